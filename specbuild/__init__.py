@@ -1,0 +1,1 @@
+"""specbuild: recurrent-convolutional models as short YAML specs."""

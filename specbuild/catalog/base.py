@@ -1,0 +1,116 @@
+"""What every layer kind is: its arguments, its shape rule, its weights and its cost, in one class.
+
+A kind is a subclass of `Layer` that carries Keras's class name, and Keras's own argument names and defaults as fields.
+Lowering needs nothing else: `keras.layers.<kind>(**layer.arguments())`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size
+
+
+class Layer(BaseModel):
+    """A layer kind. Shapes leave out the batch axis throughout.
+
+    Subclasses state what they accept (`ranks`, `arity`) and override `output_shape`, `weights` and `flops`;
+    all three may be asked only with shapes that `check` has let pass.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True)
+
+    trainable: bool = Field(True, description="Whether training changes the weights.")
+    dtype: str | None = Field(None, description="Computation and weight precision, e.g. float32; default: train.precision.")
+
+    package: ClassVar[str] = "keras"
+    """`keras` for `keras.layers.<kind>`, `specbuild` for our own."""
+    arity: ClassVar[Literal["one", "many"]] = "one"
+    """`many`: a merge, which takes a list of at least two inputs."""
+    keeps_rank: ClassVar[bool] = False
+    """Whether the output has as many axes as the input, whatever that is."""
+
+    @property
+    def kind(self) -> str:
+        """Keras's class name, as the spec says it."""
+        return type(self).__name__
+
+    @property
+    def label(self) -> str:
+        """How tables name the layer, wrappers included: `TimeDistributed(Conv2D)`."""
+        return self.kind
+
+    @property
+    def ranks(self) -> tuple[int, ...] | None:
+        """Numbers of input axes (without batch) that the layer accepts; None: any."""
+        return None
+
+    def check(self, *inputs: Shape) -> None:
+        """Refuses inputs that the layer does not accept.
+
+        Raises:
+            ShapeError: what does not fit, and what would.
+        """
+        for shape in inputs:
+            if self.ranks is not None and len(shape) not in self.ranks:
+                wanted = " or ".join(str(rank) for rank in self.ranks)
+                raise ShapeError(
+                    f"{self.label} needs an input with {wanted} axes, got {len(shape)}",
+                    reason=f"its input is {show(shape)} (without the batch axis)",
+                )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """The shape of the output.
+
+        Raises:
+            ShapeError: the arguments do not fit the input.
+        """
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        """Every weight, in Keras's order, with its shape."""
+        return ()
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """Floating-point operations for one sample, a multiply-add counting two; None where an axis is unknown.
+
+        Counted are convolutions, matrix products, their biases, pooling and element-wise arithmetic; activations
+        are left out, as is everything that only moves data.
+        """
+        return 0
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        """Numbers per sample that training keeps for the backward pass: by default the output."""
+        return size(self.output_shape(*inputs))
+
+    def arguments(self) -> dict[str, Any]:
+        """Constructor arguments for Keras: what the spec wrote, where it differs from the default."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set) if name in type(self).model_fields}
+
+
+class Recurrent(Layer):
+    """A layer with a state: it reads a sequence, and gives every step, the last step and its final state.
+
+    `return_sequences` and `return_state` are derived from how the spec uses the layer's ports; written out, they
+    are obeyed. `None` is "derive it", and counts as Keras's False outside a graph.
+    """
+
+    return_sequences: bool | None = Field(None, description="Whether the output is every step; derived where not written.")
+    return_state: bool | None = Field(None, description="Whether the final state is returned; derived where not written.")
+
+    def sequence_shape(self, x: Shape) -> Shape:
+        """Shape of the `sequence` port: every step. `(T, …)`."""
+        raise NotImplementedError
+
+    def last_shape(self, x: Shape) -> Shape:
+        """Shape of the `last` port: the output after the last step, which is the sequence without its time axis."""
+        return self.sequence_shape(x)[1:]
+
+    def state_shapes(self, x: Shape) -> dict[str, Shape]:
+        """The state's tensors by name, in Keras's order: `{"h": …, "c": …}`."""
+        raise NotImplementedError
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return self.sequence_shape(*inputs) if self.return_sequences else self.last_shape(*inputs)

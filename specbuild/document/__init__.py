@@ -1,0 +1,45 @@
+"""Stage 1: YAML text becomes nodes that know their file, line and column."""
+
+from specbuild.document.diagnostics import Diagnostic, Report, dotted
+from specbuild.document.errors import RunError, SpecbuildError, SpecError
+from specbuild.document.nodes import (
+    Entry,
+    Mapping,
+    Node,
+    PathPart,
+    Scalar,
+    Sequence,
+    Source,
+    Span,
+    Value,
+    kind_of,
+    locate,
+    plain,
+)
+from specbuild.document.parse import parse, read
+from specbuild.document.suggest import did_you_mean, nearest
+
+__all__ = [
+    "Diagnostic",
+    "Entry",
+    "Mapping",
+    "Node",
+    "PathPart",
+    "Report",
+    "RunError",
+    "Scalar",
+    "Sequence",
+    "Source",
+    "Span",
+    "SpecError",
+    "SpecbuildError",
+    "Value",
+    "did_you_mean",
+    "dotted",
+    "kind_of",
+    "locate",
+    "nearest",
+    "parse",
+    "plain",
+    "read",
+]

@@ -1,0 +1,121 @@
+"""Located nodes: what a YAML document holds, and where each part of it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+PathPart: TypeAlias = str | int
+Value: TypeAlias = None | bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One text that a spec came from. `name` is what the user called it: a file, `--set`, `<python>`."""
+
+    name: str
+    text: str = field(repr=False)
+
+    def line(self, number: int) -> str:
+        """Line `number`, counted from 1, without its line break."""
+        lines = self.text.split("\n")
+        return lines[number - 1].rstrip("\r") if 1 <= number <= len(lines) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a source. Lines and columns count from 1; the end is exclusive."""
+
+    source: Source
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """A number, word, boolean or null. `raw` is the text as written; `quoted` tells `"5"` from `5`."""
+
+    value: Value
+    span: Span
+    raw: str = ""
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequence:
+    items: tuple[Node, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One `key: value` of a mapping. The key is always a word: its value is a str."""
+
+    key: Scalar
+    value: Node
+
+    @property
+    def name(self) -> str:
+        return str(self.key.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapping:
+    """Entries in written order; keys are unique."""
+
+    entries: tuple[Entry, ...]
+    span: Span
+
+    def entry(self, name: str) -> Entry | None:
+        return next((entry for entry in self.entries if entry.name == name), None)
+
+    def get(self, name: str) -> Node | None:
+        found = self.entry(name)
+        return found.value if found else None
+
+    def names(self) -> Iterator[str]:
+        return (entry.name for entry in self.entries)
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def plain(node: Node) -> Any:
+    """The node as plain Python: dict, list, str, int, float, bool, None."""
+    if isinstance(node, Mapping):
+        return {entry.name: plain(entry.value) for entry in node.entries}
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return node.value
+
+
+def locate(node: Node, path: tuple[PathPart, ...], *, key: bool = False) -> Span:
+    """The span of the deepest part of `path` that exists below `node`; with `key`, of its key rather than its value."""
+    span = node.span
+    for part in path:
+        if isinstance(node, Mapping) and (entry := node.entry(str(part))):
+            node, span = entry.value, (entry.key.span if key else entry.value.span)
+        elif isinstance(node, Sequence) and isinstance(part, int) and 0 <= part < len(node.items):
+            node = node.items[part]
+            span = node.span
+        else:
+            break
+    return span
+
+
+def kind_of(node: Node) -> str:
+    """What a node is, in the words of an error message."""
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if isinstance(node, Sequence):
+        return "a list"
+    if node.value is None:
+        return "nothing"
+    if isinstance(node.value, bool):
+        return "a boolean"
+    if isinstance(node.value, (int, float)):
+        return "a number"
+    return "text"
