@@ -7,17 +7,43 @@ Everything else imports Keras from here, so that it is set up before its first i
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-# TensorFlow's C++ start-up notes (oneDNN, CUDA) are no news to a user of specbuild; its errors still show.
+__all__ = ["backend_name", "device_name", "has_accelerator", "keras"]
+
+
+@contextmanager
+def _without_start_up_notes() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ side writes while it starts (oneDNN, missing CUDA) off the user's terminal.
+
+    Those lines come before its log levels take effect, so the file descriptor itself is set aside. They are shown
+    after all if the start fails.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as notes:
+        kept = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(kept, notes.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
-with warnings.catch_warnings():
+with _without_start_up_notes(), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import keras
 
-__all__ = ["backend_name", "device_name", "has_accelerator", "keras"]
+    _DEVICES = [str(name).lower() for name in keras.distribution.list_devices()]
 
 
 def backend_name() -> str:
@@ -27,14 +53,9 @@ def backend_name() -> str:
 
 def has_accelerator() -> bool:
     """Whether the backend sees a GPU or TPU."""
-    return any(not name.startswith("cpu") for name in _devices())
+    return not device_name().startswith("cpu")
 
 
 def device_name() -> str:
     """The device that training runs on: `gpu:0`, `cpu:0`."""
-    devices = _devices()
-    return next((name for name in devices if not name.startswith("cpu")), devices[0] if devices else "cpu:0")
-
-
-def _devices() -> list[str]:
-    return [str(name).lower() for name in keras.distribution.list_devices()]
+    return next((name for name in _DEVICES if not name.startswith("cpu")), "cpu:0")
