@@ -1,0 +1,207 @@
+"""Layers that make one tensor of several.
+
+Element-wise merges broadcast as Keras does: axes are matched from the last, an axis of length 1 is stretched, and an
+input with fewer axes is repeated over the axes it lacks.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.fields import Axis, AxisPair, Flag
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
+
+
+class Concatenate(Layer):
+    """The inputs one after the other along an axis; every other axis must agree."""
+
+    arity = "many"
+    keeps_rank = True
+    axis: Axis = Field(-1, description="The axis to join along; the batch axis is 0, -1 the last.")
+
+    def check(self, *inputs: Shape) -> None:
+        _at_least_two(self, inputs)
+        first = inputs[0]
+        joined = self._joined_axis(first)
+        for position, shape in enumerate(inputs[1:], start=2):
+            if len(shape) != len(first):
+                raise ShapeError(
+                    "Concatenate needs inputs with the same number of axes",
+                    reason=f"input 1 is {show(first)}, input {position} is {show(shape)}",
+                )
+            for axis, (a, b) in enumerate(zip(first, shape, strict=True), start=1):
+                if axis != joined and None not in (a, b) and a != b:
+                    raise ShapeError(
+                        f"Concatenate along axis {joined} needs inputs that agree on axis {axis}",
+                        reason=f"it is {a} in input 1 ({show(first)}) and {b} in input {position} ({show(shape)})",
+                        help=_other_axis(inputs),
+                    )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        first = inputs[0]
+        joined = self._joined_axis(first) - 1
+        lengths = [shape[joined] for shape in inputs]
+        total = None if None in lengths else sum(length for length in lengths if length is not None)
+        return (*first[:joined], total, *first[joined + 1 :])
+
+    def _joined_axis(self, shape: Shape) -> int:
+        """The axis as Keras counts it, from 1; the batch axis is 0."""
+        axis = self.axis + len(shape) + 1 if self.axis < 0 else self.axis
+        if not 1 <= axis <= len(shape):
+            fault = "is the batch axis" if axis == 0 else "does not exist"
+            raise ShapeError(
+                f"Concatenate cannot join along axis {self.axis}, which {fault}",
+                reason=f"input 1 is {show(shape)}: its axes are 1 to {len(shape)}, or -1 to -{len(shape)}",
+                argument="axis",
+            )
+        return axis
+
+
+class _Elementwise(Layer):
+    """An operation on values that stand at the same place."""
+
+    arity = "many"
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        _at_least_two(self, inputs)
+        merged = inputs[0]
+        for position, shape in enumerate(inputs[1:], start=2):
+            _refuse_unlike(self.label, merged, shape, position)
+            merged = _broadcast(merged, shape)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        merged = inputs[0]
+        for shape in inputs[1:]:
+            merged = _broadcast(merged, shape)
+        return merged
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """One operation for each value and each input after the first."""
+        return times(len(inputs) - 1, *self.output_shape(*inputs))
+
+
+class Add(_Elementwise):
+    """The sum of the inputs."""
+
+
+class Multiply(_Elementwise):
+    """The product of the inputs, value by value."""
+
+
+class Average(_Elementwise):
+    """The mean of the inputs."""
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """The sum, and one division for each value."""
+        return times(len(inputs), *self.output_shape(*inputs))
+
+
+class Maximum(_Elementwise):
+    """The largest of the inputs, value by value."""
+
+
+class Minimum(_Elementwise):
+    """The smallest of the inputs, value by value."""
+
+
+class Subtract(_Elementwise):
+    """The first input minus the second."""
+
+    def check(self, *inputs: Shape) -> None:
+        _exactly_two(self, inputs)
+        super().check(*inputs)
+
+
+class Dot(Layer):
+    """Sums of products along one axis of each of two inputs. `(I, K)`, `(K, J)` → `(I, J)` with `axes: [2, 1]`."""
+
+    arity = "many"
+    axes: AxisPair = Field(
+        description="The axis to sum over, one for both inputs or one for each; the batch axis is 0."
+    )
+    normalize: Flag = Field(False, description="Whether both inputs are scaled to length 1 first: cosine similarity.")
+
+    def check(self, *inputs: Shape) -> None:
+        _exactly_two(self, inputs)
+        axes = self._summed_axes(*inputs)
+        first, second = (shape[axis - 1] for shape, axis in zip(inputs, axes, strict=True))
+        if first != second:
+            raise ShapeError(
+                "Dot needs the same length on the axes it sums over",
+                reason=f"axis {axes[0]} of input 1 is {_dim(first)} ({show(inputs[0])}), "
+                f"axis {axes[1]} of input 2 is {_dim(second)} ({show(inputs[1])})",
+                argument="axes",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        axes = self._summed_axes(*inputs)
+        kept = [(*shape[: axis - 1], *shape[axis:]) for shape, axis in zip(inputs, axes, strict=True)]
+        return (*kept[0], *kept[1]) or (1,)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """A multiply-add for each term; with `normalize` a square, an addition and a division for each input value."""
+        terms = times(2, *self.output_shape(*inputs), inputs[0][self._summed_axes(*inputs)[0] - 1])
+        if terms is None or not self.normalize:
+            return terms
+        scaled = [size(shape) for shape in inputs]
+        return None if None in scaled else terms + 3 * sum(count for count in scaled if count is not None)
+
+    def _summed_axes(self, *inputs: Shape) -> tuple[int, ...]:
+        """The axis of each input as Keras counts it, from 1; the batch axis is 0."""
+        wanted = self.axes if isinstance(self.axes, tuple) else (self.axes, self.axes)
+        axes = []
+        for position, (shape, written) in enumerate(zip(inputs, wanted, strict=True), start=1):
+            axis = written + len(shape) + 1 if written < 0 else written
+            if not 1 <= axis <= len(shape):
+                fault = "is the batch axis" if axis == 0 else "does not exist"
+                raise ShapeError(
+                    f"Dot cannot sum over axis {written} of input {position}, which {fault}",
+                    reason=f"input {position} is {show(shape)}: its axes are 1 to {len(shape)}",
+                    argument="axes",
+                )
+            axes.append(axis)
+        return tuple(axes)
+
+
+def _at_least_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:
+    if len(inputs) < 2:
+        raise ShapeError(f"{layer.label} needs at least 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
+
+
+def _exactly_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:
+    if len(inputs) != 2:
+        raise ShapeError(f"{layer.label} needs exactly 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
+
+
+def _refuse_unlike(label: str, merged: Shape, shape: Shape, position: int) -> None:
+    for back, (a, b) in enumerate(zip(reversed(merged), reversed(shape), strict=False), start=1):
+        if None not in (a, b) and a != b and 1 not in (a, b):
+            before = "input 1" if position == 2 else f"inputs 1 to {position - 1}"
+            raise ShapeError(
+                f"{label} cannot match its inputs on axis -{back}",
+                reason=f"it is {a} in {before} ({show(merged)}) and {b} in input {position} ({show(shape)})",
+                help="lengths must be equal, or one of them 1",
+            )
+
+
+def _broadcast(a: Shape, b: Shape) -> Shape:
+    """The shape that both stretch to. Keras calls an axis unknown as soon as one of its lengths is."""
+    longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
+    lead = len(longer) - len(shorter)
+    pairs = zip(longer[lead:], shorter, strict=True)
+    return (*longer[:lead], *(None if None in (x, y) else y if x == 1 else x for x, y in pairs))
+
+
+def _other_axis(inputs: tuple[Shape, ...]) -> str:
+    """The axis along which the inputs could be joined, where there is exactly one."""
+    differing = [axis for axis, dims in enumerate(zip(*inputs, strict=False), start=1) if len(set(dims)) > 1]
+    return f"they could be joined along axis: {differing[0]}" if len(differing) == 1 else ""
+
+
+def _dim(length: Dim) -> str:
+    return "unknown" if length is None else str(length)
+
+
+KINDS: tuple[type[Layer], ...] = (Concatenate, Add, Multiply, Average, Maximum, Minimum, Subtract, Dot)

@@ -1,0 +1,145 @@
+"""Pooling: the largest or the mean value of every window, or of the whole input."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pydantic import Field
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.fields import Flag, Ints1, Ints2, Ints3, Padding
+from specbuild.catalog.shapes import Dim, Shape, size, times
+from specbuild.catalog.spatial import Formatted, window_length
+
+PerAxis = TypeVar("PerAxis", bound=tuple[int, ...])
+
+
+class _Pooling(Formatted, Generic[PerAxis]):
+    """One value per window and channel. `(H, W, C)` → `(H', W', C)`."""
+
+    pool_size: PerAxis = Field(description="Extent of the window.")
+    strides: PerAxis | None = Field(None, description="Step between windows; the default is the window's extent.")
+    padding: Padding = Field("valid", description="Whether windows may reach beyond the border (same) or not (valid).")
+
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if self.padding == "valid":
+            self.refuse_window(inputs[0], self.pool_size, "pool_size")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        spatial, channels = self.split(inputs[0])
+        strides = self.strides or self.pool_size
+        steps = zip(spatial, self.pool_size, strides, strict=True)
+        return self.join(tuple(window_length(*step, self.padding) for step in steps), channels)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """One operation for each entry of each window."""
+        return times(*self.output_shape(*inputs), *self.pool_size)
+
+
+class _MaxPooling(_Pooling[PerAxis], Generic[PerAxis]):
+    pool_size: PerAxis = Field(2, validate_default=True, description="Extent of the window.")
+
+
+class MaxPooling1D(_MaxPooling[Ints1]):
+    """The largest value of every window along one axis."""
+
+    spatial = 1
+
+
+class MaxPooling2D(_MaxPooling[Ints2]):
+    """The largest value of every window of two axes."""
+
+    spatial = 2
+
+
+class MaxPooling3D(_MaxPooling[Ints3]):
+    """The largest value of every window of three axes."""
+
+    spatial = 3
+
+
+class AveragePooling1D(_Pooling[Ints1]):
+    """The mean of every window along one axis."""
+
+    spatial = 1
+
+
+class AveragePooling2D(_Pooling[Ints2]):
+    """The mean of every window of two axes."""
+
+    spatial = 2
+
+
+class AveragePooling3D(_Pooling[Ints3]):
+    """The mean of every window of three axes."""
+
+    spatial = 3
+
+
+class _GlobalPooling(Formatted):
+    """One value per channel. `(H, W, C)` → `(C)`, or `(1, 1, C)`."""
+
+    keepdims: Flag = Field(False, description="Whether the spatial axes stay, with length 1.")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        channels = self.split(inputs[0])[1]
+        return self.join((1,) * self.spatial, channels) if self.keepdims else (channels,)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """One operation for each entry of the input."""
+        return size(inputs[0])
+
+
+class GlobalMaxPooling1D(_GlobalPooling):
+    """The largest value of each channel over one axis."""
+
+    spatial = 1
+
+
+class GlobalMaxPooling2D(_GlobalPooling):
+    """The largest value of each channel over two axes."""
+
+    spatial = 2
+
+
+class GlobalMaxPooling3D(_GlobalPooling):
+    """The largest value of each channel over three axes."""
+
+    spatial = 3
+
+
+class GlobalAveragePooling1D(_GlobalPooling):
+    """The mean of each channel over one axis."""
+
+    spatial = 1
+
+
+class GlobalAveragePooling2D(_GlobalPooling):
+    """The mean of each channel over two axes."""
+
+    spatial = 2
+
+
+class GlobalAveragePooling3D(_GlobalPooling):
+    """The mean of each channel over three axes."""
+
+    spatial = 3
+
+
+KINDS: tuple[type[Layer], ...] = (
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+)

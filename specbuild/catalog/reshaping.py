@@ -1,0 +1,282 @@
+"""Layers that move values without weights: enlarge, pad, crop, flatten, reshape, permute, repeat."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from pydantic import Field
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.fields import (
+    DataFormat,
+    Interpolation,
+    Ints2,
+    Ints3,
+    Margins1,
+    Margins2,
+    Margins3,
+    Permutation,
+    PositiveInt,
+    TargetShape,
+)
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
+from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
+
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+
+TAPS = {"nearest": 0, "bilinear": 4, "bicubic": 16, "lanczos3": 36, "lanczos5": 100}
+"""How many input values an interpolated one is a weighted sum of."""
+
+
+class _UpSampling(Spatial):
+    """Each spatial axis times a factor. `(H, W, C)` → `(aH, bW, C)`."""
+
+    keeps_rank = True
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The factor of each spatial axis."""
+        raise NotImplementedError
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        spatial, channels = self.split(inputs[0])
+        return self.join(tuple(times(*pair) for pair in zip(spatial, self.factors, strict=True)), channels)
+
+
+class UpSampling1D(_UpSampling):
+    """Repeats every step."""
+
+    spatial = 1
+    # Keras takes a bare number here, unlike in two and three dimensions.
+    size: PositiveInt = Field(2, description="How often each step is repeated.")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        return (self.size,)
+
+
+class UpSampling2D(Formatted, _UpSampling):
+    """Enlarges height and width by repeating or interpolating."""
+
+    spatial = 2
+    size: Ints2 = Field((2, 2), description="Factors for height and width.")
+    interpolation: Interpolation = Field("nearest", description="How new values are made: nearest repeats them.")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        return self.size
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """A multiply-add for each input value that an output value is made of."""
+        return times(2 * TAPS[self.interpolation], *self.output_shape(*inputs))
+
+
+class UpSampling3D(Formatted, _UpSampling):
+    """Enlarges three axes by repeating."""
+
+    spatial = 3
+    size: Ints3 = Field((2, 2, 2), description="Factors for the three axes.")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        return self.size
+
+
+class _Margins(Spatial):
+    """A layer that adds or cuts off entries `(before, after)` each spatial axis."""
+
+    keeps_rank = True
+
+    @property
+    def margins(self) -> Pairs:
+        """`(before, after)` of each spatial axis."""
+        raise NotImplementedError
+
+
+class _ZeroPadding(_Margins, Formatted):
+    """`(H, W, C)` → `(top + H + bottom, left + W + right, C)`."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        spatial, channels = self.split(inputs[0])
+        grown = (None if dim is None else dim + sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
+        return self.join(tuple(grown), channels)
+
+
+class ZeroPadding1D(_ZeroPadding):
+    """Zeros before and after a sequence."""
+
+    spatial = 1
+    padding: Margins1 = Field((1, 1), description="Zeros before and after.")
+
+    @property
+    def margins(self) -> Pairs:
+        return (self.padding,)
+
+
+class ZeroPadding2D(_ZeroPadding):
+    """Zeros around height and width."""
+
+    spatial = 2
+    padding: Margins2 = Field(((1, 1), (1, 1)), description="Zeros before and after height and width.")
+
+    @property
+    def margins(self) -> Pairs:
+        return self.padding
+
+
+class ZeroPadding3D(_ZeroPadding):
+    """Zeros around three axes."""
+
+    spatial = 3
+    padding: Margins3 = Field(((1, 1), (1, 1), (1, 1)), description="Zeros before and after each of the three axes.")
+
+    @property
+    def margins(self) -> Pairs:
+        return self.padding
+
+
+class _Cropping(_Margins):
+    """`(H, W, C)` → `(H − top − bottom, W − left − right, C)`."""
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        axes = zip(AXIS_NAMES[self.spatial], self.split(inputs[0])[0], self.margins, strict=True)
+        for name, length, (before, after) in axes:
+            if length is not None and length <= before + after:
+                raise ShapeError(
+                    f"{self.label} leaves nothing of the {name}",
+                    reason=f"it cuts off {before} and {after}, the {name} is {length} (input {show(inputs[0])})",
+                    argument="cropping",
+                )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        spatial, channels = self.split(inputs[0])
+        kept = (None if dim is None else dim - sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
+        return self.join(tuple(kept), channels)
+
+
+class Cropping1D(_Cropping):
+    """Cuts steps off the beginning and the end of a sequence."""
+
+    spatial = 1
+    cropping: Margins1 = Field((1, 1), description="Steps cut off at the beginning and the end.")
+
+    @property
+    def margins(self) -> Pairs:
+        return (self.cropping,)
+
+
+class Cropping2D(_Cropping, Formatted):
+    """Cuts rows and columns off an image."""
+
+    spatial = 2
+    cropping: Margins2 = Field(((0, 0), (0, 0)), description="Entries cut off before and after height and width.")
+
+    @property
+    def margins(self) -> Pairs:
+        return self.cropping
+
+
+class Cropping3D(_Cropping, Formatted):
+    """Cuts entries off three axes."""
+
+    spatial = 3
+    cropping: Margins3 = Field(
+        ((1, 1), (1, 1), (1, 1)), description="Entries cut off before and after each of the three axes."
+    )
+
+    @property
+    def margins(self) -> Pairs:
+        return self.cropping
+
+
+class Flatten(Layer):
+    """One axis of everything. `(H, W, C)` → `(H · W · C)`."""
+
+    data_format: DataFormat = Field(None, description="With channels_first, channels are moved last before flattening.")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (size(inputs[0]),)
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        """Nothing: the output is the input's memory."""
+        return 0
+
+
+class Reshape(Layer):
+    """The same values, in order, in another shape."""
+
+    target_shape: TargetShape = Field(description="The new shape without the batch axis; -1 is what is left.")
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        total, known = size(inputs[0]), size(dim for dim in self.target_shape if dim != -1)
+        if total is None or known is None:
+            return
+        if total % known or (-1 not in self.target_shape and total != known):
+            divided = "is no multiple of" if -1 in self.target_shape else "is not"
+            raise ShapeError(
+                f"Reshape cannot make {_target(self.target_shape)} of {show(inputs[0])}",
+                reason=f"the input has {total} values, which {divided} {known}",
+                argument="target_shape",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        total = size(inputs[0])
+        if total is None:
+            return tuple(None if dim == -1 else dim for dim in self.target_shape)
+        known = size(dim for dim in self.target_shape if dim != -1) or 1
+        return tuple(total // known if dim == -1 else dim for dim in self.target_shape)
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        """Nothing: the output is the input's memory."""
+        return 0
+
+
+class Permute(Layer):
+    """The axes in another order: `dims: [2, 1]` swaps the two axes of a matrix."""
+
+    dims: Permutation = Field(description="For each output axis the input axis it takes, counted from 1.")
+
+    keeps_rank = True
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (len(self.dims),)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return tuple(inputs[0][dim - 1] for dim in self.dims)
+
+
+class RepeatVector(Layer):
+    """A vector, n times over. `(F)` → `(n, F)`."""
+
+    n: PositiveInt = Field(description="How often the vector is repeated.")
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (1,)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (self.n, *inputs[0])
+
+
+def _target(shape: tuple[int, ...]) -> str:
+    return show(tuple(None if dim == -1 else dim for dim in shape))
+
+
+KINDS: tuple[type[Layer], ...] = (
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    Flatten,
+    Reshape,
+    Permute,
+    RepeatVector,
+)

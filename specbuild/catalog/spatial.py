@@ -1,0 +1,97 @@
+"""What layers over one, two or three spatial axes share: where the channels stand, and how a window slides."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.fields import DataFormat
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
+
+AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
+"""Names of the spatial axes, by their number."""
+
+
+class Spatial(Layer):
+    """A layer whose input is `spatial` axes and the channels, which come last. `(H, W, C)` for two."""
+
+    spatial: ClassVar[int]
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (self.spatial + 1,)
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the channel axis comes before the spatial axes."""
+        return False
+
+    def split(self, shape: Shape) -> tuple[Shape, Dim]:
+        """The spatial part of a shape, and its channels."""
+        return (shape[1:], shape[0]) if self.channels_first else (shape[:-1], shape[-1])
+
+    def join(self, spatial: Shape, channels: Dim) -> Shape:
+        """The inverse of `split`."""
+        return (channels, *spatial) if self.channels_first else (*spatial, channels)
+
+    def known_channels(self, shape: Shape) -> int:
+        """The number of channels.
+
+        Raises:
+            ShapeError: the input leaves it open, and the layer's weights depend on it.
+        """
+        channels = self.split(shape)[1]
+        if channels is None:
+            raise ShapeError(
+                f"{self.label} needs to know how many channels its input has",
+                reason=f"its input is {show(shape)}, channels {'first' if self.channels_first else 'last'}",
+            )
+        return channels
+
+    def refuse_window(
+        self, shape: Shape, window: tuple[int, ...], argument: str, dilation: tuple[int, ...] | None = None
+    ) -> None:
+        """Refuses an input that is smaller than a window without padding.
+
+        Raises:
+            ShapeError: names the axis, its length and the window.
+        """
+        axes = zip(AXIS_NAMES[self.spatial], self.split(shape)[0], window, dilation or (1,) * self.spatial, strict=True)
+        for name, length, entries, step in axes:
+            span = window_span(entries, step)
+            if length is not None and length < span:
+                dilated = f" ({entries} entries, {step} apart)" if step > 1 else ""
+                raise ShapeError(
+                    f"the window of {self.label} is larger than its input along the {name}",
+                    reason=f"the window spans {span}{dilated}, the {name} is {length} (input {show(shape)})",
+                    argument=argument,
+                    help=f"pad with padding: same, or set {argument} to at most {(length - 1) // step + 1}",
+                )
+
+
+class Formatted(Spatial):
+    """A spatial layer whose channels stand where `data_format` says."""
+
+    data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
+
+    @property
+    def channels_first(self) -> bool:
+        return self.data_format == "channels_first"
+
+
+def window_length(length: Dim, window: int, stride: int, padding: str) -> Dim:
+    """How many positions a window takes along an axis.
+
+    `valid`: the window stays inside, ⌊(length − window) / stride⌋ + 1. `same` and `causal`: the axis is padded so
+    that every stride-th entry is one, ⌈length / stride⌉.
+    """
+    if length is None:
+        return None
+    return (length - window) // stride + 1 if padding == "valid" else -(-length // stride)
+
+
+def window_span(entries: int, dilation: int) -> int:
+    """How far a window reaches whose entries stand `dilation` apart."""
+    return (entries - 1) * dilation + 1
