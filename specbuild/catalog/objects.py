@@ -1,0 +1,201 @@
+"""Arguments that are Keras objects themselves: `relu`, `{name: l2, l2: 1e-4}`, `{name: Adam, learning_rate: {…}}`.
+
+A field of type `Activation`, `Initializer`, … takes the name of one, or a mapping of its name and arguments. Names and
+arguments are checked against Keras's signatures; every fault is reported at the key it stands under.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from specbuild.catalog.checks import written
+from specbuild.catalog.signatures import Family, Signature, names, signature
+from specbuild.document.suggest import did_you_mean
+
+
+@dataclass(frozen=True)
+class KerasObject:
+    """A Keras object by name, as the spec writes the name, and the arguments that the spec writes out."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def written(self) -> str | dict[str, Any]:
+        """The shortest form in a spec: `relu`, or `{name: leaky_relu, negative_slope: 0.2}`."""
+        if not self.arguments:
+            return self.name
+        plain = {
+            key: value.written() if isinstance(value, KerasObject) else value for key, value in self.arguments.items()
+        }
+        return {"name": self.name, **plain}
+
+
+def keras_object(family: Family, value: Any) -> KerasObject:
+    """Reads a name or a mapping of name and arguments.
+
+    Names with `>` belong to registered classes of a plugin; their arguments are left to the class.
+
+    Raises:
+        pydantic.ValidationError: all faults, each located inside `value`.
+    """
+    faults: list[InitErrorDetails] = []
+    found = _read(family, value, (), faults)
+    if faults or found is None:
+        raise ValidationError.from_exception_data(_NOUNS[family], faults)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """Makes a `KerasObject` field one of a family, to pydantic and in the JSON Schema."""
+
+    family: Family
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: keras_object(self.family, value),
+            serialization=core_schema.plain_serializer_function_ser_schema(KerasObject.written),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        name = {"anyOf": [{"enum": list(names(self.family))}, {"type": "string", "pattern": ">"}]}
+        return {"anyOf": [name, {"type": "object", "properties": {"name": name}, "required": ["name"]}]}
+
+
+Activation: TypeAlias = Annotated[KerasObject, _Of("activations")]
+Constraint: TypeAlias = Annotated[KerasObject, _Of("constraints")]
+Initializer: TypeAlias = Annotated[KerasObject, _Of("initializers")]
+Loss: TypeAlias = Annotated[KerasObject, _Of("losses")]
+Metric: TypeAlias = Annotated[KerasObject, _Of("metrics")]
+Optimizer: TypeAlias = Annotated[KerasObject, _Of("optimizers")]
+Regularizer: TypeAlias = Annotated[KerasObject, _Of("regularizers")]
+Schedule: TypeAlias = Annotated[KerasObject, _Of("schedules")]
+
+_NOUNS: dict[Family, str] = {
+    "activations": "activation",
+    "constraints": "constraint",
+    "initializers": "initializer",
+    "losses": "loss",
+    "metrics": "metric",
+    "optimizers": "optimizer",
+    "regularizers": "regularizer",
+    "schedules": "learning-rate schedule",
+}
+_NESTED: dict[str, Family] = {"inner_optimizer": "optimizers", "learning_rate": "schedules"}
+"""Arguments that are, or may be, Keras objects again."""
+_LISTS = frozenset({"boundaries", "values", "target_class_ids"})
+"""Required arguments that are lists; every other required one is a number."""
+_NUMBER_OR_LIST = frozenset({"axis", "alpha"})
+"""Arguments with a number as their default that take a list of them as well."""
+_NULLABLE_WORDS = frozenset({"reduction", "class_aggregation", "window", "scaling"})
+"""Arguments with a word as their default that take null as well."""
+_NUMBERS_BY_DEFAULT = frozenset({"optimizers", "schedules", "activations"})
+"""Families whose null defaults stand for numbers."""
+
+_Loc: TypeAlias = tuple[str | int, ...]
+
+
+def _read(family: Family, value: Any, loc: _Loc, faults: list[InitErrorDetails]) -> KerasObject | None:
+    if isinstance(value, KerasObject):
+        value = {"name": value.name, **value.arguments}
+    if isinstance(value, str):
+        name, arguments, name_loc = value, {}, loc
+    elif isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        name, name_loc = value["name"], (*loc, "name")
+        arguments = {key: item for key, item in value.items() if key != "name"}
+    else:
+        noun = _NOUNS[family]
+        expected = f"expected the name of {_article(noun)} {noun} or {{name: …, and its arguments}}"
+        _fault(faults, loc, "object", f"{expected}, got {written(value)}", value)
+        return None
+
+    if ">" in name:
+        return KerasObject(name, arguments)
+    known = signature(family, name)
+    if known is None:
+        _fault(faults, name_loc, "unknown_name", _unknown_name(family, name), name)
+        return None
+    return KerasObject(name, _read_arguments(family, name, known, arguments, loc, faults))
+
+
+def _read_arguments(
+    family: Family, name: str, known: Signature, given: dict[str, Any], loc: _Loc, faults: list[InitErrorDetails]
+) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in known.arguments:
+            hint = did_you_mean(str(key), known.arguments)
+            message = f"{name} has no argument {written(key)}" + (f"; {hint}" if hint else "")
+            _fault(faults, (*loc, key), "unknown_argument", message, value)
+        elif key in _NESTED and not _is_number(value):
+            read[key] = _read_nested(name, key, value, loc, faults)
+        else:
+            read[key] = value
+            expected, accepts = _expectation(family, known, key)
+            if not accepts(value):
+                message = f"{name} expects {expected} for {key}, got {written(value)}"
+                _fault(faults, (*loc, key), "argument", message, value)
+    for key in known.required:
+        if key not in given:
+            _fault(faults, loc, "missing_argument", f"{name} needs the argument {key}", given)
+    return read
+
+
+def _read_nested(name: str, key: str, value: Any, loc: _Loc, faults: list[InitErrorDetails]) -> KerasObject | None:
+    if isinstance(value, str | Mapping | KerasObject):
+        return _read(_NESTED[key], value, (*loc, key), faults)
+    noun = _NOUNS[_NESTED[key]]
+    expected = f"a number or a {noun}" if _NESTED[key] == "schedules" else f"{_article(noun)} {noun}"
+    _fault(faults, (*loc, key), "argument", f"{name} expects {expected} for {key}, got {written(value)}", value)
+    return None
+
+
+def _expectation(family: Family, known: Signature, key: str) -> tuple[str, Callable[[Any], bool]]:
+    """What a value has to be, in words and as a test: the type of the default, where that says enough."""
+    if key in _LISTS:
+        return "a list of numbers", _is_numbers
+    if key in _NESTED and _NESTED[key] != "schedules":
+        return f"{_article(_NOUNS[_NESTED[key]])} {_NOUNS[_NESTED[key]]}", lambda _: False
+    default = known.optional.get(key, 0)
+    if isinstance(default, bool):
+        return "true or false", lambda value: isinstance(value, bool)
+    if isinstance(default, str) and key in _NULLABLE_WORDS:
+        return "a word or null", lambda value: isinstance(value, str | None)
+    if isinstance(default, str):
+        return "a word", lambda value: isinstance(value, str)
+    if isinstance(default, int | float) and key in _NUMBER_OR_LIST:
+        return "a number or a list of numbers", lambda value: _is_number(value) or _is_numbers(value)
+    if isinstance(default, int | float):
+        return "a number", _is_number
+    if default is None and family in _NUMBERS_BY_DEFAULT and key != "exclude_layers":
+        return "a number or null", lambda value: value is None or _is_number(value)
+    return "a plain value", lambda value: not isinstance(value, Mapping)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(_is_number(item) for item in value)
+
+
+def _unknown_name(family: Family, name: str) -> str:
+    hint = did_you_mean(name, names(family))
+    return f"no {_NOUNS[family]} is called {written(name)}" + (f"; {hint}" if hint else "")
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def _fault(faults: list[InitErrorDetails], loc: _Loc, code: str, message: str, value: Any) -> None:
+    error = PydanticCustomError("specbuild." + code, "{message}", {"message": message})
+    faults.append(InitErrorDetails(type=error, loc=loc, input=value))

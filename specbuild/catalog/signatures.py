@@ -1,0 +1,74 @@
+"""Names and arguments of everything in Keras that a spec can name, without loading Keras.
+
+The table `keras_signatures.json` comes from `tools/keras_signatures.py` and the Keras that specbuild is tested with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+Family: TypeAlias = Literal[
+    "activations",
+    "applications",
+    "constraints",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "optimizers",
+    "regularizers",
+    "schedules",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a Keras class or function is called.
+
+    `name` is Keras's own: `MeanSquaredError` for `mse`. `required` and the keys of `optional`, which holds the
+    defaults, are its arguments in order, without `name`.
+    """
+
+    name: str
+    required: tuple[str, ...]
+    optional: Mapping[str, Any]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (*self.required, *self.optional)
+
+
+@cache
+def signature(family: Family, name: str) -> Signature | None:
+    """The signature under a name or an alias of it (`mse`, `he_normal`, `AvgPool2D`); None for an unknown name."""
+    entries = _table()[family]
+    entry = entries.get(name)
+    if isinstance(entry, str):
+        return signature(family, entry)
+    if entry is None:
+        return None
+    common = _table()["common"] if entry.get("common") else {}
+    inherited = {argument: default for argument, default in common.items() if argument not in entry["required"]}
+    return Signature(name, tuple(entry["required"]), MappingProxyType({**inherited, **entry["optional"]}))
+
+
+def names(family: Family) -> tuple[str, ...]:
+    """Every name of a family, aliases included."""
+    return tuple(_table()[family])
+
+
+def keras_version() -> str:
+    """The version of Keras that the table was written from."""
+    return str(_table()["keras"])
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(files(__package__).joinpath("keras_signatures.json").read_text("utf-8"))
+    return table
