@@ -31,7 +31,8 @@ class Report:
     """Collects the findings of one document, so that all of them are shown at once."""
 
     def __init__(self) -> None:
-        self._found: list[Diagnostic] = []
+        self._found: dict[Diagnostic, None] = {}
+        self._faulty: set[tuple[str, int, int]] = set()
 
     def error(
         self,
@@ -58,11 +59,22 @@ class Report:
         self.add(Diagnostic(message, span, dotted(path), reason, help, code, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self._found:
-            self._found.append(diagnostic)
+        self._found.setdefault(diagnostic)
+
+    def mute(self, span: Span) -> None:
+        """Marks a place whose fault was reported elsewhere, so that its consequences are not."""
+        self._faulty.add(_start(span))
+
+    def is_known(self, span: Span) -> bool:
+        """Whether the value at `span` is already known to be at fault."""
+        return bool(self._faulty) and _start(span) in self._faulty
 
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(self._found)
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self._found)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -74,8 +86,12 @@ class Report:
 
     def raise_errors(self) -> None:
         """Raises SpecError with every error, in the order of the document, if there is one."""
-        if self.errors:
-            raise SpecError(sorted(self.errors, key=_place))
+        if self.failed:
+            raise SpecError(self.sorted_errors())
+
+    def sorted_errors(self) -> tuple[Diagnostic, ...]:
+        """The errors in the order of the document."""
+        return tuple(sorted(self.errors, key=_place))
 
     def warnings_as_errors(self) -> tuple[Diagnostic, ...]:
         return tuple(replace(d, severity="error") for d in self.warnings)
@@ -85,6 +101,9 @@ def dotted(path: str | tuple[PathPart, ...]) -> str:
     return path if isinstance(path, str) else ".".join(str(part) for part in path)
 
 
+def _start(span: Span) -> tuple[str, int, int]:
+    return (span.source.name, span.line, span.column)
+
+
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:
-    span = diagnostic.span
-    return (span.source.name, span.line, span.column) if span else ("", 0, 0)
+    return _start(diagnostic.span) if diagnostic.span else ("", 0, 0)

@@ -2,7 +2,7 @@
 
     SpecbuildError                 exit code 1
     ├── SpecError                  exit code 2: the spec, or what it names, is wrong; carries located diagnostics
-    └── RunError                   exit code 1: a correct spec whose run failed (a NaN loss, a full disk, a broken checkpoint)
+    └── RunError                   exit code 1: a correct spec whose run failed (a NaN loss, a full disk)
 
 No other exception of ours reaches a user; anything else is a defect of specbuild.
 """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 PathPart: TypeAlias = str | int
-Value: TypeAlias = None | bool | int | float | str
+Value: TypeAlias = bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,19 @@ class Source:
 
     def line(self, number: int) -> str:
         """Line `number`, counted from 1, without its line break."""
-        lines = self.text.split("\n")
-        return lines[number - 1].rstrip("\r") if 1 <= number <= len(lines) else ""
+        starts = _line_starts(self.text)
+        if not 1 <= number <= len(starts):
+            return ""
+        end = starts[number] - 1 if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r")
+
+    def span(self, start: int, end: int) -> Span:
+        """The stretch between two character offsets of the text, counted from 0; `end` is exclusive."""
+        starts = _line_starts(self.text)
+        line = end_line = bisect_right(starts, start)
+        if line < len(starts) and end >= starts[line]:
+            end_line = bisect_right(starts, end)
+        return Span(self, line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +132,11 @@ def kind_of(node: Node) -> str:
     if isinstance(node.value, (int, float)):
         return "a number"
     return "text"
+
+
+@lru_cache(maxsize=8)
+def _line_starts(text: str) -> tuple[int, ...]:
+    starts = [0]
+    while at := text.find("\n", starts[-1]) + 1:
+        starts.append(at)
+    return tuple(starts)

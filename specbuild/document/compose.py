@@ -1,0 +1,339 @@
+"""Parser events to located nodes, without recursion and with every limit that an untrusted document needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+
+from specbuild.document.diagnostics import Diagnostic, Report
+from specbuild.document.errors import SpecError
+from specbuild.document.nodes import Entry, Mapping, Node, PathPart, Scalar, Sequence, Source, Span
+from specbuild.document.scalars import NULLS, UnreadableNumber, resolve, shorten
+from specbuild.document.suggest import did_you_mean
+
+MAX_DEPTH = 64
+MAX_NODES = 500_000
+MAX_FAULTS = 100
+
+
+class Composer:
+    """Puts the events of one document together. `report` holds the faults met so far."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.report = Report()
+        self.root: Node | None = None
+        self.open: list[_Open] = []
+        self.anchors: dict[str, _Anchored] = {}
+        self.documents = 0
+        self.nodes = 0
+        self.end = 0  # of the last scalar, alias or bracket
+        self.handlers: dict[type[yaml.Event], Callable[[Any], None]] = {
+            yaml.StreamStartEvent: _ignore,
+            yaml.StreamEndEvent: _ignore,
+            yaml.DocumentStartEvent: self.start_document,
+            yaml.DocumentEndEvent: _ignore,
+            yaml.ScalarEvent: self.scalar,
+            yaml.AliasEvent: self.alias,
+            yaml.SequenceStartEvent: self.start_collection,
+            yaml.MappingStartEvent: self.start_collection,
+            yaml.SequenceEndEvent: self.end_collection,
+            yaml.MappingEndEvent: self.end_collection,
+        }
+
+    def compose(self, events: Iterable[yaml.Event]) -> Node:
+        """The root node of the one document in `events`.
+
+        Independent faults (duplicate keys, tags, merge keys, bad keys, unknown aliases, numbers out of range) are
+        raised together as SpecError; nesting past 64 levels, more than 500,000 nodes after aliases are followed, the
+        hundredth fault, an empty text and a second document end the reading at once. Errors of the parser pass through.
+        """
+        for event in events:
+            self.handlers[type(event)](event)
+        self.report.raise_errors()
+        if self.root is None:
+            raise SpecError([_empty(self.source)])
+        return self.root
+
+    @property
+    def bracket(self) -> int | None:
+        """The offset of the innermost "[" or "{" that is still open."""
+        return next((holder.start for holder in reversed(self.open) if holder.in_brackets), None)
+
+    # One method per event
+
+    def start_document(self, event: yaml.DocumentStartEvent) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self.stop(
+                "a second document starts here",
+                self.source.span(_offset(event.start_mark), _offset(event.end_mark)),
+                reason="a spec is one YAML document",
+                help='remove the line "---", or move what follows into a file of its own',
+                code="many-documents",
+            )
+
+    def scalar(self, event: yaml.ScalarEvent) -> None:
+        start, end = self.content(event), _offset(event.end_mark)
+        self.count(1, 0, start)
+        quoted = bool(event.style)
+        raw = self.source.text[start:end]
+        if event.style in _BLOCK_STYLES:
+            raw = raw.rstrip()
+            end = start + len(raw)
+        span = self.source.span(start, end)
+        self.end = end
+        self.refuse_broken_text(event, raw, span)
+        if self.open and self.open[-1].awaits_key:
+            node = Scalar(event.value, span, raw, quoted)
+        else:
+            node = Scalar(event.value if quoted else self.resolve(event.value, span), span, raw, quoted)
+        if event.anchor is not None:
+            self.declare(event, _Anchored(node))
+        self.place(node, 1, 0)
+
+    def alias(self, event: yaml.AliasEvent) -> None:
+        start, self.end = _offset(event.start_mark), _offset(event.end_mark)
+        span = self.source.span(start, self.end)
+        name = str(event.anchor)
+        target = self.anchors.get(name)
+        if self.open and self.open[-1].awaits_key:
+            self.refuse_key("a key cannot be an alias", span, "write the key out")
+        elif target is None:
+            help = did_you_mean(name, self.anchors) or f"declare it above this line as &{name}"
+            self.error(f"there is no anchor &{name}", span, help=help, code="unknown-alias")
+            self.place(Scalar(None, span), 1, 0)
+        elif target.node is None:
+            self.error(f"the alias *{name} contains itself", span, code="recursive-alias")
+            self.place(Scalar(None, span), 1, 0)
+        else:
+            self.count(target.size, target.height, start)
+            self.place(target.node, target.size, target.height)
+
+    def start_collection(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+        start = self.content(event)
+        self.count(1, 1, start)
+        is_mapping = isinstance(event, yaml.MappingStartEvent)
+        if event.anchor is not None:
+            self.declare(event, _Anchored(None))
+        self.open.append(_Open(is_mapping, bool(event.flow_style), start, event.anchor))
+
+    def end_collection(self, event: yaml.MappingEndEvent | yaml.SequenceEndEvent) -> None:
+        ended = self.open.pop()
+        if ended.in_brackets:
+            self.end = _offset(event.end_mark)
+        span = self.source.span(ended.start, max(self.end, ended.start))
+        node: Node = Mapping(tuple(ended.entries), span) if ended.is_mapping else Sequence(tuple(ended.items), span)
+        if ended.anchor is not None:
+            self.anchors[ended.anchor] = _Anchored(node, ended.size, ended.height)
+        self.place(node, ended.size, ended.height)
+
+    # Putting nodes together
+
+    def place(self, node: Node, size: int, height: int) -> None:
+        """Hands a complete node to the collection that holds it."""
+        if not self.open:
+            self.root = node if not _is_empty(node) else None
+            return
+        holder = self.open[-1]
+        holder.size += size
+        holder.height = max(holder.height, height + 1)
+        if not holder.is_mapping:
+            holder.items.append(node)
+        elif holder.awaits_key:
+            self.place_key(holder, node)
+        else:
+            if holder.key is not None:
+                holder.entries.append(Entry(holder.key, node))
+            holder.key, holder.key_refused = None, False
+
+    def place_key(self, holder: _Open, node: Node) -> None:
+        if not isinstance(node, Scalar):
+            what = "a mapping" if isinstance(node, Mapping) else "a list"
+            self.refuse_key(f"a key must be a word, not {what}", node.span, "put text that holds braces in quotes")
+            return
+        name = str(node.value)
+        first = holder.first_keys.setdefault(name, node)
+        if not node.quoted and name == "<<":
+            help = 'use "defaults" for values that layers share, or "vars" for a number that is needed twice'
+            self.refuse_key("merge keys (<<) are not supported", node.span, help, code="merge-key")
+        elif not node.quoted and name in NULLS:
+            self.refuse_key("a key must be a word, not null", node.span, "name the key, or put it in quotes")
+        elif first is not node:
+            self.refuse_key(
+                f'the key "{shorten(name)}" is given twice',
+                node.span,
+                "remove one of the two",
+                reason=f"line {first.span.line} gives it first",
+                code="duplicate-key",
+                part=name,
+            )
+        else:
+            holder.key = node
+
+    def declare(self, event: yaml.NodeEvent, anchored: _Anchored) -> None:
+        name = str(event.anchor)
+        if name in self.anchors:
+            start = self.source.text.index(f"&{name}", _offset(event.start_mark))
+            span = self.source.span(start, start + len(name) + 1)
+            self.error(
+                f"the anchor &{name} is declared twice", span, help="rename one of them", code="duplicate-anchor"
+            )
+        self.anchors[name] = anchored
+
+    def content(self, event: Any) -> int:
+        """Where the node itself starts, after its anchor and tag. Reports the tag."""
+        start = _offset(event.start_mark)
+        if event.anchor is None and event.tag is None:
+            return start
+        while found := _PROPERTY.match(self.source.text, start):
+            if found["tag"]:
+                self.error(
+                    f"the tag {shorten(found['tag'])} is not supported",
+                    self.source.span(*found.span("tag")),
+                    reason="a spec holds only words, numbers, lists and mappings",
+                    help="remove the tag; put the text in quotes if the ! belongs to it",
+                    code="tag",
+                )
+            start = found.end()
+        return min(start, _offset(event.end_mark)) if isinstance(event, yaml.ScalarEvent) else start
+
+    def resolve(self, text: str, span: Span) -> Any:
+        try:
+            return resolve(text)
+        except UnreadableNumber as fault:
+            self.error(fault.message, span, help=fault.help, code="number-range")
+            return text
+
+    # Refusals
+
+    def refuse_broken_text(self, event: yaml.ScalarEvent, raw: str, span: Span) -> None:
+        if not event.style and _TAB_INDENT.search(raw):
+            self.error(
+                "a line of this text is indented with a tab",
+                span,
+                reason="YAML indents with spaces; so the line continues the text above it",
+                help="replace the tab with spaces",
+                code="tab",
+            )
+        if event.style == '"' and _SURROGATE.search(event.value):
+            self.error(
+                "half a surrogate pair is not a character",
+                span,
+                help=r"write the character itself, or \U and its eight hexadecimal digits",
+                code="character",
+            )
+
+    def refuse_key(
+        self, message: str, span: Span, help: str, *, reason: str = "", code: str = "bad-key", part: str | None = None
+    ) -> None:
+        self.open[-1].key_refused = True
+        self.error(message, span, reason=reason, help=help, code=code, part=part)
+
+    def count(self, size: int, height: int, start: int) -> None:
+        """Counts nodes that are about to be placed, and stops at the limits."""
+        self.nodes += size
+        if len(self.open) + height <= MAX_DEPTH and self.nodes <= MAX_NODES:
+            return
+        span = self.source.span(start, start + 1)
+        if len(self.open) + height > MAX_DEPTH:
+            self.stop(
+                f"nested deeper than {MAX_DEPTH} levels",
+                span,
+                help="a spec needs no more than ten; use blocks for what is repeated",
+                code="too-deep",
+            )
+        self.stop(
+            f"the document has more than {MAX_NODES:,} values",
+            span,
+            reason="an alias counts as often as it is used",
+            help="use blocks and repeat for what is repeated",
+            code="too-large",
+        )
+
+    def error(
+        self, message: str, span: Span, *, reason: str = "", help: str = "", code: str, part: str | None = None
+    ) -> None:
+        path = self.path() + (() if part is None else (part,))
+        self.report.error(message, span, path=path, reason=reason, help=help, code=code)
+        if len(self.report.errors) >= MAX_FAULTS:
+            raise SpecError(self.report.errors)
+
+    def stop(self, message: str, span: Span, *, reason: str = "", help: str = "", code: str) -> NoReturn:
+        self.error(message, span, reason=reason, help=help, code=code)
+        raise SpecError(self.report.errors)
+
+    def path(self) -> tuple[PathPart, ...]:
+        """Where the reading stands, without keys that are not known yet."""
+        parts: list[PathPart] = []
+        for holder in self.open:
+            if not holder.is_mapping:
+                parts.append(len(holder.items))
+            elif holder.key is not None:
+                parts.append(str(holder.key.value))
+            else:
+                break
+        return tuple(parts)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping whose end has not been seen. `size` and `height` count what it holds after aliases."""
+
+    is_mapping: bool
+    in_brackets: bool
+    start: int
+    anchor: str | None
+    size: int = 1
+    height: int = 1
+    items: list[Node] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    first_keys: dict[str, Scalar] = field(default_factory=dict)
+    key: Scalar | None = None
+    key_refused: bool = False
+
+    @property
+    def awaits_key(self) -> bool:
+        return self.is_mapping and self.key is None and not self.key_refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an alias stands for. `node` is None while the anchored node is still open."""
+
+    node: Node | None
+    size: int = 1
+    height: int = 0
+
+
+def _offset(mark: Any) -> int:
+    """Where a mark of PyYAML stands, in characters from the start; its events always carry marks."""
+    return int(mark.index)
+
+
+def _ignore(event: yaml.Event) -> None:
+    """Nothing to do at this event."""
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Scalar) and not node.quoted and node.raw == ""
+
+
+def _empty(source: Source) -> Diagnostic:
+    return Diagnostic(
+        f"{source.name} is empty",
+        source.span(0, 0),
+        reason="it holds no key and no value",
+        help='a spec starts with the line "specbuild: 1"',
+        code="empty",
+    )
+
+
+_BLOCK_STYLES = ("|", ">")
+_TAB_INDENT = re.compile(r"\n *\t[ \t]*[^\s]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PROPERTY = re.compile(r"(?:&[^\s,\[\]{}]+|(?P<tag>![^\s,\[\]{}]*))(?:\s|\s#[^\n]*\n)*")

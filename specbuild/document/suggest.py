@@ -1,0 +1,60 @@
+"""Did you mean: the nearest of the words that would have been right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from itertools import islice
+
+CUTOFF = 0.6
+MAX_LENGTH = 64
+MAX_CHOICES = 2000
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`did you mean "x"?` for the choice nearest to `word`, or "" when none is near."""
+    found = nearest(word, choices)
+    return f'did you mean "{found}"?' if found is not None else ""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice nearest to `word`, or None.
+
+    A choice that differs only in case, in `_`, `-` and spaces, or in a final s wins; otherwise the one with the
+    highest difflib ratio, at least 0.6, the earlier of two equals. Words are compared up to 64 characters and choices
+    up to the 2000th, so the cost is bounded.
+    """
+    known = list(islice(choices, MAX_CHOICES))
+    for simplify in (_without_case, _without_separators, _without_plural):
+        goal = simplify(word)
+        for choice in known:
+            if goal and simplify(choice) == goal:
+                return choice
+    return _most_similar(word, known)
+
+
+def _without_case(word: str) -> str:
+    return word[:MAX_LENGTH].casefold()
+
+
+def _without_separators(word: str) -> str:
+    return _without_case(word).replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _without_plural(word: str) -> str:
+    return _without_separators(word).removesuffix("s")
+
+
+def _most_similar(word: str, choices: list[str]) -> str | None:
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(_without_case(word))
+    best, best_ratio = None, 0.0
+    for choice in choices:
+        matcher.set_seq1(_without_case(choice))
+        enough = max(CUTOFF, best_ratio)
+        if matcher.real_quick_ratio() < enough or matcher.quick_ratio() < enough:
+            continue
+        ratio = matcher.ratio()
+        if ratio >= CUTOFF and ratio > best_ratio:
+            best, best_ratio = choice, ratio
+    return best

@@ -1,0 +1,285 @@
+"""What a YAML syntax error means to the person who wrote the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import yaml
+
+from specbuild.document.diagnostics import Diagnostic
+from specbuild.document.nodes import Source
+
+
+def explain(source: Source, fault: Exception, bracket: int | None) -> Diagnostic:
+    """The diagnostic for an exception of PyYAML's reader, scanner or parser. Its code is always `syntax` or `tab`.
+
+    `bracket` is the offset of the innermost "[" or "{" that was open when the fault was met.
+    """
+    seen = _seen(source, fault)
+    if bracket is not None and not source.text[seen.at :].strip():
+        return _never_closed(source, bracket)
+    if _tab_indents(source, seen.at):
+        return _tab(source, seen.at)
+    for phrase, explanation in _EXPLANATIONS.items():
+        if phrase in seen.words:
+            return explanation(source, seen)
+    return _unnamed(source, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A fault as PyYAML reports it: its words, where it was noticed and where what it is about began (offsets)."""
+
+    words: str
+    at: int
+    began: int
+
+
+def _seen(source: Source, fault: Exception) -> _Seen:
+    size = len(source.text)
+    if not isinstance(fault, yaml.MarkedYAMLError):
+        escape = _LARGE_ESCAPE.search(source.text)
+        return _Seen("escape code", escape.end(), size) if escape else _Seen(str(fault), size, size)
+    noticed = fault.problem_mark or fault.context_mark
+    at = min(noticed.index, size) if noticed else size
+    began = min(fault.context_mark.index, size) if fault.context_mark else at
+    return _Seen(f"{fault.context or ''}: {fault.problem or ''}", at, began)
+
+
+def _tab_indents(source: Source, at: int) -> bool:
+    """Whether the line at `at` has a tab among the blanks that it starts with, and the fault stands there."""
+    start = source.text.rfind("\n", 0, at) + 1
+    blanks = _BLANKS.match(source.text, start)
+    return blanks is not None and "\t" in blanks.group() and at <= blanks.end()
+
+
+def _tab(source: Source, at: int) -> Diagnostic:
+    start = source.text.rfind("\n", 0, at) + 1
+    tab = source.text.index("\t", start)
+    return Diagnostic(
+        "a tab cannot indent a line",
+        source.span(tab, tab + 1),
+        reason="YAML indents with spaces only",
+        help="replace the tab with spaces",
+        code="tab",
+    )
+
+
+def _never_closed(source: Source, bracket: int) -> Diagnostic:
+    opening = source.text[bracket]
+    return _diagnostic(
+        source,
+        f'this "{opening}" is never closed',
+        bracket,
+        reason="the document ends inside it",
+        help=f'add the closing "{_CLOSING_OF.get(opening, "]")}"',
+    )
+
+
+# One explanation per fault. Each gets the source and the fault as seen.
+
+
+def _unclosed(opening: str, closing: str) -> Callable[[Source, _Seen], Diagnostic]:
+    def explanation(source: Source, seen: _Seen) -> Diagnostic:
+        expected = f'expected "," or "{closing}" {_before(source, seen.at)}'
+        help = f'close it with "{closing}", or put "," between its items'
+        return _diagnostic(source, f'this "{opening}" is not closed', seen.began, reason=expected, help=help)
+
+    return explanation
+
+
+def _unclosed_quote(source: Source, seen: _Seen) -> Diagnostic:
+    quote = source.text[seen.began : seen.began + 1]
+    help = f"add the closing {quote}"
+    if quote == "'":
+        help += "; inside single quotes an apostrophe is written twice ('')"
+    return _diagnostic(source, "this quote is not closed", seen.began, help=help)
+
+
+def _second_value(source: Source, seen: _Seen) -> Diagnostic:
+    return _diagnostic(
+        source,
+        'a key with ":" cannot stand here',
+        seen.at,
+        reason="the text before it already is a value, or its line is indented further than the key above it",
+        help='indent the line like the keys beside it; put text that holds ": " in quotes',
+    )
+
+
+def _item_here(source: Source, seen: _Seen) -> Diagnostic:
+    return _diagnostic(
+        source,
+        'a list item "-" cannot stand here',
+        seen.at,
+        help='start the list on the next line or write it as [a, b]; put text that starts with "- " in quotes',
+    )
+
+
+def _complex_key(source: Source, seen: _Seen) -> Diagnostic:
+    return _diagnostic(
+        source, 'a key marked with "?" cannot stand here', seen.at, help='put text that starts with "? " in quotes'
+    )
+
+
+def _missing_colon(source: Source, seen: _Seen) -> Diagnostic:
+    end = source.text.find("\n", seen.began)
+    end = len(source.text) if end < 0 else end
+    line = source.text[seen.began : end].rstrip()
+    return Diagnostic(
+        'this line has no ":"',
+        source.span(seen.began, seen.began + len(line)),
+        reason="among the keys of a mapping every line is a key and its value",
+        help='write "key: value"; indent the line further if it continues the text above it',
+        code="syntax",
+    )
+
+
+def _cannot_start(source: Source, seen: _Seen) -> Diagnostic:
+    character = source.text[seen.at : seen.at + 1]
+    if character == "\t":
+        return _diagnostic(source, "a tab cannot stand here", seen.at, help="replace it with spaces")
+    return _diagnostic(source, f'text cannot start with "{character}"', seen.at, help="put the text in quotes")
+
+
+def _reference(source: Source, seen: _Seen) -> Diagnostic:
+    character = source.text[seen.began : seen.began + 1]
+    meaning = {"&": "declares an anchor", "*": "refers to an anchor"}.get(character, "has a meaning of its own")
+    reason = f'a "{character}" at the start of a value {meaning}, and a name must follow it'
+    message = f'text cannot start with "{character}"'
+    return _diagnostic(source, message, seen.began, reason=reason, help="put the text in quotes")
+
+
+def _escape(source: Source, seen: _Seen) -> Diagnostic:
+    at = max(seen.at - 1, 0) if seen.at < len(source.text) else seen.at
+    return _diagnostic(
+        source,
+        "this is not an escape of a text in double quotes",
+        at,
+        help=r'write "\\" for a backslash, or use single quotes, in which a backslash is only a backslash',
+    )
+
+
+def _bad_tag(source: Source, seen: _Seen) -> Diagnostic:
+    return _diagnostic(
+        source,
+        "tags are not supported",
+        seen.at,
+        reason="a spec holds only words, numbers, lists and mappings",
+        help="remove the tag; put the text in quotes if the ! belongs to it",
+    )
+
+
+def _misfit(what: str, part: str) -> Callable[[Source, _Seen], Diagnostic]:
+    def explanation(source: Source, seen: _Seen) -> Diagnostic:
+        if source.text[seen.at : seen.at + 1] in _CLOSING_OF.values():
+            return _closes_nothing(source, seen)
+        if not _starts_line(source, seen.at):
+            return _diagnostic(
+                source,
+                "text follows a value that has already ended",
+                seen.at,
+                help='put the whole value in quotes, or a "," between two values',
+            )
+        here, first = source.span(seen.at, seen.at), source.span(seen.began, seen.began)
+        reason = f"the {what} that starts on line {first.line} has {part} at column {first.column}"
+        if here.column != first.column:
+            reason += f", this line starts at column {here.column}"
+        message = f"this line does not belong to the {what} above it"
+        return _diagnostic(source, message, seen.at, reason=reason, help="indent it like its neighbours")
+
+    return explanation
+
+
+def _closes_nothing(source: Source, seen: _Seen) -> Diagnostic:
+    message = f'this "{source.text[seen.at]}" closes nothing'
+    return _diagnostic(source, message, seen.at, help="delete it, or put the text in quotes")
+
+
+def _no_value(source: Source, seen: _Seen) -> Diagnostic:
+    character = source.text[seen.at : seen.at + 1].strip()
+    where = f'before "{character}"' if character else _before(source, seen.at)
+    return _diagnostic(source, f"expected a value {where}", seen.at, help="write the value, or put the text in quotes")
+
+
+def _after_the_end(source: Source, seen: _Seen) -> Diagnostic:
+    if source.text[seen.at : seen.at + 1] in _CLOSING_OF.values():
+        return _closes_nothing(source, seen)
+    return _diagnostic(
+        source,
+        "text follows the end of the document",
+        seen.at,
+        help="indent it as part of the value above it, or put the whole value in quotes",
+    )
+
+
+def _block_text(source: Source, seen: _Seen) -> Diagnostic:
+    character = source.text[seen.began : seen.began + 1]
+    return _diagnostic(
+        source,
+        f'the text of "{character}" starts on the next line',
+        seen.at,
+        help=f'break the line after "{character}", or put the text in quotes',
+    )
+
+
+def _directive(source: Source, seen: _Seen) -> Diagnostic:
+    return _diagnostic(
+        source, "this line is not a YAML directive", seen.at, help='delete it; a line that starts with "%" is reserved'
+    )
+
+
+def _unnamed(source: Source, seen: _Seen) -> Diagnostic:
+    words = seen.words.partition(": ")[2] or seen.words
+    return _diagnostic(source, "this is not YAML", seen.at, reason=words)
+
+
+_EXPLANATIONS: dict[str, Callable[[Source, _Seen], Diagnostic]] = {
+    "parsing a flow sequence: expected ',' or ']'": _unclosed("[", "]"),
+    "parsing a flow sequence: did not find": _unclosed("[", "]"),
+    "parsing a flow mapping: expected ',' or '}'": _unclosed("{", "}"),
+    "parsing a flow mapping: did not find": _unclosed("{", "}"),
+    "found unexpected end of stream": _unclosed_quote,
+    "found unexpected document separator": _unclosed_quote,
+    "found unexpected document indicator": _unclosed_quote,
+    "mapping values are not allowed": _second_value,
+    "sequence entries are not allowed": _item_here,
+    "mapping keys are not allowed": _complex_key,
+    "could not find expected ':'": _missing_colon,
+    "cannot start any token": _cannot_start,
+    "scanning an alias": _reference,
+    "scanning an anchor": _reference,
+    "escape character": _escape,
+    "escape sequence": _escape,
+    "escape code": _escape,
+    "hexdecimal number": _escape,
+    "tag": _bad_tag,
+    "parsing a block mapping": _misfit("mapping", "its keys"),
+    "parsing a block collection": _misfit("list", "its items"),
+    "expected the node content": _no_value,
+    "did not find expected node content": _no_value,
+    "document start": _after_the_end,
+    "scanning a block scalar": _block_text,
+    "directive": _directive,
+    "YAML document": _directive,
+}
+_LARGE_ESCAPE = re.compile(r"\\U(?!000|0010)(?=[0-9a-fA-F]{8})")
+_BLANKS = re.compile(r"[ \t]*")
+_CLOSING_OF = {"[": "]", "{": "}"}
+
+
+def _diagnostic(source: Source, message: str, at: int, *, reason: str = "", help: str = "") -> Diagnostic:
+    end = min(at + 1, len(source.text))
+    return Diagnostic(message, source.span(at, end), reason=reason, help=help, code="syntax")
+
+
+def _before(source: Source, at: int) -> str:
+    if not source.text[at:].strip():
+        return "before the end of the document"
+    span = source.span(at, at)
+    return f"before line {span.line}, column {span.column}"
+
+
+def _starts_line(source: Source, at: int) -> bool:
+    return not source.text[source.text.rfind("\n", 0, at) + 1 : at].strip(" -")
