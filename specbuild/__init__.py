@@ -1,1 +1,55 @@
-"""specbuild: recurrent-convolutional models as short YAML specs."""
+"""specbuild: recurrent-convolutional models as short YAML specs.
+
+    from specbuild import build_model, load_spec, train
+
+Importing this loads no framework; `build_model`, `train`, `evaluate` and `predict` do when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from specbuild.version import __version__
+
+if TYPE_CHECKING:
+    from specbuild.document import RunError, SpecbuildError, SpecError
+    from specbuild.graph import build_graph
+    from specbuild.model import build_model
+    from specbuild.run import evaluate, predict, train
+    from specbuild.spec import load_spec
+
+_HOMES = {
+    "RunError": "specbuild.document",
+    "SpecError": "specbuild.document",
+    "SpecbuildError": "specbuild.document",
+    "build_graph": "specbuild.graph",
+    "build_model": "specbuild.model",
+    "evaluate": "specbuild.run",
+    "load_spec": "specbuild.spec",
+    "predict": "specbuild.run",
+    "train": "specbuild.run",
+}
+
+__all__ = [
+    "RunError",
+    "SpecError",
+    "SpecbuildError",
+    "__version__",
+    "build_graph",
+    "build_model",
+    "evaluate",
+    "load_spec",
+    "predict",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'specbuild' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

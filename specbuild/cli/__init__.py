@@ -1,1 +1,82 @@
+"""The command line: one small file per verb. It parses, calls and prints; the work is done by the stages."""
 
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import IO, Any
+
+import click
+
+from specbuild.document import SpecbuildError, SpecError
+from specbuild.version import __version__
+
+VERBS: dict[str, str] = {
+    "check": "specbuild.cli.check",
+    "summary": "specbuild.cli.summary",
+    "train": "specbuild.cli.train",
+    "evaluate": "specbuild.cli.evaluate",
+    "predict": "specbuild.cli.predict",
+}
+"""Each verb and the module that holds its `command`; read when the verb is first used."""
+
+
+class _Reported(click.ClickException):
+    """An error of ours on its way to the terminal."""
+
+    def __init__(self, error: SpecbuildError) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.exit_code = error.exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        from specbuild.document.render import render_text
+
+        stream = file or sys.stderr
+        color = stream.isatty()
+        if isinstance(self.error, SpecError):
+            for diagnostic in self.error.diagnostics:
+                click.echo(render_text(diagnostic, color=color) + "\n", file=stream)
+            count = len(self.error.diagnostics)
+            click.echo(f"{count} error{'s' if count > 1 else ''}", file=stream)
+        else:
+            click.echo(f"error: {self.error}", file=stream)
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb only when it is called, and turns our errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(VERBS[cmd_name]).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SpecbuildError as error:
+            raise _Reported(error) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.strerror}: {error.filename}") from error
+
+
+@click.command(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 success, 1 a failed run, 2 a wrong spec or command line.",
+)
+@click.version_option(__version__, prog_name="specbuild")
+def main() -> None:
+    """Recurrent-convolutional models as short YAML specs.
+
+    \b
+    specbuild check nowcast.yaml        find every mistake, without loading a framework
+    specbuild summary nowcast.yaml      shapes, states, parameters, FLOPs, memory
+    specbuild train nowcast.yaml        train, score per lead time, draw the forecast
+    """

@@ -1,1 +1,6 @@
+"""Stage 4: a typed spec becomes a graph with shapes, states, parameters and costs."""
 
+from specbuild.graph.build import build_graph, check
+from specbuild.graph.model import Graph, Input, Node, Output, Port
+
+__all__ = ["Graph", "Input", "Node", "Output", "Port", "build_graph", "check"]

@@ -1,1 +1,6 @@
+"""Stage 6: a graph becomes a `keras.Model`. Importing this imports Keras."""
 
+from specbuild.model.build import build_model
+from specbuild.model.lower import build
+
+__all__ = ["build", "build_model"]

@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 __all__ = ["backend_name", "device_name", "has_accelerator", "keras"]
 
@@ -43,8 +44,6 @@ with _without_start_up_notes(), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import keras
 
-    _DEVICES = [str(name).lower() for name in keras.distribution.list_devices()]
-
 
 def backend_name() -> str:
     """`tensorflow`, `jax` or `torch`."""
@@ -58,4 +57,10 @@ def has_accelerator() -> bool:
 
 def device_name() -> str:
     """The device that training runs on: `gpu:0`, `cpu:0`."""
-    return next((name for name in _DEVICES if not name.startswith("cpu")), "cpu:0")
+    return next((name for name in _devices() if not name.startswith("cpu")), "cpu:0")
+
+
+@cache
+def _devices() -> tuple[str, ...]:
+    with _without_start_up_notes():
+        return tuple(str(name).lower() for name in keras.distribution.list_devices())

@@ -1,0 +1,53 @@
+"""`specbuild check`: every mistake of a spec, before any framework loads."""
+
+from __future__ import annotations
+
+import click
+
+from specbuild.cli.arguments import format_option, set_option, spec_argument
+
+
+@click.command("check")
+@spec_argument
+@set_option
+@format_option("text", "json", "github")
+@click.option("--resolved", is_flag=True, help="Print the spec after variables, defaults and overrides.")
+@click.option("--strict", is_flag=True, help="Count warnings as errors.")
+def command(spec: str, overrides: tuple[str, ...], format: str, resolved: bool, strict: bool) -> None:
+    """Find every mistake in SPEC, each with its line and column.
+
+    No framework is loaded. The exit code is 0 when the spec is right and 2 when it is not.
+
+    \b
+    Examples:
+      specbuild check nowcast.yaml
+      specbuild check nowcast.yaml --set vars.filters=64
+      specbuild check --format json            (spec.yaml of this folder)
+      specbuild check --format github          (annotations in a pull request)
+    """
+    from specbuild.document import Report
+    from specbuild.document.render import render_github, render_json, render_text
+    from specbuild.graph import check
+
+    report = Report()
+    graph = check(spec, overrides=overrides, report=report)
+    warnings = report.warnings_as_errors() if strict else report.warnings
+    found = (*report.sorted_errors(), *warnings)
+    errors = [one for one in found if one.severity == "error"]
+    if format == "json":
+        click.echo(render_json(found))
+    elif format == "github":
+        for one in found:
+            click.echo(render_github(one))
+    else:
+        for one in found:
+            click.echo(render_text(one, color=click.get_text_stream("stderr").isatty()) + "\n", err=True)
+        if errors:
+            click.echo(f"{len(errors)} error{'s' if len(errors) > 1 else ''}", err=True)
+        elif graph is not None and resolved:
+            click.echo(graph.spec.resolved(), nl=False)
+        elif graph is not None:
+            nodes, parameters = len(graph.nodes), graph.parameters
+            click.echo(f"{spec}: ok ({nodes} layer{'s' if nodes != 1 else ''}, {parameters:,} parameters)")
+    if errors:
+        raise SystemExit(2)

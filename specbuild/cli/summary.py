@@ -1,0 +1,39 @@
+"""`specbuild summary`: shapes, states, parameters and cost, without a framework."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from specbuild.cli.arguments import format_option, set_option, spec_argument
+
+
+@click.command("summary")
+@spec_argument
+@set_option
+@click.option("--batch", type=click.IntRange(1), help="Batch size for the memory estimate; default: train.batch_size.")
+@format_option("text", "json")
+def command(spec: str, overrides: tuple[str, ...], batch: int | None, format: str) -> None:
+    """Show every layer of SPEC with its output shape, state, parameters and FLOPs.
+
+    No framework is loaded. FLOPs are for one sample and count a multiply-add as two. The memory is what training keeps
+    of the forward pass for the backward pass, in float32.
+
+    \b
+    Examples:
+      specbuild summary nowcast.yaml
+      specbuild summary nowcast.yaml --batch 16
+      specbuild summary nowcast.yaml --set vars.filters=64 --format json
+    """
+    from specbuild.graph import build_graph
+    from specbuild.graph.summary import summarize
+
+    graph = build_graph(spec, overrides=overrides)
+    summary = summarize(graph, batch=batch or graph.spec.train.batch_size)
+    if format == "json":
+        click.echo(json.dumps(summary.to_dict(), indent=2))
+    else:
+        from specbuild.cli.tables import print_summary
+
+        print_summary(summary)

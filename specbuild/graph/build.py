@@ -1,0 +1,195 @@
+"""From spec to graph, in passes: names, needed ranks, then shapes, ports, states and costs node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping as AnyMapping
+from pathlib import Path
+from typing import Any
+
+from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
+from specbuild.document import Report, Span
+from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
+from specbuild.graph.names import Names
+from specbuild.graph.ports import PortChoice, demands
+from specbuild.graph.states import wire_state
+from specbuild.spec import NodeSpec, Reference, Spec, load_spec, normalize, read_spec
+
+
+def build_graph(
+    spec: Spec | str | Path | AnyMapping[str, Any], *, overrides: AnyMapping[str, Any] | Iterable[str] = ()
+) -> Graph:
+    """The graph of a spec, with every shape, state, weight and cost worked out. Loads no framework.
+
+    Raises:
+        SpecError: with everything that does not fit, each with its line and column.
+    """
+    report = Report()
+    if isinstance(spec, Spec):
+        if overrides:
+            raise TypeError("overrides belong to load_spec when a Spec is given")
+        graph = infer(spec, report)
+    else:
+        graph = check(spec, overrides=overrides, report=report)
+    report.raise_errors()
+    assert graph is not None
+    return graph
+
+
+def check(
+    source: str | Path | AnyMapping[str, Any],
+    *,
+    overrides: AnyMapping[str, Any] | Iterable[str] = (),
+    report: Report,
+) -> Graph | None:
+    """Reads a spec and works out its graph, putting every fault of either into `report`; None if there is one."""
+    spec = read_spec(source, normalize(overrides), report)
+    graph = infer(spec, report) if spec is not None else None
+    return None if report.failed else graph
+
+
+def infer(spec: Spec, report: Report) -> Graph | None:
+    """The graph, or None after reporting what does not fit. A node that fails silences only what depends on it."""
+    return _Inference(spec, report).run()
+
+
+class _Inference:
+    def __init__(self, spec: Spec, report: Report) -> None:
+        self.spec, self.report = spec, report
+        self.names = Names(spec, report)
+        self.inputs = tuple(
+            Input(one.id, tuple(one.section.shape), one.section.dtype, one.section.batch) for one in spec.inputs
+        )
+        self.shapes: dict[str, dict[str, Shape]] = {one.id: {OUTPUT: one.shape} for one in self.inputs}
+        self.layers: dict[str, Layer] = {node.id: node.layer for node in spec.layers}
+        self.used: dict[str, set[str]] = {node.id: set() for node in spec.layers}
+        self.choice = PortChoice(spec, self.shapes, self.layers, report)
+
+    def run(self) -> Graph | None:
+        before = len(self.report.errors)
+        wanted = demands(self.spec)
+        drafts = [draft for node in self.spec.layers if (draft := self.node(node, wanted.get(node.id))) is not None]
+        outputs = tuple(one for output in self.spec.outputs if (one := self.output(output.name, output.source)) is not None)
+        if len(self.report.errors) > before or self.spec.broken:
+            return None
+        nodes = tuple(self.finished(*draft) for draft in drafts)
+        return Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
+
+    def node(
+        self, node: NodeSpec, wanted: frozenset[int] | None
+    ) -> tuple[NodeSpec, tuple[Port, ...], tuple[Port, ...]] | None:
+        """Wires one node and works out its shapes; None after a fault, or where an input is unknown."""
+        layer = node.layer
+        sources = [self.names.producer(one, node) for one in node.sources]
+        if any(source is None for source in sources) or not sources:
+            return None
+        if not self.arity(node):
+            return None
+        ports = self.choice.choose_all(node, wanted)
+        if ports is None:
+            return None
+        shapes = [self.shapes[port.node][port.name] for port in ports]
+        try:
+            layer.check(*shapes)
+            self.shapes[node.id] = port_shapes(layer, shapes)
+        except ShapeError as error:
+            self.misfit(node, error)
+            return None
+        state = wire_state(node, self.shapes, self.layers, self.names, self.choice, self.report)
+        self.expected(node)
+        self.use(*ports, *(state or ()))
+        return node, ports, state or ()
+
+    def arity(self, node: NodeSpec) -> bool:
+        count = len(node.sources)
+        if node.layer.arity == "one" and count > 1:
+            self.report.error(
+                f"{node.layer.label} reads one input, got {count}",
+                node.span("from"),
+                path=(*node.path, "from"),
+                help="join them first, for example with {layer: Concatenate, from: […]}",
+                code="arity",
+            )
+            return False
+        if node.layer.arity == "many" and count < 2:
+            self.report.error(
+                f"{node.layer.label} joins several inputs, got {count}",
+                node.span("from"),
+                path=(*node.path, "from"),
+                help="write from: [a, b]",
+                code="arity",
+            )
+            return False
+        return True
+
+    def misfit(self, node: NodeSpec, error: ShapeError) -> None:
+        keys = (error.argument,) if error.argument else ("from",)
+        self.report.error(
+            error.message if node.layer.kind in error.message else f"{node.layer.label}: {error.message}",
+            node.span(*keys),
+            path=(*node.path, *(keys if error.argument else ())),
+            reason=error.reason,
+            help=error.help,
+            code="shape",
+        )
+
+    def expected(self, node: NodeSpec) -> None:
+        """Compares `expect:` with what came out. A recurrent node is taken at the rank that was written."""
+        if node.expect is None:
+            return
+        shapes = self.shapes[node.id]
+        found = next((s for s in shapes.values() if len(s) == len(node.expect)), next(iter(shapes.values())))
+        fits = len(found) == len(node.expect) and all(
+            want is None or want == have for want, have in zip(node.expect, found, strict=False)
+        )
+        if not fits:
+            self.report.error(
+                f"{node.id} gives {show(found)}, not {show(node.expect)}",
+                node.span("expect"),
+                path=(*node.path, "expect"),
+                code="expect",
+            )
+
+    def output(self, name: str, source: Reference) -> Output | None:
+        if self.names.producer(source) is None:
+            return None
+        port = self.choice.choose_output(source)
+        if port is None:
+            return None
+        self.use(port)
+        return Output(name, port, self.shapes[port.node][port.name])
+
+    def use(self, *ports: Port) -> None:
+        for port in ports:
+            if port.node in self.used:
+                self.used[port.node].add(port.name)
+
+    def finished(self, node: NodeSpec, inputs: tuple[Port, ...], state: tuple[Port, ...]) -> Node:
+        shapes = [self.shapes[port.node][port.name] for port in inputs]
+        layer = node.layer
+        if isinstance(layer, Recurrent) and layer.return_sequences is None:
+            layer = layer.model_copy(update={"return_sequences": "sequence" in self.used[node.id]})
+        weights = layer.weights(*shapes)
+        return Node(
+            id=node.id,
+            layer=node.layer,
+            inputs=inputs,
+            initial_state=state,
+            shapes=self.shapes[node.id],
+            state=layer.state_shapes(*shapes) if isinstance(layer, Recurrent) else {},
+            weights=weights,
+            flops=layer.flops(*shapes),
+            saved=layer.saved_elements(*shapes),
+            used=frozenset(self.used[node.id]),
+            spec=node,
+        )
+
+
+def port_shapes(layer: Layer, inputs: list[Shape]) -> dict[str, Shape]:
+    """The shape of every port of a layer."""
+    if not isinstance(layer, Recurrent):
+        return {OUTPUT: layer.output_shape(*inputs)}
+    states = {f"state.{name}": shape for name, shape in layer.state_shapes(*inputs).items()}
+    return {"sequence": layer.sequence_shape(*inputs), "last": layer.last_shape(*inputs), **states}
+
+

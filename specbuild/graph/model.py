@@ -1,0 +1,134 @@
+"""The graph: every node with its shapes, states, weights and cost, and the tensors that run between them.
+
+Shapes leave out the batch axis; `None` is an axis known only at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
+from specbuild.spec import NodeSpec, Spec
+
+OUTPUT = "output"
+"""The only port of an input or of a layer without a state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One tensor: a node and which of its outputs. Recurrent nodes have `sequence`, `last` and `state.<name>`."""
+
+    node: str
+    name: str = OUTPUT
+
+    def __str__(self) -> str:
+        return self.node if self.name == OUTPUT else f"{self.node}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    id: str
+    shape: Shape
+    dtype: str
+    batch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One layer in its place."""
+
+    id: str
+    layer: Layer
+    inputs: tuple[Port, ...]
+    initial_state: tuple[Port, ...]
+    """The tensors that start the recurrence, in the order of `state`; empty: it starts at zero."""
+    shapes: dict[str, Shape]
+    """Shape of every port."""
+    state: dict[str, Shape]
+    weights: tuple[Weight, ...]
+    flops: Dim
+    saved: Dim
+    """Numbers per sample that training keeps for the backward pass."""
+    used: frozenset[str]
+    """The ports that something reads."""
+    spec: NodeSpec = field(repr=False)
+
+    @property
+    def return_sequences(self) -> bool:
+        if isinstance(self.layer, Recurrent) and self.layer.return_sequences is not None:
+            return self.layer.return_sequences
+        return "sequence" in self.used
+
+    @property
+    def return_state(self) -> bool:
+        """Whether the state leaves the layer: written so, read by a node, or needed to give the last step as well."""
+        written = isinstance(self.layer, Recurrent) and self.layer.return_state
+        both = self.return_sequences and "last" in self.used
+        return bool(written) or both or any(port.startswith("state.") for port in self.used)
+
+    @property
+    def port(self) -> str:
+        """The port that Keras's bare output is."""
+        return OUTPUT if not self.state else "sequence" if self.return_sequences else "last"
+
+    @property
+    def shape(self) -> Shape:
+        return self.shapes[self.port]
+
+    @property
+    def parameters(self) -> int:
+        return sum(weight.size for weight in self.weights)
+
+    @property
+    def trainable_parameters(self) -> int:
+        return sum(weight.size for weight in self.weights if weight.trainable)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    name: str
+    port: Port
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A model as plain values, in the order it runs."""
+
+    name: str
+    inputs: tuple[Input, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Output, ...]
+    spec: Spec = field(repr=False)
+
+    @property
+    def parameters(self) -> int:
+        return sum(node.parameters for node in self.nodes)
+
+    @property
+    def trainable_parameters(self) -> int:
+        return sum(node.trainable_parameters for node in self.nodes)
+
+    @property
+    def flops(self) -> Dim:
+        """Floating-point operations of one forward pass of one sample; None where a length is unknown."""
+        return _total(node.flops for node in self.nodes)
+
+    def activation_bytes(self, batch: int, *, bytes_per_number: int = 4) -> Dim:
+        """Memory in bytes that training keeps from the forward pass for the backward pass, inputs included.
+
+        An estimate from the graph: what the framework adds for its own workspace is not in it.
+        """
+        inputs = _total(size(one.shape) for one in self.inputs)
+        kept = _total(node.saved for node in self.nodes)
+        return None if inputs is None or kept is None else (inputs + kept) * batch * bytes_per_number
+
+
+def _total(numbers: Iterable[Dim]) -> Dim:
+    total = 0
+    for number in numbers:
+        if number is None:
+            return None
+        total += number
+    return total

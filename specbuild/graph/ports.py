@@ -1,0 +1,154 @@
+"""Which output of a recurrent node a bare `enc` means: the one whose number of axes its reader needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from specbuild.catalog import Layer, Recurrent, Shape, show
+from specbuild.document import PathPart, Report, Span, did_you_mean
+from specbuild.graph.model import OUTPUT, Port
+from specbuild.spec import NodeSpec, Reference, Spec
+
+Ranks = frozenset[int]
+
+
+def demands(spec: Spec) -> dict[str, Ranks | None]:
+    """For each node, how many axes its *output* must have for its readers; None where nobody minds.
+
+    Walks backwards, so that a need passes through layers which keep the number of axes (BatchNormalization, Dropout,
+    merges) to the recurrent node before them.
+    """
+    wanted: dict[str, Ranks | None] = {}
+    for node in reversed(spec.layers):
+        if node.expect is not None and node.id not in wanted:
+            wanted[node.id] = frozenset({len(node.expect)})
+        needs = needed(node.layer, wanted.get(node.id))
+        if needs is not None:
+            for source in node.sources:
+                if source.port is None:
+                    have = wanted.get(source.id)
+                    wanted[source.id] = needs if have is None else (have & needs or have)
+    return wanted
+
+
+def needed(layer: Layer, of_output: Ranks | None) -> Ranks | None:
+    """How many axes a layer's input must have, given what its own output must have."""
+    if layer.ranks is not None:
+        return frozenset(layer.ranks)
+    return of_output if layer.keeps_rank else None
+
+
+class PortChoice:
+    """Turns references into ports, as shapes become known."""
+
+    def __init__(
+        self, spec: Spec, shapes: Mapping[str, Mapping[str, Shape]], layers: Mapping[str, Layer], report: Report
+    ) -> None:
+        self._shapes, self._layers, self._report = shapes, layers, report
+        self._nodes = {node.id: node for node in spec.layers}
+
+    def choose_all(self, node: NodeSpec, wanted: Ranks | None) -> tuple[Port, ...] | None:
+        """The port behind each source of a node; None if one is unknown or reported."""
+        if any(source.id not in self._shapes for source in node.sources):
+            return None
+        ranks = needed(node.layer, wanted)
+        if ranks is None and node.layer.keeps_rank:
+            ranks = self._sibling_ranks(node)
+        path = (*node.path, "from")
+        ports = [self.choose(source, ranks, node.layer.label, path) for source in node.sources]
+        return tuple(port for port in ports if port is not None) if None not in ports else None
+
+    def choose_output(self, source: Reference) -> Port | None:
+        if source.id not in self._shapes:
+            return None
+        return self.choose(source, None, "an output", ("outputs",))
+
+    def choose(
+        self, source: Reference, ranks: Ranks | None, reader: str, path: tuple[PathPart, ...]
+    ) -> Port | None:
+        """The port that `source` means to a reader that takes `ranks` axes (None: any number)."""
+        layer = self._layers.get(source.id)
+        if not isinstance(layer, Recurrent):
+            return Port(source.id)
+        if source.port is not None:
+            return self._written_port(source, layer, path)
+        if layer.return_sequences is not None:
+            return Port(source.id, "sequence" if layer.return_sequences else "last")
+        shapes = self._shapes[source.id]
+        fitting = [name for name in ("sequence", "last") if ranks is None or len(shapes[name]) in ranks]
+        if len(fitting) == 2:
+            self._ambiguous(source, reader, path)
+            return None
+        # A reader that neither fits is told so by its own shape rule.
+        return Port(source.id, fitting[0] if fitting else "sequence")
+
+    def _written_port(self, source: Reference, layer: Recurrent, path: tuple[PathPart, ...]) -> Port | None:
+        shapes = self._shapes[source.id]
+        port = str(source.port)
+        states = [name for name in shapes if name.startswith("state.")]
+        if port == "state" and len(states) == 1:
+            port = states[0]
+        elif port == "state":
+            self._report.error(
+                f"{source} is {len(states)} tensors, not one",
+                source.span,
+                path=path,
+                help="write " + " or ".join(f"{source.id}.{name}" for name in states),
+                code="unknown-port",
+            )
+            return None
+        if port not in shapes:
+            self._report.error(
+                f"{source.id} has no port {port}",
+                source.span,
+                path=path,
+                help=did_you_mean(port, list(shapes)) or f"its ports are {', '.join(shapes)}",
+                code="unknown-port",
+            )
+            return None
+        if port == "sequence" and layer.return_sequences is False:
+            self._refused(source, "return_sequences", "only the last output leaves it", path)
+            return None
+        if port.startswith("state.") and layer.return_state is False:
+            self._refused(source, "return_state", "its state stays inside", path)
+            return None
+        return Port(source.id, port)
+
+    def _refused(self, source: Reference, argument: str, why: str, path: tuple[PathPart, ...]) -> None:
+        line = self._nodes[source.id].span(argument).line
+        self._report.error(
+            f"{source.id} does not give {source}",
+            source.span,
+            path=path,
+            reason=f"{argument} is false in line {line}, so {why}",
+            help=f"leave {argument} out: it follows from how the node is used",
+            code="unknown-port",
+        )
+
+    def _ambiguous(self, source: Reference, reader: str, path: tuple[PathPart, ...]) -> None:
+        node, shapes = self._nodes[source.id], self._shapes[source.id]
+        key = path[-1]
+        written = "outputs: [{}]" if key == "outputs" else f"{key}: {{}}"
+        choices = " or ".join(written.format(f"{source.id}.{name}") for name in ("sequence", "last"))
+        self._report.error(
+            f"{source.id} could be every step or the last one: both fit {reader}",
+            self._place(source, node),
+            path=path,
+            reason=f"{source.id}.sequence is {show(shapes['sequence'])}, {source.id}.last is {show(shapes['last'])}",
+            help=f"write {choices}" if node.named else f"write return_sequences: true or false on that {node.layer.kind}, or give it an id",
+            code="ambiguous-port",
+        )
+
+    def _place(self, source: Reference, node: NodeSpec) -> Span:
+        return source.span if node.named else node.span()
+
+    def _sibling_ranks(self, node: NodeSpec) -> Ranks | None:
+        """A merge of something certain and something bare: the bare one follows the certain one."""
+        certain = {
+            len(self._shapes[source.id][OUTPUT]) for source in node.sources if OUTPUT in self._shapes[source.id]
+        } | {
+            len(self._shapes[source.id][source.port])
+            for source in node.sources
+            if source.port is not None and source.port in self._shapes[source.id]
+        }
+        return frozenset(certain) or None

@@ -1,0 +1,199 @@
+"""Passed states: which tensors start a recurrence, and whether they fit it.
+
+Keras builds a model whose states do not fit, and fails inside the first batch, or never; so this is where they are
+checked: the number of tensors, their names, and every axis of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, TimeDistributed, show
+from specbuild.document import PathPart, Report, did_you_mean
+from specbuild.graph.model import Port
+from specbuild.graph.names import Names
+from specbuild.graph.ports import PortChoice
+from specbuild.spec import NodeSpec, Reference
+
+Shapes = Mapping[str, Mapping[str, Shape]]
+
+
+def wire_state(
+    node: NodeSpec, shapes: Shapes, layers: Mapping[str, Layer], names: Names, choice: PortChoice, report: Report
+) -> tuple[Port, ...] | None:
+    """The ports that start a node's recurrence, in the order of its state; None if there are none, or after a fault."""
+    if node.initial_state is None:
+        return None
+    return _Wiring(node, shapes, layers, names, choice, report).run()
+
+
+class _Wiring:
+    def __init__(
+        self,
+        node: NodeSpec,
+        shapes: Shapes,
+        layers: Mapping[str, Layer],
+        names: Names,
+        choice: PortChoice,
+        report: Report,
+    ) -> None:
+        self.node, self.shapes, self.layers = node, shapes, layers
+        self.names, self.choice, self.report = names, choice, report
+        self.path: tuple[PathPart, ...] = (*node.path, "initial_state")
+        own = shapes[node.id]
+        self.own = {port.removeprefix("state."): shape for port, shape in own.items() if port.startswith("state.")}
+
+    def run(self) -> tuple[Port, ...] | None:
+        given = self.node.initial_state
+        if not isinstance(self.node.layer, Recurrent):
+            self.error(f"{self.node.layer.label} has no state to start from", help="leave initial_state out")
+            return None
+        return self.named(given) if isinstance(given, dict) else self.whole(given) if given is not None else None
+
+    def whole(self, source: Reference) -> tuple[Port, ...] | None:
+        """`initial_state: enc1`: every tensor of another node's state, by name."""
+        if self.names.producer(source, self.node, "initial_state") is None or source.id not in self.shapes:
+            return None
+        theirs = self.states_of(source)
+        if theirs is None:
+            return self.single(source)
+        if list(theirs) != list(self.own):
+            self.error(
+                f"the state of {source.id} does not fit {self.node.id}",
+                source,
+                reason=f"{self.described(source.id)} carries {_words(theirs)}; {self.described(self.node.id)} has {_words(self.own)}",
+                help=self.pairing(source, theirs),
+            )
+            return None
+        for name, shape in theirs.items():
+            if not _fits(shape, self.own[name]):
+                self.misfit(source, shape, self.own[name])
+                return None
+        return tuple(Port(source.id, f"state.{name}") for name in self.own)
+
+    def single(self, source: Reference) -> tuple[Port, ...] | None:
+        """One tensor, which is a whole state only where the state is one tensor."""
+        if len(self.own) > 1:
+            self.error(
+                f"{source} is one tensor; the state of {self.node.id} is {_words(self.own)}",
+                source,
+                help="name each: initial_state: {" + ", ".join(f"{name}: …" for name in self.own) + "}",
+            )
+            return None
+        name = next(iter(self.own))
+        port = self.tensor(name, source)
+        return (port,) if port is not None else None
+
+    def named(self, given: dict[str, Reference]) -> tuple[Port, ...] | None:
+        """`initial_state: {h: a, c: b}`."""
+        written = self.node.at.get("initial_state")
+        complete = True
+        for name, source in given.items():
+            if name not in self.own:
+                self.error(
+                    f"{self.node.layer.label} has no state called {name}",
+                    source,
+                    help=did_you_mean(name, list(self.own)) or f"its state is {_words(self.own)}",
+                )
+                complete = False
+        missing = [name for name in self.own if name not in (self._written_names() or given)]
+        if missing:
+            self.error(
+                f"the state of {self.node.id} is not complete: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+                reason=f"{self.described(self.node.id)} has {_words(self.own)}",
+                help="name every tensor, or pass a whole state: initial_state: enc1",
+            )
+            complete = False
+        ports = {name: self.tensor(name, source) for name, source in given.items() if name in self.own}
+        if not complete or written is None or any(port is None for port in ports.values()) or len(ports) < len(self.own):
+            return None
+        return tuple(port for name in self.own if (port := ports[name]) is not None)
+
+    def tensor(self, name: str, source: Reference) -> Port | None:
+        """One tensor of the state: any port of the right shape."""
+        if self.names.producer(source, self.node, "initial_state") is None or source.id not in self.shapes:
+            return None
+        rank = len(self.own[name])
+        port = self.choice.choose(source, frozenset({rank}), f"the state {name}", self.path)
+        if port is None:
+            return None
+        shape = self.shapes[port.node][port.name]
+        if not _fits(shape, self.own[name]):
+            self.misfit(source, shape, self.own[name], name)
+            return None
+        return port
+
+    def states_of(self, source: Reference) -> dict[str, Shape] | None:
+        """The state that a bare id or `id.state` stands for; None if it stands for one tensor."""
+        if not isinstance(self.layers.get(source.id), Recurrent) or source.port not in (None, "state"):
+            return None
+        ports = self.shapes[source.id]
+        return {port.removeprefix("state."): shape for port, shape in ports.items() if port.startswith("state.")}
+
+    def misfit(self, source: Reference, theirs: Shape, own: Shape, name: str = "") -> None:
+        axes = state_axes(self.node.layer)
+        named = f" ({', '.join(axes)})" if len(axes) == len(own) else ""
+        what = f"the state of {source.id}" if not name else f"{source}"
+        carries = f"{source.id} carries a state of" if not name else f"{source} is"
+        self.error(
+            f"{what} does not fit {self.node.id}" if not name else f"{what} does not fit the state {name} of {self.node.id}",
+            source,
+            reason=f"{carries} {show(theirs)}{named}; {self.node.id} has {show(own)}",
+            help=self.fix(theirs, own, axes),
+        )
+
+    def fix(self, theirs: Shape, own: Shape, axes: tuple[str, ...]) -> str:
+        """What to change, where one argument is to blame."""
+        if len(theirs) != len(own) or len(axes) != len(own):
+            return ""
+        wrong = [axis for axis, a, b in zip(axes, theirs, own, strict=True) if a is not None and b is not None and a != b]
+        size = next((a for axis, a in zip(axes, theirs, strict=True) if axis in wrong), None)
+        if wrong in (["filters"], ["units"]) and not isinstance(self.node.layer, Bidirectional):
+            return f"set {wrong[0]}: {size} on {self.node.id}"
+        if "filters" not in wrong and "units" not in wrong:
+            return f"give both nodes inputs of the same {' and '.join(wrong)}, or the same kernel_size, strides and padding"
+        return ""
+
+    def pairing(self, source: Reference, theirs: dict[str, Shape]) -> str:
+        for name, own in self.own.items():
+            if len(self.own) == 1:
+                match = next((t for t, shape in theirs.items() if _fits(shape, own)), None)
+                return f"pass one tensor: initial_state: {{{name}: {source.id}.state.{match}}}" if match else ""
+        return "name the tensors: initial_state: {" + ", ".join(f"{name}: …" for name in self.own) + "}"
+
+    def described(self, node: str) -> str:
+        return f"{node} ({self.layers[node].label})"
+
+    def error(self, message: str, source: Reference | None = None, *, reason: str = "", help: str = "") -> None:
+        span = source.span if source is not None else self.node.span("initial_state")
+        self.report.error(message, span, path=self.path, reason=reason, help=help, code="state")
+
+    def _written_names(self) -> set[str]:
+        """Names under initial_state, those with a broken reference included."""
+        written = self.node.at.get("initial_state")
+        return set(written.names()) if written is not None and hasattr(written, "names") else set()
+
+
+def state_axes(layer: Layer) -> tuple[str, ...]:
+    """The axes of a state in words, in the layer's order: (height, width, filters)."""
+    if isinstance(layer, (Bidirectional, TimeDistributed)):
+        return state_axes(layer.layer)
+    if "units" in type(layer).model_fields:
+        return ("units",)
+    space = _SPACE.get(layer.kind[-2:], ())
+    first = getattr(layer, "data_format", None) == "channels_first"
+    return ("filters", *space) if first else (*space, "filters")
+
+
+_SPACE = {"1D": ("length",), "2D": ("height", "width"), "3D": ("depth", "height", "width")}
+
+
+def _fits(theirs: Shape, own: Shape) -> bool:
+    return len(theirs) == len(own) and all(a is None or b is None or a == b for a, b in zip(theirs, own, strict=True))
+
+
+def _words(states: Mapping[str, Shape]) -> str:
+    names = list(states)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+

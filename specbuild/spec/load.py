@@ -1,0 +1,303 @@
+"""From a file, a text or a Python mapping to a typed spec: every fault found, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping as AnyMapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+from specbuild.catalog import KINDS
+from specbuild.document import (
+    Entry,
+    Mapping,
+    Node,
+    Report,
+    Scalar,
+    Sequence,
+    Source,
+    SpecError,
+    did_you_mean,
+    kind_of,
+    parse,
+    read,
+)
+from specbuild.spec.data_section import DataSection
+from specbuild.spec.evaluate_section import EvaluateSection
+from specbuild.spec.layers import expand
+from specbuild.spec.model import InputSection, InputSpec, OutputSpec, Spec, is_written
+from specbuild.spec.overrides import apply, normalize
+from specbuild.spec.references import ID, Reference, reference
+from specbuild.spec.train_section import TrainSection
+from specbuild.spec.validation import validate
+from specbuild.spec.variables import substitute, variables
+
+Section = TypeVar("Section", bound=BaseModel)
+
+VERSION = 1
+
+KEYS = (
+    "specbuild",
+    "name",
+    "description",
+    "vars",
+    "defaults",
+    "inputs",
+    "layers",
+    "outputs",
+    "data",
+    "train",
+    "evaluate",
+)
+"""The keys of a spec, in the order that a person writes them."""
+
+
+def load_spec(
+    source: str | Path | AnyMapping[str, Any], *, overrides: AnyMapping[str, Any] | Iterable[str] = ()
+) -> Spec:
+    """Reads and checks a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
+
+    Args:
+        source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
+        overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
+
+    Raises:
+        SpecError: with every fault found, each with its line and column.
+    """
+    report = Report()
+    spec = read_spec(source, normalize(overrides), report)
+    report.raise_errors()
+    assert spec is not None
+    return spec
+
+
+def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, ...], report: Report) -> Spec | None:
+    """What `load_spec` does, with the faults put into `report`: as much of the spec as could be read, or None.
+
+    The caller checks `report` before trusting it; `Spec.broken` names the nodes that are missing from it.
+    """
+    try:
+        text, document, directory = _read(source)
+    except SpecError as error:
+        for diagnostic in error.diagnostics:
+            report.add(diagnostic)
+        return None
+    if not isinstance(document, Mapping):
+        report.error(f"a spec must be a mapping, got {kind_of(document)}", document.span, code="wrong-type")
+        return None
+    document = apply(document, overrides, report, "overrides" if text.name == "<python>" else "--set")
+    _keys(document, report)
+    _version(document, report)
+    values = variables(document.get("vars"), report)
+    document = replace(document, entries=tuple(_substituted(entry, values, report) for entry in document.entries))
+    inputs = _inputs(document, report)
+    ids = [one.id for one in inputs]
+    expanded = expand(document.get("layers"), ids, values, _defaults(document, report), report)
+    outputs, named = _outputs(document, expanded.nodes[-1].id if expanded.nodes else None, report)
+    return Spec(
+        name=_text(document, "name", report) or _default_name(text, directory),
+        description=_text(document, "description", report),
+        vars=values,
+        inputs=inputs,
+        layers=expanded.nodes,
+        outputs=outputs,
+        named_outputs=named,
+        data=_section(DataSection, document, "data", report),
+        train=_section(TrainSection, document, "train", report) or TrainSection(),
+        evaluate=_section(EvaluateSection, document, "evaluate", report) or EvaluateSection(),
+        directory=directory,
+        written=text.text,
+        overrides=overrides,
+        document=document,
+        broken=expanded.broken,
+    )
+
+
+def _read(source: str | Path | AnyMapping[str, Any]) -> tuple[Source, Node, Path]:
+    if isinstance(source, AnyMapping):
+        text = yaml.safe_dump(dict(source), sort_keys=False, allow_unicode=True)
+        return Source("<python>", text), parse(text, "<python>"), Path()
+    if isinstance(source, str) and "\n" in source:
+        return Source("<text>", source), parse(source, "<text>"), Path()
+    origin, document = read(Path(source))
+    return origin, document, Path(source).parent
+
+
+def _substituted(entry: Entry, values: dict[str, Any], report: Report) -> Entry:
+    """Layers are left to their expansion, where loops bring variables of their own."""
+    if entry.name in ("vars", "layers"):
+        return entry
+    return replace(entry, value=substitute(entry.value, values, report, (entry.name,)))
+
+
+def _keys(document: Mapping, report: Report) -> None:
+    for entry in document.entries:
+        if entry.name not in KEYS:
+            report.error(
+                f'unknown key "{entry.name}"',
+                entry.key.span,
+                path=entry.name,
+                help=did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}",
+                code="unknown-key",
+            )
+    for name in ("inputs", "layers"):
+        if document.entry(name) is None:
+            report.error(f"the spec has no {name}", document.span, help=_MISSING[name], code="missing-key")
+
+
+_MISSING = {
+    "inputs": "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1]}",
+    "layers": "list the model's layers, such as layers: [{layer: ConvLSTM2D, filters: 8, kernel_size: 3}]",
+}
+
+
+def _version(document: Mapping, report: Report) -> None:
+    entry = document.entry("specbuild")
+    if entry is None:
+        report.error(
+            "the spec does not say its language version",
+            document.span,
+            path="specbuild",
+            help=f"begin it with specbuild: {VERSION}",
+            code="missing-key",
+        )
+    elif not isinstance(entry.value, Scalar) or entry.value.value != VERSION or isinstance(entry.value.value, bool):
+        if not report.is_known(entry.value.span):
+            report.error(
+                f"this specbuild reads language version {VERSION}",
+                entry.value.span,
+                path="specbuild",
+                help=f"write specbuild: {VERSION}",
+                code="bad-version",
+            )
+
+
+def _text(document: Mapping, name: str, report: Report) -> str:
+    node = document.get(name)
+    if not is_written(node):
+        return ""
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        return node.value
+    assert node is not None
+    if isinstance(node, Scalar):
+        return node.raw
+    report.error(f"{name}: expected text, got {kind_of(node)}", node.span, path=name, code="wrong-type")
+    return ""
+
+
+def _default_name(source: Source, directory: Path) -> str:
+    """A spec without a name is called after its file; `spec.yaml` after its folder."""
+    stem = Path(source.name).stem
+    if source.name.startswith("<"):
+        return "model"
+    return (directory.resolve().name or "model") if stem == "spec" else stem
+
+
+def _inputs(document: Mapping, report: Report) -> tuple[InputSpec, ...]:
+    node = document.get("inputs")
+    if not isinstance(node, Mapping):
+        if node is not None:
+            report.error(
+                f"inputs must be a mapping of ids to shapes, got {kind_of(node)}",
+                node.span,
+                path="inputs",
+                help="write inputs: {rain: [10, 64, 64, 1]}",
+                code="wrong-type",
+            )
+        return ()
+    if not node.entries:
+        report.error("the spec has no inputs", node.span, path="inputs", help=_MISSING["inputs"], code="missing-key")
+    return tuple(one for entry in node.entries if (one := _input(entry, report)) is not None)
+
+
+def _input(entry: Entry, report: Report) -> InputSpec | None:
+    path = ("inputs", entry.name)
+    if not ID.fullmatch(entry.name):
+        report.error(
+            f'"{entry.name}" cannot be an id',
+            entry.key.span,
+            path=path,
+            help="use letters, digits, _ and -, not starting with a digit",
+            code="bad-name",
+        )
+    value = entry.value
+    if isinstance(value, Sequence):
+        # The short form: the shape alone.
+        shape = replace(entry, key=Scalar("shape", value.span, "shape"))
+        value = Mapping((shape,), value.span)
+    section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
+    return InputSpec(entry.name, section, entry.key.span) if section is not None else None
+
+
+def _defaults(document: Mapping, report: Report) -> dict[str, Mapping]:
+    node = document.get("defaults")
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        report.error(
+            f"defaults must be a mapping of layers to arguments, got {kind_of(node)}",
+            node.span,
+            path="defaults",
+            help="write defaults: {ConvLSTM2D: {padding: same}}",
+            code="wrong-type",
+        )
+        return {}
+    found: dict[str, Mapping] = {}
+    for entry in node.entries:
+        cls = KINDS.get(entry.name)
+        if cls is None:
+            report.error(
+                f'no layer is called "{entry.name}"',
+                entry.key.span,
+                path=("defaults", entry.name),
+                help=did_you_mean(entry.name, list(KINDS)),
+                code="unknown-layer",
+            )
+        elif not isinstance(entry.value, Mapping):
+            report.error(
+                f"defaults of {entry.name} must be a mapping, got {kind_of(entry.value)}",
+                entry.value.span,
+                path=("defaults", entry.name),
+                code="wrong-type",
+            )
+        else:
+            for argument in entry.value.entries:
+                if argument.name not in cls.model_fields:
+                    report.error(
+                        f'{entry.name} has no argument "{argument.name}"',
+                        argument.key.span,
+                        path=("defaults", entry.name, argument.name),
+                        help=did_you_mean(argument.name, list(cls.model_fields)),
+                        code="unknown-key",
+                    )
+            kept = tuple(a for a in entry.value.entries if a.name in cls.model_fields)
+            found[entry.name] = replace(entry.value, entries=kept)
+    return found
+
+
+def _outputs(document: Mapping, last: str | None, report: Report) -> tuple[tuple[OutputSpec, ...], bool]:
+    """The model's outputs: a list of references, a mapping of names to references, or the last node."""
+    node = document.get("outputs")
+    if not is_written(node) or node is None:
+        layers = document.get("layers")
+        span = layers.span if layers is not None else document.span
+        return ((OutputSpec(last, Reference(last, None, span, implied=True)),) if last else ()), False
+    if isinstance(node, Mapping):
+        named = [(e.name, reference(e.value, report, ("outputs", e.name))) for e in node.entries]
+        return tuple(OutputSpec(name, one) for name, one in named if one is not None), True
+    parts = node.items if isinstance(node, Sequence) else (node,)
+    if not parts:
+        report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
+    found = [one for part in parts if (one := reference(part, report, ("outputs",))) is not None]
+    return tuple(OutputSpec(one.id, one) for one in found), False
+
+
+def _section(cls: type[Section], document: Mapping, name: str, report: Report) -> Section | None:
+    entry = document.entry(name)
+    if entry is None or not is_written(entry.value):
+        return None
+    return validate(cls, entry.value, (name,), report, owner=name, at=entry.key)

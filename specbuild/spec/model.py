@@ -1,0 +1,126 @@
+"""The typed spec: what a document says, checked and resolved, as values that never change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from specbuild.catalog import Layer
+from specbuild.document import Diagnostic, Mapping, PathPart, Scalar, Sequence, Span, SpecError, dotted, locate
+from specbuild.spec.data_section import DataSection
+from specbuild.spec.evaluate_section import EvaluateSection
+from specbuild.spec.references import Reference
+from specbuild.spec.train_section import TrainSection
+
+Dtype = Literal[
+    "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"
+]
+
+
+class InputSection(BaseModel):
+    """One input of the model. `shape` leaves out the batch axis; null is an axis of any length."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    shape: list[int | None] = Field(description="Length of each axis without the batch; null where any length will do.")
+    dtype: Dtype = Field("float32", description="Type of the numbers.")
+    batch: int | None = Field(None, gt=0, description="A fixed batch size, which stateful layers need.")
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    id: str
+    section: InputSection
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One item of `layers:`, with its loops, defaults and variables resolved."""
+
+    id: str
+    named: bool
+    """Whether the id was written; a made-up id cannot be referred to."""
+    layer: Layer
+    sources: tuple[Reference, ...]
+    initial_state: Reference | dict[str, Reference] | None
+    expect: tuple[int | None, ...] | None
+    path: tuple[PathPart, ...]
+    at: Mapping
+    """The node as written."""
+    arguments: Mapping
+    """The layer's arguments as written; for a wrapper those of the layer inside."""
+
+    def span(self, *keys: str) -> Span:
+        """Where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
+        for key in keys:
+            for mapping in (self.arguments, self.at):
+                if (found := mapping.get(key)) is not None:
+                    return found.span
+        kind = self.arguments.get("layer")
+        return kind.span if kind is not None else self.at.span
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    name: str
+    source: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A whole spec. `document` is the located tree after overrides and variables; `written` the text as it came."""
+
+    name: str
+    description: str
+    vars: dict[str, Any]
+    inputs: tuple[InputSpec, ...]
+    layers: tuple[NodeSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    named_outputs: bool
+    """Whether `outputs:` is a mapping, which makes the model's outputs a dict."""
+    data: DataSection | None
+    train: TrainSection
+    evaluate: EvaluateSection
+    directory: Path
+    """Paths in the spec are relative to this folder."""
+    written: str
+    overrides: tuple[str, ...]
+    document: Mapping = field(repr=False)
+    broken: frozenset[str] = frozenset()
+    """Ids of nodes that could not be read; none in a spec that `load_spec` gave."""
+
+    def resolve_path(self, path: str) -> Path:
+        """A path of the spec as one of this machine."""
+        return self.directory / Path(path).expanduser()
+
+    def span(self, path: tuple[PathPart, ...], *, key: bool = False) -> Span:
+        """Where `path` stands in the document, or the deepest part of it that was written."""
+        return locate(self.document, path, key=key)
+
+    def error(
+        self,
+        path: tuple[PathPart, ...],
+        message: str,
+        *,
+        reason: str = "",
+        help: str = "",
+        code: str = "invalid",
+        key: bool = False,
+    ) -> SpecError:
+        """A SpecError about the value at `path`, for the stages that find a fault only with the data in hand."""
+        return SpecError([Diagnostic(message, self.span(path, key=key), dotted(path), reason, help, code)])
+
+    def resolved(self) -> str:
+        """The spec as YAML with every variable, default and override carried out; it loads to the same graph."""
+        from specbuild.spec.resolved import dump
+
+        return dump(self)
+
+
+def is_written(node: Scalar | Sequence | Mapping | None) -> bool:
+    """Whether a key was given a value; `from:` with nothing after it counts as absent."""
+    return node is not None and not (isinstance(node, Scalar) and node.value is None)

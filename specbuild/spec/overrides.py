@@ -1,0 +1,188 @@
+"""Overrides: `vars.filters=64`, applied to the document before variables are resolved.
+
+One grammar for `--set` and for `overrides=` in Python. A path walks mappings by key and the items of `layers` by id.
+Mappings merge into what is there, anything else replaces it. A variable or a layer must exist already; any other key
+may be new, and is then checked like a written one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping as AnyMapping
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from specbuild.document import (
+    Diagnostic,
+    Entry,
+    Mapping,
+    Node,
+    Report,
+    Scalar,
+    Sequence,
+    Source,
+    Span,
+    SpecError,
+    did_you_mean,
+    kind_of,
+    parse,
+)
+
+_MUST_EXIST = ("vars", "layers", "inputs")
+
+
+def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
+    """Overrides of either form as `path=value` texts."""
+    if isinstance(overrides, AnyMapping):
+        return tuple(f"{path}={_inline(value)}" for path, value in overrides.items())
+    return tuple(overrides)
+
+
+def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str = "--set") -> Mapping:
+    """The document with each `path=value` carried out, in order."""
+    for text in overrides:
+        source = Source(origin, text)
+        path, equals, value = text.partition("=")
+        if not equals or not path.strip():
+            report.error(
+                f'"{text}" is no override',
+                Span(source, 1, 1, 1, len(text) + 1),
+                help="write PATH=VALUE, for example vars.filters=64",
+                code="bad-override",
+            )
+            continue
+        node = _value(source, value, len(path) + 1, report)
+        if node is not None:
+            try:
+                root = _merged(root, _Path(source, tuple(path.split("."))), 0, node)
+            except SpecError as error:
+                for diagnostic in error.diagnostics:
+                    report.add(diagnostic)
+    return root
+
+
+class _Path:
+    """The parts of an override's path and their places in its text."""
+
+    def __init__(self, source: Source, parts: tuple[str, ...]) -> None:
+        self.source, self.parts = source, tuple(part.strip() for part in parts)
+
+    def span(self, index: int) -> Span:
+        column = sum(len(part) + 1 for part in self.parts[:index]) + 1
+        return Span(self.source, 1, column, 1, column + len(self.parts[index]))
+
+    def dotted(self, index: int) -> str:
+        return ".".join(self.parts[: index + 1])
+
+
+def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
+    if index == len(path.parts):
+        if isinstance(node, Mapping) and isinstance(value, Mapping):
+            for entry in value.entries:
+                node = _with_entry(node, entry, _overlay(node.get(entry.name), entry.value))
+            return node
+        return value
+    part = path.parts[index]
+    if isinstance(node, Sequence):
+        return _in_layers(node, path, index, value)
+    if not isinstance(node, Mapping):
+        raise _error(path, index, f"{path.dotted(index - 1)} is {kind_of(node)}; it has no keys to set")
+    child = node.get(part)
+    if child is None:
+        if index and path.parts[0] in _MUST_EXIST and len(path.parts) == 2:
+            names = list(node.names())
+            raise _error(
+                path, index, f"{path.dotted(index)} does not exist", did_you_mean(part, names) or f"there are {', '.join(names)}"
+            )
+        child = value if index + 1 == len(path.parts) else Mapping((), path.span(index))
+        if index + 1 == len(path.parts):
+            return _with_entry(node, Entry(Scalar(part, path.span(index), part), value), value)
+    return _with_entry(node, Entry(Scalar(part, path.span(index), part), child), _merged(child, path, index + 1, value))
+
+
+def _overlay(old: Node | None, new: Node) -> Node:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for entry in new.entries:
+            old = _with_entry(old, entry, _overlay(old.get(entry.name), entry.value))
+        return old
+    return new
+
+
+def _with_entry(node: Mapping, entry: Entry, value: Node) -> Mapping:
+    kept = tuple(replace(e, value=value) if e.name == entry.name else e for e in node.entries)
+    return replace(node, entries=kept if node.get(entry.name) is not None else (*kept, replace(entry, value=value)))
+
+
+def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence:
+    """Descends into the item whose id is the path's part, however deep it is nested."""
+    wanted = path.parts[index]
+    ids: list[str] = []
+
+    def visit(item: Node) -> Node:
+        if isinstance(item, Sequence):
+            return replace(item, items=tuple(visit(inner) for inner in item.items))
+        if isinstance(item, Mapping):
+            identity = item.get("id")
+            if isinstance(identity, Scalar) and isinstance(identity.value, str):
+                ids.append(identity.value)
+                if identity.value == wanted:
+                    return _merged(item, path, index + 1, value)  # type: ignore[no-any-return]
+            return replace(item, entries=tuple(replace(e, value=visit(e.value)) for e in item.entries))
+        return item
+
+    result = visit(node)
+    if wanted not in ids:
+        raise _error(
+            path,
+            index,
+            f"no layer has the id {wanted}",
+            did_you_mean(wanted, ids) or (f"ids are {', '.join(ids)}" if ids else "give the layer an id to name it"),
+        )
+    assert isinstance(result, Sequence)
+    return result
+
+
+def _value(source: Source, text: str, offset: int, report: Report) -> Node | None:
+    """The YAML after `=`, with its columns counted from the start of the whole override."""
+    if not text.strip():
+        return Scalar(None, Span(source, 1, offset + 1, 1, offset + 1))
+    try:
+        return _moved(parse(text, source.name), source, offset)
+    except SpecError as error:
+        for diagnostic in error.diagnostics:
+            span = diagnostic.span and _shifted(diagnostic.span, source, offset)
+            report.add(replace(diagnostic, span=span))
+        return None
+
+
+def _moved(node: Node, source: Source, offset: int) -> Node:
+    span = _shifted(node.span, source, offset)
+    if isinstance(node, Mapping):
+        return Mapping(
+            tuple(
+                Entry(replace(e.key, span=_shifted(e.key.span, source, offset)), _moved(e.value, source, offset))
+                for e in node.entries
+            ),
+            span,
+        )
+    if isinstance(node, Sequence):
+        return Sequence(tuple(_moved(item, source, offset) for item in node.items), span)
+    return replace(node, span=span)
+
+
+def _shifted(span: Span, source: Source, offset: int) -> Span:
+    start = span.column + offset if span.line == 1 else span.column
+    end = span.end_column + offset if span.end_line == 1 else span.end_column
+    return Span(source, span.line, start, span.end_line, end)
+
+
+def _inline(value: Any) -> str:
+    """A Python value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=2**20, allow_unicode=True).strip()
+    return text.removesuffix("...").strip()
+
+
+def _error(path: _Path, index: int, message: str, help: str = "") -> SpecError:
+    return SpecError([Diagnostic(message, path.span(index), path.dotted(index), "", help, "bad-override")])

@@ -1,0 +1,44 @@
+"""References: how one node names another, or one of its ports."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from specbuild.document import Node, PathPart, Report, Scalar, Span, kind_of
+
+ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z_][A-Za-z0-9_.]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`id` or `id.port`. The ports of a recurrent node are `sequence`, `last`, `state` and `state.<name>`."""
+
+    id: str
+    port: str | None
+    span: Span
+    implied: bool = False
+    """Not written: the node before, or the last node as output."""
+
+    def __str__(self) -> str:
+        return f"{self.id}.{self.port}" if self.port else self.id
+
+
+def reference(node: Node, report: Report, path: tuple[PathPart, ...]) -> Reference | None:
+    """Reads one reference; reports what is none."""
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        if match := _REFERENCE.fullmatch(node.value):
+            return Reference(match[1], match[2], node.span)
+        report.error(
+            f'"{node.value}" names no node',
+            node.span,
+            path=path,
+            help="write the id of a node or input, such as enc1, or one of its ports, such as enc1.last",
+            code="bad-reference",
+        )
+    elif not report.is_known(node.span):
+        report.error(
+            f"expected the id of a node, got {kind_of(node)}", node.span, path=path, code="bad-reference"
+        )
+    return None

@@ -1,0 +1,94 @@
+"""The resolved spec as YAML: no variables, defaults, loops or implied inputs left, and the same graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.spec.model import InputSection, NodeSpec, Spec
+from specbuild.spec.references import Reference
+
+
+def dump(spec: Spec) -> str:
+    """YAML that loads to the same graph, every node with its id and its inputs written out."""
+    head: dict[str, Any] = {"specbuild": 1, "name": spec.name}
+    if spec.description:
+        head["description"] = spec.description
+    lines = [_block(head)]
+    lines.append("inputs:\n" + "".join(f"  {one.id}: {_flow(_input(one.section))}\n" for one in spec.inputs))
+    lines.append("layers:\n" + "".join(f"  - {_flow(_node(node))}\n" for node in spec.layers))
+    if spec.named_outputs:
+        lines.append(_block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
+    else:
+        lines.append(f"outputs: {_flow([str(output.source) for output in spec.outputs])}\n")
+    for name, section in (("data", spec.data), ("train", spec.train), ("evaluate", spec.evaluate)):
+        if section is not None and section.model_fields_set:
+            lines.append(_block({name: _plain(section)}))
+    return "\n".join(lines)
+
+
+def _node(node: NodeSpec) -> dict[str, Any]:
+    said: dict[str, Any] = {"id": node.id, **_layer(node.layer)}
+    sources = [str(source) for source in node.sources]
+    said["from"] = sources[0] if len(sources) == 1 else sources
+    if isinstance(node.initial_state, Reference):
+        said["initial_state"] = str(node.initial_state)
+    elif node.initial_state:
+        said["initial_state"] = {name: str(source) for name, source in node.initial_state.items()}
+    if node.expect is not None:
+        said["expect"] = list(node.expect)
+    return said
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, TimeDistributed):
+        return {"time_distributed": _layer(layer.layer)}
+    if isinstance(layer, Bidirectional):
+        own = {name: _plain(getattr(layer, name)) for name in _written(layer) if name != "layer"}
+        return {"bidirectional": _layer(layer.layer), **own}
+    return {"layer": layer.kind, **{name: _plain(getattr(layer, name)) for name in _written(layer)}}
+
+
+def _written(model: BaseModel) -> list[str]:
+    """The fields that were set, in the order of the class."""
+    return [name for name in type(model).model_fields if name in model.model_fields_set]
+
+
+def _input(section: InputSection) -> Any:
+    said = _plain(section)
+    return said["shape"] if set(said) == {"shape"} else said
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, KerasObject):
+        return _plain(value.written())
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name)) for name in _written(value)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML writes YAML 1.1; this one quotes nothing more, and a float so that 1.2 reads a float."""
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    text = repr(value)
+    return dumper.represent_scalar("tag:yaml.org,2002:float", {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(text, text))
+
+
+_Dumper.add_representer(float, _float)
+
+
+def _flow(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=2**20, allow_unicode=True).strip()
+
+
+def _block(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

@@ -1,0 +1,190 @@
+"""From pydantic's findings to ours: the same fault, at its line and column, in a user's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping as AnyMapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean, kind_of, locate, plain
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(
+    cls: type[Model],
+    node: Node,
+    path: tuple[PathPart, ...],
+    report: Report,
+    *,
+    owner: str = "",
+    at: Node | None = None,
+    given: AnyMapping[str, Any] | None = None,
+) -> Model | None:
+    """`node` as an instance of `cls`, or None after reporting everything that is wrong with it.
+
+    `owner` is what the mapping describes (`Conv2D`, `train`); `at` is where a missing key is reported, if not at the
+    mapping itself; `given` are values that come from elsewhere than the document.
+    """
+    owner = owner or str(path[-1] if path else "the document")
+    if not isinstance(node, Mapping):
+        if not report.is_known(node.span):
+            report.error(f"{owner} must be a mapping, got {kind_of(node)}", node.span, path=path, code="wrong-type")
+        return None
+    try:
+        model = cls.model_validate({**plain(node), **(given or {})})
+        return None if _has_known_faults(node, report) else model
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            _report(detail, cls, node, path, report, owner, at or node)
+    return None
+
+
+def _report(
+    detail: ErrorDetails,
+    cls: type[BaseModel],
+    node: Mapping,
+    path: tuple[PathPart, ...],
+    report: Report,
+    owner: str,
+    at: Node,
+) -> None:
+    place = _existing(node, detail["loc"])
+    if place and report.is_known(locate(node, place)):
+        return
+    where = (*path, *place)
+    context = detail.get("ctx", {})
+    if detail["type"] == "extra_forbidden":
+        word = str(detail["loc"][-1])
+        known = _fields_at(cls, place[:-1])
+        report.error(
+            f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"',
+            locate(node, place, key=True),
+            path=where,
+            help=did_you_mean(word, known) or (f"known are {', '.join(known)}" if known else ""),
+            code="unknown-key",
+        )
+    elif detail["type"] == "missing":
+        word = str(detail["loc"][-1])
+        report.error(
+            f"{_owner(owner, place)} needs {word}",
+            (locate(node, place) if place else at.span),
+            path=where,
+            code="missing-key",
+        )
+    else:
+        name = str(place[-1]) if place else owner
+        wording = _WORDS.get(detail["type"])
+        text = wording(context, detail["input"]) if wording else _own_words(detail)
+        report.error(
+            f"{name}: {text}" if text.startswith("expected") else text,
+            locate(node, place),
+            path=where,
+            code=_CODES.get(detail["type"], "bad-value"),
+        )
+
+
+def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
+    """The part of pydantic's location that the document has; tags of unions and validators are dropped."""
+    place: list[PathPart] = []
+    for part in loc:
+        if isinstance(node, Mapping) and isinstance(part, str) and (child := node.get(part)) is not None:
+            place.append(part)
+            node = child
+        elif not isinstance(node, Mapping) and isinstance(part, int):
+            items = getattr(node, "items", ())
+            if part < len(items):
+                place.append(part)
+                node = items[part]
+    return tuple(place)
+
+
+def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
+    """The keys that the model at `place` below `cls` knows."""
+    for part in place:
+        field = cls.model_fields.get(str(part))
+        inner = [a for a in _flat(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
+        if not inner:
+            return []
+        cls = inner[0]
+    return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+def _flat(annotation: Any) -> list[Any]:
+    arguments = getattr(annotation, "__args__", ())
+    return [annotation, *(a for argument in arguments for a in _flat(argument))]
+
+
+def _owner(owner: str, place: tuple[PathPart, ...]) -> str:
+    return str(place[-1]) if place else owner
+
+
+def _own_words(detail: ErrorDetails) -> str:
+    message = detail["msg"]
+    return message.removeprefix("Value error, ")
+
+
+def _got(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, AnyMapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return str(value)
+
+
+def _choice(context: dict[str, Any], value: Any) -> str:
+    choices = [choice.strip().strip("'") for choice in str(context["expected"]).replace(" or ", ", ").split(",")]
+    text = f"expected {context['expected']}, got {_got(value)}".replace("'", '"')
+    suggestion = did_you_mean(value, choices) if isinstance(value, str) else ""
+    return f"{text}; {suggestion}" if suggestion else text
+
+
+def _expected(what: str) -> Callable[[dict[str, Any], Any], str]:
+    return lambda _context, value: f"expected {what}, got {_got(value)}"
+
+
+def _compared(word: str, key: str) -> Callable[[dict[str, Any], Any], str]:
+    return lambda context, value: f"expected a number {word} {context[key]}, got {_got(value)}"
+
+
+_WORDS: dict[str, Callable[[dict[str, Any], Any], str]] = {
+    "literal_error": _choice,
+    "int_type": _expected("a whole number"),
+    "int_from_float": _expected("a whole number"),
+    "int_parsing_size": _expected("a smaller whole number"),
+    "float_type": _expected("a number"),
+    "string_type": _expected("text"),
+    "bool_type": _expected("true or false"),
+    "list_type": _expected("a list"),
+    "tuple_type": _expected("a list"),
+    "dict_type": _expected("a mapping"),
+    "model_type": _expected("a mapping"),
+    "model_attributes_type": _expected("a mapping"),
+    "none_required": _expected("null"),
+    "finite_number": _expected("a finite number"),
+    "greater_than": _compared("above", "gt"),
+    "greater_than_equal": _compared("of at least", "ge"),
+    "less_than": _compared("below", "lt"),
+    "less_than_equal": _compared("of at most", "le"),
+}
+_CODES = dict.fromkeys(
+    ("int_type", "int_from_float", "float_type", "string_type", "bool_type", "list_type", "tuple_type", "dict_type", "model_type"),
+    "wrong-type",
+)
+
+
+def _has_known_faults(node: Node, report: Report) -> bool:
+    """Whether a value below `node` was already reported (an unknown variable, say) and so cannot be trusted."""
+    if isinstance(node, Mapping):
+        return any(_has_known_faults(entry.value, report) for entry in node.entries)
+    if hasattr(node, "items"):
+        return any(_has_known_faults(item, report) for item in node.items)
+    return report.is_known(node.span)
