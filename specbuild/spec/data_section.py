@@ -1,0 +1,209 @@
+"""The `data` section: where frames come from, and how windows, splits and inputs are made of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from specbuild.catalog.checks import LARGEST, refuse, whole, written
+from specbuild.catalog.fields import NonNegativeInt, Number, PositiveInt
+from specbuild.spec.interval import Interval, interval
+from specbuild.spec.split_section import SplitSection
+from specbuild.spec.transform_section import Transform
+
+LETTERS = {
+    "T": "time",
+    "N": "event",
+    "D": "depth",
+    "H": "height",
+    "W": "width",
+    "L": "length",
+    "C": "channel",
+}
+"""The axes that a layout can name. Space is nothing, L, H W or D H W."""
+SPACES: tuple[tuple[str, ...], ...] = ((), ("L",), ("H", "W"), ("D", "H", "W"))
+
+
+def _layout(value: Any) -> str:
+    if not isinstance(value, str) or not value.split():
+        refuse("layout", f"expected the axes by letter, such as T H W, got {written(value)}")
+    letters = value.split()
+    for letter in letters:
+        if letter not in LETTERS:
+            known = ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
+            hint = f"write {' '.join(letter)}" if set(letter) <= set(LETTERS) else f"known are {known}"
+            refuse("layout", f"{written(letter)} is no axis; {hint}")
+        if letters.count(letter) > 1:
+            refuse("layout", f"{letter} ({LETTERS[letter]}) is named twice in {written(value)}")
+    if "T" not in letters:
+        refuse("layout", f"{written(value)} has no T (time), which every source needs")
+    space = {letter for letter in letters if letter not in "TNC"}
+    if space not in [set(known) for known in SPACES]:
+        refuse("layout", f"the space of {written(value)} is {' '.join(sorted(space))}; it can be L, H W or D H W")
+    return " ".join(letters)
+
+
+def _missing(value: Any) -> tuple[float, ...]:
+    values = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    for item in values:
+        if isinstance(item, bool) or not isinstance(item, int | float):
+            refuse("missing", f"expected a number or a list of numbers, got {written(value)}")
+    return tuple(item for item in values if not math.isnan(item))
+
+
+def _crop(value: Any) -> tuple[int, ...] | None:
+    expected = "a positive whole number, or a list with one per axis of space"
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and 1 <= len(value) <= 3:
+        return tuple(whole(item, expected, 1) for item in value)
+    return (whole(value, expected, 1),)
+
+
+_SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+_NUMBERS = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
+_CROP = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": 3}, {"type": "null"}]}
+
+Layout: TypeAlias = Annotated[str, PlainValidator(_layout), WithJsonSchema({"type": "string", "examples": ["T H W"]})]
+Missing: TypeAlias = Annotated[tuple[float, ...], PlainValidator(_missing), WithJsonSchema(_NUMBERS)]
+Crop: TypeAlias = Annotated[tuple[int, ...] | None, PlainValidator(_crop), WithJsonSchema(_CROP)]
+Time: TypeAlias = Annotated[str, PlainValidator(interval), WithJsonSchema({"type": "string", "examples": ["2 min"]})]
+
+
+class SourceSection(BaseModel):
+    """One file and, where it holds several, one array in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    path: str = Field(description="The file, relative to the spec's folder; its suffix tells the format.")
+    key: str | None = Field(None, description="Name of the array in a file that holds several.")
+    layout: Layout = Field(description="The array's axes in order, by letter: T N D H W L C.")
+    time: str | None = Field(None, description="Name of the array with each frame's time; no window then spans a gap.")
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(self.layout.split())
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """The axes of space in the order that models read them."""
+        return next(known for known in SPACES if set(known) == set(self.axes) - set("TNC"))
+
+
+class WindowsSection(BaseModel):
+    """What one sample is: frames that the model reads, and frames that it must forecast."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    past: PositiveInt = Field(description="Frames that the model reads.")
+    future: PositiveInt = Field(description="Frames that it forecasts.")
+    stride: PositiveInt = Field(1, description="Frames from the start of one window to the start of the next.")
+    step: PositiveInt = Field(1, description="Frames from one frame of a window to the next.")
+    lead: NonNegativeInt = Field(0, description="Steps left out between the last past and the first future frame.")
+    target: Literal["future", "next"] = Field(
+        "future",
+        description="future: the model gives the future frames. next: it gives each step's next frame, from the second "
+        "past frame to the last future one.",
+    )
+
+    @property
+    def span(self) -> int:
+        """Frames from a window's first to its last, both counted."""
+        return self.reach + 1
+
+    @property
+    def reach(self) -> int:
+        """(past + lead + future − 1) · step: the least embargo between splits."""
+        return (self.past + self.lead + self.future - 1) * self.step
+
+    @property
+    def targets(self) -> int:
+        """Frames that the model gives."""
+        return self.future if self.target == "future" else self.past + self.future - 1
+
+    @model_validator(mode="after")
+    def _next_follows(self) -> WindowsSection:
+        if self.target == "next" and self.lead:
+            raise _at(("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}")
+        return self
+
+
+class DataSection(BaseModel):
+    """Frames in physical units are raw · scale + offset; missing values are NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    source: SourceSection = Field(description="The file with the frames.")
+    variable: str = Field("value", description="What the numbers are, for tables and pictures.")
+    units: str = Field("", description="Physical units, for tables and pictures.")
+    scale: Number | None = Field(
+        None, description="physical = raw * scale + offset; default: 1, or what the file says."
+    )
+    offset: Number | None = Field(
+        None, description="physical = raw * scale + offset; default: 0, or what the file says."
+    )
+    missing: Missing = Field((), description="Raw value or values that mean missing; NaN always does.")
+    fill: Number | None = Field(
+        None, description="Physical value that the model reads where one is missing; default: the training mean."
+    )
+    interval: Time | None = Field(
+        None, description="Time from one frame to the next: a number and s, min, h, d, month, year."
+    )
+    windows: WindowsSection = Field(description="How samples are cut out of the frames.")
+    split: SplitSection = Field(
+        default_factory=lambda: SplitSection(train=0.6, validation=0.2, test=0.2),
+        description="Which frames train, validate and test; default 0.6, 0.2 and 0.2.",
+    )
+    transform: tuple[Transform, ...] = Field(
+        (), strict=False, description="Steps from physical units to what the model reads, in order."
+    )
+    crop: Crop = Field(
+        None,
+        description="Size of the part of each frame that the model reads: random in training, tiles that cover the "
+        "frame in evaluation. Default: the whole frame.",
+    )
+
+    def crop_shape(self, frame: tuple[int, ...]) -> tuple[int, ...]:
+        """The axes of space that the model reads, of frames with the axes of space `frame`."""
+        if self.crop is None:
+            return frame
+        return self.crop * len(frame) if len(self.crop) == 1 else self.crop
+
+    def lead_label(self, frames: int) -> str:
+        """How tables name a lead time of so many frames: `10 min`, or `+5` where the interval is not known."""
+        return Interval.parse(self.interval).times(frames) if self.interval else f"+{frames}"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataSection:
+        if self.scale == 0:
+            raise _at(("scale",), "expected a number other than 0, got 0")
+        space = self.source.space
+        if self.crop is not None and (not space or len(self.crop) not in (1, len(space))):
+            if not space:
+                raise _at(("crop",), f"the layout {self.source.layout} has no axes of space to crop")
+            message = f"expected one number, or one for each of {' '.join(space)}, got {len(self.crop)} numbers"
+            raise _at(("crop",), message)
+        embargo, reach = self.split.embargo, self.windows.reach
+        if self.split.by == "event":
+            if embargo:
+                raise _at(("split", "embargo"), "splits by event share no frames and take no embargo")
+            if "N" not in self.source.axes:
+                raise _at(("split", "by"), f"the layout {self.source.layout} has no N (event) to split by")
+        elif embargo is not None and embargo < reach:
+            w = self.windows
+            lead = f" + lead {w.lead}" if w.lead else ""
+            step = f", times step {w.step}" if w.step > 1 else ""
+            raise _at(
+                ("split", "embargo"),
+                f"expected at least {reach} frames (past {w.past}{lead} + future {w.future} - 1{step}), got {embargo}",
+            )
+        return self
+
+
+def _at(place: tuple[str, ...], message: str) -> ValidationError:
+    """The error at a place below the model that finds it."""
+    error = PydanticCustomError("specbuild.data", "{message}", {"message": message})
+    return ValidationError.from_exception_data("data", [InitErrorDetails(type=error, loc=place, input=None)])

@@ -1,0 +1,57 @@
+"""Lengths of time as a spec writes them: `2 min`, `1 h`, `1 month`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from specbuild.catalog.checks import refuse, written
+from specbuild.document import did_you_mean
+
+SECONDS: dict[str, float | None] = {"s": 1, "min": 60, "h": 3600, "d": 86400, "month": None, "year": None}
+"""Each unit in seconds; None where its length varies."""
+
+_WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([^\W\d]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The time between two frames."""
+
+    count: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Reads `2 min`.
+
+        Raises:
+            PydanticCustomError: the text is no positive number followed by a unit.
+        """
+        found = _WRITTEN.fullmatch(text)
+        if found is None or float(found[1]) <= 0:
+            refuse("interval", f"expected a number and a unit such as 2 min or 1 h, got {written(text)}")
+        count, unit = float(found[1]), found[2]
+        if unit not in SECONDS:
+            hint = did_you_mean(unit, SECONDS) or f"known are {', '.join(SECONDS)}"
+            refuse("interval", f"{written(unit)} is no unit of time; {hint}")
+        return cls(count, unit)
+
+    @property
+    def seconds(self) -> float | None:
+        """Length in seconds, None for months and years."""
+        unit = SECONDS[self.unit]
+        return None if unit is None else self.count * unit
+
+    def times(self, frames: int) -> str:
+        """How long `frames` intervals take: `30 min`."""
+        return f"{self.count * frames:g} {self.unit}"
+
+
+def interval(value: Any) -> str:
+    """A spec's value as the text of an interval, or the error a user reads."""
+    if not isinstance(value, str):
+        refuse("interval", f"expected a number and a unit such as 2 min or 1 h, got {written(value)}")
+    parsed = Interval.parse(value)
+    return parsed.times(1)

@@ -1,0 +1,135 @@
+"""The transforms that a spec may name, with their arguments. What they compute is in `specbuild.data.transforms`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, WithJsonSchema, model_validator
+
+from specbuild.catalog.checks import refuse, written
+from specbuild.catalog.fields import NonNegativeNumber, Number, PositiveNumber
+from specbuild.document import did_you_mean
+
+
+class TransformSection(BaseModel):
+    """One step from physical units to what the model reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Standardize(TransformSection):
+    """(x − mean) / standard deviation, per channel, of the training frames."""
+
+    name: Literal["standardize"] = "standardize"
+
+
+class MinMax(TransformSection):
+    """Maps the smallest and largest training value of each channel to `min` and `max`."""
+
+    name: Literal["minmax"] = "minmax"
+    min: Number = Field(0.0, description="Where the smallest training value goes.")
+    max: Number = Field(1.0, description="Where the largest training value goes.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MinMax:
+        if self.min >= self.max:
+            refuse("transform", f"min must lie below max, got min: {self.min:g} and max: {self.max:g}")
+        return self
+
+
+class Log1p(TransformSection):
+    """log(1 + x), for values above −1."""
+
+    name: Literal["log1p"] = "log1p"
+
+
+class Log(TransformSection):
+    """log(x + offset), for values above −offset."""
+
+    name: Literal["log"] = "log"
+    offset: NonNegativeNumber = Field(0.0, description="Added before the logarithm, in the units of the data.")
+
+
+class Dbz(TransformSection):
+    """Radar reflectivity in dBZ of a rain rate R in mm/h: 10 log10(a R^b).
+
+    Marshall and Palmer (1948), The distribution of raindrops with size, J. Meteorol. 5, give a = 200, b = 1.6.
+    """
+
+    name: Literal["dbz"] = "dbz"
+    a: PositiveNumber = Field(200.0, description="Factor of the Z-R relation.")
+    b: PositiveNumber = Field(1.6, description="Exponent of the Z-R relation.")
+    minimum: PositiveNumber = Field(0.1, description="Rain rates up to this many mm/h count as dry and come back as 0.")
+
+
+class Clip(TransformSection):
+    """Values beyond the bounds become the bounds; nothing brings them back."""
+
+    name: Literal["clip"] = "clip"
+    min: Number | None = Field(None, description="Lower bound, in the units that reach this step.")
+    max: Number | None = Field(None, description="Upper bound, in the units that reach this step.")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Clip:
+        if self.min is None and self.max is None:
+            refuse("transform", "clip needs min, max or both, such as {name: clip, min: 0, max: 60}")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            refuse("transform", f"min must lie below max, got min: {self.min:g} and max: {self.max:g}")
+        return self
+
+
+class Scale(TransformSection):
+    """x · factor + offset."""
+
+    name: Literal["scale"] = "scale"
+    factor: Number = Field(1.0, description="Multiplies the values; not 0.")
+    offset: Number = Field(0.0, description="Added after the multiplication.")
+
+    @model_validator(mode="after")
+    def _invertible(self) -> Scale:
+        if self.factor == 0:
+            refuse("transform", "scale needs a factor other than 0, which could not be inverted")
+        return self
+
+
+TRANSFORMS: dict[str, type[TransformSection]] = {
+    "standardize": Standardize,
+    "minmax": MinMax,
+    "log1p": Log1p,
+    "log": Log,
+    "dbz": Dbz,
+    "clip": Clip,
+    "scale": Scale,
+}
+
+
+def transform(value: Any) -> TransformSection:
+    """`log1p` or `{name: clip, min: 0}` as its section.
+
+    Raises:
+        PydanticCustomError: an unknown transform or argument, or neither a name nor a mapping.
+        ValidationError: an argument that does not fit.
+    """
+    if isinstance(value, TransformSection):
+        return value
+    written_out = {"name": value} if isinstance(value, str) else value
+    if not isinstance(written_out, dict) or not isinstance(written_out.get("name"), str):
+        refuse("transform", f"expected a transform such as log1p or {{name: clip, min: 0}}, got {written(value)}")
+    name = written_out["name"]
+    section = TRANSFORMS.get(name)
+    if section is None:
+        hint = did_you_mean(name, TRANSFORMS) or f"known are {', '.join(TRANSFORMS)}"
+        refuse("transform", f"no transform is called {written(name)}; {hint}")
+    for word in written_out:
+        if word not in section.model_fields:
+            known = [argument for argument in section.model_fields if argument != "name"]
+            listed = f"it has {', '.join(known)}" if known else "it has none"
+            hint = did_you_mean(str(word), known) or listed
+            refuse("transform", f"{name} has no argument {written(word)}; {hint}")
+    return section.model_validate(written_out)
+
+
+_SCHEMA = {"anyOf": [{"enum": list(TRANSFORMS)}, *(section.model_json_schema() for section in TRANSFORMS.values())]}
+
+Transform: TypeAlias = Annotated[SerializeAsAny[TransformSection], PlainValidator(transform), WithJsonSchema(_SCHEMA)]
+"""A transform by its name, or with its arguments."""
