@@ -1,7 +1,8 @@
 """Arguments that are Keras objects themselves: `relu`, `{name: l2, l2: 1e-4}`, `{name: Adam, learning_rate: {…}}`.
 
-A field of type `Activation`, `Initializer`, … takes the name of one, or a mapping of its name and arguments. Names and
-arguments are checked against Keras's signatures; every fault is reported at the key it stands under.
+A field of type `Activation`, `Initializer`, … takes the name of one, or a mapping of its name and arguments; null where
+Keras takes None for "none". Names and arguments are checked against Keras's signatures, and every fault is reported at
+the key it stands under.
 """
 
 from __future__ import annotations
@@ -69,13 +70,14 @@ class _Of:
         return {"anyOf": [name, {"type": "object", "properties": {"name": name}, "required": ["name"]}]}
 
 
-Activation: TypeAlias = Annotated[KerasObject, _Of("activations")]
-Constraint: TypeAlias = Annotated[KerasObject, _Of("constraints")]
+Activation: TypeAlias = Annotated[KerasObject, _Of("activations")] | None
+"""null is linear."""
+Constraint: TypeAlias = Annotated[KerasObject, _Of("constraints")] | None
 Initializer: TypeAlias = Annotated[KerasObject, _Of("initializers")]
 Loss: TypeAlias = Annotated[KerasObject, _Of("losses")]
 Metric: TypeAlias = Annotated[KerasObject, _Of("metrics")]
 Optimizer: TypeAlias = Annotated[KerasObject, _Of("optimizers")]
-Regularizer: TypeAlias = Annotated[KerasObject, _Of("regularizers")]
+Regularizer: TypeAlias = Annotated[KerasObject, _Of("regularizers")] | None
 Schedule: TypeAlias = Annotated[KerasObject, _Of("schedules")]
 
 _NOUNS: dict[Family, str] = {

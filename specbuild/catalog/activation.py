@@ -1,0 +1,92 @@
+"""Activations as layers: any by name, and those that have arguments or weights."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from specbuild.catalog import objects
+from specbuild.catalog.axes import check_axes
+from specbuild.catalog.base import Layer
+from specbuild.catalog.fields import Axes, NonNegativeNumber, Number
+from specbuild.catalog.objects import Constraint, Initializer, KerasObject, Regularizer
+from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
+
+
+class _ElementWise(Layer):
+    keeps_rank = True
+
+
+class Activation(_ElementWise):
+    """Any activation by its name."""
+
+    activation: objects.Activation = Field(description="The function; null is linear.")
+
+
+class ReLU(_ElementWise):
+    """max(x, 0), with a ceiling, a slope below the threshold and the threshold itself as options."""
+
+    max_value: NonNegativeNumber | None = Field(None, description="Ceiling of the output; null is none.")
+    negative_slope: NonNegativeNumber = Field(0.0, description="Slope below the threshold.")
+    threshold: NonNegativeNumber = Field(0.0, description="Value up to which the input counts as negative.")
+
+
+class LeakyReLU(_ElementWise):
+    """x, or negative_slope · x below zero."""
+
+    negative_slope: NonNegativeNumber = Field(0.3, description="Slope below zero.")
+
+
+class ELU(_ElementWise):
+    """x, or alpha · (eˣ − 1) below zero."""
+
+    alpha: Number = Field(1.0, description="The limit towards minus infinity, with its sign turned.")
+
+
+class PReLU(_ElementWise):
+    """x, or a learned slope times x below zero; one slope for each value of a sample, or shared along axes."""
+
+    alpha_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the slopes.")
+    alpha_regularizer: Regularizer = Field(None, description="Penalty on the slopes.")
+    alpha_constraint: Constraint = Field(None, description="Limit on the slopes.")
+    shared_axes: Axes | None = Field(
+        None, description="Axes along which the slope is shared; 1 is the first after batch."
+    )
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        shape = inputs[0]
+        shared = self._shared
+        if any(not 1 <= axis <= len(shape) for axis in shared):
+            raise ShapeError(
+                f"{self.label} cannot share its slopes along axes {list(shared)}",
+                reason=f"its input is {show(shape)}: its axes are 1 to {len(shape)}",
+                argument="shared_axes",
+            )
+        open_axes = [axis for axis, length in enumerate(shape, start=1) if length is None and axis not in shared]
+        if open_axes:
+            raise ShapeError(
+                f"{self.label} needs to know the length of axis {open_axes[0]}",
+                reason=f"its input is {show(shape)}, and it has a slope for each value of a sample",
+                help=f"share the slopes there with shared_axes: {sorted({*shared, *open_axes})}",
+            )
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        shape = tuple(1 if axis in self._shared else length or 1 for axis, length in enumerate(inputs[0], start=1))
+        return (Weight("alpha", shape, self.trainable),)
+
+    @property
+    def _shared(self) -> tuple[int, ...]:
+        return (self.shared_axes,) if isinstance(self.shared_axes, int) else self.shared_axes or ()
+
+
+class Softmax(_ElementWise):
+    """Positive values that sum to one along an axis."""
+
+    axis: Axes = Field(-1, description="The axis, or axes, along which the values sum to one.")
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.axis, "axis", known=False)
+
+
+KINDS: tuple[type[Layer], ...] = (Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax)

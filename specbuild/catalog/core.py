@@ -1,0 +1,89 @@
+"""Dense layers, embeddings, and layers that only mark or pass on their input."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.fields import Flag, Number, PositiveInt
+from specbuild.catalog.objects import Activation, Constraint, Initializer, KerasObject, Regularizer
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
+
+
+class Dense(Layer):
+    """A matrix product over the last axis: `(…, C)` → `(…, units)`."""
+
+    units: PositiveInt = Field(description="Channels of the output.")
+    activation: Activation = Field(None, description="Function applied to the output.")
+    use_bias: Flag = Field(True, description="Whether a learned value is added to each output channel.")
+    kernel_initializer: Initializer = Field(KerasObject("glorot_uniform"), description="First values of the kernel.")
+    bias_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the bias.")
+    kernel_regularizer: Regularizer = Field(None, description="Penalty on the kernel.")
+    bias_regularizer: Regularizer = Field(None, description="Penalty on the bias.")
+    activity_regularizer: Regularizer = Field(None, description="Penalty on the output.")
+    kernel_constraint: Constraint = Field(None, description="Limit on the kernel.")
+    bias_constraint: Constraint = Field(None, description="Limit on the bias.")
+
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if not inputs[0] or inputs[0][-1] is None:
+            raise ShapeError(
+                f"{self.label} needs to know how many channels its input has",
+                reason=f"its input is {show(inputs[0])}, the channels being the last axis",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (*inputs[0][:-1], self.units)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        channels = inputs[0][-1]
+        assert channels is not None, "check refuses it"
+        bias = (Weight("bias", (self.units,), self.trainable),) if self.use_bias else ()
+        return (Weight("kernel", (channels, self.units), self.trainable), *bias)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """For each output value a multiply-add per channel of the input, and its bias."""
+        channels = inputs[0][-1]
+        return None if channels is None else times(2 * channels + self.use_bias, *self.output_shape(*inputs))
+
+
+class Embedding(Layer):
+    """A learned vector for each whole number: `(…)` → `(…, output_dim)`."""
+
+    input_dim: PositiveInt = Field(description="How many numbers there are; the input holds 0 to input_dim - 1.")
+    output_dim: PositiveInt = Field(description="Length of the vectors.")
+    embeddings_initializer: Initializer = Field(KerasObject("uniform"), description="First values of the vectors.")
+    embeddings_regularizer: Regularizer = Field(None, description="Penalty on the vectors.")
+    embeddings_constraint: Constraint = Field(None, description="Limit on the vectors.")
+    mask_zero: Flag = Field(False, description="Whether 0 is padding, which later layers leave out.")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (*inputs[0], self.output_dim)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002 - depends on the arguments alone
+        return (Weight("embeddings", (self.input_dim, self.output_dim), self.trainable),)
+
+
+class Masking(Layer):
+    """Marks time steps whose channels all have one value; recurrent layers leave them out."""
+
+    mask_value: Number = Field(0.0, description="The value that marks a step as missing.")
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if len(inputs[0]) < 2:
+            raise ShapeError(
+                f"{self.label} needs an input with a time axis", reason=f"its input is {show(inputs[0])} (channels)"
+            )
+
+
+class Identity(Layer):
+    """The input, unchanged."""
+
+    keeps_rank = True
+
+
+KINDS: tuple[type[Layer], ...] = (Dense, Embedding, Masking, Identity)

@@ -1,0 +1,26 @@
+"""Our own layers on the time axis."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.fields import PositiveInt
+from specbuild.catalog.shapes import Shape
+
+
+class RepeatFrame(Layer):
+    """One frame, or a vector, as every step of a sequence: `(H, W, C)` → `(times, H, W, C)`.
+
+    Keras's RepeatVector is its case for vectors.
+    """
+
+    times: PositiveInt = Field(description="Length of the sequence.")
+
+    package = "specbuild"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (self.times, *inputs[0])
+
+
+KINDS: tuple[type[Layer], ...] = (RepeatFrame,)

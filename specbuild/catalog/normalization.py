@@ -1,0 +1,168 @@
+"""Layers that bring values to mean zero and variance one, or to length one.
+
+FLOPs count per value 1 for the mean, 3 for the variance (a difference, its square and a sum) where they are taken from
+the input, 2 for applying them, and 1 each for `scale` and `center`.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from specbuild.catalog.axes import check_axes, lengths
+from specbuild.catalog.base import Layer
+from specbuild.catalog.checks import refuse, whole, written
+from specbuild.catalog.fields import Axes, Axis, Flag, PositiveNumber, Share
+from specbuild.catalog.objects import Constraint, Initializer, KerasObject, Regularizer
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
+
+
+class _Affine(Layer):
+    """A normalization followed by a learned factor and offset."""
+
+    epsilon: PositiveNumber = Field(0.001, description="Added to the variance, against division by zero.")
+    center: Flag = Field(True, description="Whether a learned offset, beta, is added.")
+    scale: Flag = Field(True, description="Whether a learned factor, gamma, is applied.")
+    beta_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the offset.")
+    gamma_initializer: Initializer = Field(KerasObject("ones"), description="First values of the factor.")
+    beta_regularizer: Regularizer = Field(None, description="Penalty on the offset.")
+    gamma_regularizer: Regularizer = Field(None, description="Penalty on the factor.")
+    beta_constraint: Constraint = Field(None, description="Limit on the offset.")
+    gamma_constraint: Constraint = Field(None, description="Limit on the factor.")
+
+    keeps_rank = True
+
+    @property
+    def normalized(self) -> int | tuple[int, ...]:
+        """The axes that gamma and beta have an entry for."""
+        raise NotImplementedError
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.normalized, "axis", known=True)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        shape = lengths(inputs[0], self.normalized)
+        wanted = (("gamma", self.scale), ("beta", self.center))
+        return tuple(Weight(name, shape, self.trainable) for name, there in wanted if there)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        return times(1 + 3 + 2 + self.scale + self.center, *inputs[0])
+
+
+class BatchNormalization(_Affine):
+    """Each channel over the batch and all other axes; in use, by the moving mean and variance of training."""
+
+    axis: Axis = Field(-1, description="The channel axis.")
+    momentum: Share = Field(0.99, description="How much of the moving statistics a training step keeps.")
+    moving_mean_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the moving mean.")
+    moving_variance_initializer: Initializer = Field(
+        KerasObject("ones"), description="First values of the moving variance."
+    )
+    renorm: Flag = Field(False, description="Whether training, too, uses moving statistics (batch renormalization).")
+    renorm_clipping: dict[str, float] | None = Field(None, description="Bounds rmax, rmin and dmax of renorm.")
+    renorm_momentum: Share = Field(0.99, description="Momentum of renorm's statistics.")
+    synchronized: Flag = Field(False, description="Whether statistics are shared by all replicas (TensorFlow only).")
+
+    @field_validator("renorm_clipping", mode="before")
+    @classmethod
+    def _bounds(cls, value: object) -> object:
+        if value is not None and not (isinstance(value, dict) and set(value) <= {"rmax", "rmin", "dmax"}):
+            refuse("mapping", f"expected null or {{rmax: …, rmin: …, dmax: …}}, got {written(value)}")
+        return value
+
+    @property
+    def normalized(self) -> int:
+        return self.axis
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        moving = ("moving_mean", "moving_variance")
+        renorm = ("moving_stddev", "renorm_mean", "renorm_stddev") if self.renorm else ()
+        shape = lengths(inputs[0], self.axis)
+        return (*super().weights(*inputs), *(Weight(name, shape, trainable=False) for name in (*moving, *renorm)))
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """A multiply-add per value: mean, variance, scale and center are constants of the channel in use."""
+        return times(2, *inputs[0])
+
+
+class LayerNormalization(_Affine):
+    """Each sample over the axes named, at each place of the other axes."""
+
+    axis: Axes = Field(-1, description="The axis, or axes, that are normalized over.")
+
+    @property
+    def normalized(self) -> int | tuple[int, ...]:
+        return self.axis
+
+
+class GroupNormalization(_Affine):
+    """Each sample over groups of channels and all other axes; -1 groups is one for each channel."""
+
+    groups: int = Field(32, description="How many groups the channels are split into; -1: one for each channel.")
+    axis: Axis = Field(-1, description="The channel axis.")
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _count(cls, value: object) -> int:
+        return -1 if value == -1 else whole(value, "a positive whole number, or -1 for one group a channel", 1)
+
+    @property
+    def normalized(self) -> int:
+        return self.axis
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        (channels,) = lengths(inputs[0], self.axis)
+        if self.groups != -1 and channels % self.groups:
+            divisors = [count for count in range(1, min(self.groups, channels) + 1) if channels % count == 0]
+            raise ShapeError(
+                f"{self.label} cannot split {channels} channels into {self.groups} groups",
+                reason=f"its input is {show(inputs[0])}; {channels} is no multiple of {self.groups}",
+                argument="groups",
+                help=f"set groups to a divisor of {channels}, such as {divisors[-1]}",
+            )
+
+
+class RMSNormalization(Layer):
+    """Divides by the root of the mean square over the axes named, and applies a learned factor."""
+
+    axis: Axes = Field(-1, description="The axis, or axes, that are normalized over.")
+    epsilon: PositiveNumber = Field(1e-6, description="Added to the mean square, against division by zero.")
+
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.axis, "axis", known=True)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return (Weight("scale", lengths(inputs[0], self.axis), self.trainable),)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """Per value a square, a sum, the division and the factor."""
+        return times(4, *inputs[0])
+
+
+class UnitNormalization(Layer):
+    """Divides by the Euclidean length along the axes named."""
+
+    axis: Axes = Field(-1, description="The axis, or axes, along which the length becomes one.")
+
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.axis, "axis", known=False)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """Per value a square, a sum and the division."""
+        return times(3, *inputs[0])
+
+
+KINDS: tuple[type[Layer], ...] = (
+    BatchNormalization,
+    LayerNormalization,
+    GroupNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)

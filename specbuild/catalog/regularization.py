@@ -1,0 +1,135 @@
+"""Layers that act in training alone: dropout, noise and penalties. They have no weights and cost nothing in use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.checks import refuse, whole, written
+from specbuild.catalog.fields import DataFormat, Fraction, NonNegativeInt, NonNegativeNumber, Share
+from specbuild.catalog.shapes import Shape, ShapeError, show
+
+
+def _noise_shape(value: Any) -> tuple[int | None, ...]:
+    expected = "a list of positive whole numbers and nulls, one for each axis, the batch axis first"
+    if not isinstance(value, list | tuple):
+        refuse("shape", f"expected {expected}, got {written(value)}")
+    return tuple(None if one is None else whole(one, expected, 1) for one in value)
+
+
+NoiseShape = Annotated[
+    tuple[int | None, ...],
+    PlainValidator(_noise_shape),
+    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}}),
+]
+
+
+class _Noise(Layer):
+    seed: NonNegativeInt | None = Field(None, description="Seed of the noise.")
+
+    keeps_rank = True
+
+
+class _Shaped(_Noise):
+    """Dropout whose noise may be shared along axes."""
+
+    rate: Fraction = Field(description="Fraction of the values that training drops.")
+    noise_shape: NoiseShape | None = Field(
+        None,
+        description="Shape of the noise with the batch axis; 1 shares it along an axis, null is the input's length.",
+    )
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if self.noise_shape is None:
+            return
+        axes = (None, *inputs[0])
+        fits = len(self.noise_shape) == len(axes) and all(
+            noise in (None, 1) or length in (None, noise) for noise, length in zip(self.noise_shape, axes, strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"the noise_shape of {self.label} does not fit its input",
+                reason=f"it is {show(self.noise_shape)} with the batch axis, the input {show(axes)}",
+                argument="noise_shape",
+                help="write null for each axis, or 1 where the noise is shared",
+            )
+
+
+class Dropout(_Shaped):
+    """Sets a fraction of the values to zero in training and scales up the rest."""
+
+
+class AlphaDropout(_Shaped):
+    """Dropout that keeps mean and variance, for networks of selu."""
+
+
+class _Spatial(_Noise):
+    """Dropout of whole channels: a channel is zero at every place or at none."""
+
+    rate: Fraction = Field(description="Fraction of the channels that training drops.")
+
+    spatial: ClassVar[int]
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (self.spatial + 1,)
+
+    def arguments(self) -> dict[str, Any]:
+        # Keras's class takes no `trainable`; without weights it means nothing.
+        return {name: value for name, value in super().arguments().items() if name != "trainable"}
+
+
+class SpatialDropout1D(_Spatial):
+    """Drops whole channels of a sequence."""
+
+    spatial = 1
+
+
+class SpatialDropout2D(_Spatial):
+    """Drops whole channels of an image."""
+
+    data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
+    spatial = 2
+
+
+class SpatialDropout3D(_Spatial):
+    """Drops whole channels of a volume or a sequence of images."""
+
+    data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
+    spatial = 3
+
+
+class GaussianDropout(_Noise):
+    """Multiplies with noise of mean one and standard deviation √(rate / (1 − rate)) in training."""
+
+    rate: Fraction = Field(description="As strong as a dropout of this rate.")
+
+
+class GaussianNoise(_Noise):
+    """Adds noise of mean zero in training."""
+
+    stddev: Share = Field(description="Standard deviation of the noise, in units of the input.")
+
+
+class ActivityRegularization(Layer):
+    """Adds a penalty on its input to the loss."""
+
+    l1: NonNegativeNumber = Field(0.0, description="Weight of the sum of absolute values.")
+    l2: NonNegativeNumber = Field(0.0, description="Weight of the sum of squares.")
+
+    keeps_rank = True
+
+
+KINDS: tuple[type[Layer], ...] = (
+    Dropout,
+    AlphaDropout,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+    GaussianDropout,
+    GaussianNoise,
+    ActivityRegularization,
+)

@@ -1,0 +1,148 @@
+"""Layers around a layer: the same layer on every frame, and a recurrence in both directions of time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, InstanceOf, PlainValidator, WithJsonSchema, field_validator, model_validator
+
+from specbuild.catalog.base import Layer, Recurrent
+from specbuild.catalog.checks import refuse, word_field
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+
+MERGES = ("concat", "sum", "mul", "ave")
+
+
+class TimeDistributed(Layer):
+    """The inner layer on every frame, with the same weights. `(T, …)` → `(T, *layer.output_shape(…))`."""
+
+    layer: InstanceOf[Layer] = Field(description="The layer that every frame goes through.")
+
+    @field_validator("layer")
+    @classmethod
+    def _one_input(cls, layer: Layer) -> Layer:
+        if layer.arity == "many":
+            refuse("wrapper", f"expected a layer with one input, got {layer.label}, which merges several")
+        return layer
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}({self.layer.label})"
+
+    @property
+    def ranks(self) -> tuple[int, ...] | None:
+        inner = self.layer.ranks
+        return None if inner is None else tuple(rank + 1 for rank in inner)
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if len(inputs[0]) < 2:
+            raise ShapeError(
+                f"{self.label} needs an input with a time axis",
+                reason=f"its input is {show(inputs[0])} (without the batch axis)",
+            )
+        self.layer.check(inputs[0][1:])
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (inputs[0][0], *self.layer.output_shape(inputs[0][1:]))
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return _frozen_unless(self.trainable, self.layer.weights(inputs[0][1:]))
+
+    def flops(self, *inputs: Shape) -> Dim:
+        return times(inputs[0][0], self.layer.flops(inputs[0][1:]))
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        return times(inputs[0][0], self.layer.saved_elements(inputs[0][1:]))
+
+    def arguments(self) -> dict[str, Any]:
+        """The wrapper's own; the layer is built from `layer`."""
+        return _without(super().arguments(), "layer")
+
+
+class Bidirectional(Recurrent):
+    """A recurrence run over the sequence and, with weights of its own, over its reverse; the outputs are merged.
+
+    Both are in the order of the input, so `last` merges the forward output of the last frame with the backward output
+    of the first. `return_sequences` and `return_state` may be written on the wrapper or on the layer, and reach Keras
+    through the layer.
+    """
+
+    layer: InstanceOf[Recurrent] = Field(description="The recurrent layer.")
+    merge_mode: Annotated[
+        Literal["concat", "sum", "mul", "ave"],
+        PlainValidator(word_field(*MERGES)),
+        WithJsonSchema({"enum": list(MERGES)}),
+    ] = Field("concat", description="How the two directions become one; concat joins them along the last axis.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_from_layer(cls, given: Any) -> Any:
+        layer = given.get("layer") if isinstance(given, dict) else None
+        if not isinstance(layer, Recurrent):
+            return given
+        for name in ("return_sequences", "return_state"):
+            inner, outer = getattr(layer, name), given.get(name)
+            if inner is not None and outer is not None and inner != outer:
+                refuse("wrapper", f"{name} differs on Bidirectional and on its {layer.kind}; write it once")
+            given = given if inner is None else {**given, name: inner}
+        return given
+
+    @field_validator("layer")
+    @classmethod
+    def _forward(cls, layer: Recurrent) -> Recurrent:
+        if getattr(layer, "go_backwards", False):
+            refuse(
+                "wrapper", f"expected a {layer.kind} that reads forward; Bidirectional makes the backward one itself"
+            )
+        if isinstance(layer, Bidirectional):
+            refuse("wrapper", "expected a recurrent layer that is not bidirectional already")
+        return layer
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}({self.layer.label})"
+
+    @property
+    def ranks(self) -> tuple[int, ...] | None:
+        return self.layer.ranks
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        self.layer.check(*inputs)
+
+    def sequence_shape(self, x: Shape) -> Shape:
+        *lead, last = self.layer.sequence_shape(x)
+        return (*lead, times(2, last) if self.merge_mode == "concat" else last)
+
+    def state_shapes(self, x: Shape) -> dict[str, Shape]:
+        """The layer's states, forward ones first: `forward_h`, `forward_c`, `backward_h`, `backward_c`."""
+        states = self.layer.state_shapes(x)
+        return {f"{way}_{name}": shape for way in ("forward", "backward") for name, shape in states.items()}
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        weights = _frozen_unless(self.trainable, self.layer.weights(*inputs))
+        return tuple(replace(one, name=f"{way}_{one.name}") for way in ("forward", "backward") for one in weights)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """Both directions, and the merge of their outputs: nothing for concat, a sum or product, a sum and a half."""
+        both = times(2, self.layer.flops(*inputs))
+        merge = times({"concat": 0, "sum": 1, "mul": 1, "ave": 2}[self.merge_mode], size(self.output_shape(*inputs)))
+        return None if both is None or merge is None else both + merge
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        both, merged = times(2, self.layer.saved_elements(*inputs)), size(self.output_shape(*inputs))
+        return None if both is None or merged is None else both + merged
+
+    def arguments(self) -> dict[str, Any]:
+        """The wrapper's own; the layer is built from `layer`."""
+        return _without(super().arguments(), "layer", "return_sequences", "return_state")
+
+
+def _frozen_unless(trainable: bool, weights: tuple[Weight, ...]) -> tuple[Weight, ...]:
+    return weights if trainable else tuple(replace(one, trainable=False) for one in weights)
+
+
+def _without(arguments: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name not in names}
