@@ -87,7 +87,7 @@ class Composer:
             end = start + len(raw)
         span = self.source.span(start, end)
         self.end = end
-        self.refuse_broken_text(event, raw, span)
+        self.refuse_broken_text(event, raw, start, span)
         if self.open and self.open[-1].awaits_key:
             node = Scalar(event.value, span, raw, quoted)
         else:
@@ -211,12 +211,12 @@ class Composer:
 
     # Refusals
 
-    def refuse_broken_text(self, event: yaml.ScalarEvent, raw: str, span: Span) -> None:
-        if not event.style and _TAB_INDENT.search(raw):
+    def refuse_broken_text(self, event: yaml.ScalarEvent, raw: str, start: int, span: Span) -> None:
+        if not event.style and (tab := _TAB_INDENT.search(raw)):
             self.error(
-                "a line of this text is indented with a tab",
-                span,
-                reason="YAML indents with spaces; so the line continues the text above it",
+                "a tab cannot indent a line",
+                self.source.span(start + tab.start(1), start + tab.end(1)),
+                reason="YAML indents with spaces only; so this line continues the text above it",
                 help="replace the tab with spaces",
                 code="tab",
             )
@@ -334,6 +334,6 @@ def _empty(source: Source) -> Diagnostic:
 
 
 _BLOCK_STYLES = ("|", ">")
-_TAB_INDENT = re.compile(r"\n *\t[ \t]*[^\s]")
+_TAB_INDENT = re.compile(r"\n *(\t)[ \t]*\S")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PROPERTY = re.compile(r"(?:&[^\s,\[\]{}]+|(?P<tag>![^\s,\[\]{}]*))(?:\s|\s#[^\n]*\n)*")

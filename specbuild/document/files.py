@@ -36,7 +36,10 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        _refuse(f"there is no file {path}", help=_nearest_file(path), code="no-file")
+        if not path.parent.is_dir():
+            _refuse(f"there is no file {path}", reason=f"there is no folder {path.parent}", code="no-file")
+        help = did_you_mean(path.name, _names(path.parent)) or _specs_in(path.parent)
+        _refuse(f"there is no file {path}", help=help, code="no-file")
     except NotADirectoryError:
         _refuse(f"there is no file {path}", reason=f"{path.parent} is not a folder", code="no-file")
     except PermissionError:
@@ -63,13 +66,6 @@ def _refuse_encoding(name: str, data: bytes, offset: int) -> NoReturn:
         code="encoding",
     )
     raise SpecError([fault]) from None
-
-
-def _nearest_file(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f"there is no folder {folder} either"
-    return did_you_mean(path.name, _names(folder)) or _specs_in(folder)
 
 
 def _specs_in(folder: Path) -> str:

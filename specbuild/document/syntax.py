@@ -41,7 +41,7 @@ def _seen(source: Source, fault: Exception) -> _Seen:
     size = len(source.text)
     if not isinstance(fault, yaml.MarkedYAMLError):
         escape = _LARGE_ESCAPE.search(source.text)
-        return _Seen("escape code", escape.end(), size) if escape else _Seen(str(fault), size, size)
+        return _Seen("escape code", escape.start() + 1, size) if escape else _Seen(str(fault), size, size)
     noticed = fault.problem_mark or fault.context_mark
     at = min(noticed.index, size) if noticed else size
     began = min(fault.context_mark.index, size) if fault.context_mark else at
