@@ -1,0 +1,111 @@
+"""What importing specbuild, checking a spec and summarizing it load: no framework. Each is asked in a fresh process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import specbuild
+
+ROOT = Path(__file__).parent.parent
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+
+REPORT = """
+import sys
+frameworks = ("keras", "tensorflow", "jax", "torch")
+print("loaded:", *(name for name in frameworks if name in sys.modules))
+"""
+VERB = """
+from specbuild.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    print("exit code:", end.code or 0)
+"""
+
+
+def last_lines(script: str) -> list[str]:
+    """What a fresh Python prints for the script and the report after it, without the blank lines."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", script + REPORT],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_importing_specbuild_loads_no_framework() -> None:
+    assert last_lines("import specbuild")[-1] == "loaded:"
+
+
+def test_every_name_that_needs_no_framework_loads_none() -> None:
+    names = "SpecError, RunError, SpecbuildError, load_spec, build_graph, __version__"
+    assert last_lines(f"from specbuild import {names}")[-1] == "loaded:"
+
+
+def test_there_are_specs_to_ask_about() -> None:
+    assert {"radar_nowcast.yaml", "next_frame.yaml"} <= {spec.name for spec in SPECS}
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+@pytest.mark.parametrize("verb", ["check", "summary"])
+def test_verbs_that_load_no_framework(verb: str, spec: Path) -> None:
+    script = VERB.format(arguments=[verb, str(spec.relative_to(ROOT))])
+    assert last_lines(script)[-2:] == ["exit code: 0", "loaded:"]
+
+
+def test_a_wrong_spec_loads_no_framework(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("specbuild: 1\nlayers: [{layer: Conv9D}]\n", "utf-8")
+    assert last_lines(VERB.format(arguments=["check", str(wrong)]))[-2:] == ["exit code: 2", "loaded:"]
+
+
+@pytest.mark.parametrize("script", ["import keras", "from specbuild import build_model"])
+def test_this_check_can_fail(script: str) -> None:
+    loaded = last_lines(script)[-1]
+    assert loaded.startswith("loaded: keras")
+
+
+# The public face
+
+
+def test_public_names() -> None:
+    assert sorted(specbuild.__all__) == [
+        "RunError",
+        "SpecError",
+        "SpecbuildError",
+        "__version__",
+        "build_graph",
+        "build_model",
+        "evaluate",
+        "load_spec",
+        "predict",
+        "train",
+    ]
+    assert dir(specbuild) == sorted(specbuild.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(specbuild.__all__))
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(specbuild, name) is not None
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="module 'specbuild' has no attribute 'trian'"):
+        getattr(specbuild, "trian")  # noqa: B009
+
+
+def test_the_errors_form_one_tree() -> None:
+    assert issubclass(specbuild.SpecError, specbuild.SpecbuildError)
+    assert issubclass(specbuild.RunError, specbuild.SpecbuildError)
+    assert (specbuild.SpecError.exit_code, specbuild.RunError.exit_code) == (2, 1)
