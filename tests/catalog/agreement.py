@@ -1,0 +1,123 @@
+"""Whether a layer kind says what Keras does: shapes, weights, counts, and a real forward pass."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from specbuild.catalog.base import Layer, Recurrent
+from specbuild.catalog.objects import KerasObject
+from specbuild.catalog.shapes import Shape, ShapeError
+from specbuild.model.backend import keras
+from specbuild.model.layers import LAYERS
+
+BATCH = 2
+STAND_IN = 6
+"""The length that an axis of unknown length gets in the forward pass."""
+
+
+def assert_agreement(layer: Layer, shapes: tuple[Shape, ...]) -> None:
+    """Asserts that Keras gives the layer the output shape, the weights and the counts that the catalogue says."""
+    layer.check(*shapes)
+    keras_layer = keras_of(layer)
+    assert symbolic_shapes(keras_layer, layer, shapes) == expected_shapes(layer, shapes)
+    if not keras_layer.built:
+        keras_layer.build(_with_batch(layer, shapes, None))
+
+    weights = layer.weights(*shapes)
+    assert [tuple(weight.shape) for weight in keras_layer.weights] == [weight.shape for weight in weights]
+    assert [weight.trainable for weight in keras_layer.weights] == [weight.trainable for weight in weights]
+    assert keras_layer.count_params() == sum(weight.size for weight in weights)
+    trainable = sum(math.prod(weight.shape) for weight in keras_layer.trainable_weights)
+    assert trainable == sum(weight.size for weight in weights if weight.trainable)
+
+    concrete = tuple(tuple(STAND_IN if dim is None else dim for dim in shape) for shape in shapes)
+    if fault(layer, concrete) is None:
+        got = real_shapes(keras_layer, layer, concrete)
+        assert got is None or got == expected_shapes(layer, concrete)
+        assert all(map(_compatible, expected_shapes(layer, shapes), expected_shapes(layer, concrete)))
+    assert layer.flops(*concrete) is None or layer.flops(*concrete) >= 0
+
+
+def assert_refused(layer: Layer, shapes: tuple[Shape, ...]) -> None:
+    """Asserts that Keras too fails, be it when it builds the layer or in its first batch."""
+    try:
+        keras_layer = keras_of(layer)
+        expected = symbolic_shapes(keras_layer, layer, shapes)
+        got = real_shapes(keras_layer, layer, shapes)
+    except Exception:  # Keras and its backends raise whatever comes first
+        return
+    raise AssertionError(f"Keras accepts what the catalogue refuses: {layer!r} on {shapes} gives {expected}, {got}")
+
+
+def fault(layer: Layer, shapes: tuple[Shape, ...]) -> ShapeError | None:
+    """What the catalogue has against the inputs."""
+    try:
+        layer.check(*shapes)
+        layer.output_shape(*shapes)
+    except ShapeError as error:
+        return error
+    return None
+
+
+def expected_shapes(layer: Layer, shapes: tuple[Shape, ...]) -> list[Shape]:
+    """The outputs the catalogue promises: one, and a recurrent layer's states where it returns them."""
+    output = layer.output_shape(*shapes)
+    if isinstance(layer, Recurrent) and layer.return_state:
+        return [output, *layer.state_shapes(shapes[0]).values()]
+    return [output]
+
+
+def symbolic_shapes(keras_layer: Any, layer: Layer, shapes: tuple[Shape, ...]) -> list[Shape]:
+    """The outputs that Keras promises before it has seen a number, without the batch axis."""
+    return [
+        _without_batch(shape) for shape in _listed(keras_layer.compute_output_shape(_with_batch(layer, shapes, None)))
+    ]
+
+
+def real_shapes(keras_layer: Any, layer: Layer, shapes: tuple[Shape, ...]) -> list[Shape] | None:
+    """The outputs of a forward pass; None where this machine has no kernel for channels_first."""
+    arrays = [np.zeros((BATCH, *shape), "float32") for shape in shapes]
+    try:
+        outputs = keras_layer(arrays if layer.arity == "many" else arrays[0])
+    except Exception as error:
+        if getattr(layer, "data_format", None) == "channels_first" and "NHWC" in str(error):
+            return None
+        raise
+    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+    assert all(output.shape[0] == BATCH for output in outputs)
+    return [tuple(output.shape[1:]) for output in outputs]
+
+
+def keras_of(layer: Layer) -> Any:
+    """The Keras layer, made as lowering makes it."""
+    kind = getattr(keras.layers, layer.kind) if layer.package == "keras" else LAYERS[layer.kind]
+    return kind(**{name: _plain(value) for name, value in layer.arguments().items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return keras_of(value)
+    if isinstance(value, KerasObject):
+        return value.name
+    return value
+
+
+def _with_batch(layer: Layer, shapes: tuple[Shape, ...], batch: int | None) -> Any:
+    batched = [(batch, *shape) for shape in shapes]
+    return batched if layer.arity == "many" else batched[0]
+
+
+def _listed(shapes: Any) -> list[Any]:
+    """Keras gives one shape as a tuple or list of lengths, several as a tuple or list of those."""
+    return list(shapes) if shapes and isinstance(shapes[0], list | tuple) else [shapes]
+
+
+def _without_batch(shape: Any) -> Shape:
+    return tuple(None if dim is None else int(dim) for dim in tuple(shape)[1:])
+
+
+def _compatible(open_shape: Shape, shape: Shape) -> bool:
+    return len(open_shape) == len(shape) and all(a in (None, b) for a, b in zip(open_shape, shape, strict=True))

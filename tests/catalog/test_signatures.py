@@ -1,0 +1,76 @@
+"""Every kind takes the arguments of the Keras layer of its name, with Keras's defaults."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from specbuild.catalog import KINDS
+from specbuild.catalog.base import Layer
+from specbuild.catalog.objects import KerasObject
+from specbuild.model.backend import keras
+
+STOCK = sorted(name for name, kind in KINDS.items() if kind.package == "keras")
+REQUIRED = "required"
+OMITTED = {"lora_rank", "lora_alpha", "quantization_config", "weights"}
+"""Keras arguments that change a trained layer, or are arrays: nothing that a specification of a new model says."""
+
+
+@pytest.mark.parametrize("name", STOCK)
+def test_arguments_and_defaults_are_those_of_keras(name: str) -> None:
+    assert defaults_here(KINDS[name]) == defaults_in_keras(getattr(keras.layers, name))
+
+
+def test_every_keras_layer_takes_what_every_kind_takes() -> None:
+    shared = set(inspect.signature(keras.layers.Layer.__init__).parameters)
+    assert set(Layer.model_fields) <= shared
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_every_argument_is_described_in_one_sentence(name: str) -> None:
+    for argument, field in KINDS[name].model_fields.items():
+        description = field.description or ""
+        assert description.endswith("."), f"{name}.{argument}: {description!r}"
+        assert len(description) <= 120, f"{name}.{argument}: {description!r}"
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_every_kind_has_a_schema(name: str) -> None:
+    schema = KINDS[name].model_json_schema()
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(KINDS[name].model_fields)
+
+
+def defaults_here(kind: type[Layer]) -> dict[str, Any]:
+    fields = {name: field for name, field in kind.model_fields.items() if name not in Layer.model_fields}
+    derived = {"return_sequences", "return_state"}
+    return {
+        name: normal(False if name in derived and field.default is None else field.default)
+        for name, field in fields.items()
+    }
+
+
+def defaults_in_keras(layer: type) -> dict[str, Any]:
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {
+        name: normal(parameter.default)
+        for name, parameter in inspect.signature(layer).parameters.items()
+        if parameter.kind in named and name not in {"name", *OMITTED, *Layer.model_fields}
+    }
+
+
+def normal(default: Any) -> Any:
+    """One way to write what is the same: `(1, 1)` and 1, an object and its name, `Zeros` and `zeros`."""
+    if default is inspect.Parameter.empty or default is PydanticUndefined:
+        return REQUIRED
+    if isinstance(default, KerasObject):
+        return normal(default.written())
+    if isinstance(default, list | tuple):
+        entries = [normal(entry) for entry in default]
+        return entries[0] if all(entry == entries[0] for entry in entries) else entries
+    if isinstance(default, str):
+        return default.lower()
+    return (bool, default) if isinstance(default, bool) else default
