@@ -27,7 +27,10 @@ class _Reported(click.ClickException):
     def __init__(self, error: SpecbuildError) -> None:
         super().__init__(str(error))
         self.error = error
-        self.exit_code = error.exit_code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return self.error.exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
         from specbuild.document.render import render_text
@@ -46,10 +49,10 @@ class _Reported(click.ClickException):
 class _Verbs(click.Group):
     """A group that imports a verb only when it is called, and turns our errors into exit codes."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
         command: click.Command = importlib.import_module(VERBS[cmd_name]).command

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from specbuild.cli.arguments import format_option, set_option, spec_argument
@@ -40,8 +42,9 @@ def command(spec: str, overrides: tuple[str, ...], format: str, resolved: bool, 
         for one in found:
             click.echo(render_github(one))
     else:
+        color = sys.stderr.isatty()
         for one in found:
-            click.echo(render_text(one, color=click.get_text_stream("stderr").isatty()) + "\n", err=True)
+            click.echo(render_text(one, color=color) + "\n", err=True)
         if errors:
             click.echo(f"{len(errors)} error{'s' if len(errors) > 1 else ''}", err=True)
         elif graph is not None and resolved:

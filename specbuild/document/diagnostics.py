@@ -60,6 +60,8 @@ class Report:
 
     def add(self, diagnostic: Diagnostic) -> None:
         self._found.setdefault(diagnostic)
+        if diagnostic.span and diagnostic.severity == "error":
+            self._faulty.add(_start(diagnostic.span))
 
     def mute(self, span: Span) -> None:
         """Marks a place whose fault was reported elsewhere, so that its consequences are not."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
-from specbuild.document import Report, Span
+from specbuild.document import Report
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands
 from specbuild.graph.states import wire_state
-from specbuild.spec import NodeSpec, Reference, Spec, load_spec, normalize, read_spec
+from specbuild.spec import NodeSpec, Reference, Spec, normalize, read_spec
 
 
 def build_graph(
@@ -69,7 +69,9 @@ class _Inference:
         before = len(self.report.errors)
         wanted = demands(self.spec)
         drafts = [draft for node in self.spec.layers if (draft := self.node(node, wanted.get(node.id))) is not None]
-        outputs = tuple(one for output in self.spec.outputs if (one := self.output(output.name, output.source)) is not None)
+        outputs = tuple(
+            one for output in self.spec.outputs if (one := self.output(output.name, output.source)) is not None
+        )
         if len(self.report.errors) > before or self.spec.broken:
             return None
         nodes = tuple(self.finished(*draft) for draft in drafts)
@@ -129,9 +131,12 @@ class _Inference:
             node.span(*keys),
             path=(*node.path, *(keys if error.argument else ())),
             reason=error.reason,
-            help=error.help,
+            help=error.help or _rank_help(node.layer, self.input_ranks(node)),
             code="shape",
         )
+
+    def input_ranks(self, node: NodeSpec) -> set[int]:
+        return {len(shape) for source in node.sources for shape in self.shapes.get(source.id, {}).values()}
 
     def expected(self, node: NodeSpec) -> None:
         """Compares `expect:` with what came out. A recurrent node is taken at the rank that was written."""
@@ -185,11 +190,20 @@ class _Inference:
         )
 
 
+def _rank_help(layer: Layer, ranks: set[int]) -> str:
+    """What to write where a layer meets one time axis too many, or misses it."""
+    if layer.ranks is None or ranks & set(layer.ranks):
+        return ""
+    if not isinstance(layer, Recurrent) and any(rank - 1 in layer.ranks for rank in ranks):
+        return f"to run it on every frame, write time_distributed: {{layer: {layer.kind}, …}}"
+    if isinstance(layer, Recurrent) and any(rank + 1 in layer.ranks for rank in ranks):
+        return "it reads a sequence; {layer: RepeatFrame, times: …} shows one frame at every step"
+    return ""
+
+
 def port_shapes(layer: Layer, inputs: list[Shape]) -> dict[str, Shape]:
     """The shape of every port of a layer."""
     if not isinstance(layer, Recurrent):
         return {OUTPUT: layer.output_shape(*inputs)}
     states = {f"state.{name}": shape for name, shape in layer.state_shapes(*inputs).items()}
     return {"sequence": layer.sequence_shape(*inputs), "last": layer.last_shape(*inputs), **states}
-
-

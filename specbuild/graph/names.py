@@ -13,7 +13,9 @@ class Names:
     def __init__(self, spec: Spec, report: Report) -> None:
         self._report = report
         self._broken = spec.broken
-        self._order = {one.id: -1 for one in spec.inputs} | {node.id: index for index, node in enumerate(spec.layers)}
+        self._order = {one.id: -1 for one in spec.inputs}
+        for index, node in enumerate(spec.layers):
+            self._order.setdefault(node.id, index)
         self._nodes = {node.id: node for node in spec.layers}
         self._lines = {node.id: node.at.span.line for node in spec.layers}
         self._written = [one.id for one in spec.inputs] + [node.id for node in spec.layers if node.named]
@@ -39,6 +41,8 @@ class Names:
             return None
         if reader is not None and self._order[source.id] >= self._order[reader.id]:
             itself = source.id == reader.id
+            if itself and source.implied:
+                return None
             self._report.error(
                 f"{reader.id} reads itself" if itself else f"{source.id} stands below {reader.id}, which reads it",
                 source.span,

@@ -63,9 +63,7 @@ class PortChoice:
             return None
         return self.choose(source, None, "an output", ("outputs",))
 
-    def choose(
-        self, source: Reference, ranks: Ranks | None, reader: str, path: tuple[PathPart, ...]
-    ) -> Port | None:
+    def choose(self, source: Reference, ranks: Ranks | None, reader: str, path: tuple[PathPart, ...]) -> Port | None:
         """The port that `source` means to a reader that takes `ranks` axes (None: any number)."""
         layer = self._layers.get(source.id)
         if not isinstance(layer, Recurrent):
@@ -135,7 +133,9 @@ class PortChoice:
             self._place(source, node),
             path=path,
             reason=f"{source.id}.sequence is {show(shapes['sequence'])}, {source.id}.last is {show(shapes['last'])}",
-            help=f"write {choices}" if node.named else f"write return_sequences: true or false on that {node.layer.kind}, or give it an id",
+            help=f"write {choices}"
+            if node.named
+            else f"write return_sequences: true or false on that {node.layer.kind}, or give it an id",
             code="ambiguous-port",
         )
 

@@ -61,7 +61,8 @@ class _Wiring:
             self.error(
                 f"the state of {source.id} does not fit {self.node.id}",
                 source,
-                reason=f"{self.described(source.id)} carries {_words(theirs)}; {self.described(self.node.id)} has {_words(self.own)}",
+                reason=f"{self.described(source.id)} carries {_words(theirs)}; "
+                f"{self.described(self.node.id)} has {_words(self.own)}",
                 help=self.pairing(source, theirs),
             )
             return None
@@ -99,13 +100,19 @@ class _Wiring:
         missing = [name for name in self.own if name not in (self._written_names() or given)]
         if missing:
             self.error(
-                f"the state of {self.node.id} is not complete: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+                f"the state of {self.node.id} is not complete: {' and '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} missing",
                 reason=f"{self.described(self.node.id)} has {_words(self.own)}",
                 help="name every tensor, or pass a whole state: initial_state: enc1",
             )
             complete = False
         ports = {name: self.tensor(name, source) for name, source in given.items() if name in self.own}
-        if not complete or written is None or any(port is None for port in ports.values()) or len(ports) < len(self.own):
+        if (
+            not complete
+            or written is None
+            or any(port is None for port in ports.values())
+            or len(ports) < len(self.own)
+        ):
             return None
         return tuple(port for name in self.own if (port := ports[name]) is not None)
 
@@ -136,7 +143,9 @@ class _Wiring:
         what = f"the state of {source.id}" if not name else f"{source}"
         carries = f"{source.id} carries a state of" if not name else f"{source} is"
         self.error(
-            f"{what} does not fit {self.node.id}" if not name else f"{what} does not fit the state {name} of {self.node.id}",
+            f"{what} does not fit {self.node.id}"
+            if not name
+            else f"{what} does not fit the state {name} of {self.node.id}",
             source,
             reason=f"{carries} {show(theirs)}{named}; {self.node.id} has {show(own)}",
             help=self.fix(theirs, own, axes),
@@ -146,12 +155,15 @@ class _Wiring:
         """What to change, where one argument is to blame."""
         if len(theirs) != len(own) or len(axes) != len(own):
             return ""
-        wrong = [axis for axis, a, b in zip(axes, theirs, own, strict=True) if a is not None and b is not None and a != b]
+        wrong = [
+            axis for axis, a, b in zip(axes, theirs, own, strict=True) if a is not None and b is not None and a != b
+        ]
         size = next((a for axis, a in zip(axes, theirs, strict=True) if axis in wrong), None)
         if wrong in (["filters"], ["units"]) and not isinstance(self.node.layer, Bidirectional):
             return f"set {wrong[0]}: {size} on {self.node.id}"
         if "filters" not in wrong and "units" not in wrong:
-            return f"give both nodes inputs of the same {' and '.join(wrong)}, or the same kernel_size, strides and padding"
+            axes_named = " and ".join(wrong)
+            return f"give both nodes inputs of the same {axes_named}, or the same kernel_size, strides and padding"
         return ""
 
     def pairing(self, source: Reference, theirs: dict[str, Shape]) -> str:
@@ -195,5 +207,3 @@ def _fits(theirs: Shape, own: Shape) -> bool:
 def _words(states: Mapping[str, Shape]) -> str:
     names = list(states)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-

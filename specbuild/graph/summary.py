@@ -92,7 +92,9 @@ def axes(layer: Layer, shape: Shape) -> tuple[str, ...]:
     """Names for the axes of a layer's output, by the convention of this field; empty beyond five axes."""
     if isinstance(layer, TimeDistributed):
         inner = axes(layer.layer, shape[1:])
-        return ("time", *inner) if len(inner) == len(shape) - 1 and "time" not in inner else _BY_RANK.get(len(shape), ())
+        return (
+            ("time", *inner) if len(inner) == len(shape) - 1 and "time" not in inner else _BY_RANK.get(len(shape), ())
+        )
     if isinstance(layer, Bidirectional):
         return axes(layer.layer, shape)
     names = _BY_RANK.get(len(shape), ())

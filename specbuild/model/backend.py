@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-__all__ = ["backend_name", "device_name", "has_accelerator", "keras"]
+__all__ = ["backend_name", "device_name", "has_accelerator", "jit_compile", "keras", "start"]
 
 
 @contextmanager
@@ -45,6 +45,11 @@ with _without_start_up_notes(), warnings.catch_warnings():
     import keras
 
 
+def start() -> None:
+    """Finds the devices, which TensorFlow does with notes of its own at the first operation."""
+    _devices()
+
+
 def backend_name() -> str:
     """`tensorflow`, `jax` or `torch`."""
     return str(keras.backend.backend())
@@ -58,6 +63,15 @@ def has_accelerator() -> bool:
 def device_name() -> str:
     """The device that training runs on: `gpu:0`, `cpu:0`."""
     return next((name for name in _devices() if not name.startswith("cpu")), "cpu:0")
+
+
+def jit_compile() -> bool | str:
+    """The value of `model.compile(jit_compile=…)` that is fastest here.
+
+    TensorFlow's XLA on a CPU runs convolutional recurrences several times slower than its own kernels; elsewhere Keras
+    decides.
+    """
+    return False if backend_name() == "tensorflow" and not has_accelerator() else "auto"
 
 
 @cache

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
 from specbuild.catalog.signatures import Family
 from specbuild.graph import Graph, Node, Port
 from specbuild.graph.model import OUTPUT
-from specbuild.model.backend import keras
-from specbuild.model.layers import LAYERS
+from specbuild.model import layers as own_layers
+from specbuild.model.backend import keras, start
 from specbuild.model.objects import to_keras
 
 
@@ -25,6 +26,7 @@ def build(graph: Graph, precision: str = "float32") -> Any:
         keras.Model: inputs and layers are named by the spec's ids; several outputs come as a list, or as a dict where
         the spec names them.
     """
+    start()
     inputs = {
         one.id: keras.Input(one.shape, batch_size=one.batch, dtype=one.dtype, name=one.id) for one in graph.inputs
     }
@@ -35,9 +37,16 @@ def build(graph: Graph, precision: str = "float32") -> Any:
         tensors.update(_call(node, make_layer(node, policy), tensors))
     outputs: Any = {output.name: tensors[output.port] for output in graph.outputs}
     if not graph.spec.named_outputs:
-        several = list(outputs.values()) if len(outputs) == len(graph.outputs) else [tensors[o.port] for o in graph.outputs]
+        several = (
+            list(outputs.values()) if len(outputs) == len(graph.outputs) else [tensors[o.port] for o in graph.outputs]
+        )
         outputs = several if len(several) > 1 else several[0]
-    model = keras.Model(list(inputs.values()), outputs, name=graph.name.replace("/", "-"))
+    given = list(inputs.values())
+    model = keras.Model(
+        given if len(given) > 1 else given[0],
+        outputs,
+        name=re.sub(r"[^A-Za-z0-9.]+", "-", graph.name).strip("-") or "model",
+    )
     _agree(graph, model)
     return model
 
@@ -52,9 +61,9 @@ def make_layer(node: Node, policy: str) -> Any:
 
 def _make(layer: Layer, policy: str, flags: dict[str, Any], **names: Any) -> Any:
     if isinstance(layer, (TimeDistributed, Bidirectional)):
-        inner = _make(layer.layer, policy, flags)
+        inner = _make(layer.layer, policy, flags, **names)
         return getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), **names)
-    cls = LAYERS[layer.kind] if layer.package == "specbuild" else getattr(keras.layers, layer.kind)
+    cls = getattr(own_layers if layer.package == "specbuild" else keras.layers, layer.kind)
     return cls(**{**keras_arguments(layer, policy), **flags}, **names)
 
 
@@ -101,8 +110,6 @@ def _last(node: Node, states: list[Any]) -> Any:
     if not isinstance(layer, Bidirectional):
         return states[0]
     forward, backward = states[0], states[len(states) // 2]
-    if layer.merge_mode is None:
-        return [forward, backward]
     return _MERGES[layer.merge_mode](name=f"{node.id}_last")([forward, backward])
 
 

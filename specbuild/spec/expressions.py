@@ -205,4 +205,6 @@ def _bounded(value: int | float) -> int | float:
 
 
 def _show(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else "a list" if isinstance(value, (list, tuple)) else str(value).lower()
+    return (
+        f'"{value}"' if isinstance(value, str) else "a list" if isinstance(value, (list, tuple)) else str(value).lower()
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence as AnySequence
+from collections.abc import Callable
+from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +38,7 @@ def expand(
         if node is not None:
             report.error(f"layers must be a list, got {kind_of(node)}", node.span, path="layers", code="wrong-type")
         return Expanded((), frozenset())
-    expansion = _Expansion(defaults, report, Ids(inputs))
+    expansion = _Expansion(defaults, report, Ids(inputs), has_inputs=bool(inputs))
     expansion.previous = inputs[0] if len(inputs) == 1 else None
     expansion.items(node, values, ("layers",))
     return Expanded(tuple(expansion.nodes), frozenset(expansion.broken))
@@ -45,7 +46,7 @@ def expand(
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The nodes of a `layers:` list. `broken` are ids of nodes that could not be read: nothing can be said about them."""
+    """The nodes of a `layers:` list. `broken` are ids of nodes that could not be read."""
 
     nodes: tuple[NodeSpec, ...]
     broken: frozenset[str]
@@ -90,6 +91,7 @@ class _Expansion:
     defaults: dict[str, Mapping]
     report: Report
     ids: Ids
+    has_inputs: bool
     nodes: list[NodeSpec] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     previous: str | None = None
@@ -104,7 +106,7 @@ class _Expansion:
                 f"a node must be a mapping, got {kind_of(item)}",
                 item.span,
                 path=path,
-                help="write {layer: Conv2D, …}" + (f", for example {{layer: {item.value}}}" if _is_kind(item) else ""),
+                help=_as_node(item),
                 code="wrong-type",
             )
             return
@@ -122,7 +124,9 @@ class _Expansion:
                 f"a node is either {forms[0]} or {forms[1]}, not both", entry.key.span, path=path, code="bad-node"
             )
             return
-        near = next((hint for name in item.names() if name not in COMMON and (hint := did_you_mean(name, list(FORMS)))), "")
+        near = next(
+            (hint for name in item.names() if name not in COMMON and (hint := did_you_mean(name, list(FORMS)))), ""
+        )
         self.report.error(
             "a node needs a layer",
             item.span,
@@ -166,7 +170,9 @@ class _Expansion:
     def inner(self, part: Node, path: tuple[PathPart, ...]) -> tuple[Layer | None, Mapping]:
         """The layer inside a time_distributed: a plain one, or itself a wrapper."""
         if not isinstance(part, Mapping):
-            self.report.error(f"a layer must be a mapping, got {kind_of(part)}", part.span, path=path, code="wrong-type")
+            self.report.error(
+                f"a layer must be a mapping, got {kind_of(part)}", part.span, path=path, code="wrong-type"
+            )
             return None, Mapping((), part.span)
         for key in ("from", "initial_state", "expect"):
             if (entry := part.entry(key)) is not None:
@@ -191,7 +197,9 @@ class _Expansion:
         own = tuple(name for name in Bidirectional.model_fields if name != "layer")
         self.only(item, ("bidirectional", *own), inner, path)
         if not isinstance(inner, Mapping):
-            self.report.error(f"a layer must be a mapping, got {kind_of(inner)}", inner.span, path=path, code="wrong-type")
+            self.report.error(
+                f"a layer must be a mapping, got {kind_of(inner)}", inner.span, path=path, code="wrong-type"
+            )
             return None, Mapping((), inner.span)
         arguments = _without(inner, ("id",))
         layer = self.layer(arguments, (*path, "bidirectional"))
@@ -215,7 +223,9 @@ class _Expansion:
         named = arguments.get("layer")
         if not isinstance(named, Scalar) or not isinstance(named.value, str):
             if named is None:
-                self.report.error("a layer needs a kind", arguments.span, path=path, help="write {layer: Conv2D, …}", code="bad-node")
+                self.report.error(
+                    "a layer needs a kind", arguments.span, path=path, help="write {layer: Conv2D, …}", code="bad-node"
+                )
             elif not self.report.is_known(named.span):
                 self.report.error(
                     f"layer: expected the name of a layer, got {kind_of(named)}",
@@ -235,15 +245,21 @@ class _Expansion:
                 code="unknown-layer",
             )
             return None
-        self.renamed_keys(arguments, cls, path)
-        written = Mapping(tuple(e for e in arguments.entries if e.name != "layer" and not self.report.is_known(e.key.span)), arguments.span)
+        renamed = self.renamed_keys(arguments, cls, path)
+        written = Mapping(
+            tuple(e for e in arguments.entries if e.name != "layer" and not self.report.is_known(e.key.span)),
+            arguments.span,
+        )
         below = self.defaults.get(kind)
         if below is not None:
             extra = tuple(e for e in below.entries if written.entry(e.name) is None)
             written = replace(written, entries=(*written.entries, *extra))
-        return validate(cls, written, path, self.report, owner=kind, at=named)
+        layer = validate(cls, written, path, self.report, owner=kind, at=named)
+        return None if renamed else layer
 
-    def renamed_keys(self, arguments: Mapping, cls: type[Layer], path: tuple[PathPart, ...]) -> None:
+    def renamed_keys(self, arguments: Mapping, cls: type[Layer], path: tuple[PathPart, ...]) -> bool:
+        """Reports Keras's names for what a spec says about the node; whether there were any."""
+        found = False
         for entry in arguments.entries:
             other = _KEY_OF_OTHER_NAME.get(entry.name)
             if other and entry.name not in cls.model_fields:
@@ -254,6 +270,8 @@ class _Expansion:
                     help=f"a spec says {other}",
                     code="unknown-key",
                 )
+                found = True
+        return found
 
     # Nodes.
 
@@ -279,7 +297,9 @@ class _Expansion:
                     code="unknown-key",
                 )
 
-    def add(self, chain: list[tuple[Layer | None, Mapping, Mapping]], item: Mapping, path: tuple[PathPart, ...]) -> None:
+    def add(
+        self, chain: list[tuple[Layer | None, Mapping, Mapping]], item: Mapping, path: tuple[PathPart, ...]
+    ) -> None:
         """Adds the nodes of one item, each reading the one before; a broken one still claims its id."""
         sources = self.sources(item, path)
         initial_state = self.initial_state(item, path)
@@ -306,7 +326,9 @@ class _Expansion:
             sources = (Reference(identity, None, part.span, implied=True),)
             self.previous = identity
 
-    def identity(self, named: Node | None, layer: Layer | None, part: Mapping, path: tuple[PathPart, ...]) -> tuple[str, bool]:
+    def identity(
+        self, named: Node | None, layer: Layer | None, part: Mapping, path: tuple[PathPart, ...]
+    ) -> tuple[str, bool]:
         if named is None:
             kind = part.get("layer")
             fallback = str(kind.value) if isinstance(kind, Scalar) else "layer"
@@ -340,6 +362,8 @@ class _Expansion:
         if not is_written(written):
             if self.previous is not None:
                 return (Reference(self.previous, None, _head(item).span, implied=True),)
+            if not self.has_inputs:
+                return ()
             self.report.error(
                 "the first node must say which input it reads",
                 _head(item).span,
@@ -381,7 +405,9 @@ class _Expansion:
         if not is_written(written) or written is None:
             return None
         value = plain(written)
-        valid = isinstance(value, list) and all(d is None or (isinstance(d, int) and not isinstance(d, bool) and d > 0) for d in value)
+        valid = isinstance(value, list) and all(
+            d is None or (isinstance(d, int) and not isinstance(d, bool) and d > 0) for d in value
+        )
         if not valid:
             if not self.report.is_known(written.span):
                 self.report.error(
@@ -411,8 +437,10 @@ def _name_of(item: Node, index: int) -> PathPart:
     return str(identity.value) if isinstance(identity, Scalar) and isinstance(identity.value, str) else index
 
 
-def _is_kind(item: Node) -> bool:
-    return isinstance(item, Scalar) and item.value in KINDS
+def _as_node(item: Node) -> str:
+    """How to write what is no mapping: `- Flatten` is `- {layer: Flatten}`."""
+    kind = item.value if isinstance(item, Scalar) and item.value in KINDS else "Conv2D, …"
+    return f"write {{layer: {kind}}}"
 
 
 def _without(item: Mapping, keys: tuple[str, ...]) -> Mapping:

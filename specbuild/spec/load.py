@@ -95,7 +95,8 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
     values = variables(document.get("vars"), report)
     document = replace(document, entries=tuple(_substituted(entry, values, report) for entry in document.entries))
     inputs = _inputs(document, report)
-    ids = [one.id for one in inputs]
+    written = document.get("inputs")
+    ids = list(written.names()) if isinstance(written, Mapping) else []
     expanded = expand(document.get("layers"), ids, values, _defaults(document, report), report)
     outputs, named = _outputs(document, expanded.nodes[-1].id if expanded.nodes else None, report)
     return Spec(
@@ -113,7 +114,7 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
         written=text.text,
         overrides=overrides,
         document=document,
-        broken=expanded.broken,
+        broken=expanded.broken | (set(ids) - {one.id for one in inputs}),
     )
 
 
@@ -165,15 +166,18 @@ def _version(document: Mapping, report: Report) -> None:
             help=f"begin it with specbuild: {VERSION}",
             code="missing-key",
         )
-    elif not isinstance(entry.value, Scalar) or entry.value.value != VERSION or isinstance(entry.value.value, bool):
-        if not report.is_known(entry.value.span):
-            report.error(
-                f"this specbuild reads language version {VERSION}",
-                entry.value.span,
-                path="specbuild",
-                help=f"write specbuild: {VERSION}",
-                code="bad-version",
-            )
+    elif not _is_version(entry.value) and not report.is_known(entry.value.span):
+        report.error(
+            f"this specbuild reads language version {VERSION}",
+            entry.value.span,
+            path="specbuild",
+            help=f"write specbuild: {VERSION}",
+            code="bad-version",
+        )
+
+
+def _is_version(node: Node) -> bool:
+    return isinstance(node, Scalar) and isinstance(node.value, int) and node.value is not True and node.value == VERSION
 
 
 def _text(document: Mapping, name: str, report: Report) -> str:

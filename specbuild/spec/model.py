@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from specbuild.catalog import Layer
+from specbuild.catalog.checks import whole
+from specbuild.catalog.fields import PositiveInt
 from specbuild.document import Diagnostic, Mapping, PathPart, Scalar, Sequence, Span, SpecError, dotted, locate
 from specbuild.spec.data_section import DataSection
 from specbuild.spec.evaluate_section import EvaluateSection
@@ -20,14 +22,23 @@ Dtype = Literal[
 ]
 
 
+Length = Annotated[
+    int | None,
+    PlainValidator(lambda value: None if value is None else whole(value, "a positive whole number or null", 1)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}),
+]
+
+
 class InputSection(BaseModel):
     """One input of the model. `shape` leaves out the batch axis; null is an axis of any length."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    shape: list[int | None] = Field(description="Length of each axis without the batch; null where any length will do.")
+    shape: tuple[Length, ...] = Field(
+        strict=False, description="Length of each axis without the batch; null where any length will do."
+    )
     dtype: Dtype = Field("float32", description="Type of the numbers.")
-    batch: int | None = Field(None, gt=0, description="A fixed batch size, which stateful layers need.")
+    batch: PositiveInt | None = Field(None, description="A fixed batch size, which stateful layers need.")
 
 
 @dataclass(frozen=True, slots=True)

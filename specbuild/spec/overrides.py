@@ -94,7 +94,11 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
         if index and path.parts[0] in _MUST_EXIST and len(path.parts) == 2:
             names = list(node.names())
             raise _error(
-                path, index, f"{path.dotted(index)} does not exist", did_you_mean(part, names) or f"there are {', '.join(names)}"
+                path,
+                index,
+                f"{path.dotted(index)} does not exist",
+                did_you_mean(part, names)
+                or (f"there are {', '.join(names)}" if names else f"the spec declares no {path.parts[0]}"),
             )
         child = value if index + 1 == len(path.parts) else Mapping((), path.span(index))
         if index + 1 == len(path.parts):

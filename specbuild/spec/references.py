@@ -38,7 +38,5 @@ def reference(node: Node, report: Report, path: tuple[PathPart, ...]) -> Referen
             code="bad-reference",
         )
     elif not report.is_known(node.span):
-        report.error(
-            f"expected the id of a node, got {kind_of(node)}", node.span, path=path, code="bad-reference"
-        )
+        report.error(f"expected the id of a node, got {kind_of(node)}", node.span, path=path, code="bad-reference")
     return None

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.spec.data_section import DataSection
 from specbuild.spec.model import InputSection, NodeSpec, Spec
 from specbuild.spec.references import Reference
 
@@ -24,10 +25,18 @@ def dump(spec: Spec) -> str:
         lines.append(_block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
     else:
         lines.append(f"outputs: {_flow([str(output.source) for output in spec.outputs])}\n")
-    for name, section in (("data", spec.data), ("train", spec.train), ("evaluate", spec.evaluate)):
+    for name, section in (("data", _here(spec)), ("train", spec.train), ("evaluate", spec.evaluate)):
         if section is not None and section.model_fields_set:
             lines.append(_block({name: _plain(section)}))
     return "\n".join(lines)
+
+
+def _here(spec: Spec) -> DataSection | None:
+    """The data section with its file by full path, so that the resolved spec works in any folder."""
+    if spec.data is None:
+        return None
+    path = str(spec.resolve_path(spec.data.source.path).absolute())
+    return spec.data.model_copy(update={"source": spec.data.source.model_copy(update={"path": path})})
 
 
 def _node(node: NodeSpec) -> dict[str, Any]:
@@ -80,14 +89,18 @@ class _Dumper(yaml.SafeDumper):
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     text = repr(value)
-    return dumper.represent_scalar("tag:yaml.org,2002:float", {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(text, text))
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:float", {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(text, text)
+    )
 
 
 _Dumper.add_representer(float, _float)
 
 
 def _flow(value: Any) -> str:
-    return yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=2**20, allow_unicode=True).strip()
+    return yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=2**20, allow_unicode=True
+    ).strip()
 
 
 def _block(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping as AnyMapping
+from collections.abc import Callable
+from collections.abc import Mapping as AnyMapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -63,7 +64,7 @@ def _report(
             f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"',
             locate(node, place, key=True),
             path=where,
-            help=did_you_mean(word, known) or (f"known are {', '.join(known)}" if known else ""),
+            help=did_you_mean(word, known) or (f"known are {', '.join(known)}" if 0 < len(known) <= 12 else ""),
             code="unknown-key",
         )
     elif detail["type"] == "missing":
@@ -75,12 +76,12 @@ def _report(
             code="missing-key",
         )
     else:
-        name = str(place[-1]) if place else owner
+        name = next((part for part in reversed(place) if isinstance(part, str)), owner)
         wording = _WORDS.get(detail["type"])
         text = wording(context, detail["input"]) if wording else _own_words(detail)
         report.error(
             f"{name}: {text}" if text.startswith("expected") else text,
-            locate(node, place),
+            locate(node, place, key=detail["type"] == "specbuild.unknown_argument"),
             path=where,
             code=_CODES.get(detail["type"], "bad-value"),
         )
@@ -105,7 +106,9 @@ def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
     """The keys that the model at `place` below `cls` knows."""
     for part in place:
         field = cls.model_fields.get(str(part))
-        inner = [a for a in _flat(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
+        inner = (
+            [a for a in _flat(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
+        )
         if not inner:
             return []
         cls = inner[0]
@@ -176,7 +179,17 @@ _WORDS: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "less_than_equal": _compared("of at most", "le"),
 }
 _CODES = dict.fromkeys(
-    ("int_type", "int_from_float", "float_type", "string_type", "bool_type", "list_type", "tuple_type", "dict_type", "model_type"),
+    (
+        "int_type",
+        "int_from_float",
+        "float_type",
+        "string_type",
+        "bool_type",
+        "list_type",
+        "tuple_type",
+        "dict_type",
+        "model_type",
+    ),
     "wrong-type",
 )
 

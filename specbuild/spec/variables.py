@@ -77,7 +77,9 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: t
             else entry
             for entry in node.entries
         )
-        return node if all(a is b for a, b in zip(entries, node.entries, strict=True)) else replace(node, entries=entries)
+        return (
+            node if all(a is b for a, b in zip(entries, node.entries, strict=True)) else replace(node, entries=entries)
+        )
     if isinstance(node, Sequence):
         items = tuple(substitute(item, values, report, (*path, index)) for index, item in enumerate(node.items))
         return node if all(a is b for a, b in zip(items, node.items, strict=True)) else replace(node, items=items)
@@ -148,4 +150,6 @@ def _help(unknown: str | None, values: AnyMapping[str, Any]) -> str:
     if unknown is None:
         return ""
     suggestion = did_you_mean(unknown, list(values))
-    return suggestion or (f"declare it: vars: {{{unknown}: …}}" if not values else f"declared are {', '.join(sorted(values))}")
+    return suggestion or (
+        f"declare it: vars: {{{unknown}: …}}" if not values else f"declared are {', '.join(sorted(values))}"
+    )

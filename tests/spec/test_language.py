@@ -1,0 +1,158 @@
+"""The language: variables, defaults, overrides, and the forms of nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specbuild import SpecError, build_graph, load_spec
+
+HEAD = "specbuild: 1\n"
+CONV = "{layer: ConvLSTM2D, filters: $filters, kernel_size: 3, return_sequences: true}"
+SPEC = HEAD + "vars: {filters: 4}\ninputs: {x: [5, 8, 8, 1]}\nlayers:\n  - " + CONV + "\n"
+
+
+def arguments(text: str, **options: Any) -> dict[str, Any]:
+    return load_spec(text, **options).layers[0].layer.arguments()
+
+
+def fault(text: str, **options: Any) -> str:
+    with pytest.raises(SpecError) as caught:
+        load_spec(text, **options)
+    (error,) = caught.value.diagnostics
+    return error.message
+
+
+@pytest.mark.parametrize(
+    ("vars", "use", "value"),
+    [
+        ("{n: 4}", "$n", 4),
+        ("{n: 4}", "$n * 2", 8),
+        ("{n: 4, m: $n * 2}", "$m", 8),
+        ("{m: $n * 2, n: 4}", "$m + 1", 9),
+        ("{n: 12}", "($n + 4) / 8", 2),
+        ("{n: '8'}", "$n", None),
+    ],
+)
+def test_variables(vars: str, use: str, value: int | None) -> None:
+    text = SPEC.replace("{filters: 4}", vars).replace("$filters", use)
+    if value is None:
+        assert fault(text) == 'filters: expected a positive whole number, got "8"'
+    else:
+        assert arguments(text)["filters"] == value
+
+
+def test_a_variable_can_hold_a_list() -> None:
+    text = SPEC.replace("{filters: 4}", "{filters: 4, kernel: [3, 5]}").replace(
+        "kernel_size: 3", "kernel_size: $kernel"
+    )
+    assert arguments(text)["kernel_size"] == (3, 5)
+
+
+def test_variables_inside_text() -> None:
+    spec = load_spec(SPEC.replace(HEAD, HEAD + "name: conv-${filters}x$filters costs $$5\n"))
+    assert spec.name == "conv-4x4 costs $5"
+
+
+def test_defaults_lie_under_the_arguments() -> None:
+    text = SPEC.replace("inputs:", "defaults: {ConvLSTM2D: {padding: same, kernel_size: 5}}\ninputs:")
+    assert arguments(text)["kernel_size"] == (3, 3)
+    assert arguments(text)["padding"] == "same"
+
+
+def test_overrides_come_before_variables() -> None:
+    text = SPEC.replace("{filters: 4}", "{n: 2, filters: $n * 2}")
+    assert arguments(text, overrides=["vars.n=8"])["filters"] == 16
+    assert arguments(text, overrides={"vars.n": 8})["filters"] == 16
+
+
+def test_overrides_reach_layers_by_id_and_create_sections() -> None:
+    text = SPEC.replace("{layer", "{id: enc, layer")
+    assert arguments(text, overrides=["layers.enc.kernel_size=[1, 3]"])["kernel_size"] == (1, 3)
+    spec = load_spec(text, overrides=["train.epochs=3", "train.optimizer.name=SGD"])
+    assert spec.train.epochs == 3
+    assert spec.train.optimizer.name == "SGD"
+
+
+def test_mappings_merge_and_lists_are_replaced() -> None:
+    text = SPEC + "train: {epochs: 5, metrics: [mae, mse]}\n"
+    spec = load_spec(text, overrides={"train": {"batch_size": 2, "metrics": ["mae"]}})
+    assert (spec.train.epochs, spec.train.batch_size, len(spec.train.metrics)) == (5, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("vars.filter=8", "vars.filter does not exist"),
+        ("layers.enc.filters=8", "no layer has the id enc"),
+        ("train.epoch=8", 'unknown key "epoch"'),
+        ("filters 8", '"filters 8" is no override'),
+        ("vars.filters.x=8", "vars.filters is a number; it has no keys to set"),
+        ("name=[", 'this "[" is never closed'),
+    ],
+)
+def test_faulty_override(override: str, message: str) -> None:
+    assert fault(SPEC, overrides=[override]) == message
+
+
+def test_a_mapping_and_a_file_are_the_same_spec(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    from_file = load_spec(tmp_path / "a.yaml")
+    mapping = {
+        "specbuild": 1,
+        "vars": {"filters": 4},
+        "inputs": {"x": [5, 8, 8, 1]},
+        "layers": [{"layer": "ConvLSTM2D", "filters": "$filters", "kernel_size": 3, "return_sequences": True}],
+    }
+    assert load_spec(mapping).layers[0].layer == from_file.layers[0].layer
+    assert from_file.name == "a"
+
+
+def test_a_spec_called_spec_is_named_after_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "nowcast"
+    folder.mkdir()
+    (folder / "spec.yaml").write_text(SPEC)
+    assert load_spec(folder / "spec.yaml").name == "nowcast"
+
+
+def test_a_stack_on_every_frame_is_a_chain_of_nodes() -> None:
+    text = SPEC.replace(
+        CONV,
+        "{id: stem, time_distributed: [{id: conv, layer: Conv2D, filters: 2, kernel_size: 3}, {layer: ReLU}]}",
+    )
+    spec = load_spec(text)
+    assert [(node.id, node.layer.label) for node in spec.layers] == [
+        ("conv", "TimeDistributed(Conv2D)"),
+        ("stem", "TimeDistributed(ReLU)"),
+    ]
+    assert build_graph(spec).outputs[0].shape == (5, 6, 6, 2)
+
+
+def test_bidirectional() -> None:
+    text = SPEC.replace(CONV, f"{{id: bi, bidirectional: {CONV}, merge_mode: sum}}")
+    graph = build_graph(text)
+    assert graph.outputs[0].shape == (5, 6, 6, 4)
+    assert list(graph.nodes[0].state) == ["forward_h", "forward_c", "backward_h", "backward_c"]
+
+
+def test_made_up_names_are_keras_own() -> None:
+    text = HEAD + "inputs: {x: [8, 8, 1]}\nlayers:\n" + "  - {layer: Conv2D, filters: 2, kernel_size: 1}\n" * 3
+    assert [node.id for node in load_spec(text).layers] == ["conv2d", "conv2d_1", "conv2d_2"]
+
+
+def test_several_inputs_and_named_outputs() -> None:
+    text = """\
+specbuild: 1
+inputs:
+  frames: [5, 8, 8, 1]
+  map: {shape: [8, 8, 2], dtype: float32}
+layers:
+  - {id: seen, layer: ConvLSTM2D, filters: 3, kernel_size: 3, padding: same, from: frames}
+  - {id: both, layer: Concatenate, from: [seen.last, map]}
+  - {id: mean, layer: GlobalAveragePooling2D}
+outputs: {field: both, index: mean}
+"""
+    graph = build_graph(text)
+    assert {output.name: output.shape for output in graph.outputs} == {"field": (8, 8, 5), "index": (5,)}
