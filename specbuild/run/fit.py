@@ -1,0 +1,273 @@
+"""The fitting itself: Keras's `fit` over the sampler's batches, with what watches it. Imports Keras."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from specbuild.catalog import KerasObject
+from specbuild.catalog.signatures import signature
+from specbuild.document import RunError, did_you_mean
+from specbuild.model.backend import jit_compile, keras
+from specbuild.model.objects import to_keras
+from specbuild.run import checkpoint
+from specbuild.run.files import copy, write_text
+from specbuild.run.folder import RunFolder
+from specbuild.run.progress import Display
+from specbuild.run.stopping import Watch
+from specbuild.spec import Spec, TrainSection
+
+
+class Sampler(Protocol):
+    """What gives the batches of one split: the same ones for the same epoch and index."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
+        """Inputs, targets and weights (None: all equal)."""
+
+
+def compile_model(model: Any, train: TrainSection, *, weighted: bool) -> None:
+    """Compiles the model as `train:` says.
+
+    Args:
+        model: a `keras.Model`.
+        train: optimizer, loss and metrics.
+        weighted: whether batches carry weights, zero where a value is missing. Losses are then means over what is
+            present, and metrics leave out what is missing.
+    """
+    metrics = [to_keras(_under_written_name(metric), "metrics") for metric in train.metrics]
+    model.compile(
+        optimizer=to_keras(train.optimizer, "optimizers"),
+        loss=to_keras(_over_present(train.loss) if weighted else train.loss, "losses"),
+        metrics=None if weighted else metrics,
+        weighted_metrics=metrics if weighted else None,
+        jit_compile=jit_compile(),
+    )
+
+
+def fit(
+    model: Any,
+    spec: Spec,
+    folder: RunFolder,
+    training: Sampler,
+    validation: Sampler | None,
+    watch: Watch,
+    display: Display,
+    done: checkpoint.Progress,
+) -> tuple[dict[str, float], ...]:
+    """Trains until the last epoch or until `watch` ends it; saves a checkpoint after each epoch.
+
+    Args:
+        model: compiled, with the weights to start from.
+        done: the epochs that lie behind.
+
+    Returns:
+        The history: one row per epoch.
+
+    Raises:
+        RunError: the loss or a weight is not finite, or the data could not be read.
+    """
+    keeper = _Keeper(spec, folder, watch, display, done)
+    if done.epoch >= spec.train.epochs or watch.is_over(done.history):
+        return done.history
+    if not folder.checkpoints():
+        keeper.save(model)
+    batches = _Endless(training, done.epoch)
+    held_out = _Once(validation) if validation is not None else None
+    try:
+        model.fit(
+            batches,
+            validation_data=held_out,
+            epochs=spec.train.epochs,
+            initial_epoch=done.epoch,
+            steps_per_epoch=len(training),
+            callbacks=[keeper.set_steps(len(training))],
+            shuffle=False,
+            verbose=0,
+        )
+    except Exception:
+        # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
+        if failure := batches.failure or (held_out and held_out.failure):
+            raise failure from None
+        raise
+    return tuple(keeper.history)
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches that a background thread prepares while the model computes."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        self._sampler = sampler
+        self.failure: Exception | None = None
+
+    def _batch(self, epoch: int, index: int) -> tuple[Any, ...]:
+        try:
+            x, y, weight = self._sampler.batch(epoch, index)
+        except Exception as error:
+            self.failure = error
+            raise
+        return (x, y) if weight is None else (x, y, weight)
+
+
+class _Endless(_Batches):
+    """Epoch after epoch as one sequence, so that the next epoch's first batches are ready when it begins."""
+
+    def __init__(self, sampler: Sampler, first_epoch: int) -> None:
+        super().__init__(sampler)
+        self._first_epoch = first_epoch
+
+    @property
+    def num_batches(self) -> None:
+        return None
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        epoch, step = divmod(index, len(self._sampler))
+        return self._batch(self._first_epoch + epoch, step)
+
+
+class _Once(_Batches):
+    """One pass, the same every time: the validation data."""
+
+    @property
+    def num_batches(self) -> int:
+        return len(self._sampler)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return self._batch(0, index)
+
+
+class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
+    """Checks every loss, saves every epoch and reports both."""
+
+    def __init__(
+        self, spec: Spec, folder: RunFolder, watch: Watch, display: Display, done: checkpoint.Progress
+    ) -> None:
+        super().__init__()
+        self._spec, self._folder, self._watch, self._display = spec, folder, watch, display
+        self.history = list(done.history)
+        self._steps = 0
+        self._pending: tuple[int, Any] | None = None
+        self._started = 0.0
+
+    def set_steps(self, steps: int) -> _Keeper:
+        self._steps = steps
+        return self
+
+    @property
+    def _epoch(self) -> int:
+        """The running epoch, counted from 1."""
+        return len(self.history) + 1
+
+    def on_train_begin(self, _logs: Mapping[str, Any] | None = None) -> None:
+        self._display.begin(self._spec.train.epochs, self._steps, len(self.history))
+
+    def on_epoch_begin(self, _index: int, _logs: Mapping[str, Any] | None = None) -> None:
+        self._started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        # Reading a loss waits for the step that computes it. One step late, the accelerator has its next one already.
+        pending, self._pending = self._pending, (batch + 1, (logs or {})["loss"])
+        self._look(pending)
+
+    def on_test_begin(self, _logs: Mapping[str, Any] | None = None) -> None:
+        self._flush()
+
+    def on_epoch_end(self, _index: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._flush()
+        row = {"epoch": float(self._epoch)} | {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(row.get("val_loss", 0.0)):
+            raise self._diverged(f"the validation loss became {row['val_loss']} after epoch {self._epoch}")
+        if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in self.model.weights):
+            raise self._diverged(f"the weights were no longer finite after epoch {self._epoch}, step {self._steps}")
+        if self._watch.monitor not in row:
+            raise _unknown_monitor(self._spec, self._watch.monitor, [name for name in row if name != "epoch"])
+        self.history.append(row)
+        best = self._watch.best(self.history) == len(self.history)
+        self.save(self.model)
+        self._display.epoch(row, time.monotonic() - self._started, best and self._watch.keep_best)
+        if self._watch.is_over(self.history):
+            self.model.stop_training = True
+
+    def save(self, model: Any) -> None:
+        """Saves the state after the last finished epoch, then the files that follow from it."""
+        epoch = len(self.history)
+        checkpoint.save(model, self._folder.checkpoint(epoch), self.history)
+        if epoch and self._watch.best(self.history) == epoch:
+            copy(self._folder.checkpoint(epoch), self._folder.best_file)
+        if epoch:
+            write_text(self._folder.history_file, history_csv(self.history))
+        for old in list(self._folder.checkpoints().values())[: -self._spec.train.checkpoints.keep]:
+            old.unlink()
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, None
+        self._look(pending)
+
+    def _look(self, pending: tuple[int, Any] | None) -> None:
+        if pending is None:
+            return
+        step, loss = pending[0], float(pending[1])
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss became {loss} in epoch {self._epoch}, step {step}")
+        self._display.step(self._epoch, step, loss)
+
+    def _diverged(self, message: str) -> RunError:
+        epoch, path = list(self._folder.checkpoints().items())[-1]
+        when = f"after epoch {epoch}" if epoch else "before training"
+        return RunError(
+            message, help="; ".join([*likely_causes(self._spec), f"the last good weights, {when}, are in {path}"])
+        )
+
+
+def history_csv(history: list[dict[str, float]]) -> str:
+    """The history as CSV, numbers with every digit."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    lines = [",".join(str(int(row[name])) if name == "epoch" else repr(row[name]) for name in names) for row in history]
+    return "\n".join([",".join(names), *lines]) + "\n"
+
+
+def likely_causes(spec: Spec) -> list[str]:
+    """What usually makes a loss not finite, as far as the spec shows it."""
+    rate = spec.train.optimizer.arguments.get("learning_rate")
+    written = f" ({rate:g} is written)" if isinstance(rate, int | float) else ""
+    causes = [f"lower the learning rate{written} or set clipnorm on the optimizer"]
+    unbounded = [node.id for node in spec.layers if _unbounded(node.layer)]
+    if unbounded:
+        causes.insert(0, f"relu inside the recurrence of {', '.join(unbounded)} can grow without bound; use tanh")
+    return causes
+
+
+def _unbounded(layer: Any) -> bool:
+    inner = getattr(layer, "layer", layer)
+    activation = getattr(inner, "activation", None)
+    return hasattr(inner, "recurrent_activation") and isinstance(activation, KerasObject) and activation.name == "relu"
+
+
+def _unknown_monitor(spec: Spec, monitor: str, known: list[str]) -> Exception:
+    return spec.error(
+        ("train", "early_stopping", "monitor"),
+        f'this run reports no "{monitor}"',
+        help=did_you_mean(monitor, known) or f"it reports {', '.join(known)}",
+        code="unknown-name",
+    )
+
+
+def _under_written_name(metric: KerasObject) -> KerasObject:
+    """A metric that reports under the name that the spec wrote: `mae` as `mae`, not as `mean_absolute_error`."""
+    if signature("metrics", metric.name) is None or not metric.name.islower():
+        return metric
+    return KerasObject(metric.name, metric.arguments | {"name": metric.name})
+
+
+def _over_present(loss: KerasObject) -> KerasObject:
+    """The loss as a mean over what is present, unless its reduction is written."""
+    known = signature("losses", loss.name)
+    if known is None or "reduction" not in known.optional or "reduction" in loss.arguments:
+        return loss
+    return KerasObject(loss.name, loss.arguments | {"reduction": "mean_with_sample_weight"})

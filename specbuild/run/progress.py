@@ -1,0 +1,143 @@
+"""What a user sees while a model trains: a bar on a terminal, one line per epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Display(Protocol):
+    """Receives the course of a training run. Epochs and steps count from 1."""
+
+    def begin(self, epochs: int, steps: int, done: int, /) -> None:
+        """Training starts: `epochs` in all, `steps` in each, `done` epochs lie behind already."""
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """A step is done; `loss` is the mean of its epoch so far."""
+
+    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
+        """An epoch is done; `row` is its line of the history."""
+
+    def note(self, text: str) -> None:
+        """Something to tell besides."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+def display(quiet: bool = False, stream: TextIO | None = None) -> Display:
+    """The display that fits where output goes: nothing if `quiet`, a bar on a terminal, else plain lines."""
+    stream = stream or sys.stdout
+    if quiet:
+        return Silent()
+    return Bar(Console(file=stream)) if stream.isatty() else Lines(stream)
+
+
+class Silent:
+    """Shows nothing."""
+
+    def begin(self, epochs: int, steps: int, done: int, /) -> None:
+        pass
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        pass
+
+    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Lines(Silent):
+    """One line of plain ASCII per epoch, for logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._epochs = 0
+
+    def begin(self, epochs: int, _steps: int, _done: int, /) -> None:
+        self._epochs = epochs
+
+    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
+        self.note(epoch_line(row, self._epochs, seconds, best))
+
+    def note(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class Bar(Silent):
+    """A bar for the running epoch with its loss and the time left to the last epoch, below the lines of past ones."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(bar_width=24),
+            TextColumn("step {task.fields[step]}/{task.fields[steps]}"),
+            TextColumn("loss {task.fields[loss]}{task.fields[validation]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+        )
+        self._epochs = self._steps = 0
+
+    def begin(self, epochs: int, steps: int, done: int, /) -> None:
+        self._epochs, self._steps = epochs, steps
+        self._task = self._progress.add_task(
+            "",
+            total=epochs * steps,
+            completed=done * steps,
+            epoch=done + 1,
+            epochs=epochs,
+            step=0,
+            steps=steps,
+            loss="-",
+            validation="",
+        )
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        done = (epoch - 1) * self._steps + step
+        self._progress.update(self._task, completed=done, epoch=epoch, step=step, loss=number(loss))
+
+    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
+        if "val_loss" in row:
+            self._progress.update(self._task, validation=f"  val {number(row['val_loss'])}")
+        self.note(epoch_line(row, self._epochs, seconds, best))
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def epoch_line(row: Mapping[str, float], epochs: int, seconds: float, best: bool) -> str:
+    """`epoch  3/20  loss 0.0123  val_loss 0.0156  4.2 s  best`."""
+    values = [f"{name} {number(value)}" for name, value in row.items() if name != "epoch"]
+    epoch = f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"
+    return "  ".join([epoch, *values, f"{seconds:.1f} s", *(["best"] if best else [])])
+
+
+def number(value: float) -> str:
+    """Four significant digits."""
+    return f"{value:#.4g}".rstrip(".")

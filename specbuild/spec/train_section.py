@@ -1,0 +1,56 @@
+"""`train:` — how the model is fitted, and what of it is kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from specbuild.catalog.fields import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt
+from specbuild.catalog.objects import KerasObject, Loss, Metric, Optimizer
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class EarlyStopping(_Section):
+    """Ends training when a value that the history reports has stopped improving."""
+
+    monitor: str = Field("val_loss", description="The value to watch, as the history names it: val_loss, val_mae.")
+    mode: Literal["auto", "min", "max"] = Field(
+        "auto", description="Whether smaller or larger is better; auto knows Keras's losses and metrics by name."
+    )
+    patience: PositiveInt = Field(5, description="Epochs without an improvement after which training ends.")
+    min_delta: NonNegativeNumber = Field(0.0, description="The smallest change that counts as an improvement.")
+    restore_best: Flag = Field(True, description="Whether the model kept is that of the best epoch, not of the last.")
+
+
+class Checkpoints(_Section):
+    """What is kept of the epochs: every epoch is saved, with the optimizer's state, and old ones are removed."""
+
+    keep: PositiveInt = Field(3, description="How many of the latest epochs stay on disk, besides the best.")
+
+
+class TrainSection(_Section):
+    """How to train. Every key has a default, so that a spec may leave the section out."""
+
+    optimizer: Optimizer = Field(KerasObject("Adam"), description="Optimizer under Keras's name and argument names.")
+    loss: Loss = Field(
+        KerasObject("MeanSquaredError"),
+        description="Loss under Keras's name and argument names.",
+        validate_default=False,
+    )
+    metrics: list[Metric] = Field([], description="Further values to report per epoch, under Keras's names.")
+    epochs: PositiveInt = Field(10, description="Passes over the training data, or over steps_per_epoch batches of it.")
+    batch_size: PositiveInt = Field(8, description="Windows per step.")
+    steps_per_epoch: PositiveInt | None = Field(
+        None, description="Batches per epoch; null: as many as show every training window once."
+    )
+    seed: NonNegativeInt = Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
+    precision: Literal["float32", "bfloat16", "auto"] = Field(
+        "float32",
+        description="Numbers to compute with; weights stay float32. auto: bfloat16 where the hardware computes in it.",
+    )
+    early_stopping: EarlyStopping | None = Field(None, description="When to stop before the last epoch; null: never.")
+    checkpoints: Checkpoints = Field(Checkpoints(), description="What is kept of the epochs.")
