@@ -87,6 +87,12 @@ class Softmax(_ElementWise):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         check_axes(self, inputs[0], self.axis, "axis", known=False)
+        if isinstance(self.axis, int) and (None, *inputs[0])[self.axis] == 1:
+            raise ShapeError(
+                f"{self.label} along an axis of length 1 always gives 1",
+                reason=f"its input is {show(inputs[0])}, its axis {self.axis}",
+                help="for a probability take {layer: Activation, activation: sigmoid}",
+            )
 
 
 KINDS: tuple[type[Layer], ...] = (Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax)

@@ -23,7 +23,9 @@ class Layer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True)
 
     trainable: bool = Field(True, description="Whether training changes the weights.")
-    dtype: str | None = Field(None, description="Computation and weight precision, e.g. float32; default: train.precision.")
+    dtype: str | None = Field(
+        None, description="Computation and weight precision, e.g. float32; default: train.precision."
+    )
 
     package: ClassVar[str] = "keras"
     """`keras` for `keras.layers.<kind>`, `specbuild` for our own."""
@@ -86,8 +88,13 @@ class Layer(BaseModel):
         return size(self.output_shape(*inputs))
 
     def arguments(self) -> dict[str, Any]:
-        """Constructor arguments for Keras: what the spec wrote, where it differs from the default."""
-        return {name: getattr(self, name) for name in sorted(self.model_fields_set) if name in type(self).model_fields}
+        """Constructor arguments for Keras: what the spec wrote, where it differs from the default.
+
+        `trainable` is not among them: Keras freezes the inside of ConvLSTM, TimeDistributed and Bidirectional only
+        where the attribute is set on the finished layer.
+        """
+        written = self.model_fields_set - {"trainable"}
+        return {name: getattr(self, name) for name in sorted(written) if name in type(self).model_fields}
 
 
 class Recurrent(Layer):
@@ -97,8 +104,12 @@ class Recurrent(Layer):
     are obeyed. `None` is "derive it", and counts as Keras's False outside a graph.
     """
 
-    return_sequences: bool | None = Field(None, description="Whether the output is every step; derived where not written.")
-    return_state: bool | None = Field(None, description="Whether the final state is returned; derived where not written.")
+    return_sequences: bool | None = Field(
+        None, description="Whether the output is every step; derived where not written."
+    )
+    return_state: bool | None = Field(
+        None, description="Whether the final state is returned; derived where not written."
+    )
 
     def sequence_shape(self, x: Shape) -> Shape:
         """Shape of the `sequence` port: every step. `(T, …)`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from specbuild.catalog.axes import check_axes, lengths
+from specbuild.catalog.axes import check_axes, lengths, named_axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import refuse, whole, written
 from specbuild.catalog.fields import Axes, Axis, Flag, PositiveNumber, Share
@@ -132,8 +132,17 @@ class RMSNormalization(Layer):
     keeps_rank = True
 
     def check(self, *inputs: Shape) -> None:
+        """Refuses also axes that are not the last ones: there Keras fails on the first batch, or mixes the axes up."""
         super().check(*inputs)
         check_axes(self, inputs[0], self.axis, "axis", known=True)
+        count, named = len(inputs[0]), named_axes(self.axis)
+        if [axis % (count + 1) for axis in named] != list(range(count + 1 - len(named), count + 1)):
+            raise ShapeError(
+                f"{self.label} normalizes only over the last axes",
+                reason=f"axis is {written(self.axis)}, and its input is {show(inputs[0])}",
+                argument="axis",
+                help="leave axis out, or move the axis to the end with Permute",
+            )
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return (Weight("scale", lengths(inputs[0], self.axis), self.trainable),)

@@ -77,10 +77,6 @@ class _Spatial(_Noise):
     def ranks(self) -> tuple[int, ...]:
         return (self.spatial + 1,)
 
-    def arguments(self) -> dict[str, Any]:
-        # Keras's class takes no `trainable`; without weights it means nothing.
-        return {name: value for name, value in super().arguments().items() if name != "trainable"}
-
 
 class SpatialDropout1D(_Spatial):
     """Drops whole channels of a sequence."""

@@ -19,6 +19,11 @@ class TimeDistributed(Layer):
 
     layer: InstanceOf[Layer] = Field(description="The layer that every frame goes through.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _frozen_with_its_layer(cls, given: Any) -> Any:
+        return _frozen_with(given)
+
     @field_validator("layer")
     @classmethod
     def _one_input(cls, layer: Layer) -> Layer:
@@ -87,7 +92,7 @@ class Bidirectional(Recurrent):
             if inner is not None and outer is not None and inner != outer:
                 refuse("wrapper", f"{name} differs on Bidirectional and on its {layer.kind}; write it once")
             given = given if inner is None else {**given, name: inner}
-        return given
+        return _frozen_with(given)
 
     @field_validator("layer")
     @classmethod
@@ -138,6 +143,12 @@ class Bidirectional(Recurrent):
     def arguments(self) -> dict[str, Any]:
         """The wrapper's own; the layer is built from `layer`."""
         return _without(super().arguments(), "layer", "return_sequences", "return_state")
+
+
+def _frozen_with(given: Any) -> Any:
+    """The wrapper's fields; a layer that is not trained makes a wrapper that is not."""
+    layer = given.get("layer") if isinstance(given, dict) else None
+    return {**given, "trainable": False} if isinstance(layer, Layer) and not layer.trainable else given
 
 
 def _frozen_unless(trainable: bool, weights: tuple[Weight, ...]) -> tuple[Weight, ...]:

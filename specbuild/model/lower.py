@@ -62,9 +62,13 @@ def make_layer(node: Node, policy: str) -> Any:
 def _make(layer: Layer, policy: str, flags: dict[str, Any], **names: Any) -> Any:
     if isinstance(layer, (TimeDistributed, Bidirectional)):
         inner = _make(layer.layer, policy, flags, **names)
-        return getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), **names)
-    cls = getattr(own_layers if layer.package == "specbuild" else keras.layers, layer.kind)
-    return cls(**{**keras_arguments(layer, policy), **flags}, **names)
+        made = getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), **names)
+    else:
+        cls = getattr(own_layers if layer.package == "specbuild" else keras.layers, layer.kind)
+        made = cls(**{**keras_arguments(layer, policy), **flags}, **names)
+    if not layer.trainable:
+        made.trainable = False  # as an argument it would leave the inside of a composite layer trainable
+    return made
 
 
 def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,9 @@ def assert_agreement(layer: Layer, shapes: tuple[Shape, ...]) -> None:
 
     weights = layer.weights(*shapes)
     assert [tuple(weight.shape) for weight in keras_layer.weights] == [weight.shape for weight in weights]
-    assert [weight.trainable for weight in keras_layer.weights] == [weight.trainable for weight in weights]
+    trained = {id(weight) for weight in keras_layer.trainable_weights}
+    assert [id(weight) in trained for weight in keras_layer.weights] == [weight.trainable for weight in weights]
     assert keras_layer.count_params() == sum(weight.size for weight in weights)
-    trainable = sum(math.prod(weight.shape) for weight in keras_layer.trainable_weights)
-    assert trainable == sum(weight.size for weight in weights if weight.trainable)
 
     concrete = tuple(tuple(STAND_IN if dim is None else dim for dim in shape) for shape in shapes)
     if fault(layer, concrete) is None:
@@ -81,7 +80,8 @@ def real_shapes(keras_layer: Any, layer: Layer, shapes: tuple[Shape, ...]) -> li
     """The outputs of a forward pass; None where this machine has no kernel for channels_first."""
     arrays = [np.zeros((BATCH, *shape), "float32") for shape in shapes]
     try:
-        outputs = keras_layer(arrays if layer.arity == "many" else arrays[0])
+        with warnings.catch_warnings(action="ignore"):  # Keras's advice on arguments that make little sense
+            outputs = keras_layer(arrays if layer.arity == "many" else arrays[0])
     except Exception as error:
         if getattr(layer, "data_format", None) == "channels_first" and "NHWC" in str(error):
             return None
@@ -92,9 +92,12 @@ def real_shapes(keras_layer: Any, layer: Layer, shapes: tuple[Shape, ...]) -> li
 
 
 def keras_of(layer: Layer) -> Any:
-    """The Keras layer, made as lowering makes it."""
+    """The Keras layer, made as lowering makes it: `trainable` is set on the finished layer, so that it reaches cells."""
     kind = getattr(keras.layers, layer.kind) if layer.package == "keras" else LAYERS[layer.kind]
-    return kind(**{name: _plain(value) for name, value in layer.arguments().items()})
+    made = kind(**{name: _plain(value) for name, value in layer.arguments().items()})
+    if not layer.trainable:
+        made.trainable = False
+    return made
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,8 @@ STRATEGIES = {**strategies.STRATEGIES, **strategies_recurrent.STRATEGIES}
 
 REFUSED_HERE_ALONE = {
     ("Concatenate", "which is the batch axis"): "Keras joins along it, which mixes samples",
+    ("Masking", "needs an input with"): "Keras makes a mask without a time axis, and the next layer fails on it",
+    **strategies_recurrent.REFUSED_HERE_ALONE,
 }
 """What the catalogue refuses and Keras takes, by kind and words of the message, and why it is right to refuse it."""
 
