@@ -166,6 +166,11 @@ class DataSection(BaseModel):
         "frame in evaluation. Default: the whole frame.",
     )
 
+    @property
+    def split_by(self) -> Literal["time", "event"]:
+        """What is split, written or by default."""
+        return self.split.by or ("event" if "N" in self.source.axes else "time")
+
     def crop_shape(self, frame: tuple[int, ...]) -> tuple[int, ...]:
         """The axes of space that the model reads, of frames with the axes of space `frame`."""
         if self.crop is None:
@@ -187,11 +192,14 @@ class DataSection(BaseModel):
             message = f"expected one number, or one for each of {' '.join(space)}, got {len(self.crop)} numbers"
             raise _at(("crop",), message)
         embargo, reach = self.split.embargo, self.windows.reach
-        if self.split.by == "event":
-            if embargo:
-                raise _at(("split", "embargo"), "splits by event share no frames and take no embargo")
+        if self.split_by == "event":
             if "N" not in self.source.axes:
                 raise _at(("split", "by"), f"the layout {self.source.layout} has no N (event) to split by")
+            if embargo:
+                message = (
+                    "events share no frames, so a split by event takes no embargo; write by: time to split each event"
+                )
+                raise _at(("split", "embargo"), message)
         elif embargo is not None and embargo < reach:
             w = self.windows
             lead = f" + lead {w.lead}" if w.lead else ""

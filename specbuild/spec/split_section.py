@@ -63,7 +63,8 @@ class SplitSection(BaseModel):
     validation: OptionalPart = Field(None, description="Share or range of frames that choose when to stop.")
     test: OptionalPart = Field(None, description="Share or range of frames that nothing but the final scores sees.")
     by: Literal["time", "event"] | None = Field(
-        None, description="What is split: each event's frames, or whole events. Default: event if there are several."
+        None,
+        description="What is split: each event's frames, or whole events. Default: event where the layout names N.",
     )
     embargo: NonNegativeInt | None = Field(
         None,

@@ -16,6 +16,8 @@ class TransformSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    name: str
+
 
 class Standardize(TransformSection):
     """(x − mean) / standard deviation, per channel, of the training frames."""

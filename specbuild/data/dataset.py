@@ -1,0 +1,191 @@
+"""The data of a spec, opened and checked against its model: samples to train on, windows to score.
+
+Shapes: T frames, P past, F future, `space` the axes of space (L, H W or D H W), C channels, B samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.sample_layout import SampleLayout, sample_layout
+from specbuild.data.sampler import Sample, Sampler
+from specbuild.data.sources import FrameSource, open_source
+from specbuild.data.sources.base import Region
+from specbuild.data.splits import open_splits
+from specbuild.data.tiles import Tiling
+from specbuild.data.transforms import StepError, Transform, fit
+from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
+from specbuild.document import RunError, did_you_mean
+from specbuild.spec.data_section import DataSection
+
+if TYPE_CHECKING:
+    from specbuild.graph import Graph
+    from specbuild.spec import Spec
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Times: TypeAlias = npt.NDArray[np.datetime64]
+
+PIECE = 2**22
+"""Numbers read at once when statistics are gathered."""
+
+
+def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset:
+    """Opens the spec's data and fits its transform on the training frames.
+
+    Args:
+        transform: the state of a transform fitted before (`Transform.state`), which is then used as it is.
+
+    Raises:
+        SpecError: no data section, a file that does not fit it, splits without a window, frames that do not fit the
+            model; located at the key to change.
+        RunError: `transform` cannot be read.
+    """
+    if spec.data is None:
+        raise spec.error(
+            (), "the spec has no data section", help="add data: with source and windows", code="missing-key"
+        )
+    source = open_source(spec)
+    layout = sample_layout(spec, graph, source)
+    splits = open_splits(spec, source)
+    if transform is not None:
+        fitted = Transform.from_state(transform)
+    else:
+        fitted = _fit(spec, spec.data, source, splits["train"])
+    return Dataset(spec.data, source, splits, fitted, layout)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole frames in physical units, missing values NaN: past (P, *space, C) and future (F, *space, C)."""
+
+    past: Floats
+    future: Floats
+    event: int
+    start: int
+    """The first past frame, counted from 0 within the event."""
+    past_times: Times | None = None
+    future_times: Times | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Frames, windows, splits and the transform between physical units and the model's."""
+
+    section: DataSection
+    source: FrameSource
+    splits: dict[str, WindowSet]
+    transform: Transform
+    layout: SampleLayout
+
+    @property
+    def tiling(self) -> Tiling:
+        """How whole frames are cut for the model."""
+        return Tiling(self.source.space, self.layout.crop)
+
+    @property
+    def lead_labels(self) -> tuple[str, ...]:
+        """The lead time of each forecast frame: `2 min`, `4 min`, …, or `+1`, `+2`, … without an interval."""
+        return tuple(self.section.lead_label(frames) for frames in lead_frames(self.section.windows))
+
+    def windows(self, split: str) -> WindowSet:
+        """The windows of a split.
+
+        Raises:
+            RunError: the spec has no such split.
+        """
+        found = self.splits.get(split)
+        if found is None:
+            hint = did_you_mean(split, self.splits) or f"the data has {', '.join(self.splits)}"
+            raise RunError(f"the data has no {split} split", f"{hint}; splits are set under data.split")
+        return found
+
+    def sampler(
+        self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None
+    ) -> Sampler:
+        """Batches of a split, shuffled (by default) if it is the one for training."""
+        windows = self.windows(split)
+
+        def sample(number: int, region: Region) -> Sample:
+            return self._sample(*windows[number], region)
+
+        shuffled = split == "train" if shuffle is None else shuffle
+        frame, crop = self.source.space, self.layout.crop
+        return Sampler(len(windows), batch_size, seed, steps, shuffled, frame, crop, sample)
+
+    def forecasts(self, split: str) -> Iterator[Window]:
+        """Every window of a split, with whole frames, one at a time."""
+        windows = self.windows(split)
+        return (self.window(*windows[number]) for number in range(len(windows)))
+
+    def window(self, event: int, start: int) -> Window:
+        """The window that starts at frame `start` of an event."""
+        past, future = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+        times = self.source.times
+        return Window(
+            self.source.read(event, past),
+            self.source.read(event, future),
+            event,
+            start,
+            None if times is None else times[past],
+            None if times is None else times[future],
+        )
+
+    def prepare(self, past: Floats) -> Floats:
+        """Physical frames (P, *space, C) as the model reads them: transformed, and filled where missing."""
+        ready = self.transform.fill_missing(self.transform.apply(past))
+        return ready[0] if self.layout.input_without_time else ready
+
+    def restore(self, output: Floats) -> Floats:
+        """What the model gives for a batch, as physical forecasts (B, F, *space, C)."""
+        frames = output[:, np.newaxis] if self.layout.output_without_time else output
+        return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32))
+
+    def forecast(self, past: Floats, predict: Callable[[Floats], Floats]) -> Floats:
+        """The forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
+
+        Frames are cut into tiles, `predict` maps the batch of tiles through the model, and where tiles overlap their
+        mean is taken.
+        """
+        tiles = np.stack([self.prepare(tile) for tile in self.tiling.cut(past)])
+        return self.tiling.stitch(self.restore(np.asarray(predict(tiles))))
+
+    def _sample(self, event: int, start: int, region: Region) -> Sample:
+        section = self.section.windows
+        past, target = past_frames(start, section), target_frames(start, section)
+        x = self.prepare(self.source.read(event, past, region))
+        y = self.transform.apply(self.source.read(event, target, region))
+        weight = None
+        if self.source.may_miss:
+            weight = (~np.isnan(y).any(axis=-1)).astype(np.float32)
+            y = self.transform.fill_missing(y)
+        y = y.astype(np.float32)
+        if self.layout.output_without_time:
+            return x, y[0], None if weight is None else weight[0]
+        return x, y, weight
+
+
+def _fit(spec: Spec, section: DataSection, source: FrameSource, train: WindowSet) -> Transform:
+    """The transform with statistics of the training frames.
+
+    Raises:
+        SpecError: a training value that a step cannot take, located at the step.
+    """
+    frame = int(np.prod(source.space, dtype=int)) * source.channels
+    at_once = max(1, PIECE // frame)
+
+    def frames() -> Iterator[Floats]:
+        for event in train.events:
+            for stretch in train.stretches:
+                for first in range(stretch.start, stretch.stop, at_once):
+                    yield source.read(event, range(first, min(first + at_once, stretch.stop)))
+
+    try:
+        return fit(section.transform, frames, source.channels, fill=section.fill, may_miss=source.may_miss)
+    except StepError as error:
+        place = ("data", "transform", error.number)
+        raise spec.error(place, error.message, help=error.help, code="bad-data") from error

@@ -1,0 +1,153 @@
+"""What every source of frames is, and the one that reads any array that can be sliced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Frames: TypeAlias = npt.NDArray[np.float32]
+"""(frames, *space, channels) in physical units, missing values NaN."""
+Region: TypeAlias = tuple[slice, ...]
+"""The part of a frame to read: one slice per axis of space."""
+
+
+class FrameSource(Protocol):
+    """Events of equal length, read lazily. Axes of space stand in the order L, H W or D H W."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def length(self) -> int:
+        """Frames of each event."""
+        ...
+
+    @property
+    def space(self) -> tuple[int, ...]: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the raw numbers."""
+        ...
+
+    @property
+    def may_miss(self) -> bool:
+        """Whether a value can be missing."""
+        ...
+
+    @property
+    def times(self) -> npt.NDArray[np.datetime64] | None:
+        """When each frame of an event is, if known."""
+        ...
+
+    def read(self, event: int, frames: range, region: Region | None = None) -> Frames:
+        """The named frames of one event, and only these, in physical units; by default whole."""
+        ...
+
+
+class RawArray(Protocol):
+    """An array of a file: its header is known, its numbers are read when it is sliced."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How raw numbers say physical ones: raw · scale + offset, with raw values that mean missing."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+    missing: tuple[float, ...] = ()
+
+    def unpack(self, raw: npt.NDArray[Any]) -> Frames:
+        """`raw` in physical units; missing, NaN and infinite values are NaN.
+
+        The arithmetic is in double precision, so that 70 · 0.01 is the float32 nearest to 0.7 and reaches a threshold
+        of 0.7.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scale == 1 and self.offset == 0:
+                physical = raw.astype(np.float32)
+            else:
+                physical = (raw * np.float64(self.scale) + np.float64(self.offset)).astype(np.float32)
+        for value in self.missing:
+            physical[raw == raw.dtype.type(value)] = np.nan
+        if raw.dtype.kind == "f":
+            physical[~np.isfinite(physical)] = np.nan
+        return physical
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An array of a file, with what the file says about it."""
+
+    array: RawArray
+    packing: Packing = Packing()
+    units: str = ""
+
+
+class SourceError(Exception):
+    """A file that cannot be read as the spec says. `part` is the key of `data.source` that is at fault."""
+
+    def __init__(self, part: str, message: str, *, reason: str = "", help: str = "") -> None:
+        super().__init__(message)
+        self.part, self.message, self.reason, self.help = part, message, reason, help
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Frames of one array whose axes are named by `axes`."""
+
+    name: str
+    array: RawArray
+    axes: tuple[str, ...]
+    spatial: tuple[str, ...]
+    packing: Packing = Packing()
+    times: npt.NDArray[np.datetime64] | None = None
+
+    @cached_property
+    def _length(self) -> dict[str, int]:
+        return dict(zip(self.axes, self.array.shape, strict=True))
+
+    @property
+    def events(self) -> int:
+        return self._length.get("N", 1)
+
+    @property
+    def length(self) -> int:
+        return self._length["T"]
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        return tuple(self._length[axis] for axis in self.spatial)
+
+    @property
+    def channels(self) -> int:
+        return self._length.get("C", 1)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    @property
+    def may_miss(self) -> bool:
+        return bool(self.packing.missing) or self.dtype.kind == "f"
+
+    def read(self, event: int, frames: range, region: Region | None = None) -> Frames:
+        index: dict[str, int | slice] = {"N": event, "T": slice(frames.start, frames.stop, frames.step)}
+        index.update(zip(self.spatial, region or (), strict=False))
+        raw = self.array[tuple(index.get(axis, slice(None)) for axis in self.axes)]
+        left = [axis for axis in self.axes if axis != "N"]
+        wanted = [axis for axis in ("T", *self.spatial, "C") if axis in left]
+        raw = raw.transpose([left.index(axis) for axis in wanted])  # (frames, *space[, channels])
+        return self.packing.unpack(raw if "C" in left else raw[..., np.newaxis])

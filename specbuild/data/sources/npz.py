@@ -1,0 +1,121 @@
+"""`.npz`: named arrays in a zip archive.
+
+An array that was stored as it is (`numpy.savez`) is read in place. A compressed one (`numpy.savez_compressed`) is
+unpacked: into memory where it is small, else once into a cache folder, from where it is read piece by piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from specbuild.data.sources.arrays import Header, MappedArray, read_header
+from specbuild.data.sources.base import RawArray, SourceError, Stored
+
+IN_MEMORY = 64 * 2**20
+"""Compressed arrays of up to so many bytes are held in memory."""
+_LOCAL_HEADER = 30
+"""Bytes of a zip member's local header before its name."""
+
+
+class NpzFile:
+    """The arrays of an archive by name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = {one.filename: one for one in archive.infolist() if one.filename.endswith(".npy")}
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise SourceError(
+                "path", f"{path.name} is cut short or no .npz archive", reason=str(error), help="copy the file again"
+            ) from error
+        self._members = {name.removesuffix(".npy"): member for name, member in members.items()}
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._members)
+
+    def array(self, name: str) -> Stored:
+        member = self._members[name]
+        try:
+            with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
+                header = read_header(file)
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+        if not header.dtype.hasobject and header.size + header.data_size != member.file_size:
+            raise self._damaged(name, f"its header promises {header.data_size} bytes of numbers")
+        try:
+            return Stored(self._numbers(member, header))
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def _numbers(self, member: zipfile.ZipInfo, header: Header) -> RawArray:
+        if member.compress_type == zipfile.ZIP_STORED or header.dtype.hasobject:
+            path, start = self._path, self._start(member)
+        elif header.data_size <= IN_MEMORY:
+            return self._in_memory(member)
+        else:
+            path, start = self._unpacked(member), 0
+        return MappedArray(path, start + header.size, header.shape, header.dtype, header.fortran)
+
+    def _start(self, member: zipfile.ZipInfo) -> int:
+        """The byte of the archive at which a stored member begins, after its local header."""
+        with self._path.open("rb") as file:
+            file.seek(member.header_offset)
+            local = file.read(_LOCAL_HEADER)
+            if len(local) < _LOCAL_HEADER or local[:4] != b"PK\x03\x04":
+                raise zipfile.BadZipFile("a member's header is missing")
+            lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        return member.header_offset + _LOCAL_HEADER + lengths
+
+    def _in_memory(self, member: zipfile.ZipInfo) -> RawArray:
+        with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    def _unpacked(self, member: zipfile.ZipInfo) -> Path:
+        """The member as a file of its own, under a name that changes when the archive does."""
+        stat = self._path.stat()
+        parts = (self._path.resolve(), stat.st_size, stat.st_mtime_ns, member.filename, member.CRC, member.file_size)
+        digest = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+        folder = cache_folder()
+        target = folder / f"{digest[:32]}.npy"
+        if not target.exists() or target.stat().st_size != member.file_size:
+            handle, partial = tempfile.mkstemp(dir=folder, suffix=".partial")
+            try:
+                with (
+                    os.fdopen(handle, "wb") as unpacked,
+                    zipfile.ZipFile(self._path) as archive,
+                    archive.open(member) as packed,
+                ):
+                    shutil.copyfileobj(packed, unpacked, 2**20)
+                Path(partial).replace(target)
+            finally:
+                Path(partial).unlink(missing_ok=True)
+        return target
+
+    def _damaged(self, name: str, reason: object) -> SourceError:
+        return SourceError(
+            "path",
+            f'"{name}" of {self._path.name} is cut short or damaged',
+            reason=str(reason),
+            help="copy the file again",
+        )
+
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, NotImplementedError)
+"""What zipfile and NumPy raise over a member that is damaged, encrypted or packed in an unknown way."""
+
+
+def cache_folder() -> Path:
+    """Where unpacked arrays are kept: `$SPECBUILD_CACHE`, or `specbuild` in the user's cache folder."""
+    chosen = os.environ.get("SPECBUILD_CACHE")
+    folder = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "specbuild"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,213 @@
+"""The steps that a chain of transforms is made of: how each is fitted, applied and inverted.
+
+Every step works on arrays whose last axis is the channels, and leaves NaN as NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.moments import Moments
+from specbuild.spec import transform_section as spec
+
+Array: TypeAlias = npt.NDArray[Any]
+PerChannel: TypeAlias = tuple[float, ...]
+Measure: TypeAlias = Callable[[], Moments]
+"""Reads the training frames, as they reach the step, for their moments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step(ABC):
+    """One step with its statistics, which are its fields."""
+
+    name: ClassVar[str]
+    affine: ClassVar[bool] = True
+    """Whether the mean of what it gives is what it gives for the mean."""
+
+    @property
+    def above(self) -> float | None:
+        """Only values above this can be taken; None: all can."""
+        return None
+
+    @abstractmethod
+    def apply(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def invert(self, y: Array) -> Array: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standardize(Step):
+    """y = (x − mean) / std per channel; a channel that never varies has std 1."""
+
+    name: ClassVar[str] = "standardize"
+    mean: PerChannel
+    std: PerChannel
+
+    @classmethod
+    def fit(cls, _section: spec.Standardize, measure: Measure) -> Standardize:
+        found = measure()
+        return cls(_floats(found.mean), _floats(np.where(found.std > 0, found.std, 1)))
+
+    def apply(self, x: Array) -> Array:
+        return (x - _row(self.mean)) / _row(self.std)
+
+    def invert(self, y: Array) -> Array:
+        return y * _row(self.std) + _row(self.mean)
+
+
+@dataclass(frozen=True, slots=True)
+class MinMax(Step):
+    """y = low + (x − least)(high − low) / (greatest − least) per channel.
+
+    A channel that never varies is shifted alone.
+    """
+
+    name: ClassVar[str] = "minmax"
+    least: PerChannel
+    greatest: PerChannel
+    low: float
+    high: float
+
+    @classmethod
+    def fit(cls, section: spec.MinMax, measure: Measure) -> MinMax:
+        found = measure()
+        least = np.nan_to_num(found.least)
+        greatest = np.where(found.greatest > found.least, found.greatest, least + section.max - section.min)
+        return cls(_floats(least), _floats(greatest), section.min, section.max)
+
+    def apply(self, x: Array) -> Array:
+        return self.low + (x - _row(self.least)) * self._slope
+
+    def invert(self, y: Array) -> Array:
+        return (y - self.low) / self._slope + _row(self.least)
+
+    @property
+    def _slope(self) -> Array:
+        return (self.high - self.low) / (_row(self.greatest) - _row(self.least))
+
+
+@dataclass(frozen=True, slots=True)
+class Log1p(Step):
+    """y = log(1 + x)."""
+
+    name: ClassVar[str] = "log1p"
+    affine: ClassVar[bool] = False
+
+    @property
+    def above(self) -> float | None:
+        return -1.0
+
+    @classmethod
+    def fit(cls, _section: spec.Log1p, _measure: Measure) -> Log1p:
+        return cls()
+
+    def apply(self, x: Array) -> Array:
+        return np.log1p(x)
+
+    def invert(self, y: Array) -> Array:
+        return np.expm1(y)
+
+
+@dataclass(frozen=True, slots=True)
+class Log(Step):
+    """y = log(x + offset)."""
+
+    name: ClassVar[str] = "log"
+    affine: ClassVar[bool] = False
+    offset: float
+
+    @property
+    def above(self) -> float | None:
+        return -self.offset
+
+    @classmethod
+    def fit(cls, section: spec.Log, _measure: Measure) -> Log:
+        return cls(section.offset)
+
+    def apply(self, x: Array) -> Array:
+        return np.log(x + self.offset)
+
+    def invert(self, y: Array) -> Array:
+        return np.exp(y) - self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Dbz(Step):
+    """y = 10 log10(a R^b) dBZ of the rain rate R in mm/h; rates up to `minimum` become one value and come back as 0."""
+
+    name: ClassVar[str] = "dbz"
+    affine: ClassVar[bool] = False
+    a: float
+    b: float
+    minimum: float
+
+    @classmethod
+    def fit(cls, section: spec.Dbz, _measure: Measure) -> Dbz:
+        return cls(section.a, section.b, section.minimum)
+
+    def apply(self, x: Array) -> Array:
+        return 10 * (math.log10(self.a) + self.b * np.log10(np.maximum(x, self.minimum)))
+
+    def invert(self, y: Array) -> Array:
+        dry = self.apply(np.full(1, self.minimum, y.dtype))
+        rate: Array = 10 ** ((y / 10 - math.log10(self.a)) / self.b)
+        return np.where(y <= dry, 0, rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip(Step):
+    """y = min(max(x, least), greatest). The inverse is y."""
+
+    name: ClassVar[str] = "clip"
+    affine: ClassVar[bool] = False
+    least: float | None
+    greatest: float | None
+
+    @classmethod
+    def fit(cls, section: spec.Clip, _measure: Measure) -> Clip:
+        return cls(section.min, section.max)
+
+    def apply(self, x: Array) -> Array:
+        return np.clip(x, self.least, self.greatest)
+
+    def invert(self, y: Array) -> Array:
+        return y
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(Step):
+    """y = x · factor + offset."""
+
+    name: ClassVar[str] = "scale"
+    factor: float
+    offset: float
+
+    @classmethod
+    def fit(cls, section: spec.Scale, _measure: Measure) -> Scale:
+        return cls(section.factor, section.offset)
+
+    def apply(self, x: Array) -> Array:
+        return x * self.factor + self.offset
+
+    def invert(self, y: Array) -> Array:
+        return (y - self.offset) / self.factor
+
+
+STEPS: dict[str, Any] = {step.name: step for step in (Standardize, MinMax, Log1p, Log, Dbz, Clip, Scale)}
+"""From a transform's name to its step."""
+
+
+def _floats(values: Array) -> PerChannel:
+    return tuple(float(value) for value in values)
+
+
+def _row(values: PerChannel) -> npt.NDArray[np.float32]:
+    return np.asarray(values, np.float32)

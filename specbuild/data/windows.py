@@ -1,0 +1,72 @@
+"""Windows: which frames a sample reads and which it forecasts.
+
+Frames are counted from 0 within their event. With past P, future F, step s and lead l, the window that starts at frame
+t reads t, t + s, … (P frames) and forecasts t + (P + l)s, … (F frames).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.spec.data_section import WindowsSection
+
+
+@dataclass(frozen=True)
+class WindowSet:
+    """The windows of one split: the same stretches of frames in each of its events."""
+
+    section: WindowsSection
+    events: range
+    stretches: tuple[range, ...]
+    """Frames without a gap; no window leaves its stretch."""
+
+    @cached_property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where the windows of one event start."""
+        found = [window_starts(stretch, self.section) for stretch in self.stretches]
+        return np.concatenate([np.arange(s.start, s.stop, s.step) for s in found] or [np.arange(0)]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.events) * len(self.starts)
+
+    def __getitem__(self, number: int) -> tuple[int, int]:
+        """Event and first frame of a window, counted event by event."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"window {number} of {len(self)}")
+        event, position = divmod(number, len(self.starts))
+        return self.events[event], int(self.starts[position])
+
+
+def window_starts(stretch: range, section: WindowsSection) -> range:
+    """First frames of the windows that lie wholly within a stretch of frames."""
+    return range(stretch.start, stretch.stop - section.span + 1, section.stride)
+
+
+def past_frames(start: int, section: WindowsSection) -> range:
+    """The frames that the model reads."""
+    return _frames(start, 0, section.past, section)
+
+
+def future_frames(start: int, section: WindowsSection) -> range:
+    """The frames that are forecast and scored."""
+    return _frames(start, section.past + section.lead, section.future, section)
+
+
+def target_frames(start: int, section: WindowsSection) -> range:
+    """The frames that the model is trained to give: the future, or with `target: next` each step's next frame."""
+    if section.target == "future":
+        return future_frames(start, section)
+    return _frames(start, 1, section.targets, section)
+
+
+def lead_frames(section: WindowsSection) -> tuple[int, ...]:
+    """How many frames each forecast lies after the last past frame."""
+    return tuple((section.lead + number + 1) * section.step for number in range(section.future))
+
+
+def _frames(start: int, first: int, count: int, section: WindowsSection) -> range:
+    return range(start + first * section.step, start + (first + count) * section.step, section.step)
