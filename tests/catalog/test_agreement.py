@@ -14,6 +14,7 @@ STRATEGIES = {**strategies.STRATEGIES, **strategies_recurrent.STRATEGIES}
 
 REFUSED_HERE_ALONE = {
     ("Concatenate", "which is the batch axis"): "Keras joins along it, which mixes samples",
+    ("Softmax", "always gives 1"): "Keras only warns",
     ("Masking", "needs an input with"): "Keras makes a mask without a time axis, and the next layer fails on it",
     **strategies_recurrent.REFUSED_HERE_ALONE,
 }
