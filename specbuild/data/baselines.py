@@ -97,7 +97,8 @@ class Climatology:
                 known = ~np.isnan(values)
                 total[frame % self.period][known] += values[known]
                 count[frame % self.period] += known
-        return np.divide(total, count, out=np.full(shape, np.nan), where=count > 0).astype(np.float32)
+        means: npt.NDArray[np.float64] = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
+        return means.astype(np.float32)
 
     def at(self, frames: Iterable[int]) -> Floats:
         """The means at the phases of the frames."""

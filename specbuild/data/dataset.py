@@ -159,14 +159,12 @@ class Dataset:
         past, target = past_frames(start, section), target_frames(start, section)
         x = self.prepare(self.source.read(event, past, region))
         y = self.transform.apply(self.source.read(event, target, region))
-        weight = None
-        if self.source.may_miss:
-            weight = (~np.isnan(y).any(axis=-1)).astype(np.float32)
-            y = self.transform.fill_missing(y)
-        y = y.astype(np.float32)
         if self.layout.output_without_time:
-            return x, y[0], None if weight is None else weight[0]
-        return x, y, weight
+            y = y[0]
+        if not self.source.may_miss:
+            return x, y, None
+        missing = np.asarray(np.isnan(y).any(axis=-1))
+        return x, self.transform.fill_missing(y), (~missing).astype(np.float32)
 
 
 def _fit(spec: Spec, section: DataSection, source: FrameSource, train: WindowSet) -> Transform:

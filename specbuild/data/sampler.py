@@ -23,8 +23,8 @@ class Sampler:
 
     In training (`shuffle`), every pass over the windows has a new order and new crops; without it the windows come in
     their own order, and each window's crop is the same in every epoch, so that epochs can be compared. A window comes
-    once per pass. With `steps` an epoch has so many batches, all full: fewer than one pass draw a part of it, more go on
-    with a new pass. Without, an epoch is one pass, and its last batch holds what is left.
+    once per pass. With `steps` an epoch has so many batches, all full: fewer than one pass draw a part of it, more go
+    on with a new pass. Without, an epoch is one pass, and its last batch holds what is left.
 
     Nothing changes in a sampler: batches may be made in any order and by several threads.
     """

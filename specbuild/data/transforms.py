@@ -48,7 +48,7 @@ class Transform:
 
     def fill_missing(self, transformed: Floats) -> Floats:
         """NaN replaced by `fill`."""
-        return np.where(np.isnan(transformed), np.asarray(self.fill, np.float32), transformed)
+        return np.where(np.isnan(transformed), np.asarray(self.fill, np.float32), transformed).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
