@@ -8,7 +8,7 @@ from specbuild.catalog import objects
 from specbuild.catalog.axes import check_axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Axes, NonNegativeNumber, Number
-from specbuild.catalog.objects import Constraint, Initializer, KerasObject, Regularizer
+from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
 
 
@@ -45,7 +45,7 @@ class ELU(_ElementWise):
 class PReLU(_ElementWise):
     """x, or a learned slope times x below zero; one slope for each value of a sample, or shared along axes."""
 
-    alpha_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the slopes.")
+    alpha_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the slopes.")
     alpha_regularizer: Regularizer = Field(None, description="Penalty on the slopes.")
     alpha_constraint: Constraint = Field(None, description="Limit on the slopes.")
     shared_axes: Axes | None = Field(

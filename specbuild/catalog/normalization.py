@@ -12,7 +12,7 @@ from specbuild.catalog.axes import check_axes, lengths, named_axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import refuse, whole, written
 from specbuild.catalog.fields import Axes, Axis, Flag, PositiveNumber, Share
-from specbuild.catalog.objects import Constraint, Initializer, KerasObject, Regularizer
+from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
 
 
@@ -22,8 +22,8 @@ class _Affine(Layer):
     epsilon: PositiveNumber = Field(0.001, description="Added to the variance, against division by zero.")
     center: Flag = Field(True, description="Whether a learned offset, beta, is added.")
     scale: Flag = Field(True, description="Whether a learned factor, gamma, is applied.")
-    beta_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the offset.")
-    gamma_initializer: Initializer = Field(KerasObject("ones"), description="First values of the factor.")
+    beta_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the offset.")
+    gamma_initializer: Initializer = Field("ones", validate_default=True, description="First values of the factor.")
     beta_regularizer: Regularizer = Field(None, description="Penalty on the offset.")
     gamma_regularizer: Regularizer = Field(None, description="Penalty on the factor.")
     beta_constraint: Constraint = Field(None, description="Limit on the offset.")
@@ -54,9 +54,11 @@ class BatchNormalization(_Affine):
 
     axis: Axis = Field(-1, description="The channel axis.")
     momentum: Share = Field(0.99, description="How much of the moving statistics a training step keeps.")
-    moving_mean_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the moving mean.")
+    moving_mean_initializer: Initializer = Field(
+        "zeros", validate_default=True, description="First values of the moving mean."
+    )
     moving_variance_initializer: Initializer = Field(
-        KerasObject("ones"), description="First values of the moving variance."
+        "ones", validate_default=True, description="First values of the moving variance."
     )
     renorm: Flag = Field(False, description="Whether training, too, uses moving statistics (batch renormalization).")
     renorm_clipping: dict[str, float] | None = Field(None, description="Bounds rmax, rmin and dmax of renorm.")

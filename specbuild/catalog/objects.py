@@ -133,8 +133,7 @@ def _read_arguments(
     read: dict[str, Any] = {}
     for key, value in given.items():
         if key not in known.arguments:
-            hint = did_you_mean(str(key), known.arguments)
-            message = f"{name} has no argument {written(key)}" + (f"; {hint}" if hint else "")
+            message = _unknown_argument(name, str(key), known)
             _fault(faults, (*loc, key), "unknown_argument", message, value)
         elif key in _NESTED and not _is_number(value):
             read[key] = _read_nested(name, key, value, loc, faults)
@@ -192,6 +191,20 @@ def _is_numbers(value: Any) -> bool:
 def _unknown_name(family: Family, name: str) -> str:
     hint = did_you_mean(name, names(family))
     return f"no {_NOUNS[family]} is called {written(name)}" + (f"; {hint}" if hint else "")
+
+
+def _unknown_argument(name: str, key: str, known: Signature) -> str:
+    related = next((one for one in known.arguments if _relates(key, one)), None)
+    hint = did_you_mean(key, known.arguments) or (f'did you mean "{related}"?' if related else "")
+    if not hint and not known.arguments:
+        hint = "it takes none"
+    return f"{name} has no argument {written(key)}" + (f"; {hint}" if hint else "")
+
+
+def _relates(key: str, argument: str) -> bool:
+    """Whether a word stands for an argument as its initials (`lr`) or as a part of its name (`slope`)."""
+    initials = "".join(word[0] for word in argument.split("_") if word)
+    return key == initials or (len(key) > 2 and key in argument)
 
 
 def _article(noun: str) -> str:

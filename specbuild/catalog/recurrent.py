@@ -14,7 +14,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
 from specbuild.catalog.base import Recurrent
 from specbuild.catalog.checks import refuse, written
 from specbuild.catalog.fields import Flag, Fraction, Ints1, Ints2, Ints3, NonNegativeInt, Padding, PositiveInt
-from specbuild.catalog.objects import Activation, Constraint, Initializer, KerasObject, Regularizer
+from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
 
@@ -36,15 +36,21 @@ class _Cell(Recurrent):
     A step costs the input's share and the state's share of every gate, and arithmetic on single elements.
     """
 
-    activation: Activation = Field(KerasObject("tanh"), description="Function applied to the candidate and the output.")
+    activation: Activation = Field(
+        "tanh", validate_default=True, description="Function applied to the candidate and the output."
+    )
     use_bias: Flag = Field(True, description="Whether the gates have a bias.")
     kernel_initializer: Initializer = Field(
-        KerasObject("glorot_uniform"), description="First values of the kernel, which is applied to the input."
+        "glorot_uniform",
+        validate_default=True,
+        description="First values of the kernel, which is applied to the input.",
     )
     recurrent_initializer: Initializer = Field(
-        KerasObject("orthogonal"), description="First values of the recurrent kernel, which is applied to the state."
+        "orthogonal",
+        validate_default=True,
+        description="First values of the recurrent kernel, which is applied to the state.",
     )
-    bias_initializer: Initializer = Field(KerasObject("zeros"), description="First values of the bias.")
+    bias_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the bias.")
     kernel_regularizer: Regularizer = Field(None, description="Penalty on the kernel.")
     recurrent_regularizer: Regularizer = Field(None, description="Penalty on the recurrent kernel.")
     bias_regularizer: Regularizer = Field(None, description="Penalty on the bias.")
@@ -143,7 +149,9 @@ class LSTM(_Vectors):
     the weights is i, f, g, o.
     """
 
-    recurrent_activation: Activation = Field(KerasObject("sigmoid"), description="Function applied to the gates.")
+    recurrent_activation: Activation = Field(
+        "sigmoid", validate_default=True, description="Function applied to the gates."
+    )
     unit_forget_bias: Flag = Field(True, description="Whether the forget gate's bias starts at one.")
     use_cudnn: UseCudnn = Field("auto", description="Whether a GPU runs the fused kernel.")
 
@@ -164,7 +172,9 @@ class GRU(_Vectors):
     h′ = z∘h + (1 − z)∘g. The order of the gates in the weights is z, r, g; with `reset_after` W and U each have a bias.
     """
 
-    recurrent_activation: Activation = Field(KerasObject("sigmoid"), description="Function applied to the gates.")
+    recurrent_activation: Activation = Field(
+        "sigmoid", validate_default=True, description="Function applied to the gates."
+    )
     reset_after: Flag = Field(True, description="Whether the reset gate is applied after the recurrent product.")
     use_cudnn: UseCudnn = Field("auto", description="Whether a GPU runs the fused kernel.")
 
@@ -206,7 +216,9 @@ class _ConvLSTM(_Cell, Formatted):
     strides: tuple[int, ...] = Field((1,), description="Step of the input's kernel.")
     padding: Padding = Field("valid", description="Whether the input's kernel may reach beyond the border (same).")
     dilation_rate: tuple[int, ...] = Field((1,), description="Distance between the entries of the input's kernel.")
-    recurrent_activation: Activation = Field(KerasObject("sigmoid"), description="Function applied to the gates.")
+    recurrent_activation: Activation = Field(
+        "sigmoid", validate_default=True, description="Function applied to the gates."
+    )
     unit_forget_bias: Flag = Field(True, description="Whether the forget gate's bias starts at one.")
 
     state_names = ("h", "c")
