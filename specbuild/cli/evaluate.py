@@ -1,0 +1,38 @@
+"""`specbuild evaluate`: the scores of a run, per lead time, beside its baselines."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from specbuild.cli.arguments import format_option
+
+
+@click.command("evaluate")
+@click.argument("run")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="test",
+    show_default=True,
+    help="Which part of the data to score.",
+)
+@format_option("text", "json")
+def command(run: str, split: str, format: str) -> None:
+    """Score the model of RUN per lead time, beside persistence and the training mean.
+
+    Scores are in physical units over whole frames, missing pixels left out. They are also written to the run folder,
+    as scores.json and scores.csv.
+
+    \b
+    Examples:
+      specbuild evaluate runs/nowcast-20260131-142501
+      specbuild evaluate runs/nowcast-20260131-142501 --split validation
+      specbuild evaluate runs/nowcast-20260131-142501 --format json
+    """
+    from specbuild.run.evaluate import evaluate
+    from specbuild.run.table import evaluation_text
+
+    found = evaluate(run, split)
+    click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else evaluation_text(found))

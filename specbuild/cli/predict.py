@@ -1,0 +1,33 @@
+"""`specbuild predict`: a forecast into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("predict")
+@click.argument("run")
+@click.option("--input", metavar="FILE", help="Past frames in physical units, .npy or .npz; default: the data's last.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Where the forecast goes: .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
+)
+def command(run: str, input: str | None, output: str | None) -> None:
+    """Forecast with the model of RUN, from the last frames of its data or from those in a file.
+
+    The .npz holds the forecast in physical units (frames, space, channels), its lead times, its variable and its units.
+
+    \b
+    Examples:
+      specbuild predict runs/nowcast-20260131-142501
+      specbuild predict runs/nowcast-20260131-142501 --input past.npy --output forecast.npz
+      specbuild predict runs/nowcast-20260131-142501 --output forecast.gif
+    """
+    from specbuild.run.predict import predict
+
+    path = output or str(Path(run) / "prediction.npz")
+    forecast = predict(run, input, path)
+    click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

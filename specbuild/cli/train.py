@@ -1,0 +1,55 @@
+"""`specbuild train`: fit, score and draw, into one run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from specbuild.cli.arguments import DEFAULT_SPEC, set_option
+
+
+@click.command("train")
+@click.argument("spec", required=False, metavar="[SPEC]")
+@set_option
+@click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where the run folder is made.")
+@click.option("--resume", metavar="RUN", help="Continue the run in this folder from its last epoch.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.pass_context
+def command(
+    context: click.Context, spec: str | None, overrides: tuple[str, ...], out: str, resume: str | None, quiet: bool
+) -> None:
+    """Train the model of SPEC, score it on its test split and draw its forecast.
+
+    Everything goes into a new run folder. Each epoch is saved there with the optimizer's state; a run that was stopped
+    continues with --resume as if it had not been.
+
+    \b
+    Examples:
+      specbuild train nowcast.yaml
+      specbuild train nowcast.yaml --set train.epochs=3 --set vars.filters=16
+      specbuild train --resume runs/nowcast-20260131-142501
+      specbuild train --resume runs/nowcast-20260131-142501 --set train.epochs=40
+    """
+    if spec is not None and resume is not None:
+        raise click.UsageError("give a SPEC or --resume, not both: a run folder holds its spec")
+    if spec is None and resume is None:
+        if not Path(DEFAULT_SPEC).is_file():
+            raise click.UsageError(
+                f"no SPEC given, and this folder has no {DEFAULT_SPEC}; name one, as in: specbuild train nowcast.yaml"
+            )
+        spec = DEFAULT_SPEC
+
+    from specbuild.run.table import evaluation_text
+    from specbuild.run.train import Interrupted, train
+
+    try:
+        run = train(spec, overrides=overrides, out=out, resume=resume, quiet=quiet)
+    except Interrupted as stop:
+        click.echo(f"\n{stop}", err=True)
+        context.exit(130)
+    if quiet:
+        return
+    if run.scores is not None:
+        click.echo(evaluation_text(run.scores))
+    click.echo(f"run folder: {run.path}")

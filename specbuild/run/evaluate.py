@@ -1,0 +1,95 @@
+"""`evaluate`: the scores of a trained run per lead time, beside those of its baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from specbuild.data import Baseline, Window, baselines
+from specbuild.run.evaluation import MODEL, Evaluation
+from specbuild.run.files import write_json, write_text
+from specbuild.run.inference import Floats, TrainedRun
+from specbuild.run.pictures import draw_animation, draw_strip
+from specbuild.run.predict import scene
+from specbuild.run.scores import Scores
+
+
+def evaluate(run: str | Path, split: str = "test") -> Evaluation:
+    """Scores a trained run on one split of its data, and writes scores and pictures into its folder.
+
+    Forecasts of whole frames are compared in physical units, missing pixels left out; squared errors, absolute errors
+    and counts are pooled over windows and pixels per lead time before any ratio is taken.
+
+    Args:
+        run: the run folder.
+        split: `train`, `validation` or `test`.
+
+    Returns:
+        The scores of the model and of every baseline. They are also written, as `scores.json` and `scores.csv` for the
+        test split and as `scores-validation.json` … for the others.
+
+    Raises:
+        SpecError: it is not a run folder, or the data is gone.
+        RunError: the run has no trained model, or its data has no such split.
+    """
+    trained = TrainedRun.open(run)
+    dataset = trained.dataset
+    windows = dataset.windows(split)
+    thresholds = trained.spec.evaluate.thresholds
+    rivals = baselines(dataset, trained.spec.evaluate.period)
+    model = Baseline(MODEL, lambda window: dataset.forecast(window.past, trained.predict))
+    leads = tuple("+" + label.lstrip("+") for label in dataset.lead_labels)
+    gathered = {one.name: Scores(len(leads), thresholds) for one in (model, *rivals)}
+    liveliest = _Liveliest()
+    for number, window in enumerate(dataset.forecasts(split), start=1):
+        for one in (model, *rivals):
+            forecast = one.forecast(window)
+            gathered[one.name].add(forecast, window.future)
+            if one is model:
+                liveliest.look(number, window, forecast)
+    found = Evaluation(
+        name=trained.spec.name,
+        split=split,
+        windows=len(windows),
+        variable=trained.data.variable,
+        units=trained.data.units,
+        tables=tuple(scores.table(name, leads) for name, scores in gathered.items()),
+    )
+    _write(trained, found)
+    if split == "test":
+        liveliest.draw(trained, len(windows))
+    return found
+
+
+class _Liveliest:
+    """Keeps the window whose future varies most, for the pictures: chosen by what was observed, not by the forecast."""
+
+    def __init__(self) -> None:
+        self.most = -1.0
+        self.number = 0
+        self.window: Window | None = None
+        self.forecast: Floats | None = None
+
+    def look(self, number: int, window: Window, forecast: Floats) -> None:
+        known = window.future[~np.isnan(window.future)]
+        variation = float(known.std()) if known.size else 0.0
+        if variation > self.most:
+            self.most, self.number, self.window, self.forecast = variation, number, window, forecast
+
+    def draw(self, trained: TrainedRun, count: int) -> None:
+        """Draws it as forecast.png and forecast.gif; frames without height and width are not drawn."""
+        if self.window is None or self.forecast is None or len(trained.data.source.space) < 2:
+            return
+        title = f"{trained.spec.name}: test window {self.number} of {count}"
+        if self.window.past_times is not None:
+            title += f", {np.datetime_as_string(self.window.past_times[-1], unit='m').replace('T', ' ')}"
+        shown = scene(trained, self.window.past, self.forecast, self.window.future, title)
+        draw_strip(shown, trained.folder.picture("forecast.png"))
+        draw_animation(shown, trained.folder.picture("forecast.gif"))
+
+
+def _write(trained: TrainedRun, found: Evaluation) -> None:
+    suffix = "" if found.split == "test" else f"-{found.split}"
+    write_json(trained.folder.path / f"scores{suffix}.json", found.to_dict())
+    write_text(trained.folder.path / f"scores{suffix}.csv", found.to_csv())

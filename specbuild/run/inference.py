@@ -1,0 +1,91 @@
+"""A trained run, ready to forecast."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data import Dataset, open_data
+from specbuild.document import RunError
+from specbuild.graph import Graph, build_graph
+from specbuild.run.folder import RunFolder
+from specbuild.spec import DataSection, Spec
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder that holds a trained model. What is slow to get is made when it is first used."""
+
+    folder: RunFolder
+    spec: Spec
+
+    @classmethod
+    def open(cls, path: str | Path) -> TrainedRun:
+        """The run in a folder.
+
+        Raises:
+            SpecError: it is not a run folder.
+            RunError: no epoch of it was finished, so there is no model.
+        """
+        folder = RunFolder.open(path)
+        if not folder.model_file.exists():
+            raise RunError(
+                f"{folder.path} has no trained model",
+                help=f"finish its training with: specbuild train --resume {folder.path}",
+            )
+        return cls(folder, folder.load_spec())
+
+    @property
+    def data(self) -> DataSection:
+        assert self.spec.data is not None  # train makes no run folder without
+        return self.spec.data
+
+    @cached_property
+    def graph(self) -> Graph:
+        return build_graph(self.spec)
+
+    @cached_property
+    def transform(self) -> dict[str, Any]:
+        """The state of the transform that the model was trained with."""
+        path = self.folder.transforms_file
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+        return value
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data that the spec names.
+
+        Raises:
+            SpecError: it is no longer there, or no longer fits.
+        """
+        return open_data(self.spec, self.graph, transform=self.transform)
+
+    @cached_property
+    def predict(self) -> Callable[[Floats], Floats]:
+        """Maps a batch of inputs, as the model reads them, to its outputs. Loads the framework."""
+        from specbuild.model.backend import jit_compile, keras
+        from specbuild.model.lower import build
+        from specbuild.run.checkpoint import load_weights
+
+        model = build(self.graph, self.folder.manifest().get("precision", "float32"))
+        model.jit_compile = bool(jit_compile())
+        load_weights(model, self.folder.model_file)
+        size = self.spec.train.batch_size
+
+        def predict(x: Floats) -> Floats:
+            parts = [model.predict_on_batch(x[first : first + size]) for first in range(0, len(x), size)]
+            return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]).astype(np.float32)
+
+        return predict

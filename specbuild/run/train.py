@@ -1,0 +1,194 @@
+"""`train`: from a spec to a run folder with a trained and scored model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specbuild.data import Dataset, open_data
+from specbuild.document import RunError
+from specbuild.graph import Graph, build_graph
+from specbuild.run.files import copy, write_json
+from specbuild.run.folder import RunFolder
+from specbuild.run.precision import policy_for
+from specbuild.run.progress import Display, display
+from specbuild.run.stopping import Watch
+from specbuild.run.surroundings import absolute, check_data_unchanged, data_files, machine, now, versions
+from specbuild.spec import normalize
+
+if TYPE_CHECKING:
+    from specbuild.run.evaluation import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run. `best` is the epoch whose weights the model has; `scores` those of the test split, if any."""
+
+    folder: RunFolder
+    history: tuple[dict[str, float], ...]
+    best: int
+    scores: Evaluation | None
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted from the keyboard. What was reached is saved; the message tells how to continue."""
+
+
+def train(
+    spec: str | Path | Mapping[str, Any] | None = None,
+    *,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    out: str | Path = "runs",
+    resume: str | Path | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Trains the model of a spec, scores it on the test split and draws it, all into one run folder.
+
+    Args:
+        spec: path of a YAML file, YAML text, or its content as a mapping. None with `resume`.
+        overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
+        out: the folder that gets the run's folder.
+        resume: a run folder to continue from its last checkpoint. On a CPU the result is, bit for bit, that of a run
+            that was never interrupted.
+        quiet: whether to print nothing.
+
+    Raises:
+        SpecError: the spec or its data is wrong; found before a framework is loaded.
+        RunError: training failed: the loss is not finite, a checkpoint is damaged.
+        Interrupted: Ctrl-C. Finished epochs are saved.
+    """
+    if (spec is None) == (resume is None):
+        raise TypeError("train needs a spec or resume=, and not both")
+    if resume is not None:
+        folder = RunFolder.open(resume)
+        graph = build_graph(folder.load_spec(normalize(overrides)))
+        check_data_unchanged(graph.spec, folder.manifest().get("data", []))
+    else:
+        assert spec is not None
+        folder = None
+        graph = build_graph(spec, overrides=overrides)
+    dataset = open_data(graph.spec, graph)
+    return _Training(graph, dataset, display(quiet)).run(folder, out)
+
+
+class _Training:
+    """One call of `train`, after everything that can be checked without a framework has been."""
+
+    def __init__(self, graph: Graph, dataset: Dataset, show: Display) -> None:
+        self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
+        train = self.spec.train
+        self.training = dataset.sampler("train", train.batch_size, train.seed, steps=train.steps_per_epoch)
+        self.validation = (
+            dataset.sampler("validation", train.batch_size, train.seed) if "validation" in dataset.splits else None
+        )
+        self.watch = Watch.of(train, self.validation is not None)
+        if self.validation is None and self.watch.monitor.startswith("val_"):
+            raise self.spec.error(
+                ("train", "early_stopping", "monitor"),
+                f"{self.watch.monitor} needs validation data, and data.split gives none",
+                help="add a validation share to data.split, or monitor loss",
+                code="no-validation",
+            )
+
+    def run(self, folder: RunFolder | None, out: str | Path) -> Run:
+        precision = policy_for(self.spec.train.precision)
+        if folder is None:
+            folder = RunFolder.create(out, self.spec.name)
+            self._describe(folder, precision)
+        else:
+            self._note_resumption(folder)
+        try:
+            with self.show:
+                history = self._fit(folder, precision)
+        except KeyboardInterrupt:
+            self._keep_model(folder)
+            folder.update_manifest(status="interrupted", finished=now())
+            raise Interrupted(_how_to_continue(folder)) from None
+        except BaseException as error:
+            folder.update_manifest(status="failed", finished=now(), error=str(error))
+            raise
+        best = self._keep_model(folder)
+        scores = self._score(folder, history, best)
+        folder.update_manifest(status="finished", finished=now(), epochs=len(history), best_epoch=best)
+        return Run(folder, history, best, scores)
+
+    def _describe(self, folder: RunFolder, precision: str) -> None:
+        spec = self.spec
+        folder.save_spec(spec)
+        write_json(folder.transforms_file, self.dataset.transform.state())
+        folder.update_manifest(
+            status="running",
+            name=spec.name,
+            started=now(),
+            command=sys.argv,
+            overrides=list(spec.overrides),
+            directory=absolute(spec.directory),
+            data=data_files(spec),
+            seed=spec.train.seed,
+            precision=precision,
+            versions=versions(),
+            machine=machine(),
+        )
+
+    def _note_resumption(self, folder: RunFolder) -> None:
+        manifest = folder.manifest()
+        epochs = list(folder.checkpoints())
+        if not epochs:
+            raise RunError(f"{folder.path} has no checkpoint to continue from", help="start a new run")
+        resumed = [*manifest.get("resumed", []), {"at": now(), "after_epoch": epochs[-1], "versions": versions()}]
+        folder.save_spec(self.spec)
+        folder.update_manifest(status="running", overrides=list(self.spec.overrides), resumed=resumed)
+
+    def _fit(self, folder: RunFolder, precision: str) -> tuple[dict[str, float], ...]:
+        from specbuild.model.backend import keras
+        from specbuild.model.lower import build
+        from specbuild.run import checkpoint
+        from specbuild.run.fit import compile_model, fit
+
+        keras.utils.set_random_seed(self.spec.train.seed)
+        model = build(self.graph, precision)
+        compile_model(model, self.spec.train, weighted=self.dataset.source.may_miss)
+        done = checkpoint.Progress()
+        if saved := folder.checkpoints():
+            last = list(saved.values())[-1]
+            done = checkpoint.restore(model, last)
+            self.show.note(f"continuing {folder.path} after epoch {done.epoch}")
+        return fit(model, self.spec, folder, self.training, self.validation, self.watch, self.show, done)
+
+    def _keep_model(self, folder: RunFolder) -> int:
+        """Makes model.keras of the best epoch, or of the last where no best is kept; returns that epoch."""
+        from specbuild.run import checkpoint
+
+        saved = folder.checkpoints()
+        if not saved:
+            return 0
+        last, path = list(saved.items())[-1]
+        best = self.watch.best(checkpoint.read(path).history) if self.watch.keep_best else None
+        if best is None or not folder.best_file.exists():
+            best = last
+        else:
+            path = folder.best_file
+        copy(path, folder.model_file)
+        return best
+
+    def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Evaluation | None:
+        from specbuild.run.evaluate import evaluate
+        from specbuild.run.pictures import draw_history
+
+        draw_history(history, folder.picture("loss.png"), best if self.watch.keep_best else None)
+        if "test" not in self.dataset.splits:
+            return None
+        return evaluate(folder.path, split="test")
+
+
+def _how_to_continue(folder: RunFolder) -> str:
+    epochs = list(folder.checkpoints())
+    reached = f"epoch {epochs[-1]} is saved" if epochs and epochs[-1] else "no epoch was finished"
+    return f"interrupted; {reached}. Continue with: specbuild train --resume {folder.path}"
