@@ -53,6 +53,10 @@ def keras_object(family: Family, value: Any) -> KerasObject:
     return found
 
 
+FAMILY = "x-keras"
+"""The key under which the JSON Schema of such a field names its family."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Of:
     """Makes a `KerasObject` field one of a family, to pydantic and in the JSON Schema."""
@@ -67,7 +71,8 @@ class _Of:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         name = {"anyOf": [{"enum": list(names(self.family))}, {"type": "string", "pattern": ">"}]}
-        return {"anyOf": [name, {"type": "object", "properties": {"name": name}, "required": ["name"]}]}
+        written_out = {"type": "object", "properties": {"name": name}, "required": ["name"]}
+        return {"anyOf": [name, written_out], FAMILY: self.family}
 
 
 Activation: TypeAlias = Annotated[KerasObject, _Of("activations")] | None
