@@ -198,7 +198,7 @@ class Flatten(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return (size(inputs[0]),)
 
-    def saved_elements(self, *inputs: Shape) -> Dim:
+    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
         """Nothing: the output is the input's memory."""
         return 0
 
@@ -228,7 +228,7 @@ class Reshape(Layer):
         known = size(dim for dim in self.target_shape if dim != -1) or 1
         return tuple(total // known if dim == -1 else dim for dim in self.target_shape)
 
-    def saved_elements(self, *inputs: Shape) -> Dim:
+    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
         """Nothing: the output is the input's memory."""
         return 0
 
