@@ -2,11 +2,13 @@
 
 from specbuild.catalog import (
     activation,
+    arithmetic,
     convolution,
     core,
     frames,
     merging,
     normalization,
+    plumbing,
     pooling,
     recurrent,
     regularization,
@@ -30,6 +32,8 @@ KINDS: dict[str, type[Layer]] = {
         reshaping,
         merging,
         frames,
+        plumbing,
+        arithmetic,
     )
     for kind in module.KINDS
 }

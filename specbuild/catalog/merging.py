@@ -114,6 +114,16 @@ class Subtract(_Elementwise):
         super().check(*inputs)
 
 
+class Divide(_Elementwise):
+    """The first input divided by the second; dividing by zero gives infinity or NaN."""
+
+    package = "specbuild"
+
+    def check(self, *inputs: Shape) -> None:
+        _exactly_two(self, inputs)
+        super().check(*inputs)
+
+
 class Dot(Layer):
     """Sums of products along one axis of each of two inputs. `(I, K)`, `(K, J)` → `(I, J)` with `axes: [2, 1]`."""
 
@@ -204,4 +214,4 @@ def _dim(length: Dim) -> str:
     return "unknown" if length is None else str(length)
 
 
-KINDS: tuple[type[Layer], ...] = (Concatenate, Add, Multiply, Average, Maximum, Minimum, Subtract, Dot)
+KINDS: tuple[type[Layer], ...] = (Concatenate, Add, Multiply, Average, Maximum, Minimum, Subtract, Divide, Dot)

@@ -7,15 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from specbuild.catalog import KINDS
-from tests.catalog import strategies, strategies_recurrent
+from tests.catalog import strategies, strategies_plumbing, strategies_recurrent
 from tests.catalog.agreement import assert_agreement, assert_refused, fault
 
-STRATEGIES = {**strategies.STRATEGIES, **strategies_recurrent.STRATEGIES}
+STRATEGIES = {**strategies.STRATEGIES, **strategies_recurrent.STRATEGIES, **strategies_plumbing.STRATEGIES}
 
 REFUSED_HERE_ALONE = {
     ("Concatenate", "which is the batch axis"): "Keras joins along it, which mixes samples",
     ("Softmax", "always gives 1"): "Keras only warns",
     ("Masking", "needs an input with"): "Keras makes a mask without a time axis, and the next layer fails on it",
+    ("Rescaling", "not one for each channel"): "Keras makes several channels of one, against the shape it states",
     **strategies_recurrent.REFUSED_HERE_ALONE,
 }
 """What the catalogue refuses and Keras takes, by kind and words of the message, and why it is right to refuse it."""

@@ -1,12 +1,37 @@
-"""Keras layers of our own, one a file. Each is registered under `specbuild>` so that saved models load again."""
+"""Keras layers of our own, by what they do. Each is registered under `specbuild>` so that saved models load again."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from specbuild.model.layers.arithmetic import Clip, Divide, Elementwise, Reduce
+from specbuild.model.layers.moving import (
+    DepthToSpace,
+    ExpandDims,
+    Gather,
+    LastFrame,
+    Slice,
+    SpaceToDepth,
+    Squeeze,
+    Stack,
+)
 from specbuild.model.layers.repeat_frame import RepeatFrame
 
-LAYERS: dict[str, type[Any]] = {"RepeatFrame": RepeatFrame}
+LAYERS: dict[str, type[Any]] = {
+    "Clip": Clip,
+    "DepthToSpace": DepthToSpace,
+    "Divide": Divide,
+    "Elementwise": Elementwise,
+    "ExpandDims": ExpandDims,
+    "Gather": Gather,
+    "LastFrame": LastFrame,
+    "Reduce": Reduce,
+    "RepeatFrame": RepeatFrame,
+    "Slice": Slice,
+    "SpaceToDepth": SpaceToDepth,
+    "Squeeze": Squeeze,
+    "Stack": Stack,
+}
 """The Keras class of each kind whose package is specbuild."""
 
-__all__ = ["LAYERS", "RepeatFrame"]
+__all__ = ["LAYERS", *LAYERS]

@@ -1,0 +1,159 @@
+"""Arithmetic without weights: functions of every value, bounds, scales, and reductions along axes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from specbuild.catalog.axes import check_axes, named_axes
+from specbuild.catalog.base import Layer
+from specbuild.catalog.checks import number, refuse, word_field, written
+from specbuild.catalog.fields import Axes, Flag, Number
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
+from specbuild.document.suggest import did_you_mean
+
+FUNCTIONS = (
+    "abs",
+    "ceil",
+    "cos",
+    "exp",
+    "expm1",
+    "floor",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "negative",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sign",
+    "sin",
+    "sqrt",
+    "square",
+)
+"""What `Elementwise` can apply; the names are NumPy's, and rsqrt is 1 / √x."""
+REDUCTIONS = ("mean", "max", "min", "sum", "std")
+
+
+def _function(value: Any) -> str:
+    if not isinstance(value, str) or value not in FUNCTIONS:
+        hint = did_you_mean(value, FUNCTIONS) if isinstance(value, str) else ""
+        expected = f"expected one of {', '.join(FUNCTIONS)}, got {written(value)}"
+        refuse("choice", f"{expected}; {hint}" if hint else expected)
+    return value
+
+
+def _factors(value: Any) -> float | tuple[float, ...]:
+    expected = "a number, or a list of one for each channel"
+    if isinstance(value, list | tuple) and value:
+        return tuple(number(one, expected, _any) for one in value)
+    return number(value, expected, _any)
+
+
+def _any(_: float) -> bool:
+    return True
+
+
+Function: TypeAlias = Annotated[str, PlainValidator(_function), WithJsonSchema({"enum": list(FUNCTIONS)})]
+Reduction: TypeAlias = Annotated[
+    Literal["mean", "max", "min", "sum", "std"],
+    PlainValidator(word_field(*REDUCTIONS)),
+    WithJsonSchema({"enum": list(REDUCTIONS)}),
+]
+Factors: TypeAlias = Annotated[
+    float | tuple[float, ...],
+    PlainValidator(_factors),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}),
+]
+"""One number, or one for each entry of the last axis."""
+
+
+class Elementwise(Layer):
+    """A function of every value. Where it is undefined it gives NaN or infinity, as NumPy does."""
+
+    function: Function = Field(description="The function, by its NumPy name.")
+
+    package = "specbuild"
+    keeps_rank = True
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """One operation for each value."""
+        return times(1, *inputs[0])
+
+
+class Clip(Layer):
+    """Every value brought into a range; null leaves a side open."""
+
+    min: Number | None = Field(None, description="Smallest value of the output; null is none.")
+    max: Number | None = Field(None, description="Largest value of the output; null is none.")
+
+    package = "specbuild"
+    keeps_rank = True
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Clip:
+        if self.min is None and self.max is None:
+            refuse("range", "Clip needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            refuse("range", f"Clip needs a min of at most its max, got {written(self.min)} and {written(self.max)}")
+        return self
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """One comparison for each value and bound."""
+        return times((self.min is not None) + (self.max is not None), *inputs[0])
+
+
+class Rescaling(Layer):
+    """`x · scale + offset`, with a number or with one for each channel."""
+
+    scale: Factors = Field(description="The factor, or one for each channel (the last axis).")
+    offset: Factors = Field(0.0, description="What is added afterwards, or one number for each channel.")
+
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        for name in ("scale", "offset"):
+            values = getattr(self, name)
+            count = len(values) if isinstance(values, tuple) else 1
+            if count > 1 and (not inputs[0] or inputs[0][-1] not in (None, count)):
+                raise ShapeError(
+                    f"{name} of {self.label} has {count} numbers, which is not one for each channel",
+                    reason=f"its input is {show(inputs[0])}, the channels being the last axis",
+                    argument=name,
+                )
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """A multiply-add for each value."""
+        return times(2, *inputs[0])
+
+
+class Reduce(Layer):
+    """One value of many along the axes named: their mean, largest, smallest, sum, or standard deviation.
+
+    `std` divides by the number of values, not by one less. Its gradient is undefined where all of them are equal.
+    """
+
+    function: Reduction = Field(description="mean, max, min, sum or std.")
+    axis: Axes = Field(description="The axis, or axes, that are reduced; the batch axis is 0, the time axis 1.")
+    keepdims: Flag = Field(False, description="Whether reduced axes stay, with length 1.")
+
+    package = "specbuild"
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.axis, "axis", known=False)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        reduced = {axis - 1 if axis > 0 else axis + len(inputs[0]) for axis in named_axes(self.axis)}
+        kept = ((1 if at in reduced else dim, at in reduced) for at, dim in enumerate(inputs[0]))
+        return tuple(dim for dim, gone in kept if self.keepdims or not gone)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """One operation for each value of the input; for `std` also its difference, square and their sum."""
+        return times(4 if self.function == "std" else 1, *inputs[0])
+
+
+KINDS: tuple[type[Layer], ...] = (Elementwise, Clip, Rescaling, Reduce)

@@ -1,0 +1,298 @@
+"""Layers that only move values: pick from an axis, make and drop axes, and fold space into channels and back.
+
+An `axis` counts as Keras counts axes: the batch axis is 0, -1 is the last. Moving values counts no FLOPs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from specbuild.catalog.axes import check_axes
+from specbuild.catalog.base import Layer
+from specbuild.catalog.checks import LARGEST, refuse, whole, written
+from specbuild.catalog.fields import Axis, Ints2
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
+
+
+def _step(value: Any) -> int:
+    expected = "a whole number other than 0"
+    return refuse("number", f"expected {expected}, got 0") if value == 0 else whole(value, expected, -LARGEST)
+
+
+def _indices(value: Any) -> tuple[int, ...]:
+    expected = "a list of whole numbers, where -1 is the last entry"
+    if not isinstance(value, list | tuple) or not value:
+        refuse("number", f"expected {expected}, got {written(value)}")
+    return tuple(whole(one, expected, -LARGEST) for one in value)
+
+
+Place: TypeAlias = Annotated[
+    int,
+    PlainValidator(lambda value: whole(value, "a whole number or null", -LARGEST)),
+    WithJsonSchema({"type": "integer"}),
+]
+"""A place on an axis; negative ones count from the end."""
+Step: TypeAlias = Annotated[int, PlainValidator(_step), WithJsonSchema({"type": "integer", "not": {"const": 0}})]
+Indices: TypeAlias = Annotated[
+    tuple[int, ...],
+    PlainValidator(_indices),
+    WithJsonSchema({"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+]
+
+
+class LastFrame(Layer):
+    """The last frame, or vector, of a sequence: `(T, …)` → `(…)`. A recurrent node gives it as its port `last`."""
+
+    package = "specbuild"
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if len(inputs[0]) < 2:
+            raise ShapeError(
+                f"{self.label} needs an input with a time axis",
+                reason=f"its input is {show(inputs[0])} (without the batch axis)",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0][1:]
+
+
+class Slice(Layer):
+    """A range of one axis, as Python's `x[start:stop:step]` takes it."""
+
+    axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
+    start: Place | None = Field(None, description="First entry; negative counts from the end, null is the beginning.")
+    stop: Place | None = Field(None, description="First entry left out; negative counts from the end, null is the end.")
+    step: Step = Field(1, description="Every step-th entry; a negative one reverses the order.")
+
+    package = "specbuild"
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.axis, "axis", known=False)
+        if self._length(inputs[0][_index(inputs[0], self.axis)]) == 0:
+            bounds = ("" if bound is None else str(bound) for bound in (self.start, self.stop, self.step))
+            raise ShapeError(
+                f"{self.label} leaves nothing of axis {self.axis}",
+                reason=f"it takes {':'.join(bounds)} of its input {show(inputs[0])}",
+                argument="start" if self.start is not None else "stop",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        at = _index(inputs[0], self.axis)
+        return (*inputs[0][:at], self._length(inputs[0][at]), *inputs[0][at + 1 :])
+
+    def _length(self, length: Dim) -> Dim:
+        """How many entries are taken; from an axis of unknown length only the first or the last one is certain."""
+        taken = slice(self.start, self.stop, self.step)
+        if length is not None:
+            return len(range(*taken.indices(length)))
+        first = self.start in (None, 0) and self.stop == 1
+        last = self.start == -1 and self.stop is None
+        return 1 if self.step > 0 and (first or last) else None
+
+
+class Gather(Layer):
+    """The named entries of one axis, in the order they are named; an entry may come more than once."""
+
+    axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
+    indices: Indices = Field(description="The entries, counted from 0; negative ones count from the end.")
+
+    package = "specbuild"
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.axis, "axis", known=False)
+        length = inputs[0][_index(inputs[0], self.axis)]
+        beyond = [one for one in self.indices if length is not None and not -length <= one < length]
+        if beyond:
+            raise ShapeError(
+                f"{self.label} finds no entry {beyond[0]} on axis {self.axis}",
+                reason=f"its input is {show(inputs[0])}, that axis has the entries 0 to {(length or 0) - 1}",
+                argument="indices",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        at = _index(inputs[0], self.axis)
+        return (*inputs[0][:at], len(self.indices), *inputs[0][at + 1 :])
+
+
+class Stack(Layer):
+    """Inputs of one shape, one after the other along a new axis: n × `(…)` → `(n, …)`."""
+
+    axis: Axis = Field(1, description="Where the new axis stands in the output; 1 is the first after batch.")
+
+    package = "specbuild"
+    arity = "many"
+
+    def check(self, *inputs: Shape) -> None:
+        if len(inputs) < 2:
+            raise ShapeError(f"{self.label} needs at least 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
+        for position, shape in enumerate(inputs[1:], start=2):
+            alike = len(shape) == len(inputs[0]) and all(
+                None in pair or pair[0] == pair[1] for pair in zip(shape, inputs[0], strict=True)
+            )
+            if not alike:
+                raise ShapeError(
+                    f"{self.label} needs inputs of one shape",
+                    reason=f"input 1 is {show(inputs[0])}, input {position} is {show(shape)}",
+                    help="to join them along an axis they have, take Concatenate",
+                )
+        _check_new_axis(self, inputs[0], self.axis)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        lengths = (next((dim for dim in dims if dim is not None), None) for dims in zip(*inputs, strict=True))
+        return _with_axis(tuple(lengths), self.axis, len(inputs))
+
+
+class ExpandDims(Layer):
+    """A new axis of length 1."""
+
+    axis: Axis = Field(description="Where the new axis stands in the output; 1 is the first after batch, -1 the last.")
+
+    package = "specbuild"
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        _check_new_axis(self, inputs[0], self.axis)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return _with_axis(inputs[0], self.axis, 1)
+
+    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
+        """Nothing: the output is the input's memory."""
+        return 0
+
+
+class Squeeze(Layer):
+    """The input without an axis of length 1."""
+
+    axis: Axis = Field(description="The axis to drop; the batch axis is 0, -1 the last.")
+
+    package = "specbuild"
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        check_axes(self, inputs[0], self.axis, "axis", known=False)
+        if inputs[0][_index(inputs[0], self.axis)] != 1:
+            raise ShapeError(
+                f"{self.label} needs axis {self.axis} to have length 1",
+                reason=f"its input is {show(inputs[0])}",
+                argument="axis",
+                help="to pick one entry of a longer axis, take Slice first",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        at = _index(inputs[0], self.axis)
+        return (*inputs[0][:at], *inputs[0][at + 1 :])
+
+    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
+        """Nothing: the output is the input's memory."""
+        return 0
+
+
+class _Blocks(Layer):
+    """Between an image and its patches; `block_size` is (rows, columns) of one patch."""
+
+    block_size: Ints2 = Field(description="Rows and columns of a patch; one number stands for both.")
+
+    package = "specbuild"
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if len(inputs[0]) < 3:
+            raise ShapeError(
+                f"{self.label} needs an image, or a sequence of images",
+                reason=f"its input is {show(inputs[0])}, not (…, height, width, channels)",
+            )
+
+
+class SpaceToDepth(_Blocks):
+    """Every patch as one pixel with more channels: `(…, H, W, C)` → `(…, H/a, W/b, a·b·C)`.
+
+    The channels of a patch stand in the order (row, column, channel), so value `(i, j, c)` of a patch becomes channel
+    `(i · b + j) · C + c`: the patches of Shi et al. 2015 and of OpenSTL. `DepthToSpace` is the inverse.
+    """
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        for name, length, block in zip(("height", "width"), inputs[0][-3:-1], self.block_size, strict=True):
+            if length is not None and length % block:
+                raise ShapeError(
+                    f"{self.label} cannot cut a {name} of {length} into patches of {block}",
+                    reason=f"its input is {show(inputs[0])}; {length} is no multiple of {block}",
+                    argument="block_size",
+                )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        *lead, height, width, channels = inputs[0]
+        rows, columns = self.block_size
+        return (*lead, _over(height, rows), _over(width, columns), times(rows, columns, channels))
+
+
+class DepthToSpace(_Blocks):
+    """Every pixel as a patch with fewer channels: `(…, H, W, a·b·C)` → `(…, a·H, b·W, C)`.
+
+    Channel `(i · b + j) · C + c` becomes value `(i, j, c)` of the patch: the inverse of `SpaceToDepth`.
+    """
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        channels, block = inputs[0][-1], self.block_size[0] * self.block_size[1]
+        if channels is None:
+            raise ShapeError(
+                f"{self.label} needs to know how many channels its input has",
+                reason=f"its input is {show(inputs[0])}, channels last",
+            )
+        if channels % block:
+            raise ShapeError(
+                f"{self.label} cannot spread {channels} channels over patches of {show(self.block_size)}",
+                reason=f"its input is {show(inputs[0])}; {channels} is no multiple of {block}",
+                argument="block_size",
+            )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        *lead, height, width, channels = inputs[0]
+        rows, columns = self.block_size
+        return (*lead, times(height, rows), times(width, columns), _over(channels, rows * columns))
+
+
+def _index(shape: Shape, axis: int) -> int:
+    """Where an axis stands in a shape without the batch axis; `check_axes` has let it pass."""
+    return axis - 1 if axis > 0 else axis + len(shape)
+
+
+def _check_new_axis(layer: Layer, shape: Shape, axis: int) -> None:
+    count = len(shape) + 1
+    if not (1 <= axis <= count or -count <= axis <= -1):
+        raise ShapeError(
+            f"{layer.label} cannot put an axis {'before the batch axis' if axis == 0 else f'at {axis}'}",
+            reason=f"its input is {show(shape)}: the new axis can be 1 to {count}, or -{count} to -1",
+            argument="axis",
+        )
+
+
+def _with_axis(shape: Shape, axis: int, length: int) -> Shape:
+    at = axis - 1 if axis > 0 else axis + len(shape) + 1
+    return (*shape[:at], length, *shape[at:])
+
+
+def _over(length: Dim, divisor: int) -> Dim:
+    return None if length is None else length // divisor
+
+
+KINDS: tuple[type[Layer], ...] = (
+    LastFrame,
+    Slice,
+    Gather,
+    Stack,
+    ExpandDims,
+    Squeeze,
+    SpaceToDepth,
+    DepthToSpace,
+)

@@ -1,0 +1,125 @@
+"""Valid arguments and input shapes for the layers that move values, and for arithmetic without weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from specbuild.catalog import arithmetic
+from specbuild.catalog.shapes import Shape
+from tests.catalog.strategies import Case, elementwise, given_or_not, numbers
+from tests.catalog.strategies_recurrent import open_shape
+
+LENGTH = st.integers(1, 4)
+OPEN = LENGTH | st.none()
+PLACE = st.integers(-5, 5) | st.none()
+
+
+@st.composite
+def axis_of(draw: DrawFn, shape: Shape) -> int:
+    """One axis, from the front or from the back."""
+    axis = draw(st.integers(1, len(shape)))
+    return draw(st.sampled_from([axis, axis - len(shape) - 1]))
+
+
+@st.composite
+def last_frame(draw: DrawFn) -> Case:
+    return {}, (draw(open_shape(2, 4)),)
+
+
+@st.composite
+def slicing(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 4))
+    axis = draw(axis_of(shape))
+    arguments: dict[str, Any] = {"axis": axis}
+    arguments |= given_or_not(draw, start=PLACE, stop=PLACE, step=st.sampled_from([1, 2, -1, -2]))
+    taken = slice(arguments.get("start"), arguments.get("stop"), arguments.get("step"))
+    length = (None, *shape)[axis]
+    if length is not None and not range(length)[taken]:
+        arguments = {"axis": axis, "step": -1}
+    return arguments, (shape,)
+
+
+@st.composite
+def gather(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 4))
+    axis = draw(axis_of(shape))
+    length = (None, *shape)[axis] or 1
+    indices = draw(st.lists(st.integers(-length, length - 1), min_size=1, max_size=4))
+    return {"axis": axis, "indices": indices}, (shape,)
+
+
+@st.composite
+def stack(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 3))
+    count = draw(st.integers(2, 4))
+    axis = draw(axis_of((*shape, count)))
+    return ({} if axis == 1 else {"axis": axis}), (shape,) * count
+
+
+@st.composite
+def expand_dims(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 3))
+    return {"axis": draw(axis_of((*shape, 1)))}, (shape,)
+
+
+@st.composite
+def squeeze(draw: DrawFn) -> Case:
+    before, after = draw(st.lists(OPEN, max_size=2)), draw(st.lists(OPEN, max_size=2))
+    shape = (*before, 1, *after)
+    return {"axis": draw(st.sampled_from([len(before) + 1, -len(after) - 1]))}, (shape,)
+
+
+@st.composite
+def blocks(draw: DrawFn, deep: bool) -> Case:
+    written = draw(numbers(2, 1, 3))
+    rows, columns = (written, written) if isinstance(written, int) else written
+    channels = draw(LENGTH)
+    height, width = draw(OPEN), draw(OPEN)
+    # Unknown lengths get one stand-in in the forward pass, which every block size here divides.
+    if deep:
+        return {"block_size": written}, ((*draw(st.lists(OPEN, max_size=1)), height, width, rows * columns * channels),)
+    tall, wide = height and height * rows, width and width * columns
+    return {"block_size": written}, ((*draw(st.lists(OPEN, max_size=1)), tall, wide, channels),)
+
+
+@st.composite
+def reduce(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 4))
+    axes = draw(st.lists(st.integers(1, len(shape)), min_size=1, unique=True))
+    axes = [draw(st.sampled_from([axis, axis - len(shape) - 1])) for axis in axes]
+    arguments: dict[str, Any] = {"function": draw(st.sampled_from(arithmetic.REDUCTIONS))}
+    arguments["axis"] = axes[0] if len(axes) == 1 and draw(st.booleans()) else axes
+    return arguments | given_or_not(draw, keepdims=st.booleans()), (shape,)
+
+
+@st.composite
+def every_value(draw: DrawFn, arguments: SearchStrategy[dict[str, Any]]) -> Case:
+    return draw(arguments), (draw(open_shape(1, 4)),)
+
+
+@st.composite
+def rescaling(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 4))
+    one = st.integers(-2, 2) | st.floats(-2, 2)
+    values = one | st.lists(one, min_size=shape[-1] or 1, max_size=shape[-1] or 1)
+    return {"scale": draw(values)} | given_or_not(draw, offset=values), (shape,)
+
+
+STRATEGIES: dict[str, SearchStrategy[Case]] = {
+    "LastFrame": last_frame(),
+    "Slice": slicing(),
+    "Gather": gather(),
+    "Stack": stack(),
+    "ExpandDims": expand_dims(),
+    "Squeeze": squeeze(),
+    "SpaceToDepth": blocks(deep=False),
+    "DepthToSpace": blocks(deep=True),
+    "Reduce": reduce(),
+    "Elementwise": every_value(st.fixed_dictionaries({"function": st.sampled_from(arithmetic.FUNCTIONS)})),
+    "Clip": every_value(st.sampled_from([{"min": 0}, {"max": 1.5}, {"min": -1, "max": 1}])),
+    "Rescaling": rescaling(),
+    "Divide": elementwise(most=2),
+}
