@@ -44,8 +44,8 @@ def moments(pieces: Iterable[npt.NDArray[Any]], channels: int) -> Moments:
         squares += np.square(deviation).sum(axis=0) + shift**2 * count * n / total
         mean += shift * n / total
         count += n
-        low = np.where(known, values, np.inf).min(axis=0)
-        high = np.where(known, values, -np.inf).max(axis=0)
+        low = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
         least = np.where(here, np.fmin(least, low), least)
         greatest = np.where(here, np.fmax(greatest, high), greatest)
     return Moments(count, mean, np.sqrt(squares / np.maximum(count, 1)), least, greatest)

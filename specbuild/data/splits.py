@@ -57,9 +57,7 @@ def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
             code="too-few-frames",
         )
     stretches = unbroken(source.times, source.length)
-    found = {
-        split.name: WindowSet(windows, split.events, _within(stretches, split.frames)) for split in splits.values()
-    }
+    found = {name: WindowSet(windows, split.events, _within(stretches, split.frames)) for name, split in splits.items()}
     empty = [name for name, one in found.items() if not len(one)]
     if empty:
         unit = "events" if by == "event" else "frames"
@@ -67,11 +65,11 @@ def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
         gaps = f"; the times have {len(stretches) - 1} gaps" if len(stretches) > 1 else ""
         kept = f", with {embargo} between splits" if embargo and len(splits) > 1 else ""
         total = source.events if by == "event" else source.length
-        needs = "1 event" if by == "event" and not gaps else f"{windows.span} frames"
+        needs = "1 event" if by == "event" else f"{windows.span} frames ({_window(spec)})"
         raise spec.error(
             ("data", "split"),
             f"no window fits into {' and '.join(empty)}",
-            reason=f"each needs at least {needs} ({_window(spec)}); of {total} {unit} there are {sizes}{kept}{gaps}",
+            reason=f"each needs at least {needs}; of {total} {unit} there are {sizes}{kept}{gaps}",
             help="use fewer past and future frames, give that split a larger part, or use a longer record",
             code="too-few-frames",
         )

@@ -94,7 +94,7 @@ def fit(
         may_miss: whether anything can be missing; if not, no pass is spent on that mean.
 
     Raises:
-        StepError: a training value that a step cannot take.
+        StepError: a training value that a step cannot take, or a channel without any.
     """
     steps: tuple[Step, ...] = ()
     mean: npt.NDArray[np.float64] | None = None  # of what reaches the next step, where it is known
@@ -103,6 +103,12 @@ def fit(
         nonlocal mean
         chain = Transform(steps, ())
         found = moments((chain.apply(piece) for piece in frames()), channels)
+        if not found.count.all():
+            channel = int(np.argmin(found.count))
+            of = f" of channel {channel}" if channels > 1 else ""
+            raise StepError(
+                len(steps), f"every training value{of} is missing", "check data.missing and data.split.train"
+            )
         mean = found.mean
         return found
 

@@ -118,9 +118,8 @@ class Scores:
             ValueError: the shapes differ, or there are not as many frames as lead times.
         """
         if forecast.shape != observed.shape or len(forecast) != self._sums.shape[1]:
-            raise ValueError(
-                f"expected {self._sums.shape[1]} frames of one shape, got {forecast.shape}, {observed.shape}"
-            )
+            leads = self._sums.shape[1]
+            raise ValueError(f"expected {leads} frames of one shape, got {forecast.shape} and {observed.shape}")
         for lead, (f, o) in enumerate(zip(forecast, observed, strict=True)):
             known = ~(np.isnan(f) | np.isnan(o))
             f, o = f[known], o[known]

@@ -1,0 +1,162 @@
+"""Transforms: they invert, leave missing values missing, and know nothing but the training frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from specbuild.data.moments import moments
+from specbuild.data.steps import STEPS
+from specbuild.data.transforms import StepError, Transform, fit
+from specbuild.document import RunError, SpecError
+from specbuild.spec.transform_section import TRANSFORMS, transform
+from tests.data.samples import dataset, frames, message
+
+rain = arrays(np.float32, (5, 3, 2), elements=st.floats(0.125, 300, width=32))
+
+CHAINS: list[list[Any]] = [
+    [],
+    ["standardize"],
+    ["minmax"],
+    [{"name": "minmax", "min": -1, "max": 1}],
+    ["log1p"],
+    ["log"],
+    [{"name": "log", "offset": 0.01}],
+    ["dbz"],
+    [{"name": "scale", "factor": 0.5, "offset": 3}],
+    ["log1p", "standardize"],
+    ["dbz", "minmax", {"name": "scale", "factor": 2}],
+    [{"name": "clip", "min": 0}, "log1p", "standardize", "minmax"],
+]
+
+
+def fitted(chain: list[Any], values: np.ndarray, **arguments: Any) -> Transform:
+    sections = [transform(step) for step in chain]
+    return fit(sections, lambda: iter([values[:2], values[2:]]), values.shape[-1], **arguments)
+
+
+def test_every_transform_has_a_step() -> None:
+    assert list(STEPS) == list(TRANSFORMS)
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=str)
+@given(values=rain)
+@settings(deadline=None, max_examples=25)
+def test_transforms_invert(chain: list[Any], values: np.ndarray) -> None:
+    chosen = fitted(chain, values)
+    transformed = chosen.apply(values)
+    assert transformed.dtype == np.float32
+    assert chosen.invert(transformed).dtype == np.float32
+    np.testing.assert_allclose(chosen.invert(transformed), values, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=str)
+@given(values=rain)
+@settings(deadline=None, max_examples=5)
+def test_transforms_come_back_from_json(chain: list[Any], values: np.ndarray) -> None:
+    chosen = fitted(chain, values)
+    assert Transform.from_state(json.loads(json.dumps(chosen.state()))) == chosen
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=str)
+def test_missing_stays_missing_and_out_of_the_statistics(chain: list[Any]) -> None:
+    values = frames(6, 4, 2)
+    holes = np.concatenate([values, np.full((2, 4, 2), np.nan, np.float32)])
+    assert fitted(chain, holes).steps == fitted(chain, values).steps
+    chosen = fitted(chain, holes)
+    transformed = chosen.apply(holes)
+    np.testing.assert_array_equal(np.isnan(transformed), np.isnan(holes))
+    np.testing.assert_array_equal(np.isnan(chosen.invert(transformed)), np.isnan(holes))
+    np.testing.assert_allclose(chosen.fill, np.nanmean(transformed, axis=(0, 1), dtype=float), atol=1e-5)
+    assert not np.isnan(chosen.fill_missing(transformed)).any()
+
+
+def test_standardize() -> None:
+    values = frames(50, 4, 2) * np.array([1, 100], np.float32) + 1000
+    transformed = fitted(["standardize"], values).apply(values).astype(float)
+    np.testing.assert_allclose(transformed.mean(axis=(0, 1)), 0, atol=1e-3)
+    np.testing.assert_allclose(transformed.std(axis=(0, 1)), 1, atol=1e-3)
+    constant = np.full((3, 4, 1), 7, np.float32)
+    np.testing.assert_array_equal(fitted(["standardize"], constant).apply(constant), 0)
+    np.testing.assert_array_equal(fitted(["minmax"], constant).apply(constant), 0)
+
+
+def test_dbz_is_marshall_palmer() -> None:
+    chosen = fitted(["dbz"], np.ones((2, 1), np.float32))
+    rates = np.array([[0], [0.05], [1], [10], [100]], np.float32)
+    np.testing.assert_allclose(chosen.apply(rates).ravel(), [7.01, 7.01, 23.01, 39.01, 55.01], atol=0.01)
+    np.testing.assert_allclose(chosen.invert(chosen.apply(rates)).ravel(), [0, 0, 1, 10, 100], rtol=1e-5)
+
+
+def test_clip_and_minmax() -> None:
+    values = np.array([[-5], [0], [5], [90]], np.float32)
+    chosen = fitted([{"name": "clip", "min": 0, "max": 10}, "minmax"], values)
+    np.testing.assert_allclose(chosen.apply(values).ravel(), [0, 0, 0.5, 1])
+    np.testing.assert_allclose(chosen.invert(chosen.apply(values)).ravel(), [0, 0, 5, 10])
+
+
+def test_fill_is_in_physical_units() -> None:
+    chosen = fitted(["log1p"], frames(4, 2, 1), fill=0)
+    assert chosen.fill == (0.0,)
+    assert fitted([{"name": "scale", "offset": 3}], frames(4, 2, 1), fill=1).fill == (4.0,)
+
+
+@given(st.lists(arrays(np.float64, (4, 2), elements=st.floats(-1e3, 1e3) | st.just(np.nan)), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=100)
+def test_moments_of_pieces_are_those_of_the_whole(pieces: list[np.ndarray]) -> None:
+    found, whole = moments(pieces, 2), np.concatenate(pieces)
+    for channel in range(2):
+        known = whole[~np.isnan(whole[:, channel]), channel]
+        assert found.count[channel] == known.size
+        if known.size:
+            np.testing.assert_allclose(found.mean[channel], known.mean(), atol=1e-9)
+            np.testing.assert_allclose(found.std[channel], known.std(), atol=1e-6)
+            assert (found.least[channel], found.greatest[channel]) == (known.min(), known.max())
+
+
+def test_moments_stay_accurate_far_from_zero() -> None:
+    values = np.random.default_rng(0).normal(1e6, 1.0, (1000, 1))
+    np.testing.assert_allclose(moments([values[:300], values[300:]], 1).std, values.std(), rtol=1e-9)
+
+
+def test_statistics_depend_on_training_frames_alone(tmp_path: Path) -> None:
+    values = frames(40, 3, 3)
+    chain = {"transform": ["log1p", "standardize", "minmax"]}
+    before = dataset(tmp_path, values, **chain)
+    [train] = before.windows("train").stretches
+    changed = values.copy()
+    changed[train.stop :] += 50
+    assert dataset(tmp_path, changed, **chain).transform == before.transform
+    changed[train.stop - 1] += 50
+    assert dataset(tmp_path, changed, **chain).transform != before.transform
+
+
+def test_values_outside_the_domain(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        dataset(tmp_path, frames(40, 3, 3) - 9, transform=["standardize", "log1p"])
+    assert message(caught.value).startswith("data.transform.1 | log1p needs values above -1, found -1.")
+    chosen = Transform((STEPS["log"](0.5),), (0.0,))
+    with pytest.raises(StepError, match=r"^log needs values above -0.5, found -0.5\n  = help: clip them first"):
+        chosen.apply(np.array([[-0.5]], np.float32))
+
+
+def test_a_channel_without_values() -> None:
+    values = frames(4, 2, 2)
+    values[..., 1] = np.nan
+    with pytest.raises(StepError, match="every training value of channel 1 is missing"):
+        fitted(["log1p", "standardize"], values)
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"steps": [{"name": "gone"}], "fill": []}, {"steps": [{"name": "log"}], "fill": []}]
+)
+def test_broken_state(state: dict[str, Any]) -> None:
+    with pytest.raises(RunError, match="the saved transform cannot be read"):
+        Transform.from_state(state)
