@@ -49,7 +49,7 @@ def sample_layout(spec: Spec, graph: Graph, source: FrameSource) -> SampleLayout
     found = [
         *_crop(spec, crop, source),
         *_input(spec, data, read.id, read.shape, layout, source),
-        *_output(spec, data, given.name, given.shape, layout, source),
+        *_output(spec, data, given.name, given.shape, layout, source, _space(read.shape, layout)),
     ]
     if found:
         raise SpecError(diagnostic for error in found for diagnostic in error.diagnostics)
@@ -106,7 +106,7 @@ def _input(
             help=f"set data.windows.past: {shape[0]}, or write {name}: {_written((past, *shape[1:]))}",
             code="data-shape",
         )
-    space = shape[-len(layout.crop) - 1 : -1]
+    space = _space(shape, layout)
     if _differ(space, layout.crop):
         whole = data.crop is None
         got = "whole frames are" if whole else "data.crop is"
@@ -129,8 +129,9 @@ def _input(
 
 
 def _output(
-    spec: Spec, data: DataSection, name: str, shape: Shape, layout: SampleLayout, source: FrameSource
+    spec: Spec, data: DataSection, name: str, shape: Shape, layout: SampleLayout, source: FrameSource, read: Shape
 ) -> Iterator[SpecError]:
+    """`read` is the space of the input: where that does not fit the frames, neither will the output."""
     windows = data.windows
     wanted: Shape = (*([] if layout.output_without_time else [windows.targets]), *layout.crop, source.channels)
     place = ("outputs",)
@@ -145,8 +146,8 @@ def _output(
         return
     if not layout.output_without_time and shape[0] not in (None, windows.targets):
         yield _target_error(spec, data, name, shape)
-    space = shape[-len(layout.crop) - 1 : -1]
-    if _differ(space, layout.crop):
+    space = _space(shape, layout)
+    if _differ(space, layout.crop) and not _differ(read, layout.crop):
         yield spec.error(
             place,
             f"the output {name} has frames of {show(space)}, its target has {show(layout.crop)}",
@@ -181,8 +182,12 @@ def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> Spe
     )
 
 
+def _space(shape: Shape, layout: SampleLayout) -> Shape:
+    return shape[-len(layout.crop) - 1 : -1]
+
+
 def _differ(space: Shape, crop: tuple[int, ...]) -> bool:
-    return any(a is not None and a != b for a, b in zip(space, crop, strict=True))
+    return any(a is not None and a != b for a, b in zip(space, crop, strict=False))
 
 
 def _frames(count: Dim) -> str:

@@ -130,6 +130,13 @@ REFUSED: list[tuple[dict[str, Any], Shape, Shape, list[str]]] = [
         [
             "data.crop | the model reads frames of 4 × 4, whole frames are 8 × 8 | "
             "set data.crop: [4, 4], or write rain: [2, 8, 8, 1]",
+        ],
+    ),
+    (
+        {},
+        (2, 8, 8, 1),
+        (3, 4, 4, 1),
+        [
             "outputs | the output forecast has frames of 4 × 4, its target has 8 × 8 | keep the size in every layer "
             "(padding: same), and undo each stride",
         ],
