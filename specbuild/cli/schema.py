@@ -1,0 +1,35 @@
+"""`specbuild schema`: the language as a JSON Schema, for completion and checks in editors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("schema")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+def command(output: Path | None) -> None:
+    """Print the JSON Schema of the language.
+
+    Editors with a YAML language server then complete keys, layers and arguments, show what each means, and mark what
+    is wrong while you type. Name the schema in the first line of a spec:
+
+    \b
+      # yaml-language-server: $schema=specbuild.schema.json
+
+    A schema cannot know shapes, ids and variables; specbuild check does.
+
+    \b
+    Examples:
+      specbuild schema > specbuild.schema.json
+      specbuild schema --output .vscode/specbuild.schema.json
+    """
+    from specbuild.spec.schema import json_schema
+
+    text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8")

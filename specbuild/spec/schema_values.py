@@ -1,0 +1,154 @@
+"""JSON Schema of what stands to the right of a key: values, `$variables` in their place, and Keras objects by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias, get_args
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+from specbuild.catalog.objects import FAMILY, KerasObject
+from specbuild.catalog.signatures import Family, Signature, names, signature
+
+Schema: TypeAlias = dict[str, Any]
+
+VARIABLE = {"$ref": "#/definitions/variable"}
+
+
+def model_schema(cls: type[BaseModel], definitions: Schema) -> Schema:
+    """The schema of a pydantic model, with variables allowed; the models inside it are put into `definitions`."""
+    schema = cls.model_json_schema(schema_generator=_Generator)
+    for name, inner in schema.pop("$defs", {}).items():
+        definitions[name] = with_variables(inner)
+    return with_variables(schema)
+
+
+def with_variables(schema: Schema) -> Schema:
+    """The schema with `$name` or arithmetic on it allowed for every value that is no mapping."""
+    notes, rest = _split(schema)
+    if "$ref" in rest:
+        return {**notes, "allOf": [_inside(rest)]} if notes else _inside(rest)
+    if rest.get("type") == "object":
+        return {**notes, **_object(rest)}
+    options = [_inside(option) for option in _options(rest)]
+    if not any(map(_takes_variables, options)):
+        options.append(VARIABLE)
+    return {**notes, **options[0]} if len(options) == 1 else {**notes, "anyOf": options}
+
+
+def families() -> Schema:
+    """A definition for each family of Keras objects: by name, or by name and arguments."""
+    return {family: _family(family) for family in get_args(Family) if family not in ("applications", "layers")}
+
+
+def keras_argument(default: Any) -> Schema:
+    """The schema of an argument of which only the default is known: values of the same sort."""
+    if isinstance(default, bool):
+        return with_variables({"type": "boolean", "default": default})
+    if isinstance(default, int | float):
+        return with_variables({"anyOf": [{"type": "number"}, {"type": "array"}, {"type": "null"}], "default": default})
+    return {"default": default} if default is not None else {}
+
+
+class _Generator(GenerateJsonSchema):
+    """Leaves out what a wrapper holds: the form of the node says what may stand there."""
+
+    def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:  # noqa: ARG002
+        return {}
+
+    def generate(self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+        generated = super().generate(schema, mode)
+        generated.pop("$schema", None)
+        return generated
+
+
+_NOTES = ("description", "default", "examples")
+
+
+def _split(schema: Schema) -> tuple[Schema, Schema]:
+    """What tells people about a value, and what constrains it; pydantic's titles repeat the key and are dropped."""
+    notes = {key: schema[key] for key in _NOTES if key in schema}
+    if isinstance(default := notes.get("default"), dict) and set(default) == {"name", "arguments"}:
+        notes["default"] = KerasObject(**default).written()
+    return notes, {key: value for key, value in schema.items() if key not in (*_NOTES, "title")}
+
+
+def _options(schema: Schema) -> Iterable[Schema]:
+    if FAMILY in schema or "anyOf" not in schema:
+        return (schema,)
+    return (inner for option in schema["anyOf"] for inner in _options(option))
+
+
+def _inside(option: Schema) -> Schema:
+    """One way to write a value, without the variable that could stand for all of it."""
+    if FAMILY in option:
+        return {"$ref": f"#/definitions/{option[FAMILY]}"}
+    if "$ref" in option:
+        return {"$ref": option["$ref"].replace("#/$defs/", "#/definitions/")}
+    if option.get("type") == "object":
+        return with_variables(option)
+    notes, rest = _split(option)
+    if isinstance(rest.get("items"), dict):
+        rest = {**rest, "items": with_variables(rest["items"])}
+    return {**notes, **rest}
+
+
+def _takes_variables(option: Schema) -> bool:
+    """Whether a variable is already among what an option allows: any text, or a Keras object by name."""
+    free = option.get("type") == "string" and not {"enum", "pattern", "const"} & option.keys()
+    return free or not option or option.get("$ref", "").rpartition("/")[2] in get_args(Family)
+
+
+def _object(schema: Schema) -> Schema:
+    inner = dict(schema)
+    if "properties" in schema:
+        inner["properties"] = {name: with_variables(value) for name, value in schema["properties"].items()}
+    if isinstance(schema.get("additionalProperties"), dict):
+        inner["additionalProperties"] = with_variables(schema["additionalProperties"])
+    return inner
+
+
+_ARGUMENTS: dict[str, Schema] = {
+    "learning_rate": {
+        "description": "A number, or a schedule by name and arguments.",
+        "anyOf": [{"type": "number"}, {"$ref": "#/definitions/schedules"}],
+    },
+    "inner_optimizer": {"$ref": "#/definitions/optimizers"},
+}
+"""Arguments that are, or may be, Keras objects again."""
+
+
+def _family(family: Family) -> Schema:
+    known: dict[tuple[Any, ...], list[str]] = {}
+    for name in names(family):
+        found = signature(family, name)
+        assert found is not None
+        known.setdefault((found.required, repr(found.optional)), []).append(name)
+    rules = []
+    for alike in known.values():
+        one = signature(family, alike[0])
+        assert one is not None
+        condition = {
+            "type": "object",
+            "properties": {"name": {"pattern": f"^({'|'.join(alike)})$"}},
+            "required": ["name"],
+        }
+        rules.append({"if": condition, "then": _arguments(one)})
+    by_name = {
+        "anyOf": [{"enum": list(names(family))}, {"type": "string", "pattern": "[>$]"}],
+        "description": "Keras's name; package>Class for a class of a plugin.",
+    }
+    written_out = {"type": "object", "properties": {"name": by_name}, "required": ["name"], "allOf": rules}
+    return {"anyOf": [*by_name["anyOf"], written_out]}
+
+
+def _arguments(known: Signature) -> Schema:
+    optional = {name: _ARGUMENTS.get(name) or keras_argument(default) for name, default in known.optional.items()}
+    required = {name: _ARGUMENTS.get(name, {}) for name in known.required}
+    return {
+        "properties": {"name": True, **required, **optional},
+        "required": list(known.required),
+        "additionalProperties": False,
+    }
