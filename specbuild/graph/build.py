@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
 from specbuild.document import Report
@@ -53,6 +53,10 @@ def infer(spec: Spec, report: Report) -> Graph | None:
     return _Inference(spec, report).run()
 
 
+Draft: TypeAlias = tuple[NodeSpec, tuple[Port, ...], tuple[Port, ...]]
+"""A node with the ports it reads and those that start its recurrence."""
+
+
 class _Inference:
     def __init__(self, spec: Spec, report: Report) -> None:
         self.spec, self.report = spec, report
@@ -72,14 +76,13 @@ class _Inference:
         outputs = tuple(
             one for output in self.spec.outputs if (one := self.output(output.name, output.source)) is not None
         )
+        self.share(drafts)
         if len(self.report.errors) > before or self.spec.broken:
             return None
-        nodes = tuple(self.finished(*draft) for draft in drafts)
+        nodes = tuple(self.finished(*draft) for draft in self.live(drafts, outputs))
         return Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
 
-    def node(
-        self, node: NodeSpec, wanted: frozenset[int] | None
-    ) -> tuple[NodeSpec, tuple[Port, ...], tuple[Port, ...]] | None:
+    def node(self, node: NodeSpec, wanted: frozenset[int] | None) -> Draft | None:
         """Wires one node and works out its shapes; None after a fault, or where an input is unknown."""
         layer = node.layer
         sources = [self.names.producer(one, node) for one in node.sources]
@@ -98,7 +101,9 @@ class _Inference:
             self.misfit(node, error)
             return None
         state = wire_state(node, self.shapes, self.layers, self.names, self.choice, self.report)
-        self.expected(node)
+        if not self.expected(node):
+            del self.shapes[node.id]
+            return None
         self.use(*ports, *(state or ()))
         return node, ports, state or ()
 
@@ -138,10 +143,10 @@ class _Inference:
     def input_ranks(self, node: NodeSpec) -> set[int]:
         return {len(shape) for source in node.sources for shape in self.shapes.get(source.id, {}).values()}
 
-    def expected(self, node: NodeSpec) -> None:
+    def expected(self, node: NodeSpec) -> bool:
         """Compares `expect:` with what came out. A recurrent node is taken at the rank that was written."""
         if node.expect is None:
-            return
+            return True
         shapes = self.shapes[node.id]
         found = next((s for s in shapes.values() if len(s) == len(node.expect)), next(iter(shapes.values())))
         fits = len(found) == len(node.expect) and all(
@@ -154,6 +159,7 @@ class _Inference:
                 path=(*node.path, "expect"),
                 code="expect",
             )
+        return fits
 
     def output(self, name: str, source: Reference) -> Output | None:
         if self.names.producer(source) is None:
@@ -163,6 +169,49 @@ class _Inference:
             return None
         self.use(port)
         return Output(name, port, self.shapes[port.node][port.name])
+
+    def live(self, drafts: list[Draft], outputs: tuple[Output, ...]) -> list[Draft]:
+        """The nodes that an output depends on: a model has no others. Warns of a written one that nothing reads."""
+        needed = {output.port.node for output in outputs}
+        for node, ports, state in reversed(drafts):
+            if node.id in needed:
+                needed.update(port.node for port in (*ports, *state))
+                needed.update((node.shares,) if node.shares else ())
+        read = {port.node for _, ports, state in drafts for port in (*ports, *state)}
+        for node, _, _ in drafts:
+            if node.id not in needed and node.id not in read and not node.inside:
+                self.report.warning(
+                    f"nothing reads {node.id}, and it is no output",
+                    node.span(),
+                    path=node.path,
+                    reason="the model leaves it out, and all that only it reads",
+                    help=f"read it, list it under outputs:, or remove {node.layer.label}",
+                    code="unused-node",
+                )
+        return [draft for draft in drafts if draft[0].id in needed]
+
+    def share(self, drafts: list[Draft]) -> None:
+        """One layer used twice has one set of flags, and weights that fit both inputs."""
+        by_id = {draft[0].id: draft for draft in drafts}
+        for node, ports, _ in drafts:
+            if node.shares is None or node.shares not in by_id:
+                continue
+            self.used[node.id] = self.used[node.shares] = self.used[node.id] | self.used[node.shares]
+            first, first_ports, _ = by_id[node.shares]
+            weights = node.layer.weights(*self.input_shapes(ports))
+            for own, theirs in zip(weights, first.layer.weights(*self.input_shapes(first_ports)), strict=True):
+                if own.shape != theirs.shape:
+                    self.report.error(
+                        f"the weights of {node.shares} do not fit this input",
+                        node.span("from", "reuse"),
+                        path=(*node.path, "from"),
+                        reason=f"its {own.name} is {show(theirs.shape)}, here it would be {show(own.shape)}",
+                        code="shape",
+                    )
+                    break
+
+    def input_shapes(self, ports: tuple[Port, ...]) -> list[Shape]:
+        return [self.shapes[port.node][port.name] for port in ports]
 
     def use(self, *ports: Port) -> None:
         for port in ports:
@@ -174,7 +223,7 @@ class _Inference:
         layer = node.layer
         if isinstance(layer, Recurrent) and layer.return_sequences is None:
             layer = layer.model_copy(update={"return_sequences": "sequence" in self.used[node.id]})
-        weights = layer.weights(*shapes)
+        weights = layer.weights(*shapes) if node.shares is None else ()
         return Node(
             id=node.id,
             layer=node.layer,
@@ -186,6 +235,7 @@ class _Inference:
             flops=layer.flops(*shapes),
             saved=layer.saved_elements(*shapes),
             used=frozenset(self.used[node.id]),
+            shares=node.shares,
             spec=node,
         )
 

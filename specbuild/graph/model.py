@@ -51,7 +51,9 @@ class Node:
     saved: Dim
     """Numbers per sample that training keeps for the backward pass."""
     used: frozenset[str]
-    """The ports that something reads."""
+    """The ports that something reads, here or at another use of the same layer."""
+    shares: str | None
+    """The node whose layer this one uses again; its weights are counted there."""
     spec: NodeSpec = field(repr=False)
 
     @property

@@ -31,10 +31,12 @@ def build(graph: Graph, precision: str = "float32") -> Any:
         one.id: keras.Input(one.shape, batch_size=one.batch, dtype=one.dtype, name=one.id) for one in graph.inputs
     }
     tensors: dict[Port, Any] = {Port(name): tensor for name, tensor in inputs.items()}
+    layers: dict[str, Any] = {}
     ends = {output.port.node for output in graph.outputs}
     for node in graph.nodes:
         policy = "float32" if node.id in ends and precision.startswith("mixed_") else precision
-        tensors.update(_call(node, make_layer(node, policy), tensors))
+        layers[node.id] = layers[node.shares] if node.shares else make_layer(node, policy)
+        tensors.update(_call(node, layers[node.id], tensors))
     outputs: Any = {output.name: tensors[output.port] for output in graph.outputs}
     if not graph.spec.named_outputs:
         several = (
@@ -56,19 +58,19 @@ def make_layer(node: Node, policy: str) -> Any:
     arguments: dict[str, Any] = {}
     if node.state:
         arguments = {"return_sequences": node.return_sequences, "return_state": node.return_state}
-    return _make(node.layer, policy, arguments, name=node.id)
+    made = _make(node.layer, policy, arguments, name=node.id)
+    if not node.layer.trainable:
+        # Set on the finished layer, once: as an argument it would leave the inside of a ConvLSTM or a wrapper trainable.
+        made.trainable = False
+    return made
 
 
 def _make(layer: Layer, policy: str, flags: dict[str, Any], **names: Any) -> Any:
     if isinstance(layer, (TimeDistributed, Bidirectional)):
         inner = _make(layer.layer, policy, flags, **names)
-        made = getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), **names)
-    else:
-        cls = getattr(own_layers if layer.package == "specbuild" else keras.layers, layer.kind)
-        made = cls(**{**keras_arguments(layer, policy), **flags}, **names)
-    if not layer.trainable:
-        made.trainable = False  # as an argument it would leave the inside of a composite layer trainable
-    return made
+        return getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), **names)
+    cls = getattr(own_layers if layer.package == "specbuild" else keras.layers, layer.kind)
+    return cls(**{**keras_arguments(layer, policy), **flags}, **names)
 
 
 def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
@@ -77,6 +79,9 @@ def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
         name: to_keras(value, _FAMILIES[name.rpartition("_")[2]]) if isinstance(value, KerasObject) else value
         for name, value in layer.arguments().items()
     }
+    if "data_format" in type(layer).model_fields and arguments.get("data_format") is None:
+        # A spec means the same everywhere, whatever the user's keras.json says.
+        arguments["data_format"] = "channels_last"
     if arguments.get("dtype") is None:
         arguments["dtype"] = policy
     return arguments

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel
 
-from specbuild.catalog import KINDS
 from specbuild.document import (
     Entry,
     Mapping,
@@ -27,11 +26,12 @@ from specbuild.document import (
     read,
 )
 from specbuild.spec.data_section import DataSection
+from specbuild.spec.declarations import NO_INPUTS, read_defaults, read_inputs
 from specbuild.spec.evaluate_section import EvaluateSection
-from specbuild.spec.layers import expand
-from specbuild.spec.model import InputSection, InputSpec, OutputSpec, Spec, is_written
+from specbuild.spec.extends import extended
+from specbuild.spec.forms import Definitions, Expanded, expand, read_blocks
+from specbuild.spec.model import OutputSpec, Spec, is_written
 from specbuild.spec.overrides import apply, normalize
-from specbuild.spec.references import ID, Reference, reference
 from specbuild.spec.train_section import TrainSection
 from specbuild.spec.validation import validate
 from specbuild.spec.variables import substitute, variables
@@ -46,6 +46,7 @@ KEYS = (
     "description",
     "vars",
     "defaults",
+    "blocks",
     "inputs",
     "layers",
     "outputs",
@@ -89,16 +90,25 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
     if not isinstance(document, Mapping):
         report.error(f"a spec must be a mapping, got {kind_of(document)}", document.span, code="wrong-type")
         return None
-    document = apply(document, overrides, report, "overrides" if text.name == "<python>" else "--set")
+    whole = extended(document, directory, report)
+    if whole is None:
+        return None
+    document = apply(whole, overrides, report, "overrides" if text.name == "<python>" else "--set")
     _keys(document, report)
     _version(document, report)
     values = variables(document.get("vars"), report)
     document = replace(document, entries=tuple(_substituted(entry, values, report) for entry in document.entries))
-    inputs = _inputs(document, report)
+    inputs = read_inputs(document.get("inputs"), report)
     written = document.get("inputs")
     ids = list(written.names()) if isinstance(written, Mapping) else []
-    expanded = expand(document.get("layers"), ids, values, _defaults(document, report), report)
-    outputs, named = _outputs(document, expanded.nodes[-1].id if expanded.nodes else None, report)
+    definitions = Definitions(
+        read_defaults(document.get("defaults"), report),
+        read_blocks(document.get("blocks"), report),
+        directory,
+        (Path(text.name).absolute(),),
+    )
+    expanded = expand(document.get("layers"), ids, values, definitions, report)
+    outputs, named = _outputs(document, expanded, report)
     return Spec(
         name=_text(document, "name", report) or _default_name(text, directory),
         description=_text(document, "description", report),
@@ -129,8 +139,8 @@ def _read(source: str | Path | AnyMapping[str, Any]) -> tuple[Source, Node, Path
 
 
 def _substituted(entry: Entry, values: dict[str, Any], report: Report) -> Entry:
-    """Layers are left to their expansion, where loops bring variables of their own."""
-    if entry.name in ("vars", "layers"):
+    """Layers and blocks are left to their expansion, where loops and parameters bring variables of their own."""
+    if entry.name in ("vars", "layers", "blocks"):
         return entry
     return replace(entry, value=substitute(entry.value, values, report, (entry.name,)))
 
@@ -151,7 +161,7 @@ def _keys(document: Mapping, report: Report) -> None:
 
 
 _MISSING = {
-    "inputs": "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1]}",
+    "inputs": NO_INPUTS,
     "layers": "list the model's layers, such as layers: [{layer: ConvLSTM2D, filters: 8, kernel_size: 3}]",
 }
 
@@ -201,102 +211,19 @@ def _default_name(source: Source, directory: Path) -> str:
     return (directory.resolve().name or "model") if stem == "spec" else stem
 
 
-def _inputs(document: Mapping, report: Report) -> tuple[InputSpec, ...]:
-    node = document.get("inputs")
-    if not isinstance(node, Mapping):
-        if node is not None:
-            report.error(
-                f"inputs must be a mapping of ids to shapes, got {kind_of(node)}",
-                node.span,
-                path="inputs",
-                help="write inputs: {rain: [10, 64, 64, 1]}",
-                code="wrong-type",
-            )
-        return ()
-    if not node.entries:
-        report.error("the spec has no inputs", node.span, path="inputs", help=_MISSING["inputs"], code="missing-key")
-    return tuple(one for entry in node.entries if (one := _input(entry, report)) is not None)
-
-
-def _input(entry: Entry, report: Report) -> InputSpec | None:
-    path = ("inputs", entry.name)
-    if not ID.fullmatch(entry.name):
-        report.error(
-            f'"{entry.name}" cannot be an id',
-            entry.key.span,
-            path=path,
-            help="use letters, digits, _ and -, not starting with a digit",
-            code="bad-name",
-        )
-    value = entry.value
-    if isinstance(value, Sequence):
-        # The short form: the shape alone.
-        shape = replace(entry, key=Scalar("shape", value.span, "shape"))
-        value = Mapping((shape,), value.span)
-    section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
-    return InputSpec(entry.name, section, entry.key.span) if section is not None else None
-
-
-def _defaults(document: Mapping, report: Report) -> dict[str, Mapping]:
-    node = document.get("defaults")
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        report.error(
-            f"defaults must be a mapping of layers to arguments, got {kind_of(node)}",
-            node.span,
-            path="defaults",
-            help="write defaults: {ConvLSTM2D: {padding: same}}",
-            code="wrong-type",
-        )
-        return {}
-    found: dict[str, Mapping] = {}
-    for entry in node.entries:
-        cls = KINDS.get(entry.name)
-        if cls is None:
-            report.error(
-                f'no layer is called "{entry.name}"',
-                entry.key.span,
-                path=("defaults", entry.name),
-                help=did_you_mean(entry.name, list(KINDS)),
-                code="unknown-layer",
-            )
-        elif not isinstance(entry.value, Mapping):
-            report.error(
-                f"defaults of {entry.name} must be a mapping, got {kind_of(entry.value)}",
-                entry.value.span,
-                path=("defaults", entry.name),
-                code="wrong-type",
-            )
-        else:
-            for argument in entry.value.entries:
-                if argument.name not in cls.model_fields:
-                    report.error(
-                        f'{entry.name} has no argument "{argument.name}"',
-                        argument.key.span,
-                        path=("defaults", entry.name, argument.name),
-                        help=did_you_mean(argument.name, list(cls.model_fields)),
-                        code="unknown-key",
-                    )
-            kept = tuple(a for a in entry.value.entries if a.name in cls.model_fields)
-            found[entry.name] = replace(entry.value, entries=kept)
-    return found
-
-
-def _outputs(document: Mapping, last: str | None, report: Report) -> tuple[tuple[OutputSpec, ...], bool]:
+def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tuple[OutputSpec, ...], bool]:
     """The model's outputs: a list of references, a mapping of names to references, or the last node."""
     node = document.get("outputs")
     if not is_written(node) or node is None:
-        layers = document.get("layers")
-        span = layers.span if layers is not None else document.span
-        return ((OutputSpec(last, Reference(last, None, span, implied=True)),) if last else ()), False
+        end = expanded.end
+        return ((OutputSpec(end.id, end),) if end is not None else ()), False
     if isinstance(node, Mapping):
-        named = [(e.name, reference(e.value, report, ("outputs", e.name))) for e in node.entries]
-        return tuple(OutputSpec(name, one) for name, one in named if one is not None), True
+        named = [(e.name, expanded.reference(e.value, ("outputs", e.name))) for e in node.entries]
+        return tuple(OutputSpec(name, many[0]) for name, many in named if many), True
     parts = node.items if isinstance(node, Sequence) else (node,)
     if not parts:
         report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
-    found = [one for part in parts if (one := reference(part, report, ("outputs",))) is not None]
+    found = [one for part in parts for one in expanded.reference(part, ("outputs",))]
     return tuple(OutputSpec(one.id, one) for one in found), False
 
 

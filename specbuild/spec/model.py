@@ -64,6 +64,10 @@ class NodeSpec:
     """The node as written."""
     arguments: Mapping
     """The layer's arguments as written; for a wrapper those of the layer inside."""
+    inside: str = ""
+    """The block or file that the node came out of; empty where the spec wrote it itself."""
+    shares: str | None = None
+    """The node whose layer, weights included, this one uses again."""
 
     def span(self, *keys: str) -> Span:
         """Where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""

@@ -63,13 +63,27 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
     return root
 
 
-class _Path:
-    """The parts of an override's path and their places in its text."""
+def apply_nodes(root: Mapping, changes: Mapping, report: Report) -> Mapping:
+    """The document with a `set:` mapping carried out: each key a path, each value what to put there."""
+    for entry in changes.entries:
+        path = _Path(entry.key.span.source, tuple(entry.name.split(".")), entry.key.span)
+        try:
+            root = _merged(root, path, 0, entry.value)
+        except SpecError as error:
+            for diagnostic in error.diagnostics:
+                report.add(diagnostic)
+    return root
 
-    def __init__(self, source: Source, parts: tuple[str, ...]) -> None:
-        self.source, self.parts = source, tuple(part.strip() for part in parts)
+
+class _Path:
+    """The parts of an override's path and their places in its text, or `key`, the place of all of it."""
+
+    def __init__(self, source: Source, parts: tuple[str, ...], key: Span | None = None) -> None:
+        self.source, self.parts, self._key = source, tuple(part.strip() for part in parts), key
 
     def span(self, index: int) -> Span:
+        if self._key is not None:
+            return self._key
         column = sum(len(part) + 1 for part in self.parts[:index]) + 1
         return Span(self.source, 1, column, 1, column + len(self.parts[index]))
 
@@ -79,11 +93,7 @@ class _Path:
 
 def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
     if index == len(path.parts):
-        if isinstance(node, Mapping) and isinstance(value, Mapping):
-            for entry in value.entries:
-                node = _with_entry(node, entry, _overlay(node.get(entry.name), entry.value))
-            return node
-        return value
+        return overlay(node, value)
     part = path.parts[index]
     if isinstance(node, Sequence):
         return _in_layers(node, path, index, value)
@@ -106,10 +116,11 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
     return _with_entry(node, Entry(Scalar(part, path.span(index), part), child), _merged(child, path, index + 1, value))
 
 
-def _overlay(old: Node | None, new: Node) -> Node:
+def overlay(old: Node | None, new: Node) -> Any:
+    """`new` over `old`: mappings merge, key by key; anything else replaces."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for entry in new.entries:
-            old = _with_entry(old, entry, _overlay(old.get(entry.name), entry.value))
+            old = _with_entry(old, entry, overlay(old.get(entry.name), entry.value))
         return old
     return new
 

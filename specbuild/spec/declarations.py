@@ -1,0 +1,95 @@
+"""What a document declares before its layers: inputs, and defaults by layer kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from specbuild.catalog import KINDS
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
+from specbuild.spec.model import InputSection, InputSpec
+from specbuild.spec.references import ID
+from specbuild.spec.validation import validate
+
+NO_INPUTS = "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1]}"
+
+
+def read_inputs(node: Node | None, report: Report) -> tuple[InputSpec, ...]:
+    """The `inputs:` section: ids and shapes, each a list of lengths or `{shape, dtype, batch}`."""
+    if not isinstance(node, Mapping):
+        if node is not None:
+            report.error(
+                f"inputs must be a mapping of ids to shapes, got {kind_of(node)}",
+                node.span,
+                path="inputs",
+                help="write inputs: {rain: [10, 64, 64, 1]}",
+                code="wrong-type",
+            )
+        return ()
+    if not node.entries:
+        report.error("the spec has no inputs", node.span, path="inputs", help=NO_INPUTS, code="missing-key")
+    return tuple(one for entry in node.entries if (one := _input(entry, report)) is not None)
+
+
+def _input(entry: Entry, report: Report) -> InputSpec | None:
+    path = ("inputs", entry.name)
+    if not ID.fullmatch(entry.name):
+        report.error(
+            f'"{entry.name}" cannot be an id',
+            entry.key.span,
+            path=path,
+            help="use letters, digits, _ and -, not starting with a digit",
+            code="bad-name",
+        )
+    value = entry.value
+    if isinstance(value, Sequence):
+        # The short form: the shape alone.
+        shape = replace(entry, key=Scalar("shape", value.span, "shape"))
+        value = Mapping((shape,), value.span)
+    section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
+    return InputSpec(entry.name, section, entry.key.span) if section is not None else None
+
+
+def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
+    """The `defaults:` section: arguments by layer kind, laid under those of every such layer."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        report.error(
+            f"defaults must be a mapping of layers to arguments, got {kind_of(node)}",
+            node.span,
+            path="defaults",
+            help="write defaults: {ConvLSTM2D: {padding: same}}",
+            code="wrong-type",
+        )
+        return {}
+    found: dict[str, Mapping] = {}
+    for entry in node.entries:
+        cls = KINDS.get(entry.name)
+        if cls is None:
+            report.error(
+                f'no layer is called "{entry.name}"',
+                entry.key.span,
+                path=("defaults", entry.name),
+                help=did_you_mean(entry.name, list(KINDS)),
+                code="unknown-layer",
+            )
+        elif not isinstance(entry.value, Mapping):
+            report.error(
+                f"defaults of {entry.name} must be a mapping, got {kind_of(entry.value)}",
+                entry.value.span,
+                path=("defaults", entry.name),
+                code="wrong-type",
+            )
+        else:
+            for argument in entry.value.entries:
+                if argument.name not in cls.model_fields:
+                    report.error(
+                        f'{entry.name} has no argument "{argument.name}"',
+                        argument.key.span,
+                        path=("defaults", entry.name, argument.name),
+                        help=did_you_mean(argument.name, list(cls.model_fields)),
+                        code="unknown-key",
+                    )
+            kept = tuple(a for a in entry.value.entries if a.name in cls.model_fields)
+            found[entry.name] = replace(entry.value, entries=kept)
+    return found

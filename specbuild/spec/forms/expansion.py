@@ -1,0 +1,489 @@
+"""The walk over `layers:` that turns every form of node into plain nodes, in the order they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as AnySequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from specbuild.catalog import KINDS, Layer
+from specbuild.document import Mapping, Node, PathPart, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain
+from specbuild.spec.model import NodeSpec, is_written
+from specbuild.spec.references import ID, Reference, reference
+from specbuild.spec.variables import substitute
+
+COMMON = ("id", "from", "initial_state", "expect")
+"""What a node says about itself, whatever its form; every other key belongs to the form."""
+
+MAX_STEPS = 100_000
+"""Nodes and rounds of loops that a spec may come to; more is a mistake, or an attack."""
+
+Path_: TypeAlias = tuple[PathPart, ...]
+
+
+@dataclass
+class Group:
+    """What the id of a composite node stands for: the reference it ends in, its parts by name, and its nodes."""
+
+    output: Reference | None
+    members: dict[str, str | Group] = field(default_factory=dict)
+    start: int = 0
+    stop: int = 0
+    inputs: tuple[Reference, ...] = ()
+    named: bool = False
+    """Whether its id went to the node it ends in."""
+
+
+@dataclass
+class Scope:
+    """Where a node stands: the variables it sees, the names it may read, and what its own id begins with."""
+
+    values: dict[str, Any]
+    names: dict[str, str | Group] = field(default_factory=dict)
+    prefix: str = ""
+    closed: str = ""
+    """The block whose inside this is: it reads nothing from outside. Empty at the top level."""
+
+
+class TooLarge(Exception):
+    """The spec unrolls into more than MAX_STEPS nodes; reported already."""
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What a document declares beside its layers."""
+
+    defaults: dict[str, Mapping]
+    blocks: dict[str, Any]
+    """`blocks.Block` by name."""
+    directory: Path
+    files: tuple[Path, ...] = ()
+    """The files being read, outermost first, so that none can contain itself."""
+
+
+Form: TypeAlias = "Callable[[Expansion, Mapping, Scope, Path_], None]"
+
+
+class Expansion:
+    """The state of one walk. A form reads its item and calls `add` for each plain node that it comes to."""
+
+    def __init__(self, definitions: Definitions, forms: dict[str, Form], ids: Ids, report: Report) -> None:
+        self.definitions, self.forms, self.ids, self.report = definitions, forms, ids, report
+        self.nodes: list[NodeSpec] = []
+        self.broken: set[str] = set()
+        self.previous: Reference | None = None
+        self.no_previous = ""
+        """Why the next node cannot leave `from` out; empty: there is nothing to say about it."""
+        self.calls: tuple[str, ...] = ()
+        """The blocks being expanded, outermost first."""
+        self._steps = 0
+
+    # The walk.
+
+    def items(self, node: Node | None, scope: Scope, path: Path_) -> None:
+        """Expands a list of nodes, each reading the one before."""
+        if not isinstance(node, Sequence):
+            if node is not None:
+                self.report.error(
+                    f"expected a list of nodes, got {kind_of(node)}", node.span, path=path, code="wrong-type"
+                )
+            return
+        for index, item in enumerate(node.items):
+            self.item(item, scope, (*path, _name_of(item, index)))
+
+    def item(self, item: Node, scope: Scope, path: Path_) -> None:
+        if not isinstance(item, Mapping):
+            self.report.error(
+                f"a node must be a mapping, got {kind_of(item)}",
+                item.span,
+                path=path,
+                help=_as_node(item),
+                code="wrong-type",
+            )
+            return
+        found = [name for name in item.names() if name in self.forms]
+        if len(found) != 1:
+            self._form_error(item, found, path)
+            return
+        self.forms[found[0]](self, item, scope, path)
+
+    def spend(self, span: Span, path: Path_) -> None:
+        """Counts one node or one round of a loop."""
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            self.report.error(
+                f"the layers unroll into more than {MAX_STEPS:,} nodes", span, path=path, code="too-large"
+            )
+            raise TooLarge
+
+    def _form_error(self, item: Mapping, found: list[str], path: Path_) -> None:
+        if found:
+            entry = item.entry(found[1])
+            assert entry is not None
+            self.report.error(
+                f"a node is either {found[0]} or {found[1]}, not both", entry.key.span, path=path, code="bad-node"
+            )
+            return
+        near = (did_you_mean(name, self.forms) for name in item.names() if name not in COMMON)
+        self.report.error(
+            "a node needs a layer",
+            item.span,
+            path=path,
+            help=next((hint for hint in near if hint), f"give it one of {', '.join(self.forms)}"),
+            code="bad-node",
+        )
+
+    # What forms call.
+
+    def resolve(self, item: Mapping, scope: Scope, path: Path_, *, leave: AnySequence[str] = ()) -> Mapping:
+        """The item with its variables filled in, but for the keys in `leave`, which bring variables of their own."""
+        entries = tuple(
+            entry
+            if entry.name in leave
+            else replace(entry, value=substitute(entry.value, scope.values, self.report, (*path, entry.name)))
+            for entry in item.entries
+        )
+        return replace(item, entries=entries)
+
+    def only(
+        self, item: Mapping, keys: AnySequence[str], path: Path_, *, help: Callable[[str], str] | None = None
+    ) -> None:
+        """Refuses every key of an item that is neither common to all nodes nor one of `keys`."""
+        known = (*COMMON, *keys)
+        for entry in item.entries:
+            if entry.name not in known:
+                hint = help(entry.name) if help else ""
+                self.report.error(
+                    f'unknown key "{entry.name}"',
+                    entry.key.span,
+                    path=(*path, entry.name),
+                    help=hint or did_you_mean(entry.name, known),
+                    code="unknown-key",
+                )
+
+    def add(
+        self,
+        chain: AnySequence[Part],
+        item: Mapping,
+        scope: Scope,
+        path: Path_,
+        *,
+        sources: tuple[Reference, ...] | None = None,
+        named: Node | None = None,
+    ) -> None:
+        """Adds the nodes of one item, each reading the one before; a broken one still claims its id.
+
+        `sources` and `named` are what the first reads and what the last is called, where the item itself does not say.
+        """
+        sources = self.sources(item, scope, path) if sources is None else sources
+        initial_state = self.initial_state(item, scope, path)
+        for index, part in enumerate(chain):
+            self.spend(part.at.span, path)
+            last = index == len(chain) - 1
+            written = (named or item.get("id") if last else None) or (
+                part.at.get("id") if part.at is not item else None
+            )
+            identity, is_named = self.identity(written, part, scope, path)
+            if part.layer is None or sources is None:
+                self.broken.add(identity)
+            else:
+                self.nodes.append(
+                    NodeSpec(
+                        id=identity,
+                        named=is_named,
+                        layer=part.layer,
+                        sources=sources,
+                        initial_state=initial_state if last else None,
+                        expect=self.expect(item, path) if last else None,
+                        path=(*path[:-1], identity) if is_named else path,
+                        at=item if last else part.at,
+                        arguments=part.arguments,
+                        inside=scope.closed,
+                    )
+                )
+            self.previous = Reference(identity, None, part.at.span, implied=True)
+            sources = (self.previous,)
+
+    def identity(self, written: Node | None, part: Part, scope: Scope, path: Path_) -> tuple[str, bool]:
+        """A node's full id, and whether the spec wrote it."""
+        name = self.written_id(written, scope, path)
+        if name is None:
+            kind = part.layer.kind if part.layer is not None else part.kind
+            return self.ids.make(scope.prefix + snake(kind), part.at.span.line), False
+        full = scope.prefix + name
+        scope.names[name] = full
+        return full, True
+
+    def written_id(self, written: Node | None, scope: Scope, path: Path_) -> str | None:
+        """A written id, without prefix, after claiming it; None if there is none or it cannot be one."""
+        if not is_written(written) or written is None:
+            return None
+        if not isinstance(written, Scalar) or not isinstance(written.value, str) or not ID.fullmatch(written.value):
+            if not self.report.is_known(written.span):
+                shown = f'"{plain(written)}"' if isinstance(written, Scalar) else kind_of(written)
+                self.report.error(
+                    f"{shown} cannot be an id",
+                    written.span,
+                    path=(*path, "id"),
+                    help="use letters, digits, _ and -, not starting with a digit",
+                    code="bad-name",
+                )
+            return None
+        full = scope.prefix + written.value
+        line = self.ids.line_of(full)
+        if line is not None:
+            self.report.error(
+                f"two nodes are called {full}",
+                written.span,
+                path=(*path, "id"),
+                reason=_clash(line, written.span.line),
+                help="put a loop variable into it, such as id: conv_$f"
+                if line == written.span.line
+                else "give each its own id",
+                code="duplicate-id",
+            )
+        self.ids.claim(full, written.span.line)
+        return written.value
+
+    # What a node reads.
+
+    def sources(self, item: Mapping, scope: Scope, path: Path_) -> tuple[Reference, ...] | None:
+        """What `from:` names; the node before where it is left out. None after a fault."""
+        written = item.get("from")
+        if not is_written(written) or written is None:
+            if self.previous is not None:
+                return (replace(self.previous, span=head(item, self.forms).span, implied=True),)
+            if self.no_previous:
+                self.report.error(
+                    self.no_previous,
+                    head(item, self.forms).span,
+                    path=path,
+                    help="write from: and the id of what it reads",
+                    code="missing-key",
+                )
+            return None
+        parts = written.items if isinstance(written, Sequence) else (written,)
+        if not parts:
+            self.report.error("from: names no node", written.span, path=(*path, "from"), code="bad-reference")
+        found = [self.reference(part, scope, (*path, "from")) for part in parts]
+        return tuple(one for many in found for one in many) if found and all(found) else None
+
+    def reference(self, node: Node, scope: Scope, path: Path_) -> tuple[Reference, ...]:
+        """One written reference as full ids: several where it is all inputs of a block, none where it is faulty."""
+        written = reference(node, self.report, path)
+        return self.named(written, scope, path) if written is not None else ()
+
+    def named(self, written: Reference, scope: Scope, path: Path_) -> tuple[Reference, ...]:
+        """A reference with the names of its scope replaced by full ids."""
+        target = scope.names.get(written.id)
+        port = written.port
+        while isinstance(target, Group) and port is not None and port.partition(".")[0] in target.members:
+            member, _, rest = port.partition(".")
+            target, port = target.members[member], rest or None
+        if isinstance(target, Group):
+            if target.output is None:
+                self.report.error(
+                    f"{written} has no output of its own",
+                    written.span,
+                    path=path,
+                    help=f"write one of {', '.join(f'{written.id}.{name}' for name in target.members)}",
+                    code="bad-reference",
+                )
+                return ()
+            ends = target.inputs if target.members is _ALL else (target.output,)
+            return tuple(replace(end, port=port or end.port, span=written.span, implied=end.implied) for end in ends)
+        if target is None:
+            if not scope.closed:
+                return (written,)
+            self.report.error(
+                f"the block {scope.closed} has no node {written.id}",
+                written.span,
+                path=path,
+                reason="a block reads its inputs and its own nodes, nothing from outside",
+                help=did_you_mean(written.id, scope.names) or f"it knows {', '.join(scope.names)}",
+                code="unknown-id",
+            )
+            return ()
+        return (replace(written, id=target, port=port, implied=True),)
+
+    def initial_state(self, item: Mapping, scope: Scope, path: Path_) -> Reference | dict[str, Reference] | None:
+        written = item.get("initial_state")
+        where = (*path, "initial_state")
+        if not is_written(written) or written is None:
+            return None
+        if isinstance(written, Mapping):
+            named = {e.name: self.reference(e.value, scope, (*where, e.name)) for e in written.entries}
+            return {name: many[0] for name, many in named.items() if many}
+        if isinstance(written, Sequence):
+            self.report.error(
+                "initial_state: expected a node or named tensors, got a list",
+                written.span,
+                path=where,
+                reason="the order of a list would decide which tensor is h and which is c",
+                help="write initial_state: enc1, or initial_state: {h: a, c: b}",
+                code="wrong-type",
+            )
+            return None
+        found = self.reference(written, scope, where)
+        return found[0] if found else None
+
+    def expect(self, item: Mapping, path: Path_) -> tuple[int | None, ...] | None:
+        written = item.get("expect")
+        if not is_written(written) or written is None:
+            return None
+        value = plain(written)
+        if isinstance(value, list) and all(_is_length(one) for one in value):
+            return tuple(value)
+        if not self.report.is_known(written.span):
+            self.report.error(
+                "expect: expected the lengths of the output's axes",
+                written.span,
+                path=(*path, "expect"),
+                help="write the shape without the batch axis, such as [10, 64, 64, 32]; null fits any length",
+                code="wrong-type",
+            )
+        return None
+
+    # Composite nodes.
+
+    @contextmanager
+    def composite(self, item: Mapping, scope: Scope, path: Path_) -> Iterator[Group]:
+        """Frames the nodes of a composite: it reads `from`, ends in its last node, and its id names all of it."""
+        if (entry := item.entry("initial_state")) is not None:
+            self.report.error(
+                "initial_state stands on a recurrent node, not on a composite one",
+                entry.key.span,
+                path=(*path, "initial_state"),
+                code="misplaced-key",
+            )
+        sources = self.sources(item, scope, path)
+        group = Group(None, start=len(self.nodes), inputs=sources or ())
+        self.previous = sources[0] if sources is not None and len(sources) == 1 else None
+        if sources is None:
+            self.no_previous = ""
+        yield group
+        group.output, group.stop = self.previous, len(self.nodes)
+        expect = self.expect(item, path)
+        if expect is not None and group.stop > group.start:
+            last = self.nodes[-1]
+            self.nodes[-1] = replace(
+                last, expect=expect, at=replace(last.at, entries=(*last.at.entries, *_entry(item, "expect")))
+            )
+        self.freeze(item, group, path)
+        name = _id(item) if group.named else self.written_id(item.get("id"), scope, path)
+        if name and (group.members or not group.named):
+            scope.names[name] = group
+
+    def freeze(self, item: Mapping, group: Group, path: Path_) -> None:
+        """Carries out `trainable:` on everything inside a composite."""
+        written = item.get("trainable")
+        if written is None:
+            return
+        if not isinstance(written, Scalar) or not isinstance(written.value, bool):
+            self.report.error(
+                "trainable: expected true or false", written.span, path=(*path, "trainable"), code="wrong-type"
+            )
+            return
+        for index in range(group.start, group.stop):
+            node = self.nodes[index]
+            self.nodes[index] = replace(node, layer=node.layer.model_copy(update={"trainable": written.value}))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One plain node in the making: its layer (None if that is broken), its arguments, and where it stands."""
+
+    layer: Layer | None
+    arguments: Mapping
+    at: Mapping
+
+    @property
+    def kind(self) -> str:
+        """The kind as written, for the name of a broken node."""
+        written = self.arguments.get("layer")
+        return str(written.value) if isinstance(written, Scalar) else "layer"
+
+
+_ALL: dict[str, str | Group] = {}
+"""Marks the group that stands for every input of a block at once."""
+
+
+def all_inputs(sources: tuple[Reference, ...]) -> Group:
+    """The name `input` inside a block: everything that the block was given."""
+    return Group(sources[0] if sources else None, _ALL, inputs=sources)
+
+
+class Ids:
+    """The names in use. Made-up ones follow Keras: `conv_lstm2d`, `conv_lstm2d_1`."""
+
+    def __init__(self, taken: AnySequence[str]) -> None:
+        self._places: dict[str, int] = dict.fromkeys(taken, 0)
+        self._counts: dict[str, int] = {}
+
+    def line_of(self, name: str) -> int | None:
+        """Where `name` was first used: a line, 0 for an input; None if it is free."""
+        return self._places.get(name)
+
+    def claim(self, name: str, line: int) -> None:
+        self._places.setdefault(name, line)
+
+    def make(self, base: str, line: int) -> str:
+        """A free name made from `base`, claimed."""
+        while True:
+            count = self._counts.get(base, 0)
+            self._counts[base] = count + 1
+            name = f"{base}_{count}" if count else base
+            if name not in self._places:
+                self.claim(name, line)
+                return name
+
+
+def snake(kind: str) -> str:
+    """Keras's own spelling of a layer's default name: ConvLSTM2D → conv_lstm2d."""
+    text = re.sub(r"\W+", "", kind)
+    text = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", text)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", text).lower()
+
+
+def head(item: Mapping, forms: dict[str, Form]) -> Scalar | Mapping:
+    """What to point at for a fault of the whole node: the name of its layer, or the key of its form."""
+    kind = item.get("layer")
+    if isinstance(kind, Scalar):
+        return kind
+    return next((e.key for e in item.entries if e.name in forms), item)
+
+
+def _name_of(item: Node, index: int) -> PathPart:
+    """An item's place in words: its id where it has one."""
+    name = _id(item)
+    return name if name else index
+
+
+def _id(item: Node) -> str:
+    written = item.get("id") if isinstance(item, Mapping) else None
+    return str(written.value) if isinstance(written, Scalar) and isinstance(written.value, str) else ""
+
+
+def _entry(item: Mapping, name: str) -> tuple[Any, ...]:
+    entry = item.entry(name)
+    return (entry,) if entry is not None else ()
+
+
+def _as_node(item: Node) -> str:
+    """How to write what is no mapping: `- Flatten` is `- {layer: Flatten}`."""
+    kind = item.value if isinstance(item, Scalar) and item.value in KINDS else "Conv2D, …"
+    return f"write {{layer: {kind}}}"
+
+
+def _clash(first: int, second: int) -> str:
+    if first == 0:
+        return "an input has that name"
+    return "each round of a loop makes it again" if first == second else f"the first stands in line {first}"
+
+
+def _is_length(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
