@@ -19,7 +19,7 @@ VARIABLE = {"$ref": "#/definitions/variable"}
 
 def model_schema(cls: type[BaseModel], definitions: Schema) -> Schema:
     """The schema of a pydantic model, with variables allowed; the models inside it are put into `definitions`."""
-    schema = cls.model_json_schema(schema_generator=_Generator)
+    schema = cls.model_json_schema(schema_generator=SchemaGenerator)
     for name, inner in schema.pop("$defs", {}).items():
         definitions[name] = with_variables(inner)
     return with_variables(schema)
@@ -52,7 +52,7 @@ def keras_argument(default: Any) -> Schema:
     return {"default": default} if default is not None else {}
 
 
-class _Generator(GenerateJsonSchema):
+class SchemaGenerator(GenerateJsonSchema):
     """Leaves out what a wrapper holds: the form of the node says what may stand there."""
 
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:  # noqa: ARG002

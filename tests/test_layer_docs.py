@@ -1,0 +1,31 @@
+"""The page of layers, `docs/layers.md`, is what the catalogue says."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from specbuild.catalog import KINDS
+
+ROOT = Path(__file__).parent.parent
+_spec = importlib.util.spec_from_file_location("layer_docs", ROOT / "tools" / "layer_docs.py")
+assert _spec is not None
+assert _spec.loader is not None
+layer_docs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(layer_docs)
+
+
+def test_the_page_is_fresh() -> None:
+    assert layer_docs.PAGE.read_text("utf-8") == layer_docs.page(), "run python tools/layer_docs.py --write"
+
+
+def test_every_kind_has_a_section() -> None:
+    headings = {line.removeprefix("### ") for line in layer_docs.page().splitlines() if line.startswith("### ")}
+    assert headings == {*KINDS, "TimeDistributed", "Bidirectional"}
+
+
+def test_values_in_words() -> None:
+    arguments = KINDS["Conv2D"].model_json_schema(schema_generator=layer_docs.SchemaGenerator)["properties"]
+    assert layer_docs.words(arguments["kernel_size"]) == "positive whole number, or list of 2"
+    assert layer_docs.words(arguments["activation"]) == "activation, or null"
+    assert layer_docs.words(KINDS["Dropout"].model_json_schema()["properties"]["rate"]) == "number from 0 to below 1"
