@@ -40,6 +40,8 @@ GROUPS = {
     "reshaping": "Reshaping",
     "merging": "Merging",
     "frames": "Frames",
+    "plumbing": "Selecting, stacking and rearranging",
+    "arithmetic": "Arithmetic",
 }
 """Headings of the page by the module that describes the kinds; a module that is not here is headed by its name."""
 _OBJECTS = {
@@ -83,8 +85,9 @@ def _wrappers() -> Iterator[str]:
 
 
 def _kind(cls: type[Layer]) -> Iterator[str]:
-    yield f"{_ARROW.sub('', sentence(cls)).strip().rstrip('.:;')}.\n"
-    facts = [f"Shape: {rule}" for rule in [shape_rule(cls)] if rule]
+    yield sentence(cls) + "\n"
+    rule = shape_rule(cls)
+    facts = [f"Shape: {rule}"] if rule and rule not in sentence(cls) else []
     if issubclass(cls, Recurrent):
         names = getattr(cls, "state_names", ("forward_…", "backward_…"))
         states = [f"`state.{name}`" for name in names]
