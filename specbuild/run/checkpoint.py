@@ -51,7 +51,10 @@ def restore(model: Any, path: Path) -> Progress:
     progress = read(path)
     model.optimizer.build(model.trainable_variables)
     load_weights(model, path)
-    for variable, seed in zip(_seeds(model), progress.seeds, strict=True):
+    seeds = _seeds(model)
+    if len(seeds) != len(progress.seeds):
+        raise RunError(f"{path} has {len(progress.seeds)} random seeds, the model of this spec {len(seeds)}")
+    for variable, seed in zip(seeds, progress.seeds, strict=True):
         variable.assign(list(seed))
     return progress
 

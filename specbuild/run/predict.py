@@ -99,12 +99,13 @@ def _read(path: Path, trained: TrainedRun) -> Floats:
         raise _refused(f"{path} holds {array.dtype}, not numbers")
     space, frames = trained.data.source.space, trained.data.windows.past
     channels = trained.graph.inputs[0].shape[-1]
+    given = array.shape
     if array.ndim == len(space) + 1 and channels == 1:
         array = array[..., np.newaxis]
     wanted = [str(frames), *_sizes(trained), str(channels)]
     if len(wanted) != array.ndim or not all(_fits(*pair) for pair in zip(wanted, array.shape, strict=True)):
         raise _refused(
-            f"{path} is {show(array.shape)}, the model reads {' × '.join(wanted)} ({' × '.join(['T', *space, 'C'])})",
+            f"{path} is {show(given)}, the model reads {' × '.join(wanted)} ({' × '.join(['T', *space, 'C'])})",
             help=f"give the {frames} frames before the forecast, in physical units",
         )
     return array.astype(np.float32)
@@ -128,11 +129,9 @@ def _array(path: Path, trained: TrainedRun) -> npt.NDArray[Any]:
     if path.suffix not in (".npy", ".npz"):
         raise _refused(f"past frames are read from .npy or .npz, not from {path}")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            return np.asarray(loaded[_key(path, loaded.files, trained)])
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else loaded[_key(path, loaded.files, trained)]
     except FileNotFoundError:
         near = did_you_mean(path.name, [one.name for one in path.parent.glob("*.np[yz]")])
         raise _refused(f"there is no file {path}", help=near) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -23,9 +24,9 @@ def evaluation_text(found: Evaluation, width: int = WIDTH) -> str:
     for line in headline(found):
         console.print(line)
     for title, table in tables(found):
-        console.print("\n" + title)
-        console.print(table)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).rstrip()
+        console.print("", title, table, sep="\n")
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip()
 
 
 def headline(found: Evaluation) -> list[str]:

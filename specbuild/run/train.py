@@ -159,7 +159,7 @@ class _Training:
         if saved := folder.checkpoints():
             last = list(saved.values())[-1]
             done = checkpoint.restore(model, last)
-            self.show.note(f"continuing {folder.path} after epoch {done.epoch}")
+            self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
         return fit(model, self.spec, folder, self.training, self.validation, self.watch, self.show, done)
 
     def _keep_model(self, folder: RunFolder) -> int:
@@ -186,6 +186,12 @@ class _Training:
         if "test" not in self.dataset.splits:
             return None
         return evaluate(folder.path, split="test")
+
+
+def _continuing(folder: RunFolder, done: int, epochs: int) -> str:
+    if done >= epochs:
+        return f"{folder.path} has all its {epochs} epochs; for more: --set train.epochs={2 * epochs}"
+    return f"continuing {folder.path} after epoch {done} of {epochs}"
 
 
 def _how_to_continue(folder: RunFolder) -> str:

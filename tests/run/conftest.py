@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from specbuild.run import Run, train
 
 SPEC = """\
 specbuild: 1
@@ -44,6 +47,21 @@ evaluate:
   thresholds: [1, 3]
 """
 
+CONVOLUTION = """\
+layers:
+  - {id: forecast, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}
+"""
+"""The layers of a model without recurrence, which is built in no time; it gives as many frames as it reads."""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One finished run that many tests look at; none may change it."""
+    folder = tmp_path_factory.mktemp("trained")
+    np.save(folder / "blobs.npy", blobs())
+    (folder / "nowcast.yaml").write_text(SPEC, encoding="utf-8")
+    return train(folder / "nowcast.yaml", out=folder / "runs", quiet=True)
+
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
@@ -52,6 +70,14 @@ def spec(tmp_path: Path) -> Path:
     path = tmp_path / "nowcast.yaml"
     path.write_text(SPEC, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def plain(spec: Path) -> Path:
+    """The same with one convolution for a model, where the test is not about recurrence."""
+    text = re.sub(r"layers:\n(  .*\n)+", CONVOLUTION, SPEC).replace("past: 3", "past: 2")
+    spec.write_text(text, encoding="utf-8")
+    return spec
 
 
 def blobs(frames: int = 60, size: int = 12) -> np.ndarray:

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from specbuild.document import RunError, SpecError
+from specbuild.run import Run, train
+from specbuild.run.checkpoint import read
+from tests.run.conftest import blobs
+from tests.run.weights import assert_identical
+
+
+def message(error: pytest.ExceptionInfo[SpecError]) -> str:
+    (diagnostic,) = error.value.diagnostics
+    return diagnostic.message
+
+
+def columns(run: Run) -> list[str]:
+    return run.folder.history_file.read_text().splitlines()[0].split(",")
+
+
+def test_the_run_folder_holds_everything(trained: Run) -> None:
+    names = {str(path.relative_to(trained.path)) for path in trained.path.rglob("*") if path.is_file()}
+    assert names == {
+        "spec.yaml",
+        "resolved.yaml",
+        "run.json",
+        "transforms.json",
+        "history.csv",
+        "checkpoints/epoch-0002.keras",
+        "checkpoints/epoch-0003.keras",
+        "best.keras",
+        "model.keras",
+        "scores.json",
+        "scores.csv",
+        "forecast.png",
+        "forecast.gif",
+        "loss.png",
+    }
+
+
+def test_run_json_says_what_the_run_depends_on(trained: Run) -> None:
+    manifest = trained.folder.manifest()
+    assert manifest["status"] == "finished"
+    assert manifest["name"] == "tiny nowcast"
+    assert (manifest["seed"], manifest["precision"], manifest["overrides"]) == (3, "float32", [])
+    assert (manifest["epochs"], manifest["best_epoch"]) == (3, trained.best)
+    assert {"python", "specbuild", "keras", "numpy"} < set(manifest["versions"])
+    assert set(manifest["machine"]) == {"system", "cpu", "cores", "device"}
+    (data,) = manifest["data"]
+    assert data["path"].endswith("blobs.npy")
+    assert data["bytes"] == 60 * 12 * 12 * 4 + 128
+    assert len(data["sha256"]) == 64
+    assert manifest["started"] <= manifest["finished"]
+
+
+def test_the_history_has_a_row_per_epoch_with_every_digit(trained: Run) -> None:
+    assert columns(trained) == ["epoch", "loss", "mae", "val_loss", "val_mae"]
+    rows = [line.split(",") for line in trained.folder.history_file.read_text().splitlines()[1:]]
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert [[float(cell) for cell in row] for row in rows] == [list(row.values()) for row in trained.history]
+
+
+def test_the_model_is_that_of_the_best_epoch(trained: Run) -> None:
+    values = [row["val_loss"] for row in trained.history]
+    assert trained.best == values.index(min(values)) + 1
+    assert read(trained.folder.model_file).epoch == trained.best
+
+
+def test_keras_alone_opens_the_model(trained: Run) -> None:
+    from specbuild.model.backend import keras
+
+    model = keras.models.load_model(trained.folder.model_file)
+    assert model.output_shape == (None, 2, 12, 12, 1)
+
+
+def test_the_same_spec_gives_the_same_run(trained: Run, tmp_path: Path) -> None:
+    again = train(trained.path.parents[1] / "nowcast.yaml", out=tmp_path, quiet=True)
+    assert again.folder.history_file.read_bytes() == trained.folder.history_file.read_bytes()
+    assert again.folder.scores_file.read_bytes() == trained.folder.scores_file.read_bytes()
+    assert_identical(again.folder.model_file, trained.folder.model_file)
+
+
+def test_more_epochs_continue_as_if_they_had_been_asked_for_at_first(spec: Path, tmp_path: Path) -> None:
+    early = {"train.early_stopping": {"patience": 3}}
+    whole = train(spec, overrides=early | {"train.epochs": 4}, out=tmp_path / "whole", quiet=True)
+    part = train(spec, overrides=early | {"train.epochs": 2}, out=tmp_path / "part", quiet=True)
+    rest = train(resume=part.path, overrides={"train.epochs": 4}, quiet=True)
+    assert rest.path == part.path
+    assert rest.history == whole.history
+    assert rest.folder.history_file.read_bytes() == whole.folder.history_file.read_bytes()
+    for epoch in (3, 4):
+        assert_identical(rest.folder.checkpoint(epoch), whole.folder.checkpoint(epoch))
+        assert read(rest.folder.checkpoint(epoch)) == read(whole.folder.checkpoint(epoch))
+    (resumed,) = rest.folder.manifest()["resumed"]
+    assert resumed["after_epoch"] == 2
+    assert rest.folder.load_spec().train.epochs == 4
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(plain: Path, tmp_path: Path) -> None:
+    still = {"train.optimizer": "{name: SGD, learning_rate: 0.0}", "train.epochs": "9"}
+    overrides = [f"{path}={value}" for path, value in still.items()]
+    run = train(plain, overrides=[*overrides, "train.early_stopping={patience: 2}"], out=tmp_path, quiet=True)
+    assert len(run.history) == 3
+    assert run.best == 1
+    assert read(run.folder.model_file).epoch == 1
+    again = train(resume=run.path, quiet=True)
+    assert len(again.history) == 3
+
+
+def test_without_validation_the_last_epoch_is_kept(plain: Path, tmp_path: Path) -> None:
+    overrides = ["data.split={train: 0.8, test: 0.2, validation: null}", "train.epochs=2"]
+    run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
+    assert columns(run) == ["epoch", "loss", "mae"]
+    assert run.best == 2
+
+
+def test_without_a_test_split_nothing_is_scored(plain: Path, tmp_path: Path) -> None:
+    overrides = ["data.split={train: 0.8, validation: 0.2, test: null}", "train.epochs=1"]
+    run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
+    assert run.scores is None
+    assert not run.folder.scores_file.exists()
+
+
+def test_missing_pixels_count_neither_in_the_loss_nor_in_metrics(plain: Path, tmp_path: Path) -> None:
+    frames = blobs()
+    frames[:, :6] = np.nan
+    np.save(plain.parent / "blobs.npy", frames)
+    run = train(plain, overrides=["train.epochs=1", "train.metrics=[mse]"], out=tmp_path, quiet=True)
+    (row,) = run.history
+    assert list(row) == ["epoch", "loss", "mse", "val_loss", "val_mse"]
+    assert row["mse"] == pytest.approx(row["loss"], rel=1e-5)
+    assert row["loss"] > 0.3
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_a_loss_that_is_not_finite_stops_the_run(name: str, spec: Path, tmp_path: Path) -> None:
+    overrides = ["train.optimizer.learning_rate=1e30", f"layers.enc.activation={name}"]
+    with pytest.raises(RunError, match=r"the loss became (nan|inf) in epoch 1, step 2") as error:
+        train(spec, overrides=overrides, out=tmp_path, quiet=True)
+    (folder,) = tmp_path.glob("tiny-nowcast-*")
+    relu = "relu inside the recurrence of enc can grow without bound; use tanh; " if name == "relu" else ""
+    assert error.value.help == (
+        f"{relu}lower the learning rate (1e+30 is written) or set clipnorm on the optimizer; the last good weights, "
+        f"before training, are in {folder}/checkpoints/epoch-0000.keras"
+    )
+    assert (folder / "checkpoints/epoch-0000.keras").exists()
+    assert json.loads((folder / "run.json").read_text())["status"] == "failed"
+
+
+def test_weights_that_are_not_finite_are_not_saved(plain: Path, tmp_path: Path) -> None:
+    # One step per epoch: its loss is that of the weights before, so only the weights themselves tell.
+    overrides = ["train.optimizer={name: SGD, learning_rate: 1e38, momentum: 0.9}", "train.steps_per_epoch=1"]
+    with pytest.raises(RunError) as error:
+        train(plain, overrides=overrides, out=tmp_path, quiet=True)
+    assert "epoch 1" in error.value.message
+    assert "epoch-0000.keras" in error.value.help
+
+
+def test_a_monitor_that_is_not_reported_is_an_error_at_its_place(plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as error:
+        train(plain, overrides=["train.early_stopping={monitor: val_mea}"], out=tmp_path, quiet=True)
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.message == 'this run reports no "val_mea"'
+    assert diagnostic.help == 'did you mean "val_mae"?'
+    assert diagnostic.path == "train.early_stopping.monitor"
+
+
+def test_a_monitor_of_validation_needs_validation(spec: Path, tmp_path: Path) -> None:
+    overrides = ["data.split={train: 0.8, test: 0.2, validation: null}", "train.early_stopping={patience: 2}"]
+    with pytest.raises(SpecError) as error:
+        train(spec, overrides=overrides, out=tmp_path / "runs", quiet=True)
+    assert message(error) == "val_loss needs validation data, and data.split gives none"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_spec_without_data_cannot_be_trained(spec: Path) -> None:
+    spec.write_text(spec.read_text().split("data:")[0])
+    with pytest.raises(SpecError) as error:
+        train(spec, quiet=True)
+    assert message(error) == "the spec has no data section"
+
+
+def test_what_fails_in_a_worker_is_told_in_its_own_words(plain: Path, tmp_path: Path) -> None:
+    frames = blobs()
+    frames[40:] = -5
+    np.save(plain.parent / "blobs.npy", frames)
+    with pytest.raises(RunError) as error:
+        train(plain, overrides=["data.transform=[log1p]"], out=tmp_path, quiet=True)
+    assert "log1p" in error.value.message
+    assert "Traceback" not in str(error.value)
+
+
+def test_a_run_does_not_continue_on_other_data(plain: Path, tmp_path: Path) -> None:
+    run = train(plain, overrides=["train.epochs=1"], out=tmp_path, quiet=True)
+    np.save(plain.parent / "blobs.npy", blobs() * 2)
+    with pytest.raises(SpecError) as error:
+        train(resume=run.path, overrides=["train.epochs=2"], quiet=True)
+    assert message(error) == "the data is not what this run began with"
+
+
+def test_a_run_does_not_continue_as_another_model(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    overrides = ["layers.enc.filters=4", "layers.dec.filters=4", "train.epochs=9"]
+    with pytest.raises(RunError, match=r"epoch-0003\.keras do not fit the model of this spec: "):
+        train(resume=copy, overrides=overrides, quiet=True)
+
+
+def test_a_damaged_checkpoint_is_named(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    last = copy / "checkpoints/epoch-0003.keras"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"epoch-0003\.keras cannot be read: File is not a zip file") as error:
+        train(resume=copy, overrides=["train.epochs=4"], quiet=True)
+    assert error.value.help == "delete it to continue from the one before"
+
+
+def test_a_spec_or_a_run_but_not_both(trained: Run) -> None:
+    with pytest.raises(TypeError, match="train needs a spec or resume=, and not both"):
+        train("nowcast.yaml", resume=trained.path)
+    with pytest.raises(TypeError):
+        train()
