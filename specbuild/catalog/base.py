@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size
+from specbuild.catalog.sight import Sight, everything, in_place
 
 
 class Layer(BaseModel):
@@ -29,10 +30,12 @@ class Layer(BaseModel):
 
     package: ClassVar[str] = "keras"
     """`keras` for `keras.layers.<kind>`, `specbuild` for our own."""
-    arity: ClassVar[Literal["one", "many"]] = "one"
-    """`many`: a merge, which takes a list of at least two inputs."""
+    arity: ClassVar[Literal["one", "many", "any"]] = "one"
+    """`many`: a merge, which takes a list of at least two inputs; `any`: as many as Keras takes."""
     keeps_rank: ClassVar[bool] = False
     """Whether the output has as many axes as the input, whatever that is."""
+    pointwise: ClassVar[bool] = False
+    """Whether an output value sees only the input value at its own place."""
 
     @property
     def kind(self) -> str:
@@ -71,11 +74,11 @@ class Layer(BaseModel):
         """
         return inputs[0]
 
-    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
         """Every weight, in Keras's order, with its shape."""
         return ()
 
-    def flops(self, *inputs: Shape) -> Dim:
+    def flops(self, *inputs: Shape) -> Dim:  # noqa: ARG002
         """Floating-point operations for one sample, a multiply-add counting two; None where an axis is unknown.
 
         Counted are convolutions, matrix products, their biases, pooling and element-wise arithmetic; activations
@@ -86,6 +89,13 @@ class Layer(BaseModel):
     def saved_elements(self, *inputs: Shape) -> Dim:
         """Numbers per sample that training keeps for the backward pass: by default the output."""
         return size(self.output_shape(*inputs))
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        """What one output value sees of each input, for inputs whose lengths are all known; by default all of it.
+
+        Of a recurrent layer it is the output of every step, the `sequence`.
+        """
+        return tuple(in_place(shape) if self.pointwise else everything(shape) for shape in inputs)
 
     def arguments(self) -> dict[str, Any]:
         """Constructor arguments for Keras: what the spec wrote, where it differs from the default.
@@ -122,6 +132,10 @@ class Recurrent(Layer):
     def state_shapes(self, x: Shape) -> dict[str, Shape]:
         """The state's tensors by name, in Keras's order: `{"h": …, "c": …}`."""
         raise NotImplementedError
+
+    def state_sight(self, x: Shape) -> dict[str, Sight]:
+        """What one value of the `sequence` sees of each tensor of an initial state; by default all of it."""
+        return {name: everything(shape) for name, shape in self.state_shapes(x).items()}
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return self.sequence_shape(*inputs) if self.return_sequences else self.last_shape(*inputs)

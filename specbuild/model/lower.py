@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
-from specbuild.catalog.signatures import Family
+from specbuild.catalog import Bidirectional, Shape
+from specbuild.document import Diagnostic, SpecError, dotted
 from specbuild.graph import Graph, Node, Port
 from specbuild.graph.model import OUTPUT
-from specbuild.model import layers as own_layers
 from specbuild.model.backend import keras, start
-from specbuild.model.objects import to_keras
+from specbuild.model.make import WeightsError, call, make
 
 
 def build(graph: Graph, precision: str = "float32") -> Any:
@@ -35,7 +34,8 @@ def build(graph: Graph, precision: str = "float32") -> Any:
     ends = {output.port.node for output in graph.outputs}
     for node in graph.nodes:
         policy = "float32" if node.id in ends and precision.startswith("mixed_") else precision
-        layers[node.id] = layers[node.shares] if node.shares else make_layer(node, policy)
+        shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
+        layers[node.id] = layers[node.shares] if node.shares else make_layer(node, policy, shapes)
         tensors.update(_call(node, layers[node.id], tensors))
     outputs: Any = {output.name: tensors[output.port] for output in graph.outputs}
     if not graph.spec.named_outputs:
@@ -53,54 +53,31 @@ def build(graph: Graph, precision: str = "float32") -> Any:
     return model
 
 
-def make_layer(node: Node, policy: str) -> Any:
-    """The Keras layer of one node, with the flags that its use calls for."""
-    arguments: dict[str, Any] = {}
+def make_layer(node: Node, policy: str, inputs: list[Shape]) -> Any:
+    """The Keras layer of one node on inputs of given shapes, with the flags that its use calls for.
+
+    Raises:
+        SpecError: the weights that the node names do not fit it.
+    """
+    flags: dict[str, Any] = {}
     if node.state:
-        arguments = {"return_sequences": node.return_sequences, "return_state": node.return_state}
-    made = _make(node.layer, policy, arguments, name=node.id)
+        flags = {"return_sequences": node.return_sequences, "return_state": node.return_state}
+    try:
+        made = make(node.layer, policy, inputs, flags, node.id)
+    except WeightsError as error:
+        place = node.spec.span("weights")
+        path = dotted((*node.spec.path, "weights"))
+        raise SpecError([Diagnostic(str(error), place, path, error.reason, code="weights")]) from error
     if not node.layer.trainable:
-        # Set on the finished layer, once: as an argument it would leave the inside of a ConvLSTM or a wrapper trainable.
+        # Set on the finished layer, once: as an argument it would leave the inside of a ConvLSTM trainable.
         made.trainable = False
     return made
 
 
-def _make(layer: Layer, policy: str, flags: dict[str, Any], **names: Any) -> Any:
-    if isinstance(layer, (TimeDistributed, Bidirectional)):
-        inner = _make(layer.layer, policy, flags, **names)
-        return getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), **names)
-    cls = getattr(own_layers if layer.package == "specbuild" else keras.layers, layer.kind)
-    return cls(**{**keras_arguments(layer, policy), **flags}, **names)
-
-
-def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
-    """A layer's arguments as Keras takes them: sub-objects built, the precision filled in."""
-    arguments = {
-        name: to_keras(value, _FAMILIES[name.rpartition("_")[2]]) if isinstance(value, KerasObject) else value
-        for name, value in layer.arguments().items()
-    }
-    if "data_format" in type(layer).model_fields and arguments.get("data_format") is None:
-        # A spec means the same everywhere, whatever the user's keras.json says.
-        arguments["data_format"] = "channels_last"
-    if arguments.get("dtype") is None:
-        arguments["dtype"] = policy
-    return arguments
-
-
-_FAMILIES: dict[str, Family] = {
-    "activation": "activations",
-    "constraint": "constraints",
-    "initializer": "initializers",
-    "regularizer": "regularizers",
-}
-"""What kind of object an argument holds, by the last word of its name: `recurrent_activation`."""
-
-
 def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:
     inputs = [tensors[port] for port in node.inputs]
-    x = inputs if node.layer.arity == "many" else inputs[0]
     state = [tensors[port] for port in node.initial_state]
-    result = layer(x, initial_state=state) if state else layer(x)
+    result = call(node.layer, layer, inputs, **({"initial_state": state} if state else {}))
     if not node.state:
         return {Port(node.id, OUTPUT): result}
     if not node.return_state:

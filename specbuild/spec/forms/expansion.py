@@ -212,8 +212,7 @@ class Expansion:
         """A node's full id, and whether the spec wrote it."""
         name = self.written_id(written, scope, path)
         if name is None:
-            kind = part.layer.kind if part.layer is not None else part.kind
-            return self.ids.make(scope.prefix + snake(kind), part.at.span.line), False
+            return self.ids.make(scope.prefix + snake(part.kind), part.at.span.line), False
         full = scope.prefix + name
         scope.names[name] = full
         return full, True
@@ -403,7 +402,7 @@ class Part:
 
     @property
     def kind(self) -> str:
-        """The kind as written, for the name of a broken node."""
+        """The kind as written, that of the layer inside for a wrapper."""
         written = self.arguments.get("layer")
         return str(written.value) if isinstance(written, Scalar) else "layer"
 

@@ -1,0 +1,67 @@
+"""Which module describes each layer kind. Modules are imported when one of their kinds is first asked for.
+
+A spec uses a handful of the hundred kinds, and defining a class takes longer than reading a spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
+from specbuild.catalog.base import Layer
+
+MODULES: dict[str, str] = {
+    "recurrent": "ConvLSTM1D ConvLSTM2D ConvLSTM3D LSTM GRU SimpleRNN",
+    "convolution": (
+        "Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose SeparableConv1D SeparableConv2D "
+        "DepthwiseConv1D DepthwiseConv2D"
+    ),
+    "pooling": (
+        "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GlobalAveragePooling1D "
+        "GlobalAveragePooling2D GlobalAveragePooling3D"
+    ),
+    "core": "Dense Embedding Masking Identity",
+    "activation": "Activation ReLU LeakyReLU PReLU ELU Softmax",
+    "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization",
+    "regularization": (
+        "Dropout AlphaDropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout "
+        "GaussianNoise ActivityRegularization"
+    ),
+    "reshaping": (
+        "UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D "
+        "Cropping2D Cropping3D Flatten Reshape Permute RepeatVector"
+    ),
+    "merging": "Concatenate Add Multiply Average Maximum Minimum Subtract Divide Dot",
+    "frames": "RepeatFrame",
+    "plumbing": "LastFrame Slice Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace",
+    "arithmetic": "Elementwise Clip Rescaling Reduce",
+}
+"""The kinds that each module of the catalogue describes."""
+
+
+class _Kinds(Mapping[str, type[Layer]]):
+    """Kinds by Keras's class name, each read from its module at first use."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._module = {kind: module for module, kinds in modules.items() for kind in kinds.split()}
+        self._read: dict[str, type[Layer]] = {}
+
+    def __getitem__(self, kind: str) -> type[Layer]:
+        if kind not in self._read:
+            module = import_module(f"specbuild.catalog.{self._module[kind]}")
+            self._read.update({cls.__name__: cls for cls in module.KINDS})
+        return self._read[kind]
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._module
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._module)
+
+    def __len__(self) -> int:
+        return len(self._module)
+
+
+KINDS: Mapping[str, type[Layer]] = _Kinds(MODULES)
+"""What `layer:` can name with a rule of its own. The wrappers have forms of their own in the language."""
