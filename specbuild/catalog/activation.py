@@ -5,15 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from specbuild.catalog import objects
-from specbuild.catalog.axes import check_axes
+from specbuild.catalog.axes import check_axes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Axes, NonNegativeNumber, Number
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
+from specbuild.catalog.sight import Sight, in_place
 
 
 class _ElementWise(Layer):
     keeps_rank = True
+    pointwise = True
 
 
 class Activation(_ElementWise):
@@ -93,6 +95,9 @@ class Softmax(_ElementWise):
                 reason=f"its input is {show(inputs[0])}, its axis {self.axis}",
                 help="for a probability take {layer: Activation, activation: sigmoid}",
             )
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
 KINDS: tuple[type[Layer], ...] = (Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax)

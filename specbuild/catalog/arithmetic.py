@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from specbuild.catalog.axes import check_axes, named_axes
+from specbuild.catalog.axes import check_axes, named_axes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import number, refuse, word_field, written
 from specbuild.catalog.fields import Axes, Flag, Number
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
+from specbuild.catalog.sight import Sight, same
 from specbuild.document.suggest import did_you_mean
 
 FUNCTIONS = (
@@ -77,6 +78,7 @@ class Elementwise(Layer):
 
     package = "specbuild"
     keeps_rank = True
+    pointwise = True
 
     def flops(self, *inputs: Shape) -> Dim:
         """One operation for each value."""
@@ -91,6 +93,7 @@ class Clip(Layer):
 
     package = "specbuild"
     keeps_rank = True
+    pointwise = True
 
     @model_validator(mode="after")
     def _in_order(self) -> Clip:
@@ -112,6 +115,7 @@ class Rescaling(Layer):
     offset: Factors = Field(0.0, description="What is added afterwards, or one number for each channel.")
 
     keeps_rank = True
+    pointwise = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -150,6 +154,11 @@ class Reduce(Layer):
         reduced = {axis - 1 if axis > 0 else axis + len(inputs[0]) for axis in named_axes(self.axis)}
         kept = ((1 if at in reduced else dim, at in reduced) for at, dim in enumerate(inputs[0]))
         return tuple(dim for dim, gone in kept if self.keepdims or not gone)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        reduced = positions(inputs[0], self.axis)
+        ahead = [0 if self.keepdims else sum(gone < at for gone in reduced) for at in range(len(inputs[0]))]
+        return (tuple(None if at in reduced else same(at - ahead[at], n) for at, n in enumerate(inputs[0])),)
 
     def flops(self, *inputs: Shape) -> Dim:
         """One operation for each value of the input; for `std` also its difference, square and their sum."""

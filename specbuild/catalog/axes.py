@@ -41,6 +41,11 @@ def check_axes(layer: Layer, shape: Shape, axis: int | tuple[int, ...], argument
         )
 
 
+def positions(shape: Shape, axis: int | tuple[int, ...]) -> frozenset[int]:
+    """Where the named axes stand in a shape, which leaves out the batch axis; `check_axes` has let them pass."""
+    return frozenset(one - 1 if one > 0 else one + len(shape) for one in named_axes(axis))
+
+
 def lengths(shape: Shape, axis: int | tuple[int, ...]) -> tuple[int, ...]:
     """Lengths of the named axes, in Keras's order; `check_axes` has let them pass."""
     with_batch: Shape = (None, *shape)

@@ -8,6 +8,7 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Flag, Number, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
+from specbuild.catalog.sight import Sight, in_place
 
 
 class Dense(Layer):
@@ -50,6 +51,9 @@ class Dense(Layer):
         channels = inputs[0][-1]
         return None if channels is None else times(2 * channels + self.use_bias, *self.output_shape(*inputs))
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], mixed=(len(inputs[0]) - 1,)),)
+
 
 class Embedding(Layer):
     """A learned vector for each whole number: `(…)` → `(…, output_dim)`."""
@@ -62,6 +66,8 @@ class Embedding(Layer):
     embeddings_regularizer: Regularizer = Field(None, description="Penalty on the vectors.")
     embeddings_constraint: Constraint = Field(None, description="Limit on the vectors.")
     mask_zero: Flag = Field(False, description="Whether 0 is padding, which later layers leave out.")
+
+    pointwise = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (*inputs[0], self.output_dim)
@@ -83,11 +89,15 @@ class Masking(Layer):
                 f"{self.label} needs an input with a time axis", reason=f"its input is {show(inputs[0])} (channels)"
             )
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], mixed=(len(inputs[0]) - 1,)),)
+
 
 class Identity(Layer):
     """The input, unchanged."""
 
     keeps_rank = True
+    pointwise = True
 
 
 KINDS: tuple[type[Layer], ...] = (Dense, Embedding, Masking, Identity)

@@ -7,6 +7,7 @@ from pydantic import Field
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import PositiveInt
 from specbuild.catalog.shapes import Shape
+from specbuild.catalog.sight import Sight, in_place
 
 
 class RepeatFrame(Layer):
@@ -21,6 +22,9 @@ class RepeatFrame(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (self.times, *inputs[0])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], lead=1),)
 
 
 KINDS: tuple[type[Layer], ...] = (RepeatFrame,)

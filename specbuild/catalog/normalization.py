@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from specbuild.catalog.axes import check_axes, lengths, named_axes
+from specbuild.catalog.axes import check_axes, lengths, named_axes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import refuse, whole, written
 from specbuild.catalog.fields import Axes, Axis, Flag, PositiveNumber, Share
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
+from specbuild.catalog.sight import Sight, in_place
 
 
 class _Affine(Layer):
@@ -65,6 +66,8 @@ class BatchNormalization(_Affine):
     renorm_momentum: Share = Field(0.99, description="Momentum of renorm's statistics.")
     synchronized: Flag = Field(False, description="Whether statistics are shared by all replicas (TensorFlow only).")
 
+    pointwise = True
+
     @field_validator("renorm_clipping", mode="before")
     @classmethod
     def _bounds(cls, value: object) -> object:
@@ -95,6 +98,9 @@ class LayerNormalization(_Affine):
     @property
     def normalized(self) -> int | tuple[int, ...]:
         return self.axis
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
 class GroupNormalization(_Affine):
@@ -153,6 +159,9 @@ class RMSNormalization(Layer):
         """Per value a square, a sum, the division and the factor."""
         return times(4, *inputs[0])
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
+
 
 class UnitNormalization(Layer):
     """Divides by the Euclidean length along the axes named."""
@@ -168,6 +177,9 @@ class UnitNormalization(Layer):
     def flops(self, *inputs: Shape) -> Dim:
         """Per value a square, a sum and the division."""
         return times(3, *inputs[0])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
 KINDS: tuple[type[Layer], ...] = (

@@ -14,6 +14,7 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import Axis, Ints2
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
+from specbuild.catalog.sight import Sight, at_place, in_place, interpolated, known, moved, picked, same, windows
 
 
 def _step(value: Any) -> int:
@@ -58,6 +59,9 @@ class LastFrame(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0][1:]
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return ((at_place(known(inputs[0][0]) - 1), *in_place(inputs[0][1:])),)
+
 
 class Slice(Layer):
     """A range of one axis, as Python's `x[start:stop:step]` takes it."""
@@ -84,6 +88,11 @@ class Slice(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         at = _index(inputs[0], self.axis)
         return (*inputs[0][:at], self._length(inputs[0][at]), *inputs[0][at + 1 :])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        at = _index(inputs[0], self.axis)
+        taken = range(*slice(self.start, self.stop, self.step).indices(known(inputs[0][at])))
+        return (tuple(picked(i, taken) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
 
     def _length(self, length: Dim) -> Dim:
         """How many entries are taken; from an axis of unknown length only the first or the last one is certain."""
@@ -120,6 +129,11 @@ class Gather(Layer):
         at = _index(inputs[0], self.axis)
         return (*inputs[0][:at], len(self.indices), *inputs[0][at + 1 :])
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        at = _index(inputs[0], self.axis)
+        places = [one % known(inputs[0][at]) for one in self.indices]
+        return (tuple(picked(i, places) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
+
 
 class Stack(Layer):
     """Inputs of one shape, one after the other along a new axis: n × `(…)` → `(n, …)`."""
@@ -148,6 +162,9 @@ class Stack(Layer):
         lengths = (next((dim for dim in dims if dim is not None), None) for dims in zip(*inputs, strict=True))
         return _with_axis(tuple(lengths), self.axis, len(inputs))
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return tuple(_beside(shape, self.axis) for shape in inputs)
+
 
 class ExpandDims(Layer):
     """A new axis of length 1."""
@@ -162,6 +179,9 @@ class ExpandDims(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return _with_axis(inputs[0], self.axis, 1)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (_beside(inputs[0], self.axis),)
 
     def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
         """Nothing: the output is the input's memory."""
@@ -189,6 +209,10 @@ class Squeeze(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         at = _index(inputs[0], self.axis)
         return (*inputs[0][:at], *inputs[0][at + 1 :])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        at = _index(inputs[0], self.axis)
+        return ((*in_place(inputs[0][:at]), None, *moved(in_place(inputs[0][at + 1 :]), at)),)
 
     def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
         """Nothing: the output is the input's memory."""
@@ -234,6 +258,11 @@ class SpaceToDepth(_Blocks):
         rows, columns = self.block_size
         return (*lead, _over(height, rows), _over(width, columns), times(rows, columns, channels))
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        at, output = len(inputs[0]) - 3, self.output_shape(*inputs)
+        axes = ((at + i, inputs[0][at + i], output[at + i], block, block) for i, block in enumerate(self.block_size))
+        return ((*in_place(inputs[0][:at]), *(windows(*axis, "valid") for axis in axes), None),)
+
 
 class DepthToSpace(_Blocks):
     """Every pixel as a patch with fewer channels: `(…, H, W, a·b·C)` → `(…, a·H, b·W, C)`.
@@ -261,6 +290,11 @@ class DepthToSpace(_Blocks):
         rows, columns = self.block_size
         return (*lead, times(height, rows), times(width, columns), _over(channels, rows * columns))
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        at, output = len(inputs[0]) - 3, self.output_shape(*inputs)
+        axes = ((at + i, output[at + i], block) for i, block in enumerate(self.block_size))
+        return ((*in_place(inputs[0][:at]), *(interpolated(*axis, 0) for axis in axes), None),)
+
 
 def _index(shape: Shape, axis: int) -> int:
     """Where an axis stands in a shape without the batch axis; `check_axes` has let it pass."""
@@ -280,6 +314,12 @@ def _check_new_axis(layer: Layer, shape: Shape, axis: int) -> None:
 def _with_axis(shape: Shape, axis: int, length: int) -> Shape:
     at = axis - 1 if axis > 0 else axis + len(shape) + 1
     return (*shape[:at], length, *shape[at:])
+
+
+def _beside(shape: Shape, axis: int) -> Sight:
+    """The sight of a layer that puts a new axis into its output."""
+    at = axis - 1 if axis > 0 else axis + len(shape) + 1
+    return (*in_place(shape[:at]), *moved(in_place(shape[at:]), at + 1))
 
 
 def _over(length: Dim, divisor: int) -> Dim:

@@ -9,6 +9,7 @@ from pydantic import Field
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Flag, Ints1, Ints2, Ints3, Padding
 from specbuild.catalog.shapes import Dim, Shape, size, times
+from specbuild.catalog.sight import Sight, same, windows
 from specbuild.catalog.spatial import Formatted, window_length
 
 PerAxis = TypeVar("PerAxis", bound=tuple[int, ...])
@@ -37,6 +38,13 @@ class _Pooling(Formatted, Generic[PerAxis]):
     def flops(self, *inputs: Shape) -> Dim:
         """One operation for each entry of each window."""
         return times(*self.output_shape(*inputs), *self.pool_size)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        spatial, channels = self.split(inputs[0])
+        strides = self.strides or self.pool_size
+        positions = self.split(self.output_shape(*inputs))[0]
+        axes = zip(self.spatial_axes, spatial, positions, self.pool_size, strides, strict=True)
+        return (self.sight(tuple(windows(*axis, self.padding) for axis in axes), channels),)
 
 
 class _MaxPooling(_Pooling[PerAxis], Generic[PerAxis]):
@@ -91,6 +99,13 @@ class _GlobalPooling(Formatted):
     def flops(self, *inputs: Shape) -> Dim:
         """One operation for each entry of the input."""
         return size(inputs[0])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        channels = self.split(inputs[0])[1]
+        if self.keepdims:
+            return (self.sight((None,) * self.spatial, channels),)
+        mixed = (None,) * self.spatial
+        return ((same(0, channels), *mixed) if self.channels_first else (*mixed, same(0, channels)),)
 
 
 class GlobalMaxPooling1D(_GlobalPooling):

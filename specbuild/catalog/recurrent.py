@@ -16,6 +16,7 @@ from specbuild.catalog.checks import refuse, written
 from specbuild.catalog.fields import Flag, Fraction, Ints1, Ints2, Ints3, NonNegativeInt, Padding, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.sight import Along, Sight, everything, known, moved, same, widened, windows
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
 
 
@@ -88,6 +89,16 @@ class _Cell(Recurrent):
     def saved_elements(self, *inputs: Shape) -> Dim:
         """The gates, the state and their products, for every step."""
         return times(self.kept, size(self.sequence_shape(*inputs)))
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        """Every step sees itself and the steps before it; backward outputs, which are reversed, are taken as all."""
+        steps = known(inputs[0][0])
+        past = None if self.go_backwards else Along(0, tuple((0, step) for step in range(steps)))
+        return ((past, *moved(self.frame_sight(inputs[0]), 1)),)
+
+    def frame_sight(self, x: Shape) -> Sight:
+        """What a value of the last step sees of each frame: most of the first one, whose trace has spread furthest."""
+        return everything(x[1:])
 
     def weight(self, name: str, *shape: int) -> Weight:
         """A weight that is trained if the layer is."""
@@ -266,6 +277,24 @@ class _ConvLSTM(_Cell, Formatted):
         bias = (self.weight("bias", width),) if self.use_bias else ()
         recurrent = self.weight("recurrent_kernel", *self.kernel_size, self.filters, width)
         return (self.weight("kernel", *self.kernel_size, channels, width), recurrent, *bias)
+
+    def frame_sight(self, x: Shape) -> Sight:
+        """The window of the input's kernel, widened by the recurrent kernel in every step after the first."""
+        lengths, positions = self.split(x[1:])[0], self.split(self.state_shape(x))[0]
+        spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
+        axes = zip(self.spatial_axes, lengths, positions, spans, self.strides, strict=True)
+        return self.sight(self._spread(tuple(windows(*axis, self.padding) for axis in axes), known(x[0]) - 1))
+
+    def state_sight(self, x: Shape) -> dict[str, Sight]:
+        """The recurrent kernel's window, once for every step."""
+        positions = self.split(self.state_shape(x))[0]
+        own = tuple(same(at, length) for at, length in zip(self.spatial_axes, positions, strict=True))
+        return dict.fromkeys(self.state_names, moved(self.sight(self._spread(own, known(x[0]))), 1))
+
+    def _spread(self, axes: tuple[Along, ...], steps: int) -> tuple[Along, ...]:
+        """The axes after so many convolutions of the state, each with the smaller half of its kernel in front."""
+        pairs = zip(axes, self.kernel_size, strict=True)
+        return tuple(widened(axis, steps * ((k - 1) // 2), steps * (k // 2)) for axis, k in pairs)
 
     def step_flops(self, x: Shape) -> int:
         """For each element of the state both convolutions, the bias and the sum of each gate; then 4 for c′ and h′."""

@@ -30,6 +30,7 @@ class _Noise(Layer):
     seed: NonNegativeInt | None = Field(None, description="Seed of the noise.")
 
     keeps_rank = True
+    pointwise = True
 
 
 class _Shaped(_Noise):
@@ -117,6 +118,7 @@ class ActivityRegularization(Layer):
     l2: NonNegativeNumber = Field(0.0, description="Weight of the sum of squares.")
 
     keeps_rank = True
+    pointwise = True
 
 
 KINDS: tuple[type[Layer], ...] = (

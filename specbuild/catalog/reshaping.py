@@ -20,12 +20,15 @@ from specbuild.catalog.fields import (
     TargetShape,
 )
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
+from specbuild.catalog.sight import Sight, in_place, interpolated, same, shifted
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
 TAPS = {"nearest": 0, "bilinear": 4, "bicubic": 16, "lanczos3": 36, "lanczos5": 100}
 """How many input values an interpolated one is a weighted sum of."""
+RADIUS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
+"""How far those may lie from the interpolated one, in entries of the input."""
 
 
 class _UpSampling(Spatial):
@@ -41,6 +44,12 @@ class _UpSampling(Spatial):
     def output_shape(self, *inputs: Shape) -> Shape:
         spatial, channels = self.split(inputs[0])
         return self.join(tuple(times(*pair) for pair in zip(spatial, self.factors, strict=True)), channels)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        positions, channels = self.split(self.output_shape(*inputs))
+        radius = RADIUS[getattr(self, "interpolation", "nearest")]
+        axes = zip(self.spatial_axes, positions, self.factors, strict=True)
+        return (self.sight(tuple(interpolated(*axis, radius) for axis in axes), channels),)
 
 
 class UpSampling1D(_UpSampling):
@@ -92,6 +101,12 @@ class _Margins(Spatial):
         """`(before, after)` of each spatial axis."""
         raise NotImplementedError
 
+    def shifts(self, inputs: tuple[Shape, ...], sign: int) -> tuple[Sight, ...]:
+        """The receptive field where the output begins `sign` times the margin after the input."""
+        positions, channels = self.split(self.output_shape(*inputs))
+        axes = zip(self.spatial_axes, positions, self.margins, strict=True)
+        return (self.sight(tuple(shifted(at, length, sign * pair[0]) for at, length, pair in axes), channels),)
+
 
 class _ZeroPadding(_Margins, Formatted):
     """`(H, W, C)` → `(top + H + bottom, left + W + right, C)`."""
@@ -100,6 +115,9 @@ class _ZeroPadding(_Margins, Formatted):
         spatial, channels = self.split(inputs[0])
         grown = (None if dim is None else dim + sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
         return self.join(tuple(grown), channels)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return self.shifts(inputs, -1)
 
 
 class ZeroPadding1D(_ZeroPadding):
@@ -153,6 +171,9 @@ class _Cropping(_Margins):
         spatial, channels = self.split(inputs[0])
         kept = (None if dim is None else dim - sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
         return self.join(tuple(kept), channels)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return self.shifts(inputs, 1)
 
 
 class Cropping1D(_Cropping):
@@ -228,9 +249,11 @@ class Reshape(Layer):
         known = size(dim for dim in self.target_shape if dim != -1) or 1
         return tuple(total // known if dim == -1 else dim for dim in self.target_shape)
 
-    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
-        """Nothing: the output is the input's memory."""
-        return 0
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        """Leading axes that stay as they are are kept apart; those after them count as mixed."""
+        before, after = inputs[0], self.output_shape(*inputs)
+        kept = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(after))
+        return (in_place(before, mixed=range(kept, len(before))),)
 
 
 class Permute(Layer):
@@ -247,6 +270,9 @@ class Permute(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return tuple(inputs[0][dim - 1] for dim in self.dims)
 
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (tuple(same(self.dims.index(axis + 1), length) for axis, length in enumerate(inputs[0])),)
+
 
 class RepeatVector(Layer):
     """A vector, n times over. `(F)` → `(n, F)`."""
@@ -259,6 +285,9 @@ class RepeatVector(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (self.n, *inputs[0])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (in_place(inputs[0], lead=1),)
 
 
 def _target(shape: tuple[int, ...]) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import DataFormat
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
+from specbuild.catalog.sight import Along, Sight, same
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
 """Names of the spatial axes, by their number."""
@@ -35,6 +36,17 @@ class Spatial(Layer):
     def join(self, spatial: Shape, channels: Dim) -> Shape:
         """The inverse of `split`."""
         return (channels, *spatial) if self.channels_first else (*spatial, channels)
+
+    def sight(self, spatial: tuple[Along | None, ...], channels: Dim = None) -> Sight:
+        """What a value sees of the spatial axes, in the layout's order, and of so many channels (None: of all)."""
+        at = 0 if self.channels_first else self.spatial
+        mixed = None if channels is None else same(at, channels)
+        return (mixed, *spatial) if self.channels_first else (*spatial, mixed)
+
+    @property
+    def spatial_axes(self) -> range:
+        """Where the spatial axes stand in a shape."""
+        return range(1, self.spatial + 1) if self.channels_first else range(self.spatial)
 
     def known_channels(self, shape: Shape) -> int:
         """The number of channels.

@@ -10,6 +10,7 @@ from pydantic import Field, InstanceOf, PlainValidator, WithJsonSchema, field_va
 from specbuild.catalog.base import Layer, Recurrent
 from specbuild.catalog.checks import refuse, word_field
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.sight import Sight, moved, same
 
 MERGES = ("concat", "sum", "mul", "ave")
 
@@ -60,6 +61,10 @@ class TimeDistributed(Layer):
 
     def saved_elements(self, *inputs: Shape) -> Dim:
         return times(inputs[0][0], self.layer.saved_elements(inputs[0][1:]))
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        (frame,) = self.layer.receptive_field(inputs[0][1:])
+        return ((same(0, inputs[0][0]), *moved(frame, 1)),)
 
     def arguments(self) -> dict[str, Any]:
         """The wrapper's own; the layer is built from `layer`."""
@@ -139,6 +144,15 @@ class Bidirectional(Recurrent):
     def saved_elements(self, *inputs: Shape) -> Dim:
         both, merged = times(2, self.layer.saved_elements(*inputs)), size(self.output_shape(*inputs))
         return None if both is None or merged is None else both + merged
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        """The layer's, but for time, all of which is seen from both ends."""
+        (forward,) = self.layer.receptive_field(*inputs)
+        return ((None, *forward[1:]),)
+
+    def state_sight(self, x: Shape) -> dict[str, Sight]:
+        sights = self.layer.state_sight(x)
+        return {f"{way}_{name}": sight for way in ("forward", "backward") for name, sight in sights.items()}
 
     def arguments(self) -> dict[str, Any]:
         """The wrapper's own; the layer is built from `layer`."""

@@ -1,0 +1,104 @@
+"""What one output value of a layer sees of its inputs, axis by axis: the pieces that receptive fields are made of.
+
+Lengths are known numbers throughout: where a spec leaves one open, the caller asks with a length that stands in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from specbuild.catalog.shapes import Dim, Shape
+
+Span: TypeAlias = tuple[int, int]
+"""First and last position seen; where it reaches beyond the axis there is nothing, and nothing at all if last < first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """An input axis that an output axis goes along with: a value at position p there sees `spans[p]` of the input."""
+
+    axis: int | None
+    """The output axis, counted from 0 without the batch axis; None: every output value sees `spans[0]`."""
+    spans: tuple[Span, ...]
+
+
+Sight: TypeAlias = tuple[Along | None, ...]
+"""For each axis of an input what an output value sees of it; None: every output value sees all of the axis."""
+
+
+def everything(shape: Shape) -> Sight:
+    """The sight of a layer that mixes all its input."""
+    return (None,) * len(shape)
+
+
+def in_place(shape: Shape, *, lead: int = 0, mixed: Collection[int] = ()) -> Sight:
+    """A value sees its own place, and all of the axes `mixed`; `lead` new axes stand before the input's."""
+    return tuple(None if axis in mixed else same(axis + lead, length) for axis, length in enumerate(shape))
+
+
+def same(axis: int, length: Dim) -> Along:
+    """Position p sees position p."""
+    return shifted(axis, length, 0)
+
+
+def shifted(axis: int, length: Dim, by: int) -> Along:
+    """Position p of `length` sees position p + by: a crop of `by` entries, or with a negative one padding."""
+    return picked(axis, range(by, by + known(length)))
+
+
+def picked(axis: int, places: Iterable[int]) -> Along:
+    """Position p sees the p-th of `places`."""
+    return Along(axis, tuple((place, place) for place in places))
+
+
+def at_place(place: int) -> Along:
+    """Every output value sees the one position."""
+    return Along(None, ((place, place),))
+
+
+def windows(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> Along:
+    """A window of `span` entries that moves by `stride`, over an axis of `length`, to so many positions.
+
+    Padding `same` puts the smaller half of what is missing in front, `causal` all of it, `valid` nothing.
+    """
+    count = known(positions)
+    missing = max((count - 1) * stride + span - known(length), 0)
+    front = {"valid": 0, "same": missing // 2, "causal": span - 1}[padding]
+    return Along(axis, tuple((p * stride - front, p * stride - front + span - 1) for p in range(count)))
+
+
+def spread(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> Along:
+    """The reverse of `windows`: input q spreads over `span` outputs from q · stride on, less what `same` cuts off."""
+    count = known(positions)
+    front = max((known(length) - 1) * stride + span - count, 0) // 2 if padding == "same" else 0
+    ends = (p + front for p in range(count))
+    return Along(axis, tuple((-((span - 1 - end) // stride), end // stride) for end in ends))
+
+
+def interpolated(axis: int, positions: Dim, factor: int, radius: int) -> Along:
+    """Enlarged by `factor` from the inputs less than `radius` from (p + ½) / factor − ½; radius 0: from the nearest."""
+    count = known(positions)
+    if radius == 0:
+        return picked(axis, (p // factor for p in range(count)))
+    # |q − x| < radius with x = (2p + 1 − factor) / (2 factor), in whole numbers.
+    centres = ((2 * p + 1 - factor, 2 * factor) for p in range(count))
+    return Along(axis, tuple(((x - radius * d) // d + 1, -(-(x + radius * d) // d) - 1) for x, d in centres))
+
+
+def widened(along: Along, before: int, after: int) -> Along:
+    """Position p sees what positions p − before to p + after saw, as far as those exist."""
+    spans, last = along.spans, len(along.spans) - 1
+    ends = ((max(p - before, 0), min(p + after, last)) for p in range(len(spans)))
+    return Along(along.axis, tuple((spans[first][0], spans[end][1]) for first, end in ends))
+
+
+def moved(sight: Sight, by: int) -> Sight:
+    """The sight of a layer whose output has `by` more axes in front."""
+    return tuple(one if one is None or one.axis is None else replace(one, axis=one.axis + by) for one in sight)
+
+
+def known(length: Dim) -> int:
+    assert length is not None, "receptive fields are asked with known lengths"
+    return length
