@@ -1,0 +1,31 @@
+"""The README shows what specbuild does now."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from specbuild import build_graph
+from specbuild.graph.summary import summarize
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_generated_parts_are_fresh() -> None:
+    done = subprocess.run([sys.executable, ROOT / "tools" / "readme.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_spec_of_the_readme_is_the_shipped_one() -> None:
+    (shown,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    shipped = build_graph(ROOT / "specs" / "radar_nowcast.yaml")
+    assert summarize(build_graph(shown), batch=1).rows == summarize(shipped, batch=1).rows
+
+
+def test_every_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) >= 6
+    assert [link for link in links if not (ROOT / link).exists()] == []

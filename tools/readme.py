@@ -1,0 +1,80 @@
+"""Checks the generated parts of `README.md` (a summary, an error, the list of commands), or writes them anew.
+
+    python tools/readme.py            exit code 1 if the page is stale
+    python tools/readme.py --write
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from rich.console import Console
+
+from specbuild import build_graph
+from specbuild.cli import VERBS
+from specbuild.cli.tables import print_summary
+from specbuild.document import Report
+from specbuild.document.render import render_text
+from specbuild.graph import check
+from specbuild.graph.summary import summarize
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "README.md"
+SPEC = ROOT / "specs" / "radar_nowcast.yaml"
+
+
+def summary() -> str:
+    """What `specbuild summary` prints for the radar spec."""
+    text = io.StringIO()
+    graph = build_graph(SPEC)
+    print_summary(summarize(graph, batch=graph.spec.train.batch_size), Console(file=text, width=200, highlight=False))
+    return _fenced("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+
+
+def mistake() -> str:
+    """What `specbuild check` says of the radar spec with a state that does not fit."""
+    report = Report()
+    text = SPEC.read_text("utf-8").replace("{id: enc1, layer: ConvLSTM2D, filters: $filters}", "{id: enc1, layer: ConvLSTM2D, filters: 64}")
+    check(text, report=report)
+    return _fenced("\n\n".join(render_text(one).replace("<text>", "radar_nowcast.yaml") for one in report.sorted_errors()))
+
+
+def commands() -> str:
+    """The first line of every verb's help."""
+    rows = [(verb, import_module(module).command.get_short_help_str(200)) for verb, module in VERBS.items()]
+    return "\n".join(["| command | what it does |", "|---|---|", *(f"| `specbuild {verb}` | {help} |" for verb, help in rows)])
+
+
+PARTS: dict[str, Callable[[], str]] = {"summary": summary, "mistake": mistake, "commands": commands}
+
+
+def rewritten(page: str) -> str:
+    """The page with every generated part as it is now."""
+    for name, part in PARTS.items():
+        marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+        page = marked.sub(lambda match, part=part: f"{match[1]}{part()}\n{match[2]}", page)
+    return page
+
+
+def _fenced(text: str) -> str:
+    return f"```text\n{text.strip()}\n```"
+
+
+def main() -> int:
+    page = PAGE.read_text("utf-8")
+    now = rewritten(page)
+    if "--write" in sys.argv:
+        PAGE.write_text(now, "utf-8")
+        return 0
+    if page != now:
+        print("README.md is stale: run python tools/readme.py --write")
+    return int(page != now)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
