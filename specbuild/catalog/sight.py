@@ -12,7 +12,7 @@ from typing import TypeAlias
 from specbuild.catalog.shapes import Dim, Shape
 
 Span: TypeAlias = tuple[int, int]
-"""First and last position seen; where it reaches beyond the axis there is nothing, and nothing at all if last < first."""
+"""First and last position seen. Beyond the axis there is nothing, nor in a span whose last comes before its first."""
 
 
 @dataclass(frozen=True, slots=True)

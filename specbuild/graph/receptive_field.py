@@ -2,8 +2,8 @@
 
 Worked out position by position. For every node, input and input axis there is a list of what each position sees, as
 the first and last entry of the axis; a layer's own sight (`Layer.receptive_field`) turns the list of its input into its
-own. Borders, strides, dilation and the recurrence are then exact, with one simplification: what lies between the first
-and the last entry counts as seen, and the axes are taken apart from each other.
+own. Borders, strides, dilation and the recurrence are then exact, with two simplifications: what lies between the first
+and the last entry counts as seen, and so does all that any channel of the output sees.
 """
 
 from __future__ import annotations
