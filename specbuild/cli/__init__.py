@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import click
 
-from specbuild.document import SpecbuildError, SpecError
+from specbuild.document import SpecbuildError, SpecError, did_you_mean
 from specbuild.version import __version__
 
 VERBS: dict[str, str] = {
@@ -58,6 +58,14 @@ class _Verbs(click.Group):
             return None
         command: click.Command = importlib.import_module(VERBS[cmd_name]).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            hint = did_you_mean(args[0], VERBS)
+            ctx.fail(f"no command is called {args[0]}" + (f"; {hint}" if hint else ""))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

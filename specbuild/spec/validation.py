@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean, kind_of, locate, plain
+from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean, kind_of, locate, nearest, plain
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -38,9 +38,26 @@ def validate(
         model = cls.model_validate({**plain(node), **(given or {})})
         return None if _has_known_faults(node, report) else model
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
+        details = error.errors(include_url=False)
+        misspelt = _misspelt(details)
+        for detail in details:
+            if detail["type"] == "missing" and detail["loc"] in misspelt:
+                continue
             _report(detail, cls, node, path, report, owner, at or node)
     return None
+
+
+def _misspelt(details: list[ErrorDetails]) -> set[tuple[PathPart, ...]]:
+    """The missing keys that an unknown key beside them was meant to be: one mistake, reported once."""
+    missing = [detail["loc"] for detail in details if detail["type"] == "missing"]
+    found = set()
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            *place, word = detail["loc"]
+            beside = [str(loc[-1]) for loc in missing if loc[:-1] == tuple(place)]
+            if near := nearest(str(word), beside):
+                found.add((*place, near))
+    return found
 
 
 def _report(

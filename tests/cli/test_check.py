@@ -1,0 +1,149 @@
+"""`specbuild check`, as real processes and, where only the text matters, in this one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from specbuild.cli import main
+
+SPEC = """\
+specbuild: 1
+vars: {filters: 4}
+inputs: {x: [5, 8, 8, 1]}
+layers:
+  - {id: enc, layer: ConvLSTM2D, filters: $filters, kernel_size: 3, return_sequences: true}
+"""
+WRONG = SPEC.replace("kernel_size: 3", "kernel: 3").replace("layers:\n", "train: {epoch: 3}\nlayers:\n")
+
+
+def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "specbuild", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), prog_name="specbuild")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    (tmp_path / "wrong.yaml").write_text(WRONG)
+    return tmp_path
+
+
+def test_a_right_spec(folder: Path) -> None:
+    done = process("check", "spec.yaml", cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "spec.yaml: ok (1 layer, 736 parameters)\n", "")
+
+
+def test_the_spec_of_the_folder_is_the_default(folder: Path) -> None:
+    assert process("check", cwd=folder).stdout == "spec.yaml: ok (1 layer, 736 parameters)\n"
+    (folder / "spec.yaml").unlink()
+    done = process("check", cwd=folder)
+    assert done.returncode == 2
+    assert "no SPEC given, and this folder has no spec.yaml" in done.stderr
+
+
+def test_every_mistake_at_once(folder: Path) -> None:
+    done = process("check", "wrong.yaml", cwd=folder)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert (
+        done.stderr
+        == """\
+error: unknown key "epoch"
+ --> wrong.yaml:4:9  train.epoch
+  |
+4 | train: {epoch: 3}
+  |         ^^^^^
+  = help: did you mean "epochs"?
+
+error: ConvLSTM2D has no argument "kernel"
+ --> wrong.yaml:6:53  layers.enc.kernel
+  |
+6 |   - {id: enc, layer: ConvLSTM2D, filters: $filters, kernel: 3, return_sequences: true}
+  |                                                     ^^^^^^
+  = help: did you mean "kernel_size"?
+
+2 errors
+"""
+    )
+
+
+def test_json(folder: Path) -> None:
+    result = run("check", "wrong.yaml", "--format", "json")
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)
+    assert [(one["code"], one["line"], one["column"]) for one in found] == [
+        ("unknown-key", 4, 9),
+        ("unknown-key", 6, 53),
+    ]
+    assert json.loads(run("check", "spec.yaml", "--format", "json").stdout) == []
+
+
+def test_github(folder: Path) -> None:
+    result = run("check", "wrong.yaml", "--format", "github")
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[0].startswith("::error file=wrong.yaml,line=4,col=9,")
+
+
+def test_overrides_and_resolved(folder: Path) -> None:
+    result = run("check", "--set", "vars.filters=2", "--resolved")
+    assert result.exit_code == 0
+    assert "filters: 2" in result.stdout
+    (folder / "again.yaml").write_text(result.stdout)
+    assert run("check", "again.yaml").stdout == "again.yaml: ok (1 layer, 224 parameters)\n"
+
+
+def test_a_warning_passes_unless_strict(folder: Path) -> None:
+    (folder / "spec.yaml").write_text(SPEC + "  - {layer: ReLU, from: x}\noutputs: [enc]\n")
+    result = run("check")
+    assert result.exit_code == 0
+    assert "warning: nothing reads re_lu, and it is no output" in result.stderr
+    strict = run("check", "--strict")
+    assert strict.exit_code == 2
+    assert "error: nothing reads re_lu, and it is no output" in strict.stderr
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "error: there is no file bad.yaml"),
+        (lambda path: path.mkdir(), "error: bad.yaml is a folder, not a file"),
+        (lambda path: path.write_bytes(b"name: caf\xe9\n"), "error: bad.yaml is not UTF-8 text"),
+        (lambda path: path.write_text(""), "error: bad.yaml is empty"),
+        (lambda path: path.write_text("a:\n\tb: 1\n"), "error: a tab cannot indent a line"),
+        (lambda path: path.write_text("- 1\n"), "error: a spec must be a mapping, got a list"),
+    ],
+    ids=["missing", "folder", "encoding", "empty", "tab", "list"],
+)
+def test_what_is_no_spec(folder: Path, make: object, message: str) -> None:
+    make(folder / "bad.yaml")  # type: ignore[operator]
+    done = process("check", "bad.yaml", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_command() -> None:
+    result = run("chek")
+    assert result.exit_code == 2
+    assert 'no command is called chek; did you mean "check"?' in result.stderr
+
+
+def test_every_verb_has_help_with_examples() -> None:
+    from specbuild.cli import VERBS
+
+    for verb in VERBS:
+        result = run(verb, "--help")
+        assert result.exit_code == 0, verb
+        assert "Example" in result.stdout, verb
+        assert f"specbuild {verb}" in result.stdout, verb
