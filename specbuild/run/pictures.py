@@ -179,7 +179,7 @@ class _Colours:
 
 def _show(axes: Axes, frame: Frames, colours: _Colours, caption: str) -> None:
     shown = np.ma.masked_invalid(frame)
-    axes.imshow(shown, cmap=colours.map, norm=colours.norm, aspect="auto", interpolation="nearest")
+    axes.imshow(shown, cmap=colours.map, norm=colours.norm, aspect="auto", interpolation="antialiased")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -195,7 +195,7 @@ def _caption(scene: Scene, name: str, index: int) -> str:
     if not np.isfinite(error).any():
         return scene.lead_labels[index]
     units = f" {scene.units}" if scene.units else ""
-    return f"RMSE {np.sqrt(np.nanmean(np.square(error))):.3g}{units}"
+    return f"RMSE {np.sqrt(np.nanmean(np.square(error))):#.3g}{units}"
 
 
 def _animation_frame(scene: Scene, colours: _Colours, panels: Mapping[str, Frames], label: str) -> Image.Image:
