@@ -14,19 +14,18 @@ from specbuild.version import __version__
 
 if TYPE_CHECKING:
     from specbuild.document import RunError, SpecbuildError, SpecError
-    from specbuild.graph import build_graph
+    from specbuild.facade import build_graph, load_spec
     from specbuild.model import build_model
     from specbuild.run import evaluate, predict, train
-    from specbuild.spec import load_spec
 
 _HOMES = {
     "RunError": "specbuild.document",
     "SpecError": "specbuild.document",
     "SpecbuildError": "specbuild.document",
-    "build_graph": "specbuild.graph",
+    "build_graph": "specbuild.facade",
     "build_model": "specbuild.model",
     "evaluate": "specbuild.run",
-    "load_spec": "specbuild.spec",
+    "load_spec": "specbuild.facade",
     "predict": "specbuild.run",
     "train": "specbuild.run",
 }

@@ -29,6 +29,17 @@ def set_option(function: Function) -> Function:
     )(function)
 
 
+def plugin_option(function: Function) -> Function:
+    """Adds `--plugin MODULE`, as often as wanted, as `plugins: tuple[str, ...]`."""
+    return click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        metavar="MODULE",
+        help="Import a Python module that registers layers of its own; a spec alone never imports one.",
+    )(function)
+
+
 def format_option(*choices: str) -> Callable[[Function], Function]:
     """Adds `--format`, with the first choice as default, as `format: str`."""
     return click.option(

@@ -6,19 +6,23 @@ import sys
 
 import click
 
-from specbuild.cli.arguments import format_option, set_option, spec_argument
+from specbuild.cli.arguments import format_option, plugin_option, set_option, spec_argument
 
 
 @click.command("check")
 @spec_argument
 @set_option
+@plugin_option
 @format_option("text", "json", "github")
 @click.option("--resolved", is_flag=True, help="Print the spec after variables, defaults and overrides.")
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
-def command(spec: str, overrides: tuple[str, ...], format: str, resolved: bool, strict: bool) -> None:
+def command(
+    spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], format: str, resolved: bool, strict: bool
+) -> None:
     """Find every mistake in SPEC, each with its line and column.
 
-    No framework is loaded. The exit code is 0 when the spec is right and 2 when it is not.
+    No framework is loaded, unless a layer has no rule of its own here: then Keras is asked, and the last line names
+    the layer. The exit code is 0 when the spec is right and 2 when it is not.
 
     \b
     Examples:
@@ -29,10 +33,10 @@ def command(spec: str, overrides: tuple[str, ...], format: str, resolved: bool, 
     """
     from specbuild.document import Report
     from specbuild.document.render import render_github, render_json, render_text
-    from specbuild.graph import check
+    from specbuild.facade import check
 
     report = Report()
-    graph = check(spec, overrides=overrides, report=report)
+    graph = check(spec, overrides=overrides, plugins=plugins, report=report)
     warnings = report.warnings_as_errors() if strict else report.warnings
     found = (*report.sorted_errors(), *warnings)
     errors = [one for one in found if one.severity == "error"]
@@ -52,5 +56,7 @@ def command(spec: str, overrides: tuple[str, ...], format: str, resolved: bool, 
         elif graph is not None:
             nodes, parameters = len(graph.nodes), graph.parameters
             click.echo(f"{spec}: ok ({nodes} layer{'s' if nodes != 1 else ''}, {parameters:,} parameters)")
+            if graph.resolved_by_keras:
+                click.echo(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
     if errors:
         raise SystemExit(2)

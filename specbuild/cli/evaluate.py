@@ -6,7 +6,7 @@ import json
 
 import click
 
-from specbuild.cli.arguments import format_option
+from specbuild.cli.arguments import format_option, plugin_option
 
 
 @click.command("evaluate")
@@ -18,8 +18,9 @@ from specbuild.cli.arguments import format_option
     show_default=True,
     help="Which part of the data to score.",
 )
+@plugin_option
 @format_option("text", "json")
-def command(run: str, split: str, format: str) -> None:
+def command(run: str, split: str, plugins: tuple[str, ...], format: str) -> None:
     """Score the model of RUN per lead time, beside persistence and the training mean.
 
     Scores are in physical units over whole frames, missing pixels left out. They are also written to the run folder,
@@ -34,5 +35,5 @@ def command(run: str, split: str, format: str) -> None:
     from specbuild.run.evaluate import evaluate
     from specbuild.run.table import evaluation_text
 
-    found = evaluate(run, split)
+    found = evaluate(run, split, plugins=plugins)
     click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else evaluation_text(found))

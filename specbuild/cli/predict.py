@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from specbuild.cli.arguments import plugin_option
+
 
 @click.command("predict")
 @click.argument("run")
@@ -15,7 +17,8 @@ import click
     metavar="FILE",
     help="Where the forecast goes: .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
 )
-def command(run: str, input: str | None, output: str | None) -> None:
+@plugin_option
+def command(run: str, input: str | None, output: str | None, plugins: tuple[str, ...]) -> None:
     """Forecast with the model of RUN, from the last frames of its data or from those in a file.
 
     The .npz holds the forecast in physical units (frames, space, channels), its lead times, its variable and its units.
@@ -29,5 +32,5 @@ def command(run: str, input: str | None, output: str | None) -> None:
     from specbuild.run.predict import predict
 
     path = output or str(Path(run) / "prediction.npz")
-    forecast = predict(run, input, path)
+    forecast = predict(run, input, path, plugins=plugins)
     click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

@@ -6,19 +6,21 @@ import json
 
 import click
 
-from specbuild.cli.arguments import format_option, set_option, spec_argument
+from specbuild.cli.arguments import format_option, plugin_option, set_option, spec_argument
 
 
 @click.command("summary")
 @spec_argument
 @set_option
+@plugin_option
 @click.option("--batch", type=click.IntRange(1), help="Batch size for the memory estimate; default: train.batch_size.")
 @format_option("text", "json")
-def command(spec: str, overrides: tuple[str, ...], batch: int | None, format: str) -> None:
+def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], batch: int | None, format: str) -> None:
     """Show every layer of SPEC with its output shape, state, parameters and FLOPs.
 
-    No framework is loaded. FLOPs are for one sample and count a multiply-add as two. The memory is what training keeps
-    of the forward pass for the backward pass, in float32.
+    No framework is loaded, unless Keras has to be asked about a layer; its FLOPs are then shown as ?. FLOPs are for one
+    sample and count a multiply-add as two. The memory is what training keeps of the forward pass for the backward pass,
+    in float32.
 
     \b
     Examples:
@@ -26,10 +28,10 @@ def command(spec: str, overrides: tuple[str, ...], batch: int | None, format: st
       specbuild summary nowcast.yaml --batch 16
       specbuild summary nowcast.yaml --set vars.filters=64 --format json
     """
-    from specbuild.graph import build_graph
+    from specbuild.facade import build_graph
     from specbuild.graph.summary import summarize
 
-    graph = build_graph(spec, overrides=overrides)
+    graph = build_graph(spec, overrides=overrides, plugins=plugins)
     summary = summarize(graph, batch=batch or graph.spec.train.batch_size)
     if format == "json":
         click.echo(json.dumps(summary.to_dict(), indent=2))

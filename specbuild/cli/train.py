@@ -6,18 +6,25 @@ from pathlib import Path
 
 import click
 
-from specbuild.cli.arguments import DEFAULT_SPEC, set_option
+from specbuild.cli.arguments import DEFAULT_SPEC, plugin_option, set_option
 
 
 @click.command("train")
 @click.argument("spec", required=False, metavar="[SPEC]")
 @set_option
+@plugin_option
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where the run folder is made.")
 @click.option("--resume", metavar="RUN", help="Continue the run in this folder from its last epoch.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def command(
-    context: click.Context, spec: str | None, overrides: tuple[str, ...], out: str, resume: str | None, quiet: bool
+    context: click.Context,
+    spec: str | None,
+    overrides: tuple[str, ...],
+    plugins: tuple[str, ...],
+    out: str,
+    resume: str | None,
+    quiet: bool,
 ) -> None:
     """Train the model of SPEC, score it on its test split and draw its forecast.
 
@@ -44,7 +51,7 @@ def command(
     from specbuild.run.train import Interrupted, train
 
     try:
-        run = train(spec, overrides=overrides, out=out, resume=resume, quiet=quiet)
+        run = train(spec, overrides=overrides, out=out, resume=resume, plugins=plugins, quiet=quiet)
     except Interrupted as stop:
         click.echo(f"\n{stop}", err=True)
         context.exit(130)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
+from specbuild.catalog.generic import Resolver, asks_keras, bind
 from specbuild.document import Report
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
@@ -17,9 +19,14 @@ from specbuild.spec import NodeSpec, Reference, Spec, normalize, read_spec
 
 
 def build_graph(
-    spec: Spec | str | Path | AnyMapping[str, Any], *, overrides: AnyMapping[str, Any] | Iterable[str] = ()
+    spec: Spec | str | Path | AnyMapping[str, Any],
+    *,
+    overrides: AnyMapping[str, Any] | Iterable[str] = (),
+    resolver: Resolver | None = None,
 ) -> Graph:
     """The graph of a spec, with every shape, state, weight and cost worked out. Loads no framework.
+
+    `resolver` answers for layers without a rule of their own; without one they are refused.
 
     Raises:
         SpecError: with everything that does not fit, each with its line and column.
@@ -28,9 +35,9 @@ def build_graph(
     if isinstance(spec, Spec):
         if overrides:
             raise TypeError("overrides belong to load_spec when a Spec is given")
-        graph = infer(spec, report)
+        graph = infer(spec, report, resolver)
     else:
-        graph = check(spec, overrides=overrides, report=report)
+        graph = check(spec, overrides=overrides, report=report, resolver=resolver)
     report.raise_errors()
     assert graph is not None
     return graph
@@ -41,15 +48,19 @@ def check(
     *,
     overrides: AnyMapping[str, Any] | Iterable[str] = (),
     report: Report,
+    resolver: Resolver | None = None,
 ) -> Graph | None:
     """Reads a spec and works out its graph, putting every fault of either into `report`; None if there is one."""
     spec = read_spec(source, normalize(overrides), report)
-    graph = infer(spec, report) if spec is not None else None
+    graph = infer(spec, report, resolver) if spec is not None else None
     return None if report.failed else graph
 
 
-def infer(spec: Spec, report: Report) -> Graph | None:
+def infer(spec: Spec, report: Report, resolver: Resolver | None = None) -> Graph | None:
     """The graph, or None after reporting what does not fit. A node that fails silences only what depends on it."""
+    if resolver is not None and any(asks_keras(node.layer) for node in spec.layers):
+        bound = tuple(replace(node, layer=bind(node.layer, resolver)) for node in spec.layers)
+        spec = replace(spec, layers=bound)
     return _Inference(spec, report).run()
 
 
@@ -101,6 +112,7 @@ class _Inference:
             self.misfit(node, error)
             return None
         state = wire_state(node, self.shapes, self.layers, self.names, self.choice, self.report)
+        self.fixed_batch(node)
         if not self.expected(node):
             del self.shapes[node.id]
             return None
@@ -142,6 +154,21 @@ class _Inference:
 
     def input_ranks(self, node: NodeSpec) -> set[int]:
         return {len(shape) for source in node.sources for shape in self.shapes.get(source.id, {}).values()}
+
+    def fixed_batch(self, node: NodeSpec) -> None:
+        """A state that outlives a batch has that batch's size."""
+        open_input = next((one for one in self.inputs if one.batch is None), None)
+        if open_input is None or not getattr(getattr(node.layer, "layer", node.layer), "stateful", False):
+            return
+        lengths = ", ".join("null" if dim is None else str(dim) for dim in open_input.shape)
+        self.report.error(
+            "a stateful layer needs a fixed batch size",
+            node.span("stateful"),
+            path=(*node.path, "stateful"),
+            reason=f"the input {open_input.id} takes any",
+            help=f"write the input as {open_input.id}: {{shape: [{lengths}], batch: 4}}",
+            code="stateful",
+        )
 
     def expected(self, node: NodeSpec) -> bool:
         """Compares `expect:` with what came out. A recurrent node is taken at the rank that was written."""

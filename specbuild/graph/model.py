@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
+from specbuild.catalog.generic import asks_keras
 from specbuild.spec import NodeSpec, Spec
 
 OUTPUT = "output"
@@ -103,6 +104,11 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
     spec: Spec = field(repr=False)
+
+    @property
+    def resolved_by_keras(self) -> tuple[str, ...]:
+        """Ids of the nodes whose shapes and weights Keras had to be asked for."""
+        return tuple(node.id for node in self.nodes if asks_keras(node.layer))
 
     @property
     def parameters(self) -> int:

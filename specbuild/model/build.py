@@ -8,6 +8,8 @@ from typing import Any
 
 from specbuild.graph import Graph, build_graph
 from specbuild.model.lower import build
+from specbuild.model.plugins import import_plugins
+from specbuild.model.resolve import KerasResolver
 from specbuild.spec import Spec
 
 
@@ -15,6 +17,7 @@ def build_model(
     spec: Graph | Spec | str | Path | Mapping[str, Any],
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
+    plugins: Iterable[str] = (),
     precision: str = "float32",
 ) -> Any:
     """Compiles a spec into an ordinary `keras.Model`.
@@ -22,6 +25,7 @@ def build_model(
     Args:
         spec: a path, YAML text, a mapping, or what `load_spec` or `build_graph` gave.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
+        plugins: modules to import, which register layers of their own.
         precision: a Keras dtype policy.
 
     Returns:
@@ -30,5 +34,7 @@ def build_model(
     Raises:
         SpecError: with every fault of the spec, found before Keras builds anything.
     """
-    graph = spec if isinstance(spec, Graph) else build_graph(spec, overrides=overrides)
-    return build(graph, precision)
+    import_plugins(plugins)
+    if not isinstance(spec, Graph):
+        spec = build_graph(spec, overrides=overrides, resolver=KerasResolver())
+    return build(spec, precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from specbuild.run.predict import scene
 from specbuild.run.scores import Scores
 
 
-def evaluate(run: str | Path, split: str = "test") -> Evaluation:
+def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = ()) -> Evaluation:
     """Scores a trained run on one split of its data, and writes scores and pictures into its folder.
 
     Forecasts of whole frames are compared in physical units, missing pixels left out; squared errors, absolute errors
@@ -24,6 +25,7 @@ def evaluate(run: str | Path, split: str = "test") -> Evaluation:
     Args:
         run: the run folder.
         split: `train`, `validation` or `test`.
+        plugins: modules to import, which register layers of their own.
 
     Returns:
         The scores of the model and of every baseline. They are also written, as `scores.json` and `scores.csv` for the
@@ -33,7 +35,7 @@ def evaluate(run: str | Path, split: str = "test") -> Evaluation:
         SpecError: it is not a run folder, or the data is gone.
         RunError: the run has no trained model, or its data has no such split.
     """
-    trained = TrainedRun.open(run)
+    trained = TrainedRun.open(run, plugins)
     dataset = trained.dataset
     windows = dataset.windows(split)
     thresholds = trained.spec.evaluate.thresholds

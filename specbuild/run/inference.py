@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from specbuild.data import Dataset, open_data
 from specbuild.document import RunError
-from specbuild.graph import Graph, build_graph
+from specbuild.facade import build_graph, import_plugins
+from specbuild.graph import Graph
 from specbuild.run.folder import RunFolder
 from specbuild.spec import DataSection, Spec
 
@@ -29,13 +30,14 @@ class TrainedRun:
     spec: Spec
 
     @classmethod
-    def open(cls, path: str | Path) -> TrainedRun:
-        """The run in a folder.
+    def open(cls, path: str | Path, plugins: Iterable[str] = ()) -> TrainedRun:
+        """The run in a folder, whose custom layers the modules `plugins` register.
 
         Raises:
             SpecError: it is not a run folder.
             RunError: no epoch of it was finished, so there is no model.
         """
+        import_plugins(plugins)
         folder = RunFolder.open(path)
         if not folder.model_file.exists():
             raise RunError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
@@ -24,7 +24,13 @@ from specbuild.run.pictures import Scene, draw_animation, draw_strip
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 
-def predict(run: str | Path, input: str | Path | None = None, output: str | Path | None = None) -> Floats:
+def predict(
+    run: str | Path,
+    input: str | Path | None = None,
+    output: str | Path | None = None,
+    *,
+    plugins: Iterable[str] = (),
+) -> Floats:
     """Forecasts with a trained run.
 
     Args:
@@ -33,6 +39,7 @@ def predict(run: str | Path, input: str | Path | None = None, output: str | Path
             (P, *space, C). None forecasts from the last frames of the run's data.
         output: where to write the forecast. `.npz` holds `forecast`, `lead_times`, `variable` and `units`; `.npy` the
             forecast alone; `.png` and `.gif` are pictures of it.
+        plugins: modules to import, which register layers of their own.
 
     Returns:
         The forecast in physical units, (F, *space, C).
@@ -41,7 +48,7 @@ def predict(run: str | Path, input: str | Path | None = None, output: str | Path
         SpecError: a file that cannot be read or written as asked, or whose shape does not fit.
         RunError: the run has no trained model.
     """
-    trained = TrainedRun.open(run)
+    trained = TrainedRun.open(run, plugins)
     write = _writer(Path(output)) if output is not None else None
     if input is not None:
         past = _read(Path(input), trained)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from specbuild.data import Dataset, open_data
 from specbuild.document import RunError
-from specbuild.graph import Graph, build_graph
+from specbuild.facade import build_graph, import_plugins
+from specbuild.graph import Graph
 from specbuild.run.files import copy, write_json
 from specbuild.run.folder import RunFolder
 from specbuild.run.precision import policy_for
@@ -47,6 +48,7 @@ def train(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     out: str | Path = "runs",
     resume: str | Path | None = None,
+    plugins: Iterable[str] = (),
     quiet: bool = False,
 ) -> Run:
     """Trains the model of a spec, scores it on the test split and draws it, all into one run folder.
@@ -57,6 +59,7 @@ def train(
         out: the folder that gets the run's folder.
         resume: a run folder to continue from its last checkpoint. On a CPU the result is, bit for bit, that of a run
             that was never interrupted.
+        plugins: modules to import, which register layers of their own.
         quiet: whether to print nothing.
 
     Raises:
@@ -66,6 +69,7 @@ def train(
     """
     if (spec is None) == (resume is None):
         raise TypeError("train needs a spec or resume=, and not both")
+    import_plugins(plugins)
     if resume is not None:
         folder = RunFolder.open(resume)
         graph = build_graph(folder.load_spec(normalize(overrides)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specbuild.catalog import KINDS
+from specbuild.catalog.generic import argument_names, kind_named, kind_names
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.spec.model import InputSection, InputSpec
 from specbuild.spec.references import ID
@@ -64,13 +64,13 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
         return {}
     found: dict[str, Mapping] = {}
     for entry in node.entries:
-        cls = KINDS.get(entry.name)
+        cls = kind_named(entry.name)
         if cls is None:
             report.error(
                 f'no layer is called "{entry.name}"',
                 entry.key.span,
                 path=("defaults", entry.name),
-                help=did_you_mean(entry.name, list(KINDS)),
+                help=did_you_mean(entry.name, kind_names()),
                 code="unknown-layer",
             )
         elif not isinstance(entry.value, Mapping):
@@ -81,15 +81,16 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
                 code="wrong-type",
             )
         else:
+            known = argument_names(cls)
             for argument in entry.value.entries:
-                if argument.name not in cls.model_fields:
+                if known is not None and argument.name not in known:
                     report.error(
                         f'{entry.name} has no argument "{argument.name}"',
                         argument.key.span,
                         path=("defaults", entry.name, argument.name),
-                        help=did_you_mean(argument.name, list(cls.model_fields)),
+                        help=did_you_mean(argument.name, known),
                         code="unknown-key",
                     )
-            kept = tuple(a for a in entry.value.entries if a.name in cls.model_fields)
+            kept = tuple(a for a in entry.value.entries if known is None or a.name in known)
             found[entry.name] = replace(entry.value, entries=kept)
     return found

@@ -75,7 +75,7 @@ class NodeSpec:
             for mapping in (self.arguments, self.at):
                 if (found := mapping.get(key)) is not None:
                     return found.span
-        kind = self.arguments.get("layer")
+        kind = self.arguments.get("layer") or self.arguments.get("application")
         return kind.span if kind is not None else self.at.span
 
 

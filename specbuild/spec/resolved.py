@@ -8,6 +8,8 @@ import yaml
 from pydantic import BaseModel
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.catalog.application import Application
+from specbuild.catalog.generic import AskedLayer
 from specbuild.spec.data_section import DataSection
 from specbuild.spec.model import InputSection, NodeSpec, Spec
 from specbuild.spec.references import Reference
@@ -58,6 +60,9 @@ def _layer(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, Bidirectional):
         own = {name: _plain(getattr(layer, name)) for name in _written(layer) if name != "layer"}
         return {"bidirectional": _layer(layer.layer), **own}
+    if isinstance(layer, AskedLayer):
+        form = "application" if isinstance(layer, Application) else "layer"
+        return {form: layer.kind, **{name: _plain(value) for name, value in layer.said().items()}}
     return {"layer": layer.kind, **{name: _plain(getattr(layer, name)) for name in _written(layer)}}
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from specbuild.catalog.application import application_kind
+from specbuild.catalog.signatures import names
 from specbuild.spec.forms.blocks import TYPES
 from specbuild.spec.model import InputSection
 from specbuild.spec.schema_layers import COMMON, RECURRENT, bidirectional_arguments, having, without_place
@@ -17,6 +19,7 @@ Schema: TypeAlias = dict[str, Any]
 
 FORMS: dict[str, str] = {
     "layer": "A layer: {layer: Conv3D, filters: 16, …}.",
+    "application": "A published image network of keras.applications: {application: MobileNetV2, until: …}.",
     "time_distributed": "A layer, or a list of layers, on every frame: {time_distributed: {layer: Conv2D, …}}.",
     "bidirectional": "A recurrent layer in both directions of time: {bidirectional: {layer: ConvLSTM2D, …}}.",
     "repeat": "The same nodes several times over: {repeat: 3, do: […]}.",
@@ -92,6 +95,7 @@ def _forms(definitions: Schema) -> Schema:
     count = {"description": "How many times.", **_COUNT}
     return {
         "layer": {"$ref": "#/definitions/layer"},
+        "application": _application(definitions),
         "time_distributed": _closed("time_distributed", {**RECURRENT, "time_distributed": on_frames}),
         "bidirectional": _closed("bidirectional", {**RECURRENT, **both_ways}),
         "repeat": _composite("repeat", {"repeat": count, "as": counter, "do": _NODES}, "do"),
@@ -119,6 +123,20 @@ def _composite(key: str, properties: Schema, *required: str) -> Schema:
     return _closed(key, {**COMMON, **_TRAINABLE, **properties}, *required)
 
 
+def _application(definitions: Schema) -> Schema:
+    """Every argument of any network: Keras knows which of them takes which."""
+    arguments: Schema = {}
+    for name in names("applications"):
+        cls = application_kind(name)
+        assert cls is not None
+        arguments |= model_schema(cls, definitions)["properties"]
+    network = {
+        "description": "A network of keras.applications.",
+        "anyOf": [{"enum": list(names("applications"))}, VARIABLE],
+    }
+    return _closed("application", {**COMMON, "application": network, **arguments})
+
+
 def _frame_layer() -> Schema:
     """What may stand on every frame: a layer, or again a wrapper."""
     again = _closed("time_distributed", {"id": COMMON["id"], "time_distributed": {"$ref": "#/definitions/frame layer"}})
@@ -129,7 +147,11 @@ def _frame_layer() -> Schema:
         "else": {
             "if": having("bidirectional"),
             "then": {"$ref": "#/definitions/both ways"},
-            "else": {"$ref": "#/definitions/layer inside"},
+            "else": {
+                "if": having("application"),
+                "then": {"$ref": "#/definitions/node:application"},
+                "else": {"$ref": "#/definitions/layer inside"},
+            },
         },
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from specbuild.document import Node, Report, Sequence, kind_of
+from specbuild.spec.forms.applications import application_form
 from specbuild.spec.forms.blocks import Block, block_form, read_blocks
 from specbuild.spec.forms.branches import branch_form, residual_form
 from specbuild.spec.forms.expansion import COMMON, Definitions, Expansion, Form, Ids, Scope, TooLarge, snake
@@ -20,6 +21,7 @@ from specbuild.spec.references import Reference
 
 FORMS: dict[str, Form] = {
     "layer": layer_form,
+    "application": application_form,
     "time_distributed": time_distributed_form,
     "bidirectional": bidirectional_form,
     "repeat": repeat_form,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
+from specbuild.catalog.generic import UNWRITABLE, kind_named, kind_names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
+from specbuild.spec.forms.applications import read_application
 from specbuild.spec.forms.expansion import COMMON, Expansion, Part, Path_, Scope
 from specbuild.spec.validation import validate
 
@@ -69,13 +71,15 @@ def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None
             report.error(message, named.span, path=(*path, "layer"), code="wrong-type")
         return None
     kind = named.value
-    cls = KINDS.get(kind)
+    cls = kind_named(kind)
     if cls is None:
+        why, instead = UNWRITABLE.get(kind, ("", ""))
         report.error(
-            f'no layer is called "{kind}"',
+            f"a spec cannot name {kind}" if why else f'no layer is called "{kind}"',
             named.span,
             path=(*path, "layer"),
-            help=_LAYER_OF_OTHER_NAME.get(kind, "") or did_you_mean(kind, KINDS),
+            reason=why,
+            help=instead or _LAYER_OF_OTHER_NAME.get(kind, "") or did_you_mean(kind, kind_names()),
             code="unknown-layer",
         )
         return None
@@ -121,6 +125,8 @@ def _inside(walk: Expansion, part: Node, path: Path_) -> tuple[Layer | None, Map
         layer, arguments = _inside(walk, nested, (*path, "time_distributed"))
         return _on_every_frame(walk, layer, part, path), arguments
     arguments = _without(part, COMMON)
+    if part.entry("application") is not None:
+        return read_application(walk, arguments, path), arguments
     return read_layer(walk, arguments, path), arguments
 
 

@@ -1,0 +1,87 @@
+"""`keras.applications`: a published image network, whole or up to one of its layers, as one node."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, PlainValidator, WithJsonSchema, create_model
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.checks import refuse, written
+from specbuild.catalog.generic import AskedLayer, argument_fields
+from specbuild.catalog.signatures import signature
+
+SUFFIXES = (".weights.h5", ".h5", ".keras")
+"""What the names of weight files end in."""
+
+
+def _file(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        refuse("weights", f"expected null or the path of a file, got {written(value)}")
+    if value is not None and not value.endswith(SUFFIXES):
+        refuse(
+            "weights",
+            f"expected null or a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, got {written(value)}: specbuild "
+            "never downloads in silence; download the weights once in Python, call save_weights, and name that file",
+        )
+    return value
+
+
+def _layer_name(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        refuse("name", f"expected the name of a layer of the network, got {written(value)}")
+    return value
+
+
+WeightsFile = Annotated[
+    str | None, PlainValidator(_file), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
+]
+LayerName = Annotated[
+    str | None, PlainValidator(_layer_name), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
+]
+
+
+class Application(AskedLayer):
+    """A network of `keras.applications` on an image `(H, W, C)`; `application_kind` makes the class of each.
+
+    Keras's arguments hold, but for the input, which is the node's, and for `weights`, which is null (random) unless it
+    names a file.
+    """
+
+    until: LayerName = Field(None, description="The layer whose output is the node's; the network ends there.")
+    weights_: WeightsFile = Field(
+        None, alias="weights", description="A file of weights for the whole network; null is random."
+    )
+
+    package: ClassVar[str] = "applications"
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (3,)
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file that lowering loads, as a path from the working directory."""
+        return self.weights_
+
+    def with_weights(self, file: str) -> Self:
+        """The same network with its weights from another file."""
+        return self.model_copy(update={"weights_": file})
+
+    @property
+    def function_arguments(self) -> dict[str, Any]:
+        """What the function of keras.applications is called with, besides its input."""
+        own = ("until", "weights", "dtype")
+        return {name: value for name, value in self.arguments().items() if name not in own}
+
+
+@cache
+def application_kind(name: str) -> type[Application] | None:
+    """The class of a network, made from the signature of its function; None if there is none of that name."""
+    known = signature("applications", name)
+    if known is None:
+        return None
+    left_out = ("weights", "input_shape", "input_tensor")
+    fields = argument_fields(known, left_out=left_out, taken=Layer)
+    return create_model(name, __base__=Application, __doc__=f"keras.applications.{name}.", **fields)

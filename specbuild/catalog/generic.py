@@ -1,0 +1,275 @@
+"""Layer kinds without a rule of their own: the rest of `keras.layers`, and registered layers of plugins.
+
+Their argument names come from Keras's signatures; their shapes and weights from Keras itself, which a `Resolver` asks.
+The graph stage binds one to each such layer, so that nothing here imports Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import ConfigDict, Field, PlainValidator, PrivateAttr, WithJsonSchema, create_model, model_validator
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.checks import refuse, written
+from specbuild.catalog.fields import Flag
+from specbuild.catalog.objects import Activation, Constraint, Initializer, KerasObject, Regularizer, keras_object
+from specbuild.catalog.registry import KINDS
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight
+from specbuild.catalog.signatures import Family, Signature, names, signature
+from specbuild.catalog.wrappers import Bidirectional, TimeDistributed
+
+Some = TypeVar("Some", bound=Layer)
+
+_CODE = (
+    "it holds Python code, which a spec cannot",
+    "write it as a layer of your own and name its module with --plugin",
+)
+_CELL = ("it takes or is a cell of a recurrence", "take LSTM, GRU, SimpleRNN or a ConvLSTM")
+_WRAPPER = ("it takes layers as arguments, which a spec cannot write", "")
+UNWRITABLE: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("Lambda", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _CODE),
+    **dict.fromkeys(("GRUCell", "LSTMCell", "RNN", "SimpleRNNCell", "StackedRNNCells"), _CELL),
+    **dict.fromkeys(("Pipeline", "SpectralNormalization"), _WRAPPER),
+}
+"""Layers of Keras that a spec cannot name: why, and what to do instead."""
+PAIRED = ("AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention")
+"""Layers whose inputs are a query, a value and, optionally, a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What Keras says about a layer on given inputs. `saved` are the numbers per sample kept for the backward pass."""
+
+    shape: Shape
+    weights: tuple[Weight, ...]
+    saved: Dim
+
+
+class Resolver(Protocol):
+    """Asks Keras."""
+
+    def resolve(self, layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
+        """What Keras makes of a layer.
+
+        Raises:
+            ShapeError: Keras refuses the arguments or the inputs, in Keras's words.
+        """
+
+
+class AskedLayer(Layer):
+    """A layer whose shapes and weights Keras knows; the graph stage binds the resolver that asks."""
+
+    _resolver: Resolver | None = PrivateAttr(None)
+
+    def bound(self: Some, resolver: Resolver) -> Some:
+        """The same layer, able to answer."""
+        copy = self.model_copy()
+        copy._resolver = resolver  # type: ignore[attr-defined]
+        return copy
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        self._ask(inputs)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return self._ask(inputs).shape
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return self._ask(inputs).weights
+
+    def flops(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
+        """Unknown: Keras does not say."""
+        return None
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        return self._ask(inputs).saved
+
+    def arguments(self) -> dict[str, Any]:
+        aliases = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        return {aliases[name]: value for name, value in super().arguments().items()}
+
+    def said(self) -> dict[str, Any]:
+        """What a spec writes to mean this layer."""
+        frozen = {"trainable": self.trainable} if "trainable" in self.model_fields_set else {}
+        return {**self.arguments(), **frozen}
+
+    def _ask(self, inputs: tuple[Shape, ...]) -> Resolved:
+        if self._resolver is None:
+            raise ShapeError(
+                f"{self.label} has no shape rule of its own, and nobody is there to ask Keras",
+                help="call specbuild.build_graph, or give specbuild.graph.build_graph a resolver",
+            )
+        return self._resolver.resolve(self, inputs)
+
+
+class KerasLayer(AskedLayer):
+    """A layer of `keras.layers`; `keras_kind` makes the class of each."""
+
+    arity = "any"
+
+    def check(self, *inputs: Shape) -> None:
+        if self.kind in PAIRED and len(inputs) < 2:
+            raise ShapeError(
+                f"{self.label} reads a query and a value, got 1 input",
+                help="write from: [query, value]; for self-attention name one node twice",
+            )
+        super().check(*inputs)
+
+
+class PluginLayer(AskedLayer):
+    """A class that a plugin registered with `keras.saving.register_keras_serializable`: `my_package>MyLayer`.
+
+    Its arguments are its own: Python's signature says which there are, once the plugin is loaded.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    package: ClassVar[str] = "plugin"
+    arity = "any"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objects(cls, given: Any) -> Any:
+        """Reads arguments that are Keras objects by their names."""
+        if not isinstance(given, Mapping):
+            return given
+        return {key: _object_or_plain(str(key), value) for key, value in given.items()}
+
+    @property
+    def own_arguments(self) -> dict[str, Any]:
+        """The arguments of the class itself."""
+        return dict(self.model_extra or {})
+
+    def arguments(self) -> dict[str, Any]:
+        return {**self.own_arguments, **super().arguments()}
+
+
+def asks_keras(layer: Layer) -> bool:
+    """Whether a layer, or the one inside its wrapper, is resolved through Keras."""
+    while isinstance(layer, TimeDistributed | Bidirectional):
+        layer = layer.layer
+    return isinstance(layer, AskedLayer)
+
+
+def bind(layer: Layer, resolver: Resolver) -> Layer:
+    """The layer with the resolver bound to whatever in it needs one."""
+    if not asks_keras(layer):
+        return layer
+    if isinstance(layer, AskedLayer):
+        return layer.bound(resolver)
+    assert isinstance(layer, TimeDistributed | Bidirectional)
+    return layer.model_copy(update={"layer": bind(layer.layer, resolver)})
+
+
+def kind_named(name: str) -> type[Layer] | None:
+    """The class of what `layer:` names: a kind with a rule of its own, the rest of Keras, or `package>Class`.
+
+    Keras's aliases, such as AvgPool2D, are the kinds they stand for.
+    """
+    if ">" in name:
+        return plugin_kind(name)
+    known = None if name in KINDS else signature("layers", name)
+    return KINDS.get(name if known is None else known.name) or keras_kind(name)
+
+
+def kind_names() -> tuple[str, ...]:
+    """What `layer:` can name, without plugins."""
+    left_out = {*UNWRITABLE, *KINDS, "Bidirectional", "TimeDistributed"}
+    return (*KINDS, *(name for name in names("layers") if name not in left_out))
+
+
+def argument_names(cls: type[Layer]) -> tuple[str, ...] | None:
+    """The arguments of a kind under their names in a spec; None where only the plugin knows them."""
+    if issubclass(cls, PluginLayer):
+        return None
+    return tuple(field.alias or name for name, field in cls.model_fields.items())
+
+
+@cache
+def keras_kind(name: str) -> type[KerasLayer] | None:
+    """The class of a Keras layer, made from its signature; None where there is none or a spec cannot name it."""
+    known = signature("layers", name)
+    if known is None or known.name in UNWRITABLE or known.name in ("Bidirectional", "TimeDistributed"):
+        return None
+    fields = argument_fields(known, left_out=("trainable", "dtype"), taken=Layer)
+    return create_model(
+        known.name, __base__=KerasLayer, __doc__=f"Keras's {known.name}, resolved through Keras.", **fields
+    )
+
+
+@cache
+def plugin_kind(name: str) -> type[PluginLayer]:
+    """The class of a registered layer, `package>Name`."""
+    return create_model(name, __base__=PluginLayer, __doc__=f"{name}, which a plugin registers.")
+
+
+def argument_fields(known: Signature, *, left_out: tuple[str, ...], taken: type[Layer]) -> dict[str, Any]:
+    """Pydantic fields for the arguments of a Keras signature, as `create_model` takes them.
+
+    An argument whose name is an attribute of `taken` (`output_shape`, `weights`) gets the field name `<name>_` and its
+    own name as alias.
+    """
+    fields: dict[str, Any] = {}
+    for name in known.arguments:
+        if name in left_out:
+            continue
+        default = known.optional.get(name, ...)
+        annotation, value = _typed(name, default)
+        description = f"The argument {name} of Keras's {known.name}."
+        clash = hasattr(taken, name)
+        fields[f"{name}_" if clash else name] = (
+            annotation,
+            Field(value, alias=name if clash else None, description=description),
+        )
+    return fields
+
+
+def _typed(name: str, default: Any) -> tuple[Any, Any]:
+    """Type and default of an argument: Keras objects by the last word of its name, flags by their default."""
+    annotation = _OBJECTS.get(name.rpartition("_")[2])
+    if annotation is not None:
+        value = KerasObject(default) if isinstance(default, str) else default
+        return (annotation | None if value is None else annotation), value
+    if isinstance(default, bool):
+        return Flag, default
+    return Plain, _tuples(default)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        refuse("argument", f"expected a number, a word or a list, got {written(value)}")
+    return _tuples(value)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, at any depth, as tuples: values of a layer do not change."""
+    return tuple(_tuples(one) for one in value) if isinstance(value, list | tuple) else value
+
+
+def _object_or_plain(name: str, value: Any) -> Any:
+    family = FAMILIES.get(name.rpartition("_")[2])
+    if family is None or value is None or name == "layer":
+        return _tuples(value)
+    return keras_object(family, value)
+
+
+Plain = Annotated[Any, PlainValidator(_plain), WithJsonSchema({})]
+"""A value whose type the signature does not tell; Keras checks it."""
+
+FAMILIES: dict[str, Family] = {
+    "activation": "activations",
+    "constraint": "constraints",
+    "initializer": "initializers",
+    "regularizer": "regularizers",
+}
+"""What kind of object an argument holds, by the last word of its name: `recurrent_activation`."""
+_OBJECTS: dict[str, Any] = {
+    "activation": Activation,
+    "constraint": Constraint,
+    "initializer": Initializer,
+    "regularizer": Regularizer,
+}

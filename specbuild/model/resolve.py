@@ -1,0 +1,94 @@
+"""What Keras says about the layers that have no rule of their own: their shapes and weights, from a symbolic call."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from contextlib import suppress
+from typing import Any
+
+from specbuild.catalog import Dim, Shape, ShapeError, Weight, size
+from specbuild.catalog.application import Application
+from specbuild.catalog.generic import AskedLayer, Resolved
+from specbuild.model.backend import keras, start
+from specbuild.model.make import call, make, words
+
+
+class KerasResolver:
+    """Builds each layer once for each of its inputs, and remembers the answer.
+
+    A layer that reads whole numbers alone is tried with them where it refuses floating-point ones.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, bool, tuple[Shape, ...]], Resolved] = {}
+
+    def resolve(self, layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
+        """What Keras makes of a layer on inputs without their batch axis.
+
+        Raises:
+            ShapeError: Keras refuses the arguments or the inputs.
+        """
+        key = (layer.kind, repr(layer.arguments()), layer.trainable, inputs)
+        if key not in self._known:
+            start()
+            with warnings.catch_warnings(action="ignore"):
+                self._known[key] = _resolved(layer, inputs)
+        return self._known[key]
+
+
+def _resolved(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
+    made, outputs = _called(layer, inputs)
+    if len(outputs) != 1:
+        raise ShapeError(
+            f"{layer.label} gives {len(outputs)} tensors; a node of a spec gives one",
+            help="split it into layers that give one each",
+        )
+    shape = _without_batch(outputs[0])
+    if not layer.trainable:
+        made.trainable = False
+    trained = {id(weight) for weight in made.trainable_weights}
+    weights = tuple(Weight(one.name, tuple(one.shape), id(one) in trained) for one in made.weights)
+    return Resolved(shape, weights, _saved(made) if isinstance(layer, Application) else size(shape))
+
+
+def _called(layer: AskedLayer, inputs: tuple[Shape, ...]) -> tuple[Any, list[Any]]:
+    """The Keras layer, and the symbolic tensors that it gives."""
+    made = _made(layer, inputs)
+    try:
+        return made, _outputs(layer, made, inputs, "float32")
+    except Exception as error:  # whatever a layer raises is what a user has to know
+        with suppress(Exception):
+            made = _made(layer, inputs)
+            return made, _outputs(layer, made, inputs, "int32")
+        raise ShapeError(f"{layer.label} does not take this input", reason=words(error)) from error
+
+
+def _made(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Any:
+    try:
+        return make(layer, "float32", inputs, {}, re.sub(r"\W", "_", layer.kind))
+    except ShapeError:
+        raise
+    except Exception as error:
+        raise ShapeError(f"Keras cannot make {layer.label} as written", reason=words(error)) from error
+
+
+def _outputs(layer: AskedLayer, made: Any, inputs: tuple[Shape, ...], dtype: str) -> list[Any]:
+    tensors = [keras.KerasTensor((None, *shape), dtype=dtype) for shape in inputs]
+    return list(keras.tree.flatten(call(layer, made, tensors)))
+
+
+def _saved(network: Any) -> Dim:
+    """Values that the layers of a network give for one sample, all together."""
+    total = 0
+    for layer in network.layers:
+        for one in keras.tree.flatten(layer.output):
+            count = size(_without_batch(one))
+            if count is None:
+                return None
+            total += count
+    return total
+
+
+def _without_batch(tensor: Any) -> Shape:
+    return tuple(None if dim is None else int(dim) for dim in tensor.shape[1:])
