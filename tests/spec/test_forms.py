@@ -56,6 +56,33 @@ def test_a_loop_by_a_variable_list_and_no_rounds_at_all() -> None:
     assert [node.shape for node in built.nodes] == [(8, 8, 2), (8, 8, 3)]
 
 
+TWO = "specbuild: 1\ninputs: {x: [8, 8, 3], y: [8, 8, 3]}\n"
+
+
+def test_loops_and_branches_may_begin_a_spec_of_several_inputs() -> None:
+    """Nothing stands before them, and what they hold says what it reads."""
+    loop = f"  - {{for: {{i: [x, y]}}, do: [{{id: of_$i, from: $i, {(CONV % 4)[1:]}]}}\n"
+    assert wires(graph(loop + "  - {layer: Add, from: [of_x, of_y]}\n", TWO)) == {
+        "of_x": ["x"],
+        "of_y": ["y"],
+        "add": ["of_x", "of_y"],
+    }
+    ends = ", ".join(f"{one}: [{{layer: ReLU, from: {one}}}]" for one in ("x", "y"))
+    built = graph(f"  - {{id: both, branch: {{{ends}}}, merge: Add}}\n", TWO)
+    assert wires(built) == {"re_lu": ["x"], "re_lu_1": ["y"], "both": ["re_lu", "re_lu_1"]}
+
+
+@pytest.mark.parametrize(
+    "node",
+    ["{repeat: 2, do: [{layer: ReLU}]}", "{branch: {a: [{layer: ReLU}]}, merge: Add}", "{residual: [{layer: ReLU}]}"],
+)
+def test_one_that_does_not_say_what_it_reads_is_refused_once(node: str) -> None:
+    assert fault(TWO + f"layers:\n  - {node}\n") == (
+        "the first node must say which input it reads",
+        "write from: and the id of what it reads",
+    )
+
+
 def test_branches_read_the_same_and_are_merged() -> None:
     built = graph(
         f"  - {CONV % 4}\n"

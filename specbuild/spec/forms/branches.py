@@ -29,7 +29,7 @@ def branch_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> No
         return
     merge = item.get("merge")
     outer = walk.resolve(item, scope, path, leave=("branch", "merge"))
-    with walk.composite(outer, scope, path) as group:
+    with walk.composite(outer, scope, path, open_start=True) as group:
         start = walk.previous
         ends: dict[str, Reference] = {}
         for entry in branches.entries:

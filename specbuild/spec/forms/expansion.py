@@ -350,8 +350,11 @@ class Expansion:
     # Composite nodes.
 
     @contextmanager
-    def composite(self, item: Mapping, scope: Scope, path: Path_) -> Iterator[Group]:
-        """Frames the nodes of a composite: it reads `from`, ends in its last node, and its id names all of it."""
+    def composite(self, item: Mapping, scope: Scope, path: Path_, *, open_start: bool = False) -> Iterator[Group]:
+        """Frames the nodes of a composite: it reads `from`, ends in its last node, and its id names all of it.
+
+        With `open_start` it may stand where there is nothing to read: the nodes inside say what they read.
+        """
         if (entry := item.entry("initial_state")) is not None:
             self.report.error(
                 "initial_state stands on a recurrent node, not on a composite one",
@@ -359,7 +362,8 @@ class Expansion:
                 path=(*path, "initial_state"),
                 code="misplaced-key",
             )
-        sources = self.sources(item, scope, path)
+        nothing = open_start and self.previous is None and not is_written(item.get("from"))
+        sources = () if nothing else self.sources(item, scope, path)
         group = Group(None, start=len(self.nodes), inputs=sources or ())
         self.previous = sources[0] if sources is not None and len(sources) == 1 else None
         if sources is None:

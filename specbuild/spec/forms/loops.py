@@ -82,7 +82,7 @@ def _run(walk: Expansion, item: Mapping, scope: Scope, path: Path_, rounds: Iter
     if body is None:
         walk.report.error("a loop needs do: and a list of nodes", item.span, path=path, code="missing-key")
         return
-    with walk.composite(item, scope, path):
+    with walk.composite(item, scope, path, open_start=True):
         for values in rounds:
             if not all(ID.fullmatch(name) for name in values):
                 break
