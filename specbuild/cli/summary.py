@@ -14,18 +14,20 @@ from specbuild.cli.arguments import format_option, plugin_option, set_option, sp
 @set_option
 @plugin_option
 @click.option("--batch", type=click.IntRange(1), help="Batch size for the memory estimate; default: train.batch_size.")
-@format_option("text", "json")
+@format_option("text", "json", "markdown")
 def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], batch: int | None, format: str) -> None:
     """Show every layer of SPEC with its output shape, state, parameters and FLOPs.
 
     No framework is loaded, unless Keras has to be asked about a layer; its FLOPs are then shown as ?. FLOPs are for one
     sample and count a multiply-add as two. The memory is what training keeps of the forward pass for the backward pass,
-    in float32.
+    in float32. "sees" is the receptive field: how much of the input, by time and space, one place of the output depends
+    on at most.
 
     \b
     Examples:
       specbuild summary nowcast.yaml
       specbuild summary nowcast.yaml --batch 16
+      specbuild summary nowcast.yaml --format markdown >> README.md
       specbuild summary nowcast.yaml --set vars.filters=64 --format json
     """
     from specbuild.facade import build_graph
@@ -36,6 +38,9 @@ def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], bat
     if format == "json":
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
-        from specbuild.cli.tables import print_summary
+        from specbuild.cli.tables import markdown_summary, print_summary
 
-        print_summary(summary)
+        if format == "markdown":
+            click.echo(markdown_summary(summary), nl=False)
+        else:
+            print_summary(summary)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -11,42 +15,99 @@ from specbuild.catalog import Dim, show
 from specbuild.graph.summary import AXES, Row, Summary
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its heading, and whether it holds numbers."""
+
+    name: str
+    number: bool = False
+
+
+FIRST_TO_GO = ("memory", "sees", "from")
+"""Columns that a terminal too narrow for all of them does without, in this order."""
+
+
 def print_summary(summary: Summary, console: Console | None = None) -> None:
     """The table of `specbuild summary`. Off a terminal it is as wide as it needs to be."""
-    console = console or Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(summary_table(summary))
+    console = console or Console(width=None if sys.stdout.isatty() else 240, highlight=False)
+    table = summary_table(summary)
+    for count in range(1, len(FIRST_TO_GO) + 1):
+        if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+            break
+        table = summary_table(summary, without=FIRST_TO_GO[:count])
+    console.print(table)
     for line in totals(summary):
         console.print(line)
 
 
-def summary_table(summary: Summary) -> Table:
-    columns = [axis for axis in AXES if any(axis in row.axes for row in summary.rows)]
-    odd = any(not row.axes for row in summary.rows)
-    table = Table(title=summary.name, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
-    for name in ("id", "layer", "from"):
-        table.add_column(name, overflow="fold")
-    for name in columns:
-        table.add_column(name, justify="right")
-    if odd:
-        table.add_column("shape", justify="right")
-    table.add_column("state", overflow="fold")
-    table.add_column("parameters", justify="right")
-    table.add_column("FLOPs", justify="right")
-    for row in summary.rows:
-        lengths = dict(zip(row.axes, row.shape, strict=True)) if row.axes else {}
-        cells = [dim(lengths[axis]) if axis in lengths else "" for axis in columns]
-        if odd:
-            cells.append("" if row.axes else show(row.shape))
-        table.add_row(
-            row.id,
-            row.layer,
-            ", ".join(row.source),
-            *cells,
-            state(row),
-            f"{row.parameters:,}" if row.parameters else "",
-            flops(row.flops) if row.flops != 0 else "",
-        )
+def summary_table(summary: Summary, *, without: Collection[str] = ()) -> Table:
+    columns, rows = summary_cells(summary)
+    table = Table(title=summary.name, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    kept = [index for index, column in enumerate(columns) if column.name not in without]
+    for column in (columns[index] for index in kept):
+        justify: Literal["left", "right"] = "right" if column.number else "left"
+        table.add_column(column.name, justify=justify, no_wrap=column.number, overflow="fold")
+    for cells in rows:
+        table.add_row(*(cells[index] for index in kept))
     return table
+
+
+def markdown_summary(summary: Summary) -> str:
+    """The table and the totals as Markdown, for a README or a pull request."""
+    columns, rows = summary_cells(summary)
+    lines = [
+        _markdown_row([column.name for column in columns]),
+        _markdown_row(["--:" if column.number else "---" for column in columns]),
+        *(_markdown_row(cells) for cells in rows),
+    ]
+    return "\n".join([f"**{summary.name}**", "", *lines, "", *(f"- {line}" for line in totals(summary))]) + "\n"
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def summary_cells(summary: Summary) -> tuple[list[Column], list[list[str]]]:
+    """The columns of the table and its rows, as text."""
+    lengths = [axis for axis in AXES if any(axis in row.axes for row in summary.rows)]
+    odd = any(not row.axes for row in summary.rows)
+    columns = [
+        *(Column(name) for name in ("id", "layer", "from")),
+        *(Column(name, number=True) for name in (*lengths, *(("shape",) if odd else ()))),
+        Column("state"),
+        *(Column(name, number=True) for name in ("parameters", "FLOPs", "memory")),
+        Column("sees", number=True),
+    ]
+    return columns, [_cells(row, lengths, odd, summary) for row in summary.rows]
+
+
+def _cells(row: Row, columns: list[str], odd: bool, summary: Summary) -> list[str]:
+    lengths = dict(zip(row.axes, row.shape, strict=True)) if row.axes else {}
+    return [
+        row.id,
+        row.layer,
+        ", ".join(row.source),
+        *(dim(lengths[axis]) if axis in lengths else "" for axis in columns),
+        *([] if not odd else ["" if row.axes else show(row.shape)]),
+        state(row),
+        f"{row.parameters:,}" if row.parameters else "",
+        flops(row.flops) if row.flops != 0 else "",
+        "?" if row.activation_bytes is None else size(row.activation_bytes) if row.activation_bytes else "",
+        sees(row, summary),
+    ]
+
+
+def sees(row: Row, summary: Summary) -> str:
+    """How much of each input one place of the output sees, channels left out: `4 × 19 × 19`."""
+    axes = {one.id: one.axes for one in summary.rows if not one.source}
+    several = len(axes) > 1
+    fields = {}
+    for name, extents in row.receptive_field.items():
+        names = axes[name] or ("",) * len(extents)
+        shown = [str(extent) for extent, axis in zip(extents, names, strict=True) if axis != "channels"]
+        if shown:
+            fields[name] = " × ".join(shown)
+    return ", ".join(f"{name} {field}" if several else field for name, field in fields.items())
 
 
 def totals(summary: Summary) -> list[str]:
@@ -60,6 +121,7 @@ def totals(summary: Summary) -> list[str]:
         "Activation memory: "
         + (f"{size(memory)} for training" if memory is not None else "unknown, as a length is known only at run time")
         + (f" at batch size {summary.batch}, float32" if memory is not None else ""),
+        "Sees: how much of the input, by time and space, one place of a layer's output depends on at most",
         "Outputs: " + ", ".join(name if name == port else f"{name} = {port}" for name, port in summary.outputs.items()),
     ]
 

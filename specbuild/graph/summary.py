@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from specbuild.catalog import Bidirectional, Dim, Layer, Recurrent, Shape, TimeDistributed
+from specbuild.catalog import Bidirectional, Dim, Layer, Recurrent, Shape, TimeDistributed, size
 from specbuild.graph.model import Graph, Input, Node
+from specbuild.graph.receptive_field import Extent, receptive_fields
 
 AXES = ("time", "depth", "height", "width", "channels")
 """The columns that a shape is spread over."""
@@ -22,7 +23,11 @@ _BY_RANK: dict[int, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One input or node. `shape` is its output without the batch axis; `axes` names its axes where that is known."""
+    """One input or node. `shape` is its output without the batch axis; `axes` names its axes where that is known.
+
+    `activation_bytes` is what training keeps of it for the backward pass, `receptive_field` what one place of its
+    output sees of each model input, at most: an extent for every axis of that input.
+    """
 
     id: str
     layer: str
@@ -34,6 +39,8 @@ class Row:
     parameters: int
     trainable_parameters: int
     flops: Dim
+    activation_bytes: Dim
+    receptive_field: dict[str, tuple[Extent, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,9 @@ class Summary:
 
 def summarize(graph: Graph, *, batch: int) -> Summary:
     """The rows and totals of a graph; activation memory for training with `batch` samples at float32."""
-    rows = (*(_input_row(one) for one in graph.inputs), *(_row(node) for node in graph.nodes))
+    fields = receptive_fields(graph)
+    inputs = (_input_row(one, batch) for one in graph.inputs)
+    rows = (*inputs, *(_row(node, batch, dict(fields[node.id])) for node in graph.nodes))
     return Summary(
         name=graph.name,
         rows=rows,
@@ -69,11 +78,12 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
     )
 
 
-def _input_row(one: Input) -> Row:
-    return Row(one.id, "Input", (), one.shape, _BY_RANK.get(len(one.shape), ()), {}, (), 0, 0, 0)
+def _input_row(one: Input, batch: int) -> Row:
+    axes = _BY_RANK.get(len(one.shape), ())
+    return Row(one.id, "Input", (), one.shape, axes, {}, (), 0, 0, 0, _bytes(size(one.shape), batch), {})
 
 
-def _row(node: Node) -> Row:
+def _row(node: Node, batch: int, receptive_field: dict[str, tuple[Extent, ...]]) -> Row:
     return Row(
         id=node.id,
         layer=node.layer.label,
@@ -85,7 +95,14 @@ def _row(node: Node) -> Row:
         parameters=node.parameters,
         trainable_parameters=node.trainable_parameters,
         flops=node.flops,
+        activation_bytes=_bytes(node.saved, batch),
+        receptive_field=receptive_field,
     )
+
+
+def _bytes(numbers: Dim, batch: int) -> Dim:
+    """The size of so many numbers per sample at float32."""
+    return None if numbers is None else numbers * batch * 4
 
 
 def axes(layer: Layer, shape: Shape) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from specbuild import build_graph
 from specbuild.cli import main
-from specbuild.cli.tables import flops, print_summary, size
+from specbuild.cli.tables import flops, print_summary, sees, size
 from specbuild.graph.summary import summarize
 
 SPEC = """\
@@ -65,3 +65,65 @@ def test_an_unknown_length_is_shown_as_such() -> None:
     print_summary(summarize(graph, batch=1), Console(file=text, width=200))
     assert "FLOPs: ?" in text.getvalue()
     assert "unknown, as a length is known only at run time" in text.getvalue()
+
+
+MARKDOWN = """\
+**small**
+
+| id | layer | from | time | height | width | channels | state | parameters | FLOPs | memory | sees |
+| --- | --- | --- | --: | --: | --: | --: | --- | --: | --: | --: | --: |
+| x | Input |  | 5 | 8 | 8 | 1 |  |  |  | 2.5 KiB |  |
+| enc | ConvLSTM2D | x | 5 | 8 | 8 | 4 | h, c: 8 × 8 × 4 | 736 | 476 k | 70 KiB | 5 × 8 × 8 |
+| batch_normalization | BatchNormalization | enc.sequence | 5 | 8 | 8 | 4 |  | 16 | 2.56 k | 10 KiB | 5 × 8 × 8 |
+| dec | ConvLSTM2D | batch_normalization |  | 8 | 8 | 4 | h, c: 8 × 8 × 4 ← enc | 1,168 | 753 k | 70 KiB | 5 × 8 × 8 |
+
+- Parameters: 1,920 (1,912 trainable, 8 not)
+- FLOPs: 1.23 M for one sample, forward
+- Activation memory: 152 KiB for training at batch size 2, float32
+- Sees: how much of the input, by time and space, one place of a layer's output depends on at most
+- Outputs: dec = dec.last
+"""
+
+
+def test_markdown(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    result = CliRunner().invoke(main, ["summary", str(tmp_path / "a.yaml"), "--format", "markdown", "--batch", "2"])
+    assert (result.exit_code, result.stdout) == (0, MARKDOWN)
+
+
+def test_the_memory_of_the_rows_is_that_of_the_model() -> None:
+    summary = summarize(build_graph(SPEC), batch=3)
+    assert sum(row.activation_bytes or 0 for row in summary.rows) == summary.activation_bytes
+
+
+def test_a_narrow_terminal_keeps_what_matters_most() -> None:
+    summary = summarize(build_graph(SPEC), batch=1)
+
+    def heading(width: int) -> list[str]:
+        text = io.StringIO()
+        print_summary(summary, Console(file=text, width=width))
+        return text.getvalue().splitlines()[2].split()
+
+    shape = ["time", "height", "width", "channels"]
+    everything = ["id", "layer", "from", *shape, "state", "parameters", "FLOPs", "memory", "sees"]
+    assert heading(240) == everything
+    assert heading(165) == [name for name in everything if name != "memory"]
+    assert heading(120) == [name for name in everything if name not in ("memory", "sees", "from")]
+
+
+def test_several_inputs_are_seen_by_name() -> None:
+    spec = """\
+specbuild: 1
+inputs: {rain: [8, 8, 1], height: [null, null, 1], code: [3]}
+layers:
+  - {id: a, layer: Conv2D, filters: 1, kernel_size: 3, padding: same, from: rain}
+  - {id: b, layer: GlobalAveragePooling2D, from: height}
+  - {id: c, layer: Dense, units: 1, from: code}
+outputs: [a, b, c]
+"""
+    summary = summarize(build_graph(spec), batch=1)
+    assert {row.id: sees(row, summary) for row in summary.rows if row.source} == {
+        "a": "rain 3 × 3",
+        "b": "height all × all",
+        "c": "",
+    }
