@@ -6,7 +6,7 @@ Each of the four is written once, over any number of axes; the kinds at the end 
 from __future__ import annotations
 
 from math import prod
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -29,19 +29,21 @@ from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size,
 from specbuild.catalog.sight import Sight, spread, windows
 from specbuild.catalog.spatial import Formatted, window_length, window_span
 
-PerAxis = TypeVar("PerAxis", bound=tuple[int, ...])
-PerAxisOrZero = TypeVar("PerAxisOrZero", bound=tuple[int, ...])
+KERNEL_SIZE: Any = Field(description="Extent of the kernel.")
+STRIDES: Any = Field(1, validate_default=True, description="Step between kernel positions.")
+DILATION_RATE: Any = Field(1, validate_default=True, description="Distance between the kernel's entries.")
+OUTPUT_PADDING: Any = Field(None, description="Entries added to one side of the output; less than the strides.")
 
 
-class _Window(Formatted, Generic[PerAxis]):
+class _Window(Formatted):
     """What every convolution takes."""
 
-    kernel_size: PerAxis = Field(description="Extent of the kernel.")
-    strides: PerAxis = Field(1, validate_default=True, description="Step between kernel positions.")
+    kernel_size: tuple[int, ...] = KERNEL_SIZE
+    strides: tuple[int, ...] = STRIDES
     padding: Padding = Field(
         "valid", description="Whether the kernel may reach beyond the border (same) or not (valid)."
     )
-    dilation_rate: PerAxis = Field(1, validate_default=True, description="Distance between the kernel's entries.")
+    dilation_rate: tuple[int, ...] = DILATION_RATE
     activation: Activation | None = Field(None, description="Function applied to the output.")
     use_bias: Flag = Field(True, description="Whether a learned value is added to each output channel.")
     bias_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the bias.")
@@ -102,7 +104,34 @@ class _Window(Formatted, Generic[PerAxis]):
         return (self.weight("bias", self.output_channels(x)),) if self.use_bias else ()
 
 
-class _Kernel(_Window[PerAxis], Generic[PerAxis]):
+class _Window1D(_Window):
+    """Along one axis."""
+
+    kernel_size: Ints1 = KERNEL_SIZE
+    strides: Ints1 = STRIDES
+    dilation_rate: Ints1 = DILATION_RATE
+    spatial = 1
+
+
+class _Window2D(_Window):
+    """Over height and width."""
+
+    kernel_size: Ints2 = KERNEL_SIZE
+    strides: Ints2 = STRIDES
+    dilation_rate: Ints2 = DILATION_RATE
+    spatial = 2
+
+
+class _Window3D(_Window):
+    """Over three axes."""
+
+    kernel_size: Ints3 = KERNEL_SIZE
+    strides: Ints3 = STRIDES
+    dilation_rate: Ints3 = DILATION_RATE
+    spatial = 3
+
+
+class _Kernel(_Window):
     """A convolution with one kernel over all channels."""
 
     filters: PositiveInt = Field(description="Channels of the output.")
@@ -116,7 +145,7 @@ class _Kernel(_Window[PerAxis], Generic[PerAxis]):
         return self.filters
 
 
-class _Convolution(_Kernel[PerAxis], Generic[PerAxis]):
+class _Convolution(_Kernel):
     """A weighted sum of every window. `(H, W, C)` → `(H', W', filters)`."""
 
     groups: PositiveInt = Field(1, description="Into how many groups channels are split, each with filters of its own.")
@@ -151,33 +180,26 @@ class _Convolution(_Kernel[PerAxis], Generic[PerAxis]):
         return times(each, *self.output_shape(*inputs))
 
 
-class Conv1D(_Convolution[Ints1]):
+class Conv1D(_Window1D, _Convolution):
     """Convolution along one axis."""
 
-    spatial = 1
     padding: CausalPadding = Field(  # type: ignore[assignment]  # one word more than the other kinds
         "valid", description="Beyond the border (same), the past alone (causal), or not at all (valid)."
     )
 
 
-class Conv2D(_Convolution[Ints2]):
+class Conv2D(_Window2D, _Convolution):
     """Convolution over height and width."""
 
-    spatial = 2
 
-
-class Conv3D(_Convolution[Ints3]):
+class Conv3D(_Window3D, _Convolution):
     """Convolution over three axes: time or depth, height and width."""
 
-    spatial = 3
 
-
-class _Transpose(_Kernel[PerAxis], Generic[PerAxis, PerAxisOrZero]):
+class _Transpose(_Kernel):
     """The convolution's reverse: every input value spreads a kernel. `(H, W, C)` → `(sH, sW, filters)` for `same`."""
 
-    output_padding: PerAxisOrZero | None = Field(
-        None, description="Entries added to one side of the output; less than the strides."
-    )
+    output_padding: tuple[int, ...] | None = OUTPUT_PADDING
 
     @field_validator("output_padding")
     @classmethod
@@ -226,25 +248,25 @@ class _Transpose(_Kernel[PerAxis], Generic[PerAxis, PerAxisOrZero]):
         return None if spread is None or bias is None else spread + bias
 
 
-class Conv1DTranspose(_Transpose[Ints1, NonNegativeInts1]):
+class Conv1DTranspose(_Window1D, _Transpose):
     """Transposed convolution along one axis."""
 
-    spatial = 1
+    output_padding: NonNegativeInts1 | None = OUTPUT_PADDING
 
 
-class Conv2DTranspose(_Transpose[Ints2, NonNegativeInts2]):
+class Conv2DTranspose(_Window2D, _Transpose):
     """Transposed convolution over height and width."""
 
-    spatial = 2
+    output_padding: NonNegativeInts2 | None = OUTPUT_PADDING
 
 
-class Conv3DTranspose(_Transpose[Ints3, NonNegativeInts3]):
+class Conv3DTranspose(_Window3D, _Transpose):
     """Transposed convolution over three axes."""
 
-    spatial = 3
+    output_padding: NonNegativeInts3 | None = OUTPUT_PADDING
 
 
-class _Depthwise(_Window[PerAxis], Generic[PerAxis]):
+class _Depthwise(_Window):
     """A convolution of each channel by itself. `(H, W, C)` → `(H', W', C · depth_multiplier)`."""
 
     depth_multiplier: PositiveInt = Field(1, description="Outputs of the depthwise step for each input channel.")
@@ -277,19 +299,15 @@ class _Depthwise(_Window[PerAxis], Generic[PerAxis]):
         return times(2 * prod(self.kernel_size) + self.use_bias, *self.output_shape(*inputs))
 
 
-class DepthwiseConv1D(_Depthwise[Ints1]):
+class DepthwiseConv1D(_Window1D, _Depthwise):
     """Convolution of each channel by itself, along one axis."""
 
-    spatial = 1
 
-
-class DepthwiseConv2D(_Depthwise[Ints2]):
+class DepthwiseConv2D(_Window2D, _Depthwise):
     """Convolution of each channel by itself, over height and width."""
 
-    spatial = 2
 
-
-class _Separable(_Depthwise[PerAxis], Generic[PerAxis]):
+class _Separable(_Depthwise):
     """A depthwise convolution whose channels a 1×1 convolution mixes. `(H, W, C)` → `(H', W', filters)`."""
 
     filters: PositiveInt = Field(description="Channels of the output.")
@@ -316,16 +334,12 @@ class _Separable(_Depthwise[PerAxis], Generic[PerAxis]):
         return times(each, *self.positions(inputs[0]))
 
 
-class SeparableConv1D(_Separable[Ints1]):
+class SeparableConv1D(_Window1D, _Separable):
     """Depthwise, then 1×1 convolution along one axis."""
 
-    spatial = 1
 
-
-class SeparableConv2D(_Separable[Ints2]):
+class SeparableConv2D(_Window2D, _Separable):
     """Depthwise, then 1×1 convolution over height and width."""
-
-    spatial = 2
 
 
 def _each(numbers: tuple[int, ...]) -> str:
