@@ -1,7 +1,7 @@
 """Checks the generated parts of `README.md` (a summary, an error, the list of commands), or writes them anew.
 
-    python tools/readme.py            exit code 1 if the page is stale
-    python tools/readme.py --write
+python tools/readme.py            exit code 1 if the page is stale
+python tools/readme.py --write
 """
 
 from __future__ import annotations
@@ -39,15 +39,18 @@ def summary() -> str:
 def mistake() -> str:
     """What `specbuild check` says of the radar spec with a state that does not fit."""
     report = Report()
-    text = SPEC.read_text("utf-8").replace("{id: enc1, layer: ConvLSTM2D, filters: $filters}", "{id: enc1, layer: ConvLSTM2D, filters: 64}")
+    right = "{id: enc1, layer: ConvLSTM2D, filters: $filters}"
+    text = SPEC.read_text("utf-8").replace(right, right.replace("$filters", "64"))
     check(text, report=report)
-    return _fenced("\n\n".join(render_text(one).replace("<text>", "radar_nowcast.yaml") for one in report.sorted_errors()))
+    said = (render_text(one).replace("<text>", "radar_nowcast.yaml") for one in report.sorted_errors())
+    return _fenced("\n\n".join(said))
 
 
 def commands() -> str:
     """The first line of every verb's help."""
     rows = [(verb, import_module(module).command.get_short_help_str(200)) for verb, module in VERBS.items()]
-    return "\n".join(["| command | what it does |", "|---|---|", *(f"| `specbuild {verb}` | {help} |" for verb, help in rows)])
+    lines = (f"| `specbuild {verb}` | {help} |" for verb, help in rows)
+    return "\n".join(["| command | what it does |", "|---|---|", *lines])
 
 
 PARTS: dict[str, Callable[[], str]] = {"summary": summary, "mistake": mistake, "commands": commands}

@@ -78,7 +78,8 @@ error: ConvLSTM2D has no argument "kernel"
     )
 
 
-def test_json(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_json() -> None:
     result = run("check", "wrong.yaml", "--format", "json")
     assert result.exit_code == 2
     found = json.loads(result.stdout)
@@ -89,7 +90,8 @@ def test_json(folder: Path) -> None:
     assert json.loads(run("check", "spec.yaml", "--format", "json").stdout) == []
 
 
-def test_github(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_github() -> None:
     result = run("check", "wrong.yaml", "--format", "github")
     assert result.exit_code == 2
     assert result.stdout.splitlines()[0].startswith("::error file=wrong.yaml,line=4,col=9,")
@@ -116,7 +118,7 @@ def test_a_warning_passes_unless_strict(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "error: there is no file bad.yaml"),
+        (lambda _: None, "error: there is no file bad.yaml"),
         (lambda path: path.mkdir(), "error: bad.yaml is a folder, not a file"),
         (lambda path: path.write_bytes(b"name: caf\xe9\n"), "error: bad.yaml is not UTF-8 text"),
         (lambda path: path.write_text(""), "error: bad.yaml is empty"),

@@ -79,7 +79,7 @@ def test_one_layer_in_another_precision() -> None:
     assert model.get_layer("full").compute_dtype == "float32"
 
 
-def test_a_frozen_layer_stays_frozen_when_saved(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_frozen_layer_has_nothing_to_train() -> None:
     text = spec("{x: [3, 8, 8, 1]}", f"id: a, {CONV}, trainable: false", "id: b, layer: Flatten, from: a.last")
     model = build_model(text)
     assert model.trainable_weights == []
