@@ -76,7 +76,7 @@ Time: TypeAlias = Annotated[str, PlainValidator(interval), WithJsonSchema({"type
 class SourceSection(BaseModel):
     """One file and, where it holds several, one array in it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     path: str = Field(description="The file, relative to the spec's folder; its suffix tells the format.")
     key: str | None = Field(None, description="Name of the array in a file that holds several.")
@@ -96,7 +96,7 @@ class SourceSection(BaseModel):
 class WindowsSection(BaseModel):
     """What one sample is: frames that the model reads, and frames that it must forecast."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     past: PositiveInt = Field(description="Frames that the model reads.")
     future: PositiveInt = Field(description="Frames that it forecasts.")
@@ -134,7 +134,7 @@ class WindowsSection(BaseModel):
 class DataSection(BaseModel):
     """Frames in physical units are raw · scale + offset; missing values are NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     source: SourceSection = Field(description="The file with the frames.")
     variable: str = Field("value", description="What the numbers are, for tables and pictures.")

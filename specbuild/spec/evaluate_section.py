@@ -29,7 +29,7 @@ Thresholds: TypeAlias = Annotated[
 class EvaluateSection(BaseModel):
     """What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     thresholds: Thresholds = Field(
         (),

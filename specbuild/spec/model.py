@@ -32,7 +32,7 @@ Length = Annotated[
 class InputSection(BaseModel):
     """One input of the model. `shape` leaves out the batch axis; null is an axis of any length."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     shape: tuple[Length, ...] = Field(
         strict=False, description="Length of each axis without the batch; null where any length will do."

@@ -57,7 +57,7 @@ OptionalPart: TypeAlias = Annotated[
 class SplitSection(BaseModel):
     """Shares are laid out in the order train, validation, test; ranges may stand in any order, but never overlap."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     train: Part = Field(0.6, description="Share or range of frames to learn from; statistics come from these alone.")
     validation: OptionalPart = Field(None, description="Share or range of frames that choose when to stop.")

@@ -11,7 +11,7 @@ from specbuild.catalog.objects import KerasObject, Loss, Metric, Optimizer
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class EarlyStopping(_Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, model_validator
 
 from specbuild.catalog.checks import refuse, written
 from specbuild.catalog.fields import NonNegativeNumber, Number, PositiveNumber
@@ -14,7 +14,7 @@ from specbuild.document import did_you_mean
 class TransformSection(BaseModel):
     """One step from physical units to what the model reads."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: str
 
@@ -131,7 +131,12 @@ def transform(value: Any) -> TransformSection:
     return section.model_validate(written_out)
 
 
-_SCHEMA = {"anyOf": [{"enum": list(TRANSFORMS)}, *(section.model_json_schema() for section in TRANSFORMS.values())]}
+class _OneOfThem:
+    """The JSON Schema of a transform, worked out when an editor asks for it."""
 
-Transform: TypeAlias = Annotated[SerializeAsAny[TransformSection], PlainValidator(transform), WithJsonSchema(_SCHEMA)]
+    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(TRANSFORMS)}, *(one.model_json_schema() for one in TRANSFORMS.values())]}
+
+
+Transform: TypeAlias = Annotated[SerializeAsAny[TransformSection], PlainValidator(transform), _OneOfThem()]
 """A transform by its name, or with its arguments."""
