@@ -18,7 +18,7 @@ from specbuild.run.precision import policy_for
 from specbuild.run.progress import Display, display
 from specbuild.run.stopping import Watch
 from specbuild.run.surroundings import absolute, check_data_unchanged, data_files, machine, now, versions
-from specbuild.spec import normalize
+from specbuild.spec import Spec, normalize
 
 if TYPE_CHECKING:
     from specbuild.run.evaluation import Evaluation
@@ -43,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    spec: str | Path | Mapping[str, Any] | None = None,
+    spec: Spec | str | Path | Mapping[str, Any] | None = None,
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     out: str | Path = "runs",
@@ -54,7 +54,7 @@ def train(
     """Trains the model of a spec, scores it on the test split and draws it, all into one run folder.
 
     Args:
-        spec: path of a YAML file, YAML text, or its content as a mapping. None with `resume`.
+        spec: path of a YAML file, YAML text, its content as a mapping, or what `load_spec` gave. None with `resume`.
         overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
         out: the folder that gets the run's folder.
         resume: a run folder to continue from its last checkpoint. On a CPU the result is, bit for bit, that of a run
@@ -158,7 +158,8 @@ class _Training:
 
         keras.utils.set_random_seed(self.spec.train.seed)
         model = build(self.graph, precision)
-        compile_model(model, self.spec.train, weighted=self.dataset.source.may_miss)
+        outputs = [output.name for output in self.graph.outputs]
+        compile_model(model, self.spec.train, weighted=self.dataset.source.may_miss, outputs=outputs)
         done = checkpoint.Progress()
         if saved := folder.checkpoints():
             last = list(saved.values())[-1]
