@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,7 +31,7 @@ class Sampler(Protocol):
         """Inputs, targets and weights (None: all equal)."""
 
 
-def compile_model(model: Any, train: TrainSection, *, weighted: bool) -> None:
+def compile_model(model: Any, train: TrainSection, *, weighted: bool, outputs: Sequence[str]) -> None:
     """Compiles the model as `train:` says.
 
     Args:
@@ -39,15 +39,34 @@ def compile_model(model: Any, train: TrainSection, *, weighted: bool) -> None:
         train: optimizer, loss and metrics.
         weighted: whether batches carry weights, zero where a value is missing. Losses are then means over what is
             present, and metrics leave out what is missing.
+        outputs: names of the model's outputs, in their order.
     """
-    metrics = [to_keras(_under_written_name(metric), "metrics") for metric in train.metrics]
+    losses = [_loss(train.loss_of(name), weighted) for name in outputs]
+    metrics = [
+        [to_keras(_under_written_name(metric), "metrics") for metric in train.metrics_of(name)] for name in outputs
+    ]
+    weights = [(train.loss_weights or {}).get(name, 1.0) for name in outputs]
+
+    def arranged(values: list[Any]) -> Any:
+        """One value for each output, as the model gives its outputs: alone, in a list or in a dict."""
+        if isinstance(model.output, dict):
+            return dict(zip(outputs, values, strict=True))
+        return values if len(values) > 1 else values[0]
+
     model.compile(
         optimizer=to_keras(train.optimizer, "optimizers"),
-        loss=to_keras(_over_present(train.loss) if weighted else train.loss, "losses"),
-        metrics=None if weighted else metrics,
-        weighted_metrics=metrics if weighted else None,
+        loss=arranged(losses),
+        loss_weights=arranged(weights) if train.loss_weights else None,
+        metrics=None if weighted else arranged(metrics),
+        weighted_metrics=arranged(metrics) if weighted else None,
         jit_compile=jit_compile(),
     )
+
+
+def _loss(loss: KerasObject | None, weighted: bool) -> Any:
+    if loss is None:
+        return None
+    return to_keras(_over_present(loss) if weighted else loss, "losses")
 
 
 def fit(

@@ -22,6 +22,7 @@ from specbuild.document import (
     SpecError,
     did_you_mean,
     kind_of,
+    locate,
     parse,
     read,
 )
@@ -109,6 +110,8 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
     )
     expanded = expand(document.get("layers"), ids, values, definitions, report)
     outputs, named = _outputs(document, expanded, report)
+    train = _section(TrainSection, document, "train", report) or TrainSection()
+    _known_outputs(train, outputs, document, report)
     return Spec(
         name=_text(document, "name", report) or _default_name(text, directory),
         description=_text(document, "description", report),
@@ -118,7 +121,7 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
         outputs=outputs,
         named_outputs=named,
         data=_section(DataSection, document, "data", report),
-        train=_section(TrainSection, document, "train", report) or TrainSection(),
+        train=train,
         evaluate=_section(EvaluateSection, document, "evaluate", report) or EvaluateSection(),
         directory=directory,
         written=text.text,
@@ -225,6 +228,21 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
         report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
     found = [one for part in parts for one in expanded.reference(part, ("outputs",))]
     return tuple(OutputSpec(one.id, one) for one in found), False
+
+
+def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], document: Mapping, report: Report) -> None:
+    """Refuses a loss, a weight or metrics for an output that the model does not have."""
+    names = [one.name for one in outputs]
+    for key, named in train.by_output.items():
+        for name in named if names else ():
+            if name not in names:
+                report.error(
+                    f"the model has no output called {name}",
+                    locate(document, ("train", key, name), key=True),
+                    path=("train", key, name),
+                    help=did_you_mean(name, names) or f"its outputs are {', '.join(names)}",
+                    code="unknown-output",
+                )
 
 
 def _section(cls: type[Section], document: Mapping, name: str, report: Report) -> Section | None:

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specbuild.catalog.fields import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt
-from specbuild.catalog.objects import KerasObject, Loss, Metric, Optimizer
+from specbuild.catalog.objects import KerasObject, Optimizer
+from specbuild.spec.per_output import Losses, MetricLists
 
 
 class _Section(BaseModel):
@@ -36,12 +37,19 @@ class TrainSection(_Section):
     """How to train. Every key has a default, so that a spec may leave the section out."""
 
     optimizer: Optimizer = Field(KerasObject("Adam"), description="Optimizer under Keras's name and argument names.")
-    loss: Loss = Field(
+    loss: Losses = Field(
         KerasObject("MeanSquaredError"),
-        description="Loss under Keras's name and argument names.",
+        description="Loss under Keras's name and argument names; for several outputs a mapping of output to loss.",
         validate_default=False,
     )
-    metrics: list[Metric] = Field([], description="Further values to report per epoch, under Keras's names.")
+    loss_weights: dict[str, NonNegativeNumber] | None = Field(
+        None, description="What each output's loss counts in their sum, by output; default: 1 each."
+    )
+    metrics: MetricLists = Field(
+        [],
+        description="Further values to report per epoch, under Keras's names: a list, or one for each output.",
+        validate_default=False,
+    )
     epochs: PositiveInt = Field(10, description="Passes over the training data, or over steps_per_epoch batches of it.")
     batch_size: PositiveInt = Field(8, description="Windows per step.")
     steps_per_epoch: PositiveInt | None = Field(
@@ -54,3 +62,17 @@ class TrainSection(_Section):
     )
     early_stopping: EarlyStopping | None = Field(None, description="When to stop before the last epoch; null: never.")
     checkpoints: Checkpoints = Field(Checkpoints(), description="What is kept of the epochs.")
+
+    @property
+    def by_output(self) -> dict[str, tuple[str, ...]]:
+        """The keys that are mappings by output, each with the outputs that it names."""
+        found = {"loss": self.loss, "loss_weights": self.loss_weights, "metrics": self.metrics}
+        return {key: tuple(value) for key, value in found.items() if isinstance(value, dict)}
+
+    def loss_of(self, output: str) -> KerasObject | None:
+        """The loss of an output; None where the spec gives it none, so that it is not trained."""
+        return self.loss.get(output) if isinstance(self.loss, dict) else self.loss
+
+    def metrics_of(self, output: str) -> list[KerasObject]:
+        """The metrics of an output."""
+        return self.metrics.get(output, []) if isinstance(self.metrics, dict) else self.metrics
