@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
+from specbuild.catalog.application import Application
 from specbuild.catalog.generic import Resolver, asks_keras, bind
 from specbuild.document import Report
+from specbuild.graph.lints import lint
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
-from specbuild.graph.ports import PortChoice, demands
+from specbuild.graph.ports import PortChoice, demands, port_shapes
 from specbuild.graph.states import wire_state
 from specbuild.spec import NodeSpec, Reference, Spec, normalize, read_spec
 
@@ -91,7 +93,9 @@ class _Inference:
         if len(self.report.errors) > before or self.spec.broken:
             return None
         nodes = tuple(self.finished(*draft) for draft in self.live(drafts, outputs))
-        return Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
+        graph = Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
+        lint(graph, self.report)
+        return graph
 
     def node(self, node: NodeSpec, wanted: frozenset[int] | None) -> Draft | None:
         """Wires one node and works out its shapes; None after a fault, or where an input is unknown."""
@@ -272,15 +276,8 @@ def _rank_help(layer: Layer, ranks: set[int]) -> str:
     if layer.ranks is None or ranks & set(layer.ranks):
         return ""
     if not isinstance(layer, Recurrent) and any(rank - 1 in layer.ranks for rank in ranks):
-        return f"to run it on every frame, write time_distributed: {{layer: {layer.kind}, …}}"
+        form = "application" if isinstance(layer, Application) else "layer"
+        return f"to run it on every frame, write time_distributed: {{{form}: {layer.kind}, …}}"
     if isinstance(layer, Recurrent) and any(rank + 1 in layer.ranks for rank in ranks):
         return "it reads a sequence; {layer: RepeatFrame, times: …} shows one frame at every step"
     return ""
-
-
-def port_shapes(layer: Layer, inputs: list[Shape]) -> dict[str, Shape]:
-    """The shape of every port of a layer."""
-    if not isinstance(layer, Recurrent):
-        return {OUTPUT: layer.output_shape(*inputs)}
-    states = {f"state.{name}": shape for name, shape in layer.state_shapes(*inputs).items()}
-    return {"sequence": layer.sequence_shape(*inputs), "last": layer.last_shape(*inputs), **states}

@@ -152,3 +152,11 @@ class PortChoice:
             if source.port is not None and source.port in self._shapes[source.id]
         }
         return frozenset(certain) or None
+
+
+def port_shapes(layer: Layer, inputs: list[Shape]) -> dict[str, Shape]:
+    """The shape of every port of a layer."""
+    if not isinstance(layer, Recurrent):
+        return {OUTPUT: layer.output_shape(*inputs)}
+    states = {f"state.{name}": shape for name, shape in layer.state_shapes(*inputs).items()}
+    return {"sequence": layer.sequence_shape(*inputs), "last": layer.last_shape(*inputs), **states}

@@ -9,12 +9,14 @@ and the last entry counts as seen, and so does all that any channel of the outpu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from specbuild.catalog import Dim, Recurrent, Shape, ShapeError
 from specbuild.catalog.sight import Along, Sight, Span
-from specbuild.graph.build import port_shapes
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
+from specbuild.graph.ports import port_shapes
 
 STAND_INS = (480, 960)
 """Lengths that stand in for an axis known only at run time: what is the same for both does not depend on it."""
@@ -55,6 +57,34 @@ def receptive_fields(graph: Graph) -> dict[str, Field]:
             if name in large[node]
         }
         for node in small
+    }
+
+
+Frames: TypeAlias = tuple[Span, ...]
+"""For each step of a port, the first and the last frame of an input that it sees."""
+
+
+def frames_seen(graph: Graph) -> dict[Port, dict[str, Frames]]:
+    """For each port with steps in time, what each step sees of each input. Open times are taken to be long.
+
+    A port has steps where its first axis goes along with the input's, or where a layer mixed that axis and the port
+    still has as many axes: each step then sees the same frames.
+    """
+    inputs = {one.id: tuple(n or STAND_INS[0] for n in one.shape) for one in graph.inputs}
+    shapes: dict[Port, Shape] = {Port(name): shape for name, shape in inputs.items()}
+    traces: dict[Port, _Traces] = {
+        Port(name): {name: (_Seen(0, tuple((p, p) for p in range(shape[0]))),)} for name, shape in inputs.items()
+    }
+    for node in graph.nodes:
+        with suppress(KeyError, ShapeError):
+            _follow(node, shapes, traces)
+    return {
+        port: {
+            name: seen.spans if seen.axis == 0 else seen.spans * (shapes[port][0] or 0)
+            for name, (seen,) in trace.items()
+            if seen.axis == 0 or (seen.axis is None and len(shapes[port]) == len(inputs[name]))
+        }
+        for port, trace in traces.items()
     }
 
 

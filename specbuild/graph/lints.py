@@ -1,0 +1,187 @@
+"""Lints: specs that are sound and yet do not do what their author means. Each is a warning with a place and a fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from specbuild.catalog import Bidirectional, KerasObject, Layer, Recurrent, Shape, TimeDistributed
+from specbuild.document import Report, Span
+from specbuild.graph.loss_lints import loss_lints
+from specbuild.graph.model import Graph, Node, Port
+from specbuild.graph.receptive_field import Frames, frames_seen
+
+
+def lint(graph: Graph, report: Report) -> None:
+    """Adds a warning for each thing in a finished graph that is likely a mistake.
+
+    Their codes are `sees-the-future`, `unbounded-recurrence`, `loss-and-output` and `output-range`.
+    """
+    for check in LINTS:
+        check(graph, report)
+
+
+def sees_the_future(graph: Graph, report: Report) -> None:
+    """A next-frame model in which a step sees a frame after its own: the frame that it must forecast, or a later one.
+
+    What a step sees is measured through the whole model, so that padding in front or a crop makes a window causal.
+    Without a data section a model counts as next-frame where it recurs over frames and gives frames of its input's
+    shape; only a Conv3D is then named.
+    """
+    data = graph.spec.data
+    if data is not None and data.windows.target != "next":
+        return
+    seen = frames_seen(graph)
+    if data is None and not _looks_like_next_frame(graph, seen):
+        return
+    if not any(_ahead(seen.get(output.port, {})) for output in graph.outputs):
+        return
+    shapes = _shapes(graph)
+    for node in _path_to_outputs(graph):
+        if not _ahead(seen.get(Port(node.id, node.port), {})):
+            continue
+        stepped = [bool(seen.get(port)) for port in node.inputs]
+        reach = _reach(node.layer, [shapes[port] for port in node.inputs], stepped)
+        if reach and (data is not None or node.layer.kind == "Conv3D"):
+            _report_future(node, reach, data is not None, report)
+
+
+def unbounded_recurrence(graph: Graph, report: Report) -> None:
+    """A recurrence whose activation has no bound: the state can grow in every step, until the loss is NaN.
+
+    Of nodes that stand in one place, such as the rounds of a loop, the first is named.
+    """
+    places: set[Span] = set()
+    for node in graph.nodes:
+        cell = _inner(node.layer)
+        for argument, bounded in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
+            given = getattr(cell, argument, KerasObject(bounded))
+            name = "linear" if given is None else given.name
+            place = node.spec.span(argument)
+            if not isinstance(cell, Recurrent) or name not in UNBOUNDED or (name, cell.kind) in _PUBLISHED:
+                continue
+            if place not in places:
+                _report_unbounded(node, argument, name, bounded, report)
+            places.add(place)
+
+
+def _report_unbounded(node: Node, argument: str, name: str, bounded: str, report: Report) -> None:
+    written = node.spec.arguments.get(argument) is not None
+    where = "" if written else f" of defaults: {{{_inner(node.layer).kind}: …}}"
+    after = f", and put {{layer: Activation, activation: {name}}} after {node.id}"
+    report.warning(
+        f"{name} inside the recurrence of {node.id} can grow without bound",
+        node.spec.span(argument),
+        path=(*node.spec.path, argument) if written else node.spec.path,
+        reason=f"what grows a little in every step ends as NaN; {bounded} has bounds",
+        help=f"leave {argument} out{where}{after if argument == 'activation' and name != 'linear' else ''}",
+        code="unbounded-recurrence",
+    )
+
+
+LINTS: tuple[Callable[[Graph, Report], None], ...] = (sees_the_future, unbounded_recurrence, loss_lints)
+"""Every lint, in the order that warnings are shown."""
+
+UNBOUNDED = frozenset(
+    {
+        *("relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "softplus", "squareplus"),
+        *("linear", "exponential"),
+    }
+)
+"""Activations of Keras that no number bounds from above."""
+
+_PUBLISHED = frozenset({("leaky_relu", kind) for kind in ("ConvGRU1D", "ConvGRU2D", "ConvGRU3D", "TrajGRU")})
+"""Published so (Shi et al. 2017), and trained with clipped gradients: the update gate mixes, it does not add."""
+
+
+def _ahead(seen: dict[str, Frames]) -> bool:
+    """Whether some step sees a frame of an input after its own."""
+    return any(last > step for frames in seen.values() for step, (_, last) in enumerate(frames))
+
+
+def _looks_like_next_frame(graph: Graph, seen: dict[Port, dict[str, Frames]]) -> bool:
+    if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:
+        return False
+    recurs = any(isinstance(_inner(node.layer), Recurrent) and seen.get(node.inputs[0]) for node in graph.nodes)
+    return recurs and any(output.shape == graph.inputs[0].shape for output in graph.outputs)
+
+
+def _is_convolution(layer: Layer) -> bool:
+    return not isinstance(layer, Recurrent | TimeDistributed) and layer.kind.startswith("Conv")
+
+
+def _path_to_outputs(graph: Graph) -> Iterator[Node]:
+    """The nodes whose values reach an output, in order."""
+    needed = {output.port.node for output in graph.outputs}
+    found = []
+    for node in reversed(graph.nodes):
+        if node.id in needed:
+            needed.update(port.node for port in (*node.inputs, *node.initial_state))
+            found.append(node)
+    yield from reversed(found)
+
+
+def _shapes(graph: Graph) -> dict[Port, Shape]:
+    shapes = {Port(one.id): one.shape for one in graph.inputs}
+    shapes.update({Port(node.id, name): shape for node in graph.nodes for name, shape in node.shapes.items()})
+    return shapes
+
+
+_ALL = 1 << 30
+"""All frames, however many there are."""
+
+
+def _reach(layer: Layer, inputs: list[Shape], stepped: list[bool]) -> int:
+    """How many frames after its own a step of the output sees of those inputs that have steps; 0: none, or unknown."""
+    if not layer.pointwise and type(layer).receptive_field is Layer.receptive_field:
+        return 0
+    reach = 0
+    known = [tuple(_LONG if length is None else length for length in shape) for shape in inputs]
+    for shape, sight, counts in zip(known, layer.receptive_field(*known), stepped, strict=True):
+        along = sight[0]
+        if counts and along is None:
+            reach = _ALL
+        elif counts and along is not None and along.axis == 0:
+            reach = max(reach, *(min(last, shape[0] - 1) - step for step, (_, last) in enumerate(along.spans)))
+    return reach
+
+
+_LONG = 64
+"""A length that stands in for an open one."""
+
+
+def _report_future(node: Node, reach: int, certain: bool, report: Report) -> None:
+    how, key, help = _blame(node, reach)
+    asked = "target: next asks for the frame that follows each" if certain else "as in a next-frame model"
+    same = "" if certain else f"the model gives frames of its input's shape, {asked}; "
+    report.warning(
+        f"{node.id} sees the frame that it must forecast",
+        node.spec.span(key),
+        path=(*node.spec.path, key) if node.spec.arguments.get(key) is not None else node.spec.path,
+        reason=f"{how}; {asked}" if certain else f"{same}{how}",
+        help=help,
+        code="sees-the-future",
+    )
+
+
+def _blame(node: Node, reach: int) -> tuple[str, str, str]:
+    """How a node comes to see later frames, the key that says so, and what to write instead."""
+    layer = node.layer
+    if isinstance(layer, Bidirectional):
+        inner = f"{{layer: {layer.layer.kind}, …}}"
+        return "its backward half starts from the last frame", "layer", f"write {inner} without bidirectional"
+    if isinstance(layer, Recurrent) and getattr(layer, "go_backwards", False):
+        return "go_backwards starts it from the last frame", "go_backwards", "leave go_backwards out"
+    frames = "frame" if reach == 1 else "frames"
+    if _is_convolution(layer) and reach < _ALL:
+        how = f"at each step its kernel covers {reach} later {frames}"
+        if layer.kind == "Conv1D":
+            return how, "padding", "write padding: causal"
+        size = getattr(layer, "kernel_size", (1,))
+        flat = ", ".join(str(length) for length in (1, *size[1:]))
+        return how, "kernel_size", f"write kernel_size: [{flat}], or time_distributed: {{layer: Conv2D, …}}"
+    count = "all frames" if reach >= _ALL else f"{reach} later {frames}"
+    return f"each of its steps sees {count}", "layer", "let each step read only the frames up to its own"
+
+
+def _inner(layer: Layer) -> Layer:
+    return _inner(layer.layer) if isinstance(layer, TimeDistributed | Bidirectional) else layer

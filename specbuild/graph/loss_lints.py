@@ -1,0 +1,182 @@
+"""Lints of losses: a loss that reads something other than what the output gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.document import Report
+from specbuild.graph.model import Graph, Node, Port
+
+
+def loss_lints(graph: Graph, report: Report) -> None:
+    """A loss that does not fit the activation of its output, and an output that cannot reach the data.
+
+    Only activations whose range is known are judged, and losses that the spec writes or trains with.
+    """
+    ends = {output.name: end for output in graph.outputs if (end := _end(graph, output.port)) is not None}
+    if graph.spec.data is not None or "loss" in graph.spec.train.model_fields_set:
+        train = graph.spec.train
+        for name, end in ends.items():
+            if (loss := train.loss_of(name)) is not None:
+                path = ("train", "loss", name) if "loss" in train.by_output else ("train", "loss")
+                _judge(loss, end, path, graph, report)
+    if graph.spec.data is not None and len(graph.outputs) == 1:
+        for end in ends.values():
+            _reaches_the_data(end, graph, report)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What gives an output its values: the last node with an activation, and the number of its channels."""
+
+    node: Node
+    activation: str
+    channels: int | None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return RANGES[self.activation]
+
+    @property
+    def words(self) -> str:
+        low, high = self.range
+        if (low, high) == (-math.inf, math.inf):
+            return f"{self.node.id} ends in {self.activation}, which gives any number"
+        if high == math.inf:
+            return f"{self.node.id} ends in {self.activation}, which gives {low:g} and more"
+        return f"{self.node.id} ends in {self.activation}, which gives {low:g} to {high:g}"
+
+
+_ANY, _POSITIVE, _UNIT, _SIGNED = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0), (-1.0, 1.0)
+
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("sigmoid", "hard_sigmoid", "softmax"), _UNIT),
+    **dict.fromkeys(("tanh", "hard_tanh", "softsign"), _SIGNED),
+    **dict.fromkeys(("relu", "softplus", "exponential"), _POSITIVE),
+    **dict.fromkeys(("linear", "leaky_relu"), _ANY),
+    "relu6": (0.0, 6.0),
+    "elu": (-1.0, math.inf),
+}
+"""What the activations whose range is known can give."""
+
+_BINARY = ("binarycrossentropy", "binaryfocalcrossentropy", "bce")
+_CATEGORICAL = ("categoricalcrossentropy", "categoricalfocalcrossentropy", "sparsecategoricalcrossentropy")
+_OVERLAP = ("dice", "tversky")
+_REGRESSION = ("meansquarederror", "mse", "meanabsoluteerror", "mae", "huber", "logcosh")
+_COUNTS = ("poisson", "meansquaredlogarithmicerror", "msle")
+
+
+def _judge(loss: KerasObject, end: _End, path: tuple[str, ...], graph: Graph, report: Report) -> None:
+    """Warns where a loss and an output do not fit; the first reason is enough."""
+    misfit = next(_misfits(loss, end), None)
+    if misfit is None:
+        return
+    message, reason, help = misfit
+    written = graph.spec.document.entry("train") is not None and "loss" in graph.spec.train.model_fields_set
+    report.warning(
+        message,
+        graph.spec.span(path) if written else end.node.spec.span("activation"),
+        path=path,
+        reason=reason,
+        help=help,
+        code="loss-and-output",
+    )
+
+
+def _misfits(loss: KerasObject, end: _End) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a pair of loss and output, why, and what to write."""
+    name, plain = loss.name, loss.name.replace("_", "").lower()
+    node, (low, high) = end.node.id, end.range
+    sure = plain in _BINARY + _CATEGORICAL + _OVERLAP
+    if end.activation == "softmax" and end.channels == 1:
+        yield f"{node} is always 1", "it ends in a softmax over one channel", f"write activation: sigmoid on {node}"
+    if sure and loss.arguments.get("from_logits") is True:
+        if end.range == _UNIT:
+            reason = f"from_logits: true makes {name} apply one itself"
+            yield f"{node} goes through two activations", reason, f"leave from_logits or {end.activation} out"
+        return
+    if sure and (low < 0 or high > 1):
+        fit = "sigmoid" if plain not in _CATEGORICAL else "softmax"
+        logits = "" if plain in _OVERLAP else f", or loss: {{name: {name}, from_logits: true}}"
+        yield f"{name} reads probabilities, from 0 to 1", end.words, f"write activation: {fit} on {node}{logits}"
+    if plain in _CATEGORICAL and end.channels == 1:
+        reason = f"{node} has one channel, and one class has the probability 1 whatever the model gives"
+        yield f"{name} needs a channel for each class", reason, "use binary_crossentropy"
+    if plain in _CATEGORICAL and end.activation in ("sigmoid", "hard_sigmoid"):
+        reason = f"{node} ends in {end.activation}, which decides on each class by itself"
+        yield f"{name} reads one choice among classes", reason, f"write activation: softmax on {node}"
+    if plain in _BINARY and end.activation == "softmax":
+        reason = f"{node} ends in softmax, whose classes share one probability"
+        help = f"use categorical_crossentropy, or write activation: sigmoid on {node}"
+        yield f"{name} reads each channel as a yes or no of its own", reason, help
+    if plain in _REGRESSION and end.activation == "softmax":
+        reason = f"{node} ends in softmax, which gives shares that sum to 1 over the channels"
+        help = f"use categorical_crossentropy, or leave activation out on {node}"
+        yield f"{name} compares quantities, not classes", reason, help
+    if plain in _COUNTS and low < 0:
+        help = f"write activation: softplus on {node}"
+        yield f"{name} takes the logarithm of the output, which must not be negative", end.words, help
+
+
+def _reaches_the_data(end: _End, graph: Graph, report: Report) -> None:
+    """Standardized frames lie on both sides of 0 and beyond 1; an activation that ends there cuts them off."""
+    data = graph.spec.data
+    low, high = end.range
+    if data is None or not data.transform or data.transform[-1].name != "standardize" or (low < -1 and high > 1):
+        return
+    report.warning(
+        f"{end.node.id} cannot reach the frames that it forecasts",
+        end.node.spec.span("activation"),
+        path=end.node.spec.path,
+        reason=f"{end.words}; standardize gives frames with mean 0 and standard deviation 1",
+        help="leave the activation out, or write transform: [minmax] for frames from 0 to 1",
+        code="output-range",
+    )
+
+
+_KEEP = frozenset(
+    {
+        *("Identity", "Reshape", "Flatten", "Permute", "LastFrame", "RepeatFrame", "RepeatVector"),
+        *("Cropping1D", "Cropping2D", "Cropping3D", "Squeeze", "ExpandDims"),
+    }
+)
+"""Layers whose output has the values of their input."""
+
+
+def _end(graph: Graph, port: Port) -> _End | None:
+    """What an output's values come from; None where their range is not known."""
+    nodes = {node.id: node for node in graph.nodes}
+    node = nodes.get(port.node)
+    while node is not None and _inner(node.layer).kind in _KEEP and len(node.inputs) == 1:
+        port = node.inputs[0]
+        node = nodes.get(port.node)
+    if node is None:
+        return None
+    activation = _activation(node.layer)
+    if activation not in RANGES or port.name.startswith("state."):
+        return None
+    return _End(node, activation, node.shapes[port.name][-1] if node.shapes[port.name] else None)
+
+
+def _activation(layer: Layer) -> str:
+    """The activation that a layer ends in: `linear` for none, empty where that is no question of an activation."""
+    if isinstance(layer, Bidirectional) and layer.merge_mode not in ("concat", "ave"):
+        return ""
+    inner = _inner(layer)
+    if inner.kind in _NAMED:
+        return _NAMED[inner.kind]
+    if "activation" not in type(inner).model_fields:
+        return ""
+    given = getattr(inner, "activation", None)
+    return given.name if isinstance(given, KerasObject) else "linear"
+
+
+_NAMED = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax"}
+"""Activations that are layers."""
+
+
+def _inner(layer: Layer) -> Layer:
+    return _inner(layer.layer) if isinstance(layer, TimeDistributed | Bidirectional) else layer
