@@ -69,12 +69,6 @@ class Application(AskedLayer):
         """The same network with its weights from another file."""
         return self.model_copy(update={"weights_": file})
 
-    @property
-    def function_arguments(self) -> dict[str, Any]:
-        """What the function of keras.applications is called with, besides its input."""
-        own = ("until", "weights", "dtype")
-        return {name: value for name, value in self.arguments().items() if name not in own}
-
 
 @cache
 def application_kind(name: str) -> type[Application] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import ConfigDict, Field, PlainValidator, PrivateAttr, WithJsonSchema, create_model, model_validator
 
@@ -20,9 +20,7 @@ from specbuild.catalog.objects import Activation, Constraint, Initializer, Keras
 from specbuild.catalog.registry import KINDS
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight
 from specbuild.catalog.signatures import Family, Signature, names, signature
-from specbuild.catalog.wrappers import Bidirectional, TimeDistributed
-
-Some = TypeVar("Some", bound=Layer)
+from specbuild.catalog.wrappers import TimeDistributed
 
 _CODE = (
     "it holds Python code, which a spec cannot",
@@ -64,12 +62,18 @@ class AskedLayer(Layer):
     """A layer whose shapes and weights Keras knows; the graph stage binds the resolver that asks."""
 
     _resolver: Resolver | None = PrivateAttr(None)
+    _on_frames: bool = PrivateAttr(False)
 
-    def bound(self: Some, resolver: Resolver) -> Some:
-        """The same layer, able to answer."""
+    def bound(self, resolver: Resolver, *, on_frames: bool = False) -> Self:
+        """The same layer, able to answer; `on_frames` where it stands in a time_distributed."""
         copy = self.model_copy()
-        copy._resolver = resolver  # type: ignore[attr-defined]
+        copy._resolver, copy._on_frames = resolver, on_frames
         return copy
+
+    @property
+    def on_frames(self) -> bool:
+        """Whether the layer is wrapped, so that Keras asks it for its output's shape."""
+        return self._on_frames
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -150,19 +154,18 @@ class PluginLayer(AskedLayer):
 
 def asks_keras(layer: Layer) -> bool:
     """Whether a layer, or the one inside its wrapper, is resolved through Keras."""
-    while isinstance(layer, TimeDistributed | Bidirectional):
+    while isinstance(layer, TimeDistributed):
         layer = layer.layer
     return isinstance(layer, AskedLayer)
 
 
-def bind(layer: Layer, resolver: Resolver) -> Layer:
+def bind(layer: Layer, resolver: Resolver, *, on_frames: bool = False) -> Layer:
     """The layer with the resolver bound to whatever in it needs one."""
-    if not asks_keras(layer):
-        return layer
     if isinstance(layer, AskedLayer):
-        return layer.bound(resolver)
-    assert isinstance(layer, TimeDistributed | Bidirectional)
-    return layer.model_copy(update={"layer": bind(layer.layer, resolver)})
+        return layer.bound(resolver, on_frames=on_frames)
+    if isinstance(layer, TimeDistributed) and asks_keras(layer):
+        return layer.model_copy(update={"layer": bind(layer.layer, resolver, on_frames=True)})
+    return layer
 
 
 def kind_named(name: str) -> type[Layer] | None:

@@ -55,7 +55,7 @@ class WeightsError(Exception):
 
 def words(error: Exception) -> str:
     """The sentence of an exception of Keras that says what is wrong, without colours, traces and dumps of arguments."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)) or type(error).__name__
+    text = re.sub(r"\x1b\[[0-9;]*m| with name 'None'", "", str(error)) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
     said = (telling or lines)[0]
@@ -96,7 +96,7 @@ def _registered(layer: PluginLayer) -> Any:
     found = keras.saving.get_registered_object(layer.kind)
     if found is None and package not in {one for one, _, _ in registered}:
         raise ShapeError(
-            f'no plugin has registered the package "{package}"',
+            f'{layer.kind} is unknown: no plugin has registered the package "{package}"',
             reason="a spec alone never imports a module",
             argument="layer",
             help=f"name the module that registers it: --plugin {package}, or plugins=[…] in Python",
@@ -104,7 +104,7 @@ def _registered(layer: PluginLayer) -> Any:
     if found is None:
         names = [other for one, _, other in registered if one == package]
         raise ShapeError(
-            f'the package "{package}" has no layer "{name}"',
+            f'{layer.kind} is unknown: the package "{package}" has no layer "{name}"',
             argument="layer",
             help=did_you_mean(name, names) or f"it has {', '.join(sorted(names))}",
         )
@@ -147,8 +147,9 @@ def _takes_several(made: Any) -> bool:
 def _application(layer: Application, policy: str, shape: Shape, name: str) -> Any:
     """The network, with its weights, up to the layer `until`."""
     with _defaults(str(layer.dtype or policy)):
-        function = getattr(keras.applications, layer.kind)
-        network = function(weights=None, input_shape=shape, **layer.function_arguments)
+        own = ("until", "weights", "dtype")
+        arguments = {name: value for name, value in keras_arguments(layer, policy).items() if name not in own}
+        network = getattr(keras.applications, layer.kind)(weights=None, input_shape=shape, **arguments)
     if layer.weights_file is not None:
         try:
             network.load_weights(layer.weights_file)

@@ -26,7 +26,7 @@ def import_plugins(modules: Iterable[str]) -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # a module can fail in any way
-            missing = isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]
+            missing = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
             raise SpecError([_missing(name) if missing else _failing(name, error)]) from error
         finally:
             sys.path.pop()
@@ -36,7 +36,7 @@ def _missing(name: str) -> Diagnostic:
     return Diagnostic(
         f'there is no module "{name}" to load as a plugin',
         reason="it is looked for where Python looks, and in the working directory",
-        help="name a module as Python imports it: my_layers for my_layers.py" if name.endswith(".py") else "",
+        help=f"name it as Python imports it: {name.removesuffix('.py')}" if name.endswith(".py") else "",
         code="plugin",
     )
 

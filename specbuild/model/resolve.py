@@ -21,7 +21,7 @@ class KerasResolver:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, bool, tuple[Shape, ...]], Resolved] = {}
+        self._known: dict[tuple[str, str, bool, bool, tuple[Shape, ...]], Resolved] = {}
 
     def resolve(self, layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
         """What Keras makes of a layer on inputs without their batch axis.
@@ -29,7 +29,7 @@ class KerasResolver:
         Raises:
             ShapeError: Keras refuses the arguments or the inputs.
         """
-        key = (layer.kind, repr(layer.arguments()), layer.trainable, inputs)
+        key = (layer.kind, repr(layer.arguments()), layer.trainable, layer.on_frames, inputs)
         if key not in self._known:
             start()
             with warnings.catch_warnings(action="ignore"):
@@ -43,6 +43,12 @@ def _resolved(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
         raise ShapeError(
             f"{layer.label} gives {len(outputs)} tensors; a node of a spec gives one",
             help="split it into layers that give one each",
+        )
+    if layer.on_frames and type(made).compute_output_shape is keras.layers.Layer.compute_output_shape:
+        raise ShapeError(
+            f"{layer.label} cannot stand in time_distributed",
+            reason="Keras asks it for its output's shape there, and its class does not say",
+            help="give the class a method compute_output_shape(self, input_shape)",
         )
     shape = _without_batch(outputs[0])
     if not layer.trainable:
