@@ -14,6 +14,7 @@ from specbuild.version import __version__
 VERBS: dict[str, str] = {
     "check": "specbuild.cli.check",
     "summary": "specbuild.cli.summary",
+    "plot": "specbuild.cli.plot",
     "schema": "specbuild.cli.schema",
     "train": "specbuild.cli.train",
     "evaluate": "specbuild.cli.evaluate",

@@ -1,4 +1,4 @@
-"""Receptive fields against reality: one input value is changed, and the outputs that change are those said to see it."""
+"""Receptive fields against reality: one input value is changed, and just the outputs said to see it change."""
 
 from __future__ import annotations
 

@@ -1,0 +1,69 @@
+"""`specbuild plot`: the graph of a spec as a picture, without a framework."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from specbuild.cli.arguments import plugin_option, set_option, spec_argument
+
+SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
+"""The format that each suffix stands for."""
+
+
+@click.command("plot")
+@spec_argument
+@set_option
+@plugin_option
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: the model's name with .svg."
+)
+@click.option(
+    "--format", type=click.Choice(list(SUFFIXES.values())), help="Default: what the suffix of the output says, or svg."
+)
+def command(
+    spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], output: Path | None, format: str | None
+) -> None:
+    """Draw the layers of SPEC with their shapes and states, and what runs between them.
+
+    No framework is loaded, unless Keras has to be asked about a layer. States that one recurrence passes to another are
+    drawn dashed, in a colour of their own. Mermaid is text that GitHub and GitLab draw in a README; without --output it
+    is printed.
+
+    \b
+    Examples:
+      specbuild plot nowcast.yaml                       (writes nowcast.svg)
+      specbuild plot nowcast.yaml -o nowcast.png
+      specbuild plot nowcast.yaml --format mermaid
+    """
+    from specbuild.facade import build_graph
+    from specbuild.graph.drawing import diagram, mermaid
+
+    kind = format or _kind_of(output)
+    drawn = diagram(build_graph(spec, overrides=overrides, plugins=plugins))
+    if kind == "mermaid":
+        if output is None:
+            click.echo(mermaid(drawn), nl=False)
+            return
+        output.write_text(mermaid(drawn), "utf-8")
+    else:
+        from specbuild.graph.drawing.picture import draw
+
+        output = output or Path(f"{_file_name(drawn.name)}.{kind}")
+        draw(drawn, output, kind)
+    click.echo(str(output))
+
+
+def _kind_of(output: Path | None) -> str:
+    if output is None:
+        return "svg"
+    if output.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"{output} ends in none of {', '.join(SUFFIXES)}; say what to write with --format")
+    return SUFFIXES[output.suffix.lower()]
+
+
+def _file_name(name: str) -> str:
+    """A model's name as that of a file."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
