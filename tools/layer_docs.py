@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
+from specbuild.catalog.generic import kind_named, kind_names
 from specbuild.catalog.objects import FAMILY
 from specbuild.spec.schema_layers import sentence
 from specbuild.spec.schema_values import Schema, SchemaGenerator
@@ -55,7 +56,7 @@ _ARROW = re.compile(r"`\([^`]*\)`(?:, `\([^`]*\)`)* → `[^`]*`(?:, or `[^`]*`| 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_shared(), *_kinds(), *_wrappers()]).rstrip() + "\n"
+    return "\n".join([HEAD, *_shared(), *_kinds(), *_wrappers(), *_others()]).rstrip() + "\n"
 
 
 def _shared() -> Iterator[str]:
@@ -82,6 +83,16 @@ def _wrappers() -> Iterator[str]:
     for cls in (TimeDistributed, Bidirectional):
         yield f"### {cls.__name__}\n"
         yield from _kind(cls)
+
+
+def _others() -> Iterator[str]:
+    """Layers that Keras is asked about, and the further names that Keras has for some of those above."""
+    kinds = {name: cls for name in kind_names() if (cls := kind_named(name)) is not None and name not in KINDS}
+    yield "## The rest of Keras\n"
+    yield "Named in the same way, under Keras's argument names. Keras is loaded to work out their shapes and weights.\n"
+    yield ", ".join(name for name, cls in kinds.items() if cls.__name__ == name) + "\n"
+    yield "Keras has second names for some layers; they mean the same here.\n"
+    yield ", ".join(f"{name} ({cls.__name__})" for name, cls in kinds.items() if cls.__name__ != name) + "\n"
 
 
 def _kind(cls: type[Layer]) -> Iterator[str]:

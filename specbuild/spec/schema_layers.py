@@ -5,16 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeAlias
 
-from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent
-from specbuild.catalog.signatures import Signature, keras_version, names, signature
-from specbuild.spec.schema_values import VARIABLE, keras_argument, model_schema, with_variables
+from specbuild.catalog import Bidirectional, Layer, Recurrent
+from specbuild.catalog.generic import kind_named, kind_names
+from specbuild.spec.schema_values import VARIABLE, model_schema, with_variables
 
 Schema: TypeAlias = dict[str, Any]
-
-WRAPPERS = ("TimeDistributed", "Bidirectional")
-"""Keras layers that have a form of their own in the language."""
-NOT_LAYERS = ("Input", "InputLayer", "InputSpec", "Layer", "Wrapper", "RNN", "StackedRNNCells", "Lambda")
-"""Names in keras.layers that a spec cannot say: base classes, and what takes a function or a cell."""
 
 ID: Schema = {
     "description": "Name of the node, and of the Keras layer. Other nodes read it by this name.",
@@ -58,18 +53,11 @@ RECURRENT: Schema = {**COMMON, "initial_state": {"$ref": "#/definitions/initial_
 def layer_definitions() -> Schema:
     """`layer`, which picks a kind by its name, and every kind under `layer:<name>`."""
     definitions: Schema = {"id": ID, "reference": REFERENCE, "from": FROM, "expect": LENGTHS, "initial_state": STATE}
-    kinds = {name: _kind(cls, definitions) for name, cls in KINDS.items()}
-    kinds |= {name: _other(name, known) for name, known in other_layers().items()}
-    definitions |= {f"layer:{name}": schema for name, schema in kinds.items()}
-    definitions["layer"] = _by_name({name: schema["description"] for name, schema in kinds.items()})
+    kinds = {name: cls for name in kind_names() if (cls := kind_named(name)) is not None}
+    for cls in dict.fromkeys(kinds.values()):
+        definitions[f"layer:{cls.__name__}"] = _kind(cls, definitions)
+    definitions["layer"] = _by_name(kinds)
     return definitions
-
-
-def other_layers() -> dict[str, Signature]:
-    """The layers of Keras that have no rule of their own here, by name."""
-    left_out = {*KINDS, *WRAPPERS, *NOT_LAYERS}
-    found = {name: signature("layers", name) for name in names("layers") if name not in left_out}
-    return {name: known for name, known in found.items() if known is not None}
 
 
 def without_place() -> Schema:
@@ -83,13 +71,13 @@ def without_place() -> Schema:
 def defaults_schema() -> Schema:
     """The `defaults:` section: arguments by kind."""
     own = dict.fromkeys(("layer", *RECURRENT), False)
-    kinds = (*KINDS, *other_layers())
+    kinds = {name: cls.__name__ for name in kind_names() if (cls := kind_named(name)) is not None}
     return {
         "description": "Arguments by layer kind, laid under those that a node writes itself.",
         "type": "object",
         "properties": {
-            name: {"type": "object", "allOf": [{"$ref": f"#/definitions/layer:{name}"}], "properties": own}
-            for name in kinds
+            name: {"type": "object", "allOf": [{"$ref": f"#/definitions/layer:{kind}"}], "properties": own}
+            for name, kind in kinds.items()
         },
         "additionalProperties": False,
     }
@@ -142,34 +130,27 @@ def _written(default: Any) -> str:
     return str(default)
 
 
-def _other(name: str, known: Signature) -> Schema:
-    optional = {argument: keras_argument(default) for argument, default in known.optional.items()}
-    required: Schema = {argument: {"description": "Required, here or under defaults."} for argument in known.required}
-    return {
-        "description": f"keras.layers.{name} of Keras {keras_version()}; Keras itself works out its shape.",
-        "type": "object",
-        "properties": {"layer": True, **COMMON, **required, **optional},
-        "additionalProperties": False,
-    }
-
-
-def _by_name(kinds: dict[str, str]) -> Schema:
-    names_of_kinds = {"enum": list(kinds), "enumDescriptions": list(kinds.values())}
+def _by_name(kinds: dict[str, type[Layer]]) -> Schema:
+    """A layer as the kind that its name stands for; Keras has several names for some."""
+    names: dict[str, list[str]] = {}
+    for name, cls in kinds.items():
+        names.setdefault(cls.__name__, []).append(name)
+    known = {"enum": list(kinds), "enumDescriptions": [sentence(cls) for cls in kinds.values()]}
     return {
         "type": "object",
         "properties": {
             "layer": {
                 "description": "A Keras layer by its name, one of specbuild's own, or package>Class of a plugin.",
-                "anyOf": [names_of_kinds, {"type": "string", "pattern": ">"}, VARIABLE],
+                "anyOf": [known, {"type": "string", "pattern": ">"}, VARIABLE],
             }
         },
         "required": ["layer"],
         "allOf": [
             {
                 # An editor takes a const that only begins like the value for a match; a pattern says what it means.
-                "if": {**having("layer"), "properties": {"layer": {"pattern": f"^{name}$"}}},
-                "then": {"$ref": f"#/definitions/layer:{name}"},
+                "if": {**having("layer"), "properties": {"layer": {"pattern": f"^({'|'.join(alike)})$"}}},
+                "then": {"$ref": f"#/definitions/layer:{kind}"},
             }
-            for name in kinds
+            for kind, alike in names.items()
         ],
     }
