@@ -133,7 +133,10 @@ def _follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, _Traces]) 
         ShapeError: its inputs do not fit.
     """
     layer, given = node.layer, [shapes[port] for port in node.inputs]
-    layer.check(*given)
+    known = node.shapes
+    if any(None in shape for shape in known.values()):
+        layer.check(*given)
+        known = port_shapes(layer, given)
     through = [
         _through(traces[port], sight) for port, sight in zip(node.inputs, layer.receptive_field(*given), strict=True)
     ]
@@ -141,7 +144,7 @@ def _follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, _Traces]) 
         states = layer.state_sight(given[0]).values()
         through += [_through(traces[port], sight) for port, sight in zip(node.initial_state, states, strict=False)]
     seen = _union(through)
-    for name, shape in port_shapes(layer, given).items():
+    for name, shape in known.items():
         shapes[Port(node.id, name)] = shape
         traces[Port(node.id, name)] = seen if name in (OUTPUT, "sequence") else _at_the_end(seen)
 
