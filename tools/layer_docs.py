@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
-from specbuild.catalog.generic import kind_named, kind_names
 from specbuild.catalog.objects import FAMILY
+from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.spec.schema_layers import sentence
 from specbuild.spec.schema_values import Schema, SchemaGenerator
 

@@ -34,6 +34,8 @@ class Layer(BaseModel):
     """`many`: a merge, which takes a list of at least two inputs; `any`: as many as Keras takes."""
     keeps_rank: ClassVar[bool] = False
     """Whether the output has as many axes as the input, whatever that is."""
+    asks_keras: ClassVar[bool] = False
+    """Whether its shapes and weights come from Keras itself, through a resolver."""
     pointwise: ClassVar[bool] = False
     """Whether an output value sees only the input value at its own place."""
 

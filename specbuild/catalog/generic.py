@@ -20,7 +20,7 @@ from specbuild.catalog.objects import Activation, Constraint, Initializer, Keras
 from specbuild.catalog.registry import KINDS
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight
 from specbuild.catalog.signatures import Family, Signature, names, signature
-from specbuild.catalog.wrappers import TimeDistributed
+from specbuild.catalog.wrappers import TimeDistributed, asks_keras
 
 _CODE = (
     "it holds Python code, which a spec cannot",
@@ -34,6 +34,8 @@ UNWRITABLE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("Pipeline", "SpectralNormalization"), _WRAPPER),
 }
 """Layers of Keras that a spec cannot name: why, and what to do instead."""
+WRAPPERS = ("Bidirectional", "TimeDistributed")
+"""Layers of Keras that have a form of their own in the language."""
 PAIRED = ("AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention")
 """Layers whose inputs are a query, a value and, optionally, a key."""
 
@@ -60,6 +62,8 @@ class Resolver(Protocol):
 
 class AskedLayer(Layer):
     """A layer whose shapes and weights Keras knows; the graph stage binds the resolver that asks."""
+
+    asks_keras: ClassVar[bool] = True
 
     _resolver: Resolver | None = PrivateAttr(None)
     _on_frames: bool = PrivateAttr(False)
@@ -152,13 +156,6 @@ class PluginLayer(AskedLayer):
         return {**self.own_arguments, **super().arguments()}
 
 
-def asks_keras(layer: Layer) -> bool:
-    """Whether a layer, or the one inside its wrapper, is resolved through Keras."""
-    while isinstance(layer, TimeDistributed):
-        layer = layer.layer
-    return isinstance(layer, AskedLayer)
-
-
 def bind(layer: Layer, resolver: Resolver, *, on_frames: bool = False) -> Layer:
     """The layer with the resolver bound to whatever in it needs one."""
     if isinstance(layer, AskedLayer):
@@ -168,35 +165,25 @@ def bind(layer: Layer, resolver: Resolver, *, on_frames: bool = False) -> Layer:
     return layer
 
 
-def kind_named(name: str) -> type[Layer] | None:
-    """The class of what `layer:` names: a kind with a rule of its own, the rest of Keras, or `package>Class`.
-
-    Keras's aliases, such as AvgPool2D, are the kinds they stand for.
-    """
+def other_kind(name: str) -> type[Layer] | None:
+    """The class of a layer without a rule of its own: of Keras, of a plugin (`package>Class`), or by an alias."""
     if ">" in name:
         return plugin_kind(name)
-    known = None if name in KINDS else signature("layers", name)
-    return KINDS.get(name if known is None else known.name) or keras_kind(name)
+    known = signature("layers", name)
+    return None if known is None else KINDS.get(known.name) or keras_kind(known.name)
 
 
-def kind_names() -> tuple[str, ...]:
-    """What `layer:` can name, without plugins."""
-    left_out = {*UNWRITABLE, *KINDS, "Bidirectional", "TimeDistributed"}
-    return (*KINDS, *(name for name in names("layers") if name not in left_out))
-
-
-def argument_names(cls: type[Layer]) -> tuple[str, ...] | None:
-    """The arguments of a kind under their names in a spec; None where only the plugin knows them."""
-    if issubclass(cls, PluginLayer):
-        return None
-    return tuple(field.alias or name for name, field in cls.model_fields.items())
+def other_names() -> tuple[str, ...]:
+    """The layers of Keras that a spec can name besides the kinds with a rule, aliases included."""
+    left_out = {*UNWRITABLE, *KINDS, *WRAPPERS}
+    return tuple(name for name in names("layers") if name not in left_out)
 
 
 @cache
 def keras_kind(name: str) -> type[KerasLayer] | None:
     """The class of a Keras layer, made from its signature; None where there is none or a spec cannot name it."""
     known = signature("layers", name)
-    if known is None or known.name in UNWRITABLE or known.name in ("Bidirectional", "TimeDistributed"):
+    if known is None or known.name in UNWRITABLE or known.name in WRAPPERS:
         return None
     fields = argument_fields(known, left_out=("trainable", "dtype"), taken=Layer)
     return create_model(

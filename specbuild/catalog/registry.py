@@ -65,3 +65,29 @@ class _Kinds(Mapping[str, type[Layer]]):
 
 KINDS: Mapping[str, type[Layer]] = _Kinds(MODULES)
 """What `layer:` can name with a rule of its own. The wrappers have forms of their own in the language."""
+
+
+def kind_named(name: str) -> type[Layer] | None:
+    """The class of what `layer:` names: a kind with a rule of its own, the rest of Keras, or `package>Class`.
+
+    Keras's aliases, such as AvgPool2D, are the kinds they stand for.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    from specbuild.catalog.generic import other_kind
+
+    return other_kind(name)
+
+
+def kind_names() -> tuple[str, ...]:
+    """What `layer:` can name, without plugins."""
+    from specbuild.catalog.generic import other_names
+
+    return (*KINDS, *other_names())
+
+
+def argument_names(cls: type[Layer]) -> tuple[str, ...] | None:
+    """The arguments of a kind under their names in a spec; None where only the plugin knows them."""
+    if cls.package == "plugin":
+        return None
+    return tuple(field.alias or name for name, field in cls.model_fields.items())

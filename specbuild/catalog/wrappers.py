@@ -159,6 +159,13 @@ class Bidirectional(Recurrent):
         return _without(super().arguments(), "layer", "return_sequences", "return_state")
 
 
+def asks_keras(layer: Layer) -> bool:
+    """Whether a layer, or the one inside its wrapper, is resolved through Keras."""
+    while isinstance(layer, TimeDistributed):
+        layer = layer.layer
+    return layer.asks_keras
+
+
 def _frozen_with(given: Any) -> Any:
     """The wrapper's fields; a layer that is not trained makes a wrapper that is not."""
     layer = given.get("layer") if isinstance(given, dict) else None

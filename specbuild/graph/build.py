@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
-from specbuild.catalog.application import Application
-from specbuild.catalog.generic import Resolver, asks_keras, bind
+from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report
 from specbuild.graph.lints import lint
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
@@ -18,6 +17,9 @@ from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands, port_shapes
 from specbuild.graph.states import wire_state
 from specbuild.spec import NodeSpec, Reference, Spec, normalize, read_spec
+
+if TYPE_CHECKING:
+    from specbuild.catalog.generic import Resolver
 
 
 def build_graph(
@@ -61,6 +63,8 @@ def check(
 def infer(spec: Spec, report: Report, resolver: Resolver | None = None) -> Graph | None:
     """The graph, or None after reporting what does not fit. A node that fails silences only what depends on it."""
     if resolver is not None and any(asks_keras(node.layer) for node in spec.layers):
+        from specbuild.catalog.generic import bind
+
         bound = tuple(replace(node, layer=bind(node.layer, resolver)) for node in spec.layers)
         spec = replace(spec, layers=bound)
     return _Inference(spec, report).run()
@@ -276,7 +280,7 @@ def _rank_help(layer: Layer, ranks: set[int]) -> str:
     if layer.ranks is None or ranks & set(layer.ranks):
         return ""
     if not isinstance(layer, Recurrent) and any(rank - 1 in layer.ranks for rank in ranks):
-        form = "application" if isinstance(layer, Application) else "layer"
+        form = "application" if layer.package == "applications" else "layer"
         return f"to run it on every frame, write time_distributed: {{{form}: {layer.kind}, …}}"
     if isinstance(layer, Recurrent) and any(rank + 1 in layer.ranks for rank in ranks):
         return "it reads a sequence; {layer: RepeatFrame, times: …} shows one frame at every step"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
-from specbuild.catalog.generic import asks_keras
+from specbuild.catalog.wrappers import asks_keras
 from specbuild.spec import NodeSpec, Spec
 
 OUTPUT = "output"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specbuild.catalog.generic import argument_names, kind_named, kind_names
+from specbuild.catalog.registry import argument_names, kind_named, kind_names
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.spec.model import InputSection, InputSpec
 from specbuild.spec.references import ID

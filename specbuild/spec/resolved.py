@@ -8,8 +8,6 @@ import yaml
 from pydantic import BaseModel
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
-from specbuild.catalog.application import Application
-from specbuild.catalog.generic import AskedLayer
 from specbuild.spec.data_section import DataSection
 from specbuild.spec.model import InputSection, NodeSpec, Spec
 from specbuild.spec.references import Reference
@@ -20,16 +18,16 @@ def dump(spec: Spec) -> str:
     head: dict[str, Any] = {"specbuild": 1, "name": spec.name}
     if spec.description:
         head["description"] = spec.description
-    lines = [_block(head)]
-    lines.append("inputs:\n" + "".join(f"  {one.id}: {_flow(_input(one.section))}\n" for one in spec.inputs))
-    lines.append("layers:\n" + "".join(f"  - {_flow(_node(node))}\n" for node in spec.layers))
+    lines = [block(head)]
+    lines.append("inputs:\n" + "".join(f"  {one.id}: {flow(_input(one.section))}\n" for one in spec.inputs))
+    lines.append("layers:\n" + "".join(f"  - {flow(_node(node))}\n" for node in spec.layers))
     if spec.named_outputs:
-        lines.append(_block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
+        lines.append(block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
     else:
-        lines.append(f"outputs: {_flow([str(output.source) for output in spec.outputs])}\n")
+        lines.append(f"outputs: {flow([str(output.source) for output in spec.outputs])}\n")
     for name, section in (("data", _here(spec)), ("train", spec.train), ("evaluate", spec.evaluate)):
         if section is not None and section.model_fields_set:
-            lines.append(_block({name: _plain(section)}))
+            lines.append(block({name: _plain(section)}))
     return "\n".join(lines)
 
 
@@ -60,8 +58,11 @@ def _layer(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, Bidirectional):
         own = {name: _plain(getattr(layer, name)) for name in _written(layer) if name != "layer"}
         return {"bidirectional": _layer(layer.layer), **own}
-    if isinstance(layer, AskedLayer):
-        form = "application" if isinstance(layer, Application) else "layer"
+    if layer.asks_keras:
+        from specbuild.catalog.generic import AskedLayer
+
+        assert isinstance(layer, AskedLayer)
+        form = "application" if layer.package == "applications" else "layer"
         return {form: layer.kind, **{name: _plain(value) for name, value in layer.said().items()}}
     return {"layer": layer.kind, **{name: _plain(getattr(layer, name)) for name in _written(layer)}}
 
@@ -102,11 +103,13 @@ def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
 _Dumper.add_representer(float, _float)
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """A value in one line, as YAML 1.2 reads it: `{id: enc, filters: 32}`."""
     return yaml.dump(
         value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=2**20, allow_unicode=True
     ).strip()
 
 
-def _block(value: Any) -> str:
+def block(value: Any) -> str:
+    """A value with one line for each key."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

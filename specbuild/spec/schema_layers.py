@@ -6,7 +6,7 @@ import inspect
 from typing import Any, TypeAlias
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent
-from specbuild.catalog.generic import kind_named, kind_names
+from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.spec.schema_values import VARIABLE, model_schema, with_variables
 
 Schema: TypeAlias = dict[str, Any]

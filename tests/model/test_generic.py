@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from specbuild import SpecError, build_graph, build_model, load_spec
 from specbuild.catalog import KINDS, ShapeError
-from specbuild.catalog.generic import UNWRITABLE, keras_kind, kind_named, kind_names
+from specbuild.catalog.generic import UNWRITABLE, WRAPPERS, keras_kind
+from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
 from specbuild.cli import main
 from specbuild.graph import build_graph as static_graph
@@ -195,10 +196,9 @@ def test_without_a_resolver_they_are_refused() -> None:
 
 
 def test_every_layer_of_keras_has_a_class_or_a_reason() -> None:
-    wrappers = {"Bidirectional", "TimeDistributed"}
     for name in names("layers"):
-        assert kind_named(name) is not None or name in UNWRITABLE or name in wrappers, name
-    assert set(kind_names()) == {*KINDS, *names("layers")} - set(UNWRITABLE) - wrappers
+        assert kind_named(name) is not None or name in UNWRITABLE or name in WRAPPERS, name
+    assert set(kind_names()) == {*KINDS, *names("layers")} - set(UNWRITABLE) - set(WRAPPERS)
 
 
 def test_fields_are_those_of_the_signature() -> None:

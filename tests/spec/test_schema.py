@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from specbuild.catalog.generic import argument_names, kind_named, kind_names
+from specbuild.catalog.registry import argument_names, kind_named, kind_names
 from specbuild.document import parse, plain, read
 from specbuild.spec import load
 from specbuild.spec.forms import FORMS

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from specbuild.catalog.application import Application, application_kind
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Scalar, did_you_mean, kind_of
 from specbuild.spec.forms.expansion import COMMON, Expansion, Part, Path_, Scope
 from specbuild.spec.validation import validate
+
+if TYPE_CHECKING:
+    from specbuild.catalog.application import Application
 
 
 def application_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
@@ -20,6 +23,8 @@ def application_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) 
 
 def read_application(walk: Expansion, arguments: Mapping, path: Path_) -> Application | None:
     """The network of `{application: Name, …arguments}`, its file of weights found; None after a fault."""
+    from specbuild.catalog.application import application_kind
+
     report = walk.report
     named = arguments.get("application")
     assert named is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
-from specbuild.catalog.generic import UNWRITABLE, kind_named, kind_names
+from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.spec.forms.applications import read_application
 from specbuild.spec.forms.expansion import COMMON, Expansion, Part, Path_, Scope
@@ -73,6 +73,8 @@ def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None
     kind = named.value
     cls = kind_named(kind)
     if cls is None:
+        from specbuild.catalog.generic import UNWRITABLE
+
         why, instead = UNWRITABLE.get(kind, ("", ""))
         report.error(
             f"a spec cannot name {kind}" if why else f'no layer is called "{kind}"',
