@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "summary": "specbuild.cli.summary",
     "plot": "specbuild.cli.plot",
     "schema": "specbuild.cli.schema",
+    "import": "specbuild.cli.import_",
     "train": "specbuild.cli.train",
     "evaluate": "specbuild.cli.evaluate",
     "predict": "specbuild.cli.predict",

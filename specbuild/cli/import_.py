@@ -1,0 +1,34 @@
+"""`specbuild import`: a saved Keras model as a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("import")
+@click.argument("model", metavar="MODEL")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+def command(model: str, output: Path | None) -> None:
+    """Print the spec of a saved Keras MODEL: the same layers, weights' shapes and outputs.
+
+    MODEL is a .keras file, a whole model in .h5, or the JSON that model.to_json() writes. Its code is never run; a
+    layer that a spec cannot say, such as a Lambda, is named. The spec has been loaded and compared before it is
+    printed. It holds no data section yet, and no weights.
+
+    \b
+    Examples:
+      specbuild import model.keras
+      specbuild import model.keras --output model.yaml
+      specbuild import config.json | less
+    """
+    from specbuild.model.importing import import_model
+
+    imported = import_model(model)
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    if output is None:
+        click.echo(imported.text, nl=False)
+    else:
+        output.write_text(imported.text, "utf-8")

@@ -1,0 +1,185 @@
+"""`import_model`: from a file of Keras to the text of a spec, which has been loaded and compared before it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from specbuild.catalog import Recurrent, show
+from specbuild.document import Diagnostic, SpecError
+from specbuild.graph import Graph, build_graph
+from specbuild.graph.ports import demands, needed
+from specbuild.model.importing.files import read_config
+from specbuild.model.importing.findings import Findings
+from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
+from specbuild.model.importing.text import port, write
+from specbuild.model.importing.walk import Ref, Step, Walked, walk
+from specbuild.model.resolve import KerasResolver
+from specbuild.spec import load_spec
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A spec as text, and notes on what it leaves out, which stand in its comments as well."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def import_model(path: str | Path) -> Imported:
+    """The spec of a saved Keras model: the same layers, weights' shapes and outputs, under the names of its layers.
+
+    Nothing in the file is run. The weights stay where they are: `build_model(spec).load_weights(path)` loads them,
+    unless the file holds models inside models, which the spec flattens.
+
+    Args:
+        path: a `.keras` file, a whole model in `.h5`, or the JSON of `model.to_json()` or `model.get_config()`.
+
+    Raises:
+        SpecError: with every layer that a spec cannot say, by name; or why the file is no model.
+    """
+    stored = read_config(path)
+    findings = Findings(str(path), stored.keras_version)
+    try:
+        network = _network(stored.config, findings)
+        walked = walk(network, findings)
+    except Malformed as fault:
+        raise SpecError([_broken(path, str(fault))]) from None
+    except RecursionError:
+        raise SpecError([_broken(path, "it is nested too deeply")]) from None
+    _check_ports(walked, findings)
+    findings.report.raise_errors()
+    return Imported(_text(network.name, walked, findings), findings.notes)
+
+
+def _network(config: Any, findings: Findings) -> Network:
+    if isinstance(config, Mapping) and "class_name" not in config and "layers" in config:
+        config = {"class_name": "Functional" if "input_layers" in config else "Sequential", "config": config}
+    record = read_record(config)
+    if isinstance(record.config.get("layers"), list) and not record.is_network:
+        record = Record(record.name, "Sequential", record.module, record.registered, record.config)
+    if not record.is_network:
+        kind = record.registered or record.kind
+        findings.refuse(
+            record.name,
+            f"{record.name} is a {kind}, whose layers are not in the file",
+            reason="a subclassed model keeps its wiring in Python code",
+            help="build the model with keras.Sequential or keras.Model(inputs, outputs), and save it again",
+        )
+        findings.report.raise_errors()
+    if record.kind not in ("Functional", "Model", "Sequential"):
+        findings.note(f"the class {record.registered or record.kind} is left out; its layers are here")
+    network = read_network(record)
+    if not network.inputs or not network.outputs:
+        raise Malformed("the model has no inputs or no outputs")
+    return network
+
+
+def _broken(path: str | Path, reason: str) -> Diagnostic:
+    return Diagnostic(f"{path} holds no model that Keras wrote", reason=reason, code="import")
+
+
+def _check_ports(walked: Walked, findings: Findings) -> None:
+    """Refuses to read outputs that a node of a spec does not have: all but the first of a layer without a state."""
+    steps = {step.id: step for step in walked.steps}
+    read = [ref for step in walked.steps for ref in (*step.sources, *step.state)] + list(walked.outputs)
+    for ref in dict.fromkeys(Ref(one.step, one.index) for one in read):
+        step = steps.get(ref.step)
+        if ref.index and step is not None and step.layer is not None and port(step, ref.index) is None:
+            findings.refuse(
+                step.id, f"output {ref.index + 1} of {step.id} is read; a node of a spec gives one, or a state"
+            )
+
+
+def _text(name: str, walked: Walked, findings: Findings) -> str:
+    """The shortest text that means the model: first all is written out, then what follows by itself is left out."""
+    resolver = KerasResolver()
+    full = write(name, findings.notes, walked, bare=(), unnamed=())
+    graph = build_graph(full, resolver=resolver)
+    _check_shapes(walked, graph)
+    bare = _bare(walked, graph)
+    unnamed = _unnamed(name, walked, bare)
+    text = write(name, findings.notes, walked, bare=bare, unnamed=unnamed)
+    short = build_graph(text, resolver=resolver)
+    same = [(n.id, n.inputs, n.initial_state) for n in short.nodes] == [
+        (n.id, n.inputs, n.initial_state) for n in graph.nodes
+    ]
+    return text if same and short.parameters == graph.parameters else full
+
+
+def _check_shapes(walked: Walked, graph: Graph) -> None:
+    """Compares every tensor whose shape the file records with what the spec makes of it."""
+    steps = {step.id: step for step in walked.steps}
+    shapes = {one.id: {"output": one.shape} for one in graph.inputs} | {node.id: node.shapes for node in graph.nodes}
+    faults: dict[Diagnostic, None] = {}
+    for step in walked.steps:
+        if step.id not in shapes:
+            continue
+        for ref in (*step.sources, *step.state):
+            name = (port(steps[ref.step], ref.index) if ref.step in steps else None) or "output"
+            found = shapes[ref.step][name]
+            if ref.shape is None or _agree(ref.shape, found):
+                continue
+            faults.setdefault(
+                Diagnostic(
+                    f"{ref.step} gives {show(ref.shape)} in the file and {show(found)} as a spec",
+                    path=f"layers.{ref.step}",
+                    code="import",
+                )
+            )
+    if faults:
+        raise SpecError(faults)
+
+
+def _agree(recorded: tuple[int | None, ...], found: tuple[int | None, ...]) -> bool:
+    return len(recorded) == len(found) and all(
+        a is None or b is None or a == b for a, b in zip(recorded, found, strict=True)
+    )
+
+
+def _bare(walked: Walked, graph: Graph) -> frozenset[tuple[str, Ref]]:
+    """Recurrent outputs whose reader takes only one of `sequence` and `last`, so that the node's id says enough."""
+    wanted = demands(graph.spec)
+    nodes = {node.id: node for node in graph.nodes}
+    steps = {step.id: step for step in walked.steps}
+    found = set()
+    for step in walked.steps:
+        node = nodes.get(step.id)
+        for ref in step.sources if node is not None else ():
+            source = steps.get(ref.step)
+            if source is None or not isinstance(source.layer, Recurrent) or ref.index or node is None:
+                continue
+            ranks = needed(node.layer, wanted.get(node.id))
+            shapes = nodes[ref.step].shapes
+            fitting = [name for name in ("sequence", "last") if ranks is None or len(shapes[name]) in ranks]
+            if fitting == [port(source, 0)]:
+                found.add((step.id, ref))
+    return frozenset(found)
+
+
+def _unnamed(name: str, walked: Walked, bare: frozenset[tuple[str, Ref]]) -> frozenset[str]:
+    """Ids that nobody reads and that a spec makes up just so."""
+    written = _read_by_name(walked, bare)
+    while True:
+        unnamed = frozenset(step.id for step in walked.steps if step.id not in written)
+        made = load_spec(write(name, (), walked, bare=bare, unnamed=unnamed)).layers
+        other = {step.id for step, node in zip(walked.steps, made, strict=True) if step.id != node.id} & unnamed
+        if not other:
+            return unnamed
+        written |= other
+
+
+def _read_by_name(walked: Walked, bare: frozenset[tuple[str, Ref]]) -> set[str]:
+    """Ids that stand in a `from`, an `initial_state`, a `reuse` or the outputs."""
+    read = {ref.step for ref in walked.outputs} | {step.shares for step in walked.steps if step.shares}
+    before: Step | None = None
+    for step in walked.steps:
+        read |= {ref.step for ref in step.state}
+        sources = {ref.step for ref in step.sources}
+        follows = before is not None and [ref.step for ref in step.sources] == [before.id]
+        if not follows or (isinstance(before and before.layer, Recurrent) and (step.id, step.sources[0]) not in bare):
+            read |= sources
+        before = step
+    return {one for one in read if one is not None}

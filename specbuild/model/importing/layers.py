@@ -1,0 +1,262 @@
+"""One serialized layer in the words of a spec: its kind, and the arguments that are not Keras's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
+from specbuild.catalog.generic import FAMILIES, UNWRITABLE
+from specbuild.catalog.registry import argument_names, kind_named
+from specbuild.catalog.signatures import signature
+from specbuild.model.importing.findings import Findings
+from specbuild.model.importing.objects import Unsayable, say_object, shortened
+from specbuild.model.importing.records import Malformed, Record, read_record
+from specbuild.model.make import OWN_DTYPE
+
+HARMLESS = frozenset(
+    (
+        "autocast",
+        "batch_input_shape",
+        "batch_shape",
+        "dtype",
+        "implementation",
+        "input_length",
+        "key_shape",
+        "name",
+        "query_shape",
+        "ragged",
+        "renorm_momentum",
+        "sparse",
+        "time_major",
+        "trainable",
+        "value_shape",
+        "zero_output_for_mask",
+    )
+)
+"""Entries of a configuration that are no arguments, or that change nothing a spec can say."""
+_RENAMED = {("LeakyReLU", "alpha"): "negative_slope"}
+"""Arguments that Keras 2 calls otherwise."""
+_FOLLOWS = {"strides": "pool_size"}
+"""Arguments that take the value of another where they are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A layer as the keys of a node, and as the catalogue's instance of it."""
+
+    keys: dict[str, Any]
+    layer: Layer
+
+
+def say_layer(record: Record, findings: Findings, name: str, *, frozen: bool, inside: bool = False) -> Said | None:
+    """The keys of a node for a layer; None after reporting why there are none.
+
+    Args:
+        record: the layer.
+        findings: where faults and notes go.
+        name: what a user calls the layer.
+        frozen: whether a model around the layer is not trained.
+        inside: whether a time_distributed is around it, where return_sequences is not derived.
+
+    Raises:
+        Malformed: the configuration is not one of Keras.
+    """
+    frozen = frozen or record.config.get("trainable", True) is False
+    if record.kind == "TimeDistributed" and not _is_custom(record):
+        inner = say_layer(read_record(record.config.get("layer")), findings, name, frozen=frozen, inside=True)
+        return inner and Said({"time_distributed": inner.keys}, TimeDistributed(layer=inner.layer))
+    if record.kind == "Bidirectional" and not _is_custom(record):
+        return _bidirectional(record, findings, name, frozen, inside)
+    kind = _kind(record, findings, name)
+    if kind is None:
+        return None
+    cls = kind_named(kind)
+    assert cls is not None, "_kind refuses it"
+    given = _arguments(record, cls, findings, name, inside)
+    if given is None:
+        return None
+    dtype = _dtype(record, findings, name)
+    if dtype is not None and kind not in OWN_DTYPE:
+        given["dtype"] = dtype
+    if frozen and cls.weights is not Layer.weights:
+        given["trainable"] = False
+    try:
+        layer = cls.model_validate(given)
+    except ValidationError as fault:
+        for error in fault.errors():
+            argument = ".".join(str(one) for one in error["loc"])
+            findings.refuse(
+                name, f"{name} ({kind}) has an argument that a spec refuses", reason=f"{argument}: {error['msg']}"
+            )
+        return None
+    return Said({"layer": kind, **_needed(cls, given)}, layer)
+
+
+def _kind(record: Record, findings: Findings, name: str) -> str | None:
+    """The kind that a spec names; None after a refusal."""
+    if record.registered.startswith("specbuild>") and record.kind.removeprefix("specbuild>") in KINDS:
+        return record.kind.removeprefix("specbuild>")
+    if record.kind in UNWRITABLE and not _is_custom(record):
+        reason, help = UNWRITABLE[record.kind]
+        findings.refuse(name, f"{name} is a {record.kind}, which a spec cannot say", reason=reason, help=help)
+        return None
+    known = None if _is_custom(record) else kind_named(record.kind)
+    if known is not None:
+        return known.__name__
+    if record.is_operation:
+        message = f"{name} is the operation {record.kind}, which a spec cannot say"
+        findings.refuse(name, message, help="use a layer for it; `specbuild schema` lists all that a spec can name")
+        return None
+    findings.refuse(
+        name,
+        f"{name} is a {record.registered or record.kind}, which is no layer of Keras",
+        reason="what it computes stands in the code that made the model, not in the file",
+    )
+    return None
+
+
+def _is_custom(record: Record) -> bool:
+    """Whether the class belongs to a user. Keras 2 names no modules."""
+    if ">" in record.registered:
+        return True
+    return bool(record.module) and record.module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")
+
+
+def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, inside: bool) -> dict[str, Any] | None:
+    """Every argument of the configuration in the words of a spec; None after a refusal."""
+    names = argument_names(cls) or ()
+    known = signature("layers", cls.__name__)
+    given: dict[str, Any] = {}
+    sound = True
+    for key, value in record.config.items():
+        key = _RENAMED.get((cls.__name__, key), key)
+        derived = issubclass(cls, Recurrent) and key in ("return_sequences", "return_state") and not inside
+        if key in HARMLESS or derived:
+            continue
+        family = FAMILIES.get(key.rpartition("_")[2])
+        try:
+            said = say_object(family, value) if family else _plain(value)
+            if key == "axis" and isinstance(said, list) and len(said) == 1:
+                said = said[0]  # Keras keeps a single axis as a list in some layers
+        except Unsayable as fault:
+            findings.refuse(name, f"{name} ({cls.__name__}) has {fault} as its {key}, which a spec cannot say")
+            sound = False
+            continue
+        if key in names:
+            given[key] = said
+        elif value not in (None, False) and (known is None or said != known.optional.get(key)):
+            findings.refuse(name, f"{name} ({cls.__name__}) has {key}={value!r}, which a spec cannot say")
+            sound = False
+    if findings.is_keras_2:
+        _old_hard_sigmoid(given, findings, name)
+    return given if sound else None
+
+
+def _plain(value: Any) -> Any:
+    """A number, a word or a list of them; an axis list of one is that axis."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") in ("__tuple__", "TensorShape") and isinstance(value.get("items"), list):
+            return _plain(value["items"])
+        raise Unsayable(f"a {value.get('class_name', 'mapping')}")
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value.replace("$", "$$") if isinstance(value, str) else shortened(value)
+
+
+def _needed(cls: type[Layer], given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that the layer needs to be itself, in their shortest form, those without a default first."""
+    fields = {field.alias or key: field for key, field in cls.model_fields.items()}
+    needed = [key for key in given if fields[key].is_required()]
+    kept = {key: given[key] for key in needed}
+    for key, value in given.items():
+        if key in kept or _is_default(key, value, given):
+            continue
+        shorter = {one: other for one, other in given.items() if one != key}
+        if _fields(cls, shorter) != _fields(cls, given):
+            kept[key] = value
+    for key, value in kept.items():
+        kept[key] = next(
+            (one for one in _shorter(value) if _fields(cls, {**given, key: one}) == _fields(cls, given)), value
+        )
+    return kept
+
+
+def _is_default(key: str, value: Any, given: Mapping[str, Any]) -> bool:
+    """Whether leaving an argument out means the same although it is not the default as written."""
+    if key == "data_format":
+        return value in (None, "channels_last")
+    if key == "activation" and value == "linear":
+        return "recurrent_activation" not in given
+    return key in _FOLLOWS and value == given.get(_FOLLOWS[key])
+
+
+def _fields(cls: type[Layer], given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The values of all fields; None for arguments that do not make a layer."""
+    try:
+        return dict(cls.model_validate(given))
+    except ValidationError:
+        return None
+
+
+def _shorter(value: Any) -> list[Any]:
+    """Shorter ways to write a list of equal items, the shortest first: [[1, 1], [1, 1]] as 1, or as [1, 1]."""
+    if not isinstance(value, list) or not value or any(one != value[0] for one in value):
+        return []
+    return [*_shorter(value[0]), value[0]]
+
+
+def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, inside: bool) -> Said | None:
+    forward = read_record(record.config.get("layer"))
+    inner = say_layer(forward, findings, name, frozen=frozen, inside=inside)
+    if inner is None:
+        return None
+    if record.config.get("backward_layer") is not None:
+        backward = read_record(record.config["backward_layer"])
+        back = say_layer(backward, findings, name, frozen=frozen, inside=inside)
+        if back is None:
+            return None
+        if {**inner.keys, "go_backwards": True} != back.keys:
+            message = f"the two directions of {name} are layers of their own, which a spec cannot say"
+            findings.refuse(name, message, help="give both the same arguments, or write two layers and join them")
+            return None
+    merge = record.config.get("merge_mode", "concat")
+    own = {} if merge == "concat" else {"merge_mode": merge}
+    try:
+        layer = Bidirectional.model_validate({"layer": inner.layer, **own})
+    except ValidationError as fault:
+        findings.refuse(name, f"{name} (Bidirectional) cannot be said by a spec", reason=fault.errors()[0]["msg"])
+        return None
+    return Said({"bidirectional": inner.keys, **own}, layer)
+
+
+def _dtype(record: Record, findings: Findings, name: str) -> str | None:
+    """The precision of a layer where it is not float32; that of mixed precision is the training's to choose."""
+    written = record.config.get("dtype")
+    if isinstance(written, Mapping):
+        kind, config = written.get("class_name"), written.get("config")
+        written = config.get("name") if isinstance(config, Mapping) else None
+        if kind not in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
+            findings.refuse(name, f"{name} has a {kind} as its dtype, which a spec cannot say")
+            return None
+    if written is None or written == "float32":
+        return None
+    if not isinstance(written, str):
+        raise Malformed(f"the dtype of {name} is no text")
+    if written.startswith("mixed_"):
+        findings.note(
+            f"the dtype policy {written} is left out; train: {{precision: bfloat16}} trains with mixed precision"
+        )
+        return None
+    return written
+
+
+def _old_hard_sigmoid(given: Mapping[str, Any], findings: Findings, name: str) -> None:
+    if "hard_sigmoid" in (given.get("activation"), given.get("recurrent_activation")):
+        findings.note(
+            f"{name}: hard_sigmoid of Keras 2 is clip(0.2 x + 0.5, 0, 1), that of Keras 3 clip(x / 6 + 0.5, 0, 1); "
+            "outputs of weights trained with Keras 2 differ"
+        )

@@ -1,0 +1,144 @@
+"""Operations on tensors that a Keras model recorded, such as `a * 2 + b`, as layers of a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from specbuild.catalog import KINDS
+from specbuild.catalog.signatures import signature
+from specbuild.model.importing.layers import Said
+from specbuild.model.importing.objects import Unsayable, say_object
+from specbuild.model.importing.records import Call, Record, Tensor
+from specbuild.spec.forms import snake
+
+_Arguments = Mapping[str, Any]
+
+MERGES = {
+    "Add": "Add",
+    "Divide": "Divide",
+    "Maximum": "Maximum",
+    "Minimum": "Minimum",
+    "Multiply": "Multiply",
+    "Subtract": "Subtract",
+    "TrueDivide": "Divide",
+}
+"""Operations on two tensors, and the merging layer that each is."""
+AFTER: dict[str, Callable[[float], _Arguments]] = {
+    "Add": lambda c: {"scale": 1, "offset": c},
+    "Divide": lambda c: {"scale": 1 / c},
+    "Multiply": lambda c: {"scale": c},
+    "Subtract": lambda c: {"scale": 1, "offset": -c},
+    "TrueDivide": lambda c: {"scale": 1 / c},
+}
+"""A tensor and then a number: the arguments of Rescaling."""
+BEFORE: dict[str, Callable[[float], _Arguments]] = {
+    "Add": AFTER["Add"],
+    "Multiply": AFTER["Multiply"],
+    "Subtract": lambda c: {"scale": -1, "offset": c},
+}
+"""A number and then a tensor."""
+FUNCTIONS = {
+    "Absolute": "abs",
+    **{name.capitalize(): name for name in ("abs", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p")},
+    **{
+        name.capitalize(): name for name in ("log2", "negative", "reciprocal", "rsqrt", "sign", "sin", "sqrt", "square")
+    },
+}
+"""Operations on one tensor, and what Elementwise calls them."""
+SETTINGS: dict[str, tuple[str, Callable[[_Arguments], _Arguments]]] = {
+    "Clip": ("Clip", lambda c: {"min": c.get("x_min"), "max": c.get("x_max")}),
+    "Concatenate": ("Concatenate", lambda c: {"axis": c.get("axis", -1)}),
+    "ExpandDims": ("ExpandDims", lambda c: {"axis": c.get("axis")}),
+    "Squeeze": ("Squeeze", lambda c: {"axis": c.get("axis")}),
+    "Stack": ("Stack", lambda c: {"axis": c.get("axis", 0)}),
+    **{
+        name: ("Reduce", lambda c, name=name: {"function": name.lower(), **_reduced(c)})  # type: ignore[misc]
+        for name in ("Max", "Mean", "Min", "Std", "Sum")
+    },
+}
+"""Operations with settings of their own: the layer, and its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """The layer that an operation is, and the tensors that it reads."""
+
+    said: Said
+    reads: tuple[Tensor, ...]
+
+
+def say_operation(record: Record, call: Call) -> Operated | None:
+    """The layer that does what an operation did in one call; None where there is none."""
+    found = _found(record, call)
+    if found is None:
+        return None
+    kind, arguments = found
+    try:
+        layer = KINDS[kind].model_validate(arguments)
+    except ValidationError:
+        return None
+    return Operated(Said({"layer": kind, **arguments}, layer), call.tensors())
+
+
+def _found(record: Record, call: Call) -> tuple[str, _Arguments] | None:
+    operands = [*call.args, *(call.kwargs[name] for name in ("x", "x1", "x2", "xs") if name in call.kwargs)]
+    if record.kind == "GetItem":
+        return _indexed(operands)
+    if set(call.kwargs) - {"x", "x1", "x2", "xs"}:
+        return None
+    if len(operands) == 2:
+        return _of_two(record.kind, *operands)
+    if len(operands) != 1:
+        return None
+    if record.kind in SETTINGS:
+        kind, arguments = SETTINGS[record.kind]
+        return kind, arguments(record.config)
+    if not isinstance(operands[0], Tensor):
+        return None
+    if record.kind in FUNCTIONS:
+        return "Elementwise", {"function": FUNCTIONS[record.kind]}
+    return _activation(record)
+
+
+def _of_two(kind: str, first: Any, second: Any) -> tuple[str, _Arguments] | None:
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return (MERGES[kind], {}) if kind in MERGES else None
+    number, table = (first, BEFORE) if isinstance(second, Tensor) else (second, AFTER)
+    if kind not in table or isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    return None if number == 0 and "Divide" in kind else ("Rescaling", table[kind](number))
+
+
+def _activation(record: Record) -> tuple[str, _Arguments] | None:
+    name = snake(record.kind)
+    if signature("activations", name) is None:
+        return None
+    try:
+        return "Activation", {"activation": say_object("activations", {"class_name": name, "config": record.config})}
+    except Unsayable:
+        return None
+
+
+def _indexed(operands: list[Any]) -> tuple[str, _Arguments] | None:
+    """`x[:, -1]` and `x[:, 2:5]`: one axis after the batch axis."""
+    if len(operands) != 2:
+        return None
+    index = operands[1] if isinstance(operands[1], list) else [operands[1]]
+    telling = [(axis, one) for axis, one in enumerate(index) if one != slice(None)]
+    if len(telling) != 1 or telling[0][0] == 0:
+        return None
+    axis, one = telling[0]
+    if axis == 1 and one == -1 and not isinstance(one, bool):
+        return "LastFrame", {}
+    if not isinstance(one, slice):
+        return None
+    given = {"start": one.start, "stop": one.stop, "step": one.step}
+    return "Slice", {"axis": axis, **{key: value for key, value in given.items() if value is not None}}
+
+
+def _reduced(config: _Arguments) -> _Arguments:
+    return {"axis": config.get("axis"), **({"keepdims": True} if config.get("keepdims") else {})}

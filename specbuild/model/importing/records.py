@@ -1,0 +1,241 @@
+"""What a configuration says, as values with types: layers, the calls of each, and the tensors they read.
+
+Both of Keras's notations are read: that of Keras 3, where a call is `{args, kwargs}` and a tensor names its
+`keras_history`, and that of Keras 2, where a call is a list of `[layer, call, index, kwargs]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from specbuild.catalog import Shape
+
+
+class Malformed(Exception):
+    """A configuration that Keras did not write, or that was damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Output `index` of call number `call` of a layer. `shape`, without the batch axis, is None where not recorded."""
+
+    layer: str
+    call: int
+    index: int
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a layer was called with; tensors stand as `Tensor` anywhere inside."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Every tensor of the call, in order."""
+        return (*tensors_in(self.args), *tensors_in(list(self.kwargs.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A layer as a configuration describes it. `registered` is `package>Class` for a registered class of a user."""
+
+    name: str
+    kind: str
+    module: str
+    registered: str
+    config: Mapping[str, Any]
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def is_network(self) -> bool:
+        """Whether this is a model of layers itself: Functional, Sequential, or a class that is built like one."""
+        if self.kind in ("Functional", "Model", "Sequential"):
+            return "layers" in self.config
+        return "layers" in self.config and "input_layers" in self.config
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether this is a function on tensors, such as `a + b`, and no layer."""
+        return ".ops" in self.module
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The layers of a model by name, and where data enters and leaves. `names` are those of a dict of outputs."""
+
+    name: str
+    records: Mapping[str, Record]
+    inputs: tuple[str, ...]
+    outputs: tuple[Tensor, ...]
+    names: tuple[str, ...]
+    trainable: bool
+
+
+def read_record(value: Any, calls: tuple[Call, ...] = ()) -> Record:
+    """A layer from its serialized form.
+
+    Raises:
+        Malformed: it is none.
+    """
+    layer = _mapping(value, "a layer")
+    config = _mapping(layer.get("config", {}), "the config of a layer")
+    kind = _text(layer.get("class_name"), "the class_name of a layer")
+    name = layer.get("name") or config.get("name") or kind
+    registered = layer.get("registered_name") or (kind if ">" in kind else "")
+    return Record(str(name), kind, str(layer.get("module") or ""), str(registered), config, calls)
+
+
+def read_network(record: Record) -> Network:
+    """The layers inside a record that `is_network`, with their calls.
+
+    Raises:
+        Malformed: a part is missing or of the wrong type.
+    """
+    layers = _list(record.config.get("layers"), "layers")
+    trainable = record.config.get("trainable", True) is not False
+    if "input_layers" not in record.config:
+        return _sequential(record, layers, trainable)
+    records: dict[str, Record] = {}
+    for layer in layers:
+        nodes = _list(_mapping(layer, "a layer").get("inbound_nodes", []), "inbound_nodes")
+        one = read_record(layer, tuple(_call(node) for node in nodes))
+        if one.name in records:
+            raise Malformed(f'two layers are called "{one.name}"')
+        records[one.name] = one
+    inputs, _ = _ends(record.config["input_layers"], "input_layers")
+    outputs, names = _ends(record.config.get("output_layers"), "output_layers")
+    return Network(record.name, records, tuple(one.layer for one in inputs), outputs, names, trainable)
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor inside nested lists and mappings, in Keras's order: that of mappings is by key."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from tensors_in(one)
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from tensors_in(value[key])
+
+
+def batch_shape(config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
+    """The shape that an input layer, or the first layer of a Sequential, records; the batch axis first."""
+    for key in ("batch_shape", "batch_input_shape"):
+        if isinstance(config.get(key), list | Mapping):
+            return _shape(config[key])
+    return None
+
+
+def _sequential(record: Record, layers: list[Any], trainable: bool) -> Network:
+    """A Sequential as a network: every layer called once, on what the one before gives."""
+    found = [read_record(layer) for layer in layers]
+    if not found:
+        raise Malformed(f"the Sequential {record.name} has no layers")
+    if found[0].kind != "InputLayer":
+        shape = batch_shape(found[0].config) or batch_shape({"batch_shape": record.config.get("build_input_shape")})
+        found.insert(0, Record("input", "InputLayer", "keras.layers", "", {"batch_shape": shape}))
+    records: dict[str, Record] = {}
+    before = found[0].name
+    for one in found:
+        if one.name in records:
+            raise Malformed(f'two layers are called "{one.name}"')
+        calls = () if not records else (Call((Tensor(before, 0, 0),), {}),)
+        records[one.name] = Record(one.name, one.kind, one.module, one.registered, one.config, calls)
+        before = one.name
+    return Network(record.name, records, (found[0].name,), (Tensor(before, 0, 0),), (), trainable)
+
+
+def _call(node: Any) -> Call:
+    if isinstance(node, Mapping):
+        args = _list(node.get("args", []), "the args of a call")
+        kwargs = _mapping(node.get("kwargs", {}), "the kwargs of a call")
+        return Call(tuple(_value(one) for one in args), {str(key): _value(one) for key, one in kwargs.items()})
+    entries = _list(node, "a call")
+    if len(entries) >= 3 and isinstance(entries[0], str):
+        entries = [entries]
+    args, merged = [], {}
+    for entry in entries:
+        place = _list(entry, "a tensor")
+        args.append(_position(place[:3], "a tensor"))
+        if len(place) > 3 and place[3]:
+            kwargs = _mapping(place[3], "the arguments of a call")
+            merged.update({str(key): _old_value(one) for key, one in kwargs.items()})
+    return Call(tuple(args), merged)
+
+
+def _value(value: Any) -> Any:
+    """A serialized argument with its tensors read and Keras's notations for tuples and slices undone."""
+    if isinstance(value, list):
+        return [_value(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    if value.get("class_name") == "__keras_tensor__":
+        config = _mapping(value.get("config"), "a tensor")
+        place = _position(config.get("keras_history"), "keras_history")
+        shape = config.get("shape")
+        return Tensor(place.layer, place.call, place.index, _shape(shape)[1:] if shape else None)
+    if value.get("class_name") == "__tuple__":
+        return [_value(one) for one in _list(value.get("items"), "a tuple")]
+    if value.get("class_name") == "__slice__":
+        config = _mapping(value.get("config"), "a slice")
+        return slice(config.get("start"), config.get("stop"), config.get("step"))
+    return {str(key): _value(one) for key, one in value.items()}
+
+
+def _old_value(value: Any) -> Any:
+    """An argument in the notation of Keras 2, where a tensor is `[layer, call, index]`."""
+    if _is_position(value):
+        return _position(value, "a tensor")
+    return [_old_value(one) for one in value] if isinstance(value, list) else value
+
+
+def _ends(value: Any, what: str) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
+    """The tensors of `input_layers` or `output_layers`: one, a list, or a mapping of names."""
+    if _is_position(value):
+        return (_position(value, what),), ()
+    if isinstance(value, Mapping):
+        keys = sorted(value)  # Keras's order for a mapping of tensors
+        return tuple(_position(value[key], what) for key in keys), tuple(str(key) for key in keys)
+    return tuple(_position(one, what) for one in _list(value, what)), ()
+
+
+def _is_position(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def _position(value: Any, what: str) -> Tensor:
+    if not _is_position(value) or not isinstance(value[2], int) or value[1] < 0 or value[2] < 0:
+        raise Malformed(f"{what} does not name a tensor: {str(value)[:80]}")
+    return Tensor(value[0], value[1], value[2])
+
+
+def _shape(value: Any) -> tuple[int | None, ...]:
+    if isinstance(value, Mapping) and value.get("class_name") in ("__tuple__", "TensorShape"):
+        value = value.get("items")
+    lengths = _list(value, "a shape")
+    if not all(one is None or (isinstance(one, int) and one >= 0) for one in lengths):
+        raise Malformed(f"this is no shape: {str(value)[:80]}")
+    return tuple(lengths)
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Malformed(f"{what} is no mapping")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise Malformed(f"{what} is no list")
+    return list(value)
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise Malformed(f"{what} is no text")
+    return value
