@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from specbuild.data.sources.base import FrameSource
@@ -40,14 +39,14 @@ def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
     """The windows of each split of the spec's data section.
 
     Raises:
-        SpecError: ranges that do not exist or stand too close; a split that is left without a window.
+        SpecError: ranges that do not exist; a split that is left without a window.
     """
     data = spec.data
     assert data is not None
     section, windows, by = data.split, data.windows, data.split_by
     embargo = 0 if by == "event" else windows.reach if section.embargo is None else section.embargo
     splits = make_splits(section, by, source.events, source.length, embargo)
-    _check_ranges(spec, splits, source, embargo)
+    _check_ranges(spec, splits, source)
     if source.length < windows.span:
         raise spec.error(
             ("data", "windows"),
@@ -91,14 +90,13 @@ def _ranges(section: SplitSection, total: int, embargo: int) -> dict[str, range]
     return found
 
 
-def _check_ranges(spec: Spec, splits: dict[str, Split], source: FrameSource, embargo: int) -> None:
+def _check_ranges(spec: Spec, splits: dict[str, Split], source: FrameSource) -> None:
     data = spec.data
     assert data is not None
     if not isinstance(data.split.train, tuple):
         return
-    by, windows = data.split_by, data.windows
+    by = data.split_by
     unit, total = ("event", source.events) if by == "event" else ("frame", source.length)
-    ordered = sorted((_span(split, by).start, split.name) for split in splits.values())
     for name, split in splits.items():
         span = _span(split, by)
         if span.stop > total:
@@ -107,16 +105,6 @@ def _check_ranges(spec: Spec, splits: dict[str, Split], source: FrameSource, emb
                 f"{name} ends before {unit} {span.stop}, {source.name} has {total} {unit}s",
                 help=f"the last range that exists is [{min(span.start, total - 1)}, {total}]",
                 code="too-few-frames",
-            )
-    for (_, one), (_, other) in pairwise(ordered):
-        between = _span(splits[other], by).start - _span(splits[one], by).stop
-        if between < embargo:
-            raise spec.error(
-                ("data", "split", other),
-                f"{between} frames lie between {one} and {other}, at least {embargo} must",
-                reason=f"frames that close are nearly alike; {_window(spec)}, and the embargo is one frame less",
-                help=f"start {other} at frame {_span(splits[one], by).stop + max(embargo, windows.reach)} or later",
-                code="embargo",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
@@ -208,7 +209,20 @@ class DataSection(BaseModel):
                 ("split", "embargo"),
                 f"expected at least {reach} frames (past {w.past}{lead} + future {w.future} - 1{step}), got {embargo}",
             )
+        if self.split_by == "time":
+            _check_distances(self.split.ranges, reach if embargo is None else embargo)
         return self
+
+
+def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:
+    """Refuses ranges of frames with less than the embargo between them."""
+    for (one, (_, end)), (other, (first, _)) in pairwise(sorted(ranges.items(), key=lambda item: item[1])):
+        if first - end < embargo:
+            message = (
+                f"{first - end} frames lie between {one} and {other}, at least {embargo} must; "
+                f"start {other} at frame {end + embargo} or later"
+            )
+            raise _at(("split", other), message)
 
 
 def _at(place: tuple[str, ...], message: str) -> ValidationError:

@@ -77,9 +77,14 @@ class SplitSection(BaseModel):
         found = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in found.items() if part is not None}
 
+    @property
+    def ranges(self) -> dict[str, Span]:
+        """The splits that are ranges."""
+        return {name: part for name, part in self.parts.items() if isinstance(part, tuple)}
+
     @model_validator(mode="after")
     def _consistent(self) -> SplitSection:
-        ranges = {name: part for name, part in self.parts.items() if isinstance(part, tuple)}
+        ranges = self.ranges
         shares = {name: part for name, part in self.parts.items() if isinstance(part, float)}
         if ranges and shares:
             share, other = next(iter(shares)), next(iter(ranges))
