@@ -8,7 +8,7 @@ and the last entry counts as seen, and so does all that any channel of the outpu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,6 +20,10 @@ from specbuild.graph.ports import port_shapes
 
 STAND_INS = (480, 960)
 """Lengths that stand in for an axis known only at run time: what is the same for both does not depend on it."""
+MAX_POSITIONS = 4_000_000
+"""Positions that are worked out, over the axes of all nodes, when receptive fields are asked for."""
+MAX_STEPS = 400_000
+"""The same for every check, which must not take longer for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,10 @@ Field = Mapping[str, tuple[Extent, ...]]
 def receptive_fields(graph: Graph) -> dict[str, Field]:
     """For each node what one value of its output sees, at most, of each of the model's inputs.
 
-    A node that cannot be followed with lengths that stand in for unknown ones has an empty field.
+    A node that cannot be followed with lengths that stand in for unknown ones has an empty field, and so
+    have those after the first few million positions.
     """
-    axes = {one.id: one.shape for one in graph.inputs}
+    axes = {one.id: one.shape for one in graph.inputs if _positions(one.shape) <= MAX_POSITIONS}
     if not any(None in shape for shape in axes.values()):
         return _measured(graph, axes)
     small, large = (
@@ -70,12 +75,16 @@ def frames_seen(graph: Graph) -> dict[Port, dict[str, Frames]]:
     A port has steps where its first axis goes along with the input's, or where a layer mixed that axis and the port
     still has as many axes: each step then sees the same frames.
     """
-    inputs = {one.id: tuple(n or STAND_INS[0] for n in one.shape) for one in graph.inputs}
+    inputs = {
+        one.id: tuple(n or STAND_INS[0] for n in one.shape)
+        for one in graph.inputs
+        if one.shape and _positions(one.shape) <= MAX_STEPS
+    }
     shapes: dict[Port, Shape] = {Port(name): shape for name, shape in inputs.items()}
     traces: dict[Port, _Traces] = {
         Port(name): {name: (_Seen(0, tuple((p, p) for p in range(shape[0]))),)} for name, shape in inputs.items()
     }
-    for node in graph.nodes:
+    for node in _followed(graph, MAX_STEPS):
         with suppress(KeyError, ShapeError):
             _follow(node, shapes, traces)
     return {
@@ -111,7 +120,7 @@ def _measured(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Field]:
         Port(name): {name: tuple(_Seen(axis, tuple((p, p) for p in range(n or 0))) for axis, n in enumerate(shape))}
         for name, shape in inputs.items()
     }
-    for node in graph.nodes:
+    for node in _followed(graph, MAX_POSITIONS):
         try:
             _follow(node, shapes, traces)
         except (KeyError, ShapeError):
@@ -123,6 +132,22 @@ def _measured(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Field]:
         }
         for node in graph.nodes
     }
+
+
+def _followed(graph: Graph, limit: int) -> Iterator[Node]:
+    """The nodes, in order, until the axes that they read and give come to more than `limit` positions."""
+    lengths = {Port(one.id): _positions(one.shape) for one in graph.inputs}
+    for node in graph.nodes:
+        own = {Port(node.id, name): _positions(shape) for name, shape in node.shapes.items()}
+        lengths.update(own)
+        limit -= sum(own.values()) + sum(lengths[port] for port in (*node.inputs, *node.initial_state))
+        if limit < 0:
+            return
+        yield node
+
+
+def _positions(shape: Shape) -> int:
+    return sum(length or max(STAND_INS) for length in shape)
 
 
 def _follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, _Traces]) -> None:
