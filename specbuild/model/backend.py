@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-__all__ = ["backend_name", "device_name", "has_accelerator", "jit_compile", "keras", "start"]
+__all__ = ["backend_name", "device_name", "has_accelerator", "jit_compile", "keras", "start", "unrolls"]
 
 
 @contextmanager
@@ -73,6 +73,18 @@ def jit_compile() -> bool | str:
     decides.
     """
     return False if backend_name() == "tensorflow" and not has_accelerator() else "auto"
+
+
+def unrolls(length: int | None) -> bool:
+    """Whether a recurrence over so many steps (None: unknown) is written out instead of looped.
+
+    JAX on a CPU runs convolutions inside of a loop on one thread and with a slow kernel.
+    """
+    return length is not None and length <= LONGEST_UNROLLED and backend_name() == "jax" and not has_accelerator()
+
+
+LONGEST_UNROLLED = 32
+"""Steps beyond which compiling an unrolled recurrence takes too long."""
 
 
 @cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.model.layers.arithmetic import Clip, Divide, Elementwise, Reduce
+from specbuild.model.layers.conv_gru import ConvGRU1D, ConvGRU2D, ConvGRU3D
+from specbuild.model.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from specbuild.model.layers.moving import (
     DepthToSpace,
     ExpandDims,
@@ -19,6 +21,12 @@ from specbuild.model.layers.repeat_frame import RepeatFrame
 
 LAYERS: dict[str, type[Any]] = {
     "Clip": Clip,
+    "ConvGRU1D": ConvGRU1D,
+    "ConvGRU2D": ConvGRU2D,
+    "ConvGRU3D": ConvGRU3D,
+    "ConvLSTM1D": ConvLSTM1D,
+    "ConvLSTM2D": ConvLSTM2D,
+    "ConvLSTM3D": ConvLSTM3D,
     "DepthToSpace": DepthToSpace,
     "Divide": Divide,
     "Elementwise": Elementwise,

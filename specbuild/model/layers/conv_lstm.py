@@ -1,0 +1,122 @@
+"""ConvLSTM with what Keras's lacks: peepholes, layer normalization, and a recurrent kernel of its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from specbuild.model.backend import keras
+from specbuild.model.layers.conv_cell import ConvCell, Shape, Tensors, one_of
+from specbuild.model.layers.conv_recurrent import ConvRecurrent
+
+ops = keras.ops
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class ConvLSTMCell(ConvCell):
+    """One step of ConvLSTM (Shi et al. 2015, arXiv 1506.04214, equation 3). The gates are in Keras's order: i, f, g, o.
+
+        i = σ(W∗x + U∗h + Wci∘c + b), and f with Wcf
+        g = tanh(W∗x + U∗h + b)
+        c′ = f∘c + i∘g
+        o = σ(W∗x + U∗h + Wco∘c′ + b)
+        h′ = o∘tanh(c′)
+
+    With layer normalization (the TensorFlow-1 cell), i, f and o are normalized after their peephole, f before
+    `forget_bias` is added, g before its activation; and c′ is normalized, after o has seen it and before tanh, and is
+    carried on in normalized form.
+
+    Args:
+        peephole: `per_pixel` gives Wci, Wcf and Wco an entry for each place and channel, `per_channel` one for each
+            channel; without it gates do not see c.
+        forget_bias: a number added to f before its activation; None leaves it to `unit_forget_bias`, which starts the
+            bias (or the offset, with normalization) of f at one. A number takes the place of `unit_forget_bias`.
+
+    The peepholes are the last weight, `peephole_kernel`: (P, Q, 3F) or (3F,), in the order i, f, o, channels last
+    whatever the `data_format`.
+    """
+
+    gates = 4
+    states = 2
+    normalized = 5  # i, f, g, o, c′
+
+    def __init__(
+        self,
+        rank: int,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        unit_forget_bias: bool = True,
+        peephole: str = "none",
+        peephole_initializer: Any = "zeros",
+        peephole_regularizer: Any = None,
+        peephole_constraint: Any = None,
+        forget_bias: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rank, filters, kernel_size, **kwargs)
+        self.unit_forget_bias, self.forget_bias = unit_forget_bias, forget_bias
+        self.peephole = one_of("peephole", peephole, "none", "per_pixel", "per_channel")
+        self.peephole_initializer = keras.initializers.get(peephole_initializer)
+        self.peephole_regularizer = keras.regularizers.get(peephole_regularizer)
+        self.peephole_constraint = keras.constraints.get(peephole_constraint)
+
+    def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
+        super().build(inputs_shape, states_shape)
+        self.peephole_kernel = None
+        if self.peephole != "none":
+            shape = self.compute_output_shape(inputs_shape)[0][1:]
+            spatial = shape[1:] if self.channels_first else shape[:-1]
+            lead: Shape = spatial if self.peephole == "per_pixel" else ()
+            self.peephole_kernel = self._weight(
+                "peephole_kernel", (*lead, 3 * self.filters), self.peephole_initializer, "peephole"
+            )
+
+    def step(self, projected: Any, states: Tensors, masks: Tensors | None = None) -> tuple[Any, list[Any]]:
+        h, c = states
+        gates = projected + self.convolve_state(h, self.recurrent_kernel, masks)  # (N, P, Q, 4F)
+        i, f, g, o = ops.split(gates, 4, axis=-1)
+        i, f = i + self._peep(0, c), f + self._peep(1, c)
+        i, f, g = (self.normalize(place, gate) for place, gate in enumerate((i, f, g)))
+        f = f if self.forget_bias is None else f + self.forget_bias
+        c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
+        o = self.normalize(3, o + self._peep(2, c))
+        c = self.normalize(4, c)
+        h = self.recurrent_activation(o) * self.activation(c)
+        return h, [h, c]
+
+    @property
+    def gates_from_one(self) -> tuple[int, ...]:
+        return (1,) if self.unit_forget_bias and self.forget_bias is None else ()
+
+    def _peep(self, gate: int, c: Any) -> Any:
+        """What a gate sees of the cell state; nothing without peepholes."""
+        if self.peephole_kernel is None:
+            return 0.0
+        first = gate * self.filters
+        return self.peephole_kernel[..., first : first + self.filters] * c
+
+
+class _ConvLSTM(ConvRecurrent):
+    cell_class = ConvLSTMCell
+    cell_name = "conv_lstm_cell"
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class ConvLSTM1D(_ConvLSTM):
+    """ConvLSTM over frames with one spatial axis: `(N, T, W, C)` → `(N, T, Q, filters)`. States: h, c."""
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class ConvLSTM2D(_ConvLSTM):
+    """ConvLSTM over images: `(N, T, H, W, C)` → `(N, T, P, Q, filters)`. States: h, c."""
+
+    rank = 2
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class ConvLSTM3D(_ConvLSTM):
+    """ConvLSTM over volumes: `(N, T, D, H, W, C)` → `(N, T, O, P, Q, filters)`. States: h, c."""
+
+    rank = 3
