@@ -1,7 +1,7 @@
 """Stage 1: YAML text becomes nodes that know their file, line and column."""
 
 from specbuild.document.diagnostics import Diagnostic, Report, dotted
-from specbuild.document.errors import RunError, SpecbuildError, SpecError
+from specbuild.document.errors import RunError, SpecbuildError, SpecError, TooManyErrors
 from specbuild.document.nodes import (
     Entry,
     Mapping,
@@ -33,6 +33,7 @@ __all__ = [
     "Span",
     "SpecError",
     "SpecbuildError",
+    "TooManyErrors",
     "Value",
     "did_you_mean",
     "dotted",

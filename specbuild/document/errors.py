@@ -2,6 +2,7 @@
 
     SpecbuildError                 exit code 1
     ├── SpecError                  exit code 2: the spec, or what it names, is wrong; carries located diagnostics
+    │   └── TooManyErrors          the same, its reading given up
     └── RunError                   exit code 1: a correct spec whose run failed (a NaN loss, a full disk)
 
 No other exception of ours reaches a user; anything else is a defect of specbuild.
@@ -35,6 +36,10 @@ class SpecError(SpecbuildError):
         from specbuild.document.render import render_text
 
         return "\n" + "\n\n".join(render_text(diagnostic) for diagnostic in self.diagnostics)
+
+
+class TooManyErrors(SpecError):
+    """A spec whose reading ended early: it has more errors than anybody reads, or asks for more work than it may."""
 
 
 class RunError(SpecbuildError):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
 from specbuild.catalog.wrappers import asks_keras
-from specbuild.document import Report
+from specbuild.document import Report, TooManyErrors
 from specbuild.graph.lints import lint
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
@@ -55,8 +56,10 @@ def check(
     resolver: Resolver | None = None,
 ) -> Graph | None:
     """Reads a spec and works out its graph, putting every fault of either into `report`; None if there is one."""
-    spec = read_spec(source, normalize(overrides), report)
-    graph = infer(spec, report, resolver) if spec is not None else None
+    graph = None
+    with suppress(TooManyErrors):
+        spec = read_spec(source, normalize(overrides), report)
+        graph = infer(spec, report, resolver) if spec is not None else None
     return None if report.failed else graph
 
 

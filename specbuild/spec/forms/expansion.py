@@ -19,7 +19,7 @@ from specbuild.spec.variables import substitute
 COMMON = ("id", "from", "initial_state", "expect")
 """What a node says about itself, whatever its form; every other key belongs to the form."""
 
-MAX_STEPS = 100_000
+MAX_STEPS = 10_000
 """Nodes and rounds of loops that a spec may come to; more is a mistake, or an attack."""
 
 Path_: TypeAlias = tuple[PathPart, ...]
