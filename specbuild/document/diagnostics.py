@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from specbuild.document.errors import SpecError
+from specbuild.document.errors import SpecError, TooManyErrors
 from specbuild.document.nodes import PathPart, Span
+
+MAX_FINDINGS = 100
+"""Errors after which the reading of a document ends, and warnings after which no more are kept."""
+MAX_WORK = 500_000
+"""Values that a document may come to once its variables, loops and blocks are carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +33,15 @@ class Diagnostic:
 
 
 class Report:
-    """Collects the findings of one document, so that all of them are shown at once."""
+    """Collects the findings of one document, so that all of them are shown at once.
+
+    Adding one error too many raises TooManyErrors with all of them, so that no document can keep the reader busy.
+    """
 
     def __init__(self) -> None:
-        self._found: dict[Diagnostic, None] = {}
+        self._left = {"error": MAX_FINDINGS, "warning": MAX_FINDINGS}
+        self._work = 0
+        self._found: dict[tuple[object, ...], Diagnostic] = {}
         self._faulty: set[tuple[str, int, int]] = set()
 
     def error(
@@ -59,9 +69,27 @@ class Report:
         self.add(Diagnostic(message, span, dotted(path), reason, help, code, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        self._found.setdefault(diagnostic)
+        fault = _fault(diagnostic)
+        if fault not in self._found and self._left[diagnostic.severity]:
+            self._found[fault] = diagnostic
+            self._left[diagnostic.severity] -= 1
         if diagnostic.span and diagnostic.severity == "error":
             self._faulty.add(_start(diagnostic.span))
+        if not self._left["error"]:
+            raise TooManyErrors(self.sorted_errors())
+
+    def spend(self, values: int, span: Span, path: str | tuple[PathPart, ...] = "") -> None:
+        """Counts values that a document makes of those that it holds.
+
+        Raises:
+            TooManyErrors: they are more than MAX_WORK.
+        """
+        self._work += values
+        if self._work > MAX_WORK:
+            reason = "each use of a list, each round of a loop and each use of a block counts"
+            message = f"the spec unrolls into more than {MAX_WORK:,} values"
+            self.error(message, span, path=path, reason=reason, code="too-large")
+            raise TooManyErrors(self.sorted_errors())
 
     def mute(self, span: Span) -> None:
         """Marks a place whose fault was reported elsewhere, so that its consequences are not."""
@@ -72,19 +100,19 @@ class Report:
         return bool(self._faulty) and _start(span) in self._faulty
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(self._found)
+        return iter(self._found.values())
 
     @property
     def failed(self) -> bool:
-        return any(d.severity == "error" for d in self._found)
+        return any(d.severity == "error" for d in self)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self._found if d.severity == "error")
+        return tuple(d for d in self if d.severity == "error")
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self._found if d.severity == "warning")
+        return tuple(d for d in self if d.severity == "warning")
 
     def raise_errors(self) -> None:
         """Raises SpecError with every error, in the order of the document, if there is one."""
@@ -101,6 +129,11 @@ class Report:
 
 def dotted(path: str | tuple[PathPart, ...]) -> str:
     return path if isinstance(path, str) else ".".join(str(part) for part in path)
+
+
+def _fault(one: Diagnostic) -> tuple[object, ...]:
+    """What makes two findings the same: a block's nodes are read at every use of it, and are at fault once."""
+    return (one.severity, one.message, *((one.span,) if one.span else (one.path, one.reason)))
 
 
 def _start(span: Span) -> tuple[str, int, int]:

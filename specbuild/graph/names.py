@@ -18,7 +18,9 @@ class Names:
             self._order.setdefault(node.id, index)
         self._nodes = {node.id: node for node in spec.layers}
         self._lines = {node.id: node.at.span.line for node in spec.layers}
-        self._written = [one.id for one in spec.inputs] + [node.id for node in spec.layers if node.named]
+        self._composites = spec.composites
+        named = [node.id for node in spec.layers if node.named and node.id not in spec.composites]
+        self._written = [*(one.id for one in spec.inputs), *named, *spec.composites]
 
     def producer(self, source: Reference, reader: NodeSpec | None = None, key: str = "from") -> str | None:
         """The id that `source` names, after checking that it exists, stands earlier and has the port.
@@ -27,6 +29,15 @@ class Names:
         """
         path = (*reader.path, key) if reader else ("outputs",)
         if source.id in self._broken:
+            return None
+        if reader is not None and source.id in self._composites and not source.implied:
+            self._report.error(
+                f"{source.id} stands below {reader.id}, which reads it",
+                source.span,
+                path=path,
+                reason="nodes run in the order they are written",
+                code="order",
+            )
             return None
         if source.id not in self._order or self._made_up(source):
             made_up = source.id in self._order
@@ -41,7 +52,7 @@ class Names:
             return None
         if reader is not None and self._order[source.id] >= self._order[reader.id]:
             itself = source.id == reader.id
-            if itself and source.implied:
+            if source.implied:  # two nodes of one id, which is reported
                 return None
             self._report.error(
                 f"{reader.id} reads itself" if itself else f"{source.id} stands below {reader.id}, which reads it",

@@ -31,6 +31,18 @@ def demands(spec: Spec) -> dict[str, Ranks | None]:
     return wanted
 
 
+def alive(spec: Spec) -> frozenset[str]:
+    """The ids that an output depends on, as far as the spec could be read."""
+    found = {output.source.id for output in spec.outputs}
+    for node in reversed(spec.layers):
+        if node.id in found:
+            state = node.initial_state
+            states = state.values() if isinstance(state, dict) else (state,) if state is not None else ()
+            found.update(source.id for source in (*node.sources, *states))
+            found.update((node.shares,) if node.shares else ())
+    return frozenset(found)
+
+
 def needed(layer: Layer, of_output: Ranks | None) -> Ranks | None:
     """How many axes a layer's input must have, given what its own output must have."""
     if layer.ranks is not None:
@@ -46,6 +58,7 @@ class PortChoice:
     ) -> None:
         self._shapes, self._layers, self._report = shapes, layers, report
         self._nodes = {node.id: node for node in spec.layers}
+        self._alive = alive(spec)
 
     def choose_all(self, node: NodeSpec, wanted: Ranks | None) -> tuple[Port, ...] | None:
         """The port behind each source of a node; None if one is unknown or reported."""
@@ -55,7 +68,8 @@ class PortChoice:
         if ranks is None and node.layer.keeps_rank:
             ranks = self._sibling_ranks(node)
         path = (*node.path, "from")
-        ports = [self.choose(source, ranks, node.layer.label, path) for source in node.sources]
+        moot = node.id not in self._alive
+        ports = [self.choose(source, ranks, node.layer.label, path, moot=moot) for source in node.sources]
         return tuple(port for port in ports if port is not None) if None not in ports else None
 
     def choose_output(self, source: Reference) -> Port | None:
@@ -63,8 +77,14 @@ class PortChoice:
             return None
         return self.choose(source, None, "an output", ("outputs",))
 
-    def choose(self, source: Reference, ranks: Ranks | None, reader: str, path: tuple[PathPart, ...]) -> Port | None:
-        """The port that `source` means to a reader that takes `ranks` axes (None: any number)."""
+    def choose(
+        self, source: Reference, ranks: Ranks | None, reader: str, path: tuple[PathPart, ...], *, moot: bool = False
+    ) -> Port | None:
+        """The port that `source` means to a reader that takes `ranks` axes (None: any number).
+
+        With `moot` no output depends on the reader: what is left open follows from a node that could not be read, or
+        does not matter.
+        """
         layer = self._layers.get(source.id)
         if not isinstance(layer, Recurrent):
             return Port(source.id)
@@ -74,8 +94,10 @@ class PortChoice:
             return Port(source.id, "sequence" if layer.return_sequences else "last")
         shapes = self._shapes[source.id]
         fitting = [name for name in ("sequence", "last") if ranks is None or len(shapes[name]) in ranks]
-        if len(fitting) == 2:
+        if len(fitting) == 2 and not moot:
             self._ambiguous(source, reader, path)
+            return None
+        if len(fitting) == 2 and self._report.failed:
             return None
         # A reader that neither fits is told so by its own shape rule.
         return Port(source.id, fitting[0] if fitting else "sequence")
@@ -100,7 +122,9 @@ class PortChoice:
                 f"{source.id} has no port {port}",
                 source.span,
                 path=path,
-                help=did_you_mean(port, list(shapes)) or f"its ports are {', '.join(shapes)}",
+                help=f'did you mean "state.{port}"?'
+                if f"state.{port}" in shapes
+                else did_you_mean(port, list(shapes)) or f"its ports are {', '.join(shapes)}",
                 code="unknown-port",
             )
             return None
@@ -125,6 +149,8 @@ class PortChoice:
 
     def _ambiguous(self, source: Reference, reader: str, path: tuple[PathPart, ...]) -> None:
         node, shapes = self._nodes[source.id], self._shapes[source.id]
+        if self._report.is_known(self._place(source, node)):
+            return
         key = path[-1]
         written = "outputs: [{}]" if key == "outputs" else f"{key}: {{}}"
         choices = " or ".join(written.format(f"{source.id}.{name}") for name in ("sequence", "last"))

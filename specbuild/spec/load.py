@@ -30,7 +30,7 @@ from specbuild.spec.data_section import DataSection
 from specbuild.spec.declarations import NO_INPUTS, read_defaults, read_inputs
 from specbuild.spec.evaluate_section import EvaluateSection
 from specbuild.spec.extends import extended
-from specbuild.spec.forms import Definitions, Expanded, expand, read_blocks
+from specbuild.spec.forms import Definitions, Expanded, Group, expand, read_blocks
 from specbuild.spec.model import OutputSpec, Spec, is_written
 from specbuild.spec.overrides import apply, normalize
 from specbuild.spec.train_section import TrainSection
@@ -128,6 +128,7 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
         overrides=overrides,
         document=document,
         broken=expanded.broken | (set(ids) - {one.id for one in inputs}),
+        composites=tuple(name for name, target in expanded.scope.names.items() if isinstance(target, Group)),
     )
 
 

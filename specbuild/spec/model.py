@@ -107,6 +107,8 @@ class Spec:
     document: Mapping = field(repr=False)
     broken: frozenset[str] = frozenset()
     """Ids of nodes that could not be read; none in a spec that `load_spec` gave."""
+    composites: tuple[str, ...] = ()
+    """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
 
     def resolve_path(self, path: str) -> Path:
         """A path of the spec as one of this machine."""

@@ -11,7 +11,8 @@ from typing import Any
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, plain
 from specbuild.spec.expressions import ExpressionError, Unknown, UnknownUsed, evaluate, is_expression, names
 
-_NAME = re.compile(r"[A-Za-z_]\w*")
+NAME = re.compile(r"[A-Za-z_]\w*")
+"""A variable's name."""
 _EMBEDDED = re.compile(r"\$\$|\$\{([^{}]*)\}|\$([A-Za-z_]\w*)")
 _MAX_TEXT = 10_000
 
@@ -28,7 +29,7 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
         return {}
     written: dict[str, Node] = {}
     for entry in node.entries:
-        if not _NAME.fullmatch(entry.name):
+        if not NAME.fullmatch(entry.name):
             report.error(
                 f'"{entry.name}" cannot name a variable',
                 entry.key.span,

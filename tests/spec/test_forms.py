@@ -233,17 +233,73 @@ def test_trainable_false_freezes_all_that_is_inside() -> None:
     assert (built.parameters, built.trainable_parameters) == (3 * 84, 84)
 
 
+STACKS = f"""\
+specbuild: 1
+inputs: {{a: [5, 8, 8, 1], b: [5, 8, 8, 1]}}
+blocks:
+  stack:
+    parameters: {{f: int}}
+    do:
+      - {{layer: ConvLSTM2D, filters: $f, kernel_size: 3}}
+      - {{layer: BatchNormalization}}
+layers:
+  - {{for: {{x: [a, b]}}, do: [{{id: of_$x, block: stack, with: {{f: 2}}, from: $x}}]}}
+  - {{layer: Concatenate, from: [of_a, of_b]}}
+  - {{layer: Conv2D, filters: 1, kernel_size: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message", "help"),
+    [
+        ("[of_a, of_b]", "[of_a, of_bb]", "no node is called of_bb", 'did you mean "of_b"?'),
+        (
+            "kernel_size: 1}",
+            "kernel_size: 0}",
+            "kernel_size: expected a positive whole number or a list of 2, got 0",
+            "",
+        ),
+        ("with: {f: 2}", "with: {f: two}", 'f: expected a whole number, got "two"', ""),
+        ("id: of_$x, block: stack", "id: of_$x, blok: stack", "a node needs a layer", 'did you mean "block"?'),
+        (
+            "kernel_size: 3}",
+            "kernel_sise: 3}",
+            'ConvLSTM2D has no argument "kernel_sise"',
+            'did you mean "kernel_size"?',
+        ),
+    ],
+)
+def test_one_mistake_is_one_error(right: str, wrong: str, message: str, help: str) -> None:
+    """However often a block is used, whatever reads it, and whatever was to follow from what reads it."""
+    build_graph(STACKS)
+    found, hint = fault(STACKS.replace(right, wrong))
+    assert (found, hint) == (message, help)
+
+
+def test_a_composite_is_read_after_it_stands() -> None:
+    text = HEAD + "blocks:\n  b: {do: [{layer: ReLU}]}\n"
+    text += "layers:\n  - {layer: Add, from: [x, later]}\n  - {id: later, block: b, from: x}\n"
+    assert fault(text)[0] == "later stands below add, which reads it"
+
+
+@pytest.mark.parametrize("loop", ["repeat: 2, as: 1", "repeat: 2, as: f-x", "for: {1: [2, 3]}", "for: {f-x: [2, 3]}"])
+def test_a_loop_variable_that_cannot_be_written(loop: str) -> None:
+    message, help = fault(HEAD + f"layers:\n  - {{{loop}, do: [{{layer: ReLU}}]}}\n")
+    assert message in ('"1" cannot name a variable', '"f-x" cannot name a variable')
+    assert help == "use letters, digits and _, not starting with a digit"
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ("  - {repeat: -1, do: []}\n", "repeat: expected a whole number from 0 to 100,000, got -1"),
+        ("  - {repeat: -1, do: []}\n", "repeat: expected a whole number from 0 to 10,000, got -1"),
         (
             "  - {repeat: 1000000000, do: [{layer: ReLU}]}\n",
-            "repeat: expected a whole number from 0 to 100,000, got 1000000000",
+            "repeat: expected a whole number from 0 to 10,000, got 1000000000",
         ),
         (
             "  - {repeat: 1000, do: [{repeat: 1000, do: [{layer: ReLU}]}]}\n",
-            "the layers unroll into more than 100,000 nodes",
+            "the layers unroll into more than 10,000 nodes",
         ),
         ("  - {for: {f: 3}, do: []}\n", "f: expected a list of values"),
         ("  - {for: {f: [1], g: [1, 2]}, do: []}\n", "the variables of a loop need lists of one length"),

@@ -60,10 +60,9 @@ def block_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
     item = walk.resolve(item, scope, path)
     walk.only(item, ("block", "with", "trainable"), path)
     block = _called(walk, item, path)
-    if block is None:
-        return
-    values = _parameters(walk, block, item, path)
-    if values is None:
+    values = _parameters(walk, block, item, path) if block is not None else None
+    if block is None or values is None:
+        walk.fail(item, scope, path)
         return
     inside = Inside(block.name, {**scope.values, **values}, block.inputs, block.do, block.output)
     calls, walk.calls = walk.calls, (*walk.calls, block.name)
@@ -91,7 +90,7 @@ def inline(walk: Expansion, inside: Inside, item: Mapping, scope: Scope, path: P
         if inside.inputs and len(inside.inputs) != len(group.inputs):
             if group.inputs:
                 _wrong_inputs(walk, inside, len(group.inputs), item, path)
-            walk.previous, walk.no_previous = None, ""
+            walk.previous = walk.lost(item.span, scope)
             return
         made_up = walk.ids.make(scope.prefix + inside.name, item.span.line) if not _id_of(item) else ""
         prefix = f"{made_up or scope.prefix + _id_of(item)}_"

@@ -26,6 +26,7 @@ def branch_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> No
             help="write branch: {a: [{layer: …}], b: []}",
             code="wrong-type",
         )
+        walk.fail(item, scope, path)
         return
     merge = item.get("merge")
     outer = walk.resolve(item, scope, path, leave=("branch", "merge"))
@@ -80,6 +81,7 @@ def _join(walk: Expansion, merge: Node, ends: tuple[Reference, ...], item: Mappi
             help="write merge: {layer: Concatenate}",
             code="wrong-type",
         )
+        walk.previous = walk.lost(merge.span, scope)
         return
     if (entry := merge.entry("from")) is not None:
         message = "a merge reads its branches; from has no place in it"

@@ -104,10 +104,12 @@ class Expansion:
                 help=_as_node(item),
                 code="wrong-type",
             )
+            self.previous = self.lost(item.span, scope)
             return
         found = [name for name in item.names() if name in self.forms]
         if len(found) != 1:
             self._form_error(item, found, path)
+            self.fail(item, scope, path)
             return
         self.forms[found[0]](self, item, scope, path)
 
@@ -207,6 +209,22 @@ class Expansion:
                 )
             self.previous = Reference(identity, None, part.at.span, implied=True)
             sources = (self.previous,)
+
+    def fail(self, item: Mapping, scope: Scope, path: Path_) -> None:
+        """Leaves out a node that could not be read, in such a way that what reads it is not reported as well."""
+        self.previous = self.lost(item.span, scope)
+        written = item.get("id")
+        if written is not None:
+            written = substitute(written, scope.values, self.report, (*path, "id"))
+        name = self.written_id(written, scope, path)
+        if name is not None:
+            scope.names[name] = self.previous.id
+
+    def lost(self, span: Span, scope: Scope) -> Reference:
+        """A reference to what could not be read."""
+        identity = self.ids.make(f"{scope.prefix}lost", span.line)
+        self.broken.add(identity)
+        return Reference(identity, None, span, implied=True)
 
     def identity(self, written: Node | None, part: Part, scope: Scope, path: Path_) -> tuple[str, bool]:
         """A node's full id, and whether the spec wrote it."""

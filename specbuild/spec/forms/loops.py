@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from specbuild.document import Mapping, Scalar, Sequence, plain
+from specbuild.document import Mapping, Node, Scalar, Sequence, plain
 from specbuild.spec.forms.expansion import MAX_STEPS, Expansion, Path_, Scope
-from specbuild.spec.references import ID
+from specbuild.spec.variables import NAME
 
 
 def repeat_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
@@ -26,9 +26,12 @@ def repeat_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> No
                 path=(*path, "repeat"),
                 code="bad-value",
             )
+        walk.fail(item, scope, path)
         return
-    variable = str(name.value) if isinstance(name, Scalar) and name.value is not None else None
-    rounds = ({variable: number} if variable else {} for number in range(1, int(count.value or 0) + 1))
+    if name is not None and not _is_name(walk, plain(name), name, (*path, "as")):
+        walk.fail(item, scope, path)
+        return
+    rounds = ({str(plain(name)): number} if name else {} for number in range(1, int(count.value or 0) + 1))
     _run(walk, item, scope, path, rounds)
 
 
@@ -47,10 +50,14 @@ def for_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
                 help="write for: {f: [32, 64, 128]}",
                 code="wrong-type",
             )
+        walk.fail(item, scope, path)
         return
     columns: dict[str, list[Any]] = {}
     for entry in variables.entries:
         where = (*path, "for", entry.name)
+        if not _is_name(walk, entry.name, entry.key, where):
+            walk.fail(item, scope, path)
+            return
         if not isinstance(entry.value, Sequence):
             if not walk.report.is_known(entry.value.span):
                 help = f"write {entry.name}: [1, 2, 3]"
@@ -61,6 +68,7 @@ def for_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
                     help=help,
                     code="wrong-type",
                 )
+            walk.fail(item, scope, path)
             return
         columns[entry.name] = plain(entry.value)
     lengths = {name: len(values) for name, values in columns.items()}
@@ -72,6 +80,7 @@ def for_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
             reason=", ".join(f"{name} has {length}" for name, length in lengths.items()),
             code="bad-value",
         )
+        walk.fail(item, scope, path)
         return
     rounds = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
     _run(walk, item, scope, path, rounds)
@@ -81,11 +90,25 @@ def _run(walk: Expansion, item: Mapping, scope: Scope, path: Path_, rounds: Iter
     body = item.get("do")
     if body is None:
         walk.report.error("a loop needs do: and a list of nodes", item.span, path=path, code="missing-key")
+        walk.fail(item, scope, path)
         return
     with walk.composite(item, scope, path, open_start=True):
         for values in rounds:
-            if not all(ID.fullmatch(name) for name in values):
-                break
             walk.spend(item.span, path)
             inner = replace(scope, values={**scope.values, **values})
             walk.items(body, inner, (*path, "do"))
+
+
+def _is_name(walk: Expansion, name: Any, at: Node, path: Path_) -> bool:
+    """Whether a loop's variable can be written as `$name`; reports one that cannot."""
+    if isinstance(name, str) and NAME.fullmatch(name):
+        return True
+    if not walk.report.is_known(at.span):
+        walk.report.error(
+            f'"{name}" cannot name a variable',
+            at.span,
+            path=path,
+            help="use letters, digits and _, not starting with a digit",
+            code="bad-name",
+        )
+    return False

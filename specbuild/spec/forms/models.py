@@ -24,6 +24,7 @@ def model_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
     walk.only(item, ("model", "vars", "trainable"), path)
     opened = _open(walk, item.get("model"), path)
     if opened is None:
+        walk.fail(item, scope, path)
         return
     file, document = opened
     given = item.get("vars")
@@ -39,6 +40,7 @@ def model_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
     if layers is None or not inputs:
         message = f"{file.name} has no {'layers' if layers is None else 'inputs'}"
         walk.report.error(message, document.span, code="missing-key")
+        walk.fail(item, scope, path)
         return
     inside = Inside(
         name=file.stem,
