@@ -233,19 +233,19 @@ def test_trainable_false_freezes_all_that_is_inside() -> None:
     assert (built.parameters, built.trainable_parameters) == (3 * 84, 84)
 
 
-STACKS = f"""\
+STACKS = """\
 specbuild: 1
-inputs: {{a: [5, 8, 8, 1], b: [5, 8, 8, 1]}}
+inputs: {a: [5, 8, 8, 1], b: [5, 8, 8, 1]}
 blocks:
   stack:
-    parameters: {{f: int}}
+    parameters: {f: int}
     do:
-      - {{layer: ConvLSTM2D, filters: $f, kernel_size: 3}}
-      - {{layer: BatchNormalization}}
+      - {layer: ConvLSTM2D, filters: $f, kernel_size: 3}
+      - {layer: BatchNormalization}
 layers:
-  - {{for: {{x: [a, b]}}, do: [{{id: of_$x, block: stack, with: {{f: 2}}, from: $x}}]}}
-  - {{layer: Concatenate, from: [of_a, of_b]}}
-  - {{layer: Conv2D, filters: 1, kernel_size: 1}}
+  - {for: {x: [a, b]}, do: [{id: of_$x, block: stack, with: {f: 2}, from: $x}]}
+  - {layer: Concatenate, from: [of_a, of_b]}
+  - {layer: Conv2D, filters: 1, kernel_size: 1}
 """
 
 
