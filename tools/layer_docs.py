@@ -31,7 +31,9 @@ What `layer:` can name. Names, arguments and defaults are Keras's own. Shapes le
 W are height and width, C the channels. A shape rule with height and width holds alike for one axis or three.
 """
 GROUPS = {
-    "recurrent": "Recurrent layers",
+    "conv_lstm": "ConvLSTM: recurrent layers over frames",
+    "conv_gru": "ConvGRU: recurrent layers over frames",
+    "recurrent": "Recurrent layers over vectors",
     "convolution": "Convolutions",
     "pooling": "Pooling",
     "core": "Dense layers and markers",

@@ -45,6 +45,11 @@ class Layer(BaseModel):
         return type(self).__name__
 
     @property
+    def origin(self) -> str:
+        """The package of the class that the layer becomes: `package`, unless its arguments decide."""
+        return self.package
+
+    @property
     def label(self) -> str:
         """How tables name the layer, wrappers included: `TimeDistributed(Conv2D)`."""
         return self.kind

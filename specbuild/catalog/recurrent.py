@@ -1,23 +1,21 @@
-"""Recurrent layers: LSTM, GRU and SimpleRNN over sequences of vectors, ConvLSTM over sequences of frames.
+"""Recurrent layers over sequences of vectors: LSTM, GRU and SimpleRNN; and what every recurrence has.
 
-Each cell's equations stand above its weights and its arithmetic; x is the input of a step, h and c the state, ∗ a
-convolution (a matrix product for vectors) and ∘ the product of elements.
+Each cell's equations stand above its weights and its arithmetic; x is the input of a step, h and c the state, and ∘ the
+product of elements.
 """
 
 from __future__ import annotations
 
-from math import prod
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from specbuild.catalog.base import Recurrent
 from specbuild.catalog.checks import refuse, written
-from specbuild.catalog.fields import Flag, Fraction, Ints1, Ints2, Ints3, NonNegativeInt, Padding, PositiveInt
+from specbuild.catalog.fields import Flag, Fraction, NonNegativeInt, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.sight import Along, Sight, everything, known, moved, same, widened, windows
-from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
+from specbuild.catalog.sight import Along, Sight, everything, known, moved
 
 
 def _use_cudnn(value: Any) -> bool | str:
@@ -31,7 +29,7 @@ UseCudnn = Annotated[
 ]
 
 
-class _Cell(Recurrent):
+class Cell(Recurrent):
     """What every recurrent layer takes, and the two sums that each is made of.
 
     A step costs the input's share and the state's share of every gate, and arithmetic on single elements.
@@ -105,7 +103,7 @@ class _Cell(Recurrent):
         return Weight(name, shape, self.trainable)
 
 
-class _Vectors(_Cell):
+class _Vectors(Cell):
     """A recurrence over vectors: `(T, C)` → `(T, units)`."""
 
     units: PositiveInt = Field(description="Length of the state and the output.")
@@ -214,126 +212,10 @@ class SimpleRNN(_Vectors):
         return 1
 
 
-class _ConvLSTM(_Cell, Formatted):
-    """LSTM whose products are convolutions (Shi et al. 2015, arXiv 1506.04214), without peepholes.
-
-    `(T, H, W, C)` → `(T, H′, W′, filters)`. i, f, o = σ(W∗x + U∗h + b); g = tanh(W∗x + U∗h + b); c′ = f∘c + i∘g;
-    h′ = o∘tanh(c′). W∗x has the strides, padding and dilation; U∗h keeps the state's size. The order of the gates in
-    the weights is i, f, g, o.
-    """
-
-    filters: PositiveInt = Field(description="Channels of the state and the output.")
-    kernel_size: tuple[int, ...] = Field(description="Extent of both kernels.")
-    strides: tuple[int, ...] = Field((1,), description="Step of the input's kernel.")
-    padding: Padding = Field("valid", description="Whether the input's kernel may reach beyond the border (same).")
-    dilation_rate: tuple[int, ...] = Field((1,), description="Distance between the entries of the input's kernel.")
-    recurrent_activation: Activation = Field(
-        "sigmoid", validate_default=True, description="Function applied to the gates."
-    )
-    unit_forget_bias: Flag = Field(True, description="Whether the forget gate's bias starts at one.")
-
-    state_names = ("h", "c")
-    kept = 7  # i, f, g, o, c′, tanh(c′), h′
-
-    @field_validator("dilation_rate")
-    @classmethod
-    def _strides_or_dilation(cls, value: Any, info: Any) -> Any:
-        strides = info.data.get("strides", (1,))
-        if max(value) > 1 and max(strides) > 1:
-            refuse(
-                "dilation",
-                f"expected 1, because strides is {written(strides)} and {cls.__name__} takes strides or dilation, "
-                f"not both; got {written(value)}",
-            )
-        return value
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        return (self.spatial + 2,)
-
-    def check(self, *inputs: Shape) -> None:
-        Recurrent.check(self, *inputs)
-        frame = inputs[0][1:]
-        self.known_channels(frame)
-        for name, length in zip(AXIS_NAMES[self.spatial], self.split(frame)[0], strict=True):
-            if length is None:
-                raise ShapeError(
-                    f"{self.label} needs to know the {name} of its frames",
-                    reason=f"its input is {show(inputs[0])}, and its state has a fixed size",
-                    help=f"write the {name} in the input's shape; time alone may be left open",
-                )
-        if self.padding == "valid":
-            self.refuse_window(frame, self.kernel_size, "kernel_size", self.dilation_rate)
-
-    def state_shape(self, x: Shape) -> Shape:
-        lengths = self.split(x[1:])[0]
-        spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
-        steps = zip(lengths, spans, self.strides, strict=True)
-        return self.join(tuple(window_length(*step, self.padding) for step in steps), self.filters)
-
-    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        width = 4 * self.filters
-        channels = self.known_channels(inputs[0][1:])
-        bias = (self.weight("bias", width),) if self.use_bias else ()
-        recurrent = self.weight("recurrent_kernel", *self.kernel_size, self.filters, width)
-        return (self.weight("kernel", *self.kernel_size, channels, width), recurrent, *bias)
-
-    def frame_sight(self, x: Shape) -> Sight:
-        """The window of the input's kernel, widened by the recurrent kernel in every step after the first."""
-        lengths, positions = self.split(x[1:])[0], self.split(self.state_shape(x))[0]
-        spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
-        axes = zip(self.spatial_axes, lengths, positions, spans, self.strides, strict=True)
-        return self.sight(self._spread(tuple(windows(*axis, self.padding) for axis in axes), known(x[0]) - 1))
-
-    def state_sight(self, x: Shape) -> dict[str, Sight]:
-        """The recurrent kernel's window, once for every step."""
-        positions = self.split(self.state_shape(x))[0]
-        own = tuple(same(at, length) for at, length in zip(self.spatial_axes, positions, strict=True))
-        return dict.fromkeys(self.state_names, moved(self.sight(self._spread(own, known(x[0]))), 1))
-
-    def _spread(self, axes: tuple[Along, ...], steps: int) -> tuple[Along, ...]:
-        """The axes after so many convolutions of the state, each with the smaller half of its kernel in front."""
-        pairs = zip(axes, self.kernel_size, strict=True)
-        return tuple(widened(axis, steps * ((k - 1) // 2), steps * (k // 2)) for axis, k in pairs)
-
-    def step_flops(self, x: Shape) -> int:
-        """For each element of the state both convolutions, the bias and the sum of each gate; then 4 for c′ and h′."""
-        entries = prod(self.kernel_size) * (self.known_channels(x[1:]) + self.filters)
-        elements = prod(length for length in self.state_shape(x) if length is not None)
-        return elements * (4 * (2 * entries + self.use_bias + 1) + 4)
-
-
-class ConvLSTM1D(_ConvLSTM):
-    """ConvLSTM over frames with one spatial axis."""
-
-    kernel_size: Ints1 = Field(description="Extent of both kernels.")
-    strides: Ints1 = Field((1,), description="Step of the input's kernel.")
-    dilation_rate: Ints1 = Field((1,), description="Distance between the entries of the input's kernel.")
-    spatial = 1
-
-
-class ConvLSTM2D(_ConvLSTM):
-    """ConvLSTM over images."""
-
-    kernel_size: Ints2 = Field(description="Extent of both kernels.")
-    strides: Ints2 = Field((1, 1), description="Step of the input's kernel.")
-    dilation_rate: Ints2 = Field((1, 1), description="Distance between the entries of the input's kernel.")
-    spatial = 2
-
-
-class ConvLSTM3D(_ConvLSTM):
-    """ConvLSTM over volumes."""
-
-    kernel_size: Ints3 = Field(description="Extent of both kernels.")
-    strides: Ints3 = Field((1, 1, 1), description="Step of the input's kernel.")
-    dilation_rate: Ints3 = Field((1, 1, 1), description="Distance between the entries of the input's kernel.")
-    spatial = 3
-
-
 def _channels(x: Shape) -> int:
     channels = x[-1]
     assert channels is not None, "check refuses it"
     return channels
 
 
-KINDS: tuple[type[Recurrent], ...] = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, LSTM, GRU, SimpleRNN)
+KINDS: tuple[type[Recurrent], ...] = (LSTM, GRU, SimpleRNN)

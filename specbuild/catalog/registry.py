@@ -11,7 +11,9 @@ from importlib import import_module
 from specbuild.catalog.base import Layer
 
 MODULES: dict[str, str] = {
-    "recurrent": "ConvLSTM1D ConvLSTM2D ConvLSTM3D LSTM GRU SimpleRNN",
+    "conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
+    "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
+    "recurrent": "LSTM GRU SimpleRNN",
     "convolution": (
         "Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose SeparableConv1D SeparableConv2D "
         "DepthwiseConv1D DepthwiseConv2D"

@@ -33,6 +33,11 @@ def everything(shape: Shape) -> Sight:
     return (None,) * len(shape)
 
 
+def nothing(shape: Shape) -> Sight:
+    """The sight of a layer that does not read its input."""
+    return (Along(None, ((0, -1),)),) * len(shape)
+
+
 def in_place(shape: Shape, *, lead: int = 0, mixed: Collection[int] = ()) -> Sight:
     """A value sees its own place, and all of the axes `mixed`; `lead` new axes stand before the input's."""
     return tuple(None if axis in mixed else same(axis + lead, length) for axis, length in enumerate(shape))

@@ -84,7 +84,7 @@ def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
 
 
 def _class_of(layer: Layer) -> Any:
-    if layer.package == "specbuild":
+    if layer.origin == "specbuild":
         return LAYERS[layer.kind]
     return _registered(layer) if isinstance(layer, PluginLayer) else getattr(keras.layers, layer.kind)
 

@@ -93,7 +93,7 @@ def real_shapes(keras_layer: Any, layer: Layer, shapes: tuple[Shape, ...]) -> li
 
 def keras_of(layer: Layer) -> Any:
     """The Keras layer, made as lowering makes it: `trainable` is set afterwards, so that it reaches a layer's cells."""
-    kind = getattr(keras.layers, layer.kind) if layer.package == "keras" else LAYERS[layer.kind]
+    kind = getattr(keras.layers, layer.kind) if layer.origin == "keras" else LAYERS[layer.kind]
     made = kind(**{name: _plain(value) for name, value in layer.arguments().items()})
     if not layer.trainable:
         made.trainable = False

@@ -52,14 +52,21 @@ def vectors(draw: DrawFn, *, gated: bool = True, **extra: SearchStrategy[Any]) -
 
 
 @st.composite
-def frames(draw: DrawFn, axes: int) -> Case:
+def frames(draw: DrawFn, axes: int, **own: SearchStrategy[Any]) -> Case:
     arguments = draw(cell()) | {"filters": draw(st.integers(1, 3)), "kernel_size": draw(numbers(axes, 1, 3))}
     arguments |= given_or_not(
         draw,
         padding=st.sampled_from(["valid", "same"]),
         data_format=st.sampled_from(["channels_last", "channels_last", "channels_first"]),
-        unit_forget_bias=FLAG,
+        **own,
     )
+    if draw(FLAG):
+        arguments |= given_or_not(
+            draw,
+            recurrent_kernel_size=numbers(axes, 1, 3),
+            normalization=st.sampled_from(["none", "layer"]),
+            use_input=FLAG,
+        )
     # Strides or dilation, never both.
     arguments |= draw(
         st.just({})
@@ -158,13 +165,19 @@ RATE = st.sampled_from([0.0, 0.25, 0.5])
 SLOPE = st.sampled_from([0.0, 0.1, 2.0])
 AFFINE = {"center": FLAG, "scale": FLAG, "trainable": FLAG}
 
+LSTM_OPTIONS = {
+    "unit_forget_bias": FLAG,
+    "peephole": st.sampled_from(["none", "none", "per_pixel", "per_channel"]),
+    "forget_bias": st.sampled_from([None, None, 0.0, 1.0]),
+}
+GRU_OPTIONS = {"reset_after": FLAG, "unit_gate_bias": st.sampled_from([None, True, False])}
+
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "LSTM": vectors(unit_forget_bias=FLAG, use_cudnn=st.sampled_from([False, "auto"])),
     "GRU": vectors(reset_after=FLAG),
     "SimpleRNN": vectors(gated=False),
-    "ConvLSTM1D": frames(1),
-    "ConvLSTM2D": frames(2),
-    "ConvLSTM3D": frames(3),
+    **{f"ConvLSTM{axes}D": frames(axes, **LSTM_OPTIONS) for axes in (1, 2, 3)},
+    **{f"ConvGRU{axes}D": frames(axes, **GRU_OPTIONS) for axes in (1, 2, 3)},
     "Dense": dense(),
     "Embedding": embedding(),
     "Masking": anything(2, mask_value=st.sampled_from([-1.0, 0.0])),

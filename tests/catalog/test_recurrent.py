@@ -11,29 +11,28 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from specbuild.catalog import KINDS, Bidirectional, KerasObject, Layer, Recurrent, Shape, TimeDistributed, Weight
+from specbuild.catalog.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from specbuild.catalog.convolution import Conv2D
 from specbuild.catalog.core import Dense
 from specbuild.catalog.merging import Add
 from specbuild.catalog.normalization import BatchNormalization
-from specbuild.catalog.recurrent import GRU, LSTM, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, SimpleRNN
+from specbuild.catalog.recurrent import GRU, LSTM, SimpleRNN
 from specbuild.catalog.wrappers import MERGES
 from specbuild.model.backend import keras
 from tests.catalog.agreement import BATCH, STAND_IN, keras_of
 from tests.catalog.refusals import argument_error, shape_error
 from tests.catalog.strategies_recurrent import STRATEGIES
 
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+CONVOLUTIONAL = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "ConvGRU3D")
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", *CONVOLUTIONAL)
 FEW = settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
 def recurrent(draw: DrawFn, kind: str) -> tuple[Any, Shape]:
-    """A layer whose ports a processor can compute, with its input."""
+    """A layer with its input."""
     arguments, (shape,) = draw(STRATEGIES[kind])
     arguments = {name: value for name, value in arguments.items() if name not in ("return_sequences", "return_state")}
-    if arguments.get("data_format") == "channels_first":
-        del arguments["data_format"]
-        shape = (shape[0], *shape[2:], shape[1])
     return KINDS[kind](**arguments), shape
 
 

@@ -12,6 +12,7 @@ from specbuild.catalog import KINDS
 from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import KerasObject
 from specbuild.model.backend import keras
+from specbuild.model.layers import LAYERS
 
 STOCK = sorted(name for name, kind in KINDS.items() if kind.package == "keras")
 REQUIRED = "required"
@@ -21,7 +22,33 @@ OMITTED = {"lora_rank", "lora_alpha", "quantization_config", "weights"}
 
 @pytest.mark.parametrize("name", STOCK)
 def test_arguments_and_defaults_are_those_of_keras(name: str) -> None:
-    assert defaults_here(KINDS[name]) == defaults_in_keras(getattr(keras.layers, name))
+    here, beyond = defaults_here(KINDS[name]), getattr(KINDS[name], "beyond_keras", ())
+    assert set(beyond) <= set(here)
+    assert {name: default for name, default in here.items() if name not in beyond} == (
+        defaults_in_keras(getattr(keras.layers, name))
+    )
+
+
+def test_only_convolutional_recurrences_go_beyond_keras() -> None:
+    assert [name for name in STOCK if hasattr(KINDS[name], "beyond_keras")] == [
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+    ]
+
+
+OURS = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "ConvGRU3D")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_arguments_and_defaults_are_those_of_our_layer(name: str) -> None:
+    layer = LAYERS[name]
+    ours = {**defaults_in_keras(layer.cell_class), **defaults_in_keras(keras.layers.ConvLSTM2D)}
+    ours = {key: default for key, default in ours.items() if key != "rank"}
+    cell = {key: default for base in layer.cell_class.__mro__[:2] for key, default in defaults_in_keras(base).items()}
+    flags = ("activity_regularizer", "return_sequences", "return_state", "go_backwards", "stateful")
+    expected = {**{key: ours[key] for key in flags}, **{key: cell[key] for key in cell if key != "rank"}}
+    assert defaults_here(KINDS[name]) == expected
 
 
 def test_every_keras_layer_takes_what_every_kind_takes() -> None:

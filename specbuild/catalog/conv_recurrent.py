@@ -1,0 +1,170 @@
+"""What recurrent layers over sequences of frames have in common: ConvLSTM and ConvGRU.
+
+In the equations of the cells x is the input of a step, h and c are the state, ∗ is a convolution and ∘ the product of
+elements.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
+
+from specbuild.catalog.base import Recurrent
+from specbuild.catalog.checks import refuse, word_field, written
+from specbuild.catalog.fields import Flag, Padding, PositiveInt
+from specbuild.catalog.objects import Activation
+from specbuild.catalog.recurrent import Cell
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.sight import Along, Sight, everything, known, moved, nothing, same, widened, windows
+from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
+
+Normalization = Annotated[
+    Literal["none", "layer"], PlainValidator(word_field("none", "layer")), WithJsonSchema({"enum": ["none", "layer"]})
+]
+
+
+class Convolutional(Cell, Formatted):
+    """A recurrence whose products are convolutions."""
+
+    filters: PositiveInt = Field(description="Channels of the state and the output.")
+    kernel_size: tuple[int, ...] = Field(description="Extent of both kernels.")
+    strides: tuple[int, ...] = Field((1,), description="Step of the input's kernel.")
+    padding: Padding = Field("valid", description="Whether the input's kernel may reach beyond the border (same).")
+    dilation_rate: tuple[int, ...] = Field((1,), description="Distance between the entries of the input's kernel.")
+    recurrent_activation: Activation = Field(
+        "sigmoid", validate_default=True, description="Function applied to the gates."
+    )
+    recurrent_kernel_size: tuple[int, ...] | None = Field(
+        None, description="Extent of the recurrent kernel; default: kernel_size."
+    )
+    normalization: Normalization = Field(
+        "none", description="Whether each gate is normalized (layer); gains and offsets take the place of the bias."
+    )
+    use_input: Flag = Field(
+        True, description="Whether the input is read; if not, it only says how many steps there are, and how large."
+    )
+
+    gates: ClassVar[int]
+    normalized: ClassVar[int]
+    """Tensors of a step that layer normalization is applied to."""
+
+    @field_validator("dilation_rate")
+    @classmethod
+    def _strides_or_dilation(cls, value: Any, info: Any) -> Any:
+        strides = info.data.get("strides", (1,))
+        if max(value) > 1 and max(strides) > 1:
+            refuse(
+                "dilation",
+                f"expected 1, because strides is {written(strides)} and {cls.__name__} takes strides or dilation, "
+                f"not both; got {written(value)}",
+            )
+        return value
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (self.spatial + 2,)
+
+    @property
+    def recurrent_kernel(self) -> tuple[int, ...]:
+        """The extent of the recurrent kernel."""
+        return self.recurrent_kernel_size or self.kernel_size
+
+    def check(self, *inputs: Shape) -> None:
+        Recurrent.check(self, *inputs)
+        frame = inputs[0][1:]
+        self.known_channels(frame)
+        for name, length in zip(AXIS_NAMES[self.spatial], self.split(frame)[0], strict=True):
+            if length is None:
+                raise ShapeError(
+                    f"{self.label} needs to know the {name} of its frames",
+                    reason=f"its input is {show(inputs[0])}, and its state has a fixed size",
+                    help=f"write the {name} in the input's shape; time alone may be left open",
+                )
+        if self.padding == "valid" and self.use_input:
+            self.refuse_window(frame, self.kernel_size, "kernel_size", self.dilation_rate)
+
+    def state_shape(self, x: Shape) -> Shape:
+        lengths = self.split(x[1:])[0]
+        if not self.use_input:
+            return self.join(lengths, self.filters)
+        spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
+        steps = zip(lengths, spans, self.strides, strict=True)
+        return self.join(tuple(window_length(*step, self.padding) for step in steps), self.filters)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        width = self.gates * self.filters
+        channels = self.known_channels(inputs[0][1:])
+        kernel = (self.weight("kernel", *self.kernel_size, channels, width),) if self.use_input else ()
+        recurrent = self.weight("recurrent_kernel", *self.recurrent_kernel, self.filters, width)
+        return (*kernel, recurrent, *self.offsets())
+
+    def offsets(self) -> tuple[Weight, ...]:
+        """The bias, or the gains and offsets of layer normalization."""
+        if self.normalization == "none":
+            return (self.weight("bias", *self.bias_shape),) if self.use_bias else ()
+        names = ("gamma", "beta") if self.use_bias else ("gamma",)
+        return tuple(self.weight(name, self.normalized, self.filters) for name in names)
+
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        return (self.gates * self.filters,)
+
+    def step_flops(self, x: Shape) -> int:
+        """For each element of the state: both convolutions, the bias and the sum of each gate; then what the cell does.
+
+        Layer normalization counts as the layer of that name.
+        """
+        entries = prod(self.recurrent_kernel) * self.filters
+        if self.use_input:
+            entries += prod(self.kernel_size) * self.known_channels(x[1:])
+        biases = prod(self.bias_shape) // self.filters if self.use_bias and self.normalization == "none" else 0
+        normalizing = self.normalized * (1 + 3 + 2 + 1 + self.use_bias) if self.normalization == "layer" else 0
+        sums = self.gates if self.use_input else 0
+        elements = prod(length for length in self.state_shape(x) if length is not None)
+        return elements * (self.gates * 2 * entries + biases + sums + normalizing + self.element_flops)
+
+    @property
+    def element_flops(self) -> int:
+        """Operations on each element of the state besides the convolutions, their sums, the bias and normalization."""
+        raise NotImplementedError
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        """The gates, the state and their products, and what is normalized, for every step."""
+        kept = self.kept + (self.normalized if self.normalization == "layer" else 0)
+        return times(kept, size(self.sequence_shape(*inputs)))
+
+    @property
+    def recurrent_convolutions(self) -> int:
+        """How many convolutions of the state follow each other in a step."""
+        return 1
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return super().receptive_field(*inputs) if self.use_input else (nothing(inputs[0]),)
+
+    def frame_sight(self, x: Shape) -> Sight:
+        """The window of the input's kernel, widened by the recurrent kernel in every step after the first.
+
+        It is that of a recurrence which starts at zero. Layer normalization mixes whole frames.
+        """
+        if self.normalization == "layer":
+            return everything(x[1:])
+        lengths, positions = self.split(x[1:])[0], self.split(self.state_shape(x))[0]
+        spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
+        axes = zip(self.spatial_axes, lengths, positions, spans, self.strides, strict=True)
+        return self.sight(self._spread(tuple(windows(*axis, self.padding) for axis in axes), known(x[0]) - 1))
+
+    def state_sight(self, x: Shape) -> dict[str, Sight]:
+        """The recurrent kernel's window, once for every step."""
+        if self.normalization == "layer":
+            return super().state_sight(x)
+        positions = self.split(self.state_shape(x))[0]
+        own = tuple(same(at, length) for at, length in zip(self.spatial_axes, positions, strict=True))
+        return dict.fromkeys(self.state_names, moved(self.sight(self._spread(own, known(x[0]))), 1))
+
+    def _spread(self, axes: tuple[Along, ...], steps: int) -> tuple[Along, ...]:
+        """The axes after so many steps, each with the smaller half of the recurrent kernel in front."""
+        times = steps * self.recurrent_convolutions
+        pairs = zip(axes, self.recurrent_kernel, strict=True)
+        return tuple(widened(axis, times * ((k - 1) // 2), times * (k // 2)) for axis, k in pairs)
