@@ -12,6 +12,7 @@ from specbuild.document import SpecbuildError, SpecError, did_you_mean
 from specbuild.version import __version__
 
 VERBS: dict[str, str] = {
+    "init": "specbuild.cli.init",
     "check": "specbuild.cli.check",
     "summary": "specbuild.cli.summary",
     "plot": "specbuild.cli.plot",
