@@ -187,8 +187,11 @@ def _declared_block() -> Schema:
             },
             "do": {"description": "The nodes of the block.", "allOf": [_NODES]},
             "output": {
-                "description": "What the block gives; default: its last node.",
-                "allOf": [{"$ref": "#/definitions/reference"}],
+                "description": "What the block gives: ids or ports, or names for them. Default: its last node.",
+                "anyOf": [
+                    {"$ref": "#/definitions/from"},
+                    {"type": "object", "additionalProperties": {"$ref": "#/definitions/reference"}},
+                ],
             },
         },
         "required": ["do"],

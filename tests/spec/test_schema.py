@@ -16,7 +16,7 @@ from specbuild.spec.schema import json_schema
 from specbuild.spec.schema_forms import FORMS as DESCRIBED_FORMS
 
 ROOT = Path(__file__).parent.parent.parent
-SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+SPECS = [path for folder in ("specs", "tests/real_models") for path in sorted((ROOT / folder).glob("*.yaml"))]
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 HEAD = "specbuild: 1\ninputs: {x: [4, 16, 16, 1]}\n"
@@ -33,7 +33,7 @@ def test_it_is_a_schema() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_shipped_specs_fit(spec: Path) -> None:
+def test_whole_specs_fit(spec: Path) -> None:
     found = VALIDATOR.iter_errors(plain(read(spec)[1]))
     assert [f"{list(one.absolute_path)}: {one.message}" for one in found] == []
 
