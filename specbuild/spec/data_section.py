@@ -159,7 +159,7 @@ class DataSection(BaseModel):
         description="Which frames train, validate and test; default 0.6, 0.2 and 0.2.",
     )
     transform: tuple[Transform, ...] = Field(
-        (), strict=False, description="Steps from physical units to what the model reads, in order."
+        (), strict=False, max_length=100, description="Steps from physical units to what the model reads, in order."
     )
     crop: Crop = Field(
         None,

@@ -12,7 +12,7 @@ from specbuild.document import did_you_mean
 SECONDS: dict[str, float | None] = {"s": 1, "min": 60, "h": 3600, "d": 86400, "month": None, "year": None}
 """Each unit in seconds; None where its length varies."""
 
-_WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([^\W\d]+)\s*")
+_WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([^\W\d]+)\s*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import ChainMap
 from collections.abc import Callable
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +67,7 @@ def block_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
     if block is None or values is None:
         walk.fail(item, scope, path)
         return
-    inside = Inside(block.name, {**scope.values, **values}, block.inputs, block.do, block.output)
+    inside = Inside(block.name, ChainMap(values, scope.values), block.inputs, block.do, block.output)
     calls, walk.calls = walk.calls, (*walk.calls, block.name)
     inline(walk, inside, item, scope, path)
     walk.calls = calls
@@ -75,7 +78,7 @@ class Inside:
     """Nodes to put in the place of one: a block's, or another file's."""
 
     name: str
-    values: dict[str, Any]
+    values: AnyMapping[str, Any]
     inputs: tuple[str, ...]
     """Names of what the nodes read, in the order of `from`; none: they read whatever they are given."""
     do: Node
@@ -92,7 +95,7 @@ def inline(walk: Expansion, inside: Inside, item: Mapping, scope: Scope, path: P
                 _wrong_inputs(walk, inside, len(group.inputs), item, path)
             walk.previous = walk.lost(item.span, scope)
             return
-        made_up = walk.ids.make(scope.prefix + inside.name, item.span.line) if not _id_of(item) else ""
+        made_up = walk.ids.make(scope.prefix + _as_id(inside.name), item.span.line) if not _id_of(item) else ""
         prefix = f"{made_up or scope.prefix + _id_of(item)}_"
         inner = Scope(inside.values, prefix=prefix, closed=inside.name)
         inner.names["input"] = all_inputs(group.inputs)
@@ -135,7 +138,7 @@ def _gate(
 ) -> Reference:
     """An Identity layer that holds what an input gets against what the file declares for it."""
     walk.ids.claim(identity, item.span.line)
-    walk.nodes.append(
+    walk.put(
         NodeSpec(
             id=identity,
             named=False,
@@ -301,6 +304,12 @@ def _declared(node: Node | None, path: tuple[PathPart, ...], report: Report) -> 
 def _type_of(value: Any) -> str:
     order = ("bool", "int", "float", "str", "list")
     return next((name for name in order if TYPES[name][1](value)), "any")
+
+
+def _as_id(name: str) -> str:
+    """The name of a block or a file as the beginning of an id."""
+    text = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:100]
+    return text if ID.match(text) else f"_{text}"
 
 
 def _id_of(item: Mapping) -> str:

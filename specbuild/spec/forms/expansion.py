@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence as AnySequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from specbuild.spec.variables import substitute
 COMMON = ("id", "from", "initial_state", "expect")
 """What a node says about itself, whatever its form; every other key belongs to the form."""
 
+MAX_DEPTH = 64
+"""Composite nodes inside each other, the blocks and files that they use included."""
 MAX_STEPS = 10_000
 """Nodes and rounds of loops that a spec may come to; more is a mistake, or an attack."""
 
@@ -42,7 +45,7 @@ class Group:
 class Scope:
     """Where a node stands: the variables it sees, the names it may read, and what its own id begins with."""
 
-    values: dict[str, Any]
+    values: AnyMapping[str, Any]
     names: dict[str, str | Group] = field(default_factory=dict)
     prefix: str = ""
     closed: str = ""
@@ -50,7 +53,7 @@ class Scope:
 
 
 class TooLarge(Exception):
-    """The spec unrolls into more than MAX_STEPS nodes; reported already."""
+    """The spec unrolls into more than MAX_STEPS nodes, or nests more than MAX_DEPTH; reported already."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ class Expansion:
         self.calls: tuple[str, ...] = ()
         """The blocks being expanded, outermost first."""
         self._steps = 0
+        self._depth = 0
+        self._documents: dict[Path, Node] = {}
+        self._places: dict[str, int] = {}
+        """Where each node stands in `nodes`."""
 
     # The walk.
 
@@ -92,8 +99,15 @@ class Expansion:
                     f"expected a list of nodes, got {kind_of(node)}", node.span, path=path, code="wrong-type"
                 )
             return
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            message = f"nodes are nested deeper than {MAX_DEPTH} levels"
+            reason = "what a block or a file holds counts as nested in the node that uses it"
+            self.report.error(message, node.span, path=path, reason=reason, code="too-deep")
+            raise TooLarge
         for index, item in enumerate(node.items):
             self.item(item, scope, (*path, _name_of(item, index)))
+        self._depth -= 1
 
     def item(self, item: Node, scope: Scope, path: Path_) -> None:
         if not isinstance(item, Mapping):
@@ -121,6 +135,26 @@ class Expansion:
                 f"the layers unroll into more than {MAX_STEPS:,} nodes", span, path=path, code="too-large"
             )
             raise TooLarge
+
+    def read(self, file: Path) -> Node:
+        """The document of another file, which is read once, however often it is used.
+
+        Raises:
+            SpecError: the file cannot be read, or is no YAML.
+        """
+        if file not in self._documents:
+            _, self._documents[file] = read(file)
+        return self._documents[file]
+
+    def put(self, node: NodeSpec) -> None:
+        """Adds a finished node."""
+        self._places[node.id] = len(self.nodes)
+        self.nodes.append(node)
+
+    def node(self, identity: str) -> NodeSpec | None:
+        """The node with an id; None if it could not be read."""
+        place = self._places.get(identity)
+        return self.nodes[place] if place is not None else None
 
     def _form_error(self, item: Mapping, found: list[str], path: Path_) -> None:
         if found:
@@ -193,7 +227,7 @@ class Expansion:
             if part.layer is None or sources is None:
                 self.broken.add(identity)
             else:
-                self.nodes.append(
+                self.put(
                     NodeSpec(
                         id=identity,
                         named=is_named,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -95,7 +96,7 @@ def _run(walk: Expansion, item: Mapping, scope: Scope, path: Path_, rounds: Iter
     with walk.composite(item, scope, path, open_start=True):
         for values in rounds:
             walk.spend(item.span, path)
-            inner = replace(scope, values={**scope.values, **values})
+            inner = replace(scope, values=ChainMap(values, scope.values))
             walk.items(body, inner, (*path, "do"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, kind_of, read
+from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, kind_of, values_in
 from specbuild.spec.declarations import read_defaults, read_inputs
 from specbuild.spec.forms.blocks import Inside, inline, read_blocks
 from specbuild.spec.forms.expansion import Definitions, Expansion, Path_, Scope
@@ -74,11 +74,12 @@ def _open(walk: Expansion, named: Node | None, path: Path_) -> tuple[Path, Mappi
         walk.report.error(f"{named.value} contains itself", named.span, path=where, code="model-cycle")
         return None
     try:
-        _, document = read(file)
+        document = walk.read(file)
     except SpecError as error:
         for one in error.diagnostics:
             walk.report.add(one if one.span else replace(one, span=named.span, path=".".join(map(str, where))))
         return None
+    walk.report.spend(values_in(document), named.span, where)
     if not isinstance(document, Mapping):
         message = f"a spec must be a mapping, got {kind_of(document)}"
         walk.report.error(message, document.span, code="wrong-type")

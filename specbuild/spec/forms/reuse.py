@@ -38,8 +38,8 @@ def reuse_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
 def _nodes(walk: Expansion, target: str | Group) -> tuple[list[NodeSpec], tuple[Reference, ...]]:
     if isinstance(target, Group):
         return walk.nodes[target.start : target.stop], target.inputs
-    found = [node for node in walk.nodes if node.id == target]
-    return found, found[0].sources if found else ()
+    found = walk.node(target)
+    return ([found], found.sources) if found is not None else ([], ())
 
 
 def _again(
@@ -79,7 +79,7 @@ def _again(
         copies[node.id] = full
         state = node.initial_state
         own_state = walk.initial_state(item, scope, path) if last else None
-        walk.nodes.append(
+        walk.put(
             replace(
                 node,
                 id=full,
