@@ -101,7 +101,8 @@ class _Inference:
             return None
         nodes = tuple(self.finished(*draft) for draft in self.live(drafts, outputs))
         graph = Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
-        lint(graph, self.report)
+        if not self.report.failed:
+            lint(graph, self.report)
         return graph
 
     def node(self, node: NodeSpec, wanted: frozenset[int] | None) -> Draft | None:
@@ -155,7 +156,7 @@ class _Inference:
     def misfit(self, node: NodeSpec, error: ShapeError) -> None:
         keys = (error.argument,) if error.argument else ("from",)
         self.report.error(
-            error.message if node.layer.kind in error.message else f"{node.layer.label}: {error.message}",
+            error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}",
             node.span(*keys),
             path=(*node.path, *(keys if error.argument else ())),
             reason=error.reason,
@@ -182,7 +183,10 @@ class _Inference:
         )
 
     def expected(self, node: NodeSpec) -> bool:
-        """Compares `expect:` with what came out. A recurrent node is taken at the rank that was written."""
+        """Compares `expect:`, or what a file declares for its input, with what came out.
+
+        A recurrent node is taken at the rank that was written.
+        """
         if node.expect is None:
             return True
         shapes = self.shapes[node.id]
@@ -191,10 +195,13 @@ class _Inference:
             want is None or want == have for want, have in zip(node.expect, found, strict=False)
         )
         if not fits:
+            declared = node.path[-1] == "from"
             self.report.error(
-                f"{node.id} gives {show(found)}, not {show(node.expect)}",
-                node.span("expect"),
-                path=(*node.path, "expect"),
+                f"{node.id} reads {show(node.expect)}, got {show(found)}"
+                if declared
+                else f"{node.id} gives {show(found)}, not {show(node.expect)}",
+                node.span("from" if declared else "expect"),
+                path=node.path if declared else (*node.path, "expect"),
                 code="expect",
             )
         return fits
@@ -216,7 +223,7 @@ class _Inference:
                 needed.update(port.node for port in (*ports, *state))
                 needed.update((node.shares,) if node.shares else ())
         read = {port.node for _, ports, state in drafts for port in (*ports, *state)}
-        for node, _, _ in drafts:
+        for node, _, _ in drafts if not self.report.failed else ():
             if node.id not in needed and node.id not in read and not node.inside:
                 self.report.warning(
                     f"nothing reads {node.id}, and it is no output",
@@ -276,6 +283,11 @@ class _Inference:
             shares=node.shares,
             spec=node,
         )
+
+
+def _names(layer: Layer, message: str) -> bool:
+    """Whether a message says which layer it is about; for a wrapper the layer inside will do."""
+    return any(kind in message for kind in layer.label.rstrip(")").split("("))
 
 
 def _rank_help(layer: Layer, ranks: set[int]) -> str:

@@ -98,7 +98,7 @@ class _Wiring:
                 )
                 complete = False
         missing = [name for name in self.own if name not in (self._written_names() or given)]
-        if missing:
+        if missing and complete:
             self.error(
                 f"the state of {self.node.id} is not complete: {' and '.join(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} missing",

@@ -45,6 +45,15 @@ def _input(entry: Entry, report: Report) -> InputSpec | None:
         # The short form: the shape alone.
         shape = replace(entry, key=Scalar("shape", value.span, "shape"))
         value = Mapping((shape,), value.span)
+    if not isinstance(value, Mapping) and not report.is_known(value.span):
+        report.error(
+            f"{entry.name}: expected the lengths of its axes, got {kind_of(value)}",
+            value.span,
+            path=path,
+            help=f"write {entry.name}: [10, 64, 64, 1]",
+            code="wrong-type",
+        )
+        return None
     section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
     return InputSpec(entry.name, section, entry.key.span) if section is not None else None
 

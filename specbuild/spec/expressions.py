@@ -81,7 +81,8 @@ def _tokens(text: str) -> list[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ExpressionError(f'"{text[position:].strip()[:20]}" is not arithmetic')
+            rest = text[position:].strip()[:20]
+            raise ExpressionError(f'"{rest}" is not arithmetic; that is numbers, $name, + - * / // % ** and ( )')
         kind = str(match.lastgroup)
         tokens.append(_Token(kind, match[kind]))
         position = match.end()

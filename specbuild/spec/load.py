@@ -23,6 +23,7 @@ from specbuild.document import (
     did_you_mean,
     kind_of,
     locate,
+    nearest,
     parse,
     read,
 )
@@ -159,8 +160,9 @@ def _keys(document: Mapping, report: Report) -> None:
                 help=did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}",
                 code="unknown-key",
             )
+    meant = {nearest(name, KEYS) for name in document.names() if name not in KEYS}
     for name in ("inputs", "layers"):
-        if document.entry(name) is None:
+        if document.entry(name) is None and name not in meant:
             report.error(f"the spec has no {name}", document.span, help=_MISSING[name], code="missing-key")
 
 

@@ -15,6 +15,8 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 """A variable's name."""
 _EMBEDDED = re.compile(r"\$\$|\$\{([^{}]*)\}|\$([A-Za-z_]\w*)")
 _MAX_TEXT = 10_000
+MAX_DEPTH = 64
+"""Levels of lists that a variable may hold."""
 
 
 def variables(node: Node | None, report: Report) -> dict[str, Any]:
@@ -25,7 +27,13 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        report.error("vars: expected a mapping of names to values", node.span, path="vars", code="wrong-type")
+        report.error(
+            "vars: expected a mapping of names to values",
+            node.span,
+            path="vars",
+            help="write vars: {filters: 32}",
+            code="wrong-type",
+        )
         return {}
     written: dict[str, Node] = {}
     for entry in node.entries:
@@ -72,6 +80,7 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
 def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node:
     """The node with every `$name` replaced. Unchanged parts stay the same objects."""
     if isinstance(node, Mapping):
+        report.spend(len(node.entries), node.span, path)
         entries = tuple(
             replace(entry, value=value)
             if (value := substitute(entry.value, values, report, (*path, entry.name))) is not entry.value
@@ -82,12 +91,15 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: t
             node if all(a is b for a, b in zip(entries, node.entries, strict=True)) else replace(node, entries=entries)
         )
     if isinstance(node, Sequence):
+        report.spend(len(node.items), node.span, path)
         items = tuple(substitute(item, values, report, (*path, index)) for index, item in enumerate(node.items))
         return node if all(a is b for a, b in zip(items, node.items, strict=True)) else replace(node, items=items)
     if not isinstance(node.value, str) or "$" not in node.value:
         return node
     try:
         value = _value(node.value, values)
+        if isinstance(value, (list, tuple)):
+            report.spend(_size(value, MAX_DEPTH), node.span, path)
     except UnknownUsed:
         report.mute(node.span)
         return replace(node, value=None, raw="")
@@ -110,6 +122,15 @@ def located(value: Any, span: Span) -> Node:
     if isinstance(value, dict):
         raise TypeError("variables hold no mappings")
     return Scalar(value, span, raw=str(value), quoted=isinstance(value, str))
+
+
+def _size(value: Any, depth: int) -> int:
+    """How many values a list holds, those of its lists included."""
+    if not isinstance(value, (list, tuple)):
+        return 1
+    if depth == 0:
+        raise ExpressionError(f"its lists are nested deeper than {MAX_DEPTH} levels")
+    return sum(_size(item, depth - 1) for item in value)
 
 
 def _value(text: str, values: AnyMapping[str, Any]) -> Any:

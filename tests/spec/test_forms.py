@@ -382,7 +382,7 @@ layers:
         ("{id: a, model: encodr.yaml, from: left}", "there is no file"),
         ("{id: a, model: encoder.yaml, from: left, vars: {g: 2}}", "encoder.yaml has no variable g"),
         ("{id: a, model: encoder.yaml, from: [left, left]}", "encoder reads 1 input, got 2"),
-        ("{id: a, model: encoder.yaml, from: small}", "a_frames gives 4 × 4 × 1, not 5 × 8 × 8 × 1"),
+        ("{id: a, model: encoder.yaml, from: small}", "a_frames reads 5 × 8 × 8 × 1, got 4 × 4 × 1"),
         ("{id: a, model: top.yaml, from: left}", "top.yaml contains itself"),
     ],
 )

@@ -71,7 +71,13 @@ def expand(
         with suppress(TooLarge):
             walk.items(node, scope, ("layers",))
     elif node is not None:
-        report.error(f"layers must be a list, got {kind_of(node)}", node.span, path="layers", code="wrong-type")
+        report.error(
+            f"layers must be a list, got {kind_of(node)}",
+            node.span,
+            path="layers",
+            help="start each node with a hyphen: - {layer: …}",
+            code="wrong-type",
+        )
     end = walk.previous if walk.nodes else None
     return Expanded(tuple(walk.nodes), frozenset(walk.broken), end, walk, scope)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Callable
-from collections.abc import Mapping as AnyMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,16 +45,19 @@ class Block:
     span: Span
 
 
-def read_blocks(node: Node | None, report: Report) -> dict[str, Block]:
-    """The `blocks:` section: `{stem: {parameters: {f: int, k: 3}, inputs: [x], do: […], output: id}}`."""
+def read_blocks(node: Node | None, report: Report) -> dict[str, Block | None]:
+    """The `blocks:` section: `{stem: {parameters: {f: int, k: 3}, inputs: [x], do: […], output: id}}`.
+
+    A block that could not be read is None, and was reported.
+    """
     if node is None:
         return {}
     if not isinstance(node, Mapping):
         message = f"blocks must be a mapping of names to blocks, got {kind_of(node)}"
-        report.error(message, node.span, path="blocks", code="wrong-type")
+        help = "write blocks: {stem: {do: […]}}"
+        report.error(message, node.span, path="blocks", help=help, code="wrong-type")
         return {}
-    found = ((e.name, _block(e.name, e.value, report)) for e in node.entries)
-    return {name: block for name, block in found if block is not None}
+    return {entry.name: _block(entry.name, entry.value, report) for entry in node.entries}
 
 
 def block_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
@@ -78,7 +80,7 @@ class Inside:
     """Nodes to put in the place of one: a block's, or another file's."""
 
     name: str
-    values: AnyMapping[str, Any]
+    values: MutableMapping[str, Any]
     inputs: tuple[str, ...]
     """Names of what the nodes read, in the order of `from`; none: they read whatever they are given."""
     do: Node
@@ -174,7 +176,7 @@ def _called(walk: Expansion, item: Mapping, path: Path_) -> Block | None:
             message = f"block: expected the name of a block, got {kind_of(named)}"
             walk.report.error(message, named.span, path=where, code="wrong-type")
         return None
-    blocks: dict[str, Block] = walk.definitions.blocks
+    blocks: dict[str, Block | None] = walk.definitions.blocks
     if named.value not in blocks:
         walk.report.error(
             f'no block is called "{named.value}"',

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from collections.abc import Mapping as AnyMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from collections.abc import Sequence as AnySequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,19 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from specbuild.catalog import KINDS, Layer
-from specbuild.document import Mapping, Node, PathPart, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain
+from specbuild.document import (
+    Mapping,
+    Node,
+    PathPart,
+    Report,
+    Scalar,
+    Sequence,
+    Span,
+    did_you_mean,
+    kind_of,
+    plain,
+    read,
+)
 from specbuild.spec.model import NodeSpec, is_written
 from specbuild.spec.references import ID, Reference, reference
 from specbuild.spec.variables import substitute
@@ -45,7 +56,7 @@ class Group:
 class Scope:
     """Where a node stands: the variables it sees, the names it may read, and what its own id begins with."""
 
-    values: AnyMapping[str, Any]
+    values: MutableMapping[str, Any]
     names: dict[str, str | Group] = field(default_factory=dict)
     prefix: str = ""
     closed: str = ""
@@ -115,7 +126,7 @@ class Expansion:
                 f"a node must be a mapping, got {kind_of(item)}",
                 item.span,
                 path=path,
-                help=_as_node(item),
+                help=as_node(item),
                 code="wrong-type",
             )
             self.previous = self.lost(item.span, scope)
@@ -528,7 +539,7 @@ def _entry(item: Mapping, name: str) -> tuple[Any, ...]:
     return (entry,) if entry is not None else ()
 
 
-def _as_node(item: Node) -> str:
+def as_node(item: Node) -> str:
     """How to write what is no mapping: `- Flatten` is `- {layer: Flatten}`."""
     kind = item.value if isinstance(item, Scalar) and item.value in KINDS else "Conv2D, …"
     return f"write {{layer: {kind}}}"

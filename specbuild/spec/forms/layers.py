@@ -8,7 +8,7 @@ from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistri
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.spec.forms.applications import read_application
-from specbuild.spec.forms.expansion import COMMON, Expansion, Part, Path_, Scope
+from specbuild.spec.forms.expansion import COMMON, Expansion, Part, Path_, Scope, as_node
 from specbuild.spec.validation import validate
 
 _LAYER_OF_OTHER_NAME = {
@@ -114,7 +114,7 @@ def _inside(walk: Expansion, part: Node, path: Path_) -> tuple[Layer | None, Map
     """The layer inside a time_distributed: a plain one, or itself a wrapper."""
     if not isinstance(part, Mapping):
         message = f"a layer must be a mapping, got {kind_of(part)}"
-        walk.report.error(message, part.span, path=path, code="wrong-type")
+        walk.report.error(message, part.span, path=path, help=as_node(part), code="wrong-type")
         return None, Mapping((), part.span)
     for key in ("from", "initial_state", "expect"):
         if (entry := part.entry(key)) is not None:
@@ -148,7 +148,7 @@ def _bidirectional(walk: Expansion, item: Mapping, path: Path_) -> tuple[Layer |
     where = (*path, "bidirectional")
     if not isinstance(inner, Mapping):
         message = f"a layer must be a mapping, got {kind_of(inner)}"
-        walk.report.error(message, inner.span, path=where, code="wrong-type")
+        walk.report.error(message, inner.span, path=where, help=as_node(inner), code="wrong-type")
         return None, Mapping((), inner.span)
     arguments = _without(inner, ("id",))
     layer = read_layer(walk, arguments, where)

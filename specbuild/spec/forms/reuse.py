@@ -18,6 +18,7 @@ def reuse_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
     assert written is not None
     named = reference(written, walk.report, (*path, "reuse"))
     if named is None:
+        walk.fail(item, scope, path)
         return
     target = scope.names.get(named.id)
     if target is None or named.port is not None:
@@ -28,9 +29,11 @@ def reuse_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
             help=did_you_mean(named.id, scope.names) or "a node must stand above its reuse, with an id",
             code="unknown-id",
         )
+        walk.fail(item, scope, path)
         return
     originals, inputs = _nodes(walk, target)
     if not originals:
+        walk.fail(item, scope, path)
         return
     _again(walk, originals, inputs, item, scope, path)
 
@@ -52,14 +55,16 @@ def _again(
 ) -> None:
     sources = walk.sources(item, scope, path)
     if sources is None:
+        walk.fail(item, scope, path)
         return
     if len(sources) != len(inputs):
         walk.report.error(
-            f"it reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}",
+            f"{originals[-1].id} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}",
             (item.get("from") or item).span,
             path=(*path, "from"),
             code="arity",
         )
+        walk.fail(item, scope, path)
         return
     replaced = {(old.id, old.port): new for old, new in zip(inputs, sources, strict=True)}
     copies: dict[str, str] = {}

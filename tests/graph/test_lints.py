@@ -1,0 +1,151 @@
+"""Lints: what is warned of, and above all what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from specbuild.document import Report
+from specbuild.graph import check
+
+ROOT = Path(__file__).parent.parent.parent
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+
+HEAD = "specbuild: 1\ninputs: {rain: [%s, 16, 16, 1]}\nlayers:\n"
+RECURRENT = "  - {layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same, return_sequences: true}\n"
+CAUSAL = (
+    "  - {layer: ZeroPadding3D, padding: [[2, 0], [1, 1], [1, 1]]}\n"
+    "  - {id: next, layer: Conv3D, filters: 1, kernel_size: 3}\n"
+)
+NEXT = """\
+data:
+  source: {path: rain.npz, layout: T H W}
+  windows: {past: 8, future: 1, target: next}
+"""
+
+
+def warnings(text: str | Path) -> list[tuple[str, str]]:
+    """The code and the message of each warning about a spec without errors."""
+    report = Report()
+    check(text if isinstance(text, str) else str(text), report=report)
+    assert not report.errors, report.errors
+    return [(one.code, one.message) for one in report.warnings]
+
+
+def test_the_shipped_specs_have_none() -> None:
+    assert {path.stem: found for path in SPECS if (found := warnings(path))} == {}
+
+
+@pytest.mark.parametrize("time", ["8", "null"])
+@pytest.mark.parametrize("data", ["", NEXT])
+@pytest.mark.parametrize(
+    ("head", "sees"),
+    [
+        ("  - {id: next, layer: Conv3D, filters: 1, kernel_size: 3, padding: same}\n", True),
+        ("  - {id: next, layer: Conv3D, filters: 1, kernel_size: [2, 3, 3], padding: same}\n", True),
+        ("  - {id: next, layer: Conv3D, filters: 1, kernel_size: [1, 3, 3], padding: same}\n", False),
+        ("  - {id: next, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}\n", False),
+        (CAUSAL, False),
+    ],
+)
+def test_a_kernel_over_time(time: str, data: str, head: str, sees: bool) -> None:
+    found = warnings(HEAD % time + RECURRENT + head + data)
+    assert found == ([("sees-the-future", "next sees the frame that it must forecast")] if sees else [])
+
+
+def test_a_causal_layer_after_a_leak_does_not_hide_it() -> None:
+    text = HEAD % 8 + "  - {id: mean, layer: AveragePooling3D, pool_size: [3, 1, 1], strides: 1, padding: same}\n"
+    assert warnings(text + RECURRENT.replace("filters: 4", "filters: 1") + NEXT) == [
+        ("sees-the-future", "mean sees the frame that it must forecast")
+    ]
+
+
+def test_a_future_that_no_input_holds_cannot_be_seen() -> None:
+    """Windows of target: future end before what is forecast, so a layer may look at all of them, both ways."""
+    text = HEAD % 8 + "  - bidirectional: {layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}\n"
+    text += "  - {id: forecast, layer: Conv3D, filters: 1, kernel_size: 3, padding: same}\n"
+    assert warnings(text + NEXT.replace("future: 1, target: next", "future: 8")) == []
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "  - {id: out, layer: Conv3D, filters: 1, kernel_size: 3, padding: same}\n",
+        RECURRENT + "  - {id: out, layer: Conv3D, filters: 3, kernel_size: 3, padding: same}\n",
+        "  - bidirectional: {layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same, return_sequences: true}\n",
+    ],
+    ids=["volumes", "segmentation", "both directions"],
+)
+def test_without_a_data_section_only_a_next_frame_model_is_judged(layers: str) -> None:
+    assert warnings(HEAD % 8 + layers) == []
+
+
+def test_images_have_no_time_to_look_ahead_in() -> None:
+    text = """\
+specbuild: 1
+inputs: {image: [32, 32, 1]}
+layers:
+  - {id: conv, layer: Conv2D, filters: 4, kernel_size: 3, padding: same}
+  - {layer: Stack, from: [conv, conv], axis: 1}
+  - {id: memory, layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}
+  - {layer: Conv2D, from: memory.last, filters: 1, kernel_size: 3, padding: same}
+"""
+    assert warnings(text) == []
+
+
+@pytest.mark.parametrize("activation", ["relu", "elu", "linear", "softplus", "null", "{name: leaky_relu}"])
+@pytest.mark.parametrize("layer", ["ConvLSTM2D, filters: 4, kernel_size: 3, padding: same", "wrapped"])
+def test_a_recurrence_without_bounds(activation: str, layer: str) -> None:
+    cell = f"{{layer: ConvLSTM2D, filters: 4, kernel_size: 3, activation: {activation}, return_sequences: true}}"
+    node = f"  - bidirectional: {cell}\n" if layer == "wrapped" else f"  - {cell}\n"
+    assert [code for code, _ in warnings(HEAD % 8 + node)] == ["unbounded-recurrence"]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "hard_sigmoid", "softsign", "relu6"])
+def test_a_recurrence_with_bounds(activation: str) -> None:
+    node = f"  - {{layer: LSTM, units: 4, activation: {activation}}}\n  - {{layer: Dense, units: 1}}\n"
+    text = "specbuild: 1\ninputs: {x: [8, 2]}\nlayers:\n" + node.replace(
+        "units: 4", "units: 4, return_sequences: false"
+    )
+    assert warnings(text) == []
+
+
+def test_the_rounds_of_a_loop_are_warned_of_once() -> None:
+    loop = f"  - {{repeat: 3, do: [{RECURRENT[4:-2]}, activation: relu}}]}}\n"
+    assert len(warnings(HEAD % 8 + loop)) == 1
+
+
+@pytest.mark.parametrize(
+    ("activation", "channels", "loss"),
+    [
+        ("sigmoid", 1, "binary_crossentropy"),
+        ("sigmoid", 3, "BinaryFocalCrossentropy"),
+        ("softmax", 3, "categorical_crossentropy"),
+        ("softmax", 3, "SparseCategoricalCrossentropy"),
+        ("null", 1, "{name: BinaryCrossentropy, from_logits: true}"),
+        ("null", 3, "{name: CategoricalCrossentropy, from_logits: true}"),
+        ("null", 1, "mse"),
+        ("sigmoid", 1, "mse"),
+        ("relu", 1, "mae"),
+        ("softplus", 1, "poisson"),
+        ("gelu", 1, "binary_crossentropy"),
+    ],
+)
+def test_losses_that_fit_or_cannot_be_judged(activation: str, channels: int, loss: str) -> None:
+    node = f"  - time_distributed: {{layer: Conv2D, filters: {channels}, kernel_size: 1, activation: {activation}}}\n"
+    assert warnings(HEAD % 8 + RECURRENT + node + f"train: {{loss: {loss}}}\n") == []
+
+
+def test_a_loss_that_nobody_wrote_or_trains_with_is_not_judged() -> None:
+    text = "specbuild: 1\ninputs: {x: [4]}\nlayers:\n  - {layer: Dense, units: 3, activation: softmax}\n"
+    assert warnings(text) == []
+    assert warnings(text + "train: {epochs: 3}\n") == []
+
+
+def test_the_activation_is_found_behind_layers_that_move_values() -> None:
+    text = "specbuild: 1\ninputs: {x: [8, 8, 1]}\nlayers:\n  - {layer: Conv2D, filters: 1, kernel_size: 3}\n"
+    text += "  - {layer: Cropping2D, cropping: 1}\n  - {layer: Reshape, target_shape: [4, 4]}\n"
+    assert [code for code, _ in warnings(text + "train: {loss: binary_crossentropy}\n")] == ["loss-and-output"]
+    sound = text + "  - {layer: Activation, activation: sigmoid}\ntrain: {loss: binary_crossentropy}\n"
+    assert warnings(sound) == []
