@@ -15,6 +15,7 @@ from specbuild.document.nodes import (
     kind_of,
     locate,
     plain,
+    values_in,
 )
 from specbuild.document.parse import parse, read
 from specbuild.document.suggest import did_you_mean, nearest
@@ -43,4 +44,5 @@ __all__ = [
     "parse",
     "plain",
     "read",
+    "values_in",
 ]

@@ -11,6 +11,8 @@ from specbuild.document.nodes import PathPart, Span
 
 MAX_FINDINGS = 100
 """Errors after which the reading of a document ends, and warnings after which no more are kept."""
+MAX_TEXT = 1_000
+"""Characters of a message, of its path, its reason and its help."""
 MAX_WORK = 500_000
 """Values that a document may come to once its variables, loops and blocks are carried out."""
 
@@ -54,7 +56,7 @@ class Report:
         help: str = "",
         code: str = "invalid",
     ) -> None:
-        self.add(Diagnostic(message, span, dotted(path), reason, help, code))
+        self.add(_brief(message, span, path, reason, help, code, "error"))
 
     def warning(
         self,
@@ -66,7 +68,7 @@ class Report:
         help: str = "",
         code: str = "lint",
     ) -> None:
-        self.add(Diagnostic(message, span, dotted(path), reason, help, code, "warning"))
+        self.add(_brief(message, span, path, reason, help, code, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:
         fault = _fault(diagnostic)
@@ -129,6 +131,21 @@ class Report:
 
 def dotted(path: str | tuple[PathPart, ...]) -> str:
     return path if isinstance(path, str) else ".".join(str(part) for part in path)
+
+
+def _brief(
+    message: str,
+    span: Span | None,
+    path: str | tuple[PathPart, ...],
+    reason: str,
+    help: str,
+    code: str,
+    severity: Literal["error", "warning"],
+) -> Diagnostic:
+    """A finding whose texts are cut where they quote too much of the document."""
+    return Diagnostic(
+        message[:MAX_TEXT], span, dotted(path)[:MAX_TEXT], reason[:MAX_TEXT], help[:MAX_TEXT], code, severity
+    )
 
 
 def _fault(one: Diagnostic) -> tuple[object, ...]:

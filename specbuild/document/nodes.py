@@ -105,6 +105,15 @@ def plain(node: Node) -> Any:
     return node.value
 
 
+def values_in(node: Node) -> int:
+    """How many values there are in a node, itself included."""
+    if isinstance(node, Mapping):
+        return 1 + sum(values_in(entry.value) for entry in node.entries)
+    if isinstance(node, Sequence):
+        return 1 + sum(values_in(item) for item in node.items)
+    return 1
+
+
 def locate(node: Node, path: tuple[PathPart, ...], *, key: bool = False) -> Span:
     """The span of the deepest part of `path` that exists below `node`; with `key`, of its key rather than its value."""
     span = node.span

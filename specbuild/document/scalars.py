@@ -7,7 +7,8 @@ import re
 
 from specbuild.document.nodes import Value
 
-MAX_DIGITS = 400
+MAX_DIGITS = 200
+"""More than anybody needs, and few enough that every whole number, hexadecimal ones included, fits a float."""
 NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -24,7 +25,7 @@ def resolve(text: str) -> Value:
     """The value of a plain (unquoted) scalar.
 
     Null, booleans, integers and floats as in YAML 1.2 (section 10.3.2); everything else is text. `yes`, `no`, `on`,
-    `off` and `12:30:45` are text, `012` is twelve. Raises UnreadableNumber for integers of more than 400 digits and
+    `off` and `12:30:45` are text, `012` is twelve. Raises UnreadableNumber for integers of more than 200 digits and
     for floats that overflow.
     """
     if text in _WORDS:

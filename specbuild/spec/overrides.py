@@ -7,6 +7,7 @@ may be new, and is then checked like a written one.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
@@ -28,9 +29,13 @@ from specbuild.document import (
     did_you_mean,
     kind_of,
     parse,
+    values_in,
 )
 
 _MUST_EXIST = ("vars", "layers", "inputs")
+_MAX_DEPTH = 64
+_CHEAP = 10
+"""How many values of a document an override passes by in the time that one takes to be read."""
 
 
 def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
@@ -42,6 +47,7 @@ def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...
 
 def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str = "--set") -> Mapping:
     """The document with each `path=value` carried out, in order."""
+    cost = values_in(root) // _CHEAP
     for text in overrides:
         source = Source(origin, text)
         path, equals, value = text.partition("=")
@@ -53,6 +59,7 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
                 code="bad-override",
             )
             continue
+        report.spend(cost, Span(source, 1, 1, 1, len(text) + 1))
         node = _value(source, value, len(path) + 1, report)
         if node is not None:
             try:
@@ -65,7 +72,9 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
 
 def apply_nodes(root: Mapping, changes: Mapping, report: Report) -> Mapping:
     """The document with a `set:` mapping carried out: each key a path, each value what to put there."""
+    cost = values_in(root) // _CHEAP
     for entry in changes.entries:
+        report.spend(cost, entry.key.span)
         path = _Path(entry.key.span.source, tuple(entry.name.split(".")), entry.key.span)
         try:
             root = _merged(root, path, 0, entry.value)
@@ -92,6 +101,8 @@ class _Path:
 
 
 def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
+    if len(path.parts) > _MAX_DEPTH:
+        raise _error(path, 0, f"the path is nested deeper than {_MAX_DEPTH} levels")
     if index == len(path.parts):
         return overlay(node, value)
     part = path.parts[index]
@@ -118,16 +129,22 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
 
 def overlay(old: Node | None, new: Node) -> Any:
     """`new` over `old`: mappings merge, key by key; anything else replaces."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for entry in new.entries:
-            old = _with_entry(old, entry, overlay(old.get(entry.name), entry.value))
-        return old
-    return new
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    entries = {entry.name: entry for entry in old.entries}
+    for entry in new.entries:
+        under = entries.get(entry.name)
+        entries[entry.name] = replace(under, value=overlay(under.value, entry.value)) if under else entry
+    return replace(old, entries=tuple(entries.values()))
 
 
 def _with_entry(node: Mapping, entry: Entry, value: Node) -> Mapping:
     kept = tuple(replace(e, value=value) if e.name == entry.name else e for e in node.entries)
     return replace(node, entries=kept if node.get(entry.name) is not None else (*kept, replace(entry, value=value)))
+
+
+def _with_value(entry: Entry, value: Node) -> Entry:
+    return replace(entry, value=value)
 
 
 def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence:
@@ -137,14 +154,17 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
 
     def visit(item: Node) -> Node:
         if isinstance(item, Sequence):
-            return replace(item, items=tuple(visit(inner) for inner in item.items))
+            items = tuple([visit(inner) for inner in item.items])
+            return item if all(map(operator.is_, items, item.items)) else replace(item, items=items)
         if isinstance(item, Mapping):
             identity = item.get("id")
             if isinstance(identity, Scalar) and isinstance(identity.value, str):
                 ids.append(identity.value)
                 if identity.value == wanted:
                     return _merged(item, path, index + 1, value)  # type: ignore[no-any-return]
-            return replace(item, entries=tuple(replace(e, value=visit(e.value)) for e in item.entries))
+            values = [visit(entry.value) for entry in item.entries]
+            if not all(entry.value is value for entry, value in zip(item.entries, values, strict=True)):
+                return replace(item, entries=tuple(map(_with_value, item.entries, values)))
         return item
 
     result = visit(node)
