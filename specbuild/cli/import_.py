@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from specbuild.cli.arguments import plugin_option
+
 
 @click.command("import")
 @click.argument("model", metavar="MODEL")
+@plugin_option
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
-def command(model: str, output: Path | None) -> None:
+def command(model: str, plugins: tuple[str, ...], output: Path | None) -> None:
     """Print the spec of a saved Keras MODEL: the same layers, weights' shapes and outputs.
 
     MODEL is a .keras file, a whole model in .h5, or the JSON that model.to_json() writes. Its code is never run; a
@@ -21,10 +24,12 @@ def command(model: str, output: Path | None) -> None:
     Examples:
       specbuild import model.keras
       specbuild import model.keras --output model.yaml
-      specbuild import config.json | less
+      specbuild import model.keras --plugin my_layers
     """
+    from specbuild.facade import import_plugins
     from specbuild.model.importing import import_model
 
+    import_plugins(plugins)
     imported = import_model(model)
     for note in imported.notes:
         click.echo(f"note: {note}", err=True)

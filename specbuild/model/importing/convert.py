@@ -14,7 +14,7 @@ from specbuild.graph.ports import demands, needed
 from specbuild.model.importing.files import read_config
 from specbuild.model.importing.findings import Findings
 from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
-from specbuild.model.importing.text import port, write
+from specbuild.model.importing.text import made_up, port, write
 from specbuild.model.importing.walk import Ref, Step, Walked, walk
 from specbuild.model.resolve import KerasResolver
 from specbuild.spec import load_spec
@@ -64,7 +64,7 @@ def _network(config: Any, findings: Findings) -> Network:
         kind = record.registered or record.kind
         findings.refuse(
             record.name,
-            f"{record.name} is a {kind}, whose layers are not in the file",
+            f"the model is a {kind}, whose layers are not in the file",
             reason="a subclassed model keeps its wiring in Python code",
             help="build the model with keras.Sequential or keras.Model(inputs, outputs), and save it again",
         )
@@ -161,10 +161,13 @@ def _bare(walked: Walked, graph: Graph) -> frozenset[tuple[str, Ref]]:
 
 def _unnamed(name: str, walked: Walked, bare: frozenset[tuple[str, Ref]]) -> frozenset[str]:
     """Ids that nobody reads and that a spec makes up just so."""
-    written = _read_by_name(walked, bare)
+    written = _read_by_name(walked, bare) | {step.id for step in walked.steps if not step.id.startswith(made_up(step))}
     while True:
         unnamed = frozenset(step.id for step in walked.steps if step.id not in written)
-        made = load_spec(write(name, (), walked, bare=bare, unnamed=unnamed)).layers
+        try:
+            made = load_spec(write(name, (), walked, bare=bare, unnamed=unnamed)).layers
+        except SpecError:  # a made-up id is also a written one further down
+            return frozenset()
         other = {step.id for step, node in zip(walked.steps, made, strict=True) if step.id != node.id} & unnamed
         if not other:
             return unnamed

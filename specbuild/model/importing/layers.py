@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
+from specbuild.catalog import KINDS, Bidirectional, KerasObject, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.generic import FAMILIES, UNWRITABLE
 from specbuild.catalog.registry import argument_names, kind_named
 from specbuild.catalog.signatures import signature
+from specbuild.model.backend import keras
 from specbuild.model.importing.findings import Findings
 from specbuild.model.importing.objects import Unsayable, say_object, shortened
 from specbuild.model.importing.records import Malformed, Record, read_record
@@ -27,6 +28,7 @@ HARMLESS = frozenset(
         "input_length",
         "key_shape",
         "name",
+        "oov_method",
         "query_shape",
         "ragged",
         "renorm_momentum",
@@ -34,13 +36,14 @@ HARMLESS = frozenset(
         "time_major",
         "trainable",
         "value_shape",
+        "vocabulary_size",
         "zero_output_for_mask",
     )
 )
 """Entries of a configuration that are no arguments, or that change nothing a spec can say."""
 _RENAMED = {("LeakyReLU", "alpha"): "negative_slope"}
 """Arguments that Keras 2 calls otherwise."""
-_FOLLOWS = {"strides": "pool_size"}
+_FOLLOWS = {"strides": "pool_size", "value_dim": "key_dim"}
 """Arguments that take the value of another where they are left out."""
 
 
@@ -100,6 +103,8 @@ def _kind(record: Record, findings: Findings, name: str) -> str | None:
     """The kind that a spec names; None after a refusal."""
     if record.registered.startswith("specbuild>") and record.kind.removeprefix("specbuild>") in KINDS:
         return record.kind.removeprefix("specbuild>")
+    if ">" in record.registered:
+        return _plugin(record, findings, name)
     if record.kind in UNWRITABLE and not _is_custom(record):
         reason, help = UNWRITABLE[record.kind]
         findings.refuse(name, f"{name} is a {record.kind}, which a spec cannot say", reason=reason, help=help)
@@ -113,8 +118,22 @@ def _kind(record: Record, findings: Findings, name: str) -> str | None:
         return None
     findings.refuse(
         name,
-        f"{name} is a {record.registered or record.kind}, which is no layer of Keras",
+        f"{name} is of the class {record.kind}, which is no layer of Keras",
         reason="what it computes stands in the code that made the model, not in the file",
+    )
+    return None
+
+
+def _plugin(record: Record, findings: Findings, name: str) -> str | None:
+    """A registered class of a user, which a spec can name once its plugin is loaded."""
+    if keras.saving.get_registered_object(record.registered) is not None:
+        return record.registered
+    package = record.registered.partition(">")[0]
+    findings.refuse(
+        name,
+        f"{name} is of the class {record.registered}, which no plugin has registered",
+        reason="what it computes stands in the code that made the model, not in the file",
+        help=f"name the module that registers it: --plugin {package}",
     )
     return None
 
@@ -128,14 +147,15 @@ def _is_custom(record: Record) -> bool:
 
 def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, inside: bool) -> dict[str, Any] | None:
     """Every argument of the configuration in the words of a spec; None after a refusal."""
-    names = argument_names(cls) or ()
+    names = argument_names(cls)
+    ignored = HARMLESS if names is not None else frozenset(("name", "trainable", "dtype"))
     known = signature("layers", cls.__name__)
     given: dict[str, Any] = {}
     sound = True
     for key, value in record.config.items():
         key = _RENAMED.get((cls.__name__, key), key)
         derived = issubclass(cls, Recurrent) and key in ("return_sequences", "return_state") and not inside
-        if key in HARMLESS or derived:
+        if key in ignored or derived:
             continue
         family = FAMILIES.get(key.rpartition("_")[2])
         try:
@@ -146,7 +166,7 @@ def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, 
             findings.refuse(name, f"{name} ({cls.__name__}) has {fault} as its {key}, which a spec cannot say")
             sound = False
             continue
-        if key in names:
+        if names is None or key in names:
             given[key] = said
         elif value not in (None, False) and (known is None or said != known.optional.get(key)):
             findings.refuse(name, f"{name} ({cls.__name__}) has {key}={value!r}, which a spec cannot say")
@@ -169,6 +189,8 @@ def _plain(value: Any) -> Any:
 
 def _needed(cls: type[Layer], given: dict[str, Any]) -> dict[str, Any]:
     """The arguments that the layer needs to be itself, in their shortest form, those without a default first."""
+    if argument_names(cls) is None:
+        return given
     fields = {field.alias or key: field for key, field in cls.model_fields.items()}
     needed = [key for key in given if fields[key].is_required()]
     kept = {key: given[key] for key in needed}
@@ -189,17 +211,26 @@ def _is_default(key: str, value: Any, given: Mapping[str, Any]) -> bool:
     """Whether leaving an argument out means the same although it is not the default as written."""
     if key == "data_format":
         return value in (None, "channels_last")
-    if key == "activation" and value == "linear":
-        return "recurrent_activation" not in given
     return key in _FOLLOWS and value == given.get(_FOLLOWS[key])
 
 
 def _fields(cls: type[Layer], given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The values of all fields; None for arguments that do not make a layer."""
+    """The values of all fields, each in one spelling; None for arguments that do not make a layer."""
     try:
-        return dict(cls.model_validate(given))
+        return {key: _spelled(key, value) for key, value in cls.model_validate(given)}
     except ValidationError:
         return None
+
+
+def _spelled(key: str, value: Any) -> Any:
+    """A value by its first name: uniform is RandomUniform, no activation is linear."""
+    family = FAMILIES.get(key.rpartition("_")[2])
+    if family == "activations" and value is None:
+        return "linear", {}
+    if family is None or not isinstance(value, KerasObject):
+        return value
+    known = signature(family, value.name)
+    return (known.name if known is not None else value.name), value.arguments
 
 
 def _shorter(value: Any) -> list[Any]:

@@ -43,9 +43,11 @@ def say_object(family: Family, value: Any) -> Any:
     if registered == "specbuild>ActivationWithArguments" and isinstance(config, Mapping):
         return _named(family, str(config.get("name")), {k: v for k, v in config.items() if k != "name"})
     if kind == "function":
-        raise Unsayable(f'the Python function "{config}"')
-    if not isinstance(kind, str) or ">" in registered:
-        raise Unsayable(f"the class {registered or kind} of a user")
+        raise Unsayable(f'the Python function "{config}"' if isinstance(config, str) else "a Python function")
+    if not isinstance(kind, str):
+        raise Unsayable("a Python function")
+    if ">" in registered:
+        raise Unsayable(f"the class {registered} of a user")
     arguments = dict(config) if isinstance(config, Mapping) else {}
     if family == "activations" and kind in LAYERS_AS_ACTIVATIONS:
         given = {_RENAMED.get((kind, key), key): one for key, one in arguments.items()}

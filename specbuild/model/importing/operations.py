@@ -49,6 +49,8 @@ FUNCTIONS = {
     },
 }
 """Operations on one tensor, and what Elementwise calls them."""
+POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
+"""Exponents, and what Elementwise calls those powers."""
 SETTINGS: dict[str, tuple[str, Callable[[_Arguments], _Arguments]]] = {
     "Clip": ("Clip", lambda c: {"min": c.get("x_min"), "max": c.get("x_max")}),
     "Concatenate": ("Concatenate", lambda c: {"axis": c.get("axis", -1)}),
@@ -107,6 +109,8 @@ def _found(record: Record, call: Call) -> tuple[str, _Arguments] | None:
 def _of_two(kind: str, first: Any, second: Any) -> tuple[str, _Arguments] | None:
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return (MERGES[kind], {}) if kind in MERGES else None
+    if kind == "Power" and second in POWERS:
+        return "Elementwise", {"function": POWERS[second]}
     number, table = (first, BEFORE) if isinstance(second, Tensor) else (second, AFTER)
     if kind not in table or isinstance(number, bool) or not isinstance(number, int | float):
         return None

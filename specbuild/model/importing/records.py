@@ -35,8 +35,12 @@ class Call:
     kwargs: Mapping[str, Any]
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Every tensor of the call, in order."""
-        return (*tensors_in(self.args), *tensors_in(list(self.kwargs.values())))
+        """Every tensor of the call in order, but for masks."""
+        return (*tensors_in(self.args), *tensors_in([v for k, v in self.kwargs.items() if not k.endswith("mask")]))
+
+    def masks(self) -> tuple[Tensor, ...]:
+        """The masks of the call, which Keras also records where they follow from a Masking layer."""
+        return tuple(tensors_in([v for k, v in self.kwargs.items() if k.endswith("mask")]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from specbuild.catalog import Recurrent
 from specbuild.catalog.registry import kind_named
 from specbuild.model.importing.walk import Input, Ref, Step, Walked
+from specbuild.spec.forms import snake
 from specbuild.spec.resolved import block, flow
 
 WIDTH = 118
@@ -61,6 +62,11 @@ def state_names(step: Step) -> list[str]:
     if layer is not None and layer.kind == "Bidirectional":
         return [f"{way}_{name}" for way in ("forward", "backward") for name in names]
     return names
+
+
+def made_up(step: Step) -> str:
+    """What the id begins with that a spec makes up for a step: Keras's spelling of the innermost layer."""
+    return next((snake(str(keys["layer"])) for keys in _layers(step.keys)), step.id)
 
 
 class _Page:

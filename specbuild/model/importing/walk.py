@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from specbuild.catalog import Layer, Shape, TimeDistributed
+from specbuild.catalog import KINDS, Layer, Shape, TimeDistributed
 from specbuild.model.importing.findings import Findings
 from specbuild.model.importing.layers import Said, say_layer
 from specbuild.model.importing.operations import say_operation
@@ -114,9 +114,8 @@ class _Walk:
         inputs = tuple(one for name in network.inputs if (one := self.input(network, name)) is not None)
         given = [Ref(self.own[(name,)]) for name in network.inputs if (name,) in self.own]
         outputs = self.network(network, given, _Place(frozen=not network.trainable))
-        left = [
-            name for name, one in network.records.items() if one.kind != "InputLayer" and not self.uses.get((name,))
-        ]
+        layers = [one.name for one in network.records.values() if one.kind != "InputLayer" and not one.is_operation]
+        left = [name for name in layers if not self.uses.get((name,))]
         if left:
             self.findings.note(f"no output depends on {', '.join(left)}, so the spec leaves that out")
         return Walked(inputs, tuple(self.steps), tuple(outputs), network.names)
@@ -179,6 +178,7 @@ class _Walk:
                 opened.add(key)
                 waiting.extend(reversed(missing))
             else:
+                self.check_masks(record, call, network)
                 values[key] = self.call(record, call, values, place)
                 waiting.pop()
 
@@ -285,13 +285,35 @@ class _Walk:
                     f"{record.name} is called with training=False, which a spec cannot say; "
                     "in training its BatchNormalization and Dropout layers act, but for trainable: false and rate: 0"
                 )
-            elif key == "mask" and value is not None:
-                self.refused_argument(record, "a mask of its own")
+            elif key == "training" and value is True and not _minds_training(record):
+                continue
             elif value not in (None, False) and not list(tensors_in(value)):
                 self.refused_argument(record, f"{key}={value!r}")
         for value in call.args[1:]:
             if value is not None and not list(tensors_in(value)):
                 self.refused_argument(record, f"the value {value!r}")
+
+    def check_masks(self, record: Record, call: Call, network: Network) -> None:
+        """Refuses a mask that does not follow from a Masking or Embedding layer by operations on what that reads."""
+        masking = {
+            (one.layer, one.call, one.index)
+            for layer in network.records.values()
+            if layer.kind == "Masking" or layer.config.get("mask_zero") is True
+            for each in layer.calls
+            for one in each.tensors()
+        }
+        waiting, seen = list(call.masks()), set()
+        while waiting:
+            mask = waiting.pop()
+            key = (mask.layer, mask.call, mask.index)
+            if key in masking or key in seen:
+                continue
+            seen.add(key)
+            maker = network.records.get(mask.layer)
+            if maker is None or not maker.is_operation:
+                self.refused_argument(record, "a mask of its own")
+                return
+            waiting.extend(_called(network, (mask.layer, mask.call))[1].tensors())
 
     def refused_argument(self, record: Record, what: str) -> None:
         self.findings.refuse(record.name, f"{record.name} is called with {what}, which a spec cannot say")
@@ -325,6 +347,12 @@ def _network_inside(record: Record) -> tuple[Record | None, int]:
     return (record if record.is_network else None), frames
 
 
+def _minds_training(record: Record) -> bool:
+    """Whether training=True was meant: Keras records it of every layer for images, whose default it is."""
+    wrapper = record.kind in ("TimeDistributed", "Bidirectional")
+    return wrapper or record.is_network or record.kind in KINDS or bool(record.config.get("dropout"))
+
+
 def _acts_in_training(record: Record) -> bool:
     """Whether training changes what a model inside a model computes."""
     inner, _ = _network_inside(record)
@@ -337,7 +365,7 @@ def _acts_in_training(record: Record) -> bool:
 def _split(record: Record, call: Call) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """What a layer reads, and the tensors that start its recurrence; those follow the input in old files."""
     state = tuple(tensors_in(call.kwargs.get("initial_state")))
-    rest = {key: value for key, value in call.kwargs.items() if key not in ("initial_state", "mask")}
+    rest = {key: value for key, value in call.kwargs.items() if key != "initial_state" and not key.endswith("mask")}
     reads = (*tensors_in(call.args), *tensors_in([rest[key] for key in rest]))
     if not state and _is_recurrent(record) and len(reads) > 1:
         return reads[:1], reads[1:]
