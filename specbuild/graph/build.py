@@ -13,6 +13,7 @@ from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
 from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
 from specbuild.graph.lints import lint
+from specbuild.graph.limits import excess, excessive, refuse_excess
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands, port_shapes
@@ -91,6 +92,7 @@ class _Inference:
 
     def run(self) -> Graph | None:
         before = len(self.report.errors)
+        self.measure_inputs()
         wanted = demands(self.spec)
         drafts = [draft for node in self.spec.layers if (draft := self.node(node, wanted.get(node.id))) is not None]
         outputs = tuple(
@@ -104,6 +106,15 @@ class _Inference:
         if not self.report.failed:
             lint(graph, self.report)
         return graph
+
+    def measure_inputs(self) -> None:
+        """Leaves out inputs that are too large, after reporting them."""
+        for one in self.inputs:
+            if reason := excess(one.shape):
+                path = ("inputs", one.id)
+                message = f"the input {one.id} is too large"
+                self.report.error(message, self.spec.span(path), path=path, reason=reason, code="too-large")
+                del self.shapes[one.id]
 
     def node(self, node: NodeSpec, wanted: frozenset[int] | None) -> Draft | None:
         """Wires one node and works out its shapes; None after a fault, or where an input is unknown."""
@@ -119,10 +130,12 @@ class _Inference:
         shapes = [self.shapes[port.node][port.name] for port in ports]
         try:
             layer.check(*shapes)
-            self.shapes[node.id] = port_shapes(layer, shapes)
+            outputs = port_shapes(layer, shapes)
+            refuse_excess(layer, outputs)
         except ShapeError as error:
             self.misfit(node, error)
             return None
+        self.shapes[node.id] = outputs
         state = wire_state(node, self.shapes, self.layers, self.names, self.choice, self.report)
         self.fixed_batch(node)
         if not self.expected(node):
@@ -269,6 +282,9 @@ class _Inference:
         if isinstance(layer, Recurrent) and layer.return_sequences is None:
             layer = layer.model_copy(update={"return_sequences": "sequence" in self.used[node.id]})
         weights = layer.weights(*shapes) if node.shares is None else ()
+        if (weight := excessive(weights)) is not None:
+            message = f"the {weight.name} of {node.id} would be {show(weight.shape)}"
+            self.report.error(message, node.span(), path=node.path, reason=excess(weight.shape), code="too-large")
         return Node(
             id=node.id,
             layer=node.layer,

@@ -13,6 +13,9 @@ from specbuild.catalog.objects import FAMILY, KerasObject, keras_object
 
 Some = TypeVar("Some")
 
+MAX_OBJECTS = 100
+"""Losses or metrics in one list or mapping."""
+
 
 def _loss(value: Any) -> KerasObject:
     return keras_object("losses", value)
@@ -38,6 +41,8 @@ def _metric_lists(value: Any) -> list[KerasObject] | dict[str, list[KerasObject]
 
 def _each(values: Mapping[Any, Any], read: Callable[[Any], Some]) -> dict[Any, Some]:
     """Every value read, or all their faults, each below its key."""
+    if len(values) > MAX_OBJECTS:
+        refuse("length", f"expected at most {MAX_OBJECTS} of them, got {len(values):,}")
     found: dict[Any, Some] = {}
     faults: list[InitErrorDetails] = []
     for key, value in values.items():
