@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
 from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
-from specbuild.graph.lints import lint
 from specbuild.graph.limits import excess, excessive, refuse_excess
+from specbuild.graph.lints import lint
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands, port_shapes
