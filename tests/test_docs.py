@@ -1,0 +1,76 @@
+"""The page of the language: every whole spec on it is right, and everything that the language has is on it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from specbuild.document import Report, parse
+from specbuild.document.render import render_text
+from specbuild.graph import check
+from specbuild.spec.data_section import DataSection, SourceSection, WindowsSection
+from specbuild.spec.evaluate_section import EvaluateSection
+from specbuild.spec.forms import FORMS
+from specbuild.spec.forms.expansion import COMMON
+from specbuild.spec.load import KEYS
+from specbuild.spec.split_section import SplitSection
+from specbuild.spec.train_section import Checkpoints, EarlyStopping, TrainSection
+from specbuild.spec.transform_section import TRANSFORMS
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "language.md").read_text("utf-8")
+_BLOCK = re.compile(r"(?:^`(?P<file>[\w.]+)`\n\n)?^```yaml(?P<fragment> fragment)?\n(?P<text>.*?)^```$", re.M | re.S)
+
+BLOCKS = list(_BLOCK.finditer(PAGE))
+FILES = {block["file"]: block["text"] for block in BLOCKS if block["file"]}
+SPECS = [block["text"] for block in BLOCKS if not block["fragment"]]
+FRAGMENTS = [block["text"] for block in BLOCKS if block["fragment"]]
+SECTIONS = (DataSection, SourceSection, WindowsSection, SplitSection, TrainSection, EarlyStopping, Checkpoints)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=[f"line {PAGE[: PAGE.index(spec)].count(chr(10))}" for spec in SPECS])
+def test_every_whole_spec_is_right(spec: str, tmp_path: Path) -> None:
+    for name, text in {**FILES, "spec.yaml": spec}.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    report = Report()
+    check(str(tmp_path / "spec.yaml"), report=report)
+    assert [render_text(one) for one in report] == []
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS)
+def test_every_fragment_is_right_among_layers(fragment: str) -> None:
+    parse(fragment)
+    layers = "".join(f"  {line}\n" for line in fragment.splitlines())
+    report = Report()
+    check(f"specbuild: 1\ninputs: {{x: [8, 64, 64, 3]}}\nlayers:\n{layers}", report=report)
+    assert [one.message for one in report.errors if one.code not in ("shape", "ambiguous-port")] == []
+
+
+def test_a_spec_is_marked_by_its_first_line() -> None:
+    assert all(spec.startswith("specbuild: 1\n") for spec in SPECS)
+    assert not any(fragment.startswith("specbuild") for fragment in FRAGMENTS)
+    assert PAGE.count("```yaml") == len(BLOCKS) >= 20
+
+
+@pytest.mark.parametrize("name", [*KEYS, "extends", "set", *FORMS, *COMMON, *TRANSFORMS])
+def test_every_key_and_form_is_on_the_page(name: str) -> None:
+    assert re.search(rf"`{name}`|\b{name}:|\[{name}|{name}\]", PAGE)
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, EvaluateSection], ids=lambda section: section.__name__)
+def test_every_key_of_a_section_is_on_the_page(section: type[TrainSection]) -> None:
+    assert [name for name in section.model_fields if not re.search(rf"`{name}`|\b{name}:", PAGE)] == []
+
+
+def test_every_code_of_a_warning_is_on_the_page() -> None:
+    source = "".join(path.read_text("utf-8") for path in (DOCS.parent / "specbuild" / "graph").glob("*.py"))
+    codes = set(re.findall(r'report\.warning\((?:.|\n)*?code="([a-z-]+)"', source))
+    assert codes == set(re.findall(r"^\| `([a-z]+-[a-z-]+)` \|", PAGE, re.M))
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert [link for link in re.findall(r"\]\((?!http)([^)#\s]+)", text) if not (page.parent / link).exists()] == []
