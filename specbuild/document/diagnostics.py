@@ -13,7 +13,7 @@ MAX_FINDINGS = 100
 """Errors after which the reading of a document ends, and warnings after which no more are kept."""
 MAX_TEXT = 1_000
 """Characters of a message, of its path, its reason and its help."""
-MAX_WORK = 500_000
+MAX_WORK = 250_000
 """Values that a document may come to once its variables, loops and blocks are carried out."""
 
 

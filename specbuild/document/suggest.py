@@ -8,7 +8,7 @@ from itertools import islice
 
 CUTOFF = 0.6
 MAX_LENGTH = 64
-MAX_CHOICES = 2000
+MAX_CHOICES = 1000
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
@@ -22,7 +22,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
     A choice that differs only in case, in `_`, `-` and spaces, or in a final s wins; otherwise the one with the
     highest difflib ratio, at least 0.6, the earlier of two equals. Words are compared up to 64 characters and choices
-    up to the 2000th, so the cost is bounded.
+    up to the 1000th, so the cost is bounded.
     """
     known = list(islice(choices, MAX_CHOICES))
     for simplify in (_without_case, _without_separators, _without_plural):

@@ -6,7 +6,16 @@ import math
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
@@ -53,6 +62,12 @@ def _missing(value: Any) -> tuple[float, ...]:
         if isinstance(item, bool) or not isinstance(item, int | float):
             refuse("missing", f"expected a number or a list of numbers, got {written(value)}")
     return tuple(item for item in values if not math.isnan(item))
+
+
+def _few(value: Any) -> Any:
+    if isinstance(value, list | tuple) and len(value) > 100:
+        refuse("transform", f"expected at most 100 transforms, got {len(value):,}")
+    return value
 
 
 def _crop(value: Any) -> tuple[int, ...] | None:
@@ -158,8 +173,8 @@ class DataSection(BaseModel):
         default_factory=lambda: SplitSection(train=0.6, validation=0.2, test=0.2),
         description="Which frames train, validate and test; default 0.6, 0.2 and 0.2.",
     )
-    transform: tuple[Transform, ...] = Field(
-        (), strict=False, max_length=100, description="Steps from physical units to what the model reads, in order."
+    transform: Annotated[tuple[Transform, ...], BeforeValidator(_few)] = Field(
+        (), strict=False, description="Steps from physical units to what the model reads, in order."
     )
     crop: Crop = Field(
         None,

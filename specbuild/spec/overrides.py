@@ -34,8 +34,6 @@ from specbuild.document import (
 
 _MUST_EXIST = ("vars", "layers", "inputs")
 _MAX_DEPTH = 64
-_CHEAP = 10
-"""How many values of a document an override passes by in the time that one takes to be read."""
 
 
 def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
@@ -47,7 +45,7 @@ def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...
 
 def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str = "--set") -> Mapping:
     """The document with each `path=value` carried out, in order."""
-    cost = values_in(root) // _CHEAP
+    size = values_in(root)
     for text in overrides:
         source = Source(origin, text)
         path, equals, value = text.partition("=")
@@ -59,11 +57,13 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
                 code="bad-override",
             )
             continue
-        report.spend(cost, Span(source, 1, 1, 1, len(text) + 1))
+        where = _Path(source, tuple(path.split(".")))
         node = _value(source, value, len(path) + 1, report)
         if node is not None:
+            size += values_in(node)
+            report.spend(where.cost(size), where.span(0))
             try:
-                root = _merged(root, _Path(source, tuple(path.split("."))), 0, node)
+                root = _merged(root, where, 0, node)
             except SpecError as error:
                 for diagnostic in error.diagnostics:
                     report.add(diagnostic)
@@ -72,10 +72,11 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
 
 def apply_nodes(root: Mapping, changes: Mapping, report: Report) -> Mapping:
     """The document with a `set:` mapping carried out: each key a path, each value what to put there."""
-    cost = values_in(root) // _CHEAP
+    size = values_in(root)
     for entry in changes.entries:
-        report.spend(cost, entry.key.span)
         path = _Path(entry.key.span.source, tuple(entry.name.split(".")), entry.key.span)
+        size += values_in(entry.value)
+        report.spend(path.cost(size), entry.key.span)
         try:
             root = _merged(root, path, 0, entry.value)
         except SpecError as error:
@@ -95,6 +96,10 @@ class _Path:
             return self._key
         column = sum(len(part) + 1 for part in self.parts[:index]) + 1
         return Span(self.source, 1, column, 1, column + len(self.parts[index]))
+
+    def cost(self, values: int) -> int:
+        """What it takes to follow the path through a document of so many values: ids are looked for everywhere."""
+        return 1 + values // (5 if self.parts[0] == "layers" else 10)
 
     def dotted(self, index: int) -> str:
         return ".".join(self.parts[: index + 1])

@@ -188,7 +188,6 @@ _WORDS: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "dict_type": _expected("a mapping"),
     "model_type": _expected("a mapping"),
     "model_attributes_type": _expected("a mapping"),
-    "too_long": lambda context, _: f"expected at most {context['max_length']} items",
     "none_required": _expected("null"),
     "finite_number": _expected("a finite number"),
     "greater_than": _compared("above", "gt"),

@@ -134,6 +134,8 @@ def _size(value: Any, depth: int) -> int:
 
 
 def _value(text: str, values: AnyMapping[str, Any]) -> Any:
+    if len(text) > _MAX_TEXT:
+        raise ExpressionError(f"it is longer than {_MAX_TEXT:,} characters")
     whole = re.fullmatch(r"\$\{([^{}]*)\}", text.strip())
     if is_expression(text) or whole:
         return evaluate(_inner(whole[1]) if whole else text, values)
