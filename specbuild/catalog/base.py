@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from specbuild.catalog.fields import Policy
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size
 from specbuild.catalog.sight import Sight, everything, in_place
 
@@ -24,7 +25,7 @@ class Layer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True)
 
     trainable: bool = Field(True, description="Whether training changes the weights.")
-    dtype: str | None = Field(
+    dtype: Policy | None = Field(
         None, description="Computation and weight precision, e.g. float32; default: train.precision."
     )
 

@@ -26,6 +26,8 @@ def _margins_schema(count: int) -> dict[str, Any]:
     return {"anyOf": [one, {"type": "array", "items": {"anyOf": [one, pair]}, "minItems": count, "maxItems": count}]}
 
 
+POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
+
 _AXIS_LIST = {"type": "array", "items": {"type": "integer"}}
 
 Flag: TypeAlias = Annotated[bool, PlainValidator(checks.flag), WithJsonSchema({"type": "boolean"})]
@@ -65,6 +67,13 @@ Share: TypeAlias = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
 ]
 """0 ≤ x ≤ 1: a momentum, a probability."""
+
+Policy: TypeAlias = Annotated[
+    str,
+    PlainValidator(checks.word_field(*POLICIES)),
+    WithJsonSchema({"enum": list(POLICIES)}),
+]
+"""The numbers that a layer computes with and keeps its weights in, under Keras's name."""
 
 Padding: TypeAlias = Annotated[
     Literal["valid", "same"],
