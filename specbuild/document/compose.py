@@ -16,7 +16,7 @@ from specbuild.document.scalars import NULLS, UnreadableNumber, resolve, shorten
 from specbuild.document.suggest import did_you_mean
 
 MAX_DEPTH = 64
-MAX_NODES = 100_000
+MAX_NODES = 150_000
 
 
 class Composer:
@@ -48,7 +48,7 @@ class Composer:
         """The root node of the one document in `events`.
 
         Independent faults (duplicate keys, tags, merge keys, bad keys, unknown aliases, numbers out of range) are
-        raised together as SpecError; nesting past 64 levels, more than 100,000 nodes after aliases are followed, the
+        raised together as SpecError; nesting past 64 levels, more than 150,000 nodes after aliases are followed, the
         hundredth fault, an empty text and a second document end the reading at once. Errors of the parser pass through.
         """
         for event in events:
