@@ -33,6 +33,8 @@ def _read_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             _refuse(f"{path} is a folder, not a file", help=_specs_in(path), code="not-a-file")
+        if path.exists() and not path.is_file():
+            _refuse(f"{path} is not a regular file", help="write the spec into a file", code="not-a-file")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:

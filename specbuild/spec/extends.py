@@ -50,7 +50,7 @@ def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...])
     path = directory / named.value
     try:
         identity = path.resolve()
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):  # a name that no file can have, or links in a circle
         identity = path
     if identity in chain or len(chain) >= _MAX_DEPTH:
         report.error(
