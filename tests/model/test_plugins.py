@@ -179,7 +179,7 @@ def test_what_does_not_fit_its_class(package: str) -> None:
         f"specbuild: 1\ninputs: {{x: [8, 3]}}\nlayers:\n  - {{id: a, time_distributed: {{layer: '{package}>Once'}}}}\n"
     )
     assert message(on_frames, plugins) == (
-        f"TimeDistributed({package}>Once): {package}>Once cannot stand in time_distributed",
+        f"{package}>Once cannot stand in time_distributed",
         "Keras asks it for its output's shape there, and its class does not say",
         "give the class a method compute_output_shape(self, input_shape)",
         "layers.a",

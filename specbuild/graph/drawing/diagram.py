@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from specbuild.catalog import Bidirectional, Layer, Shape, TimeDistributed, show
+from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, TimeDistributed, show
 from specbuild.graph.model import OUTPUT, Graph, Node
 
 FAMILIES = {
-    "recurrent": "recurrent",
     "convolution": "convolution",
     "pooling": "reshaping",
     "reshaping": "reshaping",
@@ -95,4 +94,6 @@ def _state(states: dict[str, Shape]) -> str:
 def _family(layer: Layer) -> str:
     while isinstance(layer, TimeDistributed | Bidirectional):
         layer = layer.layer
+    if isinstance(layer, Recurrent):
+        return "recurrent"
     return FAMILIES.get(type(layer).__module__.rpartition(".")[2], "other")

@@ -11,11 +11,13 @@ from specbuild.document import Node, Report, Sequence, kind_of
 from specbuild.spec.forms.applications import application_form
 from specbuild.spec.forms.blocks import Block, block_form, read_blocks
 from specbuild.spec.forms.branches import branch_form, residual_form
-from specbuild.spec.forms.expansion import COMMON, Definitions, Expansion, Form, Group, Ids, Scope, TooLarge, snake
+from specbuild.spec.forms.expansion import COMMON, Expansion, Form, TooLarge
+from specbuild.spec.forms.ids import Ids, snake
 from specbuild.spec.forms.layers import bidirectional_form, layer_form, time_distributed_form
 from specbuild.spec.forms.loops import for_form, repeat_form
 from specbuild.spec.forms.models import model_form
 from specbuild.spec.forms.reuse import reuse_form
+from specbuild.spec.forms.scope import Definitions, Group, Scope
 from specbuild.spec.model import NodeSpec
 from specbuild.spec.references import Reference
 

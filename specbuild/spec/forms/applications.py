@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Scalar, did_you_mean, kind_of
-from specbuild.spec.forms.expansion import COMMON, Expansion, Part, Path_, Scope
+from specbuild.spec.forms.expansion import COMMON, Expansion, Path_
+from specbuild.spec.forms.scope import Part, Scope
 from specbuild.spec.validation import validate
 
 if TYPE_CHECKING:

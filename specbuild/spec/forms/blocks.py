@@ -10,7 +10,8 @@ from typing import Any
 
 from specbuild.catalog import KINDS
 from specbuild.document import Mapping, Node, PathPart, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain
-from specbuild.spec.forms.expansion import Expansion, Group, Path_, Scope, all_inputs
+from specbuild.spec.forms.expansion import Expansion, Path_
+from specbuild.spec.forms.scope import Group, Scope, all_inputs
 from specbuild.spec.model import NodeSpec
 from specbuild.spec.references import ID, Reference
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from specbuild.document import Entry, Mapping, Node, Scalar
-from specbuild.spec.forms.expansion import Expansion, Path_, Scope
+from specbuild.spec.forms.expansion import Expansion, Path_
 from specbuild.spec.forms.layers import layer_part
+from specbuild.spec.forms.scope import Scope
 from specbuild.spec.references import Reference
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as AnySequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from specbuild.catalog import KINDS, Layer
+from specbuild.catalog import KINDS
 from specbuild.document import (
     Mapping,
     Node,
@@ -24,6 +23,8 @@ from specbuild.document import (
     plain,
     read,
 )
+from specbuild.spec.forms.ids import Ids, snake
+from specbuild.spec.forms.scope import ALL, Definitions, Group, Part, Scope
 from specbuild.spec.model import NodeSpec, is_written
 from specbuild.spec.references import ID, Reference, reference
 from specbuild.spec.variables import substitute
@@ -39,44 +40,8 @@ MAX_STEPS = 10_000
 Path_: TypeAlias = tuple[PathPart, ...]
 
 
-@dataclass
-class Group:
-    """What the id of a composite node stands for: the reference it ends in, its parts by name, and its nodes."""
-
-    output: Reference | None
-    members: dict[str, str | Group] = field(default_factory=dict)
-    start: int = 0
-    stop: int = 0
-    inputs: tuple[Reference, ...] = ()
-    named: bool = False
-    """Whether its id went to the node it ends in."""
-
-
-@dataclass
-class Scope:
-    """Where a node stands: the variables it sees, the names it may read, and what its own id begins with."""
-
-    values: MutableMapping[str, Any]
-    names: dict[str, str | Group] = field(default_factory=dict)
-    prefix: str = ""
-    closed: str = ""
-    """The block whose inside this is: it reads nothing from outside. Empty at the top level."""
-
-
 class TooLarge(Exception):
     """The spec unrolls into more than MAX_STEPS nodes, or nests more than MAX_DEPTH; reported already."""
-
-
-@dataclass(frozen=True)
-class Definitions:
-    """What a document declares beside its layers."""
-
-    defaults: dict[str, Mapping]
-    blocks: dict[str, Any]
-    """`blocks.Block` by name."""
-    directory: Path
-    files: tuple[Path, ...] = ()
-    """The files being read, outermost first, so that none can contain itself."""
 
 
 Form: TypeAlias = "Callable[[Expansion, Mapping, Scope, Path_], None]"
@@ -356,7 +321,7 @@ class Expansion:
                     code="bad-reference",
                 )
                 return ()
-            ends = target.inputs if target.members is _ALL else (target.output,)
+            ends = target.inputs if target.members is ALL else (target.output,)
             return tuple(replace(end, port=port or end.port, span=written.span, implied=end.implied) for end in ends)
         if target is None:
             if not scope.closed:
@@ -457,62 +422,6 @@ class Expansion:
         for index in range(group.start, group.stop):
             node = self.nodes[index]
             self.nodes[index] = replace(node, layer=node.layer.model_copy(update={"trainable": written.value}))
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One plain node in the making: its layer (None if that is broken), its arguments, and where it stands."""
-
-    layer: Layer | None
-    arguments: Mapping
-    at: Mapping
-
-    @property
-    def kind(self) -> str:
-        """The kind as written, that of the layer inside for a wrapper."""
-        written = self.arguments.get("layer")
-        return str(written.value) if isinstance(written, Scalar) else "layer"
-
-
-_ALL: dict[str, str | Group] = {}
-"""Marks the group that stands for every input of a block at once."""
-
-
-def all_inputs(sources: tuple[Reference, ...]) -> Group:
-    """The name `input` inside a block: everything that the block was given."""
-    return Group(sources[0] if sources else None, _ALL, inputs=sources)
-
-
-class Ids:
-    """The names in use. Made-up ones follow Keras: `conv_lstm2d`, `conv_lstm2d_1`."""
-
-    def __init__(self, taken: AnySequence[str]) -> None:
-        self._places: dict[str, int] = dict.fromkeys(taken, 0)
-        self._counts: dict[str, int] = {}
-
-    def line_of(self, name: str) -> int | None:
-        """Where `name` was first used: a line, 0 for an input; None if it is free."""
-        return self._places.get(name)
-
-    def claim(self, name: str, line: int) -> None:
-        self._places.setdefault(name, line)
-
-    def make(self, base: str, line: int) -> str:
-        """A free name made from `base`, claimed."""
-        while True:
-            count = self._counts.get(base, 0)
-            self._counts[base] = count + 1
-            name = f"{base}_{count}" if count else base
-            if name not in self._places:
-                self.claim(name, line)
-                return name
-
-
-def snake(kind: str) -> str:
-    """Keras's own spelling of a layer's default name: ConvLSTM2D → conv_lstm2d."""
-    text = re.sub(r"\W+", "", kind)
-    text = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", text)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", text).lower()
 
 
 def head(item: Mapping, forms: dict[str, Form]) -> Scalar | Mapping:

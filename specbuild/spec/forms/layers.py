@@ -8,7 +8,8 @@ from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistri
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.spec.forms.applications import read_application
-from specbuild.spec.forms.expansion import COMMON, Expansion, Part, Path_, Scope, as_node
+from specbuild.spec.forms.expansion import COMMON, Expansion, Path_, as_node
+from specbuild.spec.forms.scope import Part, Scope
 from specbuild.spec.validation import validate
 
 _LAYER_OF_OTHER_NAME = {

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from specbuild.document import Mapping, Node, Scalar, Sequence, plain
-from specbuild.spec.forms.expansion import MAX_STEPS, Expansion, Path_, Scope
+from specbuild.spec.forms.expansion import MAX_STEPS, Expansion, Path_
+from specbuild.spec.forms.scope import Scope
 from specbuild.spec.variables import NAME
 
 

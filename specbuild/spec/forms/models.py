@@ -8,7 +8,8 @@ from pathlib import Path
 from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, kind_of, values_in
 from specbuild.spec.declarations import read_defaults, read_inputs
 from specbuild.spec.forms.blocks import Inside, inline, read_blocks
-from specbuild.spec.forms.expansion import Definitions, Expansion, Path_, Scope
+from specbuild.spec.forms.expansion import Expansion, Path_
+from specbuild.spec.forms.scope import Definitions, Scope
 from specbuild.spec.overrides import overlay
 from specbuild.spec.variables import substitute, variables
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from specbuild.document import Mapping, did_you_mean
-from specbuild.spec.forms.expansion import Expansion, Group, Path_, Scope
+from specbuild.spec.forms.expansion import Expansion, Path_
+from specbuild.spec.forms.scope import Group, Scope
 from specbuild.spec.model import NodeSpec
 from specbuild.spec.references import Reference, reference
 
