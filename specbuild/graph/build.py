@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from contextlib import suppress
@@ -133,7 +134,7 @@ class _Inference:
             outputs = port_shapes(layer, shapes)
             refuse_excess(layer, outputs)
         except ShapeError as error:
-            self.misfit(node, error)
+            self.misfit(node, ports, error)
             return None
         self.shapes[node.id] = outputs
         state = wire_state(node, self.shapes, self.layers, self.names, self.choice, self.report)
@@ -166,13 +167,13 @@ class _Inference:
             return False
         return True
 
-    def misfit(self, node: NodeSpec, error: ShapeError) -> None:
+    def misfit(self, node: NodeSpec, ports: tuple[Port, ...], error: ShapeError) -> None:
         keys = (error.argument,) if error.argument else ("from",)
         self.report.error(
             error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}",
             node.span(*keys),
             path=(*node.path, *(keys if error.argument else ())),
-            reason=error.reason,
+            reason=_with_names(error.reason, ports),
             help=error.help or _rank_help(node.layer, self.input_ranks(node)),
             code="shape",
         )
@@ -304,6 +305,12 @@ class _Inference:
 def _names(layer: Layer, message: str) -> bool:
     """Whether a message says which layer it is about; for a wrapper the layer inside will do."""
     return any(kind in message for kind in layer.label.rstrip(")").split("("))
+
+
+def _with_names(reason: str, ports: tuple[Port, ...]) -> str:
+    """A shape rule knows its inputs by number; a reader knows them by id."""
+    named = re.sub(r"(?<=\bin )input (\d+)\b", lambda match: str(ports[int(match[1]) - 1]), reason)
+    return re.sub(r"\bits input is\b", f"its input, {ports[0]}, is", named)
 
 
 def _rank_help(layer: Layer, ranks: set[int]) -> str:

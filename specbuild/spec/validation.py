@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as AnyMapping
 from typing import Any, TypeVar
 
@@ -23,11 +23,13 @@ def validate(
     owner: str = "",
     at: Node | None = None,
     given: AnyMapping[str, Any] | None = None,
+    beside: Sequence[str] = (),
 ) -> Model | None:
     """`node` as an instance of `cls`, or None after reporting everything that is wrong with it.
 
     `owner` is what the mapping describes (`Conv2D`, `train`); `at` is where a missing key is reported, if not at the
-    mapping itself; `given` are values that come from elsewhere than the document.
+    mapping itself; `given` are values that come from elsewhere than the document; `beside` are
+    keys that the mapping may have had in mind although its class does not know them.
     """
     owner = owner or str(path[-1] if path else "the document")
     if not isinstance(node, Mapping):
@@ -43,7 +45,7 @@ def validate(
         for detail in details:
             if detail["type"] == "missing" and detail["loc"] in misspelt:
                 continue
-            _report(detail, cls, node, path, report, owner, at or node)
+            _report(detail, cls, node, path, report, owner, at or node, beside)
     return None
 
 
@@ -68,6 +70,7 @@ def _report(
     report: Report,
     owner: str,
     at: Node,
+    beside: Sequence[str],
 ) -> None:
     place = _existing(node, detail["loc"])
     if place and report.is_known(locate(node, place)):
@@ -81,7 +84,7 @@ def _report(
             f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"',
             locate(node, place, key=True),
             path=where,
-            help=did_you_mean(word, known) or (f"known are {', '.join(known)}" if 0 < len(known) <= 12 else ""),
+            help=did_you_mean(word, [*known, *beside]) or (f"known are {', '.join(known)}" if 0 < len(known) <= 12 else ""),
             code="unknown-key",
         )
     elif detail["type"] == "missing":

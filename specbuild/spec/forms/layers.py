@@ -18,7 +18,14 @@ _LAYER_OF_OTHER_NAME = {
     "Input": "inputs are declared under inputs:",
     "InputLayer": "inputs are declared under inputs:",
 }
-_KEY_OF_OTHER_NAME = {"name": "id", "inputs": "from", "input": "from", "input_shape": "inputs"}
+_KEY_OF_OTHER_NAME = {
+    "name": "a spec says id",
+    "inputs": "a spec says from",
+    "input": "a spec says from",
+    "input_shape": "a spec says inputs",
+    "merge_mode": "write it beside bidirectional: {…}, not inside",
+}
+"""Keys that Keras has for what a spec says about the node, and where they belong."""
 
 
 def layer_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
@@ -90,7 +97,7 @@ def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None
     written = tuple(e for e in arguments.entries if e.name != "layer" and e.name not in renamed)
     below = walk.definitions.defaults.get(kind)
     extra = tuple(e for e in below.entries if arguments.entry(e.name) is None) if below is not None else ()
-    layer = validate(cls, replace(arguments, entries=(*written, *extra)), path, report, owner=kind, at=named)
+    layer = validate(cls, replace(arguments, entries=(*written, *extra)), path, report, owner=kind, at=named, beside=COMMON)
     return None if renamed else layer
 
 
@@ -104,7 +111,7 @@ def _renamed_keys(walk: Expansion, arguments: Mapping, cls: type[Layer], path: P
                 f'{cls.__name__} has no argument "{entry.name}"',
                 entry.key.span,
                 path=(*path, entry.name),
-                help=f"a spec says {other}",
+                help=other,
                 code="unknown-key",
             )
             found.add(entry.name)
