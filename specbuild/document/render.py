@@ -25,7 +25,7 @@ def render_text(diagnostic: Diagnostic, color: bool = False) -> str:
            = help: did you mean "filters"?
 
     Of a place of several lines the first is shown. Lines of more than 120 columns are cut around the place. Control
-    characters are shown as escapes, so no document can steer the terminal.
+    characters and what turns the direction of text are shown as escapes, so no document can steer the terminal.
     """
     return "\n".join(_lines(diagnostic, _Paint(diagnostic.severity, color)))
 
@@ -104,7 +104,7 @@ def _window(line: str, start: int, end: int) -> tuple[str, str, str]:
 
 
 def _visible(text: str) -> str:
-    """The text with control characters other than line breaks written as escapes."""
+    """The text with control characters other than line breaks, and letters that cannot be seen, written as escapes."""
     return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE and c != "\n" else c for c in text)
 
 
@@ -122,12 +122,12 @@ def _width(text: str) -> int:
 
 
 def _columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+    if unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
 
-_UNSAFE = ("Cc", "Cs", "Zl", "Zp")
+_UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 # JSON and GitHub
