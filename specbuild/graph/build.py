@@ -106,7 +106,7 @@ class _Inference:
         graph = Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
         if not self.report.failed:
             lint(graph, self.report)
-        return graph
+        return replace(graph, warnings=self.report.warnings)
 
     def measure_inputs(self) -> None:
         """Leaves out inputs that are too large, after reporting them."""

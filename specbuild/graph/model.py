@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
 from specbuild.catalog.wrappers import asks_keras
+from specbuild.document import Diagnostic
 from specbuild.spec import NodeSpec, Spec
 
 OUTPUT = "output"
@@ -104,6 +105,8 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
     spec: Spec = field(repr=False)
+    warnings: tuple[Diagnostic, ...] = ()
+    """What is not wrong, but most likely not meant either."""
 
     @property
     def resolved_by_keras(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from specbuild.data import Dataset, open_data
 from specbuild.document import RunError
+from specbuild.document.render import render_text
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.run.files import copy, write_json
@@ -108,6 +109,8 @@ class _Training:
             self._describe(folder, precision)
         else:
             self._note_resumption(folder)
+        for warning in self.graph.warnings:
+            self.show.note(render_text(warning) + "\n")
         try:
             with self.show:
                 history = self._fit(folder, precision)

@@ -84,7 +84,7 @@ def _report(
             f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"',
             locate(node, place, key=True),
             path=where,
-            help=did_you_mean(word, [*known, *beside]) or (f"known are {', '.join(known)}" if 0 < len(known) <= 12 else ""),
+            help=did_you_mean(word, [*known, *beside]) or _listed(known),
             code="unknown-key",
         )
     elif detail["type"] == "missing":
@@ -133,6 +133,11 @@ def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
             return []
         cls = inner[0]
     return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+def _listed(known: list[str]) -> str:
+    """The keys there are, where they are few enough to read."""
+    return f"known are {', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
 def _flat(annotation: Any) -> list[Any]:

@@ -226,3 +226,15 @@ def test_a_spec_or_a_run_but_not_both(trained: Run) -> None:
         train("nowcast.yaml", resume=trained.path)
     with pytest.raises(TypeError):
         train()
+
+
+def test_what_check_warns_of_is_said_before_training(plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = plain.read_text("utf-8")
+    plain.write_text(
+        text.replace("layers:\n", "layers:\n  - {id: idle, layer: Flatten, from: rain}\n").replace(
+            "{id: forecast,", "{id: forecast, from: rain,"
+        ),
+        encoding="utf-8",
+    )
+    train(plain, overrides=["train.epochs=1"], out=plain.parent / "runs")
+    assert "warning: nothing reads idle, and it is no output" in capsys.readouterr().out

@@ -97,7 +97,8 @@ def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None
     written = tuple(e for e in arguments.entries if e.name != "layer" and e.name not in renamed)
     below = walk.definitions.defaults.get(kind)
     extra = tuple(e for e in below.entries if arguments.entry(e.name) is None) if below is not None else ()
-    layer = validate(cls, replace(arguments, entries=(*written, *extra)), path, report, owner=kind, at=named, beside=COMMON)
+    arguments = replace(arguments, entries=(*written, *extra))
+    layer = validate(cls, arguments, path, report, owner=kind, at=named, beside=COMMON)
     return None if renamed else layer
 
 
