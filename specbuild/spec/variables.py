@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, overload
 
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, plain
 from specbuild.spec.expressions import ExpressionError, Unknown, UnknownUsed, evaluate, is_expression, names
@@ -77,6 +77,12 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
     return values
 
 
+@overload
+def substitute(
+    node: Mapping, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()
+) -> Mapping: ...
+@overload
+def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node: ...
 def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node:
     """The node with every `$name` replaced. Unchanged parts stay the same objects."""
     if isinstance(node, Mapping):

@@ -153,13 +153,12 @@ class Expansion:
 
     def resolve(self, item: Mapping, scope: Scope, path: Path_, *, leave: AnySequence[str] = ()) -> Mapping:
         """The item with its variables filled in, but for the keys in `leave`, which bring variables of their own."""
-        entries = tuple(
-            entry
-            if entry.name in leave
-            else replace(entry, value=substitute(entry.value, scope.values, self.report, (*path, entry.name)))
-            for entry in item.entries
-        )
-        return replace(item, entries=entries)
+        if not leave:
+            return substitute(item, scope.values, self.report, path)
+        own = Mapping(tuple(entry for entry in item.entries if entry.name not in leave), item.span)
+        filled = substitute(own, scope.values, self.report, path)
+        left = tuple(entry for entry in item.entries if entry.name in leave)
+        return item if filled is own else Mapping((*filled.entries, *left), item.span)
 
     def only(
         self, item: Mapping, keys: AnySequence[str], path: Path_, *, help: Callable[[str], str] | None = None
