@@ -41,8 +41,8 @@ def numbers(tensor: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
-def gradients(layer: Any, x: np.ndarray) -> Weights:
-    """The gradient of the mean square of a layer's outputs with respect to each weight.
+def gradients(layer: Any, x: np.ndarray, target: Any = 0.0) -> Weights:
+    """The gradient of the mean squared difference of a layer's outputs from a target with respect to each weight.
 
     Taken from one step of gradient descent with rate one, so that the backend does not matter.
     """
@@ -51,7 +51,7 @@ def gradients(layer: Any, x: np.ndarray) -> Weights:
     model = keras.Model(inputs, outputs)
     before = {name: numbers(weight) for name, weight in named_weights(layer).items()}
     model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=False)
-    model.train_on_batch(x, np.zeros((len(x), *outputs.shape[1:])))
+    model.train_on_batch(x, np.broadcast_to(target, (len(x), *outputs.shape[1:])))
     after = {name: numbers(weight) for name, weight in named_weights(layer).items()}
     for name, weight in named_weights(layer).items():
         weight.assign(before[name])
