@@ -83,7 +83,10 @@ class Mapping:
     span: Span
 
     def entry(self, name: str) -> Entry | None:
-        return next((entry for entry in self.entries if entry.name == name), None)
+        for entry in self.entries:
+            if entry.key.value == name:
+                return entry
+        return None
 
     def get(self, name: str) -> Node | None:
         found = self.entry(name)

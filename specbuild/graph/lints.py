@@ -56,9 +56,9 @@ def unbounded_recurrence(graph: Graph, report: Report) -> None:
         for argument, bounded in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
             given = getattr(cell, argument, KerasObject(bounded))
             name = "linear" if given is None else given.name
-            place = node.spec.span(argument)
             if not isinstance(cell, Recurrent) or name not in UNBOUNDED or (name, cell.kind) in _PUBLISHED:
                 continue
+            place = node.spec.span(argument)
             if place not in places:
                 _report_unbounded(node, argument, name, bounded, report)
             places.add(place)
