@@ -50,9 +50,9 @@ def main() -> None:
     best = measured(contenders, options.repeats)
     sizes = " × ".join(map(str, shape))
     print(f"{sizes} (N T H W C), {options.filters} filters {options.kernel} × {options.kernel}, {device_name()}")
-    print(f"{'layer':<30} {'precision':<10} {'forward':>11} {'training':>11}")
+    print(f"{'layer':<34} {'precision':<10} {'forward':>11} {'training':>11}")
     for one, (forward, train) in zip(contenders, best, strict=True):
-        print(f"{one.name:<30} {one.precision:<10} {forward * 1e3:>8.1f} ms {train * 1e3:>8.1f} ms")
+        print(f"{one.name:<34} {one.precision:<10} {forward * 1e3:>8.1f} ms {train * 1e3:>8.1f} ms")
 
 
 def all_contenders(shape: tuple[int, ...], filters: int, kernel: int, precision: str) -> list[Contender]:

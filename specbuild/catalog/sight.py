@@ -38,6 +38,11 @@ def nothing(shape: Shape) -> Sight:
     return (Along(None, ((0, -1),)),) * len(shape)
 
 
+def is_nothing(sight: Sight) -> bool:
+    """Whether no position of some axis is seen, and so nothing of the input."""
+    return any(one is not None and all(last < first for first, last in one.spans) for one in sight)
+
+
 def in_place(shape: Shape, *, lead: int = 0, mixed: Collection[int] = ()) -> Sight:
     """A value sees its own place, and all of the axes `mixed`; `lead` new axes stand before the input's."""
     return tuple(None if axis in mixed else same(axis + lead, length) for axis, length in enumerate(shape))

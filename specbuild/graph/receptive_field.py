@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specbuild.catalog import Dim, Recurrent, Shape, ShapeError
-from specbuild.catalog.sight import Along, Sight, Span
+from specbuild.catalog.sight import Along, Sight, Span, is_nothing
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.ports import port_shapes
 
@@ -176,6 +176,8 @@ def _follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, _Traces]) 
 
 def _through(traces: _Traces, sight: Sight) -> _Traces:
     """What is seen through a layer by a value of its output."""
+    if is_nothing(sight):
+        return {}
     return {name: tuple(_one_through(seen, sight) for seen in trace) for name, trace in traces.items()}
 
 

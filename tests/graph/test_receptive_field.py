@@ -85,6 +85,36 @@ MODELS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
         [3, 8, 1],
         [{"bidirectional": {"layer": "ConvLSTM1D", "filters": 1, "kernel_size": 3}, "return_sequences": True}],
     ),
+    "a recurrent kernel of its own": (
+        [3, 12, 1],
+        [
+            {
+                "layer": "ConvLSTM1D",
+                "filters": 1,
+                "kernel_size": 2,
+                "recurrent_kernel_size": 4,
+                "peephole": "per_pixel",
+                "return_sequences": True,
+            }
+        ],
+    ),
+    "reset before": (
+        [3, 14, 1],
+        [{"layer": "ConvGRU1D", "filters": 1, "kernel_size": 3, "reset_after": False, "return_sequences": True}],
+    ),
+    "reset after": ([3, 14, 1], [{"layer": "ConvGRU1D", "filters": 1, "kernel_size": 3, "return_sequences": True}]),
+    "normalized in the recurrence": (
+        [2, 9, 1],
+        [
+            {
+                "layer": "ConvLSTM1D",
+                "filters": 2,
+                "kernel_size": 3,
+                "normalization": "layer",
+                "return_sequences": True,
+            }
+        ],
+    ),
     "vectors": ([5, 2], [{"layer": "GRU", "units": 2, "return_sequences": True}, {"layer": "Dense", "units": 1}]),
     "passed states": (
         [3, 11, 1],
@@ -205,6 +235,20 @@ def test_lengths_known_only_at_run_time() -> None:
     fields = receptive_fields(build_graph(spec_of([None, 20, 1], layers)))  # type: ignore[list-item]
     shown = {node: " × ".join(map(str, field["x"])) for node, field in fields.items()}
     assert shown == {"frames": "1 × 3 × 1", "steps": "all × 3 × 1", "wide": "all × 20 × 1", "all": "all × 20 × 1"}
+
+
+def test_a_recurrence_that_reads_nothing_sees_the_state_it_starts_from() -> None:
+    cell = {"layer": "ConvLSTM1D", "filters": 1, "kernel_size": 3, "padding": "same"}
+    layers = [
+        {"id": "enc", **cell},
+        {"id": "shape", "layer": "RepeatFrame", "from": "enc.last", "times": 2},
+        {"id": "dec", **cell, "use_input": False, "initial_state": "enc", "return_sequences": True},
+        {"id": "alone", **cell, "use_input": False, "from": "shape", "return_sequences": True},
+    ]
+    spec = {**spec_of([2, 30, 1], layers), "outputs": ["dec", "alone"]}
+    fields = receptive_fields(build_graph(spec))
+    assert [extent.length for extent in fields["dec"]["x"]] == [2, 3 + 2 + 2 * 2, 1]
+    assert fields["alone"] == {}
 
 
 def test_each_input_has_a_field_of_its_own() -> None:
