@@ -245,7 +245,10 @@ class Expansion:
         return full, True
 
     def written_id(self, written: Node | None, scope: Scope, path: Path_) -> str | None:
-        """A written id, without prefix, after claiming it; None if there is none or it cannot be one."""
+        """A written id, without prefix, after claiming it; None if there is none, or none that it can have.
+
+        Where two nodes share one, what reads it cannot be judged, and the second gets a made-up one.
+        """
         if not is_written(written) or written is None:
             return None
         if not isinstance(written, Scalar) or not isinstance(written.value, str) or not ID.fullmatch(written.value):
@@ -272,6 +275,9 @@ class Expansion:
                 else "give each its own id",
                 code="duplicate-id",
             )
+            if line:
+                self.broken.add(full)
+            return None
         self.ids.claim(full, written.span.line)
         return written.value
 
