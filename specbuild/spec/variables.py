@@ -104,7 +104,7 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: t
         return node
     try:
         value = _value(node.value, values)
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple, dict)):
             report.spend(_size(value, MAX_DEPTH), node.span, path)
     except UnknownUsed:
         report.mute(node.span)
@@ -125,13 +125,13 @@ def located(value: Any, span: Span) -> Node:
     """A plain value as nodes that all stand at `span`."""
     if isinstance(value, (list, tuple)):
         return Sequence(tuple(located(item, span) for item in value), span)
-    if isinstance(value, dict):
-        raise TypeError("variables hold no mappings")
     return Scalar(value, span, raw=str(value), quoted=isinstance(value, str))
 
 
 def _size(value: Any, depth: int) -> int:
     """How many values a list holds, those of its lists included."""
+    if isinstance(value, dict):
+        raise ExpressionError("it holds a mapping; a variable holds a number, a word, a boolean or a list")
     if not isinstance(value, (list, tuple)):
         return 1
     if depth == 0:

@@ -1,0 +1,369 @@
+"""Breaks sound specs at random, and holds the static check to its promise: a graph, or located errors, always in time.
+
+    python tools/fuzz.py [--cases N] [--seed N] [--build-every N] [--keep FOLDER]
+
+A spec is broken as a tree (keys, values and branches go, come, change and move) or as text. Whatever comes out, the
+check must give a graph that can be summarized and written out again, or errors that each stand inside the text and can
+be rendered. Of the graphs that are accepted every N-th is built in Keras, which must agree with its shapes and weights.
+Findings go to FOLDER, one for each place that they come from; the exit code is 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+from specbuild.document import Diagnostic, Report, SpecError, parse, plain
+from specbuild.document.render import render_github, render_json, render_text
+from specbuild.graph import Graph, check
+from specbuild.graph.summary import summarize
+
+ROOT = Path(__file__).parent.parent
+SLOW = 5.0
+"""Seconds after which a check counts as a finding."""
+MAX_BUILT = 2_000_000
+"""Parameters, and numbers in any tensor, of the largest graph that is built in Keras."""
+
+WORDS = (
+    *(0, 1, -1, 2, 3, 7, 64, 2**31, 2**63, 10**40, 0.5, -0.0, 1e-300, 1e300, float("inf"), float("nan")),
+    *(
+        True,
+        False,
+        None,
+        "",
+        "~",
+        " ",
+        "same",
+        "valid",
+        "relu",
+        "nope",
+        "Conv2D",
+        "ConvLSTM2D",
+        "Add",
+        "$x",
+        "$$",
+        "${",
+    ),
+    *("$x * 2", "${1/0}", "a.b", "enc.last", "enc.state.h", "\u202e", "0x10", "é" * 90, "channels_first", "float16"),
+    *([], {}, [1], [[]], [1, 2, 3, 4], {"layer": "ReLU"}, {"name": "nope"}, [None], {"a": {}}),
+)
+
+
+@dataclass
+class Findings:
+    """What a run came to: how many specs were accepted, refused and built, and what should not have happened."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    found: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By the place that it comes from: the first spec that shows it, and what happened."""
+
+
+class Wrong(Exception):
+    """A broken promise."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--build-every", type=int, default=500)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    started = time.perf_counter()
+    findings = fuzz(options.cases, options.seed, options.build_every)
+    for where, (text, what) in findings.found.items():
+        print(f"--- {where}\n{what}")
+        if options.keep:
+            options.keep.mkdir(parents=True, exist_ok=True)
+            (options.keep / f"{re.sub(r'[^a-z0-9]+', '-', where.lower())[:80]}.yaml").write_text(
+                text, "utf-8", "replace"
+            )
+    rate = options.cases / (time.perf_counter() - started)
+    print(f"{options.cases:,} cases, {rate:.0f} a second; {len(findings.found)} findings; {dict(findings.counts)}")
+    print(f"errors by code: {dict(findings.codes.most_common())}")
+    return 1 if findings.found else 0
+
+
+def fuzz(cases: int, seed: int, build_every: int = 0) -> Findings:
+    """Judges so many broken specs; 0 for `build_every` builds none."""
+    corpus = list(texts())
+    trees = [plain(parse(text)) for text in corpus]
+    findings = Findings()
+    for number in range(cases):
+        random = Random(f"{seed}.{number}")
+        text = broken(random, corpus, trees)
+        try:
+            graph = judged(text, findings)
+            if graph is not None:
+                accepted(graph, findings, build_every)
+        except Exception as fault:  # anything at all is a finding
+            where, what = _place(fault)
+            findings.counts["wrong"] += 1
+            findings.found.setdefault(where, (text, what))
+    return findings
+
+
+def texts() -> Iterator[str]:
+    """The specs to break: those shipped and those after real models, many times; those of the page of errors."""
+    for folder in ("specs", "tests/real_models"):
+        for path in sorted((ROOT / folder).glob("*.yaml")):
+            yield from [path.read_text("utf-8")] * 30
+    for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.DOTALL):
+        try:
+            if isinstance(plain(parse(text)), dict):
+                yield text
+        except SpecError:
+            pass
+
+
+# Judging
+
+
+def judged(text: str, findings: Findings) -> Graph | None:
+    """The graph of a text, if it is sound, after holding what the check says against the text."""
+    report = Report()
+    started = time.perf_counter()
+    graph = check(text if "\n" in text else f"{text}\n", report=report)
+    taken = time.perf_counter() - started
+    for one in report:
+        located(one)
+    render_json(report)
+    if (graph is None) != report.failed:
+        raise Wrong("neither a graph nor errors, or both")
+    findings.counts["refused" if graph is None else "accepted"] += 1
+    findings.codes.update({one.code for one in report.errors})
+    if taken > SLOW:
+        raise Wrong(f"the check took {taken:.1f} s")
+    return graph
+
+
+def located(one: Diagnostic) -> None:
+    """Holds one finding to its form."""
+    if not one.message or "\n" in one.message:
+        raise Wrong(f"a message is empty or of several lines: {one.message!r}")
+    render_text(one)
+    render_text(one, color=True)
+    render_github(one)
+    span = one.span
+    if span is None:
+        raise Wrong(f"no place: {one.message}")
+    lines = span.source.text.split("\n")
+    starts, ends = (span.line, span.column), (span.end_line, span.end_column)
+    for line, column in (starts, ends):
+        if not (1 <= line <= len(lines) and 1 <= column <= len(lines[line - 1]) + 1):
+            raise Wrong(f"line {line}, column {column} is outside the text: {one.message}")
+    if starts > ends:
+        raise Wrong(f"it ends before it starts: {one.message}")
+
+
+def accepted(graph: Graph, findings: Findings, build_every: int) -> None:
+    """Holds a graph to what follows from it."""
+    summarize(graph, batch=2)
+    count = findings.counts["accepted"]
+    if count % 10 == 0:
+        findings.counts["written out"] += 1
+        written_out(graph)
+    if build_every and count % build_every == 0 and is_modest(graph):
+        from specbuild.model.lower import build
+
+        findings.counts["built"] += 1
+        build(graph, "float32")
+
+
+def written_out(graph: Graph) -> None:
+    """The resolved spec gives the same graph."""
+    report = Report()
+    again = check(graph.spec.resolved(), report=report)
+    if again is None:
+        raise Wrong(f"the resolved spec is refused: {report.errors[0].message}")
+    if [(node.id, node.shapes, node.parameters) for node in graph.nodes] != [
+        (node.id, node.shapes, node.parameters) for node in again.nodes
+    ]:
+        raise Wrong("the resolved spec gives another graph")
+
+
+def is_modest(graph: Graph) -> bool:
+    sizes = [graph.parameters, *(weight.size for node in graph.nodes for weight in node.weights)]
+    shapes = [one.shape for one in graph.inputs] + [shape for node in graph.nodes for shape in node.shapes.values()]
+    for shape in shapes:
+        total = 1
+        for length in shape:
+            total *= length or 1
+        sizes.append(total)
+    return max(sizes) <= MAX_BUILT and len(graph.nodes) <= 200
+
+
+def _place(fault: Exception) -> tuple[str, str]:
+    """Where a fault comes from, and its last lines."""
+    frames = [one for one in traceback.extract_tb(fault.__traceback__) if "specbuild" in one.filename]
+    inner = frames[-1] if frames else traceback.extract_tb(fault.__traceback__)[-1]
+    where = f"{type(fault).__name__} in {Path(inner.filename).name}:{inner.name}"
+    if isinstance(fault, Wrong):
+        where = f"wrong: {re.sub(r'[^A-Za-z ]+', '', str(fault).partition(':')[0])}"
+    return where, "".join(traceback.format_exception(fault)[-3:])
+
+
+# Breaking
+
+
+def broken(random: Random, corpus: list[str], trees: list[Any]) -> str:
+    """One of the texts, broken in one to four places."""
+    text = random.choice(corpus)
+    if random.random() < 0.3:
+        return _broken_text(random, text)
+    tree = _copy(random.choice(trees))
+    for _ in range(random.choice((1, 1, 1, 2, 3, 4))):
+        random.choice(TREE)(random, tree, trees)
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=random.choice((None, False)))
+    return _broken_text(random, text) if random.random() < 0.1 else text
+
+
+Place = tuple[Any, Any]
+"""A container and a key or an index into it."""
+
+
+def _places(node: Any) -> list[Place]:
+    """Every place of a tree."""
+    found: list[Place] = []
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+        found += [(node, key) for key in keys]
+        waiting += [node[key] for key in keys]
+    return found
+
+
+def _delete(random: Random, tree: Any, _: list[Any]) -> None:
+    if places := _places(tree):
+        holder, key = random.choice(places)
+        del holder[key]
+
+
+def _duplicate(random: Random, tree: Any, _: list[Any]) -> None:
+    if places := [place for place in _places(tree) if isinstance(place[0], list)]:
+        holder, index = random.choice(places)
+        holder.insert(index, _copy(holder[index]))
+
+
+def _swap(random: Random, tree: Any, _: list[Any]) -> None:
+    if places := [place for place in _places(tree) if isinstance(place[0], list)]:
+        holder, index = random.choice(places)
+        other = random.randrange(len(holder))
+        holder[index], holder[other] = holder[other], holder[index]
+
+
+def _change(random: Random, tree: Any, _: list[Any]) -> None:
+    places = _places(tree)
+    leaves = [(holder, key) for holder, key in places if not isinstance(holder[key], dict | list)]
+    if places:
+        holder, key = random.choice(leaves if leaves and random.random() < 0.7 else places)
+        holder[key] = _copy(random.choice(WORDS))
+
+
+def _nudge(random: Random, tree: Any, _: list[Any]) -> None:
+    """A number a little larger or smaller: the specs that come of it are often sound."""
+    if places := [(holder, key) for holder, key in _places(tree) if type(holder[key]) in (int, float)]:
+        holder, key = random.choice(places)
+        holder[key] = holder[key] * random.choice((1, 1, 2, -1)) + random.choice((-2, -1, 0, 1, 2))
+
+
+def _rename(random: Random, tree: Any, trees: list[Any]) -> None:
+    if places := [place for place in _places(tree) if isinstance(place[0], dict)]:
+        holder, key = random.choice(places)
+        others = [name for one, name in _places(random.choice(trees)) if isinstance(one, dict)]
+        name = random.choice([*others, f"{key}s", str(key)[:-1], random.choice(WORDS)])
+        value = holder.pop(key)
+        holder[name if isinstance(name, str) else str(name)] = value
+
+
+def _move(random: Random, tree: Any, trees: list[Any]) -> None:
+    """A branch of this tree or of another, put into another place."""
+    sources, targets = _places(random.choice((tree, random.choice(trees)))), _places(tree)
+    if sources and targets:
+        (source, name), (target, key) = random.choice(sources), random.choice(targets)
+        branch = _copy(source[name])
+        if isinstance(target, list) and random.random() < 0.5:
+            target.insert(key, branch)
+        else:
+            target[name if isinstance(target, dict) and isinstance(name, str) and random.random() < 0.5 else key] = (
+                branch
+            )
+
+
+def _wrap(random: Random, tree: Any, _: list[Any]) -> None:
+    if places := _places(tree):
+        holder, key = random.choice(places)
+        value = holder[key]
+        wrappers = (
+            [value],
+            {"layer": value},
+            {"repeat": 2, "do": value},
+            {"residual": value},
+            {"time_distributed": value},
+            {"bidirectional": value},
+            {"branch": {"a": value, "b": []}, "merge": {"layer": "Concatenate"}},
+            {"name": value},
+            {"block": value},
+            {"reuse": value},
+        )
+        holder[key] = random.choice(wrappers)
+
+
+TREE = (_delete, _duplicate, _swap, _change, _change, _nudge, _nudge, _rename, _move, _move, _wrap)
+
+
+def _broken_text(random: Random, text: str) -> str:
+    for _ in range(random.choice((1, 1, 2, 3, 8))):
+        start = random.randrange(len(text) + 1)
+        end = min(len(text), start + random.choice((0, 0, 1, 1, 2, 5, 40)))
+        piece = random.choice((text[start:end] * 2, "", random.choice(PIECES), chr(random.choice(CHARACTERS))))
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+PIECES = (
+    "\n",
+    "\n  - ",
+    ": ",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    '"',
+    "'",
+    "#",
+    "&a ",
+    "*a",
+    "!x ",
+    "|",
+    ">",
+    "---\n",
+    "\t",
+    "? ",
+)
+CHARACTERS = (*range(32, 127), 0, 9, 13, 0x85, 0xA0, 0xE9, 0x202E, 0x2028, 0xFEFF, 0xFFFF, 0x1F600)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
