@@ -136,7 +136,7 @@ def test_what_the_checker_knows_without_keras(tmp_path: Path) -> None:
 def test_a_sequence_is_not_an_image() -> None:
     message, reason, help, _ = errors(IMAGE.replace("[32, 32, 3]", "[4, 32, 32, 3]"))[0]
     assert message == "MobileNetV2 needs an input with 3 axes, got 4"
-    assert reason == "its input is 4 × 32 × 32 × 3 (without the batch axis)"
+    assert reason == "its input, image, is 4 × 32 × 32 × 3 (without the batch axis)"
     assert help == "to run it on every frame, write time_distributed: {application: MobileNetV2, …}"
 
 
