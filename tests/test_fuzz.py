@@ -21,6 +21,9 @@ _spec.loader.exec_module(fuzz)
 HEAD = "specbuild: 1\ninputs: {x: [4, 8, 8, 3]}\n"
 FOUND = {
     "a loop variable that is a mapping": "layers: [{for: {f: [{layer: ReLU}]}, do: [{layer: $f}]}]",
+    "no layers": "layers: []",
+    "no outputs": "layers: [{layer: ReLU}]\noutputs: {}",
+    "branches that end apart": "layers: [{branch: {a: [{layer: ReLU}], b: [{layer: ReLU}]}}]",
     "a recurrent node with the id of an input": """\
 layers:
   - {id: a, layer: ConvLSTM2D, filters: 2, kernel_size: 3}

@@ -26,9 +26,10 @@ from specbuild.document import (
     nearest,
     parse,
     read,
+    values_in,
 )
 from specbuild.spec.data_section import DataSection
-from specbuild.spec.declarations import NO_INPUTS, read_defaults, read_inputs
+from specbuild.spec.declarations import KEYS, NO_INPUTS, check_head, read_defaults, read_inputs
 from specbuild.spec.evaluate_section import EvaluateSection
 from specbuild.spec.extends import extended
 from specbuild.spec.forms import Definitions, Expanded, Group, expand, read_blocks
@@ -39,24 +40,6 @@ from specbuild.spec.validation import validate
 from specbuild.spec.variables import substitute, variables
 
 Section = TypeVar("Section", bound=BaseModel)
-
-VERSION = 1
-
-KEYS = (
-    "specbuild",
-    "name",
-    "description",
-    "vars",
-    "defaults",
-    "blocks",
-    "inputs",
-    "layers",
-    "outputs",
-    "data",
-    "train",
-    "evaluate",
-)
-"""The keys of a spec, in the order that a person writes them."""
 
 
 def load_spec(
@@ -96,8 +79,8 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
     if whole is None:
         return None
     document = apply(whole, overrides, report, "overrides" if text.name == "<python>" else "--set")
-    _keys(document, report)
-    _version(document, report)
+    check_head(document, report)
+    _missing(document, report)
     values = variables(document.get("vars"), report)
     document = replace(document, entries=tuple(_substituted(entry, values, report) for entry in document.entries))
     inputs = read_inputs(document.get("inputs"), report)
@@ -150,50 +133,17 @@ def _substituted(entry: Entry, values: dict[str, Any], report: Report) -> Entry:
     return replace(entry, value=substitute(entry.value, values, report, (entry.name,)))
 
 
-def _keys(document: Mapping, report: Report) -> None:
-    for entry in document.entries:
-        if entry.name not in KEYS:
-            report.error(
-                f'unknown key "{entry.name}"',
-                entry.key.span,
-                path=entry.name,
-                help=did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}",
-                code="unknown-key",
-            )
+def _missing(document: Mapping, report: Report) -> None:
     meant = {nearest(name, KEYS) for name in document.names() if name not in KEYS}
-    for name in ("inputs", "layers"):
+    for name, help in _NEEDED.items():
         if document.entry(name) is None and name not in meant:
-            report.error(f"the spec has no {name}", document.span, help=_MISSING[name], code="missing-key")
+            report.error(f"the spec has no {name}", document.span, help=help, code="missing-key")
 
 
-_MISSING = {
+_NEEDED = {
     "inputs": NO_INPUTS,
     "layers": "list the model's layers, such as layers: [{layer: ConvLSTM2D, filters: 8, kernel_size: 3}]",
 }
-
-
-def _version(document: Mapping, report: Report) -> None:
-    entry = document.entry("specbuild")
-    if entry is None:
-        report.error(
-            "the spec does not say its language version",
-            document.span,
-            path="specbuild",
-            help=f"begin it with specbuild: {VERSION}",
-            code="missing-key",
-        )
-    elif not _is_version(entry.value) and not report.is_known(entry.value.span):
-        report.error(
-            f"this specbuild reads language version {VERSION}",
-            entry.value.span,
-            path="specbuild",
-            help=f"write specbuild: {VERSION}",
-            code="bad-version",
-        )
-
-
-def _is_version(node: Node) -> bool:
-    return isinstance(node, Scalar) and isinstance(node.value, int) and node.value is not True and node.value == VERSION
 
 
 def _text(document: Mapping, name: str, report: Report) -> str:
@@ -221,14 +171,24 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
     """The model's outputs: a list of references, a mapping of names to references, or the last node."""
     node = document.get("outputs")
     if not is_written(node) or node is None:
-        end = expanded.end
+        end, layers = expanded.end, document.entry("layers")
+        if end is None and layers is not None and not report.failed:
+            report.error(
+                "no node gives the output of the model",
+                layers.key.span,
+                path="outputs",
+                help="write outputs: and the ids of the nodes that the model gives"
+                if expanded.nodes
+                else "list a layer, such as {layer: ConvLSTM2D, filters: 8, kernel_size: 3}",
+                code="missing-key",
+            )
         return ((OutputSpec(end.id, end),) if end is not None else ()), False
+    if values_in(node) == 1 and not isinstance(node, Scalar):
+        report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
     if isinstance(node, Mapping):
         named = [(e.name, expanded.reference(e.value, ("outputs", e.name))) for e in node.entries]
         return tuple(OutputSpec(name, many[0]) for name, many in named if many), True
     parts = node.items if isinstance(node, Sequence) else (node,)
-    if not parts:
-        report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
     found = [one for part in parts for one in expanded.reference(part, ("outputs",))]
     return tuple(OutputSpec(one.id, one) for one in found), False
 
