@@ -12,10 +12,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("tests", ["tests/model/test_states.py", "tests/model/test_shipped.py"])
-def test_on_jax(tests: str) -> None:
+SELECTIONS = {
+    "states": ["tests/model/test_states.py"],
+    "shipped specs": ["tests/model/test_shipped.py", "-k", "radar_nowcast or next_frame or static_map"],
+    "a training run": ["tests/run/test_train.py", "-k", "run_folder_holds_everything"],
+}
+
+
+@pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
+def test_on_jax(selection: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection],
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": "jax"},
         capture_output=True,
