@@ -1,8 +1,9 @@
 """Stage 3: located nodes become a typed spec, with variables, defaults and overrides resolved."""
 
 from specbuild.spec.data_section import DataSection
+from specbuild.spec.declarations import KEYS, VERSION
 from specbuild.spec.evaluate_section import EvaluateSection
-from specbuild.spec.load import KEYS, VERSION, load_spec, read_spec
+from specbuild.spec.load import load_spec, read_spec
 from specbuild.spec.model import InputSection, InputSpec, NodeSpec, OutputSpec, Spec
 from specbuild.spec.overrides import normalize
 from specbuild.spec.references import Reference

@@ -1,4 +1,4 @@
-"""What a document declares before its layers: inputs, and defaults by layer kind."""
+"""What a document declares before its layers: its version and sections, inputs, and defaults by layer kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,58 @@ from specbuild.spec.model import InputSection, InputSpec
 from specbuild.spec.references import ID
 from specbuild.spec.validation import validate
 
+VERSION = 1
+
+KEYS = (
+    "specbuild",
+    "name",
+    "description",
+    "vars",
+    "defaults",
+    "blocks",
+    "inputs",
+    "layers",
+    "outputs",
+    "data",
+    "train",
+    "evaluate",
+)
+"""The keys of a spec, in the order that a person writes them."""
 NO_INPUTS = "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1]}"
+
+
+def check_head(document: Mapping, report: Report) -> None:
+    """Refuses a language version that is not ours, and keys that no spec has."""
+    for entry in document.entries:
+        if entry.name not in KEYS:
+            report.error(
+                f'unknown key "{entry.name}"',
+                entry.key.span,
+                path=entry.name,
+                help=did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}",
+                code="unknown-key",
+            )
+    version = document.entry("specbuild")
+    if version is None:
+        report.error(
+            "the spec does not say its language version",
+            document.span,
+            path="specbuild",
+            help=f"begin it with specbuild: {VERSION}",
+            code="missing-key",
+        )
+    elif not _is_version(version.value) and not report.is_known(version.value.span):
+        report.error(
+            f"this specbuild reads language version {VERSION}",
+            version.value.span,
+            path="specbuild",
+            help=f"write specbuild: {VERSION}",
+            code="bad-version",
+        )
+
+
+def _is_version(node: Node) -> bool:
+    return isinstance(node, Scalar) and isinstance(node.value, int) and node.value is not True and node.value == VERSION
 
 
 def read_inputs(node: Node | None, report: Report) -> tuple[InputSpec, ...]:

@@ -376,6 +376,41 @@ layers:
     assert built.trainable_parameters == sum(n.parameters for n in built.nodes if n.id.startswith("b_"))
 
 
+def test_a_part_may_extend_another_file(tmp_path: Path) -> None:
+    (tmp_path / "encoder.yaml").write_text(ENCODER)
+    (tmp_path / "small.yaml").write_text("extends: encoder.yaml\nset: {vars.f: 2}\n")
+    (tmp_path / "top.yaml").write_text("""\
+specbuild: 1
+inputs: {left: [5, 8, 8, 1]}
+layers:
+  - {id: a, model: small.yaml}
+outputs: [a.features]
+""")
+    assert build_graph(tmp_path / "top.yaml").outputs[0].shape == (5, 8, 8, 2)
+
+
+def test_a_part_is_held_to_the_keys_and_the_version_of_the_language(tmp_path: Path) -> None:
+    (tmp_path / "encoder.yaml").write_text(ENCODER.replace("specbuild: 1\n", "specbuild: 2\nlayer: []\n"))
+    (tmp_path / "top.yaml").write_text(
+        "specbuild: 1\ninputs: {x: [5, 8, 8, 1]}\nlayers: [{id: a, model: encoder.yaml}]\noutputs: [a.map]\n"
+    )
+    with pytest.raises(SpecError) as caught:
+        build_graph(tmp_path / "top.yaml")
+    found = [one.message for one in caught.value.diagnostics]
+    assert found == ["this specbuild reads language version 1", 'unknown key "layer"']
+
+
+def test_one_fault_of_a_wrapper_or_a_composite_is_said_once(tmp_path: Path) -> None:
+    for item in ("time_distributed: []", "repeat: 2, trainable: $no, do: [{layer: ReLU}]"):
+        text = (
+            f"specbuild: 1\ninputs: {{x: [5, 8, 8, 1]}}\nlayers:\n  - {{id: a, {item}}}\n  - {{layer: ReLU, from: a}}\n"
+        )
+        (tmp_path / "top.yaml").write_text(text)
+        with pytest.raises(SpecError) as caught:
+            build_graph(tmp_path / "top.yaml")
+        assert len(caught.value.diagnostics) == 1
+
+
 @pytest.mark.parametrize(
     ("node", "message"),
     [

@@ -417,7 +417,7 @@ class Expansion:
     def freeze(self, item: Mapping, group: Group, path: Path_) -> None:
         """Carries out `trainable:` on everything inside a composite."""
         written = item.get("trainable")
-        if written is None:
+        if written is None or self.report.is_known(written.span):
             return
         if not isinstance(written, Scalar) or not isinstance(written.value, bool):
             self.report.error(

@@ -48,6 +48,7 @@ def time_distributed_form(walk: Expansion, item: Mapping, scope: Scope, path: Pa
     _only(walk, item, ("time_distributed",), inner, path)
     if isinstance(inner, Sequence) and not inner.items:
         walk.report.error("time_distributed holds no layer", inner.span, path=path, code="bad-node")
+        walk.fail(item, scope, path)
         return
     parts = inner.items if isinstance(inner, Sequence) else (inner,)
     chain = []

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, kind_of, values_in
-from specbuild.spec.declarations import read_defaults, read_inputs
+from specbuild.spec.declarations import check_head, read_defaults, read_inputs
+from specbuild.spec.extends import extended
 from specbuild.spec.forms.blocks import Inside, inline, read_blocks
 from specbuild.spec.forms.expansion import Expansion, Path_
 from specbuild.spec.forms.scope import Definitions, Scope
@@ -85,7 +86,11 @@ def _open(walk: Expansion, named: Node | None, path: Path_) -> tuple[Path, Mappi
         message = f"a spec must be a mapping, got {kind_of(document)}"
         walk.report.error(message, document.span, code="wrong-type")
         return None
-    return file, document
+    whole = extended(document, file.parent, walk.report)
+    if whole is None:
+        return None
+    check_head(whole, walk.report)
+    return file, whole
 
 
 def _known_variables(walk: Expansion, given: Mapping, document: Mapping, file: Path, path: Path_) -> None:
