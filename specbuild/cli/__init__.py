@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from typing import IO, Any
@@ -76,9 +77,10 @@ class _Verbs(click.Group):
         except SpecbuildError as error:
             raise _Reported(error) from error
         except OSError as error:
-            if error.filename is None:
+            if error.errno == errno.EPIPE:  # the reader has enough, as in `| head`
                 raise
-            raise click.ClickException(f"{error.strerror}: {error.filename}") from error
+            where = f": {error.filename}" if error.filename is not None else ""
+            raise click.ClickException(f"{error.strerror or error}{where}") from error
 
 
 @click.command(

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from specbuild.document import RunError
+
 __all__ = ["backend_name", "device_name", "has_accelerator", "jit_compile", "keras", "start", "unrolls"]
 
 
@@ -43,7 +45,14 @@ def _without_start_up_notes() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_start_up_notes(), warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import keras
+    try:
+        import keras
+    except (ImportError, ValueError) as error:
+        chosen = os.environ.get("KERAS_BACKEND") or "that ~/.keras/keras.json names"
+        raise RunError(
+            f"Keras cannot start with the backend {chosen}: {error}",
+            help="install it, or leave KERAS_BACKEND unset for TensorFlow",
+        ) from error
 
 
 def start() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from specbuild.catalog import Bidirectional, Shape
+from specbuild.catalog import Bidirectional, Shape, ShapeError
 from specbuild.document import Diagnostic, SpecError, dotted
 from specbuild.graph import Graph, Node, Port
 from specbuild.graph.model import OUTPUT
@@ -57,7 +57,7 @@ def make_layer(node: Node, policy: str, inputs: list[Shape]) -> Any:
     """The Keras layer of one node on inputs of given shapes, with the flags that its use calls for.
 
     Raises:
-        SpecError: the weights that the node names do not fit it.
+        SpecError: the weights that the node names do not fit it, or Keras refuses what an argument names.
     """
     flags: dict[str, Any] = {}
     if node.state:
@@ -65,13 +65,17 @@ def make_layer(node: Node, policy: str, inputs: list[Shape]) -> Any:
     try:
         made = make(node.layer, policy, inputs, flags, node.id)
     except WeightsError as error:
-        place = node.spec.span("weights")
-        path = dotted((*node.spec.path, "weights"))
-        raise SpecError([Diagnostic(str(error), place, path, error.reason, code="weights")]) from error
+        raise _refused(node, "weights", str(error), error.reason, "", "weights") from error
+    except ShapeError as error:
+        raise _refused(node, error.argument or "layer", error.message, error.reason, error.help, "argument") from error
     if not node.layer.trainable:
         # Set on the finished layer, once: as an argument it would leave the inside of a ConvLSTM trainable.
         made.trainable = False
     return made
+
+
+def _refused(node: Node, key: str, message: str, reason: str, help: str, code: str) -> SpecError:
+    return SpecError([Diagnostic(message, node.spec.span(key), dotted((*node.spec.path, key)), reason, help, code)])
 
 
 def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:

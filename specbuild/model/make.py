@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ from specbuild.catalog.generic import FAMILIES, PluginLayer
 from specbuild.document import did_you_mean
 from specbuild.model.backend import keras
 from specbuild.model.layers import LAYERS
-from specbuild.model.objects import to_keras
+from specbuild.model.objects import ObjectError, registered, to_keras, words
 
 OWN_DTYPE = frozenset(
     ("CategoryEncoding", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup")
@@ -33,7 +32,8 @@ def make(layer: Layer, policy: str, inputs: Sequence[Shape], flags: dict[str, An
         name: the name of the Keras layer.
 
     Raises:
-        ShapeError: a plugin's class does not exist or does not take the arguments; `until` names no layer.
+        ShapeError: a plugin's class does not exist or does not take the arguments, Keras refuses an initializer or its
+            like; `until` names no layer.
         WeightsError: a file of weights does not fit.
     """
     if isinstance(layer, TimeDistributed | Bidirectional):
@@ -53,15 +53,6 @@ class WeightsError(Exception):
         self.reason = reason
 
 
-def words(error: Exception) -> str:
-    """The sentence of an exception of Keras that says what is wrong, without colours, traces and dumps of arguments."""
-    text = re.sub(r"\x1b\[[0-9;]*m| with name 'None'", "", str(error)) or type(error).__name__
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
-    said = (telling or lines)[0]
-    return said if len(said) <= 300 else f"{said[:299]}…"
-
-
 def call(layer: Layer, made: Any, tensors: Sequence[Any], **more: Any) -> Any:
     """Calls a Keras layer as it wants its inputs: one tensor, a list of them, or several arguments."""
     if layer.arity == "many" or (len(tensors) > 1 and not _takes_several(made)):
@@ -71,16 +62,22 @@ def call(layer: Layer, made: Any, tensors: Sequence[Any], **more: Any) -> Any:
 
 def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
     """A layer's arguments as Keras takes them: sub-objects built, the precision filled in."""
-    arguments = {
-        name: to_keras(value, FAMILIES[name.rpartition("_")[2]]) if isinstance(value, KerasObject) else value
-        for name, value in layer.arguments().items()
-    }
+    arguments = {name: _argument(name, value) for name, value in layer.arguments().items()}
     if "data_format" in type(layer).model_fields and arguments.get("data_format") is None:
         # A spec means the same everywhere, whatever the user's keras.json says.
         arguments["data_format"] = "channels_last"
     if arguments.get("dtype") is None and layer.kind not in OWN_DTYPE:
         arguments["dtype"] = policy
     return arguments
+
+
+def _argument(name: str, value: Any) -> Any:
+    if not isinstance(value, KerasObject):
+        return value
+    try:
+        return to_keras(value, FAMILIES[name.rpartition("_")[2]])
+    except ObjectError as error:
+        raise ShapeError(error.message, reason=error.reason, argument=name, help=error.help) from error
 
 
 def _class_of(layer: Layer) -> Any:
@@ -91,23 +88,10 @@ def _class_of(layer: Layer) -> Any:
 
 def _registered(layer: PluginLayer) -> Any:
     """The class that a plugin registered, once it is known to take the arguments."""
-    package, _, name = layer.kind.partition(">")
-    registered = [key.partition(">") for key in keras.saving.get_custom_objects() if ">" in key]
-    found = keras.saving.get_registered_object(layer.kind)
-    if found is None and package not in {one for one, _, _ in registered}:
-        raise ShapeError(
-            f'{layer.kind} is unknown: no plugin has registered the package "{package}"',
-            reason="a spec alone never imports a module",
-            argument="layer",
-            help=f"name the module that registers it: --plugin {package}, or plugins=[…] in Python",
-        )
-    if found is None:
-        names = [other for one, _, other in registered if one == package]
-        raise ShapeError(
-            f'{layer.kind} is unknown: the package "{package}" has no layer "{name}"',
-            argument="layer",
-            help=did_you_mean(name, names) or f"it has {', '.join(sorted(names))}",
-        )
+    try:
+        found = registered(layer.kind, "layer")
+    except ObjectError as error:
+        raise ShapeError(error.message, reason=error.reason, argument="layer", help=error.help) from error
     if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
         raise ShapeError(f"{layer.kind} is not a layer", reason=f"it is {found!r}", argument="layer")
     _check_arguments(layer, found)

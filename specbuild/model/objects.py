@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import Any
 
 from specbuild.catalog import KerasObject
 from specbuild.catalog.signatures import Family, signature
+from specbuild.document import did_you_mean
 from specbuild.model.backend import keras
 
 _MODULES: dict[Family, Any] = {
@@ -26,6 +29,9 @@ def to_keras(item: KerasObject, family: Family) -> Any:
     Args:
         item: name and arguments, as the spec stage checked them.
         family: which of Keras's modules the name belongs to.
+
+    Raises:
+        ObjectError: no plugin has registered its class, or Keras refuses its arguments.
     """
     known = signature(family, item.name)
     arguments = {
@@ -34,12 +40,56 @@ def to_keras(item: KerasObject, family: Family) -> Any:
         else value
         for key, value in item.arguments.items()
     }
-    if known is None:
-        return keras.saving.get_registered_object(item.name)(**arguments)
-    if family == "activations":
-        function = getattr(keras.activations, known.name)
-        return ActivationWithArguments(item.name, **arguments) if arguments else function
-    return getattr(_MODULES[family], known.name)(**arguments)
+    made = registered(item.name, "class") if known is None else getattr(_MODULES[family], known.name)
+    if not isinstance(made, type) and not arguments:
+        return made  # a function
+    if known is not None and family == "activations":
+        made = partial(ActivationWithArguments, item.name)
+    try:
+        return made(**arguments)
+    except Exception as error:  # whatever a class raises is what a user has to know
+        raise ObjectError(f"Keras cannot make {item.name} as written", reason=words(error)) from error
+
+
+class ObjectError(Exception):
+    """A Keras object that cannot be made as a spec names it."""
+
+    def __init__(self, message: str, *, reason: str = "", help: str = "") -> None:
+        super().__init__(message)
+        self.message, self.reason, self.help = message, reason, help
+
+
+def registered(name: str, noun: str) -> Any:
+    """The class or function that a plugin registered as `package>Name`; `noun` is what messages call it.
+
+    Raises:
+        ObjectError: there is none.
+    """
+    found = keras.saving.get_registered_object(name)
+    if found is not None:
+        return found
+    package, _, own = name.partition(">")
+    known = [key.partition(">") for key in keras.saving.get_custom_objects() if ">" in key]
+    names = [other for one, _, other in known if one == package]
+    if not names:
+        raise ObjectError(
+            f'{name} is unknown: no plugin has registered the package "{package}"',
+            reason="a spec alone never imports a module",
+            help=f"name the module that registers it: --plugin {package}, or plugins=[…] in Python",
+        )
+    raise ObjectError(
+        f'{name} is unknown: the package "{package}" has no {noun} "{own}"',
+        help=did_you_mean(own, names) or f"it has {', '.join(sorted(names))}",
+    )
+
+
+def words(error: Exception) -> str:
+    """The sentence of an exception of Keras that says what is wrong, without colours, traces and dumps of arguments."""
+    text = re.sub(r"\x1b\[[0-9;]*m| with name 'None'", "", str(error)) or type(error).__name__
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
+    said = (telling or lines)[0]
+    return said if len(said) <= 300 else f"{said[:299]}…"
 
 
 @keras.saving.register_keras_serializable(package="specbuild")

@@ -11,7 +11,8 @@ from specbuild.catalog import Dim, Shape, ShapeError, Weight, size
 from specbuild.catalog.application import Application
 from specbuild.catalog.generic import AskedLayer, Resolved
 from specbuild.model.backend import keras, start
-from specbuild.model.make import call, make, words
+from specbuild.model.make import call, make
+from specbuild.model.objects import words
 
 
 class KerasResolver:

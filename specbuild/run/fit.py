@@ -10,16 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from specbuild.catalog import KerasObject
-from specbuild.catalog.signatures import signature
+from specbuild.catalog.signatures import Family, signature
 from specbuild.document import RunError, did_you_mean
 from specbuild.model.backend import jit_compile, keras
-from specbuild.model.objects import to_keras
+from specbuild.model.objects import ObjectError, to_keras
 from specbuild.run import checkpoint
 from specbuild.run.files import copy, write_text
 from specbuild.run.folder import RunFolder
 from specbuild.run.progress import Display
 from specbuild.run.stopping import Watch
-from specbuild.spec import Spec, TrainSection
+from specbuild.spec import Spec
 
 
 class Sampler(Protocol):
@@ -31,19 +31,43 @@ class Sampler(Protocol):
         """Inputs, targets and weights (None: all equal)."""
 
 
-def compile_model(model: Any, train: TrainSection, *, weighted: bool, outputs: Sequence[str]) -> None:
+def compile_model(model: Any, spec: Spec, *, weighted: bool, outputs: Sequence[str]) -> None:
     """Compiles the model as `train:` says.
 
     Args:
         model: a `keras.Model`.
-        train: optimizer, loss and metrics.
+        spec: its `train` section has the optimizer, the losses and the metrics.
         weighted: whether batches carry weights, zero where a value is missing. Losses are then means over what is
             present, and metrics leave out what is missing.
         outputs: names of the model's outputs, in their order.
+
+    Raises:
+        SpecError: one that no plugin registered, or whose arguments Keras refuses.
     """
-    losses = [_loss(train.loss_of(name), weighted) for name in outputs]
+    train = spec.train
+
+    def made(item: KerasObject, family: Family, *place: str | int) -> Any:
+        try:
+            return to_keras(item, family)
+        except ObjectError as error:
+            raise spec.error(
+                ("train", *place), error.message, reason=error.reason, help=error.help, code="argument"
+            ) from error
+
+    def place(key: str, name: str) -> tuple[str, ...]:
+        return (key, name) if key in train.by_output else (key,)
+
+    def loss(name: str) -> Any:
+        item = train.loss_of(name)
+        return None if item is None else made(_over_present(item) if weighted else item, "losses", *place("loss", name))
+
+    losses = [loss(name) for name in outputs]
     metrics = [
-        [to_keras(_under_written_name(metric), "metrics") for metric in train.metrics_of(name)] for name in outputs
+        [
+            made(_under_written_name(one), "metrics", *place("metrics", name), number)
+            for number, one in enumerate(train.metrics_of(name))
+        ]
+        for name in outputs
     ]
     weights = [(train.loss_weights or {}).get(name, 1.0) for name in outputs]
 
@@ -54,19 +78,13 @@ def compile_model(model: Any, train: TrainSection, *, weighted: bool, outputs: S
         return values if len(values) > 1 else values[0]
 
     model.compile(
-        optimizer=to_keras(train.optimizer, "optimizers"),
+        optimizer=made(train.optimizer, "optimizers", "optimizer"),
         loss=arranged(losses),
         loss_weights=arranged(weights) if train.loss_weights else None,
         metrics=None if weighted else arranged(metrics),
         weighted_metrics=arranged(metrics) if weighted else None,
         jit_compile=jit_compile(),
     )
-
-
-def _loss(loss: KerasObject | None, weighted: bool) -> Any:
-    if loss is None:
-        return None
-    return to_keras(_over_present(loss) if weighted else loss, "losses")
 
 
 def fit(

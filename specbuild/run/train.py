@@ -162,7 +162,7 @@ class _Training:
         keras.utils.set_random_seed(self.spec.train.seed)
         model = build(self.graph, precision)
         outputs = [output.name for output in self.graph.outputs]
-        compile_model(model, self.spec.train, weighted=self.dataset.source.may_miss, outputs=outputs)
+        compile_model(model, self.spec, weighted=self.dataset.source.may_miss, outputs=outputs)
         done = checkpoint.Progress()
         if saved := folder.checkpoints():
             last = list(saved.values())[-1]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from specbuild.cli import main
@@ -33,3 +35,12 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_help_shows_how_an_editor_finds_it() -> None:
     result = CliRunner().invoke(main, ["schema", "--help"])
     assert "# yaml-language-server: $schema=specbuild.schema.json" in result.output
+
+
+def test_a_full_disk_is_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    result = CliRunner().invoke(main, ["schema", "--output", str(tmp_path / "schema.json")])
+    assert (result.exit_code, result.output) == (1, "Error: No space left on device\n")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import build_graph, build_model
+from specbuild import SpecError, build_graph, build_model
 from specbuild.run.fit import compile_model
 
 TWO = """\
@@ -26,7 +26,7 @@ B = np.eye(2, dtype="float32")[[0, 1] * 4]
 def compiled(text: str, *, weighted: bool = False) -> Any:
     graph, model = build_graph(text), build_model(text)
     outputs = [output.name for output in graph.outputs]
-    compile_model(model, graph.spec.train, weighted=weighted, outputs=outputs)
+    compile_model(model, graph.spec, weighted=weighted, outputs=outputs)
     return model
 
 
@@ -74,3 +74,32 @@ def test_a_single_output_may_be_named() -> None:
     model = compiled(text + "outputs: [a]\ntrain: {loss: {a: mae}}\n")
     found = model.evaluate(X, A, verbose=0, return_dict=True)
     assert found["loss"] == pytest.approx(float(np.abs(model.predict(X, verbose=0) - A).mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("section", "words", "marked"),
+    [
+        ("loss: 'mine>Loss'", 'mine>Loss is unknown: no plugin has registered the package "mine"', "'mine>Loss'"),
+        ("optimizer: {name: SGD, momentum: 7}", "Keras cannot make SGD as written", "{name: SGD, momentum: 7}"),
+        (
+            "metrics: {b: [mse, {name: MeanIoU, num_classes: -1}]}",
+            "Keras cannot make MeanIoU as written",
+            "{name: Mean",
+        ),
+    ],
+)
+def test_what_keras_cannot_make_is_an_error_at_its_place(section: str, words: str, marked: str) -> None:
+    text = TWO + f"outputs: [a, b]\ntrain: {{{section}}}\n"
+    with pytest.raises(SpecError) as caught:
+        compiled(text)
+    (found,) = caught.value.diagnostics
+    assert found.message == words
+    assert found.span is not None
+    assert text.splitlines()[found.span.line - 1][found.span.column - 1 :].startswith(marked)
+
+
+def test_a_layer_says_which_argument_keras_cannot_make() -> None:
+    text = TWO.replace("activation: sigmoid", "activation: 'mine>Act'") + "outputs: [a, b]\n"
+    with pytest.raises(SpecError) as caught:
+        build_model(text)
+    assert caught.value.diagnostics[0].path == "layers.b.activation"
