@@ -61,7 +61,7 @@ def open_source(spec: Spec) -> FrameSource:
     """
     data = spec.data
     assert data is not None
-    path = spec.directory / Path(data.source.path).expanduser()
+    path = spec.resolve_path(data.source.path)
     try:
         _check_file(path, data.source.path)
         return _open(path, data)
