@@ -81,10 +81,5 @@ def to_csv(tables: Iterable[ScoreTable]) -> str:
     return text.getvalue()
 
 
-def shown(value: float, digits: int = 3) -> str:
-    """A score in a table: three digits after the point, or – where it is undefined."""
-    return "–" if math.isnan(value) else f"{value:.{digits}f}"
-
-
 def _json(value: float) -> float | None:
     return None if math.isnan(value) else value
