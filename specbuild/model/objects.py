@@ -83,11 +83,15 @@ def registered(name: str, noun: str) -> Any:
     )
 
 
+_PREAMBLES = ("Exception encountered", "Arguments received", "Graph execution error", "Detected at node", "File ", "<")
+"""How lines begin that stand around the sentence of a framework's error."""
+
+
 def words(error: Exception) -> str:
     """The sentence of an exception of Keras that says what is wrong, without colours, traces and dumps of arguments."""
     text = re.sub(r"\x1b\[[0-9;]*m| with name 'None'", "", str(error)) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
+    telling = [line for line in lines if not line.startswith(_PREAMBLES)]
     said = (telling or lines)[0]
     return said if len(said) <= 300 else f"{said[:299]}…"
 

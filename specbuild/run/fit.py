@@ -12,8 +12,8 @@ import numpy as np
 from specbuild.catalog import KerasObject
 from specbuild.catalog.signatures import Family, signature
 from specbuild.document import RunError, did_you_mean
-from specbuild.model.backend import jit_compile, keras
-from specbuild.model.objects import ObjectError, to_keras
+from specbuild.model.backend import backend_name, jit_compile, keras
+from specbuild.model.objects import ObjectError, to_keras, words
 from specbuild.run import checkpoint
 from specbuild.run.files import copy, write_text
 from specbuild.run.folder import RunFolder
@@ -127,11 +127,16 @@ def fit(
             shuffle=False,
             verbose=0,
         )
-    except Exception:
+    except Exception as error:
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
         if failure := batches.failure or (held_out and held_out.failure):
             raise failure from None
-        raise
+        if isinstance(error, RunError | OSError):
+            raise
+        raise RunError(
+            f"{backend_name()} could not train the model: {words(error)}",
+            help="does the loss fit the data and the output? did the memory last? try train.batch_size=1",
+        ) from error
     return tuple(keeper.history)
 
 

@@ -110,7 +110,7 @@ def _input(entry: Entry, report: Report) -> InputSpec | None:
 
 
 def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
-    """The `defaults:` section: arguments by layer kind, laid under those of every such layer."""
+    """The `defaults:` section: arguments by the class name of a layer kind, whatever alias it was written under."""
     if node is None:
         return {}
     if not isinstance(node, Mapping):
@@ -152,5 +152,14 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
                         code="unknown-key",
                     )
             kept = tuple(a for a in entry.value.entries if known is None or a.name in known)
-            found[entry.name] = replace(entry.value, entries=kept)
+            if cls.__name__ in found:
+                report.error(
+                    f"{entry.name} has its defaults already",
+                    entry.key.span,
+                    path=("defaults", entry.name),
+                    reason=f"it is another name of {cls.__name__}",
+                    help="write them under one name",
+                    code="duplicate-key",
+                )
+            found[cls.__name__] = replace(entry.value, entries=kept)
     return found

@@ -238,3 +238,10 @@ def test_what_check_warns_of_is_said_before_training(plain: Path, capsys: pytest
     )
     train(plain, overrides=["train.epochs=1"], out=plain.parent / "runs")
     assert "warning: nothing reads idle, and it is no output" in capsys.readouterr().out
+
+
+def test_what_the_framework_refuses_in_the_first_step_is_no_traceback(plain: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        train(plain, overrides=["train.loss=SparseCategoricalCrossentropy"], out=plain.parent / "runs", quiet=True)
+    assert "could not train the model" in caught.value.message
+    assert "Graph execution error" not in caught.value.message

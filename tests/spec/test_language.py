@@ -156,3 +156,9 @@ outputs: {field: both, index: mean}
 """
     graph = build_graph(text)
     assert {output.name: output.shape for output in graph.outputs} == {"field": (8, 8, 5), "index": (5,)}
+
+
+def test_defaults_reach_a_layer_under_any_of_its_names() -> None:
+    text = HEAD + "defaults: {MaxPool2D: {pool_size: 4}}\ninputs: {x: [8, 8, 1]}\nlayers: [{layer: MaxPooling2D}]\n"
+    assert build_graph(text).outputs[0].shape == (2, 2, 1)
+    assert build_graph(text.replace("MaxPool2D", "MaxPooling2D", 1)).outputs[0].shape == (2, 2, 1)

@@ -96,7 +96,7 @@ def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None
         return None
     renamed = _renamed_keys(walk, arguments, cls, path)
     written = tuple(e for e in arguments.entries if e.name != "layer" and e.name not in renamed)
-    below = walk.definitions.defaults.get(kind)
+    below = walk.definitions.defaults.get(cls.__name__)
     extra = tuple(e for e in below.entries if arguments.entry(e.name) is None) if below is not None else ()
     arguments = replace(arguments, entries=(*written, *extra))
     layer = validate(cls, arguments, path, report, owner=kind, at=named, beside=COMMON)
