@@ -148,8 +148,8 @@ class Dataset:
     def forecast(self, past: Floats, predict: Callable[[Floats], Floats]) -> Floats:
         """The forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
 
-        Frames are cut into tiles, `predict` maps the batch of tiles through the model, and where tiles overlap their
-        mean is taken.
+        Frames are cut into overlapping tiles, `predict` maps the batch of tiles through the model, and where tiles
+        overlap their forecasts are blended.
         """
         tiles = np.stack([self.prepare(tile) for tile in self.tiling.cut(past)])
         return self.tiling.stitch(self.restore(np.asarray(predict(tiles))))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
+from functools import cached_property, reduce
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,12 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of the size `tile` that cover a frame of the size `frame`, as few as that takes and evenly spread.
+    """Tiles of the size `tile` that cover a frame of the size `frame`, evenly spread.
 
-    Where the size does not divide the frame, tiles overlap.
+    Along an axis that one tile does not cover, neighbours share at least a quarter of a tile, and there are as few
+    tiles as that takes. What a model gives near the edge of a tile is made without what lies beyond, so tiles are
+    blended: the weight of a tile falls linearly where it overlaps a neighbour, to a small value at its edge, and is
+    full at the frame's own border. At every place the weights add up to 1.
     """
 
     frame: tuple[int, ...]
@@ -25,11 +28,19 @@ class Tiling:
     @cached_property
     def regions(self) -> tuple[tuple[slice, ...], ...]:
         """Where each tile lies in the frame."""
-        starts = [_starts(length, size) for length, size in zip(self.frame, self.tile, strict=True)]
         return tuple(
             tuple(slice(start, start + size) for start, size in zip(corner, self.tile, strict=True))
-            for corner in product(*starts)
+            for corner in product(*self._starts)
         )
+
+    @cached_property
+    def weights(self) -> tuple[npt.NDArray[np.float64], ...]:
+        """How much each tile counts at each of its places, of the shape `tile`."""
+        along = [
+            _weights(starts, length, size)
+            for starts, length, size in zip(self._starts, self.frame, self.tile, strict=True)
+        ]
+        return tuple(reduce(np.multiply.outer, parts, np.ones(())) for parts in product(*along))
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -39,17 +50,32 @@ class Tiling:
         return np.stack([frames[(slice(None), *region)] for region in self.regions])
 
     def stitch(self, tiles: npt.NDArray[np.floating]) -> Floats:
-        """(tiles, T, *tile, C) → (T, *frame, C), the mean where tiles overlap."""
+        """(tiles, T, *tile, C) → (T, *frame, C), the weighted mean where tiles overlap."""
         _, time, *_, channels = tiles.shape
         total = np.zeros((time, *self.frame, channels))
-        count = np.zeros((*self.frame, 1))
-        for region, tile in zip(self.regions, tiles, strict=True):
-            total[(slice(None), *region)] += tile
-            count[region] += 1
-        return (total / count).astype(np.float32)
+        for region, weight, tile in zip(self.regions, self.weights, tiles, strict=True):
+            total[(slice(None), *region)] += weight[..., np.newaxis] * tile
+        return total.astype(np.float32)
+
+    @cached_property
+    def _starts(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(_starts(length, size) for length, size in zip(self.frame, self.tile, strict=True))
 
 
-def _starts(length: int, size: int) -> list[int]:
-    count = -(-length // size)
+def _starts(length: int, size: int) -> tuple[int, ...]:
     last = length - size
-    return [round(last * number / (count - 1)) for number in range(count)] if count > 1 else [0]
+    gaps = -(-last // (size - size // 4))
+    return tuple(last * number // gaps for number in range(gaps + 1)) if gaps else (0,)
+
+
+def _weights(starts: tuple[int, ...], length: int, size: int) -> list[npt.NDArray[np.float64]]:
+    """The weight of each tile along one axis; they add up to 1 at each of the `length` places."""
+    place = np.arange(1.0, size + 1)
+    shared = [size - (after - before) for before, after in pairwise(starts)]
+    rises = [np.ones(size), *(np.minimum(1, place / (overlap + 1)) for overlap in shared)]
+    falls = [*(np.minimum(1, place[::-1] / (overlap + 1)) for overlap in shared), np.ones(size)]
+    ramps = [np.minimum(rise, fall) for rise, fall in zip(rises, falls, strict=True)]
+    total = np.zeros(length)
+    for start, ramp in zip(starts, ramps, strict=True):
+        total[start : start + size] += ramp
+    return [ramp / total[start : start + size] for start, ramp in zip(starts, ramps, strict=True)]

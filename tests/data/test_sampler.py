@@ -102,7 +102,41 @@ def test_tiles_stitch_back_the_identity(axes: list[tuple[int, int]], seed: int) 
     np.testing.assert_array_equal(tiling.stitch(tiles), values)
 
 
-def test_tiles_are_as_few_as_cover_the_frame() -> None:
-    assert len(Tiling((256, 256), (64, 64))) == 16
+@given(st.lists(sizes, max_size=3))
+@settings(deadline=None, max_examples=60)
+def test_weights_of_tiles_cover_every_place_once(axes: list[tuple[int, int]]) -> None:
+    tiling = Tiling(tuple(length for length, _ in axes), tuple(size for _, size in axes))
+    total = np.zeros(tiling.frame)
+    for region, weight in zip(tiling.regions, tiling.weights, strict=True):
+        assert weight.shape == tiling.tile
+        assert (weight > 0).all()
+        total[region] += weight
+    np.testing.assert_allclose(total, 1, rtol=1e-12)
+
+
+def test_a_constant_stays_constant() -> None:
+    tiling = Tiling((50, 70), (16, 32))
+    np.testing.assert_array_equal(tiling.stitch(np.full((len(tiling), 3, 16, 32, 1), 7.3, np.float32)), np.float32(7.3))
+
+
+@pytest.mark.parametrize("length", [65, 80, 100, 128, 150, 256])
+def test_a_tile_fades_out_where_it_ends_within_the_frame(length: int) -> None:
+    tiling = Tiling((length,), (64,))
+    for (region,), weight in zip(tiling.regions, tiling.weights, strict=True):
+        starts, ends = region.start == 0, region.stop == length
+        assert weight[0] == 1 if starts else weight[0] < 0.07
+        assert weight[-1] == 1 if ends else weight[-1] < 0.07
+        assert np.abs(np.diff(weight)).max() < 0.07
+
+
+def test_tiles_that_differ_are_joined_without_a_seam() -> None:
+    tiling = Tiling((256, 200), (64, 64))
+    tiles = np.stack([np.full((1, 64, 64, 1), number % 2, np.float32) for number in range(len(tiling))])
+    joined = tiling.stitch(tiles)[0, ..., 0]
+    assert max(np.abs(np.diff(joined, axis=axis)).max() for axis in (0, 1)) < 0.07
+
+
+def test_tiles_overlap_by_a_quarter_and_are_as_few_as_that_takes() -> None:
+    assert len(Tiling((256, 256), (64, 64))) == 25
     assert [region[0] for region in Tiling((10,), (4,)).regions] == [slice(0, 4), slice(3, 7), slice(6, 10)]
     assert Tiling((8, 8), (8, 8)).regions == ((slice(0, 8), slice(0, 8)),)
