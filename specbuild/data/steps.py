@@ -164,7 +164,11 @@ class Dbz(Step):
 
 @dataclass(frozen=True, slots=True)
 class Clip(Step):
-    """y = min(max(x, least), greatest). The inverse is y."""
+    """y = min(max(x, least), greatest), both ways: the inverse holds to the bounds as well.
+
+    A model's output may lie anywhere; so a forecast stays within the range that the spec declares, such as no negative
+    rain.
+    """
 
     name: ClassVar[str] = "clip"
     affine: ClassVar[bool] = False
@@ -179,7 +183,7 @@ class Clip(Step):
         return np.clip(x, self.least, self.greatest)
 
     def invert(self, y: Array) -> Array:
-        return y
+        return self.apply(y)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,10 @@ class Transform:
         return physical
 
     def invert(self, transformed: Floats) -> Floats:
-        """What the model gives, in physical units: undoes `apply`, but for what `clip` and `dbz` take away."""
+        """What the model gives, in physical units: undoes `apply`, but for what `clip` and `dbz` take away.
+
+        `clip` holds to its bounds here too.
+        """
         with np.errstate(over="ignore"):
             for step in reversed(self.steps):
                 transformed = step.invert(transformed)

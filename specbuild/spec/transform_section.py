@@ -65,7 +65,7 @@ class Dbz(TransformSection):
 
 
 class Clip(TransformSection):
-    """Values beyond the bounds become the bounds; nothing brings them back."""
+    """Values beyond the bounds become the bounds, and so do those of a forecast on its way back."""
 
     name: Literal["clip"] = "clip"
     min: Number | None = Field(None, description="Lower bound, in the units that reach this step.")

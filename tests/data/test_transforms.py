@@ -102,6 +102,17 @@ def test_clip_and_minmax() -> None:
     np.testing.assert_allclose(chosen.invert(chosen.apply(values)).ravel(), [0, 0, 5, 10])
 
 
+def test_a_forecast_is_held_to_the_range_that_clip_declares() -> None:
+    values = frames(6, 4, 1)
+    chosen = fitted([{"name": "clip", "min": 0, "max": 60}, "log1p", "standardize"], values)
+    far = np.array([[-9], [0], [9], [np.nan]], np.float32)
+    found = chosen.invert(far).ravel()
+    assert found[0] == 0
+    assert 0 < found[1] < found[2] == 60
+    assert np.isnan(found[3])
+    assert fitted(["log1p", "standardize"], values).invert(far)[0] < 0
+
+
 def test_fill_is_in_physical_units() -> None:
     chosen = fitted(["log1p"], frames(4, 2, 1), fill=0)
     assert chosen.fill == (0.0,)
