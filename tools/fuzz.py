@@ -198,7 +198,7 @@ def written_out(graph: Graph) -> None:
     report = Report()
     again = check(graph.spec.resolved(), report=report)
     if again is None:
-        raise Wrong(f"the resolved spec is refused: {report.errors[0].message}")
+        raise Wrong(f"the resolved spec is refused, {report.errors[0].code}: {report.errors[0].message}")
     if [(node.id, node.shapes, node.parameters) for node in graph.nodes] != [
         (node.id, node.shapes, node.parameters) for node in again.nodes
     ]:
