@@ -47,6 +47,12 @@ def test_what_was_found_stays_mended(rest: str) -> None:
     assert fuzz.judged(HEAD + rest, findings) is None
 
 
+def test_a_model_without_layers_is_written_out() -> None:
+    graph = fuzz.judged(HEAD + "layers: []\noutputs: [x]", fuzz.Findings())
+    assert graph is not None
+    fuzz.written_out(graph)
+
+
 def test_a_broken_promise_is_found() -> None:
     source = Source("f", "a: 1")
     with pytest.raises(fuzz.Wrong, match="is outside the text"):

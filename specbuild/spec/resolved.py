@@ -20,7 +20,7 @@ def dump(spec: Spec) -> str:
         head["description"] = spec.description
     lines = [block(head)]
     lines.append("inputs:\n" + "".join(f"  {one.id}: {flow(_input(one.section))}\n" for one in spec.inputs))
-    lines.append("layers:\n" + "".join(f"  - {flow(_node(node))}\n" for node in spec.layers))
+    lines.append("layers:\n" + ("".join(f"  - {flow(_node(node))}\n" for node in spec.layers) or "  []\n"))
     if spec.named_outputs:
         lines.append(block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
     else:
