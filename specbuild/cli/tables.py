@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,30 +24,70 @@ class Column:
     number: bool = False
 
 
-FIRST_TO_GO = ("memory", "sees", "from")
-"""Columns that a terminal too narrow for all of them does without, in this order."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How much of a table is shown. `compact`: the shape in one column, and wrappers by short names."""
+
+    without: tuple[str, ...] = ()
+    compact: bool = False
+
+
+LOOKS = (
+    Look(),
+    Look(("memory",)),
+    Look(("memory", "sees")),
+    Look(("memory", "sees"), compact=True),
+    Look(("memory", "sees", "state"), compact=True),
+    Look(("memory", "sees", "state", "FLOPs"), compact=True),
+    Look(("memory", "sees", "state", "FLOPs", "from"), compact=True),
+)
+"""From the widest table to the narrowest; the first that fits is shown."""
+
+SHORT = {"TimeDistributed(": "TD(", "Bidirectional(": "Bi("}
+"""What wrappers are called in a compact table."""
+
+UNBOUND = 240
+"""Width off a terminal, where COLUMNS does not say another."""
 
 
 def print_summary(summary: Summary, console: Console | None = None) -> None:
-    """The table of `specbuild summary`. Off a terminal it is as wide as it needs to be."""
-    console = console or Console(width=None if sys.stdout.isatty() else 240, highlight=False)
-    table = summary_table(summary)
-    for count in range(1, len(FIRST_TO_GO) + 1):
-        if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
-            break
-        table = summary_table(summary, without=FIRST_TO_GO[:count])
-    console.print(table)
-    for line in totals(summary):
-        console.print(line)
+    """The table of `specbuild summary`, as wide as the terminal or COLUMNS allows.
+
+    Off a terminal it is as wide as it needs to be without COLUMNS, and no line ends in spaces.
+    """
+    free = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+    console = console or Console(width=UNBOUND if free else None, highlight=False)
+    wide = console.options.update(width=1000)
+    tables = ((look, summary_table(summary, look)) for look in LOOKS)
+    look, table = next(
+        ((look, table) for look, table in tables if console.measure(table, options=wide).maximum <= console.width),
+        (LOOKS[-1], summary_table(summary, LOOKS[-1])),
+    )
+    with console.capture() as captured:
+        console.print(table)
+        if look.compact:
+            console.print()
+        for line in totals(summary, explain_sees="sees" not in look.without):
+            console.print(line)
+    for line in captured.get().splitlines():
+        console.file.write(f"{line if console.is_terminal else line.rstrip()}\n")
 
 
-def summary_table(summary: Summary, *, without: Collection[str] = ()) -> Table:
-    columns, rows = summary_cells(summary)
-    table = Table(title=summary.name, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    kept = [index for index, column in enumerate(columns) if column.name not in without]
+def summary_table(summary: Summary, look: Look) -> Table:
+    columns, rows = summary_cells(summary, compact=look.compact)
+    table = Table(
+        title=summary.name,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if look.compact else (0, 1),
+        show_edge=not look.compact,
+    )
+    kept = [index for index, column in enumerate(columns) if column.name not in look.without]
     for column in (columns[index] for index in kept):
         justify: Literal["left", "right"] = "right" if column.number else "left"
-        table.add_column(column.name, justify=justify, no_wrap=column.number, overflow="fold")
+        table.add_column(column.name, justify=justify, no_wrap=True, overflow="ellipsis")
     for cells in rows:
         table.add_row(*(cells[index] for index in kept))
     return table
@@ -67,34 +108,40 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def summary_cells(summary: Summary) -> tuple[list[Column], list[list[str]]]:
+def summary_cells(summary: Summary, *, compact: bool = False) -> tuple[list[Column], list[list[str]]]:
     """The columns of the table and its rows, as text."""
-    lengths = [axis for axis in AXES if any(axis in row.axes for row in summary.rows)]
-    odd = any(not row.axes for row in summary.rows)
+    lengths = [] if compact else [axis for axis in AXES if any(axis in row.axes for row in summary.rows)]
+    odd = compact or any(not row.axes for row in summary.rows)
     columns = [
         *(Column(name) for name in ("id", "layer", "from")),
         *(Column(name, number=True) for name in (*lengths, *(("shape",) if odd else ()))),
         Column("state"),
-        *(Column(name, number=True) for name in ("parameters", "FLOPs", "memory")),
+        *(Column(name, number=True) for name in ("params" if compact else "parameters", "FLOPs", "memory")),
         Column("sees", number=True),
     ]
-    return columns, [_cells(row, lengths, odd, summary) for row in summary.rows]
+    return columns, [_cells(row, lengths, odd, summary, compact) for row in summary.rows]
 
 
-def _cells(row: Row, columns: list[str], odd: bool, summary: Summary) -> list[str]:
-    lengths = dict(zip(row.axes, row.shape, strict=True)) if row.axes else {}
+def _cells(row: Row, columns: list[str], odd: bool, summary: Summary, compact: bool) -> list[str]:
+    lengths = dict(zip(row.axes, row.shape, strict=True)) if row.axes and not compact else {}
     return [
         row.id,
-        row.layer,
-        ", ".join(row.source),
+        _short(row.layer) if compact else row.layer,
+        (",\n" if compact else ", ").join(row.source),
         *(dim(lengths[axis]) if axis in lengths else "" for axis in columns),
-        *([] if not odd else ["" if row.axes else show(row.shape)]),
+        *([] if not odd else ["" if lengths else show(row.shape)]),
         state(row),
         f"{row.parameters:,}" if row.parameters else "",
         flops(row.flops) if row.flops != 0 else "",
         "?" if row.activation_bytes is None else size(row.activation_bytes) if row.activation_bytes else "",
         sees(row, summary),
     ]
+
+
+def _short(layer: str) -> str:
+    for name, short in SHORT.items():
+        layer = layer.replace(name, short)
+    return layer
 
 
 def sees(row: Row, summary: Summary) -> str:
@@ -110,7 +157,7 @@ def sees(row: Row, summary: Summary) -> str:
     return ", ".join(f"{name} {field}" if several else field for name, field in fields.items())
 
 
-def totals(summary: Summary) -> list[str]:
+def totals(summary: Summary, *, explain_sees: bool = True) -> list[str]:
     """The lines below the table."""
     fixed = summary.parameters - summary.trainable_parameters
     split = f" ({summary.trainable_parameters:,} trainable, {fixed:,} not)" if fixed else ", all trainable"
@@ -121,7 +168,11 @@ def totals(summary: Summary) -> list[str]:
         "Activation memory: "
         + (f"{size(memory)} for training" if memory is not None else "unknown, as a length is known only at run time")
         + (f" at batch size {summary.batch}, float32" if memory is not None else ""),
-        "Sees: how much of the input, by time and space, one place of a layer's output depends on at most",
+        *(
+            ["Sees: how much of the input, by time and space, one place of a layer's output depends on at most"]
+            if explain_sees
+            else []
+        ),
         "Outputs: " + ", ".join(name if name == port else f"{name} = {port}" for name, port in summary.outputs.items()),
     ]
 

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -96,19 +97,60 @@ def test_the_memory_of_the_rows_is_that_of_the_model() -> None:
     assert sum(row.activation_bytes or 0 for row in summary.rows) == summary.activation_bytes
 
 
-def test_a_narrow_terminal_keeps_what_matters_most() -> None:
-    summary = summarize(build_graph(SPEC), batch=1)
+def shown(spec: str, width: int) -> list[str]:
+    text = io.StringIO()
+    print_summary(summarize(build_graph(spec), batch=1), Console(file=text, width=width))
+    return text.getvalue().splitlines()
 
+
+def test_a_narrow_terminal_keeps_what_matters_most() -> None:
     def heading(width: int) -> list[str]:
-        text = io.StringIO()
-        print_summary(summary, Console(file=text, width=width))
-        return text.getvalue().splitlines()[2].split()
+        return next(line.split() for line in shown(SPEC, width) if "layer" in line)
 
     shape = ["time", "height", "width", "channels"]
     everything = ["id", "layer", "from", *shape, "state", "parameters", "FLOPs", "memory", "sees"]
     assert heading(240) == everything
     assert heading(165) == [name for name in everything if name != "memory"]
-    assert heading(120) == [name for name in everything if name not in ("memory", "sees", "from")]
+    assert heading(150) == [name for name in everything if name not in ("memory", "sees")]
+    assert heading(120) == ["id", "layer", "from", "shape", "state", "params", "FLOPs"]
+    assert heading(100) == ["id", "layer", "from", "shape", "params", "FLOPs"]
+    assert heading(84) == ["id", "layer", "from", "shape", "params"]
+    assert heading(80) == ["id", "layer", "shape", "params"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 165, 240])
+def test_no_line_ends_in_spaces_or_is_too_long(width: int) -> None:
+    lines = shown(SPEC, width)
+    assert lines == [line.rstrip() for line in lines]
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith("Sees") for line in lines) == any("sees" in line for line in lines)
+
+
+def test_a_narrow_table_has_short_names() -> None:
+    spec = """\
+specbuild: 1
+name: frames
+inputs: {x: [5, 8, 8, 1]}
+layers:
+  - {id: half, time_distributed: {layer: MaxPooling2D}}
+  - {id: both, layer: Concatenate, from: [half, half]}
+  - {id: rnn, bidirectional: {layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}}
+outputs: [rnn.last]
+"""
+    lines = shown(spec, 70)
+    assert [line.split()[1] for line in lines[3:6]] == ["Input", "TD(MaxPooling2D)", "Concatenate"]
+    assert any("Bi(ConvLSTM2D)" in line for line in lines)
+
+
+def test_columns_are_respected_off_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    wide, narrow = (
+        CliRunner().invoke(main, ["summary", str(tmp_path / "a.yaml")], env={"COLUMNS": columns}).stdout
+        for columns in (None, "84")
+    )
+    assert max(map(len, wide.splitlines())) > 150
+    assert max(map(len, narrow.splitlines())) <= 84
+    assert "memory" not in narrow.splitlines()[1]
 
 
 def test_several_inputs_are_seen_by_name() -> None:
