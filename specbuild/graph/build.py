@@ -18,6 +18,8 @@ from specbuild.graph.lints import lint
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands, port_shapes
+from specbuild.graph.rank_help import input_help, missed_steps, rank_help
+from specbuild.graph.samples import check_samples
 from specbuild.graph.states import wire_state
 from specbuild.spec import NodeSpec, Reference, Spec, normalize, read_spec
 
@@ -105,6 +107,8 @@ class _Inference:
         nodes = tuple(self.finished(*draft) for draft in self.live(drafts, outputs))
         graph = Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
         if not self.report.failed:
+            check_samples(graph, self.report)
+        if not self.report.failed:
             lint(graph, self.report)
         return replace(graph, warnings=self.report.warnings)
 
@@ -174,12 +178,18 @@ class _Inference:
             node.span(*keys),
             path=(*node.path, *(keys if error.argument else ())),
             reason=_with_names(error.reason, ports),
-            help=error.help or _rank_help(node.layer, self.input_ranks(node)),
+            help=error.help or self.rank_help(node, ports),
             code="shape",
         )
 
-    def input_ranks(self, node: NodeSpec) -> set[int]:
-        return {len(shape) for source in node.sources for shape in self.shapes.get(source.id, {}).values()}
+    def rank_help(self, node: NodeSpec, ports: tuple[Port, ...]) -> str:
+        """What to write where the number of axes is wrong; empty where it is right."""
+        ranks = {len(shape) for source in node.sources for shape in self.shapes.get(source.id, {}).values()}
+        if node.layer.ranks is None or ranks & set(node.layer.ranks):
+            return ""
+        return (
+            missed_steps(node, self.spec, self.shapes) or input_help(node, ports, self.inputs) or rank_help(node, ranks)
+        )
 
     def fixed_batch(self, node: NodeSpec) -> None:
         """A state that outlives a batch has that batch's size."""
@@ -311,15 +321,3 @@ def _with_names(reason: str, ports: tuple[Port, ...]) -> str:
     """A shape rule knows its inputs by number; a reader knows them by id."""
     named = re.sub(r"(?<=\bin )input (\d+)\b", lambda match: str(ports[int(match[1]) - 1]), reason)
     return re.sub(r"\bits input is\b", f"its input, {ports[0]}, is", named)
-
-
-def _rank_help(layer: Layer, ranks: set[int]) -> str:
-    """What to write where a layer meets one time axis too many, or misses it."""
-    if layer.ranks is None or ranks & set(layer.ranks):
-        return ""
-    if not isinstance(layer, Recurrent) and any(rank - 1 in layer.ranks for rank in ranks):
-        form = "application" if layer.package == "applications" else "layer"
-        return f"to run it on every frame, write time_distributed: {{{form}: {layer.kind}, …}}"
-    if isinstance(layer, Recurrent) and any(rank + 1 in layer.ranks for rank in ranks):
-        return "it reads a sequence; {layer: RepeatFrame, times: …} shows one frame at every step"
-    return ""

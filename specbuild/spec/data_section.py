@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -86,6 +86,9 @@ _CROP = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 1, "maxI
 Layout: TypeAlias = Annotated[str, PlainValidator(_layout), WithJsonSchema({"type": "string", "examples": ["T H W"]})]
 Missing: TypeAlias = Annotated[tuple[float, ...], PlainValidator(_missing), WithJsonSchema(_NUMBERS)]
 Crop: TypeAlias = Annotated[tuple[int, ...] | None, PlainValidator(_crop), WithJsonSchema(_CROP)]
+Size = TypeVar("Size", bound=int | None)
+"""The length of an axis: None where it is not known."""
+
 Time: TypeAlias = Annotated[str, PlainValidator(interval), WithJsonSchema({"type": "string", "examples": ["2 min"]})]
 
 
@@ -187,7 +190,7 @@ class DataSection(BaseModel):
         """What is split, written or by default."""
         return self.split.by or ("event" if "N" in self.source.axes else "time")
 
-    def crop_shape(self, frame: tuple[int, ...]) -> tuple[int, ...]:
+    def crop_shape(self, frame: tuple[Size, ...]) -> tuple[Size | int, ...]:
         """The axes of space that the model reads, of frames with the axes of space `frame`."""
         if self.crop is None:
             return frame
