@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from specbuild.graph import build_graph
 from specbuild.graph.drawing import Box, Edge, diagram, mermaid
+from specbuild.graph.drawing.labels import place_labels
 from specbuild.graph.drawing.layout import MARGIN, Layout, layout
 from specbuild.graph.drawing.picture import draw
 
@@ -48,7 +49,7 @@ def test_boxes_and_edges() -> None:
         Edge("rain", "enc"),
         Edge("enc", "first", "last"),
         Edge("first", "dec"),
-        Edge("enc", "dec", "h, c", state=True),
+        Edge("enc", "dec", "state", state=True),
         Edge("dec", "mixed"),
         Edge("dec", "mixed", "h", state=True),
         Edge("enc", "mixed", "c", state=True),
@@ -70,7 +71,7 @@ def test_mermaid() -> None:
         "  n0 --> n1\n"
         '  n1 -- "last" --> n2\n'
         "  n2 --> n3\n"
-        '  n1 -. "h, c" .-> n3\n'
+        '  n1 -. "state" .-> n3\n'
         "  n3 --> n4\n"
         '  n3 -. "h" .-> n4\n'
         '  n1 -. "c" .-> n4\n'
@@ -117,6 +118,36 @@ def test_nothing_overlaps_and_edges_run_down(graph: tuple[list[tuple[float, floa
         assert [y for _, y in route] == sorted(y for _, y in route)
         for x, y in route[1:-1]:
             assert not any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in boxes)
+
+
+@given(graphs(), st.floats(10, 120))
+@settings(max_examples=60, deadline=None)
+def test_labels_stand_on_their_edges(
+    graph: tuple[list[tuple[float, float]], list[tuple[int, int]]], width: float
+) -> None:
+    sizes, edges = graph
+    placed = layout(sizes, edges)
+    boxes = [border(placed, sizes, box) for box in range(len(sizes))]
+    labels = [(width, 8.0) if index % 2 else None for index in range(len(edges))]
+    centres = place_labels(labels, placed.routes, boxes, placed.width)
+    assert [centre is None for centre in centres] == [label is None for label in labels]
+    for centre, route in zip(centres, placed.routes, strict=True):
+        if centre is not None:
+            assert route[0][1] <= centre[1] <= route[-1][1]
+            assert min(x for x, _ in route) <= centre[0] <= max(x for x, _ in route)
+
+
+def test_labels_cover_no_box_and_no_other_label() -> None:
+    """Two long labels on neighbouring lanes that pass a wide box: they stand between the rows, one below the other."""
+    sizes = [(120.0, 40.0), (200.0, 40.0), (200.0, 40.0), (120.0, 40.0)]
+    edges = [(0, 1), (1, 2), (2, 3), (0, 3), (0, 3)]
+    placed = layout(sizes, edges)
+    boxes = [border(placed, sizes, box) for box in range(len(sizes))]
+    centres = place_labels([None, None, None, (90.0, 11.0), (90.0, 11.0)], placed.routes, boxes, placed.width)
+    labels = [(x - 45, y - 5.5, x + 45, y + 5.5) for x, y in filter(None, centres)]
+    assert len(labels) == 2
+    for a, b in [(labels[0], labels[1]), *((label, box) for label in labels for box in boxes)]:
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 def border(placed: Layout, sizes: list[tuple[float, float]], box: int) -> tuple[float, float, float, float]:

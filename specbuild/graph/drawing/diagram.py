@@ -36,7 +36,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Tensors from one box to another. `state`: they start the recurrence there, and `label` names them."""
+    """Tensors from one box to another.
+
+    `state`: they start the recurrence there, and `label` names them, or says `state` where they are a whole one.
+    """
 
     source: str
     target: str
@@ -80,7 +83,8 @@ def _state_edges(node: Node) -> Iterator[Edge]:
     given = dict(zip(node.state, node.initial_state, strict=False))
     for source in dict.fromkeys(port.node for port in node.initial_state):
         names = [name for name, port in given.items() if port.node == source]
-        yield Edge(source, node.id, ", ".join(names), state=True)
+        whole = [port.name for port in given.values()] == [f"state.{name}" for name in node.state]
+        yield Edge(source, node.id, "state" if whole and names == list(node.state) else ", ".join(names), state=True)
 
 
 def _state(states: dict[str, Shape]) -> str:

@@ -17,14 +17,15 @@ from matplotlib.textpath import text_to_path
 
 from specbuild.graph.drawing.colors import FILLS, INK, LINE, MUTED, STATE
 from specbuild.graph.drawing.diagram import Box, Diagram
+from specbuild.graph.drawing.labels import Point, Rectangle, place_labels
 from specbuild.graph.drawing.layout import Layout, layout
-
-Point: TypeAlias = tuple[float, float]
 
 DPI = 144
 _MOST_PIXELS = 30_000
 _SIZE, _LEADING, _PAD = 9.0, 13.0, 9.0
 """Size of the text, distance between its lines, and distance to the border of its box, in points."""
+_LABEL = 7.5
+"""Size of a label, in points."""
 _BEHIND = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
 """What lies behind a label, which stands on its edge."""
 _FONT = "DejaVu Sans"
@@ -43,8 +44,10 @@ def draw(diagram: Diagram, file: File, kind: str = "") -> None:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, places.width), ylim=(places.height, 0))
     axes.set_axis_off()
-    for edge, route in zip(diagram.edges, places.routes, strict=True):
-        _edge(axes, route, edge.label, state=edge.state)
+    labels = [_label_size(edge.label) if edge.label else None for edge in diagram.edges]
+    at_labels = place_labels(labels, places.routes, _borders(places, sizes), places.width)
+    for edge, route, place in zip(diagram.edges, places.routes, at_labels, strict=True):
+        _edge(axes, route, edge.label, place, state=edge.state)
     for box, text, size, at in zip(diagram.boxes, texts, sizes, range(len(sizes)), strict=True):
         _box(axes, box, text, size, places.centres[at])
     _save(figure, places, file, kind or file.suffix[1:].lower())
@@ -67,9 +70,18 @@ def _box_size(lines: Sequence[_Line]) -> tuple[float, float]:
     return max(width + 2 * _PAD, 70.0), len(lines) * _LEADING + 2 * _PAD - (_LEADING - _SIZE)
 
 
-def _width(text: str, weight: str) -> float:
+def _borders(places: Layout, sizes: Sequence[tuple[float, float]]) -> list[Rectangle]:
+    centres = (places.centres[at] for at in range(len(sizes)))
+    return [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(centres, sizes, strict=True)]
+
+
+def _label_size(text: str) -> tuple[float, float]:
+    return _width(text, "normal", _LABEL) + 0.3 * _LABEL, 1.5 * _LABEL
+
+
+def _width(text: str, weight: str, size: float = _SIZE) -> float:
     """Width of a text in points."""
-    font = FontProperties(family=_FONT, weight=weight, size=_SIZE)
+    font = FontProperties(family=_FONT, weight=weight, size=size)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width)
 
@@ -87,17 +99,15 @@ def _box(axes: Axes, box: Box, lines: Sequence[_Line], size: tuple[float, float]
         _write(axes, (x, baseline), text, color=color, size=_SIZE, weight=weight, va="baseline")
 
 
-def _edge(axes: Axes, route: Sequence[Point], label: str, *, state: bool) -> None:
+def _edge(axes: Axes, route: Sequence[Point], label: str, place: Point | None, *, state: bool) -> None:
     color, style = (STATE, (0, (4, 3))) if state else (LINE, "-")
     (x, y) = route[-1]
     vertices, codes = _curve([*route[:-1], (x, y - _HEAD)])
     axes.add_patch(PathPatch(Path(vertices, codes), fc="none", ec=color, lw=1.1, ls=style, zorder=1, capstyle="butt"))
     head = [(x, y), (x - _HEAD / 2, y - _HEAD), (x + _HEAD / 2, y - _HEAD)]
     axes.add_patch(Polygon(head, closed=True, fc=color, ec="none", zorder=1))
-    if label:
-        (x0, y0), (x1, y1) = route[1:3] if len(route) > 2 else route
-        place = ((x0 + x1) / 2, (y0 + y1) / 2)
-        _write(axes, place, label, color=STATE if state else MUTED, size=_SIZE - 1.5, va="center", bbox=_BEHIND)
+    if place is not None:
+        _write(axes, place, label, color=STATE if state else MUTED, size=_LABEL, va="center", bbox=_BEHIND)
 
 
 def _write(axes: Axes, place: Point, text: str, **how: Any) -> None:
