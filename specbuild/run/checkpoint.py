@@ -7,6 +7,8 @@ seeds that dropout draws from; these and the history stand in one more member, `
 from __future__ import annotations
 
 import json
+import re
+import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ from specbuild.document import RunError
 from specbuild.run.files import replacing
 
 _MEMBER = "specbuild.json"
+_MISFIT = re.compile(
+    r"variable\.shape=\(([^)]*)\), Received: value\.shape=\(([^)]*)\)\. Target variable: <\w+ path=([^,]+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,31 @@ def load_weights(model: Any, path: Path) -> None:
     Raises:
         RunError: the file is damaged or belongs to another model.
     """
-    try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        first = str(error).strip().splitlines()[0]
-        raise RunError(f"the weights in {path} do not fit the model of this spec: {first}") from error
+    with warnings.catch_warnings(record=True) as caught:
+        # Keras warns of every part that it skips, before it fails; the error says it once.
+        warnings.simplefilter("always")
+        try:
+            model.load_weights(path)
+        except zipfile.BadZipFile as error:
+            raise RunError(f"the weights in {path} cannot be read: {error}") from error
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(
+                f"the weights in {path} do not fit the model of this spec{_misfit(str(error))}",
+                help="the model is that of spec.yaml and the overrides in run.json, which must be those it was trained "
+                "with; --set may change train.epochs, not layers or the kind of optimizer",
+            ) from error
+    for one in caught:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _misfit(told: str) -> str:
+    """The first weight that does not fit and both its shapes, as far as Keras's error tells; else nothing."""
+    found = _MISFIT.search(told)
+    if found is None:
+        return ""
+    here, there = (re.sub(r",? *$", "", shape).replace(", ", " × ") or "no axes" for shape in found.group(1, 2))
+    layer, weight = found[3].split("/")[0], found[3].split("/")[-1]
+    return f": {layer}.{weight} has {there} in the file and {here} in the model"
 
 
 def _seeds(model: Any) -> list[Any]:
