@@ -9,16 +9,17 @@ import click
 from specbuild.cli.arguments import plugin_option
 
 
-@click.command("import")
+@click.command("import", short_help="Print the spec of a saved Keras MODEL.")
 @click.argument("model", metavar="MODEL")
 @plugin_option
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
-def command(model: str, plugins: tuple[str, ...], output: Path | None) -> None:
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def command(model: str, plugins: tuple[str, ...], output: Path | None, force: bool) -> None:
     """Print the spec of a saved Keras MODEL: the same layers, weights' shapes and outputs.
 
     MODEL is a .keras file, a whole model in .h5, or the JSON that model.to_json() writes. Its code is never run; a
     layer that a spec cannot say, such as a Lambda, is named. The spec has been loaded and compared before it is
-    printed. It holds no data section yet, and no weights.
+    printed. It holds no data section yet, and no weights. A file that exists is not replaced without --force.
 
     \b
     Examples:
@@ -29,6 +30,8 @@ def command(model: str, plugins: tuple[str, ...], output: Path | None) -> None:
     from specbuild.facade import import_plugins
     from specbuild.model.importing import import_model
 
+    if output is not None and output.exists() and not force:
+        raise click.UsageError(f"{output} exists already; --force replaces it")
     import_plugins(plugins)
     imported = import_model(model)
     for note in imported.notes:
@@ -37,3 +40,4 @@ def command(model: str, plugins: tuple[str, ...], output: Path | None) -> None:
         click.echo(imported.text, nl=False)
     else:
         output.write_text(imported.text, "utf-8")
+        click.echo(f"wrote {output}")

@@ -64,8 +64,19 @@ def test_it_prints_a_spec(folder: Path) -> None:
 def test_it_writes_a_file(folder: Path) -> None:
     (folder / "model.json").write_text(small().to_json(), "utf-8")
     result = run("model.json", "-o", "model.yaml")
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "wrote model.yaml\n")
     assert load_spec(folder / "model.yaml").name == "small"
+    assert (folder / "model.yaml").read_text("utf-8") == SMALL
+
+
+def test_it_replaces_a_file_only_if_told_to(folder: Path) -> None:
+    (folder / "model.json").write_text(small().to_json(), "utf-8")
+    (folder / "model.yaml").write_text("mine", "utf-8")
+    result = run("model.json", "-o", "model.yaml")
+    assert result.exit_code == 2
+    assert "Error: model.yaml exists already; --force replaces it" in result.stderr
+    assert (folder / "model.yaml").read_text("utf-8") == "mine"
+    assert run("model.json", "-o", "model.yaml", "--force").stdout == "wrote model.yaml\n"
     assert (folder / "model.yaml").read_text("utf-8") == SMALL
 
 
