@@ -19,8 +19,8 @@ SPEC = Path(__file__).parent.parent / "specs" / "radar_nowcast.yaml"
 SMALL = {
     "vars.size": 32,
     "vars.filters": 4,
-    "train.epochs": 2,
-    "train.steps_per_epoch": 2,
+    "train.epochs": 4,
+    "train.steps_per_epoch": 10,
     "train.batch_size": 4,
     "train.precision": "float32",
 }
