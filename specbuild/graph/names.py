@@ -41,6 +41,8 @@ class Names:
             return None
         if source.id not in self._order or self._made_up(source):
             made_up = source.id in self._order
+            if not made_up and any(one.code == "duplicate-id" for one in self._report.errors):
+                return None  # a node that took another's id may be the one that is missing
             self._report.error(
                 f"no node is called {source.id}",
                 source.span,

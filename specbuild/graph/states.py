@@ -171,6 +171,10 @@ class _Wiring:
             if len(self.own) == 1:
                 match = next((t for t, shape in theirs.items() if _fits(shape, own)), None)
                 return f"pass one tensor: initial_state: {{{name}: {source.id}.state.{match}}}" if match else ""
+        forward = {name: f"forward_{name}" for name in self.own}
+        if all(other in theirs and _fits(theirs[other], self.own[name]) for name, other in forward.items()):
+            pairs = ", ".join(f"{name}: {source.id}.state.{other}" for name, other in forward.items())
+            return f"pass one direction: initial_state: {{{pairs}}}"
         return "name the tensors: initial_state: {" + ", ".join(f"{name}: …" for name in self.own) + "}"
 
     def described(self, node: str) -> str:

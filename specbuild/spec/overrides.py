@@ -8,6 +8,7 @@ may be new, and is then checked like a written one.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
@@ -31,6 +32,7 @@ from specbuild.document import (
     parse,
     values_in,
 )
+from specbuild.spec.declarations import KEYS
 
 _MUST_EXIST = ("vars", "layers", "inputs")
 _MAX_DEPTH = 64
@@ -117,6 +119,8 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
         raise _error(path, index, f"{path.dotted(index - 1)} is {kind_of(node)}; it has no keys to set")
     child = node.get(part)
     if child is None:
+        if not index and part not in KEYS and _is_variable(node, part):
+            raise _error(path, index, f'unknown key "{part}"', f'did you mean "vars.{part}"?')
         if index and path.parts[0] in _MUST_EXIST and len(path.parts) == 2:
             names = list(node.names())
             raise _error(
@@ -130,6 +134,11 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
         if index + 1 == len(path.parts):
             return _with_entry(node, Entry(Scalar(part, path.span(index), part), value), value)
     return _with_entry(node, Entry(Scalar(part, path.span(index), part), child), _merged(child, path, index + 1, value))
+
+
+def _is_variable(root: Mapping, name: str) -> bool:
+    declared = root.get("vars")
+    return isinstance(declared, Mapping) and name in declared.names()
 
 
 def overlay(old: Node | None, new: Node) -> Any:
@@ -156,6 +165,8 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
     """Descends into the item whose id is the path's part, however deep it is nested."""
     wanted = path.parts[index]
     ids: list[str] = []
+    nameless: set[str] = set()
+    """Kinds of the layers without an id."""
 
     def visit(item: Node) -> Node:
         if isinstance(item, Sequence):
@@ -167,12 +178,17 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
                 ids.append(identity.value)
                 if identity.value == wanted:
                     return _merged(item, path, index + 1, value)  # type: ignore[no-any-return]
+            elif isinstance(kind := item.get("layer"), Scalar):
+                nameless.add(str(kind.value))
             values = [visit(entry.value) for entry in item.entries]
             if not all(entry.value is value for entry, value in zip(item.entries, values, strict=True)):
                 return replace(item, entries=tuple(map(_with_value, item.entries, values)))
         return item
 
     result = visit(node)
+    if wanted not in ids and _made_up(wanted, nameless):
+        help = "give that layer an id to set it"
+        raise _error(path, index, f"{wanted} has no id in the spec", help)
     if wanted not in ids:
         raise _error(
             path,
@@ -182,6 +198,13 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
         )
     assert isinstance(result, Sequence)
     return result
+
+
+def _made_up(name: str, kinds: Iterable[str]) -> bool:
+    """Whether a name is one that specbuild makes up for a layer of these kinds."""
+    from specbuild.spec.forms.ids import snake
+
+    return any(re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", name) for kind in kinds)
 
 
 def _value(source: Source, text: str, offset: int, report: Report) -> Node | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as AnyMapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -24,12 +25,14 @@ def validate(
     at: Node | None = None,
     given: AnyMapping[str, Any] | None = None,
     beside: Sequence[str] = (),
+    elsewhere: AnyMapping[str, tuple[PathPart, ...]] = MappingProxyType({}),
 ) -> Model | None:
     """`node` as an instance of `cls`, or None after reporting everything that is wrong with it.
 
     `owner` is what the mapping describes (`Conv2D`, `train`); `at` is where a missing key is reported, if not at the
     mapping itself; `given` are values that come from elsewhere than the document; `beside` are
-    keys that the mapping may have had in mind although its class does not know them.
+    keys that the mapping may have had in mind although its class does not know them; `elsewhere` is the path of the
+    mapping that a key was taken over from, where that is another than `path`.
     """
     owner = owner or str(path[-1] if path else "the document")
     if not isinstance(node, Mapping):
@@ -45,7 +48,7 @@ def validate(
         for detail in details:
             if detail["type"] == "missing" and detail["loc"] in misspelt:
                 continue
-            _report(detail, cls, node, path, report, owner, at or node, beside)
+            _report(detail, cls, node, path, report, owner, at or node, beside, elsewhere)
     return None
 
 
@@ -71,11 +74,12 @@ def _report(
     owner: str,
     at: Node,
     beside: Sequence[str],
+    elsewhere: AnyMapping[str, tuple[PathPart, ...]],
 ) -> None:
     place = _existing(node, detail["loc"])
     if place and report.is_known(locate(node, place)):
         return
-    where = (*path, *place)
+    where = (*(elsewhere.get(str(place[0]), path) if place else path), *place)
     context = detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         word = str(detail["loc"][-1])

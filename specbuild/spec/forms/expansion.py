@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from specbuild.catalog import KINDS
+from specbuild.catalog.registry import kind_named
 from specbuild.document import (
     Mapping,
     Node,
@@ -145,7 +146,8 @@ class Expansion:
             "a node needs a layer",
             item.span,
             path=path,
-            help=next((hint for hint in near if hint), f"give it one of {', '.join(self.forms)}"),
+            help=_misplaced_kind(item, self.forms)
+            or next((hint for hint in near if hint), f"give it one of {', '.join(self.forms)}"),
             code="bad-node",
         )
 
@@ -457,6 +459,20 @@ def as_node(item: Node) -> str:
     """How to write what is no mapping: `- Flatten` is `- {layer: Flatten}`."""
     kind = item.value if isinstance(item, Scalar) and item.value in KINDS else "Conv2D, …"
     return f"write {{layer: {kind}}}"
+
+
+def _misplaced_kind(item: Mapping, forms: dict[str, Form]) -> str:
+    """Help where a form lacks its colon, `{layer Conv2D, …}`, or where a kind stands as a key, `Conv2D: {…}`."""
+    for entry in item.entries:
+        first, _, rest = entry.name.partition(" ")
+        if rest and first in forms and isinstance(entry.value, Scalar) and entry.value.value is None:
+            return f"write {first}: {rest.strip()}"
+        if kind_named(entry.name) is not None:
+            arguments = entry.value.entries if isinstance(entry.value, Mapping) else ()
+            shown = [f"{one.name}: {one.value.raw}" for one in arguments[:1] if isinstance(one.value, Scalar)]
+            more = ["…"] if len(arguments) > len(shown) else []
+            return f"write {{{', '.join([f'layer: {entry.name}', *shown, *more])}}}"
+    return ""
 
 
 def _clash(first: int, second: int) -> str:

@@ -99,7 +99,8 @@ def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None
     below = walk.definitions.defaults.get(cls.__name__)
     extra = tuple(e for e in below.entries if arguments.entry(e.name) is None) if below is not None else ()
     arguments = replace(arguments, entries=(*written, *extra))
-    layer = validate(cls, arguments, path, report, owner=kind, at=named, beside=COMMON)
+    from_defaults = {e.name: ("defaults", kind) for e in extra}
+    layer = validate(cls, arguments, path, report, owner=kind, at=named, beside=COMMON, elsewhere=from_defaults)
     return None if renamed else layer
 
 
