@@ -1,7 +1,5 @@
 """Activations as layers: any by name, and those that have arguments or weights."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from specbuild.catalog import objects

@@ -1,7 +1,5 @@
 """`keras.applications`: a published image network, whole or up to one of its layers, as one node."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 

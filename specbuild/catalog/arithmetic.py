@@ -1,8 +1,6 @@
 """Arithmetic without weights: functions of every value, bounds, scales, and reductions along axes."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
@@ -96,7 +94,7 @@ class Clip(Layer):
     pointwise = True
 
     @model_validator(mode="after")
-    def _in_order(self) -> Clip:
+    def _in_order(self) -> Self:
         if self.min is None and self.max is None:
             refuse("range", "Clip needs min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:

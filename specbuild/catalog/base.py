@@ -4,8 +4,6 @@ A kind is a subclass of `Layer` that carries Keras's class name, and Keras's own
 Lowering needs nothing else: `keras.layers.<kind>(**layer.arguments())`.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

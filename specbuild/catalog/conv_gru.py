@@ -1,7 +1,5 @@
 """ConvGRU, which Keras does not have."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from specbuild.catalog.conv_recurrent import Convolutional

@@ -1,7 +1,5 @@
 """ConvLSTM: Keras's, with peepholes, layer normalization and a recurrent kernel of its own size besides."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator

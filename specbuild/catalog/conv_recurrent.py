@@ -4,8 +4,6 @@ In the equations of the cells x is the input of a step, h and c are the state, â
 elements.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -3,8 +3,6 @@
 Each of the four is written once, over any number of axes; the kinds at the end of each part only say how many.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Dense layers, embeddings, and layers that only mark or pass on their input."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from specbuild.catalog.base import Layer

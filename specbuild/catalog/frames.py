@@ -1,7 +1,5 @@
 """Our own layers on the time axis."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from specbuild.catalog.base import Layer

@@ -4,8 +4,6 @@ Element-wise merges broadcast as Keras does: axes are matched from the last, an 
 input with fewer axes is repeated over the axes it lacks.
 """
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from specbuild.catalog.base import Layer

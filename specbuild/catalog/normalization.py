@@ -4,8 +4,6 @@ FLOPs count per value 1 for the mean, 3 for the variance (a difference, its squa
 the input, 2 for applying them, and 1 each for `scale` and `center`.
 """
 
-from __future__ import annotations
-
 from pydantic import Field, field_validator
 
 from specbuild.catalog.axes import check_axes, lengths, named_axes, positions

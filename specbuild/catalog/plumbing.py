@@ -3,8 +3,6 @@
 An `axis` counts as Keras counts axes: the batch axis is 0, -1 is the last. Moving values counts no FLOPs.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, PlainValidator, WithJsonSchema

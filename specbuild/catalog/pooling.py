@@ -1,7 +1,5 @@
 """Pooling: the largest or the mean value of every window, or of the whole input."""
 
-from __future__ import annotations
-
 from typing import Generic, TypeVar
 
 from pydantic import Field

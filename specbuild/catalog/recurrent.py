@@ -4,8 +4,6 @@ Each cell's equations stand above its weights and its arithmetic; x is the input
 product of elements.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema

@@ -1,7 +1,5 @@
 """Layers that act in training alone: dropout, noise and penalties. They have no weights and cost nothing in use."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, WithJsonSchema

@@ -1,7 +1,5 @@
 """Layers that move values without weights: enlarge, pad, crop, flatten, reshape, permute, repeat."""
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 from pydantic import Field

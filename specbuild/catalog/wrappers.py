@@ -1,7 +1,5 @@
 """Layers around a layer: the same layer on every frame, and a recurrence in both directions of time."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 

@@ -1,10 +1,8 @@
 """The `data` section: where frames come from, and how windows, splits and inputs are made of them."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -144,7 +142,7 @@ class WindowsSection(BaseModel):
         return self.future if self.target == "future" else self.past + self.future - 1
 
     @model_validator(mode="after")
-    def _next_follows(self) -> WindowsSection:
+    def _next_follows(self) -> Self:
         if self.target == "next" and self.lead:
             raise _at(("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}")
         return self
@@ -201,7 +199,7 @@ class DataSection(BaseModel):
         return Interval.parse(self.interval).times(frames) if self.interval else f"+{frames}"
 
     @model_validator(mode="after")
-    def _consistent(self) -> DataSection:
+    def _consistent(self) -> Self:
         if self.scale == 0:
             raise _at(("scale",), "expected a number other than 0, got 0")
         space = self.source.space

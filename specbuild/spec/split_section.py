@@ -1,10 +1,8 @@
 """Which frames, or which events, train, validate and test a model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import combinations
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
@@ -83,7 +81,7 @@ class SplitSection(BaseModel):
         return {name: part for name, part in self.parts.items() if isinstance(part, tuple)}
 
     @model_validator(mode="after")
-    def _consistent(self) -> SplitSection:
+    def _consistent(self) -> Self:
         ranges = self.ranges
         shares = {name: part for name, part in self.parts.items() if isinstance(part, float)}
         if ranges and shares:

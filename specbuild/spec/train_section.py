@@ -1,7 +1,5 @@
 """`train:` — how the model is fitted, and what of it is kept."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field

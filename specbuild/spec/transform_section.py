@@ -1,8 +1,6 @@
 """The transforms that a spec may name, with their arguments. What they compute is in `specbuild.data.transforms`."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, model_validator
 
@@ -33,7 +31,7 @@ class MinMax(TransformSection):
     max: Number = Field(1.0, description="Where the largest training value goes.")
 
     @model_validator(mode="after")
-    def _ordered(self) -> MinMax:
+    def _ordered(self) -> Self:
         if self.min >= self.max:
             refuse("transform", f"min must lie below max, got min: {self.min:g} and max: {self.max:g}")
         return self
@@ -72,7 +70,7 @@ class Clip(TransformSection):
     max: Number | None = Field(None, description="Upper bound, in the units that reach this step.")
 
     @model_validator(mode="after")
-    def _bounded(self) -> Clip:
+    def _bounded(self) -> Self:
         if self.min is None and self.max is None:
             refuse("transform", "clip needs min, max or both, such as {name: clip, min: 0, max: 60}")
         if self.min is not None and self.max is not None and self.min >= self.max:
@@ -88,7 +86,7 @@ class Scale(TransformSection):
     offset: Number = Field(0.0, description="Added after the multiplication.")
 
     @model_validator(mode="after")
-    def _invertible(self) -> Scale:
+    def _invertible(self) -> Self:
         if self.factor == 0:
             refuse("transform", "scale needs a factor other than 0, which could not be inverted")
         return self
