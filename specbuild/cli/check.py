@@ -9,7 +9,7 @@ import click
 from specbuild.cli.arguments import format_option, plugin_option, set_option, spec_argument
 
 
-@click.command("check")
+@click.command("check", short_help="Find every mistake in SPEC, with its line and column.")
 @spec_argument
 @set_option
 @plugin_option

@@ -9,7 +9,7 @@ import click
 from specbuild.cli.arguments import format_option, plugin_option
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Score the model of RUN per lead time, beside baselines.")
 @click.argument("run")
 @click.option(
     "--split",

@@ -13,7 +13,7 @@ SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
 """The format that each suffix stands for."""
 
 
-@click.command("plot")
+@click.command("plot", short_help="Draw the layers of SPEC with their shapes and states.")
 @spec_argument
 @set_option
 @plugin_option

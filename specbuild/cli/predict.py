@@ -9,7 +9,7 @@ import click
 from specbuild.cli.arguments import plugin_option
 
 
-@click.command("predict")
+@click.command("predict", short_help="Forecast with the model of RUN.")
 @click.argument("run")
 @click.option("--input", metavar="FILE", help="Past frames in physical units, .npy or .npz; default: the data's last.")
 @click.option(

@@ -9,7 +9,7 @@ import click
 from specbuild.cli.arguments import format_option, plugin_option, set_option, spec_argument
 
 
-@click.command("summary")
+@click.command("summary", short_help="Show each layer's shape, state, parameters and FLOPs.")
 @spec_argument
 @set_option
 @plugin_option

@@ -9,7 +9,7 @@ import click
 from specbuild.cli.arguments import DEFAULT_SPEC, plugin_option, set_option
 
 
-@click.command("train")
+@click.command("train", short_help="Train the model of SPEC, score it and draw its forecast.")
 @click.argument("spec", required=False, metavar="[SPEC]")
 @set_option
 @plugin_option
