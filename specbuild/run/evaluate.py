@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from specbuild.data import Baseline, Window, baselines
 from specbuild.run.evaluation import MODEL, Evaluation
 from specbuild.run.files import write_json, write_text
 from specbuild.run.inference import Floats, TrainedRun
-from specbuild.run.pictures import draw_animation, draw_strip
+from specbuild.run.pictures import draw_animation, draw_strip, scale_of
 from specbuild.run.predict import scene
 from specbuild.run.scores import Scores
 
@@ -87,6 +88,7 @@ class _Liveliest:
         if self.window.past_times is not None:
             title += f", {np.datetime_as_string(self.window.past_times[-1], unit='m').replace('T', ' ')}"
         shown = scene(trained, self.window.past, self.forecast, self.window.future, title)
+        trained.folder.update_manifest(colours=asdict(scale_of(shown)))
         draw_strip(shown, trained.folder.picture("forecast.png"))
         draw_animation(shown, trained.folder.picture("forecast.gif"))
 

@@ -35,11 +35,20 @@ _FRAME_MS = 450
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """What the colours mean: from `low` to `high` in physical units, by square roots if `skewed`."""
+
+    low: float
+    high: float
+    skewed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """One forecast and what it is held against, in physical units; NaN is missing.
 
     `past` is (P, H, W); `truth`, `forecast` and `persistence` are (F, H, W), of which truth and persistence may be
-    absent. `past_labels` and `lead_labels` name the frames: `-4 min`, `+10 min`.
+    absent. `past_labels` and `lead_labels` name the frames: `-4 min`, `+10 min`. `scale` None: the scene's own.
     """
 
     past: Frames
@@ -51,6 +60,7 @@ class Scene:
     variable: str = "value"
     units: str = ""
     title: str = ""
+    scale: Scale | None = None
 
     @property
     def futures(self) -> dict[str, Frames]:
@@ -131,6 +141,26 @@ def draw_history(history: Sequence[Mapping[str, float]], path: Path, best: int |
     _save(figure, path)
 
 
+def scale_of(scene: Scene) -> Scale:
+    """From what was observed, so that a wild forecast cannot change how the truth looks; a few outliers are cut.
+
+    A quantity that is zero almost everywhere and large in places, as rain is, gets a square-root scale.
+    """
+    values = _reference(scene)
+    low, high = float(values.min()), float(np.quantile(values, 0.998))
+    if high <= low:
+        high = float(values.max()) if values.max() > low else low + 1.0
+    skewed = low >= 0 and float(np.median(values)) <= 0.05 * high
+    return Scale(0.0 if skewed else low, high, skewed)
+
+
+def _reference(scene: Scene) -> Frames:
+    """The known values of the past and of the truth, or of the forecast where there is no truth."""
+    shown = [scene.past, scene.forecast if scene.truth is None else scene.truth]
+    values = np.concatenate([frames[np.isfinite(frames)] for frames in shown])
+    return values if values.size else np.zeros(1)
+
+
 @dataclass(frozen=True, slots=True)
 class _Colours:
     """The one colour scale of a scene."""
@@ -141,21 +171,10 @@ class _Colours:
 
     @classmethod
     def of(cls, scene: Scene) -> _Colours:
-        """From what was observed, so that a wild forecast cannot change how the truth looks; a few outliers are cut.
-
-        A quantity that is zero almost everywhere and large in places, as rain is, gets a square-root scale.
-        """
-        reference = [scene.past, *([scene.truth] if scene.truth is not None else [scene.forecast])]
-        values = np.concatenate([frames[np.isfinite(frames)] for frames in reference])
-        if not values.size:
-            values = np.zeros(1)
-        low, high = float(values.min()), float(np.quantile(values, 0.998))
-        if high <= low:
-            high = float(values.max()) if values.max() > low else low + 1.0
-        skewed = low >= 0 and float(np.median(values)) <= 0.05 * high
-        norm = PowerNorm(0.5, 0.0, high) if skewed else Normalize(low, high)
-        colormap = colormaps["magma" if skewed else "viridis"].with_extremes(bad=_MISSING_GREY)
-        return cls(norm, colormap, bool(values.max() > high))
+        scale = scene.scale or scale_of(scene)
+        norm = PowerNorm(0.5, scale.low, scale.high) if scale.skewed else Normalize(scale.low, scale.high)
+        colormap = colormaps["magma" if scale.skewed else "viridis"].with_extremes(bad=_MISSING_GREY)
+        return cls(norm, colormap, bool(_reference(scene).max() > scale.high))
 
     def palette(self) -> Image.Image:
         """One palette for all frames of an animation, so that no colour flickers: the scale, and greys for the text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
@@ -19,7 +20,7 @@ from specbuild.data.windows import lead_frames, past_frames
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.run.files import replacing
 from specbuild.run.inference import TrainedRun
-from specbuild.run.pictures import Scene, draw_animation, draw_strip
+from specbuild.run.pictures import Scale, Scene, draw_animation, draw_strip
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -58,7 +59,10 @@ def predict(
         past = _latest(dataset)
     forecast = dataset.forecast(past, trained.predict)
     if write is not None:
-        write(scene(trained, past, forecast), forecast, Path(output or ""))
+        # In the colours of the run's forecast.png, so that the two can be laid side by side.
+        colours = trained.folder.manifest().get("colours")
+        shown = replace(scene(trained, past, forecast), scale=Scale(**colours) if colours else None)
+        write(shown, forecast, Path(output or ""))
     return forecast
 
 

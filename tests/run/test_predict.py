@@ -9,6 +9,8 @@ from PIL import Image
 
 from specbuild.document import SpecError
 from specbuild.run import Run, predict
+from specbuild.run.pictures import Scale, Scene
+from specbuild.run.predict import _WRITERS
 from tests.run.conftest import blobs
 
 
@@ -98,3 +100,10 @@ def test_an_output_of_another_kind_is_refused_before_anything_is_computed(traine
     with pytest.raises(SpecError) as error:
         predict(trained.path, output=tmp_path / "forecast.mp4")
     assert refusal(error)[0] == f"a forecast is written as .npz, .npy, .png, .gif, not as {tmp_path}/forecast.mp4"
+
+
+def test_a_picture_has_the_colours_of_the_run(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Scene] = []
+    monkeypatch.setitem(_WRITERS, ".png", lambda scene, _forecast, _path: drawn.append(scene))
+    predict(trained.path, output=tmp_path / "forecast.png")
+    assert [scene.scale for scene in drawn] == [Scale(**trained.folder.manifest()["colours"])]
