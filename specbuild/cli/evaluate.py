@@ -6,7 +6,7 @@ import json
 
 import click
 
-from specbuild.cli.arguments import format_option, plugin_option
+from specbuild.cli.arguments import format_option, plugin_option, say_if_unfinished
 
 
 @click.command("evaluate", short_help="Score the model of RUN per lead time, beside baselines.")
@@ -36,4 +36,5 @@ def command(run: str, split: str, plugins: tuple[str, ...], format: str) -> None
     from specbuild.run.table import evaluation_text
 
     found = evaluate(run, split, plugins=plugins)
+    say_if_unfinished(run)
     click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else evaluation_text(found))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from specbuild.cli.arguments import plugin_option
+from specbuild.cli.arguments import plugin_option, say_if_unfinished
 
 
 @click.command("predict", short_help="Forecast with the model of RUN.")
@@ -33,4 +33,5 @@ def command(run: str, input: str | None, output: str | None, plugins: tuple[str,
 
     path = output or str(Path(run) / "prediction.npz")
     forecast = predict(run, input, path, plugins=plugins)
+    say_if_unfinished(run)
     click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

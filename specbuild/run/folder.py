@@ -7,7 +7,7 @@
     ├── transforms.json       statistics of the training data, which undo the transforms
     ├── history.csv           one row per epoch
     ├── checkpoints/          epoch-0003.keras …: weights, optimizer and everything that continuing needs
-    ├── best.keras            the checkpoint of the best epoch
+    ├── best.keras            the checkpoint of the best epoch; none where nothing tells one, as without validation data
     ├── model.keras           the model that evaluate and predict use
     ├── scores.json  scores.csv
     └── forecast.png  forecast.gif  loss.png
@@ -127,6 +127,11 @@ class RunFolder:
         """The checkpoints on disk by epoch, in order."""
         found = ((_CHECKPOINT.fullmatch(path.name), path) for path in (self.path / "checkpoints").glob("epoch-*.keras"))
         return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+    @property
+    def reached(self) -> int | None:
+        """The epoch of the last checkpoint, 0 where no epoch was finished; None where no checkpoint is left."""
+        return max(self.checkpoints(), default=None)
 
     def manifest(self) -> dict[str, Any]:
         """What run.json says.

@@ -39,12 +39,21 @@ class TrainedRun:
         """
         import_plugins(plugins)
         folder = RunFolder.open(path)
-        if not folder.model_file.exists():
+        if not folder.model_file.exists() or folder.reached == 0:
+            why = "no epoch was finished" if not folder.reached else f"training stopped after epoch {folder.reached}"
             raise RunError(
-                f"{folder.path} has no trained model",
+                f"{folder.path} has no trained model: {why}",
                 help=f"finish its training with: specbuild train --resume {folder.path}",
             )
         return cls(folder, folder.load_spec())
+
+    @property
+    def note(self) -> str:
+        """That training did not come to its end, where it did not; else empty."""
+        reached, epochs = self.folder.reached, self.spec.train.epochs
+        if self.folder.manifest().get("status") == "finished" or reached in (None, epochs):
+            return ""
+        return f"training of {self.folder.path} was interrupted after epoch {reached} of {epochs}"
 
     @property
     def data(self) -> DataSection:

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from specbuild.document import RunError
-from specbuild.run import Run, evaluate
+from specbuild.run import Run, evaluate, predict
+from specbuild.run.folder import RunFolder
+from specbuild.run.inference import TrainedRun
 from tests.run.conftest import blobs
 
 
@@ -70,3 +72,24 @@ def test_a_run_without_a_model_says_how_to_get_one(trained: Run, tmp_path: Path)
     with pytest.raises(RunError, match="has no trained model") as error:
         evaluate(copy)
     assert error.value.help == f"finish its training with: specbuild train --resume {copy}"
+
+
+def test_a_run_without_an_epoch_is_refused(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    for path in (copy / "checkpoints").glob("*"):
+        path.unlink()
+    (copy / "checkpoints/epoch-0000.keras").write_bytes(b"")
+    for verb in (evaluate, predict):
+        with pytest.raises(RunError) as error:
+            verb(copy)
+        assert error.value.message == f"{copy} has no trained model: no epoch was finished"
+
+
+def test_a_run_that_was_interrupted_says_so(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    assert TrainedRun.open(copy).note == ""
+    RunFolder(copy).update_manifest(status="interrupted")
+    (copy / "checkpoints/epoch-0003.keras").unlink()
+    assert TrainedRun.open(copy).note == f"training of {copy} was interrupted after epoch 2 of 3"
