@@ -8,6 +8,8 @@ import click
 
 from specbuild.cli.arguments import DEFAULT_SPEC, plugin_option, set_option
 
+_TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.csv")
+
 
 @click.command("train", short_help="Train the model of SPEC, score it and draw its forecast.")
 @click.argument("spec", required=False, metavar="[SPEC]")
@@ -59,4 +61,6 @@ def command(
         return
     if run.scores is not None:
         click.echo(evaluation_text(run.scores))
-    click.echo(f"run folder: {run.path}")
+    click.echo(f"\nrun folder: {run.path}")
+    click.echo(f"to look at: {', '.join(name for name in _TO_LOOK_AT if (run.path / name).is_file())}")
+    click.echo(f"next: specbuild predict {run.path}")

@@ -240,7 +240,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         """Saves the state after the last finished epoch, then the files that follow from it."""
         epoch = len(self.history)
         checkpoint.save(model, self._folder.checkpoint(epoch), self.history)
-        if epoch and self._watch.best(self.history) == epoch:
+        if epoch and self._watch.keep_best and self._watch.best(self.history) == epoch:
             copy(self._folder.checkpoint(epoch), self._folder.best_file)
         if epoch:
             write_text(self._folder.history_file, history_csv(self.history))

@@ -13,9 +13,12 @@ from specbuild.document import RunError
 from specbuild.document.render import render_text
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
+from specbuild.run.checkpoint import Progress
+from specbuild.run.continuity import check_same_model
 from specbuild.run.files import copy, write_json
 from specbuild.run.folder import RunFolder
-from specbuild.run.precision import policy_for
+from specbuild.run.opening import opening
+from specbuild.run.precision import Policy, policy_for
 from specbuild.run.progress import Display, display
 from specbuild.run.stopping import Watch
 from specbuild.run.surroundings import absolute, check_data_unchanged, data_files, machine, now, versions
@@ -73,7 +76,10 @@ def train(
     import_plugins(plugins)
     if resume is not None:
         folder = RunFolder.open(resume)
-        graph = build_graph(folder.load_spec(normalize(overrides)))
+        changes = normalize(overrides)
+        graph = build_graph(folder.load_spec(changes))
+        if changes:
+            check_same_model(build_graph(folder.load_spec()), graph, changes)
         check_data_unchanged(graph.spec, folder.manifest().get("data", []))
     else:
         assert spec is not None
@@ -104,26 +110,31 @@ class _Training:
 
     def run(self, folder: RunFolder | None, out: str | Path) -> Run:
         precision = policy_for(self.spec.train.precision)
+        # A run folder is made or changed once the model is known to fit: what is refused leaves no trace.
+        model, done = self._prepare(folder, precision)
         if folder is None:
             folder = RunFolder.create(out, self.spec.name)
             self._describe(folder, precision)
         else:
-            self._note_resumption(folder)
+            self._note_resumption(folder, done.epoch)
+            self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
+        for line in opening(self.graph, self.dataset, folder.path, precision):
+            self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
         try:
             with self.show:
-                history = self._fit(folder, precision)
+                history = self._fit(model, folder, done)
         except KeyboardInterrupt:
-            self._keep_model(folder)
-            folder.update_manifest(status="interrupted", finished=now())
+            kept = self._keep_model(folder)
+            folder.update_manifest(status="interrupted", finished=now(), **self._chosen(kept))
             raise Interrupted(_how_to_continue(folder)) from None
         except BaseException as error:
             folder.update_manifest(status="failed", finished=now(), error=str(error))
             raise
         best = self._keep_model(folder)
         scores = self._score(folder, history, best)
-        folder.update_manifest(status="finished", finished=now(), epochs=len(history), best_epoch=best)
+        folder.update_manifest(status="finished", finished=now(), epochs=len(history), **self._chosen(best))
         return Run(folder, history, best, scores)
 
     def _describe(self, folder: RunFolder, precision: str) -> None:
@@ -144,38 +155,42 @@ class _Training:
             machine=machine(),
         )
 
-    def _note_resumption(self, folder: RunFolder) -> None:
-        manifest = folder.manifest()
-        epochs = list(folder.checkpoints())
-        if not epochs:
-            raise RunError(f"{folder.path} has no checkpoint to continue from", help="start a new run")
-        resumed = [*manifest.get("resumed", []), {"at": now(), "after_epoch": epochs[-1], "versions": versions()}]
+    def _note_resumption(self, folder: RunFolder, epoch: int) -> None:
+        earlier = folder.manifest().get("resumed", [])
+        resumed = [*earlier, {"at": now(), "after_epoch": epoch, "versions": versions()}]
         folder.save_spec(self.spec)
         folder.update_manifest(status="running", overrides=list(self.spec.overrides), resumed=resumed)
 
-    def _fit(self, folder: RunFolder, precision: str) -> tuple[dict[str, float], ...]:
+    def _prepare(self, folder: RunFolder | None, precision: Policy) -> tuple[Any, Progress]:
+        """The compiled model, with the state of the last checkpoint where a run is continued."""
         from specbuild.model.backend import keras
         from specbuild.model.lower import build
         from specbuild.run import checkpoint
-        from specbuild.run.fit import compile_model, fit
+        from specbuild.run.fit import compile_model
 
+        saved = folder.checkpoints() if folder is not None else {}
+        if folder is not None and not saved:
+            raise RunError(f"{folder.path} has no checkpoint to continue from", help="start a new run")
         keras.utils.set_random_seed(self.spec.train.seed)
         model = build(self.graph, precision)
         outputs = [output.name for output in self.graph.outputs]
         compile_model(model, self.spec, weighted=self.dataset.source.may_miss, outputs=outputs)
-        done = checkpoint.Progress()
-        if saved := folder.checkpoints():
-            last = list(saved.values())[-1]
-            done = checkpoint.restore(model, last)
-            self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
+        return model, checkpoint.restore(model, saved[max(saved)]) if saved else Progress()
+
+    def _fit(self, model: Any, folder: RunFolder, done: Progress) -> tuple[dict[str, float], ...]:
+        from specbuild.run.fit import fit
+
         return fit(model, self.spec, folder, self.training, self.validation, self.watch, self.show, done)
 
     def _keep_model(self, folder: RunFolder) -> int:
-        """Makes model.keras of the best epoch, or of the last where no best is kept; returns that epoch."""
+        """Makes model.keras of the best epoch, or of the last where no best is kept; returns that epoch.
+
+        Before the first epoch is finished there is nothing to keep.
+        """
         from specbuild.run import checkpoint
 
         saved = folder.checkpoints()
-        if not saved:
+        if not saved or not max(saved):
             return 0
         last, path = list(saved.items())[-1]
         best = self.watch.best(checkpoint.read(path).history) if self.watch.keep_best else None
@@ -185,6 +200,15 @@ class _Training:
             path = folder.best_file
         copy(path, folder.model_file)
         return best
+
+    def _chosen(self, epoch: int) -> dict[str, Any]:
+        """Which epoch model.keras is of, and why, for run.json; there is a best one only where one is kept."""
+        if not epoch:
+            return {}
+        if not self.watch.keep_best:
+            return {"model_epoch": epoch, "chosen_by": "last epoch", "best_epoch": None}
+        extreme = "highest" if self.watch.larger_is_better else "lowest"
+        return {"model_epoch": epoch, "chosen_by": f"{extreme} {self.watch.monitor}", "best_epoch": epoch}
 
     def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Evaluation | None:
         from specbuild.run.evaluate import evaluate

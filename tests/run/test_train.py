@@ -117,6 +117,9 @@ def test_without_validation_the_last_epoch_is_kept(plain: Path, tmp_path: Path) 
     run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
     assert columns(run) == ["epoch", "loss", "mae"]
     assert run.best == 2
+    assert not run.folder.best_file.exists()
+    manifest = run.folder.manifest()
+    assert (manifest["model_epoch"], manifest["chosen_by"], manifest["best_epoch"]) == (2, "last epoch", None)
 
 
 def test_without_a_test_split_nothing_is_scored(plain: Path, tmp_path: Path) -> None:
@@ -206,9 +209,30 @@ def test_a_run_does_not_continue_on_other_data(plain: Path, tmp_path: Path) -> N
 def test_a_run_does_not_continue_as_another_model(trained: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(trained.path, copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     overrides = ["layers.enc.filters=4", "layers.dec.filters=4", "train.epochs=9"]
-    with pytest.raises(RunError, match=r"epoch-0003\.keras do not fit the model of this spec: "):
+    with pytest.raises(RunError) as error:
         train(resume=copy, overrides=overrides, quiet=True)
+    assert error.value.message == (
+        "layers.enc.filters=4, layers.dec.filters=4 changes the model, whose weights are those of this run: "
+        "enc.kernel has 3 × 3 × 1 × 12 in the run, 3 × 3 × 1 × 16 now"
+    )
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_weights_of_another_model_are_refused_by_name_and_shape(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    text = (copy / "spec.yaml").read_text("utf-8").replace("filters: 3", "filters: 4")
+    (copy / "spec.yaml").write_text(text, "utf-8")
+    manifest = (copy / "run.json").read_bytes()
+    with pytest.raises(RunError) as error:
+        train(resume=copy, quiet=True)
+    assert error.value.message == (
+        f"the weights in {copy}/checkpoints/epoch-0003.keras do not fit the model of this spec: "
+        "enc.kernel has 3 × 3 × 1 × 12 in the file and 3 × 3 × 1 × 16 in the model"
+    )
+    assert (copy / "run.json").read_bytes() == manifest
 
 
 def test_a_damaged_checkpoint_is_named(trained: Run, tmp_path: Path) -> None:

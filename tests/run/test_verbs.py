@@ -52,11 +52,19 @@ def test_training_prints_epochs_and_scores_and_no_noise(plain: Path) -> None:
     code, out, err = run("train", "nowcast.yaml", "--set", "train.epochs=2", cwd=plain.parent)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("epoch 1/2  loss ")
-    assert lines[1].startswith("epoch 2/2  loss ")
-    assert lines[2] == "tiny nowcast: rain rate on the test split, 8 windows"
-    assert lines[-1].startswith("run folder: runs/tiny-nowcast-")
-    assert (plain.parent / lines[-1].removeprefix("run folder: ") / "scores.json").is_file()
+    assert lines[0].startswith("data: blobs.npy, 60 frames of 12 x 12; windows: ")
+    assert lines[0].endswith(", 8 test")
+    assert lines[1].startswith("model: 10 parameters, float32 on ")
+    assert lines[2].startswith("epoch 1/2  loss ")
+    assert lines[3].startswith("epoch 2/2  loss ")
+    assert lines[4] == "tiny nowcast: rain rate on the test split, 8 windows"
+    folder = lines[-3].removeprefix("run folder: ")
+    assert lines[1].endswith(f", into {folder}")
+    assert lines[-2:] == [
+        "to look at: forecast.png, forecast.gif, loss.png, scores.csv",
+        f"next: specbuild predict {folder}",
+    ]
+    assert (plain.parent / folder / "scores.json").is_file()
 
 
 def test_quiet_prints_nothing(plain: Path) -> None:
