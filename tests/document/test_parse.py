@@ -128,13 +128,13 @@ def test_columns_count_characters() -> None:
 
 
 def timed(text: str) -> tuple[float, str]:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         parse(text)
         message = ""
     except SpecError as error:
         message = error.diagnostics[0].message
-    return time.perf_counter() - started, message
+    return time.process_time() - started, message
 
 
 def test_ten_thousand_layers() -> None:
