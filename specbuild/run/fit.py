@@ -11,7 +11,7 @@ import numpy as np
 
 from specbuild.catalog import KerasObject
 from specbuild.catalog.signatures import Family, signature
-from specbuild.document import RunError, did_you_mean
+from specbuild.document import RunError, SpecbuildError, did_you_mean
 from specbuild.model.backend import backend_name, jit_compile, keras
 from specbuild.model.objects import ObjectError, to_keras, words
 from specbuild.run import checkpoint
@@ -131,7 +131,7 @@ def fit(
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
         if failure := batches.failure or (held_out and held_out.failure):
             raise failure from None
-        if isinstance(error, RunError | OSError):
+        if isinstance(error, SpecbuildError | OSError):
             raise
         raise RunError(
             f"{backend_name()} could not train the model: {words(error)}",
