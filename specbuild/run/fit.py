@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -117,16 +119,17 @@ def fit(
     batches = _Endless(training, done.epoch)
     held_out = _Once(validation) if validation is not None else None
     try:
-        model.fit(
-            batches,
-            validation_data=held_out,
-            epochs=spec.train.epochs,
-            initial_epoch=done.epoch,
-            steps_per_epoch=len(training),
-            callbacks=[keeper.set_steps(len(training))],
-            shuffle=False,
-            verbose=0,
-        )
+        with keeper.interrupt:
+            model.fit(
+                batches,
+                validation_data=held_out,
+                epochs=spec.train.epochs,
+                initial_epoch=done.epoch,
+                steps_per_epoch=len(training),
+                callbacks=[keeper.set_steps(len(training))],
+                shuffle=False,
+                verbose=0,
+            )
     except Exception as error:
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
         if failure := batches.failure or (held_out and held_out.failure):
@@ -138,6 +141,30 @@ def fit(
             help="does the loss fit the data and the output? did the memory last? try train.batch_size=1",
         ) from error
     return tuple(keeper.history)
+
+
+class _Interrupt:
+    """Ctrl-C, taken note of and obeyed after the running step; a second one is obeyed at once.
+
+    Raised wherever it arrives, the exception can fall into a framework's callback, which drops it.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -193,6 +220,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._spec, self._folder, self._watch, self._display = spec, folder, watch, display
         self.history = list(done.history)
+        self.interrupt = _Interrupt()
         self._steps = 0
         self._pending: tuple[int, Any] | None = None
         self._started = 0.0
@@ -216,6 +244,8 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         # Reading a loss waits for the step that computes it. One step late, the accelerator has its next one already.
         pending, self._pending = self._pending, (batch + 1, (logs or {})["loss"])
         self._look(pending)
+        if self.interrupt.asked:
+            raise KeyboardInterrupt
 
     def on_test_begin(self, _logs: Mapping[str, Any] | None = None) -> None:
         self._flush()

@@ -461,10 +461,17 @@ def test_a_config_without_its_class(tmp_path: Path) -> None:
 # Damaged files
 
 
+class Configs(list[Any]):
+    """Configurations of whole models, which no report of a test should print."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} configurations"
+
+
 @pytest.fixture(scope="module")
-def configs() -> list[Any]:
+def configs() -> Configs:
     models = [make() for make, _ in TUTORIALS.values()]
-    return [*(json.loads(model.to_json()) for model in models), OLD]
+    return Configs([*(json.loads(model.to_json()) for model in models), OLD])
 
 
 JUNK = [None, True, -1, 3.5, "x", "", [], {}, [[1]], ["x", 0, 0], {"class_name": "function", "config": "f"}, 10**30]
