@@ -507,7 +507,7 @@ def damage(value: Any, rng: random.Random) -> None:
             del value[key]
             return
         else:
-            value[key] = rng.choice(JUNK)
+            value[key] = copy.deepcopy(rng.choice(JUNK))
             return
         if not value:
             return
