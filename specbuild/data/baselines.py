@@ -91,9 +91,9 @@ class Climatology:
         """(period, *space, C), NaN where no training frame of the phase has a value."""
         shape = (self.period, *self.source.space, self.source.channels)
         total, count = np.zeros(shape), np.zeros(shape, np.int64)
-        for event in self.train.events:
-            for frame in (frame for stretch in self.train.stretches for frame in stretch):
-                values = self.source.read(event, range(frame, frame + 1))[0]
+        for stretch in self.train.stretches:
+            for frame in stretch.frames:
+                values = self.source.read(stretch.event, range(frame, frame + 1))[0]
                 known = ~np.isnan(values)
                 total[frame % self.period][known] += values[known]
                 count[frame % self.period] += known

@@ -125,7 +125,7 @@ class Dataset:
     def window(self, event: int, start: int) -> Window:
         """The window that starts at frame `start` of an event."""
         past, future = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
-        times = self.source.times
+        times = self.source.times(event)
         return Window(
             self.source.read(event, past),
             self.source.read(event, future),
@@ -177,10 +177,9 @@ def _fit(spec: Spec, section: DataSection, source: FrameSource, train: WindowSet
     at_once = max(1, PIECE // frame)
 
     def frames() -> Iterator[Floats]:
-        for event in train.events:
-            for stretch in train.stretches:
-                for first in range(stretch.start, stretch.stop, at_once):
-                    yield source.read(event, range(first, min(first + at_once, stretch.stop)))
+        for stretch in train.stretches:
+            for first in range(stretch.frames.start, stretch.frames.stop, at_once):
+                yield source.read(stretch.event, range(first, min(first + at_once, stretch.frames.stop)))
 
     try:
         return fit(section.transform, frames, source.channels, fill=section.fill, may_miss=source.may_miss)

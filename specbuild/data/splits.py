@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from specbuild.data.sources.base import FrameSource
 from specbuild.data.sources.times import unbroken
-from specbuild.data.windows import WindowSet
+from specbuild.data.windows import Stretch, WindowSet
 from specbuild.spec.split_section import SplitSection
 
 if TYPE_CHECKING:
     from specbuild.spec import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The frames `frames` of each of the events `events`."""
+def make_splits(section: SplitSection, by: str, lengths: Sequence[int], embargo: int) -> dict[str, tuple[Stretch, ...]]:
+    """The splits of events of so many frames, in the order train, validation, test.
 
-    name: str
-    events: range
-    frames: range
-
-
-def make_splits(section: SplitSection, by: str, events: int, length: int, embargo: int) -> dict[str, Split]:
-    """The splits of `events` events of `length` frames, in the order train, validation, test.
-
-    Shares are of the frames left after every embargo. They may come out empty; ranges may reach beyond what there is.
+    Shares are of the frames of each event left after every embargo. They may come out empty; ranges may reach beyond
+    what there is.
     """
     if by == "event":
-        ranges = _ranges(section, events, 0)
-        return {name: Split(name, span, range(length)) for name, span in ranges.items()}
-    ranges = _ranges(section, length, embargo)
-    return {name: Split(name, range(events), span) for name, span in ranges.items()}
+        ranges = _ranges(section, len(lengths), 0)
+        return {
+            name: tuple(Stretch(event, range(lengths[event] if event < len(lengths) else 0)) for event in span)
+            for name, span in ranges.items()
+        }
+    found: dict[str, list[Stretch]] = {name: [] for name in section.parts}
+    for event, length in enumerate(lengths):
+        for name, span in _ranges(section, length, embargo).items():
+            found[name].append(Stretch(event, span))
+    return {name: tuple(stretches) for name, stretches in found.items()}
 
 
 def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
@@ -45,8 +43,7 @@ def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
     assert data is not None
     section, windows, by = data.split, data.windows, data.split_by
     embargo = 0 if by == "event" else windows.reach if section.embargo is None else section.embargo
-    splits = make_splits(section, by, source.events, source.length, embargo)
-    _check_ranges(spec, splits, source)
+    _check_ranges(spec, source)
     if source.length < windows.span:
         raise spec.error(
             ("data", "windows"),
@@ -55,15 +52,20 @@ def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
             help="forecast fewer frames, or use a longer record",
             code="too-few-frames",
         )
-    stretches = unbroken(source.times, source.length)
-    found = {name: WindowSet(windows, split.events, _within(stretches, split.frames)) for name, split in splits.items()}
+    splits = make_splits(section, by, source.lengths, embargo)
+    unbroken_in = [unbroken(source.times(event), length) for event, length in enumerate(source.lengths)]
+    found = {
+        name: WindowSet(windows, tuple(part for one in stretches for part in _within(unbroken_in[one.event], one)))
+        for name, stretches in splits.items()
+    }
     empty = [name for name, one in found.items() if not len(one)]
     if empty:
         unit = "events" if by == "event" else "frames"
-        sizes = ", ".join(f"{name} {len(_span(split, by))}" for name, split in splits.items())
-        gaps = f"; the times have {len(stretches) - 1} gaps" if len(stretches) > 1 else ""
+        sizes = ", ".join(f"{name} {_size(stretches, by)}" for name, stretches in splits.items())
+        broken = sum(len(one) - 1 for one in unbroken_in)
+        gaps = f"; the times have {broken} gaps" if broken else ""
         kept = f", with {embargo} between splits" if embargo and len(splits) > 1 else ""
-        total = source.events if by == "event" else source.length
+        total = source.events if by == "event" else sum(source.lengths)
         needs = "1 event" if by == "event" else f"{windows.span} frames ({_window(spec)})"
         raise spec.error(
             ("data", "split"),
@@ -90,31 +92,31 @@ def _ranges(section: SplitSection, total: int, embargo: int) -> dict[str, range]
     return found
 
 
-def _check_ranges(spec: Spec, splits: dict[str, Split], source: FrameSource) -> None:
+def _check_ranges(spec: Spec, source: FrameSource) -> None:
     data = spec.data
     assert data is not None
-    if not isinstance(data.split.train, tuple):
-        return
     by = data.split_by
     unit, total = ("event", source.events) if by == "event" else ("frame", source.length)
-    for name, split in splits.items():
-        span = _span(split, by)
-        if span.stop > total:
+    for name, (first, end) in data.split.ranges.items():
+        if end > total:
             raise spec.error(
                 ("data", "split", name),
-                f"{name} ends before {unit} {span.stop}, {source.name} has {total} {unit}s",
-                help=f"the last range that exists is [{min(span.start, total - 1)}, {total}]",
+                f"{name} ends before {unit} {end}, {source.name} has {total} {unit}s",
+                help=f"the last range that exists is [{min(first, total - 1)}, {total}]",
                 code="too-few-frames",
             )
 
 
-def _span(split: Split, by: str) -> range:
-    return split.events if by == "event" else split.frames
+def _size(stretches: Sequence[Stretch], by: str) -> int:
+    return len(stretches) if by == "event" else sum(len(one.frames) for one in stretches)
 
 
-def _within(stretches: tuple[range, ...], frames: range) -> tuple[range, ...]:
-    found = (range(max(s.start, frames.start), min(s.stop, frames.stop)) for s in stretches)
-    return tuple(stretch for stretch in found if stretch)
+def _within(unbroken: tuple[range, ...], stretch: Stretch) -> Iterator[Stretch]:
+    """The parts of a stretch that no gap breaks."""
+    for one in unbroken:
+        part = range(max(one.start, stretch.frames.start), min(one.stop, stretch.frames.stop))
+        if part:
+            yield Stretch(stretch.event, part)
 
 
 def _window(spec: Spec) -> str:

@@ -15,30 +15,48 @@ import numpy.typing as npt
 from specbuild.spec.data_section import WindowsSection
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Frames of one event without a gap; no window leaves its stretch."""
+
+    event: int
+    frames: range
+
+
 @dataclass(frozen=True)
 class WindowSet:
-    """The windows of one split: the same stretches of frames in each of its events."""
+    """The windows of one split, in the order of its stretches."""
 
     section: WindowsSection
-    events: range
-    stretches: tuple[range, ...]
-    """Frames without a gap; no window leaves its stretch."""
+    stretches: tuple[Stretch, ...]
 
-    @cached_property
-    def starts(self) -> npt.NDArray[np.int64]:
-        """Where the windows of one event start."""
-        found = [window_starts(stretch, self.section) for stretch in self.stretches]
-        return np.concatenate([np.arange(s.start, s.stop, s.step) for s in found] or [np.arange(0)]).astype(np.int64)
+    @property
+    def events(self) -> tuple[int, ...]:
+        """The events that have frames in this split, in order."""
+        return tuple(dict.fromkeys(stretch.event for stretch in self.stretches))
+
+    @property
+    def frames(self) -> int:
+        """How many frames this split has."""
+        return sum(len(stretch.frames) for stretch in self.stretches)
 
     def __len__(self) -> int:
-        return len(self.events) * len(self.starts)
+        return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, number: int) -> tuple[int, int]:
-        """Event and first frame of a window, counted event by event."""
+        """Event and first frame of a window."""
         if not 0 <= number < len(self):
             raise IndexError(f"window {number} of {len(self)}")
-        event, position = divmod(number, len(self.starts))
-        return self.events[event], int(self.starts[position])
+        at = int(np.searchsorted(self._ends, number, side="right"))
+        before = int(self._ends[at - 1]) if at else 0
+        stretch = self.stretches[at]
+        return stretch.event, window_starts(stretch.frames, self.section)[number - before]
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        """How many windows there are up to the end of each stretch."""
+        counts = [len(window_starts(stretch.frames, self.section)) for stretch in self.stretches]
+        return np.cumsum(counts, dtype=np.int64)
 
 
 def window_starts(stretch: range, section: WindowsSection) -> range:

@@ -17,7 +17,9 @@ def opening(graph: Graph, dataset: Dataset, folder: Path, precision: str) -> lis
     events = f"{source.events} events of " if source.events > 1 else ""
     crops = f", read in crops of {_by(dataset.layout.crop)}" if section.crop is not None else ""
     windows = ", ".join(f"{len(found)} {split}" for split, found in dataset.splits.items())
-    frames = f"{events}{source.length} frames of {size}" if size else f"{events}{source.length} frames"
+    least, most = min(source.lengths), max(source.lengths)
+    count = f"{events}{most} frames" if least == most else f"{events}{least} to {most} frames"
+    frames = f"{count} of {size}" if size else count
     return [
         f"data: {section.source.path}, {frames}{crops}; windows: {windows}",
         f"model: {graph.parameters:,} parameters, {precision} on {device_name()}, into {folder}",

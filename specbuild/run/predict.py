@@ -99,7 +99,7 @@ def _latest(dataset: Dataset) -> Floats:
     """The last past frames of the last event: (P, *space, C)."""
     windows = dataset.section.windows
     reach = (windows.past - 1) * windows.step
-    frames = past_frames(dataset.source.length - 1 - reach, windows)
+    frames = past_frames(dataset.source.lengths[-1] - 1 - reach, windows)
     return dataset.source.read(dataset.source.events - 1, frames)
 
 

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from specbuild.data.sources import open_source
 from specbuild.data.splits import make_splits, open_splits
-from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames, window_starts
+from specbuild.data.windows import (
+    Stretch,
+    WindowSet,
+    future_frames,
+    lead_frames,
+    past_frames,
+    target_frames,
+    window_starts,
+)
 from specbuild.document import SpecError
 from specbuild.spec.data_section import WindowsSection
 from specbuild.spec.split_section import SplitSection
@@ -54,18 +62,24 @@ def test_windows_stay_within_their_frames(section: WindowsSection, first: int, l
     assert len(starts) == max(0, (length - section.span) // section.stride + 1), following
 
 
-@given(sections, st.lists(st.integers(0, 30), min_size=1, max_size=4), st.integers(1, 3))
+@given(sections, st.lists(st.lists(st.integers(0, 30), max_size=4), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=50)
-def test_windows_never_cross_events_or_gaps(section: WindowsSection, lengths: list[int], events: int) -> None:
-    ends = np.cumsum(lengths).tolist()
-    stretches = tuple(range(end - length, end) for end, length in zip(ends, lengths, strict=True))
-    windows = WindowSet(section, range(events), stretches)
+def test_windows_never_cross_events_or_gaps(section: WindowsSection, events: list[list[int]]) -> None:
+    """Events of different lengths, each of some stretches with a gap between them."""
+    stretches = tuple(
+        Stretch(event, range(end - length, end))
+        for event, lengths in enumerate(events)
+        for end, length in zip(np.cumsum(lengths).tolist(), lengths, strict=True)
+    )
+    windows = WindowSet(section, stretches)
     found = [windows[number] for number in range(len(windows))]
     assert len(set(found)) == len(found)
     for event, start in found:
-        assert event in range(events)
-        assert any({start, start + section.span - 1} <= set(stretch) for stretch in stretches)
-    assert len(found) == events * sum(len(window_starts(stretch, section)) for stretch in stretches)
+        used = {start, start + section.span - 1}
+        assert any(stretch.event == event and used <= set(stretch.frames) for stretch in stretches)
+    assert len(found) == sum(len(window_starts(stretch.frames, section)) for stretch in stretches)
+    with pytest.raises(IndexError):
+        windows[len(windows)]
 
 
 shares = st.tuples(st.floats(0.05, 1), st.floats(0, 1), st.floats(0, 1)).map(
@@ -77,23 +91,23 @@ shares = st.tuples(st.floats(0.05, 1), st.floats(0, 1), st.floats(0, 1)).map(
 @settings(deadline=None, max_examples=200)
 def test_splits_share_no_frame_and_keep_the_embargo(parts: dict[str, float], length: int, embargo: int) -> None:
     section = SplitSection(**parts)
-    splits = list(make_splits(section, "time", 1, length, embargo).values())
-    for one, other in pairwise(splits):
-        assert other.frames.start - one.frames.stop == embargo
+    splits = {name: part.frames for name, [part] in make_splits(section, "time", [length], embargo).items()}
+    for one, other in pairwise(splits.values()):
+        assert other.start - one.stop == embargo
     if length >= embargo * (len(splits) - 1):
-        assert all(split.frames.start >= 0 and split.frames.stop <= length for split in splits)
+        assert all(span.start >= 0 and span.stop <= length for span in splits.values())
     usable = length - embargo * (len(splits) - 1)
-    for split in splits:
-        share = section.parts[split.name]
+    for name, span in splits.items():
+        share = section.parts[name]
         assert isinstance(share, float)
-        assert abs(len(split.frames) - max(usable, 0) * share) <= 1
+        assert abs(len(span) - max(usable, 0) * share) <= 1
 
 
 @given(shares, st.integers(1, 50))
 @settings(deadline=None, max_examples=50)
 def test_splits_by_event_share_no_event(parts: dict[str, float], events: int) -> None:
-    splits = make_splits(SplitSection(**parts), "event", events, 10, 0)
-    used = [event for split in splits.values() for event in split.events]
+    splits = make_splits(SplitSection(**parts), "event", [10] * events, 0)
+    used = [stretch.event for split in splits.values() for stretch in split]
     assert used == sorted(set(used))
     assert set(used) <= set(range(events))
 
@@ -101,7 +115,7 @@ def test_splits_by_event_share_no_event(parts: dict[str, float], events: int) ->
 def test_embargo_is_counted_in_frames_of_no_split(tmp_path: Path) -> None:
     data = dataset(tmp_path, frames(100, 2, 2), windows={"past": 4, "future": 6})
     [train], [validation], [test] = (data.windows(name).stretches for name in ("train", "validation", "test"))
-    assert (train, validation, test) == (range(49), range(58, 75), range(84, 100))
+    assert (train.frames, validation.frames, test.frames) == (range(49), range(58, 75), range(84, 100))
 
 
 def test_windows_do_not_span_a_gap(tmp_path: Path) -> None:
@@ -109,8 +123,8 @@ def test_windows_do_not_span_a_gap(tmp_path: Path) -> None:
     source = {"path": "rain.npz", "key": "rain", "layout": "T H W", "time": "time"}
     spec = write_spec(tmp_path, {"source": source, "split": {"train": 1.0}})
     windows = open_splits(spec, open_source(spec))["train"]
-    assert windows.stretches == (range(9), range(9, 20))
-    assert windows.starts.tolist() == [0, 1, 2, 3, 4, *range(9, 16)]
+    assert windows.stretches == (Stretch(0, range(9)), Stretch(0, range(9, 20)))
+    assert [windows[number][1] for number in range(len(windows))] == [0, 1, 2, 3, 4, *range(9, 16)]
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
@@ -13,18 +14,37 @@ Frames: TypeAlias = npt.NDArray[np.float32]
 """(frames, *space, channels) in physical units, missing values NaN."""
 Region: TypeAlias = tuple[slice, ...]
 """The part of a frame to read: one slice per axis of space."""
+Times: TypeAlias = npt.NDArray[np.datetime64]
+"""When each frame of an event is, to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The coordinate of an axis: its name in the file, the value at each place along it, and their units there."""
+
+    name: str
+    values: npt.NDArray[Any] | None = None
+    units: str = ""
 
 
 class FrameSource(Protocol):
-    """Events of equal length, read lazily. Axes of space stand in the order L, H W or D H W."""
+    """Events, each a run of frames of one size, read lazily. Axes of space stand in the order L, H W or D H W."""
 
     @property
     def name(self) -> str: ...
     @property
-    def events(self) -> int: ...
+    def lengths(self) -> tuple[int, ...]:
+        """Frames of each event."""
+        ...
+
+    @property
+    def events(self) -> int:
+        """How many events there are."""
+        ...
+
     @property
     def length(self) -> int:
-        """Frames of each event."""
+        """Frames of the longest event."""
         ...
 
     @property
@@ -42,7 +62,21 @@ class FrameSource(Protocol):
         ...
 
     @property
-    def times(self) -> npt.NDArray[np.datetime64] | None:
+    def coordinates(self) -> Mapping[str, Axis]:
+        """The axes that the file knows more of than their length, by letter of the layout."""
+        ...
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The name of each channel; none where the file has no names for them."""
+        ...
+
+    @property
+    def units(self) -> str:
+        """Units of the physical values as the file says; empty where it does not."""
+        ...
+
+    def times(self, event: int) -> Times | None:
         """When each frame of an event is, if known."""
         ...
 
@@ -94,6 +128,13 @@ class Stored:
     array: RawArray
     packing: Packing = Packing()
     units: str = ""
+    dims: tuple[str, ...] = ()
+    """Names of its axes in order; none where the format does not name them."""
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
+    """What the file knows of axes, by the name of the axis."""
+    lengths: tuple[int, ...] | None = None
+    """Frames of each event (N) where they differ. T is then as long as the longest, and what lies beyond the end of a
+    shorter event is never asked for."""
 
 
 class SourceError(Exception):
@@ -113,19 +154,29 @@ class ArraySource:
     axes: tuple[str, ...]
     spatial: tuple[str, ...]
     packing: Packing = Packing()
-    times: npt.NDArray[np.datetime64] | None = None
+    clocks: tuple[Times, ...] = ()
+    """When the frames of each event are: one for all events, or one for each; none where it is not known."""
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+    units: str = ""
+    uneven: tuple[int, ...] | None = None
+    """Frames of each event where they differ."""
 
     @cached_property
     def _length(self) -> dict[str, int]:
         return dict(zip(self.axes, self.array.shape, strict=True))
 
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        return self.uneven or (self._length["T"],) * self._length.get("N", 1)
+
     @property
     def events(self) -> int:
-        return self._length.get("N", 1)
+        return len(self.lengths)
 
     @property
     def length(self) -> int:
-        return self._length["T"]
+        return max(self.lengths)
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -142,6 +193,9 @@ class ArraySource:
     @property
     def may_miss(self) -> bool:
         return bool(self.packing.missing) or self.dtype.kind == "f"
+
+    def times(self, event: int) -> Times | None:
+        return self.clocks[event if len(self.clocks) > 1 else 0] if self.clocks else None
 
     def read(self, event: int, frames: range, region: Region | None = None) -> Frames:
         index: dict[str, int | slice] = {"N": event, "T": slice(frames.start, frames.stop, frames.step)}

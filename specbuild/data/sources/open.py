@@ -90,7 +90,10 @@ def _open(path: Path, data: DataSection) -> FrameSource:
     )
     _check_missing(data.missing, array.dtype, label)
     times = _times(container, path.name, section.time, array.shape[section.axes.index("T")])
-    return ArraySource(label, array, section.axes, section.space, packing, times)
+    clocks = () if times is None else (times,)
+    return ArraySource(
+        label, array, section.axes, section.space, packing, clocks, units=stored.units, uneven=stored.lengths
+    )
 
 
 def _check_file(path: Path, written: str) -> None:
