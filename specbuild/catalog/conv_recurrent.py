@@ -9,11 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
 
-from specbuild.catalog.base import Recurrent
 from specbuild.catalog.checks import refuse, word_field, written
 from specbuild.catalog.fields import Flag, Padding, PositiveInt
 from specbuild.catalog.objects import Activation
-from specbuild.catalog.recurrent import Cell
+from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 from specbuild.catalog.sight import Along, Sight, everything, known, moved, nothing, same, widened, windows
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
@@ -23,7 +22,27 @@ Normalization = Annotated[
 ]
 
 
-class Convolutional(Cell, Formatted):
+class OverFrames(PlainCell, Formatted):
+    """A recurrence over frames, whose size is known; it says how large the state is."""
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (self.spatial + 2,)
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        frame = inputs[0][1:]
+        self.known_channels(frame)
+        for name, length in zip(AXIS_NAMES[self.spatial], self.split(frame)[0], strict=True):
+            if length is None:
+                raise ShapeError(
+                    f"{self.label} needs to know the {name} of its frames",
+                    reason=f"its input is {show(inputs[0])}, and its state has a fixed size",
+                    help=f"write the {name} in the input's shape; time alone may be left open",
+                )
+
+
+class Convolutional(Cell, OverFrames):
     """A recurrence whose products are convolutions."""
 
     filters: PositiveInt = Field(description="Channels of the state and the output.")
@@ -61,27 +80,14 @@ class Convolutional(Cell, Formatted):
         return value
 
     @property
-    def ranks(self) -> tuple[int, ...]:
-        return (self.spatial + 2,)
-
-    @property
     def recurrent_kernel(self) -> tuple[int, ...]:
         """The extent of the recurrent kernel."""
         return self.recurrent_kernel_size or self.kernel_size
 
     def check(self, *inputs: Shape) -> None:
-        Recurrent.check(self, *inputs)
-        frame = inputs[0][1:]
-        self.known_channels(frame)
-        for name, length in zip(AXIS_NAMES[self.spatial], self.split(frame)[0], strict=True):
-            if length is None:
-                raise ShapeError(
-                    f"{self.label} needs to know the {name} of its frames",
-                    reason=f"its input is {show(inputs[0])}, and its state has a fixed size",
-                    help=f"write the {name} in the input's shape; time alone may be left open",
-                )
+        super().check(*inputs)
         if self.padding == "valid" and self.use_input:
-            self.refuse_window(frame, self.kernel_size, "kernel_size", self.dilation_rate)
+            self.refuse_window(inputs[0][1:], self.kernel_size, "kernel_size", self.dilation_rate)
 
     def state_shape(self, x: Shape) -> Shape:
         lengths = self.split(x[1:])[0]

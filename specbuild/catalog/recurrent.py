@@ -27,7 +27,7 @@ UseCudnn = Annotated[
 ]
 
 
-class Cell(Recurrent):
+class PlainCell(Recurrent):
     """What every recurrent layer takes, and the two sums that each is made of.
 
     A step costs the input's share and the state's share of every gate, and arithmetic on single elements.
@@ -55,9 +55,6 @@ class Cell(Recurrent):
     kernel_constraint: Constraint = Field(None, description="Limit on the kernel.")
     recurrent_constraint: Constraint = Field(None, description="Limit on the recurrent kernel.")
     bias_constraint: Constraint = Field(None, description="Limit on the bias.")
-    dropout: Fraction = Field(0.0, description="Fraction of the input that training drops in each step.")
-    recurrent_dropout: Fraction = Field(0.0, description="Fraction of the state that training drops in each step.")
-    seed: NonNegativeInt | None = Field(None, description="Seed of the dropout.")
     go_backwards: Flag = Field(False, description="Whether the sequence is read from its end; outputs are reversed.")
     stateful: Flag = Field(False, description="Whether a batch starts from the state that the batch before it left.")
 
@@ -99,6 +96,14 @@ class Cell(Recurrent):
     def weight(self, name: str, *shape: int) -> Weight:
         """A weight that is trained if the layer is."""
         return Weight(name, shape, self.trainable)
+
+
+class Cell(PlainCell):
+    """A recurrence that can drop part of its input and of its state."""
+
+    dropout: Fraction = Field(0.0, description="Fraction of the input that training drops in each step.")
+    recurrent_dropout: Fraction = Field(0.0, description="Fraction of the state that training drops in each step.")
+    seed: NonNegativeInt | None = Field(None, description="Seed of the dropout.")
 
 
 class _Vectors(Cell):

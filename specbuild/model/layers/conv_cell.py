@@ -9,25 +9,22 @@ F filters, G gates.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
 from specbuild.model.backend import keras
+from specbuild.model.layers.frame_cell import FrameCell, Shape, Tensors, convolve, each_axis, one_of
 
 ops = keras.ops
-
-Shape: TypeAlias = tuple[int | None, ...]
-Tensors: TypeAlias = Sequence[Any]
 
 EPSILON = 1e-12
 """What layer normalization adds to the variance, as in the TensorFlow-1 cell."""
 
 
-class ConvCell(keras.layers.Layer):  # type: ignore[misc]
+class ConvCell(FrameCell):
     """A cell whose products are convolutions; subclasses say what its gates do.
 
     The arguments and weights that Keras's ConvLSTM cell has are named and laid out as there. Beyond them:
@@ -44,7 +41,6 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
     """
 
     gates: ClassVar[int]
-    states: ClassVar[int]
     normalized: ClassVar[int]
     """How many tensors of a step are normalized."""
 
@@ -55,20 +51,7 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 1,
         padding: str = "valid",
-        data_format: str | None = None,
         dilation_rate: int | Sequence[int] = 1,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -77,39 +60,21 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
         use_input: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.rank, self.filters = rank, filters
-        self.kernel_size = each_axis("kernel_size", kernel_size, rank)
+        super().__init__(rank, filters, kernel_size, **kwargs)
         self.strides = each_axis("strides", strides, rank)
         self.padding = one_of("padding", padding.lower(), "valid", "same")
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
         self.dilation_rate = each_axis("dilation_rate", dilation_rate, rank)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(f"expected strides or dilation_rate of 1, got {self.strides} and {self.dilation_rate}")
-        self.activation = keras.activations.get(activation)
-        self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
         self.seed, self.seed_generator = seed, keras.random.SeedGenerator(seed)
         self.recurrent_kernel_size = each_axis("recurrent_kernel_size", recurrent_kernel_size or kernel_size, rank)
         self.normalization = one_of("normalization", normalization, "none", "layer")
         self.use_input = use_input
-        self.state_size = [filters] * self.states
 
     def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:  # noqa: ARG002
         """Makes the weights for frames `(N, H, W, C)`, whose axes must be known but for the batch."""
-        if None in inputs_shape[1:]:
-            raise ValueError(f"{type(self).__name__} needs frames of a known size, got {inputs_shape}")
-        self.frame_shape = tuple(inputs_shape[1:])
+        super().build(inputs_shape)
         channels = inputs_shape[1 if self.channels_first else -1]
         width = self.gates * self.filters
         self.kernel: Any = None
@@ -128,23 +93,6 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
                 self.beta = self._weight("beta", shape, self._first_bias, "bias")
         elif self.use_bias:
             self.bias = self._weight("bias", self.bias_shape, self._first_bias, "bias")
-        self.built = True
-
-    def call(self, inputs: Any, states: Tensors, training: bool = False) -> tuple[Any, list[Any]]:
-        """One step on a frame; dropout, where there is any, is drawn anew.
-
-        Args:
-            inputs: a frame (N, H, W, C), in the order of `data_format`, as are the states.
-            states: the tensors of the state, each (N, P, Q, F).
-            training: whether inputs and states are dropped.
-
-        Returns:
-            The output (N, P, Q, F) and the new state.
-        """
-        frame, inside = self.inward(inputs), [self.inward(state) for state in states]
-        masks = self.masks(frame, self.dropout, training), self.masks(inside[0], self.recurrent_dropout, training)
-        output, new = self.step(self.project(frame, masks[0]), inside, masks[1])
-        return self.outward(output), [self.outward(state) for state in new]
 
     def project(self, frames: Any, masks: Tensors | None = None) -> Any:
         """The input's share of all gates, bias included: `(N, …, H, W, C)` → `(N, …, P, Q, G·F)`.
@@ -159,15 +107,9 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
         bias = self.input_bias
         return convolved if bias is None else convolved + bias
 
-    def step(self, projected: Any, states: Tensors, masks: Tensors | None = None) -> tuple[Any, list[Any]]:
-        """One step of the recurrence, channels last.
-
-        Args:
-            projected: what `project` made of the step's frame, (N, P, Q, G·F).
-            states: (N, P, Q, F) each.
-            masks: what is dropped of the state, one mask for each gate.
-        """
-        raise NotImplementedError
+    @property
+    def projected(self) -> int:
+        return self.gates * self.width
 
     def masks(self, like: Any, rate: float, training: bool) -> list[Any] | None:
         """A dropout mask for each gate, in the shape of `like`; None where nothing is dropped."""
@@ -176,29 +118,11 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
         ones = ops.ones_like(like)
         return [keras.random.dropout(ones, rate, seed=self.seed_generator) for _ in range(self.gates)]
 
-    def compute_output_shape(self, inputs_shape: Shape, states_shape: Any = None) -> tuple[Shape, list[Shape]]:  # noqa: ARG002
-        lengths = inputs_shape[2:] if self.channels_first else inputs_shape[1:-1]
-        if self.use_input:
-            axes = zip(lengths, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-            lengths = tuple(_positions(*axis, self.padding) for axis in axes)
-        frame = (self.filters, *lengths) if self.channels_first else (*lengths, self.filters)
-        shape = (inputs_shape[0], *frame)
-        return shape, [shape] * self.states
-
-    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        shape = self.compute_output_shape((batch_size, *self.frame_shape))[0]
-        return [ops.zeros(shape, dtype=self.compute_dtype) for _ in range(self.states)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rank": self.rank, **self.arguments()}
-
-    def arguments(self) -> dict[str, Any]:
-        """What the cell was made with, but for `rank`, as plain values that can be saved."""
-        return {name: _saved(name, getattr(self, name)) for name in argument_names(type(self))}
-
-    @property
-    def channels_first(self) -> bool:
-        return bool(self.data_format == "channels_first")
+    def lengths(self, space: Shape) -> Shape:
+        if not self.use_input:
+            return space
+        axes = zip(space, self.kernel_size, self.strides, self.dilation_rate, strict=True)
+        return tuple(_positions(*axis, self.padding) for axis in axes)
 
     @property
     def bias_shape(self) -> tuple[int, ...]:
@@ -214,47 +138,19 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
         """The gates, by their place in the weights, whose bias starts at one."""
         raise NotImplementedError
 
-    def inward(self, tensor: Any) -> Any:
-        """A frame, a sequence of frames or a state, with its channels moved to the end."""
-        return ops.moveaxis(tensor, -self.rank - 1, -1) if self.channels_first else tensor
-
-    def outward(self, tensor: Any) -> Any:
-        """The reverse of `inward`."""
-        return ops.moveaxis(tensor, -1, -self.rank - 1) if self.channels_first else tensor
-
     def convolve_state(self, state: Any, kernel: Any, masks: Tensors | None) -> Any:
         """The state's share of the gates whose kernels are given: `(N, P, Q, F)` → `(N, P, Q, gates·F)`."""
-        return _masked(_keep_size, state, kernel, masks)
+        return _masked(convolve, state, kernel, masks)
 
     def normalize(self, place: int, x: Any) -> Any:
-        """Layer normalization over all axes of each sample, with row `place` of gamma and beta, if the cell has any.
-
-        The gradient of a constant x, such as frames without any rain, is taken as if its variance were one: with ε
-        alone it would grow by 10⁶ in every step back.
-        """
+        """Layer normalization over all axes of each sample, with row `place` of gamma and beta, if the cell has any."""
         if self.normalization == "none":
             return x
-        dtype = "float32" if self.compute_dtype in ("float16", "bfloat16") else self.compute_dtype
-        wide = ops.cast(x, dtype)
-        axes = tuple(range(1, self.rank + 2))
-        centred = wide - ops.mean(wide, axis=axes, keepdims=True)
-        variance = ops.mean(ops.square(centred), axis=axes, keepdims=True)
-        scale = ops.rsqrt(ops.where(variance > 0, variance, ops.ones_like(variance)) + EPSILON)
-        normal = ops.cast(centred * scale, self.compute_dtype) * self.gamma[place]
+        normal = self.standardized(x, EPSILON) * self.gamma[place]
         return normal if self.beta is None else normal + self.beta[place]
 
     def _convolve(self, frames: Any, kernel: Any) -> Any:
-        lead = len(frames.shape) - self.rank - 1
-        lengths = [n if n is not None else ops.shape(frames)[at] for at, n in enumerate(frames.shape[:lead])]
-        flat = frames if lead == 1 else ops.reshape(frames, (-1, *frames.shape[lead:]))
-        convolved = ops.conv(flat, kernel, self.strides, self.padding, "channels_last", self.dilation_rate)
-        return convolved if lead == 1 else ops.reshape(convolved, (*lengths, *convolved.shape[1:]))
-
-    def _weight(self, name: str, shape: Shape, initializer: Any, kind: str = "kernel") -> Any:
-        regularizer, constraint = getattr(self, f"{kind}_regularizer"), getattr(self, f"{kind}_constraint")
-        return self.add_weight(
-            shape=shape, name=name, initializer=initializer, regularizer=regularizer, constraint=constraint
-        )
+        return convolve(frames, kernel, self.strides, self.padding, self.dilation_rate)
 
     def _first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
         """`bias_initializer`, but ones for the gates that start there."""
@@ -263,53 +159,15 @@ class ConvCell(keras.layers.Layer):  # type: ignore[misc]
         return ops.where(np.isin(gate, self.gates_from_one), ops.ones_like(first), first)
 
 
-def argument_names(cell: type[Any]) -> tuple[str, ...]:
-    """The arguments of a cell class besides `rank`, those of its base first."""
-    classes = [base for base in reversed(cell.__mro__) if issubclass(base, ConvCell) and "__init__" in vars(base)]
-    named = [name for base in classes for name in inspect.signature(base).parameters]
-    return tuple(name for name in dict.fromkeys(named) if name not in ("rank", "kwargs"))
-
-
-def each_axis(name: str, value: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    """One number for every axis."""
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) != rank or min(values) < 1:
-        raise ValueError(f"expected {name} to be a positive whole number or {rank} of them, got {value!r}")
-    return values
-
-
-def one_of(name: str, value: str, *choices: str) -> str:
-    if value not in choices:
-        raise ValueError(f"expected {name} to be {' or '.join(choices)}, got {value!r}")
-    return value
-
-
-def _masked(convolve: Callable[[Any, Any], Any], x: Any, kernel: Any, masks: Tensors | None) -> Any:
+def _masked(apply: Callable[[Any, Any], Any], x: Any, kernel: Any, masks: Tensors | None) -> Any:
     """One convolution for all gates, or one for each where each has a mask of its own."""
     if masks is None:
-        return convolve(x, kernel)
+        return apply(x, kernel)
     kernels = ops.split(kernel, len(masks), axis=-1)
-    return ops.concatenate([convolve(x * mask, one) for mask, one in zip(masks, kernels, strict=True)], axis=-1)
-
-
-def _keep_size(state: Any, kernel: Any) -> Any:
-    return ops.conv(state, kernel, padding="same", data_format="channels_last")
+    return ops.concatenate([apply(x * mask, one) for mask, one in zip(masks, kernels, strict=True)], axis=-1)
 
 
 def _positions(length: int | None, size: int, stride: int, dilation: int, padding: str) -> int | None:
     if length is None:
         return None
     return -(-length // stride) if padding == "same" else (length - (size - 1) * dilation - 1) // stride + 1
-
-
-_FAMILIES = {
-    "activation": keras.activations,
-    "initializer": keras.initializers,
-    "regularizer": keras.regularizers,
-    "constraint": keras.constraints,
-}
-
-
-def _saved(name: str, value: Any) -> Any:
-    family = _FAMILIES.get(name.rpartition("_")[2])
-    return value if family is None or value is None else family.serialize(value)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from specbuild.model.backend import keras
-from specbuild.model.layers.conv_cell import ConvCell, Shape, Tensors, one_of
+from specbuild.model.layers.conv_cell import ConvCell
 from specbuild.model.layers.conv_recurrent import ConvRecurrent
+from specbuild.model.layers.frame_cell import Shape, Tensors, one_of
 
 ops = keras.ops
 

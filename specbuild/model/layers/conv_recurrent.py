@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from specbuild.model.backend import keras, unrolls
-from specbuild.model.layers.conv_cell import ConvCell, Shape, Tensors, argument_names
+from specbuild.model.layers.frame_cell import FrameCell, Shape, Tensors, argument_names
 
 ops = keras.ops
 
@@ -24,7 +24,7 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
     """
 
     rank: ClassVar[int]
-    cell_class: ClassVar[type[ConvCell]]
+    cell_class: ClassVar[type[FrameCell]]
     cell_name: ClassVar[str]
 
     def __init__(
@@ -91,15 +91,15 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         return cls(**config)
 
     def _fits(self, steps: int | None, frame: Shape) -> bool:
-        positions = self.cell.compute_output_shape((None, *frame))[0][1:]
-        numbers: int = math.prod(positions) * self.cell.gates * (steps or 1)
+        state = self.cell.compute_output_shape((None, *frame))[0][1:]
+        numbers: int = math.prod(state) // self.cell.width * self.cell.projected * (steps or 1)
         return numbers <= LARGEST_PROJECTION
 
 
 class _Steps:
     """A cell for Keras's loop, with the masks that stay the same in all steps."""
 
-    def __init__(self, cell: ConvCell, input_masks: Tensors | None, state_masks: Tensors | None) -> None:
+    def __init__(self, cell: FrameCell, input_masks: Tensors | None, state_masks: Tensors | None) -> None:
         self.cell, self.input_masks, self.state_masks = cell, input_masks, state_masks
         self.project = True
         self.state_size = cell.state_size
