@@ -10,49 +10,16 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import NonNegativeInt, Number, PositiveInt
 from specbuild.spec.interval import Interval, interval
+from specbuild.spec.source_section import LETTERS, SPACES, SourceSection, fault
 from specbuild.spec.split_section import SplitSection
 from specbuild.spec.transform_section import Transform
-
-LETTERS = {
-    "T": "time",
-    "N": "event",
-    "D": "depth",
-    "H": "height",
-    "W": "width",
-    "L": "length",
-    "C": "channel",
-}
-"""The axes that a layout can name. Space is nothing, L, H W or D H W."""
-SPACES: tuple[tuple[str, ...], ...] = ((), ("L",), ("H", "W"), ("D", "H", "W"))
-
-
-def _layout(value: Any) -> str:
-    if not isinstance(value, str) or not value.split():
-        refuse("layout", f"expected the axes by letter, such as T H W, got {written(value)}")
-    letters = value.split()
-    for letter in letters:
-        if letter not in LETTERS:
-            known = ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
-            hint = f"write {' '.join(letter)}" if set(letter) <= set(LETTERS) else f"known are {known}"
-            refuse("layout", f"{written(letter)} is no axis; {hint}")
-        if letters.count(letter) > 1:
-            refuse("layout", f"{letter} ({LETTERS[letter]}) is named twice in {written(value)}")
-    if "T" not in letters:
-        refuse("layout", f"{written(value)} has no T (time), which every source needs")
-    space = {letter for letter in letters if letter not in "TNC"}
-    if space not in [set(known) for known in SPACES]:
-        refuse("layout", f"the space of {written(value)} is {' '.join(sorted(space))}; it can be L, H W or D H W")
-    return " ".join(letters)
-
 
 def _missing(value: Any) -> tuple[float, ...]:
     values = value if isinstance(value, list | tuple) else () if value is None else (value,)
@@ -77,37 +44,28 @@ def _crop(value: Any) -> tuple[int, ...] | None:
     return (whole(value, expected, 1),)
 
 
+def _frame_size(value: Any) -> tuple[int, int] | None:
+    expected = "a positive whole number or a list [height, width]"
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return whole(value[0], expected, 1), whole(value[1], expected, 1)
+    side = whole(value, expected, 1)
+    return side, side
+
+
 _SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 _NUMBERS = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
+_FRAME_SIZE = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 2, "maxItems": 2}, {"type": "null"}]}
 _CROP = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": 3}, {"type": "null"}]}
 
-Layout: TypeAlias = Annotated[str, PlainValidator(_layout), WithJsonSchema({"type": "string", "examples": ["T H W"]})]
 Missing: TypeAlias = Annotated[tuple[float, ...], PlainValidator(_missing), WithJsonSchema(_NUMBERS)]
 Crop: TypeAlias = Annotated[tuple[int, ...] | None, PlainValidator(_crop), WithJsonSchema(_CROP)]
+FrameSize: TypeAlias = Annotated[tuple[int, int] | None, PlainValidator(_frame_size), WithJsonSchema(_FRAME_SIZE)]
 Size = TypeVar("Size", bound=int | None)
 """The length of an axis: None where it is not known."""
 
 Time: TypeAlias = Annotated[str, PlainValidator(interval), WithJsonSchema({"type": "string", "examples": ["2 min"]})]
-
-
-class SourceSection(BaseModel):
-    """One file and, where it holds several, one array in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    path: str = Field(description="The file, relative to the spec's folder; its suffix tells the format.")
-    key: str | None = Field(None, description="Name of the array in a file that holds several.")
-    layout: Layout = Field(description="The array's axes in order, by letter: T N D H W L C.")
-    time: str | None = Field(None, description="Name of the array with each frame's time; no window then spans a gap.")
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        return tuple(self.layout.split())
-
-    @property
-    def space(self) -> tuple[str, ...]:
-        """The axes of space in the order that models read them."""
-        return next(known for known in SPACES if set(known) == set(self.axes) - set("TNC"))
 
 
 class WindowsSection(BaseModel):
@@ -144,7 +102,7 @@ class WindowsSection(BaseModel):
     @model_validator(mode="after")
     def _next_follows(self) -> Self:
         if self.target == "next" and self.lead:
-            raise _at(("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}")
+            raise fault("data", ("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}")
         return self
 
 
@@ -186,7 +144,7 @@ class DataSection(BaseModel):
     @property
     def split_by(self) -> Literal["time", "event"]:
         """What is split, written or by default."""
-        return self.split.by or ("event" if "N" in self.source.axes else "time")
+        return self.split.by or ("event" if self.source.has_events else "time")
 
     def crop_shape(self, frame: tuple[Size, ...]) -> tuple[Size | int, ...]:
         """The axes of space that the model reads, of frames with the axes of space `frame`."""
@@ -201,27 +159,27 @@ class DataSection(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.scale == 0:
-            raise _at(("scale",), "expected a number other than 0, got 0")
+            raise fault("data", ("scale",), "expected a number other than 0, got 0")
         space = self.source.space
         if self.crop is not None and (not space or len(self.crop) not in (1, len(space))):
             if not space:
-                raise _at(("crop",), f"the layout {self.source.layout} has no axes of space to crop")
+                raise fault("data", ("crop",), f"the layout {self.source.layout} has no axes of space to crop")
             message = f"expected one number, or one for each of {' '.join(space)}, got {len(self.crop)} numbers"
-            raise _at(("crop",), message)
+            raise fault("data", ("crop",), message)
         embargo, reach = self.split.embargo, self.windows.reach
         if self.split_by == "event":
             if "N" not in self.source.axes:
-                raise _at(("split", "by"), f"the layout {self.source.layout} has no N (event) to split by")
+                raise fault("data", ("split", "by"), f"the layout {self.source.layout} has no N (event) to split by")
             if embargo:
                 message = (
                     "events share no frames, so a split by event takes no embargo; write by: time to split each event"
                 )
-                raise _at(("split", "embargo"), message)
+                raise fault("data", ("split", "embargo"), message)
         elif embargo is not None and embargo < reach:
             w = self.windows
             lead = f" + lead {w.lead}" if w.lead else ""
             step = f", times step {w.step}" if w.step > 1 else ""
-            raise _at(
+            raise fault("data", 
                 ("split", "embargo"),
                 f"expected at least {reach} frames (past {w.past}{lead} + future {w.future} - 1{step}), got {embargo}",
             )
@@ -238,10 +196,5 @@ def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:
                 f"{first - end} frames lie between {one} and {other}, at least {embargo} must; "
                 f"start {other} at frame {end + embargo} or later"
             )
-            raise _at(("split", other), message)
+            raise fault("data", ("split", other), message)
 
-
-def _at(place: tuple[str, ...], message: str) -> ValidationError:
-    """The error at a place below the model that finds it."""
-    error = PydanticCustomError("specbuild.data", "{message}", {"message": message})
-    return ValidationError.from_exception_data("data", [InitErrorDetails(type=error, loc=place, input=None)])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import ArraySource, FrameSource, Packing, RawArray, SourceError, Stored
+from specbuild.data.sources.frame_folder import PictureFiles, is_pattern, is_pictures
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
 from specbuild.data.sources.times import times_of
@@ -77,7 +78,7 @@ def open_source(spec: Spec) -> FrameSource:
 
 def _open(path: Path, data: DataSection) -> FrameSource:
     section = data.source
-    container = READERS[path.suffix.lower()](path)
+    container = PictureFiles(path, section) if is_pictures(path) else READERS[path.suffix.lower()](path)
     key = _key(container, path.name, "key", section.key)
     stored = container.array(key)
     array, packing = stored.array, stored.packing
@@ -98,6 +99,8 @@ def _open(path: Path, data: DataSection) -> FrameSource:
 
 def _check_file(path: Path, written: str) -> None:
     suffix = path.suffix.lower()
+    if is_pictures(path) and (path.exists() or is_pattern(path)):
+        return
     if not path.exists():
         folder = path.parent
         if not folder.is_dir():

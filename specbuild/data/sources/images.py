@@ -1,0 +1,146 @@
+"""One image file as an array of numbers: grey or RGB, 8 or 16 bits, or the floats of a TIFF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[Any]
+"""(H, W) of grey, or (H, W, 3) of RGB."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What an image is, before its pixels are decoded."""
+
+    height: int
+    width: int
+    channels: int
+    """1 for grey, 3 for colour; transparency does not count."""
+    dtype: np.dtype[Any]
+    deep: bool = False
+    """Colour of 16 bits, which Pillow would cut to 8."""
+    pages: int = 1
+
+    def words(self) -> str:
+        """`64 × 64 grey, uint8`, for messages."""
+        return f"{self.height} × {self.width} {'grey' if self.channels == 1 else 'colour'}, {self.dtype}"
+
+
+def read_header(path: Path) -> ImageHeader:
+    """Size and type of an image; its pixels are not decoded.
+
+    Raises:
+        ValueError: it is no image that can be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            dtype, channels = _MODES.get(image.mode, ("uint8", 3))
+            deep = channels == 3 and any(";16" in str(tile[-1]) for tile in image.tile)
+            pages = int(getattr(image, "n_frames", 1))
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        raise ValueError(_reason(error)) from error
+    return ImageHeader(height, width, channels, np.dtype("uint16" if deep else dtype), deep, pages)
+
+
+def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
+    """The pixels of an image: (H, W) where its header says grey, else (H, W, 3).
+
+    Palettes become RGB, black and white become 0 and 255, and transparency is left out.
+
+    Raises:
+        ValueError: they cannot be decoded.
+    """
+    from PIL import Image
+
+    try:
+        if header.deep:
+            return _deep_colour(path)
+        with Image.open(path) as image:
+            if page:
+                image.seek(page)
+            if image.mode in _MODES and len(image.getbands()) == header.channels and image.mode != "1":
+                return np.asarray(image).astype(header.dtype, copy=False)
+            return np.asarray(image.convert("L" if header.channels == 1 else "RGB"))
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        raise ValueError(_reason(error)) from error
+
+
+def to_color(pixels: Pixels, channels: int) -> Pixels:
+    """Grey as RGB of equal channels, or RGB as the grey of its luma, rounded to the type of the pixels."""
+    from PIL import Image
+
+    if channels == 3:
+        return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=-1)
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).convert("L"))
+    return _as_type(pixels.astype(np.float64) @ _LUMA, pixels.dtype)
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The pixels at another size (height, width), averaged over what falls into each where it shrinks (antialiasing).
+
+    The filter is a triangle, stretched by the factor of the reduction (Pillow's BILINEAR).
+    """
+    from PIL import Image
+
+    if pixels.shape[:2] == size:
+        return pixels
+    if pixels.dtype == np.uint8:
+        scaled = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(scaled)
+    planes = pixels.reshape(*pixels.shape[:2], -1).astype(np.float32)
+    resized = [
+        np.asarray(Image.fromarray(planes[..., number]).resize(size[::-1], Image.Resampling.BILINEAR))
+        for number in range(planes.shape[-1])
+    ]
+    return _as_type(np.stack(resized, axis=-1).reshape(*size, *pixels.shape[2:]), pixels.dtype)
+
+
+def _as_type(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> Pixels:
+    return np.rint(values).astype(dtype) if dtype.kind in "iu" else values.astype(dtype)
+
+
+def _deep_colour(path: Path) -> Pixels:
+    import av
+
+    try:
+        with av.open(str(path)) as file:
+            frame = next(file.decode(video=0))
+            return np.asarray(frame.to_ndarray(format="rgb48le"))
+    except (av.FFmpegError, StopIteration, IndexError) as error:
+        raise ValueError(_reason(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+_MODES: dict[str, tuple[str, int]] = {
+    "1": ("uint8", 1),
+    "L": ("uint8", 1),
+    "LA": ("uint8", 1),
+    "I;16": ("uint16", 1),
+    "I;16L": ("uint16", 1),
+    "I;16B": ("uint16", 1),
+    "I": ("int32", 1),
+    "F": ("float32", 1),
+    "RGB": ("uint8", 3),
+}
+"""Pillow's modes with their type and channels; every other one is read as RGB of 8 bits."""
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError, OverflowError)
+"""What Pillow raises over a damaged file; PNG's faults are SyntaxErrors."""

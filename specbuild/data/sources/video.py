@@ -1,0 +1,272 @@
+"""Video files: any frame, exactly, decoded from the keyframe before it (PyAV, which is FFmpeg)."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from specbuild.data.sources.base import SourceError
+from specbuild.data.sources.images import ImageHeader, Pixels
+from specbuild.data.sources.video_end import missing_end
+from specbuild.document import RunError
+
+SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif")
+IDLE = 8
+"""Decoders that stay open after use, over all videos of a source."""
+SMALL = 2**18
+"""Frames of up to so many bytes are worth keeping when they are decoded on the way to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameIndex:
+    """Where each frame of a video is. Frames are counted from 0 in the order in which they are shown.
+
+    `stamps` are their presentation times in the file's own unit, empty where the file has none that tell them apart;
+    frames are then found by counting from the start.
+    """
+
+    count: int
+    stamps: tuple[int, ...]
+    keys: tuple[int, ...]
+    """The frames at which decoding can begin, the first of them 0."""
+
+
+class VideoClip:
+    """The frames of one video file. Several threads may read it: each decodes with a decoder of its own."""
+
+    def __init__(self, path: Path, pool: DecoderPool) -> None:
+        """Reads the file's packets, without decoding them.
+
+        Raises:
+            SourceError: it is no video, or ends before its end.
+        """
+        self.path, self.name, self._pool = path, path.name, pool
+        self.header, self._index = _examine(path)
+
+    def __len__(self) -> int:
+        return self._index.count
+
+    def headers(self) -> Iterable[tuple[str, ImageHeader]]:
+        return ((f"the video {self.name}", self.header),)
+
+    def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
+        numbers = sorted(set(wanted))
+        keep = self.header.height * self.header.width * self.header.channels * self.header.dtype.itemsize <= SMALL
+        pixel_format = _FORMATS[self.header.channels, self.header.dtype.itemsize]
+        with self._pool.borrow(self.path, self._index, numbers[0]) as decoder:
+            left = set(numbers)
+            for number in numbers:
+                for at, frame in decoder.until(number):
+                    if keep or at in left:
+                        yield at, self._pixels(frame, pixel_format, at)
+                        left.discard(at)
+
+    def _pixels(self, frame: Any, pixel_format: str, number: int) -> Pixels:
+        if (frame.height, frame.width) != (self.header.height, self.header.width):
+            raise RunError(
+                f"frame {number} of {self.path} is {frame.height} × {frame.width}, "
+                f"the video's header says {self.header.height} × {self.header.width}",
+                "convert the video to one size",
+            )
+        return np.asarray(frame.to_ndarray(format=pixel_format))
+
+
+class DecoderPool:
+    """Open decoders that nobody uses at the moment, the one used longest ago first."""
+
+    def __init__(self, most: int = IDLE) -> None:
+        self._most = most
+        self._idle: list[_Decoder] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def borrow(self, path: Path, index: FrameIndex, number: int) -> Iterator[_Decoder]:
+        """A decoder of the file, for the caller alone: if possible one that stands shortly before the frame."""
+        with self._lock:
+            fitting = [one for one in self._idle if one.path == path]
+            decoder = max(fitting, key=lambda one: (one.position <= number, one.position), default=None)
+            if decoder is not None:
+                self._idle.remove(decoder)
+        decoder = decoder or _Decoder(path, index)
+        try:
+            yield decoder
+        except BaseException:
+            decoder.close()
+            raise
+        with self._lock:
+            self._idle.append(decoder)
+            surplus = self._idle[: -self._most]
+            del self._idle[: -self._most]
+        for one in surplus:
+            one.close()
+
+
+class _Decoder:
+    """An open video that stands before frame `position`."""
+
+    def __init__(self, path: Path, index: FrameIndex) -> None:
+        self.path, self.index = path, index
+        self.position = 0
+        self._container: Any = None
+        self._frames: Iterator[Any] = iter(())
+        self._restart()
+
+    def until(self, number: int) -> Iterator[tuple[int, Any]]:
+        """The frames up to `number` and this one last, from where decoding stands or from the keyframe before it.
+
+        Raises:
+            RunError: the frame cannot be decoded.
+        """
+        key = self.index.keys[bisect_right(self.index.keys, number) - 1]
+        if not key <= self.position <= number:
+            self._seek(key, number)
+        at = -1
+        while at < number:
+            at, frame = self._next(number)
+            if key <= at <= number:
+                yield at, frame
+        if at != number:
+            raise self._undecodable(number, "the decoder leaves it out")
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _next(self, number: int) -> tuple[int, Any]:
+        import av
+
+        try:
+            frame = next(self._frames)
+        except StopIteration:
+            self.position = self.index.count + 1
+            raise self._undecodable(number, "the video ends before it") from None
+        except (av.FFmpegError, OSError) as error:
+            self.position = self.index.count + 1
+            raise self._undecodable(number, reason_of(error)) from error
+        at = self._number(frame)
+        self.position = at + 1
+        return at, frame
+
+    def _number(self, frame: Any) -> int:
+        """Which frame this is: by its time, else by counting."""
+        stamps = self.index.stamps
+        if not stamps:
+            return self.position
+        return bisect_right(stamps, frame.pts if frame.pts is not None else frame.dts) - 1
+
+    def _seek(self, key: int, number: int) -> None:
+        """Goes to keyframe `key`, or before it where the file cannot be entered there."""
+        if not key or not self.index.stamps:
+            self._restart()
+            return
+        stream = self._container.streams.video[0]
+        for earlier in (key, self.index.keys[bisect_right(self.index.keys, key) - 2]):
+            self._container.seek(self.index.stamps[earlier], stream=stream, backward=True)
+            self._frames = self._container.decode(stream)
+            at, frame = self._next(number)
+            if at <= key:
+                self._frames = _chained(frame, self._frames)
+                self.position = at
+                return
+        self._restart()
+
+    def _restart(self) -> None:
+        import av
+
+        self.close()
+        try:
+            self._container = av.open(str(self.path))
+        except (av.FFmpegError, OSError) as error:
+            raise RunError(f"{self.path} can no longer be read: {error}", "put the file back as it was") from error
+        self._frames = self._container.decode(self._container.streams.video[0])
+        self.position = 0
+
+    def _undecodable(self, number: int, reason: str) -> RunError:
+        return RunError(f"frame {number} of {self.path} cannot be decoded: {reason}", "repair or replace the video")
+
+
+def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
+    """Size, type and index of a video.
+
+    Raises:
+        SourceError: it is no video, or is cut short.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise SourceError("path", f"{path.name} has no pictures", reason="it holds no video stream")
+            stream = container.streams.video[0]
+            header = _header(stream)
+            packets = [packet for packet in container.demux(stream) if packet.size]
+            promised = stream.frames if container.format.name.startswith("mov") else 0
+            index = _index(path, packets, container.format.name, one_key=stream.codec_context.name == "gif")
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(
+            "path", f"{path.name} is cut short or no video", reason=reason_of(error), help="copy the file again"
+        ) from error
+    missing = missing_end(path)
+    if not missing and promised > len(packets):
+        missing = f"its header promises {promised} frames, {len(packets)} are there"
+    if missing or any(packet.is_corrupt for packet in packets):
+        reason = missing or "its last frame is incomplete"
+        raise SourceError("path", f"{path.name} is cut short", reason=reason, help="copy the file again")
+    if not index.count:
+        raise SourceError("path", f"{path.name} has no frames", help="copy the file again")
+    return header, index
+
+
+def _header(stream: Any) -> ImageHeader:
+    context = stream.codec_context
+    components = context.format.components if context.format is not None else ()
+    deep = any(component.bits > 8 for component in components)
+    grey = len([component for component in components if not component.is_alpha]) == 1
+    palette = context.format is not None and context.format.has_palette
+    return ImageHeader(
+        context.height, context.width, 1 if grey and not palette else 3, np.dtype("uint16" if deep else "uint8")
+    )
+
+
+def _index(path: Path, packets: list[Any], container: str, *, one_key: bool) -> FrameIndex:
+    shown = [packet for packet in packets if not packet.is_discard]
+    stamps = tuple(sorted(packet.pts for packet in shown if packet.pts is not None))
+    apart = len(set(stamps)) == len(shown)
+    if not apart or (container == "avi" and not all(packet.is_keyframe for packet in shown)):
+        # AVI has no presentation times; those that a decoder makes up are wrong where frames refer to later ones.
+        shown_at = _decoded_stamps(path)
+        if not apart or shown_at != list(stamps):
+            return FrameIndex(len(shown_at), (), (0,))
+    order = {stamp: number for number, stamp in enumerate(stamps)}
+    keys = {order[packet.pts] for packet in shown if packet.is_keyframe and not one_key}
+    return FrameIndex(len(shown), stamps, tuple(sorted(keys | {0})))
+
+
+def _decoded_stamps(path: Path) -> list[int | None]:
+    """The time of every frame that decoding the whole file gives."""
+    import av
+
+    with av.open(str(path)) as container:
+        return [frame.pts for frame in container.decode(container.streams.video[0])]
+
+
+def reason_of(error: Exception) -> str:
+    """What FFmpeg or the system said, without numbers and paths."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+_FORMATS = {(1, 1): "gray", (3, 1): "rgb24", (1, 2): "gray16le", (3, 2): "rgb48le"}
+"""FFmpeg's pixel formats by channels and bytes."""
