@@ -31,10 +31,9 @@ def check_samples(graph: Graph, report: Report) -> None:
     A model of several inputs or outputs is left alone: it is trained from Python, with arrays of one's own.
     """
     data = graph.spec.data
-    if data is None or len(graph.inputs) != 1 or len(graph.outputs) != 1:
+    if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return
-    channels = None if "C" in data.source.axes else 1
-    frames = Frames(PurePath(data.source.path).name, (None,) * len(data.source.space), channels)
+    frames = Frames(PurePath(data.source.path).name, (None,) * len(data.source.space), data.source.channels)
     for error in sample_faults(graph.spec, graph, frames):
         for diagnostic in error.diagnostics:
             report.add(diagnostic)

@@ -17,9 +17,10 @@ from pydantic import (
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import NonNegativeInt, Number, PositiveInt
 from specbuild.spec.interval import Interval, interval
-from specbuild.spec.source_section import LETTERS, SPACES, SourceSection, fault
+from specbuild.spec.source_section import SourceSection, fault
 from specbuild.spec.split_section import SplitSection
 from specbuild.spec.transform_section import Transform
+
 
 def _missing(value: Any) -> tuple[float, ...]:
     values = value if isinstance(value, list | tuple) else () if value is None else (value,)
@@ -44,24 +45,12 @@ def _crop(value: Any) -> tuple[int, ...] | None:
     return (whole(value, expected, 1),)
 
 
-def _frame_size(value: Any) -> tuple[int, int] | None:
-    expected = "a positive whole number or a list [height, width]"
-    if value is None:
-        return None
-    if isinstance(value, list | tuple) and len(value) == 2:
-        return whole(value[0], expected, 1), whole(value[1], expected, 1)
-    side = whole(value, expected, 1)
-    return side, side
-
-
 _SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 _NUMBERS = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
-_FRAME_SIZE = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 2, "maxItems": 2}, {"type": "null"}]}
 _CROP = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": 3}, {"type": "null"}]}
 
 Missing: TypeAlias = Annotated[tuple[float, ...], PlainValidator(_missing), WithJsonSchema(_NUMBERS)]
 Crop: TypeAlias = Annotated[tuple[int, ...] | None, PlainValidator(_crop), WithJsonSchema(_CROP)]
-FrameSize: TypeAlias = Annotated[tuple[int, int] | None, PlainValidator(_frame_size), WithJsonSchema(_FRAME_SIZE)]
 Size = TypeVar("Size", bound=int | None)
 """The length of an axis: None where it is not known."""
 
@@ -102,7 +91,9 @@ class WindowsSection(BaseModel):
     @model_validator(mode="after")
     def _next_follows(self) -> Self:
         if self.target == "next" and self.lead:
-            raise fault("data", ("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}")
+            raise fault(
+                "data", ("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}"
+            )
         return self
 
 
@@ -179,7 +170,8 @@ class DataSection(BaseModel):
             w = self.windows
             lead = f" + lead {w.lead}" if w.lead else ""
             step = f", times step {w.step}" if w.step > 1 else ""
-            raise fault("data", 
+            raise fault(
+                "data",
                 ("split", "embargo"),
                 f"expected at least {reach} frames (past {w.past}{lead} + future {w.future} - 1{step}), got {embargo}",
             )
@@ -197,4 +189,3 @@ def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:
                 f"start {other} at frame {end + embargo} or later"
             )
             raise fault("data", ("split", other), message)
-

@@ -16,7 +16,8 @@ from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
 from specbuild.data.sources.times import times_of
 from specbuild.document import did_you_mean
-from specbuild.spec.data_section import LETTERS, DataSection
+from specbuild.spec.data_section import DataSection
+from specbuild.spec.source_section import LETTERS
 
 if TYPE_CHECKING:
     from specbuild.spec import Spec

@@ -1,0 +1,77 @@
+"""Dates as a spec writes them: `2010`, `2010-01`, `2010-01-31`, `2010-01-31T06`, `2010-01-31T06:30:00`."""
+
+from __future__ import annotations
+
+import re
+from calendar import month_name, monthrange
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from specbuild.catalog.checks import refuse, written
+
+Dates: TypeAlias = tuple[str, str]
+"""From the first to the last date, as written, both meant as a whole."""
+
+EXPECTED = "a date such as 2010, 2010-01, 2010-01-31 or 2010-01-31T06:30"
+_WRITTEN = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d))?)?Z?)?)?)?")
+_LEAST = {4: timedelta(hours=1), 5: timedelta(minutes=1), 6: timedelta(seconds=1)}
+"""How long a date is, by how many of its parts are written."""
+
+
+def looks_like_date(value: Any) -> bool:
+    """Whether a value has the form of a date, if perhaps not one of the calendar."""
+    return isinstance(value, str) and _WRITTEN.fullmatch(value.strip()) is not None
+
+
+def whole_of(text: str) -> tuple[datetime, datetime]:
+    """What a date stands for, from its first moment to the one after its last: `2010-01` is all of January.
+
+    Raises:
+        PydanticCustomError: it is no date, or there is no such day.
+    """
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        refuse("date", f"expected {EXPECTED}, got {written(text)}")
+    parts = [int(part) for part in found.groups() if part is not None]
+    _check(text, parts)
+    start = datetime(*[*parts, 1, 1][: max(3, len(parts))])  # type: ignore[arg-type]
+    year, month = start.year, start.month
+    if len(parts) == 1:
+        return start, _first(year + 1, 1)
+    if len(parts) == 2:
+        return start, _first(year + month // 12, month % 12 + 1)
+    try:
+        return start, start + _LEAST.get(len(parts), timedelta(days=1))
+    except OverflowError:
+        return start, datetime.max
+
+
+def dates(value: list[Any] | tuple[Any, ...], what: str) -> Dates:
+    """A list of two as the dates from … to …, both included, or the error that a user reads.
+
+    `what` is the key that holds them, for the messages. A year may be written as a number.
+    """
+    first, last = (str(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value)
+    for item in (first, last):
+        if not isinstance(item, str):
+            refuse(what, f"expected {EXPECTED}, got {written(item)}")
+    if whole_of(first)[0] >= whole_of(last)[1]:
+        refuse(what, f"{written([first, last])} ends before it begins")
+    return first.strip(), last.strip()
+
+
+def _check(text: str, parts: list[int]) -> None:
+    year, month, day, hour, minute, second = (*parts, *(None,) * (6 - len(parts)))
+    if year == 0:
+        refuse("date", f"{text} does not exist: years are counted from 0001")
+    if month is not None and not 1 <= month <= 12:
+        refuse("date", f"{text} does not exist: a year has 12 months")
+    if day is not None and month is not None and not 1 <= day <= monthrange(year or 1, month)[1]:
+        days = monthrange(year or 1, month)[1]
+        refuse("date", f"{text} does not exist: {month_name[month]} {year} has {days} days")
+    if (hour or 0) > 23 or (minute or 0) > 59 or (second or 0) > 59:
+        refuse("date", f"{text} does not exist: times of the day run from 00:00:00 to 23:59:59")
+
+
+def _first(year: int, month: int) -> datetime:
+    return datetime(year, month, 1) if year <= 9999 else datetime.max
