@@ -178,7 +178,7 @@ class _Inference:
             node.span(*keys),
             path=(*node.path, *(keys if error.argument else ())),
             reason=_with_names(error.reason, ports),
-            help=error.help or self.rank_help(node, ports),
+            help=self.advice(node, ports) or error.help or self.rank_help(node, ports),
             code="shape",
         )
 
@@ -190,6 +190,12 @@ class _Inference:
         return (
             missed_steps(node, self.spec, self.shapes) or input_help(node, ports, self.inputs) or rank_help(node, ranks)
         )
+
+    def advice(self, node: NodeSpec, ports: tuple[Port, ...]) -> str:
+        """What a form that made or fed the node says where the number of axes is wrong."""
+        ranks = node.layer.ranks
+        wrong = ranks is None or any(len(shape) not in ranks for shape in self.input_shapes(ports))
+        return node.advice if wrong else ""
 
     def fixed_batch(self, node: NodeSpec) -> None:
         """A state that outlives a batch has that batch's size."""

@@ -39,9 +39,8 @@ class _Wiring:
     ) -> None:
         self.node, self.shapes, self.layers = node, shapes, layers
         self.names, self.choice, self.report = names, choice, report
-        self.path: tuple[PathPart, ...] = (*node.path, "initial_state")
-        own = shapes[node.id]
-        self.own = {port.removeprefix("state."): shape for port, shape in own.items() if port.startswith("state.")}
+        self.path: tuple[PathPart, ...] = node.levels.path if node.levels else (*node.path, "initial_state")
+        self.own = self.state(node.id)
 
     def run(self) -> tuple[Port, ...] | None:
         given = self.node.initial_state
@@ -63,7 +62,7 @@ class _Wiring:
                 source,
                 reason=f"{self.described(source.id)} carries {_words(theirs)}; "
                 f"{self.described(self.node.id)} has {_words(self.own)}",
-                help=self.pairing(source, theirs),
+                help=self.other_order() or self.one_kind(source) or self.pairing(source, theirs),
             )
             return None
         for name, shape in theirs.items():
@@ -109,7 +108,7 @@ class _Wiring:
         ports = {name: self.tensor(name, source) for name, source in given.items() if name in self.own}
         if (
             not complete
-            or written is None
+            or (written is None and self.node.levels is None)
             or any(port is None for port in ports.values())
             or len(ports) < len(self.own)
         ):
@@ -134,8 +133,7 @@ class _Wiring:
         """The state that a bare id or `id.state` stands for; None if it stands for one tensor."""
         if not isinstance(self.layers.get(source.id), Recurrent) or source.port not in (None, "state"):
             return None
-        ports = self.shapes[source.id]
-        return {port.removeprefix("state."): shape for port, shape in ports.items() if port.startswith("state.")}
+        return self.state(source.id)
 
     def misfit(self, source: Reference, theirs: Shape, own: Shape, name: str = "") -> None:
         axes = state_axes(self.node.layer)
@@ -148,7 +146,7 @@ class _Wiring:
             else f"{what} does not fit the state {name} of {self.node.id}",
             source,
             reason=f"{carries} {show(theirs)}{named}; {self.node.id} has {show(own)}",
-            help=self.fix(theirs, own, axes),
+            help=self.other_order() or self.fix(theirs, own, axes),
         )
 
     def fix(self, theirs: Shape, own: Shape, axes: tuple[str, ...]) -> str:
@@ -176,6 +174,33 @@ class _Wiring:
             pairs = ", ".join(f"{name}: {source.id}.state.{other}" for name, other in forward.items())
             return f"pass one direction: initial_state: {{{pairs}}}"
         return "name the tensors: initial_state: {" + ", ".join(f"{name}: …" for name in self.own) + "}"
+
+    def other_order(self) -> str:
+        """What to write where the levels of an encoder_decoder would fit in the other order, as far as is known."""
+        levels = self.node.levels
+        if levels is None or levels.order == "mapped":
+            return ""
+        mirrored = levels.order == "in_order"
+        encoder = levels.encoder[::-1] if mirrored else levels.encoder
+        pairs = list(zip(levels.decoder, encoder, strict=True))
+        known = [(self.state(to), self.state(of)) for to, of in pairs if to in self.shapes and of in self.shapes]
+        if not all(to.keys() == of.keys() and all(_fits(of[name], to[name]) for name in to) for to, of in known):
+            return ""
+        return (
+            f"write states: {'mirrored' if mirrored else 'in_order'}, which passes {self.node.id} the state of "
+            + (dict(pairs)[self.node.id])
+        )
+
+    def one_kind(self, source: Reference) -> str:
+        """What to write where an encoder_decoder pairs levels whose states have other names."""
+        if self.node.levels is None:
+            return ""
+        return f"make {source.id} and {self.node.id} layers of one kind, or leave that state out with states: none"
+
+    def state(self, node: str) -> dict[str, Shape]:
+        """The state of a node by the names of its tensors."""
+        ports = self.shapes[node]
+        return {port.removeprefix("state."): shape for port, shape in ports.items() if port.startswith("state.")}
 
     def described(self, node: str) -> str:
         return f"{node} ({self.layers[node].label})"

@@ -49,6 +49,28 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Levels:
+    """The recurrent nodes of an encoder_decoder, in the order they run. The ids are full ones."""
+
+    encoder: tuple[str, ...]
+    decoder: tuple[str, ...]
+    order: Literal["mirrored", "in_order", "mapped"]
+    path: tuple[PathPart, ...]
+    """Where `states` stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodySpec:
+    """The nodes inside an autoregressive node. Ids are full ones, which begin with that node's."""
+
+    input: str
+    """The id under which the nodes read the frames."""
+    nodes: tuple[NodeSpec, ...]
+    end: Reference
+    broken: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One item of `layers:`, with its loops, defaults and variables resolved."""
 
@@ -68,6 +90,12 @@ class NodeSpec:
     """The block or file that the node came out of; empty where the spec wrote it itself."""
     shares: str | None = None
     """The node whose layer, weights included, this one uses again."""
+    levels: Levels | None = None
+    """The levels that its initial state follows from, where an encoder_decoder passed it."""
+    advice: str = ""
+    """What to do where it does not fit what it reads, and that was not written on the node itself."""
+    body: BodySpec | None = None
+    """What an autoregressive node runs."""
 
     def span(self, *keys: str) -> Span:
         """Where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
