@@ -36,7 +36,6 @@ FORMS: dict[str, Form] = {
     "model": model_form,
 }
     "encoder_decoder": encoder_decoder_form,
-    "autoregressive": autoregressive_form,
 """Every form of node, by the key that marks it."""
 
 
