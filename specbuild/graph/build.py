@@ -182,6 +182,12 @@ class _Inference:
             code="shape",
         )
 
+    def advice(self, node: NodeSpec, ports: tuple[Port, ...]) -> str:
+        """What a form that made or fed the node says where the number of axes is wrong."""
+        ranks = node.layer.ranks
+        wrong = ranks is None or any(len(shape) not in ranks for shape in self.input_shapes(ports))
+        return node.advice if wrong else ""
+
     def rank_help(self, node: NodeSpec, ports: tuple[Port, ...]) -> str:
         """What to write where the number of axes is wrong; empty where it is right."""
         ranks = {len(shape) for source in node.sources for shape in self.shapes.get(source.id, {}).values()}
@@ -190,12 +196,6 @@ class _Inference:
         return (
             missed_steps(node, self.spec, self.shapes) or input_help(node, ports, self.inputs) or rank_help(node, ranks)
         )
-
-    def advice(self, node: NodeSpec, ports: tuple[Port, ...]) -> str:
-        """What a form that made or fed the node says where the number of axes is wrong."""
-        ranks = node.layer.ranks
-        wrong = ranks is None or any(len(shape) not in ranks for shape in self.input_shapes(ports))
-        return node.advice if wrong else ""
 
     def fixed_batch(self, node: NodeSpec) -> None:
         """A state that outlives a batch has that batch's size."""

@@ -11,8 +11,8 @@ from specbuild.document import Node, Report, Sequence, kind_of
 from specbuild.spec.forms.applications import application_form
 from specbuild.spec.forms.blocks import Block, block_form, read_blocks
 from specbuild.spec.forms.branches import branch_form, residual_form
-from specbuild.spec.forms.expansion import COMMON, Expansion, Form, TooLarge
 from specbuild.spec.forms.encoder_decoder import encoder_decoder_form
+from specbuild.spec.forms.expansion import COMMON, Expansion, Form, TooLarge
 from specbuild.spec.forms.ids import Ids, snake
 from specbuild.spec.forms.layers import bidirectional_form, layer_form, time_distributed_form
 from specbuild.spec.forms.loops import for_form, repeat_form
@@ -34,8 +34,8 @@ FORMS: dict[str, Form] = {
     "block": block_form,
     "reuse": reuse_form,
     "model": model_form,
-}
     "encoder_decoder": encoder_decoder_form,
+}
 """Every form of node, by the key that marks it."""
 
 
