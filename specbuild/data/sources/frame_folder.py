@@ -78,7 +78,9 @@ def find_clips(path: Path, *, events: bool) -> tuple[Clip, ...]:
     if is_pattern(path):
         found = matches(path)
         if not found:
-            raise SourceError("path", f"nothing matches {where}", reason=f"looked in {_above(path).resolve()}")
+            above = _above(path)
+            missed = path.relative_to(above).as_posix()
+            raise SourceError("path", f"nothing matches {missed}", reason=f"looked in {above.resolve()}")
         clips = _clips(found, where, pool, events)
     elif path.is_dir():
         clips = _clips(_entries(path), where, pool, events)

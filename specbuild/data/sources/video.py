@@ -131,6 +131,8 @@ class _Decoder:
         while at < number:
             at, frame = self._next(number)
             if key <= at <= number:
+                if frame.is_corrupt:
+                    raise self._undecodable(at, "parts of it are missing")
                 yield at, frame
         if at != number:
             raise self._undecodable(number, "the decoder leaves it out")
