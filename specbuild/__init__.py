@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from specbuild.document import RunError, SpecbuildError, SpecError
     from specbuild.facade import build_graph, load_spec
     from specbuild.model import build_model
-    from specbuild.run import evaluate, predict, train
+    from specbuild.run import Forecaster, evaluate, predict, train
 
 _HOMES = {
+    "Forecaster": "specbuild.run",
     "RunError": "specbuild.document",
     "SpecError": "specbuild.document",
     "SpecbuildError": "specbuild.document",
@@ -31,6 +32,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Forecaster",
     "RunError",
     "SpecError",
     "SpecbuildError",

@@ -6,32 +6,53 @@ from pathlib import Path
 
 import click
 
-from specbuild.cli.arguments import plugin_option, say_if_unfinished
+from specbuild.cli.arguments import plugin_option, say_if_unfinished, set_option
 
 
 @click.command("predict", short_help="Forecast with the model of RUN.")
 @click.argument("run")
-@click.option("--input", metavar="FILE", help="Past frames in physical units, .npy or .npz; default: the data's last.")
+@click.option(
+    "--input",
+    metavar="FILE",
+    help="Past frames: .npy or .npz in physical units, or a file like the run's data, whose last frames are taken. "
+    "Default: the last frames of the run's data.",
+)
 @click.option(
     "--output",
     metavar="FILE",
-    help="Where the forecast goes: .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
+    help="Where the forecast goes: .nc, .zarr, .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
 )
+@click.option(
+    "--horizon",
+    type=click.IntRange(min=1),
+    metavar="FRAMES",
+    help="Forecast so many frames, where not as many as in training.",
+)
+@set_option
 @plugin_option
-def command(run: str, input: str | None, output: str | None, plugins: tuple[str, ...]) -> None:
+def command(
+    run: str,
+    input: str | None,
+    output: str | None,
+    horizon: int | None,
+    overrides: tuple[str, ...],
+    plugins: tuple[str, ...],
+) -> None:
     """Forecast with the model of RUN, from the last frames of its data or from those in a file.
 
-    The .npz holds the forecast in physical units (frames, space, channels), its lead times, its variable and its units.
+    NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
+    channels), its lead times, its variable and its units.
 
     \b
     Examples:
       specbuild predict runs/nowcast-20260131-142501
-      specbuild predict runs/nowcast-20260131-142501 --input past.npy --output forecast.npz
-      specbuild predict runs/nowcast-20260131-142501 --output forecast.gif
+      specbuild predict runs/nowcast-20260131-142501 --input today.nc --output forecast.nc
+      specbuild predict runs/nowcast-20260131-142501 --input past.npy --output forecast.gif
+      specbuild predict runs/nowcast-20260131-142501 --horizon 30 --output forecast.zarr
     """
     from specbuild.run.predict import predict
 
     path = output or str(Path(run) / "prediction.npz")
-    forecast = predict(run, input, path, plugins=plugins)
+    forecast = predict(run, input, path, horizon=horizon, overrides=overrides, plugins=plugins)
     say_if_unfinished(run)
     click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

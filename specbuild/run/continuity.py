@@ -30,6 +30,24 @@ def check_same_model(before: Graph, after: Graph, overrides: Iterable[str]) -> N
     )
 
 
+def check_same_weights(before: Graph, after: Graph, overrides: Iterable[str]) -> None:
+    """Compares the weights of a run's graph with those that `overrides` give it; shapes of frames may differ.
+
+    Raises:
+        RunError: they differ; it names the overrides and the first difference.
+    """
+    ours, theirs = ({node.id: node for node in graph.nodes if node.weights} for graph in (before, after))
+    found = next((f"{name} is not in the run" for name in theirs if name not in ours), "")
+    found = found or next((f"{name} of the run is gone" for name in ours if name not in theirs), "")
+    found = found or next((told for name, node in theirs.items() if (told := _weights(ours[name], node))), "")
+    if found:
+        raise RunError(
+            f"{', '.join(overrides)} changes the weights of the model: {found}",
+            help="a trained model forecasts with the weights that it has; what may change is how far it forecasts, as "
+            "in --horizon 30, where no weight depends on that",
+        )
+
+
 def _difference(before: Graph, after: Graph) -> str:
     """The first difference in words; empty where there is none."""
     old = {one.id: one.shape for one in before.inputs}
@@ -50,10 +68,15 @@ def _difference(before: Graph, after: Graph) -> str:
 
 
 def _between(ours: Node, theirs: Node) -> str:
+    differing = (f"{ours.id} has {what}" for what, of in _PARTS.items() if of(ours) != of(theirs))
+    return _weights(ours, theirs) or next(differing, "")
+
+
+def _weights(ours: Node, theirs: Node) -> str:
     for old, new in zip(ours.weights, theirs.weights, strict=False):
         if old != new:
             return f"{ours.id}.{old.name} has {show(old.shape)} in the run, {show(new.shape)} now"
-    return next((f"{ours.id} has {what}" for what, of in _PARTS.items() if of(ours) != of(theirs)), "")
+    return "" if len(ours.weights) == len(theirs.weights) else f"{ours.id} has other weights"
 
 
 _PARTS: dict[str, Callable[[Node], object]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,10 @@ from specbuild.data import Dataset, open_data
 from specbuild.document import RunError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
+from specbuild.run.continuity import check_same_weights
 from specbuild.run.folder import RunFolder
-from specbuild.spec import DataSection, Spec
+from specbuild.run.horizon import horizon_overrides
+from specbuild.spec import DataSection, Spec, normalize
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -28,14 +30,29 @@ class TrainedRun:
 
     folder: RunFolder
     spec: Spec
+    overrides: tuple[str, ...] = ()
+    """What was changed of the spec that the run was trained with."""
 
     @classmethod
-    def open(cls, path: str | Path, plugins: Iterable[str] = ()) -> TrainedRun:
+    def open(
+        cls,
+        path: str | Path,
+        plugins: Iterable[str] = (),
+        *,
+        overrides: Mapping[str, Any] | Iterable[str] = (),
+        horizon: int | None = None,
+    ) -> TrainedRun:
         """The run in a folder, whose custom layers the modules `plugins` register.
 
+        Args:
+            path: the run folder.
+            plugins: modules to import.
+            overrides: changes of its spec that leave the weights as they are, such as `vars.horizon=30`.
+            horizon: frames to forecast, where not as many as in training.
+
         Raises:
-            SpecError: it is not a run folder.
-            RunError: no epoch of it was finished, so there is no model.
+            SpecError: it is not a run folder, or an override does not fit.
+            RunError: no epoch of it was finished, so there is no model; the overrides change its weights.
         """
         import_plugins(plugins)
         folder = RunFolder.open(path)
@@ -45,7 +62,10 @@ class TrainedRun:
                 f"{folder.path} has no trained model: {why}",
                 help=f"finish its training with: specbuild train --resume {folder.path}",
             )
-        return cls(folder, folder.load_spec())
+        changes = normalize(overrides)
+        if horizon is not None:
+            changes = (*horizon_overrides(folder.load_spec(), horizon), *changes)
+        return cls(folder, folder.load_spec(changes), changes)
 
     @property
     def note(self) -> str:
@@ -62,7 +82,10 @@ class TrainedRun:
 
     @cached_property
     def graph(self) -> Graph:
-        return build_graph(self.spec)
+        graph = build_graph(self.spec)
+        if self.overrides:
+            check_same_weights(build_graph(self.folder.load_spec()), graph, self.overrides)
+        return graph
 
     @cached_property
     def transform(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from PIL import Image
 from specbuild.document import SpecError
 from specbuild.run import Run, predict
 from specbuild.run.pictures import Scale, Scene
-from specbuild.run.predict import _WRITERS
+from specbuild.run.writing import PICTURES
 from tests.run.conftest import blobs
 
 
@@ -83,7 +83,7 @@ def test_files_that_hold_no_frames_are_refused(trained: Run, tmp_path: Path) -> 
     expected = {
         "words.npy": (f"{tmp_path}/words.npy holds <U4, not numbers", ""),
         "two.npz": (f"{tmp_path}/two.npz has no array past", "it has a, b; call the past frames past"),
-        "past.csv": (f"past frames are read from .npy or .npz, not from {tmp_path}/past.csv", ""),
+        "past.csv": (f"there is no file {tmp_path}/past.csv", ""),
         "tow.npz": (f"there is no file {tmp_path}/tow.npz", 'did you mean "two.npz"?'),
     }
     for name, told in expected.items():
@@ -99,11 +99,14 @@ def test_files_that_hold_no_frames_are_refused(trained: Run, tmp_path: Path) -> 
 def test_an_output_of_another_kind_is_refused_before_anything_is_computed(trained: Run, tmp_path: Path) -> None:
     with pytest.raises(SpecError) as error:
         predict(trained.path, output=tmp_path / "forecast.mp4")
-    assert refusal(error)[0] == f"a forecast is written as .npz, .npy, .png, .gif, not as {tmp_path}/forecast.mp4"
+    assert (
+        refusal(error)[0]
+        == f"a forecast is written as .npz, .npy, .nc, .zarr, .png, .gif, not as {tmp_path}/forecast.mp4"
+    )
 
 
 def test_a_picture_has_the_colours_of_the_run(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Scene] = []
-    monkeypatch.setitem(_WRITERS, ".png", lambda scene, _forecast, _path: drawn.append(scene))
+    monkeypatch.setitem(PICTURES, ".png", lambda scene, _path: drawn.append(scene))
     predict(trained.path, output=tmp_path / "forecast.png")
     assert [scene.scale for scene in drawn] == [Scale(**trained.folder.manifest()["colours"])]

@@ -1,0 +1,46 @@
+"""A forecast as what pictures show of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from specbuild.data.windows import lead_frames
+from specbuild.run.inference import Floats, TrainedRun
+from specbuild.run.pictures import Scale, Scene
+
+
+def scene(
+    trained: TrainedRun,
+    past: Floats,
+    forecast: Floats,
+    truth: Floats | None = None,
+    title: str = "",
+    scale: Scale | None = None,
+) -> Scene:
+    """What pictures say of one forecast; frames are (T, *space, C)."""
+    data, windows = trained.data, trained.data.windows
+    behind = [(windows.past - 1 - number) * windows.step for number in range(windows.past)]
+    return Scene(
+        past=_plane(past),
+        forecast=_plane(forecast),
+        past_labels=tuple(_signed(data.lead_label(frames), "-" if frames else "") for frames in behind),
+        lead_labels=tuple(_signed(data.lead_label(frames), "+") for frames in lead_frames(windows)),
+        truth=None if truth is None else _plane(truth),
+        persistence=None if truth is None else np.repeat(_plane(past)[-1:], len(forecast), axis=0),
+        variable=data.variable,
+        units=data.units,
+        title=title or f"{trained.spec.name}: forecast",
+        scale=scale,
+    )
+
+
+def _signed(label: str, sign: str) -> str:
+    return sign + label.lstrip("+")
+
+
+def _plane(frames: Floats) -> Floats:
+    """(T, *space, C) → (T, H, W) for a picture: the first channel, and the middle of what has more than two axes."""
+    plane = frames[..., 0]
+    while plane.ndim > 3:
+        plane = plane[:, plane.shape[1] // 2]
+    return plane.reshape(len(plane), *((1,) * (3 - plane.ndim)), *plane.shape[1:])

@@ -1,0 +1,137 @@
+"""Forecasts further than trained, into grids with coordinates, and from frames that come one at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from specbuild import Forecaster
+from specbuild.document import RunError, SpecError
+from specbuild.run import Run, predict, train
+from specbuild.run.forecast import times_ahead
+from tests.run.conftest import SPEC, blobs
+
+HOURS = np.datetime64("2020-02-28T00", "s") + np.arange(60) * np.timedelta64(6, "h")
+
+
+@pytest.fixture(scope="module")
+def gridded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run trained on a NetCDF file with times, latitudes and longitudes."""
+    folder = tmp_path_factory.mktemp("gridded")
+    write_grid(folder / "rain.nc")
+    text = SPEC.replace("{path: blobs.npy, layout: T H W}", "{path: rain.nc, key: rain, layout: T H W}")
+    (folder / "nowcast.yaml").write_text(
+        text.replace("interval: 5 min", "interval: 6 h").replace("epochs: 3", "epochs: 1")
+    )
+    return train(folder / "nowcast.yaml", out=folder / "runs", quiet=True)
+
+
+def write_grid(path: Path, frames: np.ndarray | None = None) -> None:
+    frames = blobs() if frames is None else frames
+    coordinates = {
+        "time": HOURS[: len(frames)].astype("datetime64[ns]"),
+        "lat": ("lat", np.linspace(55, 50, 12), {"units": "degrees_north"}),
+        "lon": ("lon", np.linspace(0, 5, 12), {"units": "degrees_east"}),
+    }
+    grid = xarray.Dataset({"rain": (("time", "lat", "lon"), frames, {"units": "mm/h"})}, coordinates)
+    grid.to_netcdf(path, engine="netcdf4")
+
+
+def test_without_times_the_axis_is_the_lead_in_frames(trained: Run, tmp_path: Path) -> None:
+    predict(trained.path, output=tmp_path / "forecast.nc")
+    with xarray.open_dataset(tmp_path / "forecast.nc") as grid:
+        assert grid.rain_rate.dims == ("lead", "y", "x")
+        assert grid.lead.values.tolist() == [1, 2]
+
+
+def test_a_forecast_replaces_the_one_before(trained: Run, tmp_path: Path) -> None:
+    for _ in range(2):
+        predict(trained.path, output=tmp_path / "f.zarr")
+    assert [one.name for one in tmp_path.iterdir()] == ["f.zarr"]
+
+
+def test_the_last_frames_of_a_file_like_the_data_are_taken(gridded: Run, tmp_path: Path) -> None:
+    write_grid(tmp_path / "today.nc", blobs()[:40])
+    np.save(tmp_path / "past.npy", blobs()[37:40])
+    np.testing.assert_array_equal(
+        predict(gridded.path, tmp_path / "today.nc"), predict(gridded.path, tmp_path / "past.npy")
+    )
+    write_grid(tmp_path / "short.nc", blobs()[:2])
+    with pytest.raises(SpecError) as error:
+        predict(gridded.path, tmp_path / "short.nc")
+    assert error.value.diagnostics[0].message == "short.nc:rain has 2 frames, the model reads 3"
+
+
+def test_a_horizon_beyond_training_leaves_the_first_frames_as_they_are(trained: Run) -> None:
+    near, far = predict(trained.path), predict(trained.path, horizon=5)
+    assert far.shape == (5, 12, 12, 1)
+    np.testing.assert_allclose(far[:2], near, atol=1e-5)
+    np.testing.assert_array_equal(far, predict(trained.path, overrides=["vars.future=5"]))
+
+
+def test_a_horizon_may_be_longer_than_the_splits(trained: Run) -> None:
+    assert len(predict(trained.path, horizon=50)) == 50
+
+
+def test_an_override_that_changes_weights_is_refused(trained: Run) -> None:
+    with pytest.raises(RunError) as error:
+        predict(trained.path, overrides={"layers.enc.filters": 4, "layers.dec.filters": 4})
+    assert str(error.value).startswith(
+        "layers.enc.filters=4, layers.dec.filters=4 changes the weights of the model: "
+        "enc.kernel has 3 × 3 × 1 × 12 in the run, 3 × 3 × 1 × 16 now"
+    )
+
+
+def test_frames_come_one_at_a_time(trained: Run) -> None:
+    forecaster = Forecaster(trained.path)
+    assert forecaster.missing == 3
+    given = [forecaster.update(frame) for frame in blobs()[-5:]]
+    assert [forecast is None for forecast in given] == [True, True, False, False, False]
+    np.testing.assert_array_equal(given[-1], predict(trained.path))
+    assert forecaster.last is not None
+    assert forecaster.last.lead_labels == ("+5 min", "+10 min")
+    forecaster.reset()
+    assert forecaster.update(blobs()[0]) is None
+
+
+def test_a_gap_in_time_begins_anew(gridded: Run) -> None:
+    forecaster = Forecaster(gridded.path)
+    for frame, time in zip(blobs()[:3], HOURS[:3], strict=True):
+        forecast = forecaster.update(frame, time)
+    assert forecast is not None
+    assert forecaster.last is not None
+    assert forecaster.last.times is not None
+    assert forecaster.last.times.tolist() == HOURS[3:5].tolist()
+    assert forecaster.update(blobs()[5], HOURS[5]) is None
+    assert forecaster.missing == 2
+    with pytest.raises(RunError, match="came after that of"):
+        forecaster.update(blobs()[6], HOURS[2])
+
+
+def test_a_frame_of_another_size_is_refused(trained: Run) -> None:
+    forecaster = Forecaster(trained.path)
+    forecaster.update(blobs()[0])
+    with pytest.raises(RunError, match="the frame is 12 × 11, those before are 12 × 12"):
+        forecaster.update(blobs()[0][:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("past", "step", "interval", "expected"),
+    [
+        (["2020-01-01", "2020-02-01"], 1, None, ["2020-03-01", "2020-04-01"]),
+        (["2020-01-31T12", "2020-02-29T12"], 1, "1 month", ["2020-03-29T12", "2020-04-29T12"]),
+        (["2019-11-30", "2019-12-31"], 1, "1 month", ["2020-01-31", "2020-02-29"]),
+        (["2020-01-01T00", "2020-01-01T06"], 2, None, ["2020-01-01T09", "2020-01-01T12"]),
+        (["2020-01-01T00"], 1, "10 min", ["2020-01-01T00:10", "2020-01-01T00:20"]),
+        (["2019-12-31"], 1, "1 year", ["2020-12-31", "2021-12-31"]),
+    ],
+)
+def test_times_ahead_are_counted_by_the_calendar(
+    past: list[str], step: int, interval: str | None, expected: list[str]
+) -> None:
+    found = times_ahead(np.array(past, "datetime64[s]"), (1, 2), step, interval)
+    assert found is not None
+    assert found.tolist() == np.array(expected, "datetime64[s]").tolist()
