@@ -7,9 +7,10 @@ checked: the number of tensors, their names, and every axis of each.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, TimeDistributed, show
-from specbuild.document import PathPart, Report, did_you_mean
+from specbuild.document import PathPart, Report, did_you_mean, dotted
 from specbuild.graph.model import Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice
@@ -136,6 +137,13 @@ class _Wiring:
         return self.state(source.id)
 
     def misfit(self, source: Reference, theirs: Shape, own: Shape, name: str = "") -> None:
+        other = self.other_order()
+        if other and any(one.path == dotted(self.path) for one in self.report.errors):
+            return  # the order was reported for a level above
+        if self.node.levels is not None:
+            if self.report.is_known(source.span) and name not in ("", next(iter(self.own))):
+                return  # the tensors of one state have one shape
+            source, name = replace(source, id=self.node.levels.source, port=None), ""
         axes = state_axes(self.node.layer)
         named = f" ({', '.join(axes)})" if len(axes) == len(own) else ""
         what = f"the state of {source.id}" if not name else f"{source}"
@@ -146,7 +154,7 @@ class _Wiring:
             else f"{what} does not fit the state {name} of {self.node.id}",
             source,
             reason=f"{carries} {show(theirs)}{named}; {self.node.id} has {show(own)}",
-            help=self.other_order() or self.fix(theirs, own, axes),
+            help=other or self.fix(theirs, own, axes),
         )
 
     def fix(self, theirs: Shape, own: Shape, axes: tuple[str, ...]) -> str:
@@ -195,7 +203,10 @@ class _Wiring:
         """What to write where an encoder_decoder pairs levels whose states have other names."""
         if self.node.levels is None:
             return ""
-        return f"make {source.id} and {self.node.id} layers of one kind, or leave that state out with states: none"
+        return (
+            f"make {source.id} and {self.node.id} layers of one kind, or start {self.node.id} from zeros: "
+            f"states: {{{self.node.id}: none, …}}"
+        )
 
     def state(self, node: str) -> dict[str, Shape]:
         """The state of a node by the names of its tensors."""

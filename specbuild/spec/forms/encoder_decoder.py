@@ -46,9 +46,9 @@ def encoder_decoder_form(walk: Expansion, item: Mapping, scope: Scope, path: Pat
         known = set(scope.names)
         if len(group.inputs) > 1:
             walk.no_previous = f"{coder.name} has several inputs, so its first node must say which it reads"
-        feed = read_feed(coder, scope)
         coder.encoder = _nodes(coder, "encoder", scope)
         encoder_end = walk.previous
+        feed = read_feed(coder, scope)
         if not coder.faulty and not coder.encoder_levels:
             _no_levels(coder)
         _decode(coder, feed, group, scope)
@@ -94,10 +94,11 @@ def _coder(walk: Expansion, body: Node | None, item: Mapping, scope: Scope, path
     decoder = body.get("decoder")
     lists = tuple(key for key in _NODES if key != "decoder" or not isinstance(decoder, Scalar))
     body = walk.resolve(body, scope, path, leave=lists)
+    at = next(entry.key.span for entry in item.entries if entry.name == "encoder_decoder")
     named = item.get("id")
     name = str(named.value) if isinstance(named, Scalar) and isinstance(named.value, str) else ""
     prefix = f"{scope.prefix}{name or 'encoder_decoder'}"
-    return Coder(walk, name or "the encoder_decoder", prefix, body, path)
+    return Coder(walk, name or "the encoder_decoder", prefix, body, at, path)
 
 
 def _nodes(coder: Coder, key: str, scope: Scope) -> slice:
@@ -122,7 +123,7 @@ def _decode(coder: Coder, feed: Feed | None, group: Group, scope: Scope) -> None
     """Adds what the decoder reads, and the decoder."""
     steps = None if coder.faulty or feed is None else feed_decoder(coder, feed, group, scope)
     merged = {} if coder.faulty else merged_states(coder, scope)
-    coder.walk.previous = steps or coder.walk.lost(coder.body.span, scope)
+    coder.walk.previous = steps or coder.walk.lost(coder.at, scope)
     written = coder.body.get("decoder")
     if not is_written(written):
         written = None
@@ -134,13 +135,12 @@ def _decode(coder: Coder, feed: Feed | None, group: Group, scope: Scope) -> None
     elif not coder.faulty:
         mirror(coder, scope)
     coder.decoder = slice(start, len(coder.walk.nodes))
-    if coder.faulty or feed is None or steps is None:
-        return
-    _every_step(coder)
-    if not coder.faulty:
+    if not coder.faulty and feed is not None and steps is not None:
+        _every_step(coder)
         pass_states(coder, merged, scope)
-    if not coder.faulty:
         without_input(coder, feed, steps)
+    if coder.faulty:
+        coder.walk.previous = coder.walk.lost(coder.at, scope)
 
 
 def _not_a_decoder(coder: Coder, written: Node) -> None:
@@ -168,6 +168,7 @@ def _every_step(coder: Coder) -> None:
                 help="leave return_sequences out: it follows from how the node is used",
                 code="levels",
             )
+            coder.walk.broken.add(node.id)
 
     def stepwise(source: Reference) -> Reference:
         return replace(source, port="sequence") if source.id in levels and source.port is None else source

@@ -32,7 +32,7 @@ class Feed:
 def read_feed(coder: Coder, scope: Scope) -> Feed | None:
     """`feed` and `horizon`; None after a fault of either."""
     written = coder.body.get("feed")
-    at: Node = written if is_written(written) and written is not None else Scalar("none", coder.body.span, "none")
+    at: Node = written if is_written(written) and written is not None else Scalar("none", coder.at, "none")
     path = (*coder.path, "feed")
     if isinstance(at, Scalar) and at.value in WORDS:
         steps = _horizon(coder)
@@ -50,9 +50,11 @@ def read_feed(coder: Coder, scope: Scope) -> Feed | None:
             )
         return None
     source = _source(coder, named, scope)
+    if source is None:
+        return None
     if repeated is not None:
         steps = _horizon(coder)
-        return Feed("repeat", source, at, steps) if steps and source is not None else None
+        return Feed("repeat", source, at, steps) if steps else None
     if is_written(coder.body.get("horizon")):
         coder.walk.report.error(
             f"the decoder of {coder.name} reads {named.value}, so horizon has no place",
@@ -63,7 +65,7 @@ def read_feed(coder: Coder, scope: Scope) -> Feed | None:
             code="levels",
         )
         return None
-    return Feed("sequence", source, at, 0) if source is not None else None
+    return Feed("sequence", source, at, 0)
 
 
 def feed_decoder(coder: Coder, feed: Feed, group: Group, scope: Scope) -> Reference | None:
@@ -84,6 +86,8 @@ def without_input(coder: Coder, feed: Feed, steps: Reference) -> None:
 
     What is put in front of them only says how many steps there are, and how large a frame is; one channel will do.
     """
+    if coder.faulty:
+        return
     for index in range(coder.decoder.start, coder.decoder.stop):
         node = coder.walk.nodes[index]
         if all(source.id != steps.id for source in node.sources):
@@ -154,7 +158,7 @@ def _frame(coder: Coder, feed: Feed, group: Group, scope: Scope) -> tuple[Refere
         return _last_of(coder, feed.source), advice
     if feed.what == "none":
         level = coder.encoder_levels[-1]
-        last = Reference(level.id, "last", feed.at.span, implied=True)
+        last = Reference(level.id, _sized_port(level), feed.at.span, implied=True)
         thin = Slice(axis=channel_axis(level.layer), start=0, stop=1)
         node = made(coder, "frame", thin, (last,), feed.at, scope, key="feed")
         return Reference(node.id, None, feed.at.span, implied=True), ""
@@ -219,6 +223,7 @@ def _says_input(layer: Layer) -> bool:
 
 
 def _needs_input(coder: Coder, node: NodeSpec) -> None:
+    coder.walk.broken.add(node.id)
     recurs = isinstance(node.layer, Recurrent)
     coder.walk.report.error(
         f"{node.layer.label} needs an input, and feed: none gives the decoder none",
@@ -257,10 +262,17 @@ def _starts_from_nothing(coder: Coder, node: NodeSpec) -> None:
 
 def _size_from(coder: Coder, node: NodeSpec) -> None:
     """Lets frames without content be as large as the state that the first level starts from."""
-    given = node.initial_state
-    levels = {one.id for one in coder.encoder_levels}
     index = next(i for i, one in enumerate(coder.walk.nodes) if one.id == node.sources[0].id)
     thin = coder.walk.node(coder.walk.nodes[index].sources[0].id)
-    if isinstance(given, Reference) and given.id in levels and thin is not None:
+    level = next((one for one in coder.encoder_levels if node.levels and one.id == node.levels.source), None)
+    if level is not None and thin is not None:
         at = coder.walk.nodes.index(thin)
-        coder.walk.nodes[at] = replace(thin, sources=(replace(thin.sources[0], id=given.id),))
+        source = replace(thin.sources[0], id=level.id, port=_sized_port(level))
+        coder.walk.nodes[at] = replace(thin, sources=(source,))
+
+
+def _sized_port(level: NodeSpec) -> str:
+    """A port with frames of the state's size; a Bidirectional joins outputs along the last axis, whatever that is."""
+    if isinstance(level.layer, Bidirectional):
+        return f"state.forward_{getattr(level.layer.layer, 'state_names', ('h',))[0]}"
+    return "last"

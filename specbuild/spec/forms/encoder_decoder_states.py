@@ -29,6 +29,8 @@ class Coder:
     prefix: str
     """What the ids of the nodes that it makes up begin with."""
     body: Mapping
+    at: Span
+    """The key of the form."""
     path: Path_
     encoder: slice = field(default_factory=lambda: slice(0, 0))
     decoder: slice = field(default_factory=lambda: slice(0, 0))
@@ -62,14 +64,14 @@ class Coder:
         return str(written.value) if isinstance(written, Scalar) and written.value in ORDERS else ""
 
     def key(self, name: str) -> Span:
-        """Where a key of the form stands; the whole form where it is left out."""
+        """Where a key stands; the form's own where it is left out."""
         entry = self.body.entry(name)
-        return entry.key.span if entry is not None else self.body.span
+        return entry.key.span if entry is not None else self.at
 
     def value(self, name: str) -> Span:
-        """Where the value of a key stands; the whole form where it is left out."""
+        """Where the value of a key stands; the form's own key where it is left out."""
         entry = self.body.entry(name)
-        return entry.value.span if entry is not None else self.body.span
+        return entry.value.span if entry is not None else self.at
 
 
 def made(
@@ -144,20 +146,21 @@ def merged_states(coder: Coder, scope: Scope) -> dict[str, dict[str, Reference]]
 
 def pass_states(coder: Coder, merged: dict[str, dict[str, Reference]], scope: Scope) -> None:
     """Gives every level of the decoder its initial state."""
-    pairs = _pairs(coder, scope)
+    pairs = None if coder.faulty else _pairs(coder, scope)
     if pairs is None:
         return
     encoder, decoder = coder.encoder_levels, coder.decoder_levels
     order: Literal["mirrored", "in_order", "mapped"] = "mapped"
     if coder.order in ("mirrored", "in_order"):
         order = coder.order  # type: ignore[assignment]  # one of the two words
-    levels = Levels(tuple(one.id for one in encoder), tuple(one.id for one in decoder), order, (*coder.path, "states"))
+    ids = (tuple(one.id for one in encoder), tuple(one.id for one in decoder))
     for index in range(coder.decoder.start, coder.decoder.stop):
         node = coder.walk.nodes[index]
         if node.id in pairs:
             source = pairs[node.id]
             joined = merged.get(source.id) if not isinstance(node.layer, Bidirectional) else None
             state = {name: replace(one, span=source.span) for name, one in joined.items()} if joined else source
+            levels = Levels(*ids, order, source.id, (*coder.path, "states"))
             coder.walk.nodes[index] = replace(node, initial_state=state, levels=levels)
 
 

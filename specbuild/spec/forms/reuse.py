@@ -36,7 +36,12 @@ def reuse_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
     if not originals:
         walk.fail(item, scope, path)
         return
-    _again(walk, originals, inputs, item, scope, path)
+    _again(walk, originals, inputs, _end_port(target), item, scope, path)
+
+
+def _end_port(target: str | Group) -> str | None:
+    """The port that a composite ends in, where it says so."""
+    return target.output.port if isinstance(target, Group) and target.output is not None else None
 
 
 def _nodes(walk: Expansion, target: str | Group) -> tuple[list[NodeSpec], tuple[Reference, ...]]:
@@ -50,6 +55,7 @@ def _again(
     walk: Expansion,
     originals: list[NodeSpec],
     inputs: tuple[Reference, ...],
+    end_port: str | None,
     item: Mapping,
     scope: Scope,
     path: Path_,
@@ -104,5 +110,7 @@ def _again(
             )
         )
         walk.previous = Reference(full, None, item.span, implied=True)
+    if walk.previous is not None:
+        walk.previous = replace(walk.previous, port=end_port)
     if name:
         scope.names[name] = Group(walk.previous, {}, start, len(walk.nodes), sources)
