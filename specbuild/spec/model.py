@@ -55,6 +55,8 @@ class Levels:
     encoder: tuple[str, ...]
     decoder: tuple[str, ...]
     order: Literal["mirrored", "in_order", "mapped"]
+    source: str
+    """The level of the encoder that gave the state."""
     path: tuple[PathPart, ...]
     """Where `states` stands."""
 
