@@ -25,8 +25,8 @@ class BuildWithTemplates(build_py):
 
 
 def shipped() -> list[tuple[Path, Path]]:
-    """Each file to ship and its place below `templates`: the specs, and of `specs/data` what a spec names."""
-    specs = sorted(SPECS.glob("*.yaml"))
+    """Each file to ship and its place below `templates`: every spec, and of `specs/data` what a spec names."""
+    specs = sorted(SPECS.rglob("*.yaml"))
     said = "".join(spec.read_text("utf-8") for spec in specs)
     data = [file for file in sorted((SPECS / "data").iterdir()) if file.name in said or file.name == "README.md"]
     return [(file, file.relative_to(SPECS)) for file in (*specs, *data)]

@@ -53,11 +53,14 @@ def python(*arguments: str, installed: Path, cwd: Path) -> str:
 
 def test_it_holds_every_spec_and_no_data_that_none_names(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    held = {Path(name).name for name in names if name.startswith("specbuild/templates/")}
-    specs = list((ROOT / "specs").glob("*.yaml"))
+    inside = "specbuild/templates/"
+    held = {name.removeprefix(inside) for name in names if name.startswith(inside)}
+    specs = list((ROOT / "specs").rglob("*.yaml"))
     said = "".join(spec.read_text("utf-8") for spec in specs)
-    assert held >= {spec.name for spec in specs}
-    assert {name for name in held if not name.endswith((".yaml", ".md"))} == {
+    assert {name for name in held if name.endswith(".yaml")} == {
+        spec.relative_to(ROOT / "specs").as_posix() for spec in specs
+    }
+    assert {Path(name).name for name in held if not name.endswith((".yaml", ".md"))} == {
         file.name for file in (ROOT / "specs" / "data").iterdir() if file.suffix != ".md" and file.name in said
     }
     assert "specbuild/py.typed" in names
@@ -72,5 +75,6 @@ def test_it_runs_where_there_is_no_checkout(installed: Path, tmp_path: Path) -> 
     assert specbuild("init", "radar-nowcast").startswith("wrote radar_nowcast.yaml\n")
     assert specbuild("check", "radar_nowcast.yaml").startswith("radar_nowcast.yaml: ok")
     assert "forecast" in specbuild("summary", "radar_nowcast.yaml")
+    assert "wrote cnn_lstm.yaml\n" in specbuild("init", "zoo/cnn-lstm")
     where = python("-c", "import specbuild; print(specbuild.__file__)", installed=installed, cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(installed)

@@ -22,20 +22,21 @@ def command(template: str | None, file: Path | None, listed: bool, force: bool) 
       specbuild init --list
       specbuild init radar-nowcast
       specbuild init unet-convlstm lanes.yaml
+      specbuild init zoo/shi2015-2layers
     """
-    from specbuild.cli.templates import copies, templates, write
+    from specbuild.cli.templates import copies, name_of, templates, write
     from specbuild.document import did_you_mean
 
     known = templates()
     if listed:
-        width = max(map(len, known))
         for one in known.values():
+            width = max(len(name) for name in known if _folder(name) == _folder(one.name))
             click.echo(f"{one.name:{width}}  {one.description}{'' if one.has_data else '; without data'}")
         return
-    names = ", ".join(known)
+    names = f"{', '.join(name for name in known if '/' not in name)}; --list shows all"
     if template is None:
         raise click.UsageError(f"name a template, as in: specbuild init radar-nowcast; there are {names}")
-    chosen = known.get(template) or known.get(template.removesuffix(".yaml").replace("_", "-"))
+    chosen = known.get(name_of(template))
     if chosen is None:
         hint = did_you_mean(template, known) or f"there are {names}"
         raise click.UsageError(f'no template is called "{template}"; {hint}')
@@ -53,3 +54,8 @@ def command(template: str | None, file: Path | None, listed: bool, force: bool) 
         click.echo(f"next: specbuild train {target}")
     else:
         click.echo(f"next: specbuild summary {target}; it trains when it has a data section")
+
+
+def _folder(name: str) -> str:
+    """What stands before the slash in the name of a template; nothing for the first ones."""
+    return name.rpartition("/")[0]

@@ -24,9 +24,18 @@ class Template:
 
 
 def templates() -> dict[str, Template]:
-    """Every shipped spec by its name, which is its file's with hyphens."""
-    found = (_template(file) for file in sorted(folder().glob("*.yaml")))
+    """Every shipped spec by its name, which is its file's with hyphens, after its folder: `zoo/shi2015-2layers`.
+
+    Those that stand in no folder come first.
+    """
+    files = sorted(folder().rglob("*.yaml"), key=lambda file: (file.parent != folder(), file))
+    found = (_template(file) for file in files)
     return {one.name: one for one in found}
+
+
+def name_of(path: str) -> str:
+    """The name of a template, from its name or from what its file is called."""
+    return path.removesuffix(".yaml").replace("_", "-")
 
 
 def folder() -> Path:
@@ -51,17 +60,33 @@ def write(pairs: list[tuple[Path, Path]]) -> None:
 
 
 def _template(file: Path) -> Template:
-    _, document = read(file)
-    assert isinstance(document, Mapping)
-    description = document.get("description")
+    documents = [document for _, document in _with_bases(file)]
+    description = next((one for document in documents if (one := document.get("description")) is not None), None)
     said = " ".join(str(plain(description)).split()) if description is not None else ""
     return Template(
-        name=file.stem.replace("_", "-"),
+        name=name_of(file.relative_to(folder()).as_posix()),
         file=file,
         description=re.split(r"[.:] | \(", said)[0].rstrip("."),
-        beside=tuple(dict.fromkeys(_named(document, file.parent))),
-        has_data=document.get("data") is not None,
+        beside=tuple(dict.fromkeys(_beside(file))),
+        has_data=any(document.get("data") is not None for document in documents),
     )
+
+
+def _with_bases(file: Path) -> Iterator[tuple[Path, Mapping]]:
+    """A spec and those that it extends, itself first."""
+    _, document = read(file)
+    assert isinstance(document, Mapping)
+    yield file, document
+    base = document.get("extends")
+    if isinstance(base, Scalar) and isinstance(base.value, str):
+        yield from _with_bases(file.parent / base.value)
+
+
+def _beside(file: Path) -> Iterator[Path]:
+    """The files that a spec needs beside it, relative to it: its data, its parts, its bases and what those need."""
+    for source, document in _with_bases(file):
+        for path in _named(document, source.parent):
+            yield (source.parent / path).relative_to(file.parent)
 
 
 def _named(node: Node, here: Path) -> Iterator[Path]:

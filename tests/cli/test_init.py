@@ -33,11 +33,23 @@ def test_the_list_has_a_line_for_each_template() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+WARNED = ("tutorials/stacked-valid", "tutorials/stacked-valid-channels-first", "zoo/keras-next-frame")
+"""What check warns of in these is so in their originals."""
+
+
 @pytest.mark.parametrize("name", list(templates()))
 def test_every_template_passes_check_where_it_is_written(name: str) -> None:
     assert run("init", name, "mine.yaml").exit_code == 0
-    checked = run("check", "mine.yaml", "--strict")
+    checked = run("check", "mine.yaml", *(() if name in WARNED else ("--strict",)))
     assert checked.exit_code == 0, checked.output
+
+
+def test_a_template_of_a_folder_comes_with_what_it_extends(folder: Path) -> None:
+    assert run("init", "tutorials/channels_last").stdout == (
+        "wrote channels_last.yaml\nwrote channels_first.yaml\n"
+        "next: specbuild summary channels_last.yaml; it trains when it has a data section\n"
+    )
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_a_template_comes_with_its_data(folder: Path) -> None:

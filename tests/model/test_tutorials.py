@@ -52,8 +52,8 @@ SHOWN: dict[str, Shown] = {
     "encoder_decoder": Shown(32, {"map": (32, 32, 1)}, run=2),
     "channels_first": Shown(64, {"h": (30, 64, 64)}, run=1),
     "channels_last": Shown(64, {"h": (64, 64, 30)}, run=1),
-    "states_of_every_layer": Shown(64, every_layer((20,), (64, 64), 0), {"vars.frames": 3}, run=1),
-    "states_of_every_layer_channels_last": Shown(64, every_layer((20,), (64, 64), 2), {"vars.frames": 3}, run=1),
+    "all_states": Shown(64, every_layer((20,), (64, 64), 0), {"vars.frames": 3}, run=1),
+    "all_states_channels_last": Shown(64, every_layer((20,), (64, 64), 2), {"vars.frames": 3}, run=1),
     "line_bidirectional": Shown(32, {"both": (100, 100, 24)}, run=2),
     "volume_bidirectional": Shown(32, {"both": (100, 50, 50, 50, 24)}, {"vars.steps": 2}, run=1),
     "long_clip": Shown(32, {"memory": (100, 640, 480, 12)}, {"vars.frames": 2}, run=1),
@@ -150,10 +150,10 @@ def test_channels_first_is_channels_last_turned() -> None:
         "stacked_valid_channels_first": "stacked_valid",
         "return_state_channels_first": "return_state",
         "channels_first": "channels_last",
-        "states_of_every_layer": "states_of_every_layer_channels_last",
+        "all_states": "all_states_channels_last",
     }
     for first, last in pairs.items():
-        small = {"vars.frames": 3, "vars.size": 12} if first == "states_of_every_layer" else {}
+        small = {"vars.frames": 3, "vars.size": 12} if first == "all_states" else {}
         graph = build_graph(spec(first), overrides=small)
         model, turned = build_model(graph), build_model(spec(last), overrides=small)
         turned.set_weights(model.get_weights())
@@ -218,7 +218,7 @@ def test_three_losses_of_weights_and_one_of_the_output() -> None:
 
 
 def test_every_layer_gives_its_states_on_request() -> None:
-    graph = build_graph(spec("states_of_every_layer"), overrides={"vars.frames": 3, "vars.size": 12})
+    graph = build_graph(spec("all_states"), overrides={"vars.frames": 3, "vars.size": 12})
     model = build_model(graph)
     results = named(model, model(frames(graph, 1)))
     for layer in range(3):
