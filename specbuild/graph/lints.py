@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from specbuild.catalog import Bidirectional, KerasObject, Layer, Recurrent, Shape, TimeDistributed
 from specbuild.document import Report, Span
 from specbuild.graph.loss_lints import loss_lints
-from specbuild.graph.model import Graph, Node, Port
+from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.receptive_field import Frames, frames_seen
 
 
@@ -35,10 +35,13 @@ def sees_the_future(graph: Graph, report: Report) -> None:
         return
     if not any(_ahead(seen.get(output.port, {})) for output in graph.outputs):
         return
-    shapes = _shapes(graph)
+    shapes, along = _shapes(graph), _stepwise(graph)
     for node in _path_to_outputs(graph):
         if not _ahead(seen.get(Port(node.id, node.port), {})):
             continue
+        if data is not None and node.initial_state and Port(node.id, node.port) not in along:
+            _report_state(node, report)
+            return
         stepped = [bool(seen.get(port)) for port in node.inputs]
         reach = _reach(node.layer, [shapes[port] for port in node.inputs], stepped)
         if reach and (data is not None or node.layer.kind == "Conv3D"):
@@ -102,7 +105,22 @@ def _looks_like_next_frame(graph: Graph, seen: dict[Port, dict[str, Frames]]) ->
     if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:
         return False
     recurs = any(isinstance(_inner(node.layer), Recurrent) and seen.get(node.inputs[0]) for node in graph.nodes)
-    return recurs and any(output.shape == graph.inputs[0].shape for output in graph.outputs)
+    along = _stepwise(graph)
+    return recurs and any(output.shape == graph.inputs[0].shape and output.port in along for output in graph.outputs)
+
+
+def _stepwise(graph: Graph) -> set[Port]:
+    """The ports whose steps come out of the steps of an input; those of a decoder come out of a state, or one frame."""
+    along = {Port(one.id) for one in graph.inputs}
+    shapes = _shapes(graph)
+    for node in graph.nodes:
+        ranks = [len(shapes[port]) for port in node.inputs if port in along]
+        along.update(
+            Port(node.id, name)
+            for name, shape in node.shapes.items()
+            if name in (OUTPUT, "sequence") and len(shape) in ranks and getattr(node.layer, "use_input", True)
+        )
+    return along
 
 
 def _is_convolution(layer: Layer) -> bool:
@@ -159,6 +177,19 @@ def _report_future(node: Node, reach: int, certain: bool, report: Report) -> Non
         path=(*node.spec.path, key) if node.spec.arguments.get(key) is not None else node.spec.path,
         reason=f"{how}; {asked}" if certain else f"{same}{how}",
         help=help,
+        code="sees-the-future",
+    )
+
+
+def _report_state(node: Node, report: Report) -> None:
+    levels = node.spec.levels
+    report.warning(
+        f"{node.id} sees the frame that it must forecast",
+        node.spec.span("initial_state"),
+        path=node.spec.path,
+        reason=f"it starts from the state of {levels.source if levels else node.initial_state[0].node}, which has seen "
+        "every frame; target: next asks for the frame that follows each",
+        help="write target: future",
         code="sees-the-future",
     )
 

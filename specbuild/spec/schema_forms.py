@@ -28,6 +28,8 @@ FORMS: dict[str, str] = {
     "residual": "Nodes with a path around them, which is added to what they give: {residual: […]}.",
     "block": "A block that is declared under blocks: {block: stem, with: {f: 32}}.",
     "model": "The layers of another spec: {model: encoder.yaml, vars: {filters: 64}}.",
+    "encoder_decoder": "Levels that read and levels that forecast from their states: "
+    "{encoder_decoder: {encoder: […], horizon: 10}}.",
     "reuse": "A node above once more, with the same weights: {reuse: encoder, from: other}.",
 }
 """What each form of node is, by the key that marks it."""
@@ -104,6 +106,7 @@ def _forms(definitions: Schema) -> Schema:
         "residual": _composite("residual", {"residual": _NODES, "shortcut": around, "merge": _MERGE}),
         "block": _composite("block", {"block": named, "with": given}),
         "model": _composite("model", {"model": file, "vars": changed}),
+        "encoder_decoder": _composite("encoder_decoder", {"encoder_decoder": _encoder_decoder()}),
         "reuse": _closed("reuse", {**RECURRENT, "reuse": again}),
     }
 
@@ -153,6 +156,46 @@ def _frame_layer() -> Schema:
                 "else": {"$ref": "#/definitions/layer inside"},
             },
         },
+    }
+
+
+def _encoder_decoder() -> Schema:
+    node = {"$ref": "#/definitions/reference"}
+    repeated = {"type": "object", "properties": {"repeat": node}, "required": ["repeat"], "additionalProperties": False}
+    length = with_variables({"type": "integer", "minimum": 1})
+    pairs = {"type": "object", "additionalProperties": {"anyOf": [node, {"type": "null"}]}}
+    orders = {"enum": ["mirrored", "in_order", "none"]}
+    return {
+        "description": FORMS["encoder_decoder"],
+        "type": "object",
+        "properties": {
+            "encoder": {"description": "Nodes; every recurrent one among them is a level.", "allOf": [_NODES]},
+            "decoder": {
+                "description": "Nodes; every recurrent one takes a state. Default: the mirror image of the encoder.",
+                "anyOf": [_NODES, {"const": "mirrored"}, VARIABLE],
+            },
+            "feed": {
+                "description": "What each step of the decoder reads: nothing (none), the encoder's last output (last), "
+                "the last frame that the encoder read (last_frame), one frame of another node (repeat), or a sequence.",
+                "anyOf": [node, repeated],
+                "default": "none",
+            },
+            "horizon": {"description": "How many frames the decoder gives; not with a sequence.", **length},
+            "states": {
+                "description": "Which level of the decoder starts from which of the encoder: in reverse order, in the "
+                "same order, or by id.",
+                "anyOf": [orders, pairs, VARIABLE],
+                "default": "mirrored",
+            },
+            "head": {"description": "Nodes after the decoder.", "allOf": [_NODES]},
+            "head_input": {
+                "description": "What the head reads: the end of the decoder, or all its levels, joined along channels.",
+                "anyOf": [{"enum": ["end", "all"]}, VARIABLE],
+                "default": "end",
+            },
+        },
+        "required": ["encoder"],
+        "additionalProperties": False,
     }
 
 

@@ -87,6 +87,10 @@ NODES = [
     "{block: stem, with: {f: 32, act: relu}, from: [a, b]}",
     "{model: encoder.yaml, vars: {filters: $f}, from: x, trainable: false}",
     "{reuse: encoder, from: other, id: again}",
+    "{encoder_decoder: {encoder: [{layer: GRU, units: 3}], horizon: $n}, id: nowcast, from: x, trainable: false}",
+    "{encoder_decoder: {encoder: [{layer: GRU, units: 3}], decoder: mirrored, feed: {repeat: a.last}, horizon: 3}}",
+    "{encoder_decoder: {encoder: [{layer: GRU, units: 3}], decoder: [{layer: GRU, units: 3}], feed: truth, "
+    "states: {b: a, c: none}, head: [{layer: Dense, units: 1}], head_input: all}}",
 ]
 SECTIONS = [
     "vars: {a: 1, b: $a * 2, c: [1, 2], d: relu}",
