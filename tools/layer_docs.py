@@ -33,6 +33,7 @@ W are height and width, C the channels. A shape rule with height and width holds
 GROUPS = {
     "conv_lstm": "ConvLSTM: recurrent layers over frames",
     "conv_gru": "ConvGRU: recurrent layers over frames",
+    "st_lstm": "ST-LSTM: the recurrence of PredRNN",
     "recurrent": "Recurrent layers over vectors",
     "convolution": "Convolutions",
     "pooling": "Pooling",
@@ -47,6 +48,8 @@ GROUPS = {
     "arithmetic": "Arithmetic",
 }
 """Headings of the page by the module that describes the kinds; a module that is not here is headed by its name."""
+_STATES = {"Bidirectional": ("forward_…", "backward_…"), "STLSTM2D": ("h1", "c1", "…", "m")}
+"""The states of kinds whose arguments decide which there are."""
 _OBJECTS = {
     "activations": "activation",
     "constraints": "constraint",
@@ -102,7 +105,7 @@ def _kind(cls: type[Layer]) -> Iterator[str]:
     rule = shape_rule(cls)
     facts = [f"Shape: {rule}"] if rule and rule not in sentence(cls) else []
     if issubclass(cls, Recurrent):
-        names = getattr(cls, "state_names", ("forward_…", "backward_…"))
+        names = _STATES.get(cls.__name__) or getattr(cls, "state_names", ())
         states = [f"`state.{name}`" for name in names]
         facts.append(f"Ports: `sequence` (every step), `last` (the last step), {', '.join(states)}")
     if cls.arity == "many":

@@ -23,17 +23,19 @@ def open_shape(low: int, high: int) -> SearchStrategy[Shape]:
 
 
 @st.composite
-def cell(draw: DrawFn, *, gated: bool = True) -> dict[str, Any]:
+def cell(draw: DrawFn, *, gated: bool = True, dropping: bool = True) -> dict[str, Any]:
     """What every recurrent layer takes."""
-    more = {"recurrent_activation": st.sampled_from(["sigmoid", "hard_sigmoid"])} if gated else {}
+    more: dict[str, SearchStrategy[Any]] = {}
+    if gated:
+        more |= {"recurrent_activation": st.sampled_from(["sigmoid", "hard_sigmoid"])}
+    if dropping:
+        rates = st.sampled_from([0.0, 0.3])
+        more |= {"dropout": rates, "recurrent_dropout": rates, "seed": st.integers(0, 9)}
     return given_or_not(
         draw,
         activation=st.sampled_from(["tanh", "relu", None]),
         use_bias=FLAG,
         recurrent_initializer=st.sampled_from(["glorot_uniform", {"name": "Orthogonal", "gain": 0.5}]),
-        dropout=st.sampled_from([0.0, 0.3]),
-        recurrent_dropout=st.sampled_from([0.0, 0.3]),
-        seed=st.integers(0, 9),
         go_backwards=FLAG,
         return_sequences=FLAG,
         return_state=FLAG,
@@ -78,6 +80,17 @@ def frames(draw: DrawFn, axes: int, **own: SearchStrategy[Any]) -> Case:
     steps = draw(st.integers(1, 3) | st.none())
     first = arguments.get("data_format") == "channels_first"
     return arguments, ((steps, channels, *spatial) if first else (steps, *spatial, channels),)
+
+
+@st.composite
+def images(draw: DrawFn, filters: SearchStrategy[Any], **own: SearchStrategy[Any]) -> Case:
+    """A recurrence over images that keeps their size, and some of its options."""
+    arguments = draw(cell(dropping=False)) | {"filters": draw(filters), "kernel_size": draw(numbers(2, 1, 3))}
+    arguments |= given_or_not(draw, data_format=st.sampled_from(["channels_last", "channels_first"]), **own)
+    space, channels = [draw(st.integers(1, 5)) for _ in range(2)], draw(st.integers(1, 2))
+    steps = draw(st.integers(1, 3) | st.none())
+    first = arguments.get("data_format") == "channels_first"
+    return arguments, ((steps, channels, *space) if first else (steps, *space, channels),)
 
 
 @st.composite
@@ -170,6 +183,11 @@ LSTM_OPTIONS = {
     "peephole": st.sampled_from(["none", "none", "per_pixel", "per_channel"]),
     "forget_bias": st.sampled_from([None, None, 0.0, 1.0]),
 }
+ST_LSTM_OPTIONS = {
+    "normalization": st.sampled_from(["none", "layer", "layer_per_pixel"]),
+    "forget_bias": st.sampled_from([0.0, 1.0]),
+}
+STACK = st.integers(1, 3) | st.integers(1, 3).flatmap(lambda width: st.lists(st.just(width), min_size=1, max_size=3))
 GRU_OPTIONS = {"reset_after": FLAG, "unit_gate_bias": st.sampled_from([None, True, False])}
 
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
@@ -178,6 +196,7 @@ STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "SimpleRNN": vectors(gated=False),
     **{f"ConvLSTM{axes}D": frames(axes, **LSTM_OPTIONS) for axes in (1, 2, 3)},
     **{f"ConvGRU{axes}D": frames(axes, **GRU_OPTIONS) for axes in (1, 2, 3)},
+    "STLSTM2D": images(STACK, **ST_LSTM_OPTIONS),
     "Dense": dense(),
     "Embedding": embedding(),
     "Masking": anything(2, mask_value=st.sampled_from([-1.0, 0.0])),

@@ -13,6 +13,7 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import KerasObject
 from specbuild.model.backend import keras
 from specbuild.model.layers import LAYERS
+from specbuild.model.layers.frame_cell import FrameCell
 
 STOCK = sorted(name for name, kind in KINDS.items() if kind.package == "keras")
 REQUIRED = "required"
@@ -37,7 +38,7 @@ def test_only_convolutional_recurrences_go_beyond_keras() -> None:
     ]
 
 
-OURS = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "ConvGRU3D")
+OURS = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "ConvGRU3D", "STLSTM2D")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -45,7 +46,8 @@ def test_arguments_and_defaults_are_those_of_our_layer(name: str) -> None:
     layer = LAYERS[name]
     ours = {**defaults_in_keras(layer.cell_class), **defaults_in_keras(keras.layers.ConvLSTM2D)}
     ours = {key: default for key, default in ours.items() if key != "rank"}
-    cell = {key: default for base in layer.cell_class.__mro__[:2] for key, default in defaults_in_keras(base).items()}
+    bases = [base for base in reversed(layer.cell_class.__mro__) if issubclass(base, FrameCell)]
+    cell = {key: default for base in bases for key, default in defaults_in_keras(base).items()}
     flags = ("activity_regularizer", "return_sequences", "return_state", "go_backwards", "stateful")
     expected = {**{key: ours[key] for key in flags}, **{key: cell[key] for key in cell if key != "rank"}}
     assert defaults_here(KINDS[name]) == expected

@@ -115,6 +115,14 @@ MODELS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
             }
         ],
     ),
+    "zig-zag memory": (
+        [2, 1, 25, 1],
+        [{"layer": "STLSTM2D", "filters": [3, 3], "kernel_size": [1, 3], "forget_bias": 0, "return_sequences": True}],
+    ),
+    "one cell of it": (
+        [2, 9, 12, 1],
+        [{"layer": "STLSTM2D", "filters": 1, "kernel_size": [2, 3], "return_sequences": False}],
+    ),
     "vectors": ([5, 2], [{"layer": "GRU", "units": 2, "return_sequences": True}, {"layer": "Dense", "units": 1}]),
     "passed states": (
         [3, 11, 1],

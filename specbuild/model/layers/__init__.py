@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.model.layers.arithmetic import Clip, Divide, Elementwise, Reduce
+from specbuild.model.layers.autoregressive import Autoregressive
 from specbuild.model.layers.conv_gru import ConvGRU1D, ConvGRU2D, ConvGRU3D
 from specbuild.model.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from specbuild.model.layers.moving import (
@@ -18,8 +19,10 @@ from specbuild.model.layers.moving import (
     Stack,
 )
 from specbuild.model.layers.repeat_frame import RepeatFrame
+from specbuild.model.layers.st_lstm import STLSTM2D
 
 LAYERS: dict[str, type[Any]] = {
+    "Autoregressive": Autoregressive,
     "Clip": Clip,
     "ConvGRU1D": ConvGRU1D,
     "ConvGRU2D": ConvGRU2D,
@@ -35,6 +38,7 @@ LAYERS: dict[str, type[Any]] = {
     "LastFrame": LastFrame,
     "Reduce": Reduce,
     "RepeatFrame": RepeatFrame,
+    "STLSTM2D": STLSTM2D,
     "Slice": Slice,
     "SpaceToDepth": SpaceToDepth,
     "Squeeze": Squeeze,
