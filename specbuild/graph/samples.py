@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from specbuild.catalog.shapes import Dim, Shape, show
@@ -33,7 +32,7 @@ def check_samples(graph: Graph, report: Report) -> None:
     data = graph.spec.data
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return
-    frames = Frames(PurePath(data.source.path).name, (None,) * len(data.source.space), data.source.channels)
+    frames = Frames(data.source.label, (None,) * len(data.source.space), data.source.channels)
     for error in sample_faults(graph.spec, graph, frames):
         for diagnostic in error.diagnostics:
             report.add(diagnostic)

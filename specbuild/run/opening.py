@@ -21,7 +21,7 @@ def opening(graph: Graph, dataset: Dataset, folder: Path, precision: str) -> lis
     count = f"{events}{most} frames" if least == most else f"{events}{least} to {most} frames"
     frames = f"{count} of {size}" if size else count
     return [
-        f"data: {section.source.path}, {frames}{crops}; windows: {windows}",
+        f"data: {section.source.label}, {frames}{crops}; windows: {windows}",
         f"model: {graph.parameters:,} parameters, {precision} on {device_name()}, into {folder}",
     ]
 

@@ -40,13 +40,14 @@ def machine() -> dict[str, Any]:
 
 def data_files(spec: Spec) -> list[dict[str, Any]]:
     """Each data file of the spec with its size in bytes and its SHA-256; a folder without a checksum."""
-    if spec.data is None:
-        return []
-    path = spec.resolve_path(spec.data.source.path)
+    return [] if spec.data is None else [_data_file(spec.resolve_path(path)) for path in spec.data.source.files]
+
+
+def _data_file(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"path": str(path.resolve())}
     if path.is_file():
         found |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
-    return [found]
+    return found
 
 
 def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:

@@ -206,6 +206,16 @@ class SourceSection(BaseModel):
         return None if "C" in self.axes or not self.axes else 1
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The paths that it reads, as written."""
+        return (self.path,)
+
+    @property
+    def label(self) -> str:
+        """What messages call the source before it is open."""
+        return PurePath(self.path).name
+
+    @property
     def is_pattern(self) -> bool:
         """Whether the path may stand for several files."""
         return any(sign in self.path for sign in "*?[")
