@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.model.layers.arithmetic import Clip, Divide, Elementwise, Reduce
-from specbuild.model.layers.autoregressive import Autoregressive
 from specbuild.model.layers.conv_gru import ConvGRU1D, ConvGRU2D, ConvGRU3D
 from specbuild.model.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from specbuild.model.layers.moving import (
@@ -22,7 +21,6 @@ from specbuild.model.layers.repeat_frame import RepeatFrame
 from specbuild.model.layers.st_lstm import STLSTM2D
 
 LAYERS: dict[str, type[Any]] = {
-    "Autoregressive": Autoregressive,
     "Clip": Clip,
     "ConvGRU1D": ConvGRU1D,
     "ConvGRU2D": ConvGRU2D,
