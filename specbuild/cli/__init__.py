@@ -19,9 +19,11 @@ VERBS: dict[str, str] = {
     "plot": "specbuild.cli.plot",
     "schema": "specbuild.cli.schema",
     "import": "specbuild.cli.import_",
+    "data": "specbuild.cli.data",
     "train": "specbuild.cli.train",
     "evaluate": "specbuild.cli.evaluate",
     "predict": "specbuild.cli.predict",
+    "doctor": "specbuild.cli.doctor",
 }
 """Each verb and the module that holds its `command`; read when the verb is first used."""
 

@@ -61,11 +61,13 @@ class Scene:
     units: str = ""
     title: str = ""
     scale: Scale | None = None
+    called: str = "forecast"
+    """What the row of `forecast` is called; `future` in a picture of data."""
 
     @property
     def futures(self) -> dict[str, Frames]:
         """The rows below the past, by name."""
-        rows = {"observed": self.truth, "forecast": self.forecast, "persistence": self.persistence}
+        rows = {"observed": self.truth, self.called: self.forecast, "persistence": self.persistence}
         return {name: frames for name, frames in rows.items() if frames is not None}
 
 

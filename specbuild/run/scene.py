@@ -7,6 +7,7 @@ import numpy as np
 from specbuild.data.windows import lead_frames
 from specbuild.run.inference import Floats, TrainedRun
 from specbuild.run.pictures import Scale, Scene
+from specbuild.spec import DataSection
 
 
 def scene(
@@ -19,14 +20,13 @@ def scene(
 ) -> Scene:
     """What pictures say of one forecast; frames are (T, *space, C)."""
     data, windows = trained.data, trained.data.windows
-    behind = [(windows.past - 1 - number) * windows.step for number in range(windows.past)]
     return Scene(
-        past=_plane(past),
-        forecast=_plane(forecast),
-        past_labels=tuple(_signed(data.lead_label(frames), "-" if frames else "") for frames in behind),
+        past=plane(past),
+        forecast=plane(forecast),
+        past_labels=past_labels(data),
         lead_labels=tuple(_signed(data.lead_label(frames), "+") for frames in lead_frames(windows)),
-        truth=None if truth is None else _plane(truth),
-        persistence=None if truth is None else np.repeat(_plane(past)[-1:], len(forecast), axis=0),
+        truth=None if truth is None else plane(truth),
+        persistence=None if truth is None else np.repeat(plane(past)[-1:], len(forecast), axis=0),
         variable=data.variable,
         units=data.units,
         title=title or f"{trained.spec.name}: forecast",
@@ -34,11 +34,18 @@ def scene(
     )
 
 
+def past_labels(data: DataSection) -> tuple[str, ...]:
+    """What the past frames are called: `-4 min`, `-2 min`, `0 min`."""
+    windows = data.windows
+    behind = [(windows.past - 1 - number) * windows.step for number in range(windows.past)]
+    return tuple(_signed(data.lead_label(frames), "-" if frames else "") for frames in behind)
+
+
 def _signed(label: str, sign: str) -> str:
     return sign + label.lstrip("+")
 
 
-def _plane(frames: Floats) -> Floats:
+def plane(frames: Floats) -> Floats:
     """(T, *space, C) → (T, H, W) for a picture: the first channel, and the middle of what has more than two axes."""
     plane = frames[..., 0]
     while plane.ndim > 3:

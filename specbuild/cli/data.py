@@ -1,0 +1,49 @@
+"""`specbuild data`: what is in the data of a spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from specbuild.cli.arguments import format_option, set_option, spec_argument
+
+
+@click.command("data", short_help="Show what is in the data: splits, windows, missing values, ranges.")
+@spec_argument
+@set_option
+@click.option("--all", "every_frame", is_flag=True, help="Look at every frame; otherwise at a sample of large data.")
+@click.option("--output", metavar="FILE", help="Draw a window of the training split: .png or .gif.")
+@format_option("text", "json")
+def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: str | None, format: str) -> None:
+    """Show what is in the data of SPEC: frames, times, windows per split, missing values and how values are spread.
+
+    Values are in physical units, before any transform. No framework is loaded, and the model is not looked at.
+
+    \b
+    Examples:
+      specbuild data nowcast.yaml
+      specbuild data nowcast.yaml --output sample.png
+      specbuild data nowcast.yaml --set data.windows.past=8 --format json
+    """
+    from specbuild.cli.survey import survey_text
+    from specbuild.data.sources import open_source
+    from specbuild.data.splits import open_splits
+    from specbuild.data.survey import survey
+    from specbuild.facade import load_spec
+
+    loaded = load_spec(spec, overrides=overrides)
+    data = loaded.data
+    if data is None:
+        help = "add data: with source and windows"
+        raise loaded.error((), "the spec has no data section", help=help, code="missing-key")
+    source = open_source(loaded)
+    splits = open_splits(loaded, source)
+    found = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
+    click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else survey_text(found))
+    if output is not None:
+        from specbuild.run.sample_picture import draw_sample
+
+        draw_sample(data, source, splits["train"], Path(output), loaded.name)
+        click.echo(f"a training window is drawn in {output}", err=True)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from specbuild.cli import main
+
+SPEC = """\
+specbuild: 1
+name: tiny
+inputs: {x: [2, 8, 8, 1]}
+layers: [{id: y, layer: Conv3D, filters: 1, kernel_size: 3, padding: same}]
+data:
+  source: {path: rain.npz, key: rain, time: time, layout: T H W}
+  variable: rain
+  units: mm/h
+  missing: -1
+  windows: {past: 2, future: 2}
+  split: {train: 0.6, test: 0.4}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    frames = np.arange(20, dtype=np.float32)[:, None, None] * np.ones((8, 8), np.float32)
+    frames[0, :4] = -1
+    times = np.datetime64("2020-01-01T00:00") + np.arange(20) * np.timedelta64(10, "m")
+    np.savez(tmp_path / "rain.npz", rain=frames, time=times)
+    (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    return tmp_path / "spec.yaml"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["data", *map(str, arguments)])
+
+
+def test_it_shows_frames_windows_and_values_of_each_split(spec: Path) -> None:
+    assert run(spec).output == (
+        "rain.npz:rain: rain (mm/h), float32 in the file\n"
+        "20 frames of 8 × 8, one every 10 min; 1 channel: rain\n"
+        "\n"
+        "split   frames   windows   first              last               missing   min    mean   max    std\n"
+        "───────────────────────────────────────────────────────────────────────────────────────────────────\n"
+        "train       10         7   2020-01-01         2020-01-01 01:30     5.0 %     0   4.737     9   2.75\n"
+        "test         7         4   2020-01-01 02:10   2020-01-01 03:10         0    13      16    19      2\n"
+        "\n"
+        "values from 0 to 19, bars by the logarithm of their number:\n"
+        "  train  |▇███ ████ ██            |\n"
+        "  test   |                ███ ████|\n"
+        "3 frames lie in no split: the embargo, and what the splits leave over\n"
+    )
+
+
+def test_json_has_every_number(spec: Path) -> None:
+    found = json.loads(run(spec, "--format", "json").output)
+    assert found["lengths"] == [20]
+    assert found["step"] == "10 min"
+    assert found["edges"] == [0.0, 19.0]
+    train = found["splits"][0]
+    assert (train["windows"], train["frames"], train["stretches"]) == (7, 10, [{"event": 0, "frames": [0, 10]}])
+    assert train["values"]["missing"] == pytest.approx(32 / 640)
+    assert sum(train["values"]["histogram"]) == 640 - 32
+    known = np.concatenate([np.zeros(32), *(np.full(64, number) for number in range(1, 10))])
+    assert train["values"]["mean"] == pytest.approx(known.mean())
+    assert train["values"]["std"] == pytest.approx(known.std())
+
+
+def test_large_data_is_sampled_and_says_so(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("specbuild.data.survey.SAMPLE", 4 * 64)
+    said = "values of train are those of 4 of its 10 frames, evenly spread; --all looks at all"
+    assert said in run(spec).output
+    assert said not in run(spec, "--all").output
+
+
+def test_a_sample_is_drawn(spec: Path, tmp_path: Path) -> None:
+    result = run(spec, "--output", tmp_path / "sample.png")
+    assert f"a training window is drawn in {tmp_path}/sample.png" in result.output
+    with Image.open(tmp_path / "sample.png") as picture:
+        assert picture.format == "PNG"
+    assert run(spec, "--output", tmp_path / "sample.csv").exit_code == 1
+
+
+def test_a_model_that_does_not_fit_does_not_matter(spec: Path) -> None:
+    assert run(spec, "--set", "data.windows.past=3").exit_code == 0
+
+
+def test_without_data_it_says_what_to_add(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC.split("data:")[0], encoding="utf-8")
+    result = run(tmp_path / "spec.yaml")
+    assert result.exit_code == 2
+    assert "error: the spec has no data section" in result.output
+
+
+def test_it_loads_no_framework(spec: Path) -> None:
+    code = (
+        "import sys; from specbuild.cli import main\n"
+        f"main(['data', {str(spec)!r}, '--output', {str(spec.with_suffix('.png'))!r}], standalone_mode=False)\n"
+        "print([name for name in ('keras', 'tensorflow', 'jax', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

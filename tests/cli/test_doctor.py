@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from specbuild.cli import main
+from specbuild.run import doctor
+
+
+def test_it_looks_at_everything(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--out", str(tmp_path), "--format", "json"])
+    found = {one["subject"]: one for one in json.loads(result.output)}
+    assert result.exit_code == 0
+    assert list(found) == [
+        *("specbuild", "libraries", "backend", "device", "precision", "training", "saving", "disk"),
+    ]
+    assert {one["verdict"] for one in found.values()} <= {"ok", "note"}
+    assert found["training"]["text"].startswith("a tiny encoder-forecaster trains: loss ")
+
+
+def test_a_fault_is_named_and_ends_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(_folder: Path) -> doctor.Finding:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(doctor, "_LOOKS", {"disk": torn})
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == "fault  disk       no space left"
+
+
+def test_a_backend_that_is_not_there_is_a_fault() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from specbuild.cli import main; main(['doctor'])"],
+        env={**os.environ, "KERAS_BACKEND": "nowhere"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "fault  backend    Keras cannot start with the backend nowhere" in done.stdout
+    assert "ok     disk" in done.stdout
