@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from specbuild.data.sources import source_files
 from specbuild.document import SpecError
 from specbuild.run.files import sha256
 from specbuild.spec import Spec

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
-from specbuild.catalog.fields import NonNegativeInt, Number, PositiveInt
+from specbuild.catalog.fields import Flag, NonNegativeInt, Number, PositiveInt
 from specbuild.spec.interval import Interval, interval
 from specbuild.spec.source_section import SourceSection, fault
 from specbuild.spec.split_section import SplitSection
@@ -114,6 +114,14 @@ class DataSection(BaseModel):
     missing: Missing = Field((), description="Raw value or values that mean missing; NaN always does.")
     fill: Number | None = Field(
         None, description="Physical value that the model reads where one is missing; default: the training mean."
+    )
+    allow_missing: Flag = Field(
+        True, description="Whether values may be missing; with false a frame that lacks one is an error."
+    )
+    on_error: Literal["raise", "skip"] = Field(
+        "raise",
+        description="What a frame that cannot be read, or lacks a value that it must have, does: raise ends the run, "
+        "skip leaves out the windows with such frames and counts them.",
     )
     interval: Time | None = Field(
         None, description="Time from one frame to the next: a number and s, min, h, d, month, year."

@@ -76,6 +76,11 @@ class FrameSource(Protocol):
         """Units of the physical values as the file says; empty where it does not."""
         ...
 
+    @property
+    def unusable(self) -> Mapping[tuple[int, int], str]:
+        """Event and number of each frame that was read as missing because it is of no use, with the reason."""
+        ...
+
     def times(self, event: int) -> Times | None:
         """When each frame of an event is, if known."""
         ...
@@ -135,6 +140,10 @@ class Stored:
     lengths: tuple[int, ...] | None = None
     """Frames of each event (N) where they differ. T is then as long as the longest, and what lies beyond the end of a
     shorter event is never asked for."""
+    events: tuple[str, ...] = ()
+    """Names of the events, such as those of their files; none where they have no names."""
+    letters: Mapping[str, str] = field(default_factory=dict)
+    """By the name of an axis the letter of a layout that the file's attributes suggest."""
 
 
 class SourceError(Exception):
@@ -161,6 +170,7 @@ class ArraySource:
     units: str = ""
     uneven: tuple[int, ...] | None = None
     """Frames of each event where they differ."""
+    unusable: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def _length(self) -> dict[str, int]:

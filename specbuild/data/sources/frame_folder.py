@@ -64,7 +64,7 @@ def open_pictures(path: Path, section: Pictures) -> Stored:
             help=f"write {written}",
         )
     clips = find_clips(path, events="N" in section.axes)
-    return Stored(clip_array(clips, section), lengths=_uneven(clips))
+    return Stored(clip_array(clips, section), lengths=_uneven(clips), events=tuple(clip.name for clip in clips))
 
 
 def find_clips(path: Path, *, events: bool) -> tuple[Clip, ...]:
@@ -78,7 +78,7 @@ def find_clips(path: Path, *, events: bool) -> tuple[Clip, ...]:
     if is_pattern(path):
         found = matches(path)
         if not found:
-            above = _above(path)
+            above = folder_above(path)
             missed = path.relative_to(above).as_posix()
             raise SourceError("path", f"nothing matches {missed}", reason=f"looked in {above.resolve()}")
         clips = _clips(found, where, pool, events)
@@ -98,7 +98,7 @@ def find_clips(path: Path, *, events: bool) -> tuple[Clip, ...]:
 
 def matches(pattern: Path) -> list[Path]:
     """The files and folders that a pattern means, in natural order."""
-    above = _above(pattern)
+    above = folder_above(pattern)
     found = above.glob(str(pattern.relative_to(above))) if above.is_dir() else ()
     return sorted((one for one in found if not one.name.startswith(".")), key=natural)
 
@@ -242,6 +242,6 @@ def _is_pictures_name(name: str) -> bool:
     return Path(name).suffix.lower() in (*images.SUFFIXES, *video.SUFFIXES)
 
 
-def _above(pattern: Path) -> Path:
+def folder_above(pattern: Path) -> Path:
     """The folder below which a pattern looks."""
     return next(one for one in pattern.parents if not _PATTERN.search(str(one)))

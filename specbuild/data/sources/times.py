@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -28,18 +29,72 @@ def times_of(values: npt.NDArray[Any], units: str = "") -> npt.NDArray[np.dateti
         found = _numbers(values, units)
     else:
         raise ValueError(f"{values.dtype} is no type of times")
-    if np.isnat(found).any() or (np.diff(found) <= np.timedelta64(0, "s")).any():
-        raise ValueError("the times do not increase from frame to frame")
+    check_rising(found)
     return found
 
 
+def cf_times(values: npt.NDArray[Any], units: str, calendar: str) -> npt.NDArray[np.datetime64] | None:
+    """Times in whole seconds of numbers in `<unit> since <date>` of a calendar (CF conventions 4.4).
+
+    A calendar may have days that ours has not (30 February of 360 days a year), or lack some. Where one of its months
+    is longer or shorter than ours, a time is put at the same share of our month: years, months and the order of times
+    stay as they are, and no gap comes about.
+
+    Returns:
+        The times; None where units or calendar are none that CF knows, such as `months since …` of ordinary months.
+    """
+    import xarray
+
+    stored = xarray.Dataset({"time": ("time", values, {"units": units, "calendar": calendar})})
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            decoded = xarray.decode_cf(stored)["time"].values
+    except (ValueError, OverflowError, KeyError):
+        return None
+    if decoded.dtype.kind == "M":
+        return (decoded + np.timedelta64(500, "ms")).astype("datetime64[s]")
+    return np.array([_placed(date) for date in decoded.ravel()], "datetime64[s]").reshape(decoded.shape)
+
+
+def check_rising(times: npt.NDArray[np.datetime64]) -> None:
+    """Checks that every frame is later than the one before it.
+
+    Raises:
+        ValueError: naming the first frame that is not, counted from 0.
+    """
+    if np.isnat(times).any():
+        raise ValueError(f"the time of frame {int(np.flatnonzero(np.isnat(times))[0])} is missing")
+    late = np.flatnonzero(np.diff(times) <= np.timedelta64(0, "s"))
+    if late.size:
+        frame = int(late[0]) + 1
+        raise ValueError(f"frame {frame} ({show(times[frame])}) is not later than frame {frame - 1}")
+
+
+def show(time: np.datetime64) -> str:
+    """A time as messages write it, no finer than it is: `2019-03-01`, `2019-03-01 06:30`."""
+    text = np.datetime_as_string(time, unit="s").replace("T", " ")
+    return text.removesuffix(":00").removesuffix(" 00:00")
+
+
 def unbroken(times: npt.NDArray[np.datetime64] | None, length: int) -> tuple[range, ...]:
-    """The stretches of frames without a gap, which is a step of more than one and a half times the median step."""
+    """The stretches of frames without a gap, which is a step of more than one and a half times the median step.
+
+    Months and years differ in length by less than that: none of them is a gap.
+    """
     if times is None or length < 3:
         return (range(length),)
     steps = np.diff(times).astype(np.int64)
     ends = [*(np.flatnonzero(steps > 1.5 * np.median(steps)) + 1).tolist(), length]
     return tuple(range(first, end) for first, end in zip([0, *ends], ends, strict=False))
+
+
+def _placed(date: Any) -> np.datetime64:
+    """A date of any calendar (`cftime.datetime`) as one of ours."""
+    month = np.datetime64(f"{date.year:04d}-{date.month:02d}", "M")
+    first, days = month.astype("datetime64[s]"), int(((month + 1).astype("datetime64[D]") - month).astype(int))
+    elapsed = (((date.day - 1) * 24 + date.hour) * 60 + date.minute) * 60 + date.second + date.microsecond / 1e6
+    return np.datetime64(first + np.timedelta64(round(elapsed * days / date.daysinmonth), "s"))
 
 
 def _text(value: str | bytes) -> np.datetime64:

@@ -1,0 +1,163 @@
+"""NetCDF (3 and 4) and Zarr, read through xarray: variables whose dimensions have names and coordinates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.sources.base import Axis, SourceError, Stored
+from specbuild.data.sources.cf import axis_letter, packing_of
+from specbuild.data.sources.times import cf_times, times_of
+
+if TYPE_CHECKING:
+    from xarray import Dataset, Variable
+
+
+class GridFile:
+    """The variables of a file or store by name; those of a group by its path: `group/rain`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._root = _open(path)
+
+    def names(self) -> tuple[str, ...]:
+        """The variables that hold data: no coordinates, no bounds of cells."""
+        return tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
+
+    def array(self, name: str) -> Stored:
+        group, _, short = name.rpartition("/")
+        data = self._groups.get(f"{group}/" if group else "")
+        if data is None or short not in data.variables:
+            raise SourceError(
+                "key", f'{self._path.name} has no array "{name}"', reason=f"it has {', '.join(data or ())}"
+            )
+        variable = data.variables[short]
+        if variable.dtype.kind in "SUO":
+            return Stored(np.array([str(one) for one in variable.values.ravel()]).reshape(variable.shape))
+        dims = tuple(str(dim) for dim in variable.dims)
+        known = {dim: data.variables[dim] for dim in dims if dim in data.variables and data.variables[dim].ndim == 1}
+        axes = {dim: _axis(dim, one, self._path.name) for dim, one in known.items()}
+        letters = {
+            dim: axis_letter(dim, known[dim].attrs if dim in known else {}, axes.get(dim, Axis(dim))) for dim in dims
+        }
+        return Stored(
+            GridArray.of(variable),
+            packing_of(variable.attrs),
+            str(variable.attrs.get("units", "")),
+            dims,
+            axes,
+            letters={dim: letter for dim, letter in letters.items() if letter},
+        )
+
+    @cached_property
+    def _groups(self) -> dict[str, Dataset]:
+        """The root, under "", and every group that holds variables, under its path with a slash behind."""
+        found = {"": self._root}
+        if not self._root.data_vars and self._path.suffix != ".zarr":
+            found |= {f"{group}/": _open(self._path, group) for group in _group_names(self._path)}
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridArray:
+    """The numbers of a variable as they are stored, read when they are sliced."""
+
+    variable: Variable
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, variable: Variable) -> GridArray:
+        unsigned = variable.dtype.kind == "i" and str(variable.attrs.get("_Unsigned", "")).lower() == "true"
+        dtype = np.dtype(f"{variable.dtype.byteorder}u{variable.dtype.itemsize}") if unsigned else variable.dtype
+        return cls(variable, tuple(variable.shape), dtype)
+
+    def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]:
+        return np.asarray(self.variable[index].values).view(self.dtype)
+
+
+def _open(path: Path, group: str | None = None) -> Dataset:
+    """The file, with headers read and numbers left where they are.
+
+    Raises:
+        SourceError: it is damaged, or of another format.
+    """
+    import xarray
+
+    options: dict[str, Any] = {"engine": "netcdf4"}
+    if path.suffix.lower() == ".zarr":
+        options = {"engine": "zarr", "consolidated": _is_consolidated(path)}
+    try:
+        return xarray.open_dataset(
+            path, group=group, mask_and_scale=False, decode_times=False, cache=False, chunks=None, **options
+        )
+    except Exception as error:  # whatever the libraries below raise over a damaged file
+        what = "is cut short or no Zarr store" if options["engine"] == "zarr" else "is cut short or no NetCDF"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        raise SourceError("path", f"{path.name} {what}", reason=reason, help="copy the file again") from error
+
+
+def _is_consolidated(store: Path) -> bool:
+    """Whether a store keeps the headers of all its arrays in one place."""
+    if (store / ".zmetadata").exists():
+        return True
+    try:
+        return bool(json.loads((store / "zarr.json").read_text("utf-8")).get("consolidated_metadata"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _group_names(path: Path) -> tuple[str, ...]:
+    from netCDF4 import Dataset
+
+    def below(group: Any, name: str) -> Iterator[str]:
+        for short, inner in group.groups.items():
+            full = f"{name}/{short}" if name else short
+            yield full
+            yield from below(inner, full)
+
+    with Dataset(path) as file:
+        return tuple(below(file, ""))
+
+
+def _data_names(data: Dataset) -> tuple[str, ...]:
+    bounds = {one.attrs.get("bounds") for one in data.variables.values()}
+    return tuple(
+        str(name)
+        for name, one in data.data_vars.items()
+        if one.dtype.kind in "biuf" and one.ndim and name not in bounds
+    )
+
+
+def _axis(name: str, variable: Variable, file: str) -> Axis:
+    """The coordinate of a dimension; times are times where their units and calendar can be read.
+
+    Raises:
+        SourceError: times that do not increase, or damaged numbers.
+    """
+    attributes: Mapping[Hashable, Any] = variable.attrs
+    units = str(attributes.get("units", ""))
+    try:
+        if variable.dtype.kind in "SUO":
+            texts = np.array([str(one) for one in variable.values])
+            try:
+                return Axis(name, times_of(texts), units)
+            except ValueError:
+                return Axis(name, texts, units)
+        values = np.asarray(variable.values)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SourceError("path", f"{name} of {file} cannot be read", reason=str(error)) from error
+    if " since " in units and values.dtype.kind in "iuf":
+        times = cf_times(values, units, str(attributes.get("calendar", "standard")))
+        return Axis(name, values if times is None else times, units)
+    if {"scale_factor", "add_offset"} & set(attributes):
+        packing = packing_of(attributes)
+        values = values * packing.scale + packing.offset
+    return Axis(name, values, units)

@@ -1,0 +1,227 @@
+"""Which axis of an array is which: the layout by letter or by name, one value of other dimensions, and regions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.catalog.shapes import show
+from specbuild.data.sources.base import Axis, SourceError, Stored
+from specbuild.data.sources.cf import is_longitude
+from specbuild.data.sources.views import Part
+from specbuild.document import did_you_mean
+from specbuild.spec.source_section import LETTERS, SPACES, SourceSection
+
+
+def lay_out(
+    stored: Stored, section: SourceSection, label: str
+) -> tuple[tuple[Part, ...], tuple[str, ...], dict[str, Axis]]:
+    """What `data.source` says of an array's axes.
+
+    Returns:
+        The part of each axis that is read, the letters of the axes that are left, in the array's order, and what is
+        known of each by its letter.
+
+    Raises:
+        SourceError: a layout that does not fit or is left out, a value or a region that is not there.
+    """
+    shape = stored.array.shape
+    if not stored.dims:
+        _check_nameless(stored, section, label)
+        return tuple((range(length),) for length in shape), section.axes, {}
+    selected = {name: _place(stored, name, value, label) for name, value in section.select.items()}
+    named = _letters(stored, section, label, [dim for dim in stored.dims if dim not in selected])
+    parts, letters, axes = list[Part](), list[str](), dict[str, Axis]()
+    for name, length in zip(stored.dims, shape, strict=True):
+        if name in selected:
+            parts.append(selected[name])
+        elif name not in named:
+            parts.append(0)
+        else:
+            axis = stored.coordinates.get(name, Axis(name))
+            runs, axis = _within(axis, section.region[name], label) if name in section.region else (_all(length), axis)
+            parts.append(runs)
+            letters.append(named[name])
+            axes[named[name]] = axis
+    for name in section.region:
+        if name not in named:
+            raise _no_dimension("region", name, stored, label)
+    return tuple(parts), tuple(letters), axes
+
+
+def dimensions(stored: Stored) -> str:
+    """`time (128), lat (89), lon (180)`."""
+    return ", ".join(f"{name} ({length})" for name, length in zip(stored.dims, stored.array.shape, strict=True))
+
+
+def _check_nameless(stored: Stored, section: SourceSection, label: str) -> None:
+    for key, value in (("select", section.select), ("region", section.region)):
+        if value:
+            raise SourceError(key, f"the axes of {label} have no names to choose by", help=f"leave {key} out")
+    if not isinstance(section.layout, str):
+        raise SourceError(
+            "layout", f"the axes of {label} have no names", help="name them in their order by letter, such as T H W"
+        )
+    if len(stored.array.shape) != len(section.axes):
+        raise SourceError(
+            "layout",
+            f"the layout names {len(section.axes)} axes, {label} has {len(stored.array.shape)}",
+            reason=f"its shape is {show(stored.array.shape)}",
+            help=f"name each axis in its order, out of {_known()}",
+        )
+
+
+def _letters(stored: Stored, section: SourceSection, label: str, left: list[str]) -> dict[str, str]:
+    """The letter of each dimension that is an axis; those of length 1 need none where the layout goes by name."""
+    layout = section.layout
+    if layout is None:
+        raise SourceError("layout", f"{label} needs a layout", reason=_has(stored), help=_proposal(stored, left))
+    if isinstance(layout, str):
+        if len(section.axes) != len(left):
+            raise SourceError(
+                "layout",
+                f"the layout names {len(section.axes)} axes, {label} has {len(left)}",
+                reason=_has(stored),
+                help=_proposal(stored, left),
+            )
+        return dict(zip(left, section.axes, strict=True))
+    for name in layout.values():
+        if name not in left:
+            raise _no_dimension("layout", name, stored, label)
+    sizes = dict(zip(stored.dims, stored.array.shape, strict=True))
+    over = [name for name in left if name not in layout.values() and sizes[name] > 1]
+    if over:
+        values = stored.coordinates.get(over[0], Axis(over[0])).values
+        value = 0 if values is None else values.tolist()[0]
+        raise SourceError(
+            "layout",
+            f"{over[0]} ({sizes[over[0]]}) of {label} is in no axis of the layout",
+            reason=_has(stored),
+            help=f"choose one value of it, such as select: {{{over[0]}: {value}}}, or give it a letter",
+        )
+    return {name: letter for letter, name in layout.items()}
+
+
+def _has(stored: Stored) -> str:
+    return f"its dimensions are {dimensions(stored)}"
+
+
+def _proposal(stored: Stored, left: list[str]) -> str:
+    """The layout that the file's own attributes suggest."""
+    sizes = dict(zip(stored.dims, stored.array.shape, strict=True))
+    likely: dict[str, str] = {}
+    for name in left:
+        letter = stored.letters.get(name)
+        if letter and letter not in likely and (letter != "D" or sizes[name] > 1):
+            likely[letter] = name
+    if "D" in likely and not {"H", "W"} <= set(likely):
+        del likely["D"]
+    fits = "T" in likely and set(likely) - set("TNC") in [set(known) for known in SPACES]
+    if not fits or any(sizes[name] > 1 and name not in likely.values() for name in left):
+        return f"name the dimension of each axis, such as layout: {{T: {left[0]}, …}}, out of {_known()}"
+    written = ", ".join(f"{letter}: {name}" for letter, name in likely.items())
+    proposal = f"write layout: {{{written}}}"
+    if "D" in likely:
+        name = likely["D"]
+        values = stored.coordinates.get(name, Axis(name)).values
+        value = 0 if values is None else values.tolist()[0]
+        return f"{proposal}; or, without D, one value of it: select: {{{name}: {value}}}"
+    return proposal
+
+
+def _no_dimension(part: str, name: str, stored: Stored, label: str) -> SourceError:
+    hint = did_you_mean(name, stored.dims)
+    return SourceError(part, f'{label} has no dimension "{name}"', reason=_has(stored), help=hint)
+
+
+def _place(stored: Stored, name: str, value: float | str, label: str) -> int:
+    """Where along a dimension a value lies; where it has no coordinate, `value` counts its places from 0."""
+    if name not in stored.dims:
+        raise _no_dimension("select", name, stored, label)
+    length = stored.array.shape[stored.dims.index(name)]
+    values = stored.coordinates.get(name, Axis(name)).values
+    values = np.arange(length) if values is None else values
+    found = [place for place, known in enumerate(values.tolist()) if _same(known, value)]
+    if not found:
+        raise SourceError(
+            "select",
+            f"{name} of {label} has no value {value}",
+            reason=f"it has {_listed(values)}",
+            help="name one of them",
+        )
+    return found[0]
+
+
+def _same(known: Any, value: float | str) -> bool:
+    if isinstance(known, int | float) and isinstance(value, int | float):
+        return bool(np.isclose(known, value, rtol=1e-6, atol=1e-9))
+    return bool(str(known) == str(value))
+
+
+def _within(axis: Axis, ends: tuple[float, float], label: str) -> tuple[tuple[range, ...], Axis]:
+    """The places of an axis between two values, both included, in the file's order.
+
+    Longitudes count modulo 360. A region that crosses the end of the grid is read as one piece: what comes first from
+    west to east (or east to west, as the file goes) stands first, and its longitudes are shifted to rise with the rest.
+
+    Raises:
+        SourceError: no coordinate of numbers, or nothing between the two values.
+    """
+    values = axis.values
+    if values is None or values.dtype.kind not in "iuf":
+        raise SourceError("region", f"{axis.name} of {label} has no coordinate of numbers to choose by")
+    low, high = min(ends), max(ends)
+    if is_longitude(axis):
+        low, high = ends
+        width = 360.0 if high - low >= 360 else (high - low) % 360
+        shifted = low + (values.astype(np.float64) - low) % 360
+        inside = shifted <= low + width + 1e-9
+    else:
+        shifted = values
+        inside = (values >= low) & (values <= high)
+    places = np.flatnonzero(inside)
+    if not places.size:
+        least, greatest = values.min(), values.max()
+        raise SourceError(
+            "region",
+            f"no {axis.name} of {label} lies from {ends[0]:g} to {ends[1]:g}",
+            reason=f"it runs from {least:g} to {greatest:g}",
+        )
+    runs = list(_runs_of(places))
+    if len(runs) == 2 and is_longitude(axis):
+        runs = _joined(runs, shifted)
+    chosen = np.concatenate([shifted[run.start : run.stop] for run in runs])
+    return tuple(runs), Axis(axis.name, chosen.astype(values.dtype) if chosen.dtype.kind == "f" else chosen, axis.units)
+
+
+def _joined(runs: list[range], shifted: npt.NDArray[Any]) -> list[range]:
+    """The two ends of a grid around the globe in the order in which they meet."""
+    first, last = runs
+    rises = (
+        len(shifted) < 2
+        or shifted[first.start] < shifted[first.stop - 1]
+        or shifted[last.start] < shifted[last.stop - 1]
+    )
+    ahead = shifted[last.start] < shifted[first.start]
+    return [last, first] if ahead == rises else runs
+
+
+def _runs_of(places: npt.NDArray[np.int64]) -> Iterator[range]:
+    for part in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
+        yield range(int(part[0]), int(part[-1]) + 1)
+
+
+def _all(length: int) -> tuple[range, ...]:
+    return (range(length),)
+
+
+def _listed(values: npt.NDArray[Any], most: int = 12) -> str:
+    shown = ", ".join(str(value) for value in values[:most].tolist())
+    return f"{shown} and {len(values) - most} more" if len(values) > most else shown
+
+
+def _known() -> str:
+    return ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
