@@ -17,7 +17,7 @@ from pydantic import (
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import Flag, NonNegativeInt, Number, PositiveInt
 from specbuild.spec.interval import Interval, interval
-from specbuild.spec.source_section import SourceSection, fault
+from specbuild.spec.source_section import Source, fault
 from specbuild.spec.split_section import SplitSection
 from specbuild.spec.transform_section import Transform
 
@@ -102,7 +102,7 @@ class DataSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
-    source: SourceSection = Field(description="The file with the frames.")
+    source: Source = Field(description="The file with the frames.")
     variable: str = Field("value", description="What the numbers are, for tables and pictures.")
     units: str = Field("", description="Physical units, for tables and pictures.")
     scale: Number | None = Field(

@@ -1,13 +1,25 @@
 """The source of `data`: which files hold the frames, which of their arrays, and what the axes are."""
 
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SerializeAsAny,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.spec.dates import Dates, dates
+from specbuild.spec.generator_section import GENERATORS, GeneratorSection, generator
 
 LETTERS = {
     "T": "time",
@@ -183,6 +195,19 @@ class SourceSection(BaseModel):
         None, description="Height and width to which every image or video frame is resized; one number: both."
     )
 
+    generator: SkipJsonSchema[SerializeAsAny[GeneratorSection] | None] = Field(
+        None, description="What is drawn instead of read: moving_digits or moving_shapes, with its settings beside it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drawn(cls, value: Any) -> Any:
+        """`{generator: moving_digits, size: 64, …}`: all keys are settings of the generator."""
+        if not isinstance(value, dict) or "generator" not in value:
+            return value
+        section = generator(value)
+        return {"generator": section, "path": section.generator, "layout": section.layout}
+
     @property
     def axes(self) -> tuple[str, ...]:
         """The letters of the layout, in its order; none where it is left out."""
@@ -208,7 +233,13 @@ class SourceSection(BaseModel):
     @property
     def files(self) -> tuple[str, ...]:
         """The paths that it reads, as written."""
-        return (self.path,)
+        return (self.path,) if self.generator is None else self.generator.files
+
+    def with_paths(self, located: Callable[[str], str]) -> BaseModel:
+        """What a spec writes as source, with its paths changed by `located`."""
+        if self.generator is not None:
+            return self.generator.with_paths(located)
+        return self.model_copy(update={"path": located(self.path)})
 
     @property
     def label(self) -> str:
@@ -239,6 +270,18 @@ class SourceSection(BaseModel):
         if self.by == "file" and "N" in self.axes:
             raise fault("source", ("by",), "with N in the layout the events of all files are read; leave out by: file")
         return self
+
+
+class _FilesOrGenerator:
+    """The JSON Schema of a source: of files, or of one generator with its settings."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        generators = [one.model_json_schema() for one in GENERATORS.values()]
+        required = [{**one, "required": ["generator"]} for one in generators]
+        return {"anyOf": [handler(schema), *required]}
+
+
+Source: TypeAlias = Annotated[SourceSection, _FilesOrGenerator()]
 
 
 def fault(model: str, place: tuple[str, ...], message: str) -> ValidationError:

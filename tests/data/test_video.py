@@ -105,7 +105,7 @@ def test_several_threads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(found, frames[start : start + 4])
 
 
-def test_videos_are_events(folder: Path, tmp_path: Path) -> None:
+def test_videos_are_events(tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     write_video(tmp_path / "clips" / "2.mp4", "mpeg4", frames=4)
     write_video(tmp_path / "clips" / "10.mp4", "mpeg4", frames=7)

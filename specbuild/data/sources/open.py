@@ -26,11 +26,11 @@ def open_source(spec: Spec) -> FrameSource:
     data = spec.data
     assert data is not None
     try:
-        if isinstance(data.source, GeneratorSection):
+        if data.source.generator is not None:
             from specbuild.data.generators import open_generated
 
-            return open_generated(data.source, data, spec.resolve_path)
-        return _open(data, data.source, _found(spec.resolve_path(data.source.path), data.source.path))
+            return open_generated(data.source.generator, data, spec.resolve_path)
+        return _open(data, _found(spec.resolve_path(data.source.path), data.source.path))
     except SourceError as error:
         place = ("data", error.part) if error.part in DataSection.model_fields else ("data", "source", error.part)
         raise spec.error(place, error.message, reason=error.reason, help=error.help, code="bad-data") from error

@@ -1,0 +1,183 @@
+"""The sources of `data` that are drawn and not read: what can be drawn, and with which settings."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from specbuild.catalog.checks import number, refuse, whole, word_field, written
+from specbuild.catalog.fields import NonNegativeInt, PositiveInt, PositiveNumber
+from specbuild.catalog.fields import Share as OneShare
+from specbuild.document import did_you_mean
+
+KINDS = ("disc", "square", "triangle")
+
+
+def _count(what: str, lowest: int, highest: int) -> Callable[[Any], int]:
+    return lambda value: whole(value, f"{what} from {lowest} to {highest}", lowest, highest)
+
+
+def _range(what: str, highest: float) -> Callable[[Any], tuple[float, float]]:
+    """One number from 0, or [low, high] between which one is drawn for each shape."""
+    expected = f"{what} from 0 to {highest:g}, or a list [low, high]"
+
+    def one(value: Any) -> float:
+        return number(value, expected, lambda x: 0 <= x <= highest)
+
+    def check(value: Any) -> tuple[float, float]:
+        if not isinstance(value, list | tuple):
+            return one(value), one(value)
+        if len(value) != 2:
+            refuse("range", f"expected {expected}, got {written(value)}")
+        low, high = one(value[0]), one(value[1])
+        if low > high:
+            refuse("range", f"expected the lower number first, got {written(value)}")
+        return low, high
+
+    return check
+
+
+def _kinds(value: Any) -> tuple[str, ...]:
+    one = word_field(*KINDS)
+    if not isinstance(value, list | tuple):
+        return (one(value),)
+    if not value:
+        refuse("shapes", f"expected at least one of {', '.join(KINDS)}, got []")
+    return tuple(dict.fromkeys(one(kind) for kind in value))
+
+
+def _whole_schema(lowest: int, highest: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": lowest, "maximum": highest})
+
+
+def _range_schema(highest: float) -> WithJsonSchema:
+    one = {"type": "number", "minimum": 0, "maximum": highest}
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]})
+
+
+_KIND = {"enum": list(KINDS)}
+_KINDS = WithJsonSchema({"anyOf": [_KIND, {"type": "array", "items": _KIND, "minItems": 1}]})
+
+Side: TypeAlias = Annotated[int, PlainValidator(_count("a whole number of pixels", 8, 4096)), _whole_schema(8, 4096)]
+Frames: TypeAlias = Annotated[int, PlainValidator(_count("a whole number", 2, 10_000)), _whole_schema(2, 10_000)]
+Things: TypeAlias = Annotated[int, PlainValidator(_count("a whole number", 1, 100)), _whole_schema(1, 100)]
+Pixels: TypeAlias = Annotated[
+    tuple[float, float], PlainValidator(_range("a number of pixels", 1000)), _range_schema(1000)
+]
+Degrees: TypeAlias = Annotated[tuple[float, float], PlainValidator(_range("degrees", 180)), _range_schema(180)]
+Shares: TypeAlias = Annotated[tuple[float, float], PlainValidator(_range("a number", 1)), _range_schema(1)]
+Kinds: TypeAlias = Annotated[tuple[str, ...], PlainValidator(_kinds), _KINDS]
+
+
+class GeneratorSection(BaseModel):
+    """Sequences that are drawn when they are read, each from its number and the seed: nothing is stored.
+
+    The frames are grey, and their values reach from 0 to 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    generator: str
+    sequences: PositiveInt = Field(10_000, description="Sequences there are; each is an event.")
+    frames: Frames = Field(20, description="Frames of a sequence.")
+    size: Side = Field(64, description="Height and width of a frame, in pixels.")
+    seed: NonNegativeInt = Field(0, description="Another seed draws other sequences.")
+
+    layout: ClassVar[str] = "N T H W"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it reads, as written."""
+        return ()
+
+    def with_paths(self, _located: Callable[[str], str]) -> Self:
+        """The same, with the paths of its files changed by `located`."""
+        return self
+
+
+class MovingDigits(GeneratorSection):
+    """Digits that move at constant speed and bounce off the borders; where they overlap the brighter pixel shows.
+
+    Srivastava et al. (2015), Unsupervised Learning of Video Representations using LSTMs, arXiv 1502.04681, with the
+    movement of the authors' code: a digit's place is a number from 0 to 1 on each axis, `speed` is the length of its
+    step, and a step that leads out of the frame ends at its border.
+    """
+
+    generator: Literal["moving_digits"] = "moving_digits"
+    digits: Things = Field(2, description="Digits in a frame.")
+    images: str | None = Field(
+        None,
+        description="File with pictures of digits (n, height, width): .npy, .npz, or IDX as MNIST has it, .gz or not. "
+        "Default: digits drawn with strokes.",
+    )
+    images_key: str | None = Field(None, description="Name of the array in an .npz of several.")
+    digit_size: Side = Field(28, description="Height and width of a digit that is drawn with strokes.")
+    speed: PositiveNumber = Field(0.1, description="Step per frame, as a share of the way that a digit has.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.images is None and self.digit_size > self.size:
+            message = f"a digit of {self.digit_size} pixels does not fit into frames of {self.size}"
+            raise _at(("digit_size" if "digit_size" in self.model_fields_set else "size",), message)
+        return self
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return () if self.images is None else (self.images,)
+
+    def with_paths(self, located: Callable[[str], str]) -> Self:
+        return self if self.images is None else self.model_copy(update={"images": located(self.images)})
+
+
+class MovingShapes(GeneratorSection):
+    """Discs, squares and triangles that move at constant speed and are reflected at the borders.
+
+    They are drawn with smooth edges; where they overlap the brighter one shows.
+    """
+
+    generator: Literal["moving_shapes"] = "moving_shapes"
+    shapes: Things = Field(3, description="Shapes in a frame.")
+    kinds: Kinds = Field(KINDS, description="Which shapes there are: disc, square, triangle.")
+    radius: Pixels = Field((4.0, 9.0), description="Radius in pixels: a number, or [low, high] to draw from.")
+    speed: Pixels = Field((1.0, 3.0), description="Pixels per frame: a number, or [low, high] to draw from.")
+    rotation: Degrees = Field((0.0, 0.0), description="Degrees per frame, to either side: a number, or [low, high].")
+    brightness: Shares = Field((0.5, 1.0), description="1 is white: a number, or [low, high] to draw from.")
+    noise: OneShare = Field(0.0, description="Standard deviation of the noise in every pixel, cut off at 0 and 1.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if 2 * self.radius[1] >= self.size:
+            message = f"a shape of radius {self.radius[1]:g} does not fit into frames of {self.size}"
+            raise _at(("radius" if "radius" in self.model_fields_set else "size",), message)
+        return self
+
+
+GENERATORS: dict[str, type[GeneratorSection]] = {
+    "moving_digits": MovingDigits,
+    "moving_shapes": MovingShapes,
+}
+
+
+def generator(value: dict[str, Any]) -> GeneratorSection:
+    """`{generator: moving_digits, …}` as its section.
+
+    Raises:
+        PydanticCustomError: an unknown generator.
+        ValidationError: a setting that it does not have, or that does not fit.
+    """
+    name = value["generator"]
+    section = GENERATORS.get(name) if isinstance(name, str) else None
+    if section is None:
+        hint = (isinstance(name, str) and did_you_mean(name, GENERATORS)) or f"known are {', '.join(GENERATORS)}"
+        raise _at(("generator",), f"no generator is called {written(name)}; {hint}")
+    for word in value:
+        if word not in section.model_fields:
+            hint = did_you_mean(str(word), section.model_fields) or f"it has {', '.join(section.model_fields)}"
+            raise _at((str(word),), f"{name} has no setting {written(word)}; {hint}", "unknown_argument")
+    return section.model_validate(value)
+
+
+def _at(place: tuple[str, ...], message: str, code: str = "generator") -> ValidationError:
+    error = PydanticCustomError(f"specbuild.{code}", "{message}", {"message": message})
+    return ValidationError.from_exception_data("source", [InitErrorDetails(type=error, loc=place, input=None)])
