@@ -32,7 +32,7 @@ def check_samples(graph: Graph, report: Report) -> None:
     data = graph.spec.data
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return
-    frames = Frames(data.source.label, (None,) * len(data.source.space), data.source.channels)
+    frames = Frames(data.source.label, data.source.frame, data.source.channels)
     for error in sample_faults(graph.spec, graph, frames):
         for diagnostic in error.diagnostics:
             report.add(diagnostic)

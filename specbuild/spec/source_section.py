@@ -242,14 +242,16 @@ class SourceSection(BaseModel):
         return self.model_copy(update={"path": located(self.path)})
 
     @property
+    def frame(self) -> tuple[int | None, ...]:
+        """The axes of space of a frame, in the order of `space`, None where only the file can tell."""
+        if self.generator is not None:
+            return (self.generator.size, self.generator.size)
+        return self.size if self.size is not None and self.space == ("H", "W") else (None,) * len(self.space)
+
+    @property
     def label(self) -> str:
         """What messages call the source before it is open."""
         return PurePath(self.path).name
-
-    @property
-    def is_pattern(self) -> bool:
-        """Whether the path may stand for several files."""
-        return any(sign in self.path for sign in "*?[")
 
     @property
     def dates(self) -> Dates | None:
