@@ -23,8 +23,13 @@ from specbuild.cli.arguments import format_option, plugin_option, say_if_unfinis
 def command(run: str, split: str, plugins: tuple[str, ...], format: str) -> None:
     """Score the model of RUN per lead time, beside persistence and the training mean.
 
-    Scores are in physical units over whole frames, missing pixels left out. They are also written to the run folder,
-    as scores.json and scores.csv.
+    Scores are in physical units over whole frames, missing pixels left out: sums over windows and pixels first, then
+    the formula, so that RMSE is no mean of RMSEs; SSIM and PSNR are means over frames. An event is a value at or above
+    a threshold. The skill is 1 - MSE / MSE of a baseline. What to compute is said under evaluate: in the spec; each
+    score's convention stands below the tables.
+
+    All of it is also written to the run folder: scores.json, scores.csv, and scores.png with every score over lead
+    time.
 
     \b
     Examples:

@@ -8,7 +8,7 @@ import click
 
 from specbuild.cli.arguments import DEFAULT_SPEC, plugin_option, set_option
 
-_TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.csv")
+_TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "scores.csv")
 
 
 @click.command("train", short_help="Train the model of SPEC, score it and draw its forecast.")

@@ -6,7 +6,7 @@ the training frames alone; what it looks up lies before the forecast is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.dataset import Dataset, Window
+from specbuild.data.phases import Phases
 from specbuild.data.sources import FrameSource
 from specbuild.data.windows import WindowSet, future_frames, past_frames
 from specbuild.spec.data_section import WindowsSection
@@ -29,22 +30,26 @@ class Baseline:
     forecast: Callable[[Window], Floats]
 
 
-def baselines(dataset: Dataset, period: int | None = None) -> tuple[Baseline, ...]:
+def baselines(dataset: Dataset, period: int | None = None, cycle: Climatology | None = None) -> tuple[Baseline, ...]:
     """Persistence and the training mean; with `period`, the frames of one cycle, also those that know its phase.
 
-    Training frames are read when the first forecast needs them.
+    Args:
+        cycle: the climatology of that period, where it is known already. Training frames are read, once, when the first
+            forecast needs them.
     """
     windows, source = dataset.section.windows, dataset.source
-    mean = Climatology(source, dataset.windows("train"), 1)
-    found = (Baseline("persistence", persistence), Baseline("training mean", lambda w: climatology(w, windows, mean)))
+    known = cycle or Climatology.of(dataset, period)
+    found = (
+        Baseline("persistence", persistence),
+        Baseline("training mean", lambda w: np.repeat(known.mean[np.newaxis], len(w.future), axis=0)),
+    )
     if period is None:
         return found
-    cycle = Climatology(source, dataset.windows("train"), period)
     return (
         *found,
-        Baseline("climatology", lambda w: climatology(w, windows, cycle)),
-        Baseline("same phase", lambda w: same_phase(w, windows, source, period)),
-        Baseline("anomaly persistence", lambda w: anomaly_persistence(w, windows, cycle)),
+        Baseline("climatology", lambda w: climatology(w, windows, known)),
+        Baseline("same phase", lambda w: same_phase(w, windows, source, known.phases)),
+        Baseline("anomaly persistence", lambda w: anomaly_persistence(w, windows, known)),
     )
 
 
@@ -55,19 +60,19 @@ def persistence(window: Window) -> Floats:
 
 def climatology(window: Window, windows: WindowsSection, cycle: Climatology) -> Floats:
     """The training mean of each pixel, at the phase of each forecast frame."""
-    return cycle.at(future_frames(window.start, windows))
+    return cycle.at(window.event, future_frames(window.start, windows))
 
 
-def same_phase(window: Window, windows: WindowsSection, source: FrameSource, period: int) -> Floats:
+def same_phase(window: Window, windows: WindowsSection, source: FrameSource, phases: Phases) -> Floats:
     """The last observed frame of the same phase: the same hour yesterday, the same month last year.
 
-    NaN where that lies before the first frame of the event.
+    NaN where the event has none before the forecast is made.
     """
     last = past_frames(window.start, windows)[-1]
     frames = np.full_like(window.future, np.nan)
     for number, frame in enumerate(future_frames(window.start, windows)):
-        earlier = frame - -(-(frame - last) // period) * period
-        if earlier >= 0:
+        earlier = phases.earlier(window.event, frame, last)
+        if earlier is not None:
             frames[number] = source.read(window.event, range(earlier, earlier + 1))[0]
     return frames
 
@@ -75,31 +80,66 @@ def same_phase(window: Window, windows: WindowsSection, source: FrameSource, per
 def anomaly_persistence(window: Window, windows: WindowsSection, cycle: Climatology) -> Floats:
     """The last past frame's departure from the climatology, added to the climatology of each forecast frame."""
     last = past_frames(window.start, windows)[-1]
-    return climatology(window, windows, cycle) + (window.past[-1:] - cycle.at((last,)))
+    return climatology(window, windows, cycle) + (window.past[-1:] - cycle.at(window.event, range(last, last + 1)))
 
 
 @dataclass(frozen=True)
 class Climatology:
-    """The mean of each pixel and channel over the training frames, for each phase of a cycle of `period` frames."""
+    """What the training frames say of each pixel and channel: its mean at each phase of a cycle, and over all."""
 
     source: FrameSource
     train: WindowSet
-    period: int
+    phases: Phases
 
-    @cached_property
+    @classmethod
+    def of(cls, dataset: Dataset, period: int | None = None) -> Climatology:
+        """That of a data set, for a cycle of `period` frames; None knows one phase alone."""
+        return cls(dataset.source, dataset.windows("train"), Phases(dataset.source, period or 1))
+
+    @property
     def means(self) -> Floats:
         """(period, *space, C), NaN where no training frame of the phase has a value."""
-        shape = (self.period, *self.source.space, self.source.channels)
+        return self._found.means
+
+    @property
+    def mean(self) -> Floats:
+        """The mean over all training frames, (*space, C)."""
+        return self._found.mean
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest training value of any pixel; both NaN where there is none."""
+        return self._found.least, self._found.greatest
+
+    def at(self, event: int, frames: range) -> Floats:
+        """The means at the phases of the frames of an event."""
+        return self.means[[self.phases.of(event, frame) for frame in frames]]
+
+    @cached_property
+    def _found(self) -> _Found:
+        shape = (self.phases.period, *self.source.space, self.source.channels)
         total, count = np.zeros(shape), np.zeros(shape, np.int64)
+        least, greatest = np.nan, np.nan
         for stretch in self.train.stretches:
             for frame in stretch.frames:
                 values = self.source.read(stretch.event, range(frame, frame + 1))[0]
-                known = ~np.isnan(values)
-                total[frame % self.period][known] += values[known]
-                count[frame % self.period] += known
-        means: npt.NDArray[np.float64] = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
-        return means.astype(np.float32)
+                phase, known = self.phases.of(stretch.event, frame), ~np.isnan(values)
+                total[phase][known] += values[known]
+                count[phase] += known
+                if known.any():
+                    least = float(np.fmin(least, values[known].min()))
+                    greatest = float(np.fmax(greatest, values[known].max()))
+        return _Found(_quotient(total, count), _quotient(total.sum(axis=0), count.sum(axis=0)), least, greatest)
 
-    def at(self, frames: Iterable[int]) -> Floats:
-        """The means at the phases of the frames."""
-        return self.means[[frame % self.period for frame in frames]]
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    means: Floats
+    mean: Floats
+    least: float
+    greatest: float
+
+
+def _quotient(total: npt.NDArray[np.float64], count: npt.NDArray[np.int64]) -> Floats:
+    found: npt.NDArray[np.float64] = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return found.astype(np.float32)

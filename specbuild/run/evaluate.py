@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from specbuild.data import Baseline, Window, baselines
+from specbuild.data import Window, baselines
+from specbuild.data.baselines import climatology
 from specbuild.run.evaluation import MODEL, Evaluation
 from specbuild.run.files import write_json, write_text
 from specbuild.run.inference import Floats, TrainedRun
 from specbuild.run.pictures import draw_animation, draw_strip, scale_of
-from specbuild.run.predict import scene
-from specbuild.run.scores import Scores
+from specbuild.run.scene import scene
+from specbuild.run.score_plots import draw_scores
+from specbuild.run.scores import Comparison, Scores, Scoring
 
 
 def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = ()) -> Evaluation:
@@ -29,28 +31,31 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
         plugins: modules to import, which register layers of their own.
 
     Returns:
-        The scores of the model and of every baseline. They are also written, as `scores.json` and `scores.csv` for the
-        test split and as `scores-validation.json` … for the others.
+        The scores of the model and of every baseline. They are also written, as `scores.json`, `scores.csv` and
+        `scores.png` for the test split and as `scores-validation.json` … for the others.
 
     Raises:
-        SpecError: it is not a run folder, or the data is gone.
+        SpecError: it is not a run folder, the data is gone, or it does not allow a score that the spec asks for.
         RunError: the run has no trained model, or its data has no such split.
     """
     trained = TrainedRun.open(run, plugins)
     dataset = trained.dataset
     windows = dataset.windows(split)
-    thresholds = trained.spec.evaluate.thresholds
-    rivals = baselines(dataset, trained.spec.evaluate.period)
-    model = Baseline(MODEL, lambda window: dataset.forecast(window.past, trained.predict))
+    scoring = Scoring.of(trained.spec, dataset)
+    climate = scoring.climatology
+    rivals = baselines(dataset, trained.spec.evaluate.period, climate)
     leads = tuple("+" + label.lstrip("+") for label in dataset.lead_labels)
-    gathered = {one.name: Scores(len(leads), thresholds) for one in (model, *rivals)}
+    gathered = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(one.name for one in rivals))}
+    comparison = Comparison(len(leads), [one.name for one in rivals])
     liveliest = _Liveliest()
     for number, window in enumerate(dataset.forecasts(split), start=1):
-        for one in (model, *rivals):
-            forecast = one.forecast(window)
-            gathered[one.name].add(forecast, window.future)
-            if one is model:
-                liveliest.look(number, window, forecast)
+        forecast = dataset.forecast(window.past, trained.predict)
+        others = {one.name: one.forecast(window) for one in rivals}
+        expected = climatology(window, dataset.section.windows, climate) if scoring.reads_climatology else None
+        for name, frames in {MODEL: forecast, **others}.items():
+            gathered[name].add(frames, window.future, expected)
+        comparison.add(forecast, others, window.future)
+        liveliest.look(number, window, forecast)
     found = Evaluation(
         name=trained.spec.name,
         split=split,
@@ -58,6 +63,9 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
         variable=trained.data.variable,
         units=trained.data.units,
         tables=tuple(scores.table(name, leads) for name, scores in gathered.items()),
+        skills=comparison.skills(),
+        shown=scoring.shown,
+        conventions=scoring.conventions,
     )
     _write(trained, found)
     if split == "test":
@@ -97,3 +105,4 @@ def _write(trained: TrainedRun, found: Evaluation) -> None:
     suffix = "" if found.split == "test" else f"-{found.split}"
     write_json(trained.folder.path / f"scores{suffix}.json", found.to_dict())
     write_text(trained.folder.path / f"scores{suffix}.csv", found.to_csv())
+    draw_scores(found, trained.folder.picture(f"scores{suffix}.png"))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from specbuild.run.score_table import ScoreTable, to_csv
+from specbuild.run.score_table import ScoreColumn, ScoreTable, finite, to_csv
+from specbuild.run.scores.comparison import Skill, hardest
 
 MODEL = "model"
 PERSISTENCE = "persistence"
 
 CONVENTION = "pooled over windows, pixels and channels in physical units, missing pixels left out"
+EVENTS = "events are values at or above the threshold"
+SKILL = "1 - MSE / MSE of the baseline, over the pixels that both know"
+BEST = f"{SKILL}; the best baseline at a lead time is the one that leaves the least skill"
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The scores of one split. `tables` begins with the model's; the baselines follow, persistence first."""
+    """The scores of one split.
+
+    `tables` begins with the model's; the baselines follow, persistence first. `skills` are over each baseline in that
+    order. `shown` names the scores that a terminal shows; `conventions` says what each score is.
+    """
 
     name: str
     split: str
@@ -24,6 +32,9 @@ class Evaluation:
     variable: str
     units: str
     tables: tuple[ScoreTable, ...]
+    skills: tuple[Skill, ...]
+    shown: tuple[str, ...] = ("RMSE", "MAE", "CSI")
+    conventions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -33,6 +44,11 @@ class Evaluation:
     def thresholds(self) -> tuple[float, ...]:
         found = (column.threshold for column in self.tables[0].columns)
         return tuple(dict.fromkeys(threshold for threshold in found if threshold is not None))
+
+    @property
+    def on_show(self) -> tuple[ScoreColumn, ...]:
+        """The model's scores that a terminal shows and a picture draws, in the order of `shown`."""
+        return tuple(column for name in self.shown for column in self.tables[0].columns if column.score == name)
 
     def of(self, forecast: str) -> ScoreTable:
         """The scores of one forecast.
@@ -45,24 +61,47 @@ class Evaluation:
                 return table
         raise KeyError(forecast)
 
-    def skill(self) -> tuple[float, ...]:
-        """1 − MSE / MSE of persistence at every lead time and then over all; 1 is best, below 0 is worse than doing
-        nothing. NaN where persistence has no error."""
-        model, other = (self.of(name).column("MSE") for name in (MODEL, PERSISTENCE))
-        pairs = zip((*model.values, model.overall), (*other.values, other.overall), strict=True)
-        return tuple(1 - ours / theirs if theirs > 0 else math.nan for ours, theirs in pairs)
+    def skill(self, over: str = PERSISTENCE) -> tuple[float, ...]:
+        """1 − MSE / MSE of a baseline at every lead time and then over all; 1 is best, below 0 is worse than it.
+
+        Raises:
+            KeyError: there is no such baseline.
+        """
+        for skill in self.skills:
+            if skill.baseline == over:
+                return skill.all
+        raise KeyError(over)
+
+    def best(self) -> tuple[Skill | None, ...]:
+        """The skill over the best baseline at every lead time and then over all, which is the least skill there is.
+
+        None where no baseline can be compared.
+        """
+        return tuple(hardest(self.skills, position) for position in range(len(self.leads) + 1))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it; what is undefined is null."""
-        *skill, overall = (None if math.isnan(value) else value for value in self.skill())
+        """As JSON can hold it; what is undefined or infinite is null."""
+        *best, overall = [
+            {"baseline": None, "value": None}
+            if skill is None
+            else {"baseline": skill.baseline, "value": finite(skill.all[position])}
+            for position, skill in enumerate(self.best())
+        ]
+        *skill, over_all = map(finite, self.skill())
         return {
             "name": self.name,
             "split": self.split,
             "windows": self.windows,
             "variable": self.variable,
             "units": self.units,
-            "convention": f"{CONVENTION}; events are values at or above the threshold",
-            "skill": {"definition": "1 - MSE / MSE of persistence", "values": skill, "overall": overall},
+            "convention": f"{CONVENTION}; {EVENTS}",
+            "conventions": dict(self.conventions),
+            "skill": {"definition": f"{SKILL}, which is persistence", "values": skill, "overall": over_all},
+            "skill over the best baseline": {"definition": BEST, "values": best, "overall": overall},
+            "skills": [
+                {"baseline": one.baseline, "values": list(map(finite, one.values)), "overall": finite(one.overall)}
+                for one in self.skills
+            ],
             "forecasts": [table.to_dict() for table in self.tables],
         }
 

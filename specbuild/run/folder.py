@@ -9,7 +9,7 @@
     ├── checkpoints/          epoch-0003.keras …: weights, optimizer and everything that continuing needs
     ├── best.keras            the checkpoint of the best epoch; none where nothing tells one, as without validation data
     ├── model.keras           the model that evaluate and predict use
-    ├── scores.json  scores.csv
+    ├── scores.json  scores.csv  scores.png
     └── forecast.png  forecast.gif  loss.png
 
 Every file is written whole or not at all, so a run that is cut off leaves none in halves.

@@ -20,6 +20,7 @@ from specbuild.run.folder import RunFolder
 from specbuild.run.opening import opening
 from specbuild.run.precision import Policy, policy_for
 from specbuild.run.progress import Display, display
+from specbuild.run.scores import check_scoring
 from specbuild.run.stopping import Watch
 from specbuild.run.surroundings import absolute, check_data_unchanged, data_files, machine, now, versions
 from specbuild.spec import Spec, normalize
@@ -86,6 +87,7 @@ def train(
         folder = None
         graph = build_graph(spec, overrides=overrides)
     dataset = open_data(graph.spec, graph)
+    check_scoring(graph.spec, dataset)
     return _Training(graph, dataset, display(quiet)).run(folder, out)
 
 

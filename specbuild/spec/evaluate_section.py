@@ -1,11 +1,40 @@
 """How forecasts are scored."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from specbuild.catalog.checks import number, refuse, written
-from specbuild.catalog.fields import PositiveInt
+from specbuild.catalog.checks import number, refuse, whole, written
+from specbuild.catalog.fields import Flag, PositiveInt
+from specbuild.document import did_you_mean
+
+SCORES = {
+    "mse": "MSE",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "bias": "bias",
+    "csi": "CSI",
+    "pod": "POD",
+    "far": "FAR",
+    "frequency_bias": "BIAS",
+    "hss": "HSS",
+    "fss": "FSS",
+    "ssim": "SSIM",
+    "psnr": "PSNR",
+    "correlation": "correlation",
+    "acc": "ACC",
+    "acc_centred": "ACC (centred)",
+    "mse_sum": "MSE (sum)",
+    "mae_sum": "MAE (sum)",
+}
+"""Every score by the name that a spec writes, with the name that tables give it."""
+NEED_THRESHOLDS = ("csi", "pod", "far", "frequency_bias", "hss", "fss")
+NEED_PICTURES = ("ssim",)
+"""Scores of frames that have a height and a width."""
+OPENSTL = ("mse_sum", "mae_sum", "ssim", "psnr")
+"""What OpenSTL reports of Moving MNIST."""
+FSS_WINDOWS = (1, 5, 15)
 
 
 def _thresholds(value: Any) -> tuple[float, ...]:
@@ -17,10 +46,65 @@ def _thresholds(value: Any) -> tuple[float, ...]:
     return found
 
 
+def _scores(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        refuse("scores", f"expected a list of scores such as [ssim, psnr], got {written(value)}")
+    for item in value:
+        if item not in SCORES:
+            near = did_you_mean(item, SCORES) if isinstance(item, str) else ""
+            refuse("scores", f"no score is called {written(item)}; {near or 'known are ' + ', '.join(SCORES)}")
+    return tuple(dict.fromkeys(value))
+
+
+def _windows(value: Any) -> tuple[int, ...]:
+    expected = "a list of positive whole numbers (widths in pixels) such as [1, 5, 15]"
+    if not isinstance(value, list | tuple) or not value:
+        refuse("windows", f"expected {expected}, got {written(value)}")
+    return tuple(dict.fromkeys(whole(item, expected, 1) for item in value))
+
+
+def _range(value: Any) -> tuple[float, float] | None:
+    expected = "the least and the greatest value, such as [0, 1]"
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        refuse("range", f"expected {expected}, got {written(value)}")
+    low, high = (number(item, expected, lambda _: True) for item in value)
+    if low >= high:
+        refuse("range", f"expected {expected}, the least first, got {written(list(value))}")
+    return low, high
+
+
+def _weighting(value: Any) -> Literal["auto"] | bool:
+    if not isinstance(value, bool) and value != "auto":
+        refuse("choice", f"expected auto, true or false, got {written(value)}")
+    return value if isinstance(value, bool) else "auto"
+
+
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+
 Thresholds: TypeAlias = Annotated[
-    tuple[float, ...],
-    PlainValidator(_thresholds),
-    WithJsonSchema({"type": "array", "items": {"type": "number"}, "uniqueItems": True}),
+    tuple[float, ...], PlainValidator(_thresholds), WithJsonSchema({**_NUMBERS, "uniqueItems": True})
+]
+ScoreNames: TypeAlias = Annotated[
+    tuple[str, ...],
+    PlainValidator(_scores),
+    WithJsonSchema({"type": "array", "items": {"enum": list(SCORES)}}),
+]
+Widths: TypeAlias = Annotated[
+    tuple[int, ...],
+    PlainValidator(_windows),
+    WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}),
+]
+Range: TypeAlias = Annotated[
+    tuple[float, float] | None,
+    PlainValidator(_range),
+    WithJsonSchema({"anyOf": [{**_NUMBERS, "minItems": 2, "maxItems": 2}, {"type": "null"}]}),
+]
+Weighting: TypeAlias = Annotated[
+    Literal["auto"] | bool,
+    PlainValidator(_weighting),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"const": "auto"}]}),
 ]
 
 
@@ -33,8 +117,52 @@ class EvaluateSection(BaseModel):
         (),
         description="Values in physical units; CSI, POD, FAR, BIAS and HSS are computed for values at or above each.",
     )
+    scores: ScoreNames = Field(
+        (), description="Further scores to compute, such as ssim, psnr, fss and acc; the terminal shows what is listed."
+    )
+    fss_windows: Widths = Field(FSS_WINDOWS, description="Widths in pixels of the boxes of fss.")
+    data_range: Range = Field(
+        None,
+        description="Least and greatest physical value, for ssim and psnr. Default: those of the training split.",
+    )
+    clip: Flag = Field(False, description="Whether ssim and psnr are of values held to data_range.")
+    latitude_weights: Weighting = Field(
+        "auto",
+        description="Whether rows weigh by their cells' area, in RMSE (latitude) and ACC. auto: where the data has "
+        "latitudes.",
+    )
     period: PositiveInt | None = Field(
         None,
         description="Frames in one cycle, such as 24 for hourly data; adds the baselines same phase and anomaly "
         "persistence.",
     )
+    convention: Literal["openstl"] | None = Field(
+        None,
+        description="openstl: also the scores of OpenSTL's Moving MNIST: MSE and MAE summed over each frame, SSIM and "
+        "PSNR of values held to 0 to 1.",
+    )
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The scores that are asked for by name or by convention."""
+        return tuple(dict.fromkeys((*self.scores, *(OPENSTL if self.convention else ()))))
+
+    @property
+    def pictures(self) -> tuple[tuple[float, float] | None, bool]:
+        """The range of SSIM and PSNR, None for that of the training split, and whether values are held to it."""
+        return ((0.0, 1.0), True) if self.convention else (self.data_range, self.clip)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for position, name in enumerate(self.scores):
+            if name in NEED_THRESHOLDS and not self.thresholds:
+                raise _at(("scores", position), f"{name} counts values at or above thresholds, and evaluate has none")
+        if self.convention and self.data_range not in (None, (0.0, 1.0)):
+            raise _at(("data_range",), "convention: openstl scores values from 0 to 1; leave data_range out")
+        return self
+
+
+def _at(place: tuple[str | int, ...], message: str) -> ValidationError:
+    """The error at a place below the section."""
+    error = PydanticCustomError("specbuild.evaluate", "{message}", {"message": message})
+    return ValidationError.from_exception_data("evaluate", [InitErrorDetails(type=error, loc=place, input=None)])

@@ -15,7 +15,8 @@ from hypothesis.extra.numpy import arrays
 from specbuild.data import open_data
 from specbuild.data.baselines import persistence
 from specbuild.run.score_table import to_csv
-from specbuild.run.scores import Contingency, Scores, csi, far, frequency_bias, hss, pod
+from specbuild.run.scores import Scores
+from specbuild.run.scores.events import Contingency, csi, far, frequency_bias, hss, pod
 from tests.data.samples import MRMS, model, write_spec
 
 
@@ -95,11 +96,11 @@ def test_table_as_json_and_csv() -> None:
     assert as_json["scores"][4] == {"score": "CSI", "threshold": 5, "values": [None], "overall": None}
     lines = to_csv([result]).splitlines()
     assert lines[:3] == [
-        "forecast,lead,score,threshold,value",
-        "persistence,10 min,MSE,,1.0",
-        "persistence,all,MSE,,1.0",
+        "forecast,lead,score,threshold,window,value",
+        "persistence,10 min,MSE,,,1.0",
+        "persistence,all,MSE,,,1.0",
     ]
-    assert "persistence,10 min,CSI,5," in lines
+    assert "persistence,10 min,CSI,5,," in lines
     assert to_csv([result]) == result.to_csv()
 
 

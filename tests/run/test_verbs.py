@@ -61,7 +61,7 @@ def test_training_prints_epochs_and_scores_and_no_noise(plain: Path) -> None:
     folder = lines[-3].removeprefix("run folder: ")
     assert lines[1].endswith(f", into {folder}")
     assert lines[-2:] == [
-        "to look at: forecast.png, forecast.gif, loss.png, scores.csv",
+        "to look at: forecast.png, forecast.gif, loss.png, scores.png, scores.csv",
         f"next: specbuild predict {folder}",
     ]
     assert (plain.parent / folder / "scores.json").is_file()
