@@ -20,6 +20,7 @@ from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands, port_shapes
 from specbuild.graph.rank_help import input_help, missed_steps, rank_help
 from specbuild.graph.samples import check_samples
+from specbuild.graph.score_checks import check_scores
 from specbuild.graph.states import wire_state
 from specbuild.spec import NodeSpec, Reference, Spec, normalize, read_spec
 
@@ -108,6 +109,7 @@ class _Inference:
         graph = Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)
         if not self.report.failed:
             check_samples(graph, self.report)
+            check_scores(self.spec, self.report)
         if not self.report.failed:
             lint(graph, self.report)
         return replace(graph, warnings=self.report.warnings)
