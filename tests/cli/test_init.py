@@ -45,11 +45,11 @@ def test_every_template_passes_check_where_it_is_written(name: str) -> None:
 
 
 def test_a_template_of_a_folder_comes_with_what_it_extends(folder: Path) -> None:
-    assert run("init", "tutorials/channels_last").stdout == (
-        "wrote channels_last.yaml\nwrote channels_first.yaml\n"
-        "next: specbuild summary channels_last.yaml; it trains when it has a data section\n"
+    assert run("init", "zoo/shi2015_1layer_no_peephole").stdout == (
+        "wrote shi2015_1layer_no_peephole.yaml\nwrote shi2015_1layer.yaml\nwrote shi2015_2layers.yaml\n"
+        "next: specbuild summary shi2015_1layer_no_peephole.yaml; it trains when it has a data section\n"
     )
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 3
 
 
 def test_a_template_comes_with_its_data(folder: Path) -> None:
