@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,7 +16,7 @@ from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
 from specbuild.graph.limits import excess, excessive, refuse_excess
 from specbuild.graph.lints import lint
-from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
+from specbuild.graph.model import OUTPUT, Body, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands, port_shapes
 from specbuild.graph.rank_help import input_help, missed_steps, rank_help
@@ -75,6 +76,11 @@ def infer(spec: Spec, report: Report, resolver: Resolver | None = None) -> Graph
 
         bound = tuple(replace(node, layer=bind(node.layer, resolver)) for node in spec.layers)
         spec = replace(spec, layers=bound)
+    if any(node.body is not None for node in spec.layers):
+        from specbuild.graph.autoregressive import with_body
+
+        inside = partial(infer, resolver=resolver)
+        spec = replace(spec, layers=tuple(with_body(node, spec, inside) for node in spec.layers))
     return _Inference(spec, report).run()
 
 
@@ -135,6 +141,8 @@ class _Inference:
         if ports is None:
             return None
         shapes = [self.shapes[port.node][port.name] for port in ports]
+        if node.body is not None and not self.body(node, shapes[0]):
+            return None
         try:
             layer.check(*shapes)
             outputs = port_shapes(layer, shapes)
@@ -150,6 +158,11 @@ class _Inference:
             return None
         self.use(*ports, *(state or ()))
         return node, ports, state or ()
+
+    def body(self, node: NodeSpec, x: Shape) -> bool:
+        from specbuild.graph.autoregressive import check_body
+
+        return check_body(node, x, self.report)
 
     def arity(self, node: NodeSpec) -> bool:
         count = len(node.sources)
@@ -317,7 +330,14 @@ class _Inference:
             used=frozenset(self.used[node.id]),
             shares=node.shares,
             spec=node,
+            body=_body(layer, shapes[0]) if node.body is not None else None,
         )
+
+
+def _body(layer: Layer, x: Shape) -> Body:
+    from specbuild.graph.autoregressive import body_of
+
+    return body_of(layer, x)
 
 
 def _names(layer: Layer, message: str) -> bool:

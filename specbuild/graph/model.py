@@ -57,6 +57,8 @@ class Node:
     shares: str | None
     """The node whose layer this one uses again; its weights are counted there."""
     spec: NodeSpec = field(repr=False)
+    body: Body | None = field(default=None, repr=False)
+    """What an autoregressive node runs."""
 
     @property
     def return_sequences(self) -> bool:
@@ -79,6 +81,11 @@ class Node:
     @property
     def shape(self) -> Shape:
         return self.shapes[self.port]
+
+    @property
+    def teacher(self) -> str:
+        """The input of the training model that brings the true frames of scheduled sampling; empty: there is none."""
+        return f"{self.id}_teacher" if getattr(self.layer, "sampling", None) is not None else ""
 
     @property
     def parameters(self) -> int:
@@ -134,6 +141,19 @@ class Graph:
         inputs = _total(size(one.shape) for one in self.inputs)
         kept = _total(node.saved for node in self.nodes)
         return None if inputs is None or kept is None else (inputs + kept) * batch * bytes_per_number
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The layers inside an autoregressive node. `given` runs over the frames that the node reads.
+
+    `step` runs over one frame, and `open` over any number: their recurrent nodes get their states from ports
+    `given.<name>` of their own, and give them on.
+    """
+
+    given: Graph
+    step: Graph
+    open: Graph
 
 
 def _total(numbers: Iterable[Dim]) -> Dim:

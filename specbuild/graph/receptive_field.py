@@ -48,7 +48,7 @@ def receptive_fields(graph: Graph) -> dict[str, Field]:
     A node that cannot be followed with lengths that stand in for unknown ones has an empty field, and so
     have those after the first few million positions.
     """
-    axes = {one.id: one.shape for one in graph.inputs if _positions(one.shape) <= MAX_POSITIONS}
+    axes = {one.id: one.shape for one in graph.inputs if positions(one.shape) <= MAX_POSITIONS}
     if not any(None in shape for shape in axes.values()):
         return _measured(graph, axes)
     small, large = (
@@ -78,15 +78,15 @@ def frames_seen(graph: Graph) -> dict[Port, dict[str, Frames]]:
     inputs = {
         one.id: tuple(n or STAND_INS[0] for n in one.shape)
         for one in graph.inputs
-        if one.shape and _positions(one.shape) <= MAX_STEPS
+        if one.shape and positions(one.shape) <= MAX_STEPS
     }
     shapes: dict[Port, Shape] = {Port(name): shape for name, shape in inputs.items()}
-    traces: dict[Port, _Traces] = {
-        Port(name): {name: (_Seen(0, tuple((p, p) for p in range(shape[0]))),)} for name, shape in inputs.items()
+    traces: dict[Port, Traces] = {
+        Port(name): {name: (Seen(0, tuple((p, p) for p in range(shape[0]))),)} for name, shape in inputs.items()
     }
     for node in _followed(graph, MAX_STEPS):
         with suppress(KeyError, ShapeError):
-            _follow(node, shapes, traces)
+            follow(node, shapes, traces)
     return {
         port: {
             name: seen.spans if seen.axis == 0 else seen.spans * (shapes[port][0] or 0)
@@ -102,27 +102,24 @@ _NOTHING: Span = (1 << 62, -1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What is seen of one input axis: `spans[p]` at position p of the node's `axis`; the same everywhere if None."""
 
     axis: int | None
     spans: tuple[Span, ...]
 
 
-_Traces = dict[str, tuple[_Seen, ...]]
+Traces = dict[str, tuple[Seen, ...]]
 """For each input that a port sees, one entry for each of its axes."""
 
 
 def _measured(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Field]:
     """The fields of all nodes, every input length being known."""
     shapes: dict[Port, Shape] = {Port(name): shape for name, shape in inputs.items()}
-    traces: dict[Port, _Traces] = {
-        Port(name): {name: tuple(_Seen(axis, tuple((p, p) for p in range(n or 0))) for axis, n in enumerate(shape))}
-        for name, shape in inputs.items()
-    }
+    traces: dict[Port, Traces] = {Port(name): start(name, shape) for name, shape in inputs.items()}
     for node in _followed(graph, MAX_POSITIONS):
         try:
-            _follow(node, shapes, traces)
+            follow(node, shapes, traces)
         except (KeyError, ShapeError):
             continue  # A stand-in does not fit, or an input could not be followed: neither can this node.
     return {
@@ -134,11 +131,16 @@ def _measured(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Field]:
     }
 
 
+def start(name: str, shape: Shape) -> Traces:
+    """An input: each position of it sees itself."""
+    return {name: tuple(Seen(axis, tuple((p, p) for p in range(n or 0))) for axis, n in enumerate(shape))}
+
+
 def _followed(graph: Graph, limit: int) -> Iterator[Node]:
     """The nodes, in order, until the axes that they read and give come to more than `limit` positions."""
-    lengths = {Port(one.id): _positions(one.shape) for one in graph.inputs}
+    lengths = {Port(one.id): positions(one.shape) for one in graph.inputs}
     for node in graph.nodes:
-        own = {Port(node.id, name): _positions(shape) for name, shape in node.shapes.items()}
+        own = {Port(node.id, name): positions(shape) for name, shape in node.shapes.items()}
         lengths.update(own)
         limit -= sum(own.values()) + sum(lengths[port] for port in (*node.inputs, *node.initial_state))
         if limit < 0:
@@ -146,11 +148,11 @@ def _followed(graph: Graph, limit: int) -> Iterator[Node]:
         yield node
 
 
-def _positions(shape: Shape) -> int:
+def positions(shape: Shape) -> int:
     return sum(length or max(STAND_INS) for length in shape)
 
 
-def _follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, _Traces]) -> None:
+def follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, Traces]) -> None:
     """Adds the shapes and traces of a node's ports.
 
     Raises:
@@ -174,53 +176,53 @@ def _follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, _Traces]) 
         traces[Port(node.id, name)] = seen if name in (OUTPUT, "sequence") else _at_the_end(seen)
 
 
-def _through(traces: _Traces, sight: Sight) -> _Traces:
+def _through(traces: Traces, sight: Sight) -> Traces:
     """What is seen through a layer by a value of its output."""
     if is_nothing(sight):
         return {}
     return {name: tuple(_one_through(seen, sight) for seen in trace) for name, trace in traces.items()}
 
 
-def _one_through(seen: _Seen, sight: Sight) -> _Seen:
+def _one_through(seen: Seen, sight: Sight) -> Seen:
     along: Along | None = None if seen.axis is None else sight[seen.axis]
     if along is None:
-        return _Seen(None, (_hull(seen.spans),))
+        return Seen(None, (hull(seen.spans),))
     lows, highs = [low for low, _ in seen.spans], [high for _, high in seen.spans]
     ranges = (slice(max(first, 0), max(last + 1, 0)) for first, last in along.spans)
     spans = tuple((min(lows[part], default=_NOTHING[0]), max(highs[part], default=_NOTHING[1])) for part in ranges)
-    return _Seen(along.axis, spans)
+    return Seen(along.axis, spans)
 
 
-def _union(many: Sequence[_Traces]) -> _Traces:
+def _union(many: Sequence[Traces]) -> Traces:
     """What is seen through any of several inputs."""
     names = dict.fromkeys(name for traces in many for name in traces)
     return {name: tuple(map(_either, *(traces[name] for traces in many if name in traces))) for name in names}
 
 
-def _either(*several: _Seen) -> _Seen:
+def _either(*several: Seen) -> Seen:
     axes = {seen.axis for seen in several}
     if len(axes) == 1 and len({len(seen.spans) for seen in several}) == 1:
-        return _Seen(several[0].axis, tuple(_hull(spans) for spans in zip(*(s.spans for s in several), strict=True)))
-    return _Seen(None, (_hull(span for seen in several for span in seen.spans),))
+        return Seen(several[0].axis, tuple(hull(spans) for spans in zip(*(s.spans for s in several), strict=True)))
+    return Seen(None, (hull(span for seen in several for span in seen.spans),))
 
 
-def _at_the_end(seen: _Traces) -> _Traces:
+def _at_the_end(seen: Traces) -> Traces:
     """What the last output and the final state see: the end of the sequence, which has the time axis before theirs."""
     return {name: tuple(map(_last, trace)) for name, trace in seen.items()}
 
 
-def _last(seen: _Seen) -> _Seen:
+def _last(seen: Seen) -> Seen:
     if seen.axis is None:
         return seen
-    return _Seen(None, (_hull(seen.spans),)) if seen.axis == 0 else _Seen(seen.axis - 1, seen.spans)
+    return Seen(None, (hull(seen.spans),)) if seen.axis == 0 else Seen(seen.axis - 1, seen.spans)
 
 
-def _hull(spans: Iterable[Span]) -> Span:
+def hull(spans: Iterable[Span]) -> Span:
     spans = tuple(spans)
     return min((low for low, _ in spans), default=_NOTHING[0]), max((high for _, high in spans), default=_NOTHING[1])
 
 
-def _extent(seen: _Seen, length: Dim) -> Extent:
+def _extent(seen: Seen, length: Dim) -> Extent:
     most = max((max(high - low + 1, 0) for low, high in seen.spans), default=0)
     return Extent(most, most == length)
 

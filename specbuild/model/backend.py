@@ -16,7 +16,16 @@ from functools import cache
 
 from specbuild.document import RunError
 
-__all__ = ["backend_name", "device_name", "has_accelerator", "jit_compile", "keras", "start", "unrolls"]
+__all__ = [
+    "backend_name",
+    "device_name",
+    "has_accelerator",
+    "jit_compile",
+    "keras",
+    "loops_over_remat",
+    "start",
+    "unrolls",
+]
 
 
 @contextmanager
@@ -87,9 +96,16 @@ def jit_compile() -> bool | str:
 def unrolls(length: int | None) -> bool:
     """Whether a recurrence over so many steps (None: unknown) is written out instead of looped.
 
-    JAX on a CPU runs convolutions inside of a loop on one thread and with a slow kernel.
+    JAX on a CPU runs convolutions inside of a loop on one thread and with a slow kernel. One step needs no loop.
     """
+    if length == 1:
+        return True
     return length is not None and length <= LONGEST_UNROLLED and backend_name() == "jax" and not has_accelerator()
+
+
+def loops_over_remat() -> bool:
+    """Whether a loop may hold steps that the backward pass computes anew; the gradient of TensorFlow's cannot."""
+    return backend_name() != "tensorflow"
 
 
 LONGEST_UNROLLED = 32

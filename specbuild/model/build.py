@@ -19,6 +19,7 @@ def build_model(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
     precision: str = "float32",
+    teacher: bool = False,
 ) -> Any:
     """Compiles a spec into an ordinary `keras.Model`.
 
@@ -27,6 +28,8 @@ def build_model(
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
         plugins: modules to import, which register layers of their own.
         precision: a Keras dtype policy.
+        teacher: whether to build the model that scheduled sampling trains: one more input, `<id>_teacher`, takes the
+            true future frames of each autoregressive node with `sampling`. Its weights are those of the model without.
 
     Returns:
         keras.Model: not compiled. Its input and layer names are the spec's ids.
@@ -37,4 +40,4 @@ def build_model(
     import_plugins(plugins)
     if not isinstance(spec, Graph):
         spec = build_graph(spec, overrides=overrides, resolver=KerasResolver())
-    return build(spec, precision)
+    return build(spec, precision, teacher=teacher)

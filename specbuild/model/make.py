@@ -21,7 +21,9 @@ OWN_DTYPE = frozenset(
 """Layers that give whole numbers, whose dtype follows from their arguments."""
 
 
-def make(layer: Layer, policy: str, inputs: Sequence[Shape], flags: dict[str, Any], name: str) -> Any:
+def make(
+    layer: Layer, policy: str, inputs: Sequence[Shape], flags: dict[str, Any], name: str, *, ours: bool = False
+) -> Any:
     """The Keras layer, not yet built.
 
     Args:
@@ -30,6 +32,7 @@ def make(layer: Layer, policy: str, inputs: Sequence[Shape], flags: dict[str, An
         inputs: shapes of its inputs without the batch axis; only an application needs them.
         flags: arguments that follow from the layer's use in a graph.
         name: the name of the Keras layer.
+        ours: whether a class of ours is taken where Keras has one of the same name and weights.
 
     Raises:
         ShapeError: a plugin's class does not exist or does not take the arguments, Keras refuses an initializer or its
@@ -42,7 +45,8 @@ def make(layer: Layer, policy: str, inputs: Sequence[Shape], flags: dict[str, An
         return getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), name=name)
     if isinstance(layer, Application):
         return _application(layer, policy, inputs[0], name)
-    return _class_of(layer)(**{**keras_arguments(layer, policy), **flags}, name=name)
+    cls = LAYERS[layer.kind] if ours and layer.kind in LAYERS else _class_of(layer)
+    return cls(**{**keras_arguments(layer, policy), **flags}, name=name)
 
 
 class WeightsError(Exception):

@@ -4,7 +4,7 @@ from specbuild.spec.data_section import DataSection
 from specbuild.spec.declarations import KEYS, VERSION
 from specbuild.spec.evaluate_section import EvaluateSection
 from specbuild.spec.load import load_spec, read_spec
-from specbuild.spec.model import InputSection, InputSpec, NodeSpec, OutputSpec, Spec
+from specbuild.spec.model import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Spec
 from specbuild.spec.overrides import normalize
 from specbuild.spec.references import Reference
 from specbuild.spec.train_section import TrainSection
@@ -12,6 +12,7 @@ from specbuild.spec.train_section import TrainSection
 __all__ = [
     "KEYS",
     "VERSION",
+    "BodySpec",
     "DataSection",
     "EvaluateSection",
     "InputSection",

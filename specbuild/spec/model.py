@@ -62,6 +62,17 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
+class BodySpec:
+    """The nodes inside an autoregressive node. Ids are full ones, which begin with that node's."""
+
+    input: str
+    """The id under which the nodes read the frames."""
+    nodes: tuple[NodeSpec, ...]
+    end: Reference
+    broken: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One item of `layers:`, with its loops, defaults and variables resolved."""
 
@@ -85,6 +96,8 @@ class NodeSpec:
     """The levels that its initial state follows from, where an encoder_decoder passed it."""
     advice: str = ""
     """What to do where it does not fit what it reads, and that was not written on the node itself."""
+    body: BodySpec | None = None
+    """What an autoregressive node runs."""
 
     def span(self, *keys: str) -> Span:
         """Where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
@@ -92,6 +105,8 @@ class NodeSpec:
             for mapping in (self.arguments, self.at):
                 if (found := mapping.get(key)) is not None:
                     return found.span
+        if self.body is not None:
+            return self.arguments.span
         kind = self.arguments.get("layer") or self.arguments.get("application")
         return kind.span if kind is not None else self.at.span
 

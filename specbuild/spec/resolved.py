@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
 from specbuild.spec.data_section import DataSection
-from specbuild.spec.model import InputSection, NodeSpec, Spec
+from specbuild.spec.model import BodySpec, InputSection, NodeSpec, Spec
 from specbuild.spec.references import Reference
 
 
@@ -40,7 +41,7 @@ def _here(spec: Spec) -> DataSection | None:
 
 
 def _node(node: NodeSpec) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": node.id, **_layer(node.layer)}
+    said: dict[str, Any] = {"id": node.id, **(_layer(node.layer) if node.body is None else _loop(node, node.body))}
     sources = [str(source) for source in node.sources]
     said["from"] = sources[0] if len(sources) == 1 else sources
     if isinstance(node.initial_state, Reference):
@@ -50,6 +51,21 @@ def _node(node: NodeSpec) -> dict[str, Any]:
     if node.expect is not None:
         said["expect"] = list(node.expect)
     return said
+
+
+def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
+    """An autoregressive node; the nodes inside get its id in front of theirs when they are read again."""
+    prefix = f"{node.id}_"
+    last = next((index for index, one in enumerate(body.nodes) if one.id == body.end.id), len(body.nodes))
+    inner = [_node(_inside(one, prefix)) for one in body.nodes[: last + 1]]
+    own = {name: _plain(getattr(node.layer, name)) for name in _written(node.layer) if name != "trainable"}
+    frozen = {"trainable": node.layer.trainable} if "trainable" in node.layer.model_fields_set else {}
+    return {"autoregressive": {**own, "do": inner}, **frozen}
+
+
+def _inside(node: NodeSpec, prefix: str) -> NodeSpec:
+    sources = tuple(replace(one, id=one.id.removeprefix(prefix)) for one in node.sources)
+    return replace(node, id=node.id.removeprefix(prefix), sources=sources)
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from specbuild.catalog.application import application_kind
+from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.catalog.signatures import names
 from specbuild.spec.forms.blocks import TYPES
 from specbuild.spec.model import InputSection
@@ -30,6 +31,8 @@ FORMS: dict[str, str] = {
     "model": "The layers of another spec: {model: encoder.yaml, vars: {filters: 64}}.",
     "encoder_decoder": "Levels that read and levels that forecast from their states: "
     "{encoder_decoder: {encoder: […], horizon: 10}}.",
+    "autoregressive": "Nodes run over the frames given and then on their own output, one frame at a time: "
+    "{autoregressive: {do: […], horizon: 10}}.",
     "reuse": "A node above once more, with the same weights: {reuse: encoder, from: other}.",
 }
 """What each form of node is, by the key that marks it."""
@@ -107,6 +110,7 @@ def _forms(definitions: Schema) -> Schema:
         "block": _composite("block", {"block": named, "with": given}),
         "model": _composite("model", {"model": file, "vars": changed}),
         "encoder_decoder": _composite("encoder_decoder", {"encoder_decoder": _encoder_decoder()}),
+        "autoregressive": _composite("autoregressive", {"autoregressive": _autoregressive(definitions)}),
         "reuse": _closed("reuse", {**RECURRENT, "reuse": again}),
     }
 
@@ -156,6 +160,22 @@ def _frame_layer() -> Schema:
                 "else": {"$ref": "#/definitions/layer inside"},
             },
         },
+    }
+
+
+def _autoregressive(definitions: Schema) -> Schema:
+    schema = model_schema(Autoregressive, definitions)
+    do = {
+        "description": "Nodes that carry states; they give frames of the shape of those they read.",
+        "allOf": [_NODES],
+    }
+    own = {name: one for name, one in schema["properties"].items() if name != "trainable"}
+    return {
+        "description": FORMS["autoregressive"],
+        "type": "object",
+        "properties": {"do": do, **own},
+        "required": ["do", *schema["required"]],
+        "additionalProperties": False,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.model.layers.arithmetic import Clip, Divide, Elementwise, Reduce
+from specbuild.model.layers.autoregressive import Autoregressive
 from specbuild.model.layers.conv_gru import ConvGRU1D, ConvGRU2D, ConvGRU3D
 from specbuild.model.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from specbuild.model.layers.moving import (
@@ -44,4 +45,4 @@ LAYERS: dict[str, type[Any]] = {
 }
 """The Keras class of each kind whose package is specbuild."""
 
-__all__ = ["LAYERS", *LAYERS]
+__all__ = ["LAYERS", "Autoregressive", *LAYERS]

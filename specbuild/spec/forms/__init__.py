@@ -9,6 +9,7 @@ from typing import Any
 
 from specbuild.document import Node, Report, Sequence, kind_of
 from specbuild.spec.forms.applications import application_form
+from specbuild.spec.forms.autoregressive import autoregressive_form
 from specbuild.spec.forms.blocks import Block, block_form, read_blocks
 from specbuild.spec.forms.branches import branch_form, residual_form
 from specbuild.spec.forms.encoder_decoder import encoder_decoder_form
@@ -35,6 +36,7 @@ FORMS: dict[str, Form] = {
     "reuse": reuse_form,
     "model": model_form,
     "encoder_decoder": encoder_decoder_form,
+    "autoregressive": autoregressive_form,
 }
 """Every form of node, by the key that marks it."""
 

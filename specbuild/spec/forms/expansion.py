@@ -128,6 +128,14 @@ class Expansion:
         self._places[node.id] = len(self.nodes)
         self.nodes.append(node)
 
+    @contextmanager
+    def apart(self) -> Iterator[list[NodeSpec]]:
+        """Nodes added meanwhile go into a list of their own."""
+        kept = self.nodes, self._places, self.previous, self.no_previous
+        self.nodes, self._places, self.no_previous = [], {}, ""
+        yield self.nodes
+        self.nodes, self._places, self.previous, self.no_previous = kept
+
     def node(self, identity: str) -> NodeSpec | None:
         """The node with an id; None if it could not be read."""
         place = self._places.get(identity)
@@ -334,10 +342,10 @@ class Expansion:
             if not scope.closed:
                 return (written,)
             self.report.error(
-                f"the block {scope.closed} has no node {written.id}",
+                f"the {scope.kind} {scope.closed} has no node {written.id}",
                 written.span,
                 path=path,
-                reason="a block reads its inputs and its own nodes, nothing from outside",
+                reason=f"{scope.article} {scope.kind} reads its inputs and its own nodes, nothing from outside",
                 help=did_you_mean(written.id, scope.names) or f"it knows {', '.join(scope.names)}",
                 code="unknown-id",
             )

@@ -34,6 +34,12 @@ class Scope:
     prefix: str = ""
     closed: str = ""
     """The block whose inside this is: it reads nothing from outside. Empty at the top level."""
+    kind: str = "block"
+    """What `closed` is."""
+
+    @property
+    def article(self) -> str:
+        return "an" if self.kind[0] in "aeiou" else "a"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,162 @@
+"""`autoregressive`: a stack of layers run over the frames given, and then on its own output, one frame at a time.
+
+The node's form in the language brings the stack; the graph stage measures it and binds it here, so that shape, weights
+and cost follow from the layers inside as they do for every other node.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, WithJsonSchema, model_validator
+
+from specbuild.catalog.base import Layer
+from specbuild.catalog.checks import refuse, word_field
+from specbuild.catalog.fields import Flag, PositiveInt, PositiveNumber, Share
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show
+from specbuild.catalog.sight import Sight
+
+SCHEDULES = ("linear", "exponential", "inverse_sigmoid", "constant")
+GIVEN = ("horizon", "all")
+
+
+class Sampling(BaseModel):
+    """Scheduled sampling (Bengio et al. 2015, arXiv 1506.03099): how often training reads the true frame.
+
+    At iteration i a feedback step of a sample reads the true frame with probability end + (start − end)·f(i), else the
+    model's own: f is max(0, 1 − i / steps) for linear, kⁱ for exponential, k / (k + exp(i / k)) for inverse_sigmoid
+    and 1 for constant.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    schedule: Annotated[
+        Literal["linear", "exponential", "inverse_sigmoid", "constant"],
+        PlainValidator(word_field(*SCHEDULES)),
+        WithJsonSchema({"enum": list(SCHEDULES)}),
+    ] = Field("linear", description="How the probability falls with the iterations of training.")
+    start: Share = Field(1.0, description="Probability of the true frame at the first iteration.")
+    end: Share = Field(0.0, description="Probability of the true frame in the long run.")
+    steps: PositiveInt | None = Field(None, description="Iterations from start to end, for linear.")
+    k: PositiveNumber | None = Field(
+        None, description="Speed of the decay: below 1 for exponential, 1 or more for inverse_sigmoid."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        wanted = {"linear": "steps", "exponential": "k", "inverse_sigmoid": "k"}.get(self.schedule)
+        for name in ("steps", "k"):
+            given = getattr(self, name) is not None
+            if name == wanted and not given:
+                refuse("sampling", f"a schedule that is {self.schedule} needs {name}")
+            if name != wanted and given:
+                refuse("sampling", f"{name} has no part in a schedule that is {self.schedule}")
+        if self.schedule == "exponential" and not (self.k or 0) < 1:
+            refuse("sampling", f"expected k below 1 for exponential, got {self.k:g}")
+        if self.schedule == "inverse_sigmoid" and not (self.k or 0) >= 1:
+            refuse("sampling", f"expected k of at least 1 for inverse_sigmoid, got {self.k:g}")
+        if self.schedule == "constant" and "end" in self.model_fields_set:
+            refuse("sampling", "end has no part in a schedule that is constant")
+        return self
+
+
+class Body(Protocol):
+    """What an autoregressive node runs, measured for input sequences of a shape `(T, *frame)`."""
+
+    @property
+    def ranks(self) -> tuple[int, ...] | None:
+        """Numbers of axes that the layers reading the input accept."""
+
+    def check(self, x: Shape) -> None:
+        """Refuses what the stack does not accept.
+
+        Raises:
+            ShapeError: what does not fit.
+        """
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:
+        """The weights of every layer, in the order they run."""
+
+    def flops(self, x: Shape, horizon: int) -> Dim:
+        """Operations of the frames given at once and of horizon − 1 single steps."""
+
+    def saved_elements(self, x: Shape, horizon: int, *, remat: bool) -> Dim:
+        """Numbers kept for the backward pass; with `remat`, of the single steps only what goes from one to the next."""
+
+    def sight(self, x: Shape, horizon: int, *, every_step: bool) -> Sight:
+        """What the last frame forecast sees of the input, or with `every_step` each output in time."""
+
+
+class Autoregressive(Layer):
+    """`(P, *frame)` → `(horizon, *frame)`, or with `give: all` → `(P − 1 + horizon, *frame)`.
+
+    The stack runs over all P frames at once, from states of zero. Its last output is the first forecast; each further
+    one comes from a step on the forecast before it, the states carried along.
+    """
+
+    horizon: PositiveInt = Field(description="Frames forecast.")
+    give: Annotated[
+        Literal["horizon", "all"], PlainValidator(word_field(*GIVEN)), WithJsonSchema({"enum": list(GIVEN)})
+    ] = Field("horizon", description="Whether the output is the forecast alone, or that of every step (all).")
+    sampling: Sampling | None = Field(None, description="How often training reads the true frame; default: never.")
+    remat: Flag = Field(
+        False, description="Whether the backward pass computes each feedback step anew instead of keeping it in memory."
+    )
+
+    package: ClassVar[str] = "specbuild"
+    keeps_rank = True
+
+    _body: Body | None = PrivateAttr(None)
+
+    def bound(self, body: Body) -> Self:
+        """The same node, able to answer for its stack."""
+        copy = self.model_copy()
+        copy._body = body
+        return copy
+
+    @property
+    def body(self) -> Body:
+        """The stack.
+
+        Raises:
+            TypeError: none is bound; the graph stage does that.
+        """
+        if self._body is None:
+            raise TypeError("an autoregressive node has no shapes before the graph stage binds its stack")
+        return self._body
+
+    @property
+    def ranks(self) -> tuple[int, ...] | None:
+        return None if self._body is None else self._body.ranks
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if len(inputs[0]) < 2:
+            raise ShapeError(
+                f"{self.label} needs a sequence of frames", reason=f"its input is {show(inputs[0])} (without the batch)"
+            )
+        self.body.check(inputs[0])
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        steps, *frame = inputs[0]
+        every = None if steps is None else steps - 1 + self.horizon
+        return (self.horizon if self.give == "horizon" else every, *frame)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        weights = self.body.weights(inputs[0])
+        return weights if self.trainable else tuple(replace(one, trainable=False) for one in weights)
+
+    def flops(self, *inputs: Shape) -> Dim:
+        return self.body.flops(inputs[0], self.horizon)
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        return self.body.saved_elements(inputs[0], self.horizon, remat=self.remat)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+        return (self.body.sight(inputs[0], self.horizon, every_step=self.give == "all"),)
+
+    def arguments(self) -> dict[str, Any]:
+        """The node's own; the stack is built from the graph inside."""
+        own = super().arguments()
+        if self.sampling is not None:
+            own["sampling"] = self.sampling.model_dump()
+        return own

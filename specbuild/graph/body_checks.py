@@ -1,0 +1,150 @@
+"""What must hold of the body of an autoregressive node.
+
+A step on one frame must give what the sequence gives at that frame. That holds where every layer reads, of each frame,
+that frame alone, or carries a state from the frame before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
+from specbuild.catalog.autoregressive import Autoregressive
+from specbuild.document import Report
+from specbuild.graph.model import OUTPUT, Graph, Node, Port
+from specbuild.spec import BodySpec, NodeSpec
+
+
+def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
+    """Refuses nodes that look at frames to come, or whose state is not carried from step to step by `name`."""
+    before = len(report.errors)
+    for node in body.nodes:
+        for key, message, reason, help in _misfits(node, name):
+            report.error(message, node.span(key), path=node.path, reason=reason, help=help, code="body")
+            break
+    return len(report.errors) == before
+
+
+def check_steps(graph: Graph, name: str, report: Report) -> bool:
+    """Refuses nodes by which an output frame depends on other frames than its own, but for a state."""
+    before = len(report.errors)
+    for node in graph.nodes:
+        _check_step(node, graph, name, report)
+    return len(report.errors) == before
+
+
+def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
+    """Refuses a body without a state, one whose frames cannot be fed back, and one that cannot be computed anew."""
+    assert isinstance(node.layer, Autoregressive)
+    before = len(report.errors)
+    found = graph.outputs[0].shape
+    if not any(one.state for one in graph.nodes):
+        report.error(
+            f"nothing inside {node.id} has a state",
+            node.span(),
+            path=node.path,
+            reason="each forecast would follow from one frame alone: the one before it",
+            help="put a ConvLSTM2D, an LSTM or the like into do:",
+            code="body",
+        )
+    elif found != x:
+        report.error(
+            f"{node.id} reads frames of {show(x[1:])} and gives frames of {show(found[1:])}",
+            node.span(),
+            path=node.path,
+            reason="what it gives is what it reads in the next step",
+            help=f"end do: in frames of {show(x[1:])}, for example with {_head(x)}",
+            code="body",
+        )
+    elif node.layer.remat and (noisy := [one for one in graph.nodes if changes_in_training(one.layer)]):
+        report.error(
+            f"remat cannot compute {noisy[0].id} anew",
+            node.span("remat"),
+            path=(*node.path, "remat"),
+            reason="training draws random numbers in it or updates its statistics, which would differ the second time",
+            help=f"leave remat or {noisy[0].id} out",
+            code="body",
+        )
+    return len(report.errors) == before
+
+
+def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:
+    """For each fault of a node inside: the key it stands at, what is wrong, why, and what to write."""
+    layer = node.layer
+    later = f"{name} runs it on one frame at a time, and the frames to come are not there yet"
+    if node.body is not None:
+        yield "", f"{node.id} is autoregressive inside {name}", "one node forecasts, step by step", "write one of them"
+    if node.initial_state is not None:
+        reason = f"{name} carries the state of each layer from step to step, from zero at the first"
+        yield "initial_state", f"{node.id} cannot start from another state", reason, "leave initial_state out"
+    if isinstance(layer, Bidirectional):
+        help = f"write {{layer: {layer.layer.kind}, …}} without bidirectional"
+        yield "layer", f"{node.id} reads the frames from their end as well", later, help
+    if isinstance(layer, Recurrent) and getattr(layer, "go_backwards", False):
+        yield "go_backwards", f"{node.id} reads the frames from their end", later, "leave go_backwards out"
+    if isinstance(layer, Recurrent) and getattr(layer, "stateful", False):
+        reason = f"{name} carries its state from step to step, and starts each sample from zero"
+        yield "stateful", f"{node.id} would keep its state from batch to batch", reason, "leave stateful out"
+    if isinstance(layer, Recurrent) and layer.return_sequences is False:
+        reason = f"{name} needs what every step gives"
+        yield "return_sequences", f"{node.id} gives its last step alone", reason, "leave return_sequences out"
+
+
+def _check_step(node: Node, graph: Graph, name: str, report: Report) -> None:
+    frames = graph.inputs[0].shape[:1]
+    parts = {port.name for port in node.inputs if port.name not in (OUTPUT, "sequence")}
+    layer = node.layer
+    if parts:
+        message = f"{node.id} reads {node.inputs[0]}, which is not one frame for each that {name} reads"
+        help = f"read {node.inputs[0].node}, which is what every step gives"
+    elif isinstance(layer, Recurrent) or _in_step(node, graph):
+        return
+    elif node.shape[:1] != frames:
+        message, help = f"{node.id} changes the number of frames", "keep every frame"
+    else:
+        message, help = f"{node.id} sees other frames than each step's own", _on_every_frame(layer, node)
+    reason = f"{name} runs it on the frames given and then on one at a time, and both must give the same"
+    report.error(message, node.spec.span(), path=node.spec.path, reason=reason, help=help, code="body")
+
+
+def _in_step(node: Node, graph: Graph) -> bool:
+    """Whether each frame of the output sees that frame alone of every input."""
+    shapes = {Port(one.id): one.shape for one in graph.inputs}
+    shapes.update({Port(one.id, name): shape for one in graph.nodes for name, shape in one.shapes.items()})
+    known = [tuple(_STAND_IN if n is None else n for n in shapes[port]) for port in node.inputs]
+    with suppress(ShapeError):
+        for sight in node.layer.receptive_field(*known):
+            along = sight[0]
+            if along is None or along.axis != 0 or any(span != (p, p) for p, span in enumerate(along.spans)):
+                return False
+    return node.shape[:1] == graph.inputs[0].shape[:1]
+
+
+_STAND_IN = 64
+"""A length that stands in for an open one."""
+
+
+def _on_every_frame(layer: Layer, node: Node) -> str:
+    extent = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+    if extent is not None and len(extent) == 3 and not isinstance(layer, TimeDistributed):
+        key = "kernel_size" if hasattr(layer, "kernel_size") else "pool_size"
+        flat = ", ".join(str(length) for length in (1, *extent[1:]))
+        return f"write {key}: [{flat}], or put it on every frame: time_distributed: {{layer: …}}"
+    return f"put it on every frame: time_distributed: {{layer: {node.layer.kind}, …}}"
+
+
+def _head(x: Shape) -> str:
+    if len(x) == 4:
+        return f"time_distributed: {{layer: Conv2D, filters: {x[-1]}, kernel_size: 1}}"
+    return f"time_distributed: {{layer: Dense, units: {x[-1]}}}"
+
+
+def changes_in_training(layer: Layer) -> bool:
+    """Whether a step of training draws random numbers in a layer, or changes its weights other than by the gradient."""
+    if isinstance(layer, TimeDistributed | Bidirectional):
+        return changes_in_training(layer.layer)
+    if layer.asks_keras:
+        return True  # Nobody knows.
+    drawn = any(getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout", "stddev"))
+    return bool(drawn) or (layer.kind == "BatchNormalization" and layer.trainable)
