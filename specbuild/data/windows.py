@@ -29,6 +29,8 @@ class WindowSet:
 
     section: WindowsSection
     stretches: tuple[Stretch, ...]
+    embargoed: int = 0
+    """Frames that were asked for and lie too close to the next split."""
 
     @property
     def events(self) -> tuple[int, ...]:

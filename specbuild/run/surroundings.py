@@ -41,7 +41,7 @@ def machine() -> dict[str, Any]:
 
 def data_files(spec: Spec) -> list[dict[str, Any]]:
     """Each data file of the spec with its size in bytes and its SHA-256; a folder without a checksum."""
-    return [] if spec.data is None else [_data_file(spec.resolve_path(path)) for path in spec.data.source.files]
+    return [_data_file(path) for path in source_files(spec)]
 
 
 def _data_file(path: Path) -> dict[str, Any]:

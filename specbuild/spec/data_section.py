@@ -16,6 +16,7 @@ from pydantic import (
 
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import Flag, NonNegativeInt, Number, PositiveInt
+from specbuild.spec.class_target import Target, check_target
 from specbuild.spec.interval import Interval, interval
 from specbuild.spec.source_section import Source, fault
 from specbuild.spec.split_section import SplitSection
@@ -63,7 +64,7 @@ class WindowsSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     past: PositiveInt = Field(description="Frames that the model reads.")
-    future: PositiveInt = Field(description="Frames that it forecasts.")
+    future: PositiveInt = Field(1, description="Frames that it forecasts; required, but for a target of classes.")
     stride: PositiveInt = Field(1, description="Frames from the start of one window to the start of the next.")
     step: PositiveInt = Field(1, description="Frames from one frame of a window to the next.")
     lead: NonNegativeInt = Field(0, description="Steps left out between the last past and the first future frame.")
@@ -126,6 +127,9 @@ class DataSection(BaseModel):
     interval: Time | None = Field(
         None, description="Time from one frame to the next: a number and s, min, h, d, month, year."
     )
+    target: Target = Field(
+        None, description="class: a sample is a clip, and its target the folder that it lies in. Default: later frames."
+    )
     windows: WindowsSection = Field(description="How samples are cut out of the frames.")
     split: SplitSection = Field(
         default_factory=lambda: SplitSection(train=0.6, validation=0.2, test=0.2),
@@ -141,9 +145,9 @@ class DataSection(BaseModel):
     )
 
     @property
-    def split_by(self) -> Literal["time", "event"]:
+    def split_by(self) -> Literal["time", "event", "file"]:
         """What is split, written or by default."""
-        return self.split.by or ("event" if self.source.has_events else "time")
+        return self.split.by or ("event" if self.source.has_events and not self.split.dates else "time")
 
     def crop_shape(self, frame: tuple[Size, ...]) -> tuple[Size | int, ...]:
         """The axes of space that the model reads, of frames with the axes of space `frame`."""
@@ -157,18 +161,19 @@ class DataSection(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        check_target(self)
         if self.scale == 0:
             raise fault("data", ("scale",), "expected a number other than 0, got 0")
-        space = self.source.space
-        if self.crop is not None and (not space or len(self.crop) not in (1, len(space))):
+        space, axes = self.source.space, " ".join(self.source.axes)
+        if self.crop is not None and axes and (not space or len(self.crop) not in (1, len(space))):
             if not space:
-                raise fault("data", ("crop",), f"the layout {self.source.layout} has no axes of space to crop")
+                raise fault("data", ("crop",), f"the layout {axes} has no axes of space to crop")
             message = f"expected one number, or one for each of {' '.join(space)}, got {len(self.crop)} numbers"
             raise fault("data", ("crop",), message)
         embargo, reach = self.split.embargo, self.windows.reach
         if self.split_by == "event":
-            if "N" not in self.source.axes:
-                raise fault("data", ("split", "by"), f"the layout {self.source.layout} has no N (event) to split by")
+            if not self.source.has_events and axes:
+                raise fault("data", ("split", "by"), f"the layout {axes} has no N (event) to split by")
             if embargo:
                 message = (
                     "events share no frames, so a split by event takes no embargo; write by: time to split each event"

@@ -27,6 +27,15 @@ class Axis:
     units: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file of a source, and what of the source it holds: `frames` of each of `events`."""
+
+    name: str
+    events: range
+    frames: range
+
+
 class FrameSource(Protocol):
     """Events, each a run of frames of one size, read lazily. Axes of space stand in the order L, H W or D H W."""
 
@@ -74,6 +83,11 @@ class FrameSource(Protocol):
     @property
     def units(self) -> str:
         """Units of the physical values as the file says; empty where it does not."""
+        ...
+
+    @property
+    def parts(self) -> tuple[FilePart, ...]:
+        """The files that the frames come from, or the named events; none where there is a single nameless one."""
         ...
 
     @property
@@ -170,6 +184,7 @@ class ArraySource:
     units: str = ""
     uneven: tuple[int, ...] | None = None
     """Frames of each event where they differ."""
+    parts: tuple[FilePart, ...] = ()
     unusable: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property

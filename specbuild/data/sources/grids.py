@@ -35,9 +35,7 @@ class GridFile:
         group, _, short = name.rpartition("/")
         data = self._groups.get(f"{group}/" if group else "")
         if data is None or short not in data.variables:
-            raise SourceError(
-                "key", f'{self._path.name} has no array "{name}"', reason=f"it has {', '.join(data or ())}"
-            )
+            raise SourceError("key", f'{self._path.name} has no array "{name}"')
         variable = data.variables[short]
         if variable.dtype.kind in "SUO":
             return Stored(np.array([str(one) for one in variable.values.ravel()]).reshape(variable.shape))

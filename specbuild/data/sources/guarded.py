@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from specbuild.data.sources.base import ArraySource, Frames, Region
-from specbuild.data.sources.join import FilePart
 from specbuild.data.sources.times import show
 from specbuild.document import RunError
 
@@ -27,8 +26,6 @@ class GuardedSource(ArraySource):
     With `skip` a frame that is not reads as missing and is noted in `unusable`; else it raises FrameError.
     """
 
-    parts: tuple[FilePart, ...] = ()
-    """The files that the frames come from, where they are several."""
     allow_missing: bool = True
     skip: bool = False
 

@@ -5,29 +5,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Axis, Packing, RawArray, SourceError, Times
+from specbuild.data.sources.base import Axis, FilePart, Packing, RawArray, SourceError, Times
 from specbuild.data.sources.record import Record
 from specbuild.data.sources.times import show as show_time
 from specbuild.data.sources.views import Events, Joined, Later, Unpacked
 
 OPEN = 8
 """Files that are kept open at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file of a source, and what of the source it holds: `frames` of each of `events`."""
-
-    name: str
-    events: range
-    frames: range
 
 
 def join(paths: list[Path], read: Callable[[Path], Record], name: str, by: str) -> tuple[Record, tuple[FilePart, ...]]:

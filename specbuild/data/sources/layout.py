@@ -150,7 +150,6 @@ def _place(stored: Stored, name: str, value: float | str, label: str) -> int:
             "select",
             f"{name} of {label} has no value {value}",
             reason=f"it has {_listed(values)}",
-            help="name one of them",
         )
     return found[0]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specbuild.data.sources.base import FrameSource, SourceError
+from specbuild.data.sources.base import FilePart, FrameSource, SourceError
 from specbuild.data.sources.frame_folder import folder_above, is_pattern, is_pictures, matches
 from specbuild.data.sources.guarded import GuardedSource
-from specbuild.data.sources.join import FilePart, join
+from specbuild.data.sources.join import join
 from specbuild.data.sources.record import READERS, Record, read_record, suffixes
 from specbuild.document import did_you_mean
 from specbuild.spec.data_section import DataSection
@@ -43,11 +43,9 @@ def open_source(spec: Spec) -> FrameSource:
 
 
 def source_files(spec: Spec) -> tuple[Path, ...]:
-    """The files and folders that `data.source` means, in the order of their names; none where there are none."""
-    if spec.data is None:
-        return ()
-    path = spec.resolve_path(spec.data.source.path)
-    return tuple(matches(path)) if is_pattern(path) else (path,)
+    """The files and folders that `data.source` reads, those of a pattern in the order of their names."""
+    paths = [spec.resolve_path(file) for file in spec.data.source.files] if spec.data is not None else []
+    return tuple(one for path in paths for one in (matches(path) if is_pattern(path) else [path]))
 
 
 def _open(data: DataSection, paths: list[Path]) -> FrameSource:

@@ -19,7 +19,7 @@ from specbuild.data.sources.npz import NpzFile
 from specbuild.data.sources.views import Part, Stacked, Unpacked, View
 from specbuild.document import did_you_mean
 from specbuild.spec.data_section import DataSection
-from specbuild.spec.dates import Dates, whole_of
+from specbuild.spec.dates import Dates
 
 
 class Container(Protocol):
@@ -275,7 +275,7 @@ def _between(record: Record, dates: Dates) -> Record:
             f"dates choose frames by their times, and {record.label} has none",
             help="leave the dates out, and use data.split with ranges of frame numbers",
         )
-    first, end = between(record.times, dates)
+    first, end = clock.between(record.times, dates)
     place = record.axes.index("T")
     parts = tuple((range(first, end) if n == place else range(length),) for n, length in enumerate(record.array.shape))
     coordinates = dict(record.coordinates)
@@ -284,12 +284,6 @@ def _between(record: Record, dates: Dates) -> Record:
         coordinates["T"] = replace(axis, values=axis.values[first:end])
     clocks = (record.times[first:end],)
     return replace(record, array=View(record.array, parts), coordinates=coordinates, clocks=clocks)
-
-
-def between(times: Times, dates: Dates) -> tuple[int, int]:
-    """The first frame that lies in the range of dates, and the one after its last."""
-    start, end = (np.datetime64(moment, "s") for moment in (whole_of(dates[0])[0], whole_of(dates[1])[1]))
-    return int(np.searchsorted(times, start, "left")), int(np.searchsorted(times, end, "left"))
 
 
 def _listed(names: tuple[str, ...], most: int = 12) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.spec.dates import Dates, whole_of
+
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 """Units of `<unit> since <date>` (CF conventions), in seconds."""
 
@@ -69,6 +71,12 @@ def check_rising(times: npt.NDArray[np.datetime64]) -> None:
     if late.size:
         frame = int(late[0]) + 1
         raise ValueError(f"frame {frame} ({show(times[frame])}) is not later than frame {frame - 1}")
+
+
+def between(times: npt.NDArray[np.datetime64], dates: Dates) -> tuple[int, int]:
+    """The first frame that lies in the range of dates, and the one after its last."""
+    start, end = (np.datetime64(moment, "s") for moment in (whole_of(dates[0])[0], whole_of(dates[1])[1]))
+    return int(np.searchsorted(times, start, "left")), int(np.searchsorted(times, end, "left"))
 
 
 def show(time: np.datetime64) -> str:
