@@ -36,8 +36,8 @@ def _here(spec: Spec) -> DataSection | None:
     """The data section with its file by full path, so that the resolved spec works in any folder."""
     if spec.data is None:
         return None
-    path = str(spec.resolve_path(spec.data.source.path).absolute())
-    return spec.data.model_copy(update={"source": spec.data.source.model_copy(update={"path": path})})
+    source = spec.data.source.with_paths(lambda path: str(spec.resolve_path(path).absolute()))
+    return spec.data.model_copy(update={"source": source})
 
 
 def _node(node: NodeSpec) -> dict[str, Any]:
