@@ -46,6 +46,9 @@ LOOKS = (
 SHORT = {"TimeDistributed(": "TD(", "Bidirectional(": "Bi("}
 """What wrappers are called in a compact table."""
 
+INDENT = "  "
+"""What stands before the id of a layer inside another node."""
+
 UNBOUND = 240
 """Width off a terminal, where COLUMNS does not say another."""
 
@@ -125,7 +128,7 @@ def summary_cells(summary: Summary, *, compact: bool = False) -> tuple[list[Colu
 def _cells(row: Row, columns: list[str], odd: bool, summary: Summary, compact: bool) -> list[str]:
     lengths = dict(zip(row.axes, row.shape, strict=True)) if row.axes and not compact else {}
     return [
-        row.id,
+        f"{INDENT if row.inside else ''}{row.id}",
         _short(row.layer) if compact else row.layer,
         (",\n" if compact else ", ").join(row.source),
         *(dim(lengths[axis]) if axis in lengths else "" for axis in columns),

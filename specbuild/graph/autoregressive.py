@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, ShapeError, Weight, show
@@ -12,7 +12,7 @@ from specbuild.catalog.sight import Sight
 from specbuild.document import Report
 from specbuild.graph.body_checks import check_kinds, check_steps, check_whole
 from specbuild.graph.feedback import feedback_sight
-from specbuild.graph.model import Body, Graph, Port
+from specbuild.graph.model import Body, Graph, Port, spent, total
 from specbuild.graph.ports import demands
 from specbuild.spec import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec, TrainSection
 
@@ -99,14 +99,14 @@ class BodyRule:
         given, step = self._saved(x), self._saved((1, *x[1:]))
         if not remat:
             return spent(given, step, horizon)
-        carried = _sum((size(x[1:]), *(size(s) for node in self.graph(x).nodes for s in node.state.values())))
-        return _sum((given, times(horizon - 1, carried), step if horizon > 1 else 0))
+        carried = total((size(x[1:]), *(size(s) for node in self.graph(x).nodes for s in node.state.values())))
+        return total((given, times(horizon - 1, carried), step if horizon > 1 else 0))
 
     def sight(self, x: Shape, horizon: int, *, every_step: bool) -> Sight:
         return feedback_sight(self.measured(x), x, horizon, every_step=every_step)
 
     def _saved(self, x: Shape) -> Dim:
-        return _sum(node.saved for node in self.graph(x).nodes)
+        return total(node.saved for node in self.graph(x).nodes)
 
     def _inside(self, x: Shape) -> Spec:
         """The body as a spec of its own."""
@@ -123,11 +123,6 @@ class BodyRule:
             broken=body.broken,
             composites=(),
         )
-
-
-def spent(given: Dim, step: Dim, horizon: int) -> Dim:
-    """What is spent on the frames given at once and on horizon − 1 single steps."""
-    return _sum((given, times(horizon - 1, step)))
 
 
 def given_state(node: str, name: str) -> Port:
@@ -157,12 +152,3 @@ def _by_steps(body: BodySpec) -> BodySpec:
 
     nodes = tuple(replace(node, sources=tuple(map(stepped, node.sources))) for node in body.nodes)
     return replace(body, nodes=nodes, end=stepped(body.end))
-
-
-def _sum(numbers: Iterable[Dim]) -> Dim:
-    total = 0
-    for number in numbers:
-        if number is None:
-            return None
-        total += number
-    return total

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
-from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.document import Report
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.spec import BodySpec, NodeSpec
+from specbuild.spec.data_section import WindowsSection
 
 
 def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
@@ -36,7 +36,6 @@ def check_steps(graph: Graph, name: str, report: Report) -> bool:
 
 def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
     """Refuses a body without a state, one whose frames cannot be fed back, and one that cannot be computed anew."""
-    assert isinstance(node.layer, Autoregressive)
     before = len(report.errors)
     found = graph.outputs[0].shape
     if not any(one.state for one in graph.nodes):
@@ -57,7 +56,7 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
             help=f"end do: in frames of {show(x[1:])}, for example with {_head(x)}",
             code="body",
         )
-    elif node.layer.remat and (noisy := [one for one in graph.nodes if changes_in_training(one.layer)]):
+    elif getattr(node.layer, "remat", False) and (noisy := [one for one in graph.nodes if changes_in_training(one.layer)]):
         report.error(
             f"remat cannot compute {noisy[0].id} anew",
             node.span("remat"),
@@ -67,6 +66,33 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
             code="body",
         )
     return len(report.errors) == before
+
+
+def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> None:
+    """Refuses windows whose frames do not follow each other, and scheduled sampling that the data has no frames for.
+
+    The true frames are the targets, which have the transform of the past frames: they must be what the node reads.
+    """
+    for node in (one for one in graph.nodes if one.body is not None):
+        read, given = node.inputs[0], graph.outputs[0].port
+        if windows.lead:
+            report.error(
+                f"{node.id} feeds back the frame after the last, the windows leave out {windows.lead}",
+                graph.spec.span(("data", "windows", "lead")),
+                path=("data", "windows", "lead"),
+                help="set data.windows.lead: 0; the frames between are forecast on the way",
+                code="body",
+            )
+        if node.teacher and (read.node != graph.inputs[0].id or given.node != node.id):
+            report.error(
+                f"the data has no true frames for {node.id}",
+                node.spec.span("sampling"),
+                path=(*node.spec.path, "sampling"),
+                reason=f"it reads {read} and the model gives {given}; the data has frames for what reads "
+                f"{graph.inputs[0].id} and gives the output",
+                help="move the layers around it into do:, or leave sampling out",
+                code="body",
+            )
 
 
 def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:

@@ -155,6 +155,8 @@ def _end(graph: Graph, port: Port) -> _End | None:
         node = nodes.get(port.node)
     if node is None:
         return None
+    if node.body is not None:
+        return _end(node.body.given, node.body.given.outputs[0].port)
     activation = _activation(node.layer)
     if activation not in RANGES or port.name.startswith("state."):
         return None

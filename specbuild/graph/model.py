@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
+from specbuild.catalog.shapes import times
 from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Diagnostic
 from specbuild.spec import NodeSpec, Spec
@@ -131,15 +132,15 @@ class Graph:
     @property
     def flops(self) -> Dim:
         """Floating-point operations of one forward pass of one sample; None where a length is unknown."""
-        return _total(node.flops for node in self.nodes)
+        return total(node.flops for node in self.nodes)
 
     def activation_bytes(self, batch: int, *, bytes_per_number: int = 4) -> Dim:
         """Memory in bytes that training keeps from the forward pass for the backward pass, inputs included.
 
         An estimate from the graph: what the framework adds for its own workspace is not in it.
         """
-        inputs = _total(size(one.shape) for one in self.inputs)
-        kept = _total(node.saved for node in self.nodes)
+        inputs = total(size(one.shape) for one in self.inputs)
+        kept = total(node.saved for node in self.nodes)
         return None if inputs is None or kept is None else (inputs + kept) * batch * bytes_per_number
 
 
@@ -156,10 +157,12 @@ class Body:
     open: Graph
 
 
-def _total(numbers: Iterable[Dim]) -> Dim:
-    total = 0
-    for number in numbers:
-        if number is None:
-            return None
-        total += number
-    return total
+def total(numbers: Iterable[Dim]) -> Dim:
+    """The sum; None where a number is unknown."""
+    found = tuple(numbers)
+    return None if None in found else sum(number or 0 for number in found)
+
+
+def spent(given: Dim, step: Dim, horizon: int) -> Dim:
+    """What an autoregressive node spends on the frames given at once and on horizon − 1 single steps."""
+    return total((given, times(horizon - 1, step)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from specbuild.catalog.shapes import Dim, Shape, show
 from specbuild.document import Diagnostic, Report, SpecError, dotted
+from specbuild.graph.body_checks import check_feedback
 from specbuild.spec.data_section import DataSection
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def check_samples(graph: Graph, report: Report) -> None:
     for error in sample_faults(graph.spec, graph, frames):
         for diagnostic in error.diagnostics:
             report.add(diagnostic)
+    if any(node.body is not None for node in graph.nodes):
+        check_feedback(graph, data.windows, report)
 
 
 def sample_faults(spec: Spec, graph: Graph, frames: Frames) -> Iterator[SpecError]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from specbuild.catalog import Bidirectional, Dim, Layer, Recurrent, Shape, TimeDistributed, size
-from specbuild.graph.model import Graph, Input, Node
+from specbuild.graph.model import Graph, Input, Node, spent
 from specbuild.graph.receptive_field import Extent, receptive_fields
 
 AXES = ("time", "depth", "height", "width", "channels")
@@ -41,6 +42,8 @@ class Row:
     flops: Dim
     activation_bytes: Dim
     receptive_field: dict[str, tuple[Extent, ...]]
+    inside: str = ""
+    """The autoregressive node whose body it belongs to; that node's numbers count it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
     """The rows and totals of a graph; activation memory for training with `batch` samples at float32."""
     fields = receptive_fields(graph)
     inputs = (_input_row(one, batch) for one in graph.inputs)
-    rows = (*inputs, *(_row(node, batch, dict(fields[node.id])) for node in graph.nodes))
+    nodes = (row for node in graph.nodes for row in (_row(node, batch, dict(fields[node.id])), *_inside(node, batch)))
+    rows = (*inputs, *nodes)
     return Summary(
         name=graph.name,
         rows=rows,
@@ -81,6 +85,16 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
 def _input_row(one: Input, batch: int) -> Row:
     axes = _BY_RANK.get(len(one.shape), ())
     return Row(one.id, "Input", (), one.shape, axes, {}, (), 0, 0, 0, _bytes(size(one.shape), batch), {})
+
+
+def _inside(node: Node, batch: int) -> Iterator[Row]:
+    """The layers of an autoregressive node's body, with what they cost over all its steps."""
+    if node.body is None:
+        return
+    horizon = getattr(node.layer, "horizon", 1)
+    for inner, step in zip(node.body.given.nodes, node.body.step.nodes, strict=True):
+        flops, saved = spent(inner.flops, step.flops, horizon), spent(inner.saved, step.saved, horizon)
+        yield replace(_row(inner, batch, {}), flops=flops, activation_bytes=_bytes(saved, batch), inside=node.id)
 
 
 def _row(node: Node, batch: int, receptive_field: dict[str, tuple[Extent, ...]]) -> Row:

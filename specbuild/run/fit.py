@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -21,16 +21,8 @@ from specbuild.run.files import copy, write_text
 from specbuild.run.folder import RunFolder
 from specbuild.run.progress import Display
 from specbuild.run.stopping import Watch
+from specbuild.run.teaching import Sampler
 from specbuild.spec import Spec
-
-
-class Sampler(Protocol):
-    """What gives the batches of one split: the same ones for the same epoch and index."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
-        """Inputs, targets and weights (None: all equal)."""
 
 
 def compile_model(model: Any, spec: Spec, *, weighted: bool, outputs: Sequence[str]) -> None:

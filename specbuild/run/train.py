@@ -23,6 +23,7 @@ from specbuild.run.progress import Display, display
 from specbuild.run.scores import check_scoring
 from specbuild.run.stopping import Watch
 from specbuild.run.surroundings import absolute, check_data_unchanged, data_files, machine, now, versions
+from specbuild.run.teaching import is_taught, taught
 from specbuild.spec import Spec, normalize
 
 if TYPE_CHECKING:
@@ -134,9 +135,14 @@ class _Training:
         except BaseException as error:
             folder.update_manifest(status="failed", finished=now(), error=str(error))
             raise
+        notes = self.dataset.notes()
+        for note in notes:
+            self.show.note(f"note: {note}")
         best = self._keep_model(folder)
         scores = self._score(folder, history, best)
-        folder.update_manifest(status="finished", finished=now(), epochs=len(history), **self._chosen(best))
+        folder.update_manifest(
+            status="finished", finished=now(), epochs=len(history), notes=list(notes), **self._chosen(best)
+        )
         return Run(folder, history, best, scores)
 
     def _describe(self, folder: RunFolder, precision: str) -> None:
@@ -174,7 +180,7 @@ class _Training:
         if folder is not None and not saved:
             raise RunError(f"{folder.path} has no checkpoint to continue from", help="start a new run")
         keras.utils.set_random_seed(self.spec.train.seed)
-        model = build(self.graph, precision)
+        model = build(self.graph, precision, teacher=True)
         outputs = [output.name for output in self.graph.outputs]
         compile_model(model, self.spec, weighted=self.dataset.source.may_miss, outputs=outputs)
         return model, checkpoint.restore(model, saved[max(saved)]) if saved else Progress()
@@ -182,7 +188,9 @@ class _Training:
     def _fit(self, model: Any, folder: RunFolder, done: Progress) -> tuple[dict[str, float], ...]:
         from specbuild.run.fit import fit
 
-        return fit(model, self.spec, folder, self.training, self.validation, self.watch, self.show, done)
+        training = taught(self.graph, self.training)
+        held_out = taught(self.graph, self.validation, shown=False) if self.validation is not None else None
+        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done)
 
     def _keep_model(self, folder: RunFolder) -> int:
         """Makes model.keras of the best epoch, or of the last where no best is kept; returns that epoch.
@@ -200,8 +208,20 @@ class _Training:
             best = last
         else:
             path = folder.best_file
-        copy(path, folder.model_file)
+        if is_taught(self.graph):
+            self._without_teacher(path, folder)
+        else:
+            copy(path, folder.model_file)
         return best
+
+    def _without_teacher(self, path: Path, folder: RunFolder) -> None:
+        """Makes model.keras of a checkpoint, whose model reads true frames as well."""
+        from specbuild.model.lower import build
+        from specbuild.run import checkpoint
+
+        model = build(self.graph, policy_for(self.spec.train.precision))
+        checkpoint.load_weights(model, path)
+        checkpoint.save(model, folder.model_file, checkpoint.read(path).history)
 
     def _chosen(self, epoch: int) -> dict[str, Any]:
         """Which epoch model.keras is of, and why, for run.json; there is a best one only where one is kept."""

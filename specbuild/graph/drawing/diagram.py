@@ -14,6 +14,7 @@ FAMILIES = {
     "reshaping": "reshaping",
     "plumbing": "reshaping",
     "frames": "reshaping",
+    "autoregressive": "recurrent",
     "merging": "merging",
     "core": "dense",
     "application": "convolution",
