@@ -40,6 +40,22 @@ def write_grid(path: Path, frames: np.ndarray | None = None) -> None:
     grid.to_netcdf(path, engine="netcdf4")
 
 
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_a_grid_keeps_times_coordinates_and_units(suffix: str, gridded: Run, tmp_path: Path) -> None:
+    forecast = predict(gridded.path, output=tmp_path / f"forecast{suffix}")
+    engine = {"engine": "netcdf4"} if suffix == ".nc" else {"engine": "zarr", "consolidated": False}
+    with xarray.open_dataset(tmp_path / f"forecast{suffix}", **engine) as grid:
+        assert grid.rain.dims == ("time", "lat", "lon")
+        assert grid.rain.attrs == {"units": "mm/h", "long_name": "rain rate"}
+        assert grid.lat.attrs["units"] == "degrees_north"
+        np.testing.assert_array_equal(grid.lat, np.linspace(55, 50, 12))
+        np.testing.assert_array_equal(grid.lon, np.linspace(0, 5, 12))
+        np.testing.assert_array_equal(grid.rain, forecast[..., 0])
+        np.testing.assert_array_equal(grid.time, HOURS[-1] + np.array([6, 12]) * np.timedelta64(1, "h"))
+        assert grid.forecast_reference_time == HOURS[-1]
+        assert grid.attrs["Conventions"] == "CF-1.10"
+
+
 def test_without_times_the_axis_is_the_lead_in_frames(trained: Run, tmp_path: Path) -> None:
     predict(trained.path, output=tmp_path / "forecast.nc")
     with xarray.open_dataset(tmp_path / "forecast.nc") as grid:
