@@ -104,7 +104,7 @@ def without_input(coder: Coder, feed: Feed, steps: Reference) -> None:
             _starts_from_nothing(coder, node)
         else:
             coder.walk.nodes[index] = replace(node, layer=layer)
-            _size_from(coder, node)
+            _size_from(coder, node, steps)
 
 
 def _horizon(coder: Coder) -> int:
@@ -260,10 +260,10 @@ def _starts_from_nothing(coder: Coder, node: NodeSpec) -> None:
     )
 
 
-def _size_from(coder: Coder, node: NodeSpec) -> None:
+def _size_from(coder: Coder, node: NodeSpec, steps: Reference) -> None:
     """Lets frames without content be as large as the state that the first level starts from."""
-    index = next(i for i, one in enumerate(coder.walk.nodes) if one.id == node.sources[0].id)
-    thin = coder.walk.node(coder.walk.nodes[index].sources[0].id)
+    repeat = coder.walk.node(steps.id)
+    thin = coder.walk.node(repeat.sources[0].id) if repeat is not None else None
     level = next((one for one in coder.encoder_levels if node.levels and one.id == node.levels.source), None)
     if level is not None and thin is not None:
         at = coder.walk.nodes.index(thin)
