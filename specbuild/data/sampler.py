@@ -58,7 +58,7 @@ class Sampler:
         turn, place = divmod(position, self.windows)
         if not self.shuffle:
             return place, self._region(0, place)
-        return int(_order(self.windows, self.seed, epoch, turn)[place]), self._region(epoch + 1, position)
+        return int(shuffled_order(self.windows, self.seed, epoch, turn)[place]), self._region(epoch + 1, position)
 
     def _region(self, epoch: int, position: int) -> Region:
         if self.crop == self.frame:
@@ -70,7 +70,8 @@ class Sampler:
 
 
 @lru_cache(maxsize=4)
-def _order(windows: int, seed: int, epoch: int, turn: int) -> npt.NDArray[np.int64]:
+def shuffled_order(windows: int, seed: int, epoch: int, turn: int) -> npt.NDArray[np.int64]:
+    """The order of one pass over so many windows."""
     order = np.random.default_rng((seed, epoch, turn, windows)).permutation(windows)
     order.setflags(write=False)
     return order

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from specbuild.catalog.shapes import Dim, Shape, show
 from specbuild.document import Diagnostic, Report, SpecError, dotted
 from specbuild.graph.body_checks import check_feedback
+from specbuild.graph.class_samples import class_faults
 from specbuild.spec.data_section import DataSection
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def check_samples(graph: Graph, report: Report) -> None:
     """
     data = graph.spec.data
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        return
+    if data.target is not None:
+        for error in class_faults(graph.spec, graph, data.source.frame, data.source.channels, None):
+            for diagnostic in error.diagnostics:
+                report.add(diagnostic)
         return
     frames = Frames(data.source.label, data.source.frame, data.source.channels)
     for error in sample_faults(graph.spec, graph, frames):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +25,13 @@ class MovingDigitsPainter:
     """(n, h, w)"""
     size: int
     digits: int
+    frames: int
     speed: float
     seed: int
 
     def draw(self, sequence: int, frames: range) -> Bytes:
-        random = np.random.default_rng((self.seed, sequence))
-        chosen = random.integers(0, len(self.pictures), self.digits)
-        places = trajectory(random, self.digits, max(frames, default=-1) + 1, self.speed)
-        height, width = self.pictures.shape[1:]
+        count, height, width = self.pictures.shape
+        chosen, places = _drawn(self.seed, sequence, count, self.digits, self.frames, self.speed)
         corners = (places * (self.size - height, self.size - width)).astype(int)
         canvas = np.zeros((len(frames), self.size, self.size), np.uint8)
         for number, frame in enumerate(frames):
@@ -39,6 +39,15 @@ class MovingDigitsPainter:
                 part = canvas[number, top : top + height, left : left + width]
                 np.maximum(part, self.pictures[digit], out=part)
         return canvas
+
+
+@lru_cache(maxsize=1024)
+def _drawn(
+    seed: int, sequence: int, pictures: int, digits: int, frames: int, speed: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The pictures of a sequence and where they are; kept, for windows and statistics read frame after frame."""
+    random = np.random.default_rng((seed, sequence))
+    return random.integers(0, pictures, digits), trajectory(random, digits, frames, speed)
 
 
 def trajectory(random: np.random.Generator, digits: int, frames: int, speed: float) -> npt.NDArray[np.float64]:

@@ -61,7 +61,7 @@ def _digits(section: GeneratorSection, resolve: Resolve) -> Painter:
                 "images", f"{section.images} does not exist", reason=f"looked in {path.parent}", help=hint
             )
         pictures = read_digits(path, section.images_key, section.size)
-    return MovingDigitsPainter(pictures, section.size, section.digits, section.speed, section.seed)
+    return MovingDigitsPainter(pictures, section.size, section.digits, section.frames, section.speed, section.seed)
 
 
 def _shapes(section: GeneratorSection, _resolve: Resolve) -> Painter:

@@ -55,6 +55,17 @@ def open_pictures(path: Path, section: Pictures) -> Stored:
         SourceError: nothing there, frames of different size or type, a file that cannot be read, a layout that does
             not fit.
     """
+    check_order(section)
+    clips = find_clips(path, events="N" in section.axes)
+    return Stored(clip_array(clips, section), lengths=_uneven(clips), events=tuple(clip.name for clip in clips))
+
+
+def check_order(section: Pictures) -> None:
+    """Refuses a layout that pictures do not have.
+
+    Raises:
+        SourceError: located at it.
+    """
     wanted = [axis for axis in ("N", "T", "H", "W", "C") if axis in section.axes]
     if list(section.axes) != wanted or not {"H", "W"} <= set(wanted):
         written = " ".join(wanted) if {"H", "W"} <= set(wanted) else "T H W"
@@ -63,18 +74,16 @@ def open_pictures(path: Path, section: Pictures) -> Stored:
             f"pictures have the axes [N] T H W [C] in this order, got {' '.join(section.axes)}",
             help=f"write {written}",
         )
-    clips = find_clips(path, events="N" in section.axes)
-    return Stored(clip_array(clips, section), lengths=_uneven(clips), events=tuple(clip.name for clip in clips))
 
 
-def find_clips(path: Path, *, events: bool) -> tuple[Clip, ...]:
+def find_clips(path: Path, *, events: bool, pool: DecoderPool | None = None) -> tuple[Clip, ...]:
     """The clips that a path means: one without `events`, else one per sub-folder or video.
 
     Raises:
         SourceError: there is none, or not as `events` says.
     """
     where = f"{path.name}/" if path.is_dir() else path.name
-    pool = DecoderPool()
+    pool = pool or DecoderPool()
     if is_pattern(path):
         found = matches(path)
         if not found:

@@ -1,0 +1,217 @@
+"""Clips and their classes: the data of a spec with `target: class`, opened and checked against its model.
+
+Shapes: P frames of a clip, C channels, B samples, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.clips_source import LabelledClips, open_labelled, stratified
+from specbuild.data.sample_layout import SampleLayout
+from specbuild.data.sampler import Floats, Sample, shuffled_order
+from specbuild.data.sources.base import ArraySource, Region
+from specbuild.data.transforms import StepError, Transform, fit
+from specbuild.document import RunError, SpecError, did_you_mean
+from specbuild.graph.class_samples import class_faults
+from specbuild.spec.class_target import ClassTarget
+from specbuild.spec.data_section import DataSection
+
+if TYPE_CHECKING:
+    from specbuild.graph import Graph
+    from specbuild.spec import Spec
+
+
+def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> ClipDataset:
+    """Opens clips in folders by class, and fits the transform on the training clips.
+
+    Args:
+        transform: the state of a transform fitted before, which is then used as it is.
+
+    Raises:
+        SpecError: clips that cannot be read or do not fit the model, a split or a class without any.
+    """
+    data = spec.data
+    assert data is not None
+    assert data.target is not None
+    labelled = open_labelled(spec)
+    source = labelled.source
+    found = list(class_faults(spec, graph, source.space, source.channels, len(labelled.classes)))
+    if found:
+        raise SpecError(diagnostic for error in found for diagnostic in error.diagnostics)
+    shares = {name: part for name, part in data.split.parts.items() if isinstance(part, float)}
+    splits = stratified(labelled.labels, shares, data.target.seed)
+    _check_splits(spec, labelled, splits)
+    code = _code(spec, graph)
+    fitted = Transform.from_state(transform) if transform is not None else _fit(spec, data, source, splits["train"])
+    layout = SampleLayout(tuple(int(size or 0) for size in data.crop_shape(source.space)))
+    return ClipDataset(data, data.target, source, labelled, splits, fitted, layout, code)
+
+
+@dataclass(frozen=True)
+class ClipDataset:
+    """Clips, their classes and splits, and the transform from physical units to what the model reads."""
+
+    section: DataSection
+    target: ClassTarget
+    source: ArraySource
+    clips: LabelledClips
+    splits: dict[str, tuple[int, ...]]
+    """The clips of each split, by number."""
+    transform: Transform
+    layout: SampleLayout
+    code: str
+    """How a class is told to the loss: its `number`, `yes or no` (1 for the second of two), or `one of each`, which is
+    a 1 at its place among zeros."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their numbers."""
+        return self.clips.classes
+
+    def of(self, split: str) -> tuple[int, ...]:
+        """The clips of a split.
+
+        Raises:
+            RunError: the spec has no such split.
+        """
+        found = self.splits.get(split)
+        if found is None:
+            hint = did_you_mean(split, self.splits) or f"the data has {', '.join(self.splits)}"
+            raise RunError(f"the data has no {split} split", f"{hint}; splits are set under data.split")
+        return found
+
+    def sampler(
+        self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None
+    ) -> ClipSampler:
+        """Batches of a split; in training shuffled, with drawn frames and crops."""
+        return ClipSampler(
+            self.of(split), batch_size, seed, steps, split == "train" if shuffle is None else shuffle, self.sample
+        )
+
+    def sample(self, clip: int, random: np.random.Generator | None) -> tuple[Floats, Floats]:
+        """A clip as the model reads it (P, *crop, C), and its class as the loss reads it.
+
+        Without `random` the frames come from the middle and so does the crop: the same every time.
+        """
+        frames = _FRAMES[self.target.sampling](
+            self.source.lengths[clip], self.section.windows.past, self.section.windows.step, random
+        )
+        region = self._region(random)
+        pixels = np.concatenate([self.source.read(clip, range(frame, frame + 1), region) for frame in frames])
+        return self.transform.fill_missing(self.transform.apply(pixels)), self._coded(self.clips.labels[clip])
+
+    def samples(self, split: str) -> Iterator[tuple[int, Floats]]:
+        """The clips of a split by number, each as the model reads it in evaluation."""
+        return ((clip, self.sample(clip, None)[0]) for clip in self.of(split))
+
+    def _region(self, random: np.random.Generator | None) -> Region:
+        room = [length - size for length, size in zip(self.source.space, self.layout.crop, strict=True)]
+        corner = [left // 2 if random is None else int(random.integers(0, left + 1)) for left in room]
+        return tuple(slice(start, start + size) for start, size in zip(corner, self.layout.crop, strict=True))
+
+    def _coded(self, label: int) -> Floats:
+        if self.code == "one of each":
+            one_of_each: Floats = np.eye(len(self.classes), dtype=np.float32)[label]
+            return one_of_each
+        return np.array([label], np.float32)
+
+
+@dataclass(frozen=True)
+class ClipSampler:
+    """Batches of clips: the same ones for the same seed, epoch and index, from any thread."""
+
+    clips: tuple[int, ...]
+    batch_size: int
+    seed: int
+    steps: int | None
+    shuffle: bool
+    sample: Callable[[int, np.random.Generator | None], tuple[Floats, Floats]]
+
+    def __len__(self) -> int:
+        """Batches of one epoch: one pass, or `steps`."""
+        return self.steps or -(-len(self.clips) // self.batch_size)
+
+    def batch(self, epoch: int, index: int) -> Sample:
+        """Batch `index` of an epoch: x (B, P, *crop, C), y (B, 1) or (B, K), and no weights."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)}")
+        first = index * self.batch_size
+        last = first + self.batch_size if self.steps else min(first + self.batch_size, len(self.clips))
+        x, y = zip(*(self._draw(epoch, position) for position in range(first, last)), strict=True)
+        return np.stack(x), np.stack(y), None
+
+    def _draw(self, epoch: int, position: int) -> tuple[Floats, Floats]:
+        turn, place = divmod(position, len(self.clips))
+        if not self.shuffle:
+            return self.sample(self.clips[place], None)
+        order = shuffled_order(len(self.clips), self.seed, epoch, turn)
+        return self.sample(self.clips[int(order[place])], np.random.default_rng((self.seed, epoch + 1, position)))
+
+
+def even_frames(length: int, count: int, _step: int, random: np.random.Generator | None) -> list[int]:
+    """One frame of each of `count` equal parts of a clip: a drawn one, or the middle one.
+
+    Wang et al. (2016), Temporal Segment Networks, arXiv 1608.00859. A clip of fewer frames shows some twice.
+    """
+    within: npt.NDArray[np.float64] = np.full(count, 0.5) if random is None else random.random(count)
+    frames: list[int] = np.minimum((np.arange(count) + within) * length / count, length - 1).astype(int).tolist()
+    return frames
+
+
+def stretch_frames(length: int, count: int, step: int, random: np.random.Generator | None) -> list[int]:
+    """Every `step`-th frame from a drawn place on, or around the middle; a clip that ends before shows its last one."""
+    room = max(length - (count - 1) * step, 1)
+    first = (room - 1) // 2 if random is None else int(random.integers(0, room))
+    return [min(first + number * step, length - 1) for number in range(count)]
+
+
+_FRAMES = {"even": even_frames, "stretch": stretch_frames}
+
+
+def _code(spec: Spec, graph: Graph) -> str:
+    loss = spec.train.loss_of(graph.outputs[0].name)
+    if loss is not None and "sparse" in loss.name.replace("_", "").lower():
+        return "number"
+    return "yes or no" if graph.outputs[0].shape == (1,) else "one of each"
+
+
+def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[int, ...]]) -> None:
+    counts = [labelled.labels.count(label) for label in range(len(labelled.classes))]
+    trained = {labelled.labels[clip] for clip in splits["train"]}
+    for label, name in enumerate(labelled.classes):
+        if label not in trained:
+            raise spec.error(
+                ("data", "split", "train") if spec.document.get("data") else (),
+                f"the class {name} has no clip to train on",
+                reason=f"it has {counts[label]}",
+                help="give training a larger share, or bring more clips",
+                code="too-few-frames",
+            )
+    for split, clips in splits.items():
+        if not clips:
+            raise spec.error(
+                ("data", "split", split),
+                f"no clip falls into {split}",
+                reason=f"the classes have {min(counts)} to {max(counts)} clips, which are split one by one",
+                help="give that split a larger share, or bring more clips",
+                code="too-few-frames",
+            )
+
+
+def _fit(spec: Spec, section: DataSection, source: ArraySource, train: tuple[int, ...]) -> Transform:
+    def frames() -> Iterator[Floats]:
+        for clip in train:
+            for frame in range(source.lengths[clip]):
+                yield source.read(clip, range(frame, frame + 1))
+
+    try:
+        return fit(section.transform, frames, source.channels, fill=section.fill, may_miss=source.may_miss)
+    except StepError as error:
+        place = ("data", "transform", error.number)
+        raise spec.error(place, error.message, help=error.help, code="bad-data") from error

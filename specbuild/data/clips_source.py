@@ -1,0 +1,97 @@
+"""Clips in folders by class: `clips/<class>/<clip>`, where a clip is a folder of frames or a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from specbuild.data.sources.base import ArraySource, Packing, SourceError
+from specbuild.data.sources.clip import Clip, clip_array
+from specbuild.data.sources.frame_folder import check_order, find_clips, natural
+from specbuild.data.sources.video import DecoderPool
+from specbuild.spec.data_section import DataSection
+
+if TYPE_CHECKING:
+    from specbuild.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledClips:
+    """Clips as the events of a source, each with its name and the number of its class."""
+
+    source: ArraySource
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+
+
+def open_labelled(spec: Spec) -> LabelledClips:
+    """The clips below the folder of `data.source`; their headers are read, their frames not yet.
+
+    Raises:
+        SpecError: fewer than two classes, clips that differ in size or type, a file that cannot be read.
+    """
+    data = spec.data
+    assert data is not None
+    path = spec.resolve_path(data.source.path)
+    try:
+        return _labelled(path, data)
+    except SourceError as error:
+        place = ("data", "source", error.part)
+        raise spec.error(place, error.message, reason=error.reason, help=error.help, code="bad-data") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise spec.error(
+            ("data", "source", "path"), f"{path.name} cannot be read", reason=reason, code="bad-data"
+        ) from error
+
+
+def _labelled(path: Path, data: DataSection) -> LabelledClips:
+    check_order(data.source)
+    if not path.is_dir():
+        raise SourceError(
+            "path", f"{data.source.path} is no folder", help="name the folder that has one for each class"
+        )
+    folders = sorted((one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")), key=natural)
+    if len(folders) < 2:
+        raise SourceError(
+            "path",
+            f"{data.source.path} holds {'1 class' if folders else 'no classes'}",
+            reason="each of its folders is a class, and each folder or video in that a clip",
+            help="put the clips of each class into a folder of its own",
+        )
+    pool = DecoderPool()
+    clips: list[Clip] = []
+    labels: list[int] = []
+    for label, folder in enumerate(folders):
+        found = find_clips(folder, events=True, pool=pool)
+        clips += found
+        labels += [label] * len(found)
+    names = tuple(f"{folders[label].name}/{clip.name}" for label, clip in zip(labels, clips, strict=True))
+    array = clip_array(tuple(clips), data.source)
+    packing = Packing(1.0 if data.scale is None else data.scale, data.offset or 0.0, data.missing)
+    source = ArraySource(
+        path.name, array, data.source.axes, data.source.space, packing, uneven=tuple(len(clip) for clip in clips)
+    )
+    return LabelledClips(source, names, tuple(labels), tuple(folder.name for folder in folders))
+
+
+def stratified(labels: tuple[int, ...], shares: dict[str, float], seed: int) -> dict[str, tuple[int, ...]]:
+    """The clips of each split: of every class, in an order drawn from the seed, so many as its share says.
+
+    A class of n clips gives the k-th split those from round(n · (shares before it)) on, so that every clip is in one
+    split at most and the shares of each class are as near as whole clips allow.
+    """
+    found: dict[str, list[int]] = {name: [] for name in shares}
+    for label in sorted(set(labels)):
+        clips = [number for number, one in enumerate(labels) if one == label]
+        order = np.random.default_rng((seed, label)).permutation(clips).tolist()
+        before = 0.0
+        for name, share in shares.items():
+            first, end = (int(part * len(order) + 0.5) for part in (before, before + share))
+            found[name] += order[first:end]
+            before += share
+    return {name: tuple(sorted(clips)) for name, clips in found.items()}
