@@ -47,8 +47,15 @@ def check_body(node: NodeSpec, x: Shape, report: Report) -> bool:
         return True  # The shape rule of the node says so.
     if not check_kinds(rule.body, node.id, report):
         return False
-    graph = rule.report(x, report)
-    return graph is not None and check_steps(graph, node.id, report) and check_whole(node, graph, x, report)
+    inside = Report()
+    graph = rule.report(x, inside)
+    for one in inside.errors:
+        report.add(one)
+    if graph is None or not check_steps(graph, node.id, report) or not check_whole(node, graph, x, report):
+        return False
+    for one in graph.warnings:
+        report.add(one)
+    return True
 
 
 class BodyRule:

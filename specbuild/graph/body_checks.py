@@ -56,11 +56,13 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
             help=f"end do: in frames of {show(x[1:])}, for example with {_head(x)}",
             code="body",
         )
-    elif getattr(node.layer, "remat", False) and (noisy := [one for one in graph.nodes if changes_in_training(one.layer)]):
+    elif getattr(node.layer, "remat", False) and (
+        noisy := [one for one in graph.nodes if changes_in_training(one.layer)]
+    ):
         report.error(
             f"remat cannot compute {noisy[0].id} anew",
             node.span("remat"),
-            path=(*node.path, "remat"),
+            path=(*node.path, "autoregressive", "remat"),
             reason="training draws random numbers in it or updates its statistics, which would differ the second time",
             help=f"leave remat or {noisy[0].id} out",
             code="body",
@@ -87,7 +89,7 @@ def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> Non
             report.error(
                 f"the data has no true frames for {node.id}",
                 node.spec.span("sampling"),
-                path=(*node.spec.path, "sampling"),
+                path=(*node.spec.path, "autoregressive", "sampling"),
                 reason=f"it reads {read} and the model gives {given}; the data has frames for what reads "
                 f"{graph.inputs[0].id} and gives the output",
                 help="move the layers around it into do:, or leave sampling out",

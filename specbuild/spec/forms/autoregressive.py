@@ -64,12 +64,13 @@ def _body(walk: Expansion, do: Node, name: str, scope: Scope, path: Path_) -> Bo
     with walk.apart() as nodes:
         walk.previous = start
         walk.items(do, inner, path)
-        end = walk.previous or start
+        end, lost = walk.previous or start, set[str]()
         if walk.previous is None:
+            lost.add(start.id)
             message = f"no node gives the frames of {name}"
             help = "end do: in one node, such as the merge of the branch"
             walk.report.error(message, do.span, path=path, reason=walk.no_previous, help=help, code="missing-key")
-    return BodySpec(given, tuple(nodes), end, frozenset(walk.broken))
+    return BodySpec(given, tuple(nodes), end, frozenset(walk.broken | lost))
 
 
 def _inside(name: str) -> str:
