@@ -62,7 +62,7 @@ class _ConvLSTM(Convolutional):
         """Keras's layer where it can do what is asked; ours for options of our own.
 
         Ours also for channels_first, which Keras's cannot compute without a GPU. Without options, the weights and
-        results of both are the same.
+        results of both are the same, and the model takes ours too where it is faster.
         """
         options = (
             self.peephole != "none",
@@ -126,4 +126,4 @@ class ConvLSTM3D(_ConvLSTM):
     spatial = 3
 
 
-KINDS: tuple[type[Convolutional], ...] = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)
+KINDS: tuple[type[_ConvLSTM], ...] = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)

@@ -2,5 +2,6 @@
 
 from specbuild.model.build import build_model
 from specbuild.model.lower import build
+from specbuild.model.saving import save
 
-__all__ = ["build", "build_model"]
+__all__ = ["build", "build_model", "save"]

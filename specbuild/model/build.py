@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from specbuild.graph import Graph, build_graph
+from specbuild.model.choice import stock_layers
 from specbuild.model.lower import build
 from specbuild.model.plugins import import_plugins
 from specbuild.model.resolve import KerasResolver
@@ -19,6 +21,7 @@ def build_model(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
     precision: str = "float32",
+    stock: bool = False,
     teacher: bool = False,
 ) -> Any:
     """Compiles a spec into an ordinary `keras.Model`.
@@ -28,6 +31,7 @@ def build_model(
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
         plugins: modules to import, which register layers of their own.
         precision: a Keras dtype policy.
+        stock: whether Keras's own ConvLSTM is taken even where ours is faster (see `specbuild.model.choice`).
         teacher: whether to build the model that scheduled sampling trains: one more input, `<id>_teacher`, takes the
             true future frames of each autoregressive node with `sampling`. Its weights are those of the model without.
 
@@ -40,4 +44,5 @@ def build_model(
     import_plugins(plugins)
     if not isinstance(spec, Graph):
         spec = build_graph(spec, overrides=overrides, resolver=KerasResolver())
-    return build(spec, precision, teacher=teacher)
+    with stock_layers() if stock else nullcontext():
+        return build(spec, precision, teacher=teacher)

@@ -12,6 +12,7 @@ from specbuild.catalog.application import Application
 from specbuild.catalog.generic import FAMILIES, PluginLayer
 from specbuild.document import did_you_mean
 from specbuild.model.backend import keras
+from specbuild.model.choice import is_ours
 from specbuild.model.layers import LAYERS
 from specbuild.model.objects import ObjectError, registered, to_keras, words
 
@@ -85,7 +86,7 @@ def _argument(name: str, value: Any) -> Any:
 
 
 def _class_of(layer: Layer) -> Any:
-    if layer.origin == "specbuild":
+    if is_ours(layer):
         return LAYERS[layer.kind]
     return _registered(layer) if isinstance(layer, PluginLayer) else getattr(keras.layers, layer.kind)
 

@@ -39,10 +39,12 @@ class Progress:
 
 def save(model: Any, path: Path, history: Sequence[dict[str, float]]) -> None:
     """Writes the model, its optimizer and the rest to `path`, which exists afterwards whole or not at all."""
+    from specbuild.model import save as save_model
+
     seeds = tuple(tuple(int(number) for number in _numpy(seed)) for seed in _seeds(model))
     progress = {"history": list(history), "seeds": seeds}
     with replacing(path) as new:
-        model.save(new)
+        save_model(model, new)
         with zipfile.ZipFile(new, "a") as archive:
             archive.writestr(_MEMBER, json.dumps(progress))
 

@@ -43,7 +43,7 @@ HARMLESS = frozenset(
 """Entries of a configuration that are no arguments, or that change nothing a spec can say."""
 _RENAMED = {("LeakyReLU", "alpha"): "negative_slope"}
 """Arguments that Keras 2 calls otherwise."""
-_FOLLOWS = {"strides": "pool_size", "value_dim": "key_dim"}
+_FOLLOWS = {"recurrent_kernel_size": "kernel_size", "strides": "pool_size", "value_dim": "key_dim"}
 """Arguments that take the value of another where they are left out."""
 
 

@@ -60,14 +60,17 @@ class ConvCell(FrameCell):
         use_input: bool = True,
         **kwargs: Any,
     ) -> None:
+        # The first to be drawn, as in Keras's cell, so that one global seed gives both the same weights.
+        seeds = keras.random.SeedGenerator(seed)
         super().__init__(rank, filters, kernel_size, **kwargs)
+        self.seed, self.seed_generator = seed, seeds
         self.strides = each_axis("strides", strides, rank)
         self.padding = one_of("padding", padding.lower(), "valid", "same")
         self.dilation_rate = each_axis("dilation_rate", dilation_rate, rank)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(f"expected strides or dilation_rate of 1, got {self.strides} and {self.dilation_rate}")
-        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
-        self.seed, self.seed_generator = seed, keras.random.SeedGenerator(seed)
+        self.dropout = fraction("dropout", dropout)
+        self.recurrent_dropout = fraction("recurrent_dropout", recurrent_dropout)
         self.recurrent_kernel_size = each_axis("recurrent_kernel_size", recurrent_kernel_size or kernel_size, rank)
         self.normalization = one_of("normalization", normalization, "none", "layer")
         self.use_input = use_input
@@ -155,6 +158,13 @@ class ConvCell(FrameCell):
     def _first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
         """`bias_initializer`, but ones for the gates that start there."""
         first = self.bias_initializer(shape, dtype=dtype)
+def fraction(name: str, value: float) -> float:
+    """A rate of dropout."""
+    if not 0 <= value < 1:
+        raise ValueError(f"expected {name} to be a fraction from 0 to below 1, got {value!r}")
+    return value
+
+
         gate = np.arange(math.prod(shape)).reshape(shape) // self.filters
         return ops.where(np.isin(gate, self.gates_from_one), ops.ones_like(first), first)
 

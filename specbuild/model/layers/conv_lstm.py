@@ -89,6 +89,13 @@ class ConvLSTMCell(ConvCell):
     def gates_from_one(self) -> tuple[int, ...]:
         return (1,) if self.unit_forget_bias and self.forget_bias is None else ()
 
+    def _first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """As Keras draws it: around the forget gate's ones, where `bias_initializer` is random."""
+        if self.normalization == "layer" or not self.gates_from_one:
+            return super()._first_bias(shape, dtype)
+        before, after = (self.bias_initializer((gates * self.filters,), dtype=dtype) for gates in (1, 2))
+        return ops.concatenate([before, ops.ones((self.filters,), before.dtype), after])
+
     def _peep(self, gate: int, c: Any) -> Any:
         """What a gate sees of the cell state; nothing without peepholes."""
         if self.peephole_kernel is None:

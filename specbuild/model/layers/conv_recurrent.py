@@ -50,6 +50,12 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         )
         self.input_spec = keras.InputSpec(ndim=self.rank + 3)
 
+    def __getattr__(self, name: str) -> Any:
+        """The arguments of the cell are attributes of the layer too, as in Keras's ConvLSTM."""
+        if name in argument_names(type(self).cell_class):
+            return getattr(self.cell, name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
     def inner_loop(self, sequences: Any, initial_state: Tensors, mask: Any, training: bool = False) -> Any:
         """The recurrence: last output, outputs of all steps, last state.
 

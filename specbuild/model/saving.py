@@ -1,0 +1,77 @@
+"""Saving a model so that it loads without specbuild wherever Keras has all its layers."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from specbuild.catalog.conv_lstm import KINDS
+
+_CONFIG = "config.json"
+_TWINS = {f"specbuild>{kind.__name__}": kind for kind in KINDS}
+_WITHOUT = {"normalization": "none", "use_input": True, "forget_bias": None, "peephole": "none"}
+"""Options of our own, as they stand in the configuration of a layer that uses none."""
+
+
+def save(model: Any, path: str | Path) -> None:
+    """Writes a model, with its optimizer if it has one, as a `.keras` file.
+
+    Our ConvLSTM, where it has no option of its own, is written as Keras's layer of that name, whose weights and results
+    are the same. Other layers of ours stay as they are: `import specbuild.model` before loading a file with one.
+
+    Args:
+        model: a `keras.Model`.
+        path: with the suffix `.keras`.
+    """
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read(_CONFIG).decode()
+    config = json.loads(text)
+    stock = with_stock_layers(config)
+    if stock != config:
+        _replace(Path(path), json.dumps(stock))
+
+
+def with_stock_layers(config: Any) -> Any:
+    """The configuration of a model or layer, as JSON has it, with Keras's ConvLSTM wherever it can stand for ours."""
+    if isinstance(config, list):
+        return [with_stock_layers(one) for one in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("registered_name") == "specbuild>Autoregressive":
+        return config  # It is ours in any case, and its steps are faster with our layers inside.
+    config = {key: with_stock_layers(value) for key, value in config.items()}
+    kind = _TWINS.get(str(config.get("registered_name")))
+    if kind is None or not _is_plain(config["config"]):
+        return config
+    arguments = {name: value for name, value in config["config"].items() if name not in kind.beyond_keras}
+    return {
+        **config,
+        "module": "keras.layers",
+        "class_name": kind.__name__,
+        "config": arguments,
+        "registered_name": None,
+    }
+
+
+def _is_plain(arguments: dict[str, Any]) -> bool:
+    """Whether Keras's layer can do all of it; it cannot compute channels_first without a GPU."""
+    return (
+        all(arguments[name] == value for name, value in _WITHOUT.items())
+        and arguments["recurrent_kernel_size"] == arguments["kernel_size"]
+        and arguments["data_format"] == "channels_last"
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Puts another configuration into a `.keras` file."""
+    new = path.with_name(f".{path.name}.new")
+    try:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(new, "w") as archive:
+            for member in old.infolist():
+                archive.writestr(member, text if member.filename == _CONFIG else old.read(member))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
