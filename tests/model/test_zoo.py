@@ -57,6 +57,8 @@ ZOO: dict[str, Published] = {
     "cnn_lstm": Published(118_378, small={**_TINY_CLIP, "widths": [2, 3], "units": 4}),
     "keras_next_frame": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
     "keras_next_frame_causal": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
+    "openstl_convlstm_l": Published(26_115_072, small={**_TINY, "widths": [4, 3, 3]}),
+    "openstl_convlstm_s": Published(11_675_648, small={**_TINY, "widths": [3, 2]}),
     "shi2015_1layer": Published(13_524_496, small={**_TINY, "widths": [6]}),
     "shi2015_1layer_no_peephole": Published(13_522_960, small={**_TINY, "widths": [6]}),
     "shi2015_2layers": Published(10_042_896, small={**_TINY, "widths": [4, 3]}),
@@ -71,7 +73,7 @@ ZOO: dict[str, Published] = {
 
 WARNED = {"keras_next_frame": {"sees-the-future", "unbounded-recurrence"}}
 """What check says of a model, which is so in the original."""
-ON_JAX = ("shi2015_2layers", "cnn_lstm")
+ON_JAX = ("shi2015_2layers", "openstl_convlstm_s", "cnn_lstm")
 """Models that are loaded on the other backend as well, which takes seconds to make each."""
 BATCH = 2
 
@@ -115,7 +117,11 @@ def test_keras_has_them_too(name: str) -> None:
     keras.backend.clear_session()
 
 
-CHEAP = {name: {"defaults.ConvLSTM2D.recurrent_initializer": "zeros"} for name in ZOO if name.startswith("shi2015")}
+CHEAP = {
+    name: {"defaults.ConvLSTM2D.recurrent_initializer": "zeros"}
+    for name in ZOO
+    if name.startswith(("shi2015", "openstl", "unet"))
+}
 """Orthogonal matrices of this size take seconds each; no count depends on them."""
 
 
@@ -125,6 +131,14 @@ def test_the_top_of_a_forecaster_has_no_input_kernel() -> None:
     assert [weight.name for weight in top.weights] == ["recurrent_kernel", "bias"]
     assert ZOO["shi2017_convlstm"].trainable + 9 * 192 * 4 * 192 == 12_643_945
     assert "12,643,945" in zoo_docs.facts(spec("shi2017_convlstm"))["parameters"]
+
+
+def test_the_scores_are_those_of_the_feedback_alone() -> None:
+    """OpenSTL's four cells are called in turn; the weights that it counts beyond these are of layers never called."""
+    (node,) = build_graph(spec("openstl_convlstm_s")).nodes
+    patches, width = 16, 128
+    cells = [25 * (channels + width) * 4 * width for channels in (patches, width, width, width)]
+    assert sum(cells) + width * patches == node.parameters == ZOO["openstl_convlstm_s"].trainable
 
 
 def test_the_page_is_fresh() -> None:
@@ -161,7 +175,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, di
 def train_and_save(name: str, folder: Path) -> Trained:
     keras.utils.set_random_seed(1)
     graph = small(name)
-    model = build_model(graph)
+    model = build_model(graph, teacher=True)
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(BATCH, *graph.inputs[0].shape)).astype("float32")
     target = targets(graph, x, rng)
@@ -169,7 +183,12 @@ def train_and_save(name: str, folder: Path) -> Trained:
     optimizer = to_keras(settings.optimizer, "optimizers")
     model.compile(optimizer=optimizer, loss=to_keras(settings.loss_of(graph.outputs[0].name), "losses"))
     model.run_eagerly = True
-    losses = [float(model.train_on_batch(x, target)) for _ in range(3)]
+    true = [rng.uniform(size=(BATCH, *one.shape[1:])).astype("float32") for one in model.inputs[1:]]
+    given = [x, *true] if true else x
+    losses = [float(model.train_on_batch(given, target)) for _ in range(3)]
+    if true:  # what trains reads the true frames besides; what is kept does not
+        trained, model = model, build_model(graph)
+        model.set_weights(trained.get_weights())
     y = numbers(model(x, training=False))
     model.save(folder / f"{name}.keras")
     np.savez(folder / f"{name}.npz", x=x, y=y)
