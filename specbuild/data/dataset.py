@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.leaks import check_leaks
+from specbuild.data.left_out import LeftOut
 from specbuild.data.sample_layout import SampleLayout, sample_layout
 from specbuild.data.sampler import Sample, Sampler
 from specbuild.data.sources import FrameSource, open_source
@@ -41,8 +44,8 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
         transform: the state of a transform fitted before (`Transform.state`), which is then used as it is.
 
     Raises:
-        SpecError: no data section, a file that does not fit it, splits without a window, frames that do not fit the
-            model; located at the key to change.
+        SpecError: no data section, a file that does not fit it, splits without a window or with frames in common,
+            frames that do not fit the model; located at the key to change.
         RunError: `transform` cannot be read.
     """
     if spec.data is None:
@@ -55,6 +58,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
     if transform is not None:
         fitted = Transform.from_state(transform)
     else:
+        check_leaks(spec, source, splits)
         fitted = _fit(spec, spec.data, source, splits["train"])
     return Dataset(spec.data, source, splits, fitted, layout)
 
@@ -81,6 +85,20 @@ class Dataset:
     splits: dict[str, WindowSet]
     transform: Transform
     layout: SampleLayout
+
+    @cached_property
+    def left_out(self) -> LeftOut:
+        """The windows that were left out so far."""
+        return LeftOut(self.source)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data that were read so far: frames and windows that were left out."""
+        cut = (
+            f"{name} ends {windows.embargoed:,} frames before the end that was asked for: the embargo"
+            for name, windows in self.splits.items()
+            if windows.embargoed
+        )
+        return (*cut, *self.left_out.notes())
 
     @property
     def tiling(self) -> Tiling:
@@ -118,9 +136,20 @@ class Dataset:
         return Sampler(len(windows), batch_size, seed, steps, shuffled, frame, crop, sample)
 
     def forecasts(self, split: str) -> Iterator[Window]:
-        """Every window of a split, with whole frames, one at a time."""
+        """Every window of a split, with whole frames, one at a time; but for those that are left out.
+
+        Raises:
+            RunError: all are left out.
+        """
         windows = self.windows(split)
-        return (self.window(*windows[number]) for number in range(len(windows)))
+        kept = 0
+        for number in range(len(windows)):
+            window = self.window(*windows[number])
+            if not self._is_left_out(window):
+                kept += 1
+                yield window
+        if not kept:
+            raise RunError(f"every window of the {split} split is left out", "; ".join(self.left_out.notes()))
 
     def window(self, event: int, start: int) -> Window:
         """The window that starts at frame `start` of an event."""
@@ -154,17 +183,25 @@ class Dataset:
         tiles = np.stack([self.prepare(tile) for tile in self.tiling.cut(past)])
         return self.tiling.stitch(self.restore(np.asarray(predict(tiles))))
 
+    def _is_left_out(self, window: Window) -> bool:
+        section, start = self.section.windows, window.start
+        frames = past_frames(start, section), future_frames(start, section)
+        return self.left_out.look((window.event, start), frames, window.past, window.future)
+
     def _sample(self, event: int, start: int, region: Region) -> Sample:
         section = self.section.windows
-        past, target = past_frames(start, section), target_frames(start, section)
-        x = self.prepare(self.source.read(event, past, region))
-        y = self.transform.apply(self.source.read(event, target, region))
+        frames = past_frames(start, section), target_frames(start, section)
+        past, target = (self.source.read(event, part, region) for part in frames)
+        x, y = self.prepare(past), self.transform.apply(target)
         if self.layout.output_without_time:
             y = y[0]
         if not self.source.may_miss:
             return x, y, None
-        missing = np.asarray(np.isnan(y).any(axis=-1))
-        return x, self.transform.fill_missing(y), (~missing).astype(np.float32)
+        whole = self.layout.crop == self.source.space
+        known = np.asarray(~np.isnan(y).any(axis=-1))
+        if self.left_out.look((event, start), frames, past, target, count=whole):
+            known = np.zeros_like(known)
+        return x, self.transform.fill_missing(y), known.astype(np.float32)
 
 
 def _fit(spec: Spec, section: DataSection, source: FrameSource, train: WindowSet) -> Transform:

@@ -40,7 +40,6 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
     """
     trained = TrainedRun.open(run, plugins)
     dataset = trained.dataset
-    windows = dataset.windows(split)
     scoring = Scoring.of(trained.spec, dataset)
     climate = scoring.climatology
     rivals = baselines(dataset, trained.spec.evaluate.period, climate)
@@ -48,28 +47,30 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
     gathered = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(one.name for one in rivals))}
     comparison = Comparison(len(leads), [one.name for one in rivals])
     liveliest = _Liveliest()
-    for number, window in enumerate(dataset.forecasts(split), start=1):
+    scored = 0
+    for scored, window in enumerate(dataset.forecasts(split), start=1):
         forecast = dataset.forecast(window.past, trained.predict)
         others = {one.name: one.forecast(window) for one in rivals}
         expected = climatology(window, dataset.section.windows, climate) if scoring.reads_climatology else None
         for name, frames in {MODEL: forecast, **others}.items():
             gathered[name].add(frames, window.future, expected)
         comparison.add(forecast, others, window.future)
-        liveliest.look(number, window, forecast)
+        liveliest.look(scored, window, forecast)
     found = Evaluation(
         name=trained.spec.name,
         split=split,
-        windows=len(windows),
+        windows=scored,
         variable=trained.data.variable,
         units=trained.data.units,
         tables=tuple(scores.table(name, leads) for name, scores in gathered.items()),
         skills=comparison.skills(),
         shown=scoring.shown,
         conventions=scoring.conventions,
+        notes=dataset.notes(),
     )
     _write(trained, found)
     if split == "test":
-        liveliest.draw(trained, len(windows))
+        liveliest.draw(trained, scored)
     return found
 
 

@@ -35,6 +35,8 @@ class Evaluation:
     skills: tuple[Skill, ...]
     shown: tuple[str, ...] = ("RMSE", "MAE", "CSI")
     conventions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What of the data was left out, and why."""
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -92,6 +94,7 @@ class Evaluation:
             "name": self.name,
             "split": self.split,
             "windows": self.windows,
+            **({"notes": list(self.notes)} if self.notes else {}),
             "variable": self.variable,
             "units": self.units,
             "convention": f"{CONVENTION}; {EVENTS}",

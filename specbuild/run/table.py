@@ -32,6 +32,8 @@ def evaluation_text(found: Evaluation, width: int | None = None) -> str:
     console = Console(file=stream, width=max(width, 40), color_system=None, highlight=False, markup=False)
     for line in headline(found):
         console.print(line)
+    for note in found.notes:
+        console.print(f"Note: {note}.")
     for title, columns in tables(found):
         console.print("", title, sep="\n")
         for table in _fitted(columns, console.width):

@@ -12,11 +12,11 @@ import pytest
 import xarray as xr
 import zarr
 
-from specbuild.data import open_data
+from specbuild.data import baselines, open_data
 from specbuild.data.sources import FrameSource, join, open_source
 from specbuild.data.sources.times import cf_times, unbroken
 from specbuild.document import SpecError
-from tests.data.samples import frames, message, model, write_spec
+from tests.data.samples import RECORDS, frames, message, model, write_spec
 
 LAYOUT = {"T": "time", "H": "lat", "W": "lon"}
 VALUES = frames(6, 4, 5)
@@ -352,3 +352,20 @@ def test_a_store_that_zarr_wrote_itself(tmp_path: Path) -> None:
     group = zarr.create_group(tmp_path / "a.zarr", zarr_format=3)
     group.create_array("rain", data=VALUES, dimension_names=["time", "lat", "lon"])
     np.testing.assert_array_equal(opened(tmp_path, "a.zarr").read(0, range(6))[..., 0], VALUES)
+
+
+def test_hourly_temperature_a_day_ahead(tmp_path: Path) -> None:
+    """RMSE in K over the last seven days of March 2019: a day ahead, persistence is the same hour yesterday."""
+    source = {
+        "path": str(RECORDS / "era5_t2m_uk_2019-03.nc"),
+        "layout": {"T": "time", "H": "latitude", "W": "longitude"},
+    }
+    split = {"train": ["2019-03-01", "2019-03-22"], "test": ["2019-03-24", "2019-03-31"]}
+    spec = write_spec(tmp_path, {"source": source, "windows": {"past": 1, "future": 1, "lead": 23}, "split": split})
+    data = open_data(spec, model(spec))
+    windows = list(data.forecasts("test"))
+    assert (len(windows), str(windows[0].future_times[0])) == (7 * 24, "2019-03-25T00:00:00")
+    for name, rmse in (("persistence", 1.50), ("same phase", 1.50)):
+        forecast = next(one.forecast for one in baselines(data, 24) if one.name == name)
+        errors = np.concatenate([forecast(window) - window.future for window in windows])
+        assert round(float(np.sqrt(np.mean(np.square(errors, dtype=float)))), 2) == rmse

@@ -29,11 +29,15 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file of a source, and what of the source it holds: `frames` of each of `events`."""
+    """A file of a source, or an event that has a name, and what of the source it holds: `frames` of each of `events`.
+
+    `size` is that of the file in bytes, where it is one.
+    """
 
     name: str
     events: range
     frames: range
+    size: int | None = None
 
 
 class FrameSource(Protocol):

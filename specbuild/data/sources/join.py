@@ -130,7 +130,7 @@ def _in_time(records: list[Record], name: str) -> tuple[Record, tuple[FilePart, 
     arrays, packing = _alike(records)
     ends = list(accumulate(record.frames for record in records))
     parts = tuple(
-        FilePart(record.name, range(1), range(end - record.frames, end))
+        FilePart(record.name, range(1), range(end - record.frames, end), record.bytes)
         for record, end in zip(records, ends, strict=True)
     )
     clocks = tuple(record.clocks[0] for record in records if record.clocks)
@@ -166,7 +166,8 @@ def _as_events(records: list[Record], name: str) -> tuple[Record, tuple[FilePart
     arrays, packing = _alike(records)
     lengths = tuple(record.frames for record in records)
     parts = tuple(
-        FilePart(record.name, range(number, number + 1), range(record.frames)) for number, record in enumerate(records)
+        FilePart(record.name, range(number, number + 1), range(record.frames), record.bytes)
+        for number, record in enumerate(records)
     )
     whole = replace(
         first,
@@ -192,7 +193,7 @@ def _event_after_event(records: list[Record], name: str) -> tuple[Record, tuple[
     counts = [record.size("N") for record in records]
     ends = list(accumulate(counts))
     parts = tuple(
-        FilePart(record.name, range(end - count, end), range(record.frames))
+        FilePart(record.name, range(end - count, end), range(record.frames), record.bytes)
         for record, end, count in zip(records, ends, counts, strict=True)
     )
     whole = replace(

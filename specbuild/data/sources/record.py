@@ -83,6 +83,8 @@ class Record:
     """Frames of each event where they differ."""
     events: tuple[str, ...] = ()
     """Names of the events, where they have any."""
+    bytes: int | None = None
+    """Size of the file; None for a folder."""
 
     @property
     def frames(self) -> int:
@@ -135,6 +137,7 @@ def read_record(path: Path, data: DataSection) -> Record:
         units=", ".join(dict.fromkeys(one.units for one in stored if one.units)),
         lengths=first.lengths,
         events=first.events,
+        bytes=path.stat().st_size if path.is_file() else None,
     )
     return record if section.dates is None else _between(record, section.dates)
 

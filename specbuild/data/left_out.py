@@ -1,0 +1,68 @@
+"""Windows that are left out, and why: counted once each, whoever meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.sources import FrameSource
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+LISTED = 3
+"""Frames that are named one by one."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Windows with a frame that is of no use, and windows whose past or whose future is missing altogether.
+
+    In training such a window has no weight; in evaluation it is not scored. Several threads may look at once.
+    """
+
+    source: FrameSource
+    _unusable: set[tuple[int, int]] = field(default_factory=set, repr=False)
+    _empty: set[tuple[int, int]] = field(default_factory=set, repr=False)
+
+    def look(self, window: tuple[int, int], frames: tuple[range, ...], *values: Floats, count: bool = True) -> bool:
+        """Whether a window is left out.
+
+        Args:
+            window: its event and first frame.
+            frames: the frames that it needs, as they were just read.
+            values: its past and its future, in physical units.
+            count: whether it counts; a part of its frames may be empty where the whole is not.
+        """
+        event, known = window[0], self.source.unusable
+        if known and any((event, frame) in known for part in frames for frame in part):
+            self._unusable.add(window)
+            return True
+        if not self.source.may_miss or not any(np.isnan(part).all() for part in values):
+            return False
+        if count:
+            self._empty.add(window)
+        return True
+
+    def notes(self) -> tuple[str, ...]:
+        """What was left out so far, in sentences; none where nothing was."""
+        found = []
+        if self._empty:
+            found.append(f"{_windows(len(self._empty))} left out: all of the past or all of the future is missing")
+        if self.source.unusable:
+            found.append(f"{_windows(len(self._unusable))} left out for {_frames(self.source.unusable)}")
+        return tuple(found)
+
+
+def _windows(count: int) -> str:
+    return "1 window was" if count == 1 else f"{count:,} windows were"
+
+
+def _frames(unusable: Mapping[tuple[int, int], str]) -> str:
+    reasons = [unusable[frame] for frame in sorted(unusable)]
+    more = f"; and {len(reasons) - LISTED:,} more" if len(reasons) > LISTED else ""
+    which = "1 frame" if len(reasons) == 1 else f"{len(reasons):,} frames"
+    return f"{which} of no use: {'; '.join(reasons[:LISTED])}{more}"
