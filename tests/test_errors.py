@@ -26,7 +26,7 @@ _spec.loader.exec_module(error_examples)
 EXAMPLES = list(error_examples.examples(error_examples.PAGE.read_text("utf-8")))
 STAGES = [Path(str(stage.__file__)).parent for stage in (specbuild.spec, specbuild.graph)]
 SOURCES = [path for stage in STAGES for path in sorted(stage.rglob("*.py"))]
-RAISES = {"error", "warning", "refuse", "_error", "_at", "Diagnostic", "ExpressionError"}
+RAISES = {"error", "warning", "refuse", "_error", "_at", "fault", "Diagnostic", "ExpressionError"}
 """The functions that make a diagnostic, or the error that becomes one."""
 ELSEWHERE = {"Spec.error": "what later stages call, with the data at hand"}
 """Where a fault is made that no spec alone can show, and why."""
