@@ -38,8 +38,8 @@ def command(run: str, split: str, plugins: tuple[str, ...], format: str) -> None
       specbuild evaluate runs/nowcast-20260131-142501 --format json
     """
     from specbuild.run.evaluate import evaluate
-    from specbuild.run.table import evaluation_text
+    from specbuild.run.report import report_text
 
     found = evaluate(run, split, plugins=plugins)
     say_if_unfinished(run)
-    click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else evaluation_text(found))
+    click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else report_text(found))

@@ -8,7 +8,7 @@ import click
 
 from specbuild.cli.arguments import DEFAULT_SPEC, plugin_option, set_option
 
-_TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "scores.csv")
+_TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confusion.png", "scores.csv")
 
 
 @click.command("train", short_help="Train the model of SPEC, score it and draw its forecast.")
@@ -49,7 +49,7 @@ def command(
             )
         spec = DEFAULT_SPEC
 
-    from specbuild.run.table import evaluation_text
+    from specbuild.run.report import report_text
     from specbuild.run.train import Interrupted, train
 
     try:
@@ -60,7 +60,7 @@ def command(
     if quiet:
         return
     if run.scores is not None:
-        click.echo(evaluation_text(run.scores))
+        click.echo(report_text(run.scores))
     click.echo(f"\nrun folder: {run.path}")
     click.echo(f"to look at: {', '.join(name for name in _TO_LOOK_AT if (run.path / name).is_file())}")
     click.echo(f"next: specbuild predict {run.path}")

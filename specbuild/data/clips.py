@@ -69,6 +69,10 @@ class ClipDataset:
     """How a class is told to the loss: its `number`, `yes or no` (1 for the second of two), or `one of each`, which is
     a 1 at its place among zeros."""
 
+    def notes(self) -> tuple[str, ...]:
+        """What training says of the data when it ends: nothing."""
+        return ()
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of their numbers."""
@@ -187,7 +191,7 @@ def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[i
     for label, name in enumerate(labelled.classes):
         if label not in trained:
             raise spec.error(
-                ("data", "split", "train") if spec.document.get("data") else (),
+                ("data", "split", "train"),
                 f"the class {name} has no clip to train on",
                 reason=f"it has {counts[label]}",
                 help="give training a larger share, or bring more clips",
@@ -198,7 +202,7 @@ def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[i
             raise spec.error(
                 ("data", "split", split),
                 f"no clip falls into {split}",
-                reason=f"the classes have {min(counts)} to {max(counts)} clips, which are split one by one",
+                reason=f"the smallest class has {min(counts)} clips, and each class is split by itself",
                 help="give that split a larger share, or bring more clips",
                 code="too-few-frames",
             )

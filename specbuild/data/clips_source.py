@@ -80,18 +80,26 @@ def _labelled(path: Path, data: DataSection) -> LabelledClips:
 
 
 def stratified(labels: tuple[int, ...], shares: dict[str, float], seed: int) -> dict[str, tuple[int, ...]]:
-    """The clips of each split: of every class, in an order drawn from the seed, so many as its share says.
+    """The clips of each split: of every class, in an order drawn from the seed, so many as the split's share says.
 
-    A class of n clips gives the k-th split those from round(n · (shares before it)) on, so that every clip is in one
-    split at most and the shares of each class are as near as whole clips allow.
+    What whole clips leave over goes to the splits that lack most; a class with a clip for every split gives each one.
     """
     found: dict[str, list[int]] = {name: [] for name in shares}
     for label in sorted(set(labels)):
         clips = [number for number, one in enumerate(labels) if one == label]
         order = np.random.default_rng((seed, label)).permutation(clips).tolist()
-        before = 0.0
-        for name, share in shares.items():
-            first, end = (int(part * len(order) + 0.5) for part in (before, before + share))
-            found[name] += order[first:end]
-            before += share
+        for name, count in _counts(len(order), shares).items():
+            found[name] += order[:count]
+            del order[:count]
     return {name: tuple(sorted(clips)) for name, clips in found.items()}
+
+
+def _counts(clips: int, shares: dict[str, float]) -> dict[str, int]:
+    counts = {name: int(share * clips + 1e-9) for name, share in shares.items()}
+    left = int(sum(shares.values()) * clips + 0.5) - sum(counts.values())
+    for name in sorted(shares, key=lambda name: counts[name] - shares[name] * clips)[:left]:
+        counts[name] += 1
+    for name in (name for name in shares if not counts[name] and clips >= len(shares)):
+        counts[max(counts, key=lambda other: counts[other])] -= sum(counts.values()) == clips
+        counts[name] = 1
+    return counts

@@ -10,7 +10,7 @@ import numpy as np
 
 from specbuild.data import Window, baselines
 from specbuild.data.baselines import climatology
-from specbuild.run.evaluation import MODEL, Evaluation
+from specbuild.run.evaluation import MODEL, Evaluation, Scored
 from specbuild.run.files import write_json, write_text
 from specbuild.run.inference import Floats, TrainedRun
 from specbuild.run.pictures import draw_animation, draw_strip, scale_of
@@ -19,7 +19,7 @@ from specbuild.run.score_plots import draw_scores
 from specbuild.run.scores import Comparison, Scores, Scoring
 
 
-def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = ()) -> Evaluation:
+def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = ()) -> Scored:
     """Scores a trained run on one split of its data, and writes scores and pictures into its folder.
 
     Forecasts of whole frames are compared in physical units, missing pixels left out; squared errors, absolute errors
@@ -31,14 +31,19 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
         plugins: modules to import, which register layers of their own.
 
     Returns:
-        The scores of the model and of every baseline. They are also written, as `scores.json`, `scores.csv` and
-        `scores.png` for the test split and as `scores-validation.json` … for the others.
+        The scores of the model and of every baseline; of a classifier, those of its classes. They are also written, as
+        `scores.json`, `scores.csv` and `scores.png` (`confusion.png`) for the test split and as
+        `scores-validation.json` … for the others.
 
     Raises:
         SpecError: it is not a run folder, the data is gone, or it does not allow a score that the spec asks for.
         RunError: the run has no trained model, or its data has no such split.
     """
     trained = TrainedRun.open(run, plugins)
+    if trained.data.target is not None:
+        from specbuild.run.classify import evaluate_classes
+
+        return evaluate_classes(trained, split)
     dataset = trained.dataset
     scoring = Scoring.of(trained.spec, dataset)
     climate = scoring.climatology

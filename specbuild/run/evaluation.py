@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+from specbuild.run.class_scores import ClassScores
 from specbuild.run.score_table import ScoreColumn, ScoreTable, finite, to_csv
 from specbuild.run.scores.comparison import Skill, hardest
+
+Scored: TypeAlias = "Evaluation | ClassScores"
+"""What an evaluation finds: the scores of forecasts, or of classes."""
 
 MODEL = "model"
 PERSISTENCE = "persistence"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data import Dataset, open_data
+from specbuild.data.clips import ClipDataset, open_clips
 from specbuild.document import RunError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
@@ -105,6 +106,15 @@ class TrainedRun:
             SpecError: it is no longer there, or no longer fits.
         """
         return open_data(self.spec, self.graph, transform=self.transform)
+
+    @cached_property
+    def clips(self) -> ClipDataset:
+        """The clips that the spec of a classifier names.
+
+        Raises:
+            SpecError: they are no longer there, or no longer fit.
+        """
+        return open_clips(self.spec, self.graph, transform=self.transform)
 
     @cached_property
     def predict(self) -> Callable[[Floats], Floats]:

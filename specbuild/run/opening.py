@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from specbuild.data import Dataset
+from specbuild.data.clips import ClipDataset
 from specbuild.graph import Graph
 
 
-def opening(graph: Graph, dataset: Dataset, folder: Path, precision: str) -> list[str]:
+def opening(graph: Graph, dataset: Dataset | ClipDataset, folder: Path, precision: str) -> list[str]:
     """Two lines of plain ASCII. Imports Keras, which knows the device."""
     from specbuild.model.backend import device_name
 
@@ -16,12 +17,13 @@ def opening(graph: Graph, dataset: Dataset, folder: Path, precision: str) -> lis
     size = _by(source.space)
     events = f"{source.events} events of " if source.events > 1 else ""
     crops = f", read in crops of {_by(dataset.layout.crop)}" if section.crop is not None else ""
-    windows = ", ".join(f"{len(found)} {split}" for split, found in dataset.splits.items())
+    samples = ", ".join(f"{len(found)} {split}" for split, found in dataset.splits.items())
+    counted = f"{len(dataset.classes)} classes; clips" if isinstance(dataset, ClipDataset) else "windows"
     least, most = min(source.lengths), max(source.lengths)
     count = f"{events}{most} frames" if least == most else f"{events}{least} to {most} frames"
     frames = f"{count} of {size}" if size else count
     return [
-        f"data: {section.source.label}, {frames}{crops}; windows: {windows}",
+        f"data: {section.source.label}, {frames}{crops}; {counted}: {samples}",
         f"model: {graph.parameters:,} parameters, {precision} on {device_name()}, into {folder}",
     ]
 

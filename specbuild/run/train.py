@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuild.data import Dataset, open_data
+from specbuild.data.clips import ClipDataset, open_clips
 from specbuild.document import RunError
 from specbuild.document.render import render_text
 from specbuild.facade import build_graph, import_plugins
@@ -27,7 +28,7 @@ from specbuild.run.teaching import is_taught, taught
 from specbuild.spec import Spec, normalize
 
 if TYPE_CHECKING:
-    from specbuild.run.evaluation import Evaluation
+    from specbuild.run.evaluation import Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Run:
     folder: RunFolder
     history: tuple[dict[str, float], ...]
     best: int
-    scores: Evaluation | None
+    scores: Scored | None
 
     @property
     def path(self) -> Path:
@@ -87,15 +88,22 @@ def train(
         assert spec is not None
         folder = None
         graph = build_graph(spec, overrides=overrides)
+    return _Training(graph, _opened(graph), display(quiet)).run(folder, out)
+
+
+def _opened(graph: Graph) -> Dataset | ClipDataset:
+    """The data of the graph's spec, and whether it can be scored as the spec asks."""
+    if graph.spec.data is not None and graph.spec.data.target is not None:
+        return open_clips(graph.spec, graph)
     dataset = open_data(graph.spec, graph)
     check_scoring(graph.spec, dataset)
-    return _Training(graph, dataset, display(quiet)).run(folder, out)
+    return dataset
 
 
 class _Training:
     """One call of `train`, after everything that can be checked without a framework has been."""
 
-    def __init__(self, graph: Graph, dataset: Dataset, show: Display) -> None:
+    def __init__(self, graph: Graph, dataset: Dataset | ClipDataset, show: Display) -> None:
         self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
         train = self.spec.train
         self.training = dataset.sampler("train", train.batch_size, train.seed, steps=train.steps_per_epoch)
@@ -232,7 +240,7 @@ class _Training:
         extreme = "highest" if self.watch.larger_is_better else "lowest"
         return {"model_epoch": epoch, "chosen_by": f"{extreme} {self.watch.monitor}", "best_epoch": epoch}
 
-    def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Evaluation | None:
+    def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Scored | None:
         from specbuild.run.evaluate import evaluate
         from specbuild.run.pictures import draw_history
 
