@@ -10,11 +10,12 @@ import pytest
 from specbuild.document import Report, parse
 from specbuild.document.render import render_text
 from specbuild.graph import check
-from specbuild.spec.data_section import DataSection, SourceSection, WindowsSection
+from specbuild.spec.data_section import DataSection, WindowsSection
 from specbuild.spec.evaluate_section import EvaluateSection
 from specbuild.spec.forms import FORMS
 from specbuild.spec.forms.expansion import COMMON
 from specbuild.spec.load import KEYS
+from specbuild.spec.source_section import SourceSection
 from specbuild.spec.split_section import SplitSection
 from specbuild.spec.train_section import Checkpoints, EarlyStopping, TrainSection
 from specbuild.spec.transform_section import TRANSFORMS
