@@ -58,6 +58,28 @@ def gradients(layer: Any, x: np.ndarray, target: Any = 0.0) -> Weights:
     return {name: before[name] - after[name] for name in before}
 
 
+def slopes(loss: Callable[[Mapping[str, Any]], Any], given: Weights) -> Weights:
+    """The gradient of `loss`, a number made with keras.ops, with respect to each of the arrays given; and its value."""
+    value, found = {"tensorflow": _taped, "jax": _traced}[backend_name()](loss, given)
+    return {"loss": numbers(value), **{name: numbers(found[name]) for name in given}}
+
+
+def _taped(loss: Callable[[Mapping[str, Any]], Any], given: Weights) -> tuple[Any, dict[str, Any]]:
+    import tensorflow as tf
+
+    tensors = {name: tf.constant(array, EXACT) for name, array in given.items()}
+    with tf.GradientTape() as tape:
+        tape.watch(list(tensors.values()))
+        value = loss(tensors)
+    return value, tape.gradient(value, tensors, unconnected_gradients="zero")
+
+
+def _traced(loss: Callable[[Mapping[str, Any]], Any], given: Weights) -> tuple[Any, dict[str, Any]]:
+    import jax
+
+    return jax.value_and_grad(loss)({name: jax.numpy.asarray(array, EXACT) for name, array in given.items()})
+
+
 def numerical(loss: Callable[[Mapping[str, np.ndarray]], float], weights: Weights, name: str, direction: Any) -> float:
     """The derivative of `loss` along a direction of one weight, by central differences."""
     step = 1e-5
