@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from specbuild.data.leaks import check_leaks
 from specbuild.data.left_out import LeftOut
+from specbuild.data.phases import Phases
 from specbuild.data.sample_layout import SampleLayout, sample_layout
 from specbuild.data.sampler import Sample, Sampler
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Region
 from specbuild.data.splits import open_splits
+from specbuild.data.steps import Place
 from specbuild.data.tiles import Tiling
 from specbuild.data.transforms import StepError, Transform, fit
 from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
@@ -171,24 +173,56 @@ class Dataset:
             None if times is None else times[future],
         )
 
-    def prepare(self, past: Floats) -> Floats:
+    def place(self, at: tuple[int, int] | None, frames: range, region: Region | None = None) -> Place | None:
+        """Where frames stand, if the transform depends on that; `frames` may go on beyond the end of their event.
+
+        Args:
+            at: the event, and a frame of it that exists; None where frames are not of this data.
+
+        Raises:
+            RunError: it is not known when the frames are.
+        """
+        clock = self.transform.clock
+        if clock is None:
+            return None
+        times = None if at is None or clock.start is None else self.source.times(at[0])
+        if at is None or (times is None and clock.start is not None):
+            raise RunError(
+                "the model reads anomalies, which depend on the time of each frame, and the past frames have none",
+                help="give a file with times, like the data of the run, or update(frame, time)",
+            )
+        first = at[1] if times is None else int(clock.slots(times[at[1] : at[1] + 1])[0])
+        return Place(first + np.arange(len(frames)) * frames.step + (frames.start - at[1]), region)
+
+    def prepare(self, past: Floats, place: Place | None = None) -> Floats:
         """Physical frames (P, *space, C) as the model reads them: transformed, and filled where missing."""
-        ready = self.transform.fill_missing(self.transform.apply(past))
+        ready = self.transform.fill_missing(self.transform.apply(past, place))
         return ready[0] if self.layout.input_without_time else ready
 
-    def restore(self, output: Floats) -> Floats:
-        """What the model gives for a batch, as physical forecasts (B, F, *space, C)."""
+    def restore(self, output: Floats, place: Place | None = None) -> Floats:
+        """What the model gives for a batch of frames at one place, as physical forecasts (B, F, *space, C)."""
         frames = output[:, np.newaxis] if self.layout.output_without_time else output
-        return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32))
+        return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32), place)
 
-    def forecast(self, past: Floats, predict: Callable[[Floats], Floats]) -> Floats:
+    def forecast(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None) -> Floats:
         """The forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
 
         Frames are cut into overlapping tiles, `predict` maps the batch of tiles through the model, and where tiles
         overlap their forecasts are blended.
+
+        Args:
+            at: event and number of the first past frame, which a transform that depends on the time needs.
         """
-        tiles = np.stack([self.prepare(tile) for tile in self.tiling.cut(past)])
-        return self.tiling.stitch(self.restore(np.asarray(predict(tiles))))
+        start = 0 if at is None else at[1]
+        read, given = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+        regions, cut = self.tiling.regions, self.tiling.cut(past)
+        tiles = [self.prepare(tile, self.place(at, read, region)) for region, tile in zip(regions, cut, strict=True)]
+        output = np.asarray(predict(np.stack(tiles)))
+        restored = [
+            self.restore(one[np.newaxis], self.place(at, given, region))[0]
+            for region, one in zip(regions, output, strict=True)
+        ]
+        return self.tiling.stitch(np.stack(restored))
 
     def _is_left_out(self, window: Window) -> bool:
         section, start = self.section.windows, window.start
@@ -199,7 +233,8 @@ class Dataset:
         section = self.section.windows
         frames = past_frames(start, section), target_frames(start, section)
         past, target = (self.source.read(event, part, region) for part in frames)
-        x, y = self.prepare(past), self.transform.apply(target)
+        read, given = (self.place((event, start), part, region) for part in frames)
+        x, y = self.prepare(past, read), self.transform.apply(target, given)
         if self.layout.output_without_time:
             y = y[0]
         if not self.source.may_miss:
@@ -220,13 +255,25 @@ def _fit(spec: Spec, section: DataSection, source: FrameSource, train: WindowSet
     frame = int(np.prod(source.space, dtype=int)) * source.channels
     at_once = max(1, PIECE // frame)
 
-    def frames() -> Iterator[Floats]:
+    phases = Phases(source, 1)
+
+    def frames() -> Iterator[tuple[Floats, Place]]:
         for stretch in train.stretches:
+            slots = phases.slots(stretch.event)
             for first in range(stretch.frames.start, stretch.frames.stop, at_once):
-                yield source.read(stretch.event, range(first, min(first + at_once, stretch.frames.stop)))
+                piece = range(first, min(first + at_once, stretch.frames.stop))
+                yield source.read(stretch.event, piece), Place(slots[piece.start : piece.stop])
 
     try:
-        return fit(section.transform, frames, source.channels, fill=section.fill, may_miss=source.may_miss)
+        return fit(
+            section.transform,
+            frames,
+            source.channels,
+            fill=section.fill,
+            may_miss=source.may_miss,
+            clock=phases.clock,
+            variables=source.variables,
+        )
     except StepError as error:
         place = ("data", "transform", error.number)
         raise spec.error(place, error.message, help=error.help, code="bad-data") from error

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from specbuild.data.clock import Clock, Slots
 from specbuild.data.sources import FrameSource
-
-Slots = npt.NDArray[np.int64]
-
-_MONTH = (28 * 86400, 31 * 86400)
-"""Seconds between frames, at least and at most, that come month by month."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +24,18 @@ class Phases:
     period: int
     _known: dict[int, Slots] = field(default_factory=dict, repr=False, compare=False)
 
+    @cached_property
+    def clock(self) -> Clock:
+        return Clock.of(self.source)
+
     def slots(self, event: int) -> Slots:
         """The slot of each frame of an event, rising, (T,)."""
         if event not in self._known:
-            self._known[event] = self._slots(event)
+            times = self.source.times(event)
+            if times is None or self.clock.start is None:
+                self._known[event] = np.arange(self.source.lengths[event])
+            else:
+                self._known[event] = self.clock.slots(times)
         return self._known[event]
 
     def of(self, event: int, frame: int) -> int:
@@ -43,14 +47,3 @@ class Phases:
         slots = self.slots(event)
         alike = np.flatnonzero((slots[: last + 1] - slots[frame]) % self.period == 0)
         return int(alike[-1]) if alike.size else None
-
-    def _slots(self, event: int) -> Slots:
-        times, first = self.source.times(event), self.source.times(0)
-        if times is None or first is None or len(first) < 2:
-            return np.arange(self.source.lengths[event])
-        step = float(np.median(np.diff(first).astype("timedelta64[s]").astype(np.int64)))
-        if _MONTH[0] <= step <= _MONTH[1]:
-            months: Slots = (times.astype("datetime64[M]") - first[0].astype("datetime64[M]")).astype(np.int64)
-            return months
-        steps: Slots = np.rint((times - first[0]).astype("timedelta64[s]").astype(np.int64) / step).astype(np.int64)
-        return steps

@@ -5,22 +5,49 @@ Every step works on arrays whose last axis is the channels, and leaves NaN as Na
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.clock import Clock, Slots
 from specbuild.data.moments import Moments
 from specbuild.spec import transform_section as spec
 
 Array: TypeAlias = npt.NDArray[Any]
 PerChannel: TypeAlias = tuple[float, ...]
-Measure: TypeAlias = Callable[[], Moments]
-"""Reads the training frames, as they reach the step, for their moments."""
+Region: TypeAlias = tuple[slice, ...]
+
+
+class Measure(Protocol):
+    """Reads the training frames, as they reach a step, in the channels that it changes."""
+
+    def __call__(self) -> Moments:
+        """Their moments, per channel."""
+        ...
+
+    def cycle(self, period: int) -> npt.NDArray[np.float32]:
+        """The mean at every place and phase, (period, *space, C); NaN where nothing is known."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What their slots are counted by."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where frames stand: their slots on the time line, (T,), and which part of each frame they are; None: all."""
+
+    slots: Slots
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +62,24 @@ class Step(ABC):
     def above(self) -> float | None:
         """Only values above this can be taken; None: all can."""
         return None
+
+    @property
+    def clock(self) -> Clock | None:
+        """What tells the slots of frames, where the step depends on them."""
+        return None
+
+    def at(self, place: Place | None) -> Step:  # noqa: ARG002
+        """The step for frames that stand at a place; most steps treat all alike."""
+        return self
+
+    def state(self) -> dict[str, Any]:
+        """The fields, as JSON can hold them."""
+        return asdict(self)
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Step:
+        """The step whose `state` it is."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in state.items()})
 
     @abstractmethod
     def apply(self, x: Array) -> Array: ...
@@ -205,7 +250,105 @@ class Scale(Step):
         return (y - self.offset) / self.factor
 
 
-STEPS: dict[str, Any] = {step.name: step for step in (Standardize, MinMax, Log1p, Log, Dbz, Clip, Scale)}
+@dataclass(frozen=True, slots=True)
+class Shift(Step):
+    """y = x − offset; the offset is of the shape of the frames."""
+
+    name: ClassVar[str] = "shift"
+    offset: Array
+
+    def apply(self, x: Array) -> Array:
+        return x - self.offset
+
+    def invert(self, y: Array) -> Array:
+        return y + self.offset
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anomaly(Step):
+    """y = x − the training mean of the pixel at the frame's phase of the cycle, NaN where that is not known.
+
+    `means` is (period, *space, C).
+    """
+
+    name: ClassVar[str] = "anomaly"
+    affine: ClassVar[bool] = False
+    means: npt.NDArray[np.float32]
+    counted_by: Clock
+
+    @classmethod
+    def fit(cls, section: spec.Anomaly, measure: Measure) -> Anomaly:
+        return cls(measure.cycle(section.period), measure.clock)
+
+    @property
+    def clock(self) -> Clock:
+        return self.counted_by
+
+    def at(self, place: Place | None) -> Step:
+        if place is None:
+            raise ValueError("an anomaly is of frames whose times are known")
+        means = self.means[place.slots % len(self.means)]
+        return Shift(means if place.region is None else means[(slice(None), *place.region)])
+
+    def apply(self, x: Array) -> Array:
+        return self.at(None).apply(x)
+
+    def invert(self, y: Array) -> Array:
+        return self.at(None).invert(y)
+
+    def state(self) -> dict[str, Any]:
+        packed = base64.b64encode(zlib.compress(self.means.astype("<f4").tobytes())).decode()
+        return {"shape": list(self.means.shape), "means": packed, "clock": self.counted_by.state()}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Anomaly:
+        means = np.frombuffer(zlib.decompress(base64.b64decode(state["means"])), "<f4")
+        return cls(means.reshape(state["shape"]).astype(np.float32), Clock.from_state(state["clock"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Only(Step):
+    """A step for some channels; the others pass as they are."""
+
+    name: ClassVar[str] = "only"
+    affine: ClassVar[bool] = False
+    step: Step
+    channels: tuple[int, ...]
+
+    @property
+    def clock(self) -> Clock | None:
+        return self.step.clock
+
+    def at(self, place: Place | None) -> Step:
+        return Only(self.step.at(place), self.channels)
+
+    def apply(self, x: Array) -> Array:
+        return self._change(x, self.step.apply)
+
+    def invert(self, y: Array) -> Array:
+        return self._change(y, self.step.invert)
+
+    def state(self) -> dict[str, Any]:
+        return {"channels": list(self.channels), "step": {"name": self.step.name, **self.step.state()}}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Only:
+        return cls(restored(state["step"]), tuple(state["channels"]))
+
+    def _change(self, x: Array, change: Callable[[Array], Array]) -> Array:
+        changed = np.array(x)
+        changed[..., list(self.channels)] = change(x[..., list(self.channels)])
+        return changed
+
+
+def restored(state: Mapping[str, Any]) -> Step:
+    """The step that a saved state is of; `name` says which."""
+    kind = Only if state["name"] == Only.name else STEPS[state["name"]]
+    step: Step = kind.restore({key: value for key, value in state.items() if key != "name"})
+    return step
+
+
+STEPS: dict[str, Any] = {step.name: step for step in (Standardize, MinMax, Log1p, Log, Dbz, Clip, Scale, Anomaly)}
 """From a transform's name to its step."""
 
 

@@ -54,7 +54,7 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
     liveliest = _Liveliest()
     scored = 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
-        forecast = dataset.forecast(window.past, trained.predict)
+        forecast = dataset.forecast(window.past, trained.predict, (window.event, window.start))
         others = {one.name: one.forecast(window) for one in rivals}
         expected = climatology(window, dataset.section.windows, climate) if scoring.reads_climatology else None
         for name, frames in {MODEL: forecast, **others}.items():

@@ -26,6 +26,8 @@ class Past:
     frames: Floats
     dataset: Dataset
     times: Times | None = None
+    at: tuple[int, int] | None = None
+    """Event and number of the first frame in the data set, where it is known when that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Forecast:
 def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
     """The run's forecast from past frames."""
     data, source = trained.data, past.dataset.source
-    frames = past.dataset.forecast(past.frames, trained.predict)
+    frames = past.dataset.forecast(past.frames, trained.predict, past.at)
     ahead = lead_frames(data.windows)
     return Forecast(
         frames=frames,

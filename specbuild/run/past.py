@@ -63,7 +63,9 @@ def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times
     """
     past = _fitting(frames, trained, name)
     space = trained.data.source.space
-    return Past(past, _dataset_of(ArraySource(name, past, ("T", *space, "C"), space), trained), times)
+    clocks = () if times is None else (times,)
+    source = ArraySource(name, past, ("T", *space, "C"), space, clocks=clocks)
+    return Past(past, _dataset_of(source, trained), times, None if times is None else (0, 0))
 
 
 def refused(message: str, help: str = "") -> SpecError:
@@ -82,9 +84,8 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
             help=f"give the {reach + 1} frames before the forecast",
         )
     frames, times = past_frames(first, windows), source.times(event)
-    return Past(
-        source.read(event, frames), _dataset_of(source, trained), None if times is None else times[list(frames)]
-    )
+    when = None if times is None else times[list(frames)]
+    return Past(source.read(event, frames), _dataset_of(source, trained), when, (event, first))
 
 
 def _dataset_of(source: FrameSource, trained: TrainedRun) -> Dataset:
@@ -98,11 +99,12 @@ def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
     if array.dtype.kind not in "fiub":
         raise refused(f"{name} holds {array.dtype}, not numbers")
     space, frames = trained.data.source.space, trained.data.windows.past
-    channels = trained.graph.inputs[0].shape[-1]
+    read = trained.graph.inputs[0].shape[-1]
+    channels = None if read is None else read - trained.data.mask_channels
     given = array.shape
     if array.ndim == len(space) + 1 and channels == 1:
         array = array[..., np.newaxis]
-    wanted = [str(frames), *_sizes(trained), str(channels)]
+    wanted = [str(frames), *_sizes(trained), "any" if channels is None else str(channels)]
     if len(wanted) != array.ndim or not all(_fits(*pair) for pair in zip(wanted, array.shape, strict=True)):
         raise refused(
             f"{name} is {show(given)}, the model reads {' × '.join(wanted)} ({' × '.join(['T', *space, 'C'])})",

@@ -2,11 +2,30 @@
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, WithJsonSchema, model_validator
 
-from specbuild.catalog.checks import refuse, written
-from specbuild.catalog.fields import NonNegativeNumber, Number, PositiveNumber
+from specbuild.catalog.checks import refuse, whole, written
+from specbuild.catalog.fields import NonNegativeNumber, Number, PositiveInt, PositiveNumber
 from specbuild.document import did_you_mean
+
+
+def _channels(value: Any) -> tuple[int | str, ...] | None:
+    expected = "a list of variables such as [t2m, u10], or of their numbers from 0"
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not value:
+        refuse("channels", f"expected {expected}, got {written(value)}")
+    found = tuple(one if isinstance(one, str) else whole(one, expected, 0) for one in value)
+    if len(set(found)) < len(found):
+        refuse("channels", f"a channel stands twice in {written(list(value))}")
+    return found
+
+
+Channels: TypeAlias = Annotated[
+    tuple[int | str, ...] | None,
+    PlainValidator(_channels),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": ["string", "integer"]}}, {"type": "null"}]}),
+]
 
 
 class TransformSection(BaseModel):
@@ -15,6 +34,9 @@ class TransformSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: str
+    channels: Channels = Field(
+        None, description="The channels that it changes, by the names of their variables or by number. Default: all."
+    )
 
 
 class Standardize(TransformSection):
@@ -92,6 +114,18 @@ class Scale(TransformSection):
         return self
 
 
+class Anomaly(TransformSection):
+    """x − the climatology: each pixel's mean over the training frames of the same phase of a cycle.
+
+    The phase follows from the frames' times where these are known, else from their place in the event.
+    """
+
+    name: Literal["anomaly"] = "anomaly"
+    period: PositiveInt = Field(
+        description="Frames in one cycle, such as 24 for the hours of a day, 12 for the months of a year; 1: the mean."
+    )
+
+
 TRANSFORMS: dict[str, type[TransformSection]] = {
     "standardize": Standardize,
     "minmax": MinMax,
@@ -100,6 +134,7 @@ TRANSFORMS: dict[str, type[TransformSection]] = {
     "dbz": Dbz,
     "clip": Clip,
     "scale": Scale,
+    "anomaly": Anomaly,
 }
 
 

@@ -35,7 +35,7 @@ def test_full_section() -> None:
     assert data.crop_shape((256, 200)) == (64, 64)
     assert data.lead_label(5) == "10 min"
     assert data.windows.span == 10
-    assert data.model_dump()["transform"][1] == {"name": "clip", "min": 0.0, "max": 60.0}
+    assert data.model_dump()["transform"][1] == {"name": "clip", "channels": None, "min": 0.0, "max": 60.0}
 
 
 def test_defaults() -> None:
@@ -139,7 +139,7 @@ def test_target_next_counts_every_step() -> None:
         ),
         ({"transform": ["log1q"]}, "transform.0", 'no transform is called "log1q"; did you mean "log1p"?'),
         ({"transform": [{"name": "clip", "mn": 0}]}, "transform.0", 'clip has no argument "mn"; did you mean "min"?'),
-        ({"transform": [{"name": "log1p", "q": 0}]}, "transform.0", 'log1p has no argument "q"; it has none'),
+        ({"transform": [{"name": "log1p", "q": 0}]}, "transform.0", 'log1p has no argument "q"; it has channels'),
         (
             {"transform": ["clip"]},
             "transform.0",
