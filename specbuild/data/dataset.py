@@ -54,13 +54,6 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
         raise spec.error(
             (), "the spec has no data section", help="add data: with source and windows", code="missing-key"
         )
-    if spec.data.target is not None:
-        raise spec.error(
-            ("data", "target"),
-            "the model gives classes of clips, this needs forecasts of frames",
-            help="score it with specbuild evaluate",
-            code="data-shape",
-        )
     source = open_source(spec)
     layout = sample_layout(spec, graph, source)
     splits = open_splits(spec, source)

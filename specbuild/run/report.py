@@ -63,7 +63,7 @@ def _confusion(found: ClassScores) -> Table:
 def _rendered(table: Table) -> str:
     stream = io.StringIO()
     Console(file=stream, width=1000, color_system=None, highlight=False, markup=False).print(table)
-    return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
 
 
 def _percent(value: float) -> str:

@@ -25,6 +25,13 @@ def open_source(spec: Spec) -> FrameSource:
     """
     data = spec.data
     assert data is not None
+    if data.target is not None:
+        raise spec.error(
+            ("data", "target"),
+            "the model gives classes of clips, this needs forecasts of frames",
+            help="score it with specbuild evaluate",
+            code="data-shape",
+        )
     try:
         if data.source.generator is not None:
             from specbuild.data.generators import open_generated
