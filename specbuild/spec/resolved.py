@@ -106,11 +106,16 @@ def _plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML writes YAML 1.1; this one quotes nothing more, and a float so that 1.2 reads a float."""
+    """PyYAML writes YAML 1.1; this one quotes nothing more, and a float so that 1.2 reads a float.
+
+    1.1 knows no `1e-05` without a point, and would put a tag before it.
+    """
 
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
     return dumper.represent_scalar(
         "tag:yaml.org,2002:float", {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(text, text)
     )

@@ -21,6 +21,9 @@ from specbuild.model.importing import import_model
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted([*(ROOT / "specs").glob("*.yaml"), *(ROOT / "tests" / "real_models").glob("*.yaml")])
+NESTED = ("all_states", "per_frame_conv_by_hand", "regularized", "stateful", "volume_bidirectional")
+SPECS += [ROOT / "specs" / "tutorials" / f"{name}.yaml" for name in NESTED]
+SPECS += [ROOT / "specs" / "zoo" / f"{name}.yaml" for name in ("anomaly_autoencoder", "cnn_convlstm", "shi2015_radar")]
 L = keras.layers
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import build_graph, build_model
+from specbuild import build_graph, build_model, load_spec
 from specbuild.document import Report
 from specbuild.graph import Graph, check
 from specbuild.graph.summary import summarize
@@ -115,7 +115,10 @@ def test_the_summary_shows_the_shapes(name: str) -> None:
 
 @tutorials
 def test_keras_gives_them_for_the_batch_shown(name: str) -> None:
-    shown, model = SHOWN[name], build_model(spec(name))
+    shown, graph = SHOWN[name], build_graph(spec(name))
+    model = build_model(graph)
+    weights = [weight.shape for node in graph.nodes for weight in node.weights]
+    assert sorted(tuple(one.shape) for one in model.weights if "seed" not in one.path) == sorted(weights)
     given = [keras.KerasTensor((shown.batch, *(n or OPEN_LENGTH for n in one.shape[1:]))) for one in model.inputs]
     results = named(model, model(given if len(given) > 1 else given[0]))
     assert {key: tuple(one.shape) for key, one in results.items()} == {
@@ -131,6 +134,16 @@ def test_keras_computes_them(name: str) -> None:
     results = named(model, model(frames(graph, batch)))
     assert {key: one.shape for key, one in results.items()} == {one.name: (batch, *one.shape) for one in graph.outputs}
     assert all(np.isfinite(one).all() for one in results.values())
+
+
+@tutorials
+def test_the_resolved_spec_is_the_same_graph(name: str) -> None:
+    graph = build_graph(spec(name))
+    again = build_graph(load_spec(graph.spec.resolved()))
+    assert [(node.id, node.layer, node.inputs, node.initial_state) for node in again.nodes] == [
+        (node.id, node.layer, node.inputs, node.initial_state) for node in graph.nodes
+    ]
+    assert again.outputs == graph.outputs
 
 
 # What they say

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import build_graph, build_model
+from specbuild import build_graph, build_model, load_spec
 from specbuild.document import Report
 from specbuild.graph import Graph, check
 from specbuild.graph.summary import summarize
@@ -114,6 +114,8 @@ def test_keras_has_them_too(name: str) -> None:
     model = build_model(build_graph(spec(name), overrides=CHEAP.get(name, {})))
     assert model.count_params() == published.trainable + published.others
     assert sum(int(np.prod(one.shape)) for one in model.trainable_weights) == published.trainable
+    weights = [weight.shape for node in build_graph(spec(name)).nodes for weight in node.weights]
+    assert sorted(tuple(one.shape) for one in model.weights) == sorted(weights)
     keras.backend.clear_session()
 
 
@@ -123,6 +125,17 @@ CHEAP = {
     if name.startswith(("shi2015", "openstl", "unet"))
 }
 """Orthogonal matrices of this size take seconds each; no count depends on them."""
+
+
+@models
+def test_the_resolved_spec_is_the_same_graph(name: str) -> None:
+    graph = build_graph(spec(name))
+    again = build_graph(load_spec(graph.spec.resolved()))
+    assert [(node.id, node.inputs, node.initial_state, node.shapes, node.weights) for node in again.nodes] == [
+        (node.id, node.inputs, node.initial_state, node.shapes, node.weights) for node in graph.nodes
+    ]
+    assert again.outputs == graph.outputs
+    assert again.spec.train == graph.spec.train
 
 
 def test_the_top_of_a_forecaster_has_no_input_kernel() -> None:

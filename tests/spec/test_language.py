@@ -162,3 +162,11 @@ def test_defaults_reach_a_layer_under_any_of_its_names() -> None:
     text = HEAD + "defaults: {MaxPool2D: {pool_size: 4}}\ninputs: {x: [8, 8, 1]}\nlayers: [{layer: MaxPooling2D}]\n"
     assert build_graph(text).outputs[0].shape == (2, 2, 1)
     assert build_graph(text.replace("MaxPool2D", "MaxPooling2D", 1)).outputs[0].shape == (2, 2, 1)
+
+
+@pytest.mark.parametrize("rate", ["1e-5", "2.5e-7", "1e-4", "3.0"])
+def test_small_numbers_come_back_from_the_resolved_spec(rate: str) -> None:
+    train = f"train: {{optimizer: {{name: Adam, learning_rate: {rate}}}}}"
+    spec = load_spec(f"specbuild: 1\ninputs: {{x: [4]}}\nlayers: [{{layer: Dense, units: 1}}]\n{train}\n")
+    assert "!!" not in spec.resolved()
+    assert load_spec(spec.resolved()).train == spec.train

@@ -16,7 +16,7 @@ from specbuild.spec.schema import json_schema
 from specbuild.spec.schema_forms import FORMS as DESCRIBED_FORMS
 
 ROOT = Path(__file__).parent.parent.parent
-SPECS = [path for folder in ("specs", "tests/real_models") for path in sorted((ROOT / folder).glob("*.yaml"))]
+SPECS = [path for folder in ("specs", "tests/real_models") for path in sorted((ROOT / folder).rglob("*.yaml"))]
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 HEAD = "specbuild: 1\ninputs: {x: [4, 16, 16, 1]}\n"
