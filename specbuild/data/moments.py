@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 PerChannel: TypeAlias = npt.NDArray[np.float64]
+
+PART = 2**16
+"""Pixels looked at together: few enough that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +30,47 @@ class Moments:
 def moments(pieces: Iterable[npt.NDArray[Any]], channels: int) -> Moments:
     """Moments of arrays (…, channels), in double precision.
 
-    Means and squared deviations of pieces are merged as in Chan, Golub and LeVeque (1983), Algorithms for computing the
+    Means and squared deviations of parts are merged as in Chan, Golub and LeVeque (1983), Algorithms for computing the
     sample variance, Am. Stat. 37, which stays accurate where the mean is large. A channel without a value has the mean
     0, the standard deviation 0 and NaN for the least and greatest.
     """
-    count, mean, squares = np.zeros(channels), np.zeros(channels), np.zeros(channels)
-    least, greatest = np.full(channels, np.nan), np.full(channels, np.nan)
+    gathered = [_Gathered() for _ in range(channels)]
     for piece in pieces:
         values = piece.reshape(-1, channels)
-        known = ~np.isnan(values)
-        n = known.sum(axis=0).astype(np.float64)
-        here = n > 0
-        piece_mean = np.where(known, values, 0).sum(axis=0, dtype=np.float64) / np.maximum(n, 1)
-        deviation = np.where(known, values - piece_mean, 0)
-        total = np.maximum(count + n, 1)
-        shift = np.where(here, piece_mean - mean, 0)
-        squares += np.square(deviation).sum(axis=0) + shift**2 * count * n / total
-        mean += shift * n / total
-        count += n
-        low = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
-        least = np.where(here, np.fmin(least, low), least)
-        greatest = np.where(here, np.fmax(greatest, high), greatest)
-    return Moments(count, mean, np.sqrt(squares / np.maximum(count, 1)), least, greatest)
+        for first in range(0, len(values), PART):
+            part = values[first : first + PART]
+            for channel, one in enumerate(gathered):
+                one.add(part[:, channel])
+    return Moments(
+        np.array([one.count for one in gathered], np.float64),
+        np.array([one.mean for one in gathered]),
+        np.array([math.sqrt(one.squares / max(one.count, 1)) for one in gathered]),
+        np.array([one.least for one in gathered]),
+        np.array([one.greatest for one in gathered]),
+    )
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What is known of one channel so far; `squares` is the sum of the squared deviations from the mean."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    least: float = math.nan
+    greatest: float = math.nan
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        missing = np.isnan(values)
+        known = values[~missing] if missing.any() else values
+        if not known.size:
+            return
+        exact = known.astype(np.float64)
+        mean = float(exact.mean())
+        exact -= mean
+        total, shift = self.count + known.size, mean - self.mean
+        self.squares += float(np.square(exact, out=exact).sum()) + shift**2 * self.count * known.size / total
+        self.mean += shift * known.size / total
+        self.count = total
+        self.least = float(np.fmin(self.least, known.min()))
+        self.greatest = float(np.fmax(self.greatest, known.max()))
