@@ -18,7 +18,7 @@ from specbuild.data.sampler import Floats, Sample, shuffled_order
 from specbuild.data.sources.base import ArraySource, Region
 from specbuild.data.transforms import StepError, Transform, fit
 from specbuild.document import RunError, SpecError, did_you_mean
-from specbuild.graph.class_samples import class_faults
+from specbuild.graph.class_samples import class_faults, output_error
 from specbuild.spec.class_target import ClassTarget
 from specbuild.spec.data_section import DataSection
 
@@ -39,11 +39,15 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     data = spec.data
     assert data is not None
     assert data.target is not None
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        message = f"a classifier of clips has 1 input and 1 output, got {len(graph.inputs)} and {len(graph.outputs)}"
+        raise spec.error(("outputs" if len(graph.inputs) == 1 else "inputs",), message, code="data-shape")
     labelled = open_labelled(spec)
     source = labelled.source
-    found = list(class_faults(spec, graph, source.space, source.channels, len(labelled.classes)))
+    found = list(class_faults(spec, graph, source.space, source.channels))
     if found:
         raise SpecError(diagnostic for error in found for diagnostic in error.diagnostics)
+    _check_units(spec, graph, len(labelled.classes))
     shares = {name: part for name, part in data.split.parts.items() if isinstance(part, float)}
     splits = stratified(labelled.labels, shares, data.target.seed)
     _check_splits(spec, labelled, splits)
@@ -183,6 +187,18 @@ def _code(spec: Spec, graph: Graph) -> str:
     if loss is not None and "sparse" in loss.name.replace("_", "").lower():
         return "number"
     return "yes or no" if graph.outputs[0].shape == (1,) else "one of each"
+
+
+def _check_units(spec: Spec, graph: Graph, classes: int) -> None:
+    output = graph.outputs[0]
+    units = output.shape[0]
+    if units not in (None, classes) and (units, classes) != (1, 2):
+        raise output_error(
+            spec,
+            graph,
+            f"the output {output.name} has {units} units, the clips have {classes} classes",
+            help=f"end the model with {classes} units",
+        )
 
 
 def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[int, ...]]) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from specbuild.spec import Spec
 
 
-def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim, classes: Dim) -> Iterator[SpecError]:
-    """Every number in which the model differs from clips of frames (H, W) with `channels`, out of so many classes.
+def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim) -> Iterator[SpecError]:
+    """Every number in which the model differs from clips of frames (H, W) with `channels`.
 
     What is None is not known and fits. The spec has `data.target: class`, the model one input and one output.
     """
@@ -23,7 +23,8 @@ def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim, classes:
     name, shape = graph.inputs[0].id, graph.inputs[0].shape
     wanted = (data.windows.past, *data.crop_shape(frame), channels)
     if len(shape) != 4 or _differ(shape, wanted):
-        meant = "[" + ", ".join("null" if dim is None else str(dim) for dim in wanted) + "]"
+        known = [a if b is None else b for a, b in zip(shape, wanted, strict=True)] if len(shape) == 4 else wanted
+        meant = "[" + ", ".join("null" if dim is None else str(dim) for dim in known) + "]"
         yield spec.error(
             ("inputs", name),
             f"{name} is {show(shape)}, a clip is {show(wanted)} (frames, height, width, channels)",
@@ -32,18 +33,11 @@ def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim, classes:
         )
     given = graph.outputs[0]
     if len(given.shape) != 1:
-        yield _output_error(
+        yield output_error(
             spec,
             graph,
             f"the output {given.name} is {show(given.shape)}, the class of a clip needs one axis",
             help="end the model with a Dense layer of one unit for each class",
-        )
-    elif classes is not None and given.shape[0] not in (None, classes) and (given.shape[0], classes) != (1, 2):
-        yield _output_error(
-            spec,
-            graph,
-            f"the output {given.name} has {given.shape[0]} units, the clips have {classes} classes",
-            help=f"end the model with {classes} units",
         )
 
 
@@ -51,7 +45,7 @@ def _differ(one: Shape, other: Shape) -> bool:
     return any(a is not None and b is not None and a != b for a, b in zip(one, other, strict=True))
 
 
-def _output_error(spec: Spec, graph: Graph, message: str, *, help: str) -> SpecError:
+def output_error(spec: Spec, graph: Graph, message: str, *, help: str) -> SpecError:
     """A fault of the output, at the node that the model ends in."""
     end = next((node.spec for node in graph.nodes if node.id == graph.outputs[0].port.node), None)
     if end is None:

@@ -35,7 +35,7 @@ def check_samples(graph: Graph, report: Report) -> None:
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return
     if data.target is not None:
-        for error in class_faults(graph.spec, graph, data.source.frame, data.source.channels, None):
+        for error in class_faults(graph.spec, graph, data.source.frame, data.source.channels):
             for diagnostic in error.diagnostics:
                 report.add(diagnostic)
         return

@@ -37,8 +37,8 @@ def target(value: Any) -> ClassTarget | None:
     if not isinstance(written_out, dict) or not isinstance(written_out.get("name"), str):
         refuse("target", f"expected class, or {{name: class, sampling: stretch}}, got {written(value)}")
     if written_out["name"] != "class":
-        hint = did_you_mean(written_out["name"], ["class"]) or "leave target out to forecast frames"
-        refuse("target", f"no target is called {written(written_out['name'])}; known is class; {hint}")
+        hint = did_you_mean(written_out["name"], ["class"]) or "write class, or leave target out to forecast frames"
+        refuse("target", f"no target is called {written(written_out['name'])}; {hint}")
     return ClassTarget.model_validate(written_out)
 
 

@@ -228,6 +228,8 @@ class SourceSection(BaseModel):
         """Channels of a frame, None where only the file can tell."""
         if self.variables is not None:
             return len(self.variables)
+        if self.color is not None:
+            return 1 if self.color == "gray" else 3
         return None if "C" in self.axes or not self.axes else 1
 
     @property
