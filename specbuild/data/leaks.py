@@ -15,7 +15,7 @@ from specbuild.data.windows import Stretch, WindowSet
 if TYPE_CHECKING:
     from specbuild.spec import Spec
 
-MOST = 2048
+MOST = 512
 """Events of one array that are compared from each split; of more, so many, evenly spread."""
 MOST_CLIPS = 256
 """The same for clips, whose frames have to be decoded."""

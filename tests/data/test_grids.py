@@ -14,6 +14,7 @@ import zarr
 
 from specbuild.data import baselines, open_data
 from specbuild.data.sources import FrameSource, join, open_source
+from specbuild.data.sources.netcdf3 import missing_bytes
 from specbuild.data.sources.times import cf_times, unbroken
 from specbuild.document import SpecError
 from tests.data.samples import RECORDS, frames, message, model, write_spec
@@ -318,6 +319,17 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     whole = (tmp_path / "a.nc").read_bytes()
     (tmp_path / "b.nc").write_bytes(whole[:3000])
     assert refused(tmp_path, "*.nc").startswith("data.source.path | b.nc is cut short or no NetCDF | ")
+    for version in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"):
+        grid().to_netcdf(tmp_path / "e.nc", engine="netcdf4", format=version, unlimited_dims=["time"])
+        size = (tmp_path / "e.nc").stat().st_size
+        assert missing_bytes(tmp_path / "e.nc") == 0
+        (tmp_path / "e.nc").write_bytes((tmp_path / "e.nc").read_bytes()[: size - 80])
+        assert refused(tmp_path, "e.nc") == (
+            "data.source.path | e.nc is cut short | 80 bytes are missing that its header promises | copy the file again"
+        )
+    (tmp_path / "e.nc").write_bytes((tmp_path / "e.nc").read_bytes()[:50])
+    assert refused(tmp_path, "e.nc").startswith("data.source.path | e.nc is cut short or no NetCDF | ")
+    (tmp_path / "e.nc").unlink()
     (tmp_path / "c.zarr").mkdir()
     assert refused(tmp_path, "c.zarr").startswith("data.source.path | c.zarr is cut short or no Zarr store | ")
     assert refused(tmp_path, "d*.nc") == f"data.source.path | nothing matches d*.nc | looked in {tmp_path}"

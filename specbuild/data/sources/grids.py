@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from specbuild.data.sources.base import Axis, SourceError, Stored
 from specbuild.data.sources.cf import axis_letter, packing_of
+from specbuild.data.sources.netcdf3 import missing_bytes
 from specbuild.data.sources.times import cf_times, times_of
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     options: dict[str, Any] = {"engine": "netcdf4"}
     if path.suffix.lower() == ".zarr":
         options = {"engine": "zarr", "consolidated": _is_consolidated(path)}
+    elif lost := missing_bytes(path):
+        reason = f"{lost:,} bytes are missing that its header promises"
+        raise SourceError("path", f"{path.name} is cut short", reason=reason, help="copy the file again")
     try:
         return xarray.open_dataset(
             path, group=group, mask_and_scale=False, decode_times=False, cache=False, chunks=None, **options

@@ -49,10 +49,10 @@ def open_source(spec: Spec) -> FrameSource:
         ) from error
 
 
-def source_files(spec: Spec) -> tuple[Path, ...]:
-    """The files and folders that `data.source` reads, those of a pattern in the order of their names."""
+def source_files(spec: Spec) -> dict[Path, tuple[Path, ...]]:
+    """The paths that `data.source` names, each with the files and folders that it means; a pattern means several."""
     paths = [spec.resolve_path(file) for file in spec.data.source.files] if spec.data is not None else []
-    return tuple(one for path in paths for one in (matches(path) if is_pattern(path) else [path]))
+    return {path: tuple(matches(path)) if is_pattern(path) else (path,) for path in paths}
 
 
 def _open(data: DataSection, paths: list[Path]) -> FrameSource:
