@@ -16,6 +16,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from specbuild.catalog import own_losses
 from specbuild.catalog.checks import written
 from specbuild.catalog.signatures import Family, Signature, names, signature
 from specbuild.document.suggest import did_you_mean
@@ -36,6 +37,24 @@ class KerasObject:
             key: value.written() if isinstance(value, KerasObject) else value for key, value in self.arguments.items()
         }
         return {"name": self.name, **plain}
+
+
+@dataclass(frozen=True)
+class LossSum(KerasObject):
+    """A weighted sum of losses, `{sum: [{name: mse, weight: 1}, …]}`: its `arguments` are `losses` and `weights`."""
+
+    @property
+    def terms(self) -> tuple[tuple[KerasObject, float], ...]:
+        """The losses, each with its weight."""
+        return tuple(zip(self.arguments["losses"], self.arguments["weights"], strict=True))
+
+    def written(self) -> dict[str, Any]:
+        terms = []
+        for loss, weight in self.terms:
+            plain = loss.written()
+            plain = {"name": plain} if isinstance(plain, str) else plain
+            terms.append({**plain, "weight": weight})
+        return {"sum": terms}
 
 
 def keras_object(family: Family, value: Any) -> KerasObject:
@@ -136,6 +155,7 @@ def _read_arguments(
     family: Family, name: str, known: Signature, given: dict[str, Any], loc: _Loc, faults: list[InitErrorDetails]
 ) -> dict[str, Any]:
     read: dict[str, Any] = {}
+    before = len(faults)
     for key, value in given.items():
         if key not in known.arguments:
             message = _unknown_argument(name, str(key), known)
@@ -151,6 +171,9 @@ def _read_arguments(
     for key in known.required:
         if key not in given:
             _fault(faults, loc, "missing_argument", f"{name} needs the argument {key}", given)
+    if family == "losses" and len(faults) == before and (wrong := own_losses.fault(name, read)):
+        key, message = wrong
+        _fault(faults, (*loc, key), "argument", message, given.get(key))
     return read
 
 
@@ -165,7 +188,7 @@ def _read_nested(name: str, key: str, value: Any, loc: _Loc, faults: list[InitEr
 
 def _expectation(family: Family, known: Signature, key: str) -> tuple[str, Callable[[Any], bool]]:
     """What a value has to be, in words and as a test: the type of the default, where that says enough."""
-    if key in _LISTS:
+    if key in _LISTS or isinstance(known.optional.get(key), list) or (family, key) == ("losses", "thresholds"):
         return "a list of numbers", _is_numbers
     if key in _NESTED and _NESTED[key] != "schedules":
         return f"{_article(_NOUNS[_NESTED[key]])} {_NOUNS[_NESTED[key]]}", lambda _: False

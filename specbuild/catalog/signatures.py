@@ -1,6 +1,7 @@
 """Names and arguments of everything in Keras that a spec can name, without loading Keras.
 
-The table `keras_signatures.json` comes from `tools/keras_signatures.py` and the Keras that specbuild is tested with.
+The table `keras_signatures.json` comes from `tools/keras_signatures.py` and the Keras that specbuild is tested with;
+the losses of specbuild's own stand beside Keras's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
+
+from specbuild.catalog import own_losses
 
 Family: TypeAlias = Literal[
     "activations",
@@ -47,7 +50,7 @@ class Signature:
 @cache
 def signature(family: Family, name: str) -> Signature | None:
     """The signature under a name or an alias of it (`mse`, `he_normal`, `AvgPool2D`); None for an unknown name."""
-    entries = _table()[family]
+    entries = _entries(family)
     entry = entries.get(name)
     if isinstance(entry, str):
         return signature(family, entry)
@@ -60,12 +63,17 @@ def signature(family: Family, name: str) -> Signature | None:
 
 def names(family: Family) -> tuple[str, ...]:
     """Every name of a family, aliases included."""
-    return tuple(_table()[family])
+    return tuple(_entries(family))
 
 
 def keras_version() -> str:
     """The version of Keras that the table was written from."""
     return str(_table()["keras"])
+
+
+def _entries(family: Family) -> Mapping[str, Any]:
+    entries: Mapping[str, Any] = _table()[family]
+    return {**entries, **own_losses.LOSSES} if family == "losses" else entries
 
 
 @cache

@@ -16,6 +16,7 @@ from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
 from specbuild.graph.limits import excess, excessive, refuse_excess
 from specbuild.graph.lints import lint
+from specbuild.graph.loss_checks import check_losses
 from specbuild.graph.model import OUTPUT, Body, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice, demands, port_shapes
@@ -116,6 +117,7 @@ class _Inference:
         if not self.report.failed:
             check_samples(graph, self.report)
             check_scores(self.spec, self.report)
+            check_losses(graph, self.report)
         if not self.report.failed:
             lint(graph, self.report)
         return replace(graph, warnings=self.report.warnings)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
-from specbuild.document import Report
+from specbuild.document import PathPart, Report
+from specbuild.graph.loss_checks import losses_of
 from specbuild.graph.model import Graph, Node, Port
 
 
@@ -18,10 +19,8 @@ def loss_lints(graph: Graph, report: Report) -> None:
     """
     ends = {output.name: end for output in graph.outputs if (end := _end(graph, output.port)) is not None}
     if graph.spec.data is not None or "loss" in graph.spec.train.model_fields_set:
-        train = graph.spec.train
         for name, end in ends.items():
-            if (loss := train.loss_of(name)) is not None:
-                path = ("train", "loss", name) if "loss" in train.by_output else ("train", "loss")
+            for loss, path in losses_of(graph, name):
                 _judge(loss, end, path, graph, report)
     if graph.spec.data is not None and len(graph.outputs) == 1:
         for end in ends.values():
@@ -65,11 +64,11 @@ RANGES: dict[str, tuple[float, float]] = {
 _BINARY = ("binarycrossentropy", "binaryfocalcrossentropy", "bce")
 _CATEGORICAL = ("categoricalcrossentropy", "categoricalfocalcrossentropy", "sparsecategoricalcrossentropy")
 _OVERLAP = ("dice", "tversky")
-_REGRESSION = ("meansquarederror", "mse", "meanabsoluteerror", "mae", "huber", "logcosh")
+_REGRESSION = ("meansquarederror", "mse", "meanabsoluteerror", "mae", "huber", "logcosh", "balancedmse", "balancedmae")
 _COUNTS = ("poisson", "meansquaredlogarithmicerror", "msle")
 
 
-def _judge(loss: KerasObject, end: _End, path: tuple[str, ...], graph: Graph, report: Report) -> None:
+def _judge(loss: KerasObject, end: _End, path: tuple[PathPart, ...], graph: Graph, report: Report) -> None:
     """Warns where a loss and an output do not fit; the first reason is enough."""
     misfit = next(_misfits(loss, end), None)
     if misfit is None:
@@ -140,7 +139,7 @@ def _reaches_the_data(end: _End, graph: Graph, report: Report) -> None:
 _KEEP = frozenset(
     {
         *("Identity", "Reshape", "Flatten", "Permute", "LastFrame", "RepeatFrame", "RepeatVector"),
-        *("Cropping1D", "Cropping2D", "Cropping3D", "Squeeze", "ExpandDims"),
+        *("Cropping1D", "Cropping2D", "Cropping3D", "Squeeze", "ExpandDims", "SpaceToDepth", "DepthToSpace"),
     }
 )
 """Layers whose output has the values of their input."""

@@ -7,9 +7,14 @@ from functools import partial
 from typing import Any
 
 from specbuild.catalog import KerasObject
+from specbuild.catalog.objects import LossSum
+from specbuild.catalog.own_losses import class_of
 from specbuild.catalog.signatures import Family, signature
 from specbuild.document import did_you_mean
 from specbuild.model.backend import keras
+from specbuild.model.losses import BalancedMAE, BalancedMSE
+from specbuild.model.losses_combined import WeightedSum
+from specbuild.model.losses_structure import SSIM, GradientDifference, SoftCSI
 
 _MODULES: dict[Family, Any] = {
     "activations": keras.activations,
@@ -22,6 +27,9 @@ _MODULES: dict[Family, Any] = {
     "schedules": keras.optimizers.schedules,
 }
 
+LOSSES = {one.__name__: one for one in (BalancedMSE, BalancedMAE, SSIM, GradientDifference, SoftCSI)}
+"""The losses of specbuild's own."""
+
 
 def to_keras(item: KerasObject, family: Family) -> Any:
     """The Keras object that a spec names, built anew at each call.
@@ -33,6 +41,8 @@ def to_keras(item: KerasObject, family: Family) -> Any:
     Raises:
         ObjectError: no plugin has registered its class, or Keras refuses its arguments.
     """
+    if isinstance(item, LossSum):
+        return WeightedSum([to_keras(loss, family) for loss, _ in item.terms], [weight for _, weight in item.terms])
     known = signature(family, item.name)
     arguments = {
         key: to_keras(value, "schedules" if key == "learning_rate" else "optimizers")
@@ -40,7 +50,8 @@ def to_keras(item: KerasObject, family: Family) -> Any:
         else value
         for key, value in item.arguments.items()
     }
-    made = registered(item.name, "class") if known is None else getattr(_MODULES[family], known.name)
+    own = LOSSES.get(class_of(item.name) or "") if family == "losses" else None
+    made = own or (registered(item.name, "class") if known is None else getattr(_MODULES[family], known.name))
     if not isinstance(made, type) and not arguments:
         return made  # a function
     if known is not None and family == "activations":

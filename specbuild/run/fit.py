@@ -13,19 +13,23 @@ import numpy as np
 
 from specbuild.catalog import KerasObject
 from specbuild.catalog.signatures import Family, signature
+from specbuild.data import Transform
 from specbuild.document import RunError, SpecbuildError, did_you_mean
 from specbuild.model.backend import backend_name, jit_compile, keras
 from specbuild.model.objects import ObjectError, to_keras, words
 from specbuild.run import checkpoint
 from specbuild.run.files import copy, write_text
 from specbuild.run.folder import RunFolder
+from specbuild.run.losses import output_loss
 from specbuild.run.progress import Display
 from specbuild.run.stopping import Watch
 from specbuild.run.teaching import Sampler
 from specbuild.spec import Spec
 
 
-def compile_model(model: Any, spec: Spec, *, weighted: bool, outputs: Sequence[str]) -> None:
+def compile_model(
+    model: Any, spec: Spec, *, weighted: bool, outputs: Sequence[str], transform: Transform | None = None
+) -> None:
     """Compiles the model as `train:` says.
 
     Args:
@@ -34,9 +38,11 @@ def compile_model(model: Any, spec: Spec, *, weighted: bool, outputs: Sequence[s
         weighted: whether batches carry weights, zero where a value is missing. Losses are then means over what is
             present, and metrics leave out what is missing.
         outputs: names of the model's outputs, in their order.
+        transform: what the targets went through, for losses with thresholds in physical units; None: nothing.
 
     Raises:
-        SpecError: one that no plugin registered, or whose arguments Keras refuses.
+        SpecError: one that no plugin registered, or whose arguments Keras refuses; a threshold that the transform does
+            not keep.
     """
     train = spec.train
 
@@ -51,11 +57,7 @@ def compile_model(model: Any, spec: Spec, *, weighted: bool, outputs: Sequence[s
     def place(key: str, name: str) -> tuple[str, ...]:
         return (key, name) if key in train.by_output else (key,)
 
-    def loss(name: str) -> Any:
-        item = train.loss_of(name)
-        return None if item is None else made(_over_present(item) if weighted else item, "losses", *place("loss", name))
-
-    losses = [loss(name) for name in outputs]
+    losses = [output_loss(spec, name, made, weighted=weighted, transform=transform) for name in outputs]
     metrics = [
         [
             made(_under_written_name(one), "metrics", *place("metrics", name), number)
@@ -327,11 +329,3 @@ def _under_written_name(metric: KerasObject) -> KerasObject:
     if signature("metrics", metric.name) is None or not metric.name.islower():
         return metric
     return KerasObject(metric.name, metric.arguments | {"name": metric.name})
-
-
-def _over_present(loss: KerasObject) -> KerasObject:
-    """The loss as a mean over what is present, unless its reduction is written."""
-    known = signature("losses", loss.name)
-    if known is None or "reduction" not in known.optional or "reduction" in loss.arguments:
-        return loss
-    return KerasObject(loss.name, loss.arguments | {"reduction": "mean_with_sample_weight"})

@@ -190,7 +190,13 @@ class _Training:
         keras.utils.set_random_seed(self.spec.train.seed)
         model = build(self.graph, precision, teacher=True)
         outputs = [output.name for output in self.graph.outputs]
-        compile_model(model, self.spec, weighted=self.dataset.source.may_miss, outputs=outputs)
+        compile_model(
+            model,
+            self.spec,
+            weighted=self.dataset.source.may_miss,
+            outputs=outputs,
+            transform=self.dataset.transform,
+        )
         return model, checkpoint.restore(model, saved[max(saved)]) if saved else Progress()
 
     def _fit(self, model: Any, folder: RunFolder, done: Progress) -> tuple[dict[str, float], ...]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from specbuild.catalog.fields import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt
 from specbuild.catalog.objects import KerasObject, Optimizer
-from specbuild.spec.per_output import Losses, MetricLists
+from specbuild.spec.per_output import LeadWeights, Losses, MetricLists
 
 
 class _Section(BaseModel):
@@ -37,11 +37,17 @@ class TrainSection(_Section):
     optimizer: Optimizer = Field(KerasObject("Adam"), description="Optimizer under Keras's name and argument names.")
     loss: Losses = Field(
         KerasObject("MeanSquaredError"),
-        description="Loss under Keras's name and argument names; for several outputs a mapping of output to loss.",
+        description="Loss under Keras's name and argument names, or one of specbuild's own; {sum: […]} of several; for "
+        "several outputs a mapping of output to loss.",
         validate_default=False,
     )
     loss_weights: dict[str, NonNegativeNumber] | None = Field(
         None, description="What each output's loss counts in their sum, by output; default: 1 each."
+    )
+    lead_weights: LeadWeights = Field(
+        None,
+        description="What each frame that the model gives counts in the loss, first to last, or one such list for each "
+        "output. Only their proportions matter. Default: all alike.",
     )
     metrics: MetricLists = Field(
         [],
@@ -64,12 +70,21 @@ class TrainSection(_Section):
     @property
     def by_output(self) -> dict[str, tuple[str, ...]]:
         """The keys that are mappings by output, each with the outputs that it names."""
-        found = {"loss": self.loss, "loss_weights": self.loss_weights, "metrics": self.metrics}
+        found = {
+            "loss": self.loss,
+            "loss_weights": self.loss_weights,
+            "lead_weights": self.lead_weights,
+            "metrics": self.metrics,
+        }
         return {key: tuple(value) for key, value in found.items() if isinstance(value, dict)}
 
     def loss_of(self, output: str) -> KerasObject | None:
         """The loss of an output; None where the spec gives it none, so that it is not trained."""
         return self.loss.get(output) if isinstance(self.loss, dict) else self.loss
+
+    def lead_weights_of(self, output: str) -> tuple[float, ...] | None:
+        """The weights of an output's frames; None: all alike."""
+        return self.lead_weights.get(output) if isinstance(self.lead_weights, dict) else self.lead_weights
 
     def metrics_of(self, output: str) -> list[KerasObject]:
         """The metrics of an output."""

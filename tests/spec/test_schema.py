@@ -101,6 +101,8 @@ SECTIONS = [
     "outputs: a",
     "train: {optimizer: {name: Adam, learning_rate: 1e-3, clipnorm: $clip}, loss: mse, metrics: [mae], epochs: $n}",
     "train: {optimizer: {name: Adam, learning_rate: {name: CosineDecay, initial_learning_rate: 1, decay_steps: 9}}}",
+    "train: {loss: {sum: [mse, {name: ssim, data_range: [0, $m], weight: 0.1}]}, lead_weights: [1, $w]}",
+    "train: {loss: {a: {sum: [mae]}, b: balanced_mse}, lead_weights: {a: [1, 2]}}",
     "train: {early_stopping: null, checkpoints: {keep: 2}, precision: auto}",
     "data: {source: {path: a.npz, layout: T H W}, windows: {past: $p, future: 2}, crop: [32, $c], "
     "transform: [log1p, {name: clip, min: 0}], missing: [1, 2], split: {train: 0.6, test: [3, $n]}}",

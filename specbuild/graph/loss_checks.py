@@ -1,0 +1,74 @@
+"""Whether losses fit the frames that the model gives: their number, and their axes of space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from specbuild.catalog import KerasObject
+from specbuild.catalog.objects import LossSum
+from specbuild.catalog.own_losses import class_of
+from specbuild.catalog.shapes import Shape, show
+from specbuild.document import PathPart, Report
+from specbuild.graph.model import Graph
+from specbuild.graph.samples import without_time
+
+SSIM_SIDE = 11
+"""Pixels of SSIM's window in height and width."""
+
+
+def check_losses(graph: Graph, report: Report) -> None:
+    """Reports weights of lead times that are not as many as frames, and losses of space that the output lacks."""
+    for output in graph.outputs:
+        _lead_weights(graph, output.name, output.shape, report)
+        for loss, path in losses_of(graph, output.name):
+            _space(graph, loss, path, output.shape, report)
+
+
+def _lead_weights(graph: Graph, name: str, shape: Shape, report: Report) -> None:
+    train, data = graph.spec.train, graph.spec.data
+    weights = train.lead_weights_of(name)
+    if weights is None or not shape or train.loss_of(name) is None:
+        return
+    path = ("train", "lead_weights", name) if "lead_weights" in train.by_output else ("train", "lead_weights")
+    if data is not None and without_time(shape, data.windows.targets, (None,) * len(data.source.space)):
+        report.error(
+            f"{name} gives one frame, without an axis of time to weigh",
+            graph.spec.span(path),
+            path=path,
+            help="leave lead_weights out",
+            code="lead-weights",
+        )
+    elif shape[0] not in (None, len(weights)):
+        report.error(
+            f"lead_weights has {len(weights)} numbers, {name} gives {shape[0]} frames",
+            graph.spec.span(path),
+            path=path,
+            reason=f"{name} is {show(shape)}",
+            code="lead-weights",
+        )
+
+
+def losses_of(graph: Graph, name: str) -> Iterator[tuple[KerasObject, tuple[PathPart, ...]]]:
+    """The losses of an output, one by one, each with its place."""
+    train = graph.spec.train
+    loss = train.loss_of(name)
+    path: tuple[PathPart, ...] = ("train", "loss", name) if "loss" in train.by_output else ("train", "loss")
+    if isinstance(loss, LossSum):
+        yield from ((term, (*path, "sum", number)) for number, (term, _) in enumerate(loss.terms))
+    elif loss is not None:
+        yield loss, path
+
+
+def _space(graph: Graph, loss: KerasObject, path: tuple[PathPart, ...], shape: Shape, report: Report) -> None:
+    """SSIM spreads over height and width, the gradient difference over any space."""
+    own, data = class_of(loss.name), graph.spec.data
+    axes = None if data is None or not data.source.axes else len(data.source.space)
+    if own == "SSIM" and (len(shape) < 3 or (axes is not None and axes < 2)):
+        fault = f"{loss.name} is of frames with height and width, and the output is {show(shape)}"
+    elif own == "SSIM" and any(size is not None and size < SSIM_SIDE for size in shape[-3:-1]):
+        fault = f"{loss.name} needs frames of at least {SSIM_SIDE} × {SSIM_SIDE}, the output has {show(shape[-3:-1])}"
+    elif own == "GradientDifference" and axes == 0:
+        fault = f"{loss.name} is of steps from pixel to pixel, and the data has no space"
+    else:
+        return
+    report.error(fault, graph.spec.span(path), path=path, code="loss-and-output")
