@@ -30,12 +30,12 @@ def _heading(found: Survey) -> list[str]:
     count = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     events = f"{len(found.lengths):,} events of " if len(found.lengths) > 1 else ""
     size = f" of {show(found.space)}" if found.space else ""
-    every = f", one every {found.step}" if found.step else ""
+    apart = f", {found.step} apart" if found.step else ""
     named = f": {', '.join(found.variables)}" if found.variables else ""
     channels = f"{found.channels} channel{'s' if found.channels > 1 else ''}{named}"
     return [
         f"{found.source}: {found.variable}{units}, {found.dtype} in the file",
-        f"{events}{count} frames{size}{every}; {channels}",
+        f"{events}{count} frames{size}{apart}; {channels}",
     ]
 
 

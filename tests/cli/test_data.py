@@ -44,7 +44,7 @@ def run(*arguments: object) -> Result:
 def test_it_shows_frames_windows_and_values_of_each_split(spec: Path) -> None:
     assert run(spec).output == (
         "rain.npz:rain: rain (mm/h), float32 in the file\n"
-        "20 frames of 8 × 8, one every 10 min; 1 channel: rain\n"
+        "20 frames of 8 × 8, 10 min apart; 1 channel: rain\n"
         "\n"
         "split   frames   windows   first              last               missing   min    mean   max    std\n"
         "───────────────────────────────────────────────────────────────────────────────────────────────────\n"
