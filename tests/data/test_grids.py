@@ -14,7 +14,6 @@ import zarr
 
 from specbuild.data import baselines, open_data
 from specbuild.data.sources import FrameSource, join, open_source
-from specbuild.data.sources.netcdf3 import missing_bytes
 from specbuild.data.sources.times import cf_times, unbroken
 from specbuild.document import SpecError
 from tests.data.samples import RECORDS, frames, message, model, write_spec
@@ -322,13 +321,17 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     for version in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"):
         grid().to_netcdf(tmp_path / "e.nc", engine="netcdf4", format=version, unlimited_dims=["time"])
         size = (tmp_path / "e.nc").stat().st_size
-        assert missing_bytes(tmp_path / "e.nc") == 0
+        assert opened(tmp_path, "e.nc").length == 6
         (tmp_path / "e.nc").write_bytes((tmp_path / "e.nc").read_bytes()[: size - 80])
         assert refused(tmp_path, "e.nc") == (
             "data.source.path | e.nc is cut short | 80 bytes are missing that its header promises | copy the file again"
         )
     (tmp_path / "e.nc").write_bytes((tmp_path / "e.nc").read_bytes()[:50])
-    assert refused(tmp_path, "e.nc").startswith("data.source.path | e.nc is cut short or no NetCDF | ")
+    assert refused(tmp_path, "e.nc") == (
+        "data.source.path | e.nc is cut short | its header ends too soon | copy the file again"
+    )
+    xr.Dataset({"name": ("n", ["a", "b"])}).to_netcdf(tmp_path / "e.nc", engine="netcdf4")
+    assert refused(tmp_path, "e.nc") == "data.source.path | e.nc holds no variable with numbers"
     (tmp_path / "e.nc").unlink()
     (tmp_path / "c.zarr").mkdir()
     assert refused(tmp_path, "c.zarr").startswith("data.source.path | c.zarr is cut short or no Zarr store | ")

@@ -245,7 +245,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (
         lambda path: _write(path, b"CDF\x01"),
         {"path": "rain.nc"},
-        "data.source.path | rain.nc is cut short or no NetCDF | NetCDF: Unknown file format | copy the file again",
+        "data.source.path | rain.nc is cut short | its header ends too soon | copy the file again",
     ),
 ]
 

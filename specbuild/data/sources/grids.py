@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from specbuild.data.sources.base import Axis, SourceError, Stored
 from specbuild.data.sources.cf import axis_letter, packing_of
-from specbuild.data.sources.netcdf3 import missing_bytes
+from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.sources.times import cf_times, times_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ class GridFile:
 
     def names(self) -> tuple[str, ...]:
         """The variables that hold data: no coordinates, no bounds of cells."""
-        return tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
+        found = tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
+        if not found:
+            raise SourceError("path", f"{self._path.name} holds no variable with numbers")
+        return found
 
     def array(self, name: str) -> Stored:
         group, _, short = name.rpartition("/")
@@ -93,9 +96,13 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     options: dict[str, Any] = {"engine": "netcdf4"}
     if path.suffix.lower() == ".zarr":
         options = {"engine": "zarr", "consolidated": _is_consolidated(path)}
-    elif lost := missing_bytes(path):
-        reason = f"{lost:,} bytes are missing that its header promises"
-        raise SourceError("path", f"{path.name} is cut short", reason=reason, help="copy the file again")
+    else:
+        try:
+            check_length(path)
+        except ValueError as error:
+            raise SourceError(
+                "path", f"{path.name} is cut short", reason=str(error), help="copy the file again"
+            ) from error
     try:
         return xarray.open_dataset(
             path, group=group, mask_and_scale=False, decode_times=False, cache=False, chunks=None, **options

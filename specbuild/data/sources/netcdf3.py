@@ -14,21 +14,20 @@ _PADDING = 3
 """Bytes at the end that some writers leave out."""
 
 
-def missing_bytes(path: Path) -> int:
-    """How many bytes the file lacks of what its header promises; 0 for a whole one and for other formats.
+def check_length(path: Path) -> None:
+    """Checks that the file is as long as its header promises; files of other formats are let pass.
 
-    A header that is itself cut short or damaged counts as whole: the library refuses to read it.
+    Raises:
+        ValueError: saying what is missing.
     """
     with path.open("rb") as file:
         magic = file.read(4)
         if magic[:3] != b"CDF" or magic[3:] not in (b"\x01", b"\x02", b"\x05"):
-            return 0
-        try:
-            promised = _Header(file, version=magic[3]).end()
-        except ValueError:
-            return 0
+            return
+        promised = _Header(file, version=magic[3]).end()
     missing = promised - path.stat().st_size
-    return missing if missing > _PADDING else 0
+    if missing > _PADDING:
+        raise ValueError(f"{missing:,} bytes are missing that its header promises")
 
 
 class _Header:
@@ -93,7 +92,7 @@ class _Header:
     def _number(self, count: int) -> int:
         found = self._file.read(count)
         if len(found) < count:
-            raise ValueError("the header ends too soon")
+            raise ValueError("its header ends too soon")
         return int.from_bytes(found, "big")
 
 
