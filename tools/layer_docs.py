@@ -34,6 +34,7 @@ GROUPS = {
     "conv_lstm": "ConvLSTM: recurrent layers over frames",
     "conv_gru": "ConvGRU: recurrent layers over frames",
     "st_lstm": "ST-LSTM: the recurrence of PredRNN",
+    "traj_gru": "TrajGRU: a recurrence along learned paths",
     "recurrent": "Recurrent layers over vectors",
     "convolution": "Convolutions",
     "pooling": "Pooling",

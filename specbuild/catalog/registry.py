@@ -14,6 +14,7 @@ MODULES: dict[str, str] = {
     "conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
     "st_lstm": "STLSTM2D",
+    "traj_gru": "TrajGRU2D",
     "recurrent": "LSTM GRU SimpleRNN",
     "convolution": (
         "Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose SeparableConv1D SeparableConv2D "

@@ -92,7 +92,7 @@ UNBOUNDED = frozenset(
 )
 """Activations of Keras that no number bounds from above."""
 
-_PUBLISHED = frozenset({("leaky_relu", kind) for kind in ("ConvGRU1D", "ConvGRU2D", "ConvGRU3D", "TrajGRU")})
+_PUBLISHED = frozenset({("leaky_relu", kind) for kind in ("ConvGRU1D", "ConvGRU2D", "ConvGRU3D", "TrajGRU2D")})
 """Published so (Shi et al. 2017), and trained with clipped gradients: the update gate mixes, it does not add."""
 
 

@@ -188,6 +188,13 @@ ST_LSTM_OPTIONS = {
     "forget_bias": st.sampled_from([0.0, 1.0]),
 }
 STACK = st.integers(1, 3) | st.integers(1, 3).flatmap(lambda width: st.lists(st.just(width), min_size=1, max_size=3))
+TRAJ_GRU_OPTIONS = {
+    "links": st.integers(1, 3),
+    "flow_kernel_size": numbers(2, 1, 3),
+    "flow_filters": st.integers(1, 3),
+    "flow_initializer": st.sampled_from(["zeros", "glorot_uniform"]),
+    "use_input": FLAG,
+}
 GRU_OPTIONS = {"reset_after": FLAG, "unit_gate_bias": st.sampled_from([None, True, False])}
 
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
@@ -197,6 +204,7 @@ STRATEGIES: dict[str, SearchStrategy[Case]] = {
     **{f"ConvLSTM{axes}D": frames(axes, **LSTM_OPTIONS) for axes in (1, 2, 3)},
     **{f"ConvGRU{axes}D": frames(axes, **GRU_OPTIONS) for axes in (1, 2, 3)},
     "STLSTM2D": images(STACK, **ST_LSTM_OPTIONS),
+    "TrajGRU2D": images(st.integers(1, 3), **TRAJ_GRU_OPTIONS),
     "Dense": dense(),
     "Embedding": embedding(),
     "Masking": anything(2, mask_value=st.sampled_from([-1.0, 0.0])),

@@ -24,7 +24,7 @@ from tests.catalog.refusals import argument_error, shape_error
 from tests.catalog.strategies_recurrent import STRATEGIES
 
 CONVOLUTIONAL = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "ConvGRU3D")
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", *CONVOLUTIONAL, "STLSTM2D")
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", *CONVOLUTIONAL, "STLSTM2D", "TrajGRU2D")
 FEW = settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 

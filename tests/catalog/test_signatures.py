@@ -38,7 +38,7 @@ def test_only_convolutional_recurrences_go_beyond_keras() -> None:
     ]
 
 
-OURS = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "ConvGRU3D", "STLSTM2D")
+OURS = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "ConvGRU3D", "STLSTM2D", "TrajGRU2D")
 
 
 @pytest.mark.parametrize("name", OURS)

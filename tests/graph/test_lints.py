@@ -102,6 +102,12 @@ def test_a_recurrence_without_bounds(activation: str, layer: str) -> None:
     assert [code for code, _ in warnings(HEAD % 8 + node)] == ["unbounded-recurrence"]
 
 
+def test_leaky_relu_where_it_is_published() -> None:
+    node = "  - {id: r, layer: TrajGRU2D, filters: 4, kernel_size: 3, %sreturn_sequences: true}\n"
+    assert warnings(HEAD % 8 + node % "") == []
+    assert [code for code, _ in warnings(HEAD % 8 + node % "activation: relu, ")] == ["unbounded-recurrence"]
+
+
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "hard_sigmoid", "softsign", "relu6"])
 def test_a_recurrence_with_bounds(activation: str) -> None:
     node = f"  - {{layer: LSTM, units: 4, activation: {activation}}}\n  - {{layer: Dense, units: 1}}\n"

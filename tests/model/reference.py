@@ -128,3 +128,42 @@ def _st_lstm_part(w: Weights, cell: int, name: str, x: np.ndarray, first: int) -
         y = (y - y.mean(axes, keepdims=True)) / np.sqrt(y.var(axes, keepdims=True) + 1e-5)
         y = y * w[f"gamma_{cell}"][..., part] + w[f"beta_{cell}"][..., part]
     return np.split(y, count, -1)
+
+
+def traj_gru(x: np.ndarray, w: Weights) -> np.ndarray:
+    """h of every step, `(N, T, H, W, F)`, with leaky_relu of slope 0.2; each place of each link is looked up alone."""
+    filters = w["flow_state_kernel"].shape[-2]
+    gates, hidden = (np.atleast_2d(w.get(name, np.zeros(1))) for name in ("bias", "flow_hidden_bias"))
+    h = np.zeros((x.shape[0], *x.shape[2:-1], filters), x.dtype)
+    outputs = []
+    for step in range(x.shape[1]):
+        q = convolve(h, w["flow_state_kernel"]) + hidden.sum(0)
+        read = np.zeros(3 * filters)
+        if "kernel" in w:
+            q = q + convolve(x[:, step], w["flow_input_kernel"])
+            read = convolve(x[:, step], w["kernel"]) + (gates[0] if len(gates) == 2 else 0)
+        flows = convolve(_leaky(q), w["flow_kernel"]) + w.get("flow_bias", 0.0)
+        paths = [warped(h, flows[..., link], flows[..., link + 1]) for link in range(0, flows.shape[-1], 2)]
+        recurrent = np.concatenate(paths, -1) @ w["recurrent_kernel"][0, 0] + gates[-1]
+        xz, xr, xg = (read[..., at * filters : (at + 1) * filters] for at in range(3))
+        z, r, g = np.split(recurrent, 3, -1)
+        z = sigmoid(xz + z)
+        h = z * h + (1 - z) * _leaky(xg + sigmoid(xr + r) * g)
+        outputs.append(h)
+    return np.stack(outputs, 1)
+
+
+def warped(h: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """h at (y − v, x − u): the sum over all pixels of h, each weighted by how near it is, less than one pixel away."""
+    _, height, width, _ = h.shape
+    result = np.zeros_like(h)
+    for y, x in itertools.product(range(height), range(width)):
+        for row, column in itertools.product(range(height), range(width)):
+            near = np.maximum(0, 1 - abs(y - v[:, y, x] - row)) * np.maximum(0, 1 - abs(x - u[:, y, x] - column))
+            result[:, y, x] += near[:, None] * h[:, row, column]
+    return result
+
+
+def _leaky(x: np.ndarray) -> np.ndarray:
+    """The slope is a number of single precision, as in TensorFlow."""
+    return np.where(x > 0, x, float(np.float32(0.2)) * x)

@@ -20,6 +20,7 @@ from specbuild.model.layers.moving import (
 )
 from specbuild.model.layers.repeat_frame import RepeatFrame
 from specbuild.model.layers.st_lstm import STLSTM2D
+from specbuild.model.layers.traj_gru import TrajGRU2D
 
 LAYERS: dict[str, type[Any]] = {
     "Clip": Clip,
@@ -42,6 +43,7 @@ LAYERS: dict[str, type[Any]] = {
     "SpaceToDepth": SpaceToDepth,
     "Squeeze": Squeeze,
     "Stack": Stack,
+    "TrajGRU2D": TrajGRU2D,
 }
 """The Keras class of each kind whose package is specbuild."""
 

@@ -102,11 +102,7 @@ class ConvCell(FrameCell):
 
         Frames of any number of steps go through one convolution. Without an input, H and W become 1.
         """
-        if self.kernel is None:
-            point = ops.zeros_like(frames[(..., *[slice(0, 1)] * (self.rank + 1))])
-            convolved = ops.repeat(point, self.gates * self.filters, axis=-1)
-        else:
-            convolved = _masked(self._convolve, frames, self.kernel, masks)
+        convolved = self.unread(frames) if self.kernel is None else _masked(self._convolve, frames, self.kernel, masks)
         bias = self.input_bias
         return convolved if bias is None else convolved + bias
 
@@ -158,15 +154,15 @@ class ConvCell(FrameCell):
     def _first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
         """`bias_initializer`, but ones for the gates that start there."""
         first = self.bias_initializer(shape, dtype=dtype)
+        gate = np.arange(math.prod(shape)).reshape(shape) // self.filters
+        return ops.where(np.isin(gate, self.gates_from_one), ops.ones_like(first), first)
+
+
 def fraction(name: str, value: float) -> float:
     """A rate of dropout."""
     if not 0 <= value < 1:
         raise ValueError(f"expected {name} to be a fraction from 0 to below 1, got {value!r}")
     return value
-
-
-        gate = np.arange(math.prod(shape)).reshape(shape) // self.filters
-        return ops.where(np.isin(gate, self.gates_from_one), ops.ones_like(first), first)
 
 
 def _masked(apply: Callable[[Any, Any], Any], x: Any, kernel: Any, masks: Tensors | None) -> Any:

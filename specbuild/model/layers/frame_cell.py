@@ -161,6 +161,11 @@ class FrameCell(keras.layers.Layer):  # type: ignore[misc]
         """The reverse of `inward`."""
         return ops.moveaxis(tensor, -1, -self.rank - 1) if self.channels_first else tensor
 
+    def unread(self, frames: Any) -> Any:
+        """What `project` gives of frames that are not read: zeros (N, …, 1, 1, projected), for all places at once."""
+        point = ops.zeros_like(frames[(..., *[slice(0, 1)] * (self.rank + 1))])
+        return ops.repeat(point, self.projected, axis=-1)
+
     def standardized(self, x: Any, epsilon: float) -> Any:
         """Each frame of each sample with mean zero and variance one over all its axes.
 

@@ -1,0 +1,175 @@
+"""TrajGRU: a ConvGRU whose state comes along learned paths instead of from fixed neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from specbuild.model.backend import keras
+from specbuild.model.layers.conv_recurrent import ConvRecurrent
+from specbuild.model.layers.frame_cell import FrameCell, Shape, Tensors, convolve, each_axis
+
+ops = keras.ops
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class TrajGRUCell(FrameCell):
+    """One step of TrajGRU (Shi et al. 2017, arXiv 1706.03458, equation 3; the flows as in the authors' code).
+
+        q = φ(P∗x + Q∗h + a + a′)
+        (u, v)₁ … (u, v)_L = S∗q + d
+        s = [warp(h, u₁, v₁), …, warp(h, u_L, v_L)]
+        z, r = σ(W∗x + b + R∗s + b′)
+        g = φ(W∗x + b + r∘(R∗s + b′))
+        h′ = z∘h + (1 − z)∘g
+
+    φ is the activation. warp(h, u, v) at row y and column x is h at (y − v, x − u), between pixels by bilinear
+    interpolation, beyond the border zero. R is 1 × 1; every convolution keeps the size of the frames.
+
+    Args:
+        links: L, how many places each one gathers the state from.
+        flow_kernel_size: extent of P, Q and S.
+        flow_filters: channels of q.
+        flow_initializer: first values of S; zero, as published, lets all paths start from the own place.
+        use_input: False for a recurrence that reads nothing: the input then only says how many steps there are.
+
+    Weights, in order: `kernel` W (*kernel_size, C, 3F) for z, r, g; `flow_input_kernel` P and `flow_state_kernel` Q
+    (*flow_kernel_size, C or F, flow_filters); `flow_kernel` S (*flow_kernel_size, flow_filters, 2L), with u and v of a
+    link next to each other; `recurrent_kernel` R (1, 1, L·F, 3F); `bias` (2, 3F) with b and b′, `flow_hidden_bias`
+    (2, flow_filters) with a and a′, `flow_bias` (2L,). Without an input there is no W and P, and the biases that have
+    two rows have the second alone, without an axis for it.
+    """
+
+    states = 1
+
+    def __init__(
+        self,
+        rank: int,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        activation: Any = "leaky_relu",
+        links: int = 5,
+        flow_kernel_size: int | Sequence[int] = 5,
+        flow_filters: int = 32,
+        flow_initializer: Any = "zeros",
+        use_input: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rank, filters, kernel_size, activation=activation, **kwargs)
+        if links < 1 or flow_filters < 1:
+            raise ValueError(f"expected links and flow_filters of at least 1, got {links} and {flow_filters}")
+        self.links, self.flow_filters = links, flow_filters
+        self.flow_kernel_size = each_axis("flow_kernel_size", flow_kernel_size, rank)
+        self.flow_initializer = keras.initializers.get(flow_initializer)
+        self.use_input = use_input
+
+    def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
+        super().build(inputs_shape, states_shape)
+        channels = inputs_shape[1 if self.channels_first else -1]
+        gates, hidden, paths = 3 * self.width, self.flow_filters, 2 * self.links
+        size, rows = self.flow_kernel_size, (2,) if self.use_input else ()
+        first, again = self.kernel_initializer, self.recurrent_initializer
+        self.kernel: Any = None
+        self.flow_input_kernel: Any = None
+        if self.use_input:
+            self.kernel = self._weight("kernel", (*self.kernel_size, channels, gates), first)
+            self.flow_input_kernel = self._weight("flow_input_kernel", (*size, channels, hidden), first)
+        self.flow_state_kernel = self._weight("flow_state_kernel", (*size, self.width, hidden), again, "recurrent")
+        self.flow_kernel = self._weight("flow_kernel", (*size, hidden, paths), self.flow_initializer, "recurrent")
+        shape = (*(1,) * self.rank, self.links * self.width, gates)
+        self.recurrent_kernel = self._weight("recurrent_kernel", shape, again, "recurrent")
+        self.bias: Any = None
+        self.flow_hidden_bias: Any = None
+        self.flow_bias: Any = None
+        if self.use_bias:
+            self.bias = self._weight("bias", (*rows, gates), self.bias_initializer, "bias")
+            self.flow_hidden_bias = self._weight("flow_hidden_bias", (*rows, hidden), self.bias_initializer, "bias")
+            self.flow_bias = self._weight("flow_bias", (paths,), self.bias_initializer, "bias")
+
+    def project(self, frames: Any, masks: Tensors | None = None) -> Any:  # noqa: ARG002 - nothing is dropped
+        """The input's share of z, r, g and q, biases included: `(N, …, H, W, C)` → `(N, …, H, W, 3F + flow_filters)`.
+
+        Without an input, H and W become 1.
+        """
+        if self.kernel is None:
+            return self.unread(frames)
+        gates, hidden = convolve(frames, self.kernel), convolve(frames, self.flow_input_kernel)
+        if self.bias is not None:
+            gates, hidden = gates + self.bias[0], hidden + self.flow_hidden_bias[0]
+        return ops.concatenate([gates, hidden], axis=-1)
+
+    def step(self, projected: Any, states: Tensors, masks: Tensors | None = None) -> tuple[Any, list[Any]]:  # noqa: ARG002
+        (h,) = states
+        width = self.width
+        x = projected[..., : 3 * width]
+        gathered = warp(h, self._flows(projected[..., 3 * width :], h))  # (N, H, W, L·F)
+        recurrent = self._biased(convolve(gathered, self.recurrent_kernel), self.bias)
+        gates = self.recurrent_activation(x[..., : 2 * width] + recurrent[..., : 2 * width])
+        z, r = ops.split(gates, 2, axis=-1)
+        g = self.activation(x[..., 2 * width :] + r * recurrent[..., 2 * width :])
+        h = z * h + (1 - z) * g
+        return h, [h]
+
+    @property
+    def projected(self) -> int:
+        return 3 * self.width + self.flow_filters
+
+    def _flows(self, read: Any, h: Any) -> Any:
+        """u and v of every link, in pixels, (N, H, W, 2L)."""
+        seen = self._biased(convolve(h, self.flow_state_kernel), self.flow_hidden_bias)
+        flows = convolve(self.activation(read + seen), self.flow_kernel)
+        return flows if self.flow_bias is None else flows + self.flow_bias
+
+    def _biased(self, recurrent: Any, bias: Any) -> Any:
+        """A convolution of the state with the part of a bias that goes with it."""
+        if bias is None:
+            return recurrent
+        return recurrent + (bias[1] if self.use_input else bias)
+
+
+def warp(h: Any, flows: Any) -> Any:
+    """h at (y − v, x − u), for every link: `(N, H, W, F)` and `(N, H, W, 2L)` → `(N, H, W, L·F)`.
+
+    Bilinear between pixels, zero beyond the border; differentiable with respect to both. Places are worked out in
+    single precision at least.
+    """
+    height, width, filters = h.shape[1:]
+    exact = "float32" if flows.dtype in ("float16", "bfloat16") else flows.dtype
+    flows = ops.cast(flows, exact)  # (N, H, W, 2L)
+    columns = ops.reshape(ops.arange(width, dtype=exact), (1, 1, width, 1)) - flows[..., 0::2]
+    rows = ops.reshape(ops.arange(height, dtype=exact), (1, height, 1, 1)) - flows[..., 1::2]
+    top, down = _whole_and_rest(rows, height)
+    left, right = _whole_and_rest(columns, width)
+
+    # Zeros around: one pixel before, two after, so that every place and its neighbours exist.
+    padded = ops.pad(h, [(0, 0), (1, 2), (1, 2), (0, 0)])
+    pixels = ops.reshape(padded, (-1, filters))
+    images = ops.arange(ops.shape(h)[0], dtype="int32") * ((height + 3) * (width + 3))
+    place = ops.reshape(images, (-1, 1, 1, 1)) + (top + 1) * (width + 3) + (left + 1)  # (N, H, W, L)
+
+    total = 0
+    for below, across, share in [
+        (0, 0, (1 - down) * (1 - right)),
+        (0, 1, (1 - down) * right),
+        (1, 0, down * (1 - right)),
+        (1, 1, down * right),
+    ]:
+        corner = ops.take(pixels, place + (below * (width + 3) + across), axis=0)  # (N, H, W, L, F)
+        total = total + corner * ops.expand_dims(ops.cast(share, h.dtype), -1)
+    return ops.reshape(total, (-1, height, width, flows.shape[-1] // 2 * filters))
+
+
+def _whole_and_rest(places: Any, length: int) -> tuple[Any, Any]:
+    """The pixel before each place along an axis, from −1 to `length`, and how far the place lies behind it."""
+    inside = ops.clip(places, -1, length)
+    before = ops.floor(inside)
+    return ops.cast(before, "int32"), inside - before
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class TrajGRU2D(ConvRecurrent):
+    """TrajGRU over images: `(N, T, H, W, C)` → `(N, T, H, W, filters)`. State: h."""
+
+    rank = 2
+    cell_class = TrajGRUCell
+    cell_name = "traj_gru_cell"
