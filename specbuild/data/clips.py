@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.augment import Augmentation
 from specbuild.data.clips_source import LabelledClips, open_labelled, stratified
-from specbuild.data.sample_layout import SampleLayout
+from specbuild.data.fitting import pieces
+from specbuild.data.sample_layout import SampleLayout, turn_faults
 from specbuild.data.sampler import Floats, Sample, shuffled_order
 from specbuild.data.sources.base import ArraySource, Region
 from specbuild.data.transforms import StepError, Transform, fit
+from specbuild.data.windows import Stretch
 from specbuild.document import RunError, SpecError, did_you_mean
 from specbuild.graph.class_samples import class_faults, output_error
 from specbuild.spec.class_target import ClassTarget
@@ -44,7 +47,8 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
         raise spec.error(("outputs" if len(graph.inputs) == 1 else "inputs",), message, code="data-shape")
     labelled = open_labelled(spec)
     source = labelled.source
-    found = list(class_faults(spec, graph, source.space, source.channels))
+    crop = tuple(int(size or 0) for size in data.crop_shape(source.space))
+    found = [*class_faults(spec, graph, source.space, source.channels), *turn_faults(spec, crop)]
     if found:
         raise SpecError(diagnostic for error in found for diagnostic in error.diagnostics)
     _check_units(spec, graph, len(labelled.classes))
@@ -53,8 +57,7 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     _check_splits(spec, labelled, splits)
     code = _code(spec, graph)
     fitted = Transform.from_state(transform) if transform is not None else _fit(spec, data, source, splits["train"])
-    layout = SampleLayout(tuple(int(size or 0) for size in data.crop_shape(source.space)))
-    return ClipDataset(data, data.target, source, labelled, splits, fitted, layout, code)
+    return ClipDataset(data, data.target, source, labelled, splits, fitted, SampleLayout(crop), code)
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,19 @@ class ClipDataset:
     def sample(self, clip: int, random: np.random.Generator | None) -> tuple[Floats, Floats]:
         """A clip as the model reads it (P, *crop, C), and its class as the loss reads it.
 
-        Without `random` the frames come from the middle and so does the crop: the same every time.
+        Without `random` the frames come from the middle and so does the crop, the same every time, and nothing is
+        augmented.
         """
         frames = _FRAMES[self.target.sampling](
             self.source.lengths[clip], self.section.windows.past, self.section.windows.step, random
         )
         region = self._region(random)
         pixels = np.concatenate([self.source.read(clip, range(frame, frame + 1), region) for frame in frames])
-        return self.transform.fill_missing(self.transform.apply(pixels)), self._coded(self.clips.labels[clip])
+        x = self.transform.apply(pixels)
+        if self.section.augment is not None and random is not None:
+            augmentation = Augmentation(self.section.augment, self.section.source.space)
+            x = augmentation.draw(random).frames(augmentation.noisy(x, random))
+        return self.transform.fill_missing(x), self._coded(self.clips.labels[clip])
 
     def samples(self, split: str) -> Iterator[tuple[int, Floats]]:
         """The clips of a split by number, each as the model reads it in evaluation."""
@@ -226,9 +234,8 @@ def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[i
 
 def _fit(spec: Spec, section: DataSection, source: ArraySource, train: tuple[int, ...]) -> Transform:
     def frames() -> Iterator[Floats]:
-        for clip in train:
-            for frame in range(source.lengths[clip]):
-                yield source.read(clip, range(frame, frame + 1))
+        stretches = tuple(Stretch(clip, range(source.lengths[clip])) for clip in train)
+        return (source.read(*piece) for piece in pieces(stretches, section.statistics, 1))
 
     try:
         return fit(section.transform, frames, source.channels, fill=section.fill, may_miss=source.may_miss)

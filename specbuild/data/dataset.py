@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.augment import Augmentation
+from specbuild.data.fitting import fit_transform
 from specbuild.data.leaks import check_leaks
 from specbuild.data.left_out import LeftOut
-from specbuild.data.phases import Phases
 from specbuild.data.sample_layout import SampleLayout, sample_layout
 from specbuild.data.sampler import Sample, Sampler
 from specbuild.data.sources import FrameSource, open_source
@@ -23,7 +24,7 @@ from specbuild.data.sources.base import Region
 from specbuild.data.splits import open_splits
 from specbuild.data.steps import Place
 from specbuild.data.tiles import Tiling
-from specbuild.data.transforms import StepError, Transform, fit
+from specbuild.data.transforms import Transform
 from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
 from specbuild.document import RunError, did_you_mean
 from specbuild.spec.data_section import DataSection
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Times: TypeAlias = npt.NDArray[np.datetime64]
-
-PIECE = 2**22
-"""Numbers read at once when statistics are gathered."""
 
 
 def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset:
@@ -61,7 +59,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
         fitted = Transform.from_state(transform)
     else:
         check_leaks(spec, source, splits)
-        fitted = _fit(spec, spec.data, source, splits["train"])
+        fitted = fit_transform(spec, source, splits["train"])
     return Dataset(spec.data, source, splits, fitted, layout)
 
 
@@ -102,6 +100,12 @@ class Dataset:
         )
         return (*cut, *self.left_out.notes())
 
+    @cached_property
+    def augmentation(self) -> Augmentation | None:
+        """How training samples are varied, if they are."""
+        section = self.section.augment
+        return None if section is None else Augmentation(section, self.section.source.space)
+
     @property
     def tiling(self) -> Tiling:
         """How whole frames are cut for the model."""
@@ -130,8 +134,8 @@ class Dataset:
         """Batches of a split, shuffled (by default) if it is the one for training."""
         windows = self.windows(split)
 
-        def sample(number: int, region: Region) -> Sample:
-            return self._sample(*windows[number], region)
+        def sample(number: int, region: Region, random: np.random.Generator | None) -> Sample:
+            return self._sample(*windows[number], region, random if self.augmentation else None)
 
         shuffled = split == "train" if shuffle is None else shuffle
         frame, crop = self.source.space, self.layout.crop
@@ -187,10 +191,18 @@ class Dataset:
         first = at[1] if times is None else int(clock.slots(times[at[1] : at[1] + 1])[0])
         return Place(first + np.arange(len(frames)) * frames.step + (frames.start - at[1]), region)
 
-    def prepare(self, past: Floats, place: Place | None = None) -> Floats:
-        """Physical frames (P, *space, C) as the model reads them: transformed, and filled where missing."""
-        ready = self.transform.fill_missing(self.transform.apply(past, place))
-        return ready[0] if self.layout.input_without_time else ready
+    def prepare(self, past: Floats, place: Place | None = None, random: np.random.Generator | None = None) -> Floats:
+        """Physical frames (P, *space, C) as the model reads them: transformed, filled where missing, with the mask.
+
+        With `random` numbers, the values that are known get the noise of `data.augment`.
+        """
+        ready = self.transform.apply(past, place)
+        if self.augmentation and random:
+            ready = self.augmentation.noisy(ready, random)
+        filled = self.transform.fill_missing(ready)
+        if self.section.mask:
+            filled = np.concatenate([filled, ~np.isnan(ready).any(axis=-1, keepdims=True)], axis=-1, dtype=np.float32)
+        return filled[0] if self.layout.input_without_time else filled
 
     def restore(self, output: Floats, place: Place | None = None) -> Floats:
         """What the model gives for a batch of frames at one place, as physical forecasts (B, F, *space, C)."""
@@ -222,12 +234,19 @@ class Dataset:
         frames = past_frames(start, section), future_frames(start, section)
         return self.left_out.look((window.event, start), frames, window.past, window.future)
 
-    def _sample(self, event: int, start: int, region: Region) -> Sample:
+    def _sample(self, event: int, start: int, region: Region, random: np.random.Generator | None) -> Sample:
+        x, y, weight = self._read(event, start, region, random)
+        if not self.augmentation or not random:
+            return x, y, weight
+        turn = self.augmentation.draw(random)
+        return turn.frames(x), turn.frames(y), None if weight is None else turn.weights(weight)
+
+    def _read(self, event: int, start: int, region: Region, random: np.random.Generator | None) -> Sample:
         section = self.section.windows
         frames = past_frames(start, section), target_frames(start, section)
         past, target = (self.source.read(event, part, region) for part in frames)
         read, given = (self.place((event, start), part, region) for part in frames)
-        x, y = self.prepare(past, read), self.transform.apply(target, given)
+        x, y = self.prepare(past, read, random), self.transform.apply(target, given)
         if self.layout.output_without_time:
             y = y[0]
         if not self.source.may_miss:
@@ -237,36 +256,3 @@ class Dataset:
         if self.left_out.look((event, start), frames, past, target, count=whole):
             known = np.zeros_like(known)
         return x, self.transform.fill_missing(y), known.astype(np.float32)
-
-
-def _fit(spec: Spec, section: DataSection, source: FrameSource, train: WindowSet) -> Transform:
-    """The transform with statistics of the training frames.
-
-    Raises:
-        SpecError: a training value that a step cannot take, located at the step.
-    """
-    frame = int(np.prod(source.space, dtype=int)) * source.channels
-    at_once = max(1, PIECE // frame)
-
-    phases = Phases(source, 1)
-
-    def frames() -> Iterator[tuple[Floats, Place]]:
-        for stretch in train.stretches:
-            slots = phases.slots(stretch.event)
-            for first in range(stretch.frames.start, stretch.frames.stop, at_once):
-                piece = range(first, min(first + at_once, stretch.frames.stop))
-                yield source.read(stretch.event, piece), Place(slots[piece.start : piece.stop])
-
-    try:
-        return fit(
-            section.transform,
-            frames,
-            source.channels,
-            fill=section.fill,
-            may_miss=source.may_miss,
-            clock=phases.clock,
-            variables=source.variables,
-        )
-    except StepError as error:
-        place = ("data", "transform", error.number)
-        raise spec.error(place, error.message, help=error.help, code="bad-data") from error

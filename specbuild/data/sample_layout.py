@@ -10,6 +10,7 @@ from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import FrameSource
 from specbuild.document import SpecError
 from specbuild.graph.samples import Frames, sample_faults, without_time
+from specbuild.spec.augment_section import not_square
 
 if TYPE_CHECKING:
     from specbuild.graph import Graph
@@ -40,6 +41,7 @@ def sample_layout(spec: Spec, graph: Graph, source: FrameSource) -> SampleLayout
     crop = data.crop_shape(source.space)
     found = [
         *_crop(spec, crop, source),
+        *turn_faults(spec, crop),
         *sample_faults(spec, graph, Frames(source.name, source.space, source.channels)),
     ]
     if found:
@@ -77,3 +79,10 @@ def _crop(spec: Spec, crop: tuple[int, ...], source: FrameSource) -> Iterator[Sp
             f"the crop {show(crop)} is larger than the frames of {source.name}, {show(source.space)}",
             code="data-shape",
         )
+
+
+def turn_faults(spec: Spec, crop: tuple[int, ...]) -> Iterator[SpecError]:
+    """The error of turning samples that are not square."""
+    augment = spec.data and spec.data.augment
+    if augment and augment.rotate and crop[-2] != crop[-1]:
+        yield spec.error(("data", "augment", "rotate"), not_square(crop[-2], crop[-1]), code="data-shape")

@@ -21,10 +21,11 @@ Sample: TypeAlias = tuple[Floats, Floats, Floats | None]
 class Sampler:
     """Batches of one split.
 
-    In training (`shuffle`), every pass over the windows has a new order and new crops; without it the windows come in
-    their own order, and each window's crop is the same in every epoch, so that epochs can be compared. A window comes
-    once per pass. With `steps` an epoch has so many batches, all full: fewer than one pass draw a part of it, more go
-    on with a new pass. Without, an epoch is one pass, and its last batch holds what is left.
+    In training (`shuffle`), every pass over the windows has a new order, new crops and new numbers to augment samples
+    with; without it the windows come in their own order, and each window's crop is the same in every epoch, so that
+    epochs can be compared. A window comes once per pass. With `steps` an epoch has so many batches, all full: fewer
+    than one pass draw a part of it, more go on with a new pass. Without, an epoch is one pass, and its last batch holds
+    what is left.
 
     Nothing changes in a sampler: batches may be made in any order and by several threads.
     """
@@ -36,8 +37,8 @@ class Sampler:
     shuffle: bool
     frame: tuple[int, ...]
     crop: tuple[int, ...]
-    sample: Callable[[int, Region], Sample]
-    """Reads a window, by its number, in a region of its frames."""
+    sample: Callable[[int, Region, np.random.Generator | None], Sample]
+    """Reads a window, by its number, in a region of its frames, and augments it if it is given random numbers."""
 
     def __len__(self) -> int:
         """Batches of one epoch."""
@@ -50,15 +51,16 @@ class Sampler:
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         drawn = [self._draw(epoch, position) for position in range(first, last)]
-        x, y, weight = zip(*(self.sample(window, region) for window, region in drawn), strict=True)
+        x, y, weight = zip(*(self.sample(*one) for one in drawn), strict=True)
         return np.stack(x), np.stack(y), None if weight[0] is None else np.stack(weight)
 
-    def _draw(self, epoch: int, position: int) -> tuple[int, Region]:
-        """The window and the region at a position of the epoch."""
+    def _draw(self, epoch: int, position: int) -> tuple[int, Region, np.random.Generator | None]:
+        """The window, the region and, in training, the random numbers at a position of the epoch."""
         turn, place = divmod(position, self.windows)
         if not self.shuffle:
-            return place, self._region(0, place)
-        return int(shuffled_order(self.windows, self.seed, epoch, turn)[place]), self._region(epoch + 1, position)
+            return place, self._region(0, place), None
+        window = int(shuffled_order(self.windows, self.seed, epoch, turn)[place])
+        return window, self._region(epoch + 1, position), np.random.default_rng((self.seed, epoch + 1, position, 1))
 
     def _region(self, epoch: int, position: int) -> Region:
         if self.crop == self.frame:

@@ -65,13 +65,15 @@ def without_time(shape: Shape, count: int, space: Shape) -> bool:
 def _input(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Iterator[SpecError]:
     past, name, shape = data.windows.past, graph.inputs[0].id, graph.inputs[0].shape
     crop, timeless = data.crop_shape(frames.space), without_time(shape, past, frames.space)
-    wanted: Shape = (*(() if timeless else (past,)), *_filled(crop, shape), frames.channels)
+    channels = None if frames.channels is None else frames.channels + data.mask_channels
+    wanted: Shape = (*(() if timeless else (past,)), *_filled(crop, shape), channels)
     place = ("inputs", name)
     if len(shape) != len(wanted):
         yield spec.error(
             place,
             f"{name} has {_axes(shape)}, the data gives {len(wanted)}",
-            reason=f"{name} is {show(shape)}; a sample is {show(wanted)} (past frames, space, channels)",
+            reason=f"{name} is {show(shape)}; a sample is {show(wanted)} (past frames, space, channels"
+            f"{' and mask' if data.mask else ''})",
             help=f"write {name}: {_written(wanted)}",
             code="data-shape",
         )
@@ -95,11 +97,12 @@ def _input(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Itera
             help=f"{change}, or write {name}: {_written((*shape[: -len(crop) - 1], *crop, shape[-1]))}",
             code="data-shape",
         )
-    if _differ(shape[-1:], (frames.channels,)):
+    if _differ(shape[-1:], (channels,)):
+        masked = f", and data.mask adds 1: {channels} in all" if data.mask else ""
         yield spec.error(
             place,
-            f"{name} has {_channels(shape[-1])}, {frames.name} has {_channels(frames.channels)}",
-            help=f"write {name}: {_written((*shape[:-1], frames.channels))}",
+            f"{name} has {_channels(shape[-1])}, {frames.name} has {_channels(frames.channels)}{masked}",
+            help=f"write {name}: {_written((*shape[:-1], channels))}",
             code="data-shape",
         )
 

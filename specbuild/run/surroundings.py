@@ -13,7 +13,7 @@ import numpy as np
 
 from specbuild.data.sources import source_files
 from specbuild.document import SpecError
-from specbuild.run.files import sha256
+from specbuild.run.fingerprint import difference, fingerprint
 from specbuild.spec import Spec
 from specbuild.version import __version__
 
@@ -40,34 +40,31 @@ def machine() -> dict[str, Any]:
 
 
 def data_files(spec: Spec) -> list[dict[str, Any]]:
-    """Each data file of the spec with its size in bytes and its SHA-256; a folder without a checksum."""
-    return [_data_file(path) for path in source_files(spec)]
-
-
-def _data_file(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {"path": str(path.resolve())}
-    if path.is_file():
-        found |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
-    return found
+    """The fingerprint of each path that the data section names; that of a pattern covers all its files."""
+    return [fingerprint(path, files) for path, files in source_files(spec).items()]
 
 
 def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:
-    """Refuses to continue on other data than a run began with.
+    """Refuses to continue on other data than a run began with; whoever opens the data says if it is gone.
 
     Raises:
         SpecError: located at the data's path.
     """
-    before, now = [one.get("sha256") for one in recorded], [one.get("sha256") for one in data_files(spec)]
-    if before != now:
-        raise changed_data(spec)
+    found = data_files(spec)
+    if len(found) != len(recorded):
+        raise changed_data(spec, f"it is read from {len(found)} paths, run.json records {len(recorded)}")
+    for before, present in zip(recorded, found, strict=True):
+        if present.get("files") != 0 and (how := difference(before, present)):
+            raise changed_data(spec, how, sampled="sampled_sha256" in present)
 
 
-def changed_data(spec: Spec) -> SpecError:
+def changed_data(spec: Spec, reason: str, *, sampled: bool = False) -> SpecError:
+    copied = "; copies of large files must keep the times of their last change, as cp -p does" if sampled else ""
     return spec.error(
         ("data", "source", "path"),
         "the data is not what this run began with",
-        reason="its checksum differs from the one in run.json",
-        help="start a new run, or put the old file back",
+        reason=reason,
+        help=f"start a new run, or put the old data back{copied}",
         code="changed-data",
     )
 

@@ -16,6 +16,7 @@ from pydantic import (
 
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import Flag, NonNegativeInt, Number, PositiveInt
+from specbuild.spec.augment_section import AugmentSection, check_augment
 from specbuild.spec.class_target import Target, check_target
 from specbuild.spec.interval import Interval, interval
 from specbuild.spec.source_section import Source, fault
@@ -119,6 +120,11 @@ class DataSection(BaseModel):
     allow_missing: Flag = Field(
         True, description="Whether values may be missing; with false a frame that lacks one is an error."
     )
+    mask: Flag = Field(
+        False,
+        description="Whether the model reads one more channel, the last: 1 where every channel of a pixel is known, 0 "
+        "where one is missing.",
+    )
     on_error: Literal["raise", "skip"] = Field(
         "raise",
         description="What a frame that cannot be read, or lacks a value that it must have, does: raise ends the run, "
@@ -138,11 +144,22 @@ class DataSection(BaseModel):
     transform: Annotated[tuple[Transform, ...], BeforeValidator(_few)] = Field(
         (), strict=False, description="Steps from physical units to what the model reads, in order."
     )
+    statistics: PositiveInt | None = Field(
+        None,
+        description="Training frames that the statistics of the transform come from, spread over all of them. Default: "
+        "every one.",
+    )
     crop: Crop = Field(
         None,
         description="Size of the part of each frame that the model reads: random in training, tiles that cover the "
         "frame in evaluation. Default: the whole frame.",
     )
+    augment: AugmentSection | None = Field(None, description="How training samples are varied; default: not at all.")
+
+    @property
+    def mask_channels(self) -> int:
+        """Channels that the model reads besides those of the data."""
+        return int(self.mask)
 
     @property
     def split_by(self) -> Literal["time", "event", "file"]:
@@ -170,6 +187,16 @@ class DataSection(BaseModel):
                 raise fault("data", ("crop",), f"the layout {axes} has no axes of space to crop")
             message = f"expected one number, or one for each of {' '.join(space)}, got {len(self.crop)} numbers"
             raise fault("data", ("crop",), message)
+        check_augment(self)
+        if self.mask and not self.allow_missing:
+            raise fault("data", ("mask",), "with allow_missing: false every pixel is known, so a mask tells nothing")
+        if self.mask and self.target is not None:
+            raise fault("data", ("mask",), "target: class reads clips, whose pixels are all known; leave mask out")
+        if self.statistics is not None and any(step.name == "anomaly" for step in self.transform):
+            message = (
+                "anomaly needs the mean of every phase, so it is taken from all training frames; leave statistics out"
+            )
+            raise fault("data", ("statistics",), message)
         embargo, reach = self.split.embargo, self.windows.reach
         if self.split_by == "event":
             if not self.source.has_events and axes:

@@ -22,7 +22,7 @@ def numbered(
 ) -> Sampler:
     """A sampler whose x is the window's number, and whose y is the corner of its crop."""
 
-    def sample(window: int, region: Region) -> Sample:
+    def sample(window: int, region: Region, _random: np.random.Generator | None) -> Sample:
         corner = np.array([part.start for part in region], np.float32)
         return np.full(1, window, np.float32), corner, None
 

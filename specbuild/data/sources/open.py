@@ -10,8 +10,10 @@ from specbuild.data.sources.frame_folder import folder_above, is_pattern, is_pic
 from specbuild.data.sources.guarded import GuardedSource
 from specbuild.data.sources.join import join
 from specbuild.data.sources.record import READERS, Record, read_record, suffixes
+from specbuild.data.sources.times import differ, usual_step
 from specbuild.document import did_you_mean
 from specbuild.spec.data_section import DataSection
+from specbuild.spec.interval import Interval
 
 if TYPE_CHECKING:
     from specbuild.spec import Spec
@@ -68,6 +70,7 @@ def _open(data: DataSection, paths: list[Path]) -> FrameSource:
         whole, parts = join(paths, read, Path(data.source.path).name, data.source.by)
     if not whole.frames:
         raise SourceError("time", f"no frame of {whole.label} lies between the dates")
+    _check_interval(data, whole)
     spatial = tuple(axis for axis in data.source.space if axis in whole.axes)
     return GuardedSource(
         whole.label,
@@ -84,6 +87,19 @@ def _open(data: DataSection, paths: list[Path]) -> FrameSource:
         allow_missing=data.allow_missing,
         skip=data.on_error == "skip",
     )
+
+
+def _check_interval(data: DataSection, whole: Record) -> None:
+    """Checks that frames are as far apart as the spec says, which names lead times by it."""
+    if data.interval is None or not whole.clocks:
+        return
+    step = usual_step(whole.clocks[0])
+    if step is not None and differ(step, Interval.parse(data.interval)):
+        raise SourceError(
+            "interval",
+            f"frames are {data.interval} apart by the spec, {step.times(1)} by the times of {whole.name}",
+            help=f"write interval: {step.times(1)}",
+        )
 
 
 def _found(path: Path, written: str) -> list[Path]:
