@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ import zarr
 
 from specbuild.data import baselines, open_data
 from specbuild.data.sources import FrameSource, join, open_source
-from specbuild.data.sources.times import cf_times, unbroken
+from specbuild.data.sources.times import cf_times, differ, unbroken, usual_step
 from specbuild.document import SpecError
+from specbuild.spec.interval import Interval
 from tests.data.samples import RECORDS, frames, message, model, write_spec
 
 LAYOUT = {"T": "time", "H": "lat", "W": "lon"}
@@ -384,3 +387,40 @@ def test_hourly_temperature_a_day_ahead(tmp_path: Path) -> None:
         forecast = next(one.forecast for one in baselines(data, 24) if one.name == name)
         errors = np.concatenate([forecast(window) - window.future for window in windows])
         assert round(float(np.sqrt(np.mean(np.square(errors, dtype=float)))), 2) == rmse
+
+
+def test_the_interval_is_that_of_the_times(tmp_path: Path) -> None:
+    grid().to_netcdf(tmp_path / "a.nc", engine="netcdf4")
+    assert opened(tmp_path, data={"interval": "60 min"}).length == 6
+    with pytest.raises(SpecError) as caught:
+        opened(tmp_path, data={"interval": "10 min"})
+    assert message(caught.value) == (
+        "data.interval | frames are 10 min apart by the spec, 1 h by the times of a.nc | write interval: 1 h"
+    )
+    months = np.arange("2010-01", "2012-01", dtype="datetime64[M]").astype("datetime64[s]")
+    assert usual_step(months) == Interval(1, "month")
+    assert usual_step(months[::3]) == Interval(91, "d")
+    assert not differ(Interval(92, "d"), Interval(3, "month"))
+    assert usual_step(months[:1]) is None
+
+
+LIBRARIES = """
+import sys
+from pathlib import Path
+import specbuild.data
+from specbuild.spec import load_spec
+from specbuild.data.sources import open_source
+open_source(load_spec(Path(sys.argv[1])))
+print(*(name for name in ("xarray", "zarr", "netCDF4", "h5py", "av", "imageio", "keras") if name in sys.modules))
+"""
+
+
+def test_a_library_is_loaded_by_the_files_that_need_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "rain.npy", VALUES)
+    grid().to_netcdf(tmp_path / "a.nc", engine="netcdf4")
+    found = []
+    for name, layout in (("rain.npy", "T H W"), ("a.nc", LAYOUT)):
+        write_spec(tmp_path, {"source": {"path": name, "layout": layout}})
+        command = [sys.executable, "-c", LIBRARIES, str(tmp_path / "spec.yaml")]
+        found.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert found == [[], ["xarray", "netCDF4"]]

@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.spec.dates import Dates, whole_of
+from specbuild.spec.interval import Interval
 
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 """Units of `<unit> since <date>` (CF conventions), in seconds."""
+_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
+_LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "month": 30.4 * 86400, "year": 365.2 * 86400}
 
 
 def times_of(values: npt.NDArray[Any], units: str = "") -> npt.NDArray[np.datetime64]:
@@ -71,6 +74,25 @@ def check_rising(times: npt.NDArray[np.datetime64]) -> None:
     if late.size:
         frame = int(late[0]) + 1
         raise ValueError(f"frame {frame} ({show(times[frame])}) is not later than frame {frame - 1}")
+
+
+def usual_step(times: npt.NDArray[np.datetime64]) -> Interval | None:
+    """The usual time from one frame to the next; None for less than two frames."""
+    if len(times) < 2:
+        return None
+    seconds = float(np.median(np.diff(times).astype("timedelta64[s]").astype(np.int64)))
+    days = seconds / 86400
+    for unit, least, most in (("month", 28, 31), ("year", 365, 366)):
+        if least <= days <= most:
+            return Interval(1, unit)
+    unit = next((unit for unit, size in _UNITS if seconds >= size), "s")
+    return Interval(round(seconds / dict(_UNITS)[unit], 2), unit)
+
+
+def differ(one: Interval, other: Interval) -> bool:
+    """Whether two lengths of time are more than a tenth apart; months and years may have any of their lengths."""
+    a, b = (one.count * _LENGTHS[one.unit], other.count * _LENGTHS[other.unit])
+    return abs(a - b) > 0.1 * max(a, b)
 
 
 def between(times: npt.NDArray[np.datetime64], dates: Dates) -> tuple[int, int]:
