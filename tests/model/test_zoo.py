@@ -59,6 +59,7 @@ ZOO: dict[str, Published] = {
     "keras_next_frame_causal": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
     "openstl_convlstm_l": Published(26_115_072, small={**_TINY, "widths": [4, 3, 3]}),
     "openstl_convlstm_s": Published(11_675_648, small={**_TINY, "widths": [3, 2]}),
+    "predrnn": Published(23_838_720, small={**_TINY, "widths": [3, 3]}),
     "shi2015_1layer": Published(13_524_496, small={**_TINY, "widths": [6]}),
     "shi2015_1layer_no_peephole": Published(13_522_960, small={**_TINY, "widths": [6]}),
     "shi2015_2layers": Published(10_042_896, small={**_TINY, "widths": [4, 3]}),
@@ -120,9 +121,9 @@ def test_keras_has_them_too(name: str) -> None:
 
 
 CHEAP = {
-    name: {"defaults.ConvLSTM2D.recurrent_initializer": "zeros"}
+    name: {f"defaults.{'STLSTM2D' if name == 'predrnn' else 'ConvLSTM2D'}.recurrent_initializer": "zeros"}
     for name in ZOO
-    if name.startswith(("shi2015", "openstl", "unet"))
+    if name.startswith(("shi2015", "openstl", "unet", "predrnn"))
 }
 """Orthogonal matrices of this size take seconds each; no count depends on them."""
 
