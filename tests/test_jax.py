@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 
 
 SELECTIONS = {
-    "states": ["tests/model/test_states.py", "tests/model/test_autoregressive.py"],
+    "states": ["tests/model/test_states.py"],
+    "feedback": ["tests/model/test_autoregressive.py", "-k", "noise or longer_horizon or outside_of_training"],
     "shipped specs": ["tests/model/test_shipped.py", "-k", "radar_nowcast or next_frame or static_map"],
     "losses": ["tests/model/test_losses.py", "-k", "ssim or csi or sum or balanced"],
     "a training run": ["tests/run/test_train.py", "-k", "run_folder_holds_everything"],

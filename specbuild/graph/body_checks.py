@@ -38,6 +38,7 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
     """Refuses a body without a state, one whose frames cannot be fed back, and one that cannot be computed anew."""
     before = len(report.errors)
     found = graph.outputs[0].shape
+    noisy = [one for one in graph.nodes if changes_in_training(one.layer)]
     if not any(one.state for one in graph.nodes):
         report.error(
             f"nothing inside {node.id} has a state",
@@ -56,9 +57,7 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
             help=f"end do: in frames of {show(x[1:])}, for example with {_head(x)}",
             code="body",
         )
-    elif getattr(node.layer, "remat", False) and (
-        noisy := [one for one in graph.nodes if changes_in_training(one.layer)]
-    ):
+    elif noisy and getattr(node.layer, "remat", False):
         report.error(
             f"remat cannot compute {noisy[0].id} anew",
             node.span("remat"),

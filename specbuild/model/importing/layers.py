@@ -103,6 +103,14 @@ def _kind(record: Record, findings: Findings, name: str) -> str | None:
     """The kind that a spec names; None after a refusal."""
     if record.registered.startswith("specbuild>") and record.kind.removeprefix("specbuild>") in KINDS:
         return record.kind.removeprefix("specbuild>")
+    if record.registered == "specbuild>Autoregressive":
+        findings.refuse(
+            name,
+            f"{name} is an autoregressive node, which import cannot write back",
+            reason="its layers stand in a model of their own, inside the node",
+            help="take the spec that it was built from; a run folder has it as spec.yaml",
+        )
+        return None
     if ">" in record.registered:
         return _plugin(record, findings, name)
     if record.kind in UNWRITABLE and not _is_custom(record):

@@ -45,7 +45,7 @@ def autoregressive_form(walk: Expansion, item: Mapping, scope: Scope, path: Path
     arguments = replace(settings, entries=own)
     layer = validate(Autoregressive, arguments, where, walk.report, owner="autoregressive", at=entry.key)
     before = len(walk.nodes)
-    walk.add([Part(layer, arguments, item)], item, scope, path)
+    walk.add([Part(layer, arguments, item, "autoregressive")], item, scope, path)
     end = walk.previous
     assert end is not None
     body = _body(walk, do, end.id, scope, (*where, "do"))

@@ -61,12 +61,14 @@ class Part:
     layer: Layer | None
     arguments: Mapping
     at: Mapping
+    form: str = ""
+    """What it is called where it has neither an id nor a kind."""
 
     @property
     def kind(self) -> str:
         """The kind as written, that of the layer inside for a wrapper."""
         written = self.arguments.get("layer")
-        return str(written.value) if isinstance(written, Scalar) else "layer"
+        return str(written.value) if isinstance(written, Scalar) else self.form or "layer"
 
 
 ALL: dict[str, str | Group] = {}
