@@ -63,6 +63,10 @@ def check_target(data: "DataSection") -> None:
         if key in windows.model_fields_set:
             message = f"target: class reads one window of each clip and forecasts no frames, so leave out {key}"
             raise fault("data", ("windows", key), message)
+    for key in ("allow_missing", "on_error"):
+        if key in data.model_fields_set:
+            message = f"target: class has no {key}; leave it out"
+            raise fault("data", (key,), message)
     if data.split.ranges or "by" in data.split.model_fields_set or data.split.embargo:
         message = "target: class splits the clips of each class by shares, such as {train: 0.7, test: 0.3}"
         raise fault("data", ("split",), message)
