@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import month_name, monthrange
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -60,14 +61,14 @@ def dates(value: list[Any] | tuple[Any, ...], what: str) -> Dates:
     return first.strip(), last.strip()
 
 
-def _check(text: str, parts: list[int]) -> None:
-    year, month, day, hour, minute, second = (*parts, *(None,) * (6 - len(parts)))
-    if year == 0:
+def _check(text: str, parts: Sequence[int]) -> None:
+    year, month, day, hour, minute, second = [*parts, *[None] * 6][:6]
+    if not year:
         refuse("date", f"{text} does not exist: years are counted from 0001")
     if month is not None and not 1 <= month <= 12:
         refuse("date", f"{text} does not exist: a year has 12 months")
-    if day is not None and month is not None and not 1 <= day <= monthrange(year or 1, month)[1]:
-        days = monthrange(year or 1, month)[1]
+    if day is not None and month is not None and not 1 <= day <= monthrange(year, month)[1]:
+        days = monthrange(year, month)[1]
         refuse("date", f"{text} does not exist: {month_name[month]} {year} has {days} days")
     if (hour or 0) > 23 or (minute or 0) > 59 or (second or 0) > 59:
         refuse("date", f"{text} does not exist: times of the day run from 00:00:00 to 23:59:59")
