@@ -1,7 +1,8 @@
 """Which class stands for a layer that both Keras and specbuild have: whichever is measured to be faster.
 
 That is ConvLSTM without options of our own. Weights, their names, first values and results are the same, so the choice
-changes nothing but the time. `benchmarks/recurrent.py` measures it; docs/performance.md holds the numbers.
+changes nothing but the time. (On JAX ours also keeps the state of a stateful layer from call to call; Keras's loses it
+in compiled ones.) `benchmarks/recurrent.py` measures it; docs/performance.md holds the numbers.
 
 | backend    | device      | class    | why                                                                          |
 | ---------- | ----------- | -------- | ---------------------------------------------------------------------------- |

@@ -118,7 +118,7 @@ def _misfit(told: str) -> str:
 def _seeds(model: Any) -> list[Any]:
     """The variables of a model that Keras does not save: the states of its random seeds."""
     saved = {id(variable) for variable in model.weights}
-    return [variable for variable in model.variables if id(variable) not in saved]
+    return [one for one in model.variables if id(one) not in saved and one.name == "seed_generator_state"]
 
 
 def _numpy(variable: Any) -> Any:

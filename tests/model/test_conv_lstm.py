@@ -17,6 +17,7 @@ from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
 
 ROOT = Path(__file__).parents[2]
+STATEFUL = str(Path(__file__).with_name("test_conv_stateful.py"))
 SHAPE = (2, 3, 5, 4, 2)  # (N, T, H, W, C)
 PLAIN: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -276,9 +277,9 @@ def test_a_file_of_weights_fits_both(back: bool, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
 def test_on_jax() -> None:
-    names = "output or equations or (first and peepholes) or stateful or open or bfloat16 or finite or masked"
+    names = "output or equations or (first and peepholes) or frame_by_frame or open or bfloat16 or finite or masked"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", names],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, STATEFUL, "-k", names],
         env={**os.environ, "KERAS_BACKEND": "jax"},
         cwd=ROOT,
         capture_output=True,

@@ -13,9 +13,8 @@ from tests.model.recurrences import clip, numbers
 ONE: list[dict[str, Any]] = [{"layer": "ConvLSTM2D"}]
 STACKS: dict[str, list[dict[str, Any]]] = {
     "ConvLSTM": ONE,
-    "ConvGRU": [{"layer": "ConvGRU2D", "activation": "leaky_relu"}],
     "two, one with peepholes": [{"layer": "ConvLSTM2D", "peephole": "per_pixel"}, {"layer": "ConvLSTM2D"}],
-    "two of two kinds": [{"layer": "ConvGRU2D"}, {"layer": "ConvLSTM2D", "normalization": "layer"}],
+    "two of two kinds": [{"layer": "ConvGRU2D", "activation": "leaky_relu"}, {"layer": "ConvLSTM2D"}],
 }
 STEPS = 4
 

@@ -56,6 +56,11 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
             return getattr(self.cell, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
+    @property
+    def variables(self) -> list[Any]:
+        """With the state that a stateful layer keeps: JAX runs a model as a function of these, and would forget it."""
+        return [*super().variables, *(self.states or [])]
+
     def inner_loop(self, sequences: Any, initial_state: Tensors, mask: Any, training: bool = False) -> Any:
         """The recurrence: last output, outputs of all steps, last state.
 
