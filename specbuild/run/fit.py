@@ -110,8 +110,8 @@ def fit(
         return done.history
     if not folder.checkpoints():
         keeper.save(model)
-    batches = _Endless(training, done.epoch)
-    held_out = _Once(validation) if validation is not None else None
+    batches = _Endless(training, spec.train.workers, done.epoch)
+    held_out = _Once(validation, spec.train.workers) if validation is not None else None
     try:
         with keeper.interrupt:
             model.fit(
@@ -162,10 +162,10 @@ class _Interrupt:
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches that a background thread prepares while the model computes."""
+    """Batches that background threads prepare while the model computes; which ones does not depend on how many."""
 
-    def __init__(self, sampler: Sampler) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+    def __init__(self, sampler: Sampler, workers: int) -> None:
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=max(8, 2 * workers))
         self._sampler = sampler
         self.failure: Exception | None = None
 
@@ -181,8 +181,8 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
 class _Endless(_Batches):
     """Epoch after epoch as one sequence, so that the next epoch's first batches are ready when it begins."""
 
-    def __init__(self, sampler: Sampler, first_epoch: int) -> None:
-        super().__init__(sampler)
+    def __init__(self, sampler: Sampler, workers: int, first_epoch: int) -> None:
+        super().__init__(sampler, workers)
         self._first_epoch = first_epoch
 
     @property

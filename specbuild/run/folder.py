@@ -147,6 +147,19 @@ class RunFolder:
             raise RunError(f"{self.manifest_file} is damaged: it holds no mapping")
         return value
 
+    def transform(self) -> dict[str, Any]:
+        """The state of the transform that the model was trained with.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        path = self.transforms_file
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+        return value
+
     def update_manifest(self, **values: Any) -> None:
         """Writes `values` into run.json, beside what is there."""
         known = self.manifest() if self.manifest_file.exists() else {}

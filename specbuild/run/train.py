@@ -84,18 +84,23 @@ def train(
         if changes:
             check_same_model(build_graph(folder.load_spec()), graph, changes)
         check_data_unchanged(graph.spec, folder.manifest().get("data", []))
+        fitted = folder.transform() if graph.spec.data == folder.load_spec().data else None
     else:
         assert spec is not None
-        folder = None
+        folder, fitted = None, None
         graph = build_graph(spec, overrides=overrides)
-    return _Training(graph, _opened(graph), display(quiet)).run(folder, out)
+    return _Training(graph, _opened(graph, fitted), display(quiet)).run(folder, out)
 
 
-def _opened(graph: Graph) -> Dataset | ClipDataset:
-    """The data of the graph's spec, and whether it can be scored as the spec asks."""
+def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Dataset | ClipDataset:
+    """The data of the graph's spec with a transform, fitted now if it was not before.
+
+    Raises:
+        SpecError: it does not fit, or cannot be scored as the spec asks.
+    """
     if graph.spec.data is not None and graph.spec.data.target is not None:
-        return open_clips(graph.spec, graph)
-    dataset = open_data(graph.spec, graph)
+        return open_clips(graph.spec, graph, transform=fitted)
+    dataset = open_data(graph.spec, graph, transform=fitted)
     check_scoring(graph.spec, dataset)
     return dataset
 

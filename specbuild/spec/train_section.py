@@ -1,12 +1,24 @@
 """`train:` — how the model is fitted, and what of it is kept."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from specbuild.catalog.checks import whole
 from specbuild.catalog.fields import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt
 from specbuild.catalog.objects import KerasObject, Optimizer
 from specbuild.spec.per_output import LeadWeights, Losses, MetricLists
+
+MOST_WORKERS = 64
+
+
+def _workers(value: Any) -> int:
+    return whole(value, f"a whole number from 0 to {MOST_WORKERS}", 0, MOST_WORKERS)
+
+
+Workers: TypeAlias = Annotated[
+    int, PlainValidator(_workers), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_WORKERS})
+]
 
 
 class _Section(BaseModel):
@@ -58,6 +70,11 @@ class TrainSection(_Section):
     batch_size: PositiveInt = Field(8, description="Windows per step.")
     steps_per_epoch: PositiveInt | None = Field(
         None, description="Batches per epoch; null: as many as show every training window once."
+    )
+    workers: Workers = Field(
+        1,
+        description="Threads that prepare batches while the model computes; 0: none. The batches are the same with any "
+        "number.",
     )
     seed: NonNegativeInt = Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
     precision: Literal["float32", "bfloat16", "auto"] = Field(

@@ -37,6 +37,7 @@ def test_the_run_folder_holds_everything(trained: Run) -> None:
         "model.keras",
         "scores.json",
         "scores.csv",
+        "scores.png",
         "forecast.png",
         "forecast.gif",
         "loss.png",
