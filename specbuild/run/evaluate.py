@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from specbuild.data import Window, baselines
+from specbuild.data import Dataset, Window, baselines
 from specbuild.data.baselines import climatology
+from specbuild.document import RunError
 from specbuild.run.evaluation import MODEL, Evaluation, Scored
 from specbuild.run.files import write_json, write_text
 from specbuild.run.inference import Floats, TrainedRun
@@ -19,7 +20,9 @@ from specbuild.run.score_plots import draw_scores
 from specbuild.run.scores import Comparison, Scores, Scoring
 
 
-def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = ()) -> Scored:
+def evaluate(
+    run: str | Path, split: str = "test", *, horizon: int | None = None, plugins: Iterable[str] = ()
+) -> Scored:
     """Scores a trained run on one split of its data, and writes scores and pictures into its folder.
 
     Forecasts of whole frames are compared in physical units, missing pixels left out; squared errors, absolute errors
@@ -28,23 +31,25 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
     Args:
         run: the run folder.
         split: `train`, `validation` or `test`.
+        horizon: frames to forecast and score, where not as many as in training, in windows of the same split.
         plugins: modules to import, which register layers of their own.
 
     Returns:
         The scores of the model and of every baseline; of a classifier, those of its classes. They are also written, as
         `scores.json`, `scores.csv` and `scores.png` (`confusion.png`) for the test split and as
-        `scores-validation.json` … for the others.
+        `scores-validation.json` … for the others, `scores-horizon-15.json` … for another horizon.
 
     Raises:
         SpecError: it is not a run folder, the data is gone, or it does not allow a score that the spec asks for.
         RunError: the run has no trained model, or its data has no such split.
     """
-    trained = TrainedRun.open(run, plugins)
+    trained = TrainedRun.open(run, plugins, horizon=horizon)
     if trained.data.target is not None:
         from specbuild.run.classify import evaluate_classes
 
         return evaluate_classes(trained, split)
     dataset = trained.dataset
+    _check_room(dataset, split)
     scoring = Scoring.of(trained.spec, dataset)
     climate = scoring.climatology
     rivals = baselines(dataset, trained.spec.evaluate.period, climate)
@@ -73,10 +78,21 @@ def evaluate(run: str | Path, split: str = "test", *, plugins: Iterable[str] = (
         conventions=scoring.conventions,
         notes=dataset.notes(),
     )
-    _write(trained, found)
+    suffix = ("" if split == "test" else f"-{split}") + ("" if horizon is None else f"-horizon-{horizon}")
+    _write(trained, found, suffix)
     if split == "test":
-        liveliest.draw(trained, scored)
+        liveliest.draw(trained, scored, suffix)
     return found
+
+
+def _check_room(dataset: Dataset, split: str) -> None:
+    """Refuses windows that are longer than the split."""
+    windows = dataset.windows(split)
+    if not len(windows):
+        raise RunError(
+            f"no window fits into the {split} split, which has {windows.frames} frames",
+            help=f"a window spans {windows.section.span} frames: evaluate a shorter horizon",
+        )
 
 
 class _Liveliest:
@@ -94,7 +110,7 @@ class _Liveliest:
         if variation > self.most:
             self.most, self.number, self.window, self.forecast = variation, number, window, forecast
 
-    def draw(self, trained: TrainedRun, count: int) -> None:
+    def draw(self, trained: TrainedRun, count: int, suffix: str) -> None:
         """Draws it as forecast.png and forecast.gif; frames without height and width are not drawn."""
         if self.window is None or self.forecast is None or len(trained.data.source.space) < 2:
             return
@@ -102,13 +118,13 @@ class _Liveliest:
         if self.window.past_times is not None:
             title += f", {np.datetime_as_string(self.window.past_times[-1], unit='m').replace('T', ' ')}"
         shown = scene(trained, self.window.past, self.forecast, self.window.future, title)
-        trained.folder.update_manifest(colours=asdict(scale_of(shown)))
-        draw_strip(shown, trained.folder.picture("forecast.png"))
-        draw_animation(shown, trained.folder.picture("forecast.gif"))
+        if not suffix:
+            trained.folder.update_manifest(colours=asdict(scale_of(shown)))
+        draw_strip(shown, trained.folder.picture(f"forecast{suffix}.png"))
+        draw_animation(shown, trained.folder.picture(f"forecast{suffix}.gif"))
 
 
-def _write(trained: TrainedRun, found: Evaluation) -> None:
-    suffix = "" if found.split == "test" else f"-{found.split}"
+def _write(trained: TrainedRun, found: Evaluation, suffix: str) -> None:
     write_json(trained.folder.path / f"scores{suffix}.json", found.to_dict())
     write_text(trained.folder.path / f"scores{suffix}.csv", found.to_csv())
     draw_scores(found, trained.folder.picture(f"scores{suffix}.png"))

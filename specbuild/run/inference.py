@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +13,10 @@ import numpy.typing as npt
 
 from specbuild.data import Dataset, open_data
 from specbuild.data.clips import ClipDataset, open_clips
+from specbuild.data.sample_layout import sample_layout
+from specbuild.data.sources import open_source
+from specbuild.data.splits import open_splits
+from specbuild.data.transforms import Transform
 from specbuild.document import RunError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
@@ -91,21 +94,22 @@ class TrainedRun:
     @cached_property
     def transform(self) -> dict[str, Any]:
         """The state of the transform that the model was trained with."""
-        path = self.folder.transforms_file
-        try:
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
-        return value
+        return self.folder.transform()
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data that the spec names.
+        """The data that the spec names. With overrides the splits are those of the training, in other windows.
 
         Raises:
             SpecError: it is no longer there, or no longer fits.
         """
-        return open_data(self.spec, self.graph, transform=self.transform)
+        if not self.overrides:
+            return open_data(self.spec, self.graph, transform=self.transform)
+        source = open_source(self.spec)
+        layout = sample_layout(self.spec, self.graph, source)
+        splits = open_splits(self.folder.load_spec(), source)
+        windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
+        return Dataset(self.data, source, windows, Transform.from_state(self.transform), layout)
 
     @cached_property
     def clips(self) -> ClipDataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import xarray
 
 from specbuild import Forecaster
 from specbuild.document import RunError, SpecError
-from specbuild.run import Run, predict, train
+from specbuild.run import Run, evaluate, predict, train
+from specbuild.run.evaluation import Evaluation
 from specbuild.run.forecast import times_ahead
 from tests.run.conftest import SPEC, blobs
 
@@ -90,6 +92,25 @@ def test_a_horizon_beyond_training_leaves_the_first_frames_as_they_are(trained: 
 
 def test_a_horizon_may_be_longer_than_the_splits(trained: Run) -> None:
     assert len(predict(trained.path, horizon=50)) == 50
+
+
+def test_a_longer_horizon_is_scored_in_windows_of_the_same_split(trained: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.path, run)
+    near, far = evaluate(run), evaluate(run, horizon=5)
+    assert isinstance(near, Evaluation)
+    assert isinstance(far, Evaluation)
+    assert far.leads == ("+5 min", "+10 min", "+15 min", "+20 min", "+25 min")
+    assert far.windows == near.windows - 3
+    assert far.of("persistence").column("MSE").values[4] > far.of("persistence").column("MSE").values[0]
+    assert (run / "scores-horizon-5.json").exists()
+    assert (run / "forecast-horizon-5.png").exists()
+    with pytest.raises(RunError) as error:
+        evaluate(run, horizon=50)
+    assert str(error.value) == (
+        "no window fits into the test split, which has 10 frames\n"
+        "  = help: a window spans 53 frames: evaluate a shorter horizon"
+    )
 
 
 def test_an_override_that_changes_weights_is_refused(trained: Run) -> None:
