@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.sources import FrameSource
+from specbuild.data.sources.base import Times
+from specbuild.data.sources.times import MONTH, median_step
 
 Slots = npt.NDArray[np.int64]
-Times = npt.NDArray[np.datetime64]
-
-_MONTH = (28 * 86400, 31 * 86400)
-"""Seconds between frames, at least and at most, that come month by month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,8 @@ class Clock:
         times = source.times(0)
         if times is None or len(times) < 2:
             return cls()
-        step = float(np.median(np.diff(times).astype("timedelta64[s]").astype(np.int64)))
-        return cls(times[0].astype("datetime64[s]"), None if _MONTH[0] <= step <= _MONTH[1] else step)
+        step = median_step(times)
+        return cls(times[0].astype("datetime64[s]"), None if MONTH[0] <= step <= MONTH[1] else step)
 
     def slots(self, times: Times) -> Slots:
         """The slots of frames of known times; a clock without a start has none."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.sources import FrameSource
+from specbuild.data.sources.times import show, usual_step
 from specbuild.data.windows import Stretch, WindowSet
 
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -210,27 +211,17 @@ def _frames(stretches: tuple[Stretch, ...], most: int) -> Iterator[tuple[int, in
 
 
 def _step(source: FrameSource) -> str:
-    """The median time from one frame to the next in words; empty where it is not known."""
+    """The usual time from one frame to the next in words; empty where it is not known."""
     times = source.times(0)
-    if times is None or len(times) < 2:
-        return ""
-    seconds = int(np.median(np.diff(times).astype(np.int64)))
-    months = np.diff(times.astype("datetime64[M]")).astype(int)
-    if seconds >= 28 * 86400 and (months == months[0]).all():
-        return f"{months[0]} month" if months[0] < 12 else f"{months[0] / 12:g} year"
-    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
-    return f"{seconds // size} {unit}"
-
-
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    step = None if times is None else usual_step(times)
+    return "" if step is None else step.times(1)
 
 
 def _when(source: FrameSource, event: int, frame: int) -> str:
     times = source.times(event)
     if times is None:
         return f"frame {frame}" if source.events == 1 else f"event {event}, frame {frame}"
-    text = str(np.datetime_as_string(times[frame], unit="m")).replace("T", " ")
-    return text.removesuffix(" 00:00")
+    return show(times[frame])
 
 
 def _split_dict(split: SplitSurvey) -> dict[str, Any]:

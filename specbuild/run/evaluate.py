@@ -10,6 +10,7 @@ import numpy as np
 
 from specbuild.data import Dataset, Window, baselines
 from specbuild.data.baselines import climatology
+from specbuild.data.sources.times import show
 from specbuild.document import RunError
 from specbuild.run.evaluation import MODEL, Evaluation, Scored
 from specbuild.run.files import write_json, write_text
@@ -116,7 +117,7 @@ class _Liveliest:
             return
         title = f"{trained.spec.name}: test window {self.number} of {count}"
         if self.window.past_times is not None:
-            title += f", {np.datetime_as_string(self.window.past_times[-1], unit='m').replace('T', ' ')}"
+            title += f", {show(self.window.past_times[-1])}"
         shown = scene(trained, self.window.past, self.forecast, self.window.future, title)
         if not suffix:
             trained.folder.update_manifest(colours=asdict(scale_of(shown)))

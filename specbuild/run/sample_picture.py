@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from specbuild.data.sources import FrameSource
+from specbuild.data.sources.times import show
 from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames
 from specbuild.document import RunError
 from specbuild.run.pictures import Scene, draw_animation, draw_strip
@@ -34,7 +35,7 @@ def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path
     event, start = windows[number]
     past, future = past_frames(start, data.windows), future_frames(start, data.windows)
     times = source.times(event)
-    when = "" if times is None else f", {np.datetime_as_string(times[past[-1]], unit='m').replace('T', ' ')}"
+    when = "" if times is None else f", {show(times[past[-1]])}"
     scene = Scene(
         past=plane(source.read(event, past)),
         forecast=plane(source.read(event, future)),

@@ -11,6 +11,8 @@ from specbuild.document import did_you_mean
 
 SECONDS: dict[str, float | None] = {"s": 1, "min": 60, "h": 3600, "d": 86400, "month": None, "year": None}
 """Each unit in seconds; None where its length varies."""
+_MEAN_DAYS = {"month": 30.4, "year": 365.2}
+"""Days of the units whose length varies."""
 
 _WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([^\W\d]+)\s*")
 
@@ -38,15 +40,27 @@ class Interval:
             refuse("interval", f"{written(unit)} is no unit of time; {hint}")
         return cls(count, unit)
 
+    @classmethod
+    def of(cls, seconds: int) -> Interval:
+        """So many seconds in the largest unit of fixed length that they are whole numbers of."""
+        fixed = {unit: int(size) for unit, size in SECONDS.items() if size is not None}
+        unit = next(unit for unit in reversed(fixed) if seconds % fixed[unit] == 0)
+        return cls(seconds // fixed[unit], unit)
+
     @property
     def seconds(self) -> float | None:
         """Length in seconds, None for months and years."""
         unit = SECONDS[self.unit]
         return None if unit is None else self.count * unit
 
+    @property
+    def mean_seconds(self) -> float:
+        """Length in seconds, for months and years that of a mean one."""
+        return self.count * (SECONDS[self.unit] or _MEAN_DAYS[self.unit] * 86400)
+
     def times(self, frames: int) -> str:
         """How long `frames` intervals take: `30 min`."""
-        return f"{self.count * frames:g} {self.unit}"
+        return f"{self.count * frames:.15g} {self.unit}"
 
 
 def interval(value: Any) -> str:

@@ -399,9 +399,12 @@ def test_the_interval_is_that_of_the_times(tmp_path: Path) -> None:
     )
     months = np.arange("2010-01", "2012-01", dtype="datetime64[M]").astype("datetime64[s]")
     assert usual_step(months) == Interval(1, "month")
-    assert usual_step(months[::3]) == Interval(91, "d")
+    assert usual_step(months[::3]) == Interval(3, "month")
     assert not differ(Interval(92, "d"), Interval(3, "month"))
+    assert usual_step(months[::12]) == Interval(1, "year")
     assert usual_step(months[:1]) is None
+    minutes = np.datetime64("2010-01-01", "s") + np.arange(5) * np.timedelta64(90, "m")
+    assert usual_step(minutes) == Interval(90, "min")
 
 
 LIBRARIES = """

@@ -14,8 +14,9 @@ from specbuild.spec.interval import Interval
 
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 """Units of `<unit> since <date>` (CF conventions), in seconds."""
-_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
-_LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "month": 30.4 * 86400, "year": 365.2 * 86400}
+MONTH = (28 * 86400, 31 * 86400)
+"""Seconds of a month, at least and at most."""
+_YEAR = (365 * 86400, 366 * 86400)
 
 
 def times_of(values: npt.NDArray[Any], units: str = "") -> npt.NDArray[np.datetime64]:
@@ -76,22 +77,28 @@ def check_rising(times: npt.NDArray[np.datetime64]) -> None:
         raise ValueError(f"frame {frame} ({show(times[frame])}) is not later than frame {frame - 1}")
 
 
+def median_step(times: npt.NDArray[np.datetime64]) -> float:
+    """Seconds from one frame to the next, of two frames or more: the median, which no gap changes."""
+    return float(np.median(np.diff(times).astype("timedelta64[s]").astype(np.int64)))
+
+
 def usual_step(times: npt.NDArray[np.datetime64]) -> Interval | None:
-    """The usual time from one frame to the next; None for less than two frames."""
+    """The usual time from one frame to the next, months and years by the calendar; None for less than two frames."""
     if len(times) < 2:
         return None
-    seconds = float(np.median(np.diff(times).astype("timedelta64[s]").astype(np.int64)))
-    days = seconds / 86400
-    for unit, least, most in (("month", 28, 31), ("year", 365, 366)):
-        if least <= days <= most:
+    seconds = median_step(times)
+    for unit, (least, most) in (("month", MONTH), ("year", _YEAR)):
+        if least <= seconds <= most:
             return Interval(1, unit)
-    unit = next((unit for unit, size in _UNITS if seconds >= size), "s")
-    return Interval(round(seconds / dict(_UNITS)[unit], 2), unit)
+    months = np.unique(np.diff(times.astype("datetime64[M]")).astype(np.int64)).tolist()
+    if seconds > MONTH[1] and len(months) == 1:
+        return Interval(months[0], "month") if months[0] % 12 else Interval(months[0] // 12, "year")
+    return Interval.of(round(seconds))
 
 
 def differ(one: Interval, other: Interval) -> bool:
     """Whether two lengths of time are more than a tenth apart; months and years may have any of their lengths."""
-    a, b = (one.count * _LENGTHS[one.unit], other.count * _LENGTHS[other.unit])
+    a, b = one.mean_seconds, other.mean_seconds
     return abs(a - b) > 0.1 * max(a, b)
 
 
@@ -114,8 +121,8 @@ def unbroken(times: npt.NDArray[np.datetime64] | None, length: int) -> tuple[ran
     """
     if times is None or length < 3:
         return (range(length),)
-    steps = np.diff(times).astype(np.int64)
-    ends = [*(np.flatnonzero(steps > 1.5 * np.median(steps)) + 1).tolist(), length]
+    steps = np.diff(times).astype("timedelta64[s]").astype(np.int64)
+    ends = [*(np.flatnonzero(steps > 1.5 * median_step(times)) + 1).tolist(), length]
     return tuple(range(first, end) for first, end in zip([0, *ends], ends, strict=False))
 
 
