@@ -28,16 +28,14 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
       specbuild data nowcast.yaml --set data.windows.past=8 --format json
     """
     from specbuild.cli.survey import survey_text
+    from specbuild.data.section import data_section
     from specbuild.data.sources import open_source
     from specbuild.data.splits import open_splits
     from specbuild.data.survey import survey
     from specbuild.facade import load_spec
 
     loaded = load_spec(spec, overrides=overrides)
-    data = loaded.data
-    if data is None:
-        help = "add data: with source and windows"
-        raise loaded.error((), "the spec has no data section", help=help, code="missing-key")
+    data = data_section(loaded)
     source = open_source(loaded)
     splits = open_splits(loaded, source)
     found = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)

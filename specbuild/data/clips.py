@@ -5,22 +5,24 @@ Shapes: P frames of a clip, C channels, B samples, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.augment import Augmentation
 from specbuild.data.clips_source import LabelledClips, open_labelled, stratified
-from specbuild.data.fitting import pieces
+from specbuild.data.fitting import located_step, pieces
 from specbuild.data.sample_layout import SampleLayout, turn_faults
-from specbuild.data.sampler import Floats, Sample, shuffled_order
+from specbuild.data.sampler import Floats, Sample, Sampler
+from specbuild.data.section import data_section
 from specbuild.data.sources.base import ArraySource, Region
-from specbuild.data.transforms import StepError, Transform, fit
+from specbuild.data.splits import split_called
+from specbuild.data.transforms import Transform, fit
 from specbuild.data.windows import Stretch
-from specbuild.document import RunError, SpecError, did_you_mean
+from specbuild.document import SpecError
 from specbuild.graph.class_samples import class_faults, output_error
 from specbuild.spec.class_target import ClassTarget
 from specbuild.spec.data_section import DataSection
@@ -28,6 +30,9 @@ from specbuild.spec.data_section import DataSection
 if TYPE_CHECKING:
     from specbuild.graph import Graph
     from specbuild.spec import Spec
+
+
+Code: TypeAlias = Literal["number", "yes or no", "one of each"]
 
 
 def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> ClipDataset:
@@ -39,8 +44,7 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     Raises:
         SpecError: clips that cannot be read or do not fit the model, a split or a class without any.
     """
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     assert data.target is not None
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         message = f"a classifier of clips has 1 input and 1 output, got {len(graph.inputs)} and {len(graph.outputs)}"
@@ -72,7 +76,7 @@ class ClipDataset:
     """The clips of each split, by number."""
     transform: Transform
     layout: SampleLayout
-    code: str
+    code: Code
     """How a class is told to the loss: its `number`, `yes or no` (1 for the second of two), or `one of each`, which is
     a 1 at its place among zeros."""
 
@@ -91,19 +95,22 @@ class ClipDataset:
         Raises:
             RunError: the spec has no such split.
         """
-        found = self.splits.get(split)
-        if found is None:
-            hint = did_you_mean(split, self.splits) or f"the data has {', '.join(self.splits)}"
-            raise RunError(f"the data has no {split} split", f"{hint}; splits are set under data.split")
-        return found
+        return split_called(self.splits, split)
 
     def sampler(
         self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None
-    ) -> ClipSampler:
-        """Batches of a split; in training shuffled, with drawn frames and crops."""
-        return ClipSampler(
-            self.of(split), batch_size, seed, steps, split == "train" if shuffle is None else shuffle, self.sample
-        )
+    ) -> Sampler:
+        """Batches of a split: x (B, P, *crop, C), y (B, 1) or (B, K), and no weights.
+
+        In training they are shuffled (by default), with drawn frames and crops.
+        """
+        clips = self.of(split)
+
+        def sample(number: int, _region: Region, random: np.random.Generator | None) -> Sample:
+            return (*self.sample(clips[number], random), None)
+
+        shuffled = split == "train" if shuffle is None else shuffle
+        return Sampler(len(clips), batch_size, seed, steps, shuffled, (), (), sample)
 
     def sample(self, clip: int, random: np.random.Generator | None) -> tuple[Floats, Floats]:
         """A clip as the model reads it (P, *crop, C), and its class as the loss reads it.
@@ -122,10 +129,6 @@ class ClipDataset:
             x = augmentation.draw(random).frames(augmentation.noisy(x, random))
         return self.transform.fill_missing(x), self._coded(self.clips.labels[clip])
 
-    def samples(self, split: str) -> Iterator[tuple[int, Floats]]:
-        """The clips of a split by number, each as the model reads it in evaluation."""
-        return ((clip, self.sample(clip, None)[0]) for clip in self.of(split))
-
     def _region(self, random: np.random.Generator | None) -> Region:
         room = [length - size for length, size in zip(self.source.space, self.layout.crop, strict=True)]
         corner = [left // 2 if random is None else int(random.integers(0, left + 1)) for left in room]
@@ -136,38 +139,6 @@ class ClipDataset:
             one_of_each: Floats = np.eye(len(self.classes), dtype=np.float32)[label]
             return one_of_each
         return np.array([label], np.float32)
-
-
-@dataclass(frozen=True)
-class ClipSampler:
-    """Batches of clips: the same ones for the same seed, epoch and index, from any thread."""
-
-    clips: tuple[int, ...]
-    batch_size: int
-    seed: int
-    steps: int | None
-    shuffle: bool
-    sample: Callable[[int, np.random.Generator | None], tuple[Floats, Floats]]
-
-    def __len__(self) -> int:
-        """Batches of one epoch: one pass, or `steps`."""
-        return self.steps or -(-len(self.clips) // self.batch_size)
-
-    def batch(self, epoch: int, index: int) -> Sample:
-        """Batch `index` of an epoch: x (B, P, *crop, C), y (B, 1) or (B, K), and no weights."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"batch {index} of {len(self)}")
-        first = index * self.batch_size
-        last = first + self.batch_size if self.steps else min(first + self.batch_size, len(self.clips))
-        x, y = zip(*(self._draw(epoch, position) for position in range(first, last)), strict=True)
-        return np.stack(x), np.stack(y), None
-
-    def _draw(self, epoch: int, position: int) -> tuple[Floats, Floats]:
-        turn, place = divmod(position, len(self.clips))
-        if not self.shuffle:
-            return self.sample(self.clips[place], None)
-        order = shuffled_order(len(self.clips), self.seed, epoch, turn)
-        return self.sample(self.clips[int(order[place])], np.random.default_rng((self.seed, epoch + 1, position)))
 
 
 def even_frames(length: int, count: int, _step: int, random: np.random.Generator | None) -> list[int]:
@@ -190,7 +161,7 @@ def stretch_frames(length: int, count: int, step: int, random: np.random.Generat
 _FRAMES = {"even": even_frames, "stretch": stretch_frames}
 
 
-def _code(spec: Spec, graph: Graph) -> str:
+def _code(spec: Spec, graph: Graph) -> Code:
     loss = spec.train.loss_of(graph.outputs[0].name)
     if loss is not None and "sparse" in loss.name.replace("_", "").lower():
         return "number"
@@ -237,8 +208,5 @@ def _fit(spec: Spec, section: DataSection, source: ArraySource, train: tuple[int
         stretches = tuple(Stretch(clip, range(source.lengths[clip])) for clip in train)
         return (source.read(*piece) for piece in pieces(stretches, section.statistics, 1))
 
-    try:
+    with located_step(spec):
         return fit(section.transform, frames, source.channels, fill=section.fill, may_miss=source.may_miss)
-    except StepError as error:
-        place = ("data", "transform", error.number)
-        raise spec.error(place, error.message, help=error.help, code="bad-data") from error

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from specbuild.data.section import data_section
 from specbuild.data.sources.base import ArraySource, Packing, SourceError
 from specbuild.data.sources.clip import Clip, clip_array
 from specbuild.data.sources.frame_folder import check_order, find_clips, natural
+from specbuild.data.sources.located import located
 from specbuild.data.sources.video import DecoderPool
 from specbuild.spec.data_section import DataSection
 
@@ -34,19 +36,9 @@ def open_labelled(spec: Spec) -> LabelledClips:
     Raises:
         SpecError: fewer than two classes, clips that differ in size or type, a file that cannot be read.
     """
-    data = spec.data
-    assert data is not None
-    path = spec.resolve_path(data.source.path)
-    try:
-        return _labelled(path, data)
-    except SourceError as error:
-        place = ("data", "source", error.part)
-        raise spec.error(place, error.message, reason=error.reason, help=error.help, code="bad-data") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise spec.error(
-            ("data", "source", "path"), f"{path.name} cannot be read", reason=reason, code="bad-data"
-        ) from error
+    data = data_section(spec)
+    with located(spec):
+        return _labelled(spec.resolve_path(data.source.path), data)
 
 
 def _labelled(path: Path, data: DataSection) -> LabelledClips:

@@ -19,14 +19,15 @@ from specbuild.data.leaks import check_leaks
 from specbuild.data.left_out import LeftOut
 from specbuild.data.sample_layout import SampleLayout, sample_layout
 from specbuild.data.sampler import Sample, Sampler
+from specbuild.data.section import data_section
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Region
-from specbuild.data.splits import open_splits
+from specbuild.data.splits import open_splits, split_called
 from specbuild.data.steps import Place
 from specbuild.data.tiles import Tiling
 from specbuild.data.transforms import Transform
 from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
-from specbuild.document import RunError, did_you_mean
+from specbuild.document import RunError
 from specbuild.spec.data_section import DataSection
 
 if TYPE_CHECKING:
@@ -48,10 +49,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
             frames that do not fit the model; located at the key to change.
         RunError: `transform` cannot be read.
     """
-    if spec.data is None:
-        raise spec.error(
-            (), "the spec has no data section", help="add data: with source and windows", code="missing-key"
-        )
+    section = data_section(spec)
     source = open_source(spec)
     layout = sample_layout(spec, graph, source)
     splits = open_splits(spec, source)
@@ -60,7 +58,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
     else:
         check_leaks(spec, source, splits)
         fitted = fit_transform(spec, source, splits["train"])
-    return Dataset(spec.data, source, splits, fitted, layout)
+    return Dataset(section, source, splits, fitted, layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +120,7 @@ class Dataset:
         Raises:
             RunError: the spec has no such split.
         """
-        found = self.splits.get(split)
-        if found is None:
-            hint = did_you_mean(split, self.splits) or f"the data has {', '.join(self.splits)}"
-            raise RunError(f"the data has no {split} split", f"{hint}; splits are set under data.split")
-        return found
+        return split_called(self.splits, split)
 
     def sampler(
         self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None

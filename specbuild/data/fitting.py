@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.phases import Phases
+from specbuild.data.section import data_section
 from specbuild.data.sources import FrameSource
 from specbuild.data.steps import Place
 from specbuild.data.transforms import StepError, Transform, fit
@@ -32,15 +34,14 @@ def fit_transform(spec: Spec, source: FrameSource, train: WindowSet) -> Transfor
     Raises:
         SpecError: a training value that a step cannot take, located at the step.
     """
-    section = spec.data
-    assert section is not None
+    section = data_section(spec)
     phases = Phases(source, 1)
 
     def frames() -> Iterator[tuple[Floats, Place]]:
         for event, piece in pieces(train.stretches, section.statistics, _at_once(source)):
             yield source.read(event, piece), Place(phases.slots(event)[piece.start : piece.stop])
 
-    try:
+    with located_step(spec):
         return fit(
             section.transform,
             frames,
@@ -50,6 +51,17 @@ def fit_transform(spec: Spec, source: FrameSource, train: WindowSet) -> Transfor
             clock=phases.clock,
             variables=source.variables,
         )
+
+
+@contextmanager
+def located_step(spec: Spec) -> Iterator[None]:
+    """Locates what is raised inside over a value, at the step of the transform that cannot take it.
+
+    Raises:
+        SpecError: in place of StepError.
+    """
+    try:
+        yield
     except StepError as error:
         place = ("data", "transform", error.number)
         raise spec.error(place, error.message, help=error.help, code="bad-data") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from specbuild.catalog.shapes import show
+from specbuild.data.section import data_section
 from specbuild.data.sources.base import FrameSource
 from specbuild.document import SpecError
 from specbuild.graph.samples import Frames, sample_faults, without_time
@@ -35,8 +36,7 @@ def sample_layout(spec: Spec, graph: Graph, source: FrameSource) -> SampleLayout
     Raises:
         SpecError: with every number that differs, each at the line to change.
     """
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     _check_single(spec, graph)
     crop = data.crop_shape(source.space)
     found = [

@@ -37,6 +37,7 @@ class Sampler:
     shuffle: bool
     frame: tuple[int, ...]
     crop: tuple[int, ...]
+    """Axes of space of whole frames and of the part to read; none where `sample` chooses that part itself."""
     sample: Callable[[int, Region, np.random.Generator | None], Sample]
     """Reads a window, by its number, in a region of its frames, and augments it if it is given random numbers."""
 
@@ -59,7 +60,7 @@ class Sampler:
         turn, place = divmod(position, self.windows)
         if not self.shuffle:
             return place, self._region(0, place), None
-        window = int(shuffled_order(self.windows, self.seed, epoch, turn)[place])
+        window = int(_shuffled(self.windows, self.seed, epoch, turn)[place])
         return window, self._region(epoch + 1, position), np.random.default_rng((self.seed, epoch + 1, position, 1))
 
     def _region(self, epoch: int, position: int) -> Region:
@@ -72,7 +73,7 @@ class Sampler:
 
 
 @lru_cache(maxsize=4)
-def shuffled_order(windows: int, seed: int, epoch: int, turn: int) -> npt.NDArray[np.int64]:
+def _shuffled(windows: int, seed: int, epoch: int, turn: int) -> npt.NDArray[np.int64]:
     """The order of one pass over so many windows."""
     order = np.random.default_rng((seed, epoch, turn, windows)).permutation(windows)
     order.setflags(write=False)

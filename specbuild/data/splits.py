@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from specbuild.data.section import data_section
 from specbuild.data.sources.base import FilePart, FrameSource
 from specbuild.data.sources.times import between, show, unbroken
 from specbuild.data.windows import Stretch, WindowSet
-from specbuild.document import did_you_mean
+from specbuild.document import RunError, did_you_mean
 from specbuild.spec.split_section import SplitSection
 
 if TYPE_CHECKING:
     from specbuild.spec import Spec
 
 Splits: TypeAlias = dict[str, tuple[Stretch, ...]]
+Split = TypeVar("Split")
 
 
 def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
@@ -25,10 +27,8 @@ def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
     Raises:
         SpecError: ranges, dates or files that do not exist; files in two splits; a split that is left without a window.
     """
-    data = spec.data
-    assert data is not None
-    section, windows, by = data.split, data.windows, data.split_by
-    embargo = 0 if by == "event" else windows.reach if section.embargo is None else section.embargo
+    data = data_section(spec)
+    section, windows, by, embargo = data.split, data.windows, data.split_by, data.embargo
     _check_ranges(spec, source)
     if source.length < windows.span:
         raise spec.error(
@@ -57,6 +57,18 @@ def open_splits(spec: Spec, source: FrameSource) -> dict[str, WindowSet]:
     }
     _check_windows(spec, source, kept, found, sum(len(one) - 1 for one in unbroken_in))
     return found
+
+
+def split_called(splits: Mapping[str, Split], name: str) -> Split:
+    """The split of a name.
+
+    Raises:
+        RunError: there is none.
+    """
+    if name not in splits:
+        hint = did_you_mean(name, splits) or f"the data has {', '.join(splits)}"
+        raise RunError(f"the data has no {name} split", f"{hint}; splits are set under data.split")
+    return splits[name]
 
 
 def make_splits(section: SplitSection, by: str, lengths: Sequence[int], embargo: int) -> Splits:
@@ -120,8 +132,7 @@ def _ranges(section: SplitSection, total: int, embargo: int) -> dict[str, range]
 
 
 def _by_dates(spec: Spec, source: FrameSource) -> Splits:
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     clocks = [source.times(event) for event in range(source.events)]
     found = {}
     for name, dates in data.split.dates.items():
@@ -149,8 +160,7 @@ def _by_dates(spec: Spec, source: FrameSource) -> Splits:
 
 
 def _by_file(spec: Spec, source: FrameSource) -> Splits:
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     parts = source.parts
     if not parts:
         raise spec.error(
@@ -182,8 +192,7 @@ def _named(spec: Spec, source: FrameSource) -> dict[str, list[FilePart]]:
     Raises:
         SpecError: a name that is no file's, or a file in two splits.
     """
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     found: dict[str, list[FilePart]] = {}
     owner: dict[str, str] = {}
     names = [part.name for part in source.parts]
@@ -211,8 +220,7 @@ def _named(spec: Spec, source: FrameSource) -> dict[str, list[FilePart]]:
 
 
 def _check_ranges(spec: Spec, source: FrameSource) -> None:
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     unit, total = {
         "time": ("frame", source.length),
         "event": ("event", source.events),
@@ -232,17 +240,15 @@ def _check_ranges(spec: Spec, source: FrameSource) -> None:
 
 
 def _check_windows(spec: Spec, source: FrameSource, splits: Splits, found: dict[str, WindowSet], broken: int) -> None:
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     empty = [name for name, one in found.items() if not len(one)]
     if not empty:
         return
     whole = data.split_by == "event"
     unit = "events" if whole else "frames"
-    embargo = 0 if whole else data.windows.reach if data.split.embargo is None else data.split.embargo
     sizes = ", ".join(f"{name} {len(one) if whole else _count(one)}" for name, one in splits.items())
     gaps = f"; the times have {broken} gaps" if broken else ""
-    kept = f", with {embargo} between splits" if embargo and len(splits) > 1 else ""
+    kept = f", with {data.embargo} between splits" if data.embargo and len(splits) > 1 else ""
     total = source.events if whole else sum(source.lengths)
     short = whole and source.length > min(source.lengths)
     needs = "1 event" if whole and not short else f"{data.windows.span} frames ({_window(spec)})"
@@ -268,8 +274,7 @@ def _within(unbroken: tuple[range, ...], stretch: Stretch) -> Iterator[Stretch]:
 
 
 def _window(spec: Spec) -> str:
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     w = data.windows
     lead = f" + lead {w.lead}" if w.lead else ""
     step = f", every {w.step} frames" if w.step > 1 else ""

@@ -166,6 +166,13 @@ class DataSection(BaseModel):
         """What is split, written or by default."""
         return self.split.by or ("event" if self.source.has_events and not self.split.dates else "time")
 
+    @property
+    def embargo(self) -> int:
+        """Frames between splits that lie in no split, written or by default."""
+        if self.split_by == "event":
+            return 0
+        return self.windows.reach if self.split.embargo is None else self.split.embargo
+
     def crop_shape(self, frame: tuple[Size, ...]) -> tuple[Size | int, ...]:
         """The axes of space that the model reads, of frames with the axes of space `frame`."""
         if self.crop is None:
@@ -216,7 +223,7 @@ class DataSection(BaseModel):
                 f"expected at least {reach} frames (past {w.past}{lead} + future {w.future} - 1{step}), got {embargo}",
             )
         if self.split_by == "time":
-            _check_distances(self.split.ranges, reach if embargo is None else embargo)
+            _check_distances(self.split.ranges, self.embargo)
         return self
 
 

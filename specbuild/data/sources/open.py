@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from specbuild.data.section import data_section
 from specbuild.data.sources.base import FilePart, FrameSource, SourceError
 from specbuild.data.sources.frame_folder import folder_above, is_pattern, is_pictures, matches
 from specbuild.data.sources.guarded import GuardedSource
 from specbuild.data.sources.join import join
+from specbuild.data.sources.located import located
 from specbuild.data.sources.record import READERS, Record, read_record, suffixes
 from specbuild.data.sources.times import differ, usual_step
 from specbuild.document import did_you_mean
@@ -23,10 +25,10 @@ def open_source(spec: Spec) -> FrameSource:
     """The frames of the spec's data section; nothing but headers and coordinates is read yet.
 
     Raises:
-        SpecError: the files, their arrays or the axes are not what `data.source` says, located at the key at fault.
+        SpecError: no data section; the files, their arrays or the axes are not what `data.source` says, located at the
+            key at fault.
     """
-    data = spec.data
-    assert data is not None
+    data = data_section(spec)
     if data.target is not None:
         raise spec.error(
             ("data", "target"),
@@ -34,21 +36,12 @@ def open_source(spec: Spec) -> FrameSource:
             help="score it with specbuild evaluate",
             code="data-shape",
         )
-    try:
+    with located(spec):
         if data.source.generator is not None:
             from specbuild.data.generators import open_generated
 
             return open_generated(data.source.generator, data, spec.resolve_path)
         return _open(data, _found(spec.resolve_path(data.source.path), data.source.path))
-    except SourceError as error:
-        place = ("data", error.part) if error.part in DataSection.model_fields else ("data", "source", error.part)
-        raise spec.error(place, error.message, reason=error.reason, help=error.help, code="bad-data") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        name = Path(error.filename).name if isinstance(error.filename, str) else data.source.label
-        raise spec.error(
-            ("data", "source", "path"), f"{name} cannot be read", reason=reason, code="bad-data"
-        ) from error
 
 
 def source_files(spec: Spec) -> dict[Path, tuple[Path, ...]]:
