@@ -112,7 +112,9 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
         overrides=overrides,
         document=document,
         broken=expanded.broken | (set(ids) - {one.id for one in inputs}),
-        composites=tuple(name for name, target in expanded.scope.names.items() if isinstance(target, Group)),
+        composites=tuple(
+            name for name, target in expanded.scope.names.items() if isinstance(target, Group) and not target.named
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.document.scalars import UnreadableNumber, resolve
 from specbuild.spec.data_section import DataSection
 from specbuild.spec.model import BodySpec, InputSection, NodeSpec, Spec
 from specbuild.spec.references import Reference
@@ -20,7 +21,7 @@ def dump(spec: Spec) -> str:
     if spec.description:
         head["description"] = spec.description
     lines = [block(head)]
-    lines.append("inputs:\n" + "".join(f"  {one.id}: {flow(_input(one.section))}\n" for one in spec.inputs))
+    lines.append("inputs:\n" + "".join(f"  {flow({one.id: _input(one.section)})[1:-1]}\n" for one in spec.inputs))
     lines.append("layers:\n" + ("".join(f"  - {flow(_node(node))}\n" for node in spec.layers) or "  []\n"))
     if spec.named_outputs:
         lines.append(block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
@@ -41,7 +42,7 @@ def _here(spec: Spec) -> DataSection | None:
 
 
 def _node(node: NodeSpec) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": node.id, **(_layer(node.layer) if node.body is None else _loop(node, node.body))}
+    said: dict[str, Any] = {"id": node.id, **_form(node)}
     sources = [str(source) for source in node.sources]
     said["from"] = sources[0] if len(sources) == 1 else sources
     if isinstance(node.initial_state, Reference):
@@ -51,6 +52,13 @@ def _node(node: NodeSpec) -> dict[str, Any]:
     if node.expect is not None:
         said["expect"] = list(node.expect)
     return said
+
+
+def _form(node: NodeSpec) -> dict[str, Any]:
+    """What a node is: a layer of its own, that of another node once more, or an autoregressive stack."""
+    if node.shares is not None:
+        return {"reuse": node.shares}
+    return _layer(node.layer) if node.body is None else _loop(node, node.body)
 
 
 def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
@@ -64,8 +72,12 @@ def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
 
 
 def _inside(node: NodeSpec, prefix: str) -> NodeSpec:
-    sources = tuple(replace(one, id=one.id.removeprefix(prefix)) for one in node.sources)
-    return replace(node, id=node.id.removeprefix(prefix), sources=sources)
+    return replace(
+        node,
+        id=node.id.removeprefix(prefix),
+        sources=tuple(replace(one, id=one.id.removeprefix(prefix)) for one in node.sources),
+        shares=None if node.shares is None else node.shares.removeprefix(prefix),
+    )
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
@@ -121,7 +133,18 @@ def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     )
 
 
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """Quoted where YAML 1.2 reads more than text, as in `1e3`, which is text in 1.1; escaped where it is invisible."""
+    try:
+        style = None if isinstance(resolve(value), str) else "'"
+    except UnreadableNumber:
+        style = "'"
+    escaped = any(not one.isprintable() for line in value.split("\n") for one in line)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, '"' if escaped else style)
+
+
 _Dumper.add_representer(float, _float)
+_Dumper.add_representer(str, _text)
 
 
 def flow(value: Any) -> str:

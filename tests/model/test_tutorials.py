@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import build_graph, build_model, load_spec
+from specbuild import build_graph, build_model
 from specbuild.document import Report
 from specbuild.graph import Graph, check
 from specbuild.graph.summary import summarize
@@ -134,16 +134,6 @@ def test_keras_computes_them(name: str) -> None:
     results = named(model, model(frames(graph, batch)))
     assert {key: one.shape for key, one in results.items()} == {one.name: (batch, *one.shape) for one in graph.outputs}
     assert all(np.isfinite(one).all() for one in results.values())
-
-
-@tutorials
-def test_the_resolved_spec_is_the_same_graph(name: str) -> None:
-    graph = build_graph(spec(name))
-    again = build_graph(load_spec(graph.spec.resolved()))
-    assert [(node.id, node.layer, node.inputs, node.initial_state) for node in again.nodes] == [
-        (node.id, node.layer, node.inputs, node.initial_state) for node in graph.nodes
-    ]
-    assert again.outputs == graph.outputs
 
 
 # What they say

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import build_graph, build_model, load_spec
+from specbuild import build_graph, build_model
 from specbuild.catalog import KerasObject
 from specbuild.catalog.signatures import Family
 from specbuild.document import Report
@@ -129,17 +129,6 @@ CHEAP = {
     if name.startswith(("shi2015", "openstl", "unet", "predrnn"))
 }
 """Orthogonal matrices of this size take seconds each; no count depends on them."""
-
-
-@models
-def test_the_resolved_spec_is_the_same_graph(name: str) -> None:
-    graph = build_graph(spec(name))
-    again = build_graph(load_spec(graph.spec.resolved()))
-    assert [(node.id, node.inputs, node.initial_state, node.shapes, node.weights) for node in again.nodes] == [
-        (node.id, node.inputs, node.initial_state, node.shapes, node.weights) for node in graph.nodes
-    ]
-    assert again.outputs == graph.outputs
-    assert again.spec.train == graph.spec.train
 
 
 def test_the_top_of_a_forecaster_has_no_input_kernel() -> None:

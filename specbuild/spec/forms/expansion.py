@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from specbuild.catalog import KINDS
+from specbuild.catalog import KINDS, Bidirectional, Layer, TimeDistributed
 from specbuild.catalog.registry import kind_named
 from specbuild.document import (
     Mapping,
@@ -421,7 +421,7 @@ class Expansion:
             )
         self.freeze(item, group, path)
         name = _id(item) if group.named else self.written_id(item.get("id"), scope, path)
-        if name and (group.members or not group.named):
+        if name:
             scope.names[name] = group
 
     def freeze(self, item: Mapping, group: Group, path: Path_) -> None:
@@ -436,7 +436,15 @@ class Expansion:
             return
         for index in range(group.start, group.stop):
             node = self.nodes[index]
-            self.nodes[index] = replace(node, layer=node.layer.model_copy(update={"trainable": written.value}))
+            self.nodes[index] = replace(node, layer=_trainable(node.layer, written.value))
+
+
+def _trainable(layer: Layer, trainable: bool) -> Layer:
+    """The layer with its weights trained or not; for a wrapper the layer inside as well."""
+    changed: dict[str, Any] = {"trainable": trainable}
+    if isinstance(layer, TimeDistributed | Bidirectional):
+        changed["layer"] = _trainable(layer.layer, trainable)
+    return layer.model_copy(update=changed)
 
 
 def head(item: Mapping, forms: dict[str, Form]) -> Scalar | Mapping:

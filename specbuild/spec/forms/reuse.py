@@ -36,7 +36,7 @@ def reuse_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> Non
     if not originals:
         walk.fail(item, scope, path)
         return
-    _again(walk, originals, inputs, _end_port(target), item, scope, path)
+    _again(walk, named.id, originals, inputs, _end_port(target), item, scope, path)
 
 
 def _end_port(target: str | Group) -> str | None:
@@ -53,6 +53,7 @@ def _nodes(walk: Expansion, target: str | Group) -> tuple[list[NodeSpec], tuple[
 
 def _again(
     walk: Expansion,
+    called: str,
     originals: list[NodeSpec],
     inputs: tuple[Reference, ...],
     end_port: str | None,
@@ -66,14 +67,26 @@ def _again(
         return
     if len(sources) != len(inputs):
         walk.report.error(
-            f"{originals[-1].id} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}",
+            f"{called} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}",
             (item.get("from") or item).span,
             path=(*path, "from"),
             code="arity",
         )
         walk.fail(item, scope, path)
         return
-    replaced = {(old.id, old.port): new for old, new in zip(inputs, sources, strict=True)}
+    replaced: dict[tuple[str, str | None], Reference] = {}
+    for old, new in zip(inputs, sources, strict=True):
+        first = replaced.setdefault((old.id, old.port), new)
+        if (first.id, first.port) != (new.id, new.port) and inputs != originals[0].sources:
+            walk.report.error(
+                f"{called} reads {old} twice, so here it must read one node twice",
+                new.span,
+                path=(*path, "from"),
+                reason=f"got {first} and {new}",
+                code="bad-reference",
+            )
+            walk.fail(item, scope, path)
+            return
     copies: dict[str, str] = {}
     name = walk.written_id(item.get("id"), scope, path)
 
@@ -97,7 +110,7 @@ def _again(
                 id=full,
                 named=bool(name) and last,
                 shares=node.shares or node.id,
-                sources=tuple(moved(one) for one in node.sources),
+                sources=sources if inputs == node.sources else tuple(moved(one) for one in node.sources),
                 initial_state=own_state
                 or (
                     moved(state)
