@@ -58,6 +58,11 @@ def show(shape: Shape) -> str:
     return " × ".join("?" if dim is None else str(dim) for dim in shape) or "scalar"
 
 
+def written_shape(shape: Iterable[Dim]) -> str:
+    """`[10, null, null, 1]`, as a spec writes it."""
+    return "[" + ", ".join("null" if dim is None else str(dim) for dim in shape) + "]"
+
+
 def _product(shape: Iterable[int]) -> int:
     total = 1
     for dim in shape:

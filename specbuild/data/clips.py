@@ -23,7 +23,8 @@ from specbuild.data.splits import split_called
 from specbuild.data.transforms import Transform, fit
 from specbuild.data.windows import Stretch
 from specbuild.document import SpecError
-from specbuild.graph.class_samples import class_faults, output_error
+from specbuild.graph.class_samples import class_faults
+from specbuild.graph.output_fault import output_fault
 from specbuild.spec.class_target import ClassTarget
 from specbuild.spec.data_section import DataSection
 
@@ -172,7 +173,7 @@ def _check_units(spec: Spec, graph: Graph, classes: int) -> None:
     output = graph.outputs[0]
     units = output.shape[0]
     if units not in (None, classes) and (units, classes) != (1, 2):
-        raise output_error(
+        raise output_fault(
             spec,
             graph,
             f"the output {output.name} has {units} units, the clips have {classes} classes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from specbuild.catalog import Layer, Recurrent, Shape
+from specbuild.catalog.shapes import written_shape
 from specbuild.graph.model import Input, Port
 from specbuild.spec import NodeSpec, Spec
 
@@ -47,10 +48,10 @@ def input_help(node: NodeSpec, ports: tuple[Port, ...], inputs: tuple[Input, ...
     if read is None or not isinstance(node.layer, Recurrent) or not read.shape or node.layer.ranks is None:
         return ""
     if len(read.shape) - 1 in node.layer.ranks:
-        return f"leave the batch axis out of inputs: {read.id}: {_written(read.shape[1:])}"
+        return f"leave the batch axis out of inputs: {read.id}: {written_shape(read.shape[1:])}"
     last = read.shape[-1]
     if len(read.shape) + 1 in node.layer.ranks and last is not None and last > _MOST_CHANNELS:
-        return f"add a channel axis: {read.id}: {_written((*read.shape, 1))}"
+        return f"add a channel axis: {read.id}: {written_shape((*read.shape, 1))}"
     return ""
 
 
@@ -70,7 +71,3 @@ def _read_last(reader: NodeSpec, before: NodeSpec, shapes: Mapping[str, Mapping[
 def _every_frame(layer: Layer) -> str:
     form = "application" if layer.package == "applications" else "layer"
     return f"time_distributed: {{{form}: {layer.kind}, …}}"
-
-
-def _written(shape: Shape) -> str:
-    return "[" + ", ".join("null" if dim is None else str(dim) for dim in shape) + "]"

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from specbuild.catalog.shapes import Dim, Shape, show
-from specbuild.document import Diagnostic, Report, SpecError, dotted
+from specbuild.catalog.shapes import Dim, Shape, show, written_shape
+from specbuild.document import Report, SpecError
 from specbuild.graph.body_checks import check_feedback
 from specbuild.graph.class_samples import class_faults
+from specbuild.graph.output_fault import differ, output_fault
 from specbuild.spec.data_section import DataSection
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _input(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Itera
             f"{name} has {_axes(shape)}, the data gives {len(wanted)}",
             reason=f"{name} is {show(shape)}; a sample is {show(wanted)} (past frames, space, channels"
             f"{' and mask' if data.mask else ''})",
-            help=f"write {name}: {_written(wanted)}",
+            help=f"write {name}: {written_shape(wanted)}",
             code="data-shape",
         )
         return
@@ -82,27 +83,27 @@ def _input(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Itera
         yield spec.error(
             ("data", "windows", "past"),
             f"the model reads {_frames(shape[0])}, the windows have {past} past",
-            help=f"set data.windows.past: {shape[0]}, or write {name}: {_written((past, *shape[1:]))}",
+            help=f"set data.windows.past: {shape[0]}, or write {name}: {written_shape((past, *shape[1:]))}",
             code="data-shape",
         )
     space = _space(shape, crop)
-    if _differ(space, crop):
+    if differ(space, crop):
         got = "whole frames are" if data.crop is None else "data.crop is"
         smaller = all(a is None or b is None or a <= b for a, b in zip(space, frames.space, strict=True))
-        size = _written(tuple(b if a is None else a for a, b in zip(space, crop, strict=True)))
+        size = written_shape(tuple(b if a is None else a for a, b in zip(space, crop, strict=True)))
         change = f"set data.crop: {size}" if smaller else "read smaller frames"
         yield spec.error(
             ("data", "crop"),
             f"the model reads frames of {show(space)}, {got} {show(crop)}",
-            help=f"{change}, or write {name}: {_written((*shape[: -len(crop) - 1], *crop, shape[-1]))}",
+            help=f"{change}, or write {name}: {written_shape((*shape[: -len(crop) - 1], *crop, shape[-1]))}",
             code="data-shape",
         )
-    if _differ(shape[-1:], (channels,)):
+    if differ(shape[-1:], (channels,)):
         masked = f", and data.mask adds 1: {channels} in all" if data.mask else ""
         yield spec.error(
             place,
             f"{name} has {_channels(shape[-1])}, {frames.name} has {_channels(frames.channels)}{masked}",
-            help=f"write {name}: {_written((*shape[:-1], channels))}",
+            help=f"write {name}: {written_shape((*shape[:-1], channels))}",
             code="data-shape",
         )
 
@@ -115,7 +116,7 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Iter
     target = _filled(crop, read)
     wanted: Shape = (*(() if timeless else (windows.targets,)), *target, frames.channels)
     if len(shape) != len(wanted):
-        yield _output_error(
+        yield output_fault(
             spec,
             graph,
             f"the output {name} has {_axes(shape)}, its target has {len(wanted)}",
@@ -126,28 +127,20 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Iter
     if not timeless and shape[0] not in (None, windows.targets):
         yield _target_error(spec, data, name, shape)
     space = _space(shape, crop)
-    if _differ(space, target) and not _differ(_space(read, crop), crop):
-        yield _output_error(
+    if differ(space, target) and not differ(_space(read, crop), crop):
+        yield output_fault(
             spec,
             graph,
             f"the output {name} has frames of {show(space)}, its target has {show(target)}",
             help="keep the size in every layer (padding: same), and undo each stride",
         )
-    if _differ(shape[-1:], (frames.channels,)):
-        yield _output_error(
+    if differ(shape[-1:], (frames.channels,)):
+        yield output_fault(
             spec,
             graph,
             f"the output {name} has {_channels(shape[-1])}, its target has {_channels(frames.channels)}",
             help=f"end the model with filters: {frames.channels}",
         )
-
-
-def _output_error(spec: Spec, graph: Graph, message: str, *, reason: str = "", help: str) -> SpecError:
-    """A fault of the output, at `outputs` or, where that is left out, at the node that the model ends in."""
-    end = next((node.spec for node in graph.nodes if node.id == graph.outputs[0].port.node), None)
-    if spec.document.get("outputs") is not None or end is None:
-        return spec.error(("outputs",), message, reason=reason, help=help, code="data-shape")
-    return SpecError([Diagnostic(message, end.span(), dotted(end.path), reason, help, "data-shape")])
 
 
 def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> SpecError:
@@ -179,10 +172,6 @@ def _filled(crop: Shape, read: Shape) -> Shape:
     return tuple(b if a is None else a for a, b in zip(crop, space, strict=True)) if len(space) == len(crop) else crop
 
 
-def _differ(one: Shape, other: Shape) -> bool:
-    return any(a is not None and b is not None and a != b for a, b in zip(one, other, strict=False))
-
-
 def _axes(shape: Shape) -> str:
     return "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
 
@@ -193,8 +182,3 @@ def _frames(count: Dim) -> str:
 
 def _channels(count: Dim) -> str:
     return "1 channel" if count == 1 else f"{count} channels"
-
-
-def _written(shape: Shape) -> str:
-    """A shape as a spec writes it."""
-    return "[" + ", ".join("null" if dim is None else str(dim) for dim in shape) + "]"
