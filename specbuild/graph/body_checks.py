@@ -35,17 +35,17 @@ def check_steps(graph: Graph, name: str, report: Report) -> bool:
 
 
 def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
-    """Refuses a body without a state, one whose frames cannot be fed back, and one that cannot be computed anew."""
+    """Refuses a body that forgets given frames, one whose frames cannot be fed back or that cannot be computed anew."""
     before = len(report.errors)
     found = graph.outputs[0].shape
     noisy = [one for one in graph.nodes if changes_in_training(one.layer)]
-    if not any(one.state for one in graph.nodes):
+    if x[0] != 1 and not any(one.state for one in graph.nodes):
         report.error(
             f"nothing inside {node.id} has a state",
             node.span(),
             path=node.path,
-            reason="each forecast would follow from one frame alone: the one before it",
-            help="put a ConvLSTM2D, an LSTM or the like into do:",
+            reason="each forecast would follow from one frame alone, the one before it; the others given are not used",
+            help="put a ConvLSTM2D, an LSTM or the like into do:, or give one frame",
             code="body",
         )
     elif found != x:

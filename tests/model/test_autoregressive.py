@@ -112,6 +112,21 @@ def test_the_frames_given_are_read_one_by_one_as_at_once() -> None:
     np.testing.assert_allclose(run(taught, RAIN, TRUTH, training=True), run(whole, frames)[:, 2:], atol=1e-6)
 
 
+def test_one_frame_given_needs_no_state() -> None:
+    text = SPEC.replace("past: 3", "past: 1").split("        - {id: one")[0] + (
+        "        - residual:\n"
+        "            - {id: head, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}\n"
+    )
+    made, head = build_model(text), layers.Conv2D(1, 3, padding="same")
+    frame = RAIN[:, :1]
+    expected = [frame[:, 0]]
+    head.build(expected[0].shape)
+    made.set_weights(head.get_weights())
+    for _ in range(3):
+        expected.append(expected[-1] + keras.ops.convert_to_numpy(head(expected[-1])))
+    np.testing.assert_allclose(run(made, frame), np.stack(expected[1:], axis=1), rtol=1e-5, atol=1e-5)
+
+
 def test_with_probability_0_the_truth_is_not_read() -> None:
     free = model(teacher=True, sampling={"schedule": "constant", "start": 0})
     np.testing.assert_allclose(run(free, RAIN, TRUTH, training=True), run(model(), RAIN), atol=1e-6)

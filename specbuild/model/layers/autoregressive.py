@@ -57,7 +57,7 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
     def call(self, frames: Any, teacher: Any = None, training: bool = False) -> Any:
         batch = ops.shape(frames)[0]
         zeros = [ops.zeros((batch, *state.shape[1:]), state.dtype) for state in self.body.inputs[1:]]
-        outputs, *states = self.body([frames, *zeros], training=training)  # (N, P, *frame)
+        outputs, *states = _run(self.body, [frames, *zeros], training)  # (N, P, *frame)
         kept = outputs if self.give == "all" else outputs[:, -1:]
         if self.horizon == 1:
             return kept
@@ -162,5 +162,11 @@ class _Steps:
 
     def step(self, frame: Any, *states: Any) -> tuple[Any, ...]:
         """The body on one frame: its output and its states."""
-        outputs, *new = self.body([ops.expand_dims(frame, 1), *states], training=self.training)
+        outputs, *new = _run(self.body, [ops.expand_dims(frame, 1), *states], self.training)
         return (outputs[:, 0], *new)
+
+
+def _run(body: Any, inputs: list[Any], training: bool) -> list[Any]:
+    """The outputs of a body and its states; Keras gives one output of a model without states as it is."""
+    found = body(inputs if len(inputs) > 1 else inputs[0], training=training)
+    return list(found) if isinstance(found, list | tuple) else [found]
