@@ -111,7 +111,7 @@ class Dataset:
 
     @property
     def lead_labels(self) -> tuple[str, ...]:
-        """The lead time of each forecast frame: `2 min`, `4 min`, …, or `+1`, `+2`, … without an interval."""
+        """The lead time of each forecast frame: `+2 min`, `+4 min`, …, or `+1`, `+2`, … without an interval."""
         return tuple(self.section.lead_label(frames) for frames in lead_frames(self.section.windows))
 
     def windows(self, split: str) -> WindowSet:

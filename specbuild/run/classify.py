@@ -79,7 +79,7 @@ def _classes(trained: TrainedRun, clips: ClipDataset, output: Floats) -> list[in
 
 
 def _write(trained: TrainedRun, found: ClassScores) -> None:
-    suffix = "" if found.split == "test" else f"-{found.split}"
-    write_json(trained.folder.path / f"scores{suffix}.json", found.to_dict())
-    write_text(trained.folder.path / f"scores{suffix}.csv", found.to_csv())
-    draw_confusion(found, trained.folder.picture(f"confusion{suffix}.png"))
+    folder, split = trained.folder, found.split
+    write_json(folder.evaluation("scores.json", split), found.to_dict())
+    write_text(folder.evaluation("scores.csv", split), found.to_csv())
+    draw_confusion(found, folder.evaluation("confusion.png", split))

@@ -49,12 +49,16 @@ def evaluate(
         from specbuild.run.classify import evaluate_classes
 
         return evaluate_classes(trained, split)
+    return _evaluate_forecasts(trained, split, horizon)
+
+
+def _evaluate_forecasts(trained: TrainedRun, split: str, horizon: int | None) -> Evaluation:
     dataset = trained.dataset
     _check_room(dataset, split)
     scoring = Scoring.of(trained.spec, dataset)
     climate = scoring.climatology
     rivals = baselines(dataset, trained.spec.evaluate.period, climate)
-    leads = tuple("+" + label.lstrip("+") for label in dataset.lead_labels)
+    leads = dataset.lead_labels
     gathered = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(one.name for one in rivals))}
     comparison = Comparison(len(leads), [one.name for one in rivals])
     liveliest = _Liveliest()
@@ -79,10 +83,9 @@ def evaluate(
         conventions=scoring.conventions,
         notes=dataset.notes(),
     )
-    suffix = ("" if split == "test" else f"-{split}") + ("" if horizon is None else f"-horizon-{horizon}")
-    _write(trained, found, suffix)
+    _write(trained, found, horizon)
     if split == "test":
-        liveliest.draw(trained, scored, suffix)
+        liveliest.draw(trained, scored, horizon)
     return found
 
 
@@ -111,7 +114,7 @@ class _Liveliest:
         if variation > self.most:
             self.most, self.number, self.window, self.forecast = variation, number, window, forecast
 
-    def draw(self, trained: TrainedRun, count: int, suffix: str) -> None:
+    def draw(self, trained: TrainedRun, count: int, horizon: int | None) -> None:
         """Draws it as forecast.png and forecast.gif; frames without height and width are not drawn."""
         if self.window is None or self.forecast is None or len(trained.data.source.space) < 2:
             return
@@ -119,13 +122,14 @@ class _Liveliest:
         if self.window.past_times is not None:
             title += f", {show(self.window.past_times[-1])}"
         shown = scene(trained, self.window.past, self.forecast, self.window.future, title)
-        if not suffix:
+        if horizon is None:
             trained.folder.update_manifest(colours=asdict(scale_of(shown)))
-        draw_strip(shown, trained.folder.picture(f"forecast{suffix}.png"))
-        draw_animation(shown, trained.folder.picture(f"forecast{suffix}.gif"))
+        draw_strip(shown, trained.folder.evaluation("forecast.png", horizon=horizon))
+        draw_animation(shown, trained.folder.evaluation("forecast.gif", horizon=horizon))
 
 
-def _write(trained: TrainedRun, found: Evaluation, suffix: str) -> None:
-    write_json(trained.folder.path / f"scores{suffix}.json", found.to_dict())
-    write_text(trained.folder.path / f"scores{suffix}.csv", found.to_csv())
-    draw_scores(found, trained.folder.picture(f"scores{suffix}.png"))
+def _write(trained: TrainedRun, found: Evaluation, horizon: int | None) -> None:
+    folder, split = trained.folder, found.split
+    write_json(folder.evaluation("scores.json", split, horizon), found.to_dict())
+    write_text(folder.evaluation("scores.csv", split, horizon), found.to_csv())
+    draw_scores(found, folder.evaluation("scores.png", split, horizon))

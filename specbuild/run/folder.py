@@ -107,13 +107,15 @@ class RunFolder:
     def model_file(self) -> Path:
         return self.path / "model.keras"
 
-    @property
-    def scores_file(self) -> Path:
-        return self.path / "scores.json"
+    def evaluation(self, name: str, split: str = "test", horizon: int | None = None) -> Path:
+        """A file of an evaluation: `scores.json`, `scores-validation.json`, `forecast-horizon-15.png`.
 
-    @property
-    def scores_table(self) -> Path:
-        return self.path / "scores.csv"
+        Args:
+            name: what it is called for the test split and the horizon of the training (`horizon` None).
+        """
+        stem, kind = name.split(".")
+        parts = (stem, *(() if split == "test" else (split,)), *(() if horizon is None else (f"horizon-{horizon}",)))
+        return self.path / f"{'-'.join(parts)}.{kind}"
 
     def picture(self, name: str) -> Path:
         """`forecast.png`, `forecast.gif` or `loss.png`."""

@@ -67,7 +67,7 @@ def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
     return Forecast(
         frames=frames,
         past=past.frames,
-        lead_labels=tuple("+" + label.lstrip("+") for label in past.dataset.lead_labels),
+        lead_labels=past.dataset.lead_labels,
         lead_frames=ahead,
         axes=data.source.space,
         variable=data.variable,

@@ -5,7 +5,7 @@ Drawn with matplotlib's Agg canvas and without pyplot, so nothing here touches g
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -104,7 +104,7 @@ def draw_strip(scene: Scene, path: Path) -> None:
 
 def draw_animation(scene: Scene, path: Path) -> None:
     """Writes a GIF: the past, then observed beside forecast, frame by frame, then a pause."""
-    names = ["observed", "forecast"] if scene.truth is not None else ["forecast"]
+    names = [name for name in scene.futures if name in ("observed", scene.called)]
     colours = _Colours.of(scene)
     images = [
         _animation_frame(scene, colours, dict.fromkeys(names, frame), label)
@@ -119,6 +119,10 @@ def draw_animation(scene: Scene, path: Path) -> None:
     durations = [_FRAME_MS] * (len(images) - 1) + [3 * _FRAME_MS]
     with replacing(path) as new:
         first.save(new, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
+
+
+DRAW: dict[str, Callable[[Scene, Path], None]] = {".png": draw_strip, ".gif": draw_animation}
+"""How each kind of picture is drawn."""
 
 
 def draw_history(history: Sequence[Mapping[str, float]], path: Path, best: int | None = None) -> None:

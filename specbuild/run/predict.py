@@ -9,9 +9,9 @@ from typing import Any
 from specbuild.run.forecast import Floats, make_forecast
 from specbuild.run.inference import TrainedRun
 from specbuild.run.past import latest_past, read_past
-from specbuild.run.pictures import Scale
+from specbuild.run.pictures import DRAW, Scale
 from specbuild.run.scene import scene
-from specbuild.run.writing import PICTURES, WRITERS, check_output
+from specbuild.run.writing import WRITERS, check_output
 
 
 def predict(
@@ -57,5 +57,5 @@ def predict(
             # In the colours of the run's forecast.png, so that the two can be laid side by side.
             colours = trained.folder.manifest().get("colours")
             shown = scene(trained, forecast.past, forecast.frames, scale=Scale(**colours) if colours else None)
-            PICTURES[path.suffix](shown, path)
+            DRAW[path.suffix](shown, path)
     return forecast.frames

@@ -10,14 +10,12 @@ from specbuild.data.sources import FrameSource
 from specbuild.data.sources.times import show
 from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames
 from specbuild.document import RunError
-from specbuild.run.pictures import Scene, draw_animation, draw_strip
+from specbuild.run.pictures import DRAW, Scene
 from specbuild.run.scene import past_labels, plane
 from specbuild.spec import DataSection
 
 LOOKED_AT = 16
 """Windows of which the one whose frames vary most is drawn."""
-
-DRAW = {".png": draw_strip, ".gif": draw_animation}
 
 
 def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path: Path, title: str) -> None:
@@ -40,7 +38,7 @@ def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path
         past=plane(source.read(event, past)),
         forecast=plane(source.read(event, future)),
         past_labels=past_labels(data),
-        lead_labels=tuple("+" + data.lead_label(frames).lstrip("+") for frames in lead_frames(data.windows)),
+        lead_labels=tuple(map(data.lead_label, lead_frames(data.windows))),
         variable=data.variable,
         units=data.units or source.units,
         title=f"{title}: window {number + 1} of {len(windows)}{when}",

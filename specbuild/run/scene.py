@@ -24,7 +24,7 @@ def scene(
         past=plane(past),
         forecast=plane(forecast),
         past_labels=past_labels(data),
-        lead_labels=tuple(_signed(data.lead_label(frames), "+") for frames in lead_frames(windows)),
+        lead_labels=tuple(map(data.lead_label, lead_frames(windows))),
         truth=None if truth is None else plane(truth),
         persistence=None if truth is None else np.repeat(plane(past)[-1:], len(forecast), axis=0),
         variable=data.variable,
@@ -37,12 +37,7 @@ def scene(
 def past_labels(data: DataSection) -> tuple[str, ...]:
     """What the past frames are called: `-4 min`, `-2 min`, `0 min`."""
     windows = data.windows
-    behind = [(windows.past - 1 - number) * windows.step for number in range(windows.past)]
-    return tuple(_signed(data.lead_label(frames), "-" if frames else "") for frames in behind)
-
-
-def _signed(label: str, sign: str) -> str:
-    return sign + label.lstrip("+")
+    return tuple(data.lead_label((number + 1 - windows.past) * windows.step) for number in range(windows.past))
 
 
 def plane(frames: Floats) -> Floats:

@@ -13,22 +13,16 @@ import numpy as np
 from specbuild.run.files import replacing
 from specbuild.run.forecast import Forecast
 from specbuild.run.past import refused
-from specbuild.run.pictures import Scene, draw_animation, draw_strip
+from specbuild.run.pictures import DRAW
 from specbuild.version import __version__
 
 if TYPE_CHECKING:
     import xarray
 
-Draw = Callable[[Scene, Path], None]
 Write = Callable[[Forecast, Path], None]
 
 _NAMES = {"D": "z", "H": "y", "W": "x", "L": "x", "C": "channel"}
 """What an axis is called where the data has no name for it."""
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a forecast is drawn into such a file."""
-    return path.suffix in PICTURES
 
 
 def check_output(path: Path) -> None:
@@ -37,8 +31,8 @@ def check_output(path: Path) -> None:
     Raises:
         SpecError: the suffix is not known.
     """
-    if path.suffix not in (*WRITERS, *PICTURES):
-        raise refused(f"a forecast is written as {', '.join((*WRITERS, *PICTURES))}, not as {path}")
+    if path.suffix not in (*WRITERS, *DRAW):
+        raise refused(f"a forecast is written as {', '.join((*WRITERS, *DRAW))}, not as {path}")
 
 
 def as_xarray(forecast: Forecast) -> xarray.Dataset:
@@ -153,7 +147,3 @@ WRITERS: dict[str, Write] = {
     ".zarr": _write_zarr,
 }
 """How each kind of file is written."""
-PICTURES: dict[str, Draw] = {".png": draw_strip, ".gif": draw_animation}
-"""How each kind of picture is drawn."""
-
-__all__ = ["PICTURES", "WRITERS", "as_xarray", "check_output", "is_picture"]

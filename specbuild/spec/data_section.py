@@ -180,8 +180,12 @@ class DataSection(BaseModel):
         return self.crop * len(frame) if len(self.crop) == 1 else self.crop
 
     def lead_label(self, frames: int) -> str:
-        """How tables name a lead time of so many frames: `10 min`, or `+5` where the interval is not known."""
-        return Interval.parse(self.interval).times(frames) if self.interval else f"+{frames}"
+        """How tables name a lead time of so many frames: `+10 min`, or `+5` where the interval is not known.
+
+        Of frames before the last past one it is negative: `-4 min`.
+        """
+        sign = "+" if frames > 0 else ""
+        return sign + (Interval.parse(self.interval).times(frames) if self.interval else str(frames))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

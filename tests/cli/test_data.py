@@ -80,10 +80,11 @@ def test_large_data_is_sampled_and_says_so(spec: Path, monkeypatch: pytest.Monke
 
 
 def test_a_sample_is_drawn(spec: Path, tmp_path: Path) -> None:
-    result = run(spec, "--output", tmp_path / "sample.png")
-    assert f"a training window is drawn in {tmp_path}/sample.png" in result.output
-    with Image.open(tmp_path / "sample.png") as picture:
-        assert picture.format == "PNG"
+    for kind in ("png", "gif"):
+        result = run(spec, "--output", tmp_path / f"sample.{kind}")
+        assert f"a training window is drawn in {tmp_path}/sample.{kind}" in result.output
+        with Image.open(tmp_path / f"sample.{kind}") as picture:
+            assert picture.format == kind.upper()
     assert run(spec, "--output", tmp_path / "sample.csv").exit_code == 1
 
 

@@ -93,7 +93,7 @@ def test_lead_labels_and_times(tmp_path: Path) -> None:
     source = {"path": "rain.npz", "key": "rain", "layout": "T H W", "time": "time"}
     spec = write_spec(tmp_path, {"source": source, "interval": "5 min"})
     data = open_data(spec, model(spec))
-    assert data.lead_labels == ("5 min", "10 min", "15 min")
+    assert data.lead_labels == ("+5 min", "+10 min", "+15 min")
     window = next(data.forecasts("train"))
     assert window.future_times is not None
     assert [str(time) for time in window.future_times] == [f"1970-01-01T00:{minute}:00" for minute in (10, 15, 20)]

@@ -33,7 +33,7 @@ def test_full_section() -> None:
     assert data.missing == (65535,)
     assert [step.name for step in data.transform] == ["log1p", "clip", "standardize"]
     assert data.crop_shape((256, 200)) == (64, 64)
-    assert data.lead_label(5) == "10 min"
+    assert [data.lead_label(frames) for frames in (-2, 0, 5)] == ["-4 min", "0 min", "+10 min"]
     assert data.windows.span == 10
     assert data.model_dump()["transform"][1] == {"name": "clip", "channels": None, "min": 0.0, "max": 60.0}
 

@@ -9,8 +9,7 @@ from PIL import Image
 
 from specbuild.document import SpecError
 from specbuild.run import Run, predict
-from specbuild.run.pictures import Scale, Scene
-from specbuild.run.writing import PICTURES
+from specbuild.run.pictures import DRAW, Scale, Scene
 from tests.run.conftest import blobs
 
 
@@ -107,6 +106,6 @@ def test_an_output_of_another_kind_is_refused_before_anything_is_computed(traine
 
 def test_a_picture_has_the_colours_of_the_run(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Scene] = []
-    monkeypatch.setitem(PICTURES, ".png", lambda scene, _path: drawn.append(scene))
+    monkeypatch.setitem(DRAW, ".png", lambda scene, _path: drawn.append(scene))
     predict(trained.path, output=tmp_path / "forecast.png")
     assert [scene.scale for scene in drawn] == [Scale(**trained.folder.manifest()["colours"])]
