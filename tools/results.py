@@ -1,0 +1,103 @@
+"""Writes `docs/results.md` from the run folders of shipped specs, as their scores stand in `scores*.json`.
+
+    specbuild train specs/radar_nowcast.yaml --out runs
+    python tools/results.py runs/radar-nowcast-20260131-142501 runs/radar-half-hour-20260131-143011:horizon-3 …
+
+A name after a colon is that of other scores in the folder: `scores-horizon-3.json`. Nothing on the page is written by
+hand but the words around the tables.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parent.parent / "docs" / "results.md"
+HEAD = """# What the shipped specs score
+
+Each spec was trained once, as it stands, on the record that is shipped with it, and scored on the test split, which
+comes after all of training with an embargo between. In brackets: the score of the best baseline at that lead time,
+which is the one that leaves the model the least skill. Skill is 1 − MSE / MSE of the baseline; below 0 the baseline is
+better. What the scores mean: [scores](scores.md). Written by `tools/results.py` from the run folders.
+"""
+
+
+def main() -> None:
+    if len(sys.argv) < 2:
+        raise SystemExit(__doc__)
+    PAGE.write_text("\n".join([HEAD, *(section(one) for one in sys.argv[1:])]), encoding="utf-8")
+
+
+def section(argument: str) -> str:
+    """A run's part of the page."""
+    folder, _, which = argument.partition(":")
+    run = json.loads((Path(folder) / "run.json").read_text("utf-8"))
+    scores = json.loads((Path(folder) / f"scores{'-' * bool(which)}{which}.json").read_text("utf-8"))
+    model = scores["forecasts"][0]
+    columns = [one for one in model["scores"] if one["score"] in ("RMSE", "MAE", "CSI", "ACC")]
+    best = [*scores["skill over the best baseline"]["values"], scores["skill over the best baseline"]["overall"]]
+    heads = [
+        "lead time",
+        *(title(one, scores["units"]) for one in columns),
+        "best baseline",
+        "skill over it",
+    ]
+    rows = [
+        [
+            lead,
+            *(
+                f"{number(cell(one, place))} ({number(cell(of(scores, found['baseline'], one), place))})"
+                for one in columns
+            ),
+            found["baseline"],
+            f"{100 * found['value']:+.0f} %",
+        ]
+        for place, (lead, found) in enumerate(zip([*model["leads"], "all"], best, strict=True))
+    ]
+    files = ", ".join(f"`{Path(one['path']).name}`" for one in run["data"])
+    told = f" ({which.replace('-', ' ')})" if which else ""
+    return "\n".join(
+        [
+            f"## {scores['name']}{told}",
+            "",
+            f"{scores['variable'].capitalize()} from {files}: {scores['windows']} test windows, seed {run['seed']}, "
+            f"{run.get('epochs', '?')} epochs, {run['precision']} on {run['machine']['device']} with Keras "
+            f"{run['versions']['keras']}.",
+            "",
+            line(heads),
+            line(["---", *["--:"] * len(columns), "---", "--:"]),
+            *(line(row) for row in rows),
+            "",
+        ]
+    )
+
+
+def of(scores: dict[str, Any], forecast: str, score: dict[str, Any]) -> dict[str, Any]:
+    """The same score of another forecast."""
+    table = next(one for one in scores["forecasts"] if one["forecast"] == forecast)
+    alike = ("score", "threshold")
+    return next(one for one in table["scores"] if all(one[key] == score[key] for key in alike))
+
+
+def cell(score: dict[str, Any], place: int) -> float | None:
+    return [*score["values"], score["overall"]][place]
+
+
+def title(score: dict[str, Any], units: str) -> str:
+    if score["threshold"] is not None:
+        return f"{score['score']} ≥ {score['threshold']:g}"
+    return f"{score['score']}, {units}" if score["score"] in ("RMSE", "MAE") and units else score["score"]
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
