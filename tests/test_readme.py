@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from specbuild import build_graph
+from specbuild.document import Report
+from specbuild.graph import check
 from specbuild.graph.summary import summarize
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +27,16 @@ def test_the_spec_of_the_readme_is_the_shipped_one() -> None:
     (shown,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
     shipped = build_graph(ROOT / "specs" / "radar_nowcast.yaml")
     assert summarize(build_graph(shown), batch=1).rows == summarize(shipped, batch=1).rows
+
+
+@pytest.mark.parametrize("fragment", re.findall(r"```yaml fragment\n(.*?)```", README, re.S))
+def test_every_fragment_is_right(fragment: str) -> None:
+    given = (
+        f"layers:\n{fragment}" if fragment.startswith("-") else f"{fragment}layers: [{{layer: Conv3D, filters: 2}}]\n"
+    )
+    report = Report()
+    check(f"specbuild: 1\ninputs: {{x: [10, 33, 49, 1]}}\n{given}", report=report)
+    assert [one.message for one in report.errors if one.code not in ("missing-key", "data-shape")] == []
 
 
 def test_every_link_leads_somewhere() -> None:
