@@ -13,13 +13,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.dataset import Dataset, Window
 from specbuild.data.phases import Phases
 from specbuild.data.sources import FrameSource
 from specbuild.data.windows import WindowSet, future_frames, past_frames
 from specbuild.spec.data_section import WindowsSection
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

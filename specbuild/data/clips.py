@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.augment import Augmentation
 from specbuild.data.clips_source import LabelledClips, open_labelled, stratified
 from specbuild.data.fitting import located_step, pieces
 from specbuild.data.sample_layout import SampleLayout, turn_faults
-from specbuild.data.sampler import Floats, Sample, Sampler
+from specbuild.data.sampler import Sample, Sampler
 from specbuild.data.section import data_section
 from specbuild.data.sources.base import ArraySource, Region
 from specbuild.data.splits import split_called
@@ -80,6 +81,11 @@ class ClipDataset:
     code: Code
     """How a class is told to the loss: its `number`, `yes or no` (1 for the second of two), or `one of each`, which is
     a 1 at its place among zeros."""
+
+    @property
+    def counted(self) -> str:
+        """What the samples of a split are, for the line that counts them."""
+        return f"{len(self.classes)} classes; clips"
 
     def notes(self) -> tuple[str, ...]:
         """What training says of the data when it ends: nothing."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.augment import Augmentation
 from specbuild.data.fitting import fit_transform
 from specbuild.data.leaks import check_leaks
@@ -21,7 +21,7 @@ from specbuild.data.sample_layout import SampleLayout, sample_layout
 from specbuild.data.sampler import Sample, Sampler
 from specbuild.data.section import data_section
 from specbuild.data.sources import FrameSource, open_source
-from specbuild.data.sources.base import Region
+from specbuild.data.sources.base import Region, Times
 from specbuild.data.splits import open_splits, split_called
 from specbuild.data.steps import Place
 from specbuild.data.tiles import Tiling
@@ -33,9 +33,6 @@ from specbuild.spec.data_section import DataSection
 if TYPE_CHECKING:
     from specbuild.graph import Graph
     from specbuild.spec import Spec
-
-Floats: TypeAlias = npt.NDArray[np.float32]
-Times: TypeAlias = npt.NDArray[np.datetime64]
 
 
 def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset:
@@ -83,6 +80,11 @@ class Dataset:
     splits: dict[str, WindowSet]
     transform: Transform
     layout: SampleLayout
+
+    @property
+    def counted(self) -> str:
+        """What the samples of a split are, for the line that counts them."""
+        return "windows"
 
     @cached_property
     def left_out(self) -> LeftOut:

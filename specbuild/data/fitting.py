@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.phases import Phases
 from specbuild.data.section import data_section
 from specbuild.data.sources import FrameSource
@@ -19,7 +19,6 @@ from specbuild.data.windows import Stretch, WindowSet
 if TYPE_CHECKING:
     from specbuild.spec import Spec
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 PIECE = 2**22
 """Numbers read at once."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.sources import FrameSource
-
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 LISTED = 3
 """Frames that are named one by one."""

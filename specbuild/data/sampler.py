@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.sources.base import Region
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 Sample: TypeAlias = tuple[Floats, Floats, Floats | None]
 """What the model reads, what it must give, and the weight of each pixel of that (None: all count alike)."""
 

@@ -11,7 +11,7 @@ from specbuild.data.section import data_section
 from specbuild.data.sources.base import FilePart, FrameSource
 from specbuild.data.sources.times import between, show, unbroken
 from specbuild.data.windows import Stretch, WindowSet
-from specbuild.document import RunError, did_you_mean
+from specbuild.document import RunError, did_you_mean, listed
 from specbuild.spec.split_section import SplitSection
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _named(spec: Spec, source: FrameSource) -> dict[str, list[FilePart]]:
                 raise spec.error(
                     ("data", "split", split, number),
                     f'no file of {source.name} is called "{pattern}"',
-                    help=did_you_mean(pattern, names) or f"there are {', '.join(names[:12])}",
+                    help=did_you_mean(pattern, names) or f"there are {listed(names)}",
                     code="bad-data",
                 )
         for part in chosen:

@@ -9,7 +9,7 @@ from itertools import pairwise, product
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from specbuild.data.arrays import Floats
 
 
 @dataclass(frozen=True)

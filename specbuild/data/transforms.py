@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.clock import Clock
 from specbuild.data.moments import Moments, moments
 from specbuild.data.steps import STEPS, Only, Place, Step, restored
 from specbuild.document import RunError, did_you_mean
 from specbuild.spec.transform_section import TransformSection
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 Piece: TypeAlias = Floats | tuple[Floats, Place]
 """Frames (…, C), with where they stand if a step needs that: then (T, *space, C)."""
 

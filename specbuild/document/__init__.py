@@ -18,7 +18,7 @@ from specbuild.document.nodes import (
     values_in,
 )
 from specbuild.document.parse import parse, read
-from specbuild.document.suggest import did_you_mean, nearest
+from specbuild.document.suggest import did_you_mean, listed, nearest
 
 __all__ = [
     "Diagnostic",
@@ -39,6 +39,7 @@ __all__ = [
     "did_you_mean",
     "dotted",
     "kind_of",
+    "listed",
     "locate",
     "nearest",
     "parse",

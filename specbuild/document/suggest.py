@@ -1,4 +1,4 @@
-"""Did you mean: the nearest of the words that would have been right."""
+"""What would have been right: the nearest word, and all of them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
             if goal and simplify(choice) == goal:
                 return choice
     return _most_similar(word, known)
+
+
+def listed(words: Iterable[object], most: int = 12) -> str:
+    """The words for a message, of many the first: `a, b, c and 7 more`."""
+    known = [str(word) for word in words]
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more
 
 
 def _without_case(word: str) -> str:

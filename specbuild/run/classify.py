@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from specbuild.data.arrays import Floats
 from specbuild.data.clips import ClipDataset
 from specbuild.run.class_scores import ClassScores
 from specbuild.run.files import replacing, write_json, write_text
-from specbuild.run.inference import Floats, TrainedRun
+from specbuild.run.inference import TrainedRun
 
 _DPI = 130
 _MOST_NUMBERS = 20

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from specbuild.data import Dataset, Window, baselines
+from specbuild.data.arrays import Floats
 from specbuild.data.baselines import climatology
 from specbuild.data.sources.times import show
 from specbuild.document import RunError
 from specbuild.run.evaluation import MODEL, Evaluation, Scored
 from specbuild.run.files import write_json, write_text
-from specbuild.run.inference import Floats, TrainedRun
+from specbuild.run.inference import TrainedRun
 from specbuild.run.pictures import draw_animation, draw_strip, scale_of
 from specbuild.run.scene import scene
 from specbuild.run.score_plots import draw_scores

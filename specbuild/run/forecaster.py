@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.catalog import show
+from specbuild.data.arrays import Floats
 from specbuild.document import RunError
-from specbuild.run.forecast import Floats, Forecast, make_forecast
+from specbuild.run.forecast import Forecast, make_forecast
 from specbuild.run.inference import TrainedRun
 from specbuild.run.past import given_past
 from specbuild.spec.interval import Interval

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from specbuild.data import Dataset, open_data
+from specbuild.data.arrays import Floats
 from specbuild.data.clips import ClipDataset, open_clips
 from specbuild.data.sample_layout import sample_layout
 from specbuild.data.sources import open_source
@@ -24,8 +24,6 @@ from specbuild.run.continuity import check_same_weights
 from specbuild.run.folder import RunFolder
 from specbuild.run.horizon import horizon_overrides
 from specbuild.spec import DataSection, Spec, normalize
-
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ def opening(graph: Graph, dataset: Dataset | ClipDataset, folder: Path, precisio
     events = f"{source.events} events of " if source.events > 1 else ""
     crops = f", read in crops of {_by(dataset.layout.crop)}" if section.crop is not None else ""
     samples = ", ".join(f"{len(found)} {split}" for split, found in dataset.splits.items())
-    counted = f"{len(dataset.classes)} classes; clips" if isinstance(dataset, ClipDataset) else "windows"
     least, most = min(source.lengths), max(source.lengths)
     count = f"{events}{most} frames" if least == most else f"{events}{least} to {most} frames"
     frames = f"{count} of {size}" if size else count
     return [
-        f"data: {section.source.label}, {frames}{crops}; {counted}: {samples}",
+        f"data: {section.source.label}, {frames}{crops}; {dataset.counted}: {samples}",
         f"model: {graph.parameters:,} parameters, {precision} on {device_name()}, into {folder}",
     ]
 

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from specbuild.catalog import show
 from specbuild.data import Dataset
+from specbuild.data.arrays import Floats
 from specbuild.data.sample_layout import sample_layout
 from specbuild.data.sources import FrameSource, open_source
-from specbuild.data.sources.base import ArraySource
+from specbuild.data.sources.base import ArraySource, Times
 from specbuild.data.transforms import Transform
 from specbuild.data.windows import past_frames
 from specbuild.document import Diagnostic, SpecError, did_you_mean
-from specbuild.run.forecast import Floats, Past, Times
+from specbuild.run.forecast import Past
 from specbuild.run.inference import TrainedRun
 
 Array: TypeAlias = npt.NDArray[Any]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from specbuild.run.forecast import Floats, make_forecast
+from specbuild.data.arrays import Floats
+from specbuild.run.forecast import make_forecast
 from specbuild.run.inference import TrainedRun
 from specbuild.run.past import latest_past, read_past
 from specbuild.run.pictures import DRAW, Scale

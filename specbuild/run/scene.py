@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from specbuild.data.arrays import Floats
 from specbuild.data.windows import lead_frames
-from specbuild.run.inference import Floats, TrainedRun
+from specbuild.run.inference import TrainedRun
 from specbuild.run.pictures import Scale, Scene
 from specbuild.spec import DataSection
 

@@ -12,7 +12,6 @@ from specbuild.spec.dates import Dates, dates, looks_like_date, whole_of
 
 Span: TypeAlias = tuple[int, int]
 Names: TypeAlias = tuple[str, ...]
-SPLITS = ("train", "validation", "test")
 MOST = 100_000
 """Files that can be named."""
 _TOLERANCE = 1e-9

@@ -10,10 +10,10 @@ import pytest
 import xarray
 
 from specbuild import Forecaster
+from specbuild.data.times_ahead import times_ahead
 from specbuild.document import RunError, SpecError
 from specbuild.run import Run, evaluate, predict, train
 from specbuild.run.evaluation import Evaluation
-from specbuild.run.forecast import times_ahead
 from tests.run.conftest import SPEC, blobs
 
 HOURS = np.datetime64("2020-02-28T00", "s") + np.arange(60) * np.timedelta64(6, "h")

@@ -12,7 +12,7 @@ from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import Axis, SourceError, Stored
 from specbuild.data.sources.cf import is_longitude
 from specbuild.data.sources.views import Part
-from specbuild.document import did_you_mean
+from specbuild.document import did_you_mean, listed
 from specbuild.spec.source_section import LETTERS, SPACES, SourceSection
 
 
@@ -149,7 +149,7 @@ def _place(stored: Stored, name: str, value: float | str, label: str) -> int:
         raise SourceError(
             "select",
             f"{name} of {label} has no value {value}",
-            reason=f"it has {_listed(values)}",
+            reason=f"it has {listed(values.tolist())}",
         )
     return found[0]
 
@@ -215,11 +215,6 @@ def _runs_of(places: npt.NDArray[np.int64]) -> Iterator[range]:
 
 def _all(length: int) -> tuple[range, ...]:
     return (range(length),)
-
-
-def _listed(values: npt.NDArray[Any], most: int = 12) -> str:
-    shown = ", ".join(str(value) for value in values[:most].tolist())
-    return f"{shown} and {len(values) - most} more" if len(values) > most else shown
 
 
 def _known() -> str:

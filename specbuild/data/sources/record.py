@@ -17,9 +17,10 @@ from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
 from specbuild.data.sources.views import Part, Stacked, Unpacked, View
-from specbuild.document import did_you_mean
+from specbuild.document import did_you_mean, listed
 from specbuild.spec.data_section import DataSection
 from specbuild.spec.dates import Dates
+from specbuild.spec.source_section import GRIDS
 
 
 class Container(Protocol):
@@ -55,10 +56,7 @@ READERS: dict[str, Callable[[Path], Container]] = {
     ".npz": NpzFile,
     ".h5": _hdf5,
     ".hdf5": _hdf5,
-    ".nc": _grid,
-    ".nc4": _grid,
-    ".cdf": _grid,
-    ".zarr": _grid,
+    **dict.fromkeys(GRIDS, _grid),
 }
 """From a file's suffix to what reads it."""
 
@@ -158,14 +156,14 @@ def _key(container: Container, file: str, part: str, key: str | None) -> str:
     names = container.names()
     if not names:
         return key or ""
-    listed = _listed(names)
+    known = listed(names)
     if key is None:
         if len(names) == 1:
             return names[0]
-        raise SourceError(part, f"{file} holds {len(names)} arrays", help=f"say which with {part}: {listed}")
+        raise SourceError(part, f"{file} holds {len(names)} arrays", help=f"say which with {part}: {known}")
     if key not in names:
         hint = did_you_mean(key, names)
-        raise SourceError(part, f'{file} has no array "{key}"', reason=f"it has {listed}", help=hint)
+        raise SourceError(part, f'{file} has no array "{key}"', reason=f"it has {known}", help=hint)
     return key
 
 
@@ -287,8 +285,3 @@ def _between(record: Record, dates: Dates) -> Record:
         coordinates["T"] = replace(axis, values=axis.values[first:end])
     clocks = (record.times[first:end],)
     return replace(record, array=View(record.array, parts), coordinates=coordinates, clocks=clocks)
-
-
-def _listed(names: tuple[str, ...], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -61,8 +61,8 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
         kept = outputs if self.give == "all" else outputs[:, -1:]
         if self.horizon == 1:
             return kept
-        steps = _Steps(self.body, training, remat=self.remat and training)
         truth = self._truth(teacher, outputs) if training and self.sampling is not None else None
+        steps = _Steps(self.body, training, sampled=truth is not None, remat=self.remat and training)
         fed = self._feedback(steps, [outputs[:, -1], *states], truth)  # (N, K, *frame)
         return ops.concatenate([kept, fed], axis=1)
 
@@ -87,7 +87,6 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
     def _feedback(self, steps: _Steps, carry: list[Any], truth: Any) -> Any:
         """The outputs of the feedback steps `(N, K, *frame)`, through Keras's loop."""
         count = self.horizon - 1
-        steps.sampled = truth is not None
         read = ops.zeros((ops.shape(carry[0])[0], count, 1)) if truth is None else truth
         written_out = (
             self.unroll,
@@ -144,8 +143,8 @@ SCHEDULES: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
 class _Steps:
     """One step of a body as a cell for Keras's loop; its state is the frame before and the states of the body."""
 
-    def __init__(self, body: Any, training: bool, *, remat: bool) -> None:
-        self.body, self.training, self.sampled = body, training, False
+    def __init__(self, body: Any, training: bool, *, sampled: bool, remat: bool) -> None:
+        self.body, self.training, self.sampled = body, training, sampled
         self.state_size = [1] * len(body.outputs)
         self.run = keras.remat(self.step) if remat else self.step
 

@@ -1,0 +1,11 @@
+"""The array that data comes as."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+"""Single precision: frames in physical units or transformed, weights, what the model reads and gives."""
