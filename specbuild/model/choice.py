@@ -6,8 +6,8 @@ in compiled ones.) `benchmarks/recurrent.py` measures it; docs/performance.md ho
 
 | backend    | device      | class    | why                                                                          |
 | ---------- | ----------- | -------- | ---------------------------------------------------------------------------- |
-| TensorFlow | CPU         | Keras's  | ahead where convolutions are large, behind where they are small              |
-| JAX        | CPU         | ours     | unrolled: XLA trains Keras's loop 10 to 100 times slower                     |
+| TensorFlow | CPU         | Keras's  | neither is ahead throughout, and Keras's is everywhere                       |
+| JAX        | CPU         | ours     | unrolled: XLA trains Keras's loop more than 10 times slower                  |
 | any        | accelerator | ours     | one convolution a step in place of eight; expected, not measured             |
 
 Keras's own class is taken everywhere with `SPECBUILD_STOCK_LAYERS=1`, or by `build_model(…, stock=True)`. What
