@@ -192,43 +192,56 @@ class DataSection(BaseModel):
         check_target(self)
         if self.scale == 0:
             raise fault("data", ("scale",), "expected a number other than 0, got 0")
-        space, axes = self.source.space, " ".join(self.source.axes)
-        if self.crop is not None and axes and (not space or len(self.crop) not in (1, len(space))):
-            if not space:
-                raise fault("data", ("crop",), f"the layout {axes} has no axes of space to crop")
-            message = f"expected one number, or one for each of {' '.join(space)}, got {len(self.crop)} numbers"
-            raise fault("data", ("crop",), message)
+        _check_crop(self)
         check_augment(self)
-        if self.mask and not self.allow_missing:
-            raise fault("data", ("mask",), "with allow_missing: false every pixel is known, so a mask tells nothing")
-        if self.mask and self.target is not None:
-            raise fault("data", ("mask",), "target: class reads clips, whose pixels are all known; leave mask out")
-        if self.statistics is not None and any(step.name == "anomaly" for step in self.transform):
-            message = (
-                "anomaly needs the mean of every phase, so it is taken from all training frames; leave statistics out"
-            )
-            raise fault("data", ("statistics",), message)
-        embargo, reach = self.split.embargo, self.windows.reach
-        if self.split_by == "event":
-            if not self.source.has_events and axes:
-                raise fault("data", ("split", "by"), f"the layout {axes} has no N (event) to split by")
-            if embargo:
-                message = (
-                    "events share no frames, so a split by event takes no embargo; write by: time to split each event"
-                )
-                raise fault("data", ("split", "embargo"), message)
-        elif embargo is not None and embargo < reach:
-            w = self.windows
-            lead = f" + lead {w.lead}" if w.lead else ""
-            step = f", times step {w.step}" if w.step > 1 else ""
-            raise fault(
-                "data",
-                ("split", "embargo"),
-                f"expected at least {reach} frames (past {w.past}{lead} + future {w.future} - 1{step}), got {embargo}",
-            )
+        _check_mask(self)
+        _check_statistics(self)
+        _check_embargo(self)
         if self.split_by == "time":
             _check_distances(self.split.ranges, self.embargo)
         return self
+
+
+def _check_crop(data: DataSection) -> None:
+    space, axes = data.source.space, " ".join(data.source.axes)
+    if data.crop is None or not axes:
+        return
+    if not space:
+        raise fault("data", ("crop",), f"the layout {axes} has no axes of space to crop")
+    if len(data.crop) not in (1, len(space)):
+        message = f"expected one number, or one for each of {' '.join(space)}, got {len(data.crop)} numbers"
+        raise fault("data", ("crop",), message)
+
+
+def _check_mask(data: DataSection) -> None:
+    if data.mask and not data.allow_missing:
+        raise fault("data", ("mask",), "with allow_missing: false every pixel is known, so a mask tells nothing")
+    if data.mask and data.target is not None:
+        raise fault("data", ("mask",), "target: class reads clips, whose pixels are all known; leave mask out")
+
+
+def _check_statistics(data: DataSection) -> None:
+    if data.statistics is not None and any(step.name == "anomaly" for step in data.transform):
+        message = "anomaly needs the mean of every phase, so it is taken from all training frames; leave statistics out"
+        raise fault("data", ("statistics",), message)
+
+
+def _check_embargo(data: DataSection) -> None:
+    """Refuses events that are not there, and less between splits than what keeps windows from sharing frames."""
+    embargo, windows = data.split.embargo, data.windows
+    if data.split_by == "event":
+        axes = " ".join(data.source.axes)
+        if not data.source.has_events and axes:
+            raise fault("data", ("split", "by"), f"the layout {axes} has no N (event) to split by")
+        if embargo:
+            message = "events share no frames, so a split by event takes no embargo; write by: time to split each event"
+            raise fault("data", ("split", "embargo"), message)
+    elif embargo is not None and embargo < windows.reach:
+        lead = f" + lead {windows.lead}" if windows.lead else ""
+        step = f", times step {windows.step}" if windows.step > 1 else ""
+        sum_of = f"past {windows.past}{lead} + future {windows.future} - 1{step}"
+        message = f"expected at least {windows.reach} frames ({sum_of}), got {embargo}"
+        raise fault("data", ("split", "embargo"), message)
 
 
 def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:
