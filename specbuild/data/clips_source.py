@@ -11,8 +11,9 @@ import numpy as np
 from specbuild.data.section import data_section
 from specbuild.data.sources.base import ArraySource, Packing, SourceError
 from specbuild.data.sources.clip import Clip, clip_array
-from specbuild.data.sources.frame_folder import check_order, find_clips, natural
+from specbuild.data.sources.frame_folder import check_order, find_clips
 from specbuild.data.sources.located import located
+from specbuild.data.sources.patterns import natural
 from specbuild.data.sources.video import DecoderPool
 from specbuild.spec.data_section import DataSection
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from specbuild.data import Dataset
-from specbuild.data.clips import ClipDataset
+from specbuild.data.samples import Samples
 from specbuild.graph import Graph
 
 
-def opening(graph: Graph, dataset: Dataset | ClipDataset, folder: Path, precision: str) -> list[str]:
+def opening(graph: Graph, dataset: Samples, folder: Path, precision: str) -> list[str]:
     """Two lines of plain ASCII. Imports Keras, which knows the device."""
     from specbuild.model.backend import device_name
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specbuild.data import Dataset, open_data
-from specbuild.data.clips import ClipDataset, open_clips
+from specbuild.data import Dataset
+from specbuild.data.samples import Samples, open_samples
 from specbuild.document import RunError
 from specbuild.document.render import render_text
 from specbuild.facade import build_graph, import_plugins
@@ -92,23 +92,22 @@ def train(
     return _Training(graph, _opened(graph, fitted), display(quiet)).run(folder, out)
 
 
-def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Dataset | ClipDataset:
+def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Samples:
     """The data of the graph's spec with a transform, fitted now if it was not before.
 
     Raises:
         SpecError: it does not fit, or cannot be scored as the spec asks.
     """
-    if graph.spec.data is not None and graph.spec.data.target is not None:
-        return open_clips(graph.spec, graph, transform=fitted)
-    dataset = open_data(graph.spec, graph, transform=fitted)
-    check_scoring(graph.spec, dataset)
+    dataset = open_samples(graph.spec, graph, transform=fitted)
+    if isinstance(dataset, Dataset):
+        check_scoring(graph.spec, dataset)
     return dataset
 
 
 class _Training:
     """One call of `train`, after everything that can be checked without a framework has been."""
 
-    def __init__(self, graph: Graph, dataset: Dataset | ClipDataset, show: Display) -> None:
+    def __init__(self, graph: Graph, dataset: Samples, show: Display) -> None:
         self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
         train = self.spec.train
         self.training = dataset.sampler("train", train.batch_size, train.seed, steps=train.steps_per_epoch)

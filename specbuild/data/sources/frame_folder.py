@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +12,12 @@ from specbuild.data.sources import images, video
 from specbuild.data.sources.base import SourceError, Stored
 from specbuild.data.sources.clip import Clip, Pictures, clip_array
 from specbuild.data.sources.images import ImageHeader, Pixels
+from specbuild.data.sources.patterns import folder_above, is_pattern, matches, natural
 from specbuild.data.sources.video import DecoderPool, VideoClip
 from specbuild.document import RunError
 
 PAGED = (".tif", ".tiff")
 """Images that can hold several pages, which are then the frames."""
-_PATTERN = re.compile(r"[*?\[]")
 
 
 def is_pictures(path: Path) -> bool:
@@ -103,19 +102,6 @@ def find_clips(path: Path, *, events: bool, pool: DecoderPool | None = None) -> 
         reason=f"{clips[0].name}, {clips[1].name}, …",
         help="add N to the layout: each is an event; or name one of them",
     )
-
-
-def matches(pattern: Path) -> list[Path]:
-    """The files and folders that a pattern means, in natural order."""
-    above = folder_above(pattern)
-    found = above.glob(str(pattern.relative_to(above))) if above.is_dir() else ()
-    return sorted((one for one in found if not one.name.startswith(".")), key=natural)
-
-
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """The key that sorts numbers in names by their value: `9.png` before `10.png`."""
-    parts = re.split(r"([0-9]+)", path.as_posix())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 @dataclass(frozen=True)
@@ -242,15 +228,5 @@ def _entries(folder: Path) -> list[Path]:
     return sorted((one for one in folder.iterdir() if not one.name.startswith(".")), key=natural)
 
 
-def is_pattern(path: Path) -> bool:
-    """Whether a path stands for all that match it: it has `*`, `?` or `[`, and nothing is called so."""
-    return bool(_PATTERN.search(str(path))) and not path.exists()
-
-
 def _is_pictures_name(name: str) -> bool:
     return Path(name).suffix.lower() in (*images.SUFFIXES, *video.SUFFIXES)
-
-
-def folder_above(pattern: Path) -> Path:
-    """The folder below which a pattern looks."""
-    return next(one for one in pattern.parents if not _PATTERN.search(str(one)))
