@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from specbuild import SpecError, build_graph, build_model
+from specbuild import build_graph, build_model
 from specbuild.model import save
 from specbuild.model.backend import keras
-from specbuild.model.importing import import_model
 from specbuild.model.layers import autoregressive
 
 layers = keras.layers
@@ -238,12 +237,3 @@ def test_one_node_read_twice_has_its_weights_once() -> None:
     first, second = (np.asarray(one) for one in made.predict_on_batch([RAIN, RAIN]))
     np.testing.assert_allclose(first, second, atol=1e-6)
     assert made.count_params() == build_graph(SPEC).parameters
-
-
-def test_import_says_that_it_cannot_write_it_back(tmp_path: Path) -> None:
-    save(model(), tmp_path / "model.keras")
-    with pytest.raises(SpecError) as caught:
-        import_model(tmp_path / "model.keras")
-    (error,) = caught.value.diagnostics
-    assert error.message == "forecast is an autoregressive node, which import cannot write back"
-    assert error.help == "take the spec that it was built from; a run folder has it as spec.yaml"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from specbuild import SpecError, build_graph, build_model
 from specbuild.model.backend import keras
 from specbuild.model.importing import import_model
+from tests.model.test_importing_feedback import PATCHES
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted([*(ROOT / "specs").glob("*.yaml"), *(ROOT / "tests" / "real_models").glob("*.yaml")])
@@ -473,7 +474,7 @@ class Configs(list[Any]):
 
 @pytest.fixture(scope="module")
 def configs() -> Configs:
-    models = [make() for make, _ in TUTORIALS.values()]
+    models = [*(make() for make, _ in TUTORIALS.values()), build_model(PATCHES)]
     return Configs([*(json.loads(model.to_json()) for model in models), OLD])
 
 

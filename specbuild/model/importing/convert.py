@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from specbuild.graph.ports import demands, needed
 from specbuild.model.importing.files import read_config
 from specbuild.model.importing.findings import Findings
 from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
+from specbuild.model.importing.steps import Ref, Step, Walked
 from specbuild.model.importing.text import made_up, port, write
-from specbuild.model.importing.walk import Ref, Step, Walked, walk
+from specbuild.model.importing.walk import walk
 from specbuild.model.resolve import KerasResolver
-from specbuild.spec import load_spec
+from specbuild.spec import NodeSpec, load_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,12 @@ def _broken(path: str | Path, reason: str) -> Diagnostic:
 
 def _check_ports(walked: Walked, findings: Findings) -> None:
     """Refuses to read outputs that a node of a spec does not have: all but the first of a layer without a state."""
+    for one in walked.steps:
+        if one.body is not None:
+            _check_ports(one.body, findings)
     steps = {step.id: step for step in walked.steps}
-    read = [ref for step in walked.steps for ref in (*step.sources, *step.state)] + list(walked.outputs)
-    for ref in dict.fromkeys(Ref(one.step, one.index) for one in read):
+    read = [ref for one in walked.steps for ref in (*one.sources, *one.state)] + list(walked.outputs)
+    for ref in dict.fromkeys(Ref(ref.step, ref.index) for ref in read):
         step = steps.get(ref.step)
         if ref.index and step is not None and step.layer is not None and port(step, ref.index) is None:
             findings.refuse(
@@ -103,34 +107,36 @@ def _text(name: str, walked: Walked, findings: Findings) -> str:
     unnamed = _unnamed(name, walked, bare)
     text = write(name, findings.notes, walked, bare=bare, unnamed=unnamed)
     short = build_graph(text, resolver=resolver)
-    same = [(n.id, n.inputs, n.initial_state) for n in short.nodes] == [
-        (n.id, n.inputs, n.initial_state) for n in graph.nodes
-    ]
-    return text if same and short.parameters == graph.parameters else full
+    return text if _wiring(short) == _wiring(graph) and short.parameters == graph.parameters else full
+
+
+def _wiring(graph: Graph) -> list[Any]:
+    """What every node reads, those inside autoregressive ones included."""
+    return [(n.id, n.inputs, n.initial_state, n.body and _wiring(n.body.open)) for n in graph.nodes]
 
 
 def _check_shapes(walked: Walked, graph: Graph) -> None:
     """Compares every tensor whose shape the file records with what the spec makes of it."""
+    faults = dict.fromkeys(_differences(walked, graph))
+    if faults:
+        raise SpecError(faults)
+
+
+def _differences(walked: Walked, graph: Graph) -> Iterator[Diagnostic]:
     steps = {step.id: step for step in walked.steps}
     shapes = {one.id: {"output": one.shape} for one in graph.inputs} | {node.id: node.shapes for node in graph.nodes}
-    faults: dict[Diagnostic, None] = {}
+    bodies = {node.id: node.body for node in graph.nodes}
     for step in walked.steps:
         if step.id not in shapes:
             continue
         for ref in (*step.sources, *step.state):
             name = (port(steps[ref.step], ref.index) if ref.step in steps else None) or "output"
             found = shapes[ref.step][name]
-            if ref.shape is None or _agree(ref.shape, found):
-                continue
-            faults.setdefault(
-                Diagnostic(
-                    f"{ref.step} gives {show(ref.shape)} in the file and {show(found)} as a spec",
-                    path=f"layers.{ref.step}",
-                    code="import",
-                )
-            )
-    if faults:
-        raise SpecError(faults)
+            if ref.shape is not None and not _agree(ref.shape, found):
+                message = f"{ref.step} gives {show(ref.shape)} in the file and {show(found)} as a spec"
+                yield Diagnostic(message, path=f"layers.{ref.step}", code="import")
+        if step.body is not None and (body := bodies[step.id]) is not None:
+            yield from _differences(step.body, body.open)
 
 
 def _agree(recorded: tuple[int | None, ...], found: tuple[int | None, ...]) -> bool:
@@ -140,11 +146,20 @@ def _agree(recorded: tuple[int | None, ...], found: tuple[int | None, ...]) -> b
 
 
 def _bare(walked: Walked, graph: Graph) -> frozenset[tuple[str, Ref]]:
-    """Recurrent outputs whose reader takes only one of `sequence` and `last`, so that the node's id says enough."""
+    """Recurrent outputs whose reader takes only one of `sequence` and `last`, so that the node's id says enough.
+
+    Inside an autoregressive node that is each of them: bare ids mean every step there.
+    """
     wanted = demands(graph.spec)
     nodes = {node.id: node for node in graph.nodes}
     steps = {step.id: step for step in walked.steps}
-    found = set()
+    found = {
+        (inner.id, ref)
+        for step in walked.steps
+        for inner in (step.body.steps if step.body is not None else ())
+        for ref in inner.sources
+        if not ref.index
+    }
     for step in walked.steps:
         node = nodes.get(step.id)
         for ref in step.sources if node is not None else ():
@@ -161,28 +176,38 @@ def _bare(walked: Walked, graph: Graph) -> frozenset[tuple[str, Ref]]:
 
 def _unnamed(name: str, walked: Walked, bare: frozenset[tuple[str, Ref]]) -> frozenset[str]:
     """Ids that nobody reads and that a spec makes up just so."""
-    written = _read_by_name(walked, bare) | {step.id for step in walked.steps if not step.id.startswith(made_up(step))}
+    steps = list(walked.all_steps())
+    written = _read_by_name(walked.steps, bare) | {ref.step for ref in walked.outputs}
+    written |= {step.id for step in walked.steps if step.body is not None or not step.id.startswith(made_up(step))}
     while True:
-        unnamed = frozenset(step.id for step in walked.steps if step.id not in written)
+        unnamed = frozenset(step.id for step in steps if step.id not in written)
         try:
             made = load_spec(write(name, (), walked, bare=bare, unnamed=unnamed)).layers
         except SpecError:  # a made-up id is also a written one further down
             return frozenset()
-        other = {step.id for step, node in zip(walked.steps, made, strict=True) if step.id != node.id} & unnamed
+        nodes = [one for node in made for one in (node, *_inside(node))]
+        other = {step.id for step, node in zip(steps, nodes, strict=True) if step.id != node.id} & unnamed
         if not other:
             return unnamed
         written |= other
 
 
-def _read_by_name(walked: Walked, bare: frozenset[tuple[str, Ref]]) -> set[str]:
-    """Ids that stand in a `from`, an `initial_state`, a `reuse` or the outputs."""
-    read = {ref.step for ref in walked.outputs} | {step.shares for step in walked.steps if step.shares}
+def _inside(node: NodeSpec) -> tuple[NodeSpec, ...]:
+    """The nodes written inside an autoregressive one; a reuse of it writes none."""
+    return () if node.body is None or node.shares is not None else node.body.nodes
+
+
+def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> set[str]:
+    """Ids that stand in a `from`, an `initial_state` or a `reuse`."""
+    read = {step.shares for step in steps if step.shares}
     before: Step | None = None
-    for step in walked.steps:
+    for step in steps:
         read |= {ref.step for ref in step.state}
         sources = {ref.step for ref in step.sources}
         follows = before is not None and [ref.step for ref in step.sources] == [before.id]
         if not follows or (isinstance(before and before.layer, Recurrent) and (step.id, step.sources[0]) not in bare):
             read |= sources
+        if step.body is not None:
+            read |= _read_by_name(step.body.steps, bare)
         before = step
     return {one for one in read if one is not None}

@@ -82,7 +82,7 @@ def say_layer(record: Record, findings: Findings, name: str, *, frozen: bool, in
     given = _arguments(record, cls, findings, name, inside)
     if given is None:
         return None
-    dtype = _dtype(record, findings, name)
+    dtype = say_dtype(record, findings, name)
     if dtype is not None and kind not in OWN_DTYPE:
         given["dtype"] = dtype
     if frozen and cls.weights is not Layer.weights:
@@ -103,14 +103,6 @@ def _kind(record: Record, findings: Findings, name: str) -> str | None:
     """The kind that a spec names; None after a refusal."""
     if record.registered.startswith("specbuild>") and record.kind.removeprefix("specbuild>") in KINDS:
         return record.kind.removeprefix("specbuild>")
-    if record.registered == "specbuild>Autoregressive":
-        findings.refuse(
-            name,
-            f"{name} is an autoregressive node, which import cannot write back",
-            reason="its layers stand in a model of their own, inside the node",
-            help="take the spec that it was built from; a run folder has it as spec.yaml",
-        )
-        return None
     if ">" in record.registered:
         return _plugin(record, findings, name)
     if record.kind in UNWRITABLE and not _is_custom(record):
@@ -272,7 +264,7 @@ def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, 
     return Said({"bidirectional": inner.keys, **own}, layer)
 
 
-def _dtype(record: Record, findings: Findings, name: str) -> str | None:
+def say_dtype(record: Record, findings: Findings, name: str) -> str | None:
     """The precision of a layer where it is not float32; that of mixed precision is the training's to choose."""
     written = record.config.get("dtype")
     if isinstance(written, Mapping):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from specbuild.catalog import Recurrent
 from specbuild.catalog.registry import kind_named
-from specbuild.model.importing.walk import Input, Ref, Step, Walked
+from specbuild.model.importing.steps import Input, Ref, Step, Walked
 from specbuild.spec.forms import snake
 from specbuild.spec.resolved import block, flow
 
@@ -34,7 +34,7 @@ def write(
     """
     page = _Page(walked, bare, unnamed)
     comments = "".join(f"# {note}\n" for note in notes)
-    layers = "".join(page.node(index) for index in range(len(walked.steps)))
+    layers = page.nodes()
     common = "".join(f"  {kind}: {flow(arguments)}\n" for kind, arguments in page.defaults.items())
     defaults = f"defaults:\n{common}\n" if common else ""
     inputs = "".join(f"  {flow({one.id: _input(one)})[1:-1]}\n" for one in walked.inputs)
@@ -70,35 +70,64 @@ def made_up(step: Step) -> str:
 
 
 class _Page:
-    def __init__(self, walked: Walked, bare: Collection[tuple[str, Ref]], unnamed: Collection[str]) -> None:
-        self.walked, self.bare, self.unnamed = walked, bare, unnamed
+    """The nodes of a model, or those inside an autoregressive node, whose ids begin with `prefix`."""
+
+    def __init__(
+        self,
+        walked: Walked,
+        bare: Collection[tuple[str, Ref]],
+        unnamed: Collection[str],
+        defaults: dict[str, dict[str, Any]] | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.walked, self.bare, self.unnamed, self.prefix = walked, bare, unnamed, prefix
         self.steps = {step.id: step for step in walked.steps}
-        self.defaults = _defaults(walked.steps)
+        self.defaults = _defaults(walked.all_steps()) if defaults is None else defaults
+
+    def nodes(self, indent: str = "  ") -> str:
+        return "".join(self.node(index, indent) for index in range(len(self.walked.steps)))
 
     def ref(self, ref: Ref) -> str:
         """A tensor as a spec names it."""
         step = self.steps.get(ref.step)
         named = port(step, ref.index) if step is not None else None
-        return ref.step if named is None else f"{ref.step}.{named}"
+        return self.short(ref.step) if named is None else f"{self.short(ref.step)}.{named}"
 
-    def node(self, index: int) -> str:
+    def short(self, identity: str) -> str:
+        """An id as it is written here."""
+        return identity.removeprefix(self.prefix)
+
+    def node(self, index: int, indent: str) -> str:
         step = self.walked.steps[index]
-        said: dict[str, Any] = {} if step.id in self.unnamed else {"id": step.id}
+        said: dict[str, Any] = {} if step.id in self.unnamed else {"id": self.short(step.id)}
         (form, value), *arguments = _without(step.keys, self.defaults).items()
-        said[form] = value
+        said[form] = self.short(value) if form == "reuse" else value
         if (source := self.source(step, index)) is not None:
             said["from"] = source
         said.update(arguments)
         if step.state:
             said["initial_state"] = self.state(step)
-        return _filled(flow(said))
+        return _filled(flow(said), indent) if step.body is None else self.loop(said, step, step.body, indent)
+
+    def loop(self, said: dict[str, Any], step: Step, body: Walked, indent: str) -> str:
+        """An autoregressive node, with a line for each of its keys and nodes."""
+        settings = said.pop("autoregressive")
+        inside = _Page(body, self.bare, self.unnamed, self.defaults, f"{step.id}_").nodes(f"{indent}      ")
+        lines = [
+            *(f"{flow({key: value})[1:-1]}\n" for key, value in said.items()),
+            f"autoregressive:\n{indent}    do:\n{inside}",
+            *(f"  {flow({key: value})[1:-1]}\n" for key, value in settings.items()),
+        ]
+        return f"{indent}- " + f"{indent}  ".join(lines)
 
     def source(self, step: Step, index: int) -> Any:
         """What `from` says; None where it is the node before, or the only input."""
-        names = [ref.step if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources]
+        names = [
+            ref.step.removeprefix(self.prefix) if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources
+        ]
         inputs = self.walked.inputs
         before = self.walked.steps[index - 1].id if index else inputs[0].id if len(inputs) == 1 else None
-        if names == [before]:
+        if before is not None and names == [self.short(before)]:
             return None
         return names[0] if len(names) == 1 else names
 
@@ -113,7 +142,7 @@ class _Page:
         return {name: self.ref(ref) for name, ref in zip(names, step.state, strict=False)}
 
 
-def _defaults(steps: tuple[Step, ...]) -> dict[str, dict[str, Any]]:
+def _defaults(steps: Iterable[Step]) -> dict[str, dict[str, Any]]:
     """What all layers of a kind have in common, by kind, where that shortens the page."""
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for step in steps:
@@ -158,16 +187,16 @@ def _without(keys: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[
     }
 
 
-def _filled(text: str) -> str:
+def _filled(text: str, indent: str) -> str:
     """A node in flow style, over as many lines as it needs, none broken inside a list."""
-    lines = ["  - "]
+    lines = [f"{indent}- "]
     for part in _BETWEEN.split(text):
         joined = f"{lines[-1]}{', ' if lines[-1].strip(' -') else ''}{part}"
         if len(joined) < WIDTH or not lines[-1].strip(" -"):
             lines[-1] = joined
         else:
             lines[-1] += ","
-            lines.append(f"     {part}")
+            lines.append(f"{indent}   {part}")
     return "\n".join(lines) + "\n"
 
 

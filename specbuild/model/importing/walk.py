@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from specbuild.catalog import KINDS, Layer, Shape, TimeDistributed
+from specbuild.catalog import KINDS, TimeDistributed
+from specbuild.model.importing.feedback import FEEDBACK, say_feedback
 from specbuild.model.importing.findings import Findings
 from specbuild.model.importing.layers import Said, say_layer
 from specbuild.model.importing.operations import say_operation
@@ -22,54 +22,10 @@ from specbuild.model.importing.records import (
     read_record,
     tensors_in,
 )
+from specbuild.model.importing.steps import Input, Ref, Step, Walked, as_id
 
 MAX_STEPS = 20_000
 """Steps that a model may flatten to; more is a mistake, or an attack."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """Output `index` of a step, or an input. `shape` is what the file recorded, None where it did not."""
-
-    step: str
-    index: int = 0
-    shape: Shape | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input of the model: its shape without the batch axis."""
-
-    id: str
-    shape: Shape
-    dtype: str
-    batch: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One node of the spec to be."""
-
-    id: str
-    keys: dict[str, Any]
-    """What the node says about its layer."""
-    layer: Layer | None
-    """None for a layer that was refused."""
-    sources: tuple[Ref, ...]
-    state: tuple[Ref, ...]
-    shares: str | None = None
-    sequences: bool = False
-    """Whether a recurrent layer gives every step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """A model as inputs, steps and outputs. `names` are those of a dict of outputs."""
-
-    inputs: tuple[Input, ...]
-    steps: tuple[Step, ...]
-    outputs: tuple[Ref, ...]
-    names: tuple[str, ...]
 
 
 def walk(network: Network, findings: Findings) -> Walked:
@@ -121,9 +77,8 @@ class _Walk:
         return Walked(inputs, tuple(self.steps), tuple(outputs), network.names)
 
     def claim(self, name: str) -> str:
-        """A free id made from a name of Keras: letters, digits, _ and -, not starting with a digit."""
-        base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("-") or "layer"
-        base = base if re.match(r"[A-Za-z_]", base) else f"_{base}"
+        """A free id made from a name of Keras."""
+        base = as_id(name)
         free, count = base, 1
         while free in self.taken:
             count += 1
@@ -197,6 +152,8 @@ class _Walk:
             said, reads = (operated.said, operated.reads) if operated is not None else (None, reads)
         if path in self.first:
             step = self.again(path, place)
+        elif record.registered == FEEDBACK:
+            step = self.feedback(record, call, path, place)
         else:
             if said is None:
                 said = say_layer(record, self.findings, ".".join(path), frozen=place.frozen, inside=place.frames > 0)
@@ -235,6 +192,18 @@ class _Walk:
             return Step(identity, {}, None, (), ())
         said = self.on_frames(said, place.frames, path)
         return Step(identity, said.keys, said.layer, (), ())
+
+    def feedback(self, record: Record, call: Call, path: tuple[str, ...], place: _Place) -> Step:
+        """The first use of an autoregressive layer, with the model inside it."""
+        name = ".".join(path)
+        if len(call.tensors()) > 1:
+            help = "save the model that was built without teacher=True"
+            self.findings.refuse(name, f"{name} is called with its true frames, which a spec does not name", help=help)
+        if place.frames:
+            self.findings.refuse(name, f"{name} stands inside a TimeDistributed, which a spec cannot say")
+        step = self.new(path, None, place)
+        loop = say_feedback(record, self.findings, name, step.id, frozen=place.frozen, walk=walk)
+        return step if loop is None else replace(step, keys=loop.said.keys, layer=loop.said.layer, body=loop.body)
 
     def again(self, path: tuple[str, ...], place: _Place) -> Step:
         """A further use of a layer, with the weights it has."""
