@@ -11,7 +11,7 @@ from specbuild.catalog.conv_lstm import KINDS
 
 _CONFIG = "config.json"
 _TWINS = {f"specbuild>{kind.__name__}": kind for kind in KINDS}
-_WITHOUT = {"normalization": "none", "use_input": True, "forget_bias": None, "peephole": "none"}
+_WITHOUT = {"normalization": "none", "use_input": True, "forget_bias": None, "peephole": "none", "remat": False}
 """Options of our own, as they stand in the configuration of a layer that uses none."""
 
 
@@ -46,7 +46,8 @@ def with_stock_layers(config: Any) -> Any:
     kind = _TWINS.get(str(config.get("registered_name")))
     if kind is None or not _is_plain(config["config"]):
         return config
-    arguments = {name: value for name, value in config["config"].items() if name not in kind.beyond_keras}
+    ours = (*kind.beyond_keras, *_WITHOUT)
+    arguments = {name: value for name, value in config["config"].items() if name not in ours}
     return {
         **config,
         "module": "keras.layers",
@@ -59,7 +60,7 @@ def with_stock_layers(config: Any) -> Any:
 def _is_plain(arguments: dict[str, Any]) -> bool:
     """Whether Keras's layer can do all of it; it cannot compute channels_first without a GPU."""
     return (
-        all(arguments[name] == value for name, value in _WITHOUT.items())
+        all(arguments.get(name, value) == value for name, value in _WITHOUT.items())
         and arguments["recurrent_kernel_size"] == arguments["kernel_size"]
         and arguments["data_format"] == "channels_last"
     )
