@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from specbuild.catalog.autoregressive import Sampling
 from specbuild.document import Report, parse
 from specbuild.document.render import render_text
 from specbuild.graph import check
+from specbuild.spec.augment_section import AugmentSection
+from specbuild.spec.class_target import ClassTarget
 from specbuild.spec.data_section import DataSection, WindowsSection
 from specbuild.spec.evaluate_section import EvaluateSection
 from specbuild.spec.forms import FORMS
@@ -63,6 +66,12 @@ def test_every_key_and_form_is_on_the_page(name: str) -> None:
 @pytest.mark.parametrize("section", [*SECTIONS, EvaluateSection], ids=lambda section: section.__name__)
 def test_every_key_of_a_section_is_on_the_page(section: type[TrainSection]) -> None:
     assert [name for name in section.model_fields if not re.search(rf"`{name}`|\b{name}:", PAGE)] == []
+
+
+@pytest.mark.parametrize("section", [*TRANSFORMS.values(), ClassTarget, AugmentSection, Sampling])
+def test_every_key_of_a_part_is_on_a_page(section: type[TrainSection]) -> None:
+    pages = PAGE + (DOCS / "data.md").read_text("utf-8")
+    assert [name for name in section.model_fields if not re.search(rf"`{name}`|\b{name}:", pages)] == []
 
 
 def test_every_code_of_a_warning_is_on_the_page() -> None:
