@@ -52,9 +52,7 @@ def test_months_are_counted_by_the_calendar() -> None:
 
 
 @pytest.mark.skipif(not ERA5.exists(), reason="the record is not there")
-@pytest.mark.parametrize(
-    ("lead", "persistence", "same"), [(1, 0.57, 1.50), (12, 3.57, 1.50)]
-)
+@pytest.mark.parametrize(("lead", "persistence", "same"), [(1, 0.57, 1.50), (12, 3.57, 1.50)])
 def test_temperature_baselines(tmp_path: Path, lead: int, persistence: float, same: float) -> None:
     """RMSE in K of the last seven days of March 2019, over the British Isles."""
     source = {"path": str(ERA5), "key": "t2m", "layout": "T H W", "time": "time"}
