@@ -1,4 +1,7 @@
-"""What importing specbuild, checking a spec and summarizing it load: no framework. Each is asked in a fresh process."""
+"""What importing specbuild, checking a spec and summarizing it load: no framework, and nothing that opens data or draws.
+
+Each is asked in a fresh process.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 REPORT = """
 import sys
 frameworks = ("keras", "tensorflow", "jax", "torch")
-print("loaded:", *(name for name in frameworks if name in sys.modules))
+readers = ("xarray", "zarr", "netCDF4", "h5py", "av", "imageio", "PIL", "matplotlib", "scipy")
+print("loaded:", *(name for name in (*frameworks, *readers) if name in sys.modules))
 """
 VERB = """
 from specbuild.cli import main
