@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence as AnySequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -370,7 +371,7 @@ def as_node(item: Node) -> str:
     return f"write {{layer: {kind}}}"
 
 
-def _misplaced_kind(item: Mapping, forms: dict[str, Form]) -> str:
+def _misplaced_kind(item: Mapping, forms: AnyMapping[str, Any]) -> str:
     """Help where a form lacks its colon, `{layer Conv2D, …}`, or where a kind stands as a key, `Conv2D: {…}`."""
     for entry in item.entries:
         first, _, rest = entry.name.partition(" ")

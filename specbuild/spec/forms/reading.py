@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ class Reading:
     """The part of a walk over `layers:` that knows what each node reads."""
 
     report: Report
-    forms: Collection[str]
+    forms: AnyMapping[str, Any]
     previous: Reference | None
     no_previous: str
 
@@ -120,7 +120,7 @@ class Reading:
         return None
 
 
-def head(item: Mapping, forms: Collection[str]) -> Scalar | Mapping:
+def head(item: Mapping, forms: AnyMapping[str, Any]) -> Scalar | Mapping:
     """What to point at for a fault of the whole node: the name of its layer, or the key of its form."""
     kind = item.get("layer")
     if isinstance(kind, Scalar):
