@@ -1,4 +1,4 @@
-"""What importing specbuild, checking a spec and summarizing it load: no framework, and nothing that opens data or draws.
+"""What importing specbuild, checking a spec and summarizing it load: no framework, nothing that opens data or draws.
 
 Each is asked in a fresh process.
 """
