@@ -60,7 +60,7 @@ def compile_model(
     losses = [output_loss(spec, name, made, weighted=weighted, transform=transform) for name in outputs]
     metrics = [
         [
-            made(_under_written_name(one), "metrics", *place("metrics", name), number)
+            one.name if _by_shape(one) else made(_under_written_name(one), "metrics", *place("metrics", name), number)
             for number, one in enumerate(train.metrics_of(name))
         ]
         for name in outputs
@@ -322,6 +322,11 @@ def _unknown_monitor(spec: Spec, monitor: str, known: list[str]) -> Exception:
         help=did_you_mean(monitor, known) or f"it reports {', '.join(known)}",
         code="unknown-name",
     )
+
+
+def _by_shape(metric: KerasObject) -> bool:
+    """Whether Keras chooses the metric by the shapes of output and target. The class `Accuracy` compares for equality."""
+    return metric.name in ("accuracy", "acc") and not metric.arguments
 
 
 def _under_written_name(metric: KerasObject) -> KerasObject:

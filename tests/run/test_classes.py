@@ -109,6 +109,13 @@ def test_a_classifier_is_trained_and_scored(run: Path) -> None:
         assert (run / name).stat().st_size > 0
 
 
+def test_accuracy_is_that_of_classes(run: Path) -> None:
+    history = (run / "history.csv").read_text().splitlines()
+    last = dict(zip(history[0].split(","), history[-1].split(","), strict=True))
+    assert float(last["accuracy"]) > 0.9
+    assert float(last["val_accuracy"]) > 0.9
+
+
 def test_another_split(run: Path) -> None:
     found = evaluate(run, "validation")
     assert isinstance(found, ClassScores)
