@@ -325,7 +325,7 @@ def _unknown_monitor(spec: Spec, monitor: str, known: list[str]) -> Exception:
 
 
 def _by_shape(metric: KerasObject) -> bool:
-    """Whether Keras chooses the metric by the shapes of output and target. The class `Accuracy` compares for equality."""
+    """Whether Keras is to choose the metric by output and target. Its class `Accuracy` compares them for equality."""
     return metric.name in ("accuracy", "acc") and not metric.arguments
 
 

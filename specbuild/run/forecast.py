@@ -38,6 +38,7 @@ class Forecast:
         times: when the forecast is for; None where that is not known.
         coordinates: of the axes of space and of the channels, by letter, where the data has them.
         variables: the name of each channel; none where the data has no names.
+        units_of: units of each of `variables`, where several have their own.
     """
 
     frames: Floats
@@ -51,6 +52,7 @@ class Forecast:
     times: Times | None = None
     coordinates: Mapping[str, Axis] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
+    units_of: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
@@ -70,4 +72,5 @@ def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
         times=None if past.times is None else times_ahead(past.times, ahead, data.windows.step, data.interval),
         coordinates=source.coordinates,
         variables=source.variables,
+        units_of={} if data.units else source.units_of,
     )

@@ -16,7 +16,8 @@ def horizon_overrides(spec: Spec, frames: int) -> tuple[str, ...]:
 
     Where `data.windows.future` is a variable, as in `$future`, it is that variable, on which the model depends as well.
     Otherwise it is the number itself and the `horizon` of every node that has one. The splits are given up: a longer
-    window may not fit into them, and nothing but the end of the data is read.
+    window may not fit into them, and nothing but the end of the data is read. So are weights of lead times, which only
+    training uses.
     """
     variable = _variable(parse(spec.written, "spec.yaml"))
     if variable is not None and variable in spec.vars:
@@ -27,6 +28,8 @@ def horizon_overrides(spec: Spec, frames: int) -> tuple[str, ...]:
     if isinstance(split, Mapping):
         changed.append("data.split.train=1")
         changed += [f"data.split.{key}=null" for key in split.names() if key in ("validation", "test", "embargo")]
+    if spec.train.lead_weights is not None:
+        changed.append("train.lead_weights=null")
     return tuple(changed)
 
 

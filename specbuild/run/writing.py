@@ -55,16 +55,15 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
         axis = forecast.coordinates.get(letter)
         if axis is not None and axis.values is not None and axis.values.shape == (length,):
             coordinates[name] = (name, axis.values, {"units": axis.units} if axis.units else {})
-    named = {"units": forecast.units} if forecast.units else {}
     names = _variables(forecast)
     if len(names) == forecast.frames.shape[-1]:
         found = {
-            name: ((first, *space), forecast.frames[..., channel], {"long_name": long, **named})
+            name: ((first, *space), forecast.frames[..., channel], {"long_name": long, **_units(forecast, name)})
             for channel, (name, long) in enumerate(names.items())
         }
     else:
         ((name, long),) = names.items()
-        found = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **named})}
+        found = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **_units(forecast, name)})}
     about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
     return xarray.Dataset(found, coordinates, about)
 
@@ -96,6 +95,12 @@ def _variables(forecast: Forecast) -> dict[str, str]:
         alone = len(forecast.variables) == 1
         return {name: forecast.variable if alone else name for name in forecast.variables}
     return {re.sub(r"\W+", "_", forecast.variable).strip("_") or "forecast": forecast.variable}
+
+
+def _units(forecast: Forecast, name: str) -> dict[str, str]:
+    """Units as an attribute: of several variables each has its own, or none."""
+    units = forecast.units_of.get(name, "") if forecast.units_of else forecast.units
+    return {"units": units} if units else {}
 
 
 def _write_npz(forecast: Forecast, path: Path) -> None:

@@ -216,6 +216,7 @@ def test_several_variables_are_channels(tmp_path: Path) -> None:
     data.to_netcdf(tmp_path / "a.nc", engine="netcdf4")
     source = opened(tmp_path, variables=["wind", "t2m"])
     assert (source.channels, source.variables, source.units) == (2, ("wind", "t2m"), "m s-1, K")
+    assert source.units_of == {"wind": "m s-1", "t2m": "K"}
     found = source.read(0, range(6))
     np.testing.assert_allclose(found[..., 0], VALUES * 2, atol=0.006)
     np.testing.assert_array_equal(found[..., 1], VALUES)

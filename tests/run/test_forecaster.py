@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,13 @@ import xarray
 from specbuild import Forecaster
 from specbuild.data.times_ahead import times_ahead
 from specbuild.document import RunError, SpecError
+from specbuild.graph import build_graph
 from specbuild.run import Run, evaluate, predict, train
 from specbuild.run.evaluation import Evaluation
+from specbuild.run.forecast import Forecast
+from specbuild.run.horizon import horizon_overrides
+from specbuild.run.writing import as_xarray
+from specbuild.spec import load_spec
 from tests.run.conftest import SPEC, blobs
 
 HOURS = np.datetime64("2020-02-28T00", "s") + np.arange(60) * np.timedelta64(6, "h")
@@ -58,6 +64,14 @@ def test_a_grid_keeps_times_coordinates_and_units(suffix: str, gridded: Run, tmp
         assert grid.attrs["Conventions"] == "CF-1.10"
 
 
+def test_each_of_several_variables_has_its_own_units() -> None:
+    frames = np.zeros((1, 2, 3, 3), np.float32)
+    forecast = Forecast(frames, frames, ("+1",), (1,), ("H", "W"), units="K, m s-1", variables=("t2m", "wind", "mask"))
+    grid = as_xarray(replace(forecast, units_of={"t2m": "K", "wind": "m s-1"}))
+    assert {name: one.attrs.get("units") for name, one in grid.items()} == {"t2m": "K", "wind": "m s-1", "mask": None}
+    assert all(one.attrs["units"] == "mm/h" for one in as_xarray(replace(forecast, units="mm/h")).values())
+
+
 def test_without_times_the_axis_is_the_lead_in_frames(trained: Run, tmp_path: Path) -> None:
     predict(trained.path, output=tmp_path / "forecast.nc")
     with xarray.open_dataset(tmp_path / "forecast.nc") as grid:
@@ -88,6 +102,13 @@ def test_a_horizon_beyond_training_leaves_the_first_frames_as_they_are(trained: 
     assert far.shape == (5, 12, 12, 1)
     np.testing.assert_allclose(far[:2], near, atol=1e-5)
     np.testing.assert_array_equal(far, predict(trained.path, overrides=["vars.future=5"]))
+
+
+def test_a_horizon_gives_up_the_weights_of_lead_times(tmp_path: Path) -> None:
+    path = tmp_path / "nowcast.yaml"
+    path.write_text(SPEC.replace("  loss: mse\n", "  loss: mse\n  lead_weights: [1, 2]\n"))
+    longer = load_spec(path, overrides=horizon_overrides(load_spec(path), 5))
+    assert build_graph(longer).outputs[0].shape[0] == 5
 
 
 def test_a_horizon_may_be_longer_than_the_splits(trained: Run) -> None:

@@ -86,7 +86,12 @@ class FrameSource(Protocol):
 
     @property
     def units(self) -> str:
-        """Units of the physical values as the file says; empty where it does not."""
+        """Units of the physical values as the file says, of several variables each once; empty where it does not."""
+        ...
+
+    @property
+    def units_of(self) -> Mapping[str, str]:
+        """Units of each of several variables, as the file says; of none where it does not, or has a single one."""
         ...
 
     @property
@@ -190,6 +195,8 @@ class ArraySource:
     """Frames of each event where they differ."""
     parts: tuple[FilePart, ...] = ()
     unusable: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
+    units_of: Mapping[str, str] = field(default_factory=dict)
+    """Units of each of several variables that has some."""
 
     @cached_property
     def _length(self) -> dict[str, int]:

@@ -78,6 +78,7 @@ def _open(data: DataSection, paths: list[Path]) -> FrameSource:
         whole.units,
         whole.lengths,
         parts=parts,
+        units_of=whole.units_of,
         allow_missing=data.allow_missing,
         skip=data.on_error == "skip",
     )

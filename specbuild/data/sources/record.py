@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,6 +83,8 @@ class Record:
     """Names of the events, where they have any."""
     bytes: int | None = None
     """Size of the file; None for a folder."""
+    units_of: Mapping[str, str] = field(default_factory=dict)
+    """Units of each of several variables that has some."""
 
     @property
     def frames(self) -> int:
@@ -136,6 +138,7 @@ def read_record(path: Path, data: DataSection) -> Record:
         lengths=first.lengths,
         events=first.events,
         bytes=path.stat().st_size if path.is_file() else None,
+        units_of={name: one.units for name, one in zip(section.variables or (), stored, strict=False) if one.units},
     )
     return record if section.dates is None else _between(record, section.dates)
 
