@@ -50,7 +50,7 @@ def _scores(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         refuse("scores", f"expected a list of scores such as [ssim, psnr], got {written(value)}")
     for item in value:
-        if item not in SCORES:
+        if not isinstance(item, str) or item not in SCORES:
             near = did_you_mean(item, SCORES) if isinstance(item, str) else ""
             refuse("scores", f"no score is called {written(item)}; {near or 'known are ' + ', '.join(SCORES)}")
     return tuple(dict.fromkeys(value))

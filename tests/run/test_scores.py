@@ -122,4 +122,4 @@ def test_persistence_of_the_radar_record(tmp_path: Path) -> None:
         scores.add(persistence(window), window.future)
     found = scores.table("persistence", dataset.lead_labels)
     at = dict(zip(found.leads, found.column("CSI", 0.5).values, strict=True))
-    assert [round(at[lead], 3) for lead in ("10 min", "30 min", "60 min")] == [0.782, 0.644, 0.549]
+    assert [round(at[lead], 3) for lead in ("+10 min", "+30 min", "+60 min")] == [0.782, 0.644, 0.549]
