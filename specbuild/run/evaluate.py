@@ -11,6 +11,7 @@ import numpy as np
 from specbuild.data import Dataset, Window, baselines
 from specbuild.data.arrays import Floats
 from specbuild.data.baselines import climatology
+from specbuild.data.sources import FrameSource
 from specbuild.data.sources.times import show
 from specbuild.document import RunError
 from specbuild.run.evaluation import MODEL, Evaluation, Scored
@@ -77,7 +78,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, horizon: int | None) ->
         split=split,
         windows=scored,
         variable=trained.data.variable,
-        units=trained.data.units,
+        units=trained.data.units or _common_units(dataset.source),
         tables=tuple(scores.table(name, leads) for name, scores in gathered.items()),
         skills=comparison.skills(),
         shown=scoring.shown,
@@ -122,11 +123,17 @@ class _Liveliest:
         title = f"{trained.spec.name}: test window {self.number} of {count}"
         if self.window.past_times is not None:
             title += f", {show(self.window.past_times[-1])}"
-        shown = scene(trained, self.window.past, self.forecast, self.window.future, title)
+        source = trained.dataset.source
+        shown = scene(trained, source, self.window.past, self.forecast, self.window.future, title)
         if horizon is None:
             trained.folder.update_manifest(colours=asdict(scale_of(shown)))
         draw_strip(shown, trained.folder.evaluation("forecast.png", horizon=horizon))
         draw_animation(shown, trained.folder.evaluation("forecast.gif", horizon=horizon))
+
+
+def _common_units(source: FrameSource) -> str:
+    """What the file says of the units, where all channels have the same."""
+    return "" if len(set(source.units_of.values())) > 1 else source.units
 
 
 def _write(trained: TrainedRun, found: Evaluation, horizon: int | None) -> None:

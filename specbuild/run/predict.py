@@ -57,6 +57,12 @@ def predict(
         else:
             # In the colours of the run's forecast.png, so that the two can be laid side by side.
             colours = trained.folder.manifest().get("colours")
-            shown = scene(trained, forecast.past, forecast.frames, scale=Scale(**colours) if colours else None)
+            shown = scene(
+                trained,
+                forecast,
+                forecast.past,
+                forecast.frames,
+                scale=Scale(**colours) if colours else None,
+            )
             DRAW[path.suffix](shown, path)
     return forecast.frames

@@ -11,7 +11,7 @@ from specbuild.data.sources.times import show
 from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames
 from specbuild.document import RunError
 from specbuild.run.pictures import DRAW, Scene
-from specbuild.run.scene import past_labels, plane
+from specbuild.run.scene import first_channel, past_labels, plane
 from specbuild.spec import DataSection
 
 LOOKED_AT = 16
@@ -34,13 +34,14 @@ def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path
     past, future = past_frames(start, data.windows), future_frames(start, data.windows)
     times = source.times(event)
     when = "" if times is None else f", {show(times[past[-1]])}"
+    variable, units = first_channel(data, source)
     scene = Scene(
         past=plane(source.read(event, past)),
         forecast=plane(source.read(event, future)),
         past_labels=past_labels(data),
         lead_labels=tuple(map(data.lead_label, lead_frames(data.windows))),
-        variable=data.variable,
-        units=data.units or source.units,
+        variable=variable,
+        units=units,
         title=f"{title}: window {number + 1} of {len(windows)}{when}",
         called="future",
     )

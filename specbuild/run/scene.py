@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from specbuild.data.arrays import Floats
+from specbuild.data.sources import FrameSource
 from specbuild.data.windows import lead_frames
+from specbuild.run.forecast import Forecast
 from specbuild.run.inference import TrainedRun
 from specbuild.run.pictures import Scale, Scene
 from specbuild.spec import DataSection
@@ -13,14 +15,16 @@ from specbuild.spec import DataSection
 
 def scene(
     trained: TrainedRun,
+    source: FrameSource | Forecast,
     past: Floats,
     forecast: Floats,
     truth: Floats | None = None,
     title: str = "",
     scale: Scale | None = None,
 ) -> Scene:
-    """What pictures say of one forecast; frames are (T, *space, C)."""
+    """What pictures say of one forecast; frames are (T, *space, C), `source` names their channels."""
     data, windows = trained.data, trained.data.windows
+    variable, units = first_channel(data, source)
     return Scene(
         past=plane(past),
         forecast=plane(forecast),
@@ -28,8 +32,8 @@ def scene(
         lead_labels=tuple(map(data.lead_label, lead_frames(windows))),
         truth=None if truth is None else plane(truth),
         persistence=None if truth is None else np.repeat(plane(past)[-1:], len(forecast), axis=0),
-        variable=data.variable,
-        units=data.units,
+        variable=variable,
+        units=units,
         title=title or f"{trained.spec.name}: forecast",
         scale=scale,
     )
@@ -39,6 +43,12 @@ def past_labels(data: DataSection) -> tuple[str, ...]:
     """What the past frames are called: `-4 min`, `-2 min`, `0 min`."""
     windows = data.windows
     return tuple(data.lead_label((number + 1 - windows.past) * windows.step) for number in range(windows.past))
+
+
+def first_channel(data: DataSection, source: FrameSource | Forecast) -> tuple[str, str]:
+    """Name and units of the first channel, which is what pictures show."""
+    name = source.variables[0] if len(source.variables) > 1 else data.variable
+    return name, data.units or source.units_of.get(name, "" if source.units_of else source.units)
 
 
 def plane(frames: Floats) -> Floats:

@@ -18,6 +18,8 @@ from specbuild.run import Run, evaluate, predict, train
 from specbuild.run.evaluation import Evaluation
 from specbuild.run.forecast import Forecast
 from specbuild.run.horizon import horizon_overrides
+from specbuild.run.inference import TrainedRun
+from specbuild.run.scene import first_channel
 from specbuild.run.writing import as_xarray
 from specbuild.spec import load_spec
 from tests.run.conftest import SPEC, blobs
@@ -193,3 +195,22 @@ def test_times_ahead_are_counted_by_the_calendar(
     found = times_ahead(np.array(past, "datetime64[s]"), (1, 2), step, interval)
     assert found is not None
     assert found.tolist() == np.array(expected, "datetime64[s]").tolist()
+
+
+def test_scores_and_pictures_have_the_units_of_the_file(gridded: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(gridded.path, run)
+    for name in ("spec.yaml", "resolved.yaml"):
+        (run / name).write_text((run / name).read_text().replace("  units: mm/h\n", ""))
+    found = evaluate(run)
+    assert isinstance(found, Evaluation)
+    assert found.units == "mm/h"
+    trained = TrainedRun.open(run)
+    assert first_channel(trained.data, trained.dataset.source) == ("rain rate", "mm/h")
+
+
+def test_a_picture_of_several_variables_names_the_first(gridded: Run) -> None:
+    data = TrainedRun.open(gridded.path).data.model_copy(update={"units": ""})
+    frames = np.zeros((1, 2, 3, 2), np.float32)
+    both = Forecast(frames, frames, ("+1",), (1,), ("H", "W"), units="K, m s-1", variables=("t2m", "wind"))
+    assert first_channel(data, replace(both, units_of={"t2m": "K", "wind": "m s-1"})) == ("t2m", "K")
