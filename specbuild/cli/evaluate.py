@@ -18,6 +18,7 @@ from specbuild.cli.arguments import format_option, plugin_option, say_if_unfinis
     show_default=True,
     help="Which part of the data to score.",
 )
+@click.option("--variable", metavar="NAME", help="Score one of several variables; default: all, pooled.")
 @click.option(
     "--horizon",
     type=click.IntRange(min=1),
@@ -26,7 +27,9 @@ from specbuild.cli.arguments import format_option, plugin_option, say_if_unfinis
 )
 @plugin_option
 @format_option("text", "json")
-def command(run: str, split: str, horizon: int | None, plugins: tuple[str, ...], format: str) -> None:
+def command(
+    run: str, split: str, variable: str | None, horizon: int | None, plugins: tuple[str, ...], format: str
+) -> None:
     """Score the model of RUN per lead time, beside persistence and the training mean.
 
     Scores are in physical units over whole frames, missing pixels left out: sums over windows and pixels first, then
@@ -41,12 +44,12 @@ def command(run: str, split: str, horizon: int | None, plugins: tuple[str, ...],
     Examples:
       specbuild evaluate runs/nowcast-20260131-142501
       specbuild evaluate runs/nowcast-20260131-142501 --split validation
-      specbuild evaluate runs/nowcast-20260131-142501 --horizon 30
+      specbuild evaluate runs/nowcast-20260131-142501 --variable t2m --horizon 30
       specbuild evaluate runs/nowcast-20260131-142501 --format json
     """
     from specbuild.run.evaluate import evaluate
     from specbuild.run.report import report_text
 
-    found = evaluate(run, split, horizon=horizon, plugins=plugins)
+    found = evaluate(run, split, variable=variable, horizon=horizon, plugins=plugins)
     say_if_unfinished(run)
     click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else report_text(found))

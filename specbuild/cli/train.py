@@ -49,6 +49,7 @@ def command(
             )
         spec = DEFAULT_SPEC
 
+    from specbuild.run.class_scores import ClassScores
     from specbuild.run.report import report_text
     from specbuild.run.train import Interrupted, train
 
@@ -63,4 +64,5 @@ def command(
         click.echo(report_text(run.scores))
     click.echo(f"\nrun folder: {run.path}")
     click.echo(f"to look at: {', '.join(name for name in _TO_LOOK_AT if (run.path / name).is_file())}")
-    click.echo(f"next: specbuild predict {run.path}")
+    if not isinstance(run.scores, ClassScores):
+        click.echo(f"next: specbuild predict {run.path}")

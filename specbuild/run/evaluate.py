@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from specbuild.data import Dataset, Window, baselines
 from specbuild.data.arrays import Floats
 from specbuild.data.baselines import climatology
 from specbuild.data.sources import FrameSource
+from specbuild.data.sources.one_variable import OneVariable
 from specbuild.data.sources.times import show
 from specbuild.document import RunError
 from specbuild.run.evaluation import MODEL, Evaluation, Scored
@@ -24,7 +25,12 @@ from specbuild.run.scores import Comparison, Scores, Scoring
 
 
 def evaluate(
-    run: str | Path, split: str = "test", *, horizon: int | None = None, plugins: Iterable[str] = ()
+    run: str | Path,
+    split: str = "test",
+    *,
+    variable: str | None = None,
+    horizon: int | None = None,
+    plugins: Iterable[str] = (),
 ) -> Scored:
     """Scores a trained run on one split of its data, and writes scores and pictures into its folder.
 
@@ -34,28 +40,33 @@ def evaluate(
     Args:
         run: the run folder.
         split: `train`, `validation` or `test`.
+        variable: which of several to score; None pools all of them, and says so where their units differ.
         horizon: frames to forecast and score, where not as many as in training, in windows of the same split.
         plugins: modules to import, which register layers of their own.
 
     Returns:
         The scores of the model and of every baseline; of a classifier, those of its classes. They are also written, as
         `scores.json`, `scores.csv` and `scores.png` (`confusion.png`) for the test split and as
-        `scores-validation.json` … for the others, `scores-horizon-15.json` … for another horizon.
+        `scores-validation.json` … for the others, `scores-t2m.json` … for one variable and `scores-horizon-15.json` …
+        for another horizon.
 
     Raises:
         SpecError: it is not a run folder, the data is gone, or it does not allow a score that the spec asks for.
-        RunError: the run has no trained model, or its data has no such split.
+        RunError: the run has no trained model, or its data has no such split or variable.
     """
     trained = TrainedRun.open(run, plugins, horizon=horizon)
     if trained.data.target is not None:
         from specbuild.run.classify import evaluate_classes
 
         return evaluate_classes(trained, split)
-    return _evaluate_forecasts(trained, split, horizon)
+    return _evaluate_forecasts(trained, split, variable, horizon)
 
 
-def _evaluate_forecasts(trained: TrainedRun, split: str, horizon: int | None) -> Evaluation:
-    dataset = trained.dataset
+def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:
+    whole = dataset = trained.dataset
+    chosen = None if variable is None else OneVariable.called(variable, whole.source)
+    if chosen is not None:
+        dataset = replace(whole, source=chosen)
     _check_room(dataset, split)
     scoring = Scoring.of(trained.spec, dataset)
     climate = scoring.climatology
@@ -66,7 +77,10 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, horizon: int | None) ->
     liveliest = _Liveliest()
     scored = 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
-        forecast = dataset.forecast(window.past, trained.predict, (window.event, window.start))
+        at = (window.event, window.start)
+        past = window.past if chosen is None else whole.window(*at).past
+        forecast = whole.forecast(past, trained.predict, at)
+        forecast = forecast if chosen is None else forecast[..., chosen.number : chosen.number + 1]
         others = {one.name: one.forecast(window) for one in rivals}
         expected = climatology(window, dataset.section.windows, climate) if scoring.reads_climatology else None
         for name, frames in {MODEL: forecast, **others}.items():
@@ -77,18 +91,27 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, horizon: int | None) ->
         name=trained.spec.name,
         split=split,
         windows=scored,
-        variable=trained.data.variable,
-        units=trained.data.units or _common_units(dataset.source),
+        variable=variable or trained.data.variable,
+        units=(trained.data.units if variable is None else "") or _common_units(dataset.source),
         tables=tuple(scores.table(name, leads) for name, scores in gathered.items()),
         skills=comparison.skills(),
         shown=scoring.shown,
         conventions=scoring.conventions,
-        notes=dataset.notes(),
+        notes=(*dataset.notes(), *_mixed(dataset.source, trained)),
     )
-    _write(trained, found, horizon)
+    _write(trained, found, variable, horizon)
     if split == "test":
-        liveliest.draw(trained, scored, horizon)
+        liveliest.draw(trained, dataset.source, scored, variable, horizon)
     return found
+
+
+def _mixed(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:
+    """A word on scores that pool variables of different units."""
+    if len(set(source.units_of.values())) < 2:
+        return ()
+    listed = " and ".join(f"{name} ({units})" for name, units in source.units_of.items())
+    command = f"specbuild evaluate {trained.folder.path} --variable {source.variables[0]}"
+    return (f"these scores pool variables of different units, {listed}; of one alone: {command}",)
 
 
 def _check_room(dataset: Dataset, split: str) -> None:
@@ -116,19 +139,20 @@ class _Liveliest:
         if variation > self.most:
             self.most, self.number, self.window, self.forecast = variation, number, window, forecast
 
-    def draw(self, trained: TrainedRun, count: int, horizon: int | None) -> None:
+    def draw(
+        self, trained: TrainedRun, source: FrameSource, count: int, variable: str | None, horizon: int | None
+    ) -> None:
         """Draws it as forecast.png and forecast.gif; frames without height and width are not drawn."""
         if self.window is None or self.forecast is None or len(trained.data.source.space) < 2:
             return
         title = f"{trained.spec.name}: test window {self.number} of {count}"
         if self.window.past_times is not None:
             title += f", {show(self.window.past_times[-1])}"
-        source = trained.dataset.source
         shown = scene(trained, source, self.window.past, self.forecast, self.window.future, title)
-        if horizon is None:
+        if horizon is None and variable is None:
             trained.folder.update_manifest(colours=asdict(scale_of(shown)))
-        draw_strip(shown, trained.folder.evaluation("forecast.png", horizon=horizon))
-        draw_animation(shown, trained.folder.evaluation("forecast.gif", horizon=horizon))
+        draw_strip(shown, trained.folder.evaluation("forecast.png", horizon=horizon, variable=variable))
+        draw_animation(shown, trained.folder.evaluation("forecast.gif", horizon=horizon, variable=variable))
 
 
 def _common_units(source: FrameSource) -> str:
@@ -136,8 +160,10 @@ def _common_units(source: FrameSource) -> str:
     return "" if len(set(source.units_of.values())) > 1 else source.units
 
 
-def _write(trained: TrainedRun, found: Evaluation, horizon: int | None) -> None:
-    folder, split = trained.folder, found.split
-    write_json(folder.evaluation("scores.json", split, horizon), found.to_dict())
-    write_text(folder.evaluation("scores.csv", split, horizon), found.to_csv())
-    draw_scores(found, folder.evaluation("scores.png", split, horizon))
+def _write(trained: TrainedRun, found: Evaluation, variable: str | None, horizon: int | None) -> None:
+    def file(name: str) -> Path:
+        return trained.folder.evaluation(name, found.split, horizon, variable)
+
+    write_json(file("scores.json"), found.to_dict())
+    write_text(file("scores.csv"), found.to_csv())
+    draw_scores(found, file("scores.png"))

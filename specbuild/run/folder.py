@@ -107,14 +107,18 @@ class RunFolder:
     def model_file(self) -> Path:
         return self.path / "model.keras"
 
-    def evaluation(self, name: str, split: str = "test", horizon: int | None = None) -> Path:
-        """A file of an evaluation: `scores.json`, `scores-validation.json`, `forecast-horizon-15.png`.
+    def evaluation(
+        self, name: str, split: str = "test", horizon: int | None = None, variable: str | None = None
+    ) -> Path:
+        """A file of an evaluation: `scores.json`, `scores-validation.json`, `forecast-t2m-horizon-15.png`.
 
         Args:
-            name: what it is called for the test split and the horizon of the training (`horizon` None).
+            name: what it is called for the test split, all variables (`variable` None) and the horizon of the training
+                (`horizon` None).
         """
         stem, kind = name.split(".")
-        parts = (stem, *(() if split == "test" else (split,)), *(() if horizon is None else (f"horizon-{horizon}",)))
+        further = ("" if split == "test" else split, variable or "", "" if horizon is None else f"horizon-{horizon}")
+        parts = (stem, *(part for part in further if part))
         return self.path / f"{'-'.join(parts)}.{kind}"
 
     def picture(self, name: str) -> Path:
