@@ -47,9 +47,11 @@ class Forecaster:
 
         Raises:
             SpecError: it is not a run folder.
-            RunError: the run has no trained model, or an override changes its weights.
+            RunError: the run has no trained model or classifies clips, or an override changes its weights.
         """
         self._trained = TrainedRun.open(run, plugins, overrides=overrides, horizon=horizon)
+        if self._trained.data.target is not None:
+            raise RunError(f"the model of {run} gives classes of clips, not forecasts", help="score it with evaluate")
         windows = self._trained.data.windows
         self._step = windows.step
         self._frames: deque[npt.NDArray[Any]] = deque(maxlen=(windows.past - 1) * windows.step + 1)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from specbuild import predict, train
-from specbuild.document import SpecError
+from specbuild import Forecaster, predict, train
+from specbuild.document import RunError, SpecError
 from specbuild.run.class_scores import ClassScores
 from specbuild.run.classify import evaluate_classes
 from specbuild.run.evaluate import evaluate
@@ -128,3 +128,8 @@ def test_another_split(run: Path) -> None:
 def test_forecasts_are_refused(run: Path) -> None:
     with pytest.raises(SpecError, match="the model gives classes of clips, this needs forecasts of frames"):
         predict(run)
+
+
+def test_a_forecaster_is_refused(run: Path) -> None:
+    with pytest.raises(RunError, match="gives classes of clips, not forecasts"):
+        Forecaster(run)
