@@ -22,6 +22,7 @@ from specbuild.data.sampler import Sample, Sampler
 from specbuild.data.section import data_section
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Region, Times
+from specbuild.data.sources.times import usual_step
 from specbuild.data.splits import open_splits, split_called
 from specbuild.data.steps import Place
 from specbuild.data.tiles import Tiling
@@ -55,7 +56,14 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
     else:
         check_leaks(spec, source, splits)
         fitted = fit_transform(spec, source, splits["train"])
-    return Dataset(section, source, splits, fitted, layout)
+    return Dataset(timed(section, source), source, splits, fitted, layout)
+
+
+def timed(section: DataSection, source: FrameSource) -> DataSection:
+    """The section with the time between frames that the source knows, where it says none itself."""
+    times = source.times(0)
+    step = None if section.interval or times is None else usual_step(times)
+    return section if step is None else section.model_copy(update={"interval": step.times(1)})
 
 
 @dataclass(frozen=True, slots=True)

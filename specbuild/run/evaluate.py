@@ -101,7 +101,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     )
     _write(trained, found, variable, horizon)
     if split == "test":
-        liveliest.draw(trained, dataset.source, scored, variable, horizon)
+        liveliest.draw(trained, dataset, scored, variable, horizon)
     return found
 
 
@@ -140,7 +140,7 @@ class _Liveliest:
             self.most, self.number, self.window, self.forecast = variation, number, window, forecast
 
     def draw(
-        self, trained: TrainedRun, source: FrameSource, count: int, variable: str | None, horizon: int | None
+        self, trained: TrainedRun, dataset: Dataset, count: int, variable: str | None, horizon: int | None
     ) -> None:
         """Draws it as forecast.png and forecast.gif; frames without height and width are not drawn."""
         if self.window is None or self.forecast is None or len(trained.data.source.space) < 2:
@@ -148,7 +148,9 @@ class _Liveliest:
         title = f"{trained.spec.name}: test window {self.number} of {count}"
         if self.window.past_times is not None:
             title += f", {show(self.window.past_times[-1])}"
-        shown = scene(trained, source, self.window.past, self.forecast, self.window.future, title)
+        shown = scene(
+            trained, dataset.section, dataset.source, self.window.past, self.forecast, self.window.future, title
+        )
         if horizon is None and variable is None:
             trained.folder.update_manifest(colours=asdict(scale_of(shown)))
         draw_strip(shown, trained.folder.evaluation("forecast.png", horizon=horizon, variable=variable))

@@ -13,6 +13,7 @@ import numpy as np
 from specbuild.data import Dataset, open_data
 from specbuild.data.arrays import Floats
 from specbuild.data.clips import ClipDataset, open_clips
+from specbuild.data.dataset import timed
 from specbuild.data.sample_layout import sample_layout
 from specbuild.data.sources import open_source
 from specbuild.data.splits import open_splits
@@ -107,7 +108,7 @@ class TrainedRun:
         layout = sample_layout(self.spec, self.graph, source)
         splits = open_splits(self.folder.load_spec(), source)
         windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
-        return Dataset(self.data, source, windows, Transform.from_state(self.transform), layout)
+        return Dataset(timed(self.data, source), source, windows, Transform.from_state(self.transform), layout)
 
     @cached_property
     def clips(self) -> ClipDataset:

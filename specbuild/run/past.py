@@ -13,6 +13,7 @@ import numpy.typing as npt
 from specbuild.catalog import show
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
+from specbuild.data.dataset import timed
 from specbuild.data.sample_layout import sample_layout
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import ArraySource, Times
@@ -92,7 +93,7 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
 def _dataset_of(source: FrameSource, trained: TrainedRun) -> Dataset:
     """Frames to forecast from as data of their own: without splits, with the transform of the run."""
     layout = sample_layout(trained.spec, trained.graph, source)
-    return Dataset(trained.data, source, {}, Transform.from_state(trained.transform), layout)
+    return Dataset(timed(trained.data, source), source, {}, Transform.from_state(trained.transform), layout)
 
 
 def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:

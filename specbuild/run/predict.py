@@ -59,6 +59,7 @@ def predict(
             colours = trained.folder.manifest().get("colours")
             shown = scene(
                 trained,
+                past.dataset.section,
                 forecast,
                 forecast.past,
                 forecast.frames,

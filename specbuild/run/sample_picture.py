@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from specbuild.data.dataset import timed
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.times import show
 from specbuild.data.windows import WindowSet, future_frames, lead_frames, past_frames
@@ -34,6 +35,7 @@ def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path
     past, future = past_frames(start, data.windows), future_frames(start, data.windows)
     times = source.times(event)
     when = "" if times is None else f", {show(times[past[-1]])}"
+    data = timed(data, source)
     variable, units = first_channel(data, source)
     scene = Scene(
         past=plane(source.read(event, past)),

@@ -15,6 +15,7 @@ from specbuild.spec import DataSection
 
 def scene(
     trained: TrainedRun,
+    data: DataSection,
     source: FrameSource | Forecast,
     past: Floats,
     forecast: Floats,
@@ -23,13 +24,12 @@ def scene(
     scale: Scale | None = None,
 ) -> Scene:
     """What pictures say of one forecast; frames are (T, *space, C), `source` names their channels."""
-    data, windows = trained.data, trained.data.windows
     variable, units = first_channel(data, source)
     return Scene(
         past=plane(past),
         forecast=plane(forecast),
         past_labels=past_labels(data),
-        lead_labels=tuple(map(data.lead_label, lead_frames(windows))),
+        lead_labels=tuple(map(data.lead_label, lead_frames(data.windows))),
         truth=None if truth is None else plane(truth),
         persistence=None if truth is None else np.repeat(plane(past)[-1:], len(forecast), axis=0),
         variable=variable,

@@ -57,6 +57,7 @@ def test_each_variable_is_scored_alone(weather: Run) -> None:
     assert heat.of("persistence").column("RMSE").overall == pytest.approx(
         10 * wind.of("persistence").column("RMSE").overall, rel=0.2
     )
+    assert heat.leads == ("+1 h", "+2 h"), "the file's times, where the spec has no interval"
     assert (weather.path / "scores-t2m.json").exists()
     assert (weather.path / "forecast-wind.png").exists()
 
