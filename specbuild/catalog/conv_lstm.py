@@ -46,7 +46,7 @@ class _ConvLSTM(Convolutional):
     kept = 7  # i, f, g, o, c′, tanh(c′), h′
     beyond_keras: ClassVar[tuple[str, ...]] = (
         *("recurrent_kernel_size", "normalization", "use_input", "forget_bias"),
-        *("peephole", "peephole_initializer", "peephole_regularizer", "peephole_constraint"),
+        *("peephole", "peephole_initializer", "peephole_regularizer", "peephole_constraint", "remat"),
     )
     """Arguments that Keras's layer of this name does not have."""
 
@@ -70,6 +70,7 @@ class _ConvLSTM(Convolutional):
             self.forget_bias is not None,
             not self.use_input,
             self.recurrent_kernel != self.kernel_size,
+            self.remat,
         )
         return "specbuild" if any(options) or self.channels_first else "keras"
 

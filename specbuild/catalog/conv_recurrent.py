@@ -4,7 +4,7 @@ In the equations of the cells x is the input of a step, h and c are the state, �
 elements.
 """
 
-from math import prod
+from math import isqrt, prod
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
@@ -22,8 +22,22 @@ Normalization = Annotated[
 ]
 
 
+def segment_length(steps: int) -> int:
+    """How many of its steps a recurrence with `remat` computes anew at a time: √T, rounded up.
+
+    A single segment has nothing to save.
+    """
+    return isqrt(steps - 1) + 1
+
+
 class OverFrames(PlainCell, Formatted):
     """A recurrence over frames, whose size is known; it says how large the state is."""
+
+    remat: Flag = Field(
+        False,
+        description="Whether the backward pass computes the steps anew, about √T at a time, which takes time and saves "
+        "memory.",
+    )
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -40,6 +54,20 @@ class OverFrames(PlainCell, Formatted):
                     reason=f"its input is {show(inputs[0])}, and its state has a fixed size",
                     help=f"write the {name} in the input's shape; time alone may be left open",
                 )
+
+    def step_elements(self, x: Shape) -> Dim:
+        """Numbers that training keeps of one step: the gates, the state and their products."""
+        return times(self.kept, size(self.state_shape(x)))
+
+    def saved_elements(self, *inputs: Shape) -> Dim:
+        """All of every step; with `remat` the output, the state before each segment and all of one segment's steps."""
+        steps, each = inputs[0][0], self.step_elements(inputs[0])
+        if not self.remat or steps is None or segment_length(steps) == steps:
+            return times(steps, each)
+        length = segment_length(steps)
+        states = steps + -(-steps // length) * len(self.state_names)
+        between, inside = times(states, size(self.state_shape(inputs[0]))), times(length, each)
+        return None if between is None or inside is None else between + inside
 
 
 class Convolutional(Cell, OverFrames):
@@ -134,10 +162,10 @@ class Convolutional(Cell, OverFrames):
         """Operations on each element of the state besides the convolutions, their sums, the bias and normalization."""
         raise NotImplementedError
 
-    def saved_elements(self, *inputs: Shape) -> Dim:
-        """The gates, the state and their products, and what is normalized, for every step."""
+    def step_elements(self, x: Shape) -> Dim:
+        """The gates, the state and their products, and what is normalized."""
         kept = self.kept + (self.normalized if self.normalization == "layer" else 0)
-        return times(kept, size(self.sequence_shape(*inputs)))
+        return times(kept, size(self.state_shape(x)))
 
     @property
     def recurrent_convolutions(self) -> int:

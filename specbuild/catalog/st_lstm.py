@@ -130,10 +130,10 @@ class STLSTM2D(OverFrames):
         elements = prod(map(known, self.state_shape(x)))
         return elements * (2 * (entries + fusion) + single)
 
-    def saved_elements(self, *inputs: Shape) -> Dim:
-        """The gates, the states, their products and what is normalized, for every cell and step."""
+    def step_elements(self, x: Shape) -> Dim:
+        """The gates, the states, their products and what is normalized, for every cell."""
         kept = self.kept + (15 if self.normalization != "none" else 0)
-        return times(self.cells * kept, size(self.sequence_shape(*inputs)))
+        return times(self.cells * kept, size(self.state_shape(x)))
 
     def frame_sight(self, x: Shape) -> Sight:
         return self._seen(x, "x")

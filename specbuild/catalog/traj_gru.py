@@ -81,13 +81,13 @@ class TrajGRU2D(OverFrames):
         single = biases + sums + self.links * (10 + 7 * self.filters) + (1 + 4) * self.filters
         return prod(map(known, self.split(x[1:])[0])) * (2 * products + single)
 
-    def saved_elements(self, *inputs: Shape) -> Dim:
-        """For every place and step: z, r, what r gates, g, h′; q and the flows; the state at the end of each path, and
+    def step_elements(self, x: Shape) -> Dim:
+        """For every place: z, r, what r gates, g, h′; q and the flows; the state at the end of each path, and
         its four neighbours there.
         """
-        _, _, hidden, paths = self._sizes(inputs[0])
+        _, _, hidden, paths = self._sizes(x)
         kept = 5 * self.filters + hidden + paths + 5 * self.links * self.filters
-        return times(kept, inputs[0][0], size(self.split(inputs[0][1:])[0]))
+        return times(kept, size(self.split(x[1:])[0]))
 
     def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
         """All of every frame up to its own: a path may lead anywhere."""

@@ -213,6 +213,12 @@ def _encoder_decoder() -> Schema:
                 "anyOf": [{"enum": ["end", "all"]}, VARIABLE],
                 "default": "end",
             },
+            "remat": {
+                "description": "Whether the backward pass computes the steps of every level anew, which takes time and "
+                "saves memory.",
+                "default": False,
+                **_FLAG,
+            },
         },
         "required": ["encoder"],
         "additionalProperties": False,

@@ -68,6 +68,7 @@ def frames(draw: DrawFn, axes: int, **own: SearchStrategy[Any]) -> Case:
             recurrent_kernel_size=numbers(axes, 1, 3),
             normalization=st.sampled_from(["none", "layer"]),
             use_input=FLAG,
+            remat=FLAG,
         )
     # Strides or dilation, never both.
     arguments |= draw(
@@ -86,7 +87,7 @@ def frames(draw: DrawFn, axes: int, **own: SearchStrategy[Any]) -> Case:
 def images(draw: DrawFn, filters: SearchStrategy[Any], **own: SearchStrategy[Any]) -> Case:
     """A recurrence over images that keeps their size, and some of its options."""
     arguments = draw(cell(dropping=False)) | {"filters": draw(filters), "kernel_size": draw(numbers(2, 1, 3))}
-    arguments |= given_or_not(draw, data_format=st.sampled_from(["channels_last", "channels_first"]), **own)
+    arguments |= given_or_not(draw, data_format=st.sampled_from(["channels_last", "channels_first"]), remat=FLAG, **own)
     space, channels = [draw(st.integers(1, 5)) for _ in range(2)], draw(st.integers(1, 2))
     steps = draw(st.integers(1, 3) | st.none())
     first = arguments.get("data_format") == "channels_first"

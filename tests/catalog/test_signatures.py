@@ -49,7 +49,8 @@ def test_arguments_and_defaults_are_those_of_our_layer(name: str) -> None:
     bases = [base for base in reversed(layer.cell_class.__mro__) if issubclass(base, FrameCell)]
     cell = {key: default for base in bases for key, default in defaults_in_keras(base).items()}
     flags = ("activity_regularizer", "return_sequences", "return_state", "go_backwards", "stateful")
-    expected = {**{key: ours[key] for key in flags}, **{key: cell[key] for key in cell if key != "rank"}}
+    own = {"remat": defaults_in_keras(layer)["remat"]}
+    expected = {**own, **{key: ours[key] for key in flags}, **{key: cell[key] for key in cell if key != "rank"}}
     assert defaults_here(KINDS[name]) == expected
 
 

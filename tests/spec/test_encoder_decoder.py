@@ -366,3 +366,34 @@ def test_a_mirrored_decoder_always_fits(filters: list[int], kind: str, horizon: 
     assert [len(node.initial_state) for node in graph.nodes if node.initial_state] == [
         2 if "LSTM" in kind else 1
     ] * len(filters)
+
+
+REMAT = """      encoder: [{id: enc1, layer: ConvLSTM2D, filters: 4}, {id: enc2, bidirectional: {layer: ConvGRU2D, filters: 8}}]
+      decoder: [{id: dec2, reuse: enc1}, {id: dec1, layer: ConvLSTM2D, filters: 4, remat: false}]
+      states: none
+      remat: true
+"""  # noqa: E501
+
+
+def test_levels_are_computed_anew_but_for_those_that_say_no() -> None:
+    found = {
+        node.id: node.layer
+        for node in load_spec(
+            f"{HEAD}layers:\n  - id: n\n    encoder_decoder:\n{REMAT}      horizon: 9\n      feed: last_frame\n"
+        ).layers
+    }
+    assert [getattr(found[name], "remat", None) for name in ("enc1", "dec2", "dec1")] == [True, True, False]
+    assert found["enc2"].layer.remat is True  # type: ignore[attr-defined]  # Bidirectional
+
+
+def test_what_is_computed_anew_is_not_kept() -> None:
+    long = HEAD.replace("x: [4,", "x: [40,")
+    plain, anew = (coder(f"{TWO}horizon: 40\nremat: {flag}", long) for flag in ("false", "true"))
+    kept, less = plain.activation_bytes(1), anew.activation_bytes(1)
+    assert kept is not None
+    assert less is not None
+    assert 2.5 * less < kept
+    assert weights(plain) == weights(anew)
+    assert plain.flops == anew.flops
+    again = build_graph(anew.spec.resolved())
+    assert [(node.layer, node.saved) for node in again.nodes] == [(node.layer, node.saved) for node in anew.nodes]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from specbuild.catalog.conv_recurrent import segment_length
 from specbuild.model.backend import has_accelerator, keras, unrolls
 from specbuild.model.layers.frame_cell import FrameCell, Shape, Tensors, argument_names
 
@@ -23,6 +24,9 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
     The input of all steps goes through one convolution before the recurrence, unless the result would be larger than
     `LARGEST_PROJECTION` (on a CPU `LARGEST_ON_CPU`). Dropout masks are drawn once for each sequence. With
     `channels_first` the axes are moved once before the recurrence and once after it, so that it runs on processors too.
+
+    With `remat` training keeps the state between segments of about √T steps, and the backward pass computes the steps
+    of one segment after the other anew (Chen et al. 2016, arXiv 1604.06174). Results and gradients stay the same.
     """
 
     rank: ClassVar[int]
@@ -38,6 +42,7 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         own = {name: kwargs.pop(name) for name in argument_names(self.cell_class) if name in kwargs}
@@ -50,6 +55,7 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
             stateful=stateful,
             **kwargs,
         )
+        self.remat = remat
         self.input_spec = keras.InputSpec(ndim=self.rank + 3)
 
     def __getattr__(self, name: str) -> Any:
@@ -72,20 +78,45 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         frames = cell.inward(sequences)
         states = [cell.inward(state) for state in initial_state]
         drawn = cell.masks(frames[:, 0], cell.dropout, training)
-        steps = _Steps(cell, drawn, cell.masks(states[0], cell.recurrent_dropout, training))
-        if self._fits(frames.shape[1], sequences.shape[2:]):
-            every_step = None if drawn is None else [ops.expand_dims(one, 1) for one in drawn]
-            frames, steps.project = cell.project(frames, every_step), False
-        loop = keras.layers.RNN(
-            steps,
-            name="steps",
-            return_sequences=self.return_sequences,
-            go_backwards=self.go_backwards,
-            unroll=self.unroll or unrolls(frames.shape[1]),
-            zero_output_for_mask=self.zero_output_for_mask,
-        )
-        last, outputs, states = loop.inner_loop(frames, states, mask)
-        return cell.outward(last), cell.outward(outputs), [cell.outward(state) for state in states]
+        dropped = cell.masks(states[0], cell.recurrent_dropout, training)
+        steps = frames.shape[1]
+        # The input of a later segment would be convolved at the very start, and its result kept until it is read.
+        anew = self.remat and training and (steps is None or segment_length(steps) < steps)
+        at_once = not anew and self._fits(steps, sequences.shape[2:])
+        backwards, unroll = self.go_backwards, self.unroll or unrolls(steps)
+
+        def run(frames: Any, *states: Any) -> tuple[Any, ...]:
+            """The outputs, of every step or the last, behind the state that some of the steps end in."""
+            each = _Steps(cell, drawn, dropped)
+            if at_once:
+                every_step = None if drawn is None else [ops.expand_dims(one, 1) for one in drawn]
+                frames, each.project = cell.project(frames, every_step), False
+            loop = keras.layers.RNN(
+                each,
+                name="steps",
+                return_sequences=self.return_sequences,
+                go_backwards=backwards,
+                unroll=unroll or frames.shape[1] == 1,
+                zero_output_for_mask=self.zero_output_for_mask,
+            )
+            _, outputs, new = loop.inner_loop(frames, list(states), mask)
+            return (*new, outputs)
+
+        if not anew:
+            *ends, outputs = run(frames, *states)
+            return self._outward(ends, outputs)
+        pieces = [frames]
+        if mask is None and steps is not None:  # A masked step repeats the output before it, wherever that lies.
+            frames, backwards = ops.flip(frames, axis=1) if backwards else frames, False
+            length = segment_length(steps)
+            pieces = ops.split(frames, list(range(length, steps, length)), axis=1)
+        last, every = _anew(run, pieces, states)
+        return self._outward(last, ops.concatenate(every, axis=1) if self.return_sequences else every[-1])
+
+    def _outward(self, states: Tensors, outputs: Any) -> tuple[Any, Any, list[Any]]:
+        """Last output, outputs and last state in the order of `data_format`."""
+        outward = self.cell.outward
+        return outward(outputs[:, -1]), outward(outputs), [outward(state) for state in states]
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:  # noqa: ARG002
         batch, steps, *frame = sequences_shape
@@ -97,7 +128,7 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         config = super().get_config()
         del config["cell"]
         activity = keras.regularizers.serialize(self.activity_regularizer) if self.activity_regularizer else None
-        return {**config, **self.cell.arguments(), "activity_regularizer": activity}
+        return {**config, **self.cell.arguments(), "activity_regularizer": activity, "remat": self.remat}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -107,6 +138,25 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         state = self.cell.compute_output_shape((None, *frame))[0][1:]
         numbers: int = math.prod(state) // self.cell.width * self.cell.projected * (steps or 1)
         return numbers <= (LARGEST_PROJECTION if has_accelerator() else min(LARGEST_PROJECTION, LARGEST_ON_CPU))
+
+
+def _anew(run: Callable[..., tuple[Any, ...]], pieces: Sequence[Any], states: Tensors) -> tuple[Tensors, list[Any]]:
+    """Runs over one segment after the other, each computed anew in the backward pass: the last state, and the outputs.
+
+    TensorFlow begins with that as soon as the gradient of a segment's first result is there. That of a state comes from
+    the segment behind; the last segment has the outputs first, whose gradient comes from the layer above.
+    """
+
+    def end(*given: Any) -> tuple[Any, ...]:
+        *new, output = run(*given)
+        return (output, *new)
+
+    outputs = []
+    for piece in pieces[:-1]:
+        *states, output = keras.remat(run)(piece, *states)
+        outputs.append(output)
+    output, *states = keras.remat(end)(pieces[-1], *states)
+    return states, [*outputs, output]
 
 
 class _Steps:

@@ -12,6 +12,7 @@ from specbuild.catalog.merging import Concatenate
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.spec.forms.encoder_decoder_feed import Feed, feed_decoder, read_feed, without_input
 from specbuild.spec.forms.encoder_decoder_mirror import mirror
+from specbuild.spec.forms.encoder_decoder_remat import compute_anew
 from specbuild.spec.forms.encoder_decoder_states import (
     Coder,
     channel_axis,
@@ -25,7 +26,7 @@ from specbuild.spec.forms.scope import Group, Scope
 from specbuild.spec.model import is_written
 from specbuild.spec.references import Reference
 
-KEYS = ("encoder", "decoder", "feed", "horizon", "states", "head", "head_input")
+KEYS = ("encoder", "decoder", "feed", "horizon", "states", "head", "head_input", "remat")
 """What stands inside `encoder_decoder:`."""
 _NODES = ("encoder", "decoder", "head")
 
@@ -139,6 +140,7 @@ def _decode(coder: Coder, feed: Feed | None, group: Group, scope: Scope) -> None
         _every_step(coder)
         pass_states(coder, merged, scope)
         without_input(coder, feed, steps)
+        compute_anew(coder)
     if coder.faulty:
         coder.walk.previous = coder.walk.lost(coder.at, scope)
 
