@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.backends import ON_JAX
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,7 +28,7 @@ def test_on_jax(selection: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection],
         cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": "jax"},
+        env=ON_JAX,
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,7 @@ import pytest
 
 from specbuild.model.backend import keras
 from specbuild.model.layers import ConvGRU1D, ConvGRU2D, ConvGRU3D
+from tests.backends import ON_JAX
 from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
 
@@ -139,11 +140,11 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 def test_on_jax() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "equations or pixel or moved"],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env=ON_JAX,
         cwd=Path(__file__).parents[2],
         capture_output=True,
         encoding="utf-8",
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -13,6 +13,7 @@ import pytest
 
 from specbuild.model.backend import keras
 from specbuild.model.layers import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, conv_recurrent
+from tests.backends import ON_JAX
 from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
 
@@ -282,11 +283,11 @@ def test_on_jax() -> None:
     names = "output or equations or (first and peepholes) or frame_by_frame or open or bfloat16 or finite or masked"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, STATEFUL, "-k", names],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env=ON_JAX,
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout

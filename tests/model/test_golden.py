@@ -14,6 +14,7 @@ import pytest
 from specbuild import build_model
 from specbuild.model.backend import keras
 from specbuild.model.mapping import pytorch, set_weights, tensorflow1
+from tests.backends import ON_JAX
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
@@ -51,11 +52,11 @@ def test_keras_own_layer_takes_the_weights_of_a_plain_cell() -> None:
 def test_on_jax() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env=ON_JAX,
         cwd=Path(__file__).parents[2],
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -16,6 +16,7 @@ from specbuild.catalog import KINDS, Layer
 from specbuild.catalog.arithmetic import FUNCTIONS, REDUCTIONS
 from specbuild.model.backend import keras
 from specbuild.model.layers import LAYERS
+from tests.backends import ON_JAX
 from tests.catalog.refusals import argument_error, shape_error
 
 X = np.arange(2 * 3 * 4 * 6 * 2, dtype="float32").reshape(2, 3, 4, 6, 2)  # (N, T, H, W, C)
@@ -218,11 +219,11 @@ def test_on_jax() -> None:
     tests = "numbers or numpy or undoes or frozen or merges or whole or spec"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", tests],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env=ON_JAX,
         cwd=Path(__file__).parents[2],
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout

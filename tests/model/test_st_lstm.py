@@ -15,6 +15,7 @@ from specbuild import build_graph, build_model
 from specbuild.catalog.st_lstm import STLSTM2D as Kind
 from specbuild.model.backend import jit_compile, keras
 from specbuild.model.layers import STLSTM2D, conv_recurrent
+from tests.backends import ON_JAX
 from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
 
@@ -229,11 +230,11 @@ def test_on_jax() -> None:
     other = Path(__file__).with_name("test_traj_gru.py")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, other, "-k", names],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env=ON_JAX,
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout
