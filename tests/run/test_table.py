@@ -32,7 +32,7 @@ def evaluation(units: str = "mm/h", thresholds: tuple[float, ...] = (3,), foreca
 
 def test_the_tables_as_they_are_printed() -> None:
     assert (
-        evaluation_text(evaluation())
+        evaluation_text(evaluation(), 100)
         == """\
 nowcast: rain rate on the test split, 1 window
 Scores are pooled over windows, pixels and channels in physical units, missing pixels left out.
@@ -103,7 +103,7 @@ Skill"""
 
 def test_a_baseline_that_knows_less_is_named() -> None:
     partial = np.where(np.arange(3).reshape(1, 1, 3, 1) == 1, np.nan, 0.0) + np.zeros_like(OBSERVED)
-    text = evaluation_text(evaluation(forecasts={**FORECASTS, "same phase": partial}))
+    text = evaluation_text(evaluation(forecasts={**FORECASTS, "same phase": partial}), 100)
     assert (
         "same phase knows 60.0% of the observed pixels: its scores are of these, skill over it compares the\n"
         "model there.\n" in text
