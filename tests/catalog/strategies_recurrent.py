@@ -235,7 +235,12 @@ STRATEGIES: dict[str, SearchStrategy[Case]] = {
 REFUSED_HERE_ALONE = {
     **{
         (kind, "cannot use the batch axis"): "Keras normalizes over the samples of a batch"
-        for kind in ("BatchNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization")
+        for kind in ("BatchNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization", "Softmax")
+    },
+    **{
+        (f"{cell}{rank}D", "is larger than its input"): "the backend gives frames without any places"
+        for cell in ("ConvLSTM", "ConvGRU")
+        for rank in (1, 2, 3)
     },
     **{
         (kind, "does not fit its input"): "Keras takes any noise_shape as long as the rate is 0"
