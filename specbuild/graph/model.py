@@ -31,6 +31,8 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Input:
+    """An input of the model: its shape without the batch axis."""
+
     id: str
     shape: Shape
     dtype: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from specbuild.catalog import Layer, Shape
+from specbuild.graph.model import Input as Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +18,6 @@ class Ref:
     step: str
     index: int = 0
     shape: Shape | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input of the model: its shape without the batch axis."""
-
-    id: str
-    shape: Shape
-    dtype: str
-    batch: int | None
 
 
 @dataclass(frozen=True, slots=True)
