@@ -35,7 +35,7 @@ import xarray
 
 from specbuild.data import Sampler, open_data
 from specbuild.graph import build_graph
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
 
 FRAMES, SIDE, PAST, FUTURE, BATCH = 400, 256, 10, 10, 8
 RADAR = Path(__file__).parent.parent / "specs" / "radar_nowcast.yaml"
@@ -73,7 +73,7 @@ def model(seconds: float) -> None:
     """Frames per second that the radar model takes, and that its sampler delivers."""
     from specbuild.model.backend import device_name, keras
     from specbuild.model.lower import build
-    from specbuild.run.fit import compile_model
+    from specbuild.training.fit import compile_model
 
     graph = build_graph(load_spec(RADAR))
     spec, data = graph.spec, open_data(graph.spec, graph)
@@ -144,14 +144,14 @@ overrides = [
 ]
 """
 TRAIN = f"""{OVERRIDES}
-from specbuild.run import train
+from specbuild.training import train
 train(sys.argv[1], overrides=overrides, out=sys.argv[3], quiet=True)
 print(peak())
 """
 OPEN = f"""{OVERRIDES}
 from specbuild.data import open_data
 from specbuild.graph import build_graph
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
 spec = load_spec(sys.argv[1], overrides=overrides)
 data = open_data(spec, build_graph(spec))
 print(peak())

@@ -14,21 +14,23 @@ from specbuild.version import __version__
 
 if TYPE_CHECKING:
     from specbuild.document import RunError, SpecbuildError, SpecError
+    from specbuild.evaluation import evaluate
     from specbuild.facade import build_graph, load_spec
     from specbuild.model import build_model
-    from specbuild.run import Forecaster, evaluate, predict, train
+    from specbuild.prediction import Forecaster, predict
+    from specbuild.training import train
 
 _HOMES = {
-    "Forecaster": "specbuild.run",
+    "Forecaster": "specbuild.prediction",
     "RunError": "specbuild.document",
     "SpecError": "specbuild.document",
     "SpecbuildError": "specbuild.document",
     "build_graph": "specbuild.facade",
     "build_model": "specbuild.model",
-    "evaluate": "specbuild.run",
+    "evaluate": "specbuild.evaluation",
     "load_spec": "specbuild.facade",
-    "predict": "specbuild.run",
-    "train": "specbuild.run",
+    "predict": "specbuild.prediction",
+    "train": "specbuild.training",
 }
 
 __all__ = [

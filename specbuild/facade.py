@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from specbuild.document import Report
 from specbuild.graph import Graph
 from specbuild.graph import build as static
-from specbuild.spec import Spec
-from specbuild.spec import load as language
+from specbuild.language import Spec
+from specbuild.language import load as language
 
 if TYPE_CHECKING:
     from specbuild.catalog import Shape

@@ -11,17 +11,17 @@ from specbuild.catalog.autoregressive import Sampling
 from specbuild.document import Report, parse
 from specbuild.document.render import render_text
 from specbuild.graph import check
-from specbuild.spec.augment_section import AugmentSection
-from specbuild.spec.class_target import ClassTarget
-from specbuild.spec.data_section import DataSection, WindowsSection
-from specbuild.spec.evaluate_section import EvaluateSection
-from specbuild.spec.forms import FORMS
-from specbuild.spec.forms.expansion import COMMON
-from specbuild.spec.load import KEYS
-from specbuild.spec.source_section import SourceSection
-from specbuild.spec.split_section import SplitSection
-from specbuild.spec.train_section import Checkpoints, EarlyStopping, TrainSection
-from specbuild.spec.transform_section import TRANSFORMS
+from specbuild.language.forms import FORMS
+from specbuild.language.forms.expansion import COMMON
+from specbuild.language.load import KEYS
+from specbuild.language.sections.augment import AugmentSection
+from specbuild.language.sections.data import DataSection, WindowsSection
+from specbuild.language.sections.evaluate import EvaluateSection
+from specbuild.language.sections.source import SourceSection
+from specbuild.language.sections.split import SplitSection
+from specbuild.language.sections.target import ClassTarget
+from specbuild.language.sections.train import Checkpoints, EarlyStopping, TrainSection
+from specbuild.language.sections.transform import TRANSFORMS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "language.md").read_text("utf-8")

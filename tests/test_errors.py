@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import specbuild.graph
-import specbuild.spec
+import specbuild.language
 
 ROOT = Path(__file__).parent.parent
 _spec = importlib.util.spec_from_file_location("error_examples", ROOT / "tools" / "error_examples.py")
@@ -24,7 +24,7 @@ sys.modules["error_examples"] = error_examples
 _spec.loader.exec_module(error_examples)
 
 EXAMPLES = list(error_examples.examples(error_examples.PAGE.read_text("utf-8")))
-STAGES = [Path(str(stage.__file__)).parent for stage in (specbuild.spec, specbuild.graph)]
+STAGES = [Path(str(stage.__file__)).parent for stage in (specbuild.language, specbuild.graph)]
 SOURCES = [path for stage in STAGES for path in sorted(stage.rglob("*.py"))]
 RAISES = {"error", "warning", "refuse", "_error", "_at", "fault", "Diagnostic", "ExpressionError"}
 """The functions that make a diagnostic, or the error that becomes one."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.spec.evaluate_section import SCORES, EvaluateSection
+from specbuild.language.sections.evaluate import SCORES, EvaluateSection
 
 PAGE = (Path(__file__).parent.parent / "docs" / "scores.md").read_text("utf-8")
 

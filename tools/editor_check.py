@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from specbuild.spec.schema import json_schema
+from specbuild.language.schema import json_schema
 
 HEAD = "specbuild: 1\ninputs: {rain: [4, 64, 64, 1]}\n"
 SAMPLES: dict[str, str] = {

@@ -17,8 +17,8 @@ from typing import Any
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.objects import FAMILY
 from specbuild.catalog.registry import kind_named, kind_names
-from specbuild.spec.schema_layers import sentence
-from specbuild.spec.schema_values import Schema, SchemaGenerator
+from specbuild.language.schema_layers import sentence
+from specbuild.language.schema_values import Schema, SchemaGenerator
 
 PAGE = Path(__file__).parent.parent / "docs" / "layers.md"
 

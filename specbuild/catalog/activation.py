@@ -7,8 +7,8 @@ from specbuild.catalog.axes import check_axes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Axes, NonNegativeNumber, Number
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
+from specbuild.catalog.receptive_field import Sight, in_place
 from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
-from specbuild.catalog.sight import Sight, in_place
 
 
 class _ElementWise(Layer):

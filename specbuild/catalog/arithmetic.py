@@ -8,8 +8,8 @@ from specbuild.catalog.axes import check_axes, named_axes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import number, refuse, word_field, written
 from specbuild.catalog.fields import Axes, Flag, Number
+from specbuild.catalog.receptive_field import Sight, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
-from specbuild.catalog.sight import Sight, same
 from specbuild.document.suggest import did_you_mean
 
 FUNCTIONS = (

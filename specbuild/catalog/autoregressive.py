@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import refuse, word_field
 from specbuild.catalog.fields import Flag, PositiveInt, PositiveNumber, Share
+from specbuild.catalog.receptive_field import Sight
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show
-from specbuild.catalog.sight import Sight
 
 SCHEDULES = ("linear", "exponential", "inverse_sigmoid", "constant")
 GIVEN = ("horizon", "all")

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specbuild.catalog.fields import Policy
+from specbuild.catalog.receptive_field import Sight, everything, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size
-from specbuild.catalog.sight import Sight, everything, in_place
 
 
 class Layer(BaseModel):

@@ -12,9 +12,9 @@ from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
 from specbuild.catalog.checks import refuse, word_field, written
 from specbuild.catalog.fields import Flag, Padding, PositiveInt
 from specbuild.catalog.objects import Activation
+from specbuild.catalog.receptive_field import Along, Sight, everything, known, moved, nothing, same, widened, windows
 from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.sight import Along, Sight, everything, known, moved, nothing, same, widened, windows
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
 
 Normalization = Annotated[

@@ -23,8 +23,8 @@ from specbuild.catalog.fields import (
     PositiveInt,
 )
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
+from specbuild.catalog.receptive_field import Sight, spread, windows
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.sight import Sight, spread, windows
 from specbuild.catalog.spatial import Formatted, window_length, window_span
 
 KERNEL_SIZE: Any = Field(description="Extent of the kernel.")

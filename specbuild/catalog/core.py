@@ -5,8 +5,8 @@ from pydantic import Field
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Flag, Number, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
+from specbuild.catalog.receptive_field import Sight, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
-from specbuild.catalog.sight import Sight, in_place
 
 
 class Dense(Layer):

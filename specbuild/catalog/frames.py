@@ -4,8 +4,8 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import PositiveInt
+from specbuild.catalog.receptive_field import Sight, in_place
 from specbuild.catalog.shapes import Shape
-from specbuild.catalog.sight import Sight, in_place
 
 
 class RepeatFrame(Layer):

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Axis, AxisPair, Flag
+from specbuild.catalog.receptive_field import Sight, known, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
-from specbuild.catalog.sight import Sight, known, same, shifted
 
 
 class Concatenate(Layer):

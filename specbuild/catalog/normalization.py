@@ -11,8 +11,8 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import refuse, whole, written
 from specbuild.catalog.fields import Axes, Axis, Flag, PositiveNumber, Share
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
+from specbuild.catalog.receptive_field import Sight, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
-from specbuild.catalog.sight import Sight, in_place
 
 
 class _Affine(Layer):

@@ -11,8 +11,18 @@ from specbuild.catalog.axes import check_axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import Axis, Ints2
+from specbuild.catalog.receptive_field import (
+    Sight,
+    at_place,
+    in_place,
+    interpolated,
+    known,
+    moved,
+    picked,
+    same,
+    windows,
+)
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
-from specbuild.catalog.sight import Sight, at_place, in_place, interpolated, known, moved, picked, same, windows
 
 
 def _step(value: Any) -> int:

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Flag, Ints1, Ints2, Ints3, Padding
+from specbuild.catalog.receptive_field import Sight, same, windows
 from specbuild.catalog.shapes import Dim, Shape, size, times
-from specbuild.catalog.sight import Sight, same, windows
 from specbuild.catalog.spatial import Formatted, window_length
 
 PerAxis = TypeVar("PerAxis", bound=tuple[int, ...])

@@ -12,8 +12,8 @@ from specbuild.catalog.base import Recurrent
 from specbuild.catalog.checks import refuse, written
 from specbuild.catalog.fields import Flag, Fraction, NonNegativeInt, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
+from specbuild.catalog.receptive_field import Along, Sight, everything, known, moved
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.sight import Along, Sight, everything, known, moved
 
 
 def _use_cudnn(value: Any) -> bool | str:

@@ -17,8 +17,8 @@ from specbuild.catalog.fields import (
     PositiveInt,
     TargetShape,
 )
+from specbuild.catalog.receptive_field import Sight, in_place, interpolated, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
-from specbuild.catalog.sight import Sight, in_place, interpolated, same, shifted
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]

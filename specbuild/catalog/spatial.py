@@ -8,8 +8,8 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import DataFormat
+from specbuild.catalog.receptive_field import Along, Sight, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
-from specbuild.catalog.sight import Along, Sight, same
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
 """Names of the spatial axes, by their number."""

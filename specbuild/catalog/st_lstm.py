@@ -9,8 +9,8 @@ from specbuild.catalog.checks import LARGEST, refuse, whole, word_field, written
 from specbuild.catalog.conv_recurrent import OverFrames
 from specbuild.catalog.fields import Ints2, Number
 from specbuild.catalog.objects import Activation
+from specbuild.catalog.receptive_field import Sight, everything, known, moved, same, widened
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.sight import Sight, everything, known, moved, same, widened
 
 _NORMALIZATIONS = ("none", "layer", "layer_per_pixel")
 

@@ -7,8 +7,8 @@ from pydantic import Field
 from specbuild.catalog.conv_recurrent import OverFrames
 from specbuild.catalog.fields import Flag, Ints2, PositiveInt
 from specbuild.catalog.objects import Activation, Initializer
+from specbuild.catalog.receptive_field import Sight, known, nothing
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.sight import Sight, known, nothing
 
 
 class TrajGRU2D(OverFrames):

@@ -7,8 +7,8 @@ from pydantic import Field, InstanceOf, PlainValidator, WithJsonSchema, field_va
 
 from specbuild.catalog.base import Layer, Recurrent
 from specbuild.catalog.checks import refuse, word_field
+from specbuild.catalog.receptive_field import Sight, moved, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.sight import Sight, moved, same
 
 MERGES = ("concat", "sum", "mul", "ave")
 

@@ -49,7 +49,7 @@ def format_option(*choices: str) -> Callable[[Function], Function]:
 
 def say_if_unfinished(run: str) -> None:
     """One line on standard error where the model of a run is not that of a finished training."""
-    from specbuild.run.inference import TrainedRun
+    from specbuild.runs.inference import TrainedRun
 
     if note := TrainedRun.open(run).note:
         click.echo(f"note: {note}", err=True)

@@ -28,9 +28,9 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
       specbuild data nowcast.yaml --set data.windows.past=8 --format json
     """
     from specbuild.cli.survey import survey_text
+    from specbuild.data.samples.splits import open_splits
     from specbuild.data.section import data_section
     from specbuild.data.sources import open_source
-    from specbuild.data.splits import open_splits
     from specbuild.data.survey import survey
     from specbuild.facade import load_spec
 
@@ -41,7 +41,7 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     found = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
     click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else survey_text(found))
     if output is not None:
-        from specbuild.run.sample_picture import draw_sample
+        from specbuild.prediction.sample_picture import draw_sample
 
         draw_sample(data, source, splits["train"], Path(output), loaded.name)
         click.echo(f"a training window is drawn in {output}", err=True)

@@ -25,7 +25,7 @@ def command(context: click.Context, out: str, format: str) -> None:
       specbuild doctor
       KERAS_BACKEND=jax specbuild doctor --format json
     """
-    from specbuild.run.doctor import examine
+    from specbuild.doctor import examine
 
     found = []
     for one in examine(Path(out)):

@@ -47,8 +47,8 @@ def command(
       specbuild evaluate runs/nowcast-20260131-142501 --variable t2m --horizon 30
       specbuild evaluate runs/nowcast-20260131-142501 --format json
     """
-    from specbuild.run.evaluate import evaluate
-    from specbuild.run.report import report_text
+    from specbuild.evaluation.evaluate import evaluate
+    from specbuild.evaluation.report import report_text
 
     found = evaluate(run, split, variable=variable, horizon=horizon, plugins=plugins)
     say_if_unfinished(run)

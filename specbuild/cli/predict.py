@@ -50,7 +50,7 @@ def command(
       specbuild predict runs/nowcast-20260131-142501 --input past.npy --output forecast.gif
       specbuild predict runs/nowcast-20260131-142501 --horizon 30 --output forecast.zarr
     """
-    from specbuild.run.predict import predict
+    from specbuild.prediction.predict import predict
 
     path = output or str(Path(run) / "prediction.npz")
     forecast = predict(run, input, path, horizon=horizon, overrides=overrides, plugins=plugins)

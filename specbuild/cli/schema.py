@@ -26,7 +26,7 @@ def command(output: Path | None) -> None:
       specbuild schema > specbuild.schema.json
       specbuild schema --output .vscode/specbuild.schema.json
     """
-    from specbuild.spec.schema import json_schema
+    from specbuild.language.schema import json_schema
 
     text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
     if output is None:

@@ -49,9 +49,9 @@ def command(
             )
         spec = DEFAULT_SPEC
 
-    from specbuild.run.class_scores import ClassScores
-    from specbuild.run.report import report_text
-    from specbuild.run.train import Interrupted, train
+    from specbuild.evaluation.class_scores import ClassScores
+    from specbuild.evaluation.report import report_text
+    from specbuild.training.train import Interrupted, train
 
     try:
         run = train(spec, overrides=overrides, out=out, resume=resume, plugins=plugins, quiet=quiet)

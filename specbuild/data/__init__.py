@@ -1,9 +1,9 @@
 """The data of a spec: windows, splits, transforms and baselines. NumPy only, and read from the disk as needed."""
 
 from specbuild.data.baselines import Baseline, Climatology, baselines
-from specbuild.data.dataset import Dataset, Window, open_data
-from specbuild.data.sampler import Sampler
-from specbuild.data.tiles import Tiling
-from specbuild.data.transforms import Transform
+from specbuild.data.samples.dataset import Dataset, Window, open_data
+from specbuild.data.samples.sampler import Sampler
+from specbuild.data.samples.tiles import Tiling
+from specbuild.data.transforms.chain import Transform
 
 __all__ = ["Baseline", "Climatology", "Dataset", "Sampler", "Tiling", "Transform", "Window", "baselines", "open_data"]

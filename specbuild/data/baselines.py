@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
-from specbuild.data.dataset import Dataset, Window
-from specbuild.data.phases import Phases
+from specbuild.data.samples.dataset import Dataset, Window
+from specbuild.data.samples.windows import WindowSet, future_frames, past_frames
 from specbuild.data.sources import FrameSource
-from specbuild.data.windows import WindowSet, future_frames, past_frames
-from specbuild.spec.data_section import WindowsSection
+from specbuild.data.time.phases import Phases
+from specbuild.language.sections.data import WindowsSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from specbuild.spec.data_section import DataSection
+from specbuild.language.sections.data import DataSection
 
 if TYPE_CHECKING:
-    from specbuild.spec import Spec
+    from specbuild.language import Spec
 
 
 def data_section(spec: Spec) -> DataSection:

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.samples.windows import Stretch, WindowSet
 from specbuild.data.sources import FrameSource
-from specbuild.data.sources.times import show, usual_step
-from specbuild.data.windows import Stretch, WindowSet
+from specbuild.data.time.times import show, usual_step
 
 Counts: TypeAlias = npt.NDArray[np.int64]
 

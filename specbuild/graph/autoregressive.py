@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, ShapeError, Weight, show
 from specbuild.catalog.autoregressive import Autoregressive
+from specbuild.catalog.receptive_field import Sight
 from specbuild.catalog.shapes import size, times
-from specbuild.catalog.sight import Sight
 from specbuild.document import Report
 from specbuild.graph.body_checks import check_kinds, check_steps, check_whole
 from specbuild.graph.feedback import feedback_sight
 from specbuild.graph.model import Body, Graph, Port, spent, total
 from specbuild.graph.ports import demands
-from specbuild.spec import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec, TrainSection
+from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec, TrainSection
 
 Infer = Callable[[Spec, Report], Graph | None]
 """What makes a graph of a spec, with the faults put into the report."""

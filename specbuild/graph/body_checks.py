@@ -12,8 +12,8 @@ from contextlib import suppress
 from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
 from specbuild.document import Report
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
-from specbuild.spec import BodySpec, NodeSpec
-from specbuild.spec.data_section import WindowsSection
+from specbuild.language import BodySpec, NodeSpec
+from specbuild.language.sections.data import WindowsSection
 
 
 def check_kinds(body: BodySpec, name: str, report: Report) -> bool:

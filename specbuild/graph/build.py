@@ -24,7 +24,7 @@ from specbuild.graph.rank_help import input_help, missed_steps, rank_help
 from specbuild.graph.samples import check_samples
 from specbuild.graph.score_checks import check_scores
 from specbuild.graph.states import wire_state
-from specbuild.spec import NodeSpec, Reference, Spec, normalize, read_spec
+from specbuild.language import NodeSpec, Reference, Spec, normalize, read_spec
 
 if TYPE_CHECKING:
     from specbuild.catalog.generic import Resolver

@@ -11,7 +11,7 @@ from specbuild.graph.output_fault import differ, output_fault
 
 if TYPE_CHECKING:
     from specbuild.graph.model import Graph
-    from specbuild.spec import Spec
+    from specbuild.language import Spec
 
 
 def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim) -> Iterator[SpecError]:

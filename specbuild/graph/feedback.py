@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from specbuild.catalog import Shape, ShapeError
-from specbuild.catalog.sight import Along, Sight, everything
+from specbuild.catalog.receptive_field import Along, Sight, everything
 from specbuild.graph.model import Body, Port
 from specbuild.graph.receptive_field import MAX_STEPS, Seen, Traces, follow, hull, positions, start
 

@@ -12,7 +12,7 @@ from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
 from specbuild.catalog.shapes import times
 from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Diagnostic
-from specbuild.spec import NodeSpec, Spec
+from specbuild.language import NodeSpec, Spec
 
 OUTPUT = "output"
 """The only port of an input or of a layer without a state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specbuild.catalog import Recurrent
 from specbuild.document import Report, did_you_mean
-from specbuild.spec import NodeSpec, Reference, Spec
+from specbuild.language import NodeSpec, Reference, Spec
 
 
 class Names:

@@ -9,7 +9,7 @@ from specbuild.document import Diagnostic, SpecError, dotted
 
 if TYPE_CHECKING:
     from specbuild.graph.model import Graph
-    from specbuild.spec import Spec
+    from specbuild.language import Spec
 
 
 def output_fault(spec: Spec, graph: Graph, message: str, *, reason: str = "", help: str) -> SpecError:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from specbuild.catalog import Layer, Recurrent, Shape, show
 from specbuild.document import PathPart, Report, Span, did_you_mean
 from specbuild.graph.model import OUTPUT, Port
-from specbuild.spec import NodeSpec, Reference, Spec
+from specbuild.language import NodeSpec, Reference, Spec
 
 Ranks = frozenset[int]
 

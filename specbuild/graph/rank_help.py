@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from specbuild.catalog import Layer, Recurrent, Shape
 from specbuild.catalog.shapes import written_shape
 from specbuild.graph.model import Input, Port
-from specbuild.spec import NodeSpec, Spec
+from specbuild.language import NodeSpec, Spec
 
 _MOST_CHANNELS = 4
 """An input whose last axis is longer is taken to lack its axis of channels, not of time."""

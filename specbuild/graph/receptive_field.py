@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specbuild.catalog import Dim, Recurrent, Shape, ShapeError
-from specbuild.catalog.sight import Along, Sight, Span, is_nothing
+from specbuild.catalog.receptive_field import Along, Sight, Span, is_nothing
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.ports import port_shapes
 

@@ -11,11 +11,11 @@ from specbuild.document import Report, SpecError
 from specbuild.graph.body_checks import check_feedback
 from specbuild.graph.class_samples import class_faults
 from specbuild.graph.output_fault import differ, output_fault
-from specbuild.spec.data_section import DataSection
+from specbuild.language.sections.data import DataSection
 
 if TYPE_CHECKING:
     from specbuild.graph.model import Graph
-    from specbuild.spec import Spec
+    from specbuild.language import Spec
 
 
 @dataclass(frozen=True, slots=True)

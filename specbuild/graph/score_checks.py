@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specbuild.document import Report
-from specbuild.spec.evaluate_section import NEED_PICTURES
+from specbuild.language.sections.evaluate import NEED_PICTURES
 
 if TYPE_CHECKING:
-    from specbuild.spec import Spec
+    from specbuild.language import Spec
 
 
 def check_scores(spec: Spec, report: Report) -> None:

@@ -14,7 +14,7 @@ from specbuild.document import PathPart, Report, did_you_mean, dotted
 from specbuild.graph.model import Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice
-from specbuild.spec import NodeSpec, Reference
+from specbuild.language import NodeSpec, Reference
 
 Shapes = Mapping[str, Mapping[str, Shape]]
 

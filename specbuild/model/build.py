@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.graph import Graph, build_graph
+from specbuild.language import Spec
 from specbuild.model.choice import stock_layers
 from specbuild.model.lower import build
 from specbuild.model.plugins import import_plugins
 from specbuild.model.resolve import KerasResolver
-from specbuild.spec import Spec
 
 
 def build_model(

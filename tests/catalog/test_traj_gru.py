@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specbuild.catalog import Weight
-from specbuild.catalog.sight import is_nothing
+from specbuild.catalog.receptive_field import is_nothing
 from specbuild.catalog.traj_gru import TrajGRU2D
 from tests.catalog.refusals import argument_error, shape_error
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from specbuild import doctor
 from specbuild.cli import main
-from specbuild.run import doctor
 
 
 def test_it_looks_at_everything(tmp_path: Path) -> None:

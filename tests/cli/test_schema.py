@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from specbuild.cli import main
-from specbuild.spec.schema import json_schema
+from specbuild.language.schema import json_schema
 
 
 def test_it_prints_the_schema() -> None:

@@ -11,7 +11,7 @@ import yaml
 from specbuild.data import Dataset, open_data
 from specbuild.document import SpecError
 from specbuild.graph.model import Graph, Input, Output, Port
-from specbuild.spec import Spec, load_spec
+from specbuild.language import Spec, load_spec
 
 RECORDS = Path(__file__).parents[2] / "specs" / "data"
 """The records that are shipped with the project."""

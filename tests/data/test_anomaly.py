@@ -10,10 +10,10 @@ import pytest
 
 from specbuild.data import Dataset, Transform, open_data
 from specbuild.data.sources.base import ArraySource
-from specbuild.data.steps import Place
-from specbuild.data.transforms import StepError, fit
+from specbuild.data.transforms.chain import StepError, fit
+from specbuild.data.transforms.steps import Place
 from specbuild.document import RunError, SpecError
-from specbuild.spec.transform_section import transform
+from specbuild.language.sections.transform import transform
 from tests.data.samples import dataset, message, model, write_spec
 
 MONTHS = np.arange("2010-01", "2016-01", dtype="datetime64[M]").astype("datetime64[s]")

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specbuild.data import Dataset, Sampler, open_data
-from specbuild.data.augment import Augmentation, Turn
-from specbuild.data.clips import open_clips
-from specbuild.data.sampler import Sample
+from specbuild.data.samples.augment import Augmentation, Turn
+from specbuild.data.samples.clips import open_clips
+from specbuild.data.samples.sampler import Sample
 from specbuild.document import SpecError
 from specbuild.graph import build_graph
-from specbuild.spec import load_spec
-from specbuild.spec.augment_section import AugmentSection
+from specbuild.language import load_spec
+from specbuild.language.sections.augment import AugmentSection
 from tests.data.pictures import write_frames
 from tests.data.samples import dataset, frames, message, model, write_spec
 

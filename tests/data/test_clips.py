@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specbuild.data import open_data
-from specbuild.data.clips import ClipDataset, even_frames, open_clips, stretch_frames
-from specbuild.data.clips_source import stratified
+from specbuild.data.samples.clips import ClipDataset, even_frames, open_clips, stretch_frames
+from specbuild.data.sources.class_folders import stratified
 from specbuild.document import RunError, SpecError
 from specbuild.facade import build_graph
-from specbuild.spec import Spec, load_spec
+from specbuild.language import Spec, load_spec
 from tests.data.pictures import write_frames, write_video
 from tests.data.samples import message
 

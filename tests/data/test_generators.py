@@ -18,8 +18,8 @@ from specbuild.data.generators.moving_digits import trajectory
 from specbuild.data.sources import open_source
 from specbuild.data.sources.base import RawArray
 from specbuild.document import SpecError
-from specbuild.spec import load_spec
-from specbuild.spec.generator_section import generator
+from specbuild.language import load_spec
+from specbuild.language.sections.generator import generator
 from tests.data.samples import message, model, write_spec
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "t10k-images-idx3-ubyte.gz"

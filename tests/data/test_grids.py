@@ -16,9 +16,9 @@ import zarr
 
 from specbuild.data import baselines, open_data
 from specbuild.data.sources import FrameSource, join, open_source
-from specbuild.data.sources.times import cf_times, differ, unbroken, usual_step
+from specbuild.data.time.times import cf_times, differ, unbroken, usual_step
 from specbuild.document import SpecError
-from specbuild.spec.interval import Interval
+from specbuild.language.interval import Interval
 from tests.data.samples import RECORDS, frames, message, model, write_spec
 
 LAYOUT = {"T": "time", "H": "lat", "W": "lon"}
@@ -412,7 +412,7 @@ LIBRARIES = """
 import sys
 from pathlib import Path
 import specbuild.data
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
 from specbuild.data.sources import open_source
 open_source(load_spec(Path(sys.argv[1])))
 print(*(name for name in ("xarray", "zarr", "netCDF4", "h5py", "av", "imageio", "keras") if name in sys.modules))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from specbuild.data import baselines, open_data
-from specbuild.data.phases import Phases
 from specbuild.data.sources.base import ArraySource
+from specbuild.data.time.phases import Phases
 from tests.data.samples import RECORDS, model, write_spec
 
 ERA5 = RECORDS / "era5_t2m_uk_2019-03.nc"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specbuild.data.sampler import Sample, Sampler
+from specbuild.data.samples.sampler import Sample, Sampler
+from specbuild.data.samples.tiles import Tiling
 from specbuild.data.sources.base import Region
-from specbuild.data.tiles import Tiling
 from tests.data.samples import dataset, frames
 
 

@@ -15,9 +15,9 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specbuild.data.fitting import pieces
-from specbuild.data.moments import moments
-from specbuild.data.windows import Stretch
+from specbuild.data.samples.windows import Stretch
+from specbuild.data.transforms.fitting import pieces
+from specbuild.data.transforms.running_statistics import moments
 from tests.data.samples import dataset, frames
 
 GIB = 2**30
@@ -29,7 +29,7 @@ import json, re, sys
 from pathlib import Path
 from specbuild.data import open_data
 from specbuild.graph import build_graph
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
 
 spec = load_spec(json.loads(sys.argv[1]))
 data = open_data(spec, build_graph(spec))
@@ -134,8 +134,8 @@ def test_statistics_of_some_frames(tmp_path: Path) -> None:
 def test_statistics_are_read_in_pieces_that_do_not_change_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = np.where(np.random.default_rng(1).random((60, 6, 6)) < 0.2, np.nan, 1e5 + frames(60, 6, 6))
     whole = dataset(tmp_path, values, transform=["standardize"]).transform.state()["steps"][0]
-    monkeypatch.setattr("specbuild.data.fitting.PIECE", 50)
-    monkeypatch.setattr("specbuild.data.moments.PART", 17)
+    monkeypatch.setattr("specbuild.data.transforms.fitting.PIECE", 50)
+    monkeypatch.setattr("specbuild.data.transforms.running_statistics.PART", 17)
     parts = dataset(tmp_path, values, transform=["standardize"]).transform.state()["steps"][0]
     assert parts["std"] == pytest.approx(whole["std"], rel=1e-9)
     assert parts["mean"] == pytest.approx(whole["mean"], rel=1e-12)

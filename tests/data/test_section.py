@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from specbuild.spec.data_section import DataSection
-from specbuild.spec.evaluate_section import EvaluateSection
-from specbuild.spec.interval import Interval
+from specbuild.language.interval import Interval
+from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.evaluate import EvaluateSection
 
 SOURCE = {"path": "rain.npz", "key": "rain", "layout": "T H W"}
 WINDOWS = {"past": 4, "future": 6}

@@ -14,7 +14,7 @@ import pytest
 
 from specbuild.data.sources import npz, open_source
 from specbuild.data.sources.base import Packing
-from specbuild.data.sources.times import times_of, unbroken
+from specbuild.data.time.times import times_of, unbroken
 from specbuild.document import RunError, SpecError
 from tests.data.samples import MRMS, message, write_spec
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from specbuild.data import Dataset, open_data
-from specbuild.data.splits import keep_apart
-from specbuild.data.windows import Stretch
+from specbuild.data.samples.splits import keep_apart
+from specbuild.data.samples.windows import Stretch
 from specbuild.document import SpecError
-from specbuild.spec.dates import whole_of
-from specbuild.spec.split_section import SplitSection
+from specbuild.language.dates import whole_of
+from specbuild.language.sections.split import SplitSection
 from tests.data.samples import dataset, frames, message, model, write_spec
 
 SOURCE = {"path": "rain.npz", "key": "rain", "layout": "T H W", "time": "time"}

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from specbuild.data.moments import moments
-from specbuild.data.steps import STEPS
-from specbuild.data.transforms import StepError, Transform, fit
+from specbuild.data.transforms.chain import StepError, Transform, fit
+from specbuild.data.transforms.running_statistics import moments
+from specbuild.data.transforms.steps import STEPS
 from specbuild.document import RunError, SpecError
-from specbuild.spec.transform_section import TRANSFORMS, transform
+from specbuild.language.sections.transform import TRANSFORMS, transform
 from tests.data.samples import dataset, frames, message
 
 rain = arrays(np.float32, (5, 3, 2), elements=st.floats(0.125, 300, width=32))

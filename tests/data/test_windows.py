@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specbuild.data.sources import open_source
-from specbuild.data.splits import make_splits, open_splits
-from specbuild.data.windows import (
+from specbuild.data.samples.splits import make_splits, open_splits
+from specbuild.data.samples.windows import (
     Stretch,
     WindowSet,
     future_frames,
@@ -22,9 +21,10 @@ from specbuild.data.windows import (
     target_frames,
     window_starts,
 )
+from specbuild.data.sources import open_source
 from specbuild.document import SpecError
-from specbuild.spec.data_section import WindowsSection
-from specbuild.spec.split_section import SplitSection
+from specbuild.language.sections.data import WindowsSection
+from specbuild.language.sections.split import SplitSection
 from tests.data.samples import dataset, frames, message, write_spec
 
 small = st.integers(1, 5)

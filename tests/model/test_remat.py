@@ -14,7 +14,7 @@ import pytest
 from specbuild import build_model
 from specbuild.model.backend import backend_name, keras
 from specbuild.model.layers import STLSTM2D, ConvGRU2D
-from specbuild.run import train
+from specbuild.training import train
 
 SPEC = """specbuild: 1
 vars: {remat: true}

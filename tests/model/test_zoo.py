@@ -28,7 +28,7 @@ from specbuild.graph import Graph, check
 from specbuild.graph.summary import summarize
 from specbuild.model.backend import keras
 from specbuild.model.objects import to_keras
-from specbuild.run.losses import output_loss
+from specbuild.training.losses import output_loss
 from tests.model.recurrences import numbers
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from specbuild.run import Run, train
+from specbuild.training import Run, train
 
 SPEC = """\
 specbuild: 1

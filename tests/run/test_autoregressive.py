@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from specbuild import SpecError, build_graph
-from specbuild.run import Run, train
-from specbuild.run.predict import predict
-from specbuild.run.teaching import taught
+from specbuild.prediction.predict import predict
+from specbuild.training import Run, train
+from specbuild.training.scheduled_sampling import taught
 from tests.run.weights import assert_identical
 
 SPEC = """specbuild: 1

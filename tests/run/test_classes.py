@@ -13,11 +13,11 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from specbuild import Forecaster, predict, train
 from specbuild.document import RunError, SpecError
-from specbuild.run.class_scores import ClassScores
-from specbuild.run.classify import evaluate_classes
-from specbuild.run.evaluate import evaluate
-from specbuild.run.inference import TrainedRun
-from specbuild.run.report import report_text
+from specbuild.evaluation.class_scores import ClassScores
+from specbuild.evaluation.classify import evaluate_classes
+from specbuild.evaluation.evaluate import evaluate
+from specbuild.evaluation.report import report_text
+from specbuild.runs.inference import TrainedRun
 from tests.data.pictures import write_frames
 
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)

@@ -12,12 +12,14 @@ from PIL import Image
 from specbuild.data import open_data
 from specbuild.data.sources.base import Axis
 from specbuild.document import RunError, SpecError
+from specbuild.evaluation import evaluate
+from specbuild.evaluation.scores import Scoring
 from specbuild.facade import build_graph
-from specbuild.run import Run, evaluate, predict, train
-from specbuild.run.folder import RunFolder
-from specbuild.run.inference import TrainedRun
-from specbuild.run.scores import Scoring
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
+from specbuild.prediction import predict
+from specbuild.runs.folder import RunFolder
+from specbuild.runs.inference import TrainedRun
+from specbuild.training import Run, train
 from tests.run.conftest import blobs
 
 

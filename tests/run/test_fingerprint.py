@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from specbuild.document import SpecError
-from specbuild.run import fingerprint as module
-from specbuild.run.fingerprint import difference, fingerprint
-from specbuild.run.surroundings import check_data_unchanged, data_files
-from specbuild.spec import Spec, load_spec
+from specbuild.language import Spec, load_spec
+from specbuild.runs import fingerprint as module
+from specbuild.runs.fingerprint import difference, fingerprint
+from specbuild.runs.provenance import check_data_unchanged, data_files
 from tests.data.pictures import GREY, write_frames
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from specbuild.document import RunError, SpecError
-from specbuild.run.files import replacing, write_text
-from specbuild.run.folder import RunFolder
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
+from specbuild.runs.files import replacing, write_text
+from specbuild.runs.folder import RunFolder
 
 NOON = datetime(2026, 1, 31, 12, 0, 5)
 

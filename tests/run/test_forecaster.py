@@ -11,17 +11,19 @@ import pytest
 import xarray
 
 from specbuild import Forecaster
-from specbuild.data.times_ahead import times_ahead
+from specbuild.data.time.lead_times import times_ahead
 from specbuild.document import RunError, SpecError
+from specbuild.evaluation import evaluate
+from specbuild.evaluation.result import Evaluation
 from specbuild.graph import build_graph
-from specbuild.run import Run, evaluate, predict, train
-from specbuild.run.evaluation import Evaluation
-from specbuild.run.forecast import Forecast
-from specbuild.run.horizon import horizon_overrides
-from specbuild.run.inference import TrainedRun
-from specbuild.run.scene import first_channel
-from specbuild.run.writing import as_xarray
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
+from specbuild.prediction import predict
+from specbuild.prediction.forecast import Forecast
+from specbuild.prediction.scene import first_channel
+from specbuild.prediction.writing import as_xarray
+from specbuild.runs.horizon import horizon_overrides
+from specbuild.runs.inference import TrainedRun
+from specbuild.training import Run, train
 from tests.run.conftest import SPEC, blobs
 
 HOURS = np.datetime64("2020-02-28T00", "s") + np.arange(60) * np.timedelta64(6, "h")

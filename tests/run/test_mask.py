@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from specbuild import Forecaster
+from specbuild.evaluation import evaluate
 from specbuild.model.backend import keras
-from specbuild.run import Run, evaluate, predict, train
-from specbuild.run.fit import compile_model
-from specbuild.run.inference import TrainedRun
+from specbuild.prediction import predict
+from specbuild.runs.inference import TrainedRun
+from specbuild.training import Run, train
+from specbuild.training.fit import compile_model
 from tests.run.conftest import CONVOLUTION, SPEC, blobs
 
 GAPS = np.random.default_rng(0).random((60, 12, 12)) < 0.2

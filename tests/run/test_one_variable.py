@@ -7,8 +7,9 @@ import pytest
 import xarray
 
 from specbuild.document import RunError
-from specbuild.run import Run, evaluate, train
-from specbuild.run.evaluation import Evaluation
+from specbuild.evaluation import evaluate
+from specbuild.evaluation.result import Evaluation
+from specbuild.training import Run, train
 from tests.run.conftest import blobs
 
 SPEC = """\

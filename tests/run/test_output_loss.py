@@ -11,10 +11,10 @@ import pytest
 
 from specbuild import SpecError, build_graph, build_model
 from specbuild.data import Transform
-from specbuild.data.steps import Clip, Dbz, Log1p, MinMax, Scale, Standardize, Step
+from specbuild.data.transforms.steps import Clip, Dbz, Log1p, MinMax, Scale, Standardize, Step
 from specbuild.model.backend import keras
-from specbuild.run import train
-from specbuild.run.fit import compile_model
+from specbuild.training import train
+from specbuild.training.fit import compile_model
 from tests.run.conftest import blobs
 
 TEXT = """\

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from specbuild.run.pictures import Scene, _Colours, _spread, draw_animation, draw_history, draw_strip
+from specbuild.prediction.pictures import Scene, _Colours, _spread, draw_animation, draw_history, draw_strip
 
 RAIN = np.abs(np.random.default_rng(0).normal(size=(9, 10, 14))) * (np.arange(14) > 11)
 SCENE = Scene(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.run import precision
+from specbuild.training import precision
 
 
 def test_a_written_precision_is_obeyed() -> None:

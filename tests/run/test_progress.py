@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from specbuild.run.progress import Bar, Display, Lines, display, epoch_line, number
+from specbuild.training.progress import Bar, Display, Lines, display, epoch_line, number
 
 ROW = {"epoch": 2.0, "loss": 0.0123456, "val_loss": 12345.678}
 

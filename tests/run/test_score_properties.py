@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from specbuild.run.scores import Comparison, Family, Scores
-from specbuild.run.scores.comparison import hardest
-from specbuild.run.scores.correlation import acc, correlation
-from specbuild.run.scores.errors import ERRORS, MAE_SUM, MSE_SUM, latitude_rmse, measure_summed
-from specbuild.run.scores.events import events
-from specbuild.run.scores.fractions import fss
-from specbuild.run.scores.structure import psnr, ssim
+from specbuild.evaluation.scores import Comparison, Family, Scores
+from specbuild.evaluation.scores.comparison import hardest
+from specbuild.evaluation.scores.correlation import acc, correlation
+from specbuild.evaluation.scores.errors import ERRORS, MAE_SUM, MSE_SUM, latitude_rmse, measure_summed
+from specbuild.evaluation.scores.events import events
+from specbuild.evaluation.scores.fractions import fss
+from specbuild.evaluation.scores.structure import psnr, ssim
 
 WEIGHTS = np.linspace(0.5, 1.5, 12).reshape(-1, 1, 1)
 

@@ -11,14 +11,14 @@ from scipy import ndimage, stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn import metrics
 
-from specbuild.run.score_table import ScoreColumn
-from specbuild.run.scores import Family, Frame, Scores
-from specbuild.run.scores.area import latitude_weights
-from specbuild.run.scores.correlation import acc, correlation
-from specbuild.run.scores.errors import ERRORS, MAE_SUM, MSE_SUM, latitude_rmse, measure_summed
-from specbuild.run.scores.events import events
-from specbuild.run.scores.fractions import fss
-from specbuild.run.scores.structure import psnr, ssim
+from specbuild.evaluation.score_table import ScoreColumn
+from specbuild.evaluation.scores import Family, Frame, Scores
+from specbuild.evaluation.scores.area import latitude_weights
+from specbuild.evaluation.scores.correlation import acc, correlation
+from specbuild.evaluation.scores.errors import ERRORS, MAE_SUM, MSE_SUM, latitude_rmse, measure_summed
+from specbuild.evaluation.scores.events import events
+from specbuild.evaluation.scores.fractions import fss
+from specbuild.evaluation.scores.structure import psnr, ssim
 
 Y, X = np.mgrid[:24, :30]
 FORECAST = ((3 * X + 5 * Y + (X * Y) % 7) % 13).astype(float)

@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 
 from specbuild.data import open_data
 from specbuild.data.baselines import persistence
-from specbuild.run.score_table import to_csv
-from specbuild.run.scores import Scores
-from specbuild.run.scores.events import Contingency, csi, far, frequency_bias, hss, pod
+from specbuild.evaluation.score_table import to_csv
+from specbuild.evaluation.scores import Scores
+from specbuild.evaluation.scores.events import Contingency, csi, far, frequency_bias, hss, pod
 from tests.data.samples import MRMS, model, write_spec
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specbuild.run.stopping import Watch
-from specbuild.spec import TrainSection
+from specbuild.language import TrainSection
+from specbuild.training.stopping import Watch
 
 
 def history(*values: float, name: str = "val_loss") -> list[dict[str, float]]:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from specbuild.run.evaluation import Evaluation
-from specbuild.run.scores import Comparison, Scores
-from specbuild.run.table import evaluation_text
+from specbuild.evaluation.result import Evaluation
+from specbuild.evaluation.scores import Comparison, Scores
+from specbuild.evaluation.table import evaluation_text
 
 OBSERVED = np.array([[[0.0, 2.0, np.nan]], [[0.0, 4.0, 1.0]]])[..., np.newaxis]
 FORECASTS = {

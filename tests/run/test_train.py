@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from specbuild.document import RunError, SpecError
-from specbuild.run import Run, train
-from specbuild.run.checkpoint import read
+from specbuild.runs.checkpoint import read
+from specbuild.training import Run, train
 from tests.run.conftest import blobs
 from tests.run.weights import assert_identical
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import specbuild
-from specbuild.run import Run, train
-from specbuild.run.checkpoint import read
-from specbuild.run.folder import RunFolder
+from specbuild.runs.checkpoint import read
+from specbuild.runs.folder import RunFolder
+from specbuild.training import Run, train
 from tests.run.weights import assert_identical
 
 ROOT = str(Path(specbuild.__file__).parents[1])

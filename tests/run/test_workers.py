@@ -8,9 +8,9 @@ import numpy as np
 
 from specbuild.data import open_data
 from specbuild.facade import build_graph
-from specbuild.run import train
-from specbuild.run.fit import _Endless
-from specbuild.spec import load_spec
+from specbuild.language import load_spec
+from specbuild.training import train
+from specbuild.training.fit import _Endless
 
 
 def test_training_is_the_same_with_any_number_of_workers(plain: Path, tmp_path: Path) -> None:

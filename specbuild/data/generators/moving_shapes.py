@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.generators.drawn import Bytes
-from specbuild.spec.generator_section import MovingShapes
+from specbuild.language.sections.generator import MovingShapes
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from specbuild.data.generators.moving_digits import MovingDigitsPainter
 from specbuild.data.generators.moving_shapes import MovingShapesPainter
 from specbuild.data.sources.base import ArraySource, Packing, SourceError, Stored
 from specbuild.document import did_you_mean
-from specbuild.spec.data_section import DataSection
-from specbuild.spec.generator_section import GeneratorSection, MovingDigits, MovingShapes
+from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.generator import GeneratorSection, MovingDigits, MovingShapes
 
 Resolve = Callable[[str], Path]
 """From a path in the spec to the file."""

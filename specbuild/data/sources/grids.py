@@ -15,7 +15,7 @@ import numpy.typing as npt
 from specbuild.data.sources.base import Axis, SourceError, Stored
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.netcdf3 import check_length
-from specbuild.data.sources.times import cf_times, times_of
+from specbuild.data.time.times import cf_times, times_of
 
 if TYPE_CHECKING:
     from xarray import Dataset, Variable

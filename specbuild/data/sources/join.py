@@ -13,9 +13,9 @@ import numpy as np
 
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import Axis, FilePart, Packing, RawArray, SourceError, Times
+from specbuild.data.sources.lazy_arrays import Events, Joined, Later, Unpacked
 from specbuild.data.sources.record import Record
-from specbuild.data.sources.times import show as show_time
-from specbuild.data.sources.views import Events, Joined, Later, Unpacked
+from specbuild.data.time.times import show as show_time
 
 OPEN = 8
 """Files that are kept open at once."""

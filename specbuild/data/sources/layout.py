@@ -11,9 +11,9 @@ import numpy.typing as npt
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import Axis, SourceError, Stored
 from specbuild.data.sources.cf import is_longitude
-from specbuild.data.sources.views import Part
+from specbuild.data.sources.lazy_arrays import Part
 from specbuild.document import did_you_mean, listed
-from specbuild.spec.source_section import LETTERS, SPACES, SourceSection
+from specbuild.language.sections.source import LETTERS, SPACES, SourceSection
 
 
 def lay_out(

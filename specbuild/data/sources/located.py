@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from specbuild.data.section import data_section
 from specbuild.data.sources.base import SourceError
-from specbuild.spec.data_section import DataSection
+from specbuild.language.sections.data import DataSection
 
 if TYPE_CHECKING:
-    from specbuild.spec import Spec
+    from specbuild.language import Spec
 
 
 @contextmanager

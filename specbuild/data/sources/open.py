@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from specbuild.data.section import data_section
 from specbuild.data.sources.base import FilePart, FrameSource, SourceError
+from specbuild.data.sources.checked import GuardedSource
 from specbuild.data.sources.frame_folder import is_pictures
-from specbuild.data.sources.guarded import GuardedSource
 from specbuild.data.sources.join import join
 from specbuild.data.sources.located import located
 from specbuild.data.sources.patterns import folder_above, is_pattern, matches
 from specbuild.data.sources.record import READERS, Record, read_record, suffixes
-from specbuild.data.sources.times import differ, usual_step
+from specbuild.data.time.times import differ, usual_step
 from specbuild.document import did_you_mean
-from specbuild.spec.data_section import DataSection
-from specbuild.spec.interval import Interval
+from specbuild.language.interval import Interval
+from specbuild.language.sections.data import DataSection
 
 if TYPE_CHECKING:
-    from specbuild.spec import Spec
+    from specbuild.language import Spec
 
 
 def open_source(spec: Spec) -> FrameSource:

@@ -10,17 +10,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources import times as clock
 from specbuild.data.sources.base import Axis, Packing, RawArray, SourceError, Stored, Times
 from specbuild.data.sources.frame_folder import PictureFiles, is_pictures
 from specbuild.data.sources.layout import lay_out
+from specbuild.data.sources.lazy_arrays import Part, Stacked, Unpacked, View
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
-from specbuild.data.sources.views import Part, Stacked, Unpacked, View
+from specbuild.data.time import times as clock
 from specbuild.document import did_you_mean, listed
-from specbuild.spec.data_section import DataSection
-from specbuild.spec.dates import Dates
-from specbuild.spec.source_section import GRIDS
+from specbuild.language.dates import Dates
+from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.source import GRIDS
 
 
 class Container(Protocol):

@@ -11,6 +11,7 @@ from specbuild.catalog import Recurrent, show
 from specbuild.document import Diagnostic, SpecError
 from specbuild.graph import Graph, build_graph
 from specbuild.graph.ports import demands, needed
+from specbuild.language import NodeSpec, load_spec
 from specbuild.model.importing.files import read_config
 from specbuild.model.importing.findings import Findings
 from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
@@ -18,7 +19,6 @@ from specbuild.model.importing.steps import Ref, Step, Walked
 from specbuild.model.importing.text import made_up, port, write
 from specbuild.model.importing.walk import walk
 from specbuild.model.resolve import KerasResolver
-from specbuild.spec import NodeSpec, load_spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from specbuild.catalog import KINDS
 from specbuild.catalog.signatures import signature
+from specbuild.language.forms import snake
 from specbuild.model.importing.layers import Said
 from specbuild.model.importing.objects import Unsayable, say_object
 from specbuild.model.importing.records import Call, Record, Tensor
-from specbuild.spec.forms import snake
 
 _Arguments = Mapping[str, Any]
 

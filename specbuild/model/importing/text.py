@@ -8,9 +8,9 @@ from typing import Any
 
 from specbuild.catalog import Recurrent
 from specbuild.catalog.registry import kind_named
+from specbuild.language.forms import snake
+from specbuild.language.resolved import block, flow
 from specbuild.model.importing.steps import Input, Ref, Step, Walked
-from specbuild.spec.forms import snake
-from specbuild.spec.resolved import block, flow
 
 WIDTH = 118
 """The length that a line of a node is filled to."""

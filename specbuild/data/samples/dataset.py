@@ -1,0 +1,262 @@
+"""The data of a spec, opened and checked against its model: samples to train on, windows to score.
+
+Shapes: T frames, P past, F future, `space` the axes of space (L, H W or D H W), C channels, B samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from specbuild.data.arrays import Floats
+from specbuild.data.samples.augment import Augmentation
+from specbuild.data.samples.layout import SampleLayout, sample_layout
+from specbuild.data.samples.leaks import check_leaks
+from specbuild.data.samples.sampler import Sample, Sampler
+from specbuild.data.samples.skipped_windows import LeftOut
+from specbuild.data.samples.splits import open_splits, split_called
+from specbuild.data.samples.tiles import Tiling
+from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
+from specbuild.data.section import data_section
+from specbuild.data.sources import FrameSource, open_source
+from specbuild.data.sources.base import Region, Times
+from specbuild.data.time.times import usual_step
+from specbuild.data.transforms.chain import Transform
+from specbuild.data.transforms.fitting import fit_transform
+from specbuild.data.transforms.steps import Place
+from specbuild.document import RunError
+from specbuild.language.sections.data import DataSection
+
+if TYPE_CHECKING:
+    from specbuild.graph import Graph
+    from specbuild.language import Spec
+
+
+def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset:
+    """Opens the spec's data and fits its transform on the training frames.
+
+    Args:
+        transform: the state of a transform fitted before (`Transform.state`), which is then used as it is.
+
+    Raises:
+        SpecError: no data section, a file that does not fit it, splits without a window or with frames in common,
+            frames that do not fit the model; located at the key to change.
+        RunError: `transform` cannot be read.
+    """
+    section = data_section(spec)
+    source = open_source(spec)
+    layout = sample_layout(spec, graph, source)
+    splits = open_splits(spec, source)
+    if transform is not None:
+        fitted = Transform.from_state(transform)
+    else:
+        check_leaks(spec, source, splits)
+        fitted = fit_transform(spec, source, splits["train"])
+    return Dataset(timed(section, source), source, splits, fitted, layout)
+
+
+def timed(section: DataSection, source: FrameSource) -> DataSection:
+    """The section with the time between frames that the source knows, where it says none itself."""
+    times = source.times(0)
+    step = None if section.interval or times is None else usual_step(times)
+    return section if step is None else section.model_copy(update={"interval": step.times(1)})
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole frames in physical units, missing values NaN: past (P, *space, C) and future (F, *space, C)."""
+
+    past: Floats
+    future: Floats
+    event: int
+    start: int
+    """The first past frame, counted from 0 within the event."""
+    past_times: Times | None = None
+    future_times: Times | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Frames, windows, splits and the transform between physical units and the model's."""
+
+    section: DataSection
+    source: FrameSource
+    splits: dict[str, WindowSet]
+    transform: Transform
+    layout: SampleLayout
+
+    @property
+    def counted(self) -> str:
+        """What the samples of a split are, for the line that counts them."""
+        return "windows"
+
+    @cached_property
+    def left_out(self) -> LeftOut:
+        """The windows that were left out so far."""
+        return LeftOut(self.source)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data that were read so far: frames and windows that were left out."""
+        cut = (
+            f"{name} ends {windows.embargoed:,} frames before the end that was asked for: the embargo"
+            for name, windows in self.splits.items()
+            if windows.embargoed
+        )
+        return (*cut, *self.left_out.notes())
+
+    @cached_property
+    def augmentation(self) -> Augmentation | None:
+        """How training samples are varied, if they are."""
+        section = self.section.augment
+        return None if section is None else Augmentation(section, self.section.source.space)
+
+    @property
+    def tiling(self) -> Tiling:
+        """How whole frames are cut for the model."""
+        return Tiling(self.source.space, self.layout.crop)
+
+    @property
+    def lead_labels(self) -> tuple[str, ...]:
+        """The lead time of each forecast frame: `+2 min`, `+4 min`, …, or `+1`, `+2`, … without an interval."""
+        return tuple(self.section.lead_label(frames) for frames in lead_frames(self.section.windows))
+
+    def windows(self, split: str) -> WindowSet:
+        """The windows of a split.
+
+        Raises:
+            RunError: the spec has no such split.
+        """
+        return split_called(self.splits, split)
+
+    def sampler(
+        self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None
+    ) -> Sampler:
+        """Batches of a split, shuffled (by default) if it is the one for training."""
+        windows = self.windows(split)
+
+        def sample(number: int, region: Region, random: np.random.Generator | None) -> Sample:
+            return self._sample(*windows[number], region, random if self.augmentation else None)
+
+        shuffled = split == "train" if shuffle is None else shuffle
+        frame, crop = self.source.space, self.layout.crop
+        return Sampler(len(windows), batch_size, seed, steps, shuffled, frame, crop, sample)
+
+    def forecasts(self, split: str) -> Iterator[Window]:
+        """Every window of a split, with whole frames, one at a time; but for those that are left out.
+
+        Raises:
+            RunError: all are left out.
+        """
+        windows = self.windows(split)
+        kept = 0
+        for number in range(len(windows)):
+            window = self.window(*windows[number])
+            if not self._is_left_out(window):
+                kept += 1
+                yield window
+        if not kept:
+            raise RunError(f"every window of the {split} split is left out", "; ".join(self.left_out.notes()))
+
+    def window(self, event: int, start: int) -> Window:
+        """The window that starts at frame `start` of an event."""
+        past, future = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+        times = self.source.times(event)
+        return Window(
+            self.source.read(event, past),
+            self.source.read(event, future),
+            event,
+            start,
+            None if times is None else times[past],
+            None if times is None else times[future],
+        )
+
+    def place(self, at: tuple[int, int] | None, frames: range, region: Region | None = None) -> Place | None:
+        """Where frames stand, if the transform depends on that; `frames` may go on beyond the end of their event.
+
+        Args:
+            at: the event, and a frame of it that exists; None where frames are not of this data.
+
+        Raises:
+            RunError: it is not known when the frames are.
+        """
+        clock = self.transform.clock
+        if clock is None:
+            return None
+        times = None if at is None or clock.start is None else self.source.times(at[0])
+        if at is None or (times is None and clock.start is not None):
+            raise RunError(
+                "the model reads anomalies, which depend on the time of each frame, and the past frames have none",
+                help="give a file with times, like the data of the run, or update(frame, time)",
+            )
+        first = at[1] if times is None else int(clock.slots(times[at[1] : at[1] + 1])[0])
+        return Place(first + np.arange(len(frames)) * frames.step + (frames.start - at[1]), region)
+
+    def prepare(self, past: Floats, place: Place | None = None, random: np.random.Generator | None = None) -> Floats:
+        """Physical frames (P, *space, C) as the model reads them: transformed, filled where missing, with the mask.
+
+        With `random` numbers, the values that are known get the noise of `data.augment`.
+        """
+        ready = self.transform.apply(past, place)
+        if self.augmentation and random:
+            ready = self.augmentation.noisy(ready, random)
+        filled = self.transform.fill_missing(ready)
+        if self.section.mask:
+            filled = np.concatenate([filled, ~np.isnan(ready).any(axis=-1, keepdims=True)], axis=-1, dtype=np.float32)
+        return filled[0] if self.layout.input_without_time else filled
+
+    def restore(self, output: Floats, place: Place | None = None) -> Floats:
+        """What the model gives for a batch of frames at one place, as physical forecasts (B, F, *space, C)."""
+        frames = output[:, np.newaxis] if self.layout.output_without_time else output
+        return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32), place)
+
+    def forecast(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None) -> Floats:
+        """The forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
+
+        Frames are cut into overlapping tiles, `predict` maps the batch of tiles through the model, and where tiles
+        overlap their forecasts are blended.
+
+        Args:
+            at: event and number of the first past frame, which a transform that depends on the time needs.
+        """
+        start = 0 if at is None else at[1]
+        read, given = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+        regions, cut = self.tiling.regions, self.tiling.cut(past)
+        tiles = [self.prepare(tile, self.place(at, read, region)) for region, tile in zip(regions, cut, strict=True)]
+        output = np.asarray(predict(np.stack(tiles)))
+        restored = [
+            self.restore(one[np.newaxis], self.place(at, given, region))[0]
+            for region, one in zip(regions, output, strict=True)
+        ]
+        return self.tiling.stitch(np.stack(restored))
+
+    def _is_left_out(self, window: Window) -> bool:
+        section, start = self.section.windows, window.start
+        frames = past_frames(start, section), future_frames(start, section)
+        return self.left_out.look((window.event, start), frames, window.past, window.future)
+
+    def _sample(self, event: int, start: int, region: Region, random: np.random.Generator | None) -> Sample:
+        x, y, weight = self._read(event, start, region, random)
+        if not self.augmentation or not random:
+            return x, y, weight
+        turn = self.augmentation.draw(random)
+        return turn.frames(x), turn.frames(y), None if weight is None else turn.weights(weight)
+
+    def _read(self, event: int, start: int, region: Region, random: np.random.Generator | None) -> Sample:
+        section = self.section.windows
+        frames = past_frames(start, section), target_frames(start, section)
+        past, target = (self.source.read(event, part, region) for part in frames)
+        read, given = (self.place((event, start), part, region) for part in frames)
+        x, y = self.prepare(past, read, random), self.transform.apply(target, given)
+        if self.layout.output_without_time:
+            y = y[0]
+        if not self.source.may_miss:
+            return x, y, None
+        whole = self.layout.crop == self.source.space
+        known = np.asarray(~np.isnan(y).any(axis=-1))
+        if self.left_out.look((event, start), frames, past, target, count=whole):
+            known = np.zeros_like(known)
+        return x, self.transform.fill_missing(y), known.astype(np.float32)

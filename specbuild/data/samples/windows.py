@@ -1,0 +1,92 @@
+"""Windows: which frames a sample reads and which it forecasts.
+
+Frames are counted from 0 within their event. With past P, future F, step s and lead l, the window that starts at frame
+t reads t, t + s, … (P frames) and forecasts t + (P + l)s, … (F frames).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.language.sections.data import WindowsSection
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Frames of one event without a gap; no window leaves its stretch."""
+
+    event: int
+    frames: range
+
+
+@dataclass(frozen=True)
+class WindowSet:
+    """The windows of one split, in the order of its stretches."""
+
+    section: WindowsSection
+    stretches: tuple[Stretch, ...]
+    embargoed: int = 0
+    """Frames that were asked for and lie too close to the next split."""
+
+    @property
+    def events(self) -> tuple[int, ...]:
+        """The events that have frames in this split, in order."""
+        return tuple(dict.fromkeys(stretch.event for stretch in self.stretches))
+
+    @property
+    def frames(self) -> int:
+        """How many frames this split has."""
+        return sum(len(stretch.frames) for stretch in self.stretches)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, number: int) -> tuple[int, int]:
+        """Event and first frame of a window."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"window {number} of {len(self)}")
+        at = int(np.searchsorted(self._ends, number, side="right"))
+        before = int(self._ends[at - 1]) if at else 0
+        stretch = self.stretches[at]
+        return stretch.event, window_starts(stretch.frames, self.section)[number - before]
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        """How many windows there are up to the end of each stretch."""
+        counts = [len(window_starts(stretch.frames, self.section)) for stretch in self.stretches]
+        return np.cumsum(counts, dtype=np.int64)
+
+
+def window_starts(stretch: range, section: WindowsSection) -> range:
+    """First frames of the windows that lie wholly within a stretch of frames."""
+    return range(stretch.start, stretch.stop - section.span + 1, section.stride)
+
+
+def past_frames(start: int, section: WindowsSection) -> range:
+    """The frames that the model reads."""
+    return _frames(start, 0, section.past, section)
+
+
+def future_frames(start: int, section: WindowsSection) -> range:
+    """The frames that are forecast and scored."""
+    return _frames(start, section.past + section.lead, section.future, section)
+
+
+def target_frames(start: int, section: WindowsSection) -> range:
+    """The frames that the model is trained to give: the future, or with `target: next` each step's next frame."""
+    if section.target == "future":
+        return future_frames(start, section)
+    return _frames(start, 1, section.targets, section)
+
+
+def lead_frames(section: WindowsSection) -> tuple[int, ...]:
+    """How many frames each forecast lies after the last past frame."""
+    return tuple((section.lead + number + 1) * section.step for number in range(section.future))
+
+
+def _frames(start: int, first: int, count: int, section: WindowsSection) -> range:
+    return range(start + first * section.step, start + (first + count) * section.step, section.step)

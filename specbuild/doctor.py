@@ -1,0 +1,152 @@
+"""Whether specbuild can work here: versions, framework, devices, a model trained for one step, room on the disk."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from specbuild.document import SpecbuildError
+from specbuild.version import __version__
+
+Verdict = Literal["ok", "note", "fault"]
+
+LIBRARIES = (
+    *("keras", "tensorflow", "jax", "numpy", "pydantic", "h5py", "xarray", "netCDF4", "zarr", "av", "imageio"),
+    *("matplotlib", "rich"),
+)
+LITTLE_ROOM = 2**30
+"""Bytes free on the disk below which a run may not fit."""
+
+_CELL = {"layer": "ConvLSTM2D", "filters": 2, "kernel_size": 3, "padding": "same"}
+SPEC = {
+    "specbuild": 1,
+    "name": "doctor",
+    "inputs": {"x": [3, 8, 8, 1]},
+    "layers": [
+        {"id": "encoder", **_CELL},
+        {"layer": "RepeatFrame", "from": "encoder.last", "times": 2},
+        {"id": "decoder", **_CELL, "initial_state": "encoder"},
+        {"id": "y", "time_distributed": {"layer": "Conv2D", "filters": 1, "kernel_size": 1}},
+    ],
+}
+"""A model small enough to be trained in a moment, with what goes wrong most: a recurrence with a passed state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what it is, what was found, and whether that is well."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+
+
+def examine(folder: Path) -> Iterator[Finding]:
+    """Looks at one thing after the other; a fault does not keep it from the next.
+
+    Args:
+        folder: where runs are to be written.
+    """
+    yield Finding("specbuild", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
+    yield Finding("libraries", "ok", ", ".join(_versions()))
+    for subject, look in _LOOKS.items():
+        try:
+            yield look(folder)
+        except (SpecbuildError, OSError, ImportError, ValueError, RuntimeError) as error:
+            yield Finding(subject, "fault", " ".join(str(error).split()) or type(error).__name__)
+
+
+def _backend(_folder: Path) -> Finding:
+    from specbuild.model.backend import backend_name, keras
+
+    chosen = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else "the default, or what keras.json says"
+    text = f"{backend_name()} under Keras {keras.__version__} ({chosen})"
+    if backend_name() not in ("tensorflow", "jax"):
+        return Finding("backend", "note", f"{text}; specbuild is tested with tensorflow and jax")
+    return Finding("backend", "ok", text)
+
+
+def _device(_folder: Path) -> Finding:
+    from specbuild.model.backend import device_name, has_accelerator
+
+    text = f"{device_name()}, {os.cpu_count()} processor cores"
+    if has_accelerator():
+        return Finding("device", "ok", text)
+    return Finding("device", "note", f"{text}; the framework sees no GPU, so large models train slowly")
+
+
+def _precision(_folder: Path) -> Finding:
+    from specbuild.training.precision import policy_for
+
+    return Finding("precision", "ok", f"precision: auto means {policy_for('auto')} here")
+
+
+def _training(_folder: Path) -> Finding:
+    """One step forward and back, and the loss after it."""
+    from specbuild.model import build_model
+    from specbuild.model.backend import jit_compile
+
+    model = build_model(SPEC)
+    model.compile("adam", "mse", jit_compile=jit_compile())
+    x, y = np.ones((2, 3, 8, 8, 1), np.float32), np.ones((2, 2, 8, 8, 1), np.float32)
+    started = time.perf_counter()
+    first, last = (float(model.train_on_batch(x, y)) for _ in range(2))
+    taken = time.perf_counter() - started
+    if not last < first:
+        return Finding("training", "fault", f"the loss of a tiny model does not fall: {first:g}, then {last:g}")
+    return Finding(
+        "training", "ok", f"a tiny encoder-forecaster trains: loss {first:.3f}, then {last:.3f}, {taken:.1f} s"
+    )
+
+
+def _saving(_folder: Path) -> Finding:
+    """A model through a file: the same outputs before and after."""
+    from specbuild.model import build_model
+    from specbuild.model.backend import keras
+
+    model = build_model(SPEC)
+    x = np.linspace(0, 1, 192, dtype=np.float32).reshape(1, 3, 8, 8, 1)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "model.keras"
+        model.save(file)
+        again = keras.models.load_model(file)
+    if not np.allclose(model.predict_on_batch(x), again.predict_on_batch(x), atol=1e-6):
+        return Finding("saving", "fault", "a saved model gives other outputs once it is loaded")
+    return Finding("saving", "ok", "a saved model gives the same outputs once it is loaded")
+
+
+def _room(folder: Path) -> Finding:
+    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
+    free = shutil.disk_usage(there).free
+    text = f"{free / 2**30:,.1f} GB free for runs in {folder}"
+    if not os.access(there, os.W_OK):
+        return Finding("disk", "fault", f"{there} cannot be written to")
+    return Finding("disk", "ok" if free >= LITTLE_ROOM else "note", text)
+
+
+_LOOKS: dict[str, Callable[[Path], Finding]] = {
+    "backend": _backend,
+    "device": _device,
+    "precision": _precision,
+    "training": _training,
+    "saving": _saving,
+    "disk": _room,
+}
+
+
+def _versions() -> Iterator[str]:
+    for name in LIBRARIES:
+        try:
+            yield f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            yield f"no {name}"

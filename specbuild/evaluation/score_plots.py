@@ -1,0 +1,128 @@
+"""Scores over lead time as a picture: one panel per score, the model and every baseline as a line."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from specbuild.evaluation.result import MODEL, Evaluation
+from specbuild.evaluation.score_table import ScoreColumn
+from specbuild.runs.files import replacing
+
+_MOST = 12
+"""Panels at most; what a terminal shows comes first."""
+_STYLES: dict[str, tuple[str, Any, str]] = {
+    MODEL: ("#0072B2", "-", "o"),
+    "persistence": ("#D55E00", "--", "s"),
+    "training mean": ("#767676", ":", "x"),
+    "climatology": ("#009E73", "-.", "^"),
+    "same phase": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D"),
+    "anomaly persistence": ("#E69F00", (0, (3, 1)), "v"),
+}
+"""Colour (Okabe and Ito's, which the colour-blind can tell apart), dashes and marker of each forecast."""
+_LOWER = ("MSE", "MAE", "RMSE", "FAR", "MSE (sum)", "MAE (sum)", "RMSE (latitude)")
+_CLOSE = {"bias": "0 is best", "BIAS": "1 is best"}
+_LABELS = 34
+"""Letters that fit below a panel."""
+_INK, _PALE = "#333333", "#767676"
+_DPI = 130
+
+
+def draw_scores(found: Evaluation, path: Path) -> None:
+    """Writes a PNG: every score that a terminal shows, and the skill over each baseline, by lead time."""
+    shown = found.on_show[: _MOST - 1]
+    count = len(shown) + 1
+    columns = min(count, 3 if count in (3, 5, 6, 9) or count > 8 else 2 if count in (2, 4) else 4)
+    rows = math.ceil(count / columns)
+    figure = Figure((3.6 * columns + 0.3, 2.7 * rows + 0.9), layout="constrained")
+    figure.suptitle(_title(found), fontsize=11, fontweight="bold", color=_INK)
+    figure.get_layout_engine().set(h_pad=0.09, w_pad=0.06)  # type: ignore[union-attr,call-arg]
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    _skill(panels[min(1, count - 1)], found)
+    for panel, column in zip([panels[0], *panels[2:]], shown, strict=False):
+        _score(panel, found, column)
+    for panel in panels[count:]:
+        panel.set_axis_off()
+    for number, panel in enumerate(panels[:count]):
+        _axis(panel, found, below=number + columns >= count)
+    figure.legend(
+        handles=[_handle(table.name) for table in found.tables],
+        loc="outside lower center",
+        ncols=min(len(found.tables), 2 * columns),
+        frameon=False,
+        fontsize=9,
+        labelcolor=_INK,
+    )
+    with replacing(path) as new:
+        figure.savefig(new, dpi=_DPI, facecolor="white", metadata={"Software": ""})
+
+
+def _title(found: Evaluation) -> str:
+    windows = f"{found.windows} window{'s' if found.windows != 1 else ''}"
+    return f"{found.name}: {found.variable}, {found.split} split, {windows}"
+
+
+def _score(axes: Axes, found: Evaluation, shown: ScoreColumn) -> None:
+    for table in reversed(found.tables):  # the model last, on top
+        _line(axes, table.name, table.column(shown.score, shown.threshold, shown.window).values)
+    units = shown.in_units(found.units)
+    event = f" {found.units}" if found.units and shown.threshold is not None else ""
+    box = f" in {shown.window} × {shown.window}" if shown.window else ""
+    threshold = "" if shown.threshold is None else f" ≥ {shown.threshold:g}{event}"
+    axes.set_title(f"{shown.score}{threshold}{box}{f' ({units})' if units else ''}", fontsize=9.5, color=_INK)
+    better = _CLOSE.get(shown.score) or ("lower is better" if shown.score in _LOWER else "higher is better")
+    axes.set_ylabel(better, fontsize=7.5, color=_PALE)
+    low, high = axes.get_ylim()
+    if low >= 0 and low < 0.5 * high and shown.score not in ("SSIM", "PSNR", "ACC", "correlation"):
+        axes.set_ylim(bottom=0)
+
+
+def _skill(axes: Axes, found: Evaluation) -> None:
+    for skill in found.skills:
+        _line(axes, skill.baseline, [value if math.isfinite(value) else math.nan for value in skill.values])
+    axes.axhline(0, color=_INK, linewidth=0.8)
+    axes.set_title("skill of the model over each baseline", fontsize=9.5, color=_INK)
+    axes.set_ylabel("below 0 the baseline is better", fontsize=7.5, color=_PALE)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -2.0), min(high, 1.0))
+
+
+def _line(axes: Axes, name: str, values: tuple[float, ...] | list[float]) -> None:
+    colour, dashes, marker = _STYLES[name]
+    # A single lead time gives points, side by side in the order of the legend.
+    alone = 0.28 * (list(_STYLES).index(name) - (len(_STYLES) - 1) / 2)
+    axes.plot(
+        range(len(values)) if len(values) > 1 else [alone],
+        values,
+        color=colour,
+        linestyle=dashes,
+        linewidth=2.2 if name == MODEL else 1.3,
+        marker=marker if len(values) <= 16 else "",
+        markersize=4.5 if name == MODEL else 3.5,
+    )
+
+
+def _handle(name: str) -> Line2D:
+    colour, dashes, marker = _STYLES[name]
+    return Line2D([], [], color=colour, linestyle=dashes, marker=marker, markersize=4, linewidth=1.8, label=name)
+
+
+def _axis(axes: Axes, found: Evaluation, *, below: bool) -> None:
+    count = len(found.leads)
+    step = math.ceil(count * max(map(len, found.leads)) / _LABELS)
+    ticks = list(range(count))[::-step][::-1]
+    axes.set_xticks(ticks, [found.leads[tick] for tick in ticks])
+    axes.set_xlim(-0.3, count - 0.7) if count > 1 else axes.set_xlim(-1, 1)
+    axes.tick_params(labelsize=8, colors=_INK)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if below:
+        axes.set_xlabel("lead time", fontsize=9, color=_INK)

@@ -1,0 +1,165 @@
+"""What a document declares before its layers: its version and sections, inputs, and defaults by layer kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from specbuild.catalog.registry import argument_names, kind_named, kind_names
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
+from specbuild.language.references import ID
+from specbuild.language.spec import InputSection, InputSpec
+from specbuild.language.validation import validate
+
+VERSION = 1
+
+KEYS = (
+    "specbuild",
+    "name",
+    "description",
+    "vars",
+    "defaults",
+    "blocks",
+    "inputs",
+    "layers",
+    "outputs",
+    "data",
+    "train",
+    "evaluate",
+)
+"""The keys of a spec, in the order that a person writes them."""
+NO_INPUTS = "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1]}"
+
+
+def check_head(document: Mapping, report: Report) -> None:
+    """Refuses a language version that is not ours, and keys that no spec has."""
+    for entry in document.entries:
+        if entry.name not in KEYS:
+            report.error(
+                f'unknown key "{entry.name}"',
+                entry.key.span,
+                path=entry.name,
+                help=did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}",
+                code="unknown-key",
+            )
+    version = document.entry("specbuild")
+    if version is None:
+        report.error(
+            "the spec does not say its language version",
+            document.span,
+            path="specbuild",
+            help=f"begin it with specbuild: {VERSION}",
+            code="missing-key",
+        )
+    elif not _is_version(version.value) and not report.is_known(version.value.span):
+        report.error(
+            f"this specbuild reads language version {VERSION}",
+            version.value.span,
+            path="specbuild",
+            help=f"write specbuild: {VERSION}",
+            code="bad-version",
+        )
+
+
+def _is_version(node: Node) -> bool:
+    return isinstance(node, Scalar) and isinstance(node.value, int) and node.value is not True and node.value == VERSION
+
+
+def read_inputs(node: Node | None, report: Report) -> tuple[InputSpec, ...]:
+    """The `inputs:` section: ids and shapes, each a list of lengths or `{shape, dtype, batch}`."""
+    if not isinstance(node, Mapping):
+        if node is not None:
+            report.error(
+                f"inputs must be a mapping of ids to shapes, got {kind_of(node)}",
+                node.span,
+                path="inputs",
+                help="write inputs: {rain: [10, 64, 64, 1]}",
+                code="wrong-type",
+            )
+        return ()
+    if not node.entries:
+        report.error("the spec has no inputs", node.span, path="inputs", help=NO_INPUTS, code="missing-key")
+    return tuple(one for entry in node.entries if (one := _input(entry, report)) is not None)
+
+
+def _input(entry: Entry, report: Report) -> InputSpec | None:
+    path = ("inputs", entry.name)
+    if not ID.fullmatch(entry.name):
+        report.error(
+            f'"{entry.name}" cannot be an id',
+            entry.key.span,
+            path=path,
+            help="use letters, digits, _ and -, not starting with a digit",
+            code="bad-name",
+        )
+    value = entry.value
+    if isinstance(value, Sequence):
+        # The short form: the shape alone.
+        shape = replace(entry, key=Scalar("shape", value.span, "shape"))
+        value = Mapping((shape,), value.span)
+    if not isinstance(value, Mapping) and not report.is_known(value.span):
+        report.error(
+            f"{entry.name}: expected the lengths of its axes, got {kind_of(value)}",
+            value.span,
+            path=path,
+            help=f"write {entry.name}: [10, 64, 64, 1]",
+            code="wrong-type",
+        )
+        return None
+    section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
+    return InputSpec(entry.name, section, entry.key.span) if section is not None else None
+
+
+def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
+    """The `defaults:` section: arguments by the class name of a layer kind, whatever alias it was written under."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        report.error(
+            f"defaults must be a mapping of layers to arguments, got {kind_of(node)}",
+            node.span,
+            path="defaults",
+            help="write defaults: {ConvLSTM2D: {padding: same}}",
+            code="wrong-type",
+        )
+        return {}
+    found: dict[str, Mapping] = {}
+    for entry in node.entries:
+        cls = kind_named(entry.name)
+        if cls is None:
+            report.error(
+                f'no layer is called "{entry.name}"',
+                entry.key.span,
+                path=("defaults", entry.name),
+                help=did_you_mean(entry.name, kind_names()),
+                code="unknown-layer",
+            )
+        elif not isinstance(entry.value, Mapping):
+            report.error(
+                f"defaults of {entry.name} must be a mapping, got {kind_of(entry.value)}",
+                entry.value.span,
+                path=("defaults", entry.name),
+                code="wrong-type",
+            )
+        else:
+            known = argument_names(cls)
+            for argument in entry.value.entries:
+                if known is not None and argument.name not in known:
+                    report.error(
+                        f'{entry.name} has no argument "{argument.name}"',
+                        argument.key.span,
+                        path=("defaults", entry.name, argument.name),
+                        help=did_you_mean(argument.name, known),
+                        code="unknown-key",
+                    )
+            kept = tuple(a for a in entry.value.entries if known is None or a.name in known)
+            if cls.__name__ in found:
+                report.error(
+                    f"{entry.name} has its defaults already",
+                    entry.key.span,
+                    path=("defaults", entry.name),
+                    reason=f"it is another name of {cls.__name__}",
+                    help="write them under one name",
+                    code="duplicate-key",
+                )
+            found[cls.__name__] = replace(entry.value, entries=kept)
+    return found

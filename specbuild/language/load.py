@@ -1,0 +1,217 @@
+"""From a file, a text or a Python mapping to a typed spec: every fault found, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping as AnyMapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+from specbuild.document import (
+    Entry,
+    Mapping,
+    Node,
+    Report,
+    Scalar,
+    Sequence,
+    Source,
+    SpecError,
+    did_you_mean,
+    kind_of,
+    locate,
+    nearest,
+    parse,
+    read,
+    values_in,
+)
+from specbuild.language.declarations import KEYS, NO_INPUTS, check_head, read_defaults, read_inputs
+from specbuild.language.extends import extended
+from specbuild.language.forms import Definitions, Expanded, Group, expand, read_blocks
+from specbuild.language.overrides import apply, normalize
+from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.evaluate import EvaluateSection
+from specbuild.language.sections.train import TrainSection
+from specbuild.language.spec import OutputSpec, Spec, is_written
+from specbuild.language.validation import validate
+from specbuild.language.variables import substitute, variables
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def load_spec(
+    source: str | Path | AnyMapping[str, Any], *, overrides: AnyMapping[str, Any] | Iterable[str] = ()
+) -> Spec:
+    """Reads and checks a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
+
+    Args:
+        source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
+        overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
+
+    Raises:
+        SpecError: with every fault found, each with its line and column.
+    """
+    report = Report()
+    spec = read_spec(source, normalize(overrides), report)
+    report.raise_errors()
+    assert spec is not None
+    return spec
+
+
+def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, ...], report: Report) -> Spec | None:
+    """What `load_spec` does, with the faults put into `report`: as much of the spec as could be read, or None.
+
+    The caller checks `report` before trusting it; `Spec.broken` names the nodes that are missing from it.
+    """
+    try:
+        text, document, directory = _read(source)
+    except SpecError as error:
+        for diagnostic in error.diagnostics:
+            report.add(diagnostic)
+        return None
+    if not isinstance(document, Mapping):
+        report.error(f"a spec must be a mapping, got {kind_of(document)}", document.span, code="wrong-type")
+        return None
+    whole = extended(document, directory, report)
+    if whole is None:
+        return None
+    document = apply(whole, overrides, report, "overrides" if text.name == "<python>" else "--set")
+    check_head(document, report)
+    _missing(document, report)
+    values = variables(document.get("vars"), report)
+    document = replace(document, entries=tuple(_substituted(entry, values, report) for entry in document.entries))
+    inputs = read_inputs(document.get("inputs"), report)
+    written = document.get("inputs")
+    ids = list(written.names()) if isinstance(written, Mapping) else []
+    definitions = Definitions(
+        read_defaults(document.get("defaults"), report),
+        read_blocks(document.get("blocks"), report),
+        directory,
+        (Path(text.name).absolute(),),
+    )
+    expanded = expand(document.get("layers"), ids, values, definitions, report)
+    outputs, named = _outputs(document, expanded, report)
+    train = _section(TrainSection, document, "train", report) or TrainSection()
+    _known_outputs(train, outputs, document, report)
+    return Spec(
+        name=_text(document, "name", report) or _default_name(text, directory),
+        description=_text(document, "description", report),
+        vars=values,
+        inputs=inputs,
+        layers=expanded.nodes,
+        outputs=outputs,
+        named_outputs=named,
+        data=_section(DataSection, document, "data", report),
+        train=train,
+        evaluate=_section(EvaluateSection, document, "evaluate", report) or EvaluateSection(),
+        directory=directory,
+        written=text.text,
+        overrides=overrides,
+        document=document,
+        broken=expanded.broken | (set(ids) - {one.id for one in inputs}),
+        composites=tuple(
+            name for name, target in expanded.scope.names.items() if isinstance(target, Group) and not target.named
+        ),
+    )
+
+
+def _read(source: str | Path | AnyMapping[str, Any]) -> tuple[Source, Node, Path]:
+    if isinstance(source, AnyMapping):
+        text = yaml.safe_dump(dict(source), sort_keys=False, allow_unicode=True)
+        return Source("<python>", text), parse(text, "<python>"), Path()
+    if isinstance(source, str) and "\n" in source:
+        return Source("<text>", source), parse(source, "<text>"), Path()
+    origin, document = read(Path(source))
+    return origin, document, Path(source).parent
+
+
+def _substituted(entry: Entry, values: dict[str, Any], report: Report) -> Entry:
+    """Layers and blocks are left to their expansion, where loops and parameters bring variables of their own."""
+    if entry.name in ("vars", "layers", "blocks"):
+        return entry
+    return replace(entry, value=substitute(entry.value, values, report, (entry.name,)))
+
+
+def _missing(document: Mapping, report: Report) -> None:
+    meant = {nearest(name, KEYS) for name in document.names() if name not in KEYS}
+    for name, help in _NEEDED.items():
+        if document.entry(name) is None and name not in meant:
+            report.error(f"the spec has no {name}", document.span, help=help, code="missing-key")
+
+
+_NEEDED = {
+    "inputs": NO_INPUTS,
+    "layers": "list the model's layers, such as layers: [{layer: ConvLSTM2D, filters: 8, kernel_size: 3}]",
+}
+
+
+def _text(document: Mapping, name: str, report: Report) -> str:
+    node = document.get(name)
+    if not is_written(node):
+        return ""
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        return node.value
+    assert node is not None
+    if isinstance(node, Scalar):
+        return node.raw
+    report.error(f"{name}: expected text, got {kind_of(node)}", node.span, path=name, code="wrong-type")
+    return ""
+
+
+def _default_name(source: Source, directory: Path) -> str:
+    """A spec without a name is called after its file; `spec.yaml` after its folder."""
+    stem = Path(source.name).stem
+    if source.name.startswith("<"):
+        return "model"
+    return (directory.resolve().name or "model") if stem == "spec" else stem
+
+
+def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tuple[OutputSpec, ...], bool]:
+    """The model's outputs: a list of references, a mapping of names to references, or the last node."""
+    node = document.get("outputs")
+    if not is_written(node) or node is None:
+        end, layers = expanded.end, document.entry("layers")
+        if end is None and layers is not None and not report.failed:
+            report.error(
+                "no node gives the output of the model",
+                layers.key.span,
+                path="outputs",
+                help="write outputs: and the ids of the nodes that the model gives"
+                if expanded.nodes
+                else "list a layer, such as {layer: ConvLSTM2D, filters: 8, kernel_size: 3}",
+                code="missing-key",
+            )
+        return ((OutputSpec(end.id, end),) if end is not None else ()), False
+    if values_in(node) == 1 and not isinstance(node, Scalar):
+        report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
+    if isinstance(node, Mapping):
+        named = [(e.name, expanded.reference(e.value, ("outputs", e.name))) for e in node.entries]
+        return tuple(OutputSpec(name, many[0]) for name, many in named if many), True
+    parts = node.items if isinstance(node, Sequence) else (node,)
+    found = [one for part in parts for one in expanded.reference(part, ("outputs",))]
+    return tuple(OutputSpec(one.id, one) for one in found), False
+
+
+def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], document: Mapping, report: Report) -> None:
+    """Refuses a loss, a weight or metrics for an output that the model does not have."""
+    names = [one.name for one in outputs]
+    for key, named in train.by_output.items():
+        for name in named if names else ():
+            if name not in names:
+                report.error(
+                    f"the model has no output called {name}",
+                    locate(document, ("train", key, name), key=True),
+                    path=("train", key, name),
+                    help=did_you_mean(name, names) or f"its outputs are {', '.join(names)}",
+                    code="unknown-output",
+                )
+
+
+def _section(cls: type[Section], document: Mapping, name: str, report: Report) -> Section | None:
+    entry = document.entry(name)
+    if entry is None or not is_written(entry.value):
+        return None
+    return validate(cls, entry.value, (name,), report, owner=name, at=entry.key)

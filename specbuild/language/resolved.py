@@ -1,0 +1,159 @@
+"""The resolved spec as YAML: no variables, defaults, loops or implied inputs left, and the same graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.document.scalars import UnreadableNumber, resolve
+from specbuild.language.references import Reference
+from specbuild.language.sections.data import DataSection
+from specbuild.language.spec import BodySpec, InputSection, NodeSpec, Spec
+
+
+def dump(spec: Spec) -> str:
+    """YAML that loads to the same graph, every node with its id and its inputs written out."""
+    head: dict[str, Any] = {"specbuild": 1, "name": spec.name}
+    if spec.description:
+        head["description"] = spec.description
+    lines = [block(head)]
+    lines.append("inputs:\n" + "".join(f"  {flow({one.id: _input(one.section)})[1:-1]}\n" for one in spec.inputs))
+    lines.append("layers:\n" + ("".join(f"  - {flow(_node(node))}\n" for node in spec.layers) or "  []\n"))
+    if spec.named_outputs:
+        lines.append(block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
+    else:
+        lines.append(f"outputs: {flow([str(output.source) for output in spec.outputs])}\n")
+    for name, section in (("data", _here(spec)), ("train", spec.train), ("evaluate", spec.evaluate)):
+        if section is not None and section.model_fields_set:
+            lines.append(block({name: _plain(section)}))
+    return "\n".join(lines)
+
+
+def _here(spec: Spec) -> DataSection | None:
+    """The data section with its file by full path, so that the resolved spec works in any folder."""
+    if spec.data is None:
+        return None
+    source = spec.data.source.with_paths(lambda path: str(spec.resolve_path(path).absolute()))
+    return spec.data.model_copy(update={"source": source})
+
+
+def _node(node: NodeSpec) -> dict[str, Any]:
+    said: dict[str, Any] = {"id": node.id, **_form(node)}
+    sources = [str(source) for source in node.sources]
+    said["from"] = sources[0] if len(sources) == 1 else sources
+    if isinstance(node.initial_state, Reference):
+        said["initial_state"] = str(node.initial_state)
+    elif node.initial_state:
+        said["initial_state"] = {name: str(source) for name, source in node.initial_state.items()}
+    if node.expect is not None:
+        said["expect"] = list(node.expect)
+    return said
+
+
+def _form(node: NodeSpec) -> dict[str, Any]:
+    """What a node is: a layer of its own, that of another node once more, or an autoregressive stack."""
+    if node.shares is not None:
+        return {"reuse": node.shares}
+    return _layer(node.layer) if node.body is None else _loop(node, node.body)
+
+
+def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
+    """An autoregressive node; the nodes inside get its id in front of theirs when they are read again."""
+    prefix = f"{node.id}_"
+    last = next((index for index, one in enumerate(body.nodes) if one.id == body.end.id), len(body.nodes))
+    inner = [_node(_inside(one, prefix)) for one in body.nodes[: last + 1]]
+    own = {name: _plain(getattr(node.layer, name)) for name in _written(node.layer) if name != "trainable"}
+    frozen = {"trainable": node.layer.trainable} if "trainable" in node.layer.model_fields_set else {}
+    return {"autoregressive": {**own, "do": inner}, **frozen}
+
+
+def _inside(node: NodeSpec, prefix: str) -> NodeSpec:
+    return replace(
+        node,
+        id=node.id.removeprefix(prefix),
+        sources=tuple(replace(one, id=one.id.removeprefix(prefix)) for one in node.sources),
+        shares=None if node.shares is None else node.shares.removeprefix(prefix),
+    )
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, TimeDistributed):
+        return {"time_distributed": _layer(layer.layer)}
+    if isinstance(layer, Bidirectional):
+        own = {name: _plain(getattr(layer, name)) for name in _written(layer) if name != "layer"}
+        return {"bidirectional": _layer(layer.layer), **own}
+    if layer.asks_keras:
+        from specbuild.catalog.generic import AskedLayer
+
+        assert isinstance(layer, AskedLayer)
+        form = "application" if layer.package == "applications" else "layer"
+        return {form: layer.kind, **{name: _plain(value) for name, value in layer.said().items()}}
+    return {"layer": layer.kind, **{name: _plain(getattr(layer, name)) for name in _written(layer)}}
+
+
+def _written(model: BaseModel) -> list[str]:
+    """The fields that were set, in the order of the class."""
+    return [name for name in type(model).model_fields if name in model.model_fields_set]
+
+
+def _input(section: InputSection) -> Any:
+    said = _plain(section)
+    return said["shape"] if set(said) == {"shape"} else said
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, KerasObject):
+        return _plain(value.written())
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name)) for name in _written(value)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML writes YAML 1.1; this one quotes nothing more, and a float so that 1.2 reads a float.
+
+    1.1 knows no `1e-05` without a point, and would put a tag before it.
+    """
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:float", {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(text, text)
+    )
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """Quoted where YAML 1.2 reads more than text, as in `1e3`, which is text in 1.1; escaped where it is invisible."""
+    try:
+        style = None if isinstance(resolve(value), str) else "'"
+    except UnreadableNumber:
+        style = "'"
+    escaped = any(not one.isprintable() for line in value.split("\n") for one in line)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, '"' if escaped else style)
+
+
+_Dumper.add_representer(float, _float)
+_Dumper.add_representer(str, _text)
+
+
+def flow(value: Any) -> str:
+    """A value in one line, as YAML 1.2 reads it: `{id: enc, filters: 32}`."""
+    return yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=2**20, allow_unicode=True
+    ).strip()
+
+
+def block(value: Any) -> str:
+    """A value with one line for each key."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

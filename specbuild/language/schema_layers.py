@@ -1,0 +1,156 @@
+"""JSON Schema of layers: one definition for each kind, found by the value of `layer`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, TypeAlias
+
+from specbuild.catalog import Bidirectional, Layer, Recurrent
+from specbuild.catalog.registry import kind_named, kind_names
+from specbuild.language.schema_values import VARIABLE, model_schema, with_variables
+
+Schema: TypeAlias = dict[str, Any]
+
+ID: Schema = {
+    "description": "Name of the node, and of the Keras layer. Other nodes read it by this name.",
+    "type": "string",
+    "anyOf": [{"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}, {"pattern": "\\$"}],
+}
+REFERENCE: Schema = {
+    "description": "The id of a node or input, or a port of it: enc1, enc1.sequence, enc1.last, enc1.state.h.",
+    "type": "string",
+    "anyOf": [{"pattern": r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_.]*)?$"}, {"pattern": "\\$"}],
+}
+LENGTHS: Schema = with_variables(
+    {
+        "description": "The shape that must come out, without the batch axis; null fits any length.",
+        "type": "array",
+        "items": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+    }
+)
+FROM: Schema = {
+    "description": "What the node reads: an id, a port, or a list of them. Default: the node before.",
+    "anyOf": [{"$ref": "#/definitions/reference"}, {"type": "array", "items": {"$ref": "#/definitions/reference"}}],
+}
+STATE: Schema = {
+    "description": "Where the recurrence starts: a node whose whole state is taken over, or each tensor by name. "
+    "Default: zero.",
+    "anyOf": [
+        {"$ref": "#/definitions/reference"},
+        {"type": "object", "additionalProperties": {"$ref": "#/definitions/reference"}},
+    ],
+}
+COMMON: Schema = {
+    "id": {"$ref": "#/definitions/id"},
+    "from": {"$ref": "#/definitions/from"},
+    "expect": {"$ref": "#/definitions/expect"},
+}
+"""What a node of any form says about itself."""
+RECURRENT: Schema = {**COMMON, "initial_state": {"$ref": "#/definitions/initial_state"}}
+"""What a recurrent node says about itself."""
+
+
+def layer_definitions() -> Schema:
+    """`layer`, which picks a kind by its name, and every kind under `layer:<name>`."""
+    definitions: Schema = {"id": ID, "reference": REFERENCE, "from": FROM, "expect": LENGTHS, "initial_state": STATE}
+    kinds = {name: cls for name in kind_names() if (cls := kind_named(name)) is not None}
+    for cls in dict.fromkeys(kinds.values()):
+        definitions[f"layer:{cls.__name__}"] = _kind(cls, definitions)
+    definitions["layer"] = _by_name(kinds)
+    return definitions
+
+
+def without_place() -> Schema:
+    """A layer inside another node, which says itself what is read: it takes an id and arguments alone."""
+    return {
+        "allOf": [{"$ref": "#/definitions/layer"}],
+        "properties": dict.fromkeys(("from", "expect", "initial_state"), False),
+    }
+
+
+def defaults_schema() -> Schema:
+    """The `defaults:` section: arguments by kind."""
+    own = dict.fromkeys(("layer", *RECURRENT), False)
+    kinds = {name: cls.__name__ for name in kind_names() if (cls := kind_named(name)) is not None}
+    return {
+        "description": "Arguments by layer kind, laid under those that a node writes itself.",
+        "type": "object",
+        "properties": {
+            name: {"type": "object", "allOf": [{"$ref": f"#/definitions/layer:{kind}"}], "properties": own}
+            for name, kind in kinds.items()
+        },
+        "additionalProperties": False,
+    }
+
+
+def having(key: str) -> Schema:
+    """The condition that a mapping has a key. Anything else, such as nothing yet, does not meet it."""
+    return {"type": "object", "required": [key]}
+
+
+def bidirectional_arguments(definitions: Schema) -> Schema:
+    """What stands beside `bidirectional:`."""
+    properties = model_schema(Bidirectional, definitions)["properties"]
+    return {name: schema for name, schema in properties.items() if name != "layer"}
+
+
+def sentence(cls: type[Layer]) -> str:
+    """What a kind is, in the first paragraph of its docstring."""
+    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+
+
+def _kind(cls: type[Layer], definitions: Schema) -> Schema:
+    schema = model_schema(cls, definitions)
+    required = schema.get("required", ())
+    properties = {name: _explained(value, name in required) for name, value in schema["properties"].items()}
+    own = RECURRENT if issubclass(cls, Recurrent) else COMMON
+    return {
+        "description": sentence(cls),
+        "type": "object",
+        "properties": {"layer": True, **own, **properties},
+        "additionalProperties": False,
+    }
+
+
+def _explained(schema: Schema, required: bool) -> Schema:
+    """The argument with its default in words. `defaults:` may give a required one, so no node has to write it."""
+    text = schema.get("description", "")
+    if required:
+        text += " Required, here or under defaults."
+    elif schema.get("default") is not None:
+        text += f" Default: {_written(schema['default'])}."
+    return {**schema, "description": text}
+
+
+def _written(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, list | tuple):
+        return f"[{', '.join(map(_written, default))}]"
+    return str(default)
+
+
+def _by_name(kinds: dict[str, type[Layer]]) -> Schema:
+    """A layer as the kind that its name stands for; Keras has several names for some."""
+    names: dict[str, list[str]] = {}
+    for name, cls in kinds.items():
+        names.setdefault(cls.__name__, []).append(name)
+    known = {"enum": list(kinds), "enumDescriptions": [sentence(cls) for cls in kinds.values()]}
+    return {
+        "type": "object",
+        "properties": {
+            "layer": {
+                "description": "A Keras layer by its name, one of specbuild's own, or package>Class of a plugin.",
+                "anyOf": [known, {"type": "string", "pattern": ">"}, VARIABLE],
+            }
+        },
+        "required": ["layer"],
+        "allOf": [
+            {
+                # An editor takes a const that only begins like the value for a match; a pattern says what it means.
+                "if": {**having("layer"), "properties": {"layer": {"pattern": f"^({'|'.join(alike)})$"}}},
+                "then": {"$ref": f"#/definitions/layer:{kind}"},
+            }
+            for kind, alike in names.items()
+        ],
+    }

@@ -1,0 +1,1 @@
+"""The sections `data`, `train` and `evaluate` of a spec, and their parts."""

@@ -1,0 +1,82 @@
+"""`data.augment`: how training samples are varied, so that a model sees more than the record holds."""
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from specbuild.catalog.checks import refuse, written
+from specbuild.catalog.fields import Flag, NonNegativeNumber
+from specbuild.document import did_you_mean
+from specbuild.language.sections.source import LETTERS, fault
+
+if TYPE_CHECKING:
+    from specbuild.language.sections.data import DataSection
+
+AXES = {LETTERS[letter]: letter for letter in ("D", "H", "W", "L")}
+"""The axes of space by name, with their letters in a layout."""
+
+
+def _flip(value: Any) -> tuple[str, ...]:
+    names = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    for number, name in enumerate(names):
+        if not isinstance(name, str):
+            refuse("flip", f"expected names of axes such as [height, width], got {written(value)}")
+        if name not in AXES:
+            hint = f'write "{LETTERS[name]}"' if LETTERS.get(name) in AXES else did_you_mean(name, AXES)
+            refuse("flip", f"no axis of space is called {written(name)}; {hint or 'known are ' + ', '.join(AXES)}")
+        if name in names[:number]:
+            refuse("flip", f"{name} is named twice")
+    return tuple(names)
+
+
+_NAME = {"enum": list(AXES)}
+_FLIP = {"anyOf": [_NAME, {"type": "array", "items": _NAME, "uniqueItems": True}, {"type": "null"}]}
+Flip: TypeAlias = Annotated[tuple[str, ...], PlainValidator(_flip), WithJsonSchema(_FLIP)]
+
+
+class AugmentSection(BaseModel):
+    """What is drawn anew for every training sample, and is the same for all its frames, past and future."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    flip: Flip = Field((), description="Axes that are mirrored in half of the samples: height, width, depth, length.")
+    rotate: Flag = Field(
+        False, description="Whether frames are turned by 0, 90, 180 or 270 degrees in the plane of height and width."
+    )
+    noise: NonNegativeNumber = Field(
+        0.0,
+        description="Standard deviation of Gaussian noise on the known values that the model reads, in its units: "
+        "after the transform.",
+    )
+
+
+def check_augment(data: "DataSection") -> None:
+    """Refuses axes that the frames do not have, and turns that would change the shape of a sample.
+
+    What only the file can tell is left to who opens it.
+
+    Raises:
+        ValidationError: located at the key.
+    """
+    section, source = data.augment, data.source
+    if section is None or not source.axes:
+        return
+    for name in section.flip:
+        if AXES[name] not in source.space:
+            has = ", ".join(LETTERS[letter] for letter in source.space) or "no axis of space"
+            message = f"the layout {' '.join(source.axes)} has no {name} to flip; it has {has}"
+            raise fault("data", ("augment", "flip"), message)
+    if not section.rotate:
+        return
+    if "H" not in source.space:
+        message = f"the layout {' '.join(source.axes)} has no height and width to turn frames in"
+        raise fault("data", ("augment", "rotate"), message)
+    height, width = data.crop_shape(source.frame)[-2:]
+    if height is not None and width is not None and height != width:
+        raise fault("data", ("augment", "rotate"), not_square(height, width))
+
+
+def not_square(height: int, width: int) -> str:
+    """Why samples of that size cannot be turned."""
+    side = min(height, width)
+    return f"a sample of {height} × {width} cannot be turned by 90 degrees; read squares with data.crop: {side}"

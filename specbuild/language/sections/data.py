@@ -1,0 +1,255 @@
+"""The `data` section: where frames come from, and how windows, splits and inputs are made of them."""
+
+import math
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from specbuild.catalog.checks import LARGEST, refuse, whole, written
+from specbuild.catalog.fields import Flag, NonNegativeInt, Number, PositiveInt
+from specbuild.language.interval import Interval, interval
+from specbuild.language.sections.augment import AugmentSection, check_augment
+from specbuild.language.sections.source import Source, fault
+from specbuild.language.sections.split import SplitSection
+from specbuild.language.sections.target import Target, check_target
+from specbuild.language.sections.transform import Transform
+
+
+def _missing(value: Any) -> tuple[float, ...]:
+    values = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    for item in values:
+        if isinstance(item, bool) or not isinstance(item, int | float):
+            refuse("missing", f"expected a number or a list of numbers, got {written(value)}")
+    return tuple(item for item in values if not math.isnan(item))
+
+
+def _few(value: Any) -> Any:
+    if isinstance(value, list | tuple) and len(value) > 100:
+        refuse("transform", f"expected at most 100 transforms, got {len(value):,}")
+    return value
+
+
+def _crop(value: Any) -> tuple[int, ...] | None:
+    expected = "a positive whole number, or a list with one per axis of space"
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and 1 <= len(value) <= 3:
+        return tuple(whole(item, expected, 1) for item in value)
+    return (whole(value, expected, 1),)
+
+
+_SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+_NUMBERS = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
+_CROP = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": 3}, {"type": "null"}]}
+
+Missing: TypeAlias = Annotated[tuple[float, ...], PlainValidator(_missing), WithJsonSchema(_NUMBERS)]
+Crop: TypeAlias = Annotated[tuple[int, ...] | None, PlainValidator(_crop), WithJsonSchema(_CROP)]
+Size = TypeVar("Size", bound=int | None)
+"""The length of an axis: None where it is not known."""
+
+Time: TypeAlias = Annotated[str, PlainValidator(interval), WithJsonSchema({"type": "string", "examples": ["2 min"]})]
+
+
+class WindowsSection(BaseModel):
+    """What one sample is: frames that the model reads, and frames that it must forecast."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    past: PositiveInt = Field(description="Frames that the model reads.")
+    future: PositiveInt = Field(1, description="Frames that it forecasts; required, but for a target of classes.")
+    stride: PositiveInt = Field(1, description="Frames from the start of one window to the start of the next.")
+    step: PositiveInt = Field(1, description="Frames from one frame of a window to the next.")
+    lead: NonNegativeInt = Field(0, description="Steps left out between the last past and the first future frame.")
+    target: Literal["future", "next"] = Field(
+        "future",
+        description="future: the model gives the future frames. next: it gives each step's next frame, from the second "
+        "past frame to the last future one.",
+    )
+
+    @property
+    def span(self) -> int:
+        """Frames from a window's first to its last, both counted."""
+        return self.reach + 1
+
+    @property
+    def reach(self) -> int:
+        """(past + lead + future − 1) · step: the least embargo between splits."""
+        return (self.past + self.lead + self.future - 1) * self.step
+
+    @property
+    def targets(self) -> int:
+        """Frames that the model gives."""
+        return self.future if self.target == "future" else self.past + self.future - 1
+
+    @model_validator(mode="after")
+    def _next_follows(self) -> Self:
+        if self.target == "next" and self.lead:
+            raise fault(
+                "data", ("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}"
+            )
+        return self
+
+
+class DataSection(BaseModel):
+    """Frames in physical units are raw · scale + offset; missing values are NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    source: Source = Field(description="The file with the frames.")
+    variable: str = Field("value", description="What the numbers are, for tables and pictures.")
+    units: str = Field("", description="Physical units, for tables and pictures.")
+    scale: Number | None = Field(
+        None, description="physical = raw * scale + offset; default: 1, or what the file says."
+    )
+    offset: Number | None = Field(
+        None, description="physical = raw * scale + offset; default: 0, or what the file says."
+    )
+    missing: Missing = Field((), description="Raw value or values that mean missing; NaN always does.")
+    fill: Number | None = Field(
+        None, description="Physical value that the model reads where one is missing; default: the training mean."
+    )
+    allow_missing: Flag = Field(
+        True, description="Whether values may be missing; with false a frame that lacks one is an error."
+    )
+    mask: Flag = Field(
+        False,
+        description="Whether the model reads one more channel, the last: 1 where every channel of a pixel is known, 0 "
+        "where one is missing.",
+    )
+    on_error: Literal["raise", "skip"] = Field(
+        "raise",
+        description="What a frame that cannot be read, or lacks a value that it must have, does: raise ends the run, "
+        "skip leaves out the windows with such frames and counts them.",
+    )
+    interval: Time | None = Field(
+        None, description="Time from one frame to the next: a number and s, min, h, d, month, year."
+    )
+    target: Target = Field(
+        None, description="class: a sample is a clip, and its target the folder that it lies in. Default: later frames."
+    )
+    windows: WindowsSection = Field(description="How samples are cut out of the frames.")
+    split: SplitSection = Field(
+        default_factory=lambda: SplitSection(train=0.6, validation=0.2, test=0.2),
+        description="Which frames train, validate and test; default 0.6, 0.2 and 0.2.",
+    )
+    transform: Annotated[tuple[Transform, ...], BeforeValidator(_few)] = Field(
+        (), strict=False, description="Steps from physical units to what the model reads, in order."
+    )
+    statistics: PositiveInt | None = Field(
+        None,
+        description="Training frames that the statistics of the transform come from, spread over all of them. Default: "
+        "every one.",
+    )
+    crop: Crop = Field(
+        None,
+        description="Size of the part of each frame that the model reads: random in training, tiles that cover the "
+        "frame in evaluation. Default: the whole frame.",
+    )
+    augment: AugmentSection | None = Field(None, description="How training samples are varied; default: not at all.")
+
+    @property
+    def mask_channels(self) -> int:
+        """Channels that the model reads besides those of the data."""
+        return int(self.mask)
+
+    @property
+    def split_by(self) -> Literal["time", "event", "file"]:
+        """What is split, written or by default."""
+        return self.split.by or ("event" if self.source.has_events and not self.split.dates else "time")
+
+    @property
+    def embargo(self) -> int:
+        """Frames between splits that lie in no split, written or by default."""
+        if self.split_by == "event":
+            return 0
+        return self.windows.reach if self.split.embargo is None else self.split.embargo
+
+    def crop_shape(self, frame: tuple[Size, ...]) -> tuple[Size | int, ...]:
+        """The axes of space that the model reads, of frames with the axes of space `frame`."""
+        if self.crop is None:
+            return frame
+        return self.crop * len(frame) if len(self.crop) == 1 else self.crop
+
+    def lead_label(self, frames: int) -> str:
+        """How tables name a lead time of so many frames: `+10 min`, or `+5` where the interval is not known.
+
+        Of frames before the last past one it is negative: `-4 min`.
+        """
+        sign = "+" if frames > 0 else ""
+        return sign + (Interval.parse(self.interval).times(frames) if self.interval else str(frames))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_target(self)
+        if self.scale == 0:
+            raise fault("data", ("scale",), "expected a number other than 0, got 0")
+        _check_crop(self)
+        check_augment(self)
+        _check_mask(self)
+        _check_statistics(self)
+        _check_embargo(self)
+        if self.split_by == "time":
+            _check_distances(self.split.ranges, self.embargo)
+        return self
+
+
+def _check_crop(data: DataSection) -> None:
+    space, axes = data.source.space, " ".join(data.source.axes)
+    if data.crop is None or not axes:
+        return
+    if not space:
+        raise fault("data", ("crop",), f"the layout {axes} has no axes of space to crop")
+    if len(data.crop) not in (1, len(space)):
+        message = f"expected one number, or one for each of {' '.join(space)}, got {len(data.crop)} numbers"
+        raise fault("data", ("crop",), message)
+
+
+def _check_mask(data: DataSection) -> None:
+    if data.mask and not data.allow_missing:
+        raise fault("data", ("mask",), "with allow_missing: false every pixel is known, so a mask tells nothing")
+    if data.mask and data.target is not None:
+        raise fault("data", ("mask",), "target: class reads clips, whose pixels are all known; leave mask out")
+
+
+def _check_statistics(data: DataSection) -> None:
+    if data.statistics is not None and any(step.name == "anomaly" for step in data.transform):
+        message = "anomaly needs the mean of every phase, so it is taken from all training frames; leave statistics out"
+        raise fault("data", ("statistics",), message)
+
+
+def _check_embargo(data: DataSection) -> None:
+    """Refuses events that are not there, and less between splits than what keeps windows from sharing frames."""
+    embargo, windows = data.split.embargo, data.windows
+    if data.split_by == "event":
+        axes = " ".join(data.source.axes)
+        if not data.source.has_events and axes:
+            raise fault("data", ("split", "by"), f"the layout {axes} has no N (event) to split by")
+        if embargo:
+            message = "events share no frames, so a split by event takes no embargo; write by: time to split each event"
+            raise fault("data", ("split", "embargo"), message)
+    elif embargo is not None and embargo < windows.reach:
+        lead = f" + lead {windows.lead}" if windows.lead else ""
+        step = f", times step {windows.step}" if windows.step > 1 else ""
+        sum_of = f"past {windows.past}{lead} + future {windows.future} - 1{step}"
+        message = f"expected at least {windows.reach} frames ({sum_of}), got {embargo}"
+        raise fault("data", ("split", "embargo"), message)
+
+
+def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:
+    """Refuses ranges of frames with less than the embargo between them."""
+    for (one, (_, end)), (other, (first, _)) in pairwise(sorted(ranges.items(), key=lambda item: item[1])):
+        if first - end < embargo:
+            message = (
+                f"{first - end} frames lie between {one} and {other}, at least {embargo} must; "
+                f"start {other} at frame {end + embargo} or later"
+            )
+            raise fault("data", ("split", other), message)

@@ -1,0 +1,178 @@
+"""Which frames, events or files train, validate and test a model."""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+
+from specbuild.catalog.checks import LARGEST, refuse, whole, written
+from specbuild.catalog.fields import NonNegativeInt
+from specbuild.language.dates import Dates, dates, looks_like_date, whole_of
+
+Span: TypeAlias = tuple[int, int]
+Names: TypeAlias = tuple[str, ...]
+MOST = 100_000
+"""Files that can be named."""
+_TOLERANCE = 1e-9
+_EXPECTED = "a share from 0 to 1 or a range [first, end]"
+
+
+def _part(value: Any) -> float | Span | Names | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value) or None
+    if isinstance(value, list | tuple) and value and all(isinstance(item, str) and item for item in value):
+        if len(value) > MOST:
+            refuse("split", f"expected at most {MOST:,} names, got {len(value):,}")
+        return tuple(value)
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        refuse("split", f"expected {_EXPECTED}, got {written(value)}")
+    if any(isinstance(item, str) for item in value):
+        refuse("split", f'expected two dates or two whole numbers, got {written(value)}; a year alone is "2010"')
+    first, end = (whole(item, f"{_EXPECTED} of whole numbers", 0) for item in value)
+    if first >= end:
+        refuse("split", f"the range [{first}, {end}] is empty: it ends before its second number")
+    return first, end
+
+
+def _required(check: Callable[[Any], float | Span | Names | None]) -> Callable[[Any], float | Span | Names]:
+    def checked(value: Any) -> float | Span | Names:
+        part = check(value)
+        if part is None:
+            refuse("split", f"training needs a share above 0 or a range [first, end], got {written(value)}")
+        return part
+
+    return checked
+
+
+_INDEX = {"type": "integer", "minimum": 0, "maximum": LARGEST}
+_NAME = {"type": "string", "minLength": 1}
+_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 1},
+        {"type": "array", "items": _INDEX, "minItems": 2, "maxItems": 2},
+        {"type": "array", "items": _NAME, "minItems": 1, "maxItems": MOST},
+    ]
+}
+Part: TypeAlias = Annotated[float | Span | Names, PlainValidator(_required(_part)), WithJsonSchema(_SCHEMA)]
+OptionalPart: TypeAlias = Annotated[
+    float | Span | Names | None,
+    PlainValidator(_part),
+    WithJsonSchema({"anyOf": [*_SCHEMA["anyOf"], {"type": "null"}]}),
+]
+"""A share of what there is; the range [first, end] of numbers of frames, events or files, the end excluded; the first
+and the last date, both included; or, with `by: file`, names of files or patterns of names."""
+
+
+class SplitSection(BaseModel):
+    """Shares are laid out in the order train, validation, test; ranges may stand in any order, but never overlap."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    train: Part = Field(0.6, description="Share or range to learn from; statistics come from this alone.")
+    validation: OptionalPart = Field(None, description="Share or range that chooses when to stop.")
+    test: OptionalPart = Field(None, description="Share or range that nothing but the final scores sees.")
+    by: Literal["time", "event", "file"] | None = Field(
+        None,
+        description="What is split: each event's frames, whole events, or whole files. Default: event where the layout "
+        "names N or each file is an event, else time.",
+    )
+    embargo: NonNegativeInt | None = Field(
+        None,
+        description="Frames between splits that lie in no split. Default and least: (past + lead + future - 1) * step.",
+    )
+
+    @property
+    def parts(self) -> dict[str, float | Span | Names]:
+        """The splits that were asked for, in the order train, validation, test."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in found.items() if part is not None}
+
+    @property
+    def ranges(self) -> dict[str, Span]:
+        """The splits that are ranges of numbers."""
+        return {
+            name: (part[0], part[1])
+            for name, part in self.parts.items()
+            if isinstance(part, tuple) and isinstance(part[0], int) and isinstance(part[1], int)
+        }
+
+    @property
+    def dates(self) -> dict[str, Dates]:
+        """The splits that go from date to date."""
+        return {} if self.by == "file" else {name: (part[0], part[1]) for name, part in self._texts.items()}
+
+    @property
+    def names(self) -> dict[str, Names]:
+        """The splits that name files."""
+        return self._texts if self.by == "file" else {}
+
+    @property
+    def _texts(self) -> dict[str, Names]:
+        found: dict[str, Names] = {}
+        for name, part in self.parts.items():
+            if isinstance(part, tuple) and isinstance(part[0], str):
+                found[name] = tuple(str(item) for item in part)
+        return found
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_kinds(self.parts)
+        shares = [part for part in self.parts.values() if isinstance(part, float)]
+        if sum(shares) > 1 + _TOLERANCE:
+            listed = " + ".join(f"{part:g}" for part in shares)
+            refuse("split", f"the shares sum to {sum(shares):g} ({listed}), more than there is")
+        if self.by != "file":
+            for name, texts in self._texts.items():
+                _check_dates(name, texts)
+            if self.dates and self.by == "event":
+                refuse("split", "dates split the frames in time; write by: time, or name events by their numbers")
+        said = {name: list(part) for name, part in self.parts.items() if isinstance(part, tuple)}
+        if said.get("validation") is not None and said.get("validation") == said.get("test"):
+            refuse(
+                "split",
+                f"validation and test are the same range {written(said['test'])}; "
+                "what chooses when to stop cannot also give the final scores",
+            )
+        moments = {name: (whole_of(first)[0], whole_of(last)[1]) for name, (first, last) in self.dates.items()}
+        shared = [(*pair, "frames") for pair in _overlaps(self.ranges)] + [
+            (*pair, "dates") for pair in _overlaps(moments)
+        ]
+        for one, other, what in shared:
+            refuse("split", f"{one} {written(said[one])} and {other} {written(said[other])} share {what}")
+        return self
+
+
+def _overlaps(spans: dict[str, tuple[Any, Any]]) -> list[tuple[str, str]]:
+    return [
+        (one, other) for (one, a), (other, b) in combinations(spans.items(), 2) if max(a[0], b[0]) < min(a[1], b[1])
+    ]
+
+
+def _check_kinds(parts: dict[str, float | Span | Names]) -> None:
+    kinds = {name: _kind(part) for name, part in parts.items()}
+    first = next(iter(kinds))
+    for other, kind in kinds.items():
+        if kind != kinds[first]:
+            share, rest = (first, other) if kinds[first] == "share" else (other, first)
+            if "share" in (kind, kinds[first]):
+                refuse("split", f"shares and ranges do not mix: {share} is a share, {rest} a range")
+            refuse("split", f"numbers and names do not mix: {first} has {kinds[first]}s, {other} has {kind}s")
+
+
+def _kind(part: float | Span | Names) -> str:
+    if isinstance(part, float):
+        return "share"
+    return "number" if isinstance(part[0], int) else "name"
+
+
+def _check_dates(split: str, texts: Names) -> None:
+    if len(texts) != 2 or not all(map(looks_like_date, texts)):
+        refuse(
+            "split",
+            f"{split}: expected two dates such as [2010-01, 2017-12], got {written(list(texts))}; "
+            "names of files need by: file",
+        )
+    dates(texts, "split")

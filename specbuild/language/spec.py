@@ -1,0 +1,175 @@
+"""The typed spec: what a document says, checked and resolved, as values that never change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from specbuild.catalog import Layer
+from specbuild.catalog.checks import whole
+from specbuild.catalog.fields import PositiveInt
+from specbuild.document import Diagnostic, Mapping, PathPart, Scalar, Sequence, Span, SpecError, dotted, locate
+from specbuild.language.references import Reference
+from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.evaluate import EvaluateSection
+from specbuild.language.sections.train import TrainSection
+
+Dtype = Literal[
+    "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"
+]
+
+
+Length = Annotated[
+    int | None,
+    PlainValidator(lambda value: None if value is None else whole(value, "a positive whole number or null", 1)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}),
+]
+
+
+class InputSection(BaseModel):
+    """One input of the model. `shape` leaves out the batch axis; null is an axis of any length."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    shape: tuple[Length, ...] = Field(
+        strict=False, description="Length of each axis without the batch; null where any length will do."
+    )
+    dtype: Dtype = Field("float32", description="Type of the numbers.")
+    batch: PositiveInt | None = Field(None, description="A fixed batch size, which stateful layers need.")
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    id: str
+    section: InputSection
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The recurrent nodes of an encoder_decoder, in the order they run. The ids are full ones."""
+
+    encoder: tuple[str, ...]
+    decoder: tuple[str, ...]
+    order: Literal["mirrored", "in_order", "mapped"]
+    source: str
+    """The level of the encoder that gave the state."""
+    path: tuple[PathPart, ...]
+    """Where `states` stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodySpec:
+    """The nodes inside an autoregressive node. Ids are full ones, which begin with that node's."""
+
+    input: str
+    """The id under which the nodes read the frames."""
+    nodes: tuple[NodeSpec, ...]
+    end: Reference
+    broken: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One item of `layers:`, with its loops, defaults and variables resolved."""
+
+    id: str
+    named: bool
+    """Whether the id was written; a made-up id cannot be referred to."""
+    layer: Layer
+    sources: tuple[Reference, ...]
+    initial_state: Reference | dict[str, Reference] | None
+    expect: tuple[int | None, ...] | None
+    path: tuple[PathPart, ...]
+    at: Mapping
+    """The node as written."""
+    arguments: Mapping
+    """The layer's arguments as written; for a wrapper those of the layer inside."""
+    inside: str = ""
+    """The block or file that the node came out of; empty where the spec wrote it itself."""
+    shares: str | None = None
+    """The node whose layer, weights included, this one uses again."""
+    levels: Levels | None = None
+    """The levels that its initial state follows from, where an encoder_decoder passed it."""
+    advice: str = ""
+    """What to do where it does not fit what it reads, and that was not written on the node itself."""
+    body: BodySpec | None = None
+    """What an autoregressive node runs."""
+
+    def span(self, *keys: str) -> Span:
+        """Where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
+        for key in keys:
+            for mapping in (self.arguments, self.at):
+                if (found := mapping.get(key)) is not None:
+                    return found.span
+        if self.body is not None:
+            return self.arguments.span
+        kind = self.arguments.get("layer") or self.arguments.get("application")
+        return kind.span if kind is not None else self.at.span
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    name: str
+    source: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A whole spec. `document` is the located tree after overrides and variables; `written` the text as it came."""
+
+    name: str
+    description: str
+    vars: dict[str, Any]
+    inputs: tuple[InputSpec, ...]
+    layers: tuple[NodeSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    named_outputs: bool
+    """Whether `outputs:` is a mapping, which makes the model's outputs a dict."""
+    data: DataSection | None
+    train: TrainSection
+    evaluate: EvaluateSection
+    directory: Path
+    """Paths in the spec are relative to this folder."""
+    written: str
+    overrides: tuple[str, ...]
+    document: Mapping = field(repr=False)
+    broken: frozenset[str] = frozenset()
+    """Ids of nodes that could not be read; none in a spec that `load_spec` gave."""
+    composites: tuple[str, ...] = ()
+    """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
+
+    def resolve_path(self, path: str) -> Path:
+        """A path of the spec as one of this machine."""
+        return self.directory / Path(path).expanduser()
+
+    def span(self, path: tuple[PathPart, ...], *, key: bool = False) -> Span:
+        """Where `path` stands in the document, or the deepest part of it that was written."""
+        return locate(self.document, path, key=key)
+
+    def error(
+        self,
+        path: tuple[PathPart, ...],
+        message: str,
+        *,
+        reason: str = "",
+        help: str = "",
+        code: str = "invalid",
+        key: bool = False,
+    ) -> SpecError:
+        """A SpecError about the value at `path`, for the stages that find a fault only with the data in hand."""
+        return SpecError([Diagnostic(message, self.span(path, key=key), dotted(path), reason, help, code)])
+
+    def resolved(self) -> str:
+        """The spec as YAML with every variable, default and override carried out; it loads to the same graph."""
+        from specbuild.language.resolved import dump
+
+        return dump(self)
+
+
+def is_written(node: Scalar | Sequence | Mapping | None) -> bool:
+    """Whether a key was given a value; `from:` with nothing after it counts as absent."""
+    return node is not None and not (isinstance(node, Scalar) and node.value is None)

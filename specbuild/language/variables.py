@@ -1,0 +1,185 @@
+"""Variables: `$name` in any value becomes what `vars:` says, with the place of its use kept for messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as AnyMapping
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, overload
+
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, plain
+from specbuild.language.expressions import ExpressionError, Unknown, UnknownUsed, evaluate, is_expression, names
+
+NAME = re.compile(r"[A-Za-z_]\w*")
+"""A variable's name."""
+_EMBEDDED = re.compile(r"\$\$|\$\{([^{}]*)\}|\$([A-Za-z_]\w*)")
+_MAX_TEXT = 10_000
+MAX_DEPTH = 64
+"""Levels of lists that a variable may hold."""
+
+
+def variables(node: Node | None, report: Report) -> dict[str, Any]:
+    """The values of the `vars:` section, each computed from the others in whatever order they stand.
+
+    Reports a name that is no identifier, an unknown name, a cycle, and a value that is neither scalar nor list.
+    """
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        report.error(
+            "vars: expected a mapping of names to values",
+            node.span,
+            path="vars",
+            help="write vars: {filters: 32}",
+            code="wrong-type",
+        )
+        return {}
+    written: dict[str, Node] = {}
+    for entry in node.entries:
+        if not NAME.fullmatch(entry.name):
+            report.error(
+                f'"{entry.name}" cannot name a variable',
+                entry.key.span,
+                path=("vars", entry.name),
+                help="use letters, digits and _, not starting with a digit",
+                code="bad-name",
+            )
+        elif isinstance(entry.value, Mapping):
+            report.error(
+                f"the variable {entry.name} is a mapping",
+                entry.value.span,
+                path=("vars", entry.name),
+                reason="a variable holds a number, a word, a boolean or a list",
+                code="wrong-type",
+            )
+        else:
+            written[entry.name] = entry.value
+    order = TopologicalSorter({name: _names_in(value) & written.keys() for name, value in written.items()})
+    try:
+        ordered = list(order.static_order())
+    except CycleError as cycle:
+        circle = list(reversed(cycle.args[1]))
+        report.error(
+            "variables go round in a circle: " + " → ".join(f"${name}" for name in circle),
+            written[circle[0]].span,
+            path=("vars", circle[0]),
+            help="give one of them a plain value",
+            code="variable-cycle",
+        )
+        return {name: Unknown() if _names_in(value) else plain(value) for name, value in written.items()}
+    values: dict[str, Any] = {}
+    for name in ordered:
+        before = len(report.errors)
+        resolved = substitute(written[name], values, report, ("vars", name))
+        failed = len(report.errors) > before or report.is_known(resolved.span)
+        values[name] = Unknown() if failed else plain(resolved)
+    return values
+
+
+@overload
+def substitute(
+    node: Mapping, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()
+) -> Mapping: ...
+@overload
+def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node: ...
+def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node:
+    """The node with every `$name` replaced. Unchanged parts stay the same objects."""
+    if isinstance(node, Mapping):
+        report.spend(len(node.entries), node.span, path)
+        entries = tuple(
+            replace(entry, value=value)
+            if (value := substitute(entry.value, values, report, (*path, entry.name))) is not entry.value
+            else entry
+            for entry in node.entries
+        )
+        return (
+            node if all(a is b for a, b in zip(entries, node.entries, strict=True)) else replace(node, entries=entries)
+        )
+    if isinstance(node, Sequence):
+        report.spend(len(node.items), node.span, path)
+        items = tuple(substitute(item, values, report, (*path, index)) for index, item in enumerate(node.items))
+        return node if all(a is b for a, b in zip(items, node.items, strict=True)) else replace(node, items=items)
+    if not isinstance(node.value, str) or "$" not in node.value:
+        return node
+    try:
+        value = _value(node.value, values)
+        if isinstance(value, (list, tuple, dict)):
+            report.spend(_size(value, MAX_DEPTH), node.span, path)
+    except UnknownUsed:
+        report.mute(node.span)
+        return replace(node, value=None, raw="")
+    except ExpressionError as error:
+        report.error(
+            str(error) if error.unknown else f'cannot compute "{node.value}": {error}',
+            node.span,
+            path=path,
+            help=_help(error.unknown, values),
+            code="unknown-variable" if error.unknown else "bad-expression",
+        )
+        return replace(node, value=None, raw="")
+    return located(value, node.span)
+
+
+def located(value: Any, span: Span) -> Node:
+    """A plain value as nodes that all stand at `span`."""
+    if isinstance(value, (list, tuple)):
+        return Sequence(tuple(located(item, span) for item in value), span)
+    return Scalar(value, span, raw=str(value), quoted=isinstance(value, str))
+
+
+def _size(value: Any, depth: int) -> int:
+    """How many values a list holds, those of its lists included."""
+    if isinstance(value, dict):
+        raise ExpressionError("it holds a mapping; a variable holds a number, a word, a boolean or a list")
+    if not isinstance(value, (list, tuple)):
+        return 1
+    if depth == 0:
+        raise ExpressionError(f"its lists are nested deeper than {MAX_DEPTH} levels")
+    return sum(_size(item, depth - 1) for item in value)
+
+
+def _value(text: str, values: AnyMapping[str, Any]) -> Any:
+    if len(text) > _MAX_TEXT:
+        raise ExpressionError(f"it is longer than {_MAX_TEXT:,} characters")
+    whole = re.fullmatch(r"\$\{([^{}]*)\}", text.strip())
+    if is_expression(text) or whole:
+        return evaluate(_inner(whole[1]) if whole else text, values)
+    return _interpolate(text, values)
+
+
+def _interpolate(text: str, values: AnyMapping[str, Any]) -> str:
+    def one(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        value = evaluate(_inner(match[1]) if match[1] is not None else match[0], values)
+        if isinstance(value, (list, tuple)):
+            raise ExpressionError("a list cannot stand inside text")
+        return str(value)
+
+    result = _EMBEDDED.sub(one, text)
+    if len(result) > _MAX_TEXT:
+        raise ExpressionError("the result is too long")
+    return result
+
+
+def _inner(text: str) -> str:
+    """`${f + 1}` may leave out the `$` before names."""
+    return re.sub(r"(?<![\w$.])([A-Za-z_]\w*)", r"$\1", text)
+
+
+def _names_in(node: Node) -> set[str]:
+    if isinstance(node, Sequence):
+        return set().union(*(_names_in(item) for item in node.items))
+    if isinstance(node, Mapping):
+        return set().union(*(_names_in(entry.value) for entry in node.entries))
+    return names(node.value) if isinstance(node.value, str) else set()
+
+
+def _help(unknown: str | None, values: AnyMapping[str, Any]) -> str:
+    if unknown is None:
+        return ""
+    suggestion = did_you_mean(unknown, list(values))
+    return suggestion or (
+        f"declare it: vars: {{{unknown}: …}}" if not values else f"declared are {', '.join(sorted(values))}"
+    )

@@ -1,0 +1,76 @@
+"""What a forecast is made from, and what it is: frames with their times, their place on earth and their units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from specbuild.data import Dataset
+from specbuild.data.arrays import Floats
+from specbuild.data.samples.windows import lead_frames
+from specbuild.data.sources.base import Axis, Times
+from specbuild.data.time.lead_times import times_ahead
+from specbuild.runs.inference import TrainedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The frames before a forecast, (P, *space, C) in physical units, and the data that knows how to read them."""
+
+    frames: Floats
+    dataset: Dataset
+    times: Times | None = None
+    at: tuple[int, int] | None = None
+    """Event and number of the first frame in the data set, where it is known when that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Frames that a model gave, in physical units, with what names them.
+
+    Attributes:
+        frames: (F, *space, C).
+        past: the frames that it is made from, (P, *space, C).
+        lead_labels: `+10 min`, or `+5` where the time between frames is not known.
+        lead_frames: how many frames each lies after the last past one.
+        axes: letters of the axes of space: H and W, or L, or D, H and W.
+        past_times: when the past frames were; None where that is not known.
+        times: when the forecast is for; None where that is not known.
+        coordinates: of the axes of space and of the channels, by letter, where the data has them.
+        variables: the name of each channel; none where the data has no names.
+        units_of: units of each of `variables`, where several have their own.
+    """
+
+    frames: Floats
+    past: Floats
+    lead_labels: tuple[str, ...]
+    lead_frames: tuple[int, ...]
+    axes: tuple[str, ...]
+    variable: str = "value"
+    units: str = ""
+    past_times: Times | None = None
+    times: Times | None = None
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+    units_of: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
+    """The run's forecast from past frames."""
+    data, source = trained.data, past.dataset.source
+    frames = past.dataset.forecast(past.frames, trained.predict, past.at)
+    ahead = lead_frames(data.windows)
+    return Forecast(
+        frames=frames,
+        past=past.frames,
+        lead_labels=past.dataset.lead_labels,
+        lead_frames=ahead,
+        axes=data.source.space,
+        variable=data.variable,
+        units=data.units or source.units,
+        past_times=past.times,
+        times=None if past.times is None else times_ahead(past.times, ahead, data.windows.step, data.interval),
+        coordinates=source.coordinates,
+        variables=source.variables,
+        units_of={} if data.units else source.units_of,
+    )

@@ -1,0 +1,115 @@
+"""`Forecaster`: forecasts from a running sensor, whose frames come one at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.catalog import show
+from specbuild.data.arrays import Floats
+from specbuild.document import RunError
+from specbuild.language.interval import Interval
+from specbuild.prediction.forecast import Forecast, make_forecast
+from specbuild.prediction.past import given_past
+from specbuild.runs.inference import TrainedRun
+
+
+class Forecaster:
+    """A trained model that is given one frame after another.
+
+        forecaster = Forecaster("runs/radar-nowcast-20260131-142501")
+        for frame in sensor:                       # (height, width), physical units, NaN where missing
+            forecast = forecaster.update(frame)    # (future, height, width, channels), or None until there is a past
+
+    The model and its weights are loaded with the first forecast. Frames must come at the interval that the model was
+    trained with.
+    """
+
+    def __init__(
+        self,
+        run: str | Path,
+        *,
+        horizon: int | None = None,
+        overrides: Mapping[str, Any] | Iterable[str] = (),
+        plugins: Iterable[str] = (),
+    ) -> None:
+        """
+        Args:
+            run: the folder of a trained run.
+            horizon: frames to forecast, where not as many as in training.
+            overrides: changes of the run's spec that leave its weights as they are.
+            plugins: modules to import, which register layers of their own.
+
+        Raises:
+            SpecError: it is not a run folder.
+            RunError: the run has no trained model or classifies clips, or an override changes its weights.
+        """
+        self._trained = TrainedRun.open(run, plugins, overrides=overrides, horizon=horizon)
+        if self._trained.data.target is not None:
+            raise RunError(f"the model of {run} gives classes of clips, not forecasts", help="score it with evaluate")
+        windows = self._trained.data.windows
+        self._step = windows.step
+        self._frames: deque[npt.NDArray[Any]] = deque(maxlen=(windows.past - 1) * windows.step + 1)
+        self._times: deque[np.datetime64] = deque(maxlen=self._frames.maxlen)
+        self.last: Forecast | None = None
+        """The last forecast, with its lead times, coordinates and units."""
+
+    @property
+    def missing(self) -> int:
+        """How many more frames there must be before there is a forecast."""
+        assert self._frames.maxlen is not None
+        return self._frames.maxlen - len(self._frames)
+
+    def update(self, frame: npt.ArrayLike, time: Any = None) -> Floats | None:
+        """Takes the newest frame.
+
+        Args:
+            frame: (*space) or (*space, C), in physical units with NaN where missing.
+            time: when it was, as anything that `numpy.datetime64` takes. With times given, frames from before a gap are
+                forgotten, since the model never saw one.
+
+        Returns:
+            The forecast (F, *space, C) in physical units; None as long as `missing` frames are missing.
+
+        Raises:
+            SpecError: the frame does not fit the model.
+            RunError: the frame is of another size than those before; its time is not after the one before.
+        """
+        newest = np.asarray(frame)
+        if self._frames and newest.shape != self._frames[-1].shape:
+            raise RunError(f"the frame is {show(newest.shape)}, those before are {show(self._frames[-1].shape)}")
+        self._note(time)
+        self._frames.append(newest)
+        if self.missing:
+            return None
+        past = np.stack(list(self._frames)[:: self._step])
+        times = np.array(list(self._times)[:: self._step]) if len(self._times) == len(self._frames) else None
+        self.last = make_forecast(self._trained, given_past(past, self._trained, "the past", times))
+        return self.last.frames
+
+    def reset(self) -> None:
+        """Forgets every frame, as at the start of another event."""
+        self._frames.clear()
+        self._times.clear()
+
+    def _note(self, time: Any) -> None:
+        if time is None:
+            self._times.clear()
+            return
+        now = np.datetime64(time, "s")
+        if self._times and now <= self._times[-1]:
+            raise RunError(f"the frame of {now} came after that of {self._times[-1]}")
+        if self._times and self._is_gap(self._times[-1], now):
+            self.reset()
+        self._times.append(now)
+
+    def _is_gap(self, before: np.datetime64, now: np.datetime64) -> bool:
+        """Whether more than one and a half intervals lie between two frames; months and years vary in length."""
+        interval = self._trained.data.interval
+        seconds = Interval.parse(interval).seconds if interval else None
+        return seconds is not None and bool(now > before + np.timedelta64(round(1.5 * seconds), "s"))

@@ -1,0 +1,150 @@
+"""Where the past frames of a forecast come from: the end of the run's data, a file, or an array in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.catalog import show
+from specbuild.data import Dataset
+from specbuild.data.arrays import Floats
+from specbuild.data.samples.dataset import timed
+from specbuild.data.samples.layout import sample_layout
+from specbuild.data.samples.windows import past_frames
+from specbuild.data.sources import FrameSource, open_source
+from specbuild.data.sources.base import ArraySource, Times
+from specbuild.data.transforms.chain import Transform
+from specbuild.document import Diagnostic, SpecError, did_you_mean
+from specbuild.prediction.forecast import Past
+from specbuild.runs.inference import TrainedRun
+
+Array: TypeAlias = npt.NDArray[Any]
+
+ARRAYS = (".npy", ".npz")
+"""Files of past frames in physical units; every other file is read as the run's own data is."""
+
+
+def latest_past(trained: TrainedRun) -> Past:
+    """The last frames of the last event of the run's data.
+
+    Raises:
+        SpecError: it is gone, or has fewer frames than the model reads.
+    """
+    return _end_of(open_source(trained.spec), trained)
+
+
+def read_past(path: Path, trained: TrainedRun) -> Past:
+    """The past frames in a file.
+
+    An array (`.npy`, `.npz`) holds them alone, in physical units. Of any other kind of file the last frames are taken,
+    and variables, layout, scale and missing values are as `data` says of the run's own.
+
+    Raises:
+        SpecError: the file cannot be read, or its frames do not fit.
+    """
+    if path.suffix in ARRAYS:
+        return given_past(_array(path, trained), trained, str(path))
+    if not path.exists():
+        near = did_you_mean(path.name, [one.name for one in path.parent.glob("*")])
+        raise refused(f"there is no file {path}", help=near)
+    section = trained.data.source.model_copy(update={"path": str(path.resolve())})
+    data = trained.data.model_copy(update={"source": section})
+    return _end_of(open_source(replace(trained.spec, data=data)), trained)
+
+
+def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times: Times | None = None) -> Past:
+    """Past frames in memory, (P, *space) or (P, *space, C), in physical units with NaN where missing.
+
+    Raises:
+        SpecError: they are no numbers, or their shape does not fit the model.
+    """
+    past = _fitting(frames, trained, name)
+    space = trained.data.source.space
+    clocks = () if times is None else (times,)
+    source = ArraySource(name, past, ("T", *space, "C"), space, clocks=clocks)
+    return Past(past, _dataset_of(source, trained), times, None if times is None else (0, 0))
+
+
+def refused(message: str, help: str = "") -> SpecError:
+    """A file, or frames, that cannot be taken."""
+    return SpecError([Diagnostic(message, help=help, code="bad-file")])
+
+
+def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
+    """The past frames at the end of the last event."""
+    windows, event = trained.data.windows, source.events - 1
+    reach = (windows.past - 1) * windows.step
+    first = source.lengths[event] - 1 - reach
+    if first < 0:
+        raise refused(
+            f"{source.name} has {source.lengths[event]} frames, the model reads {reach + 1}",
+            help=f"give the {reach + 1} frames before the forecast",
+        )
+    frames, times = past_frames(first, windows), source.times(event)
+    when = None if times is None else times[list(frames)]
+    return Past(source.read(event, frames), _dataset_of(source, trained), when, (event, first))
+
+
+def _dataset_of(source: FrameSource, trained: TrainedRun) -> Dataset:
+    """Frames to forecast from as data of their own: without splits, with the transform of the run."""
+    layout = sample_layout(trained.spec, trained.graph, source)
+    return Dataset(timed(trained.data, source), source, {}, Transform.from_state(trained.transform), layout)
+
+
+def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
+    """The frames as (P, *space, C)."""
+    if array.dtype.kind not in "fiub":
+        raise refused(f"{name} holds {array.dtype}, not numbers")
+    space, frames = trained.data.source.space, trained.data.windows.past
+    read = trained.graph.inputs[0].shape[-1]
+    channels = None if read is None else read - trained.data.mask_channels
+    given = array.shape
+    if array.ndim == len(space) + 1 and channels == 1:
+        array = array[..., np.newaxis]
+    wanted = [str(frames), *_sizes(trained), "any" if channels is None else str(channels)]
+    if len(wanted) != array.ndim or not all(_fits(*pair) for pair in zip(wanted, array.shape, strict=True)):
+        raise refused(
+            f"{name} is {show(given)}, the model reads {' × '.join(wanted)} ({' × '.join(['T', *space, 'C'])})",
+            help=f"give the {frames} frames before the forecast, in physical units",
+        )
+    return array.astype(np.float32)
+
+
+def _sizes(trained: TrainedRun) -> list[str]:
+    """The axes of space that past frames must have: `64`, or `64 or more` where frames are read in tiles."""
+    count = len(trained.data.source.space)
+    read = trained.graph.inputs[0].shape[-1 - count : -1]
+    if trained.data.crop is None:
+        return ["any" if size is None else str(size) for size in read]
+    return [f"{size} or more" for size in trained.data.crop_shape((0,) * count)]
+
+
+def _fits(wanted: str, length: int) -> bool:
+    number, _, more = wanted.partition(" ")
+    return number == "any" or length == int(number) or (bool(more) and length > int(number))
+
+
+def _array(path: Path, trained: TrainedRun) -> Array:
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else loaded[_key(path, loaded.files, trained)]
+    except FileNotFoundError:
+        near = did_you_mean(path.name, [one.name for one in path.parent.glob("*.np[yz]")])
+        raise refused(f"there is no file {path}", help=near) from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise refused(f"{path} cannot be read: {error}") from error
+
+
+def _key(path: Path, keys: list[str], trained: TrainedRun) -> str:
+    if len(keys) == 1:
+        return keys[0]
+    wanted = trained.data.source.key or "past"
+    if wanted not in keys:
+        raise refused(f"{path} has no array {wanted}", help=f"it has {', '.join(keys)}; call the past frames {wanted}")
+    return wanted

@@ -1,0 +1,281 @@
+"""Pictures of a run: a forecast as a strip and as an animation, and the loss by epoch.
+
+Drawn with matplotlib's Agg canvas and without pyplot, so nothing here touches global state or needs a display.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image
+
+from specbuild.runs.files import replacing
+
+Frames = NDArray[np.floating[Any]]
+
+_COLUMNS = 8
+"""Most panels in a row of the strip; longer forecasts are shown by evenly spaced frames, first and last included."""
+_MISSING_GREY = "#9a9a9a"
+_INK = "#333333"
+_DPI = 130
+_FRAME_MS = 450
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the colours mean: from `low` to `high` in physical units, by square roots if `skewed`."""
+
+    low: float
+    high: float
+    skewed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One forecast and what it is held against, in physical units; NaN is missing.
+
+    `past` is (P, H, W); `truth`, `forecast` and `persistence` are (F, H, W), of which truth and persistence may be
+    absent. `past_labels` and `lead_labels` name the frames: `-4 min`, `+10 min`. `scale` None: the scene's own.
+    """
+
+    past: Frames
+    forecast: Frames
+    past_labels: tuple[str, ...]
+    lead_labels: tuple[str, ...]
+    truth: Frames | None = None
+    persistence: Frames | None = None
+    variable: str = "value"
+    units: str = ""
+    title: str = ""
+    scale: Scale | None = None
+    called: str = "forecast"
+    """What the row of `forecast` is called; `future` in a picture of data."""
+
+    @property
+    def futures(self) -> dict[str, Frames]:
+        """The rows below the past, by name."""
+        rows = {"observed": self.truth, self.called: self.forecast, "persistence": self.persistence}
+        return {name: frames for name, frames in rows.items() if frames is not None}
+
+
+def draw_strip(scene: Scene, path: Path) -> None:
+    """Writes a PNG: rows past, observed, forecast and persistence; columns are times; one colour scale for all."""
+    past = list(range(len(scene.past)))[-_COLUMNS:]
+    leads = _spread(len(scene.forecast), _COLUMNS)
+    columns, rows = max(len(past), len(leads)), ["past", *scene.futures]
+    side, gap, caption, left, top = 1.3, 0.06, 0.23, 0.95, 0.4
+    height = side * _aspect(scene)
+    row_height = height + caption + gap
+    page = _Page(left + columns * (side + gap) + 0.95, top + len(rows) * row_height + 0.1)
+    colours = _Colours.of(scene)
+
+    def panel(row: int, column: int) -> Axes:
+        return page.axes(left + column * (side + gap), top + row * row_height + caption, side, height)
+
+    page.text(left, 0.12, scene.title, fontsize=10, fontweight="bold", va="top")
+    for row, name in enumerate(rows):
+        page.text(
+            left - 0.12, top + row * row_height + caption + height / 2, name, fontsize=10, ha="right", va="center"
+        )
+    for column, index in enumerate(past):
+        _show(panel(0, column), scene.past[index], colours, scene.past_labels[index])
+    for row, (name, frames) in enumerate(scene.futures.items(), start=1):
+        for column, index in enumerate(leads):
+            _show(panel(row, column), frames[index], colours, _caption(scene, name, index))
+    drawn = len(rows) * row_height - caption - gap
+    bar_height = min(drawn, 4.5)
+    bar_top = top + caption + (drawn - bar_height) / 2
+    colours.bar(page, page.axes(left + columns * (side + gap) + 0.1, bar_top, 0.13, bar_height), scene)
+    page.save(path)
+
+
+def draw_animation(scene: Scene, path: Path) -> None:
+    """Writes a GIF: the past, then observed beside forecast, frame by frame, then a pause."""
+    names = [name for name in scene.futures if name in ("observed", scene.called)]
+    colours = _Colours.of(scene)
+    images = [
+        _animation_frame(scene, colours, dict.fromkeys(names, frame), label)
+        for frame, label in zip(scene.past, scene.past_labels, strict=True)
+    ]
+    images += [
+        _animation_frame(scene, colours, {name: scene.futures[name][index] for name in names}, label)
+        for index, label in enumerate(scene.lead_labels)
+    ]
+    palette = colours.palette()
+    first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    durations = [_FRAME_MS] * (len(images) - 1) + [3 * _FRAME_MS]
+    with replacing(path) as new:
+        first.save(new, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
+
+
+DRAW: dict[str, Callable[[Scene, Path], None]] = {".png": draw_strip, ".gif": draw_animation}
+"""How each kind of picture is drawn."""
+
+
+def draw_history(history: Sequence[Mapping[str, float]], path: Path, best: int | None = None) -> None:
+    """Writes a PNG of the loss, and the validation loss where there is one, by epoch; `best` marks an epoch."""
+    figure = Figure((6.0, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [row["epoch"] for row in history]
+    marker = "o" if len(history) <= 30 else ""
+    for name, colour, label in (("loss", "#3b6fb6", "training"), ("val_loss", "#d1662c", "validation")):
+        if all(name in row for row in history):
+            axes.plot(epochs, [row[name] for row in history], color=colour, label=label, marker=marker, markersize=3)
+    if best is not None:
+        axes.axvline(best, color=_INK, linewidth=0.8, linestyle=":", label=f"best epoch, {best}")
+    losses = [row[name] for row in history for name in ("loss", "val_loss") if name in row]
+    if losses and min(losses) > 0 and max(losses) > 20 * min(losses):
+        axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def scale_of(scene: Scene) -> Scale:
+    """From what was observed, so that a wild forecast cannot change how the truth looks; a few outliers are cut.
+
+    A quantity that is zero almost everywhere and large in places, as rain is, gets a square-root scale.
+    """
+    values = _reference(scene)
+    low, high = float(values.min()), float(np.quantile(values, 0.998))
+    if high <= low:
+        high = float(values.max()) if values.max() > low else low + 1.0
+    skewed = low >= 0 and float(np.median(values)) <= 0.05 * high
+    return Scale(0.0 if skewed else low, high, skewed)
+
+
+def _reference(scene: Scene) -> Frames:
+    """The known values of the past and of the truth, or of the forecast where there is no truth."""
+    shown = [scene.past, scene.forecast if scene.truth is None else scene.truth]
+    values = np.concatenate([frames[np.isfinite(frames)] for frames in shown])
+    return values if values.size else np.zeros(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    """The one colour scale of a scene."""
+
+    norm: Normalize
+    map: Colormap
+    clipped: bool
+
+    @classmethod
+    def of(cls, scene: Scene) -> _Colours:
+        scale = scene.scale or scale_of(scene)
+        norm = PowerNorm(0.5, scale.low, scale.high) if scale.skewed else Normalize(scale.low, scale.high)
+        colormap = colormaps["magma" if scale.skewed else "viridis"].with_extremes(bad=_MISSING_GREY)
+        return cls(norm, colormap, bool(_reference(scene).max() > scale.high))
+
+    def palette(self) -> Image.Image:
+        """One palette for all frames of an animation, so that no colour flickers: the scale, and greys for the text."""
+        scale = [round(255 * part) for colour in self.map(np.linspace(0, 1, 200)) for part in colour[:3]]
+        greys = [level for step in range(18) for level in [15 * step] * 3]
+        missing = [int(_MISSING_GREY[start : start + 2], 16) for start in (1, 3, 5)]
+        image = Image.new("P", (1, 1))
+        image.putpalette([*scale, *greys, *missing])
+        return image
+
+    def bar(self, page: _Page, axes: Axes, scene: Scene) -> None:
+        bar = page.figure.colorbar(
+            ScalarMappable(self.norm, self.map), cax=axes, extend="max" if self.clipped else "neither", extendfrac=0.03
+        )
+        bar.set_label(f"{scene.variable} ({scene.units})" if scene.units else scene.variable, color=_INK, fontsize=9)
+        bar.ax.tick_params(labelsize=8, colors=_INK)
+        bar.outline.set_visible(False)
+        if np.isnan(scene.past).any() or (scene.truth is not None and np.isnan(scene.truth).any()):
+            axes.text(0.0, -0.02, "grey: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
+
+
+def _show(axes: Axes, frame: Frames, colours: _Colours, caption: str) -> None:
+    shown = np.ma.masked_invalid(frame)
+    axes.imshow(shown, cmap=colours.map, norm=colours.norm, aspect="auto", interpolation="antialiased")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_title(caption, fontsize=8, color=_INK, pad=3)
+
+
+def _caption(scene: Scene, name: str, index: int) -> str:
+    """The lead time; for what forecasts, its error in this frame."""
+    if name == "observed" or scene.truth is None:
+        return scene.lead_labels[index]
+    error = scene.futures[name][index] - scene.truth[index]
+    if not np.isfinite(error).any():
+        return scene.lead_labels[index]
+    units = f" {scene.units}" if scene.units else ""
+    return f"RMSE {np.sqrt(np.nanmean(np.square(error))):#.3g}{units}"
+
+
+def _animation_frame(scene: Scene, colours: _Colours, panels: Mapping[str, Frames], label: str) -> Image.Image:
+    side, gap, top = 3.0, 0.15, 0.62
+    height = side * _aspect(scene)
+    right = gap + len(panels) * (side + gap)
+    page = _Page(right + 0.95, top + height + 0.25)
+    page.text(gap, 0.1, scene.title, fontsize=9, va="top")
+    page.text(right - gap, top - 0.08, label, fontsize=10, fontweight="bold", ha="right", va="bottom")
+    for column, (name, frame) in enumerate(panels.items()):
+        x = gap + column * (side + gap)
+        page.text(x, top - 0.08, name, fontsize=10, va="bottom")
+        _show(page.axes(x, top, side, height), frame, colours, "")
+    colours.bar(page, page.axes(right, top, 0.12, height), scene)
+    return page.image()
+
+
+class _Page:
+    """A figure laid out in inches from its upper left corner."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure((width, height), facecolor="white")
+        FigureCanvasAgg(self.figure)
+
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        bottom = self.height - y - height
+        return self.figure.add_axes((x / self.width, bottom / self.height, width / self.width, height / self.height))
+
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
+        self.figure.text(x / self.width, 1 - y / self.height, text, color=_INK, **style)
+
+    def image(self) -> Image.Image:
+        buffer = BytesIO()
+        self.figure.savefig(buffer, dpi=100)
+        return Image.open(buffer).convert("RGB")
+
+    def save(self, path: Path) -> None:
+        _save(self.figure, path)
+
+
+def _aspect(scene: Scene) -> float:
+    """Height of a panel over its width: the frame's, within what still gives a page."""
+    height, width = scene.forecast.shape[1:]
+    return float(min(max(height / width, 0.3), 2.0))
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most `most` indices below `count`, evenly spaced, with the first and the last."""
+    if count <= most:
+        return list(range(count))
+    return [round(position) for position in np.linspace(0, count - 1, most)]
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as new:
+        # Without a stamp of the drawing software, the same run gives the same file.
+        figure.savefig(new, dpi=_DPI, facecolor="white", metadata={"Software": ""})

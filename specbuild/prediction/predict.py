@@ -1,0 +1,69 @@
+"""`predict`: a forecast from the latest frames of the data, or from frames in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from specbuild.data.arrays import Floats
+from specbuild.prediction.forecast import make_forecast
+from specbuild.prediction.past import latest_past, read_past
+from specbuild.prediction.pictures import DRAW, Scale
+from specbuild.prediction.scene import scene
+from specbuild.prediction.writing import WRITERS, check_output
+from specbuild.runs.inference import TrainedRun
+
+
+def predict(
+    run: str | Path,
+    input: str | Path | None = None,
+    output: str | Path | None = None,
+    *,
+    horizon: int | None = None,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    plugins: Iterable[str] = (),
+) -> Floats:
+    """Forecasts with a trained run.
+
+    Args:
+        run: its folder.
+        input: a file with the past frames. `.npy` and `.npz` hold them alone, in physical units with NaN where
+            missing: (P, *space) or (P, *space, C). Of any other file, of the kind of the run's own data, the last
+            frames are taken. None forecasts from the last frames of the run's data.
+        output: where to write the forecast. `.nc` and `.zarr` hold it with times, coordinates and units; `.npz` has
+            `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
+            and `.gif` are pictures of it.
+        horizon: frames to forecast, where not as many as in training: of models whose weights do not depend on it.
+        overrides: changes of the run's spec that leave its weights as they are, such as `{"vars.horizon": 30}`.
+        plugins: modules to import, which register layers of their own.
+
+    Returns:
+        The forecast in physical units, (F, *space, C).
+
+    Raises:
+        SpecError: a file that cannot be read or written as asked, or whose shape does not fit.
+        RunError: the run has no trained model, or an override changes its weights.
+    """
+    if output is not None:
+        check_output(Path(output))
+    trained = TrainedRun.open(run, plugins, overrides=overrides, horizon=horizon)
+    past = latest_past(trained) if input is None else read_past(Path(input), trained)
+    forecast = make_forecast(trained, past)
+    if output is not None:
+        path = Path(output)
+        if write := WRITERS.get(path.suffix):
+            write(forecast, path)
+        else:
+            # In the colours of the run's forecast.png, so that the two can be laid side by side.
+            colours = trained.folder.manifest().get("colours")
+            shown = scene(
+                trained,
+                past.dataset.section,
+                forecast,
+                forecast.past,
+                forecast.frames,
+                scale=Scale(**colours) if colours else None,
+            )
+            DRAW[path.suffix](shown, path)
+    return forecast.frames

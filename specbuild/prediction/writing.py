@@ -1,0 +1,154 @@
+"""Forecasts as files, by the suffix: arrays, grids with coordinates, pictures."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from specbuild.prediction.forecast import Forecast
+from specbuild.prediction.past import refused
+from specbuild.prediction.pictures import DRAW
+from specbuild.runs.files import replacing
+from specbuild.version import __version__
+
+if TYPE_CHECKING:
+    import xarray
+
+Write = Callable[[Forecast, Path], None]
+
+_NAMES = {"D": "z", "H": "y", "W": "x", "L": "x", "C": "channel"}
+"""What an axis is called where the data has no name for it."""
+
+
+def check_output(path: Path) -> None:
+    """Refuses a file of a kind that no forecast is written as.
+
+    Raises:
+        SpecError: the suffix is not known.
+    """
+    if path.suffix not in (*WRITERS, *DRAW):
+        raise refused(f"a forecast is written as {', '.join((*WRITERS, *DRAW))}, not as {path}")
+
+
+def as_xarray(forecast: Forecast) -> xarray.Dataset:
+    """The forecast as a grid that follows the CF conventions 1.10.
+
+    Each variable has the axes time, space and, where the channels have no names, channel. `time` is when a forecast is
+    for; where that is not known the axis is `lead`, in frames. Coordinates of space are those of the data.
+    """
+    import xarray
+
+    first, coordinates = ("lead", {}) if forecast.times is None else _time(forecast)
+    if forecast.times is None:
+        coordinates["lead"] = (
+            "lead",
+            np.array(forecast.lead_frames),
+            {"long_name": "frames after the last past frame"},
+        )
+    space = [_axis_name(forecast, letter) for letter in forecast.axes]
+    for letter, name, length in zip(forecast.axes, space, forecast.frames.shape[1:-1], strict=True):
+        axis = forecast.coordinates.get(letter)
+        if axis is not None and axis.values is not None and axis.values.shape == (length,):
+            coordinates[name] = (name, axis.values, {"units": axis.units} if axis.units else {})
+    names = _variables(forecast)
+    if len(names) == forecast.frames.shape[-1]:
+        found = {
+            name: ((first, *space), forecast.frames[..., channel], {"long_name": long, **_units(forecast, name)})
+            for channel, (name, long) in enumerate(names.items())
+        }
+    else:
+        ((name, long),) = names.items()
+        found = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **_units(forecast, name)})}
+    about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
+    return xarray.Dataset(found, coordinates, about)
+
+
+def _time(forecast: Forecast) -> tuple[str, dict[str, object]]:
+    assert forecast.times is not None
+    assert forecast.past_times is not None
+    last = forecast.past_times[-1]
+    lead = (forecast.times - last).astype("timedelta64[ns]")
+    return "time", {
+        "time": ("time", forecast.times.astype("datetime64[ns]"), {"standard_name": "time"}),
+        "lead_time": ("time", lead, {"standard_name": "forecast_period"}),
+        "forecast_reference_time": (
+            (),
+            last.astype("datetime64[ns]"),
+            {"standard_name": "forecast_reference_time", "long_name": "time of the last past frame"},
+        ),
+    }
+
+
+def _axis_name(forecast: Forecast, letter: str) -> str:
+    axis = forecast.coordinates.get(letter)
+    return axis.name if axis is not None else _NAMES[letter]
+
+
+def _variables(forecast: Forecast) -> dict[str, str]:
+    """Names of the variables in the file, and in words."""
+    if len(forecast.variables) == forecast.frames.shape[-1]:
+        alone = len(forecast.variables) == 1
+        return {name: forecast.variable if alone else name for name in forecast.variables}
+    return {re.sub(r"\W+", "_", forecast.variable).strip("_") or "forecast": forecast.variable}
+
+
+def _units(forecast: Forecast, name: str) -> dict[str, str]:
+    """Units as an attribute: of several variables each has its own, or none."""
+    units = forecast.units_of.get(name, "") if forecast.units_of else forecast.units
+    return {"units": units} if units else {}
+
+
+def _write_npz(forecast: Forecast, path: Path) -> None:
+    arrays: dict[str, Any] = {
+        "forecast": forecast.frames,
+        "lead_times": np.array(forecast.lead_labels),
+        "variable": np.array(forecast.variable),
+        "units": np.array(forecast.units),
+    }
+    if forecast.times is not None:
+        arrays["time"] = forecast.times
+    with replacing(path) as new:
+        np.savez_compressed(new, **arrays)
+
+
+def _write_npy(forecast: Forecast, path: Path) -> None:
+    with replacing(path) as new:
+        np.save(new, forecast.frames)
+
+
+def _write_netcdf(forecast: Forecast, path: Path) -> None:
+    grid = as_xarray(forecast)
+    compressed = {name: {"zlib": True, "complevel": 4} for name in grid.data_vars}
+    with replacing(path) as new:
+        grid.to_netcdf(new, engine="netcdf4", encoding=compressed)
+
+
+def _write_zarr(forecast: Forecast, path: Path) -> None:
+    new = path.with_name(f".{path.name}.new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        as_xarray(forecast).to_zarr(new, mode="w", consolidated=False)
+        if path.is_dir() and _is_zarr(path):
+            shutil.rmtree(path)
+        new.rename(path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _is_zarr(path: Path) -> bool:
+    return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+
+
+WRITERS: dict[str, Write] = {
+    ".npz": _write_npz,
+    ".npy": _write_npy,
+    ".nc": _write_netcdf,
+    ".zarr": _write_zarr,
+}
+"""How each kind of file is written."""

@@ -1,0 +1,78 @@
+"""What a run depends on besides its spec: versions, machine and data files, for run.json."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from specbuild.data.sources import source_files
+from specbuild.document import SpecError
+from specbuild.language import Spec
+from specbuild.runs.fingerprint import difference, fingerprint
+from specbuild.version import __version__
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that computes. Imports Keras."""
+    from specbuild.model.backend import backend_name, keras
+
+    backend = backend_name()
+    return {
+        "python": platform.python_version(),
+        "specbuild": __version__,
+        "keras": str(keras.__version__),
+        backend: str(getattr(sys.modules.get(backend), "__version__", "unknown")),
+        "numpy": np.__version__,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Where the run takes place. Imports Keras, which knows the device."""
+    from specbuild.model.backend import device_name
+
+    return {"system": platform.platform(), "cpu": platform.machine(), "cores": os.cpu_count(), "device": device_name()}
+
+
+def data_files(spec: Spec) -> list[dict[str, Any]]:
+    """The fingerprint of each path that the data section names; that of a pattern covers all its files."""
+    return [fingerprint(path, files) for path, files in source_files(spec).items()]
+
+
+def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:
+    """Refuses to continue on other data than a run began with; whoever opens the data says if it is gone.
+
+    Raises:
+        SpecError: located at the data's path.
+    """
+    found = data_files(spec)
+    if len(found) != len(recorded):
+        raise changed_data(spec, f"it is read from {len(found)} paths, run.json records {len(recorded)}")
+    for before, present in zip(recorded, found, strict=True):
+        if present.get("files") != 0 and (how := difference(before, present)):
+            raise changed_data(spec, how, sampled="sampled_sha256" in present)
+
+
+def changed_data(spec: Spec, reason: str, *, sampled: bool = False) -> SpecError:
+    copied = "; copies of large files must keep the times of their last change, as cp -p does" if sampled else ""
+    return spec.error(
+        ("data", "source", "path"),
+        "the data is not what this run began with",
+        reason=reason,
+        help=f"start a new run, or put the old data back{copied}",
+        code="changed-data",
+    )
+
+
+def now() -> str:
+    """The time, in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def absolute(path: Path) -> str:
+    return str(path.resolve())

@@ -1,0 +1,272 @@
+"""`train`: from a spec to a run folder with a trained and scored model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specbuild.data import Dataset
+from specbuild.data.samples.open import Samples, open_samples
+from specbuild.document import RunError
+from specbuild.document.render import render_text
+from specbuild.evaluation.scores import check_scoring
+from specbuild.facade import build_graph, import_plugins
+from specbuild.graph import Graph
+from specbuild.language import Spec, normalize
+from specbuild.runs.checkpoint import Progress
+from specbuild.runs.compatibility import check_same_model
+from specbuild.runs.files import copy, write_json
+from specbuild.runs.folder import RunFolder
+from specbuild.runs.provenance import absolute, check_data_unchanged, data_files, machine, now, versions
+from specbuild.training.opening import opening
+from specbuild.training.precision import Policy, policy_for
+from specbuild.training.progress import Display, display
+from specbuild.training.scheduled_sampling import is_taught, taught
+from specbuild.training.stopping import Watch
+
+if TYPE_CHECKING:
+    from specbuild.evaluation.result import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run. `best` is the epoch whose weights the model has; `scores` those of the test split, if any."""
+
+    folder: RunFolder
+    history: tuple[dict[str, float], ...]
+    best: int
+    scores: Scored | None
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted from the keyboard. What was reached is saved; the message tells how to continue."""
+
+
+def train(
+    spec: Spec | str | Path | Mapping[str, Any] | None = None,
+    *,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    out: str | Path = "runs",
+    resume: str | Path | None = None,
+    plugins: Iterable[str] = (),
+    quiet: bool = False,
+) -> Run:
+    """Trains the model of a spec, scores it on the test split and draws it, all into one run folder.
+
+    Args:
+        spec: path of a YAML file, YAML text, its content as a mapping, or what `load_spec` gave. None with `resume`.
+        overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
+        out: the folder that gets the run's folder.
+        resume: a run folder to continue from its last checkpoint. On a CPU the result is, bit for bit, that of a run
+            that was never interrupted.
+        plugins: modules to import, which register layers of their own.
+        quiet: whether to print nothing.
+
+    Raises:
+        SpecError: the spec or its data is wrong; found before a framework is loaded.
+        RunError: training failed: the loss is not finite, a checkpoint is damaged.
+        Interrupted: Ctrl-C. Finished epochs are saved.
+    """
+    if (spec is None) == (resume is None):
+        raise TypeError("train needs a spec or resume=, and not both")
+    import_plugins(plugins)
+    if resume is not None:
+        folder = RunFolder.open(resume)
+        changes = normalize(overrides)
+        graph = build_graph(folder.load_spec(changes))
+        if changes:
+            check_same_model(build_graph(folder.load_spec()), graph, changes)
+        check_data_unchanged(graph.spec, folder.manifest().get("data", []))
+        fitted = folder.transform() if graph.spec.data == folder.load_spec().data else None
+    else:
+        assert spec is not None
+        folder, fitted = None, None
+        graph = build_graph(spec, overrides=overrides)
+    return _Training(graph, _opened(graph, fitted), display(quiet)).run(folder, out)
+
+
+def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Samples:
+    """The data of the graph's spec with a transform, fitted now if it was not before.
+
+    Raises:
+        SpecError: it does not fit, or cannot be scored as the spec asks.
+    """
+    dataset = open_samples(graph.spec, graph, transform=fitted)
+    if isinstance(dataset, Dataset):
+        check_scoring(graph.spec, dataset)
+    return dataset
+
+
+class _Training:
+    """One call of `train`, after everything that can be checked without a framework has been."""
+
+    def __init__(self, graph: Graph, dataset: Samples, show: Display) -> None:
+        self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
+        train = self.spec.train
+        self.training = dataset.sampler("train", train.batch_size, train.seed, steps=train.steps_per_epoch)
+        self.validation = (
+            dataset.sampler("validation", train.batch_size, train.seed) if "validation" in dataset.splits else None
+        )
+        self.watch = Watch.of(train, self.validation is not None)
+        if self.validation is None and self.watch.monitor.startswith("val_"):
+            raise self.spec.error(
+                ("train", "early_stopping", "monitor"),
+                f"{self.watch.monitor} needs validation data, and data.split gives none",
+                help="add a validation share to data.split, or monitor loss",
+                code="no-validation",
+            )
+
+    def run(self, folder: RunFolder | None, out: str | Path) -> Run:
+        precision = policy_for(self.spec.train.precision)
+        # A run folder is made or changed once the model is known to fit: what is refused leaves no trace.
+        model, done = self._prepare(folder, precision)
+        if folder is None:
+            folder = RunFolder.create(out, self.spec.name)
+            self._describe(folder, precision)
+        else:
+            self._note_resumption(folder, done.epoch)
+            self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
+        for line in opening(self.graph, self.dataset, folder.path, precision):
+            self.show.note(line)
+        for warning in self.graph.warnings:
+            self.show.note(render_text(warning) + "\n")
+        try:
+            with self.show:
+                history = self._fit(model, folder, done)
+        except KeyboardInterrupt:
+            kept = self._keep_model(folder)
+            folder.update_manifest(status="interrupted", finished=now(), **self._chosen(kept))
+            raise Interrupted(_how_to_continue(folder)) from None
+        except BaseException as error:
+            folder.update_manifest(status="failed", finished=now(), error=str(error))
+            raise
+        notes = self.dataset.notes()
+        for note in notes:
+            self.show.note(f"note: {note}")
+        best = self._keep_model(folder)
+        scores = self._score(folder, history, best)
+        folder.update_manifest(
+            status="finished", finished=now(), epochs=len(history), notes=list(notes), **self._chosen(best)
+        )
+        return Run(folder, history, best, scores)
+
+    def _describe(self, folder: RunFolder, precision: str) -> None:
+        spec = self.spec
+        folder.save_spec(spec)
+        write_json(folder.transforms_file, self.dataset.transform.state())
+        folder.update_manifest(
+            status="running",
+            name=spec.name,
+            started=now(),
+            command=sys.argv,
+            overrides=list(spec.overrides),
+            directory=absolute(spec.directory),
+            data=data_files(spec),
+            seed=spec.train.seed,
+            precision=precision,
+            versions=versions(),
+            machine=machine(),
+        )
+
+    def _note_resumption(self, folder: RunFolder, epoch: int) -> None:
+        earlier = folder.manifest().get("resumed", [])
+        resumed = [*earlier, {"at": now(), "after_epoch": epoch, "versions": versions()}]
+        folder.save_spec(self.spec)
+        folder.update_manifest(status="running", overrides=list(self.spec.overrides), resumed=resumed)
+
+    def _prepare(self, folder: RunFolder | None, precision: Policy) -> tuple[Any, Progress]:
+        """The compiled model, with the state of the last checkpoint where a run is continued."""
+        from specbuild.model.backend import keras
+        from specbuild.model.lower import build
+        from specbuild.runs import checkpoint
+        from specbuild.training.fit import compile_model
+
+        saved = folder.checkpoints() if folder is not None else {}
+        if folder is not None and not saved:
+            raise RunError(f"{folder.path} has no checkpoint to continue from", help="start a new run")
+        keras.utils.set_random_seed(self.spec.train.seed)
+        model = build(self.graph, precision, teacher=True)
+        outputs = [output.name for output in self.graph.outputs]
+        compile_model(
+            model,
+            self.spec,
+            weighted=self.dataset.source.may_miss,
+            outputs=outputs,
+            transform=self.dataset.transform,
+        )
+        return model, checkpoint.restore(model, saved[max(saved)]) if saved else Progress()
+
+    def _fit(self, model: Any, folder: RunFolder, done: Progress) -> tuple[dict[str, float], ...]:
+        from specbuild.training.fit import fit
+
+        training = taught(self.graph, self.training)
+        held_out = taught(self.graph, self.validation, shown=False) if self.validation is not None else None
+        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done)
+
+    def _keep_model(self, folder: RunFolder) -> int:
+        """Makes model.keras of the best epoch, or of the last where no best is kept; returns that epoch.
+
+        Before the first epoch is finished there is nothing to keep.
+        """
+        from specbuild.runs import checkpoint
+
+        saved = folder.checkpoints()
+        if not saved or not max(saved):
+            return 0
+        last, path = list(saved.items())[-1]
+        best = self.watch.best(checkpoint.read(path).history) if self.watch.keep_best else None
+        if best is None or not folder.best_file.exists():
+            best = last
+        else:
+            path = folder.best_file
+        if is_taught(self.graph):
+            self._without_teacher(path, folder)
+        else:
+            copy(path, folder.model_file)
+        return best
+
+    def _without_teacher(self, path: Path, folder: RunFolder) -> None:
+        """Makes model.keras of a checkpoint, whose model reads true frames as well."""
+        from specbuild.model.lower import build
+        from specbuild.runs import checkpoint
+
+        model = build(self.graph, policy_for(self.spec.train.precision))
+        checkpoint.load_weights(model, path)
+        checkpoint.save(model, folder.model_file, checkpoint.read(path).history)
+
+    def _chosen(self, epoch: int) -> dict[str, Any]:
+        """Which epoch model.keras is of, and why, for run.json; there is a best one only where one is kept."""
+        if not epoch:
+            return {}
+        if not self.watch.keep_best:
+            return {"model_epoch": epoch, "chosen_by": "last epoch", "best_epoch": None}
+        extreme = "highest" if self.watch.larger_is_better else "lowest"
+        return {"model_epoch": epoch, "chosen_by": f"{extreme} {self.watch.monitor}", "best_epoch": epoch}
+
+    def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Scored | None:
+        from specbuild.evaluation.evaluate import evaluate
+        from specbuild.prediction.pictures import draw_history
+
+        draw_history(history, folder.picture("loss.png"), best if self.watch.keep_best else None)
+        if "test" not in self.dataset.splits:
+            return None
+        return evaluate(folder.path, split="test")
+
+
+def _continuing(folder: RunFolder, done: int, epochs: int) -> str:
+    if done >= epochs:
+        return f"{folder.path} has all its {epochs} epochs; for more: --set train.epochs={2 * epochs}"
+    return f"continuing {folder.path} after epoch {done} of {epochs}"
+
+
+def _how_to_continue(folder: RunFolder) -> str:
+    epochs = list(folder.checkpoints())
+    reached = f"epoch {epochs[-1]} is saved" if epochs and epochs[-1] else "no epoch was finished"
+    return f"interrupted; {reached}. Continue with: specbuild train --resume {folder.path}"
