@@ -15,9 +15,8 @@ from specbuild.model.layers import ConvLSTM2D, RepeatFrame
 
 Frames = Any
 LAYERS = keras.layers
-RNG = np.random.default_rng(3)
-X = RNG.normal(size=(2, 4, 6, 5, 1)).astype("float32")
-TRUTH = RNG.normal(size=(2, 3, 6, 5, 2)).astype("float32")
+X = np.random.default_rng(3).normal(size=(2, 4, 6, 5, 1)).astype("float32")
+TRUTH = np.random.default_rng(4).normal(size=(2, 3, 6, 5, 2)).astype("float32")
 SPEC = """specbuild: 1
 inputs: {{x: [4, 6, 5, 1]{inputs}}}
 defaults: {{ConvLSTM2D: {{kernel_size: 3, padding: same}}}}
@@ -68,8 +67,9 @@ def test_it_gives_what_keras_gives_when_wired_by_hand(feed: str, head: str) -> N
     text = SPEC.format(inputs=", truth: [3, 6, 5, 2]" if given else "", how=how, head=head)
     ours, theirs = build_model(text), by_hand(feed, head)
     assert ours.count_params() == theirs.count_params() == build_graph(text).parameters
+    draw = np.random.default_rng(5)
     for name in ("enc1", "enc2", "dec2", "dec1", "head"):
-        weights = [RNG.normal(scale=0.3, size=one.shape) for one in theirs.get_layer(name).get_weights()]
+        weights = [draw.normal(scale=0.3, size=weight.shape) for weight in theirs.get_layer(name).get_weights()]
         theirs.get_layer(name).set_weights(weights)
         ours.get_layer(name).set_weights(weights)
     data = [X, TRUTH] if given else X
@@ -108,7 +108,7 @@ def test_a_mirrored_model_trains_and_is_saved(tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     model = build_model(MIRRORED)
     model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mse", run_eagerly=True, jit_compile=False)
-    x, y = RNG.normal(size=(4, 3, 8, 8, 1)).astype("float32"), np.ones((4, 2, 8, 8, 1), "float32")
+    x, y = np.random.default_rng(6).normal(size=(4, 3, 8, 8, 1)).astype("float32"), np.ones((4, 2, 8, 8, 1), "float32")
     losses = model.fit(x, y, epochs=3, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save(tmp_path / "model.keras")
@@ -130,7 +130,7 @@ layers:
     last, *second = model.get_layer("b")(sequence)
     top = model.get_layer("b_mirror")(LAYERS.RepeatVector(6)(last), initial_state=second)
     theirs = keras.Model(x, model.get_layer("a_mirror")(top, initial_state=first))
-    data = RNG.normal(size=(3, 4, 2)).astype("float32")
+    data = np.random.default_rng(7).normal(size=(3, 4, 2)).astype("float32")
     np.testing.assert_allclose(predict(model, data), predict(theirs, data), rtol=1e-5, atol=1e-6)
 
 

@@ -8,7 +8,6 @@ import pytest
 from specbuild import SpecError, build_graph, build_model
 
 CONV = "layer: ConvLSTM2D, filters: 2, kernel_size: 3, padding: same"
-RNG = np.random.default_rng(0)
 
 
 def spec(inputs: str, *layers: str, outputs: str = "") -> str:
@@ -21,7 +20,7 @@ def test_a_stateful_model_remembers_and_forgets() -> None:
         spec("{x: {shape: [3, 8, 8, 1], batch: 4}}", f"id: a, {CONV}, stateful: true", outputs="[a.last]")
     )
     assert model.input_shape == (4, 3, 8, 8, 1)
-    x = RNG.normal(size=(4, 3, 8, 8, 1)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(4, 3, 8, 8, 1)).astype("float32")
     first, second = model.predict(x, verbose=0), model.predict(x, verbose=0)
     assert not np.allclose(first, second)
     model.get_layer("a").reset_states()

@@ -31,8 +31,7 @@ layers:
       remat: $remat
       head: [{time_distributed: {layer: Conv2D, filters: 1, kernel_size: 1}}]
 """
-RNG = np.random.default_rng(5)
-X, Y = (RNG.normal(size=(2, steps, 4, 4, 1)).astype("float32") for steps in (3, 3))
+X, Y = np.random.default_rng(5).normal(size=(2, 2, 3, 4, 4, 1)).astype("float32")
 
 
 def one_step(model: Any, x: Any, y: Any) -> tuple[float, list[Any]]:

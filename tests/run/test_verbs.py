@@ -33,19 +33,19 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 def run(*arguments: str, cwd: Path) -> tuple[int, str, str]:
     process = start(*arguments, cwd=cwd)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
 
 def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str]) -> Path:
     """The first file that fits the pattern; fails if the process ends before there is one."""
-    for _ in range(2400):
+    for _ in range(12_000):
         found = sorted(folder.glob(pattern))
         if found:
             return found[0]
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    raise AssertionError(f"no {pattern} after two minutes")
+    raise AssertionError(f"no {pattern} after ten minutes")
 
 
 def test_training_prints_epochs_and_scores_and_no_noise(plain: Path) -> None:
@@ -98,7 +98,7 @@ def test_ctrl_c_keeps_what_was_reached_and_tells_how_to_continue(plain: Path) ->
     process = start("train", "nowcast.yaml", "--set", "train.epochs=100000", cwd=plain.parent)
     wait_for("runs/*/checkpoints/epoch-0002.keras", plain.parent, process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     (folder,) = plain.parent.glob("runs/*")
     reached = max(RunFolder.open(folder).checkpoints())
     assert process.returncode == 130, err

@@ -1,0 +1,41 @@
+"""Every test draws the same numbers in every run, in any order and on any number of workers."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fixed", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fixed")
+"""`pytest --hypothesis-profile=explore` draws new examples instead of the fixed ones."""
+
+SEED = 1
+
+
+def seed_everything() -> None:
+    """Seed the global generators of Python, NumPy and, once it is imported, Keras and its backend."""
+    random.seed(SEED)
+    np.random.seed(SEED)
+    keras = sys.modules.get("keras")
+    if keras is not None and hasattr(keras, "utils"):
+        keras.utils.set_random_seed(SEED)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> None:
+    """A fixture that several tests share does not depend on which of them comes first."""
+    if fixturedef.scope != "function":
+        seed_everything()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    seed_everything()
