@@ -7,7 +7,7 @@ from specbuild.catalog.axes import check_axes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Axes, NonNegativeNumber, Number
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import Sight, in_place
+from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
 
 
@@ -94,7 +94,7 @@ class Softmax(_ElementWise):
                 help="for a probability take {layer: Activation, activation: sigmoid}",
             )
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 

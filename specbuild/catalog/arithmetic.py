@@ -8,7 +8,7 @@ from specbuild.catalog.axes import check_axes, named_axes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import number, refuse, word_field, written
 from specbuild.catalog.fields import Axes, Flag, Number
-from specbuild.catalog.receptive_field import Sight, same
+from specbuild.catalog.receptive_field import ReceptiveField, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
 from specbuild.document.suggest import did_you_mean
 
@@ -153,7 +153,7 @@ class Reduce(Layer):
         kept = ((1 if at in reduced else dim, at in reduced) for at, dim in enumerate(inputs[0]))
         return tuple(dim for dim, gone in kept if self.keepdims or not gone)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         reduced = positions(inputs[0], self.axis)
         ahead = [0 if self.keepdims else sum(gone < at for gone in reduced) for at in range(len(inputs[0]))]
         return (tuple(None if at in reduced else same(at - ahead[at], n) for at, n in enumerate(inputs[0])),)

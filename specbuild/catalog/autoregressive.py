@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import refuse, word_field
 from specbuild.catalog.fields import Flag, PositiveInt, PositiveNumber, Share
-from specbuild.catalog.receptive_field import Sight
+from specbuild.catalog.receptive_field import ReceptiveField
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show
 
 SCHEDULES = ("linear", "exponential", "inverse_sigmoid", "constant")
@@ -82,7 +82,7 @@ class Body(Protocol):
     def saved_elements(self, x: Shape, horizon: int, *, remat: bool) -> Dim:
         """Numbers kept for the backward pass; with `remat`, of the single steps only what goes from one to the next."""
 
-    def sight(self, x: Shape, horizon: int, *, every_step: bool) -> Sight:
+    def receptive_field(self, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
         """What the last frame forecast sees of the input, or with `every_step` each output in time."""
 
 
@@ -151,8 +151,8 @@ class Autoregressive(Layer):
     def saved_elements(self, *inputs: Shape) -> Dim:
         return self.body.saved_elements(inputs[0], self.horizon, remat=self.remat)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
-        return (self.body.sight(inputs[0], self.horizon, every_step=self.give == "all"),)
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        return (self.body.receptive_field(inputs[0], self.horizon, every_step=self.give == "all"),)
 
     def arguments(self) -> dict[str, Any]:
         """The node's own; the stack is built from the graph inside."""

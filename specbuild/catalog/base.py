@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specbuild.catalog.fields import Policy
-from specbuild.catalog.receptive_field import Sight, everything, in_place
+from specbuild.catalog.receptive_field import ReceptiveField, in_place, whole_input
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size
 
 
@@ -96,12 +96,12 @@ class Layer(BaseModel):
         """Numbers per sample that training keeps for the backward pass: by default the output."""
         return size(self.output_shape(*inputs))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """What one output value sees of each input, for inputs whose lengths are all known; by default all of it.
 
         Of a recurrent layer it is the output of every step, the `sequence`.
         """
-        return tuple(in_place(shape) if self.pointwise else everything(shape) for shape in inputs)
+        return tuple(in_place(shape) if self.pointwise else whole_input(shape) for shape in inputs)
 
     def arguments(self) -> dict[str, Any]:
         """Constructor arguments for Keras: what the spec wrote, where it differs from the default.
@@ -139,9 +139,9 @@ class Recurrent(Layer):
         """The state's tensors by name, in Keras's order: `{"h": …, "c": …}`."""
         raise NotImplementedError
 
-    def state_sight(self, x: Shape) -> dict[str, Sight]:
+    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
         """What one value of the `sequence` sees of each tensor of an initial state; by default all of it."""
-        return {name: everything(shape) for name, shape in self.state_shapes(x).items()}
+        return {name: whole_input(shape) for name, shape in self.state_shapes(x).items()}
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return self.sequence_shape(*inputs) if self.return_sequences else self.last_shape(*inputs)

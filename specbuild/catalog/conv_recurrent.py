@@ -12,7 +12,17 @@ from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
 from specbuild.catalog.checks import refuse, word_field, written
 from specbuild.catalog.fields import Flag, Padding, PositiveInt
 from specbuild.catalog.objects import Activation
-from specbuild.catalog.receptive_field import Along, Sight, everything, known, moved, nothing, same, widened, windows
+from specbuild.catalog.receptive_field import (
+    AxisField,
+    ReceptiveField,
+    known,
+    moved,
+    no_input,
+    same,
+    whole_input,
+    widened,
+    windows,
+)
 from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
@@ -172,30 +182,30 @@ class Convolutional(Cell, OverFrames):
         """How many convolutions of the state follow each other in a step."""
         return 1
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
-        return super().receptive_field(*inputs) if self.use_input else (nothing(inputs[0]),)
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        return super().receptive_field(*inputs) if self.use_input else (no_input(inputs[0]),)
 
-    def frame_sight(self, x: Shape) -> Sight:
+    def frame_receptive_field(self, x: Shape) -> ReceptiveField:
         """The window of the input's kernel, widened by the recurrent kernel in every step after the first.
 
         It is that of a recurrence which starts at zero. Layer normalization mixes whole frames.
         """
         if self.normalization == "layer":
-            return everything(x[1:])
+            return whole_input(x[1:])
         lengths, positions = self.split(x[1:])[0], self.split(self.state_shape(x))[0]
         spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
         axes = zip(self.spatial_axes, lengths, positions, spans, self.strides, strict=True)
-        return self.sight(self._spread(tuple(windows(*axis, self.padding) for axis in axes), known(x[0]) - 1))
+        return self.spatial_field(self._spread(tuple(windows(*axis, self.padding) for axis in axes), known(x[0]) - 1))
 
-    def state_sight(self, x: Shape) -> dict[str, Sight]:
+    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
         """The recurrent kernel's window, once for every step."""
         if self.normalization == "layer":
-            return super().state_sight(x)
+            return super().state_receptive_fields(x)
         positions = self.split(self.state_shape(x))[0]
         own = tuple(same(at, length) for at, length in zip(self.spatial_axes, positions, strict=True))
-        return dict.fromkeys(self.state_names, moved(self.sight(self._spread(own, known(x[0]))), 1))
+        return dict.fromkeys(self.state_names, moved(self.spatial_field(self._spread(own, known(x[0]))), 1))
 
-    def _spread(self, axes: tuple[Along, ...], steps: int) -> tuple[Along, ...]:
+    def _spread(self, axes: tuple[AxisField, ...], steps: int) -> tuple[AxisField, ...]:
         """The axes after so many steps, each with the smaller half of the recurrent kernel in front."""
         times = steps * self.recurrent_convolutions
         pairs = zip(axes, self.recurrent_kernel, strict=True)

@@ -23,7 +23,7 @@ from specbuild.catalog.fields import (
     PositiveInt,
 )
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import Sight, spread, windows
+from specbuild.catalog.receptive_field import ReceptiveField, spread, windows
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 from specbuild.catalog.spatial import Formatted, window_length, window_span
 
@@ -88,10 +88,10 @@ class _Window(Formatted):
         steps = zip(self.split(x)[0], self.spans, self.strides, strict=True)
         return tuple(window_length(*step, self.padding) for step in steps)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         lengths = self.split(inputs[0])[0]
         axes = zip(self.spatial_axes, lengths, self.positions(inputs[0]), self.spans, self.strides, strict=True)
-        return (self.sight(tuple(windows(*axis, self.padding) for axis in axes)),)
+        return (self.spatial_field(tuple(windows(*axis, self.padding) for axis in axes)),)
 
     def weight(self, name: str, *shape: int) -> Weight:
         """A weight that is trained if the layer is."""
@@ -230,10 +230,10 @@ class _Transpose(_Kernel):
         axes = zip(self.split(x)[0], self.spans, self.strides, extras, strict=True)
         return tuple(_spread(*axis, self.padding) for axis in axes)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         lengths = self.split(inputs[0])[0]
         axes = zip(self.spatial_axes, lengths, self.positions(inputs[0]), self.spans, self.strides, strict=True)
-        return (self.sight(tuple(spread(*axis, self.padding) for axis in axes)),)
+        return (self.spatial_field(tuple(spread(*axis, self.padding) for axis in axes)),)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         kernel = self.weight("kernel", *self.kernel_size, self.filters, self.known_channels(inputs[0]))

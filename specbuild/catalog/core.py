@@ -5,7 +5,7 @@ from pydantic import Field
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Flag, Number, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import Sight, in_place
+from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
 
 
@@ -49,7 +49,7 @@ class Dense(Layer):
         channels = inputs[0][-1]
         return None if channels is None else times(2 * channels + self.use_bias, *self.output_shape(*inputs))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=(len(inputs[0]) - 1,)),)
 
 
@@ -87,7 +87,7 @@ class Masking(Layer):
                 f"{self.label} needs an input with a time axis", reason=f"its input is {show(inputs[0])} (channels)"
             )
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=(len(inputs[0]) - 1,)),)
 
 

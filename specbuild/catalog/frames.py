@@ -4,7 +4,7 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import PositiveInt
-from specbuild.catalog.receptive_field import Sight, in_place
+from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape
 
 
@@ -21,7 +21,7 @@ class RepeatFrame(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return (self.times, *inputs[0])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], lead=1),)
 
 

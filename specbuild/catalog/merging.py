@@ -8,7 +8,7 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Axis, AxisPair, Flag
-from specbuild.catalog.receptive_field import Sight, known, same, shifted
+from specbuild.catalog.receptive_field import ReceptiveField, known, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
 
 
@@ -44,14 +44,14 @@ class Concatenate(Layer):
         total = None if None in lengths else sum(length for length in lengths if length is not None)
         return (*first[:joined], total, *first[joined + 1 :])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         joined, total = self._joined_axis(inputs[0]) - 1, self.output_shape(*inputs)
-        sights, start = [], 0
+        fields, start = [], 0
         for shape in inputs:
             axes = enumerate(shape)
-            sights.append(tuple(shifted(at, total[at], -start) if at == joined else same(at, n) for at, n in axes))
+            fields.append(tuple(shifted(at, total[at], -start) if at == joined else same(at, n) for at, n in axes))
             start += known(shape[joined])
-        return tuple(sights)
+        return tuple(fields)
 
     def _joined_axis(self, shape: Shape) -> int:
         """The axis as Keras counts it, from 1; the batch axis is 0."""
@@ -89,7 +89,7 @@ class _Elementwise(Layer):
         """One operation for each value and each input after the first."""
         return times(len(inputs) - 1, *self.output_shape(*inputs))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """Each value sees its own place; an axis of length 1 that is stretched is seen from everywhere."""
         merged = self.output_shape(*inputs)
         leads = [len(merged) - len(shape) for shape in inputs]
@@ -175,14 +175,14 @@ class Dot(Layer):
         scaled = [size(shape) for shape in inputs]
         return None if None in scaled else terms + 3 * sum(count for count in scaled if count is not None)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """Each value sees all of the axes that are summed over, or that both lengths are taken along."""
-        sights, start = [], 0
+        fields, start = [], 0
         for shape, axis in zip(inputs, self._summed_axes(*inputs), strict=True):
             kept = [at for at in range(len(shape)) if at != axis - 1]
-            sights.append(tuple(same(start + kept.index(at), n) if at in kept else None for at, n in enumerate(shape)))
+            fields.append(tuple(same(start + kept.index(at), n) if at in kept else None for at, n in enumerate(shape)))
             start += len(kept)
-        return tuple(sights)
+        return tuple(fields)
 
     def _summed_axes(self, *inputs: Shape) -> tuple[int, ...]:
         """The axis of each input as Keras counts it, from 1; the batch axis is 0."""

@@ -11,7 +11,7 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import refuse, whole, written
 from specbuild.catalog.fields import Axes, Axis, Flag, PositiveNumber, Share
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import Sight, in_place
+from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
 
 
@@ -97,7 +97,7 @@ class LayerNormalization(_Affine):
     def normalized(self) -> int | tuple[int, ...]:
         return self.axis
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
@@ -157,7 +157,7 @@ class RMSNormalization(Layer):
         """Per value a square, a sum, the division and the factor."""
         return times(4, *inputs[0])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
@@ -176,7 +176,7 @@ class UnitNormalization(Layer):
         """Per value a square, a sum and the division."""
         return times(3, *inputs[0])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 

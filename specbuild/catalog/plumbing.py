@@ -12,8 +12,8 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.checks import LARGEST, refuse, whole, written
 from specbuild.catalog.fields import Axis, Ints2
 from specbuild.catalog.receptive_field import (
-    Sight,
-    at_place,
+    ReceptiveField,
+    at_position,
     in_place,
     interpolated,
     known,
@@ -67,8 +67,8 @@ class LastFrame(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0][1:]
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
-        return ((at_place(known(inputs[0][0]) - 1), *in_place(inputs[0][1:])),)
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        return ((at_position(known(inputs[0][0]) - 1), *in_place(inputs[0][1:])),)
 
 
 class Slice(Layer):
@@ -97,7 +97,7 @@ class Slice(Layer):
         at = _index(inputs[0], self.axis)
         return (*inputs[0][:at], self._length(inputs[0][at]), *inputs[0][at + 1 :])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         at = _index(inputs[0], self.axis)
         taken = range(*slice(self.start, self.stop, self.step).indices(known(inputs[0][at])))
         return (tuple(picked(i, taken) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
@@ -137,7 +137,7 @@ class Gather(Layer):
         at = _index(inputs[0], self.axis)
         return (*inputs[0][:at], len(self.indices), *inputs[0][at + 1 :])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         at = _index(inputs[0], self.axis)
         places = [one % known(inputs[0][at]) for one in self.indices]
         return (tuple(picked(i, places) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
@@ -170,7 +170,7 @@ class Stack(Layer):
         lengths = (next((dim for dim in dims if dim is not None), None) for dims in zip(*inputs, strict=True))
         return _with_axis(tuple(lengths), self.axis, len(inputs))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return tuple(_beside(shape, self.axis) for shape in inputs)
 
 
@@ -188,7 +188,7 @@ class ExpandDims(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return _with_axis(inputs[0], self.axis, 1)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (_beside(inputs[0], self.axis),)
 
     def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
@@ -218,7 +218,7 @@ class Squeeze(Layer):
         at = _index(inputs[0], self.axis)
         return (*inputs[0][:at], *inputs[0][at + 1 :])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         at = _index(inputs[0], self.axis)
         return ((*in_place(inputs[0][:at]), None, *moved(in_place(inputs[0][at + 1 :]), at)),)
 
@@ -266,7 +266,7 @@ class SpaceToDepth(_Blocks):
         rows, columns = self.block_size
         return (*lead, _over(height, rows), _over(width, columns), times(rows, columns, channels))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         at, output = len(inputs[0]) - 3, self.output_shape(*inputs)
         axes = ((at + i, inputs[0][at + i], output[at + i], block, block) for i, block in enumerate(self.block_size))
         return ((*in_place(inputs[0][:at]), *(windows(*axis, "valid") for axis in axes), None),)
@@ -298,7 +298,7 @@ class DepthToSpace(_Blocks):
         rows, columns = self.block_size
         return (*lead, times(height, rows), times(width, columns), _over(channels, rows * columns))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         at, output = len(inputs[0]) - 3, self.output_shape(*inputs)
         axes = ((at + i, output[at + i], block) for i, block in enumerate(self.block_size))
         return ((*in_place(inputs[0][:at]), *(interpolated(*axis, 0) for axis in axes), None),)
@@ -324,8 +324,8 @@ def _with_axis(shape: Shape, axis: int, length: int) -> Shape:
     return (*shape[:at], length, *shape[at:])
 
 
-def _beside(shape: Shape, axis: int) -> Sight:
-    """The sight of a layer that puts a new axis into its output."""
+def _beside(shape: Shape, axis: int) -> ReceptiveField:
+    """The receptive field of a layer that puts a new axis into its output."""
     at = axis - 1 if axis > 0 else axis + len(shape) + 1
     return (*in_place(shape[:at]), *moved(in_place(shape[at:]), at + 1))
 

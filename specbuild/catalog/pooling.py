@@ -6,7 +6,7 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import Flag, Ints1, Ints2, Ints3, Padding
-from specbuild.catalog.receptive_field import Sight, same, windows
+from specbuild.catalog.receptive_field import ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, size, times
 from specbuild.catalog.spatial import Formatted, window_length
 
@@ -37,12 +37,12 @@ class _Pooling(Formatted, Generic[PerAxis]):
         """One operation for each entry of each window."""
         return times(*self.output_shape(*inputs), *self.pool_size)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         spatial, channels = self.split(inputs[0])
         strides = self.strides or self.pool_size
         positions = self.split(self.output_shape(*inputs))[0]
         axes = zip(self.spatial_axes, spatial, positions, self.pool_size, strides, strict=True)
-        return (self.sight(tuple(windows(*axis, self.padding) for axis in axes), channels),)
+        return (self.spatial_field(tuple(windows(*axis, self.padding) for axis in axes), channels),)
 
 
 class _MaxPooling(_Pooling[PerAxis], Generic[PerAxis]):
@@ -98,10 +98,10 @@ class _GlobalPooling(Formatted):
         """One operation for each entry of the input."""
         return size(inputs[0])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         channels = self.split(inputs[0])[1]
         if self.keepdims:
-            return (self.sight((None,) * self.spatial, channels),)
+            return (self.spatial_field((None,) * self.spatial, channels),)
         mixed = (None,) * self.spatial
         return ((same(0, channels), *mixed) if self.channels_first else (*mixed, same(0, channels)),)
 

@@ -11,64 +11,64 @@ from typing import TypeAlias
 
 from specbuild.catalog.shapes import Dim, Shape
 
-Span: TypeAlias = tuple[int, int]
+Interval: TypeAlias = tuple[int, int]
 """First and last position seen. Beyond the axis there is nothing, nor in a span whose last comes before its first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Along:
+class AxisField:
     """An input axis that an output axis goes along with: a value at position p there sees `spans[p]` of the input."""
 
     axis: int | None
     """The output axis, counted from 0 without the batch axis; None: every output value sees `spans[0]`."""
-    spans: tuple[Span, ...]
+    spans: tuple[Interval, ...]
 
 
-Sight: TypeAlias = tuple[Along | None, ...]
+ReceptiveField: TypeAlias = tuple[AxisField | None, ...]
 """For each axis of an input what an output value sees of it; None: every output value sees all of the axis."""
 
 
-def everything(shape: Shape) -> Sight:
-    """The sight of a layer that mixes all its input."""
+def whole_input(shape: Shape) -> ReceptiveField:
+    """The receptive field of a layer that mixes all its input."""
     return (None,) * len(shape)
 
 
-def nothing(shape: Shape) -> Sight:
-    """The sight of a layer that does not read its input."""
-    return (Along(None, ((0, -1),)),) * len(shape)
+def no_input(shape: Shape) -> ReceptiveField:
+    """The receptive field of a layer that does not read its input."""
+    return (AxisField(None, ((0, -1),)),) * len(shape)
 
 
-def is_nothing(sight: Sight) -> bool:
+def is_empty(field: ReceptiveField) -> bool:
     """Whether no position of some axis is seen, and so nothing of the input."""
-    return any(one is not None and all(last < first for first, last in one.spans) for one in sight)
+    return any(one is not None and all(last < first for first, last in one.spans) for one in field)
 
 
-def in_place(shape: Shape, *, lead: int = 0, mixed: Collection[int] = ()) -> Sight:
+def in_place(shape: Shape, *, lead: int = 0, mixed: Collection[int] = ()) -> ReceptiveField:
     """A value sees its own place, and all of the axes `mixed`; `lead` new axes stand before the input's."""
     return tuple(None if axis in mixed else same(axis + lead, length) for axis, length in enumerate(shape))
 
 
-def same(axis: int, length: Dim) -> Along:
+def same(axis: int, length: Dim) -> AxisField:
     """Position p sees position p."""
     return shifted(axis, length, 0)
 
 
-def shifted(axis: int, length: Dim, by: int) -> Along:
+def shifted(axis: int, length: Dim, by: int) -> AxisField:
     """Position p of `length` sees position p + by: a crop of `by` entries, or with a negative one padding."""
     return picked(axis, range(by, by + known(length)))
 
 
-def picked(axis: int, places: Iterable[int]) -> Along:
+def picked(axis: int, places: Iterable[int]) -> AxisField:
     """Position p sees the p-th of `places`."""
-    return Along(axis, tuple((place, place) for place in places))
+    return AxisField(axis, tuple((place, place) for place in places))
 
 
-def at_place(place: int) -> Along:
+def at_position(place: int) -> AxisField:
     """Every output value sees the one position."""
-    return Along(None, ((place, place),))
+    return AxisField(None, ((place, place),))
 
 
-def windows(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> Along:
+def windows(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> AxisField:
     """A window of `span` entries that moves by `stride`, over an axis of `length`, to so many positions.
 
     Padding `same` puts the smaller half of what is missing in front, `causal` all of it, `valid` nothing.
@@ -76,37 +76,37 @@ def windows(axis: int, length: Dim, positions: Dim, span: int, stride: int, padd
     count = known(positions)
     missing = max((count - 1) * stride + span - known(length), 0)
     front = {"valid": 0, "same": missing // 2, "causal": span - 1}[padding]
-    return Along(axis, tuple((p * stride - front, p * stride - front + span - 1) for p in range(count)))
+    return AxisField(axis, tuple((p * stride - front, p * stride - front + span - 1) for p in range(count)))
 
 
-def spread(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> Along:
+def spread(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> AxisField:
     """The reverse of `windows`: input q spreads over `span` outputs from q · stride on, less what `same` cuts off."""
     count = known(positions)
     front = max((known(length) - 1) * stride + span - count, 0) // 2 if padding == "same" else 0
     ends = (p + front for p in range(count))
-    return Along(axis, tuple((-((span - 1 - end) // stride), end // stride) for end in ends))
+    return AxisField(axis, tuple((-((span - 1 - end) // stride), end // stride) for end in ends))
 
 
-def interpolated(axis: int, positions: Dim, factor: int, radius: int) -> Along:
+def interpolated(axis: int, positions: Dim, factor: int, radius: int) -> AxisField:
     """Enlarged by `factor` from the inputs less than `radius` from (p + ½) / factor − ½; radius 0: from the nearest."""
     count = known(positions)
     if radius == 0:
         return picked(axis, (p // factor for p in range(count)))
     # |q − x| < radius with x = (2p + 1 − factor) / (2 factor), in whole numbers.
     centres = ((2 * p + 1 - factor, 2 * factor) for p in range(count))
-    return Along(axis, tuple(((x - radius * d) // d + 1, -(-(x + radius * d) // d) - 1) for x, d in centres))
+    return AxisField(axis, tuple(((x - radius * d) // d + 1, -(-(x + radius * d) // d) - 1) for x, d in centres))
 
 
-def widened(along: Along, before: int, after: int) -> Along:
+def widened(along: AxisField, before: int, after: int) -> AxisField:
     """Position p sees what positions p − before to p + after saw, as far as those exist."""
     spans, last = along.spans, len(along.spans) - 1
     ends = ((max(p - before, 0), min(p + after, last)) for p in range(len(spans)))
-    return Along(along.axis, tuple((spans[first][0], spans[end][1]) for first, end in ends))
+    return AxisField(along.axis, tuple((spans[first][0], spans[end][1]) for first, end in ends))
 
 
-def moved(sight: Sight, by: int) -> Sight:
-    """The sight of a layer whose output has `by` more axes in front."""
-    return tuple(one if one is None or one.axis is None else replace(one, axis=one.axis + by) for one in sight)
+def moved(field: ReceptiveField, by: int) -> ReceptiveField:
+    """The receptive field of a layer whose output has `by` more axes in front."""
+    return tuple(one if one is None or one.axis is None else replace(one, axis=one.axis + by) for one in field)
 
 
 def known(length: Dim) -> int:

@@ -12,7 +12,7 @@ from specbuild.catalog.base import Recurrent
 from specbuild.catalog.checks import refuse, written
 from specbuild.catalog.fields import Flag, Fraction, NonNegativeInt, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import Along, Sight, everything, known, moved
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, known, moved, whole_input
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 
 
@@ -83,15 +83,15 @@ class PlainCell(Recurrent):
         """The gates, the state and their products, for every step."""
         return times(self.kept, size(self.sequence_shape(*inputs)))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """Every step sees itself and the steps before it; backward outputs, which are reversed, are taken as all."""
         steps = known(inputs[0][0])
-        past = None if self.go_backwards else Along(0, tuple((0, step) for step in range(steps)))
-        return ((past, *moved(self.frame_sight(inputs[0]), 1)),)
+        past = None if self.go_backwards else AxisField(0, tuple((0, step) for step in range(steps)))
+        return ((past, *moved(self.frame_receptive_field(inputs[0]), 1)),)
 
-    def frame_sight(self, x: Shape) -> Sight:
+    def frame_receptive_field(self, x: Shape) -> ReceptiveField:
         """What a value of the last step sees of each frame: most of the first one, whose trace has spread furthest."""
-        return everything(x[1:])
+        return whole_input(x[1:])
 
     def weight(self, name: str, *shape: int) -> Weight:
         """A weight that is trained if the layer is."""

@@ -17,7 +17,7 @@ from specbuild.catalog.fields import (
     PositiveInt,
     TargetShape,
 )
-from specbuild.catalog.receptive_field import Sight, in_place, interpolated, same, shifted
+from specbuild.catalog.receptive_field import ReceptiveField, in_place, interpolated, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
 
@@ -43,11 +43,11 @@ class _UpSampling(Spatial):
         spatial, channels = self.split(inputs[0])
         return self.join(tuple(times(*pair) for pair in zip(spatial, self.factors, strict=True)), channels)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         positions, channels = self.split(self.output_shape(*inputs))
         radius = RADIUS[getattr(self, "interpolation", "nearest")]
         axes = zip(self.spatial_axes, positions, self.factors, strict=True)
-        return (self.sight(tuple(interpolated(*axis, radius) for axis in axes), channels),)
+        return (self.spatial_field(tuple(interpolated(*axis, radius) for axis in axes), channels),)
 
 
 class UpSampling1D(_UpSampling):
@@ -99,11 +99,11 @@ class _Margins(Spatial):
         """`(before, after)` of each spatial axis."""
         raise NotImplementedError
 
-    def shifts(self, inputs: tuple[Shape, ...], sign: int) -> tuple[Sight, ...]:
+    def shifts(self, inputs: tuple[Shape, ...], sign: int) -> tuple[ReceptiveField, ...]:
         """The receptive field where the output begins `sign` times the margin after the input."""
         positions, channels = self.split(self.output_shape(*inputs))
         axes = zip(self.spatial_axes, positions, self.margins, strict=True)
-        return (self.sight(tuple(shifted(at, length, sign * pair[0]) for at, length, pair in axes), channels),)
+        return (self.spatial_field(tuple(shifted(at, length, sign * pair[0]) for at, length, pair in axes), channels),)
 
 
 class _ZeroPadding(_Margins, Formatted):
@@ -114,7 +114,7 @@ class _ZeroPadding(_Margins, Formatted):
         grown = (None if dim is None else dim + sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
         return self.join(tuple(grown), channels)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return self.shifts(inputs, -1)
 
 
@@ -170,7 +170,7 @@ class _Cropping(_Margins):
         kept = (None if dim is None else dim - sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
         return self.join(tuple(kept), channels)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return self.shifts(inputs, 1)
 
 
@@ -247,7 +247,7 @@ class Reshape(Layer):
         known = size(dim for dim in self.target_shape if dim != -1) or 1
         return tuple(total // known if dim == -1 else dim for dim in self.target_shape)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """Leading axes that stay as they are are kept apart; those after them count as mixed."""
         before, after = inputs[0], self.output_shape(*inputs)
         kept = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(after))
@@ -268,7 +268,7 @@ class Permute(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return tuple(inputs[0][dim - 1] for dim in self.dims)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (tuple(same(self.dims.index(axis + 1), length) for axis, length in enumerate(inputs[0])),)
 
 
@@ -284,7 +284,7 @@ class RepeatVector(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         return (self.n, *inputs[0])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], lead=1),)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.fields import DataFormat
-from specbuild.catalog.receptive_field import Along, Sight, same
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
@@ -37,7 +37,7 @@ class Spatial(Layer):
         """The inverse of `split`."""
         return (channels, *spatial) if self.channels_first else (*spatial, channels)
 
-    def sight(self, spatial: tuple[Along | None, ...], channels: Dim = None) -> Sight:
+    def spatial_field(self, spatial: tuple[AxisField | None, ...], channels: Dim = None) -> ReceptiveField:
         """What a value sees of the spatial axes, in the layout's order, and of so many channels (None: of all)."""
         at = 0 if self.channels_first else self.spatial
         mixed = None if channels is None else same(at, channels)

@@ -9,7 +9,7 @@ from specbuild.catalog.checks import LARGEST, refuse, whole, word_field, written
 from specbuild.catalog.conv_recurrent import OverFrames
 from specbuild.catalog.fields import Ints2, Number
 from specbuild.catalog.objects import Activation
-from specbuild.catalog.receptive_field import Sight, everything, known, moved, same, widened
+from specbuild.catalog.receptive_field import ReceptiveField, known, moved, same, whole_input, widened
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
 
 _NORMALIZATIONS = ("none", "layer", "layer_per_pixel")
@@ -135,20 +135,20 @@ class STLSTM2D(OverFrames):
         kept = self.kept + (15 if self.normalization != "none" else 0)
         return times(self.cells * kept, size(self.state_shape(x)))
 
-    def frame_sight(self, x: Shape) -> Sight:
+    def frame_receptive_field(self, x: Shape) -> ReceptiveField:
         return self._seen(x, "x")
 
-    def state_sight(self, x: Shape) -> dict[str, Sight]:
+    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
         return {name: moved(self._seen(x, name), 1) for name in self.state_names}
 
-    def _seen(self, x: Shape, source: str) -> Sight:
+    def _seen(self, x: Shape, source: str) -> ReceptiveField:
         """What h of the last step sees of the first frame, or of a first state. Layer normalization mixes frames."""
         if self.normalization != "none":
-            return everything(x[1:])
+            return whole_input(x[1:])
         lengths = self.split(x[1:])[0]
         times = self._convolutions(source, known(x[0]))
         axes = zip(self.spatial_axes, lengths, self.kernel_size, strict=True)
-        return self.sight(
+        return self.spatial_field(
             tuple(widened(same(at, length), times * ((k - 1) // 2), times * (k // 2)) for at, length, k in axes)
         )
 

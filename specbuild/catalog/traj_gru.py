@@ -7,7 +7,7 @@ from pydantic import Field
 from specbuild.catalog.conv_recurrent import OverFrames
 from specbuild.catalog.fields import Flag, Ints2, PositiveInt
 from specbuild.catalog.objects import Activation, Initializer
-from specbuild.catalog.receptive_field import Sight, known, nothing
+from specbuild.catalog.receptive_field import ReceptiveField, known, no_input
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
 
 
@@ -89,9 +89,9 @@ class TrajGRU2D(OverFrames):
         kept = 5 * self.filters + hidden + paths + 5 * self.links * self.filters
         return times(kept, size(self.split(x[1:])[0]))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """All of every frame up to its own: a path may lead anywhere."""
-        return super().receptive_field(*inputs) if self.use_input else (nothing(inputs[0]),)
+        return super().receptive_field(*inputs) if self.use_input else (no_input(inputs[0]),)
 
     def _sizes(self, x: Shape) -> tuple[int, int, int, int]:
         """Channels of the input, of the gates, inside the flow network, and of the flows."""

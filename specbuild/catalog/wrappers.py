@@ -7,7 +7,7 @@ from pydantic import Field, InstanceOf, PlainValidator, WithJsonSchema, field_va
 
 from specbuild.catalog.base import Layer, Recurrent
 from specbuild.catalog.checks import refuse, word_field
-from specbuild.catalog.receptive_field import Sight, moved, same
+from specbuild.catalog.receptive_field import ReceptiveField, moved, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 
 MERGES = ("concat", "sum", "mul", "ave")
@@ -60,7 +60,7 @@ class TimeDistributed(Layer):
     def saved_elements(self, *inputs: Shape) -> Dim:
         return times(inputs[0][0], self.layer.saved_elements(inputs[0][1:]))
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         (frame,) = self.layer.receptive_field(inputs[0][1:])
         return ((same(0, inputs[0][0]), *moved(frame, 1)),)
 
@@ -143,14 +143,14 @@ class Bidirectional(Recurrent):
         both, merged = times(2, self.layer.saved_elements(*inputs)), size(self.output_shape(*inputs))
         return None if both is None or merged is None else both + merged
 
-    def receptive_field(self, *inputs: Shape) -> tuple[Sight, ...]:
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """The layer's, but for time, all of which is seen from both ends."""
         (forward,) = self.layer.receptive_field(*inputs)
         return ((None, *forward[1:]),)
 
-    def state_sight(self, x: Shape) -> dict[str, Sight]:
-        sights = self.layer.state_sight(x)
-        return {f"{way}_{name}": sight for way in ("forward", "backward") for name, sight in sights.items()}
+    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
+        fields = self.layer.state_receptive_fields(x)
+        return {f"{way}_{name}": field for way in ("forward", "backward") for name, field in fields.items()}
 
     def arguments(self) -> dict[str, Any]:
         """The wrapper's own; the layer is built from `layer`."""

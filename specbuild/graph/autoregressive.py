@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, ShapeError, Weight, show
 from specbuild.catalog.autoregressive import Autoregressive
-from specbuild.catalog.receptive_field import Sight
+from specbuild.catalog.receptive_field import ReceptiveField
 from specbuild.catalog.shapes import size, times
 from specbuild.document import Report
 from specbuild.graph.body_checks import check_kinds, check_steps, check_whole
-from specbuild.graph.feedback import feedback_sight
+from specbuild.graph.feedback import feedback_receptive_field
 from specbuild.graph.model import Body, Graph, Port, spent, total
 from specbuild.graph.ports import demands
 from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec, TrainSection
@@ -109,8 +109,8 @@ class BodyRule:
         carried = total((size(x[1:]), *(size(s) for node in self.graph(x).nodes for s in node.state.values())))
         return total((given, times(horizon - 1, carried), step if horizon > 1 else 0))
 
-    def sight(self, x: Shape, horizon: int, *, every_step: bool) -> Sight:
-        return feedback_sight(self.measured(x), x, horizon, every_step=every_step)
+    def receptive_field(self, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
+        return feedback_receptive_field(self.measured(x), x, horizon, every_step=every_step)
 
     def _saved(self, x: Shape) -> Dim:
         return total(node.saved for node in self.graph(x).nodes)

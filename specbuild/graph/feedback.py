@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 
 from specbuild.catalog import Shape, ShapeError
-from specbuild.catalog.receptive_field import Along, Sight, everything
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, whole_input
 from specbuild.graph.model import Body, Port
 from specbuild.graph.receptive_field import MAX_STEPS, Seen, Traces, follow, hull, positions, start
 
 
-def feedback_sight(body: Body, x: Shape, horizon: int, *, every_step: bool) -> Sight:
+def feedback_receptive_field(body: Body, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
     """What the last of `horizon` frames sees of the sequence `x`, whose lengths are known.
 
     With `every_step` the output's time goes along with the input's: step p sees the frames up to p. Where that is too
-    much to follow, everything counts as seen.
+    much to follow, the whole input counts as seen.
     """
     work = horizon * sum(positions(shape) for node in body.given.nodes for shape in node.shapes.values())
     seen = None
@@ -22,10 +22,10 @@ def feedback_sight(body: Body, x: Shape, horizon: int, *, every_step: bool) -> S
         with suppress(KeyError, ShapeError):
             seen = _after(body, x, horizon)
     frames = x[0] or 0
-    space = everything(x)[1:] if seen is None else tuple(Along(one.axis, one.spans) for one in seen[1:])
+    space = whole_input(x)[1:] if seen is None else tuple(AxisField(one.axis, one.spans) for one in seen[1:])
     if not every_step:
-        return (Along(None, ((0, frames - 1),)), *space)
-    return (Along(0, tuple((0, min(step, frames - 1)) for step in range(frames - 1 + horizon))), *space)
+        return (AxisField(None, ((0, frames - 1),)), *space)
+    return (AxisField(0, tuple((0, min(step, frames - 1)) for step in range(frames - 1 + horizon))), *space)
 
 
 def _after(body: Body, x: Shape, horizon: int) -> tuple[Seen, ...]:

@@ -1,9 +1,9 @@
 """Receptive fields: how many frames and pixels of the model's inputs one output value of each node sees.
 
 Worked out position by position. For every node, input and input axis there is a list of what each position sees, as
-the first and last entry of the axis; a layer's own sight (`Layer.receptive_field`) turns the list of its input into its
-own. Borders, strides, dilation and the recurrence are then exact, with two simplifications: what lies between the first
-and the last entry counts as seen, and so does all that any channel of the output sees.
+the first and last entry of the axis; the receptive field of a layer (`Layer.receptive_field`) turns the list of its
+input into its own. Borders, strides, dilation and the recurrence are then exact, with two simplifications: what lies
+between the first and the last entry counts as seen, and so does all that any channel of the output sees.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specbuild.catalog import Dim, Recurrent, Shape, ShapeError
-from specbuild.catalog.receptive_field import Along, Sight, Span, is_nothing
+from specbuild.catalog.receptive_field import AxisField, Interval, ReceptiveField, is_empty
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.ports import port_shapes
 
@@ -65,7 +65,7 @@ def receptive_fields(graph: Graph) -> dict[str, Field]:
     }
 
 
-Frames: TypeAlias = tuple[Span, ...]
+Frames: TypeAlias = tuple[Interval, ...]
 """For each step of a port, the first and the last frame of an input that it sees."""
 
 
@@ -97,7 +97,7 @@ def frames_seen(graph: Graph) -> dict[Port, dict[str, Frames]]:
     }
 
 
-_NOTHING: Span = (1 << 62, -1)
+_NOTHING: Interval = (1 << 62, -1)
 """A first entry beyond every axis, a last one before it."""
 
 
@@ -106,7 +106,7 @@ class Seen:
     """What is seen of one input axis: `spans[p]` at position p of the node's `axis`; the same everywhere if None."""
 
     axis: int | None
-    spans: tuple[Span, ...]
+    spans: tuple[Interval, ...]
 
 
 Traces = dict[str, tuple[Seen, ...]]
@@ -168,7 +168,7 @@ def follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, Traces]) ->
         _through(traces[port], sight) for port, sight in zip(node.inputs, layer.receptive_field(*given), strict=True)
     ]
     if isinstance(layer, Recurrent):
-        states = layer.state_sight(given[0]).values()
+        states = layer.state_receptive_fields(given[0]).values()
         through += [_through(traces[port], sight) for port, sight in zip(node.initial_state, states, strict=False)]
     seen = _union(through)
     for name, shape in known.items():
@@ -176,15 +176,15 @@ def follow(node: Node, shapes: dict[Port, Shape], traces: dict[Port, Traces]) ->
         traces[Port(node.id, name)] = seen if name in (OUTPUT, "sequence") else _at_the_end(seen)
 
 
-def _through(traces: Traces, sight: Sight) -> Traces:
+def _through(traces: Traces, sight: ReceptiveField) -> Traces:
     """What is seen through a layer by a value of its output."""
-    if is_nothing(sight):
+    if is_empty(sight):
         return {}
     return {name: tuple(_one_through(seen, sight) for seen in trace) for name, trace in traces.items()}
 
 
-def _one_through(seen: Seen, sight: Sight) -> Seen:
-    along: Along | None = None if seen.axis is None else sight[seen.axis]
+def _one_through(seen: Seen, sight: ReceptiveField) -> Seen:
+    along: AxisField | None = None if seen.axis is None else sight[seen.axis]
     if along is None:
         return Seen(None, (hull(seen.spans),))
     lows, highs = [low for low, _ in seen.spans], [high for _, high in seen.spans]
@@ -217,7 +217,7 @@ def _last(seen: Seen) -> Seen:
     return Seen(None, (hull(seen.spans),)) if seen.axis == 0 else Seen(seen.axis - 1, seen.spans)
 
 
-def hull(spans: Iterable[Span]) -> Span:
+def hull(spans: Iterable[Interval]) -> Interval:
     spans = tuple(spans)
     return min((low for low, _ in spans), default=_NOTHING[0]), max((high for _, high in spans), default=_NOTHING[1])
 

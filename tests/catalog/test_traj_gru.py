@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specbuild.catalog import Weight
-from specbuild.catalog.receptive_field import is_nothing
+from specbuild.catalog.receptive_field import is_empty
 from specbuild.catalog.traj_gru import TrajGRU2D
 from tests.catalog.refusals import argument_error, shape_error
 
@@ -32,7 +32,7 @@ def test_weights_and_state() -> None:
         Weight("flow_hidden_bias", (4,)),
         Weight("flow_bias", (2,)),
     )
-    assert is_nothing(alone.receptive_field(X)[0])
+    assert is_empty(alone.receptive_field(X)[0])
 
 
 def test_costs() -> None:
