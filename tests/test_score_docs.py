@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
-from specbuild.language.sections.evaluate import SCORES, EvaluateSection
+from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE, SHOWN, score_titled
+from specbuild.evaluation.scores import errors, events
+from specbuild.evaluation.scores.selection import ON_DEMAND
+from specbuild.language.sections.evaluate import EvaluateSection
 
-PAGE = (Path(__file__).parent.parent / "docs" / "scores.md").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+_spec = importlib.util.spec_from_file_location("score_docs", ROOT / "tools" / "score_docs.py")
+assert _spec is not None
+assert _spec.loader is not None
+score_docs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(score_docs)
+PAGE = score_docs.PAGE.read_text("utf-8")
+
+
+def test_the_table_is_fresh() -> None:
+    assert score_docs.page() == PAGE, "run python tools/score_docs.py --write"
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_every_score_is_on_the_page(name: str) -> None:
-    assert f"`{name}`" in PAGE
-    assert f"`{SCORES[name]}`" in PAGE
+    assert f"`{name}`" in PAGE or name not in SELECTABLE
+    assert f"`{SCORES[name].title}`" in PAGE
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_score_is_computed(name: str) -> None:
+    computed = {
+        "always": errors.ERRORS.formulas,
+        "with thresholds": events.events(0).formulas,
+        "by name": ON_DEMAND,
+        "with latitudes": ON_DEMAND,
+    }
+    assert name in computed[SCORES[name].computed]
+
+
+def test_nothing_is_computed_that_is_not_declared() -> None:
+    assert {*errors.ERRORS.formulas, *events.events(0).formulas, *ON_DEMAND} == set(SCORES)
+
+
+def test_names_and_titles_are_of_declared_scores() -> None:
+    assert {*SHOWN, *(name for names in CONVENTIONS.values() for name in names)} <= set(SCORES)
+    assert [score_titled(score.title) for score in SCORES.values()] == list(SCORES.values())
+    with pytest.raises(KeyError, match="RSME"):
+        score_titled("RSME")
 
 
 def test_every_key_is_on_the_page() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from specbuild.catalog.scores import SCORES, SHOWN
 from specbuild.evaluation.class_scores import ClassScores
 from specbuild.evaluation.score_table import ScoreColumn, ScoreTable, finite, to_csv
 from specbuild.evaluation.scores.comparison import Skill, hardest
@@ -37,7 +38,7 @@ class Evaluation:
     units: str
     tables: tuple[ScoreTable, ...]
     skills: tuple[Skill, ...]
-    shown: tuple[str, ...] = ("RMSE", "MAE", "CSI")
+    shown: tuple[str, ...] = tuple(SCORES[name].title for name in SHOWN)
     conventions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What of the data was left out, and why."""

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from specbuild.catalog.scores import score_titled
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.score_table import ScoreColumn
 from specbuild.runs.files import replacing
@@ -26,8 +27,6 @@ _STYLES: dict[str, tuple[str, Any, str]] = {
     "anomaly persistence": ("#E69F00", (0, (3, 1)), "v"),
 }
 """Colour (Okabe and Ito's, which the colour-blind can tell apart), dashes and marker of each forecast."""
-_LOWER = ("MSE", "MAE", "RMSE", "FAR", "MSE (sum)", "MAE (sum)", "RMSE (latitude)")
-_CLOSE = {"bias": "0 is best", "BIAS": "1 is best"}
 _LABELS = 34
 """Letters that fit below a panel."""
 _INK, _PALE = "#333333", "#767676"
@@ -76,10 +75,10 @@ def _score(axes: Axes, found: Evaluation, shown: ScoreColumn) -> None:
     box = f" in {shown.window} × {shown.window}" if shown.window else ""
     threshold = "" if shown.threshold is None else f" ≥ {shown.threshold:g}{event}"
     axes.set_title(f"{shown.score}{threshold}{box}{f' ({units})' if units else ''}", fontsize=9.5, color=_INK)
-    better = _CLOSE.get(shown.score) or ("lower is better" if shown.score in _LOWER else "higher is better")
-    axes.set_ylabel(better, fontsize=7.5, color=_PALE)
+    score = score_titled(shown.score)
+    axes.set_ylabel(score.better, fontsize=7.5, color=_PALE)
     low, high = axes.get_ylim()
-    if low >= 0 and low < 0.5 * high and shown.score not in ("SSIM", "PSNR", "ACC", "correlation"):
+    if score.limits[0] == 0 and 0 <= low < 0.5 * high:
         axes.set_ylim(bottom=0)
 
 

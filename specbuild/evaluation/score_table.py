@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from specbuild.catalog.scores import Units
+
 ALL = "all"
 """The label of what is pooled over every lead time."""
 
@@ -17,7 +19,7 @@ ALL = "all"
 class ScoreColumn:
     """One score at every lead time, and pooled over them; NaN where undefined.
 
-    `window` is the width of FSS's box in pixels. `units` is `data`, `data²`, `dB`, or empty for a number without.
+    `score` is its title. `window` is the width of FSS's box in pixels. `units` is as the catalogue of scores has it.
     """
 
     score: str
@@ -25,7 +27,7 @@ class ScoreColumn:
     values: tuple[float, ...]
     overall: float
     window: int | None = None
-    units: str = ""
+    units: Units = ""
 
     @property
     def label(self) -> str:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from specbuild.catalog.scores import SCORES
 from specbuild.evaluation.scores import Comparison, Family, Scores
 from specbuild.evaluation.scores.comparison import hardest
 from specbuild.evaluation.scores.correlation import acc, correlation
-from specbuild.evaluation.scores.errors import ERRORS, MAE_SUM, MSE_SUM, latitude_rmse, measure_summed
-from specbuild.evaluation.scores.events import events
-from specbuild.evaluation.scores.fractions import fss
+from specbuild.evaluation.scores.errors import ERRORS, latitude_rmse, summed
+from specbuild.evaluation.scores.events import events, fss
 from specbuild.evaluation.scores.structure import psnr, ssim
 
 WEIGHTS = np.linspace(0.5, 1.5, 12).reshape(-1, 1, 1)
@@ -31,8 +31,8 @@ def families() -> list[Family]:
         ssim(0, 4, False),
         psnr(0, 4, False),
         correlation(),
-        acc(WEIGHTS, "the training mean", ("ACC", "ACC (centred)")),
-        Family(3, measure_summed, (MSE_SUM, MAE_SUM)),
+        acc(WEIGHTS, "the training mean", ("acc", "acc_centred")),
+        summed("mse_sum", "mae_sum"),
         latitude_rmse(WEIGHTS),
     ]
 
@@ -58,7 +58,7 @@ def table(*pairs: tuple[np.ndarray, np.ndarray], leads: int = 2):  # type: ignor
 @given(fields)
 @settings(deadline=None, max_examples=15)
 def test_a_perfect_forecast_has_the_best_score_or_none(observed: np.ndarray) -> None:
-    best = {score.name: score.best for family in families() for score in family.scores}
+    best = {score.title: score.best for score in SCORES.values()}
     for column in table((observed, observed.copy())).columns:
         for value in (*column.values, column.overall):
             assert math.isnan(value) or value == pytest.approx(best[column.score], abs=1e-9), column.label

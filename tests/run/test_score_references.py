@@ -13,11 +13,10 @@ from sklearn import metrics
 
 from specbuild.evaluation.score_table import ScoreColumn
 from specbuild.evaluation.scores import Family, Frame, Scores
-from specbuild.evaluation.scores.area import latitude_weights
 from specbuild.evaluation.scores.correlation import acc, correlation
-from specbuild.evaluation.scores.errors import ERRORS, MAE_SUM, MSE_SUM, latitude_rmse, measure_summed
-from specbuild.evaluation.scores.events import events
-from specbuild.evaluation.scores.fractions import fss
+from specbuild.evaluation.scores.errors import ERRORS, latitude_rmse, summed
+from specbuild.evaluation.scores.events import events, fss
+from specbuild.evaluation.scores.selection import latitude_weights
 from specbuild.evaluation.scores.structure import psnr, ssim
 
 Y, X = np.mgrid[:24, :30]
@@ -172,7 +171,7 @@ def test_the_convention_of_openstl() -> None:
     """`np.mean((pred - true)**2, axis=(0, 1)).sum()`, with batch and time first."""
     numbers = np.random.default_rng(1)
     pred, true = numbers.normal(size=(2, 5, 3, 6, 7, 2))  # (B, T, H, W, C)
-    scores = Scores(3, families=[Family(3, measure_summed, (MSE_SUM, MAE_SUM))])
+    scores = Scores(3, families=[summed("mse_sum", "mae_sum")])
     for forecast, observed in zip(pred, true, strict=True):
         scores.add(forecast, observed)
     table = scores.table("model", ["1", "2", "3"])
@@ -216,13 +215,13 @@ def test_acc_by_hand_and_as_scikit_learn_has_it() -> None:
     numbers = np.random.default_rng(2)
     forecast, observed, climatology = numbers.normal(size=(3, 2, 6, 5, 1)) + 280
     f, o = (forecast - climatology).ravel(), (observed - climatology).ravel()
-    both = acc(None, "the training mean", ("ACC", "ACC (centred)"))
+    both = acc(None, "the training mean", ("acc", "acc_centred"))
     plain, centred = (column(both, forecast, observed, number, climatology=climatology) for number in (0, 1))
     assert plain.overall == pytest.approx(metrics.pairwise.cosine_similarity([f], [o])[0, 0])
     assert centred.overall == pytest.approx(stats.pearsonr(f, o).statistic)
     weights = latitude_weights(np.array([50.0, 40, 30, 20, 10, 0])).reshape(-1, 1, 1)
     w = np.broadcast_to(weights, forecast.shape).ravel()
-    weighted = acc(weights, "the training mean", ("ACC", "ACC (centred)"))
+    weighted = acc(weights, "the training mean", ("acc", "acc_centred"))
     plain, centred = (column(weighted, forecast, observed, number, climatology=climatology) for number in (0, 1))
     assert plain.overall == pytest.approx((w * f * o).sum() / math.sqrt((w * f * f).sum() * (w * o * o).sum()))
     covariance = np.cov(f, o, aweights=w)
@@ -231,7 +230,7 @@ def test_acc_by_hand_and_as_scikit_learn_has_it() -> None:
 
 def test_acc_of_the_climatology_itself_is_undefined() -> None:
     climatology = OBSERVED[np.newaxis, ..., np.newaxis] / 2
-    family = acc(None, "the training mean", ("ACC", "ACC (centred)"))
+    family = acc(None, "the training mean", ("acc", "acc_centred"))
     for number in (0, 1):
         assert math.isnan(of(family, climatology[0, ..., 0], OBSERVED, number, climatology=climatology))
 

@@ -16,6 +16,7 @@ from specbuild.data import open_data
 from specbuild.data.baselines import persistence
 from specbuild.evaluation.score_table import to_csv
 from specbuild.evaluation.scores import Scores
+from specbuild.evaluation.scores.errors import Errors
 from specbuild.evaluation.scores.events import Contingency, csi, far, frequency_bias, hss, pod
 from tests.data.samples import MRMS, model, write_spec
 
@@ -41,10 +42,10 @@ def test_counts_and_sums_by_hand() -> None:
     forecast = np.array([[0.5, 0.6], [0.0, 9.0]], np.float32)[..., np.newaxis]
     scores = Scores(2, (0.5,))
     scores.add(forecast, observed)
-    table = scores.contingency(0.5)
+    table = Contingency(*scores.sums("csi", 0.5))
     assert (table.hits.tolist(), table.misses.tolist()) == ([1, 0], [0, 1])
     assert (table.false_alarms.tolist(), table.correct_negatives.tolist()) == ([1, 0], [0, 0])
-    assert scores.errors().count.tolist() == [2, 1]
+    assert Errors(*scores.sums("mse")).count.tolist() == [2, 1]
     result = scores.table("model", ("5 min", "10 min"))
     assert result.column("bias").values == pytest.approx((0.1, -2.0))
     assert result.column("MSE").overall == pytest.approx((0.04 + 4) / 3)
@@ -58,7 +59,7 @@ def test_a_threshold_is_reached_by_the_nearest_float32() -> None:
     scores = Scores(1, (0.7,))
     values = np.full((1, 1), np.float32(0.7))
     scores.add(values, values)
-    assert scores.contingency(0.7).hits.tolist() == [1]
+    assert Contingency(*scores.sums("csi", 0.7)).hits.tolist() == [1]
 
 
 fields = arrays(np.float32, (3, 4, 1), elements=st.sampled_from([0.0, 0.5, 1.0, 3.0, math.nan]))
@@ -70,7 +71,7 @@ def test_counts_are_pooled_over_samples_and_pixels(pairs: list[tuple[np.ndarray,
     scores = Scores(3, (1.0,))
     for forecast, observed in pairs:
         scores.add(forecast, observed)
-    table, errors = scores.contingency(1.0), scores.errors()
+    table, errors = Contingency(*scores.sums("csi", 1.0)), Errors(*scores.sums("mse"))
     for lead in range(3):
         pixels = [(f, o) for one, other in pairs for f, o in zip(one[lead].ravel(), other[lead].ravel(), strict=True)]
         known = [(f, o) for f, o in pixels if not (math.isnan(f) or math.isnan(o))]

@@ -24,7 +24,7 @@ def evaluation(units: str = "mm/h", thresholds: tuple[float, ...] = (3,), foreca
     model, *rivals = forecasts.items()
     comparison = Comparison(2, [name for name, _ in rivals])
     comparison.add(model[1], dict(rivals), OBSERVED)
-    conventions = {score.name: score.convention for family in scores.families for score in family.scores}
+    conventions = {title: text for family in scores.families for title, text in family.conventions.items()}
     return Evaluation(
         "nowcast", "test", 1, "rain rate", units, tuple(tables), comparison.skills(), conventions=conventions
     )

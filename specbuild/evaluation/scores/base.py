@@ -1,22 +1,27 @@
 """What every score is made of: sums that one frame adds to, and a formula over the sums.
 
 Forecasts and observations are in physical units, NaN where missing. A pixel counts where both are known. Sums are
-pooled over windows before a formula is applied, so that no score is a mean of scores, but for SSIM and PSNR, which are
-defined by frame. A score whose denominator is 0 is NaN, and shows as a dash.
+pooled over windows before a formula is applied, so no score is a mean of scores, except SSIM and PSNR, which are
+defined for a frame. A score whose denominator is 0 is NaN, and shows as a dash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.catalog.scores import SCORES
+from specbuild.data import Climatology
+from specbuild.language.sections.evaluate import EvaluateSection
+
 Values: TypeAlias = npt.NDArray[np.float64]
 Frames: TypeAlias = npt.NDArray[np.floating[Any]]
+Formula: TypeAlias = Callable[[Values], Values]
 
 
 @dataclass(frozen=True)
@@ -50,33 +55,57 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """A score as tables name it.
-
-    `units`: `data`, `data²`, `dB`, or empty for a number without. `best` is the value of a perfect forecast.
-    `formula` maps sums (K, leads) to one value per lead time.
-    """
-
-    name: str
-    units: str
-    best: float
-    convention: str
-    formula: Callable[[Values], Values]
-
-
-@dataclass(frozen=True, slots=True)
 class Family:
-    """Scores that share their sums: `measure` gives the `size` numbers that a frame adds to them."""
+    """Scores that share their sums.
+
+    Attributes:
+        size: how many numbers a frame adds to the sums.
+        measure: gives these numbers for a frame.
+        formulas: from sums (size, leads) to one value per lead time, by the name of the score in the catalogue.
+        words: what fills the braces in the conventions of the scores.
+    """
 
     size: int
     measure: Callable[[Frame], Sequence[float]]
-    scores: tuple[Score, ...]
+    formulas: Mapping[str, Formula]
     threshold: float | None = None
     window: int | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """What each score is, by its title."""
+        return {SCORES[name].title: SCORES[name].convention.format(**self.words) for name in self.formulas}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What scores are computed with: the section `evaluate`, weights of rows (H, 1, 1), and the training frames."""
+
+    section: EvaluateSection
+    weights: Values | None
+    climatology: Climatology
+
+    @property
+    def data_range(self) -> tuple[float, float, bool]:
+        """Low and high end of the data range, and whether values are clipped to it; may read the training frames."""
+        written, clip = self.section.pictures
+        low, high = written or self.climatology.limits
+        return (low, high, clip) if low < high else (0.0, 1.0, clip)
+
+    @property
+    def reference(self) -> str:
+        """What anomalies are taken from, in words."""
+        period = self.section.period
+        return f"the training mean of each phase of {period} frames" if period else "the training mean"
+
+
+OnDemand: TypeAlias = dict[str, Callable[[Setting], list[Family]]]
+"""How scores that a spec asks for are computed, by the name of the score."""
 
 
 def ratio(numerator: Values, denominator: Values) -> Values:
-    """The quotient, NaN where the denominator is 0."""
-    found: Values = np.full(np.shape(denominator), np.nan)
-    np.divide(numerator, denominator, out=found, where=denominator != 0)
-    return found
+    """Return the quotient, NaN where the denominator is 0."""
+    quotient: Values = np.full(np.shape(denominator), np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+    return quotient

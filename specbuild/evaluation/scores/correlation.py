@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from specbuild.evaluation.scores.base import Family, Frame, Frames, Score, Values, ratio
+from specbuild.evaluation.scores.base import Family, Frame, Frames, OnDemand, Values, ratio
 
 
 def centred(sums: Values) -> Values:
@@ -26,8 +26,7 @@ def uncentred(sums: Values) -> Values:
 
 def correlation() -> Family:
     """Pearson's correlation over all pixels, channels and windows, −1 to 1, 1 is best; it does not see a bias."""
-    convention = "Pearson's, over all pixels, channels and windows at once; it does not see a bias"
-    return Family(6, _FromFirstMean(), (Score("correlation", "", 1, convention, centred),))
+    return Family(6, _FromFirstMean(), {"correlation": centred})
 
 
 def acc(weights: Values | None, reference: str, names: Sequence[str]) -> Family:
@@ -39,7 +38,7 @@ def acc(weights: Values | None, reference: str, names: Sequence[str]) -> Family:
     Args:
         weights: of the pixels' areas, in a shape that spreads over a frame; None: all equal.
         reference: what c is, in words.
-        names: which of the two.
+        names: which of `acc` and `acc_centred`.
     """
 
     def measure(frame: Frame) -> Sequence[float]:
@@ -50,12 +49,8 @@ def acc(weights: Values | None, reference: str, names: Sequence[str]) -> Family:
         return _moments(f[known], o[known], w)
 
     area = ", pixels weighted by cell area" if weights is not None else ""
-    rest = f"anomalies from {reference}{area}; pooled over windows"
-    formulas = {
-        "ACC": Score("ACC", "", 1, f"uncentred; {rest}", uncentred),
-        "ACC (centred)": Score("ACC (centred)", "", 1, f"centred on the mean anomalies; {rest}", centred),
-    }
-    return Family(6, measure, tuple(formulas[name] for name in names))
+    formulas = {"acc": uncentred, "acc_centred": centred}
+    return Family(6, measure, {name: formulas[name] for name in names}, words={"climatology": reference, "area": area})
 
 
 class _FromFirstMean:
@@ -81,3 +76,10 @@ def _moments(x: Frames, y: Frames, w: Values | None) -> Sequence[float]:
     if w is None:
         return x.size, x.sum(), y.sum(), np.square(x).sum(), np.square(y).sum(), (x * y).sum()
     return w.sum(), (w * x).sum(), (w * y).sum(), (w * x * x).sum(), (w * y * y).sum(), (w * x * y).sum()
+
+
+ON_DEMAND: OnDemand = {
+    "correlation": lambda _: [correlation()],
+    "acc": lambda setting: [acc(setting.weights, setting.reference, ("acc",))],
+    "acc_centred": lambda setting: [acc(setting.weights, setting.reference, ("acc_centred",))],
+}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specbuild.evaluation.scores.base import Family, Frame, Score, Values, ratio
+from specbuild.evaluation.scores.base import Family, Formula, Frame, OnDemand, Setting, Values, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def rmse(errors: Errors) -> Values:
 
 
 def measure(frame: Frame) -> tuple[float, ...]:
-    """Adds n, Σe, Σ|e| and Σe²."""
+    """Return n, Σe, Σ|e| and Σe²."""
     e = frame.error
     return e.size, e.sum(), np.abs(e).sum(), np.square(e).sum()
 
@@ -51,35 +51,30 @@ def measure(frame: Frame) -> tuple[float, ...]:
 ERRORS = Family(
     4,
     measure,
-    (
-        Score("MSE", "data²", 0, "mean of e^2, e = forecast - observation", lambda sums: mse(Errors(*sums))),
-        Score("MAE", "data", 0, "mean of |e|", lambda sums: mae(Errors(*sums))),
-        Score("RMSE", "data", 0, "root of the mean of e^2 over all windows", lambda sums: rmse(Errors(*sums))),
-        Score("bias", "data", 0, "mean of e; above 0 the forecast is too high", lambda sums: bias(Errors(*sums))),
-    ),
+    {
+        "mse": lambda sums: mse(Errors(*sums)),
+        "mae": lambda sums: mae(Errors(*sums)),
+        "rmse": lambda sums: rmse(Errors(*sums)),
+        "bias": lambda sums: bias(Errors(*sums)),
+    },
 )
 
 
 def measure_summed(frame: Frame) -> tuple[float, ...]:
-    """Adds the frame, unless nothing of it is known, its Σe² and its Σ|e|."""
+    """Return whether any pixel of the frame is known (0 or 1), its Σe² and its Σ|e|."""
     e = frame.error
     return float(e.size > 0), np.square(e).sum(), np.abs(e).sum()
 
 
-MSE_SUM = Score(
-    "MSE (sum)",
-    "data²",
-    0,
-    "sum of e^2 over a frame's pixels and channels, mean over windows (OpenSTL's MSE of Moving MNIST); nothing clipped",
-    lambda sums: ratio(sums[1], sums[0]),
-)
-MAE_SUM = Score(
-    "MAE (sum)",
-    "data",
-    0,
-    "sum of |e| over a frame's pixels and channels, mean over windows (OpenSTL's MAE); nothing clipped",
-    lambda sums: ratio(sums[2], sums[0]),
-)
+_SUMMED: dict[str, Formula] = {
+    "mse_sum": lambda sums: ratio(sums[1], sums[0]),
+    "mae_sum": lambda sums: ratio(sums[2], sums[0]),
+}
+
+
+def summed(*names: str) -> Family:
+    """Squared or absolute errors summed over a frame, mean over windows."""
+    return Family(3, measure_summed, {name: _SUMMED[name] for name in names})
 
 
 def latitude_rmse(weights: Values) -> Family:
@@ -93,12 +88,15 @@ def latitude_rmse(weights: Values) -> Family:
         w = np.broadcast_to(weights, frame.observed.shape)[frame.known]
         return w.sum(), (w * np.square(frame.error)).sum()
 
-    score = Score(
-        "RMSE (latitude)",
-        "data",
-        0,
-        "root of the mean of e^2 with weights by cell area: sine of the northern less that of the southern edge of "
-        "each row, mean 1",
-        lambda sums: np.sqrt(ratio(sums[1], sums[0])),
-    )
-    return Family(2, measure, (score,))
+    return Family(2, measure, {"rmse_latitude": lambda sums: np.sqrt(ratio(sums[1], sums[0]))})
+
+
+def _latitude(setting: Setting) -> list[Family]:
+    return [] if setting.weights is None else [latitude_rmse(setting.weights)]
+
+
+ON_DEMAND: OnDemand = {
+    "mse_sum": lambda _: [summed("mse_sum")],
+    "mae_sum": lambda _: [summed("mae_sum")],
+    "rmse_latitude": _latitude,
+}

@@ -1,7 +1,7 @@
-"""Contingency scores of an event: a value at or above a threshold.
+"""Scores of an event, a value at or above a threshold: contingency scores and the fractions skill score.
 
-They follow Wilks (2011), Statistical Methods in the Atmospheric Sciences, 3rd ed., section 8.2, with H hits, M misses,
-F false alarms and R correct negatives, counted in pixels and pooled over windows.
+Contingency scores follow Wilks (2011), Statistical Methods in the Atmospheric Sciences, 3rd ed., section 8.2, with H
+hits, M misses, F false alarms and R correct negatives, counted in pixels and pooled over windows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.evaluation.scores.base import Family, Frame, Frames, Score, Values, ratio
+from specbuild.evaluation.scores.base import Family, Formula, Frame, Frames, OnDemand, Values, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,17 @@ def hss(table: Contingency) -> Values:
     return ratio(2 * (h * r - f * m), (h + m) * (m + r) + (h + f) * (f + r))
 
 
-def _score(name: str, best: float, convention: str, formula: Callable[[Contingency], Values]) -> Score:
-    return Score(name, "", best, convention, lambda sums: formula(Contingency(*sums)))
+_FORMULAS: dict[str, Callable[[Contingency], Values]] = {
+    "csi": csi,
+    "pod": pod,
+    "far": far,
+    "frequency_bias": frequency_bias,
+    "hss": hss,
+}
 
 
-SCORES = (
-    _score("CSI", 1, "H / (H + M + F): hits, misses and false alarms in pixels, pooled over windows", csi),
-    _score("POD", 1, "H / (H + M)", pod),
-    _score("FAR", 0, "F / (H + F)", far),
-    _score("BIAS", 1, "(H + F) / (H + M); above 1 the event is forecast too often", frequency_bias),
-    _score("HSS", 1, "2(HR - FM) / [(H + M)(M + R) + (H + F)(F + R)]; R correct negatives; 0 is chance", hss),
-)
+def _of_counts(formula: Callable[[Contingency], Values]) -> Formula:
+    return lambda sums: formula(Contingency(*sums))
 
 
 def events(threshold: float) -> Family:
@@ -76,9 +76,51 @@ def events(threshold: float) -> Family:
         misses, false_alarms = int(np.count_nonzero(seen)) - hits, int(np.count_nonzero(said)) - hits
         return hits, misses, false_alarms, said.size - hits - misses - false_alarms
 
-    return Family(4, measure, SCORES, threshold)
+    return Family(4, measure, {name: _of_counts(formula) for name, formula in _FORMULAS.items()}, threshold)
 
 
 def at_or_above(values: Frames, threshold: float) -> npt.NDArray[np.bool_]:
-    """Where the event is; the threshold is rounded as the values are, so that a float32 0.7 reaches 0.7."""
+    """Return where the event is; the threshold is rounded as the values are, so a float32 0.7 reaches 0.7."""
     return np.asarray(values >= values.dtype.type(threshold))
+
+
+def fss(threshold: float, window: int) -> Family:
+    """FSS = 1 − Σ(f − o)² / (Σf² + Σo²), with f and o the shares of event pixels in a square box around each pixel.
+
+    Roberts and Lean (2008), Mon. Weather Rev. 136, 78, eqs. 5–7, with sums pooled over windows; 0 to 1, 1 is best. A
+    box is `window` pixels wide and high, and if that is even extends one pixel further to the upper left. As in
+    pySTEPS, there is no event outside the frame. A pixel that is missing in either field has no event in both, and the
+    box around it is left out of the sums.
+
+    Args:
+        threshold: an event is a value at or above it, in physical units.
+        window: width of the box in pixels.
+    """
+
+    def measure(frame: Frame) -> tuple[float, ...]:
+        f, o = (
+            _shares(at_or_above(values, threshold) & frame.known, window, frame.plane)[frame.known]
+            for values in (frame.forecast, frame.observed)
+        )
+        return np.square(f - o).sum(), np.square(f).sum() + np.square(o).sum()
+
+    return Family(2, measure, {"fss": lambda sums: 1 - ratio(sums[0], sums[1])}, threshold, window)
+
+
+def _shares(events: npt.NDArray[np.bool_], width: int, axes: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """The share of events in the box around each pixel."""
+    counts = events.astype(np.int64)
+    for axis in axes:
+        length = counts.shape[axis]
+        sums = np.concatenate([np.zeros_like(counts.take([0], axis)), counts.cumsum(axis)], axis)
+        first = np.arange(length) - width // 2
+        counts = sums.take(np.minimum(first + width, length), axis) - sums.take(np.maximum(first, 0), axis)
+    shares: npt.NDArray[np.float64] = counts / width ** len(axes)
+    return shares
+
+
+ON_DEMAND: OnDemand = {
+    "fss": lambda setting: [
+        fss(threshold, window) for threshold in setting.section.thresholds for window in setting.section.fss_windows
+    ],
+}

@@ -1,27 +1,25 @@
-"""Which scores a spec asks for, with what each needs to know of the data."""
+"""The scores that a spec asks for, with what each needs to know of the data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from specbuild.catalog.scores import SCORES, SHOWN, SSIM_SIDE
 from specbuild.data import Climatology, Dataset
-from specbuild.evaluation.scores.area import latitude_weights
-from specbuild.evaluation.scores.base import Family, Values
-from specbuild.evaluation.scores.correlation import acc, correlation
-from specbuild.evaluation.scores.errors import ERRORS, MAE_SUM, MSE_SUM, latitude_rmse, measure_summed
-from specbuild.evaluation.scores.events import events
-from specbuild.evaluation.scores.fractions import fss
-from specbuild.evaluation.scores.structure import SIDE, psnr, ssim
+from specbuild.evaluation.scores import correlation, errors, events, structure
+from specbuild.evaluation.scores.base import Family, OnDemand, Setting, Values
 from specbuild.language import Spec
-from specbuild.language.sections.evaluate import SCORES, EvaluateSection
+
+ON_DEMAND: OnDemand = {**errors.ON_DEMAND, **events.ON_DEMAND, **structure.ON_DEMAND, **correlation.ON_DEMAND}
+"""How each score that is not always computed is."""
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """The scores of one evaluation. `shown` are those that a terminal shows, by the names that tables give them."""
+    """The scores of one evaluation; `shown` are the titles of those that a terminal shows."""
 
     families: tuple[Family, ...]
     shown: tuple[str, ...]
@@ -29,7 +27,7 @@ class Scoring:
 
     @classmethod
     def of(cls, spec: Spec, dataset: Dataset) -> Scoring:
-        """What `evaluate:` asks for. Reads the training frames only where a default comes from them.
+        """Return the scores that `evaluate:` asks for. Reads the training frames only where a default needs them.
 
         Raises:
             SpecError: a score that the data does not allow: latitude weights without latitudes, SSIM of frames smaller
@@ -37,27 +35,33 @@ class Scoring:
         """
         section = spec.evaluate
         weights = check_scoring(spec, dataset)
-        chosen = _Chosen(section, weights, Climatology.of(dataset, section.period))
-        families = [ERRORS, *map(events, section.thresholds)]
-        for name in section.computed:
-            families += _MORE[name](chosen) if name in _MORE else ()
-        if weights is not None:
-            families.append(latitude_rmse(weights))
-        shown = dict.fromkeys(("RMSE", "MAE", "CSI", *(SCORES[name] for name in section.computed), "RMSE (latitude)"))
-        return cls(tuple(_joined(families)), tuple(shown), chosen.climatology)
+        setting = Setting(section, weights, Climatology.of(dataset, section.period))
+        names = (*section.computed, *(() if weights is None else ("rmse_latitude",)))
+        families = [
+            errors.ERRORS,
+            *map(events.events, section.thresholds),
+            *(
+                family
+                for name in names
+                if SCORES[name].computed not in ("always", "with thresholds")
+                for family in ON_DEMAND[name](setting)
+            ),
+        ]
+        shown = dict.fromkeys(SCORES[name].title for name in (*SHOWN, *names))
+        return cls(tuple(_joined(families)), tuple(shown), setting.climatology)
 
     @property
     def reads_climatology(self) -> bool:
-        return any(score.name.startswith("ACC") for family in self.families for score in family.scores)
+        return any("climatology" in SCORES[name].needs for family in self.families for name in family.formulas)
 
     @property
     def conventions(self) -> dict[str, str]:
-        """What each score is, by its name."""
-        return {score.name: score.convention for family in self.families for score in family.scores}
+        """What each score is, by its title."""
+        return {title: text for family in self.families for title, text in family.conventions.items()}
 
 
 def check_scoring(spec: Spec, dataset: Dataset) -> Values | None:
-    """Whether the data allows what `evaluate:` asks for; reads none of it.
+    """Check whether the data allows what `evaluate:` asks for, without reading frames.
 
     Returns:
         The weights of a frame's rows, (H, 1, 1), or None where rows do not weigh.
@@ -69,44 +73,38 @@ def check_scoring(spec: Spec, dataset: Dataset) -> Values | None:
     return _weights(spec, dataset)
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    section: EvaluateSection
-    weights: Values | None
-    climatology: Climatology
+def latitude_weights(latitudes: npt.NDArray[np.floating]) -> Values:
+    """Return the weight of each row of a grid, in proportion to the area of its cells on the sphere, with mean 1.
 
-    @property
-    def pictures(self) -> tuple[float, float, bool]:
-        """Low and high end of the data range, and whether values are held to it."""
-        written, clip = self.section.pictures
-        low, high = written or self.climatology.limits
-        return (low, high, clip) if low < high else (0.0, 1.0, clip)
+    A cell reaches half-way to its neighbours, and as far outward at the first and last row, though not beyond a pole;
+    its area goes with sin(northern edge) − sin(southern edge).
 
-    @property
-    def reference(self) -> str:
-        period = self.section.period
-        return f"the training mean of each phase of {period} frames" if period else "the training mean"
+    Args:
+        latitudes: of the rows in degrees, rising or falling, (H,).
 
+    Returns:
+        (H,). One row alone weighs 1.
 
-def _anomalies(name: str) -> Callable[[_Chosen], list[Family]]:
-    return lambda chosen: [acc(chosen.weights, chosen.reference, (name,))]
-
-
-_MORE: dict[str, Callable[[_Chosen], list[Family]]] = {
-    "fss": lambda c: [fss(threshold, window) for threshold in c.section.thresholds for window in c.section.fss_windows],
-    "ssim": lambda c: [ssim(*c.pictures)],
-    "psnr": lambda c: [psnr(*c.pictures)],
-    "correlation": lambda _: [correlation()],
-    "acc": _anomalies("ACC"),
-    "acc_centred": _anomalies("ACC (centred)"),
-    "mse_sum": lambda _: [Family(3, measure_summed, (MSE_SUM,))],
-    "mae_sum": lambda _: [Family(3, measure_summed, (MAE_SUM,))],
-}
-"""The scores that are computed on demand."""
+    Raises:
+        ValueError: a latitude beyond a pole, or latitudes that neither rise nor fall throughout.
+    """
+    rows = np.asarray(latitudes, np.float64)
+    steps = np.diff(rows)
+    if not (np.isfinite(rows).all() and (np.abs(rows) <= 90).all()):
+        raise ValueError("latitudes lie between -90 and 90 degrees")
+    if not ((steps > 0).all() or (steps < 0).all()):
+        raise ValueError("latitudes rise or fall from row to row")
+    if len(rows) < 2:
+        return np.ones(len(rows))
+    middles = (rows[1:] + rows[:-1]) / 2
+    edges = np.concatenate([[rows[0] - steps[0] / 2], middles, [rows[-1] + steps[-1] / 2]])
+    areas = np.abs(np.diff(np.sin(np.radians(np.clip(edges, -90, 90)))))
+    weights: Values = areas / areas.mean()
+    return weights
 
 
 def _weights(spec: Spec, dataset: Dataset) -> Values | None:
-    """The weights of a frame's pixels, (H, 1, 1); None where rows do not weigh."""
+    """Return the weights of a frame's pixels, (H, 1, 1); None where rows do not weigh."""
     wanted = spec.evaluate.latitude_weights
     axis = dataset.source.coordinates.get("H")
     if wanted is False or (wanted == "auto" and not (axis and _is_latitude(axis.name, axis.units))):
@@ -136,23 +134,23 @@ def _is_latitude(name: str, units: str) -> bool:
 
 def _check_sizes(spec: Spec, dataset: Dataset) -> None:
     plane = dataset.source.space[-2:]
-    if "ssim" in spec.evaluate.computed and (len(plane) < 2 or min(plane) < SIDE):
+    if "ssim" in spec.evaluate.computed and (len(plane) < 2 or min(plane) < SSIM_SIDE):
         listed = spec.evaluate.scores
         place = ("evaluate", "scores", listed.index("ssim")) if "ssim" in listed else ("evaluate", "convention")
         raise spec.error(
             place,
-            f"ssim needs frames of at least {SIDE} × {SIDE}, those of {dataset.source.name} are "
+            f"ssim needs frames of at least {SSIM_SIDE} × {SSIM_SIDE}, those of {dataset.source.name} are "
             f"{' × '.join(map(str, plane)) or 'without space'}",
             code="score-and-data",
         )
 
 
 def _joined(families: list[Family]) -> list[Family]:
-    """Families that gather the same sums for one score each, as one."""
-    found: list[Family] = []
+    """Join neighbouring families that gather the same sums."""
+    joined: list[Family] = []
     for family in families:
-        if found and family.measure is found[-1].measure:
-            found[-1] = replace(found[-1], scores=(*found[-1].scores, *family.scores))
+        if joined and family.measure is joined[-1].measure:
+            joined[-1] = replace(joined[-1], formulas={**joined[-1].formulas, **family.formulas})
         else:
-            found.append(family)
-    return found
+            joined.append(family)
+    return joined

@@ -1,15 +1,11 @@
-"""Likeness of pictures: SSIM and PSNR, each a mean over frames."""
+"""Similarity of pictures: SSIM and PSNR, each a mean over frames."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from specbuild.evaluation.scores.base import Family, Frame, Frames, Score, Values, ratio
-
-SIGMA = 1.5
-RADIUS = 5
-"""Pixels on each side of the centre: the Gaussian is cut at 3.5 σ."""
-SIDE = 2 * RADIUS + 1
+from specbuild.catalog.scores import SSIM_RADIUS, SSIM_SIGMA
+from specbuild.evaluation.scores.base import Family, Frame, Frames, OnDemand, Values, ratio
 
 
 def ssim(low: float, high: float, clip: bool) -> Family:
@@ -22,14 +18,16 @@ def ssim(low: float, high: float, clip: bool) -> Family:
 
     Args:
         low, high: the data range, in physical units; R = high − low.
-        clip: whether forecasts and observations are held to the range first.
+        clip: whether forecasts and observations are clipped to the range first.
     """
     c1, c2 = (0.01 * (high - low)) ** 2, (0.03 * (high - low)) ** 2
 
     def measure(frame: Frame) -> tuple[float, ...]:
         axes = frame.plane
         whole = _means(frame.known.astype(np.float64), axes) > 1 - 1e-9
-        f, o = (np.where(frame.known, _held(values, low, high, clip), 0) for values in (frame.forecast, frame.observed))
+        f, o = (
+            np.where(frame.known, _double(values, low, high, clip), 0) for values in (frame.forecast, frame.observed)
+        )
         mean_f, mean_o = _means(f, axes), _means(o, axes)
         var_f, var_o = _means(f * f, axes) - mean_f**2, _means(o * o, axes) - mean_o**2
         covariance = _means(f * o, axes) - mean_f * mean_o
@@ -39,11 +37,7 @@ def ssim(low: float, high: float, clip: bool) -> Family:
         planes = ratio(np.where(whole, likeness, 0).sum(axes), counts.astype(np.float64))
         return int(np.count_nonzero(counts)), float(np.nansum(planes))
 
-    convention = (
-        f"mean over frames; Gaussian window of sigma 1.5, 11 x 11 pixels; data range {low:g} to {high:g}"
-        f"{', values clipped to it' if clip else ''}; windows with a missing pixel left out"
-    )
-    return Family(2, measure, (Score("SSIM", "", 1, convention, lambda sums: ratio(sums[1], sums[0])),))
+    return Family(2, measure, {"ssim": lambda sums: ratio(sums[1], sums[0])}, words=_range(low, high, clip))
 
 
 def psnr(low: float, high: float, clip: bool) -> Family:
@@ -53,40 +47,46 @@ def psnr(low: float, high: float, clip: bool) -> Family:
 
     Args:
         low, high: the data range, in physical units; R = high − low.
-        clip: whether forecasts and observations are held to the range first.
+        clip: whether forecasts and observations are clipped to the range first.
     """
 
     def measure(frame: Frame) -> tuple[float, ...]:
-        f, o = (_held(values, low, high, clip) for values in frame.pixels)
+        f, o = (_double(values, low, high, clip) for values in frame.pixels)
         if not f.size:
             return 0, 0
         mean = float(np.square(f - o).mean())
         return 1, -10 * np.log10(mean / (high - low) ** 2) if mean > 0 else np.inf
 
-    convention = (
-        f"mean over frames of -10 log10(MSE of the frame / range^2); data range {low:g} to {high:g}"
-        f"{', values clipped to it' if clip else ''}; infinite with a frame without error"
-    )
-    return Family(2, measure, (Score("PSNR", "dB", np.inf, convention, lambda sums: ratio(sums[1], sums[0])),))
+    return Family(2, measure, {"psnr": lambda sums: ratio(sums[1], sums[0])}, words=_range(low, high, clip))
 
 
-def _held(values: Frames, low: float, high: float, clip: bool) -> Values:
+def _range(low: float, high: float, clip: bool) -> dict[str, str]:
+    return {"range": f"{low:g} to {high:g}{', values clipped to it' if clip else ''}"}
+
+
+def _double(values: Frames, low: float, high: float, clip: bool) -> Values:
     double = values.astype(np.float64)
     return np.clip(double, low, high) if clip else double
 
 
-_DISTANCE = np.arange(-RADIUS, RADIUS + 1)
-_WEIGHTS = np.exp(-0.5 * (_DISTANCE / SIGMA) ** 2)
+_DISTANCE = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
+_WEIGHTS = np.exp(-0.5 * (_DISTANCE / SSIM_SIGMA) ** 2)
 _WEIGHTS /= _WEIGHTS.sum()
 
 
 def _means(x: Values, axes: tuple[int, ...]) -> Values:
-    """Means under the window, at every place where it fits whole: each axis becomes shorter by 10."""
+    """Return means under the window wherever it fits whole: each axis becomes shorter by 10."""
     for axis in axes:
-        length = x.shape[axis] - 2 * RADIUS
+        length = x.shape[axis] - 2 * SSIM_RADIUS
         x = np.moveaxis(x, axis, 0)
-        found = np.zeros((max(length, 0), *x.shape[1:]))
+        means = np.zeros((max(length, 0), *x.shape[1:]))
         for first, weight in enumerate(_WEIGHTS):
-            found += weight * x[first : first + len(found)]
-        x = np.moveaxis(found, 0, axis)
+            means += weight * x[first : first + len(means)]
+        x = np.moveaxis(means, 0, axis)
     return x
+
+
+ON_DEMAND: OnDemand = {
+    "ssim": lambda setting: [ssim(*setting.data_range)],
+    "psnr": lambda setting: [psnr(*setting.data_range)],
+}

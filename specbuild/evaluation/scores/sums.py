@@ -1,4 +1,4 @@
-"""Gathers the sums of one kind of forecast, window by window, and makes its table of scores."""
+"""The sums of one kind of forecast, gathered window by window, and the table of scores that follows from them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from specbuild.catalog.scores import SCORES
 from specbuild.evaluation.score_table import ScoreColumn, ScoreTable
 from specbuild.evaluation.scores.base import Family, Frame, Frames, Values
-from specbuild.evaluation.scores.errors import ERRORS, Errors
-from specbuild.evaluation.scores.events import Contingency, events
+from specbuild.evaluation.scores.errors import ERRORS
+from specbuild.evaluation.scores.events import events
 
 
 class Scores:
@@ -25,7 +26,7 @@ class Scores:
         self._scored, self._observed = np.zeros(leads, np.int64), np.zeros(leads, np.int64)
 
     def add(self, forecast: Frames, observed: Frames, climatology: Frames | None = None) -> None:
-        """Counts one forecast (F, *space, C) against what was observed, in the same shape and units.
+        """Count one forecast (F, *space, C) against what was observed, in the same shape and units.
 
         Raises:
             ValueError: the shapes differ, or there are not as many frames as lead times.
@@ -40,15 +41,19 @@ class Scores:
             for sums, family in zip(self._sums, self.families, strict=True):
                 sums[:, lead] += family.measure(frame)
 
-    def errors(self) -> Errors:
-        return Errors(*self._of(ERRORS.scores[0].name, None))
+    def sums(self, name: str, threshold: float | None = None) -> Values:
+        """Return the sums (size, leads) that a score is computed from, by its name in the catalogue.
 
-    def contingency(self, threshold: float) -> Contingency:
-        """The counts at one of the thresholds."""
-        return Contingency(*self._of("CSI", threshold))
+        Raises:
+            KeyError: the score is not among the families.
+        """
+        for sums, family in zip(self._sums, self.families, strict=True):
+            if family.threshold == threshold and name in family.formulas:
+                return sums
+        raise KeyError(f"{name} at {threshold}")
 
     def table(self, name: str, leads: Sequence[str]) -> ScoreTable:
-        """Every score at every lead time, and pooled over all of them.
+        """Return every score at every lead time, and pooled over all of them.
 
         Args:
             name: whose forecasts these are: `model`, `persistence`.
@@ -56,26 +61,16 @@ class Scores:
         """
         columns = [
             ScoreColumn(
-                score.name,
+                SCORES[score].title,
                 family.threshold,
-                _floats(score.formula(sums)),
-                float(score.formula(sums.sum(axis=1, keepdims=True))[0]),
+                tuple(formula(sums).tolist()),
+                float(formula(sums.sum(axis=1, keepdims=True))[0]),
                 family.window,
-                score.units,
+                SCORES[score].units,
             )
             for sums, family in zip(self._sums, self.families, strict=True)
-            for score in family.scores
+            for score, formula in family.formulas.items()
         ]
         return ScoreTable(
             name, tuple(leads), tuple(columns), tuple(self._scored.tolist()), tuple(self._observed.tolist())
         )
-
-    def _of(self, name: str, threshold: float | None) -> Values:
-        for sums, family in zip(self._sums, self.families, strict=True):
-            if family.threshold == threshold and family.scores[0].name == name:
-                return sums
-        raise KeyError(f"{name} at {threshold}")
-
-
-def _floats(values: Values) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

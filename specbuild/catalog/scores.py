@@ -1,0 +1,202 @@
+"""Scores of forecasts: what everything but their computation needs to know, declared once.
+
+The section `evaluate`, tables, pictures, JSON and `docs/scores.md` follow from these declarations. The formulas are in
+`specbuild/evaluation/scores`, under the same names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal, TypeAlias
+
+Units: TypeAlias = Literal["", "data", "data²", "dB"]
+"""Units of a score: none, those of the data, those squared, or decibels."""
+Computed: TypeAlias = Literal["always", "with thresholds", "by name", "with latitudes"]
+Need: TypeAlias = Literal["thresholds", "windows", "space", "height and width", "climatology"]
+"""What a score reads: `evaluate.thresholds`, `evaluate.fss_windows`, frames with axes, the training mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One score.
+
+    Attributes:
+        title: its name in tables, pictures and files.
+        formula: for the documentation, in Markdown.
+        convention: what tables and files say of it, in ASCII. Braces stand for what an evaluation fills in.
+        limits: the least and the greatest value it can take.
+        best: the value of a perfect forecast.
+        units: those of its values.
+        computed: when it is.
+        needs: what it reads besides forecasts and observations.
+        source: the paper or book that defines it.
+    """
+
+    title: str
+    formula: str
+    convention: str
+    limits: tuple[float, float]
+    best: float
+    units: Units = ""
+    computed: Computed = "by name"
+    needs: tuple[Need, ...] = ()
+    source: str = ""
+
+    @property
+    def better(self) -> str:
+        """Which values are better, for the axis of a picture."""
+        if self.best in self.limits:
+            return "higher is better" if self.best == self.limits[1] else "lower is better"
+        return f"{self.best:g} is best"
+
+
+SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
+"""SSIM's Gaussian window in pixels: its σ, and its reach on each side of the centre (cut at 3.5 σ)."""
+SSIM_SIDE = 2 * SSIM_RADIUS + 1
+
+_WILKS = "Wilks (2011), section 8"
+_ANOMALIES = "anomalies from {climatology}{area}; pooled over windows"
+
+
+def _event(
+    title: str, formula: str, convention: str, limits: tuple[float, float], best: float, source: str = f"{_WILKS}.2"
+) -> Score:
+    """A score of hits, misses, false alarms and correct negatives at each threshold."""
+    return Score(
+        title, formula, convention, limits, best, computed="with thresholds", needs=("thresholds",), source=source
+    )
+
+
+SCORES: dict[str, Score] = {
+    "mse": Score("MSE", "Σe² / n", "mean of e^2, e = forecast - observation", (0, inf), 0, "data²", "always"),
+    "mae": Score("MAE", r"Σ\|e\| / n", "mean of |e|", (0, inf), 0, "data", "always"),
+    "rmse": Score("RMSE", "√(Σe² / n)", "root of the mean of e^2 over all windows", (0, inf), 0, "data", "always"),
+    "bias": Score("bias", "Σe / n", "mean of e; above 0 the forecast is too high", (-inf, inf), 0, "data", "always"),
+    "csi": _event(
+        "CSI",
+        "critical success index H / (H + M + F)",
+        "H / (H + M + F): hits, misses and false alarms in pixels, pooled over windows",
+        (0, 1),
+        1,
+        source="Schaefer (1990), *Weather Forecast.* 5, 570",
+    ),
+    "pod": _event("POD", "probability of detection H / (H + M)", "H / (H + M)", (0, 1), 1),
+    "far": _event("FAR", "false alarm ratio F / (H + F)", "F / (H + F)", (0, 1), 0),
+    "frequency_bias": _event(
+        "BIAS",
+        "frequency bias (H + F) / (H + M); above 1 the event is forecast too often",
+        "(H + F) / (H + M); above 1 the event is forecast too often",
+        (0, inf),
+        1,
+    ),
+    "hss": _event(
+        "HSS",
+        "Heidke skill score 2(HR − FM) / [(H + M)(M + R) + (H + F)(F + R)]; 0 is chance",
+        "2(HR - FM) / [(H + M)(M + R) + (H + F)(F + R)]; R correct negatives; 0 is chance",
+        (-1, 1),
+        1,
+        source="Heidke (1926), *Geogr. Ann.* 8, 301",
+    ),
+    "fss": Score(
+        "FSS",
+        "fractions skill score 1 − Σ(f − o)² / (Σf² + Σo²)",
+        "1 - sum of (f - o)^2 / (sum of f^2 + sum of o^2), f and o the shares of event pixels in a square box around "
+        "each pixel; outside of the frame and where a pixel is missing there is no event",
+        (0, 1),
+        1,
+        needs=("thresholds", "windows", "space"),
+        source="Roberts and Lean (2008), *Mon. Weather Rev.* 136, 78",
+    ),
+    "ssim": Score(
+        "SSIM",
+        "structural similarity, mean over frames",
+        f"mean over frames; Gaussian window of sigma {SSIM_SIGMA}, {SSIM_SIDE} x {SSIM_SIDE} pixels; data range "
+        "{range}; windows with a missing pixel left out",
+        (-1, 1),
+        1,
+        needs=("height and width",),
+        source="Wang et al. (2004), *IEEE Trans. Image Process.* 13, 600",
+    ),
+    "psnr": Score(
+        "PSNR",
+        "peak signal-to-noise ratio, mean over frames of −10 log₁₀(MSE / R²)",
+        "mean over frames of -10 log10(MSE of the frame / range^2); data range {range}; infinite with a frame without "
+        "error",
+        (-inf, inf),
+        inf,
+        "dB",
+    ),
+    "correlation": Score(
+        "correlation",
+        "Pearson's, over all pixels, channels and windows at once",
+        "Pearson's, over all pixels, channels and windows at once; it does not see a bias",
+        (-1, 1),
+        1,
+    ),
+    "acc": Score(
+        "ACC",
+        "anomaly correlation coefficient Σwf′o′ / √(Σwf′² Σwo′²)",
+        f"uncentred; {_ANOMALIES}",
+        (-1, 1),
+        1,
+        needs=("climatology",),
+        source=f"{_WILKS}.6.4",
+    ),
+    "acc_centred": Score(
+        "ACC (centred)",
+        "the same of f′ and o′ less their weighted means",
+        f"centred on the mean anomalies; {_ANOMALIES}",
+        (-1, 1),
+        1,
+        needs=("climatology",),
+        source=f"{_WILKS}.6.4",
+    ),
+    "mse_sum": Score(
+        "MSE (sum)",
+        "Σe² over the pixels and channels of a frame, mean over windows",
+        "sum of e^2 over a frame's pixels and channels, mean over windows (OpenSTL's MSE of Moving MNIST); nothing "
+        "clipped",
+        (0, inf),
+        0,
+        "data²",
+    ),
+    "mae_sum": Score(
+        "MAE (sum)",
+        r"Σ\|e\| over the pixels and channels of a frame, mean over windows",
+        "sum of |e| over a frame's pixels and channels, mean over windows (OpenSTL's MAE); nothing clipped",
+        (0, inf),
+        0,
+        "data",
+    ),
+    "rmse_latitude": Score(
+        "RMSE (latitude)",
+        "√(Σwe² / Σw)",
+        "root of the mean of e^2 with weights by cell area: sine of the northern less that of the southern edge of "
+        "each row, mean 1",
+        (0, inf),
+        0,
+        "data",
+        computed="with latitudes",
+    ),
+}
+"""Every score by the name that a spec writes, in the order in which messages list them."""
+
+SELECTABLE = tuple(name for name, score in SCORES.items() if score.computed != "with latitudes")
+"""The scores that `evaluate.scores` may list; the others are computed with `evaluate.latitude_weights`."""
+SHOWN = ("rmse", "mae", "csi")
+"""What a terminal always shows of the computed scores, in this order; then come those that a spec lists."""
+CONVENTIONS = {"openstl": ("mse_sum", "mae_sum", "ssim", "psnr")}
+"""The scores that `evaluate.convention` adds: what OpenSTL reports of Moving MNIST."""
+
+
+def score_titled(title: str) -> Score:
+    """Return the score that tables call `title`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _BY_TITLE[title]
+
+
+_BY_TITLE = {score.title: score for score in SCORES.values()}
