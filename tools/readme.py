@@ -6,18 +6,15 @@ python tools/readme.py --write
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from rich.console import Console
-
 from specbuild import build_graph
 from specbuild.cli import VERBS
-from specbuild.cli.tables import print_summary
+from specbuild.cli.tables import summary_text
 from specbuild.document import Report
 from specbuild.document.render import render_text
 from specbuild.graph import check
@@ -30,10 +27,8 @@ SPEC = ROOT / "specs" / "radar_nowcast.yaml"
 
 def summary() -> str:
     """What `specbuild summary` prints for the radar spec."""
-    text = io.StringIO()
     graph = build_graph(SPEC)
-    print_summary(summarize(graph, batch=graph.spec.train.batch_size), Console(file=text, width=200, highlight=False))
-    return _fenced("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+    return _fenced(summary_text(summarize(graph, batch=graph.spec.train.batch_size), width=200))
 
 
 def mistake() -> str:

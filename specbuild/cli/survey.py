@@ -1,78 +1,67 @@
-"""What is in the data, as text."""
+"""The contents of the data as text."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from specbuild.catalog import show
 from specbuild.data.survey import Counts, SplitSurvey, Survey
+from specbuild.document.text_table import Column, text_table
 
 BARS = " ▁▂▃▄▅▆▇█"
 
 
-def survey_text(found: Survey) -> str:
-    """What the data is, a table of its splits, and how the values of each are spread."""
-    wide = Console(width=200, highlight=False, color_system=None)
-    with wide.capture() as captured:
-        wide.print(_table(found))
-    table = "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
-    return "\n".join([*_heading(found), "", table, "", *_below(found)])
+def survey_text(survey: Survey) -> str:
+    """Return what the data is, a table of its splits, and the distribution of each split's values."""
+    return "\n".join([*_heading(survey), "", *_table(survey), "", *_below(survey)])
 
 
-def _heading(found: Survey) -> list[str]:
-    units = f" ({found.units})" if found.units else ""
-    least, most = min(found.lengths), max(found.lengths)
+def _heading(survey: Survey) -> list[str]:
+    units = f" ({survey.units})" if survey.units else ""
+    least, most = min(survey.lengths), max(survey.lengths)
     count = f"{most:,}" if least == most else f"{least:,} to {most:,}"
-    events = f"{len(found.lengths):,} events of " if len(found.lengths) > 1 else ""
-    size = f" of {show(found.space)}" if found.space else ""
-    apart = f", {found.step} apart" if found.step else ""
-    named = f": {', '.join(found.variables)}" if found.variables else ""
-    channels = f"{found.channels} channel{'s' if found.channels > 1 else ''}{named}"
+    events = f"{len(survey.lengths):,} events of " if len(survey.lengths) > 1 else ""
+    size = f" of {show(survey.space)}" if survey.space else ""
+    apart = f", {survey.step} apart" if survey.step else ""
+    named = f": {', '.join(survey.variables)}" if survey.variables else ""
+    channels = f"{survey.channels} channel{'s' if survey.channels > 1 else ''}{named}"
     return [
-        f"{found.source}: {found.variable}{units}, {found.dtype} in the file",
+        f"{survey.source}: {survey.variable}{units}, {survey.dtype} in the file",
         f"{events}{count} frames{size}{apart}; {channels}",
     ]
 
 
-def _table(found: Survey) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("split")
-    several = len(found.lengths) > 1
-    numbers = (*(("events",) if several else ()), "frames", "windows")
-    for name in numbers:
-        table.add_column(name, justify="right")
-    table.add_column("first")
-    table.add_column("last")
-    for name in ("missing", "min", "mean", "max", "std"):
-        table.add_column(name, justify="right")
-    for split in found.splits:
-        values = split.values
-        table.add_row(
+def _table(survey: Survey) -> list[str]:
+    counts = ("events", "frames", "windows") if len(survey.lengths) > 1 else ("frames", "windows")
+    statistics = ("min", "mean", "max", "std")
+    numbers = [Column(name, number=True) for name in (*counts, "missing", *statistics)]
+    numbers[len(counts) : len(counts)] = [Column("first"), Column("last")]
+    rows = [
+        [
             split.name,
-            *(f"{getattr(split, name):,}" for name in numbers),
+            *(f"{getattr(split, name):,}" for name in counts),
             split.first,
             split.last,
-            _share(values.missing),
-            *(_number(getattr(values, name)) for name in ("min", "mean", "max", "std")),
-        )
-    return table
+            _share(split.values.missing),
+            *(_number(getattr(split.values, name)) for name in statistics),
+        ]
+        for split in survey.splits
+    ]
+    return text_table([Column("split"), *numbers], rows)
 
 
-def _below(found: Survey) -> list[str]:
+def _below(survey: Survey) -> list[str]:
     lines = []
-    if math.isfinite(found.edges[0]):
-        width = max(len(split.name) for split in found.splits)
-        low, high = (_number(edge) for edge in found.edges)
+    if math.isfinite(survey.edges[0]):
+        width = max(len(split.name) for split in survey.splits)
+        low, high = (_number(edge) for edge in survey.edges)
         lines.append(f"values from {low} to {high}, bars by the logarithm of their number:")
-        lines += [f"  {split.name:<{width}}  |{_bars(split.values.counts)}|" for split in found.splits]
-    if found.unused:
-        lines.append(f"{found.unused:,} frames lie in no split: the embargo, and what the splits leave over")
-    lines += [_sampled(split) for split in found.splits if split.values.frames < split.frames]
+        lines += [f"  {split.name:<{width}}  |{_bars(split.values.counts)}|" for split in survey.splits]
+    if survey.unused:
+        lines.append(f"{survey.unused:,} frames lie in no split: the embargo, and what the splits leave over")
+    lines += [_sampled(split) for split in survey.splits if split.values.frames < split.frames]
     return lines
 
 

@@ -3,101 +3,78 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+import click
 
 from specbuild.catalog import Dim, show
+from specbuild.document.render import text_width
+from specbuild.document.text_table import Column, text_table
 from specbuild.graph.summary import AXES, Row, Summary
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table: its heading, and whether it holds numbers."""
-
-    name: str
-    number: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
+class Layout(NamedTuple):
     """How much of a table is shown. `compact`: the shape in one column, and wrappers by short names."""
 
     without: tuple[str, ...] = ()
     compact: bool = False
 
 
-LOOKS = (
-    Look(),
-    Look(("memory",)),
-    Look(("memory", "sees")),
-    Look(("memory", "sees"), compact=True),
-    Look(("memory", "sees", "state"), compact=True),
-    Look(("memory", "sees", "state", "FLOPs"), compact=True),
-    Look(("memory", "sees", "state", "FLOPs", "from"), compact=True),
+LAYOUTS = (
+    Layout(),
+    Layout(("memory",)),
+    Layout(("memory", "sees")),
+    Layout(("memory", "sees"), compact=True),
+    Layout(("memory", "sees", "state"), compact=True),
+    Layout(("memory", "sees", "state", "FLOPs"), compact=True),
+    Layout(("memory", "sees", "state", "FLOPs", "from"), compact=True),
 )
 """From the widest table to the narrowest; the first that fits is shown."""
 
 SHORT = {"TimeDistributed(": "TD(", "Bidirectional(": "Bi("}
-"""What wrappers are called in a compact table."""
+"""Names of wrappers in a compact table."""
 
 INDENT = "  "
-"""What stands before the id of a layer inside another node."""
+"""Precedes the id of a layer inside another node."""
 
 UNBOUND = 240
-"""Width off a terminal, where COLUMNS does not say another."""
+"""Width off a terminal, unless COLUMNS gives another."""
 
 
-def print_summary(summary: Summary, console: Console | None = None) -> None:
-    """The table of `specbuild summary`, as wide as the terminal or COLUMNS allows.
-
-    Off a terminal it is as wide as it needs to be without COLUMNS, and no line ends in spaces.
-    """
-    free = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
-    console = console or Console(width=UNBOUND if free else None, highlight=False)
-    wide = console.options.update(width=1000)
-    tables = ((look, summary_table(summary, look)) for look in LOOKS)
-    look, table = next(
-        ((look, table) for look, table in tables if console.measure(table, options=wide).maximum <= console.width),
-        (LOOKS[-1], summary_table(summary, LOOKS[-1])),
-    )
-    with console.capture() as captured:
-        console.print(table)
-        if look.compact:
-            console.print()
-        for line in totals(summary, explain_sees="sees" not in look.without):
-            console.print(line)
-    for line in captured.get().splitlines():
-        console.file.write(f"{line if console.is_terminal else line.rstrip()}\n")
+def print_summary(summary: Summary) -> None:
+    """Print the table of `specbuild summary`, as wide as the terminal or COLUMNS allows."""
+    bound = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    title, *lines = summary_text(summary, shutil.get_terminal_size().columns if bound else UNBOUND).split("\n")
+    click.echo("\n".join([click.style(title, bold=True), *lines]))
 
 
-def summary_table(summary: Summary, look: Look) -> Table:
-    columns, rows = summary_cells(summary, compact=look.compact)
-    table = Table(
-        title=summary.name,
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0) if look.compact else (0, 1),
-        show_edge=not look.compact,
-    )
-    kept = [index for index, column in enumerate(columns) if column.name not in look.without]
-    for column in (columns[index] for index in kept):
-        justify: Literal["left", "right"] = "right" if column.number else "left"
-        table.add_column(column.name, justify=justify, no_wrap=True, overflow="ellipsis")
-    for cells in rows:
-        table.add_row(*(cells[index] for index in kept))
-    return table
+def summary_text(summary: Summary, width: int) -> str:
+    """Return the widest layout of the table that fits into `width`, below its title, and the totals below it."""
+    for layout in LAYOUTS:
+        lines = _table(summary, layout)
+        if max(map(text_width, lines)) <= width:
+            break
+    else:
+        lines = _table(summary, layout, width)
+    below = totals(summary, explain_sees="sees" not in layout.without)
+    return "\n".join([summary.name, *lines, "", *(part for line in below for part in textwrap.wrap(line, width))])
+
+
+def _table(summary: Summary, layout: Layout, most: int = 0) -> list[str]:
+    columns, rows = summary_cells(summary, compact=layout.compact)
+    kept = [index for index, column in enumerate(columns) if column.name not in layout.without]
+    columns, rows = [columns[index] for index in kept], [[row[index] for index in kept] for row in rows]
+    if layout.compact:
+        return text_table(columns, rows, "  ", most)
+    return ["", *(f" {line}" for line in text_table(columns, rows, most=most))]
 
 
 def markdown_summary(summary: Summary) -> str:
-    """The table and the totals as Markdown, for a README or a pull request."""
+    """Return the table and the totals as Markdown, for a README or a pull request."""
     columns, rows = summary_cells(summary)
     lines = [
         _markdown_row([column.name for column in columns]),
@@ -112,33 +89,37 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 
 def summary_cells(summary: Summary, *, compact: bool = False) -> tuple[list[Column], list[list[str]]]:
-    """The columns of the table and its rows, as text."""
+    """Return the columns of the table and its rows, as text."""
     lengths = [] if compact else [axis for axis in AXES if any(axis in row.axes for row in summary.rows)]
-    odd = compact or any(not row.axes for row in summary.rows)
+    needs_shape = compact or any(not row.axes for row in summary.rows)
     columns = [
         *(Column(name) for name in ("id", "layer", "from")),
-        *(Column(name, number=True) for name in (*lengths, *(("shape",) if odd else ()))),
+        *(Column(name, number=True) for name in (*lengths, *(("shape",) if needs_shape else ()))),
         Column("state"),
         *(Column(name, number=True) for name in ("params" if compact else "parameters", "FLOPs", "memory")),
         Column("sees", number=True),
     ]
-    return columns, [_cells(row, lengths, odd, summary, compact) for row in summary.rows]
+    return columns, [_cells(row, lengths, needs_shape, summary, compact) for row in summary.rows]
 
 
-def _cells(row: Row, columns: list[str], odd: bool, summary: Summary, compact: bool) -> list[str]:
+def _cells(row: Row, axes: list[str], needs_shape: bool, summary: Summary, compact: bool) -> list[str]:
     lengths = dict(zip(row.axes, row.shape, strict=True)) if row.axes and not compact else {}
     return [
         f"{INDENT if row.inside else ''}{row.id}",
         _short(row.layer) if compact else row.layer,
         (",\n" if compact else ", ").join(row.source),
-        *(dim(lengths[axis]) if axis in lengths else "" for axis in columns),
-        *([] if not odd else ["" if lengths else show(row.shape)]),
+        *(_length(lengths[axis]) if axis in lengths else "" for axis in axes),
+        *(["" if lengths else show(row.shape)] if needs_shape else []),
         state(row),
         f"{row.parameters:,}" if row.parameters else "",
         flops(row.flops) if row.flops != 0 else "",
         "?" if row.activation_bytes is None else size(row.activation_bytes) if row.activation_bytes else "",
         sees(row, summary),
     ]
+
+
+def _length(length: Dim) -> str:
+    return "?" if length is None else str(length)
 
 
 def _short(layer: str) -> str:
@@ -148,8 +129,8 @@ def _short(layer: str) -> str:
 
 
 def sees(row: Row, summary: Summary) -> str:
-    """How much of each input one place of the output sees, channels left out: `4 × 19 × 19`."""
-    axes = {one.id: one.axes for one in summary.rows if not one.source}
+    """Return the receptive field in each input, without its channels: `4 × 19 × 19`."""
+    axes = {input.id: input.axes for input in summary.rows if not input.source}
     several = len(axes) > 1
     fields = {}
     for name, extents in row.receptive_field.items():
@@ -161,7 +142,7 @@ def sees(row: Row, summary: Summary) -> str:
 
 
 def totals(summary: Summary, *, explain_sees: bool = True) -> list[str]:
-    """The lines below the table."""
+    """Return the lines below the table."""
     fixed = summary.parameters - summary.trainable_parameters
     split = f" ({summary.trainable_parameters:,} trainable, {fixed:,} not)" if fixed else ", all trainable"
     memory = summary.activation_bytes
@@ -181,7 +162,7 @@ def totals(summary: Summary, *, explain_sees: bool = True) -> list[str]:
 
 
 def state(row: Row) -> str:
-    """`h, c: 32 × 32 × 64`, and where it starts: `h, c: 32 × 32 × 64 ← enc1`."""
+    """Return `h, c: 32 × 32 × 64`, or `h, c: 32 × 32 × 64 ← enc1` where another layer gives the initial state."""
     if not row.state:
         return ""
     shapes = {show(shape) for shape in row.state.values()}
@@ -194,17 +175,13 @@ def state(row: Row) -> str:
     return f"{text} ← {', '.join(starts)}" if starts else text
 
 
-def dim(length: Dim) -> str:
-    return "?" if length is None else str(length)
-
-
 def flops(count: Dim) -> str:
-    """`1.23 G`, with three digits."""
+    """Return the count with three digits: `1.23 G`."""
     return "?" if count is None else _scaled(count, 1000, ("", " k", " M", " G", " T", " P"))
 
 
 def size(count: int) -> str:
-    """`1.23 GiB`, with three digits."""
+    """Return the size with three digits: `1.23 GiB`."""
     return _scaled(count, 1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB"))
 
 

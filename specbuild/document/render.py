@@ -82,10 +82,10 @@ def _excerpt(span: Span, gutter: str, paint: _Paint) -> Iterator[str]:
     end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line.rstrip())
     before, marked, after = _window(line, start, max(end, start))
     shown = f"{_visible_line(before)}{_visible_line(marked)}{_visible_line(after)}"
-    carets = "^" * max(1, _width(_visible_line(marked)))
+    carets = "^" * max(1, text_width(_visible_line(marked)))
     yield f"{gutter} |"
     yield f"{span.line} | {shown}".rstrip()
-    yield f"{gutter} | {' ' * _width(_visible_line(before))}{paint(carets)}"
+    yield f"{gutter} | {' ' * text_width(_visible_line(before))}{paint(carets)}"
 
 
 def _window(line: str, start: int, end: int) -> tuple[str, str, str]:
@@ -116,9 +116,9 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def _width(text: str) -> int:
-    """Columns that a terminal gives to the text: two for wide characters, none for combining marks."""
-    return sum(_columns(character) for character in text)
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal the text takes: two per wide character, none per combining mark."""
+    return len(text) if text.isascii() else sum(_columns(character) for character in text)
 
 
 def _columns(character: str) -> int:

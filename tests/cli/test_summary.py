@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from specbuild import build_graph
 from specbuild.cli import main
-from specbuild.cli.tables import flops, print_summary, sees, size
+from specbuild.cli.tables import flops, sees, size, summary_text
 from specbuild.graph.summary import summarize
 
 SPEC = """\
@@ -61,11 +59,9 @@ def test_memory_grows_with_the_batch() -> None:
 
 
 def test_an_unknown_length_is_shown_as_such() -> None:
-    text = io.StringIO()
-    graph = build_graph(SPEC.replace("[5, 8", "[null, 8"))
-    print_summary(summarize(graph, batch=1), Console(file=text, width=200))
-    assert "FLOPs: ?" in text.getvalue()
-    assert "unknown, as a length is known only at run time" in text.getvalue()
+    text = summary_text(summarize(build_graph(SPEC.replace("[5, 8", "[null, 8")), batch=1), 200)
+    assert "FLOPs: ?" in text
+    assert "unknown, as a length is known only at run time" in text
 
 
 MARKDOWN = """\
@@ -98,9 +94,7 @@ def test_the_memory_of_the_rows_is_that_of_the_model() -> None:
 
 
 def shown(spec: str, width: int) -> list[str]:
-    text = io.StringIO()
-    print_summary(summarize(build_graph(spec), batch=1), Console(file=text, width=width))
-    return text.getvalue().splitlines()
+    return summary_text(summarize(build_graph(spec), batch=1), width).splitlines()
 
 
 def test_a_narrow_terminal_keeps_what_matters_most() -> None:
