@@ -1,9 +1,10 @@
 """The data of a spec: windows, splits, transforms and baselines. NumPy only, and read from the disk as needed."""
 
-from specbuild.data.baselines import Baseline, Climatology, baselines
+from specbuild.data.baselines import Baseline, baselines
+from specbuild.data.climatology import Climatology
 from specbuild.data.samples.dataset import Dataset, Window, open_data
 from specbuild.data.samples.sampler import Sampler
 from specbuild.data.samples.tiles import Tiling
-from specbuild.data.transforms.chain import Transform
+from specbuild.data.transforms.pipeline import Transform
 
 __all__ = ["Baseline", "Climatology", "Dataset", "Sampler", "Tiling", "Transform", "Window", "baselines", "open_data"]

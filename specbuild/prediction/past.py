@@ -18,7 +18,7 @@ from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import ArraySource, Times
-from specbuild.data.transforms.chain import Transform
+from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
 from specbuild.runs.inference import TrainedRun

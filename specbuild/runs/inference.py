@@ -17,7 +17,7 @@ from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import open_source
-from specbuild.data.transforms.chain import Transform
+from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import RunError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph

@@ -13,8 +13,7 @@ from specbuild.catalog.objects import LossSum
 from specbuild.catalog.own_losses import class_of
 from specbuild.catalog.signatures import signature
 from specbuild.data import Transform
-from specbuild.data.transforms.chain import StepError
-from specbuild.data.transforms.steps import MinMax
+from specbuild.data.transforms.kinds import StepError
 from specbuild.language import Spec
 
 if TYPE_CHECKING:
@@ -83,9 +82,9 @@ class _Ready:
         """Both ends of the data range in units of training; without one, those of the last step if it has them."""
         assert self.transform is not None
         written = item.arguments.get("data_range")
-        last = self.transform.steps[-1] if self.transform.steps else None
-        if written is None and isinstance(last, MinMax):
-            return [[last.low], [last.high]]
+        bounds = self.transform.steps[-1].bounds if self.transform.steps else None
+        if written is None and bounds is not None:
+            return [[bounds[0]], [bounds[1]]]
         if written is None:
             raise self.error(
                 place,

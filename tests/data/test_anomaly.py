@@ -10,8 +10,8 @@ import pytest
 
 from specbuild.data import Dataset, Transform, open_data
 from specbuild.data.sources.base import ArraySource
-from specbuild.data.transforms.chain import StepError, fit
-from specbuild.data.transforms.steps import Place
+from specbuild.data.transforms.fit import fit
+from specbuild.data.transforms.kinds import FrameContext, StepError
 from specbuild.document import RunError, SpecError
 from specbuild.language.sections.transform import transform
 from tests.data.samples import dataset, message, model, write_spec
@@ -85,11 +85,11 @@ def test_the_state_goes_through_json_and_knows_its_clock(tmp_path: Path) -> None
     frames = data.source.read(0, range(18, 24))
     other = ArraySource("other", frames, ("T", "H", "W", "C"), ("H", "W"), clocks=(july,))
     moved = Dataset(data.section, other, {}, again, data.layout)
-    place, own = moved.place((0, 0), range(6)), data.place((0, 18), range(18, 24))
-    assert place is not None
+    context, own = moved.context((0, 0), range(6)), data.context((0, 18), range(18, 24))
+    assert context is not None
     assert own is not None
-    assert place.slots.tolist() == own.slots.tolist() == list(range(18, 24))
-    np.testing.assert_array_equal(again.apply(frames, place), data.transform.apply(frames, own))
+    assert context.slots.tolist() == own.slots.tolist() == list(range(18, 24))
+    np.testing.assert_array_equal(again.apply(frames, context), data.transform.apply(frames, own))
 
 
 def test_frames_without_times_cannot_be_placed(tmp_path: Path) -> None:
@@ -143,7 +143,9 @@ def test_a_step_changes_only_the_channels_that_it_names() -> None:
         transform({"name": "standardize", "channels": [0, 2]}),
         transform({"name": "scale", "factor": 2, "channels": ["wind"]}),
     ]
-    fitted = fit(sections, lambda: iter([values[:3], values[3:]]), 3, variables=("rain", "wind", "heat"))
+    fitted = fit(
+        sections, lambda: iter([(values[:3], None), (values[3:], None)]), 3, variables=("rain", "wind", "heat")
+    )
     done = fitted.apply(values)
     rain = np.log1p(values[..., 0])
     np.testing.assert_allclose(done[..., 0], (rain - rain.mean()) / rain.std(), atol=1e-4)
@@ -160,7 +162,7 @@ def test_a_pixel_that_training_never_saw_stays_missing() -> None:
     values = np.ones((6, 2, 2, 1), np.float32)
     values[:, 0, 0] = np.nan
     slots = np.arange(6)
-    fitted = fit([transform({"name": "anomaly", "period": 2})], lambda: iter([(values, Place(slots))]), 1)
-    done = fitted.apply(np.full_like(values, 3), Place(slots))
+    fitted = fit([transform({"name": "anomaly", "period": 2})], lambda: iter([(values, FrameContext(slots))]), 1)
+    done = fitted.apply(np.full_like(values, 3), FrameContext(slots))
     assert np.isnan(done[:, 0, 0]).all()
     assert (done[:, 1, 1] == 2).all()

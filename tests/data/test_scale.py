@@ -15,9 +15,8 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specbuild.data.samples.windows import Stretch
-from specbuild.data.transforms.fitting import pieces
-from specbuild.data.transforms.running_statistics import moments
+from specbuild.data.samples.windows import Stretch, pieces
+from specbuild.data.transforms.running_statistics import running_statistics
 from tests.data.samples import dataset, frames
 
 GIB = 2**30
@@ -134,18 +133,20 @@ def test_statistics_of_some_frames(tmp_path: Path) -> None:
 def test_statistics_are_read_in_pieces_that_do_not_change_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = np.where(np.random.default_rng(1).random((60, 6, 6)) < 0.2, np.nan, 1e5 + frames(60, 6, 6))
     whole = dataset(tmp_path, values, transform=["standardize"]).transform.state()["steps"][0]
-    monkeypatch.setattr("specbuild.data.transforms.fitting.PIECE", 50)
+    monkeypatch.setattr("specbuild.data.samples.windows.PIECE", 50)
     monkeypatch.setattr("specbuild.data.transforms.running_statistics.PART", 17)
     parts = dataset(tmp_path, values, transform=["standardize"]).transform.state()["steps"][0]
     assert parts["std"] == pytest.approx(whole["std"], rel=1e-9)
     assert parts["mean"] == pytest.approx(whole["mean"], rel=1e-12)
 
 
-def test_moments_leave_missing_values_out() -> None:
+def test_statistics_leave_missing_values_out() -> None:
     values = np.where(np.random.default_rng(2).random((9, 50, 2)) < 0.3, np.nan, frames(9, 50, 2))
-    found = moments(values, 2)
+    statistics = running_statistics(values, 2)
     for channel in range(2):
         known = values[..., channel][~np.isnan(values[..., channel])].astype(np.float64)
-        assert found.count[channel] == known.size
-        assert (found.mean[channel], found.std[channel]) == pytest.approx((known.mean(), known.std()), rel=1e-12)
-        assert (found.least[channel], found.greatest[channel]) == (known.min(), known.max())
+        assert statistics[channel].count == known.size
+        assert (statistics[channel].mean, statistics[channel].std) == pytest.approx(
+            (known.mean(), known.std()), rel=1e-12
+        )
+        assert (statistics[channel].least, statistics[channel].greatest) == (known.min(), known.max())

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from specbuild.data.transforms.chain import StepError, Transform, fit
-from specbuild.data.transforms.running_statistics import moments
-from specbuild.data.transforms.steps import STEPS
+from specbuild.data.transforms.fit import fit
+from specbuild.data.transforms.kinds import STEPS, StepError
+from specbuild.data.transforms.pipeline import Transform
+from specbuild.data.transforms.running_statistics import running_statistics
 from specbuild.document import RunError, SpecError
 from specbuild.language.sections.transform import TRANSFORMS, transform
 from tests.data.samples import dataset, frames, message
@@ -39,7 +40,7 @@ CHAINS: list[list[Any]] = [
 
 def fitted(chain: list[Any], values: np.ndarray, **arguments: Any) -> Transform:
     sections = [transform(step) for step in chain]
-    return fit(sections, lambda: iter([values[:2], values[2:]]), values.shape[-1], **arguments)
+    return fit(sections, lambda: iter([(values[:2], None), (values[2:], None)]), values.shape[-1], **arguments)
 
 
 def test_every_transform_has_a_step() -> None:
@@ -121,20 +122,20 @@ def test_fill_is_in_physical_units() -> None:
 
 @given(st.lists(arrays(np.float64, (4, 2), elements=st.floats(-1e3, 1e3) | st.just(np.nan)), min_size=1, max_size=4))
 @settings(deadline=None, max_examples=100)
-def test_moments_of_pieces_are_those_of_the_whole(pieces: list[np.ndarray]) -> None:
-    found, whole = moments(pieces, 2), np.concatenate(pieces)
+def test_statistics_of_pieces_are_those_of_the_whole(pieces: list[np.ndarray]) -> None:
+    statistics, whole = running_statistics(pieces, 2), np.concatenate(pieces)
     for channel in range(2):
         known = whole[~np.isnan(whole[:, channel]), channel]
-        assert found.count[channel] == known.size
+        assert statistics[channel].count == known.size
         if known.size:
-            np.testing.assert_allclose(found.mean[channel], known.mean(), atol=1e-9)
-            np.testing.assert_allclose(found.std[channel], known.std(), atol=1e-6)
-            assert (found.least[channel], found.greatest[channel]) == (known.min(), known.max())
+            np.testing.assert_allclose(statistics[channel].mean, known.mean(), atol=1e-9)
+            np.testing.assert_allclose(statistics[channel].std, known.std(), atol=1e-6)
+            assert (statistics[channel].least, statistics[channel].greatest) == (known.min(), known.max())
 
 
-def test_moments_stay_accurate_far_from_zero() -> None:
+def test_statistics_stay_accurate_far_from_zero() -> None:
     values = np.random.default_rng(0).normal(1e6, 1.0, (1000, 1))
-    np.testing.assert_allclose(moments([values[:300], values[300:]], 1).std, values.std(), rtol=1e-9)
+    np.testing.assert_allclose(running_statistics([values[:300], values[300:]], 1)[0].std, values.std(), rtol=1e-9)
 
 
 def test_statistics_depend_on_training_frames_alone(tmp_path: Path) -> None:

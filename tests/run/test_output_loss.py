@@ -11,7 +11,7 @@ import pytest
 
 from specbuild import SpecError, build_graph, build_model
 from specbuild.data import Transform
-from specbuild.data.transforms.steps import Clip, Dbz, Log1p, MinMax, Scale, Standardize, Step
+from specbuild.data.transforms.kinds import ClipStep, DbzStep, Log1pStep, MinMaxStep, ScaleStep, StandardizeStep, Step
 from specbuild.model.backend import keras
 from specbuild.training import train
 from specbuild.training.fit import compile_model
@@ -39,12 +39,18 @@ def refused(written: str, *steps: Step) -> str:
     return f"{one.path}: {one.message}"
 
 
-STANDARD = Standardize((2.0,), (4.0,))
+STANDARD = StandardizeStep((2.0,), (4.0,))
 
 
 @pytest.mark.parametrize(
     "steps",
-    [(), (STANDARD,), (Log1p(), STANDARD), (MinMax((0.0,), (80.0,), -1.0, 1.0),), (Scale(2.0, 3.0), Log1p())],
+    [
+        (),
+        (STANDARD,),
+        (Log1pStep(), STANDARD),
+        (MinMaxStep((0.0,), (80.0,), -1.0, 1.0),),
+        (ScaleStep(2.0, 3.0), Log1pStep()),
+    ],
 )
 def test_weights_follow_the_physical_value_through_the_transform(steps: Sequence[Step]) -> None:
     """A value exactly at a threshold weighs as from the threshold on, whatever it is in training."""
@@ -62,9 +68,9 @@ def test_thresholds_of_a_soft_csi_and_the_range_of_ssim_are_carried_too() -> Non
     assert csi.edges == [[0.0], [1.0]]
     assert ssim.edges == [[-0.5], [9.5]]
     assert compiled(written, STANDARD).loss.weights == (1.0, 2.0)
-    two = Standardize((2.0, 0.0), (4.0, 1.0))
+    two = StandardizeStep((2.0, 0.0), (4.0, 1.0))
     assert compiled(written, two, channels=2).loss.losses[0].edges == [[0.0, 2.0], [1.0, 6.0]]
-    assert compiled("{loss: ssim}", MinMax((0.0,), (9.0,), -1.0, 1.0)).loss.edges == [[-1.0], [1.0]]
+    assert compiled("{loss: ssim}", MinMaxStep((0.0,), (9.0,), -1.0, 1.0)).loss.edges == [[-1.0], [1.0]]
 
 
 @pytest.mark.parametrize(
@@ -72,28 +78,28 @@ def test_thresholds_of_a_soft_csi_and_the_range_of_ssim_are_carried_too() -> Non
     [
         (
             "{loss: balanced_mse}",
-            (Clip(0.0, 20.0),),
+            (ClipStep(0.0, 20.0),),
             "train.loss.thresholds: balanced_mse cannot tell what lies below 30",
         ),
         (
             "{loss: {sum: [mse, {name: soft_csi, thresholds: [0.05, 5]}]}}",
-            (Dbz(200.0, 1.6, 0.1),),
+            (DbzStep(200.0, 1.6, 0.1),),
             "train.loss.sum.1.thresholds: soft_csi cannot tell what lies below 0.05",
         ),
         (
             "{loss: {name: soft_csi, thresholds: [5]}}",
-            (Scale(-1.0, 0.0),),
+            (ScaleStep(-1.0, 0.0),),
             "train.loss.thresholds: soft_csi cannot tell what lies below 5",
         ),
         (
             "{loss: {name: soft_csi, thresholds: [-5]}}",
-            (Log1p(),),
+            (Log1pStep(),),
             "train.loss.thresholds: soft_csi cannot carry -5 through the transform: log1p needs values above -1, "
             "found -5",
         ),
         (
             "{loss: {name: ssim, data_range: [30, 60]}}",
-            (Clip(0.0, 20.0),),
+            (ClipStep(0.0, 20.0),),
             "train.loss.data_range: ssim cannot tell 30, 60 apart",
         ),
         ("{loss: ssim}", (STANDARD,), "train.loss: ssim needs the range of the data"),

@@ -5,7 +5,7 @@ Shapes: P frames of a clip, C channels, B samples, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -21,8 +21,8 @@ from specbuild.data.samples.windows import Stretch
 from specbuild.data.section import data_section
 from specbuild.data.sources.base import ArraySource, Region
 from specbuild.data.sources.class_folders import LabelledClips, open_labelled, stratified
-from specbuild.data.transforms.chain import Transform, fit
-from specbuild.data.transforms.fitting import located_step, pieces
+from specbuild.data.transforms.fit import fit_transform
+from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import SpecError
 from specbuild.graph.class_samples import class_faults
 from specbuild.graph.output_fault import output_fault
@@ -62,7 +62,11 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     splits = stratified(labelled.labels, shares, data.target.seed)
     _check_splits(spec, labelled, splits)
     code = _code(spec, graph)
-    fitted = Transform.from_state(transform) if transform is not None else _fit(spec, data, source, splits["train"])
+    if transform is not None:
+        fitted = Transform.from_state(transform)
+    else:
+        train = tuple(Stretch(clip, range(source.lengths[clip])) for clip in splits["train"])
+        fitted = fit_transform(spec, data, source, train, in_time=False)
     return ClipDataset(data, data.target, source, labelled, splits, fitted, SampleLayout(crop), code)
 
 
@@ -208,12 +212,3 @@ def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[i
                 help="give that split a larger share, or bring more clips",
                 code="too-few-frames",
             )
-
-
-def _fit(spec: Spec, section: DataSection, source: ArraySource, train: tuple[int, ...]) -> Transform:
-    def frames() -> Iterator[Floats]:
-        stretches = tuple(Stretch(clip, range(source.lengths[clip])) for clip in train)
-        return (source.read(*piece) for piece in pieces(stretches, section.statistics, 1))
-
-    with located_step(spec):
-        return fit(section.transform, frames, source.channels, fill=section.fill, may_miss=source.may_miss)

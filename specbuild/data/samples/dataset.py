@@ -25,9 +25,9 @@ from specbuild.data.section import data_section
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Region, Times
 from specbuild.data.time.times import usual_step
-from specbuild.data.transforms.chain import Transform
-from specbuild.data.transforms.fitting import fit_transform
-from specbuild.data.transforms.steps import Place
+from specbuild.data.transforms.fit import fit_transform
+from specbuild.data.transforms.kinds import FrameContext
+from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import RunError
 from specbuild.language.sections.data import DataSection
 
@@ -55,7 +55,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
         fitted = Transform.from_state(transform)
     else:
         check_leaks(spec, source, splits)
-        fitted = fit_transform(spec, source, splits["train"])
+        fitted = fit_transform(spec, section, source, splits["train"].stretches)
     return Dataset(timed(section, source), source, splits, fitted, layout)
 
 
@@ -174,8 +174,8 @@ class Dataset:
             None if times is None else times[future],
         )
 
-    def place(self, at: tuple[int, int] | None, frames: range, region: Region | None = None) -> Place | None:
-        """Where frames stand, if the transform depends on that; `frames` may go on beyond the end of their event.
+    def context(self, at: tuple[int, int] | None, frames: range, region: Region | None = None) -> FrameContext | None:
+        """Return when and where frames are, if the transform depends on that; they may reach beyond the event's end.
 
         Args:
             at: the event, and a frame of it that exists; None where frames are not of this data.
@@ -193,14 +193,16 @@ class Dataset:
                 help="give a file with times, like the data of the run, or update(frame, time)",
             )
         first = at[1] if times is None else int(clock.slots(times[at[1] : at[1] + 1])[0])
-        return Place(first + np.arange(len(frames)) * frames.step + (frames.start - at[1]), region)
+        return FrameContext(first + np.arange(len(frames)) * frames.step + (frames.start - at[1]), region)
 
-    def prepare(self, past: Floats, place: Place | None = None, random: np.random.Generator | None = None) -> Floats:
+    def prepare(
+        self, past: Floats, context: FrameContext | None = None, random: np.random.Generator | None = None
+    ) -> Floats:
         """Physical frames (P, *space, C) as the model reads them: transformed, filled where missing, with the mask.
 
         With `random` numbers, the values that are known get the noise of `data.augment`.
         """
-        ready = self.transform.apply(past, place)
+        ready = self.transform.apply(past, context)
         if self.augmentation and random:
             ready = self.augmentation.noisy(ready, random)
         filled = self.transform.fill_missing(ready)
@@ -208,10 +210,10 @@ class Dataset:
             filled = np.concatenate([filled, ~np.isnan(ready).any(axis=-1, keepdims=True)], axis=-1, dtype=np.float32)
         return filled[0] if self.layout.input_without_time else filled
 
-    def restore(self, output: Floats, place: Place | None = None) -> Floats:
+    def restore(self, output: Floats, context: FrameContext | None = None) -> Floats:
         """What the model gives for a batch of frames at one place, as physical forecasts (B, F, *space, C)."""
         frames = output[:, np.newaxis] if self.layout.output_without_time else output
-        return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32), place)
+        return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32), context)
 
     def forecast(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None) -> Floats:
         """The forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
@@ -225,10 +227,10 @@ class Dataset:
         start = 0 if at is None else at[1]
         read, given = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
         regions, cut = self.tiling.regions, self.tiling.cut(past)
-        tiles = [self.prepare(tile, self.place(at, read, region)) for region, tile in zip(regions, cut, strict=True)]
+        tiles = [self.prepare(tile, self.context(at, read, region)) for region, tile in zip(regions, cut, strict=True)]
         output = np.asarray(predict(np.stack(tiles)))
         restored = [
-            self.restore(one[np.newaxis], self.place(at, given, region))[0]
+            self.restore(one[np.newaxis], self.context(at, given, region))[0]
             for region, one in zip(regions, output, strict=True)
         ]
         return self.tiling.stitch(np.stack(restored))
@@ -249,7 +251,7 @@ class Dataset:
         section = self.section.windows
         frames = past_frames(start, section), target_frames(start, section)
         past, target = (self.source.read(event, part, region) for part in frames)
-        read, given = (self.place((event, start), part, region) for part in frames)
+        read, given = (self.context((event, start), part, region) for part in frames)
         x, y = self.prepare(past, read, random), self.transform.apply(target, given)
         if self.layout.output_without_time:
             y = y[0]

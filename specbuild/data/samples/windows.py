@@ -6,13 +6,19 @@ t reads t, t + s, … (P frames) and forecasts t + (P + l)s, … (F frames).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.sources import FrameSource
 from specbuild.language.sections.data import WindowsSection
+
+PIECE = 2**22
+"""Numbers read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,31 @@ class WindowSet:
         """How many windows there are up to the end of each stretch."""
         counts = [len(window_starts(stretch.frames, self.section)) for stretch in self.stretches]
         return np.cumsum(counts, dtype=np.int64)
+
+
+def frames_at_once(source: FrameSource) -> int:
+    """Return how many frames of a source take little memory."""
+    return max(1, PIECE // (math.prod(source.space) * source.channels))
+
+
+def pieces(stretches: tuple[Stretch, ...], most: int | None, at_once: int) -> Iterator[tuple[int, range]]:
+    """Yield the event and the frames of each piece of the stretches to read.
+
+    With more than `most` frames, one is drawn out of each of `most` equal parts: always the same ones, and not at a
+    fixed distance, which might be that of a day or a year.
+    """
+    ends = np.cumsum([len(stretch.frames) for stretch in stretches])
+    if most is None or ends[-1] <= most:
+        for stretch in stretches:
+            for first in range(stretch.frames.start, stretch.frames.stop, at_once):
+                yield stretch.event, range(first, min(first + at_once, stretch.frames.stop))
+        return
+    edges = np.arange(most + 1) * ends[-1] // most
+    for number in np.random.default_rng(0).integers(edges[:-1], edges[1:]).tolist():
+        at = int(np.searchsorted(ends, number, side="right"))
+        stretch = stretches[at]
+        frame = stretch.frames.stop - int(ends[at]) + number
+        yield stretch.event, range(frame, frame + 1)
 
 
 def window_starts(stretch: range, section: WindowsSection) -> range:

@@ -1,66 +1,41 @@
-"""Statistics of frames too many to hold: gathered piece by piece, missing values left out."""
+"""Running statistics of frames too many to hold: gathered piece by piece, without missing values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-PerChannel: TypeAlias = npt.NDArray[np.float64]
-
 PART = 2**16
-"""Pixels looked at together: few enough that they stay in the processor's cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Per channel: how many values, their mean, standard deviation (of the population), least and greatest."""
-
-    count: PerChannel
-    mean: PerChannel
-    std: PerChannel
-    least: PerChannel
-    greatest: PerChannel
-
-
-def moments(pieces: Iterable[npt.NDArray[Any]], channels: int) -> Moments:
-    """Moments of arrays (…, channels), in double precision.
-
-    Means and squared deviations of parts are merged as in Chan, Golub and LeVeque (1983), Algorithms for computing the
-    sample variance, Am. Stat. 37, which stays accurate where the mean is large. A channel without a value has the mean
-    0, the standard deviation 0 and NaN for the least and greatest.
-    """
-    gathered = [_Gathered() for _ in range(channels)]
-    for piece in pieces:
-        values = piece.reshape(-1, channels)
-        for first in range(0, len(values), PART):
-            part = values[first : first + PART]
-            for channel, one in enumerate(gathered):
-                one.add(part[:, channel])
-    return Moments(
-        np.array([one.count for one in gathered], np.float64),
-        np.array([one.mean for one in gathered]),
-        np.array([math.sqrt(one.squares / max(one.count, 1)) for one in gathered]),
-        np.array([one.least for one in gathered]),
-        np.array([one.greatest for one in gathered]),
-    )
+"""Pixels processed together: few enough that they stay in the processor's cache."""
 
 
 @dataclass(slots=True)
-class _Gathered:
-    """What is known of one channel so far; `squares` is the sum of the squared deviations from the mean."""
+class RunningStatistics:
+    """Statistics of one channel so far. Without a value, mean and deviation are 0, least and greatest NaN."""
 
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
+    """The sum of the squared deviations from the mean."""
     least: float = math.nan
     greatest: float = math.nan
 
+    @property
+    def std(self) -> float:
+        """The standard deviation of the population."""
+        return math.sqrt(self.squares / max(self.count, 1))
+
     def add(self, values: npt.NDArray[Any]) -> None:
+        """Merge more values in double precision; NaN counts as missing.
+
+        Means and squared deviations of parts are merged as in Chan, Golub and LeVeque (1983), Algorithms for computing
+        the sample variance, Am. Stat. 37, which stays accurate where the mean is large.
+        """
         missing = np.isnan(values)
         known = values[~missing] if missing.any() else values
         if not known.size:
@@ -74,3 +49,15 @@ class _Gathered:
         self.count = total
         self.least = float(np.fmin(self.least, known.min()))
         self.greatest = float(np.fmax(self.greatest, known.max()))
+
+
+def running_statistics(pieces: Iterable[npt.NDArray[Any]], channels: int) -> list[RunningStatistics]:
+    """Return the statistics of each channel of arrays (…, channels)."""
+    statistics = [RunningStatistics() for _ in range(channels)]
+    for piece in pieces:
+        pixels = piece.reshape(-1, channels)
+        for first in range(0, len(pixels), PART):
+            part = pixels[first : first + PART]
+            for channel, running in enumerate(statistics):
+                running.add(part[:, channel])
+    return statistics

@@ -90,7 +90,7 @@ class Setting:
     def data_range(self) -> tuple[float, float, bool]:
         """Low and high end of the data range, and whether values are clipped to it; may read the training frames."""
         written, clip = self.section.pictures
-        low, high = written or self.climatology.limits
+        low, high = written or self.climatology.training.limits
         return (low, high, clip) if low < high else (0.0, 1.0, clip)
 
     @property

@@ -1,6 +1,7 @@
-"""The steps that a chain of transforms is made of: how each is fitted, applied and inverted.
+"""The kinds of transform: how each is fitted, applied and inverted.
 
-Every step works on arrays whose last axis is the channels, and leaves NaN as NaN.
+Their arguments are declared in `specbuild.language.sections.transform`. Every step works on arrays whose last axis is
+the channels, and leaves NaN as NaN.
 """
 
 from __future__ import annotations
@@ -11,40 +12,34 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.sources.base import Region
 from specbuild.data.time.clock import Clock, Slots
-from specbuild.data.transforms.running_statistics import Moments
-from specbuild.language.sections import transform as spec
+from specbuild.document import RunError
+from specbuild.language.sections import transform as sections
+
+if TYPE_CHECKING:
+    from specbuild.data.transforms.fit import TrainingFrames
 
 Array: TypeAlias = npt.NDArray[Any]
 PerChannel: TypeAlias = tuple[float, ...]
-Region: TypeAlias = tuple[slice, ...]
 
 
-class Measure(Protocol):
-    """Reads the training frames, as they reach a step, in the channels that it changes."""
+class StepError(RunError):
+    """A value that a step cannot take. `number` is the position of the step in the transform."""
 
-    def __call__(self) -> Moments:
-        """Their moments, per channel."""
-        ...
-
-    def cycle(self, period: int) -> npt.NDArray[np.float32]:
-        """The mean at every place and phase, (period, *space, C); NaN where nothing is known."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """What their slots are counted by."""
-        ...
+    def __init__(self, number: int, message: str, help: str = "") -> None:
+        super().__init__(message, help)
+        self.number = number
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where frames stand: their slots on the time line, (T,), and which part of each frame they are; None: all."""
+class FrameContext:
+    """When and where frames are: their slots on the time line, (T,), and the part of each frame; None: all of it."""
 
     slots: Slots
     region: Region | None = None
@@ -56,29 +51,52 @@ class Step(ABC):
 
     name: ClassVar[str]
     affine: ClassVar[bool] = True
-    """Whether the mean of what it gives is what it gives for the mean."""
+    """Whether the mean of its results is the result for the mean."""
+
+    @classmethod
+    def fit(cls, section: Any, training: TrainingFrames) -> Step:  # noqa: ARG003
+        """Return the step for the arguments of its section, with statistics of the training frames if it has any."""
+        return cls(**section.model_dump(exclude={"name", "channels"}))
 
     @property
     def above(self) -> float | None:
-        """Only values above this can be taken; None: all can."""
+        """The bound that every value must exceed; None: any value will do."""
+        return None
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """What the least and the greatest training value become; None: the step does not fix that."""
         return None
 
     @property
     def clock(self) -> Clock | None:
-        """What tells the slots of frames, where the step depends on them."""
+        """What tells the slots of frames, if the step depends on them."""
         return None
 
-    def at(self, place: Place | None) -> Step:  # noqa: ARG002
-        """The step for frames that stand at a place; most steps treat all alike."""
+    def at(self, context: FrameContext | None) -> Step:  # noqa: ARG002
+        """Return the step for frames of a context; most steps treat all frames alike."""
         return self
 
+    def check(self, number: int, values: Array) -> None:
+        """Refuse values outside of the domain.
+
+        Raises:
+            StepError: naming the least value, at position `number` of the transform.
+        """
+        if self.above is not None and (values <= self.above).any():
+            raise StepError(
+                number,
+                f"{self.name} needs values above {self.above:g}, found {np.nanmin(values):g}",
+                help=f"clip them first, such as {{name: clip, min: {self.above + 1:g}}}, or mark them as missing",
+            )
+
     def state(self) -> dict[str, Any]:
-        """The fields, as JSON can hold them."""
+        """Return the fields, as JSON can hold them."""
         return asdict(self)
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Step:
-        """The step whose `state` it is."""
+        """Return the step that `state` gave."""
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in state.items()})
 
     @abstractmethod
@@ -89,7 +107,7 @@ class Step(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Standardize(Step):
+class StandardizeStep(Step):
     """y = (x − mean) / std per channel; a channel that never varies has std 1."""
 
     name: ClassVar[str] = "standardize"
@@ -97,9 +115,9 @@ class Standardize(Step):
     std: PerChannel
 
     @classmethod
-    def fit(cls, _section: spec.Standardize, measure: Measure) -> Standardize:
-        found = measure()
-        return cls(_floats(found.mean), _floats(np.where(found.std > 0, found.std, 1)))
+    def fit(cls, section: sections.Standardize, training: TrainingFrames) -> StandardizeStep:  # noqa: ARG003
+        statistics = training.statistics()
+        return cls(tuple(s.mean for s in statistics), tuple(s.std if s.std > 0 else 1.0 for s in statistics))
 
     def apply(self, x: Array) -> Array:
         return (x - _row(self.mean)) / _row(self.std)
@@ -109,7 +127,7 @@ class Standardize(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class MinMax(Step):
+class MinMaxStep(Step):
     """y = low + (x − least)(high − low) / (greatest − least) per channel.
 
     A channel that never varies is shifted alone.
@@ -122,11 +140,15 @@ class MinMax(Step):
     high: float
 
     @classmethod
-    def fit(cls, section: spec.MinMax, measure: Measure) -> MinMax:
-        found = measure()
-        least = np.nan_to_num(found.least)
-        greatest = np.where(found.greatest > found.least, found.greatest, least + section.max - section.min)
-        return cls(_floats(least), _floats(greatest), section.min, section.max)
+    def fit(cls, section: sections.MinMax, training: TrainingFrames) -> MinMaxStep:
+        statistics = training.statistics()
+        shifted = section.max - section.min
+        greatest = tuple(s.greatest if s.greatest > s.least else s.least + shifted for s in statistics)
+        return cls(tuple(s.least for s in statistics), greatest, section.min, section.max)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.low, self.high
 
     def apply(self, x: Array) -> Array:
         return self.low + (x - _row(self.least)) * self._slope
@@ -140,7 +162,7 @@ class MinMax(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Log1p(Step):
+class Log1pStep(Step):
     """y = log(1 + x)."""
 
     name: ClassVar[str] = "log1p"
@@ -150,10 +172,6 @@ class Log1p(Step):
     def above(self) -> float | None:
         return -1.0
 
-    @classmethod
-    def fit(cls, _section: spec.Log1p, _measure: Measure) -> Log1p:
-        return cls()
-
     def apply(self, x: Array) -> Array:
         return np.log1p(x)
 
@@ -162,7 +180,7 @@ class Log1p(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Log(Step):
+class LogStep(Step):
     """y = log(x + offset)."""
 
     name: ClassVar[str] = "log"
@@ -173,10 +191,6 @@ class Log(Step):
     def above(self) -> float | None:
         return -self.offset
 
-    @classmethod
-    def fit(cls, section: spec.Log, _measure: Measure) -> Log:
-        return cls(section.offset)
-
     def apply(self, x: Array) -> Array:
         return np.log(x + self.offset)
 
@@ -185,7 +199,7 @@ class Log(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Dbz(Step):
+class DbzStep(Step):
     """y = 10 log10(a R^b) dBZ of the rain rate R in mm/h; rates up to `minimum` become one value and come back as 0."""
 
     name: ClassVar[str] = "dbz"
@@ -193,10 +207,6 @@ class Dbz(Step):
     a: float
     b: float
     minimum: float
-
-    @classmethod
-    def fit(cls, section: spec.Dbz, _measure: Measure) -> Dbz:
-        return cls(section.a, section.b, section.minimum)
 
     def apply(self, x: Array) -> Array:
         return 10 * (math.log10(self.a) + self.b * np.log10(np.maximum(x, self.minimum)))
@@ -208,7 +218,7 @@ class Dbz(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip(Step):
+class ClipStep(Step):
     """y = min(max(x, least), greatest), both ways: the inverse holds to the bounds as well.
 
     A model's output may lie anywhere; so a forecast stays within the range that the spec declares, such as no negative
@@ -221,7 +231,7 @@ class Clip(Step):
     greatest: float | None
 
     @classmethod
-    def fit(cls, section: spec.Clip, _measure: Measure) -> Clip:
+    def fit(cls, section: sections.Clip, training: TrainingFrames) -> ClipStep:  # noqa: ARG003
         return cls(section.min, section.max)
 
     def apply(self, x: Array) -> Array:
@@ -232,16 +242,12 @@ class Clip(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale(Step):
+class ScaleStep(Step):
     """y = x · factor + offset."""
 
     name: ClassVar[str] = "scale"
     factor: float
     offset: float
-
-    @classmethod
-    def fit(cls, section: spec.Scale, _measure: Measure) -> Scale:
-        return cls(section.factor, section.offset)
 
     def apply(self, x: Array) -> Array:
         return x * self.factor + self.offset
@@ -254,7 +260,6 @@ class Scale(Step):
 class Shift(Step):
     """y = x − offset; the offset is of the shape of the frames."""
 
-    name: ClassVar[str] = "shift"
     offset: Array
 
     def apply(self, x: Array) -> Array:
@@ -265,7 +270,7 @@ class Shift(Step):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Anomaly(Step):
+class AnomalyStep(Step):
     """y = x − the training mean of the pixel at the frame's phase of the cycle, NaN where that is not known.
 
     `means` is (period, *space, C).
@@ -277,18 +282,18 @@ class Anomaly(Step):
     counted_by: Clock
 
     @classmethod
-    def fit(cls, section: spec.Anomaly, measure: Measure) -> Anomaly:
-        return cls(measure.cycle(section.period), measure.clock)
+    def fit(cls, section: sections.Anomaly, training: TrainingFrames) -> AnomalyStep:
+        return cls(training.climatology(section.period), training.clock)
 
     @property
     def clock(self) -> Clock:
         return self.counted_by
 
-    def at(self, place: Place | None) -> Step:
-        if place is None:
+    def at(self, context: FrameContext | None) -> Step:
+        if context is None:
             raise ValueError("an anomaly is of frames whose times are known")
-        means = self.means[place.slots % len(self.means)]
-        return Shift(means if place.region is None else means[(slice(None), *place.region)])
+        means = self.means[context.slots % len(self.means)]
+        return Shift(means if context.region is None else means[(slice(None), *context.region)])
 
     def apply(self, x: Array) -> Array:
         return self.at(None).apply(x)
@@ -301,7 +306,7 @@ class Anomaly(Step):
         return {"shape": list(self.means.shape), "means": packed, "clock": self.counted_by.state()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Anomaly:
+    def restore(cls, state: Mapping[str, Any]) -> AnomalyStep:
         means = np.frombuffer(zlib.decompress(base64.b64decode(state["means"])), "<f4")
         return cls(means.reshape(state["shape"]).astype(np.float32), Clock.from_state(state["clock"]))
 
@@ -319,8 +324,11 @@ class Only(Step):
     def clock(self) -> Clock | None:
         return self.step.clock
 
-    def at(self, place: Place | None) -> Step:
-        return Only(self.step.at(place), self.channels)
+    def at(self, context: FrameContext | None) -> Step:
+        return Only(self.step.at(context), self.channels)
+
+    def check(self, number: int, values: Array) -> None:
+        self.step.check(number, values[..., list(self.channels)])
 
     def apply(self, x: Array) -> Array:
         return self._change(x, self.step.apply)
@@ -342,18 +350,20 @@ class Only(Step):
 
 
 def restored(state: Mapping[str, Any]) -> Step:
-    """The step that a saved state is of; `name` says which."""
+    """Return the step of a saved state, whose `name` says which.
+
+    Raises:
+        KeyError: no step has that name.
+    """
     kind = Only if state["name"] == Only.name else STEPS[state["name"]]
-    step: Step = kind.restore({key: value for key, value in state.items() if key != "name"})
-    return step
+    return kind.restore({key: value for key, value in state.items() if key != "name"})
 
 
-STEPS: dict[str, Any] = {step.name: step for step in (Standardize, MinMax, Log1p, Log, Dbz, Clip, Scale, Anomaly)}
-"""From a transform's name to its step."""
-
-
-def _floats(values: Array) -> PerChannel:
-    return tuple(float(value) for value in values)
+STEPS: dict[str, type[Step]] = {
+    step.name: step
+    for step in (StandardizeStep, MinMaxStep, Log1pStep, LogStep, DbzStep, ClipStep, ScaleStep, AnomalyStep)
+}
+"""The step of each transform that a spec may name."""
 
 
 def _row(values: PerChannel) -> npt.NDArray[np.float32]:

@@ -1,0 +1,75 @@
+"""A transform: from physical units to what the model reads, and back.
+
+It consists of the steps that `data.transform` lists, with their statistics. These come from the training frames alone,
+without missing values, and are saved with the model; every split, and every forecast, uses the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from specbuild.data.arrays import Floats
+from specbuild.data.time.clock import Clock
+from specbuild.data.transforms.kinds import FrameContext, Step, restored
+from specbuild.document import RunError
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """`steps` in order; `fill` is what a missing value becomes after them, one number per channel."""
+
+    steps: tuple[Step, ...]
+    fill: tuple[float, ...]
+
+    @property
+    def clock(self) -> Clock | None:
+        """What tells the slots of frames, if a step depends on them."""
+        return next((step.clock for step in self.steps if step.clock is not None), None)
+
+    def apply(self, physical: Floats, context: FrameContext | None = None) -> Floats:
+        """Convert physical units to the model's; NaN stays NaN. Any shape whose last axis is the channels.
+
+        Args:
+            context: when and where the frames (T, *space, C) are; only a transform with a clock needs it.
+
+        Raises:
+            StepError: a value that a step cannot take, such as the logarithm of a negative number.
+        """
+        for number, step in enumerate(self.steps):
+            step.check(number, physical)
+            physical = step.at(context).apply(physical)
+        return physical
+
+    def invert(self, transformed: Floats, context: FrameContext | None = None) -> Floats:
+        """Convert what the model gives to physical units: undo `apply`, except for what `clip` and `dbz` remove.
+
+        `clip` keeps to its bounds here too. Frames are (…, T, *space, C) where a context is given.
+        """
+        with np.errstate(over="ignore"):
+            for step in reversed(self.steps):
+                transformed = step.at(context).invert(transformed)
+        return transformed
+
+    def fill_missing(self, transformed: Floats) -> Floats:
+        """Replace NaN by `fill`."""
+        return np.where(np.isnan(transformed), np.asarray(self.fill, np.float32), transformed).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything, as JSON can hold it."""
+        return {"steps": [{"name": step.name, **step.state()} for step in self.steps], "fill": list(self.fill)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Transform:
+        """Return the transform that `state` gave.
+
+        Raises:
+            RunError: the state is not one of this version of specbuild.
+        """
+        try:
+            return cls(tuple(restored(step) for step in state["steps"]), tuple(float(fill) for fill in state["fill"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"the saved transform cannot be read: {error!r}", "train the model again") from error
