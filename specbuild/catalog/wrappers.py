@@ -153,11 +153,16 @@ class Bidirectional(Recurrent):
         return _without(super().arguments(), "layer", "return_sequences", "return_state")
 
 
+def innermost(layer: Layer) -> Layer:
+    """Return the layer inside all wrappers; a layer without one is its own."""
+    while isinstance(layer, TimeDistributed | Bidirectional):
+        layer = layer.layer
+    return layer
+
+
 def asks_keras(layer: Layer) -> bool:
     """Whether a layer, or the one inside its wrapper, is resolved through Keras."""
-    while isinstance(layer, TimeDistributed):
-        layer = layer.layer
-    return layer.asks_keras
+    return innermost(layer).asks_keras
 
 
 def _frozen_with(given: Any) -> Any:
