@@ -12,7 +12,6 @@ from specbuild.data import Dataset, Window, baselines
 from specbuild.data.arrays import Floats
 from specbuild.data.baselines import climatology
 from specbuild.data.sources import FrameSource
-from specbuild.data.sources.one_variable import OneVariable
 from specbuild.data.time.times import show
 from specbuild.document import RunError
 from specbuild.evaluation.result import MODEL, Evaluation, Scored
@@ -64,7 +63,8 @@ def evaluate(
 
 def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:
     whole = dataset = trained.dataset
-    chosen = None if variable is None else OneVariable.called(variable, whole.source)
+    chosen = None if variable is None else whole.source.variable(variable)
+    channel = None if chosen is None else chosen.channel
     if chosen is not None:
         dataset = replace(whole, source=chosen)
     _check_room(dataset, split)
@@ -80,7 +80,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
         at = (window.event, window.start)
         past = window.past if chosen is None else whole.window(*at).past
         forecast = whole.forecast(past, trained.predict, at)
-        forecast = forecast if chosen is None else forecast[..., chosen.number : chosen.number + 1]
+        forecast = forecast if channel is None else forecast[..., channel : channel + 1]
         others = {one.name: one.forecast(window) for one in rivals}
         expected = climatology(window, dataset.section.windows, climate) if scoring.reads_climatology else None
         for name, frames in {MODEL: forecast, **others}.items():
@@ -107,10 +107,10 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
 
 def _mixed(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:
     """A word on scores that pool variables of different units."""
-    if len(set(source.units_of.values())) < 2:
+    if len(set(source.metadata.units_of.values())) < 2:
         return ()
-    listed = " and ".join(f"{name} ({units})" for name, units in source.units_of.items())
-    command = f"specbuild evaluate {trained.folder.path} --variable {source.variables[0]}"
+    listed = " and ".join(f"{name} ({units})" for name, units in source.metadata.units_of.items())
+    command = f"specbuild evaluate {trained.folder.path} --variable {source.metadata.variables[0]}"
     return (f"these scores pool variables of different units, {listed}; of one alone: {command}",)
 
 
@@ -149,7 +149,13 @@ class _Liveliest:
         if self.window.past_times is not None:
             title += f", {show(self.window.past_times[-1])}"
         shown = scene(
-            trained, dataset.section, dataset.source, self.window.past, self.forecast, self.window.future, title
+            trained,
+            dataset.section,
+            dataset.source.metadata,
+            self.window.past,
+            self.forecast,
+            self.window.future,
+            title,
         )
         if horizon is None and variable is None:
             trained.folder.update_manifest(colours=asdict(scale_of(shown)))
@@ -159,7 +165,7 @@ class _Liveliest:
 
 def _common_units(source: FrameSource) -> str:
     """What the file says of the units, where all channels have the same."""
-    return "" if len(set(source.units_of.values())) > 1 else source.units
+    return "" if len(set(source.metadata.units_of.values())) > 1 else source.metadata.units
 
 
 def _write(trained: TrainedRun, found: Evaluation, variable: str | None, horizon: int | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import lead_frames
-from specbuild.data.sources.base import Axis, Times
+from specbuild.data.sources.base import Coordinate, Times
 from specbuild.data.time.lead_times import times_ahead
 from specbuild.runs.inference import TrainedRun
 
@@ -50,7 +50,7 @@ class Forecast:
     units: str = ""
     past_times: Times | None = None
     times: Times | None = None
-    coordinates: Mapping[str, Axis] = field(default_factory=dict)
+    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
     units_of: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,10 +67,10 @@ def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
         lead_frames=ahead,
         axes=data.source.space,
         variable=data.variable,
-        units=data.units or source.units,
+        units=data.units or source.metadata.units,
         past_times=past.times,
         times=None if past.times is None else times_ahead(past.times, ahead, data.windows.step, data.interval),
-        coordinates=source.coordinates,
-        variables=source.variables,
-        units_of={} if data.units else source.units_of,
+        coordinates=source.metadata.coordinates,
+        variables=source.metadata.variables,
+        units_of={} if data.units else source.metadata.units_of,
     )

@@ -17,7 +17,7 @@ from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
-from specbuild.data.sources.base import ArraySource, Times
+from specbuild.data.sources.base import FrameMetadata, Times
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
@@ -66,7 +66,7 @@ def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times
     past = _fitting(frames, trained, name)
     space = trained.data.source.space
     clocks = () if times is None else (times,)
-    source = ArraySource(name, past, ("T", *space, "C"), space, clocks=clocks)
+    source = FrameSource(past, FrameMetadata(name, ("T", *space, "C"), clocks=clocks))
     return Past(past, _dataset_of(source, trained), times, None if times is None else (0, 0))
 
 

@@ -36,7 +36,7 @@ def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path
     times = source.times(event)
     when = "" if times is None else f", {show(times[past[-1]])}"
     data = timed(data, source)
-    variable, units = first_channel(data, source)
+    variable, units = first_channel(data, source.metadata)
     scene = Scene(
         past=plane(source.read(event, past)),
         forecast=plane(source.read(event, future)),

@@ -6,7 +6,7 @@ import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import lead_frames
-from specbuild.data.sources import FrameSource
+from specbuild.data.sources.base import FrameMetadata
 from specbuild.language import DataSection
 from specbuild.prediction.forecast import Forecast
 from specbuild.prediction.pictures import Scale, Scene
@@ -16,15 +16,15 @@ from specbuild.runs.inference import TrainedRun
 def scene(
     trained: TrainedRun,
     data: DataSection,
-    source: FrameSource | Forecast,
+    named: FrameMetadata | Forecast,
     past: Floats,
     forecast: Floats,
     truth: Floats | None = None,
     title: str = "",
     scale: Scale | None = None,
 ) -> Scene:
-    """What pictures say of one forecast; frames are (T, *space, C), `source` names their channels."""
-    variable, units = first_channel(data, source)
+    """What pictures say of one forecast; frames are (T, *space, C), `named` names their channels."""
+    variable, units = first_channel(data, named)
     return Scene(
         past=plane(past),
         forecast=plane(forecast),
@@ -45,10 +45,10 @@ def past_labels(data: DataSection) -> tuple[str, ...]:
     return tuple(data.lead_label((number + 1 - windows.past) * windows.step) for number in range(windows.past))
 
 
-def first_channel(data: DataSection, source: FrameSource | Forecast) -> tuple[str, str]:
+def first_channel(data: DataSection, named: FrameMetadata | Forecast) -> tuple[str, str]:
     """Name and units of the first channel, which is what pictures show."""
-    name = source.variables[0] if len(source.variables) > 1 else data.variable
-    return name, data.units or source.units_of.get(name, "" if source.units_of else source.units)
+    name = named.variables[0] if len(named.variables) > 1 else data.variable
+    return name, data.units or named.units_of.get(name, "" if named.units_of else named.units)
 
 
 def plane(frames: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from specbuild.data import Dataset, Transform, open_data
-from specbuild.data.sources.base import ArraySource
+from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.transforms.fit import fit
 from specbuild.data.transforms.kinds import FrameContext, StepError
 from specbuild.document import RunError, SpecError
@@ -83,7 +83,7 @@ def test_the_state_goes_through_json_and_knows_its_clock(tmp_path: Path) -> None
     # Frames of another file, which begins in July: the phase follows from their times.
     july = MONTHS[18:24]
     frames = data.source.read(0, range(18, 24))
-    other = ArraySource("other", frames, ("T", "H", "W", "C"), ("H", "W"), clocks=(july,))
+    other = FrameSource(frames, FrameMetadata("other", ("T", "H", "W", "C"), clocks=(july,)))
     moved = Dataset(data.section, other, {}, again, data.layout)
     context, own = moved.context((0, 0), range(6)), data.context((0, 18), range(18, 24))
     assert context is not None

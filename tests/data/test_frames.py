@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from specbuild.data.sources import FrameSource, open_source
+from specbuild.data.sources.files import natural
 from specbuild.data.sources.images import ImageHeader, read_header, read_pixels, resize, to_color
-from specbuild.data.sources.patterns import natural
 from specbuild.document import RunError, SpecError
 from tests.data.pictures import GREY, RGB, write_deep_png, write_frames
 from tests.data.samples import message, write_spec

@@ -16,6 +16,8 @@ import zarr
 
 from specbuild.data import baselines, open_data
 from specbuild.data.sources import FrameSource, join, open_source
+from specbuild.data.sources.base import Coordinate
+from specbuild.data.sources.cf import is_latitude
 from specbuild.data.time.times import cf_times, differ, unbroken, usual_step
 from specbuild.document import SpecError
 from specbuild.language.interval import Interval
@@ -95,12 +97,12 @@ def test_formats_agree(tmp_path: Path, write: Any, path: str) -> None:
     write(grid(), tmp_path / path)
     source = opened(tmp_path, path)
     assert (source.lengths, source.space, source.channels) == ((6,), (4, 5), 1)
-    assert (source.variables, source.units, source.name) == (("t2m",), "K", f"{path}:t2m")
+    assert (source.metadata.variables, source.metadata.units, source.name) == (("t2m",), "K", f"{path}:t2m")
     np.testing.assert_array_equal(source.read(0, range(6))[..., 0], VALUES)
     np.testing.assert_array_equal(
         source.read(0, range(1, 6, 2), (slice(1, 3), slice(2, 5)))[..., 0], VALUES[1::2, 1:3, 2:]
     )
-    times, axes = source.times(0), source.coordinates
+    times, axes = source.times(0), source.metadata.coordinates
     assert times is not None
     assert str(times[1]) == "2019-03-01T01:00:00"
     assert {letter: (axis.name, axis.units) for letter, axis in axes.items()} == {
@@ -116,7 +118,7 @@ def test_axes_go_by_name_in_any_order(tmp_path: Path) -> None:
     flipped.to_netcdf(tmp_path / "a.nc", engine="netcdf4")
     source = opened(tmp_path)
     np.testing.assert_array_equal(source.read(0, range(6))[..., 0], VALUES[:, ::-1])
-    np.testing.assert_array_equal(source.coordinates["H"].values, [53, 52, 51, 50])
+    np.testing.assert_array_equal(source.metadata.coordinates["H"].values, [53, 52, 51, 50])
     assert opened(tmp_path, layout="H W T").space == (4, 5)
 
 
@@ -136,7 +138,7 @@ def test_the_layout_is_proposed_and_never_guessed(tmp_path: Path) -> None:
     )
     by_letter = opened(tmp_path, layout="T H W", key="t2m", select={"level": 850})
     np.testing.assert_array_equal(by_letter.read(0, range(6))[..., 0], VALUES)
-    assert opened(tmp_path, layout={"T": "time", "C": "level", "H": "y", "W": "x"}, key="t2m").variables == (
+    assert opened(tmp_path, layout={"T": "time", "C": "level", "H": "y", "W": "x"}, key="t2m").metadata.variables == (
         "500",
         "850",
     )
@@ -182,8 +184,8 @@ def test_regions_and_dates_by_coordinate(tmp_path: Path) -> None:
     grid().to_netcdf(tmp_path / "a.nc", engine="netcdf4")
     source = opened(tmp_path, region={"lat": [52, 51], "lon": [11, 13.5]}, time=["2019-03-01T02", "2019-03-01T03"])
     np.testing.assert_array_equal(source.read(0, range(2))[..., 0], VALUES[2:4, 1:3, 1:4])
-    np.testing.assert_array_equal(source.coordinates["W"].values, [11, 12, 13])
-    assert str(source.coordinates["T"].values) == "['2019-03-01T02:00:00' '2019-03-01T03:00:00']"
+    np.testing.assert_array_equal(source.metadata.coordinates["W"].values, [11, 12, 13])
+    assert str(source.metadata.coordinates["T"].values) == "['2019-03-01T02:00:00' '2019-03-01T03:00:00']"
     assert refused(tmp_path, region={"lat": [70, 80]}) == (
         "data.source.region | no lat of a.nc:t2m lies from 70 to 80 | it runs from 50 to 53"
     )
@@ -199,13 +201,13 @@ def test_a_region_across_the_end_of_the_globe_is_one_piece(tmp_path: Path) -> No
     data = grid(values, lon=("lon", np.arange(0, 360, 30.0), {"units": "degrees_east"}))
     data.to_netcdf(tmp_path / "a.nc", engine="netcdf4")
     source = opened(tmp_path, region={"lon": [-60, 30]})
-    np.testing.assert_array_equal(source.coordinates["W"].values, [-60, -30, 0, 30])
+    np.testing.assert_array_equal(source.metadata.coordinates["W"].values, [-60, -30, 0, 30])
     whole = source.read(0, range(2))[..., 0]
     np.testing.assert_array_equal(whole, values[:, :, [10, 11, 0, 1]])
     np.testing.assert_array_equal(source.read(0, range(2), (slice(0, 1), slice(1, 3)))[..., 0], whole[:, :, 1:3])
     assert opened(tmp_path, region={"lon": [0, 360]}).space == (1, 12)
     np.testing.assert_array_equal(
-        opened(tmp_path, region={"lon": [-120, -60]}).coordinates["W"].values, [-120, -90, -60]
+        opened(tmp_path, region={"lon": [-120, -60]}).metadata.coordinates["W"].values, [-120, -90, -60]
     )
 
 
@@ -215,8 +217,8 @@ def test_several_variables_are_channels(tmp_path: Path) -> None:
     data["wind"].encoding = {"dtype": "i2", "scale_factor": 0.01, "_FillValue": -1}
     data.to_netcdf(tmp_path / "a.nc", engine="netcdf4")
     source = opened(tmp_path, variables=["wind", "t2m"])
-    assert (source.channels, source.variables, source.units) == (2, ("wind", "t2m"), "m s-1, K")
-    assert source.units_of == {"wind": "m s-1", "t2m": "K"}
+    assert (source.channels, source.metadata.variables, source.metadata.units) == (2, ("wind", "t2m"), "m s-1, K")
+    assert source.metadata.units_of == {"wind": "m s-1", "t2m": "K"}
     found = source.read(0, range(6))
     np.testing.assert_allclose(found[..., 0], VALUES * 2, atol=0.006)
     np.testing.assert_array_equal(found[..., 1], VALUES)
@@ -240,7 +242,7 @@ def test_files_are_joined_in_the_order_of_their_times(tmp_path: Path, monkeypatc
     assert (source.name, source.lengths) == ("part_*.nc:t2m", (24,))
     np.testing.assert_allclose(source.read(0, range(24))[..., 0], values, atol=1e-5)
     np.testing.assert_allclose(source.read(0, range(3, 24, 5))[..., 0], values[3::5], atol=1e-5)
-    assert len(source.coordinates["T"].values) == 24
+    assert len(source.metadata.coordinates["T"].values) == 24
     chosen = opened(tmp_path, "part_*.nc", time=["2019-03-01T05", "2019-03-01T13"])
     np.testing.assert_allclose(chosen.read(0, range(9))[..., 0], values[5:14], atol=1e-5)
 
@@ -263,7 +265,7 @@ def test_each_file_an_event(tmp_path: Path) -> None:
     assert (source.lengths, source.length, source.events) == ((6, 4), 6, 2)
     np.testing.assert_array_equal(source.read(1, range(4))[..., 0], VALUES[:4])
     assert [str(source.times(event)[0]) for event in (0, 1)] == ["2019-03-01T00:00:00", "2019-03-01T03:00:00"]
-    assert "T" not in source.coordinates
+    assert "T" not in source.metadata.coordinates
     section = {"path": "storm_*.nc", "layout": LAYOUT, "by": "file"}
     windows, split = {"past": 2, "future": 2}, {"train": 0.5, "test": 0.5}
     spec = write_spec(tmp_path, {"source": section, "windows": windows, "split": split})
@@ -428,3 +430,25 @@ def test_a_library_is_loaded_by_the_files_that_need_it(tmp_path: Path) -> None:
         command = [sys.executable, "-c", LIBRARIES, str(tmp_path / "spec.yaml")]
         found.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert found == [[], ["xarray", "netCDF4"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "latitude"),
+    [
+        ("lat", "degrees_north", True),
+        ("y", "degreeN", True),
+        ("rows", "Degrees_N", True),
+        ("latitude", "", True),
+        ("nav_lat", "degrees", True),
+        ("LAT", "degree", True),
+        ("lat", "m", False),
+        ("y", "", False),
+        ("y", "m", False),
+        ("nlat", "", False),
+        ("rlat", "degrees", False),
+        ("lon", "degrees_east", False),
+        ("lat", "degrees_east", False),
+    ],
+)
+def test_what_a_latitude_is(name: str, units: str, latitude: bool) -> None:
+    assert is_latitude(Coordinate(name, np.arange(3.0), units)) is latitude

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from specbuild.data import baselines, open_data
-from specbuild.data.sources.base import ArraySource
+from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.time.phases import Phases
 from tests.data.samples import RECORDS, model, write_spec
 
@@ -16,15 +16,15 @@ ERA5 = RECORDS / "era5_t2m_uk_2019-03.nc"
 HOURS = np.datetime64("2020-01-01T00", "s") + np.arange(100) * np.timedelta64(3600, "s")
 
 
-def source(*clocks: np.ndarray) -> ArraySource:
+def source(*clocks: np.ndarray) -> FrameSource:
     """One number per frame: the frame's index."""
     lengths = tuple(map(len, clocks))
     values = np.tile(np.arange(max(lengths), dtype=np.float32), (len(clocks), 1))
-    return ArraySource("test", values, ("N", "T"), (), clocks=clocks, uneven=lengths)
+    return FrameSource(values, FrameMetadata("test", ("N", "T"), clocks=clocks, lengths=lengths))
 
 
 def test_without_times_frames_are_counted_from_the_start_of_the_event() -> None:
-    plain = ArraySource("test", np.zeros((2, 9)), ("N", "T"), ())
+    plain = FrameSource(np.zeros((2, 9)), FrameMetadata("test", ("N", "T")))
     assert Phases(plain, 4).slots(1).tolist() == list(range(9))
     assert [Phases(plain, 4).of(1, frame) for frame in range(6)] == [0, 1, 2, 3, 0, 1]
 

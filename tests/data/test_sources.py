@@ -312,10 +312,10 @@ import resource
 import sys
 from pathlib import Path
 import numpy as np
-from specbuild.data.sources.base import ArraySource
+from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.npy import NpyFile
 
-source = ArraySource("large", NpyFile(Path(sys.argv[1])).array("").array, ("T", "H", "W"), ("H", "W"))
+source = FrameSource(NpyFile(Path(sys.argv[1])).array("").array, FrameMetadata("large", ("T", "H", "W")))
 source.read(0, range(10))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for start in range(0, source.length - 10, 10):

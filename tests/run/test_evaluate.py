@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from specbuild.data import open_data
-from specbuild.data.sources.base import Axis
+from specbuild.data.sources.base import Coordinate
 from specbuild.document import RunError, SpecError
 from specbuild.evaluation import evaluate
 from specbuild.evaluation.scores import Scoring
@@ -117,23 +117,23 @@ def test_rows_weigh_by_latitude_where_the_data_has_latitudes(plain: Path) -> Non
     dataset = open_data(spec, build_graph(spec))
     rows = np.linspace(60, 49, 12)
 
-    def weighed(axis: Axis | None, weighting: str) -> list[str]:
+    def weighed(axis: Coordinate | None, weighting: str) -> list[str]:
         known = {} if axis is None else {"H": axis}
-        source = replace(dataset.source, coordinates=known)  # type: ignore[type-var]
+        source = replace(dataset.source, metadata=replace(dataset.source.metadata, coordinates=known))
         written = load_spec(plain, overrides=[f"evaluate.latitude_weights={weighting}"])
         return [name for name in Scoring.of(written, replace(dataset, source=source)).conventions if "lat" in name]
 
-    assert weighed(Axis("latitude", rows, "degrees_north"), "auto") == ["RMSE (latitude)"]
-    assert weighed(Axis("lat", rows), "auto") == ["RMSE (latitude)"]
-    assert weighed(Axis("latitude", rows, "degrees_north"), "false") == []
-    assert weighed(Axis("y", rows * 1000, "m"), "auto") == []
-    assert weighed(Axis("row", rows), "true") == ["RMSE (latitude)"]
+    assert weighed(Coordinate("latitude", rows, "degrees_north"), "auto") == ["RMSE (latitude)"]
+    assert weighed(Coordinate("lat", rows), "auto") == ["RMSE (latitude)"]
+    assert weighed(Coordinate("latitude", rows, "degrees_north"), "false") == []
+    assert weighed(Coordinate("y", rows * 1000, "m"), "auto") == []
+    assert weighed(Coordinate("row", rows), "true") == ["RMSE (latitude)"]
     assert weighed(None, "auto") == []
     with pytest.raises(SpecError) as error:
         weighed(None, "true")
     assert error.value.diagnostics[0].message == "blobs.npy has no coordinate along H, which latitudes would be"
     with pytest.raises(SpecError) as error:
-        weighed(Axis("y", rows * 1000, "m"), "true")
+        weighed(Coordinate("y", rows * 1000, "m"), "true")
     assert (
         error.value.diagnostics[0].message
         == "y of blobs.npy cannot weigh rows: latitudes lie between -90 and 90 degrees"

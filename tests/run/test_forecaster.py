@@ -208,7 +208,7 @@ def test_scores_and_pictures_have_the_units_of_the_file(gridded: Run, tmp_path: 
     assert isinstance(found, Evaluation)
     assert found.units == "mm/h"
     trained = TrainedRun.open(run)
-    assert first_channel(trained.data, trained.dataset.source) == ("rain rate", "mm/h")
+    assert first_channel(trained.data, trained.dataset.source.metadata) == ("rain rate", "mm/h")
 
 
 def test_a_picture_of_several_variables_names_the_first(gridded: Run) -> None:

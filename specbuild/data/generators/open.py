@@ -10,7 +10,7 @@ from specbuild.data.generators.drawn import DrawnArray, Painter
 from specbuild.data.generators.glyphs import glyphs
 from specbuild.data.generators.moving_digits import MovingDigitsPainter
 from specbuild.data.generators.moving_shapes import MovingShapesPainter
-from specbuild.data.sources.base import ArraySource, Packing, SourceError, Stored
+from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, SourceError, StoredArray
 from specbuild.document import did_you_mean
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.generator import GeneratorSection, MovingDigits, MovingShapes
@@ -19,22 +19,18 @@ Resolve = Callable[[str], Path]
 """From a path in the spec to the file."""
 
 
-def open_generated(section: GeneratorSection, data: DataSection, resolve: Resolve) -> ArraySource:
+def open_generated(section: GeneratorSection, data: DataSection, resolve: Resolve) -> FrameSource:
     """The sequences of a generator as events of frames, in the units that the data section asks for.
 
     Raises:
         SourceError: a file that it needs is not there or does not fit.
     """
     stored = open_generator(section, resolve)
-    packing = Packing(
-        stored.packing.scale if data.scale is None else data.scale,
-        stored.packing.offset if data.offset is None else data.offset,
-        data.missing,
-    )
-    return ArraySource(section.generator, stored.array, ("N", "T", "H", "W"), ("H", "W"), packing)
+    packing = stored.packing.overridden(data.scale, data.offset, data.missing)
+    return FrameSource(stored.array, FrameMetadata(section.generator, ("N", "T", "H", "W"), packing=packing))
 
 
-def open_generator(section: GeneratorSection, resolve: Resolve) -> Stored:
+def open_generator(section: GeneratorSection, resolve: Resolve) -> StoredArray:
     """The sequences of a generator, (N, T, H, W), whose physical values reach from 0 to 1.
 
     Raises:
@@ -42,7 +38,7 @@ def open_generator(section: GeneratorSection, resolve: Resolve) -> Stored:
     """
     painter = _PAINTERS[type(section)](section, resolve)
     shape = (section.sequences, section.frames, section.size, section.size)
-    return Stored(DrawnArray(painter, shape), Packing(scale=1 / 255))
+    return StoredArray(DrawnArray(painter, shape), Packing(scale=1 / 255))
 
 
 def _digits(section: GeneratorSection, resolve: Resolve) -> Painter:

@@ -19,12 +19,13 @@ from specbuild.data.samples.sampler import Sample, Sampler
 from specbuild.data.samples.splits import split_called
 from specbuild.data.samples.windows import Stretch
 from specbuild.data.section import data_section
-from specbuild.data.sources.base import ArraySource, Region
+from specbuild.data.sources.base import FrameSource, Region
 from specbuild.data.sources.class_folders import LabelledClips, open_labelled, stratified
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import SpecError
-from specbuild.graph.data_checks import class_faults, output_fault
+from specbuild.graph.class_samples import class_faults
+from specbuild.graph.output_fault import output_fault
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.target import ClassTarget
 
@@ -75,7 +76,7 @@ class ClipDataset:
 
     section: DataSection
     target: ClassTarget
-    source: ArraySource
+    source: FrameSource
     clips: LabelledClips
     splits: dict[str, tuple[int, ...]]
     """The clips of each split, by number."""

@@ -30,7 +30,7 @@ def check_leaks(spec: Spec, source: FrameSource, splits: dict[str, WindowSet]) -
     Raises:
         SpecError: naming the two.
     """
-    if len(splits) < 2 or (len(source.parts) < 2 and source.events < 2):
+    if len(splits) < 2 or (len(source.metadata.parts) < 2 and source.events < 2):
         return
     seen: dict[bytes, list[tuple[str, Stretch]]] = {}
     for name, windows in splits.items():
@@ -58,19 +58,19 @@ def _compared(source: FrameSource, windows: WindowSet) -> Iterator[Stretch]:
         inside = [one.frames for one in windows.stretches]
         whole = [
             Stretch(0, part.frames)
-            for part in source.parts
+            for part in source.metadata.parts
             if any(frames.start <= part.frames.start and part.frames.stop <= frames.stop for frames in inside)
         ]
-    if all(part.size is not None for part in source.parts) and source.parts:
+    if all(part.size is not None for part in source.metadata.parts) and source.metadata.parts:
         yield from _of_one_size(source, whole)
         return
-    step = max(1, -(-len(whole) // (MOST_CLIPS if source.parts else MOST)))
+    step = max(1, -(-len(whole) // (MOST_CLIPS if source.metadata.parts else MOST)))
     yield from whole[::step]
 
 
 def _of_one_size(source: FrameSource, whole: list[Stretch]) -> Iterator[Stretch]:
     """Those of files that have as many bytes as another: no others can be the same."""
-    sizes = Counter(part.size for part in source.parts)
+    sizes = Counter(part.size for part in source.metadata.parts)
     for one in whole:
         part = _part(source, one)
         if part is None or sizes[part.size] > 1:
@@ -106,5 +106,5 @@ def _name(source: FrameSource, one: Stretch) -> str:
 
 
 def _part(source: FrameSource, one: Stretch) -> FilePart | None:
-    inside = (part for part in source.parts if one.event in part.events and one.frames.start in part.frames)
+    inside = (part for part in source.metadata.parts if one.event in part.events and one.frames.start in part.frames)
     return next(inside, None)

@@ -161,7 +161,7 @@ def _by_dates(spec: Spec, source: FrameSource) -> Splits:
 
 def _by_file(spec: Spec, source: FrameSource) -> Splits:
     data = data_section(spec)
-    parts = source.parts
+    parts = source.metadata.parts
     if not parts:
         raise spec.error(
             ("data", "split", "by"),
@@ -195,9 +195,10 @@ def _named(spec: Spec, source: FrameSource) -> dict[str, list[FilePart]]:
     data = data_section(spec)
     found: dict[str, list[FilePart]] = {}
     owner: dict[str, str] = {}
-    names = [part.name for part in source.parts]
+    parts = source.metadata.parts
+    names = [part.name for part in parts]
     for split, patterns in data.split.names.items():
-        chosen = [part for part in source.parts if any(fnmatchcase(part.name, pattern) for pattern in patterns)]
+        chosen = [part for part in parts if any(fnmatchcase(part.name, pattern) for pattern in patterns)]
         for number, pattern in enumerate(patterns):
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise spec.error(
@@ -224,7 +225,7 @@ def _check_ranges(spec: Spec, source: FrameSource) -> None:
     unit, total = {
         "time": ("frame", source.length),
         "event": ("event", source.events),
-        "file": ("file", len(source.parts)),
+        "file": ("file", len(source.metadata.parts)),
     }[data.split_by]
     for name, (first, end) in data.split.ranges.items():
         if end > total:

@@ -1,7 +1,6 @@
-"""Where frames come from: one file per format, all read alike."""
+"""Where frames come from: one module per format, all read alike."""
 
 from specbuild.data.sources.base import FrameSource
 from specbuild.data.sources.open import open_source, source_files
-from specbuild.data.sources.record import READERS
 
-__all__ = ["READERS", "FrameSource", "open_source", "source_files"]
+__all__ = ["FrameSource", "open_source", "source_files"]

@@ -1,16 +1,18 @@
-"""What every source of frames is, and the one that reads any array that can be sliced."""
+"""Frames of any source: what is known of them before any is read, and reading them from an array."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Frames: TypeAlias = npt.NDArray[np.float32]
+from specbuild.document import RunError, did_you_mean
+
+PhysicalFrames: TypeAlias = npt.NDArray[np.float32]
 """(frames, *space, channels) in physical units, missing values NaN."""
 Region: TypeAlias = tuple[slice, ...]
 """The part of a frame to read: one slice per axis of space."""
@@ -18,99 +20,12 @@ Times: TypeAlias = npt.NDArray[np.datetime64]
 """When each frame of an event is, to the second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The coordinate of an axis: its name in the file, the value at each place along it, and their units there."""
+class SourceError(Exception):
+    """A file that cannot be read as the spec says. `part` is the key of `data.source` that is at fault."""
 
-    name: str
-    values: npt.NDArray[Any] | None = None
-    units: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file of a source, or an event that has a name, and what of the source it holds: `frames` of each of `events`.
-
-    `size` is that of the file in bytes, where it is one.
-    """
-
-    name: str
-    events: range
-    frames: range
-    size: int | None = None
-
-
-class FrameSource(Protocol):
-    """Events, each a run of frames of one size, read lazily. Axes of space stand in the order L, H W or D H W."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """Frames of each event."""
-        ...
-
-    @property
-    def events(self) -> int:
-        """How many events there are."""
-        ...
-
-    @property
-    def length(self) -> int:
-        """Frames of the longest event."""
-        ...
-
-    @property
-    def space(self) -> tuple[int, ...]: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the raw numbers."""
-        ...
-
-    @property
-    def may_miss(self) -> bool:
-        """Whether a value can be missing."""
-        ...
-
-    @property
-    def coordinates(self) -> Mapping[str, Axis]:
-        """The axes that the file knows more of than their length, by letter of the layout."""
-        ...
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The name of each channel; none where the file has no names for them."""
-        ...
-
-    @property
-    def units(self) -> str:
-        """Units of the physical values as the file says, of several variables each once; empty where it does not."""
-        ...
-
-    @property
-    def units_of(self) -> Mapping[str, str]:
-        """Units of each of several variables, as the file says; of none where it does not, or has a single one."""
-        ...
-
-    @property
-    def parts(self) -> tuple[FilePart, ...]:
-        """The files that the frames come from, or the named events; none where there is a single nameless one."""
-        ...
-
-    @property
-    def unusable(self) -> Mapping[tuple[int, int], str]:
-        """Event and number of each frame that was read as missing because it is of no use, with the reason."""
-        ...
-
-    def times(self, event: int) -> Times | None:
-        """When each frame of an event is, if known."""
-        ...
-
-    def read(self, event: int, frames: range, region: Region | None = None) -> Frames:
-        """The named frames of one event, and only these, in physical units; by default whole."""
-        ...
+    def __init__(self, part: str, message: str, *, reason: str = "", help: str = "") -> None:
+        super().__init__(message)
+        self.part, self.message, self.reason, self.help = part, message, reason, help
 
 
 class RawArray(Protocol):
@@ -125,14 +40,22 @@ class RawArray(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How raw numbers say physical ones: raw · scale + offset, with raw values that mean missing."""
+    """How raw numbers encode physical ones: raw · scale + offset, with raw values that mean missing."""
 
     scale: float = 1.0
     offset: float = 0.0
     missing: tuple[float, ...] = ()
 
-    def unpack(self, raw: npt.NDArray[Any]) -> Frames:
-        """`raw` in physical units; missing, NaN and infinite values are NaN.
+    def overridden(self, scale: float | None, offset: float | None, missing: tuple[float, ...]) -> Packing:
+        """Return the packing with what a spec says: its scale and offset where given, and more values for missing."""
+        return Packing(
+            self.scale if scale is None else scale,
+            self.offset if offset is None else offset,
+            tuple(dict.fromkeys((*self.missing, *missing))),
+        )
+
+    def unpack(self, raw: npt.NDArray[Any]) -> PhysicalFrames:
+        """Return `raw` in physical units; missing, NaN and infinite values become NaN.
 
         The arithmetic is in double precision, so that 70 · 0.01 is the float32 nearest to 0.7 and reaches a threshold
         of 0.7.
@@ -150,7 +73,16 @@ class Packing:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class Coordinate:
+    """The coordinate of an axis: its name in the file, its value at each index, and their units."""
+
+    name: str
+    values: npt.NDArray[Any] | None = None
+    units: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray:
     """An array of a file, with what the file says about it."""
 
     array: RawArray
@@ -158,86 +90,170 @@ class Stored:
     units: str = ""
     dims: tuple[str, ...] = ()
     """Names of its axes in order; none where the format does not name them."""
-    coordinates: Mapping[str, Axis] = field(default_factory=dict)
-    """What the file knows of axes, by the name of the axis."""
+    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
+    """The coordinates that the file has, by the name of the axis."""
     lengths: tuple[int, ...] | None = None
     """Frames of each event (N) where they differ. T is then as long as the longest, and what lies beyond the end of a
-    shorter event is never asked for."""
+    shorter event is never read."""
     events: tuple[str, ...] = ()
     """Names of the events, such as those of their files; none where they have no names."""
     letters: Mapping[str, str] = field(default_factory=dict)
     """By the name of an axis the letter of a layout that the file's attributes suggest."""
 
 
-class SourceError(Exception):
-    """A file that cannot be read as the spec says. `part` is the key of `data.source` that is at fault."""
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file of a source, or an event that has a name, and what of the source it holds: `frames` of each of `events`.
 
-    def __init__(self, part: str, message: str, *, reason: str = "", help: str = "") -> None:
-        super().__init__(message)
-        self.part, self.message, self.reason, self.help = part, message, reason, help
-
-
-@dataclass(frozen=True)
-class ArraySource:
-    """Frames of one array whose axes are named by `axes`."""
+    `size` is that of the file in bytes, where it is one.
+    """
 
     name: str
-    array: RawArray
+    events: range
+    frames: range
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMetadata:
+    """What is known of frames before any is read."""
+
+    file: str
+    """What messages call the place they come from: a file, a pattern of names, a folder, a generator."""
     axes: tuple[str, ...]
-    spatial: tuple[str, ...]
+    """The axes of the array by letter of the layout, in its order."""
+    keys: tuple[str, ...] = ()
+    """Names of the arrays in the file; none where it has a single nameless one."""
     packing: Packing = Packing()
     clocks: tuple[Times, ...] = ()
     """When the frames of each event are: one for all events, or one for each; none where it is not known."""
-    coordinates: Mapping[str, Axis] = field(default_factory=dict)
+    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
+    """The coordinates that the file has, by letter of the layout."""
     variables: tuple[str, ...] = ()
+    """The name of each channel; none where the file has no names for them."""
     units: str = ""
-    uneven: tuple[int, ...] | None = None
+    """Units of the physical values as the file says, of several variables each once; empty where it does not."""
+    units_of: Mapping[str, str] = field(default_factory=dict)
+    """Units of each of several variables, as the file says; of none where it does not, or has a single one."""
+    lengths: tuple[int, ...] | None = None
     """Frames of each event where they differ."""
     parts: tuple[FilePart, ...] = ()
-    unusable: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
-    units_of: Mapping[str, str] = field(default_factory=dict)
-    """Units of each of several variables that has some."""
+    """The files that the frames come from, or the named events; none where there is a single nameless one."""
+    bytes: int | None = None
+    """Size of the file; None where it is not a single file."""
 
-    @cached_property
-    def _length(self) -> dict[str, int]:
-        return dict(zip(self.axes, self.array.shape, strict=True))
+    @property
+    def name(self) -> str:
+        """The file and its arrays, for messages: `rain.nc:t2m`."""
+        return f"{self.file}:{', '.join(self.keys)}" if self.keys else self.file
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """The axes of space in the order in which models read them: L, H W or D H W."""
+        return tuple(axis for axis in "LDHW" if axis in self.axes)
+
+    def at(self, times: Times | None) -> dict[str, Coordinate]:
+        """Return the coordinates with other times; without that of time where there are none."""
+        return {
+            letter: replace(axis, values=times) if letter == "T" else axis
+            for letter, axis in self.coordinates.items()
+            if letter != "T" or times is not None
+        }
+
+    def of_variable(self, variable: str) -> FrameMetadata:
+        """Return what is known of one variable alone."""
+        return replace(
+            self,
+            coordinates={letter: axis for letter, axis in self.coordinates.items() if letter != "C"},
+            variables=(variable,),
+            units=self.units_of.get(variable, "" if self.units_of else self.units),
+            units_of={name: units for name, units in self.units_of.items() if name == variable},
+        )
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """Events, each a run of frames of one size, read lazily. Axes of space stand in the order L, H W or D H W."""
+
+    array: RawArray
+    metadata: FrameMetadata
+    channel: int | None = None
+    """The only channel that reading returns, of several; None: all of them."""
+    unusable: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
+    """Event and number of each frame that was read as missing because it cannot be used, with the reason."""
+
+    def size(self, axis: str) -> int:
+        """Return the length of an axis of the array, 1 where there is none of that letter."""
+        axes = self.metadata.axes
+        return self.array.shape[axes.index(axis)] if axis in axes else 1
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
-        return self.uneven or (self._length["T"],) * self._length.get("N", 1)
+        """Frames of each event."""
+        return self.metadata.lengths or (self.size("T"),) * self.size("N")
 
     @property
     def events(self) -> int:
+        """Number of events."""
         return len(self.lengths)
 
     @property
     def length(self) -> int:
+        """Frames of the longest event."""
         return max(self.lengths)
 
     @property
     def space(self) -> tuple[int, ...]:
-        return tuple(self._length[axis] for axis in self.spatial)
+        """Size of a frame along each axis of space."""
+        return tuple(map(self.size, self.metadata.space))
 
     @property
     def channels(self) -> int:
-        return self._length.get("C", 1)
+        return self.size("C") if self.channel is None else 1
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Type of the raw numbers."""
         return self.array.dtype
 
     @property
     def may_miss(self) -> bool:
-        return bool(self.packing.missing) or self.dtype.kind == "f"
+        """Whether a value can be missing."""
+        return bool(self.metadata.packing.missing) or self.dtype.kind == "f"
 
     def times(self, event: int) -> Times | None:
-        return self.clocks[event if len(self.clocks) > 1 else 0] if self.clocks else None
+        """Return when each frame of an event is, if known."""
+        clocks = self.metadata.clocks
+        return clocks[event if len(clocks) > 1 else 0] if clocks else None
 
-    def read(self, event: int, frames: range, region: Region | None = None) -> Frames:
+    def variable(self, name: str) -> Self:
+        """Return the same frames with one variable alone. Reading it reads the others as well.
+
+        Raises:
+            RunError: none of the variables has that name.
+        """
+        variables = self.metadata.variables
+        if name not in variables:
+            listed = f"it has {', '.join(variables)}" if variables else "its channels have no names"
+            raise RunError(f"{self.name} has no variable {name}", help=did_you_mean(name, variables) or listed)
+        return replace(self, metadata=self.metadata.of_variable(name), channel=variables.index(name))
+
+    def read(self, event: int, frames: range, region: Region | None = None) -> PhysicalFrames:
+        """Return the named frames of one event, and only these, in physical units; by default whole."""
+        physical = self._read(event, frames, region)
+        return physical if self.channel is None else physical[..., self.channel : self.channel + 1]
+
+    def _read(self, event: int, frames: range, region: Region | None) -> PhysicalFrames:
+        """Return the frames with all of their channels."""
+        axes, space = self.metadata.axes, self.metadata.space
         index: dict[str, int | slice] = {"N": event, "T": slice(frames.start, frames.stop, frames.step)}
-        index.update(zip(self.spatial, region or (), strict=False))
-        raw = self.array[tuple(index.get(axis, slice(None)) for axis in self.axes)]
-        left = [axis for axis in self.axes if axis != "N"]
-        wanted = [axis for axis in ("T", *self.spatial, "C") if axis in left]
+        index.update(zip(space, region or (), strict=False))
+        raw = self.array[tuple(index.get(axis, slice(None)) for axis in axes)]
+        left = [axis for axis in axes if axis != "N"]
+        wanted = [axis for axis in ("T", *space, "C") if axis in left]
         raw = raw.transpose([left.index(axis) for axis in wanted])  # (frames, *space[, channels])
-        return self.packing.unpack(raw if "C" in left else raw[..., np.newaxis])
+        return self.metadata.packing.unpack(raw if "C" in left else raw[..., np.newaxis])

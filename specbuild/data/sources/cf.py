@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.data.sources.base import Axis, Packing
+from specbuild.data.sources.base import Coordinate, Packing
 
 
 def packing_of(attributes: Mapping[Hashable, Any]) -> Packing:
-    """What `scale_factor`, `add_offset`, `_FillValue`, `missing_value` and `_Unsigned` say."""
+    """Return what `scale_factor`, `add_offset`, `_FillValue`, `missing_value` and `_Unsigned` say."""
     missing = [value for key in ("_FillValue", "missing_value") for value in _numbers(attributes, key)]
     return Packing(
         next(iter(_numbers(attributes, "scale_factor")), 1.0),
@@ -20,44 +20,66 @@ def packing_of(attributes: Mapping[Hashable, Any]) -> Packing:
     )
 
 
-def axis_letter(name: str, attributes: Mapping[Hashable, Any], axis: Axis) -> str:
-    """Which letter of a layout a dimension is likely to be; empty where nothing tells."""
-    said = [
+def axis_letter(attributes: Mapping[Hashable, Any], axis: Coordinate) -> str:
+    """Return which letter of a layout a dimension is likely to be; empty where nothing tells."""
+    letters = (
         _AXES.get(str(attributes.get("axis", "")).upper()),
         "T" if axis.values is not None and axis.values.dtype.kind == "M" else None,
-        _UNITS.get(axis.units.lower()),
+        _DEGREES.get(_plain(axis.units)),
         _NAMES.get(str(attributes.get("standard_name", "")).lower()),
-        _NAMES.get(name.lower()),
-    ]
-    return next((letter for letter in said if letter), "")
+        _NAMES.get(axis.name.lower()),
+    )
+    return next(filter(None, letters), "")
 
 
-def is_longitude(axis: Axis) -> bool:
-    """Whether values 360 apart are the same place."""
-    return axis_letter(axis.name, {}, axis) == "W" and (axis.units.lower() in _EAST or axis.name.lower() in _LONGITUDE)
+def is_latitude(axis: Coordinate) -> bool:
+    """Whether values are geographical latitudes.
+
+    CF conventions 4.1: a latitude has the units degrees_north or one of their spellings. Files that say plain degrees
+    or nothing are taken at their word where the name is that of a latitude (`lat`, `latitude`, and NEMO's `nav_lat`).
+    `y` is not, which counts rows or the metres of a projection; nor `rlat` and `grid_latitude`, degrees on a rotated
+    globe (CF 5.6); nor `nlat`, the number of a row of a curvilinear grid (POP).
+    """
+    return _DEGREES.get(_plain(axis.units)) == "H" or (
+        axis.name.lower() in _LATITUDES and _plain(axis.units) in ("", "degrees", "degree")
+    )
 
 
-_NORTH = ("degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen")
-_EAST = ("degrees_east", "degree_east", "degrees_e", "degree_e", "degreese", "degreee")
-_LONGITUDE = ("lon", "longitude", "long", "nlon")
+def is_longitude(axis: Coordinate) -> bool:
+    """Whether values 360 apart are the same place: by the units degrees_east (CF conventions 4.2), or by name."""
+    return axis_letter({}, axis) == "W" and (
+        _DEGREES.get(_plain(axis.units)) == "W" or axis.name.lower() in _LONGITUDES
+    )
+
+
+_LATITUDES = ("lat", "latitude", "nav_lat")
+_LONGITUDES = ("lon", "longitude", "long", "nlon", "nav_lon")
 _AXES = {"T": "T", "X": "W", "Y": "H", "Z": "D"}
-_UNITS = dict.fromkeys(_NORTH, "H") | dict.fromkeys(_EAST, "W")
+_DEGREES = dict.fromkeys(("degreesnorth", "degreenorth", "degreesn", "degreen"), "H") | dict.fromkeys(
+    ("degreeseast", "degreeeast", "degreese", "degreee"), "W"
+)
+"""The spellings of degrees_north and degrees_east without underscores."""
 _NAMES = {
     word: letter
     for letter, words in {
         "T": "time t date valid_time",
         "N": "event sample realization member ensemble number",
         "D": "level lev plev pressure depth height altitude z isobaric pressure_level air_pressure model_level_number",
-        "H": "lat latitude y nlat rlat grid_latitude projection_y_coordinate south_north row rows",
-        "W": "lon longitude long x nlon rlon grid_longitude projection_x_coordinate west_east col column columns",
+        "H": "lat latitude nav_lat y nlat rlat grid_latitude projection_y_coordinate south_north row rows",
+        "W": "lon longitude long nav_lon x nlon rlon grid_longitude projection_x_coordinate west_east col column "
+        "columns",
         "C": "channel band variable",
     }.items()
     for word in words.split()
 }
 
 
+def _plain(units: str) -> str:
+    return units.lower().replace("_", "")
+
+
 def _numbers(attributes: Mapping[Hashable, Any], key: str) -> list[float]:
-    found = np.ravel(attributes.get(key, ()))
-    if found.dtype.kind == "i" and str(attributes.get("_Unsigned", "")).lower() == "true":
-        found = found.view(f"u{found.dtype.itemsize}")
-    return [value.item() for value in found] if found.dtype.kind in "biuf" else []
+    values = np.ravel(attributes.get(key, ()))
+    if values.dtype.kind == "i" and str(attributes.get("_Unsigned", "")).lower() == "true":
+        values = values.view(f"u{values.dtype.itemsize}")
+    return [value.item() for value in values] if values.dtype.kind in "biuf" else []

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from specbuild.data.section import data_section
-from specbuild.data.sources.base import ArraySource, Packing, SourceError
-from specbuild.data.sources.clip import Clip, clip_array
+from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, SourceError
+from specbuild.data.sources.clip import FrameClip, clip_array
+from specbuild.data.sources.files import located, natural_order
 from specbuild.data.sources.frame_folder import check_order, find_clips
-from specbuild.data.sources.located import located
-from specbuild.data.sources.patterns import natural
 from specbuild.data.sources.video import DecoderPool
 from specbuild.language.sections.data import DataSection
 
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
 class LabelledClips:
     """Clips as the events of a source, each with its name and the number of its class."""
 
-    source: ArraySource
+    source: FrameSource
     names: tuple[str, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...]
 
 
 def open_labelled(spec: Spec) -> LabelledClips:
-    """The clips below the folder of `data.source`; their headers are read, their frames not yet.
+    """Open the clips below the folder of `data.source`; their headers are read, their frames not yet.
 
     Raises:
         SpecError: fewer than two classes, clips that differ in size or type, a file that cannot be read.
@@ -48,7 +47,7 @@ def _labelled(path: Path, data: DataSection) -> LabelledClips:
         raise SourceError(
             "path", f"{data.source.path} is no folder", help="name the folder that has one for each class"
         )
-    folders = sorted((one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")), key=natural)
+    folders = [entry for entry in natural_order(path.iterdir()) if entry.is_dir()]
     if len(folders) < 2:
         raise SourceError(
             "path",
@@ -57,34 +56,31 @@ def _labelled(path: Path, data: DataSection) -> LabelledClips:
             help="put the clips of each class into a folder of its own",
         )
     pool = DecoderPool()
-    clips: list[Clip] = []
+    clips: list[FrameClip] = []
     labels: list[int] = []
     for label, folder in enumerate(folders):
-        found = find_clips(folder, events=True, pool=pool)
-        clips += found
-        labels += [label] * len(found)
+        clips += find_clips(folder, events=True, pool=pool)
+        labels += [label] * (len(clips) - len(labels))
     names = tuple(f"{folders[label].name}/{clip.name}" for label, clip in zip(labels, clips, strict=True))
-    array = clip_array(tuple(clips), data.source)
-    packing = Packing(1.0 if data.scale is None else data.scale, data.offset or 0.0, data.missing)
-    source = ArraySource(
-        path.name, array, data.source.axes, data.source.space, packing, uneven=tuple(len(clip) for clip in clips)
-    )
+    packing = Packing().overridden(data.scale, data.offset, data.missing)
+    metadata = FrameMetadata(path.name, data.source.axes, packing=packing, lengths=tuple(map(len, clips)))
+    source = FrameSource(clip_array(tuple(clips), data.source), metadata)
     return LabelledClips(source, names, tuple(labels), tuple(folder.name for folder in folders))
 
 
 def stratified(labels: tuple[int, ...], shares: dict[str, float], seed: int) -> dict[str, tuple[int, ...]]:
-    """The clips of each split: of every class, in an order drawn from the seed, so many as the split's share says.
+    """Draw the clips of each split: of every class, in an order drawn from the seed, the split's share.
 
-    What whole clips leave over goes to the splits that lack most; a class with a clip for every split gives each one.
+    What rounding to whole clips leaves over goes to the splits that lack most. Where a class has a clip for every
+    split, each split gets at least one.
     """
-    found: dict[str, list[int]] = {name: [] for name in shares}
+    splits: dict[str, list[int]] = {name: [] for name in shares}
     for label in sorted(set(labels)):
-        clips = [number for number, one in enumerate(labels) if one == label]
-        order = np.random.default_rng((seed, label)).permutation(clips).tolist()
+        order = np.random.default_rng((seed, label)).permutation(np.flatnonzero(np.equal(labels, label))).tolist()
         for name, count in _counts(len(order), shares).items():
-            found[name] += order[:count]
+            splits[name] += order[:count]
             del order[:count]
-    return {name: tuple(sorted(clips)) for name, clips in found.items()}
+    return {name: tuple(sorted(clips)) for name, clips in splits.items()}
 
 
 def _counts(clips: int, shares: dict[str, float]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Clips: what a folder of frames and a video have in common, and the array that several of them make."""
+"""Clips: what a folder of images and a video have in common, and the array that several of them make."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,15 +17,15 @@ from specbuild.data.sources.base import SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels, resize, to_color
 
 CACHED = 64 * 2**20
-"""Bytes of decoded frames that a source keeps."""
+"""Bytes of decoded frames that a source keeps in memory."""
 
 
-class Clip(Protocol):
+class FrameClip(Protocol):
     """Frames one after the other, decoded when they are read."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """What messages call it."""
         ...
 
     @property
@@ -33,15 +34,15 @@ class Clip(Protocol):
         ...
 
     def __len__(self) -> int:
-        """Frames."""
+        """Number of frames."""
         ...
 
     def headers(self) -> Iterable[tuple[str, ImageHeader]]:
-        """The headers that its files have, with what messages call each."""
+        """Return the header of each of its files, with what messages call the file."""
         ...
 
     def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
-        """Frames with their numbers: at least the wanted ones, and any others that were decoded on the way.
+        """Decode frames and give them with their numbers: at least the wanted ones, and any others on the way.
 
         Raises:
             RunError: a frame cannot be decoded.
@@ -49,7 +50,7 @@ class Clip(Protocol):
         ...
 
 
-class Pictures(Protocol):
+class PictureOptions(Protocol):
     """What `data.source` says of frames that are pictures."""
 
     @property
@@ -65,18 +66,18 @@ class Pictures(Protocol):
         ...
 
 
-def clip_array(clips: tuple[Clip, ...], section: Pictures) -> ClipArray:
-    """Clips as one array, in the colour and size that the section asks for.
+def clip_array(clips: tuple[FrameClip, ...], section: PictureOptions) -> ClipArray:
+    """Combine clips into one array, in the colour and size that the section asks for.
 
     Raises:
         SourceError: frames differ in what the section does not make alike.
     """
     if section.color == "rgb" and "C" not in section.axes:
         raise SourceError("color", "color: rgb has three channels, the layout names none", help="add C to the layout")
-    channels = _CHANNELS[section.color] if section.color else clips[0].header.channels if "C" in section.axes else 1
     any_color = section.color is not None or "C" not in section.axes
+    channels = _CHANNELS[section.color or "gray"] if any_color else clips[0].header.channels
     first: tuple[str, ImageHeader] | None = None
-    for name, header in (one for clip in clips for one in clip.headers()):
+    for name, header in chain.from_iterable(clip.headers() for clip in clips):
         first = first or (name, header)
         help = _difference(first[1], header, any_color=any_color, any_size=section.size is not None)
         if help:
@@ -85,13 +86,13 @@ def clip_array(clips: tuple[Clip, ...], section: Pictures) -> ClipArray:
     return ClipArray(clips, section.axes, channels, section.size)
 
 
-def _difference(one: ImageHeader, other: ImageHeader, *, any_color: bool, any_size: bool) -> str:
-    """What to do about two frames that differ; empty where they agree in all that matters."""
-    if one.dtype != other.dtype:
+def _difference(first: ImageHeader, other: ImageHeader, *, any_color: bool, any_size: bool) -> str:
+    """Return what to do about two frames that differ; empty where they agree in all that matters."""
+    if first.dtype != other.dtype:
         return "convert them to one type"
-    if (one.height, one.width) != (other.height, other.width) and not any_size:
-        return f"write size: [{one.height}, {one.width}] to resize every frame"
-    if one.channels != other.channels and not any_color:
+    if (first.height, first.width) != (other.height, other.width) and not any_size:
+        return f"write size: [{first.height}, {first.width}] to resize every frame"
+    if first.channels != other.channels and not any_color:
         return "write color: gray or color: rgb to convert every frame"
     return ""
 
@@ -106,7 +107,7 @@ class ClipArray:
     A clip shorter than the longest ends where it ends: `lengths` tells.
     """
 
-    clips: tuple[Clip, ...]
+    clips: tuple[FrameClip, ...]
     axes: tuple[str, ...]
     channels: int
     size: tuple[int, int] | None = None
@@ -140,21 +141,21 @@ class ClipArray:
         assert isinstance(frames, slice)
         part = tuple(at[axis] for axis in ("H", "W", "C") if axis in at)
         wanted = range(*frames.indices(self.lengths[event]))
-        found = [pixels[part] for pixels in self.frames(event, wanted)]
-        empty = np.empty((*self.frame_size, self.channels)[: 3 if "C" in at else 2], self.dtype)[part]
-        return np.stack(found) if found else np.empty((0, *empty.shape), self.dtype)
+        if not wanted:
+            return np.empty((0, *self.frame_size, self.channels)[: 4 if "C" in at else 3], self.dtype)[:, *part]
+        return np.stack([pixels[part] for pixels in self.frames(event, wanted)])
 
     def frames(self, event: int, wanted: Iterable[int]) -> list[Pixels]:
-        """The wanted frames of a clip: (H, W, C) each, or (H, W) without an axis of channels."""
+        """Return the wanted frames of a clip: (H, W, C) each, or (H, W) without an axis of channels."""
         numbers = list(wanted)
-        found = {number: pixels for number in numbers if (pixels := self._cache.get((event, number))) is not None}
-        lacking = sorted(set(numbers) - set(found))
+        frames = {number: pixels for number in numbers if (pixels := self._cache.get((event, number))) is not None}
+        lacking = sorted(set(numbers) - set(frames))
         for number, pixels in self.clips[event].decode(lacking) if lacking else ():
             ready = self._ready(pixels)
             self._cache.put((event, number), ready)
             if number in lacking:
-                found[number] = ready
-        return [found[number] for number in numbers]
+                frames[number] = ready
+        return [frames[number] for number in numbers]
 
     def _ready(self, pixels: Pixels) -> Pixels:
         shown = to_color(pixels, self.channels)
@@ -164,7 +165,7 @@ class ClipArray:
 
 
 class FrameCache:
-    """The frames that were used last, up to so many bytes. Several threads may use it."""
+    """The frames that were used last, up to a number of bytes. Several threads may use it."""
 
     def __init__(self, most: int) -> None:
         self._most, self._held = most, 0

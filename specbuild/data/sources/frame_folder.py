@@ -8,11 +8,12 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
-from specbuild.data.sources import images, video
-from specbuild.data.sources.base import SourceError, Stored
-from specbuild.data.sources.clip import Clip, Pictures, clip_array
+from specbuild.catalog.sources import Kind, format_of, suffixes_of
+from specbuild.data.sources import images
+from specbuild.data.sources.base import SourceError, StoredArray
+from specbuild.data.sources.clip import FrameClip, PictureOptions, clip_array
+from specbuild.data.sources.files import folder_above, is_pattern, matches, natural_order
 from specbuild.data.sources.images import ImageHeader, Pixels
-from specbuild.data.sources.patterns import folder_above, is_pattern, matches, natural
 from specbuild.data.sources.video import DecoderPool, VideoClip
 from specbuild.document import RunError
 
@@ -23,44 +24,38 @@ PAGED = (".tif", ".tiff")
 def is_pictures(path: Path) -> bool:
     """Whether a path means pictures: a video, a TIFF, a folder of images or videos, or a pattern of any of these."""
     if is_pattern(path):
-        return _is_pictures_name(path.name) or any(map(is_pictures, matches(path)[:1]))
+        return _kind(path) is not None or any(map(is_pictures, matches(path)[:1]))
     if path.is_dir():
-        inside = (inner for one in _entries(path) for inner in ((one, *one.iterdir()) if one.is_dir() else (one,)))
-        return any(_is_pictures_name(one.name) for one in inside)
-    return _is_pictures_name(path.name)
+        entries = natural_order(path.iterdir())
+        inside = (inner for entry in entries for inner in ((entry, *entry.iterdir()) if entry.is_dir() else (entry,)))
+        return any(map(_kind, inside))
+    return _kind(path) is not None
 
 
 class PictureFiles:
-    """Pictures as a container with one nameless array."""
+    """The pictures that a path means, as a container of one nameless array with the axes that the layout names.
 
-    def __init__(self, path: Path, section: Pictures) -> None:
+    Sub-folders and several videos are events, N in the layout. Files come in natural order: `9.png` before `10.png`.
+    """
+
+    def __init__(self, path: Path, section: PictureOptions) -> None:
         self._path, self._section = path, section
 
     def names(self) -> tuple[str, ...]:
         return ()
 
-    def array(self, name: str) -> Stored:
+    def array(self, name: str) -> StoredArray:
         if name:
             raise SourceError("key", "pictures are one array, which has no name", help="leave out the key")
-        return open_pictures(self._path, self._section)
+        check_order(self._section)
+        clips = find_clips(self._path, events="N" in self._section.axes)
+        lengths = tuple(map(len, clips))
+        uneven = lengths if len(set(lengths)) > 1 else None
+        return StoredArray(clip_array(clips, self._section), lengths=uneven, events=tuple(clip.name for clip in clips))
 
 
-def open_pictures(path: Path, section: Pictures) -> Stored:
-    """The frames that a path means, as an array with the axes that the layout names.
-
-    Sub-folders and several videos are events, N in the layout. Files come in natural order: `9.png` before `10.png`.
-
-    Raises:
-        SourceError: nothing there, frames of different size or type, a file that cannot be read, a layout that does
-            not fit.
-    """
-    check_order(section)
-    clips = find_clips(path, events="N" in section.axes)
-    return Stored(clip_array(clips, section), lengths=_uneven(clips), events=tuple(clip.name for clip in clips))
-
-
-def check_order(section: Pictures) -> None:
-    """Refuses a layout that pictures do not have.
+def check_order(section: PictureOptions) -> None:
+    """Refuse a layout that pictures do not have.
 
     Raises:
         SourceError: located at it.
@@ -75,8 +70,8 @@ def check_order(section: Pictures) -> None:
         )
 
 
-def find_clips(path: Path, *, events: bool, pool: DecoderPool | None = None) -> tuple[Clip, ...]:
-    """The clips that a path means: one without `events`, else one per sub-folder or video.
+def find_clips(path: Path, *, events: bool, pool: DecoderPool | None = None) -> tuple[FrameClip, ...]:
+    """Return the clips that a path means: one without `events`, otherwise one per sub-folder or video.
 
     Raises:
         SourceError: there is none, or not as `events` says.
@@ -84,14 +79,14 @@ def find_clips(path: Path, *, events: bool, pool: DecoderPool | None = None) -> 
     where = f"{path.name}/" if path.is_dir() else path.name
     pool = pool or DecoderPool()
     if is_pattern(path):
-        found = matches(path)
-        if not found:
+        entries = matches(path)
+        if not entries:
             above = folder_above(path)
             missed = path.relative_to(above).as_posix()
             raise SourceError("path", f"nothing matches {missed}", reason=f"looked in {above.resolve()}")
-        clips = _clips(found, where, pool, events)
+        clips = _clips(entries, where, pool, events)
     elif path.is_dir():
-        clips = _clips(_entries(path), where, pool, events)
+        clips = _clips(natural_order(path.iterdir()), where, pool, events)
     else:
         clips = [_file_clip(path, pool)]
     if events or len(clips) == 1:
@@ -121,26 +116,26 @@ class ImageClip:
 
     @cached_property
     def file_headers(self) -> tuple[ImageHeader, ...]:
-        """The header of every file.
+        """Read the header of every file.
 
         Raises:
             SourceError: one cannot be read.
         """
-        found = []
+        headers = []
         for number, path in enumerate(self.files):
             try:
-                found.append(images.read_header(path))
+                headers.append(images.read_header(path))
             except ValueError as error:
                 raise SourceError(
                     "path", f"frame {number}, {self.label(number)}, is no image that can be read", reason=str(error)
                 ) from error
-        return tuple(found)
+        return tuple(headers)
 
     def __len__(self) -> int:
         return len(self.files) * self.pages
 
     def label(self, file: int) -> str:
-        """How messages call a file: with its folder."""
+        """Return what messages call a file: its name and its folder's."""
         path = self.files[file]
         return f"{path.parent.name}/{path.name}"
 
@@ -159,11 +154,11 @@ class ImageClip:
             yield number, pixels
 
 
-def _clips(entries: list[Path], where: str, pool: DecoderPool, events: bool) -> list[Clip]:
-    """Clips of the entries of a folder, or of what a pattern means: folders, videos or images, and not a mixture."""
-    pictures = [one for one in entries if one.suffix.lower() in images.SUFFIXES and one.is_file()]
-    videos = [one for one in entries if one.suffix.lower() in video.SUFFIXES and one.is_file()]
-    folders = [one for one in entries if one.is_dir()]
+def _clips(entries: list[Path], where: str, pool: DecoderPool, events: bool) -> list[FrameClip]:
+    """Return the clips of the entries of a folder or a pattern: folders, videos or images, and no mixture of them."""
+    pictures = [entry for entry in entries if _kind(entry) == "images" and entry.is_file()]
+    videos = [entry for entry in entries if _kind(entry) == "videos" and entry.is_file()]
+    folders = [entry for entry in entries if entry.is_dir()]
     if pictures and videos:
         raise SourceError(
             "path",
@@ -171,36 +166,38 @@ def _clips(entries: list[Path], where: str, pool: DecoderPool, events: bool) -> 
             reason=f"{pictures[0].name} and {videos[0].name}",
             help="name one sort with a pattern, such as frames/*.png",
         )
-    if pictures and events and len({one.parent for one in pictures}) == 1:
+    if pictures and events and len({image.parent for image in pictures}) == 1:
         raise SourceError(
             "layout",
             f"the layout names N (event), but {where} holds the images of one",
             help="leave N out, or put each event's images into a folder of its own",
         )
     if pictures and events:
-        return [_image_clip(folder.name, list(files)) for folder, files in groupby(pictures, lambda one: one.parent)]
+        return [
+            _image_clip(folder.name, list(files)) for folder, files in groupby(pictures, lambda image: image.parent)
+        ]
     if pictures:
         return [_image_clip(where, pictures)]
     if videos:
-        return [VideoClip(one, pool) for one in videos]
+        return [VideoClip(video, pool) for video in videos]
     clips = [clip for folder in folders for clip in _folder_clip(folder, pool)]
     if not clips:
         raise SourceError(
             "path",
             f"{where} holds no frames",
-            help=f"frames are {', '.join(images.SUFFIXES)}; videos {', '.join(video.SUFFIXES)}",
+            help=f"frames are {', '.join(suffixes_of('images'))}; videos {', '.join(suffixes_of('videos'))}",
         )
     return clips
 
 
-def _folder_clip(folder: Path, pool: DecoderPool) -> list[Clip]:
-    """The clip that a sub-folder is; none where it has no pictures."""
-    entries = [one for one in _entries(folder) if one.is_file() and _is_pictures_name(one.name)]
+def _folder_clip(folder: Path, pool: DecoderPool) -> list[FrameClip]:
+    """Return the clip that a sub-folder is; none where it has no pictures."""
+    entries = [entry for entry in natural_order(folder.iterdir()) if entry.is_file() and _kind(entry)]
     return _clips(entries, f"{folder.name}/", pool, events=False) if entries else []
 
 
-def _file_clip(path: Path, pool: DecoderPool) -> Clip:
-    if path.suffix.lower() in video.SUFFIXES:
+def _file_clip(path: Path, pool: DecoderPool) -> FrameClip:
+    if _kind(path) == "videos":
         return VideoClip(path, pool)
     clip = _image_clip(path.name, [path], paged=True)
     if len(clip) == 1 and path.suffix.lower() not in PAGED:
@@ -219,14 +216,7 @@ def _image_clip(name: str, files: list[Path], *, paged: bool = False) -> ImageCl
     return ImageClip(name, clip.files, clip.header.pages) if paged else clip
 
 
-def _uneven(clips: tuple[Clip, ...]) -> tuple[int, ...] | None:
-    lengths = tuple(len(clip) for clip in clips)
-    return lengths if len(set(lengths)) > 1 else None
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted((one for one in folder.iterdir() if not one.name.startswith(".")), key=natural)
-
-
-def _is_pictures_name(name: str) -> bool:
-    return Path(name).suffix.lower() in (*images.SUFFIXES, *video.SUFFIXES)
+def _kind(path: Path) -> Kind | None:
+    """Whether a file is an image or a video, by its suffix; None where it is neither."""
+    source_format = format_of(path)
+    return None if source_format is None or source_format.kind == "arrays" else source_format.kind

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.sources.base import Axis, SourceError, Stored
+from specbuild.data.sources.base import Coordinate, SourceError, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.time.times import cf_times, times_of
@@ -29,27 +29,27 @@ class GridFile:
         self._root = _open(path)
 
     def names(self) -> tuple[str, ...]:
-        """The variables that hold data: no coordinates, no bounds of cells."""
-        found = tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
-        if not found:
+        """Return the variables that hold data: no coordinates, no bounds of cells."""
+        names = tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
+        if not names:
             raise SourceError("path", f"{self._path.name} holds no variable with numbers")
-        return found
+        return names
 
-    def array(self, name: str) -> Stored:
+    def array(self, name: str) -> StoredArray:
         group, _, short = name.rpartition("/")
         data = self._groups.get(f"{group}/" if group else "")
         if data is None or short not in data.variables:
             raise SourceError("key", f'{self._path.name} has no array "{name}"')
         variable = data.variables[short]
         if variable.dtype.kind in "SUO":
-            return Stored(np.array([str(one) for one in variable.values.ravel()]).reshape(variable.shape))
+            return StoredArray(_texts(variable))
         dims = tuple(str(dim) for dim in variable.dims)
         known = {dim: data.variables[dim] for dim in dims if dim in data.variables and data.variables[dim].ndim == 1}
-        axes = {dim: _axis(dim, one, self._path.name) for dim, one in known.items()}
+        axes = {dim: _axis(dim, coordinate, self._path.name) for dim, coordinate in known.items()}
         letters = {
-            dim: axis_letter(dim, known[dim].attrs if dim in known else {}, axes.get(dim, Axis(dim))) for dim in dims
+            dim: axis_letter(known[dim].attrs if dim in known else {}, axes.get(dim, Coordinate(dim))) for dim in dims
         }
-        return Stored(
+        return StoredArray(
             GridArray.of(variable),
             packing_of(variable.attrs),
             str(variable.attrs.get("units", "")),
@@ -61,10 +61,10 @@ class GridFile:
     @cached_property
     def _groups(self) -> dict[str, Dataset]:
         """The root, under "", and every group that holds variables, under its path with a slash behind."""
-        found = {"": self._root}
+        groups = {"": self._root}
         if not self._root.data_vars and self._path.suffix != ".zarr":
-            found |= {f"{group}/": _open(self._path, group) for group in _group_names(self._path)}
-        return found
+            groups |= {f"{group}/": _open(self._path, group) for group in _group_names(self._path)}
+        return groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +86,7 @@ class GridArray:
 
 
 def _open(path: Path, group: str | None = None) -> Dataset:
-    """The file, with headers read and numbers left where they are.
+    """Open a file: headers are read, numbers are left where they are.
 
     Raises:
         SourceError: it is damaged, or of another format.
@@ -137,16 +137,20 @@ def _group_names(path: Path) -> tuple[str, ...]:
 
 
 def _data_names(data: Dataset) -> tuple[str, ...]:
-    bounds = {one.attrs.get("bounds") for one in data.variables.values()}
+    bounds = {variable.attrs.get("bounds") for variable in data.variables.values()}
     return tuple(
         str(name)
-        for name, one in data.data_vars.items()
-        if one.dtype.kind in "biuf" and one.ndim and name not in bounds
+        for name, variable in data.data_vars.items()
+        if variable.dtype.kind in "biuf" and variable.ndim and name not in bounds
     )
 
 
-def _axis(name: str, variable: Variable, file: str) -> Axis:
-    """The coordinate of a dimension; times are times where their units and calendar can be read.
+def _texts(variable: Variable) -> npt.NDArray[np.str_]:
+    return np.array([str(text) for text in variable.values.ravel()]).reshape(variable.shape)
+
+
+def _axis(name: str, variable: Variable, file: str) -> Coordinate:
+    """Read the coordinate of a dimension; times are times where their units and calendar can be read.
 
     Raises:
         SourceError: times that do not increase, or damaged numbers.
@@ -155,18 +159,18 @@ def _axis(name: str, variable: Variable, file: str) -> Axis:
     units = str(attributes.get("units", ""))
     try:
         if variable.dtype.kind in "SUO":
-            texts = np.array([str(one) for one in variable.values])
+            texts = _texts(variable)
             try:
-                return Axis(name, times_of(texts), units)
+                return Coordinate(name, times_of(texts), units)
             except ValueError:
-                return Axis(name, texts, units)
+                return Coordinate(name, texts, units)
         values = np.asarray(variable.values)
     except (OSError, RuntimeError, ValueError) as error:
         raise SourceError("path", f"{name} of {file} cannot be read", reason=str(error)) from error
     if " since " in units and values.dtype.kind in "iuf":
         times = cf_times(values, units, str(attributes.get("calendar", "standard")))
-        return Axis(name, values if times is None else times, units)
+        return Coordinate(name, values if times is None else times, units)
     if {"scale_factor", "add_offset"} & set(attributes):
         packing = packing_of(attributes)
         values = values * packing.scale + packing.offset
-    return Axis(name, values, units)
+    return Coordinate(name, values, units)

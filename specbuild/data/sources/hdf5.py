@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from specbuild.data.sources.base import SourceError, Stored
+from specbuild.data.sources.base import SourceError, StoredArray
 from specbuild.data.sources.cf import packing_of
 
 
@@ -23,13 +23,15 @@ class Hdf5File:
             ) from error
 
     def names(self) -> tuple[str, ...]:
-        found: list[str] = []
-        self._file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-        return tuple(found)
+        names: list[str] = []
+        self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        return tuple(names)
 
-    def array(self, name: str) -> Stored:
+    def array(self, name: str) -> StoredArray:
         dataset = self._file[name]
         if h5py.check_string_dtype(dataset.dtype):
-            return Stored(np.array(dataset.asstr()[()].tolist()))
+            return StoredArray(np.array(dataset.asstr()[()].tolist()))
         units = dataset.attrs.get("units", b"")
-        return Stored(dataset, packing_of(dataset.attrs), units.decode() if isinstance(units, bytes) else str(units))
+        return StoredArray(
+            dataset, packing_of(dataset.attrs), units.decode() if isinstance(units, bytes) else str(units)
+        )

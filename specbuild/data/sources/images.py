@@ -1,4 +1,7 @@
-"""One image file as an array of numbers: grey or RGB, 8 or 16 bits, or the floats of a TIFF."""
+"""One image file as an array of numbers: grey or RGB, 8 or 16 bits, or the floats of a TIFF.
+
+Pillow decodes, except for colour of 16 bits, which it would cut to 8 and FFmpeg reads whole.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ import numpy.typing as npt
 Pixels = npt.NDArray[Any]
 """(H, W) of grey, or (H, W, 3) of RGB."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
 
@@ -36,7 +38,7 @@ class ImageHeader:
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Size and type of an image; its pixels are not decoded.
+    """Read the size and type of an image; its pixels are not decoded.
 
     Raises:
         ValueError: it is no image that can be read.
@@ -55,9 +57,9 @@ def read_header(path: Path) -> ImageHeader:
 
 
 def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
-    """The pixels of an image: (H, W) where its header says grey, else (H, W, 3).
+    """Decode an image: (H, W) where its header says grey, else (H, W, 3).
 
-    Palettes become RGB, black and white become 0 and 255, and transparency is left out.
+    Palettes become RGB, black and white become 0 and 255, and transparency is dropped.
 
     Raises:
         ValueError: they cannot be decoded.
@@ -78,7 +80,7 @@ def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
 
 
 def to_color(pixels: Pixels, channels: int) -> Pixels:
-    """Grey as RGB of equal channels, or RGB as the grey of its luma, rounded to the type of the pixels."""
+    """Convert grey to RGB of equal channels, or RGB to the grey of its luma, rounded to the type of the pixels."""
     from PIL import Image
 
     if channels == 3:
@@ -91,7 +93,7 @@ def to_color(pixels: Pixels, channels: int) -> Pixels:
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """The pixels at another size (height, width), averaged over what falls into each where it shrinks (antialiasing).
+    """Resize to (height, width), averaging over what falls into each pixel where it shrinks (antialiasing).
 
     The filter is a triangle, stretched by the factor of the reduction (Pillow's BILINEAR).
     """
@@ -141,6 +143,6 @@ _MODES: dict[str, tuple[str, int]] = {
     "F": ("float32", 1),
     "RGB": ("uint8", 3),
 }
-"""Pillow's modes with their type and channels; every other one is read as RGB of 8 bits."""
+"""Pillow's modes with their type and channels; every other mode is read as RGB of 8 bits."""
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError, OverflowError)
-"""What Pillow raises over a damaged file; PNG's faults are SyntaxErrors."""
+"""What Pillow raises over a damaged file; faults of PNG are SyntaxErrors."""

@@ -8,45 +8,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Axis, FilePart, Packing, RawArray, SourceError, Times
+from specbuild.data.sources.base import Coordinate, FilePart, FrameSource, Packing, RawArray, SourceError, Times
 from specbuild.data.sources.lazy_arrays import Events, Joined, Later, Unpacked
-from specbuild.data.sources.record import Record
 from specbuild.data.time.times import show as show_time
 
 OPEN = 8
 """Files that are kept open at once."""
 
 
-def join(paths: list[Path], read: Callable[[Path], Record], name: str, by: str) -> tuple[Record, tuple[FilePart, ...]]:
-    """The frames of several files as those of one. Each is opened for its header now, and for its frames as needed.
+def join(paths: list[Path], read: Callable[[Path], FrameSource], name: str, by: str) -> FrameSource:
+    """Return the frames of several files as one source. Each is opened for its header now, and for frames as needed.
 
     With `by` file each becomes an event; files that hold events give all of theirs; others are joined in time, in the
     order of their times or, without times, of their names.
-
-    Returns:
-        The whole, and where each file's frames are in it.
 
     Raises:
         SourceError: files that do not fit together, naming them.
     """
     files = _OpenFiles(read)
-    records = [_later(path, read, files) for path in paths]
-    kept = [record for record in records if record.frames]
-    if not kept:
+    sources = [source for path in paths if (source := _later(path, read, files)).length]
+    if not sources:
         raise SourceError(
             "time", f"no frame of {name} lies between the dates", reason=f"its {len(paths)} files were read"
         )
-    for record in kept[1:]:
-        _check_alike(record, kept[0])
+    for source in sources[1:]:
+        _check_alike(source, sources[0])
     if by == "file":
-        return _as_events(kept, name)
-    if "N" in kept[0].axes:
-        return _event_after_event(kept, name)
-    return _in_time(kept, name)
+        return _as_events(sources, name)
+    return (_event_after_event if "N" in sources[0].metadata.axes else _in_time)(sources, name)
 
 
 class _OpenFiles:
@@ -55,179 +49,162 @@ class _OpenFiles:
     A file that gives way is closed as soon as nobody reads it any more.
     """
 
-    def __init__(self, read: Callable[[Path], Record]) -> None:
+    def __init__(self, read: Callable[[Path], FrameSource]) -> None:
         self._read = read
         self._open: OrderedDict[Path, RawArray] = OrderedDict()
         self._lock = threading.Lock()
 
     def array(self, path: Path) -> RawArray:
         with self._lock:
-            found = self._open.pop(path, None)
-            if found is None:
-                found = self._read(path).array
+            array = self._open.pop(path, None)
+            if array is None:
+                array = self._read(path).array
                 while len(self._open) >= OPEN:
                     self._open.popitem(last=False)
-            self._open[path] = found
-            return found
+            self._open[path] = array
+            return array
 
 
-def _later(path: Path, read: Callable[[Path], Record], files: _OpenFiles) -> Record:
-    record = read(path)
-    array = Later(lambda: files.array(path), record.array.shape, record.array.dtype)
-    return replace(record, array=array)
+def _later(path: Path, read: Callable[[Path], FrameSource], files: _OpenFiles) -> FrameSource:
+    source = read(path)
+    return replace(source, array=Later(lambda: files.array(path), source.array.shape, source.array.dtype))
 
 
-def _check_alike(one: Record, first: Record) -> None:
-    """Checks that two files differ in nothing but their frames."""
-    if one.axes != first.axes:
+def _check_alike(other: FrameSource, first: FrameSource) -> None:
+    """Check that two files differ in nothing but their frames."""
+    a, b = other.metadata, first.metadata
+    if a.axes != b.axes:
         raise SourceError(
             "path",
-            f"{one.name} and {first.name} have their axes in different orders",
-            reason=f"{' '.join(one.axes)} and {' '.join(first.axes)}",
+            f"{a.file} and {b.file} have their axes in different orders",
+            reason=f"{' '.join(a.axes)} and {' '.join(b.axes)}",
         )
-    space = [axis for axis in first.axes if axis not in "TN"]
-    sizes = [tuple(record.size(axis) for axis in space) for record in (one, first)]
+    frame = [axis for axis in b.axes if axis not in "TN"]
+    sizes = [tuple(source.size(axis) for axis in frame) for source in (other, first)]
     if sizes[0] != sizes[1]:
         raise SourceError(
             "path",
-            f"{one.name} and {first.name} have frames of different size",
-            reason=f"{show(sizes[0])} and {show(sizes[1])} ({' '.join(space)})",
+            f"{a.file} and {b.file} have frames of different size",
+            reason=f"{show(sizes[0])} and {show(sizes[1])} ({' '.join(frame)})",
             help="leave one sort out with a narrower pattern",
         )
-    for letter in space:
-        _check_axis(one, first, letter)
-    if one.units != first.units:
+    for letter in frame:
+        _check_axis(other, first, letter)
+    if a.units != b.units:
         raise SourceError(
             "path",
-            f"{one.name} and {first.name} have different units",
-            reason=f'"{one.units}" and "{first.units}"',
+            f"{a.file} and {b.file} have different units",
+            reason=f'"{a.units}" and "{b.units}"',
             help="leave one sort out with a narrower pattern",
         )
 
 
-def _check_axis(one: Record, first: Record, letter: str) -> None:
-    a, b = (record.coordinates.get(letter, Axis("")).values for record in (one, first))
+def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:
+    a, b = (source.metadata.coordinates.get(letter, Coordinate("")).values for source in (other, first))
     if a is None or b is None:
         return
     numbers = a.dtype.kind in "iuf" and b.dtype.kind in "iuf"
     if np.allclose(a, b, rtol=1e-5, atol=1e-6) if numbers else np.array_equal(a, b):
         return
-    name = first.coordinates[letter].name
     raise SourceError(
         "path",
-        f"{name} of {one.name} is not that of {first.name}",
+        f"{first.metadata.coordinates[letter].name} of {other.metadata.file} is not that of {first.metadata.file}",
         reason=f"{a[0]} … {a[-1]} and {b[0]} … {b[-1]}",
         help="files of one record have the same grid; leave one sort out with a narrower pattern",
     )
 
 
-def _in_time(records: list[Record], name: str) -> tuple[Record, tuple[FilePart, ...]]:
-    if all(record.clocks for record in records):
-        records = sorted(records, key=lambda record: record.clocks[0][0])
-        for before, after in pairwise(records):
+def _in_time(sources: list[FrameSource], name: str) -> FrameSource:
+    known = all(source.metadata.clocks for source in sources)
+    if known:
+        sources = sorted(sources, key=lambda source: source.metadata.clocks[0][0])
+        for before, after in pairwise(sources):
             _check_after(before, after)
-    first, place = records[0], records[0].axes.index("T")
-    arrays, packing = _alike(records)
-    ends = list(accumulate(record.frames for record in records))
-    parts = tuple(
-        FilePart(record.name, range(1), range(end - record.frames, end), record.bytes)
-        for record, end in zip(records, ends, strict=True)
+    first = sources[0].metadata
+    ends = accumulate(source.length for source in sources)
+    parts = [
+        FilePart(source.metadata.file, range(1), range(end - source.length, end), source.metadata.bytes)
+        for source, end in zip(sources, ends, strict=True)
+    ]
+    times = np.concatenate([source.metadata.clocks[0] for source in sources]) if known else None
+    return _whole(
+        sources,
+        name,
+        lambda arrays: Joined(arrays, first.axes.index("T")),
+        parts,
+        clocks=() if times is None else (times,),
+        coordinates=first.at(times),
     )
-    clocks = tuple(record.clocks[0] for record in records if record.clocks)
-    times = (np.concatenate(clocks),) if len(clocks) == len(records) else ()
-    coordinates = {letter: axis for letter, axis in first.coordinates.items() if letter != "T"}
-    if times and "T" in first.coordinates:
-        coordinates["T"] = replace(first.coordinates["T"], values=times[0])
-    whole = replace(
-        first,
-        name=name,
-        label=_label(first, name),
-        array=Joined(arrays, place),
-        packing=packing,
-        coordinates=coordinates,
-        clocks=times,
-    )
-    return whole, parts
 
 
-def _check_after(before: Record, after: Record) -> None:
-    end, start = before.clocks[0][-1], after.clocks[0][0]
+def _check_after(before: FrameSource, after: FrameSource) -> None:
+    end, start = before.metadata.clocks[0][-1], after.metadata.clocks[0][0]
     if start <= end:
+        earlier, later = before.metadata.file, after.metadata.file
         raise SourceError(
             "path",
-            f"{after.name} and {before.name} overlap in time",
-            reason=f"{after.name} begins {show_time(start)}, {before.name} ends {show_time(end)}",
+            f"{later} and {earlier} overlap in time",
+            reason=f"{later} begins {show_time(start)}, {earlier} ends {show_time(end)}",
             help="leave one out with a narrower pattern, or write by: file if each is an event of its own",
         )
 
 
-def _as_events(records: list[Record], name: str) -> tuple[Record, tuple[FilePart, ...]]:
-    first = records[0]
-    arrays, packing = _alike(records)
-    lengths = tuple(record.frames for record in records)
-    parts = tuple(
-        FilePart(record.name, range(number, number + 1), range(record.frames), record.bytes)
-        for number, record in enumerate(records)
-    )
-    whole = replace(
-        first,
-        name=name,
-        label=_label(first, name),
-        array=Events(arrays, first.axes.index("T")),
+def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
+    first = sources[0].metadata
+    lengths = tuple(source.length for source in sources)
+    parts = [
+        FilePart(source.metadata.file, range(number, number + 1), range(source.length), source.metadata.bytes)
+        for number, source in enumerate(sources)
+    ]
+    return _whole(
+        sources,
+        name,
+        lambda arrays: Events(arrays, first.axes.index("T")),
+        parts,
         axes=("N", *first.axes),
-        packing=packing,
-        coordinates=_without_time(first),
-        clocks=_clocks(records, (1,) * len(records)),
+        clocks=_clocks(sources, (1,) * len(sources)),
         lengths=lengths if len(set(lengths)) > 1 else None,
-        events=tuple(record.name for record in records),
     )
-    return whole, parts
 
 
-def _event_after_event(records: list[Record], name: str) -> tuple[Record, tuple[FilePart, ...]]:
-    first = records[0]
-    if len({record.frames for record in records}) > 1 or any(record.lengths for record in records):
-        listed = ", ".join(f"{record.name} {record.frames}" for record in records[:3])
+def _event_after_event(sources: list[FrameSource], name: str) -> FrameSource:
+    if len({source.length for source in sources}) > 1 or any(source.metadata.lengths for source in sources):
+        listed = ", ".join(f"{source.metadata.file} {source.length}" for source in sources[:3])
         raise SourceError("path", f"the events of {name} differ in length", reason=f"frames of each: {listed}")
-    arrays, packing = _alike(records)
-    counts = [record.size("N") for record in records]
-    ends = list(accumulate(counts))
-    parts = tuple(
-        FilePart(record.name, range(end - count, end), range(record.frames), record.bytes)
-        for record, end, count in zip(records, ends, counts, strict=True)
-    )
-    whole = replace(
-        first,
-        name=name,
-        label=_label(first, name),
-        array=Joined(arrays, first.axes.index("N")),
-        packing=packing,
-        coordinates=_without_time(first),
-        clocks=_clocks(records, counts),
-        events=(),
-    )
-    return whole, parts
+    counts = [source.events for source in sources]
+    parts = [
+        FilePart(source.metadata.file, range(end - source.events, end), range(source.length), source.metadata.bytes)
+        for source, end in zip(sources, accumulate(counts), strict=True)
+    ]
+    place = sources[0].metadata.axes.index("N")
+    return _whole(sources, name, lambda arrays: Joined(arrays, place), parts, clocks=_clocks(sources, counts))
 
 
-def _alike(records: list[Record]) -> tuple[tuple[RawArray, ...], Packing]:
-    """The files' arrays, and how all of them are packed; where they differ in that, unpacked."""
-    if len({(record.packing, record.array.dtype) for record in records}) == 1:
-        return tuple(record.array for record in records), records[0].packing
-    return tuple(Unpacked(record.array, record.packing) for record in records), Packing()
+def _whole(
+    sources: list[FrameSource],
+    name: str,
+    combine: Callable[[tuple[RawArray, ...]], RawArray],
+    parts: list[FilePart],
+    **changes: Any,
+) -> FrameSource:
+    """Return the combined arrays of all files with what is known of the first; unpacked where their packings differ.
+
+    Events have their coordinates but that of time in common.
+    """
+    first = sources[0].metadata
+    arrays, packing = tuple(source.array for source in sources), first.packing
+    if len({(source.metadata.packing, source.dtype) for source in sources}) > 1:
+        arrays = tuple(Unpacked(source.array, source.metadata.packing) for source in sources)
+        packing = Packing()
+    common = {letter: axis for letter, axis in first.coordinates.items() if letter not in "TN"}
+    changes = {"coordinates": common, **changes}
+    metadata = replace(first, file=name, packing=packing, parts=tuple(parts), bytes=None, **changes)
+    return FrameSource(combine(arrays), metadata)
 
 
-def _clocks(records: list[Record], counts: Sequence[int]) -> tuple[Times, ...]:
-    """The times of each event, where every file knows its own."""
-    if not all(record.clocks for record in records):
+def _clocks(sources: list[FrameSource], counts: Sequence[int]) -> tuple[Times, ...]:
+    """Return the times of each event, where every file knows its own."""
+    if not all(source.metadata.clocks for source in sources):
         return ()
-    pairs = zip(records, counts, strict=True)
-    return tuple(record.clocks[0] for record, count in pairs for _ in range(count))
-
-
-def _without_time(record: Record) -> dict[str, Axis]:
-    """What events have in common."""
-    return {letter: axis for letter, axis in record.coordinates.items() if letter not in "TN"}
-
-
-def _label(record: Record, name: str) -> str:
-    return name + record.label[len(record.name) :]
+    pairs = zip(sources, counts, strict=True)
+    return tuple(source.metadata.clocks[0] for source, count in pairs for _ in range(count))

@@ -1,4 +1,7 @@
-"""Which axis of an array is which: the layout by letter or by name, one value of other dimensions, and regions."""
+"""Which axis of an array is which: the layout by letter or by name, one value of other dimensions, and regions.
+
+`xarray.Dataset.sel` would not do: it knows no region across the end of a grid, and files without xarray have layouts.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Axis, SourceError, Stored
+from specbuild.data.sources.base import Coordinate, SourceError, StoredArray
 from specbuild.data.sources.cf import is_longitude
-from specbuild.data.sources.lazy_arrays import Part
+from specbuild.data.sources.lazy_arrays import AxisPart
 from specbuild.document import did_you_mean, listed
 from specbuild.language.sections.source import LETTERS, SPACES, SourceSection
 
 
 def lay_out(
-    stored: Stored, section: SourceSection, label: str
-) -> tuple[tuple[Part, ...], tuple[str, ...], dict[str, Axis]]:
-    """What `data.source` says of an array's axes.
+    stored: StoredArray, section: SourceSection, label: str
+) -> tuple[tuple[AxisPart, ...], tuple[str, ...], dict[str, Coordinate]]:
+    """Match an array's axes with what `data.source` says of them.
 
     Returns:
         The part of each axis that is read, the letters of the axes that are left, in the array's order, and what is
@@ -34,15 +37,17 @@ def lay_out(
         return tuple((range(length),) for length in shape), section.axes, {}
     selected = {name: _place(stored, name, value, label) for name, value in section.select.items()}
     named = _letters(stored, section, label, [dim for dim in stored.dims if dim not in selected])
-    parts, letters, axes = list[Part](), list[str](), dict[str, Axis]()
+    parts, letters, axes = list[AxisPart](), list[str](), dict[str, Coordinate]()
     for name, length in zip(stored.dims, shape, strict=True):
         if name in selected:
             parts.append(selected[name])
         elif name not in named:
             parts.append(0)
         else:
-            axis = stored.coordinates.get(name, Axis(name))
-            runs, axis = _within(axis, section.region[name], label) if name in section.region else (_all(length), axis)
+            axis = stored.coordinates.get(name, Coordinate(name))
+            runs, axis = (
+                _within(axis, section.region[name], label) if name in section.region else ((range(length),), axis)
+            )
             parts.append(runs)
             letters.append(named[name])
             axes[named[name]] = axis
@@ -52,12 +57,12 @@ def lay_out(
     return tuple(parts), tuple(letters), axes
 
 
-def dimensions(stored: Stored) -> str:
+def dimensions(stored: StoredArray) -> str:
     """`time (128), lat (89), lon (180)`."""
     return ", ".join(f"{name} ({length})" for name, length in zip(stored.dims, stored.array.shape, strict=True))
 
 
-def _check_nameless(stored: Stored, section: SourceSection, label: str) -> None:
+def _check_nameless(stored: StoredArray, section: SourceSection, label: str) -> None:
     for key, value in (("select", section.select), ("region", section.region)):
         if value:
             raise SourceError(key, f"the axes of {label} have no names to choose by", help=f"leave {key} out")
@@ -74,8 +79,8 @@ def _check_nameless(stored: Stored, section: SourceSection, label: str) -> None:
         )
 
 
-def _letters(stored: Stored, section: SourceSection, label: str, left: list[str]) -> dict[str, str]:
-    """The letter of each dimension that is an axis; those of length 1 need none where the layout goes by name."""
+def _letters(stored: StoredArray, section: SourceSection, label: str, left: list[str]) -> dict[str, str]:
+    """Return the letter of each dimension that is an axis; one of length 1 needs none where the layout goes by name."""
     layout = section.layout
     if layout is None:
         raise SourceError("layout", f"{label} needs a layout", reason=_has(stored), help=_proposal(stored, left))
@@ -94,8 +99,7 @@ def _letters(stored: Stored, section: SourceSection, label: str, left: list[str]
     sizes = dict(zip(stored.dims, stored.array.shape, strict=True))
     over = [name for name in left if name not in layout.values() and sizes[name] > 1]
     if over:
-        values = stored.coordinates.get(over[0], Axis(over[0])).values
-        value = 0 if values is None else values.tolist()[0]
+        value = _first_value(stored, over[0])
         raise SourceError(
             "layout",
             f"{over[0]} ({sizes[over[0]]}) of {label} is in no axis of the layout",
@@ -105,12 +109,12 @@ def _letters(stored: Stored, section: SourceSection, label: str, left: list[str]
     return {name: letter for letter, name in layout.items()}
 
 
-def _has(stored: Stored) -> str:
+def _has(stored: StoredArray) -> str:
     return f"its dimensions are {dimensions(stored)}"
 
 
-def _proposal(stored: Stored, left: list[str]) -> str:
-    """The layout that the file's own attributes suggest."""
+def _proposal(stored: StoredArray, left: list[str]) -> str:
+    """Return the layout that the file's own attributes suggest."""
     sizes = dict(zip(stored.dims, stored.array.shape, strict=True))
     likely: dict[str, str] = {}
     for name in left:
@@ -126,32 +130,36 @@ def _proposal(stored: Stored, left: list[str]) -> str:
     proposal = f"write layout: {{{written}}}"
     if "D" in likely:
         name = likely["D"]
-        values = stored.coordinates.get(name, Axis(name)).values
-        value = 0 if values is None else values.tolist()[0]
-        return f"{proposal}; or, without D, one value of it: select: {{{name}: {value}}}"
+        return f"{proposal}; or, without D, one value of it: select: {{{name}: {_first_value(stored, name)}}}"
     return proposal
 
 
-def _no_dimension(part: str, name: str, stored: Stored, label: str) -> SourceError:
+def _first_value(stored: StoredArray, name: str) -> Any:
+    """Return the first value along a dimension, its index where it has no coordinate."""
+    values = stored.coordinates.get(name, Coordinate(name)).values
+    return 0 if values is None else values.tolist()[0]
+
+
+def _no_dimension(part: str, name: str, stored: StoredArray, label: str) -> SourceError:
     hint = did_you_mean(name, stored.dims)
     return SourceError(part, f'{label} has no dimension "{name}"', reason=_has(stored), help=hint)
 
 
-def _place(stored: Stored, name: str, value: float | str, label: str) -> int:
-    """Where along a dimension a value lies; where it has no coordinate, `value` counts its places from 0."""
+def _place(stored: StoredArray, name: str, value: float | str, label: str) -> int:
+    """Return the index of a value along a dimension; where that has no coordinate, `value` is the index, from 0."""
     if name not in stored.dims:
         raise _no_dimension("select", name, stored, label)
     length = stored.array.shape[stored.dims.index(name)]
-    values = stored.coordinates.get(name, Axis(name)).values
+    values = stored.coordinates.get(name, Coordinate(name)).values
     values = np.arange(length) if values is None else values
-    found = [place for place, known in enumerate(values.tolist()) if _same(known, value)]
-    if not found:
+    places = [place for place, known in enumerate(values.tolist()) if _same(known, value)]
+    if not places:
         raise SourceError(
             "select",
             f"{name} of {label} has no value {value}",
             reason=f"it has {listed(values.tolist())}",
         )
-    return found[0]
+    return places[0]
 
 
 def _same(known: Any, value: float | str) -> bool:
@@ -160,11 +168,11 @@ def _same(known: Any, value: float | str) -> bool:
     return bool(str(known) == str(value))
 
 
-def _within(axis: Axis, ends: tuple[float, float], label: str) -> tuple[tuple[range, ...], Axis]:
-    """The places of an axis between two values, both included, in the file's order.
+def _within(axis: Coordinate, ends: tuple[float, float], label: str) -> tuple[tuple[range, ...], Coordinate]:
+    """Return the runs of an axis between two values, both included, in the file's order.
 
-    Longitudes count modulo 360. A region that crosses the end of the grid is read as one piece: what comes first from
-    west to east (or east to west, as the file goes) stands first, and its longitudes are shifted to rise with the rest.
+    Longitudes count modulo 360. A region that crosses the end of the grid is read as one piece: its western part comes
+    first (its eastern part, where the file goes westward), and longitudes are shifted so that they rise throughout.
 
     Raises:
         SourceError: no coordinate of numbers, or nothing between the two values.
@@ -192,12 +200,14 @@ def _within(axis: Axis, ends: tuple[float, float], label: str) -> tuple[tuple[ra
     runs = list(_runs_of(places))
     if len(runs) == 2 and is_longitude(axis):
         runs = _joined(runs, shifted)
-    chosen = np.concatenate([shifted[run.start : run.stop] for run in runs])
-    return tuple(runs), Axis(axis.name, chosen.astype(values.dtype) if chosen.dtype.kind == "f" else chosen, axis.units)
+    inside_values = np.concatenate([shifted[run.start : run.stop] for run in runs])
+    if inside_values.dtype.kind == "f":
+        inside_values = inside_values.astype(values.dtype)
+    return tuple(runs), Coordinate(axis.name, inside_values, axis.units)
 
 
 def _joined(runs: list[range], shifted: npt.NDArray[Any]) -> list[range]:
-    """The two ends of a grid around the globe in the order in which they meet."""
+    """Return the two ends of a grid around the globe in the order in which they meet."""
     first, last = runs
     rises = (
         len(shifted) < 2
@@ -211,10 +221,6 @@ def _joined(runs: list[range], shifted: npt.NDArray[Any]) -> list[range]:
 def _runs_of(places: npt.NDArray[np.int64]) -> Iterator[range]:
     for part in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
         yield range(int(part[0]), int(part[-1]) + 1)
-
-
-def _all(length: int) -> tuple[range, ...]:
-    return (range(length),)
 
 
 def _known() -> str:

@@ -1,4 +1,4 @@
-"""How long a NetCDF 3 file must be. Its library reads zeros where the end is missing, so it is asked before.
+"""How long a NetCDF 3 file must be. The netCDF library reads zeros where the end is missing, so this is checked first.
 
 The NetCDF Classic Format Specification: https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html
 """
@@ -15,7 +15,7 @@ _PADDING = 3
 
 
 def check_length(path: Path) -> None:
-    """Checks that the file is as long as its header promises; files of other formats are let pass.
+    """Check that the file is as long as its header promises; files of other formats pass.
 
     Raises:
         ValueError: saying what is missing.
@@ -31,7 +31,7 @@ def check_length(path: Path) -> None:
 
 
 class _Header:
-    """Reads a header in the order in which it stands."""
+    """Reads a header field by field, in the order of the file."""
 
     def __init__(self, file: IO[bytes], version: int) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class _Header:
         self._offset = 4 if version == 1 else 8
 
     def end(self) -> int:
-        """The byte after the last number of the last variable."""
+        """Return the byte after the last number of the last variable."""
         records = self._number(self._count)
         streaming = records == 256**self._count - 1
         lengths = [self._dimension() for _ in range(self._list())]
@@ -54,7 +54,7 @@ class _Header:
         return max([*fixed, *last], default=0)
 
     def _variable(self, lengths: list[int]) -> tuple[int, int, bool]:
-        """Where a variable begins, its bytes (those of one record where it has records), and whether it has."""
+        """Return where a variable begins, its bytes (of one record where it has any), and whether it has records."""
         self._name()
         axes = [self._number(self._count) for _ in range(self._number(self._count))]
         self._skip_attributes()
@@ -79,7 +79,7 @@ class _Header:
             self._skip(_padded(size * self._number(self._count)))
 
     def _list(self) -> int:
-        """How many items the list here has."""
+        """Return how many items the list here has."""
         self._number(4)
         return self._number(self._count)
 
@@ -90,12 +90,12 @@ class _Header:
         self._file.seek(count, 1)
 
     def _number(self, count: int) -> int:
-        found = self._file.read(count)
-        if len(found) < count:
+        number = self._file.read(count)
+        if len(number) < count:
             raise ValueError("its header ends too soon")
-        return int.from_bytes(found, "big")
+        return int.from_bytes(number, "big")
 
 
 def _padded(size: int) -> int:
-    """Bytes with those that fill up to a multiple of four."""
+    """Return a number of bytes rounded up to a multiple of four."""
     return -(-size // 4) * 4

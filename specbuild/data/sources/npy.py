@@ -1,11 +1,22 @@
-"""`.npy`: one array."""
+"""`.npy`: one array, read from the disk piece by piece; and NumPy's array format wherever it lies in a file.
+
+`numpy.load(mmap_mode="r")` is not enough: it keeps every page that was read in resident memory, cannot map an array
+within an archive, and does not say how many bytes of a cut-off file are missing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import IO, Any
 
-from specbuild.data.sources.arrays import MappedArray, read_header
-from specbuild.data.sources.base import SourceError, Stored
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.sources.base import SourceError, StoredArray
+from specbuild.document import RunError
 
 
 class NpyFile:
@@ -17,7 +28,7 @@ class NpyFile:
     def names(self) -> tuple[str, ...]:
         return ()
 
-    def array(self, name: str) -> Stored:
+    def array(self, name: str) -> StoredArray:
         if name:
             raise SourceError("key", f"{self._path.name} holds one array, which has no name", help="leave out the key")
         try:
@@ -32,4 +43,63 @@ class NpyFile:
                 f"{self._path.name} is cut short",
                 reason=f"its header promises {header.data_size} bytes of numbers, {available} are there",
             )
-        return Stored(MappedArray(self._path, header.size, header.shape, header.dtype, header.fortran))
+        return StoredArray(MappedArray(self._path, header.size, header.shape, header.dtype, header.fortran))
+
+
+@dataclass(frozen=True, slots=True)
+class MappedArray:
+    """An array in a file, uncompressed from byte `start` on.
+
+    Each read maps the file and copies what is wanted, so the pages it touched are released at once: resident memory
+    stays that of a single read however large the file, and threads share nothing.
+    """
+
+    path: Path
+    start: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+
+    def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]:
+        order: Any = "F" if self.fortran else "C"
+        try:
+            mapped = np.memmap(self.path, self.dtype, "r", self.start, self.shape, order)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} can no longer be read: {error}", "put the file back as it was") from error
+        return np.array(mapped[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header of an array: what it says of the numbers, and its own length in bytes."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    size: int
+
+    @property
+    def data_size(self) -> int:
+        """Bytes that the numbers take."""
+        return self.dtype.itemsize * prod(self.shape)
+
+
+def read_header(file: IO[bytes]) -> Header:
+    """Read the header of the array at the file's position.
+
+    Raises:
+        ValueError: the bytes are no array of NumPy's format.
+    """
+    before = file.tell()
+    version = np.lib.format.read_magic(file)
+    reader = _READERS.get(version)
+    if reader is None:
+        raise ValueError(f"version {version[0]}.{version[1]} of NumPy's format is not known")
+    shape, fortran, dtype = reader(file)
+    return Header(tuple(shape), fortran, dtype, file.tell() - before)
+
+
+_READERS: dict[tuple[int, int], Callable[[IO[bytes]], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}

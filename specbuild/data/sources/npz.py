@@ -2,6 +2,7 @@
 
 An array that was stored as it is (`numpy.savez`) is read in place. A compressed one (`numpy.savez_compressed`) is
 unpacked: into memory where it is small, else once into a cache folder, from where it is read piece by piece.
+`numpy.load` cannot do that: it ignores `mmap_mode` for archives and reads whole arrays into memory.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from specbuild.data.sources.arrays import Header, MappedArray, read_header
-from specbuild.data.sources.base import RawArray, SourceError, Stored
+from specbuild.data.sources.base import RawArray, SourceError, StoredArray
+from specbuild.data.sources.npy import Header, MappedArray, read_header
 
 IN_MEMORY = 64 * 2**20
 """Compressed arrays of up to so many bytes are held in memory."""
@@ -32,27 +33,24 @@ class NpzFile:
         self._path = path
         try:
             with zipfile.ZipFile(path) as archive:
-                members = {one.filename: one for one in archive.infolist() if one.filename.endswith(".npy")}
+                members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise SourceError(
                 "path", f"{path.name} is cut short or no .npz archive", reason=str(error), help="copy the file again"
             ) from error
-        self._members = {name.removesuffix(".npy"): member for name, member in members.items()}
+        self._members = {member.filename.removesuffix(".npy"): member for member in members}
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._members)
 
-    def array(self, name: str) -> Stored:
+    def array(self, name: str) -> StoredArray:
         member = self._members[name]
         try:
             with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
                 header = read_header(file)
-        except _DAMAGE as error:
-            raise self._damaged(name, error) from error
-        if not header.dtype.hasobject and header.size + header.data_size != member.file_size:
-            raise self._damaged(name, f"its header promises {header.data_size} bytes of numbers")
-        try:
-            return Stored(self._numbers(member, header))
+            if not header.dtype.hasobject and header.size + header.data_size != member.file_size:
+                raise self._damaged(name, f"its header promises {header.data_size} bytes of numbers")
+            return StoredArray(self._numbers(member, header))
         except _DAMAGE as error:
             raise self._damaged(name, error) from error
 
@@ -60,13 +58,14 @@ class NpzFile:
         if member.compress_type == zipfile.ZIP_STORED or header.dtype.hasobject:
             path, start = self._path, self._start(member)
         elif header.data_size <= IN_MEMORY:
-            return self._in_memory(member)
+            with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
         else:
             path, start = self._unpacked(member), 0
         return MappedArray(path, start + header.size, header.shape, header.dtype, header.fortran)
 
     def _start(self, member: zipfile.ZipInfo) -> int:
-        """The byte of the archive at which a stored member begins, after its local header."""
+        """Return the byte of the archive at which a stored member begins, after its local header."""
         with self._path.open("rb") as file:
             file.seek(member.header_offset)
             local = file.read(_LOCAL_HEADER)
@@ -75,12 +74,8 @@ class NpzFile:
             lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
         return member.header_offset + _LOCAL_HEADER + lengths
 
-    def _in_memory(self, member: zipfile.ZipInfo) -> RawArray:
-        with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-
     def _unpacked(self, member: zipfile.ZipInfo) -> Path:
-        """The member as a file of its own, under a name that changes when the archive does."""
+        """Return the member as a file of its own, under a name that changes when the archive does."""
         stat = self._path.stat()
         parts = (self._path.resolve(), stat.st_size, stat.st_mtime_ns, member.filename, member.CRC, member.file_size)
         digest = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
@@ -114,8 +109,9 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, N
 
 
 def cache_folder() -> Path:
-    """Where unpacked arrays are kept: `$SPECBUILD_CACHE`, or `specbuild` in the user's cache folder."""
-    chosen = os.environ.get("SPECBUILD_CACHE")
-    folder = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "specbuild"
+    """Return where unpacked arrays are kept: `$SPECBUILD_CACHE`, or `specbuild` in the user's cache folder."""
+    configured = os.environ.get("SPECBUILD_CACHE")
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "specbuild"
+    folder = Path(configured) if configured else default
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

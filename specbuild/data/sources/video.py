@@ -1,4 +1,7 @@
-"""Video files: any frame, exactly, decoded from the keyframe before it (PyAV, which is FFmpeg)."""
+"""Video files: any frame, exactly, decoded from the keyframe before it.
+
+PyAV (FFmpeg) decodes. It seeks to a time and only roughly, so which frame is which comes from an index of our own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +21,10 @@ from specbuild.data.sources.images import ImageHeader, Pixels
 from specbuild.data.sources.video_end import missing_end
 from specbuild.document import RunError
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif")
 IDLE = 8
 """Decoders that stay open after use, over all videos of a source."""
 SMALL = 2**18
-"""Frames of up to so many bytes are worth keeping when they are decoded on the way to others."""
+"""Frames of up to this many bytes are kept when they are decoded on the way to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,10 @@ class FrameIndex:
 
 
 class VideoClip:
-    """The frames of one video file. Several threads may read it: each decodes with a decoder of its own."""
+    """The frames of one video file. Several threads may read it: each has a decoder of its own."""
 
     def __init__(self, path: Path, pool: DecoderPool) -> None:
-        """Reads the file's packets, without decoding them.
+        """Read the file's packets, without decoding them.
 
         Raises:
             SourceError: it is no video, or ends before its end.
@@ -79,7 +82,7 @@ class VideoClip:
 
 
 class DecoderPool:
-    """Open decoders that nobody uses at the moment, the one used longest ago first."""
+    """Open decoders that are not in use, the least recently used first."""
 
     def __init__(self, most: int = IDLE) -> None:
         self._most = most
@@ -88,10 +91,10 @@ class DecoderPool:
 
     @contextmanager
     def borrow(self, path: Path, index: FrameIndex, number: int) -> Iterator[_Decoder]:
-        """A decoder of the file, for the caller alone: if possible one that stands shortly before the frame."""
+        """Lend a decoder of the file to the caller alone: if possible one that stands shortly before the frame."""
         with self._lock:
-            fitting = [one for one in self._idle if one.path == path]
-            decoder = max(fitting, key=lambda one: (one.position <= number, one.position), default=None)
+            fitting = [decoder for decoder in self._idle if decoder.path == path]
+            decoder = max(fitting, key=lambda idle: (idle.position <= number, idle.position), default=None)
             if decoder is not None:
                 self._idle.remove(decoder)
         decoder = decoder or _Decoder(path, index)
@@ -104,8 +107,8 @@ class DecoderPool:
             self._idle.append(decoder)
             surplus = self._idle[: -self._most]
             del self._idle[: -self._most]
-        for one in surplus:
-            one.close()
+        for idle in surplus:
+            idle.close()
 
 
 class _Decoder:
@@ -119,7 +122,7 @@ class _Decoder:
         self._restart()
 
     def until(self, number: int) -> Iterator[tuple[int, Any]]:
-        """The frames up to `number` and this one last, from where decoding stands or from the keyframe before it.
+        """Decode up to frame `number`, from where decoding stands or from the keyframe before it.
 
         Raises:
             RunError: the frame cannot be decoded.
@@ -152,20 +155,20 @@ class _Decoder:
             raise self._undecodable(number, "the video ends before it") from None
         except (av.FFmpegError, OSError) as error:
             self.position = self.index.count + 1
-            raise self._undecodable(number, reason_of(error)) from error
+            raise self._undecodable(number, _reason(error)) from error
         at = self._number(frame)
         self.position = at + 1
         return at, frame
 
     def _number(self, frame: Any) -> int:
-        """Which frame this is: by its time, else by counting."""
+        """Return which frame this is: by its time, else by counting."""
         stamps = self.index.stamps
         if not stamps:
             return self.position
         return bisect_right(stamps, frame.pts if frame.pts is not None else frame.dts) - 1
 
     def _seek(self, key: int, number: int) -> None:
-        """Goes to keyframe `key`, or before it where the file cannot be entered there."""
+        """Go to keyframe `key`, or before it where decoding cannot begin there."""
         if not key or not self.index.stamps:
             self._restart()
             return
@@ -175,7 +178,7 @@ class _Decoder:
             self._frames = self._container.decode(stream)
             at, frame = self._next(number)
             if at <= key:
-                self._frames = _chained(frame, self._frames)
+                self._frames = chain([frame], self._frames)
                 self.position = at
                 return
         self._restart()
@@ -195,13 +198,8 @@ class _Decoder:
         return RunError(f"frame {number} of {self.path} cannot be decoded: {reason}", "repair or replace the video")
 
 
-def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
-
-
 def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
-    """Size, type and index of a video.
+    """Read the size, type and index of a video.
 
     Raises:
         SourceError: it is no video, or is cut short.
@@ -219,7 +217,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
             index = _index(path, packets, container.format.name, one_key=stream.codec_context.name == "gif")
     except (av.FFmpegError, OSError) as error:
         raise SourceError(
-            "path", f"{path.name} is cut short or no video", reason=reason_of(error), help="copy the file again"
+            "path", f"{path.name} is cut short or no video", reason=_reason(error), help="copy the file again"
         ) from error
     missing = missing_end(path)
     if not missing and promised > len(packets):
@@ -258,15 +256,15 @@ def _index(path: Path, packets: list[Any], container: str, *, one_key: bool) -> 
 
 
 def _decoded_stamps(path: Path) -> list[int | None]:
-    """The time of every frame that decoding the whole file gives."""
+    """Return the time of every frame, by decoding the whole file."""
     import av
 
     with av.open(str(path)) as container:
         return [frame.pts for frame in container.decode(container.streams.video[0])]
 
 
-def reason_of(error: Exception) -> str:
-    """What FFmpeg or the system said, without numbers and paths."""
+def _reason(error: Exception) -> str:
+    """Return what FFmpeg or the system said, without numbers and paths."""
     return str(getattr(error, "strerror", None) or error)
 
 

@@ -1,4 +1,7 @@
-"""Whether a video file is all there, by what its own container says of its length."""
+"""Whether a video file is complete, by what its own container says of its length.
+
+FFmpeg plays a file that was cut off up to where it ends, without an error.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,10 @@ _SEGMENT = 0x18538067
 
 
 def missing_end(path: Path) -> str:
-    """What shows that the end of a file is missing; empty where it is there, or its format does not say."""
+    """Return what shows that the end of a file is missing; empty where it is there, or its format does not say."""
     with path.open("rb") as file:
-        head = file.read(4)
-        tell = next((check for magic, check in _CHECKS.items() if head.startswith(magic)), None)
-    return tell(path) if tell is not None else ""
+        check = _CHECKS.get(file.read(4))
+    return check(path) if check is not None else ""
 
 
 def _riff(path: Path) -> str:
@@ -47,7 +49,7 @@ def _gif(path: Path) -> str:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """An EBML size at a byte, and the byte after it: as many leading zero bits as bytes follow."""
+    """Return an EBML size at a byte, and the byte after it: as many leading zero bits as bytes follow."""
     first = data[at] if at < len(data) else 0x80
     length = 9 - first.bit_length()
     value = int.from_bytes(data[at : at + length]) & (2 ** (7 * length) - 1)
@@ -60,4 +62,4 @@ def _compared(promised: int, path: Path) -> str:
 
 
 _CHECKS: dict[bytes, Callable[[Path], str]] = {b"RIFF": _riff, b"\x1aE\xdf\xa3": _matroska, b"GIF8": _gif}
-"""By the first bytes of a file."""
+"""By the first four bytes of a file."""

@@ -57,7 +57,7 @@ def fit_transform(
             fill=section.fill,
             may_miss=source.may_miss,
             clock=phases.clock,
-            variables=source.variables,
+            variables=source.metadata.variables,
         )
     except StepError as error:
         place = ("data", "transform", error.number)

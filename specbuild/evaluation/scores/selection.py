@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from specbuild.catalog.scores import SCORES, SHOWN, SSIM_SIDE
 from specbuild.data import Climatology, Dataset
+from specbuild.data.sources.cf import is_latitude
 from specbuild.evaluation.scores import correlation, errors, events, structure
 from specbuild.evaluation.scores.base import Family, OnDemand, Setting, Values
 from specbuild.language import Spec
@@ -106,8 +107,8 @@ def latitude_weights(latitudes: npt.NDArray[np.floating]) -> Values:
 def _weights(spec: Spec, dataset: Dataset) -> Values | None:
     """Return the weights of a frame's pixels, (H, 1, 1); None where rows do not weigh."""
     wanted = spec.evaluate.latitude_weights
-    axis = dataset.source.coordinates.get("H")
-    if wanted is False or (wanted == "auto" and not (axis and _is_latitude(axis.name, axis.units))):
+    axis = dataset.source.metadata.coordinates.get("H")
+    if wanted is False or (wanted == "auto" and not (axis and is_latitude(axis))):
         return None
     place = ("evaluate", "latitude_weights")
     if axis is None or axis.values is None:
@@ -123,13 +124,6 @@ def _weights(spec: Spec, dataset: Dataset) -> Values | None:
             place, f"{axis.name} of {dataset.source.name} cannot weigh rows: {error}", code="no-latitudes"
         ) from error
     return rows.reshape(-1, 1, 1)
-
-
-def _is_latitude(name: str, units: str) -> bool:
-    """As CF conventions tell a latitude: by its units, or by its name."""
-    return units.lower().replace("_", "") in ("degreesnorth", "degreenorth", "degreen", "degreesn") or (
-        name.lower() in ("lat", "latitude", "nav_lat") and units.lower() in ("", "degrees", "degree")
-    )
 
 
 def _check_sizes(spec: Spec, dataset: Dataset) -> None:

@@ -1,0 +1,52 @@
+"""The formats of data sources: which suffixes each has, and what reads it.
+
+This table is all that the language and the data stage know of formats; a reader is imported when a file of its format
+is opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+Kind = Literal["arrays", "images", "videos"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFormat:
+    """A format of files that frames are read from."""
+
+    suffixes: tuple[str, ...]
+    reader: str = ""
+    """`module:class` of the `Container` (`specbuild.data.sources.file`) that opens a file of arrays. Images and videos,
+    which come by folder and pattern, have one for all of them."""
+    kind: Kind = "arrays"
+    named_dimensions: bool = False
+    """Whether dimensions have names, so that a layout can be proposed once the file is open."""
+    is_folder: bool = False
+    """Whether a file of this format is a folder on the disk."""
+
+
+FORMATS = (
+    SourceFormat((".npy",), "specbuild.data.sources.npy:NpyFile"),
+    SourceFormat((".npz",), "specbuild.data.sources.npz:NpzFile"),
+    SourceFormat((".h5", ".hdf5"), "specbuild.data.sources.hdf5:Hdf5File"),
+    SourceFormat((".nc", ".nc4", ".cdf"), "specbuild.data.sources.grids:GridFile", named_dimensions=True),
+    SourceFormat((".zarr",), "specbuild.data.sources.grids:GridFile", named_dimensions=True, is_folder=True),
+    SourceFormat((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"), kind="images"),
+    SourceFormat((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif"), kind="videos"),
+)
+"""Every format, in the order in which messages list their suffixes."""
+
+_BY_SUFFIX = {suffix: source_format for source_format in FORMATS for suffix in source_format.suffixes}
+
+
+def format_of(path: str | PurePath) -> SourceFormat | None:
+    """Return the format of a file by its suffix; None where none has this suffix."""
+    return _BY_SUFFIX.get(PurePath(path).suffix.lower())
+
+
+def suffixes_of(kind: Kind) -> tuple[str, ...]:
+    """Return the suffixes of all formats of a kind."""
+    return tuple(suffix for suffix, source_format in _BY_SUFFIX.items() if source_format.kind == kind)

@@ -1,0 +1,230 @@
+"""One file: from its path to its frames, with named axes and times, and what does not fit said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Protocol
+
+import numpy as np
+
+from specbuild.catalog.shapes import show
+from specbuild.catalog.sources import format_of
+from specbuild.data.sources.base import (
+    Coordinate,
+    FilePart,
+    FrameMetadata,
+    FrameSource,
+    Packing,
+    RawArray,
+    SourceError,
+    StoredArray,
+    Times,
+)
+from specbuild.data.sources.frame_folder import PictureFiles, is_pictures
+from specbuild.data.sources.layout import lay_out
+from specbuild.data.sources.lazy_arrays import Stacked, Unpacked, View
+from specbuild.data.time import times as clock
+from specbuild.document import did_you_mean, listed
+from specbuild.language.dates import Dates
+from specbuild.language.sections.data import DataSection
+
+
+class Container(Protocol):
+    """An open file of arrays."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of its arrays; none where the format has a single nameless one."""
+        ...
+
+    def array(self, name: str) -> StoredArray:
+        """Return the array, with its header read.
+
+        Raises:
+            SourceError: it is damaged.
+        """
+        ...
+
+
+def open_file(path: Path, data: DataSection) -> FrameSource:
+    """Return the frames of a file, or of pictures; nothing but headers and coordinates is read yet.
+
+    Raises:
+        SourceError: the file, its arrays or their axes are not what `data.source` says.
+    """
+    section, file = data.source, path.name
+    container = _container(path, data)
+    keys = _keys(container, file, data)
+    label = f"{file}:{', '.join(keys)}" if keys[0] else file
+    stored = [_stored(container, key, f"{file}:{key}" if key else file, data) for key in keys]
+    first = stored[0]
+    for key, other in zip(keys[1:], stored[1:], strict=True):
+        _check_alike(other, first, key, keys[0], file)
+    parts, axes, coordinates = lay_out(first, section, label)
+    whole = tuple((range(length),) for length in first.array.shape)
+    views = [variable.array if parts == whole else View(variable.array, parts) for variable in stored]
+    if 0 in views[0].shape:
+        raise SourceError("key", f"{label} is empty: its shape is {show(views[0].shape)}")
+    array, packing = _side_by_side(views, [variable.packing for variable in stored], several=bool(section.variables))
+    if section.variables is not None:
+        axes = (*axes, "C")
+    length = views[0].shape[axes.index("T")]
+    times = _times(container, file, data, coordinates.get("T"), length)
+    metadata = FrameMetadata(
+        file,
+        axes,
+        tuple(filter(None, keys)),
+        packing,
+        () if times is None else (times,),
+        coordinates,
+        section.variables or _channel_names(coordinates) or tuple(key for key in keys if key and "C" not in axes),
+        ", ".join(dict.fromkeys(variable.units for variable in stored if variable.units)),
+        {name: part.units for name, part in zip(section.variables or (), stored, strict=False) if part.units},
+        first.lengths,
+        tuple(FilePart(name, range(n, n + 1), range(length)) for n, name in enumerate(first.events)),
+        path.stat().st_size if path.is_file() else None,
+    )
+    source = FrameSource(array, metadata)
+    return source if section.dates is None else _between(source, section.dates)
+
+
+def _container(path: Path, data: DataSection) -> Container:
+    if is_pictures(path):
+        return PictureFiles(path, data.source)
+    source_format = format_of(path)
+    assert source_format is not None
+    container: Container = resolve_name(source_format.reader)(path)
+    return container
+
+
+def _keys(container: Container, file: str, data: DataSection) -> tuple[str, ...]:
+    if data.source.variables is None:
+        return (_key(container, file, "key", data.source.key),)
+    if not container.names():
+        raise SourceError("variables", f"{file} holds one array, which has no name", help="leave out the variables")
+    return tuple(_key(container, file, "variables", name) for name in data.source.variables)
+
+
+def _key(container: Container, file: str, part: str, key: str | None) -> str:
+    names = container.names()
+    if not names:
+        return key or ""
+    known = listed(names)
+    if key is None:
+        if len(names) == 1:
+            return names[0]
+        raise SourceError(part, f"{file} holds {len(names)} arrays", help=f"say which with {part}: {known}")
+    if key not in names:
+        hint = did_you_mean(key, names)
+        raise SourceError(part, f'{file} has no array "{key}"', reason=f"it has {known}", help=hint)
+    return key
+
+
+def _stored(container: Container, key: str, label: str, data: DataSection) -> StoredArray:
+    """Return an array, packed as the spec says or else the file."""
+    stored = container.array(key)
+    dtype = stored.array.dtype
+    if dtype.hasobject:
+        raise SourceError(
+            "path",
+            f"{label} holds pickled Python objects, which are never loaded",
+            help="save it as an array of numbers",
+        )
+    if dtype.kind not in "biuf":
+        raise SourceError("key", f"{label} holds {dtype}, not numbers")
+    _check_missing(data.missing, dtype, label)
+    return replace(stored, packing=stored.packing.overridden(data.scale, data.offset, data.missing))
+
+
+def _check_missing(missing: Iterable[float], dtype: np.dtype[Any], label: str) -> None:
+    if dtype.kind not in "iu":
+        return
+    bounds = np.iinfo(dtype)
+    for value in missing:
+        if value != int(value) or not bounds.min <= value <= bounds.max:
+            raise SourceError(
+                "missing",
+                f"missing: {value} cannot occur in {label}",
+                reason=f"it holds {dtype}, from {bounds.min} to {bounds.max}; missing is a raw value, before the scale",
+            )
+
+
+def _check_alike(other: StoredArray, first: StoredArray, key: str, first_key: str, file: str) -> None:
+    if other.dims != first.dims or other.array.shape != first.array.shape:
+        raise SourceError(
+            "variables",
+            f"{key} and {first_key} of {file} have different axes",
+            reason=f"{key} is {_shape(other)}, {first_key} {_shape(first)}",
+            help="variables that become channels have the same dimensions in the same order",
+        )
+
+
+def _shape(stored: StoredArray) -> str:
+    pairs = zip(stored.dims or ("",) * 99, stored.array.shape, strict=False)
+    return " × ".join(f"{name} ({length})" if name else str(length) for name, length in pairs)
+
+
+def _side_by_side(arrays: list[RawArray], packings: list[Packing], *, several: bool) -> tuple[RawArray, Packing]:
+    """Return an array whose last axis counts the variables, and its packing; unpacked where their packings differ."""
+    if not several:
+        return arrays[0], packings[0]
+    if len(set(packings)) == 1 and len({array.dtype for array in arrays}) == 1:
+        return Stacked(tuple(arrays)), packings[0]
+    return Stacked(tuple(Unpacked(*pair) for pair in zip(arrays, packings, strict=True))), Packing()
+
+
+def _channel_names(coordinates: Mapping[str, Coordinate]) -> tuple[str, ...]:
+    axis = coordinates.get("C")
+    return () if axis is None or axis.values is None else tuple(str(value) for value in axis.values.tolist())
+
+
+def _times(container: Container, file: str, data: DataSection, axis: Coordinate | None, length: int) -> Times | None:
+    """Return when the frames are: what `source.time` names, or the coordinate of the axis T where it holds times."""
+    key = data.source.time if isinstance(data.source.time, str) else None
+    if axis is not None and axis.values is not None and axis.values.dtype.kind == "M" and key in (None, axis.name):
+        try:
+            clock.check_rising(axis.values)
+        except ValueError as error:
+            raise SourceError(
+                "path",
+                f"the times of {file} do not increase from frame to frame",
+                reason=str(error),
+                help="sort the frames of the file, and keep one of each time",
+            ) from error
+        return axis.values
+    if key is None:
+        return None
+    if key not in container.names():
+        _key(container, file, "time", key)
+    stored = container.array(key)
+    array = stored.array
+    if array.dtype.hasobject:
+        raise SourceError("time", f"{file}:{key} holds pickled Python objects, which are never loaded")
+    if array.shape != (length,):
+        raise SourceError(
+            "time", f"{file}:{key} must hold one time per frame", reason=f"it has {show(array.shape)}, not {length}"
+        )
+    try:
+        return clock.times_of(array[(slice(None),)], stored.units)
+    except ValueError as error:
+        raise SourceError("time", f"{file}:{key} does not hold times", reason=str(error)) from error
+
+
+def _between(source: FrameSource, dates: Dates) -> FrameSource:
+    """Return the frames from one date to another; there may be none."""
+    metadata, times = source.metadata, source.times(0)
+    if times is None:
+        raise SourceError(
+            "time",
+            f"dates choose frames by their times, and {source.name} has none",
+            help="leave the dates out, and use data.split with ranges of frame numbers",
+        )
+    frames = range(*clock.between(times, dates))
+    parts = tuple(
+        (frames if axis == "T" else range(length),)
+        for axis, length in zip(metadata.axes, source.array.shape, strict=True)
+    )
+    clocks = (times[frames.start : frames.stop],)
+    return FrameSource(View(source.array, parts), replace(metadata, clocks=clocks, coordinates=metadata.at(clocks[0])))

@@ -1,0 +1,99 @@
+"""Which files a path of the spec means, in which order, and what is wrong with them as errors of the spec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from specbuild.catalog.sources import format_of, suffixes_of
+from specbuild.data.section import data_section
+from specbuild.data.sources.base import SourceError
+from specbuild.document import did_you_mean
+from specbuild.language.sections.data import DataSection
+
+if TYPE_CHECKING:
+    from specbuild.language import Spec
+
+_WILD = re.compile(r"[*?\[]")
+
+
+@contextmanager
+def located(spec: Spec) -> Iterator[None]:
+    """Locate what is raised inside over a file, at the key of the data section that is at fault.
+
+    Raises:
+        SpecError: in place of SourceError and OSError.
+    """
+    try:
+        yield
+    except SourceError as error:
+        place = ("data", error.part) if error.part in DataSection.model_fields else ("data", "source", error.part)
+        raise spec.error(place, error.message, reason=error.reason, help=error.help, code="bad-data") from error
+    except OSError as error:
+        name = Path(error.filename).name if isinstance(error.filename, str) else data_section(spec).source.label
+        reason = error.strerror or str(error)
+        place = ("data", "source", "path")
+        raise spec.error(place, f"{name} cannot be read", reason=reason, code="bad-data") from error
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path stands for all that match it: it has `*`, `?` or `[`, and no file has exactly this name."""
+    return bool(_WILD.search(str(path))) and not path.exists()
+
+
+def matches(pattern: Path) -> list[Path]:
+    """Return the files and folders that a pattern means, in natural order."""
+    above = folder_above(pattern)
+    return natural_order(above.glob(str(pattern.relative_to(above)))) if above.is_dir() else []
+
+
+def folder_above(pattern: Path) -> Path:
+    """Return the folder below which a pattern looks."""
+    return next(folder for folder in pattern.parents if not _WILD.search(str(folder)))
+
+
+def natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Return paths in natural order, without hidden ones."""
+    return sorted((path for path in paths if not path.name.startswith(".")), key=natural)
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Return the key that sorts numbers in names by their value: `9.png` before `10.png`."""
+    parts = re.split(r"([0-9]+)", path.as_posix())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def array_files(path: Path, written: str) -> list[Path]:
+    """Return the files of arrays that a path means: more than one where it is a pattern. `written` is as in the spec.
+
+    Raises:
+        SourceError: there is none, or no reader for it.
+    """
+    if not is_pattern(path):
+        _check_file(path, written)
+        return [path]
+    paths = matches(path)
+    if not paths:
+        folder = folder_above(path)
+        reason = f"looked in {folder.resolve()}" if folder.is_dir() else f"there is no folder {folder}"
+        raise SourceError("path", f"nothing matches {written}", reason=reason)
+    for file in paths:
+        _check_file(file, file.name)
+    return paths
+
+
+def _check_file(path: Path, written: str) -> None:
+    source_format, folder = format_of(path), path.parent
+    known = ", ".join(suffixes_of("arrays"))
+    if not path.exists():
+        if not folder.is_dir():
+            raise SourceError("path", f"{written} does not exist", reason=f"there is no folder {folder}")
+        hint = did_you_mean(path.name, sorted(entry.name for entry in folder.iterdir()))
+        raise SourceError("path", f"{written} does not exist", reason=f"looked in {folder.resolve()}", help=hint)
+    if path.is_dir() and not (source_format and source_format.is_folder):
+        raise SourceError("path", f"{written} is a folder, not a file", help=f"name a file: {known}")
+    if source_format is None or source_format.kind != "arrays":
+        raise SourceError("path", f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {known}")
