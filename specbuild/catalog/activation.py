@@ -5,10 +5,10 @@ from pydantic import Field
 from specbuild.catalog import objects
 from specbuild.catalog.axes import check_axes, positions
 from specbuild.catalog.base import Layer
-from specbuild.catalog.fields import Axes, NonNegativeNumber, Number
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
+from specbuild.catalog.values import Axes, NonNegativeNumber, Number
 
 
 class _ElementWise(Layer):

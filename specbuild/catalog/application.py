@@ -3,12 +3,12 @@
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, PlainValidator, WithJsonSchema, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import refuse, written
 from specbuild.catalog.generic import AskedLayer, argument_fields
 from specbuild.catalog.signatures import signature
+from specbuild.catalog.values import refuse, written
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 """What the names of weight files end in."""
@@ -32,12 +32,8 @@ def _layer_name(value: Any) -> str | None:
     return value
 
 
-WeightsFile = Annotated[
-    str | None, PlainValidator(_file), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
-]
-LayerName = Annotated[
-    str | None, PlainValidator(_layer_name), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
-]
+WeightsFile = Annotated[str | None, BeforeValidator(_file)]
+LayerName = Annotated[str | None, BeforeValidator(_layer_name)]
 
 
 class Application(AskedLayer):

@@ -1,16 +1,14 @@
 """Arithmetic without weights: functions of every value, bounds, scales, and reductions along axes."""
 
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from specbuild.catalog.axes import check_axes, named_axes, positions
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import number, refuse, word_field, written
-from specbuild.catalog.fields import Axes, Flag, Number
 from specbuild.catalog.receptive_field import ReceptiveField, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
-from specbuild.document.suggest import did_you_mean
+from specbuild.catalog.values import Axes, Choice, Flag, Number, OneOrList, Real, refuse, written
 
 FUNCTIONS = (
     "abs",
@@ -36,35 +34,10 @@ FUNCTIONS = (
 REDUCTIONS = ("mean", "max", "min", "sum", "std")
 
 
-def _function(value: Any) -> str:
-    if not isinstance(value, str) or value not in FUNCTIONS:
-        hint = did_you_mean(value, FUNCTIONS) if isinstance(value, str) else ""
-        expected = f"expected one of {', '.join(FUNCTIONS)}, got {written(value)}"
-        refuse("choice", f"{expected}; {hint}" if hint else expected)
-    return value
-
-
-def _factors(value: Any) -> float | tuple[float, ...]:
-    expected = "a number, or a list of one for each channel"
-    if isinstance(value, list | tuple) and value:
-        return tuple(number(one, expected, _any) for one in value)
-    return number(value, expected, _any)
-
-
-def _any(_: float) -> bool:
-    return True
-
-
-Function: TypeAlias = Annotated[str, PlainValidator(_function), WithJsonSchema({"enum": list(FUNCTIONS)})]
-Reduction: TypeAlias = Annotated[
-    Literal["mean", "max", "min", "sum", "std"],
-    PlainValidator(word_field(*REDUCTIONS)),
-    WithJsonSchema({"enum": list(REDUCTIONS)}),
-]
+Function: TypeAlias = Annotated[str, Choice(*FUNCTIONS)]
+Reduction: TypeAlias = Annotated[str, Choice(*REDUCTIONS)]
 Factors: TypeAlias = Annotated[
-    float | tuple[float, ...],
-    PlainValidator(_factors),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}),
+    float | tuple[float, ...], OneOrList(Real(), "a number, or a list of one for each channel", 1)
 ]
 """One number, or one for each entry of the last axis."""
 

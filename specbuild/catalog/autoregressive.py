@@ -7,16 +7,12 @@ and cost follow from the layers inside as they do for every other node.
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import refuse, word_field
-from specbuild.catalog.fields import Flag, PositiveInt, PositiveNumber, Share
 from specbuild.catalog.receptive_field import ReceptiveField
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show
-
-SCHEDULES = ("linear", "exponential", "inverse_sigmoid", "constant")
-GIVEN = ("horizon", "all")
+from specbuild.catalog.values import Choice, Flag, PositiveInt, PositiveNumber, Share, refuse
 
 
 class Sampling(BaseModel):
@@ -29,11 +25,9 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
-    schedule: Annotated[
-        Literal["linear", "exponential", "inverse_sigmoid", "constant"],
-        PlainValidator(word_field(*SCHEDULES)),
-        WithJsonSchema({"enum": list(SCHEDULES)}),
-    ] = Field("linear", description="How the probability falls with the iterations of training.")
+    schedule: Annotated[Literal["linear", "exponential", "inverse_sigmoid", "constant"], Choice()] = Field(
+        "linear", description="How the probability falls with the iterations of training."
+    )
     start: Share = Field(1.0, description="Probability of the true frame at the first iteration.")
     end: Share = Field(0.0, description="Probability of the true frame in the long run.")
     steps: PositiveInt | None = Field(None, description="Iterations from start to end, for linear.")
@@ -94,9 +88,9 @@ class Autoregressive(Layer):
     """
 
     horizon: PositiveInt = Field(description="Frames forecast.")
-    give: Annotated[
-        Literal["horizon", "all"], PlainValidator(word_field(*GIVEN)), WithJsonSchema({"enum": list(GIVEN)})
-    ] = Field("horizon", description="Whether the output is the forecast alone, or that of every step (all).")
+    give: Annotated[Literal["horizon", "all"], Choice()] = Field(
+        "horizon", description="Whether the output is the forecast alone, or that of every step (all)."
+    )
     sampling: Sampling | None = Field(None, description="How often training reads the true frame; default: never.")
     remat: Flag = Field(
         False, description="Whether the backward pass computes each feedback step anew instead of keeping it in memory."

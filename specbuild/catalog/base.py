@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from specbuild.catalog.fields import Policy
 from specbuild.catalog.receptive_field import ReceptiveField, in_place, whole_input
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size
+from specbuild.catalog.values import Policy
 
 
 class Layer(BaseModel):

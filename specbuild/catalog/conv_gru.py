@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from specbuild.catalog.conv_recurrent import Convolutional
-from specbuild.catalog.fields import Flag, Ints1, Ints2, Ints3
+from specbuild.catalog.values import Flag, Ints1, Ints2, Ints3
 
 
 class _ConvGRU(Convolutional):

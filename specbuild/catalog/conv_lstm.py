@@ -2,20 +2,14 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
+from pydantic import Field, field_validator
 
-from specbuild.catalog.checks import refuse, word_field
 from specbuild.catalog.conv_recurrent import Convolutional
-from specbuild.catalog.fields import Flag, Ints1, Ints2, Ints3, Number
 from specbuild.catalog.objects import Constraint, Initializer, KerasObject, Regularizer
 from specbuild.catalog.shapes import Shape, Weight
+from specbuild.catalog.values import Choice, Flag, Ints1, Ints2, Ints3, Number, refuse
 
-PEEPHOLES = ("none", "per_pixel", "per_channel")
-Peephole = Annotated[
-    Literal["none", "per_pixel", "per_channel"],
-    PlainValidator(word_field(*PEEPHOLES)),
-    WithJsonSchema({"enum": list(PEEPHOLES)}),
-]
+Peephole = Annotated[Literal["none", "per_pixel", "per_channel"], Choice()]
 
 
 class _ConvLSTM(Convolutional):

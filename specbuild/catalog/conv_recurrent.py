@@ -7,10 +7,8 @@ elements.
 from math import isqrt, prod
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
+from pydantic import Field, field_validator
 
-from specbuild.catalog.checks import refuse, word_field, written
-from specbuild.catalog.fields import Flag, Padding, PositiveInt
 from specbuild.catalog.objects import Activation
 from specbuild.catalog.receptive_field import (
     AxisField,
@@ -26,10 +24,9 @@ from specbuild.catalog.receptive_field import (
 from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, window_length, window_span
+from specbuild.catalog.values import Choice, Flag, Padding, PositiveInt, refuse, written
 
-Normalization = Annotated[
-    Literal["none", "layer"], PlainValidator(word_field("none", "layer")), WithJsonSchema({"enum": ["none", "layer"]})
-]
+Normalization = Annotated[Literal["none", "layer"], Choice()]
 
 
 def segment_length(steps: int) -> int:

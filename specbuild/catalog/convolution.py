@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import refuse, written
-from specbuild.catalog.fields import (
+from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
+from specbuild.catalog.receptive_field import ReceptiveField, spread, windows
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.spatial import Formatted, window_length, window_span
+from specbuild.catalog.values import (
     CausalPadding,
     Flag,
     Ints1,
@@ -21,11 +24,9 @@ from specbuild.catalog.fields import (
     NonNegativeInts3,
     Padding,
     PositiveInt,
+    refuse,
+    written,
 )
-from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import ReceptiveField, spread, windows
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.spatial import Formatted, window_length, window_span
 
 KERNEL_SIZE: Any = Field(description="Extent of the kernel.")
 STRIDES: Any = Field(1, validate_default=True, description="Step between kernel positions.")

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.fields import Flag, Number, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
+from specbuild.catalog.values import Flag, Number, PositiveInt
 
 
 class Dense(Layer):

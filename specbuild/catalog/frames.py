@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.fields import PositiveInt
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape
+from specbuild.catalog.values import PositiveInt
 
 
 class RepeatFrame(Layer):

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
-from pydantic import ConfigDict, Field, PlainValidator, PrivateAttr, WithJsonSchema, create_model, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, create_model, model_validator
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import refuse, written
-from specbuild.catalog.fields import Flag
 from specbuild.catalog.objects import Activation, Constraint, Initializer, KerasObject, Regularizer, keras_object
 from specbuild.catalog.registry import KINDS
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight
 from specbuild.catalog.signatures import Family, Signature, names, signature
+from specbuild.catalog.values import Flag, refuse, written
 from specbuild.catalog.wrappers import TimeDistributed, asks_keras
 
 _CODE = (
@@ -247,7 +246,7 @@ def _object_or_plain(name: str, value: Any) -> Any:
     return keras_object(family, value)
 
 
-Plain = Annotated[Any, PlainValidator(_plain), WithJsonSchema({})]
+Plain = Annotated[Any, BeforeValidator(_plain)]
 """A value whose type the signature does not tell; Keras checks it."""
 
 FAMILIES: dict[str, Family] = {

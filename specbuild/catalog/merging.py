@@ -7,9 +7,9 @@ input with fewer axes is repeated over the axes it lacks.
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.fields import Axis, AxisPair, Flag
 from specbuild.catalog.receptive_field import ReceptiveField, known, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
+from specbuild.catalog.values import Axis, AxisPair, Flag
 
 
 class Concatenate(Layer):

@@ -8,11 +8,12 @@ from pydantic import Field, field_validator
 
 from specbuild.catalog.axes import check_axes, lengths, named_axes, positions
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import refuse, whole, written
-from specbuild.catalog.fields import Axes, Axis, Flag, PositiveNumber, Share
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
+from specbuild.catalog.values import Axes, Axis, Flag, PositiveNumber, Share, Whole, refuse, written
+
+_GROUPS = Whole(1, words="a positive whole number, or -1 for one group a channel")
 
 
 class _Affine(Layer):
@@ -110,7 +111,7 @@ class GroupNormalization(_Affine):
     @field_validator("groups", mode="before")
     @classmethod
     def _count(cls, value: object) -> int:
-        return -1 if value == -1 else whole(value, "a positive whole number, or -1 for one group a channel", 1)
+        return -1 if value == -1 else _GROUPS.read(value)
 
     @property
     def normalized(self) -> int:

@@ -17,8 +17,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from specbuild.catalog import own_losses
-from specbuild.catalog.checks import written
 from specbuild.catalog.signatures import Family, Signature, names, signature
+from specbuild.catalog.values import written
 from specbuild.document.suggest import did_you_mean
 
 

@@ -5,12 +5,10 @@ An `axis` counts as Keras counts axes: the batch axis is 0, -1 is the last. Movi
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
 from specbuild.catalog.axes import check_axes
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import LARGEST, refuse, whole, written
-from specbuild.catalog.fields import Axis, Ints2
 from specbuild.catalog.receptive_field import (
     ReceptiveField,
     at_position,
@@ -23,31 +21,25 @@ from specbuild.catalog.receptive_field import (
     windows,
 )
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
+from specbuild.catalog.values import Axis, Ints2, ListOf, Whole
 
 
-def _step(value: Any) -> int:
-    expected = "a whole number other than 0"
-    return refuse("number", f"expected {expected}, got 0") if value == 0 else whole(value, expected, -LARGEST)
+class _NotZero(Whole):
+    def read(self, value: Any, expected: str = "") -> int:
+        number = super().read(value, expected)
+        if number == 0:
+            raise self.mismatch(value, expected)
+        return number
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "not": {"const": 0}}
 
 
-def _indices(value: Any) -> tuple[int, ...]:
-    expected = "a list of whole numbers, where -1 is the last entry"
-    if not isinstance(value, list | tuple) or not value:
-        refuse("number", f"expected {expected}, got {written(value)}")
-    return tuple(whole(one, expected, -LARGEST) for one in value)
-
-
-Place: TypeAlias = Annotated[
-    int,
-    PlainValidator(lambda value: whole(value, "a whole number or null", -LARGEST)),
-    WithJsonSchema({"type": "integer"}),
-]
+Place: TypeAlias = Annotated[int, Whole(words="a whole number or null")]
 """A place on an axis; negative ones count from the end."""
-Step: TypeAlias = Annotated[int, PlainValidator(_step), WithJsonSchema({"type": "integer", "not": {"const": 0}})]
+Step: TypeAlias = Annotated[int, _NotZero(words="a whole number other than 0")]
 Indices: TypeAlias = Annotated[
-    tuple[int, ...],
-    PlainValidator(_indices),
-    WithJsonSchema({"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+    tuple[int, ...], ListOf(Whole(), "a list of whole numbers, where -1 is the last entry", 1)
 ]
 
 

@@ -5,10 +5,10 @@ from typing import Generic, TypeVar
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.fields import Flag, Ints1, Ints2, Ints3, Padding
 from specbuild.catalog.receptive_field import ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, size, times
 from specbuild.catalog.spatial import Formatted, window_length
+from specbuild.catalog.values import Flag, Ints1, Ints2, Ints3, Padding
 
 PerAxis = TypeVar("PerAxis", bound=tuple[int, ...])
 

@@ -4,27 +4,17 @@ Each cell's equations stand above its weights and its arithmetic; x is the input
 product of elements.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
 from specbuild.catalog.base import Recurrent
-from specbuild.catalog.checks import refuse, written
-from specbuild.catalog.fields import Flag, Fraction, NonNegativeInt, PositiveInt
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, known, moved, whole_input
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.values import Choice, Flag, Fraction, NonNegativeInt, PositiveInt
 
-
-def _use_cudnn(value: Any) -> bool | str:
-    if not isinstance(value, bool) and value != "auto":
-        refuse("choice", f"expected true, false or auto, got {written(value)}")
-    return value  # type: ignore[no-any-return]  # one of the three
-
-
-UseCudnn = Annotated[
-    bool | Literal["auto"], PlainValidator(_use_cudnn), WithJsonSchema({"enum": [True, False, "auto"]})
-]
+UseCudnn = Annotated[Literal[True, False, "auto"], Choice()]
 
 
 class PlainCell(Recurrent):

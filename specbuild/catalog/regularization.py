@@ -1,26 +1,25 @@
 """Layers that act in training alone: dropout, noise and penalties. They have no weights and cost nothing in use."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.checks import refuse, whole, written
-from specbuild.catalog.fields import DataFormat, Fraction, NonNegativeInt, NonNegativeNumber, Share
 from specbuild.catalog.shapes import Shape, ShapeError, show
-
-
-def _noise_shape(value: Any) -> tuple[int | None, ...]:
-    expected = "a list of positive whole numbers and nulls, one for each axis, the batch axis first"
-    if not isinstance(value, list | tuple):
-        refuse("shape", f"expected {expected}, got {written(value)}")
-    return tuple(None if one is None else whole(one, expected, 1) for one in value)
-
+from specbuild.catalog.values import (
+    DataFormat,
+    Fraction,
+    ListOf,
+    NonNegativeInt,
+    NonNegativeNumber,
+    Nullable,
+    Share,
+    Whole,
+)
 
 NoiseShape = Annotated[
     tuple[int | None, ...],
-    PlainValidator(_noise_shape),
-    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}}),
+    ListOf(Nullable(Whole(1)), "a list of positive whole numbers and nulls, one for each axis, the batch axis first"),
 ]
 
 

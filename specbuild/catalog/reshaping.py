@@ -5,7 +5,10 @@ from typing import TypeAlias
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.fields import (
+from specbuild.catalog.receptive_field import ReceptiveField, in_place, interpolated, same, shifted
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
+from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
+from specbuild.catalog.values import (
     DataFormat,
     Interpolation,
     Ints2,
@@ -17,9 +20,6 @@ from specbuild.catalog.fields import (
     PositiveInt,
     TargetShape,
 )
-from specbuild.catalog.receptive_field import ReceptiveField, in_place, interpolated, same, shifted
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
-from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 

@@ -58,6 +58,11 @@ def show(shape: Shape) -> str:
     return " × ".join("?" if dim is None else str(dim) for dim in shape) or "scalar"
 
 
+def fits(shape: Shape, other: Shape) -> bool:
+    """Whether two shapes have the same axes, as far as their lengths are known."""
+    return len(shape) == len(other) and all(a is None or b is None or a == b for a, b in zip(shape, other, strict=True))
+
+
 def written_shape(shape: Iterable[Dim]) -> str:
     """`[10, null, null, 1]`, as a spec writes it."""
     return "[" + ", ".join("null" if dim is None else str(dim) for dim in shape) + "]"

@@ -7,9 +7,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.fields import DataFormat
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
+from specbuild.catalog.values import DataFormat
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
 """Names of the spatial axes, by their number."""

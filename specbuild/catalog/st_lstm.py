@@ -1,45 +1,35 @@
 """The spatiotemporal LSTM of PredRNN: a whole stack of cells in one node."""
 
 from math import prod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field
 
-from specbuild.catalog.checks import LARGEST, refuse, whole, word_field, written
 from specbuild.catalog.conv_recurrent import OverFrames
-from specbuild.catalog.fields import Ints2, Number
 from specbuild.catalog.objects import Activation
 from specbuild.catalog.receptive_field import ReceptiveField, known, moved, same, whole_input, widened
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
+from specbuild.catalog.values import Choice, Ints2, Number, OneOrList, Whole, refuse, written
 
-_NORMALIZATIONS = ("none", "layer", "layer_per_pixel")
 
-
-def _filters(value: Any) -> tuple[int, ...]:
-    expected = "a positive whole number, or a list of such numbers, one for each cell of the stack"
-    if not isinstance(value, list | tuple) or not value:
-        return (whole(value, expected, 1),)
-    widths = tuple(whole(item, expected, 1) for item in value)
+def _same(widths: int | tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(widths, int):
+        return (widths,)
     if len(set(widths)) > 1:
         refuse(
             "filters",
             f"expected the same number for every cell, because one memory passes through all of them; "
-            f"got {written(value)}",
+            f"got {written(widths)}",
         )
     return widths
 
 
-_COUNT = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 Filters = Annotated[
     tuple[int, ...],
-    PlainValidator(_filters),
-    WithJsonSchema({"anyOf": [_COUNT, {"type": "array", "items": _COUNT, "minItems": 1}]}),
+    OneOrList(Whole(1), "a positive whole number, or a list of such numbers, one for each cell of the stack", 1),
+    AfterValidator(_same),
 ]
-Normalization = Annotated[
-    Literal["none", "layer", "layer_per_pixel"],
-    PlainValidator(word_field(*_NORMALIZATIONS)),
-    WithJsonSchema({"enum": list(_NORMALIZATIONS)}),
-]
+Normalization = Annotated[Literal["none", "layer", "layer_per_pixel"], Choice()]
 
 
 class STLSTM2D(OverFrames):

@@ -5,10 +5,10 @@ from math import prod
 from pydantic import Field
 
 from specbuild.catalog.conv_recurrent import OverFrames
-from specbuild.catalog.fields import Flag, Ints2, PositiveInt
 from specbuild.catalog.objects import Activation, Initializer
 from specbuild.catalog.receptive_field import ReceptiveField, known, no_input
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
+from specbuild.catalog.values import Flag, Ints2, PositiveInt
 
 
 class TrajGRU2D(OverFrames):

@@ -3,14 +3,12 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, InstanceOf, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, InstanceOf, field_validator, model_validator
 
 from specbuild.catalog.base import Layer, Recurrent
-from specbuild.catalog.checks import refuse, word_field
 from specbuild.catalog.receptive_field import ReceptiveField, moved, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-
-MERGES = ("concat", "sum", "mul", "ave")
+from specbuild.catalog.values import Choice, refuse
 
 
 class TimeDistributed(Layer):
@@ -78,11 +76,9 @@ class Bidirectional(Recurrent):
     """
 
     layer: InstanceOf[Recurrent] = Field(description="The recurrent layer.")
-    merge_mode: Annotated[
-        Literal["concat", "sum", "mul", "ave"],
-        PlainValidator(word_field(*MERGES)),
-        WithJsonSchema({"enum": list(MERGES)}),
-    ] = Field("concat", description="How the two directions become one; concat joins them along the last axis.")
+    merge_mode: Annotated[Literal["concat", "sum", "mul", "ave"], Choice()] = Field(
+        "concat", description="How the two directions become one; concat joins them along the last axis."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -157,11 +153,16 @@ class Bidirectional(Recurrent):
         return _without(super().arguments(), "layer", "return_sequences", "return_state")
 
 
+def innermost(layer: Layer) -> Layer:
+    """Return the layer inside all wrappers; a layer without one is its own."""
+    while isinstance(layer, TimeDistributed | Bidirectional):
+        layer = layer.layer
+    return layer
+
+
 def asks_keras(layer: Layer) -> bool:
     """Whether a layer, or the one inside its wrapper, is resolved through Keras."""
-    while isinstance(layer, TimeDistributed):
-        layer = layer.layer
-    return layer.asks_keras
+    return innermost(layer).asks_keras
 
 
 def _frozen_with(given: Any) -> Any:

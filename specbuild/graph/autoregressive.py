@@ -3,59 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from typing import TypeAlias
 
-from specbuild.catalog import Dim, Layer, Recurrent, Shape, ShapeError, Weight, show
+from specbuild.catalog import Dim, Recurrent, Shape, ShapeError, Weight, show
 from specbuild.catalog.autoregressive import Autoregressive
-from specbuild.catalog.receptive_field import ReceptiveField
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, whole_input
 from specbuild.catalog.shapes import size, times
 from specbuild.document import Report
 from specbuild.graph.body_checks import check_kinds, check_steps, check_whole
-from specbuild.graph.feedback import feedback_receptive_field
 from specbuild.graph.model import Body, Graph, Port, spent, total
 from specbuild.graph.ports import demands
+from specbuild.graph.receptive_field import MAX_CHECKED, PortField, hull, own_field, positions, propagate
 from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec, TrainSection
 
-Infer = Callable[[Spec, Report], Graph | None]
-"""What makes a graph of a spec, with the faults put into the report."""
+Infer: TypeAlias = Callable[[Spec, Report], Graph | None]
+"""Makes a graph of a spec, with the faults put into the report."""
 
 
-def with_body(node: NodeSpec, spec: Spec, infer: Infer) -> NodeSpec:
-    """The node with its body bound to its layer, where it has one."""
-    if node.body is None:
-        return node
-    assert isinstance(node.layer, Autoregressive)
-    return replace(node, layer=node.layer.bound(BodyRule(node, node.body, spec, infer)))
+def bind_bodies(spec: Spec, infer: Infer) -> tuple[Spec, dict[str, BodyRule]]:
+    """Return the spec with each autoregressive layer bound to its body, and the bodies by the id of their node."""
+    rules = {node.id: BodyRule(node, node.body, spec, infer) for node in spec.layers if node.body is not None}
 
+    def bound(node: NodeSpec) -> NodeSpec:
+        if node.id not in rules:
+            return node
+        assert isinstance(node.layer, Autoregressive)
+        return replace(node, layer=node.layer.bound(rules[node.id]))
 
-def body_of(layer: Layer, x: Shape) -> Body:
-    """The graphs of an autoregressive node's body for its input."""
-    assert isinstance(layer, Autoregressive)
-    assert isinstance(layer.body, BodyRule)
-    return layer.body.measured(x)
-
-
-def check_body(node: NodeSpec, x: Shape, report: Report) -> bool:
-    """Reports everything in a node's body that does not fit, at its own line; whether nothing was found.
-
-    `x` is the shape of the sequence that the node reads.
-    """
-    assert isinstance(node.layer, Autoregressive)
-    rule = node.layer.body
-    assert isinstance(rule, BodyRule)
-    if len(x) < 2:
-        return True  # The shape rule of the node says so.
-    if not check_kinds(rule.body, node.id, report):
-        return False
-    inside = Report()
-    graph = rule.report(x, inside)
-    for one in inside.errors:
-        report.add(one)
-    if graph is None or not check_steps(graph, node.id, report) or not check_whole(node, graph, x, report):
-        return False
-    for one in graph.warnings:
-        report.add(one)
-    return True
+    return replace(spec, layers=tuple(map(bound, spec.layers))), rules
 
 
 class BodyRule:
@@ -67,15 +44,33 @@ class BodyRule:
         wanted = demands(self._inside((1,))).get(body.input)
         self.ranks: tuple[int, ...] | None = tuple(sorted(wanted)) if wanted else None
 
+    def check_at_lines(self, x: Shape, report: Report) -> bool:
+        """Report everything that does not fit a sequence of shape `x`, each at its own line; whether all fits."""
+        if len(x) < 2:
+            return True  # The shape rule of the node says so.
+        if not check_kinds(self.body, self.node.id, report):
+            return False
+        inside = Report()
+        graph = self.report(x, inside)
+        for error in inside.errors:
+            report.add(error)
+        if graph is None or not check_steps(graph, self.node.id, report):
+            return False
+        if not check_whole(self.node, graph, x, report):
+            return False
+        for warning in graph.warnings:
+            report.add(warning)
+        return True
+
     def report(self, x: Shape, report: Report) -> Graph | None:
-        """The graph for inputs of shape `x`, or None after reporting what does not fit."""
+        """Return the graph for inputs of shape `x`, or None after reporting what does not fit."""
         graph = self._infer(self._inside(x), report)
         if graph is not None:
             self._graphs[x] = graph
         return graph
 
     def graph(self, x: Shape) -> Graph:
-        """The graph for inputs of shape `x`.
+        """Return the graph for inputs of shape `x`.
 
         Raises:
             ShapeError: it does not run on such inputs.
@@ -97,7 +92,7 @@ class BodyRule:
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:
         nodes = self.graph(x).nodes
-        return tuple(replace(one, name=f"{node.id}.{one.name}") for node in nodes for one in node.weights)
+        return tuple(replace(weight, name=f"{node.id}.{weight.name}") for node in nodes for weight in node.weights)
 
     def flops(self, x: Shape, horizon: int) -> Dim:
         return spent(self.graph(x).flops, self.graph((1, *x[1:])).flops, horizon)
@@ -110,7 +105,22 @@ class BodyRule:
         return total((given, times(horizon - 1, carried), step if horizon > 1 else 0))
 
     def receptive_field(self, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
-        return feedback_receptive_field(self.measured(x), x, horizon, every_step=every_step)
+        """Return the field of the last of `horizon` frames on the sequence `x`, whose lengths are known.
+
+        With `every_step` the output's time goes along with the input's: step p reads the frames up to p. Where the
+        steps are too many to follow, everything counts as read.
+        """
+        body = self.measured(x)
+        work = horizon * sum(positions(shape) for node in body.given.nodes for shape in node.shapes.values())
+        field = None
+        if work <= MAX_CHECKED:
+            with suppress(KeyError, ShapeError):
+                field = _field_of_last(body, x, horizon)
+        frames = x[0] or 0
+        space = whole_input(x)[1:] if field is None else field[1:]
+        if not every_step:
+            return (AxisField(None, ((0, frames - 1),)), *space)
+        return (AxisField(0, tuple((0, min(step, frames - 1)) for step in range(frames - 1 + horizon))), *space)
 
     def _saved(self, x: Shape) -> Dim:
         return total(node.saved for node in self.graph(x).nodes)
@@ -132,17 +142,12 @@ class BodyRule:
         )
 
 
-def given_state(node: str, name: str) -> Port:
-    """The port of a tensor that a body's node gets its state from at the start of a step."""
-    return Port(node, f"given.{name}")
-
-
 def _stepped(graph: Graph) -> Graph:
-    """The graph with every state coming in from outside, and leaving."""
+    """The graph with every state coming in from outside, by the ports `given.<name>` of its node, and leaving."""
     nodes = tuple(
         replace(
             node,
-            initial_state=tuple(given_state(node.id, name) for name in node.state),
+            initial_state=tuple(Port(node.id, f"given.{name}") for name in node.state),
             used=node.used | {f"state.{name}" for name in node.state},
         )
         for node in graph.nodes
@@ -151,7 +156,7 @@ def _stepped(graph: Graph) -> Graph:
 
 
 def _by_steps(body: BodySpec) -> BodySpec:
-    """Bare references to recurrent nodes mean every step."""
+    """The body with bare references to recurrent nodes meaning every step."""
     recurrent = {node.id for node in body.nodes if isinstance(node.layer, Recurrent)}
 
     def stepped(source: Reference) -> Reference:
@@ -159,3 +164,42 @@ def _by_steps(body: BodySpec) -> BodySpec:
 
     nodes = tuple(replace(node, sources=tuple(map(stepped, node.sources))) for node in body.nodes)
     return replace(body, nodes=nodes, end=stepped(body.end))
+
+
+def _field_of_last(body: Body, x: Shape, horizon: int) -> tuple[AxisField, ...]:
+    """The receptive field of the last frame forecast, on each axis of the sequence, followed step by step.
+
+    Raises:
+        KeyError, ShapeError: a layer cannot be followed.
+    """
+    name, end = body.given.inputs[0].id, body.given.outputs[0].port
+    shapes, fields = {Port(name): x}, {Port(name): own_field("x", x)}
+    for node in body.given.nodes:
+        propagate(node, shapes, fields)
+    frame, states = _last_frame(fields[end]), _states(body, fields)
+    for _ in range(horizon - 1):
+        shapes = {Port(name): (1, *x[1:])} | {port: shape for port, (shape, _) in states.items()}
+        fields = {Port(name): frame} | {port: field for port, (_, field) in states.items()}
+        for node in body.step.nodes:
+            propagate(node, shapes, fields)
+        before, frame, states = (frame, states), _last_frame(fields[end]), _states(body, fields)
+        if before == (frame, states):
+            break
+    return frame["x"]
+
+
+def _last_frame(field: PortField) -> PortField:
+    """The field of the last of several frames, as one frame that has its axes."""
+    return {
+        name: tuple(AxisField(None, (hull(axis.spans),)) if axis.axis == 0 else axis for axis in axes)
+        for name, axes in field.items()
+    }
+
+
+def _states(body: Body, fields: dict[Port, PortField]) -> dict[Port, tuple[Shape, PortField]]:
+    """Shape and field of the states after a step, under the ports that the next step gets them from."""
+    return {
+        port: (shape, fields[Port(node.id, f"state.{name}")])
+        for node in body.step.nodes
+        for port, (name, shape) in zip(node.initial_state, node.state.items(), strict=True)
+    }

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
+from specbuild.catalog.shapes import written_shape
+from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
-from specbuild.graph.model import OUTPUT, Graph, Node, Port
+from specbuild.graph.model import LONG, OUTPUT, Graph, Node
 from specbuild.language import BodySpec, NodeSpec
 from specbuild.language.sections.data import WindowsSection
 
 
 def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
-    """Refuses nodes that look at frames to come, or whose state is not carried from step to step by `name`."""
+    """Report nodes that read frames to come, or whose state `name` does not carry from step to step."""
     before = len(report.errors)
     for node in body.nodes:
         for key, message, reason, help in _misfits(node, name):
@@ -27,7 +29,7 @@ def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
 
 
 def check_steps(graph: Graph, name: str, report: Report) -> bool:
-    """Refuses nodes by which an output frame depends on other frames than its own, but for a state."""
+    """Report nodes by which an output frame depends on frames other than its own, except through a state."""
     before = len(report.errors)
     for node in graph.nodes:
         _check_step(node, graph, name, report)
@@ -35,11 +37,11 @@ def check_steps(graph: Graph, name: str, report: Report) -> bool:
 
 
 def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
-    """Refuses a body that forgets given frames, one whose frames cannot be fed back or that cannot be computed anew."""
+    """Report a body that forgets given frames, one whose frames cannot be fed back or that cannot be recomputed."""
     before = len(report.errors)
-    found = graph.outputs[0].shape
-    noisy = [one for one in graph.nodes if changes_in_training(one.layer)]
-    if x[0] != 1 and not any(one.state for one in graph.nodes):
+    output = graph.outputs[0].shape
+    noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
+    if x[0] != 1 and not any(inner.state for inner in graph.nodes):
         report.error(
             f"nothing inside {node.id} has a state",
             node.span(),
@@ -48,9 +50,9 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
             help="put a ConvLSTM2D, an LSTM or the like into do:, or give one frame",
             code="body",
         )
-    elif found != x:
+    elif output != x:
         report.error(
-            f"{node.id} reads frames of {show(x[1:])} and gives frames of {show(found[1:])}",
+            f"{node.id} reads frames of {show(x[1:])} and gives frames of {show(output[1:])}",
             node.span(),
             path=node.path,
             reason="what it gives is what it reads in the next step",
@@ -70,12 +72,15 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
 
 
 def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> None:
-    """Refuses windows whose frames do not follow each other, and scheduled sampling that the data has no frames for.
+    """Report windows whose frames do not follow each other, and scheduled sampling that the data has no frames for.
 
     The true frames are the targets, which have the transform of the past frames: they must be what the node reads.
     """
-    for node in (one for one in graph.nodes if one.body is not None):
-        read, given = node.inputs[0], graph.outputs[0].port
+    given = graph.outputs[0].port
+    for node in graph.nodes:
+        if node.body is None:
+            continue
+        read = node.inputs[0]
         if windows.lead:
             report.error(
                 f"{node.id} feeds back the frame after the last, the windows leave out {windows.lead}",
@@ -97,7 +102,7 @@ def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> Non
 
 
 def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:
-    """For each fault of a node inside: the key it stands at, what is wrong, why, and what to write."""
+    """Yield for each fault of a node inside the key it stands at, what is wrong, why, and what to write."""
     layer = node.layer
     later = f"{name} runs it on one frame at a time, and the frames to come are not there yet"
     if node.body is not None:
@@ -136,28 +141,23 @@ def _check_step(node: Node, graph: Graph, name: str, report: Report) -> None:
 
 
 def _in_step(node: Node, graph: Graph) -> bool:
-    """Whether each frame of the output sees that frame alone of every input."""
-    shapes = {Port(one.id): one.shape for one in graph.inputs}
-    shapes.update({Port(one.id, name): shape for one in graph.nodes for name, shape in one.shapes.items()})
-    known = [tuple(_STAND_IN if n is None else n for n in shapes[port]) for port in node.inputs]
+    """Whether each frame of the output depends on that frame alone of every input."""
+    shapes = graph.shapes
+    known = [tuple(LONG if length is None else length for length in shapes[port]) for port in node.inputs]
     with suppress(ShapeError):
-        for sight in node.layer.receptive_field(*known):
-            along = sight[0]
-            if along is None or along.axis != 0 or any(span != (p, p) for p, span in enumerate(along.spans)):
+        for field in node.layer.receptive_field(*known):
+            time = field[0]
+            if time is None or time.axis != 0 or any(span != (p, p) for p, span in enumerate(time.spans)):
                 return False
     return node.shape[:1] == graph.inputs[0].shape[:1]
 
 
-_STAND_IN = 64
-"""A length that stands in for an open one."""
-
-
 def _on_every_frame(layer: Layer, node: Node) -> str:
-    extent = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
-    if extent is not None and len(extent) == 3 and not isinstance(layer, TimeDistributed):
-        key = "kernel_size" if hasattr(layer, "kernel_size") else "pool_size"
-        flat = ", ".join(str(length) for length in (1, *extent[1:]))
-        return f"write {key}: [{flat}], or put it on every frame: time_distributed: {{layer: …}}"
+    for key in ("kernel_size", "pool_size"):
+        extent = getattr(layer, key, ())
+        if len(extent) == 3 and not isinstance(layer, TimeDistributed):
+            flat = written_shape((1, *extent[1:]))
+            return f"write {key}: {flat}, or put it on every frame: time_distributed: {{layer: …}}"
     return f"put it on every frame: time_distributed: {{layer: {node.layer.kind}, …}}"
 
 
@@ -169,8 +169,7 @@ def _head(x: Shape) -> str:
 
 def changes_in_training(layer: Layer) -> bool:
     """Whether a step of training draws random numbers in a layer, or changes its weights other than by the gradient."""
-    if isinstance(layer, TimeDistributed | Bidirectional):
-        return changes_in_training(layer.layer)
+    layer = innermost(layer)
     if layer.asks_keras:
         return True  # Nobody knows.
     drawn = any(getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout", "stddev"))

@@ -5,57 +5,56 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, Recurrent, Shape, TimeDistributed
+from specbuild.catalog.shapes import written_shape
+from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report, Span
 from specbuild.graph.loss_lints import loss_lints
-from specbuild.graph.model import OUTPUT, Graph, Node, Port
-from specbuild.graph.receptive_field import Frames, frames_seen
+from specbuild.graph.model import LONG, OUTPUT, Graph, Node, Port
+from specbuild.graph.receptive_field import FrameSpans, frame_spans
 
 
 def lint(graph: Graph, report: Report) -> None:
-    """Adds a warning for each thing in a finished graph that is likely a mistake.
-
-    Their codes are `sees-the-future`, `unbounded-recurrence`, `loss-and-output` and `output-range`.
-    """
+    """Add a warning for each thing in a finished graph that is likely a mistake."""
     for check in LINTS:
         check(graph, report)
 
 
 def sees_the_future(graph: Graph, report: Report) -> None:
-    """A next-frame model in which a step sees a frame after its own: the frame that it must forecast, or a later one.
+    """Warn of a next-frame model in which a step reads a frame after its own: the one it must forecast, or later.
 
-    What a step sees is measured through the whole model, so that padding in front or a crop makes a window causal.
-    Without a data section a model counts as next-frame where it recurs over frames and gives frames of its input's
-    shape; only a Conv3D is then named.
+    What a step depends on is measured through the whole model, so that padding in front or a crop makes a window
+    causal. Without a data section a model counts as next-frame where it recurs over frames and gives frames of its
+    input's shape; only a Conv3D is then named.
     """
     data = graph.spec.data
     if data is not None and data.windows.target != "next":
         return
-    seen = frames_seen(graph)
-    if data is None and not _looks_like_next_frame(graph, seen):
+    spans = frame_spans(graph)
+    if data is None and not _looks_like_next_frame(graph, spans):
         return
-    if not any(_ahead(seen.get(output.port, {})) for output in graph.outputs):
+    if not any(_reads_ahead(spans.get(output.port, {})) for output in graph.outputs):
         return
-    shapes, along = _shapes(graph), _stepwise(graph)
+    shapes, along = graph.shapes, _stepwise(graph)
     for node in _path_to_outputs(graph):
-        if not _ahead(seen.get(Port(node.id, node.port), {})):
+        if not _reads_ahead(spans.get(Port(node.id, node.port), {})):
             continue
         if data is not None and node.initial_state and Port(node.id, node.port) not in along:
             _report_state(node, report)
             return
-        stepped = [bool(seen.get(port)) for port in node.inputs]
+        stepped = [bool(spans.get(port)) for port in node.inputs]
         reach = _reach(node.layer, [shapes[port] for port in node.inputs], stepped)
         if reach and (data is not None or node.layer.kind == "Conv3D"):
             _report_future(node, reach, data is not None, report)
 
 
 def unbounded_recurrence(graph: Graph, report: Report) -> None:
-    """A recurrence whose activation has no bound: the state can grow in every step, until the loss is NaN.
+    """Warn of a recurrence whose activation has no bound: the state can grow in every step, until the loss is NaN.
 
     Of nodes that stand in one place, such as the rounds of a loop, the first is named.
     """
     places: set[Span] = set()
     for node in graph.nodes:
-        cell = _inner(node.layer)
+        cell = innermost(node.layer)
         for argument, bounded in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
             given = getattr(cell, argument, KerasObject(bounded))
             name = "linear" if given is None else given.name
@@ -69,7 +68,7 @@ def unbounded_recurrence(graph: Graph, report: Report) -> None:
 
 def _report_unbounded(node: Node, argument: str, name: str, bounded: str, report: Report) -> None:
     written = node.spec.arguments.get(argument) is not None
-    where = "" if written else f" of defaults: {{{_inner(node.layer).kind}: …}}"
+    where = "" if written else f" of defaults: {{{innermost(node.layer).kind}: …}}"
     after = f", and put {{layer: Activation, activation: {name}}} after {node.id}"
     report.warning(
         f"{name} inside the recurrence of {node.id} can grow without bound",
@@ -80,9 +79,6 @@ def _report_unbounded(node: Node, argument: str, name: str, bounded: str, report
         code="unbounded-recurrence",
     )
 
-
-LINTS: tuple[Callable[[Graph, Report], None], ...] = (sees_the_future, unbounded_recurrence, loss_lints)
-"""Every lint, in the order that warnings are shown."""
 
 UNBOUNDED = frozenset(
     {
@@ -96,23 +92,23 @@ _PUBLISHED = frozenset({("leaky_relu", kind) for kind in ("ConvGRU1D", "ConvGRU2
 """Published so (Shi et al. 2017), and trained with clipped gradients: the update gate mixes, it does not add."""
 
 
-def _ahead(seen: dict[str, Frames]) -> bool:
-    """Whether some step sees a frame of an input after its own."""
-    return any(last > step for frames in seen.values() for step, (_, last) in enumerate(frames))
+def _reads_ahead(spans: dict[str, FrameSpans]) -> bool:
+    """Whether some step depends on a frame of an input after its own."""
+    return any(last > step for frames in spans.values() for step, (_, last) in enumerate(frames))
 
 
-def _looks_like_next_frame(graph: Graph, seen: dict[Port, dict[str, Frames]]) -> bool:
+def _looks_like_next_frame(graph: Graph, spans: dict[Port, dict[str, FrameSpans]]) -> bool:
     if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:
         return False
-    recurs = any(isinstance(_inner(node.layer), Recurrent) and seen.get(node.inputs[0]) for node in graph.nodes)
+    recurs = any(isinstance(innermost(node.layer), Recurrent) and spans.get(node.inputs[0]) for node in graph.nodes)
     along = _stepwise(graph)
     return recurs and any(output.shape == graph.inputs[0].shape and output.port in along for output in graph.outputs)
 
 
 def _stepwise(graph: Graph) -> set[Port]:
     """The ports whose steps come out of the steps of an input; those of a decoder come out of a state, or one frame."""
-    along = {Port(one.id) for one in graph.inputs}
-    shapes = _shapes(graph)
+    along = {Port(x.id) for x in graph.inputs}
+    shapes = graph.shapes
     for node in graph.nodes:
         ranks = [len(shapes[port]) for port in node.inputs if port in along]
         along.update(
@@ -130,18 +126,10 @@ def _is_convolution(layer: Layer) -> bool:
 def _path_to_outputs(graph: Graph) -> Iterator[Node]:
     """The nodes whose values reach an output, in order."""
     needed = {output.port.node for output in graph.outputs}
-    found = []
     for node in reversed(graph.nodes):
         if node.id in needed:
             needed.update(port.node for port in (*node.inputs, *node.initial_state))
-            found.append(node)
-    yield from reversed(found)
-
-
-def _shapes(graph: Graph) -> dict[Port, Shape]:
-    shapes = {Port(one.id): one.shape for one in graph.inputs}
-    shapes.update({Port(node.id, name): shape for node in graph.nodes for name, shape in node.shapes.items()})
-    return shapes
+    yield from (node for node in graph.nodes if node.id in needed)
 
 
 _ALL = 1 << 30
@@ -149,22 +137,18 @@ _ALL = 1 << 30
 
 
 def _reach(layer: Layer, inputs: list[Shape], stepped: list[bool]) -> int:
-    """How many frames after its own a step of the output sees of those inputs that have steps; 0: none, or unknown."""
+    """How many frames after its own a step of the output reads of those inputs that have steps; 0: none, or unknown."""
     if not layer.pointwise and type(layer).receptive_field is Layer.receptive_field:
         return 0
     reach = 0
-    known = [tuple(_LONG if length is None else length for length in shape) for shape in inputs]
-    for shape, sight, counts in zip(known, layer.receptive_field(*known), stepped, strict=True):
-        along = sight[0]
-        if counts and along is None:
+    known = [tuple(LONG if length is None else length for length in shape) for shape in inputs]
+    for shape, field, counts in zip(known, layer.receptive_field(*known), stepped, strict=True):
+        time = field[0]
+        if counts and time is None:
             reach = _ALL
-        elif counts and along is not None and along.axis == 0:
-            reach = max(reach, *(min(last, shape[0] - 1) - step for step, (_, last) in enumerate(along.spans)))
+        elif counts and time is not None and time.axis == 0:
+            reach = max(reach, *(min(last, shape[0] - 1) - step for step, (_, last) in enumerate(time.spans)))
     return reach
-
-
-_LONG = 64
-"""A length that stands in for an open one."""
 
 
 def _report_future(node: Node, reach: int, certain: bool, report: Report) -> None:
@@ -195,7 +179,7 @@ def _report_state(node: Node, report: Report) -> None:
 
 
 def _blame(node: Node, reach: int) -> tuple[str, str, str]:
-    """How a node comes to see later frames, the key that says so, and what to write instead."""
+    """How a node comes to read later frames, the key that says so, and what to write instead."""
     layer = node.layer
     if isinstance(layer, Bidirectional):
         inner = f"{{layer: {layer.layer.kind}, …}}"
@@ -207,12 +191,11 @@ def _blame(node: Node, reach: int) -> tuple[str, str, str]:
         how = f"at each step its kernel covers {reach} later {frames}"
         if layer.kind == "Conv1D":
             return how, "padding", "write padding: causal"
-        size = getattr(layer, "kernel_size", (1,))
-        flat = ", ".join(str(length) for length in (1, *size[1:]))
-        return how, "kernel_size", f"write kernel_size: [{flat}], or time_distributed: {{layer: Conv2D, …}}"
+        flat = written_shape((1, *getattr(layer, "kernel_size", (1,))[1:]))
+        return how, "kernel_size", f"write kernel_size: {flat}, or time_distributed: {{layer: Conv2D, …}}"
     count = "all frames" if reach >= _ALL else f"{reach} later {frames}"
     return f"each of its steps sees {count}", "layer", "let each step read only the frames up to its own"
 
 
-def _inner(layer: Layer) -> Layer:
-    return _inner(layer.layer) if isinstance(layer, TimeDistributed | Bidirectional) else layer
+LINTS: tuple[Callable[[Graph, Report], None], ...] = (sees_the_future, unbounded_recurrence, loss_lints)
+"""Every lint, in the order that warnings are shown."""

@@ -9,8 +9,8 @@ from specbuild.catalog.objects import LossSum
 from specbuild.catalog.own_losses import class_of
 from specbuild.catalog.shapes import Shape, show
 from specbuild.document import PathPart, Report
+from specbuild.graph.data_checks import without_time
 from specbuild.graph.model import Graph
-from specbuild.graph.samples import without_time
 
 SSIM_SIDE = 11
 """Pixels of SSIM's window in height and width."""

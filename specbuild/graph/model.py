@@ -16,6 +16,8 @@ from specbuild.language import NodeSpec, Spec
 
 OUTPUT = "output"
 """The only port of an input or of a layer without a state."""
+LONG = 64
+"""A length that stands in for an open one where a layer is asked for its receptive field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,13 @@ class Graph:
     outputs: tuple[Output, ...]
     spec: Spec = field(repr=False)
     warnings: tuple[Diagnostic, ...] = ()
-    """What is not wrong, but most likely not meant either."""
+    """What is not wrong, but most likely not meant."""
+
+    @property
+    def shapes(self) -> dict[Port, Shape]:
+        """The shape of every port, those of inputs included."""
+        inputs = {Port(x.id): x.shape for x in self.inputs}
+        return inputs | {Port(node.id, name): shape for node in self.nodes for name, shape in node.shapes.items()}
 
     @property
     def resolved_by_keras(self) -> tuple[str, ...]:
@@ -141,7 +149,7 @@ class Graph:
 
         An estimate from the graph: what the framework adds for its own workspace is not in it.
         """
-        inputs = total(size(one.shape) for one in self.inputs)
+        inputs = total(size(x.shape) for x in self.inputs)
         kept = total(node.saved for node in self.nodes)
         return None if inputs is None or kept is None else (inputs + kept) * batch * bytes_per_number
 
@@ -160,11 +168,11 @@ class Body:
 
 
 def total(numbers: Iterable[Dim]) -> Dim:
-    """The sum; None where a number is unknown."""
-    found = tuple(numbers)
-    return None if None in found else sum(number or 0 for number in found)
+    """Return the sum; None where a number is unknown."""
+    known = tuple(numbers)
+    return None if None in known else sum(number or 0 for number in known)
 
 
 def spent(given: Dim, step: Dim, horizon: int) -> Dim:
-    """What an autoregressive node spends on the frames given at once and on horizon − 1 single steps."""
+    """Return what an autoregressive node spends on the frames given at once and on horizon − 1 single steps."""
     return total((given, times(horizon - 1, step)))

@@ -13,14 +13,14 @@ class Names:
     def __init__(self, spec: Spec, report: Report) -> None:
         self._report = report
         self._broken = spec.broken
-        self._order = {one.id: -1 for one in spec.inputs}
+        self._order = {x.id: -1 for x in spec.inputs}
         for index, node in enumerate(spec.layers):
             self._order.setdefault(node.id, index)
         self._nodes = {node.id: node for node in spec.layers}
         self._lines = {node.id: node.at.span.line for node in spec.layers}
         self._composites = spec.composites
         named = [node.id for node in spec.layers if node.named and node.id not in spec.composites]
-        self._written = [*(one.id for one in spec.inputs), *named, *spec.composites]
+        self._written = [*(x.id for x in spec.inputs), *named, *spec.composites]
 
     def producer(self, source: Reference, reader: NodeSpec | None = None, key: str = "from") -> str | None:
         """The id that `source` names, after checking that it exists, stands earlier and has the port.
@@ -41,7 +41,7 @@ class Names:
             return None
         if source.id not in self._order or self._made_up(source):
             made_up = source.id in self._order
-            if not made_up and any(one.code == "duplicate-id" for one in self._report.errors):
+            if not made_up and any(error.code == "duplicate-id" for error in self._report.errors):
                 return None  # a node that took another's id may be the one that is missing
             self._report.error(
                 f"no node is called {source.id}",

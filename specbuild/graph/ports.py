@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, show
 from specbuild.document import PathPart, Report, Span, did_you_mean
 from specbuild.graph.model import OUTPUT, Port
 from specbuild.language import NodeSpec, Reference, Spec
 
-Ranks = frozenset[int]
+Ranks: TypeAlias = frozenset[int]
 
 
 def demands(spec: Spec) -> dict[str, Ranks | None]:
@@ -22,7 +23,7 @@ def demands(spec: Spec) -> dict[str, Ranks | None]:
     for node in reversed(spec.layers):
         if node.expect is not None and node.id not in wanted:
             wanted[node.id] = frozenset({len(node.expect)})
-        needs = needed(node.layer, wanted.get(node.id))
+        needs = needed_ranks(node.layer, wanted.get(node.id))
         if needs is not None:
             for source in node.sources:
                 if source.port is None:
@@ -32,22 +33,27 @@ def demands(spec: Spec) -> dict[str, Ranks | None]:
 
 
 def alive(spec: Spec) -> frozenset[str]:
-    """The ids that an output depends on, as far as the spec could be read."""
-    found = {output.source.id for output in spec.outputs}
+    """Return the ids that an output depends on, as far as the spec could be read."""
+    needed = {output.source.id for output in spec.outputs}
     for node in reversed(spec.layers):
-        if node.id in found:
+        if node.id in needed:
             state = node.initial_state
             states = state.values() if isinstance(state, dict) else (state,) if state is not None else ()
-            found.update(source.id for source in (*node.sources, *states))
-            found.update((node.shares,) if node.shares else ())
-    return frozenset(found)
+            needed.update(source.id for source in (*node.sources, *states))
+            needed.update((node.shares,) if node.shares else ())
+    return frozenset(needed)
 
 
-def needed(layer: Layer, of_output: Ranks | None) -> Ranks | None:
+def needed_ranks(layer: Layer, of_output: Ranks | None) -> Ranks | None:
     """How many axes a layer's input must have, given what its own output must have."""
     if layer.ranks is not None:
         return frozenset(layer.ranks)
     return of_output if layer.keeps_rank else None
+
+
+def fitting_outputs(shapes: Mapping[str, Shape], ranks: Ranks | None) -> list[str]:
+    """Return which of `sequence` and `last` a reader that takes `ranks` axes (None: any number) can read."""
+    return [name for name in ("sequence", "last") if ranks is None or len(shapes[name]) in ranks]
 
 
 class PortChoice:
@@ -58,17 +64,17 @@ class PortChoice:
     ) -> None:
         self._shapes, self._layers, self._report = shapes, layers, report
         self._nodes = {node.id: node for node in spec.layers}
-        self._alive = alive(spec)
+        self.alive = alive(spec)
 
     def choose_all(self, node: NodeSpec, wanted: Ranks | None) -> tuple[Port, ...] | None:
         """The port behind each source of a node; None if one is unknown or reported."""
         if any(source.id not in self._shapes for source in node.sources):
             return None
-        ranks = needed(node.layer, wanted)
+        ranks = needed_ranks(node.layer, wanted)
         if ranks is None and node.layer.keeps_rank:
             ranks = self._sibling_ranks(node)
         path = (*node.path, "from")
-        moot = node.id not in self._alive
+        moot = node.id not in self.alive
         ports = [self.choose(source, ranks, node.layer.label, path, moot=moot) for source in node.sources]
         return tuple(port for port in ports if port is not None) if None not in ports else None
 
@@ -92,8 +98,7 @@ class PortChoice:
             return self._written_port(source, layer, path)
         if layer.return_sequences is not None:
             return Port(source.id, "sequence" if layer.return_sequences else "last")
-        shapes = self._shapes[source.id]
-        fitting = [name for name in ("sequence", "last") if ranks is None or len(shapes[name]) in ranks]
+        fitting = fitting_outputs(self._shapes[source.id], ranks)
         if len(fitting) == 2 and not moot:
             self._ambiguous(source, reader, path)
             return None
@@ -169,15 +174,9 @@ class PortChoice:
         return source.span if node.named else node.span()
 
     def _sibling_ranks(self, node: NodeSpec) -> Ranks | None:
-        """A merge of something certain and something bare: the bare one follows the certain one."""
-        certain = {
-            len(self._shapes[source.id][OUTPUT]) for source in node.sources if OUTPUT in self._shapes[source.id]
-        } | {
-            len(self._shapes[source.id][source.port])
-            for source in node.sources
-            if source.port is not None and source.port in self._shapes[source.id]
-        }
-        return frozenset(certain) or None
+        """The ranks of what a merge reads by a port, or from layers with one output: bare references follow them."""
+        named = [(self._shapes[source.id], source.port or OUTPUT) for source in node.sources]
+        return frozenset(len(shapes[port]) for shapes, port in named if port in shapes) or None
 
 
 def port_shapes(layer: Layer, inputs: list[Shape]) -> dict[str, Shape]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, TimeDistributed, show
+from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, show
+from specbuild.catalog.shapes import fits
+from specbuild.catalog.wrappers import innermost
 from specbuild.document import PathPart, Report, did_you_mean, dotted
 from specbuild.graph.model import Port
 from specbuild.graph.names import Names
@@ -67,7 +69,7 @@ class _Wiring:
             )
             return None
         for name, shape in theirs.items():
-            if not _fits(shape, self.own[name]):
+            if not fits(shape, self.own[name]):
                 self.misfit(source, shape, self.own[name])
                 return None
         return tuple(Port(source.id, f"state.{name}") for name in self.own)
@@ -125,7 +127,7 @@ class _Wiring:
         if port is None:
             return None
         shape = self.shapes[port.node][port.name]
-        if not _fits(shape, self.own[name]):
+        if not fits(shape, self.own[name]):
             self.misfit(source, shape, self.own[name], name)
             return None
         return port
@@ -138,13 +140,13 @@ class _Wiring:
 
     def misfit(self, source: Reference, theirs: Shape, own: Shape, name: str = "") -> None:
         other = self.other_order()
-        if other and any(one.path == dotted(self.path) for one in self.report.errors):
+        if other and any(error.path == dotted(self.path) for error in self.report.errors):
             return  # the order was reported for a level above
         if self.node.levels is not None:
             if self.report.is_known(source.span) and name not in ("", next(iter(self.own))):
                 return  # the tensors of one state have one shape
             source, name = replace(source, id=self.node.levels.source, port=None), ""
-        axes = state_axes(self.node.layer)
+        axes = _state_axes(self.node.layer)
         named = f" ({', '.join(axes)})" if len(axes) == len(own) else ""
         what = f"the state of {source.id}" if not name else f"{source}"
         carries = f"{source.id} carries a state of" if not name else f"{source} is"
@@ -175,10 +177,10 @@ class _Wiring:
     def pairing(self, source: Reference, theirs: dict[str, Shape]) -> str:
         for name, own in self.own.items():
             if len(self.own) == 1:
-                match = next((t for t, shape in theirs.items() if _fits(shape, own)), None)
+                match = next((t for t, shape in theirs.items() if fits(shape, own)), None)
                 return f"pass one tensor: initial_state: {{{name}: {source.id}.state.{match}}}" if match else ""
         forward = {name: f"forward_{name}" for name in self.own}
-        if all(other in theirs and _fits(theirs[other], self.own[name]) for name, other in forward.items()):
+        if all(other in theirs and fits(theirs[other], self.own[name]) for name, other in forward.items()):
             pairs = ", ".join(f"{name}: {source.id}.state.{other}" for name, other in forward.items())
             return f"pass one direction: initial_state: {{{pairs}}}"
         return "name the tensors: initial_state: {" + ", ".join(f"{name}: …" for name in self.own) + "}"
@@ -192,7 +194,7 @@ class _Wiring:
         encoder = levels.encoder[::-1] if mirrored else levels.encoder
         pairs = list(zip(levels.decoder, encoder, strict=True))
         known = [(self.state(to), self.state(of)) for to, of in pairs if to in self.shapes and of in self.shapes]
-        if not all(to.keys() == of.keys() and all(_fits(of[name], to[name]) for name in to) for to, of in known):
+        if not all(to.keys() == of.keys() and all(fits(of[name], to[name]) for name in to) for to, of in known):
             return ""
         return (
             f"write states: {'mirrored' if mirrored else 'in_order'}, which passes {self.node.id} the state of "
@@ -226,10 +228,9 @@ class _Wiring:
         return set(written.names()) if written is not None and hasattr(written, "names") else set()
 
 
-def state_axes(layer: Layer) -> tuple[str, ...]:
+def _state_axes(layer: Layer) -> tuple[str, ...]:
     """The axes of a state in words, in the layer's order: (height, width, filters)."""
-    if isinstance(layer, (Bidirectional, TimeDistributed)):
-        return state_axes(layer.layer)
+    layer = innermost(layer)
     if "units" in type(layer).model_fields:
         return ("units",)
     space = _SPACE.get(layer.kind[-2:], ())
@@ -238,10 +239,6 @@ def state_axes(layer: Layer) -> tuple[str, ...]:
 
 
 _SPACE = {"1D": ("length",), "2D": ("height", "width"), "3D": ("depth", "height", "width")}
-
-
-def _fits(theirs: Shape, own: Shape) -> bool:
-    return len(theirs) == len(own) and all(a is None or b is None or a == b for a, b in zip(theirs, own, strict=True))
 
 
 def _words(states: Mapping[str, Shape]) -> str:

@@ -27,7 +27,7 @@ class Row:
     """One input or node. `shape` is its output without the batch axis; `axes` names its axes where that is known.
 
     `activation_bytes` is what training keeps of it for the backward pass, `receptive_field` what one place of its
-    output sees of each model input, at most: an extent for every axis of that input.
+    output depends on in each model input, at most: an extent for every axis of that input.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Summary:
 def summarize(graph: Graph, *, batch: int) -> Summary:
     """The rows and totals of a graph; activation memory for training with `batch` samples at float32."""
     fields = receptive_fields(graph)
-    inputs = (_input_row(one, batch) for one in graph.inputs)
+    inputs = (_input_row(x, batch) for x in graph.inputs)
     nodes = (row for node in graph.nodes for row in (_row(node, batch, dict(fields[node.id])), *_inside(node, batch)))
     rows = (*inputs, *nodes)
     return Summary(
@@ -82,9 +82,9 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
     )
 
 
-def _input_row(one: Input, batch: int) -> Row:
-    axes = _BY_RANK.get(len(one.shape), ())
-    return Row(one.id, "Input", (), one.shape, axes, {}, (), 0, 0, 0, _bytes(size(one.shape), batch), {})
+def _input_row(x: Input, batch: int) -> Row:
+    axes = _BY_RANK.get(len(x.shape), ())
+    return Row(x.id, "Input", (), x.shape, axes, {}, (), 0, 0, 0, _bytes(size(x.shape), batch), {})
 
 
 def _inside(node: Node, batch: int) -> Iterator[Row]:

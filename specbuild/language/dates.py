@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from specbuild.catalog.checks import refuse, written
+from specbuild.catalog.values import refuse, written
 
 Dates: TypeAlias = tuple[str, str]
 """From the first to the last date, as written, both meant as a whole."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.catalog.checks import refuse, written
+from specbuild.catalog.values import refuse, written
 from specbuild.document import did_you_mean
 
 SECONDS: dict[str, float | None] = {"s": 1, "min": 60, "h": 3600, "d": 86400, "month": None, "year": None}

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from specbuild.catalog import Layer
-from specbuild.catalog.checks import whole
-from specbuild.catalog.fields import PositiveInt
+from specbuild.catalog.values import PositiveInt, Whole
 from specbuild.document import Diagnostic, Mapping, PathPart, Scalar, Sequence, Span, SpecError, dotted, locate
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
@@ -22,11 +21,7 @@ Dtype = Literal[
 ]
 
 
-Length = Annotated[
-    int | None,
-    PlainValidator(lambda value: None if value is None else whole(value, "a positive whole number or null", 1)),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}),
-]
+Length = Annotated[int, Whole(1, words="a positive whole number or null")] | None
 
 
 class InputSection(BaseModel):

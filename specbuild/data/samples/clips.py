@@ -24,8 +24,7 @@ from specbuild.data.sources.class_folders import LabelledClips, open_labelled, s
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import SpecError
-from specbuild.graph.class_samples import class_faults
-from specbuild.graph.output_fault import output_fault
+from specbuild.graph.data_checks import class_faults, output_fault
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.target import ClassTarget
 

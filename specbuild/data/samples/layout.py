@@ -10,7 +10,7 @@ from specbuild.catalog.shapes import show
 from specbuild.data.section import data_section
 from specbuild.data.sources.base import FrameSource
 from specbuild.document import SpecError
-from specbuild.graph.samples import Frames, sample_faults, without_time
+from specbuild.graph.data_checks import FrameLayout, sample_faults, without_time
 from specbuild.language.sections.augment import not_square
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def sample_layout(spec: Spec, graph: Graph, source: FrameSource) -> SampleLayout
     found = [
         *_crop(spec, crop, source),
         *turn_faults(spec, crop),
-        *sample_faults(spec, graph, Frames(source.name, source.space, source.channels)),
+        *sample_faults(spec, graph, FrameLayout(source.name, source.space, source.channels)),
     ]
     if found:
         raise SpecError(diagnostic for error in found for diagnostic in error.diagnostics)

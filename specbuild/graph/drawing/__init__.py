@@ -1,6 +1,5 @@
 """Pictures of a graph: its boxes and edges as plain values, their places, and drawings of them."""
 
-from specbuild.graph.drawing.diagram import Box, Diagram, Edge, diagram
-from specbuild.graph.drawing.mermaid import mermaid
+from specbuild.graph.drawing.diagram import Box, Diagram, Edge, diagram, mermaid
 
 __all__ = ["Box", "Diagram", "Edge", "diagram", "mermaid"]

@@ -1,13 +1,29 @@
-"""What a picture of a graph shows: a box for each input and layer, an edge for each tensor that runs between them."""
+"""What a picture of a graph shows: a box for each input and layer, an edge for each tensor that runs between them.
+
+The same as text for Mermaid, which GitHub, GitLab and many editors draw in Markdown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, TimeDistributed, show
+from specbuild.catalog import Layer, Recurrent, Shape, show
+from specbuild.catalog.wrappers import innermost
 from specbuild.graph.model import OUTPUT, Graph, Node
 
+FILLS = {
+    "input": "#e9e9e9",
+    "recurrent": "#fde3cf",
+    "convolution": "#d9e7f7",
+    "dense": "#e3e0f5",
+    "merging": "#dcefdc",
+    "reshaping": "#eef1e4",
+    "other": "#f5f5f5",
+}
+"""A quiet colour for each family of layers."""
+STATE = "#c2410c"
+"""One strong colour for states that are passed on."""
 FAMILIES = {
     "convolution": "convolution",
     "pooling": "reshaping",
@@ -19,7 +35,7 @@ FAMILIES = {
     "core": "dense",
     "application": "convolution",
 }
-"""The family of a layer, which gives its box a colour, by the module of the catalogue; any other is `other`."""
+"""The family of a layer by the module of the catalogue; any other is `other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +74,48 @@ class Diagram:
 
 
 def diagram(graph: Graph) -> Diagram:
-    """The boxes and edges of a graph."""
-    outputs = {
-        node: tuple(one.name for one in graph.outputs if one.port.node == node)
-        for node in {one.port.node for one in graph.outputs}
-    }
-    inputs = (Box(one.id, "Input", show(one.shape), "", "input", outputs.get(one.id, ())) for one in graph.inputs)
+    """Return the boxes and edges of a graph."""
+
+    def outputs(node: str) -> tuple[str, ...]:
+        return tuple(output.name for output in graph.outputs if output.port.node == node)
+
+    inputs = (Box(x.id, "Input", show(x.shape), "", "input", outputs(x.id)) for x in graph.inputs)
     nodes = (
-        Box(one.id, one.layer.label, show(one.shape), _state(one.state), _family(one.layer), outputs.get(one.id, ()))
-        for one in graph.nodes
+        Box(x.id, x.layer.label, show(x.shape), _state(x.state), _family(x.layer), outputs(x.id)) for x in graph.nodes
     )
     edges = tuple(edge for node in graph.nodes for edge in (*_data_edges(node), *_state_edges(node)))
     return Diagram(graph.name, (*inputs, *nodes), edges)
+
+
+def mermaid(diagram: Diagram) -> str:
+    """Return the text of a flowchart, without the fence around it. States that are passed on are dashed."""
+    names = {box.id: f"n{index}" for index, box in enumerate(diagram.boxes)}
+    families = dict.fromkeys(box.family for box in diagram.boxes)
+    states = [str(index) for index, edge in enumerate(diagram.edges) if edge.state]
+    lines = [
+        "flowchart TD",
+        *(f"  {names[box.id]}{_mermaid_box(box)}:::{box.family}" for box in diagram.boxes),
+        *(f"  {names[edge.source]} {_mermaid_arrow(edge)} {names[edge.target]}" for edge in diagram.edges),
+        *(f"  classDef {family} fill:{FILLS[family]},stroke:#888,color:#222" for family in families),
+        *([f"  linkStyle {','.join(states)} stroke:{STATE}"] if states else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _mermaid_box(box: Box) -> str:
+    outputs = [f"→ {name}" for name in box.outputs]
+    text = "<br/>".join(map(_escaped, filter(None, (box.id, box.layer, box.shape, box.state, *outputs))))
+    return f'(["{text}"])' if box.family == "input" else f'["{text}"]'
+
+
+def _mermaid_arrow(edge: Edge) -> str:
+    if edge.state:
+        return f'-. "{edge.label}" .->'
+    return f'-- "{edge.label}" -->' if edge.label else "-->"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
 
 
 def _data_edges(node: Node) -> Iterator[Edge]:
@@ -97,8 +143,7 @@ def _state(states: dict[str, Shape]) -> str:
 
 
 def _family(layer: Layer) -> str:
-    while isinstance(layer, TimeDistributed | Bidirectional):
-        layer = layer.layer
+    layer = innermost(layer)
     if isinstance(layer, Recurrent):
         return "recurrent"
     return FAMILIES.get(type(layer).__module__.rpartition(".")[2], "other")

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Floats: TypeAlias = npt.NDArray[np.float64]
+Coordinates: TypeAlias = npt.NDArray[np.float64]
 Point: TypeAlias = tuple[float, float]
 Rectangle: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom."""
@@ -52,7 +52,7 @@ def place_labels(
     return centres
 
 
-def _cost(label: Rectangle, taken: Floats, points: Floats, width: float) -> float:
+def _cost(label: Rectangle, taken: Coordinates, points: Coordinates, width: float) -> float:
     left, top, right, bottom = label
     wide = np.minimum(taken[:, 2], right + _GAP) - np.maximum(taken[:, 0], left - _GAP)
     high = np.minimum(taken[:, 3], bottom + _GAP) - np.maximum(taken[:, 1], top - _GAP)
@@ -63,12 +63,12 @@ def _cost(label: Rectangle, taken: Floats, points: Floats, width: float) -> floa
     return float(_COVERED * (covered + outside) + _CROSSED * crossed)
 
 
-def _around(centre: Floats, size: Point) -> Rectangle:
+def _around(centre: Coordinates, size: Point) -> Rectangle:
     (x, y), (width, height) = centre, size
     return float(x - width / 2), float(y - height / 2), float(x + width / 2), float(y + height / 2)
 
 
-def _stretch(start: Point, end: Point) -> Floats:
+def _stretch(start: Point, end: Point) -> Coordinates:
     """Points on the curve that leaves `start` and reaches `end` straight down."""
     (x0, y0), (x1, y1), t = start, end, _ALONG
     middle = (y0 + y1) / 2

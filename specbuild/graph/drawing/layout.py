@@ -40,8 +40,8 @@ def layout(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]
     grid = _Grid(sizes, edges, layers)
     grid.order()
     x = grid.places()
-    left = min(x[one] - grid.widths[one] / 2 for one in grid.widths) - MARGIN
-    right = max(x[one] + grid.widths[one] / 2 for one in grid.widths) + MARGIN
+    left = min(x[place] - width / 2 for place, width in grid.widths.items()) - MARGIN
+    right = max(x[place] + width / 2 for place, width in grid.widths.items()) + MARGIN
     tops, bottoms = _rows(sizes, layers)
     centres = {box: (x[box] - left, (tops[layers[box]] + bottoms[layers[box]]) / 2) for box in range(len(sizes))}
     ends = _ends(grid, x, sizes)
@@ -71,7 +71,7 @@ def _layers(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
 
 @dataclass
 class _Grid:
-    """Boxes and lanes (the places in which edges pass layers), layer by layer. Lanes are numbered after the boxes."""
+    """Places, layer by layer: the boxes, and the lanes in which edges pass a layer, numbered after the boxes."""
 
     sizes: Sequence[tuple[float, float]]
     edges: Sequence[tuple[int, int]]
@@ -93,12 +93,12 @@ class _Grid:
             for a, b in pairwise(chain):
                 self.links.append((a, b, _PULL[(a in lanes) + (b in lanes)]))
         boxes = len(self.sizes)
-        self.widths = {one: self.sizes[one][0] if one < boxes else LANE for one in range(len(self.layer))}
+        self.widths = {place: self.sizes[place][0] if place < boxes else LANE for place in range(len(self.layer))}
         self.rows = [[] for _ in range(max(self.layer, default=0) + 1)]
-        for one, row in enumerate(self.layer):
-            self.rows[row].append(one)
-        self.above: dict[int, list[tuple[int, float]]] = {one: [] for one in self.widths}
-        self.below: dict[int, list[tuple[int, float]]] = {one: [] for one in self.widths}
+        for place, row in enumerate(self.layer):
+            self.rows[row].append(place)
+        self.above: dict[int, list[tuple[int, float]]] = {place: [] for place in self.widths}
+        self.below: dict[int, list[tuple[int, float]]] = {place: [] for place in self.widths}
         for a, b, weight in self.links:
             self.above[b].append((a, weight))
             self.below[a].append((b, weight))
@@ -117,18 +117,19 @@ class _Grid:
         self.rows = best
 
     def _sort(self, row: list[int], neighbours: Mapping[int, list[tuple[int, float]]]) -> None:
-        rank = {one: index for other in self.rows for index, one in enumerate(other)}
+        rank = self._ranks()
         means = {
-            one: sum(rank[other] for other, _ in neighbours[one]) / len(neighbours[one])
-            if neighbours[one]
-            else rank[one]
-            for one in row
+            place: sum(rank[other] for other, _ in near) / len(near) if (near := neighbours[place]) else rank[place]
+            for place in row
         }
-        row.sort(key=lambda one: means[one])
+        row.sort(key=lambda place: means[place])
+
+    def _ranks(self) -> dict[int, int]:
+        return {place: rank for row in self.rows for rank, place in enumerate(row)}
 
     def crossings(self) -> int:
-        """How many pairs of edges cross between neighbouring rows."""
-        rank = {one: index for row in self.rows for index, one in enumerate(row)}
+        """Return how many pairs of edges cross between neighbouring rows."""
+        rank = self._ranks()
         total = 0
         for row in self.rows[:-1]:
             ends = sorted((rank[a], rank[b]) for a in row for b, _ in self.below[a])
@@ -139,10 +140,10 @@ class _Grid:
         """The horizontal centre of every box and lane."""
         x: dict[int, float] = {}
         for row in self.rows:
-            at = 0.0
-            for one in row:
-                x[one] = at + self.widths[one] / 2
-                at += self.widths[one] + GAP_X
+            left = 0.0
+            for place in row:
+                x[place] = left + self.widths[place] / 2
+                left += self.widths[place] + GAP_X
         for sweep in range(8 * _SWEEPS):
             down = sweep % 2 == 0
             for row in self.rows if down else reversed(self.rows):
@@ -161,30 +162,30 @@ class _Grid:
                 middle = sorted(x[lane] for lane in lanes)[len(lanes) // 2]
                 x.update(dict.fromkeys(lanes, min(max(middle, low), high)))
 
-    def _room(self, one: int, x: Mapping[int, float]) -> tuple[float, float]:
-        """How far to the left and to the right a lane could move."""
-        row = self.rows[self.layer[one]]
-        at = row.index(one)
-        left, right = row[at - 1] if at else None, row[at + 1] if at + 1 < len(row) else None
+    def _room(self, lane: int, x: Mapping[int, float]) -> tuple[float, float]:
+        """Return how far to the left and to the right a lane could move."""
+        row = self.rows[self.layer[lane]]
+        rank = row.index(lane)
+        left, right = row[rank - 1] if rank else None, row[rank + 1] if rank + 1 < len(row) else None
         return (
-            float("-inf") if left is None else x[left] + self._apart(left, one),
-            float("inf") if right is None else x[right] - self._apart(one, right),
+            float("-inf") if left is None else x[left] + self._apart(left, lane),
+            float("inf") if right is None else x[right] - self._apart(lane, right),
         )
 
     def _pull(self, row: list[int], x: dict[int, float], *, both: bool, down: bool) -> None:
         """Moves a row as close to its neighbours as its order and gaps allow, by least squares."""
         wanted, weights = [], []
-        for one in row:
-            near = [*(self.above[one] if down or both else ()), *(self.below[one] if not down or both else ())]
+        for place in row:
+            near = [*(self.above[place] if down or both else ()), *(self.below[place] if not down or both else ())]
             total = sum(weight for _, weight in near)
-            wanted.append(sum(x[other] * weight for other, weight in near) / total if near else x[one])
+            wanted.append(sum(x[other] * weight for other, weight in near) / total if near else x[place])
             weights.append(total or 0.1)
         offsets = [0.0]
         for a, b in pairwise(row):
             offsets.append(offsets[-1] + self._apart(a, b))
         moved = _ascending([w - o for w, o in zip(wanted, offsets, strict=True)], weights)
-        for one, place, offset in zip(row, moved, offsets, strict=True):
-            x[one] = place + offset
+        for place, centre, offset in zip(row, moved, offsets, strict=True):
+            x[place] = centre + offset
 
     def _apart(self, a: int, b: int) -> float:
         """Least distance between the centres of neighbours; two lanes need less room between them than boxes."""
@@ -225,8 +226,8 @@ def _ends(grid: _Grid, x: Mapping[int, float], sizes: Sequence[tuple[float, floa
         stops.setdefault(target, []).append((x[chain[-2]], index))
     places: list[list[float]] = [[0.0, 0.0] for _ in grid.edges]
     for side, ends in enumerate((starts, stops)):
-        for box, found in ends.items():
-            step = min(18.0, (sizes[box][0] - 16) / max(len(found) - 1, 1))
-            for rank, (_, index) in enumerate(sorted(found)):
-                places[index][side] = x[box] + (rank - (len(found) - 1) / 2) * step
+        for box, edges in ends.items():
+            step = min(18.0, (sizes[box][0] - 16) / max(len(edges) - 1, 1))
+            for rank, (_, index) in enumerate(sorted(edges)):
+                places[index][side] = x[box] + (rank - (len(edges) - 1) / 2) * step
     return [(start, stop) for start, stop in places]

@@ -15,11 +15,12 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
-from specbuild.graph.drawing.colors import FILLS, INK, LINE, MUTED, STATE
-from specbuild.graph.drawing.diagram import Box, Diagram
+from specbuild.graph.drawing.diagram import FILLS, STATE, Box, Diagram
 from specbuild.graph.drawing.labels import Point, Rectangle, place_labels
 from specbuild.graph.drawing.layout import Layout, layout
 
+INK, MUTED, LINE = "#222222", "#666666", "#555555"
+"""Colours of names and shapes, of what explains them, and of edges."""
 DPI = 144
 _MOST_PIXELS = 30_000
 _SIZE, _LEADING, _PAD = 9.0, 13.0, 9.0
@@ -58,11 +59,10 @@ _Line: TypeAlias = tuple[str, str, str]
 
 
 def _lines(box: Box) -> list[_Line]:
-    found = [(box.id, "bold", INK), (box.layer, "normal", MUTED), (box.shape, "normal", INK)]
+    lines = [(box.id, "bold", INK), (box.layer, "normal", MUTED), (box.shape, "normal", INK)]
     if box.state:
-        found.append((f"↻ {box.state}", "normal", STATE))
-    found += [(f"→ {name}" if name != box.id else "→ output", "bold", INK) for name in box.outputs]
-    return found
+        lines.append((f"↻ {box.state}", "normal", STATE))
+    return lines + [(f"→ {name}" if name != box.id else "→ output", "bold", INK) for name in box.outputs]
 
 
 def _box_size(lines: Sequence[_Line]) -> tuple[float, float]:

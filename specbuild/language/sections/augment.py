@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from specbuild.catalog.checks import refuse, written
-from specbuild.catalog.fields import Flag, NonNegativeNumber
+from specbuild.catalog.values import Flag, NonNegativeNumber, refuse, written
 from specbuild.document import did_you_mean
 from specbuild.language.sections.source import LETTERS, fault
 

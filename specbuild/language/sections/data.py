@@ -14,8 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from specbuild.catalog.checks import LARGEST, refuse, whole, written
-from specbuild.catalog.fields import Flag, NonNegativeInt, Number, PositiveInt
+from specbuild.catalog.values import LARGEST, Flag, NonNegativeInt, Number, PositiveInt, Whole, refuse, written
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.augment import AugmentSection, check_augment
 from specbuild.language.sections.source import Source, fault
@@ -43,8 +42,8 @@ def _crop(value: Any) -> tuple[int, ...] | None:
     if value is None:
         return None
     if isinstance(value, list | tuple) and 1 <= len(value) <= 3:
-        return tuple(whole(item, expected, 1) for item in value)
-    return (whole(value, expected, 1),)
+        return tuple(Whole(1).read(item, expected) for item in value)
+    return (Whole(1).read(value, expected),)
 
 
 _SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST}

@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from specbuild.catalog.checks import number, refuse, whole, written
-from specbuild.catalog.fields import Flag, PositiveInt
+from specbuild.catalog.values import Flag, PositiveInt, Real, Whole, refuse, written
 from specbuild.document import did_you_mean
 
 SCORES = {
@@ -40,7 +39,7 @@ FSS_WINDOWS = (1, 5, 15)
 def _thresholds(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list | tuple):
         refuse("thresholds", f"expected a list of numbers such as [0.5, 2, 5], got {written(value)}")
-    found = tuple(number(item, "a list of numbers such as [0.5, 2, 5]", lambda _: True) for item in value)
+    found = tuple(Real().read(item, "a list of numbers such as [0.5, 2, 5]") for item in value)
     if len(set(found)) < len(found):
         refuse("thresholds", f"a threshold stands twice in {written(list(value))}")
     return found
@@ -60,7 +59,7 @@ def _windows(value: Any) -> tuple[int, ...]:
     expected = "a list of positive whole numbers (widths in pixels) such as [1, 5, 15]"
     if not isinstance(value, list | tuple) or not value:
         refuse("windows", f"expected {expected}, got {written(value)}")
-    return tuple(dict.fromkeys(whole(item, expected, 1) for item in value))
+    return tuple(dict.fromkeys(Whole(1).read(item, expected) for item in value))
 
 
 def _range(value: Any) -> tuple[float, float] | None:
@@ -69,7 +68,7 @@ def _range(value: Any) -> tuple[float, float] | None:
         return None
     if not isinstance(value, list | tuple) or len(value) != 2:
         refuse("range", f"expected {expected}, got {written(value)}")
-    low, high = (number(item, expected, lambda _: True) for item in value)
+    low, high = (Real().read(item, expected) for item in value)
     if low >= high:
         refuse("range", f"expected {expected}, the least first, got {written(list(value))}")
     return low, high

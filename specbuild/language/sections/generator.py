@@ -3,71 +3,55 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from specbuild.catalog.checks import number, refuse, whole, word_field, written
-from specbuild.catalog.fields import NonNegativeInt, PositiveInt, PositiveNumber
-from specbuild.catalog.fields import Share as OneShare
+from specbuild.catalog.values import (
+    Choice,
+    NonNegativeInt,
+    OneOrList,
+    PerAxis,
+    PositiveInt,
+    PositiveNumber,
+    Real,
+    Share,
+    Whole,
+    refuse,
+    written,
+)
 from specbuild.document import did_you_mean
 
 KINDS = ("disc", "square", "triangle")
 
 
-def _count(what: str, lowest: int, highest: int) -> Callable[[Any], int]:
-    return lambda value: whole(value, f"{what} from {lowest} to {highest}", lowest, highest)
-
-
-def _range(what: str, highest: float) -> Callable[[Any], tuple[float, float]]:
+def _range(highest: int, noun: str = "a number") -> PerAxis:
     """One number from 0, or [low, high] between which one is drawn for each shape."""
-    expected = f"{what} from 0 to {highest:g}, or a list [low, high]"
-
-    def one(value: Any) -> float:
-        return number(value, expected, lambda x: 0 <= x <= highest)
-
-    def check(value: Any) -> tuple[float, float]:
-        if not isinstance(value, list | tuple):
-            return one(value), one(value)
-        if len(value) != 2:
-            refuse("range", f"expected {expected}, got {written(value)}")
-        low, high = one(value[0]), one(value[1])
-        if low > high:
-            refuse("range", f"expected the lower number first, got {written(value)}")
-        return low, high
-
-    return check
+    number = Real(0, highest, noun=noun)
+    return PerAxis(number, 2, f"{number.words}, or a list [low, high]")
 
 
-def _kinds(value: Any) -> tuple[str, ...]:
-    one = word_field(*KINDS)
-    if not isinstance(value, list | tuple):
-        return (one(value),)
-    if not value:
+def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
+    low, high = ends
+    if low > high:
+        refuse("range", f"expected the lower number first, got [{low:g}, {high:g}]")
+    return ends
+
+
+def _distinct(kinds: str | tuple[str, ...]) -> tuple[str, ...]:
+    if not kinds:
         refuse("shapes", f"expected at least one of {', '.join(KINDS)}, got []")
-    return tuple(dict.fromkeys(one(kind) for kind in value))
+    return (kinds,) if isinstance(kinds, str) else tuple(dict.fromkeys(kinds))
 
 
-def _whole_schema(lowest: int, highest: int) -> WithJsonSchema:
-    return WithJsonSchema({"type": "integer", "minimum": lowest, "maximum": highest})
-
-
-def _range_schema(highest: float) -> WithJsonSchema:
-    one = {"type": "number", "minimum": 0, "maximum": highest}
-    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]})
-
-
-_KIND = {"enum": list(KINDS)}
-_KINDS = WithJsonSchema({"anyOf": [_KIND, {"type": "array", "items": _KIND, "minItems": 1}]})
-
-Side: TypeAlias = Annotated[int, PlainValidator(_count("a whole number of pixels", 8, 4096)), _whole_schema(8, 4096)]
-Frames: TypeAlias = Annotated[int, PlainValidator(_count("a whole number", 2, 10_000)), _whole_schema(2, 10_000)]
-Things: TypeAlias = Annotated[int, PlainValidator(_count("a whole number", 1, 100)), _whole_schema(1, 100)]
-Pixels: TypeAlias = Annotated[
-    tuple[float, float], PlainValidator(_range("a number of pixels", 1000)), _range_schema(1000)
+Side: TypeAlias = Annotated[int, Whole(8, 4096, unit="pixels")]
+Frames: TypeAlias = Annotated[int, Whole(2, 10_000)]
+Things: TypeAlias = Annotated[int, Whole(1, 100)]
+Pixels: TypeAlias = Annotated[tuple[float, float], _range(1000, "a number of pixels"), AfterValidator(_ordered)]
+Degrees: TypeAlias = Annotated[tuple[float, float], _range(180, "degrees"), AfterValidator(_ordered)]
+Shares: TypeAlias = Annotated[tuple[float, float], _range(1), AfterValidator(_ordered)]
+Kinds: TypeAlias = Annotated[
+    tuple[str, ...], OneOrList(Choice(*KINDS), Choice(*KINDS).words), AfterValidator(_distinct)
 ]
-Degrees: TypeAlias = Annotated[tuple[float, float], PlainValidator(_range("degrees", 180)), _range_schema(180)]
-Shares: TypeAlias = Annotated[tuple[float, float], PlainValidator(_range("a number", 1)), _range_schema(1)]
-Kinds: TypeAlias = Annotated[tuple[str, ...], PlainValidator(_kinds), _KINDS]
 
 
 class GeneratorSection(BaseModel):
@@ -143,7 +127,7 @@ class MovingShapes(GeneratorSection):
     speed: Pixels = Field((1.0, 3.0), description="Pixels per frame: a number, or [low, high] to draw from.")
     rotation: Degrees = Field((0.0, 0.0), description="Degrees per frame, to either side: a number, or [low, high].")
     brightness: Shares = Field((0.5, 1.0), description="1 is white: a number, or [low, high] to draw from.")
-    noise: OneShare = Field(0.0, description="Standard deviation of the noise in every pixel, cut off at 0 and 1.")
+    noise: Share = Field(0.0, description="Standard deviation of the noise in every pixel, cut off at 0 and 1.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

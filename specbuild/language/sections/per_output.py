@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from pydantic import PlainSerializer, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from specbuild.catalog.checks import number, refuse, written
 from specbuild.catalog.objects import FAMILY, KerasObject, LossSum, keras_object
+from specbuild.catalog.values import Real, refuse, written
 
 Some = TypeVar("Some")
 
@@ -75,7 +75,7 @@ def _numbers(value: Any) -> tuple[float, ...]:
     expected = "a list of numbers of at least 0, one for each frame that the model gives"
     if not isinstance(value, list | tuple) or not value:
         refuse("lead_weights", f"expected {expected}, got {written(value)}")
-    found = tuple(number(item, expected, lambda x: x >= 0) for item in value)
+    found = tuple(Real(0).read(item, expected) for item in value)
     if not any(found):
         refuse("lead_weights", "at least one weight must be above 0")
     return found

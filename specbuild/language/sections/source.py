@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from specbuild.catalog.checks import LARGEST, refuse, whole, written
+from specbuild.catalog.values import LARGEST, Whole, refuse, written
 from specbuild.language.dates import Dates, dates
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection, generator
 
@@ -127,8 +127,8 @@ def _frame_size(value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
     if isinstance(value, list | tuple) and len(value) == 2:
-        return whole(value[0], expected, 1), whole(value[1], expected, 1)
-    side = whole(value, expected, 1)
+        return Whole(1).read(value[0], expected), Whole(1).read(value[1], expected)
+    side = Whole(1).read(value, expected)
     return side, side
 
 

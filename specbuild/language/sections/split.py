@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
-from specbuild.catalog.checks import LARGEST, refuse, whole, written
-from specbuild.catalog.fields import NonNegativeInt
+from specbuild.catalog.values import LARGEST, NonNegativeInt, Whole, refuse, written
 from specbuild.language.dates import Dates, dates, looks_like_date, whole_of
 
 Span: TypeAlias = tuple[int, int]
@@ -31,7 +30,7 @@ def _part(value: Any) -> float | Span | Names | None:
         refuse("split", f"expected {_EXPECTED}, got {written(value)}")
     if any(isinstance(item, str) for item in value):
         refuse("split", f'expected two dates or two whole numbers, got {written(value)}; a year alone is "2010"')
-    first, end = (whole(item, f"{_EXPECTED} of whole numbers", 0) for item in value)
+    first, end = (Whole(0).read(item, f"{_EXPECTED} of whole numbers") for item in value)
     if first >= end:
         refuse("split", f"the range [{first}, {end}] is empty: it ends before its second number")
     return first, end

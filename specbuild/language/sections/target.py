@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails
 
-from specbuild.catalog.checks import refuse, written
-from specbuild.catalog.fields import NonNegativeInt
+from specbuild.catalog.values import NonNegativeInt, refuse, written
 from specbuild.document import did_you_mean
 from specbuild.language.sections.source import fault
 

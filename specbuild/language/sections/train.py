@@ -4,16 +4,15 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from specbuild.catalog.checks import whole
-from specbuild.catalog.fields import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt
 from specbuild.catalog.objects import KerasObject, Optimizer
+from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Whole
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
 
 MOST_WORKERS = 64
 
 
 def _workers(value: Any) -> int:
-    return whole(value, f"a whole number from 0 to {MOST_WORKERS}", 0, MOST_WORKERS)
+    return Whole(0, MOST_WORKERS).read(value)
 
 
 Workers: TypeAlias = Annotated[

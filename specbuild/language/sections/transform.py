@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, WithJsonSchema, model_validator
 
-from specbuild.catalog.checks import refuse, whole, written
-from specbuild.catalog.fields import NonNegativeNumber, Number, PositiveInt, PositiveNumber
+from specbuild.catalog.values import NonNegativeNumber, Number, PositiveInt, PositiveNumber, Whole, refuse, written
 from specbuild.document import did_you_mean
 
 
@@ -15,7 +14,7 @@ def _channels(value: Any) -> tuple[int | str, ...] | None:
         return None
     if not isinstance(value, list | tuple) or not value:
         refuse("channels", f"expected {expected}, got {written(value)}")
-    found = tuple(one if isinstance(one, str) else whole(one, expected, 0) for one in value)
+    found = tuple(one if isinstance(one, str) else Whole(0).read(one, expected) for one in value)
     if len(set(found)) < len(found):
         refuse("channels", f"a channel stands twice in {written(list(value))}")
     return found

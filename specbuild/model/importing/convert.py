@@ -10,7 +10,7 @@ from typing import Any
 from specbuild.catalog import Recurrent, show
 from specbuild.document import Diagnostic, SpecError
 from specbuild.graph import Graph, build_graph
-from specbuild.graph.ports import demands, needed
+from specbuild.graph.ports import demands, fitting_outputs, needed_ranks
 from specbuild.language import NodeSpec, load_spec
 from specbuild.model.importing.files import read_config
 from specbuild.model.importing.findings import Findings
@@ -166,10 +166,8 @@ def _bare(walked: Walked, graph: Graph) -> frozenset[tuple[str, Ref]]:
             source = steps.get(ref.step)
             if source is None or not isinstance(source.layer, Recurrent) or ref.index or node is None:
                 continue
-            ranks = needed(node.layer, wanted.get(node.id))
-            shapes = nodes[ref.step].shapes
-            fitting = [name for name in ("sequence", "last") if ranks is None or len(shapes[name]) in ranks]
-            if fitting == [port(source, 0)]:
+            ranks = needed_ranks(node.layer, wanted.get(node.id))
+            if fitting_outputs(nodes[ref.step].shapes, ranks) == [port(source, 0)]:
                 found.add((step.id, ref))
     return frozenset(found)
 

@@ -1,4 +1,7 @@
-"""Whether windows and frames are what the model reads and gives; if not, which line to change."""
+"""Whether the model and the data section fit: windows, frames, clips and their classes, scores.
+
+A number that differs is reported at the line to change. What is None is known to the file alone and fits.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from specbuild.catalog.shapes import Dim, Shape, show, written_shape
-from specbuild.document import Report, SpecError
+from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
+from specbuild.document import Diagnostic, Report, SpecError, dotted
 from specbuild.graph.body_checks import check_feedback
-from specbuild.graph.class_samples import class_faults
-from specbuild.graph.output_fault import differ, output_fault
 from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.evaluate import NEED_PICTURES
 
 if TYPE_CHECKING:
     from specbuild.graph.model import Graph
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class FrameLayout:
     """The frames of a source: their axes of space and their channels, each None where only the file can tell."""
 
     name: str
@@ -28,28 +30,27 @@ class Frames:
 
 
 def check_samples(graph: Graph, report: Report) -> None:
-    """Reports what does not fit whatever the file holds.
+    """Report what does not fit whatever the file holds.
 
     A model of several inputs or outputs is left alone: it is trained from Python, with arrays of one's own.
     """
     data = graph.spec.data
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return
+    source = data.source
     if data.target is not None:
-        for error in class_faults(graph.spec, graph, data.source.frame, data.source.channels):
-            for diagnostic in error.diagnostics:
-                report.add(diagnostic)
-        return
-    frames = Frames(data.source.label, data.source.frame, data.source.channels)
-    for error in sample_faults(graph.spec, graph, frames):
+        faults = class_faults(graph.spec, graph, source.frame, source.channels)
+    else:
+        faults = sample_faults(graph.spec, graph, FrameLayout(source.label, source.frame, source.channels))
+    for error in faults:
         for diagnostic in error.diagnostics:
             report.add(diagnostic)
-    if any(node.body is not None for node in graph.nodes):
+    if data.target is None and any(node.body is not None for node in graph.nodes):
         check_feedback(graph, data.windows, report)
 
 
-def sample_faults(spec: Spec, graph: Graph, frames: Frames) -> Iterator[SpecError]:
-    """Every number in which the model and the data differ, each at the line to change.
+def sample_faults(spec: Spec, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
+    """Yield an error for every number in which the model and windows of frames differ, each at the line to change.
 
     The spec has a data section, the model one input and one output.
     """
@@ -58,21 +59,81 @@ def sample_faults(spec: Spec, graph: Graph, frames: Frames) -> Iterator[SpecErro
     yield from _output(spec, spec.data, graph, frames)
 
 
+def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim) -> Iterator[SpecError]:
+    """Yield an error for every number in which the model differs from clips of frames (H, W) with `channels`.
+
+    The spec has `data.target: class`, the model one input and one output.
+    """
+    data = spec.data
+    assert data is not None
+    name, shape = graph.inputs[0].id, graph.inputs[0].shape
+    wanted = (data.windows.past, *data.crop_shape(frame), channels)
+    if not fits(shape, wanted):
+        known = [a if b is None else b for a, b in zip(shape, wanted, strict=True)] if len(shape) == 4 else wanted
+        yield spec.error(
+            ("inputs", name),
+            f"{name} is {show(shape)}, a clip is {show(wanted)} (frames, height, width, channels)",
+            help=f"write {name}: {written_shape(known)}, or change data.windows.past, data.source.size or data.crop",
+            code="data-shape",
+        )
+    output = graph.outputs[0]
+    if len(output.shape) != 1:
+        yield output_fault(
+            spec,
+            graph,
+            f"the output {output.name} is {show(output.shape)}, the class of a clip needs one axis",
+            help="end the model with a Dense layer of one unit for each class",
+        )
+
+
+def output_fault(spec: Spec, graph: Graph, message: str, *, reason: str = "", help: str) -> SpecError:
+    """Return a fault of the output, at `outputs` or, where that is left out, at the node that the model ends in."""
+    end = next((node.spec for node in graph.nodes if node.id == graph.outputs[0].port.node), None)
+    if spec.document.get("outputs") is not None or end is None:
+        return spec.error(("outputs",), message, reason=reason, help=help, code="data-shape")
+    return SpecError([Diagnostic(message, end.span(), dotted(end.path), reason, help, "data-shape")])
+
+
 def without_time(shape: Shape, count: int, space: Shape) -> bool:
     """Whether the model reads or gives one frame, without an axis of time."""
     return count == 1 and len(shape) == len(space) + 1
 
 
-def _input(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Iterator[SpecError]:
+def check_scores(spec: Spec, report: Report) -> None:
+    """Report a score that needs axes which the layout of the data does not have."""
+    if spec.data is None or not spec.data.source.axes:
+        return  # the file will tell
+    layout, space, evaluate = " ".join(spec.data.source.axes), spec.data.source.space, spec.evaluate
+    for position, name in enumerate(evaluate.scores):
+        missing = "height and width" if name in NEED_PICTURES and len(space) < 2 else ""
+        missing = missing or ("space" if name == "fss" and not space else "")
+        if missing:
+            path = ("evaluate", "scores", position)
+            report.error(
+                f"{name} is of frames with {missing}, and the layout {layout} has none",
+                spec.span(path),
+                path=path,
+                code="score-and-data",
+            )
+    if evaluate.latitude_weights is True and "H" not in space:
+        report.error(
+            f"rows of latitude are along H, and the layout {layout} has none",
+            spec.span(("evaluate", "latitude_weights")),
+            path=("evaluate", "latitude_weights"),
+            help="leave latitude_weights out",
+            code="score-and-data",
+        )
+
+
+def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
     past, name, shape = data.windows.past, graph.inputs[0].id, graph.inputs[0].shape
     crop, timeless = data.crop_shape(frames.space), without_time(shape, past, frames.space)
     channels = None if frames.channels is None else frames.channels + data.mask_channels
     wanted: Shape = (*(() if timeless else (past,)), *_filled(crop, shape), channels)
-    place = ("inputs", name)
     if len(shape) != len(wanted):
         yield spec.error(
-            place,
-            f"{name} has {_axes(shape)}, the data gives {len(wanted)}",
+            ("inputs", name),
+            f"{name} has {_count(len(shape), 'axis', 'axes')}, the data gives {len(wanted)}",
             reason=f"{name} is {show(shape)}; a sample is {show(wanted)} (past frames, space, channels"
             f"{' and mask' if data.mask else ''})",
             help=f"write {name}: {written_shape(wanted)}",
@@ -87,28 +148,28 @@ def _input(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Itera
             code="data-shape",
         )
     space = _space(shape, crop)
-    if differ(space, crop):
-        got = "whole frames are" if data.crop is None else "data.crop is"
+    if not fits(space, crop):
+        size = "whole frames are" if data.crop is None else "data.crop is"
         smaller = all(a is None or b is None or a <= b for a, b in zip(space, frames.space, strict=True))
-        size = written_shape(tuple(b if a is None else a for a, b in zip(space, crop, strict=True)))
-        change = f"set data.crop: {size}" if smaller else "read smaller frames"
+        read = written_shape(tuple(b if a is None else a for a, b in zip(space, crop, strict=True)))
+        change = f"set data.crop: {read}" if smaller else "read smaller frames"
         yield spec.error(
             ("data", "crop"),
-            f"the model reads frames of {show(space)}, {got} {show(crop)}",
+            f"the model reads frames of {show(space)}, {size} {show(crop)}",
             help=f"{change}, or write {name}: {written_shape((*shape[: -len(crop) - 1], *crop, shape[-1]))}",
             code="data-shape",
         )
-    if differ(shape[-1:], (channels,)):
+    if not fits(shape[-1:], (channels,)):
         masked = f", and data.mask adds 1: {channels} in all" if data.mask else ""
         yield spec.error(
-            place,
+            ("inputs", name),
             f"{name} has {_channels(shape[-1])}, {frames.name} has {_channels(frames.channels)}{masked}",
             help=f"write {name}: {written_shape((*shape[:-1], channels))}",
             code="data-shape",
         )
 
 
-def _output(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Iterator[SpecError]:
+def _output(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
     """Where the space of the input does not fit the frames, neither will that of the output: it is not compared."""
     windows, name, shape = data.windows, graph.outputs[0].name, graph.outputs[0].shape
     crop, timeless = data.crop_shape(frames.space), without_time(shape, windows.targets, frames.space)
@@ -119,7 +180,7 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Iter
         yield output_fault(
             spec,
             graph,
-            f"the output {name} has {_axes(shape)}, its target has {len(wanted)}",
+            f"the output {name} has {_count(len(shape), 'axis', 'axes')}, its target has {len(wanted)}",
             reason=f"{name} is {show(shape)}; the target is {show(wanted)} (frames, space, channels)",
             help="end the model with one frame for each that it forecasts",
         )
@@ -127,14 +188,14 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: Frames) -> Iter
     if not timeless and shape[0] not in (None, windows.targets):
         yield _target_error(spec, data, name, shape)
     space = _space(shape, crop)
-    if differ(space, target) and not differ(_space(read, crop), crop):
+    if not fits(space, target) and fits(_space(read, crop), crop):
         yield output_fault(
             spec,
             graph,
             f"the output {name} has frames of {show(space)}, its target has {show(target)}",
             help="keep the size in every layer (padding: same), and undo each stride",
         )
-    if differ(shape[-1:], (frames.channels,)):
+    if not fits(shape[-1:], (frames.channels,)):
         yield output_fault(
             spec,
             graph,
@@ -147,16 +208,16 @@ def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> Spe
     """An output of fewer or more frames than its target."""
     windows = data.windows
     if windows.target == "future":
-        message = f"the output {name} has {_frames(shape[0])}, the windows have {windows.future} future"
+        needed = f"the windows have {windows.future} future"
         future = shape[0] or 0
     else:
         count = f"past {windows.past} + future {windows.future} - 1 = {windows.targets}"
-        message = f"the output {name} has {_frames(shape[0])}, with target: next it needs {count}"
+        needed = f"with target: next it needs {count}"
         future = (shape[0] or 0) - windows.past + 1
     other = f"make the model give {windows.targets}"
     return spec.error(
         ("data", "windows", "future"),
-        message,
+        f"the output {name} has {_frames(shape[0])}, {needed}",
         help=f"set data.windows.future: {future}, or {other}" if future > 0 else other,
         code="data-shape",
     )
@@ -172,13 +233,13 @@ def _filled(crop: Shape, read: Shape) -> Shape:
     return tuple(b if a is None else a for a, b in zip(crop, space, strict=True)) if len(space) == len(crop) else crop
 
 
-def _axes(shape: Shape) -> str:
-    return "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+def _count(count: Dim, noun: str, plural: str) -> str:
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def _frames(count: Dim) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"
+    return _count(count, "frame", "frames")
 
 
 def _channels(count: Dim) -> str:
-    return "1 channel" if count == 1 else f"{count} channels"
+    return _count(count, "channel", "channels")

@@ -1,0 +1,327 @@
+"""Values that a spec may hold: each type says once what it accepts, in words for the error and as JSON Schema.
+
+Numbers are strict: a boolean is never a number, a whole float is not a whole number, and no count exceeds `LARGEST`.
+A value that Keras reads as "one number, or one per axis" is stored as a tuple with one entry per axis.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias, get_args
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from specbuild.document.suggest import did_you_mean
+
+LARGEST = 2**31 - 1
+"""The largest whole number accepted anywhere: frameworks count axes in 32 bits."""
+
+
+def refuse(code: str, message: str) -> NoReturn:
+    """Raise the error whose message a user reads; `code` is its stable machine name."""
+    raise error(code, message)
+
+
+def error(code: str, message: str) -> PydanticCustomError:
+    """Return the error whose message a user reads; `code` is its stable machine name."""
+    return PydanticCustomError("specbuild." + code, "{message}", {"message": message})
+
+
+def fault(place: tuple[str | int, ...], message: str, code: str = "invalid") -> ValidationError:
+    """Return the error at a place below the model or value that finds it."""
+    details = InitErrorDetails(type=error(code, message), loc=place, input=None)
+    return ValidationError.from_exception_data("value", [details])
+
+
+def written(value: Any) -> str:
+    """Return a value as a spec writes it, cut where it is long: `true`, `null`, `"same"`, `[1, 2]`."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:  # an integer beyond Python's limit of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+class Value:
+    """A type of value: `Annotated[int, Whole(1)]`. Subclasses give `words`, `read` and `schema`."""
+
+    words: str
+    """What the value has to be, to follow "expected"."""
+
+    def read(self, value: Any, expected: str = "") -> Any:
+        """Return the value as it is stored; `expected` replaces `words` in the error.
+
+        Raises:
+            PydanticCustomError: it does not fit.
+        """
+        raise NotImplementedError
+
+    def schema(self) -> JsonSchemaValue:
+        """Return the JSON Schema of what may be written."""
+        raise NotImplementedError
+
+    def mismatch(self, value: Any, expected: str = "", hint: str = "") -> PydanticCustomError:
+        """Return the error `expected <words>, got <value>`."""
+        return error("value", f"expected {expected or self.words}, got {written(value)}{hint}")
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return self.schema()
+
+
+class Whole(Value):
+    """A whole number from `minimum` to `maximum`; `unit` is what it counts."""
+
+    def __init__(self, minimum: int = -LARGEST, maximum: int = LARGEST, words: str = "", unit: str = "") -> None:
+        self.minimum, self.maximum = minimum, maximum
+        noun = f"a whole number of {unit}" if unit else "a whole number"
+        least = {-LARGEST: noun, 1: noun.replace("a whole", "a positive whole")}
+        unbounded = least.get(minimum, f"{noun} of at least {minimum}")
+        self.words = words or (unbounded if maximum == LARGEST else f"{noun} from {minimum} to {maximum}")
+
+    def read(self, value: Any, expected: str = "") -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and self.minimum <= value <= self.maximum:
+            return value
+        raise self.mismatch(value, expected, _hint(value, self.maximum))
+
+    def schema(self) -> JsonSchemaValue:
+        bounds = {} if self.minimum == -LARGEST else {"minimum": self.minimum, "maximum": self.maximum}
+        return {"type": "integer", **bounds}
+
+
+class Real(Value):
+    """A finite number within bounds; `noun` is what it is. It is stored as a float."""
+
+    def __init__(
+        self,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        *,
+        above: float | None = None,
+        below: float | None = None,
+        noun: str = "a number",
+    ) -> None:
+        bounds = {"minimum": minimum, "maximum": maximum, "exclusiveMinimum": above, "exclusiveMaximum": below}
+        self._bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+        self.words = (
+            noun
+            + {
+                (): "",
+                ("exclusiveMinimum",): f" above {above}",
+                ("minimum",): f" of at least {minimum}",
+                ("minimum", "maximum"): f" from {minimum} to {maximum}",
+                ("minimum", "exclusiveMaximum"): f" from {minimum} to below {below}",
+            }[tuple(self._bounds)]
+        )
+
+    def read(self, value: Any, expected: str = "") -> float:
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if numeric and abs(value) <= sys.float_info.max and self._within(value):
+            return float(value)
+        raise self.mismatch(value, expected, _hint(value, LARGEST))
+
+    def _within(self, value: float) -> bool:
+        bounds = self._bounds
+        return (
+            bounds.get("minimum", -math.inf) <= value <= bounds.get("maximum", math.inf)
+            and bounds.get("exclusiveMinimum", -math.inf) < value < bounds.get("exclusiveMaximum", math.inf)
+        )  # fmt: skip
+
+    def schema(self) -> JsonSchemaValue:
+        return {"type": "number", **self._bounds}
+
+
+class Choice(Value):
+    """One of a few words, or `true` or `false`: those given, or those of the `Literal` that it annotates."""
+
+    def __init__(self, *choices: str | bool) -> None:
+        self.choices = choices
+        names = [choice if isinstance(choice, str) else written(choice) for choice in choices]
+        listed = " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+        self.words = f"one of {', '.join(names)}" if len(names) > 8 else listed
+
+    def read(self, value: Any, expected: str = "") -> str | bool:
+        if any(value is choice or (isinstance(value, str) and value == choice) for choice in self.choices):
+            return value  # type: ignore[no-any-return]  # one of the choices
+        words = [choice for choice in self.choices if isinstance(choice, str)]
+        suggestion = did_you_mean(value, words) if isinstance(value, str) else ""
+        raise self.mismatch(value, expected, f"; {suggestion}" if suggestion else "")
+
+    def schema(self) -> JsonSchemaValue:
+        return {"enum": list(self.choices)}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        own = self if self.choices else Choice(*get_args(source))
+        return core_schema.no_info_before_validator_function(own.read, core_schema.literal_schema([*own.choices]))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core)
+
+
+class Nullable(Value):
+    """A value or null, inside a list; a field says `… | None`."""
+
+    def __init__(self, inner: Value) -> None:
+        self.inner, self.words = inner, f"{inner.words} or null"
+
+    def read(self, value: Any, expected: str = "") -> Any:
+        return None if value is None else self.inner.read(value, expected or self.words)
+
+    def schema(self) -> JsonSchemaValue:
+        return {"anyOf": [self.inner.schema(), {"type": "null"}]}
+
+
+class ListOf(Value):
+    """A list of so many values; `words` say so of the whole."""
+
+    def __init__(self, item: Value, words: str, minimum: int = 0, maximum: int = sys.maxsize) -> None:
+        self.item, self.words, self.minimum, self.maximum = item, words, minimum, maximum
+
+    def read(self, value: Any, expected: str = "") -> Any:
+        if not isinstance(value, list | tuple) or not self.minimum <= len(value) <= self.maximum:
+            raise self.mismatch(value, expected)
+        return tuple(self.item.read(entry, expected or self.words) for entry in value)
+
+    def schema(self) -> JsonSchemaValue:
+        least = {"minItems": self.minimum} if self.minimum else {}
+        most = {"maxItems": self.maximum} if self.maximum < sys.maxsize else {}
+        return {"type": "array", "items": self.item.schema(), **least, **most}
+
+
+class OneOrList(ListOf):
+    """One value, stored as it is, or a list of them."""
+
+    def read(self, value: Any, expected: str = "") -> Any:
+        if isinstance(value, list | tuple):
+            return super().read(value, expected)
+        return self.item.read(value, expected or self.words)
+
+    def schema(self) -> JsonSchemaValue:
+        return {"anyOf": [self.item.schema(), super().schema()]}
+
+
+class PerAxis(ListOf):
+    """One value that holds for every axis, or a list with one for each; stored as one for each."""
+
+    def __init__(self, item: Value, count: int, words: str = "") -> None:
+        super().__init__(item, words or f"{item.words} or a list of {count}", count, count)
+        self.single: Value = item.single if isinstance(item, PerAxis) else item
+        self._in_list = words or f"{self.words} such numbers"
+
+    def read(self, value: Any, expected: str = "") -> tuple[Any, ...]:
+        if isinstance(value, list | tuple) and len(value) == self.minimum:
+            return tuple(self.item.read(entry, expected or self._in_list) for entry in value)
+        self.single.read(value, expected or self.words)
+        return (self.item.read(value, expected or self.words),) * self.minimum
+
+    def schema(self) -> JsonSchemaValue:
+        return {"anyOf": [self.single.schema(), super().schema()]}
+
+
+class Truth(Value):
+    """`true` or `false`."""
+
+    words = "true or false"
+
+    def read(self, value: Any, expected: str = "") -> bool:
+        if isinstance(value, bool):
+            return value
+        raise self.mismatch(value, expected)
+
+    def schema(self) -> JsonSchemaValue:
+        return {"type": "boolean"}
+
+
+Flag: TypeAlias = Annotated[bool, Truth()]
+"""true or false."""
+PositiveInt: TypeAlias = Annotated[int, Whole(1)]
+NonNegativeInt: TypeAlias = Annotated[int, Whole(0)]
+Number: TypeAlias = Annotated[float, Real()]
+PositiveNumber: TypeAlias = Annotated[float, Real(above=0)]
+NonNegativeNumber: TypeAlias = Annotated[float, Real(0)]
+Fraction: TypeAlias = Annotated[float, Real(0, below=1, noun="a fraction")]
+"""0 ≤ x < 1: a dropout rate."""
+Share: TypeAlias = Annotated[float, Real(0, 1)]
+"""0 ≤ x ≤ 1: a momentum, a probability."""
+
+Policy: TypeAlias = Annotated[
+    Literal["float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"], Choice()
+]
+"""The numbers that a layer computes with and keeps its weights in, under Keras's name."""
+Padding: TypeAlias = Annotated[Literal["valid", "same"], Choice()]
+CausalPadding: TypeAlias = Annotated[Literal["valid", "same", "causal"], Choice()]
+"""`Padding` of Conv1D, which can also pad the past alone."""
+DataFormat: TypeAlias = Annotated[Literal["channels_last", "channels_first"], Choice()] | None
+"""Where the channel axis stands; None is channels_last."""
+Interpolation: TypeAlias = Annotated[Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"], Choice()]
+
+Ints1: TypeAlias = Annotated[tuple[int], PerAxis(Whole(1), 1)]
+Ints2: TypeAlias = Annotated[tuple[int, int], PerAxis(Whole(1), 2)]
+Ints3: TypeAlias = Annotated[tuple[int, int, int], PerAxis(Whole(1), 3)]
+"""One positive whole number, or one per axis; stored as one per axis."""
+NonNegativeInts1: TypeAlias = Annotated[tuple[int], PerAxis(Whole(0), 1)]
+NonNegativeInts2: TypeAlias = Annotated[tuple[int, int], PerAxis(Whole(0), 2)]
+NonNegativeInts3: TypeAlias = Annotated[tuple[int, int, int], PerAxis(Whole(0), 3)]
+
+_PAIR = PerAxis(Whole(0), 2, "a whole number of at least 0 or a pair [before, after]")
+_MARGINS = "a whole number of at least 0, or a list of {} such numbers or [before, after] pairs"
+Margins1: TypeAlias = Annotated[tuple[int, int], _PAIR]
+"""What is padded or cropped [before, after] the one spatial axis; one number stands for both."""
+Margins2: TypeAlias = Annotated[tuple[tuple[int, int], ...], PerAxis(_PAIR, 2, _MARGINS.format(2))]
+Margins3: TypeAlias = Annotated[tuple[tuple[int, int], ...], PerAxis(_PAIR, 3, _MARGINS.format(3))]
+"""[before, after] per spatial axis; one number stands for both sides, or for every axis."""
+
+Axis: TypeAlias = Annotated[int, Whole(words="a whole number (an axis, the batch axis being 0)")]
+"""One axis as Keras counts them: the batch axis is 0, -1 the last."""
+Axes: TypeAlias = Annotated[int | tuple[int, ...], OneOrList(Whole(), "an axis or a list of axes", 1)]
+"""One axis, or a list of them."""
+AxisPair: TypeAlias = Annotated[
+    int | tuple[int, int], OneOrList(Whole(), "an axis or a list of 2 axes, the batch axis being 0", 2, 2)
+]
+"""One axis for both inputs, or one for each."""
+
+
+class _Shape(ListOf):
+    """A list with at most one -1."""
+
+    def read(self, value: Any, expected: str = "") -> tuple[int, ...]:
+        if isinstance(value, list | tuple) and (0 in value or list(value).count(-1) > 1):
+            raise self.mismatch(value, expected)
+        return super().read(value, expected)  # type: ignore[no-any-return]  # whole numbers
+
+
+class _Order(ListOf):
+    """The numbers 1 … n in some order."""
+
+    def read(self, value: Any, expected: str = "") -> tuple[int, ...]:
+        if isinstance(value, list | tuple) and all(isinstance(item, int) and item is not True for item in value):
+            order = tuple(value)
+            if order and sorted(order) == list(range(1, len(order) + 1)):
+                return order
+        raise self.mismatch(value, expected)
+
+
+TargetShape: TypeAlias = Annotated[
+    tuple[int, ...], _Shape(Whole(-1), "a list of positive whole numbers, one of which may be -1")
+]
+"""A shape without the batch axis; at most one entry is -1, "what is left"."""
+Permutation: TypeAlias = Annotated[tuple[int, ...], _Order(Whole(1), "the axes 1, 2, … in a new order, each once", 1)]
+"""The axes 1 … n (the batch axis is 0 and stays) in a new order."""
+
+
+def _hint(value: Any, maximum: int) -> str:
+    if isinstance(value, bool):
+        return " (true and false are not numbers)"
+    if isinstance(value, float) and value.is_integer() and abs(value) <= maximum:
+        return f" (write {int(value)}, without the fraction)"
+    if isinstance(value, int) and value > maximum:
+        return f" (the largest is {maximum})"
+    return ""

@@ -1,0 +1,196 @@
+"""What must hold of one node: the number of its inputs, their axes, its size and shape; and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show, size
+from specbuild.catalog.shapes import written_shape
+from specbuild.catalog.wrappers import innermost
+from specbuild.document import Report
+from specbuild.graph.model import Input, Port
+from specbuild.language import NodeSpec, Spec
+
+MAX_AXES = 32
+MAX_ELEMENTS = 2**40
+"""About a trillion numbers, which is four terabytes for one sample."""
+_MOST_CHANNELS = 4
+"""An input whose last axis is longer is taken to lack its axis of channels, not of time."""
+
+_Shapes = Mapping[str, Mapping[str, Shape]]
+"""The shape of every port of every node known so far."""
+
+
+def check_arity(node: NodeSpec, report: Report) -> bool:
+    """Report several inputs of a layer that takes one, or one input of a merge; whether the number fits."""
+    count, arity = len(node.sources), node.layer.arity
+    if arity == "one" and count > 1:
+        message, help = "reads one input", "join them first, for example with {layer: Concatenate, from: […]}"
+    elif arity == "many" and count < 2:
+        message, help = "joins several inputs", "write from: [a, b]"
+    else:
+        return True
+    report.error(
+        f"{node.layer.label} {message}, got {count}",
+        node.span("from"),
+        path=(*node.path, "from"),
+        help=help,
+        code="arity",
+    )
+    return False
+
+
+def excess(shape: Shape) -> str:
+    """Say what is too large about a shape, unknown lengths counting one; empty where nothing is."""
+    if len(shape) > MAX_AXES:
+        return f"it has {len(shape):,} axes, and no more than {MAX_AXES} are possible"
+    elements = size(length or 1 for length in shape) or 0
+    if elements > MAX_ELEMENTS:
+        return f"that is about {elements:.1e} numbers, and no more than {MAX_ELEMENTS:.1e} are possible"
+    return ""
+
+
+def refuse_excess(layer: Layer, outputs: Mapping[str, Shape]) -> None:
+    """Refuse a layer whose output no machine can hold: a slip of the keyboard, or an attack.
+
+    Raises:
+        ShapeError: what the output would be.
+    """
+    for shape in outputs.values():
+        if reason := excess(shape):
+            text = show(shape) if len(shape) <= MAX_AXES else f"{show(shape[:MAX_AXES])} …"
+            raise ShapeError(f"{layer.label} would give {text}", reason=reason)
+
+
+def report_misfit(
+    node: NodeSpec,
+    ports: tuple[Port, ...],
+    error: ShapeError,
+    spec: Spec,
+    inputs: tuple[Input, ...],
+    shapes: _Shapes,
+    report: Report,
+) -> None:
+    """Report what a layer says of its inputs or arguments, with help where the number of axes is wrong."""
+    key = error.argument or "from"
+    ranks = node.layer.ranks
+    wrong_rank = ranks is None or any(len(shapes[port.node][port.name]) not in ranks for port in ports)
+    advice = node.advice if wrong_rank else ""
+    report.error(
+        error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}",
+        node.span(key),
+        path=(*node.path, key) if error.argument else node.path,
+        reason=_with_ids(error.reason, ports),
+        help=advice or error.help or _rank_help(node, ports, spec, inputs, shapes),
+        code="shape",
+    )
+
+
+def check_batch(node: NodeSpec, inputs: tuple[Input, ...], report: Report) -> None:
+    """Report a stateful layer without a fixed batch size: a state that outlives a batch has that batch's size."""
+    open_input = next((x for x in inputs if x.batch is None), None)
+    if open_input is None or not getattr(innermost(node.layer), "stateful", False):
+        return
+    report.error(
+        "a stateful layer needs a fixed batch size",
+        node.span("stateful"),
+        path=(*node.path, "stateful"),
+        reason=f"the input {open_input.id} takes any",
+        help=f"write the input as {open_input.id}: {{shape: {written_shape(open_input.shape)}, batch: 4}}",
+        code="stateful",
+    )
+
+
+def check_expected(node: NodeSpec, ports: Mapping[str, Shape], report: Report) -> bool:
+    """Compare `expect:`, or what a file declares for its input, with the shapes of a node's ports.
+
+    A recurrent node is taken at the rank that was written.
+    """
+    if node.expect is None:
+        return True
+    rank = len(node.expect)
+    shape = next((shape for shape in ports.values() if len(shape) == rank), next(iter(ports.values())))
+    if len(shape) == rank and all(want in (None, length) for want, length in zip(node.expect, shape, strict=True)):
+        return True
+    declared = node.path[-1] == "from"
+    report.error(
+        f"{node.id} reads {show(node.expect)}, got {show(shape)}"
+        if declared
+        else f"{node.id} gives {show(shape)}, not {show(node.expect)}",
+        node.span("from" if declared else "expect"),
+        path=node.path if declared else (*node.path, "expect"),
+        code="expect",
+    )
+    return False
+
+
+def _names(layer: Layer, message: str) -> bool:
+    """Whether a message says which layer it is about; for a wrapper the layer inside will do."""
+    return any(kind in message for kind in layer.label.rstrip(")").split("("))
+
+
+def _with_ids(reason: str, ports: tuple[Port, ...]) -> str:
+    """Replace the numbers by which a shape rule knows its inputs by their ids."""
+    named = re.sub(r"(?<=\bin )input (\d+)\b", lambda match: str(ports[int(match[1]) - 1]), reason)
+    return re.sub(r"\bits input is\b", f"its input, {ports[0]}, is", named)
+
+
+def _rank_help(node: NodeSpec, ports: tuple[Port, ...], spec: Spec, inputs: tuple[Input, ...], shapes: _Shapes) -> str:
+    """What to write where a layer reads too few or too many axes; empty where their number is right."""
+    ranks = {len(shape) for source in node.sources for shape in shapes.get(source.id, {}).values()}
+    if node.layer.ranks is None or ranks & set(node.layer.ranks):
+        return ""
+    if not isinstance(node.layer, Recurrent):
+        one_more = any(rank - 1 in node.layer.ranks for rank in ranks)
+        return f"to run it on every frame, write {_every_frame(node.layer)}" if one_more else ""
+    help = _missed_steps(node, spec, shapes) or _input_help(node.layer.ranks, ports, inputs)
+    if not help and any(rank + 1 in node.layer.ranks for rank in ranks):
+        help = "it reads a sequence; {layer: RepeatFrame, times: …} shows one frame at every step"
+    return help
+
+
+def _missed_steps(node: NodeSpec, spec: Spec, shapes: _Shapes) -> str:
+    """Help where a recurrent node reads one frame because a layer before it read only the last step of another."""
+    nodes = {layer.id: layer for layer in spec.layers}
+    reader = nodes.get(node.sources[0].id)
+    while reader is not None and not isinstance(reader.layer, Recurrent):
+        before = nodes.get(reader.sources[0].id)
+        if before is not None and _read_last(reader, before, shapes):
+            return (
+                f"{reader.id} read {before.id}.last, one frame; to run it on every step, write "
+                f"{_every_frame(reader.layer)}"
+            )
+        reader = before
+    return ""
+
+
+def _read_last(reader: NodeSpec, before: NodeSpec, shapes: _Shapes) -> bool:
+    """Whether a bare reference to a recurrent node meant its last step."""
+    ranks = reader.layer.ranks
+    return (
+        isinstance(before.layer, Recurrent)
+        and before.layer.return_sequences is None
+        and reader.sources[0].port is None
+        and ranks is not None
+        and before.id in shapes
+        and len(shapes[before.id]["last"]) in ranks
+    )
+
+
+def _input_help(ranks: tuple[int, ...], ports: tuple[Port, ...], inputs: tuple[Input, ...]) -> str:
+    """Help where a recurrent node reads an input without its axis of channels, or with the batch as an axis."""
+    read = next((x for x in inputs if ports and x.id == ports[0].node), None)
+    if read is None or not read.shape:
+        return ""
+    if len(read.shape) - 1 in ranks:
+        return f"leave the batch axis out of inputs: {read.id}: {written_shape(read.shape[1:])}"
+    last = read.shape[-1]
+    if len(read.shape) + 1 in ranks and last is not None and last > _MOST_CHANNELS:
+        return f"add a channel axis: {read.id}: {written_shape((*read.shape, 1))}"
+    return ""
+
+
+def _every_frame(layer: Layer) -> str:
+    form = "application" if layer.package == "applications" else "layer"
+    return f"time_distributed: {{{form}: {layer.kind}, …}}"
