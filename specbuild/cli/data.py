@@ -37,7 +37,7 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     loaded = load_spec(spec, overrides=overrides)
     data = data_section(loaded)
     source = open_source(loaded)
-    splits = open_splits(loaded, source)
+    splits = open_splits(loaded, data, source)
     found = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
     click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else survey_text(found))
     if output is not None:

@@ -60,7 +60,7 @@ class Climatology:
     @classmethod
     def of(cls, dataset: Dataset, period: int | None = None) -> Climatology:
         """Return the climatology of a data set for a cycle of `period` frames; None: of a single phase."""
-        return cls(dataset.source, dataset.windows("train"), Phases(dataset.source, period or 1))
+        return cls(dataset.source, dataset.split("train"), Phases(dataset.source, period or 1))
 
     @cached_property
     def training(self) -> PhaseMeans:

@@ -30,7 +30,7 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
     clips = trained.clips
     size = trained.spec.train.batch_size
     confusion = np.zeros((len(clips.classes),) * 2, int)
-    numbers = clips.of(split)
+    numbers = clips.split(split)
     for first in range(0, len(numbers), size):
         some = numbers[first : first + size]
         given = _classes(trained, clips, trained.predict(np.stack([clips.sample(clip, None)[0] for clip in some])))

@@ -116,7 +116,7 @@ def _mixed(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:
 
 def _check_room(dataset: Dataset, split: str) -> None:
     """Refuses windows that are longer than the split."""
-    windows = dataset.windows(split)
+    windows = dataset.split(split)
     if not len(windows):
         raise RunError(
             f"no window fits into the {split} split, which has {windows.frames} frames",

@@ -92,7 +92,7 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
 
 def _dataset_of(source: FrameSource, trained: TrainedRun) -> Dataset:
     """Frames to forecast from as data of their own: without splits, with the transform of the run."""
-    layout = sample_layout(trained.spec, trained.graph, source)
+    layout = sample_layout(trained.spec, trained.data, trained.graph, source)
     return Dataset(timed(trained.data, source), source, {}, Transform.from_state(trained.transform), layout)
 
 

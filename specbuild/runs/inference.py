@@ -105,8 +105,10 @@ class TrainedRun:
         if not self.overrides:
             return open_data(self.spec, self.graph, transform=self.transform)
         source = open_source(self.spec)
-        layout = sample_layout(self.spec, self.graph, source)
-        splits = open_splits(self.folder.load_spec(), source)
+        layout = sample_layout(self.spec, self.data, self.graph, source)
+        trained = self.folder.load_spec()
+        assert trained.data is not None
+        splits = open_splits(trained, trained.data, source)
         windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
         return Dataset(timed(self.data, source), source, windows, Transform.from_state(self.transform), layout)
 

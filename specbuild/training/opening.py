@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from specbuild.data.samples.open import Samples
+from specbuild.data.samples.base import Samples
 from specbuild.graph import Graph
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuild.data import Dataset
-from specbuild.data.samples.open import Samples, open_samples
+from specbuild.data.samples.base import Samples
+from specbuild.data.samples.dataset import open_samples
 from specbuild.document import RunError
 from specbuild.document.render import render_text
 from specbuild.evaluation.scores import check_scoring

@@ -166,7 +166,7 @@ def test_statistics_are_of_the_training_clips(tmp_path: Path) -> None:
     write_clips(tmp_path)
     data = opened(tmp_path, transform=["standardize"])
     values = np.concatenate(
-        [data.source.read(clip, range(data.source.lengths[clip])).ravel() for clip in data.of("train")]
+        [data.source.read(clip, range(data.source.lengths[clip])).ravel() for clip in data.split("train")]
     )
     found = data.transform.apply(np.array([[values.mean()], [values.mean() + values.std()]], np.float32))
     np.testing.assert_allclose(found.ravel(), [0, 1], atol=1e-5)
@@ -201,7 +201,7 @@ def test_refused(tmp_path: Path) -> None:
         "give training a larger share, or bring more clips"
     )
     with pytest.raises(RunError, match="the data has no tests split"):
-        opened(tmp_path).of("tests")
+        opened(tmp_path).split("tests")
     spec = clip_spec(tmp_path)
     with pytest.raises(SpecError, match="the model gives classes of clips, this needs forecasts of frames"):
         open_data(spec, build_graph(spec))

@@ -24,7 +24,7 @@ def test_samples_are_past_and_future_of_one_window(tmp_path: Path) -> None:
         split={"train": 0.5, "validation": 0.5},
     )
     x, y, weight = data.sampler("validation", 1, seed=0).batch(0, 0)
-    first = data.windows("validation")[0][1]
+    first = data.split("validation")[0][1]
     assert weight is None
     assert x.ravel().tolist() == [first, first + 2]
     assert y.ravel().tolist() == [first + 6, first + 8]

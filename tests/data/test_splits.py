@@ -68,7 +68,7 @@ def test_splits_by_dates(tmp_path: Path) -> None:
     assert data.notes() == ("train ends 2 frames before the end that was asked for: the embargo",)
     times = data.source.times(0)
     assert times is not None
-    assert str(times[data.windows("test").stretches[0].frames[0]]) == "2017-03-01T00:00:00"
+    assert str(times[data.split("test").stretches[0].frames[0]]) == "2017-03-01T00:00:00"
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,9 @@ def test_the_same_event_in_two_splits_is_a_leak(tmp_path: Path) -> None:
         "says nothing about how it forecasts | take one of the two away"
     )
     values[3, 7, 0, 0] += 1
-    assert len(dataset(tmp_path, values, source=source, split=split).windows("test")) == 4
+    assert len(dataset(tmp_path, values, source=source, split=split).split("test")) == 4
     values[:, 2] = values[:, 7] = 0
-    assert len(dataset(tmp_path, values, source=source, split=split).windows("test")) == 4
+    assert len(dataset(tmp_path, values, source=source, split=split).split("test")) == 4
 
 
 @pytest.mark.parametrize("by", ["time", "file"])

@@ -142,7 +142,7 @@ def test_statistics_depend_on_training_frames_alone(tmp_path: Path) -> None:
     values = frames(40, 3, 3)
     chain = {"transform": ["log1p", "standardize", "minmax"]}
     before = dataset(tmp_path, values, **chain)
-    train = before.windows("train").stretches[0].frames
+    train = before.split("train").stretches[0].frames
     changed = values.copy()
     changed[train.stop :] += 50
     assert dataset(tmp_path, changed, **chain).transform == before.transform

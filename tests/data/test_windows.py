@@ -114,7 +114,7 @@ def test_splits_by_event_share_no_event(parts: dict[str, float], events: int) ->
 
 def test_embargo_is_counted_in_frames_of_no_split(tmp_path: Path) -> None:
     data = dataset(tmp_path, frames(100, 2, 2), windows={"past": 4, "future": 6})
-    [train], [validation], [test] = (data.windows(name).stretches for name in ("train", "validation", "test"))
+    [train], [validation], [test] = (data.split(name).stretches for name in ("train", "validation", "test"))
     assert (train.frames, validation.frames, test.frames) == (range(49), range(58, 75), range(84, 100))
 
 
@@ -122,7 +122,7 @@ def test_windows_do_not_span_a_gap(tmp_path: Path) -> None:
     np.savez(tmp_path / "rain.npz", rain=frames(20, 2, 2), time=[*range(9), *range(30, 41)])
     source = {"path": "rain.npz", "key": "rain", "layout": "T H W", "time": "time"}
     spec = write_spec(tmp_path, {"source": source, "split": {"train": 1.0}})
-    windows = open_splits(spec, open_source(spec))["train"]
+    windows = open_splits(spec, spec.data, open_source(spec))["train"]
     assert windows.stretches == (Stretch(0, range(9)), Stretch(0, range(9, 20)))
     assert [windows[number][1] for number in range(len(windows))] == [0, 1, 2, 3, 4, *range(9, 16)]
 
@@ -161,8 +161,8 @@ def test_refused(tmp_path: Path, data: dict[str, Any], expected: str) -> None:
 def test_events_are_split_whole(tmp_path: Path) -> None:
     source = {"path": "rain.npy", "layout": "T N H W"}
     data = dataset(tmp_path, frames(6, 10, 2, 2), source=source, split={"train": 0.7, "validation": 0.1, "test": 0.2})
-    assert [list(data.windows(name).events) for name in data.splits] == [[*range(7)], [7], [8, 9]]
-    assert len(data.windows("test")) == 4
+    assert [list(data.split(name).events) for name in data.splits] == [[*range(7)], [7], [8, 9]]
+    assert len(data.split("test")) == 4
     with pytest.raises(
         SpecError, match=r"no window fits into test(?s:.*)each needs at least 1 event; of 2 events there are train 1, "
     ):

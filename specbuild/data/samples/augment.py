@@ -1,4 +1,4 @@
-"""Augmentation: training samples mirrored, turned and made noisy, all frames of a sample alike.
+"""Augmentation: mirrors, turns and noise for training samples, the same for all frames of a sample.
 
 Shapes: `space` are the axes of space (L, H W or D H W), C channels.
 """
@@ -6,14 +6,11 @@ Shapes: `space` are the axes of space (L, H W or D H W), C channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.language.sections.augment import AXES, AugmentSection
-
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +21,13 @@ class Augmentation:
     axes: tuple[str, ...]
 
     def noisy(self, x: Floats, random: np.random.Generator) -> Floats:
-        """Values as the model reads them, with Gaussian noise of the standard deviation `noise`; NaN stays NaN."""
+        """Add Gaussian noise of the standard deviation `noise` to values as the model reads them; NaN stays NaN."""
         if not self.section.noise:
             return x
         return x + np.float32(self.section.noise) * random.standard_normal(x.shape, np.float32)
 
     def draw(self, random: np.random.Generator) -> Turn:
-        """One way to mirror and turn a sample: each named axis with a chance of one half, each turn of one quarter."""
+        """Draw how a sample is mirrored (each named axis with a chance of 1/2) and turned (each angle with 1/4)."""
         flips = tuple(self.axes.index(AXES[name]) - len(self.axes) for name in self.section.flip if random.integers(2))
         return Turn(flips, int(random.integers(4)) if self.section.rotate else 0)
 
@@ -43,15 +40,15 @@ class Turn:
     quarters: int = 0
 
     def frames(self, values: Floats) -> Floats:
-        """(…, *space, C), turned; a view of what is given."""
+        """Turn frames (…, *space, C); the result is a view."""
         return self._turned(values, 1)
 
     def weights(self, values: Floats) -> Floats:
-        """(…, *space), turned in the same way."""
+        """Turn weights (…, *space) in the same way."""
         return self._turned(values, 0)
 
     def _turned(self, values: Floats, behind: int) -> Floats:
-        """With so many axes behind those of space."""
+        """Turn values with `behind` axes after those of space."""
         if self.flips:
             values = np.flip(values, tuple(axis - behind for axis in self.flips))
         return np.rot90(values, self.quarters, (-2 - behind, -1 - behind)) if self.quarters else values

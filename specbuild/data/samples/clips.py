@@ -14,18 +14,16 @@ import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.augment import Augmentation
-from specbuild.data.samples.layout import SampleLayout, turn_faults
-from specbuild.data.samples.sampler import Sample, Sampler
-from specbuild.data.samples.splits import split_called
+from specbuild.data.samples.base import SampleSet
+from specbuild.data.samples.layout import sample_layout
+from specbuild.data.samples.sampler import Sample
 from specbuild.data.samples.windows import Stretch
 from specbuild.data.section import data_section
-from specbuild.data.sources.base import FrameSource, Region
+from specbuild.data.sources.base import Region
 from specbuild.data.sources.class_folders import LabelledClips, open_labelled, stratified
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.pipeline import Transform
-from specbuild.document import SpecError
-from specbuild.graph.data_checks import class_faults, output_fault
-from specbuild.language.sections.data import DataSection
+from specbuild.graph.data_checks import output_fault
 from specbuild.language.sections.target import ClassTarget
 
 if TYPE_CHECKING:
@@ -33,11 +31,11 @@ if TYPE_CHECKING:
     from specbuild.language import Spec
 
 
-Code: TypeAlias = Literal["number", "yes or no", "one of each"]
+LabelCode: TypeAlias = Literal["number", "yes or no", "one of each"]
 
 
 def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> ClipDataset:
-    """Opens clips in folders by class, and fits the transform on the training clips.
+    """Open clips in folders by class, and fit the transform on the training clips.
 
     Args:
         transform: the state of a transform fitted before, which is then used as it is.
@@ -45,85 +43,45 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     Raises:
         SpecError: clips that cannot be read or do not fit the model, a split or a class without any.
     """
-    data = data_section(spec)
-    assert data.target is not None
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        message = f"a classifier of clips has 1 input and 1 output, got {len(graph.inputs)} and {len(graph.outputs)}"
-        raise spec.error(("outputs" if len(graph.inputs) == 1 else "inputs",), message, code="data-shape")
-    labelled = open_labelled(spec)
-    source = labelled.source
-    crop = tuple(int(size or 0) for size in data.crop_shape(source.space))
-    found = [*class_faults(spec, graph, source.space, source.channels), *turn_faults(spec, crop)]
-    if found:
-        raise SpecError(diagnostic for error in found for diagnostic in error.diagnostics)
-    _check_units(spec, graph, len(labelled.classes))
-    shares = {name: part for name, part in data.split.parts.items() if isinstance(part, float)}
-    splits = stratified(labelled.labels, shares, data.target.seed)
-    _check_splits(spec, labelled, splits)
-    code = _code(spec, graph)
+    section = data_section(spec)
+    target = section.target
+    assert target is not None
+    clips = open_labelled(spec)
+    source = clips.source
+    layout = sample_layout(spec, section, graph, source)
+    _check_units(spec, graph, len(clips.classes))
+    shares = {name: part for name, part in section.split.parts.items() if isinstance(part, float)}
+    splits = stratified(clips.labels, shares, target.seed)
+    _check_splits(spec, clips, splits)
     if transform is not None:
         fitted = Transform.from_state(transform)
     else:
         train = tuple(Stretch(clip, range(source.lengths[clip])) for clip in splits["train"])
-        fitted = fit_transform(spec, data, source, train, in_time=False)
-    return ClipDataset(data, data.target, source, labelled, splits, fitted, SampleLayout(crop), code)
+        fitted = fit_transform(spec, section, source, train, in_time=False)
+    return ClipDataset(section, source, splits, fitted, layout, target, clips, _label_code(spec, graph))
 
 
 @dataclass(frozen=True)
-class ClipDataset:
-    """Clips, their classes and splits, and the transform from physical units to what the model reads."""
+class ClipDataset(SampleSet[tuple[int, ...]]):
+    """Clips and their classes; a split lists its clips by number."""
 
-    section: DataSection
     target: ClassTarget
-    source: FrameSource
     clips: LabelledClips
-    splits: dict[str, tuple[int, ...]]
-    """The clips of each split, by number."""
-    transform: Transform
-    layout: SampleLayout
-    code: Code
+    code: LabelCode
     """How a class is told to the loss: its `number`, `yes or no` (1 for the second of two), or `one of each`, which is
     a 1 at its place among zeros."""
 
     @property
     def counted(self) -> str:
-        """What the samples of a split are, for the line that counts them."""
         return f"{len(self.classes)} classes; clips"
-
-    def notes(self) -> tuple[str, ...]:
-        """What training says of the data when it ends: nothing."""
-        return ()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of their numbers."""
         return self.clips.classes
 
-    def of(self, split: str) -> tuple[int, ...]:
-        """The clips of a split.
-
-        Raises:
-            RunError: the spec has no such split.
-        """
-        return split_called(self.splits, split)
-
-    def sampler(
-        self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None
-    ) -> Sampler:
-        """Batches of a split: x (B, P, *crop, C), y (B, 1) or (B, K), and no weights.
-
-        In training they are shuffled (by default), with drawn frames and crops.
-        """
-        clips = self.of(split)
-
-        def sample(number: int, _region: Region, random: np.random.Generator | None) -> Sample:
-            return (*self.sample(clips[number], random), None)
-
-        shuffled = split == "train" if shuffle is None else shuffle
-        return Sampler(len(clips), batch_size, seed, steps, shuffled, (), (), sample)
-
     def sample(self, clip: int, random: np.random.Generator | None) -> tuple[Floats, Floats]:
-        """A clip as the model reads it (P, *crop, C), and its class as the loss reads it.
+        """Return a clip as the model reads it, (P, *crop, C), and its class as the loss reads it, (1,) or (K,).
 
         Without `random` the frames come from the middle and so does the crop, the same every time, and nothing is
         augmented.
@@ -139,6 +97,9 @@ class ClipDataset:
             x = augmentation.draw(random).frames(augmentation.noisy(x, random))
         return self.transform.fill_missing(x), self._coded(self.clips.labels[clip])
 
+    def _sample(self, clip: int, _region: Region, random: np.random.Generator | None) -> Sample:
+        return (*self.sample(clip, random), None)
+
     def _region(self, random: np.random.Generator | None) -> Region:
         room = [length - size for length, size in zip(self.source.space, self.layout.crop, strict=True)]
         corner = [left // 2 if random is None else int(random.integers(0, left + 1)) for left in room]
@@ -152,7 +113,7 @@ class ClipDataset:
 
 
 def even_frames(length: int, count: int, _step: int, random: np.random.Generator | None) -> list[int]:
-    """One frame of each of `count` equal parts of a clip: a drawn one, or the middle one.
+    """Return one frame of each of `count` equal parts of a clip: a random one, or the middle one.
 
     Wang et al. (2016), Temporal Segment Networks, arXiv 1608.00859. A clip of fewer frames shows some twice.
     """
@@ -162,7 +123,7 @@ def even_frames(length: int, count: int, _step: int, random: np.random.Generator
 
 
 def stretch_frames(length: int, count: int, step: int, random: np.random.Generator | None) -> list[int]:
-    """Every `step`-th frame from a drawn place on, or around the middle; a clip that ends before shows its last one."""
+    """Return every `step`-th frame from a random start, or around the middle; a short clip repeats its last frame."""
     room = max(length - (count - 1) * step, 1)
     first = (room - 1) // 2 if random is None else int(random.integers(0, room))
     return [min(first + number * step, length - 1) for number in range(count)]
@@ -171,7 +132,7 @@ def stretch_frames(length: int, count: int, step: int, random: np.random.Generat
 _FRAMES = {"even": even_frames, "stretch": stretch_frames}
 
 
-def _code(spec: Spec, graph: Graph) -> Code:
+def _label_code(spec: Spec, graph: Graph) -> LabelCode:
     loss = spec.train.loss_of(graph.outputs[0].name)
     if loss is not None and "sparse" in loss.name.replace("_", "").lower():
         return "number"
@@ -190,10 +151,10 @@ def _check_units(spec: Spec, graph: Graph, classes: int) -> None:
         )
 
 
-def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[int, ...]]) -> None:
-    counts = [labelled.labels.count(label) for label in range(len(labelled.classes))]
-    trained = {labelled.labels[clip] for clip in splits["train"]}
-    for label, name in enumerate(labelled.classes):
+def _check_splits(spec: Spec, clips: LabelledClips, splits: dict[str, tuple[int, ...]]) -> None:
+    counts = [clips.labels.count(label) for label in range(len(clips.classes))]
+    trained = {clips.labels[clip] for clip in splits["train"]}
+    for label, name in enumerate(clips.classes):
         if label not in trained:
             raise spec.error(
                 ("data", "split", "train"),
@@ -202,8 +163,8 @@ def _check_splits(spec: Spec, labelled: LabelledClips, splits: dict[str, tuple[i
                 help="give training a larger share, or bring more clips",
                 code="too-few-frames",
             )
-    for split, clips in splits.items():
-        if not clips:
+    for split, numbers in splits.items():
+        if not numbers:
             raise spec.error(
                 ("data", "split", split),
                 f"no clip falls into {split}",

@@ -14,11 +14,13 @@ import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.augment import Augmentation
-from specbuild.data.samples.layout import SampleLayout, sample_layout
+from specbuild.data.samples.base import SampleSet
+from specbuild.data.samples.clips import ClipDataset, open_clips
+from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.leaks import check_leaks
-from specbuild.data.samples.sampler import Sample, Sampler
-from specbuild.data.samples.skipped_windows import LeftOut
-from specbuild.data.samples.splits import open_splits, split_called
+from specbuild.data.samples.sampler import Sample
+from specbuild.data.samples.skipped_windows import SkippedWindows
+from specbuild.data.samples.splits import open_splits
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
 from specbuild.data.section import data_section
@@ -36,8 +38,22 @@ if TYPE_CHECKING:
     from specbuild.language import Spec
 
 
+def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset | ClipDataset:
+    """Open windows of frames or, with `target: class`, clips; fit the transform on those for training.
+
+    Args:
+        transform: the state of a transform fitted before (`Transform.state`), which is then used as it is.
+
+    Raises:
+        SpecError: no data section, or data that does not fit it, the model or each other.
+        RunError: `transform` cannot be read.
+    """
+    opened = open_data if spec.data is None or spec.data.target is None else open_clips
+    return opened(spec, graph, transform=transform)
+
+
 def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset:
-    """Opens the spec's data and fits its transform on the training frames.
+    """Open the spec's data and fit its transform on the training frames.
 
     Args:
         transform: the state of a transform fitted before (`Transform.state`), which is then used as it is.
@@ -49,8 +65,8 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
     """
     section = data_section(spec)
     source = open_source(spec)
-    layout = sample_layout(spec, graph, source)
-    splits = open_splits(spec, source)
+    layout = sample_layout(spec, section, graph, source)
+    splits = open_splits(spec, section, source)
     if transform is not None:
         fitted = Transform.from_state(transform)
     else:
@@ -60,7 +76,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
 
 
 def timed(section: DataSection, source: FrameSource) -> DataSection:
-    """The section with the time between frames that the source knows, where it says none itself."""
+    """Return the section with the time between frames that the source knows, unless it says one itself."""
     times = source.times(0)
     step = None if section.interval or times is None else usual_step(times)
     return section if step is None else section.model_copy(update={"interval": step.times(1)})
@@ -80,33 +96,25 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(SampleSet[WindowSet]):
     """Frames, windows, splits and the transform between physical units and the model's."""
-
-    section: DataSection
-    source: FrameSource
-    splits: dict[str, WindowSet]
-    transform: Transform
-    layout: SampleLayout
 
     @property
     def counted(self) -> str:
-        """What the samples of a split are, for the line that counts them."""
         return "windows"
 
     @cached_property
-    def left_out(self) -> LeftOut:
-        """The windows that were left out so far."""
-        return LeftOut(self.source)
+    def skipped(self) -> SkippedWindows:
+        """The windows that were skipped so far."""
+        return SkippedWindows(self.source)
 
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of the data that were read so far: frames and windows that were left out."""
         cut = (
             f"{name} ends {windows.embargoed:,} frames before the end that was asked for: the embargo"
             for name, windows in self.splits.items()
             if windows.embargoed
         )
-        return (*cut, *self.left_out.notes())
+        return (*cut, *self.skipped.notes())
 
     @cached_property
     def augmentation(self) -> Augmentation | None:
@@ -124,47 +132,26 @@ class Dataset:
         """The lead time of each forecast frame: `+2 min`, `+4 min`, …, or `+1`, `+2`, … without an interval."""
         return tuple(self.section.lead_label(frames) for frames in lead_frames(self.section.windows))
 
-    def windows(self, split: str) -> WindowSet:
-        """The windows of a split.
-
-        Raises:
-            RunError: the spec has no such split.
-        """
-        return split_called(self.splits, split)
-
-    def sampler(
-        self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None
-    ) -> Sampler:
-        """Batches of a split, shuffled (by default) if it is the one for training."""
-        windows = self.windows(split)
-
-        def sample(number: int, region: Region, random: np.random.Generator | None) -> Sample:
-            return self._sample(*windows[number], region, random if self.augmentation else None)
-
-        shuffled = split == "train" if shuffle is None else shuffle
-        frame, crop = self.source.space, self.layout.crop
-        return Sampler(len(windows), batch_size, seed, steps, shuffled, frame, crop, sample)
-
     def forecasts(self, split: str) -> Iterator[Window]:
-        """Every window of a split, with whole frames, one at a time; but for those that are left out.
+        """Yield every window of a split that is not skipped, with whole frames, one at a time.
 
         Raises:
-            RunError: all are left out.
+            RunError: all are skipped.
         """
-        windows = self.windows(split)
+        windows = self.split(split)
         kept = 0
         for number in range(len(windows)):
             window = self.window(*windows[number])
-            if not self._is_left_out(window):
+            frames = self._past(window.start), self._future(window.start)
+            if not self.skipped.skips((window.event, window.start), frames, window.past, window.future):
                 kept += 1
                 yield window
         if not kept:
-            raise RunError(f"every window of the {split} split is left out", "; ".join(self.left_out.notes()))
+            raise RunError(f"every window of the {split} split is left out", "; ".join(self.skipped.notes()))
 
     def window(self, event: int, start: int) -> Window:
-        """The window that starts at frame `start` of an event."""
-        past, future = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
-        times = self.source.times(event)
+        """Return the window that starts at frame `start` of an event."""
+        past, future, times = self._past(start), self._future(start), self.source.times(event)
         return Window(
             self.source.read(event, past),
             self.source.read(event, future),
@@ -175,7 +162,7 @@ class Dataset:
         )
 
     def context(self, at: tuple[int, int] | None, frames: range, region: Region | None = None) -> FrameContext | None:
-        """Return when and where frames are, if the transform depends on that; they may reach beyond the event's end.
+        """Return when and where frames are, if the transform depends on that; they may lie beyond the event's end.
 
         Args:
             at: the event, and a frame of it that exists; None where frames are not of this data.
@@ -198,7 +185,7 @@ class Dataset:
     def prepare(
         self, past: Floats, context: FrameContext | None = None, random: np.random.Generator | None = None
     ) -> Floats:
-        """Physical frames (P, *space, C) as the model reads them: transformed, filled where missing, with the mask.
+        """Return physical frames (P, *space, C) as the model reads them: transformed, filled, with the mask.
 
         With `random` numbers, the values that are known get the noise of `data.augment`.
         """
@@ -211,12 +198,12 @@ class Dataset:
         return filled[0] if self.layout.input_without_time else filled
 
     def restore(self, output: Floats, context: FrameContext | None = None) -> Floats:
-        """What the model gives for a batch of frames at one place, as physical forecasts (B, F, *space, C)."""
+        """Return what the model gives for a batch of frames of one context as forecasts (B, F, *space, C)."""
         frames = output[:, np.newaxis] if self.layout.output_without_time else output
         return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32), context)
 
     def forecast(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None) -> Floats:
-        """The forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
+        """Return the forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
 
         Frames are cut into overlapping tiles, `predict` maps the batch of tiles through the model, and where tiles
         overlap their forecasts are blended.
@@ -225,33 +212,34 @@ class Dataset:
             at: event and number of the first past frame, which a transform that depends on the time needs.
         """
         start = 0 if at is None else at[1]
-        read, given = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+        read, given = self._past(start), self._future(start)
         regions, cut = self.tiling.regions, self.tiling.cut(past)
         tiles = [self.prepare(tile, self.context(at, read, region)) for region, tile in zip(regions, cut, strict=True)]
-        output = np.asarray(predict(np.stack(tiles)))
+        outputs = np.asarray(predict(np.stack(tiles)))
         restored = [
-            self.restore(one[np.newaxis], self.context(at, given, region))[0]
-            for region, one in zip(regions, output, strict=True)
+            self.restore(output[np.newaxis], self.context(at, given, region))[0]
+            for region, output in zip(regions, outputs, strict=True)
         ]
         return self.tiling.stitch(np.stack(restored))
 
-    def _is_left_out(self, window: Window) -> bool:
-        section, start = self.section.windows, window.start
-        frames = past_frames(start, section), future_frames(start, section)
-        return self.left_out.look((window.event, start), frames, window.past, window.future)
+    def _past(self, start: int) -> range:
+        return past_frames(start, self.section.windows)
 
-    def _sample(self, event: int, start: int, region: Region, random: np.random.Generator | None) -> Sample:
-        x, y, weight = self._read(event, start, region, random)
-        if not self.augmentation or not random:
-            return x, y, weight
+    def _future(self, start: int) -> range:
+        return future_frames(start, self.section.windows)
+
+    def _sample(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
+        if self.augmentation is None or random is None:
+            return self._read(window, region, None)
+        x, y, weight = self._read(window, region, random)
         turn = self.augmentation.draw(random)
         return turn.frames(x), turn.frames(y), None if weight is None else turn.weights(weight)
 
-    def _read(self, event: int, start: int, region: Region, random: np.random.Generator | None) -> Sample:
-        section = self.section.windows
-        frames = past_frames(start, section), target_frames(start, section)
+    def _read(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
+        event, start = window
+        frames = self._past(start), target_frames(start, self.section.windows)
         past, target = (self.source.read(event, part, region) for part in frames)
-        read, given = (self.context((event, start), part, region) for part in frames)
+        read, given = (self.context(window, part, region) for part in frames)
         x, y = self.prepare(past, read, random), self.transform.apply(target, given)
         if self.layout.output_without_time:
             y = y[0]
@@ -259,6 +247,6 @@ class Dataset:
             return x, y, None
         whole = self.layout.crop == self.source.space
         known = np.asarray(~np.isnan(y).any(axis=-1))
-        if self.left_out.look((event, start), frames, past, target, count=whole):
+        if self.skipped.skips(window, frames, past, target, count=whole):
             known = np.zeros_like(known)
         return x, self.transform.fill_missing(y), known.astype(np.float32)

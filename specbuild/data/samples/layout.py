@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from specbuild.catalog.shapes import show
-from specbuild.data.section import data_section
 from specbuild.data.sources.base import FrameSource
 from specbuild.document import SpecError
-from specbuild.graph.data_checks import FrameLayout, sample_faults, without_time
+from specbuild.graph.data_checks import FrameLayout, class_faults, sample_faults, without_time
 from specbuild.language.sections.augment import not_square
+from specbuild.language.sections.data import DataSection
 
 if TYPE_CHECKING:
     from specbuild.graph import Graph
@@ -30,32 +30,31 @@ class SampleLayout:
     """The model gives one frame, without an axis of time."""
 
 
-def sample_layout(spec: Spec, graph: Graph, source: FrameSource) -> SampleLayout:
-    """The layout of samples that the model and the data agree on.
+def sample_layout(spec: Spec, section: DataSection, graph: Graph, source: FrameSource) -> SampleLayout:
+    """Return the layout of samples that the model and the data agree on.
 
     Raises:
         SpecError: with every number that differs, each at the line to change.
     """
-    data = data_section(spec)
-    _check_single(spec, graph)
-    crop = data.crop_shape(source.space)
-    found = [
-        *_crop(spec, crop, source),
-        *turn_faults(spec, crop),
-        *sample_faults(spec, graph, FrameLayout(source.name, source.space, source.channels)),
-    ]
-    if found:
-        raise SpecError(diagnostic for error in found for diagnostic in error.diagnostics)
+    _check_single(spec, section, graph)
+    crop = section.crop_shape(source.space)
+    faults = [*_crop_faults(spec, section, crop, source)]
+    if section.target is None:
+        faults += sample_faults(spec, graph, FrameLayout(source.name, source.space, source.channels))
+    else:
+        faults += class_faults(spec, graph, source.space, source.channels)
+    if faults:
+        raise SpecError(diagnostic for fault in faults for diagnostic in fault.diagnostics)
     return SampleLayout(
         crop,
-        input_without_time=without_time(graph.inputs[0].shape, data.windows.past, crop),
-        output_without_time=without_time(graph.outputs[0].shape, data.windows.targets, crop),
+        input_without_time=without_time(graph.inputs[0].shape, section.windows.past, crop),
+        output_without_time=without_time(graph.outputs[0].shape, section.windows.targets, crop),
     )
 
 
-def _check_single(spec: Spec, graph: Graph) -> None:
+def _check_single(spec: Spec, section: DataSection, graph: Graph) -> None:
     if len(graph.inputs) != 1:
-        names = ", ".join(one.id for one in graph.inputs)
+        names = ", ".join(given.id for given in graph.inputs)
         raise spec.error(
             ("inputs",),
             f"data feeds one input, the model has {len(graph.inputs)}: {names}",
@@ -63,26 +62,22 @@ def _check_single(spec: Spec, graph: Graph) -> None:
             code="data-shape",
         )
     if len(graph.outputs) != 1:
-        names = ", ".join(one.name for one in graph.outputs)
+        names = ", ".join(output.name for output in graph.outputs)
+        target = "forecast" if section.target is None else "class"
         raise spec.error(
             ("outputs",),
             f"data has one target, the model has {len(graph.outputs)} outputs: {names}",
-            help="keep the output that is the forecast, or train from Python with build_model",
+            help=f"keep the output that is the {target}, or train from Python with build_model",
             code="data-shape",
         )
 
 
-def _crop(spec: Spec, crop: tuple[int, ...], source: FrameSource) -> Iterator[SpecError]:
+def _crop_faults(spec: Spec, section: DataSection, crop: tuple[int, ...], source: FrameSource) -> Iterator[SpecError]:
     if any(size > length for size, length in zip(crop, source.space, strict=True)):
         yield spec.error(
             ("data", "crop"),
             f"the crop {show(crop)} is larger than the frames of {source.name}, {show(source.space)}",
             code="data-shape",
         )
-
-
-def turn_faults(spec: Spec, crop: tuple[int, ...]) -> Iterator[SpecError]:
-    """The error of turning samples that are not square."""
-    augment = spec.data and spec.data.augment
-    if augment and augment.rotate and crop[-2] != crop[-1]:
+    if section.augment and section.augment.rotate and crop[-2] != crop[-1]:
         yield spec.error(("data", "augment", "rotate"), not_square(crop[-2], crop[-1]), code="data-shape")

@@ -1,4 +1,4 @@
-"""Windows that are left out, and why: counted once each, whoever meets them."""
+"""Windows that are skipped, and why: each counted once, however often it is read."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from specbuild.data.arrays import Floats
 from specbuild.data.sources import FrameSource
 
 LISTED = 3
-"""Frames that are named one by one."""
+"""Frames that a note names singly."""
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Windows with a frame that is of no use, and windows whose past or whose future is missing altogether.
+class SkippedWindows:
+    """Windows with a frame that cannot be used, and windows whose past or whose future is missing altogether.
 
-    In training such a window has no weight; in evaluation it is not scored. Several threads may look at once.
+    In training such a window has no weight; in evaluation it is not scored. Several threads may ask at once.
     """
 
     source: FrameSource
     _unusable: set[tuple[int, int]] = field(default_factory=set, repr=False)
     _empty: set[tuple[int, int]] = field(default_factory=set, repr=False)
 
-    def look(self, window: tuple[int, int], frames: tuple[range, ...], *values: Floats, count: bool = True) -> bool:
-        """Whether a window is left out.
+    def skips(self, window: tuple[int, int], frames: tuple[range, ...], *values: Floats, count: bool = True) -> bool:
+        """Return whether a window is skipped.
 
         Args:
             window: its event and first frame.
@@ -45,13 +45,13 @@ class LeftOut:
         return True
 
     def notes(self) -> tuple[str, ...]:
-        """What was left out so far, in sentences; none where nothing was."""
-        found = []
+        """Return what was skipped so far, in sentences; none where nothing was."""
+        notes = []
         if self._empty:
-            found.append(f"{_windows(len(self._empty))} left out: all of the past or all of the future is missing")
+            notes.append(f"{_windows(len(self._empty))} left out: all of the past or all of the future is missing")
         if self.source.unusable:
-            found.append(f"{_windows(len(self._unusable))} left out for {_frames(self.source.unusable)}")
-        return tuple(found)
+            notes.append(f"{_windows(len(self._unusable))} left out for {_frames(self.source.unusable)}")
+        return tuple(notes)
 
 
 def _windows(count: int) -> str:
@@ -62,4 +62,4 @@ def _frames(unusable: Mapping[tuple[int, int], str]) -> str:
     reasons = [unusable[frame] for frame in sorted(unusable)]
     more = f"; and {len(reasons) - LISTED:,} more" if len(reasons) > LISTED else ""
     which = "1 frame" if len(reasons) == 1 else f"{len(reasons):,} frames"
-    return f"{which} of no use: {'; '.join(reasons[:LISTED])}{more}"
+    return f"{which} that cannot be used: {'; '.join(reasons[:LISTED])}{more}"

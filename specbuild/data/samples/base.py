@@ -1,0 +1,76 @@
+"""What a model is trained on: samples of each split, and the transform between physical units and the model's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+
+from specbuild.data.samples.layout import SampleLayout
+from specbuild.data.samples.sampler import Sample, Sampler
+from specbuild.data.sources.base import FrameSource, Region
+from specbuild.data.transforms.pipeline import Transform
+from specbuild.document import RunError, did_you_mean
+from specbuild.language.sections.data import DataSection
+
+
+class _Split(Protocol):
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int, /) -> Any: ...
+
+
+Split = TypeVar("Split", bound=_Split)
+
+
+@dataclass(frozen=True)
+class SampleSet(ABC, Generic[Split]):
+    """Samples of each split: windows of frames, or clips with their classes."""
+
+    section: DataSection
+    source: FrameSource
+    splits: dict[str, Split]
+    transform: Transform
+    layout: SampleLayout
+
+    @property
+    @abstractmethod
+    def counted(self) -> str:
+        """What the samples are, for the line that counts them."""
+
+    def split(self, name: str) -> Split:
+        """Return a split.
+
+        Raises:
+            RunError: the spec has no such split.
+        """
+        if name not in self.splits:
+            hint = did_you_mean(name, self.splits) or f"the data has {', '.join(self.splits)}"
+            raise RunError(f"the data has no {name} split", f"{hint}; splits are set under data.split")
+        return self.splits[name]
+
+    def sampler(
+        self, split: str, batch_size: int, seed: int, steps: int | None = None, *, shuffle: bool | None = None
+    ) -> Sampler:
+        """Return batches of a split, shuffled (by default) and augmented if it is the one for training."""
+        samples = self.split(split)
+
+        def sample(number: int, region: Region, random: np.random.Generator | None) -> Sample:
+            return self._sample(samples[number], region, random)
+
+        shuffled = split == "train" if shuffle is None else shuffle
+        frame, crop = self.source.space, self.layout.crop
+        return Sampler(len(samples), batch_size, seed, steps, shuffled, frame, crop, sample)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a user should know about the data that was read so far."""
+        return ()
+
+    @abstractmethod
+    def _sample(self, item: Any, region: Region, random: np.random.Generator | None) -> Sample:
+        """Read an item of a split, in a region of its frames; with random numbers, as in training."""
+
+
+Samples: TypeAlias = SampleSet[Any]
+"""Samples of either kind."""
