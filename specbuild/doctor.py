@@ -21,7 +21,7 @@ from specbuild.version import __version__
 Verdict = Literal["ok", "note", "fault"]
 
 LIBRARIES = (
-    *("keras", "tensorflow", "jax", "numpy", "pydantic", "h5py", "xarray", "netCDF4", "zarr", "av", "imageio"),
+    *("keras", "tensorflow", "jax", "numpy", "pydantic", "h5py", "xarray", "netCDF4", "zarr", "av"),
     *("matplotlib", "rich"),
 )
 LITTLE_ROOM = 2**30
