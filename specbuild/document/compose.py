@@ -1,11 +1,15 @@
-"""Parser events to located nodes, without recursion and with every limit that an untrusted document needs."""
+"""Parser events to located nodes, without recursion and with every limit that an untrusted document needs.
+
+PyYAML's own composer recurses, keeps the last of duplicate keys, expands aliases without a limit, resolves words by
+YAML 1.1 and stops at the first fault; its nodes end after their trailing blanks. So only its parser is used.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
@@ -20,10 +24,11 @@ MAX_NODES = 150_000
 
 
 class Composer:
-    """Puts the events of one document together. `report` holds the faults met so far."""
+    """Puts the events of a document together. `report` holds the faults met so far."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, start: int = 0) -> None:
         self.source = source
+        self.start = start  # offset in the source of the text that the parser reads
         self.report = Report()
         self.root: Node | None = None
         self.open: list[_Open] = []
@@ -45,7 +50,7 @@ class Composer:
         }
 
     def compose(self, events: Iterable[yaml.Event]) -> Node:
-        """The root node of the one document in `events`.
+        """Return the root node of the document in `events`.
 
         Independent faults (duplicate keys, tags, merge keys, bad keys, unknown aliases, numbers out of range) are
         raised together as SpecError; nesting past 64 levels, more than 150,000 nodes after aliases are followed, the
@@ -55,12 +60,12 @@ class Composer:
             self.handlers[type(event)](event)
         self.report.raise_errors()
         if self.root is None:
-            raise SpecError([_empty(self.source)])
+            raise SpecError([_empty(self.source, self.start)])
         return self.root
 
     @property
     def bracket(self) -> int | None:
-        """The offset of the innermost "[" or "{" that is still open."""
+        """Offset of the innermost "[" or "{" that is still open."""
         return next((holder.start for holder in reversed(self.open) if holder.in_brackets), None)
 
     # One method per event
@@ -70,16 +75,16 @@ class Composer:
         if self.documents > 1:
             self.stop(
                 "a second document starts here",
-                self.source.span(_offset(event.start_mark), _offset(event.end_mark)),
+                self.source.span(self.offset(event.start_mark), self.offset(event.end_mark)),
                 reason="a spec is one YAML document",
                 help='remove the line "---", or move what follows into a file of its own',
                 code="many-documents",
             )
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
-        start, end = self.content(event), _offset(event.end_mark)
+        start, end = self.content(event), self.offset(event.end_mark)
         self.count(1, 0, start)
-        quoted = bool(event.style)
+        quoted, is_key = bool(event.style), bool(self.open and self.open[-1].awaits_key)
         raw = self.source.text[start:end]
         if event.style in _BLOCK_STYLES:
             raw = raw.rstrip()
@@ -87,16 +92,14 @@ class Composer:
         span = self.source.span(start, end)
         self.end = end
         self.refuse_broken_text(event, raw, start, span)
-        if self.open and self.open[-1].awaits_key:
-            node = Scalar(event.value, span, raw, quoted)
-        else:
-            node = Scalar(event.value if quoted else self.resolve(event.value, span), span, raw, quoted)
+        value = event.value if quoted or is_key else self.resolve(event.value, span)
+        node = Scalar(value, span, raw, quoted)
         if event.anchor is not None:
             self.declare(event, _Anchored(node))
         self.place(node, 1, 0)
 
     def alias(self, event: yaml.AliasEvent) -> None:
-        start, self.end = _offset(event.start_mark), _offset(event.end_mark)
+        start, self.end = self.offset(event.start_mark), self.offset(event.end_mark)
         span = self.source.span(start, self.end)
         name = str(event.anchor)
         target = self.anchors.get(name)
@@ -124,7 +127,7 @@ class Composer:
     def end_collection(self, event: yaml.MappingEndEvent | yaml.SequenceEndEvent) -> None:
         ended = self.open.pop()
         if ended.in_brackets:
-            self.end = _offset(event.end_mark)
+            self.end = self.offset(event.end_mark)
         span = self.source.span(ended.start, max(self.end, ended.start))
         node: Node = Mapping(tuple(ended.entries), span) if ended.is_mapping else Sequence(tuple(ended.items), span)
         if ended.anchor is not None:
@@ -134,7 +137,7 @@ class Composer:
     # Putting nodes together
 
     def place(self, node: Node, size: int, height: int) -> None:
-        """Hands a complete node to the collection that holds it."""
+        """Put a complete node into the collection that holds it."""
         if not self.open:
             self.root = node if not _is_empty(node) else None
             return
@@ -177,7 +180,7 @@ class Composer:
     def declare(self, event: yaml.NodeEvent, anchored: _Anchored) -> None:
         name = str(event.anchor)
         if name in self.anchors:
-            start = self.source.text.index(f"&{name}", _offset(event.start_mark))
+            start = self.source.text.index(f"&{name}", self.offset(event.start_mark))
             span = self.source.span(start, start + len(name) + 1)
             self.error(
                 f"the anchor &{name} is declared twice", span, help="rename one of them", code="duplicate-anchor"
@@ -185,21 +188,25 @@ class Composer:
         self.anchors[name] = anchored
 
     def content(self, event: Any) -> int:
-        """Where the node itself starts, after its anchor and tag. Reports the tag."""
-        start = _offset(event.start_mark)
+        """Return where the node itself starts, after its anchor and tag. Reports the tag."""
+        start = self.offset(event.start_mark)
         if event.anchor is None and event.tag is None:
             return start
-        while found := _PROPERTY.match(self.source.text, start):
-            if found["tag"]:
+        while match := _PROPERTY.match(self.source.text, start):
+            if match["tag"]:
                 self.error(
-                    f"the tag {shorten(found['tag'])} is not supported",
-                    self.source.span(*found.span("tag")),
+                    f"the tag {shorten(match['tag'])} is not supported",
+                    self.source.span(*match.span("tag")),
                     reason="a spec holds only words, numbers, lists and mappings",
                     help="remove the tag; put the text in quotes if the ! belongs to it",
                     code="tag",
                 )
-            start = found.end()
-        return min(start, _offset(event.end_mark)) if isinstance(event, yaml.ScalarEvent) else start
+            start = match.end()
+        return min(start, self.offset(event.end_mark)) if isinstance(event, yaml.ScalarEvent) else start
+
+    def offset(self, mark: Any) -> int:
+        """Return where a mark of PyYAML stands in the source; its events always carry marks."""
+        return self.start + int(mark.index)
 
     def resolve(self, text: str, span: Span) -> Any:
         try:
@@ -234,7 +241,7 @@ class Composer:
         self.error(message, span, reason=reason, help=help, code=code, part=part)
 
     def count(self, size: int, height: int, start: int) -> None:
-        """Counts nodes that are about to be placed, and stops at the limits."""
+        """Count nodes that are about to be placed, and stop at the limits."""
         self.nodes += size
         if len(self.open) + height <= MAX_DEPTH and self.nodes <= MAX_NODES:
             return
@@ -265,7 +272,7 @@ class Composer:
         raise SpecError(self.report.errors)
 
     def path(self) -> tuple[PathPart, ...]:
-        """Where the reading stands, without keys that are not known yet."""
+        """Return the path to where the reading stands, without keys that are not known yet."""
         parts: list[PathPart] = []
         for holder in self.open:
             if not holder.is_mapping:
@@ -298,18 +305,12 @@ class _Open:
         return self.is_mapping and self.key is None and not self.key_refused
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchored:
+class _Anchored(NamedTuple):
     """What an alias stands for. `node` is None while the anchored node is still open."""
 
     node: Node | None
     size: int = 1
     height: int = 0
-
-
-def _offset(mark: Any) -> int:
-    """Where a mark of PyYAML stands, in characters from the start; its events always carry marks."""
-    return int(mark.index)
 
 
 def _ignore(event: yaml.Event) -> None:
@@ -320,10 +321,10 @@ def _is_empty(node: Node) -> bool:
     return isinstance(node, Scalar) and not node.quoted and node.raw == ""
 
 
-def _empty(source: Source) -> Diagnostic:
+def _empty(source: Source, start: int) -> Diagnostic:
     return Diagnostic(
         f"{source.name} is empty",
-        source.span(0, 0),
+        source.span(start, start),
         reason="it holds no key and no value",
         help='a spec starts with the line "specbuild: 1"',
         code="empty",

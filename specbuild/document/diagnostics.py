@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias, TypedDict, Unpack
 
 from specbuild.document.errors import SpecError, TooManyErrors
 from specbuild.document.nodes import PathPart, Span
@@ -14,12 +14,15 @@ MAX_FINDINGS = 100
 MAX_TEXT = 1_000
 """Characters of a message, of its path, its reason and its help."""
 MAX_WORK = 250_000
-"""Values that a document may come to once its variables, loops and blocks are carried out."""
+"""Values into which a document may unroll through its variables, loops and blocks."""
+
+
+Severity: TypeAlias = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding.
+    """A finding about a document.
 
     `message` is the fault in one line, `span` its place, `path` the place in words (`layers.dec1.initial_state`),
     `reason` why it is one, `help` what to write instead, `code` its stable name for machines (`unknown-key`).
@@ -31,19 +34,27 @@ class Diagnostic:
     reason: str = ""
     help: str = ""
     code: str = "invalid"
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
+
+
+class _Parts(TypedDict, total=False):
+    """The arguments of `Report.error` that warnings share."""
+
+    path: str | tuple[PathPart, ...]
+    reason: str
+    help: str
 
 
 class Report:
-    """Collects the findings of one document, so that all of them are shown at once.
+    """Collects the findings about a document, so that all of them are shown at once.
 
-    Adding one error too many raises TooManyErrors with all of them, so that no document can keep the reader busy.
+    Adding an error too many raises TooManyErrors with all of them, so that no document can keep the reader busy.
     """
 
     def __init__(self) -> None:
         self._left = {"error": MAX_FINDINGS, "warning": MAX_FINDINGS}
         self._work = 0
-        self._found: dict[tuple[object, ...], Diagnostic] = {}
+        self._findings: dict[tuple[object, ...], Diagnostic] = {}
         self._faulty: set[tuple[str, int, int]] = set()
 
     def error(
@@ -55,33 +66,34 @@ class Report:
         reason: str = "",
         help: str = "",
         code: str = "invalid",
+        severity: Severity = "error",
     ) -> None:
-        self.add(_brief(message, span, path, reason, help, code, "error"))
+        """Add a finding. Its texts are cut where they quote too much of the document."""
+        message, where, reason, help = (text[:MAX_TEXT] for text in (message, dotted(path), reason, help))
+        self.add(Diagnostic(message, span, where, reason, help, code, severity))
 
-    def warning(
-        self,
-        message: str,
-        span: Span | None = None,
-        *,
-        path: str | tuple[PathPart, ...] = "",
-        reason: str = "",
-        help: str = "",
-        code: str = "lint",
-    ) -> None:
-        self.add(_brief(message, span, path, reason, help, code, "warning"))
+    def warning(self, message: str, span: Span | None = None, *, code: str = "lint", **parts: Unpack[_Parts]) -> None:
+        """Add a warning, with the arguments of `error`."""
+        self.error(message, span, code=code, severity="warning", **parts)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        fault = _fault(diagnostic)
-        if fault not in self._found and self._left[diagnostic.severity]:
-            self._found[fault] = diagnostic
-            self._left[diagnostic.severity] -= 1
-        if diagnostic.span and diagnostic.severity == "error":
-            self._faulty.add(_start(diagnostic.span))
+        """Add a finding, unless the same is there: the nodes of a block are read at each use, and wrong once."""
+        d = diagnostic
+        identity = (d.severity, d.message, *((d.span,) if d.span else (d.path, d.reason)))
+        if identity not in self._findings and self._left[d.severity]:
+            self._findings[identity] = d
+            self._left[d.severity] -= 1
+        if d.span and d.severity == "error":
+            self._faulty.add(_start(d.span))
         if not self._left["error"]:
             raise TooManyErrors(self.sorted_errors())
 
     def spend(self, values: int, span: Span, path: str | tuple[PathPart, ...] = "") -> None:
-        """Counts values that a document makes of those that it holds.
+        """Count the values into which a document unrolls.
 
         Raises:
             TooManyErrors: they are more than MAX_WORK.
@@ -94,15 +106,15 @@ class Report:
             raise TooManyErrors(self.sorted_errors())
 
     def mute(self, span: Span) -> None:
-        """Marks a place whose fault was reported elsewhere, so that its consequences are not."""
+        """Mark a place whose fault was reported elsewhere, so that its consequences are not reported."""
         self._faulty.add(_start(span))
 
     def is_known(self, span: Span) -> bool:
-        """Whether the value at `span` is already known to be at fault."""
+        """Whether the value at `span` is already known to be wrong."""
         return bool(self._faulty) and _start(span) in self._faulty
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(self._found.values())
+        return iter(self._findings.values())
 
     @property
     def failed(self) -> bool:
@@ -117,12 +129,12 @@ class Report:
         return tuple(d for d in self if d.severity == "warning")
 
     def raise_errors(self) -> None:
-        """Raises SpecError with every error, in the order of the document, if there is one."""
+        """Raise SpecError with every error, in the order of the document, if there is one."""
         if self.failed:
             raise SpecError(self.sorted_errors())
 
     def sorted_errors(self) -> tuple[Diagnostic, ...]:
-        """The errors in the order of the document."""
+        """Return the errors in the order of the document."""
         return tuple(sorted(self.errors, key=_place))
 
     def warnings_as_errors(self) -> tuple[Diagnostic, ...]:
@@ -131,26 +143,6 @@ class Report:
 
 def dotted(path: str | tuple[PathPart, ...]) -> str:
     return path if isinstance(path, str) else ".".join(str(part) for part in path)
-
-
-def _brief(
-    message: str,
-    span: Span | None,
-    path: str | tuple[PathPart, ...],
-    reason: str,
-    help: str,
-    code: str,
-    severity: Literal["error", "warning"],
-) -> Diagnostic:
-    """A finding whose texts are cut where they quote too much of the document."""
-    return Diagnostic(
-        message[:MAX_TEXT], span, dotted(path)[:MAX_TEXT], reason[:MAX_TEXT], help[:MAX_TEXT], code, severity
-    )
-
-
-def _fault(one: Diagnostic) -> tuple[object, ...]:
-    """What makes two findings the same: a block's nodes are read at every use of it, and are at fault once."""
-    return (one.severity, one.message, *((one.span,) if one.span else (one.path, one.reason)))
 
 
 def _start(span: Span) -> tuple[str, int, int]:

@@ -1,10 +1,13 @@
-"""What a YAML syntax error means to the person who wrote the text."""
+"""What a YAML syntax error means to the person who wrote the text.
+
+PyYAML names a fault in the terms of its grammar ("expected <block end>, but found '-'"), often far from its cause.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import yaml
 
@@ -12,12 +15,13 @@ from specbuild.document.diagnostics import Diagnostic
 from specbuild.document.nodes import Source
 
 
-def explain(source: Source, fault: Exception, bracket: int | None) -> Diagnostic:
-    """The diagnostic for an exception of PyYAML's reader, scanner or parser. Its code is always `syntax` or `tab`.
+def explain(source: Source, fault: Exception, bracket: int | None, start: int = 0) -> Diagnostic:
+    """Return the diagnostic for an exception of PyYAML's reader, scanner or parser; its code is `syntax` or `tab`.
 
-    `bracket` is the offset of the innermost "[" or "{" that was open when the fault was met.
+    `bracket` is the offset of the innermost "[" or "{" that was open when the fault was met, `start` that of the text
+    which PyYAML read.
     """
-    seen = _seen(source, fault)
+    seen = _seen(source, fault, start)
     if bracket is not None and not source.text[seen.at :].strip():
         return _never_closed(source, bracket)
     if _tab_indents(source, seen.at):
@@ -28,23 +32,22 @@ def explain(source: Source, fault: Exception, bracket: int | None) -> Diagnostic
     return _unnamed(source, seen)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A fault as PyYAML reports it: its words, where it was noticed and where what it is about began (offsets)."""
+class _Seen(NamedTuple):
+    """A fault as PyYAML reports it: its words, and the offsets where it was noticed and where its construct began."""
 
     words: str
     at: int
     began: int
 
 
-def _seen(source: Source, fault: Exception) -> _Seen:
+def _seen(source: Source, fault: Exception, start: int) -> _Seen:
     size = len(source.text)
     if not isinstance(fault, yaml.MarkedYAMLError):
-        escape = _LARGE_ESCAPE.search(source.text)
+        escape = _LARGE_ESCAPE.search(source.text, start)
         return _Seen("escape code", escape.start() + 1, size) if escape else _Seen(str(fault), size, size)
     noticed = fault.problem_mark or fault.context_mark
-    at = min(noticed.index, size) if noticed else size
-    began = min(fault.context_mark.index, size) if fault.context_mark else at
+    at = min(start + noticed.index, size) if noticed else size
+    began = min(start + fault.context_mark.index, size) if fault.context_mark else at
     return _Seen(f"{fault.context or ''}: {fault.problem or ''}", at, began)
 
 
@@ -81,6 +84,11 @@ def _never_closed(source: Source, bracket: int) -> Diagnostic:
 # One explanation per fault. Each gets the source and the fault as seen.
 
 
+def _here(message: str, help: str, reason: str = "") -> Callable[[Source, _Seen], Diagnostic]:
+    """An explanation of the same words whatever the text, at the place where the fault was noticed."""
+    return lambda source, seen: _diagnostic(source, message, seen.at, reason=reason, help=help)
+
+
 def _unclosed(opening: str, closing: str) -> Callable[[Source, _Seen], Diagnostic]:
     def explanation(source: Source, seen: _Seen) -> Diagnostic:
         expected = f'expected "," or "{closing}" {_before(source, seen.at)}'
@@ -96,31 +104,6 @@ def _unclosed_quote(source: Source, seen: _Seen) -> Diagnostic:
     if quote == "'":
         help += "; inside single quotes an apostrophe is written twice ('')"
     return _diagnostic(source, "this quote is not closed", seen.began, help=help)
-
-
-def _second_value(source: Source, seen: _Seen) -> Diagnostic:
-    return _diagnostic(
-        source,
-        'a key with ":" cannot stand here',
-        seen.at,
-        reason="the text before it already is a value, or its line is indented further than the key above it",
-        help='indent the line like the keys beside it; put text that holds ": " in quotes',
-    )
-
-
-def _item_here(source: Source, seen: _Seen) -> Diagnostic:
-    return _diagnostic(
-        source,
-        'a list item "-" cannot stand here',
-        seen.at,
-        help='start the list on the next line or write it as [a, b]; put text that starts with "- " in quotes',
-    )
-
-
-def _complex_key(source: Source, seen: _Seen) -> Diagnostic:
-    return _diagnostic(
-        source, 'a key marked with "?" cannot stand here', seen.at, help='put text that starts with "? " in quotes'
-    )
 
 
 def _missing_colon(source: Source, seen: _Seen) -> Diagnostic:
@@ -158,16 +141,6 @@ def _escape(source: Source, seen: _Seen) -> Diagnostic:
         "this is not an escape of a text in double quotes",
         at,
         help=r'write "\\" for a backslash, or use single quotes, in which a backslash is only a backslash',
-    )
-
-
-def _bad_tag(source: Source, seen: _Seen) -> Diagnostic:
-    return _diagnostic(
-        source,
-        "tags are not supported",
-        seen.at,
-        reason="a spec holds only words, numbers, lists and mappings",
-        help="remove the tag; put the text in quotes if the ! belongs to it",
     )
 
 
@@ -224,17 +197,12 @@ def _block_text(source: Source, seen: _Seen) -> Diagnostic:
     )
 
 
-def _directive(source: Source, seen: _Seen) -> Diagnostic:
-    return _diagnostic(
-        source, "this line is not a YAML directive", seen.at, help='delete it; a line that starts with "%" is reserved'
-    )
-
-
 def _unnamed(source: Source, seen: _Seen) -> Diagnostic:
     words = seen.words.partition(": ")[2] or seen.words
     return _diagnostic(source, "this is not YAML", seen.at, reason=words)
 
 
+_RESERVED = _here("this line is not a YAML directive", 'delete it; a line that starts with "%" is reserved')
 _EXPLANATIONS: dict[str, Callable[[Source, _Seen], Diagnostic]] = {
     "parsing a flow sequence: expected ',' or ']'": _unclosed("[", "]"),
     "parsing a flow sequence: did not find": _unclosed("[", "]"),
@@ -243,9 +211,18 @@ _EXPLANATIONS: dict[str, Callable[[Source, _Seen], Diagnostic]] = {
     "found unexpected end of stream": _unclosed_quote,
     "found unexpected document separator": _unclosed_quote,
     "found unexpected document indicator": _unclosed_quote,
-    "mapping values are not allowed": _second_value,
-    "sequence entries are not allowed": _item_here,
-    "mapping keys are not allowed": _complex_key,
+    "mapping values are not allowed": _here(
+        'a key with ":" cannot stand here',
+        'indent the line like the keys beside it; put text that holds ": " in quotes',
+        "the text before it already is a value, or its line is indented further than the key above it",
+    ),
+    "sequence entries are not allowed": _here(
+        'a list item "-" cannot stand here',
+        'start the list on the next line or write it as [a, b]; put text that starts with "- " in quotes',
+    ),
+    "mapping keys are not allowed": _here(
+        'a key marked with "?" cannot stand here', 'put text that starts with "? " in quotes'
+    ),
     "could not find expected ':'": _missing_colon,
     "cannot start any token": _cannot_start,
     "scanning an alias": _reference,
@@ -254,15 +231,19 @@ _EXPLANATIONS: dict[str, Callable[[Source, _Seen], Diagnostic]] = {
     "escape sequence": _escape,
     "escape code": _escape,
     "hexdecimal number": _escape,
-    "tag": _bad_tag,
+    "tag": _here(
+        "tags are not supported",
+        "remove the tag; put the text in quotes if the ! belongs to it",
+        "a spec holds only words, numbers, lists and mappings",
+    ),
     "parsing a block mapping": _misfit("mapping", "its keys"),
     "parsing a block collection": _misfit("list", "its items"),
     "expected the node content": _no_value,
     "did not find expected node content": _no_value,
     "document start": _after_the_end,
     "scanning a block scalar": _block_text,
-    "directive": _directive,
-    "YAML document": _directive,
+    "directive": _RESERVED,
+    "YAML document": _RESERVED,
 }
 _LARGE_ESCAPE = re.compile(r"\\U(?!000|0010)(?=[0-9a-fA-F]{8})")
 _BLANKS = re.compile(r"[ \t]*")

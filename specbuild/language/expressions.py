@@ -1,15 +1,18 @@
 """Arithmetic on variables: `$filters * 2`, `($size + 1) // 2`.
 
-A small grammar with a parser of its own, so that a spec can never run code. Numbers, `$name`, `+ - * / // % **`, signs
-and parentheses; nothing else. `/` gives a whole number where it divides evenly.
+Numbers, `$name`, `+ - * / // % **`, signs and parentheses; nothing else. `/` gives a whole number where it divides
+evenly. The parser is our own because Python's `ast` knows no `$name`, refuses numbers such as 012, which YAML reads as
+twelve, and describes its faults in terms of Python.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 LIMIT = 2**63
 """No number of a spec reaches this; a result beyond it is a mistake, or an attack."""
@@ -38,15 +41,18 @@ class UnknownUsed(ExpressionError):
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> Any:
-    """The value of an expression. A lone `$name` gives whatever the variable holds; arithmetic needs numbers.
+    """Return the value of an expression. A lone `$name` gives whatever the variable holds; arithmetic needs numbers.
 
     Raises:
         ExpressionError: unknown name, bad syntax, a value that is no number, or a result out of bounds.
     """
-    parser = _Parser(_tokens(text), values)
-    value = parser.sum(0)
-    if parser.peek is not None:
-        raise ExpressionError(f'"{parser.peek.text}" is not expected there')
+    tokens, rest = _tokens(text)
+    if rest:
+        raise ExpressionError(f'"{rest[:20]}" is not arithmetic; that is numbers, $name, + - * / // % ** and ( )')
+    parser = _Parser(tokens, values)
+    value = parser.operation(0)
+    if parser.tokens:
+        raise _unexpected(parser.tokens[0])
     return value
 
 
@@ -54,111 +60,81 @@ def is_expression(text: str) -> bool:
     """Whether text is arithmetic throughout and names a variable; otherwise it is prose that may hold `$name`."""
     if "$" not in text or len(text) > _MAX_LENGTH:
         return False
-    position, named = 0, False
-    stripped = text.rstrip()
-    while position < len(stripped):
-        match = _TOKEN.match(stripped, position)
-        if match is None:
-            return False
-        named = named or match["name"] is not None
-        position = match.end()
-    return named
+    tokens, rest = _tokens(text)
+    return not rest and any(token["name"] for token in tokens)
 
 
 def names(text: str) -> set[str]:
-    """The variables that text refers to, as arithmetic or inside prose."""
+    """Return the variables that text refers to, as arithmetic or inside prose."""
     return set(re.findall(r"(?<!\$)\$\{?([A-Za-z_]\w*)", text.replace("$$", "")))
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens, position = [], 0
-    text = text.rstrip()
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            rest = text[position:].strip()[:20]
-            raise ExpressionError(f'"{rest}" is not arithmetic; that is numbers, $name, + - * / // % ** and ( )')
-        kind = str(match.lastgroup)
-        tokens.append(_Token(kind, match[kind]))
+def _tokens(text: str) -> tuple[deque[re.Match[str]], str]:
+    """Return the tokens that text starts with, and what follows the last of them."""
+    tokens: deque[re.Match[str]] = deque()
+    position, text = 0, text.rstrip()
+    while match := _TOKEN.match(text, position):
+        tokens.append(match)
         position = match.end()
-    return tokens
+    return tokens, text[position:].strip()
 
 
 class _Parser:
-    """Recursive descent: sum → product → sign → power → atom."""
+    """Recursive descent: sums of products of operands. `tokens` are those still to be read."""
 
-    def __init__(self, tokens: list[_Token], values: Mapping[str, Any]) -> None:
-        self._tokens, self._values, self._at = tokens, values, 0
+    def __init__(self, tokens: deque[re.Match[str]], values: Mapping[str, Any]) -> None:
+        self.tokens, self._values = tokens, values
 
-    @property
-    def peek(self) -> _Token | None:
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
-
-    def _operator(self, *wanted: str) -> str | None:
-        token = self.peek
-        if token is not None and token.kind == "operator" and token.text in wanted:
-            self._at += 1
-            return token.text
+    def _operator(self, wanted: Collection[str]) -> str | None:
+        if self.tokens and self.tokens[0]["operator"] in wanted:
+            return self.tokens.popleft()["operator"]
         return None
 
-    def sum(self, depth: int) -> Any:
-        value = self.product(depth)
-        while operator := self._operator("+", "-"):
-            value = _apply(operator, value, self.product(depth))
+    def operation(self, depth: int, level: int = 0) -> Any:
+        if level == len(_LEVELS):
+            return self.operand(depth)
+        value = self.operation(depth, level + 1)
+        while symbol := self._operator(_LEVELS[level]):
+            value = _apply(symbol, value, self.operation(depth, level + 1))
         return value
 
-    def product(self, depth: int) -> Any:
-        value = self.sign(depth)
-        while operator := self._operator("*", "/", "//", "%"):
-            value = _apply(operator, value, self.sign(depth))
-        return value
-
-    def sign(self, depth: int) -> Any:
-        negative = False
-        signed = False
-        while operator := self._operator("+", "-"):
-            signed = True
-            negative ^= operator == "-"
-        value = self.power(depth)
-        if signed:
-            value = _bounded(-_number(value) if negative else _number(value))
-        return value
-
-    def power(self, depth: int) -> Any:
+    def operand(self, depth: int) -> Any:
+        """Read an atom, its power and the signs before it, which bind less tightly than the power."""
         if depth > _MAX_DEPTH:
             raise ExpressionError(f"parentheses and powers are nested more than {_MAX_DEPTH} deep")
+        signs = []
+        while sign := self._operator(_LEVELS[0]):
+            signs.append(sign)
         value = self.atom(depth)
-        if self._operator("**"):
-            negative = bool(self._operator("-"))
-            exponent = self.power(depth + 1)
-            value = _apply("**", value, -_number(exponent) if negative else exponent)
+        if self._operator(("**",)):
+            value = _apply("**", value, self.operand(depth + 1))
+        if signs:
+            value = _bounded(-_number(value) if signs.count("-") % 2 else _number(value))
         return value
 
     def atom(self, depth: int) -> Any:
-        token = self.peek
-        if token is None:
+        if not self.tokens:
             raise ExpressionError("it ends where a number or a $name is expected")
-        self._at += 1
-        if token.kind == "number":
-            return _bounded(int(token.text) if token.text.isdigit() else float(token.text))
-        if token.kind == "name":
-            if token.text not in self._values:
-                raise ExpressionError(f"no variable is called ${token.text}", unknown=token.text)
-            value = self._values[token.text]
+        token = self.tokens.popleft()
+        if number := token["number"]:
+            return _bounded(int(number) if number.isdigit() else float(number))
+        if name := token["name"]:
+            if name not in self._values:
+                raise ExpressionError(f"no variable is called ${name}", unknown=name)
+            value = self._values[name]
             if isinstance(value, Unknown):
-                raise UnknownUsed(f"${token.text} has no value")
+                raise UnknownUsed(f"${name} has no value")
             return value
-        if token.text != "(":
-            raise ExpressionError(f'"{token.text}" is not expected there')
-        value = self.sum(depth + 1)
-        if not self._operator(")"):
+        if token["operator"] != "(":
+            raise _unexpected(token)
+        value = self.operation(depth + 1)
+        if not self._operator((")",)):
             raise ExpressionError('a ")" is missing')
         return value
+
+
+def _unexpected(token: re.Match[str]) -> ExpressionError:
+    return ExpressionError(f'"{token[str(token.lastgroup)]}" is not expected there')
 
 
 def _number(value: Any) -> int | float:
@@ -167,24 +143,15 @@ def _number(value: Any) -> int | float:
     return value
 
 
-def _apply(operator: str, left: Any, right: Any) -> int | float:
+def _apply(symbol: str, left: Any, right: Any) -> int | float:
     a, b = _number(left), _number(right)
-    if operator in ("/", "//", "%") and b == 0:
+    if symbol in ("/", "//", "%") and b == 0:
         raise ExpressionError("it divides by zero")
-    if operator == "**":
-        return _power(a, b)
-    if operator == "/":
-        return _bounded(a // b if isinstance(a, int) and isinstance(b, int) and a % b == 0 else a / b)
-    return _bounded(_OPERATIONS[operator](a, b))
+    return _bounded(_OPERATIONS[symbol](a, b))
 
 
-_OPERATIONS: dict[str, Any] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-}
+def _divided(a: int | float, b: int | float) -> int | float:
+    return a // b if isinstance(a, int) and isinstance(b, int) and a % b == 0 else a / b
 
 
 def _power(base: int | float, exponent: int | float) -> int | float:
@@ -194,7 +161,20 @@ def _power(base: int | float, exponent: int | float) -> int | float:
         raise ExpressionError("a negative number has no broken power")
     if abs(base) > 1 and abs(exponent) * math.log2(abs(base)) > 64:
         raise ExpressionError("the result is too large")
-    return _bounded(base**exponent)
+    return base**exponent
+
+
+_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": _divided,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": _power,
+}
+_LEVELS = (("+", "-"), ("*", "/", "//", "%"))
+"""The operators by how tightly they bind, the loosest first; those of a level are applied from left to right."""
 
 
 def _bounded(value: int | float) -> int | float:

@@ -29,9 +29,9 @@ from specbuild.document import (
     SpecError,
     did_you_mean,
     kind_of,
-    parse,
     values_in,
 )
+from specbuild.document.parse import parse_from
 from specbuild.language.declarations import KEYS
 
 _MUST_EXIST = ("vars", "layers", "inputs")
@@ -60,15 +60,14 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
             )
             continue
         where = _Path(source, tuple(path.split(".")))
-        node = _value(source, value, len(path) + 1, report)
-        if node is not None:
+        start = len(path) + 1
+        try:
+            node = parse_from(source, start) if value.strip() else Scalar(None, source.span(start, start))
+        except SpecError as error:
+            report.extend(error.diagnostics)
+        else:
             size += values_in(node)
-            report.spend(where.cost(size), where.span(0))
-            try:
-                root = _merged(root, where, 0, node)
-            except SpecError as error:
-                for diagnostic in error.diagnostics:
-                    report.add(diagnostic)
+            root = _set(root, where, node, size, report)
     return root
 
 
@@ -78,13 +77,18 @@ def apply_nodes(root: Mapping, changes: Mapping, report: Report) -> Mapping:
     for entry in changes.entries:
         path = _Path(entry.key.span.source, tuple(entry.name.split(".")), entry.key.span)
         size += values_in(entry.value)
-        report.spend(path.cost(size), entry.key.span)
-        try:
-            root = _merged(root, path, 0, entry.value)
-        except SpecError as error:
-            for diagnostic in error.diagnostics:
-                report.add(diagnostic)
+        root = _set(root, path, entry.value, size, report)
     return root
+
+
+def _set(root: Mapping, path: _Path, value: Node, size: int, report: Report) -> Mapping:
+    """Carry out a change of a document of `size` values; report why it cannot be carried out."""
+    report.spend(path.cost(size), path.span(0))
+    try:
+        return _merged(root, path, 0, value)  # type: ignore[no-any-return]
+    except SpecError as error:
+        report.extend(error.diagnostics)
+        return root
 
 
 class _Path:
@@ -117,6 +121,7 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
         return _in_layers(node, path, index, value)
     if not isinstance(node, Mapping):
         raise _error(path, index, f"{path.dotted(index - 1)} is {kind_of(node)}; it has no keys to set")
+    here = Scalar(part, path.span(index), part)
     child = node.get(part)
     if child is None:
         if not index and part not in KEYS and _is_variable(node, part):
@@ -130,10 +135,12 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
                 did_you_mean(part, names)
                 or (f"there are {', '.join(names)}" if names else f"the spec declares no {path.parts[0]}"),
             )
-        child = value if index + 1 == len(path.parts) else Mapping((), path.span(index))
         if index + 1 == len(path.parts):
-            return _with_entry(node, Entry(Scalar(part, path.span(index), part), value), value)
-    return _with_entry(node, Entry(Scalar(part, path.span(index), part), child), _merged(child, path, index + 1, value))
+            return replace(node, entries=(*node.entries, Entry(here, value)))
+        child = Mapping((), here.span)
+        return replace(node, entries=(*node.entries, Entry(here, _merged(child, path, index + 1, value))))
+    changed = _merged(child, path, index + 1, value)
+    return replace(node, entries=tuple(replace(e, value=changed) if e.name == part else e for e in node.entries))
 
 
 def _is_variable(root: Mapping, name: str) -> bool:
@@ -150,11 +157,6 @@ def overlay(old: Node | None, new: Node) -> Any:
         under = entries.get(entry.name)
         entries[entry.name] = replace(under, value=overlay(under.value, entry.value)) if under else entry
     return replace(old, entries=tuple(entries.values()))
-
-
-def _with_entry(node: Mapping, entry: Entry, value: Node) -> Mapping:
-    kept = tuple(replace(e, value=value) if e.name == entry.name else e for e in node.entries)
-    return replace(node, entries=kept if node.get(entry.name) is not None else (*kept, replace(entry, value=value)))
 
 
 def _with_value(entry: Entry, value: Node) -> Entry:
@@ -205,40 +207,6 @@ def _made_up(name: str, kinds: Iterable[str]) -> bool:
     from specbuild.language.forms.ids import snake
 
     return any(re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", name) for kind in kinds)
-
-
-def _value(source: Source, text: str, offset: int, report: Report) -> Node | None:
-    """The YAML after `=`, with its columns counted from the start of the whole override."""
-    if not text.strip():
-        return Scalar(None, Span(source, 1, offset + 1, 1, offset + 1))
-    try:
-        return _moved(parse(text, source.name), source, offset)
-    except SpecError as error:
-        for diagnostic in error.diagnostics:
-            span = diagnostic.span and _shifted(diagnostic.span, source, offset)
-            report.add(replace(diagnostic, span=span))
-        return None
-
-
-def _moved(node: Node, source: Source, offset: int) -> Node:
-    span = _shifted(node.span, source, offset)
-    if isinstance(node, Mapping):
-        return Mapping(
-            tuple(
-                Entry(replace(e.key, span=_shifted(e.key.span, source, offset)), _moved(e.value, source, offset))
-                for e in node.entries
-            ),
-            span,
-        )
-    if isinstance(node, Sequence):
-        return Sequence(tuple(_moved(item, source, offset) for item in node.items), span)
-    return replace(node, span=span)
-
-
-def _shifted(span: Span, source: Source, offset: int) -> Span:
-    start = span.column + offset if span.line == 1 else span.column
-    end = span.end_column + offset if span.end_line == 1 else span.end_column
-    return Span(source, span.line, start, span.end_line, end)
 
 
 def _inline(value: Any) -> str:
