@@ -41,7 +41,7 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     found = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
     click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else survey_text(found))
     if output is not None:
-        from specbuild.prediction.sample_picture import draw_sample
+        from specbuild.pictures import draw_sample
 
         draw_sample(data, source, splits["train"], Path(output), loaded.name)
         click.echo(f"a training window is drawn in {output}", err=True)

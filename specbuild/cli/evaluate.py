@@ -48,7 +48,7 @@ def command(
       specbuild evaluate runs/nowcast-20260131-142501 --format json
     """
     from specbuild.evaluation.evaluate import evaluate
-    from specbuild.evaluation.report import report_text
+    from specbuild.evaluation.tables import report_text
 
     found = evaluate(run, split, variable=variable, horizon=horizon, plugins=plugins)
     say_if_unfinished(run)

@@ -49,8 +49,8 @@ def command(
             )
         spec = DEFAULT_SPEC
 
-    from specbuild.evaluation.class_scores import ClassScores
-    from specbuild.evaluation.report import report_text
+    from specbuild.evaluation.classes import ClassScores
+    from specbuild.evaluation.tables import report_text
     from specbuild.training.train import Interrupted, train
 
     try:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import TypeAlias
 
 from specbuild.data import Dataset, Window, baselines
 from specbuild.data.arrays import Floats
@@ -14,13 +13,17 @@ from specbuild.data.baselines import climatology
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.times import show
 from specbuild.document import RunError
-from specbuild.evaluation.result import MODEL, Evaluation, Scored
-from specbuild.evaluation.score_plots import draw_scores
+from specbuild.evaluation.classes import ClassScores, evaluate_classes
+from specbuild.evaluation.plots import draw_scores
+from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Comparison, Scores, Scoring
-from specbuild.prediction.pictures import draw_animation, draw_strip, scale_of
-from specbuild.prediction.scene import scene
+from specbuild.pictures import Scene, draw_animation, draw_strip, forecast_scene, scale_of
+from specbuild.pictures.scene import variation
 from specbuild.runs.files import write_json, write_text
 from specbuild.runs.inference import TrainedRun
+
+Scored: TypeAlias = Evaluation | ClassScores
+"""The result of an evaluation: scores of forecasts, or of classes."""
 
 
 def evaluate(
@@ -31,7 +34,7 @@ def evaluate(
     horizon: int | None = None,
     plugins: Iterable[str] = (),
 ) -> Scored:
-    """Scores a trained run on one split of its data, and writes scores and pictures into its folder.
+    """Score a trained run on one split of its data, and write scores and pictures into its folder.
 
     Forecasts of whole frames are compared in physical units, missing pixels left out; squared errors, absolute errors
     and counts are pooled over windows and pixels per lead time before any ratio is taken.
@@ -55,58 +58,91 @@ def evaluate(
     """
     trained = TrainedRun.open(run, plugins, horizon=horizon)
     if trained.data.target is not None:
-        from specbuild.evaluation.classify import evaluate_classes
-
         return evaluate_classes(trained, split)
     return _evaluate_forecasts(trained, split, variable, horizon)
 
 
 def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:
     whole = dataset = trained.dataset
-    chosen = None if variable is None else whole.source.variable(variable)
-    channel = None if chosen is None else chosen.channel
-    if chosen is not None:
-        dataset = replace(whole, source=chosen)
+    selected = None if variable is None else whole.source.variable(variable)
+    channel = None if selected is None else selected.channel
+    if selected is not None:
+        dataset = replace(whole, source=selected)
     _check_room(dataset, split)
     scoring = Scoring.of(trained.spec, dataset)
-    climate = scoring.climatology
-    rivals = baselines(dataset, trained.spec.evaluate.period, climate)
+    rivals = baselines(dataset, trained.spec.evaluate.period, scoring.climatology)
     leads = dataset.lead_labels
-    gathered = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(one.name for one in rivals))}
-    comparison = Comparison(len(leads), [one.name for one in rivals])
-    liveliest = _Liveliest()
+    sums = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(rival.name for rival in rivals))}
+    comparison = Comparison(len(leads), [rival.name for rival in rivals])
+    liveliest = None
     scored = 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
         at = (window.event, window.start)
-        past = window.past if chosen is None else whole.window(*at).past
+        past = window.past if selected is None else whole.window(*at).past
         forecast = whole.forecast(past, trained.predict, at)
         forecast = forecast if channel is None else forecast[..., channel : channel + 1]
-        others = {one.name: one.forecast(window) for one in rivals}
-        expected = climatology(window, dataset.section.windows, climate) if scoring.reads_climatology else None
+        others = {rival.name: rival.forecast(window) for rival in rivals}
+        expected = (
+            climatology(window, dataset.section.windows, scoring.climatology) if scoring.reads_climatology else None
+        )
         for name, frames in {MODEL: forecast, **others}.items():
-            gathered[name].add(frames, window.future, expected)
+            sums[name].add(frames, window.future, expected)
         comparison.add(forecast, others, window.future)
-        liveliest.look(scored, window, forecast)
-    found = Evaluation(
+        varies = variation(window.future)
+        if liveliest is None or varies > liveliest.variation:
+            liveliest = _Pictured(varies, scored, window, forecast)
+    evaluation = Evaluation(
         name=trained.spec.name,
         split=split,
         windows=scored,
         variable=variable or trained.data.variable,
         units=(trained.data.units if variable is None else "") or _common_units(dataset.source),
-        tables=tuple(scores.table(name, leads) for name, scores in gathered.items()),
+        tables=tuple(scores.table(name, leads) for name, scores in sums.items()),
         skills=comparison.skills(),
         shown=scoring.shown,
         conventions=scoring.conventions,
-        notes=(*dataset.notes(), *_mixed(dataset.source, trained)),
+        notes=(*dataset.notes(), *_mixed_units(dataset.source, trained)),
     )
-    _write(trained, found, variable, horizon)
-    if split == "test":
-        liveliest.draw(trained, dataset, scored, variable, horizon)
-    return found
+
+    def file(name: str) -> Path:
+        return trained.folder.evaluation(name, split, horizon, variable)
+
+    write_json(file("scores.json"), evaluation.to_dict())
+    write_text(file("scores.csv"), evaluation.to_csv())
+    draw_scores(evaluation, file("scores.png"))
+    if split == "test" and liveliest is not None and len(trained.data.source.space) > 1:
+        scene = liveliest.scene(trained, dataset, scored)
+        if horizon is None and variable is None:
+            trained.folder.update_manifest(colours=asdict(scale_of(scene)))
+        draw_strip(scene, file("forecast.png"))
+        draw_animation(scene, file("forecast.gif"))
+    return evaluation
 
 
-def _mixed(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:
-    """A word on scores that pool variables of different units."""
+@dataclass(frozen=True)
+class _Pictured:
+    """The window whose future varies most, for the pictures: by what was observed, whatever the forecast."""
+
+    variation: float
+    number: int
+    window: Window
+    forecast: Floats
+
+    def scene(self, trained: TrainedRun, dataset: Dataset, count: int) -> Scene:
+        times = self.window.past_times
+        title = f"{trained.spec.name}: test window {self.number} of {count}"
+        return forecast_scene(
+            dataset.section,
+            dataset.source.metadata,
+            self.window.past,
+            self.forecast,
+            self.window.future,
+            title=title if times is None else f"{title}, {show(times[-1])}",
+        )
+
+
+def _mixed_units(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:
+    """Return a note on scores that pool variables of different units."""
     if len(set(source.metadata.units_of.values())) < 2:
         return ()
     listed = " and ".join(f"{name} ({units})" for name, units in source.metadata.units_of.items())
@@ -115,7 +151,7 @@ def _mixed(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:
 
 
 def _check_room(dataset: Dataset, split: str) -> None:
-    """Refuses windows that are longer than the split."""
+    """Refuse windows that are longer than the split."""
     windows = dataset.split(split)
     if not len(windows):
         raise RunError(
@@ -124,54 +160,6 @@ def _check_room(dataset: Dataset, split: str) -> None:
         )
 
 
-class _Liveliest:
-    """Keeps the window whose future varies most, for the pictures: chosen by what was observed, not by the forecast."""
-
-    def __init__(self) -> None:
-        self.most = -1.0
-        self.number = 0
-        self.window: Window | None = None
-        self.forecast: Floats | None = None
-
-    def look(self, number: int, window: Window, forecast: Floats) -> None:
-        known = window.future[~np.isnan(window.future)]
-        variation = float(known.std()) if known.size else 0.0
-        if variation > self.most:
-            self.most, self.number, self.window, self.forecast = variation, number, window, forecast
-
-    def draw(
-        self, trained: TrainedRun, dataset: Dataset, count: int, variable: str | None, horizon: int | None
-    ) -> None:
-        """Draws it as forecast.png and forecast.gif; frames without height and width are not drawn."""
-        if self.window is None or self.forecast is None or len(trained.data.source.space) < 2:
-            return
-        title = f"{trained.spec.name}: test window {self.number} of {count}"
-        if self.window.past_times is not None:
-            title += f", {show(self.window.past_times[-1])}"
-        shown = scene(
-            trained,
-            dataset.section,
-            dataset.source.metadata,
-            self.window.past,
-            self.forecast,
-            self.window.future,
-            title,
-        )
-        if horizon is None and variable is None:
-            trained.folder.update_manifest(colours=asdict(scale_of(shown)))
-        draw_strip(shown, trained.folder.evaluation("forecast.png", horizon=horizon, variable=variable))
-        draw_animation(shown, trained.folder.evaluation("forecast.gif", horizon=horizon, variable=variable))
-
-
 def _common_units(source: FrameSource) -> str:
-    """What the file says of the units, where all channels have the same."""
+    """Return the units of the file where all channels have the same."""
     return "" if len(set(source.metadata.units_of.values())) > 1 else source.metadata.units
-
-
-def _write(trained: TrainedRun, found: Evaluation, variable: str | None, horizon: int | None) -> None:
-    def file(name: str) -> Path:
-        return trained.folder.evaluation(name, found.split, horizon, variable)
-
-    write_json(file("scores.json"), found.to_dict())
-    write_text(file("scores.csv"), found.to_csv())
-    draw_scores(found, file("scores.png"))

@@ -1,21 +1,21 @@
-"""What an evaluation found: every score of the model and of the baselines, with what the numbers mean."""
+"""The result of an evaluation: the scores of the model and of the baselines, as tables, as JSON and as CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from specbuild.catalog.scores import SCORES, SHOWN
-from specbuild.evaluation.class_scores import ClassScores
-from specbuild.evaluation.score_table import ScoreColumn, ScoreTable, finite, to_csv
-from specbuild.evaluation.scores.comparison import Skill, hardest
-
-Scored: TypeAlias = "Evaluation | ClassScores"
-"""What an evaluation finds: the scores of forecasts, or of classes."""
+from specbuild.catalog.scores import SCORES, SHOWN, Units
 
 MODEL = "model"
 PERSISTENCE = "persistence"
+
+ALL = "all"
+"""The label of what is pooled over every lead time."""
 
 CONVENTION = "pooled over windows, pixels and channels in physical units, missing pixels left out"
 EVENTS = "events are values at or above the threshold"
@@ -41,7 +41,7 @@ class Evaluation:
     shown: tuple[str, ...] = tuple(SCORES[name].title for name in SHOWN)
     conventions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What of the data was left out, and why."""
+    """Which data was skipped, and why."""
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -49,8 +49,8 @@ class Evaluation:
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        found = (column.threshold for column in self.tables[0].columns)
-        return tuple(dict.fromkeys(threshold for threshold in found if threshold is not None))
+        thresholds = (column.threshold for column in self.tables[0].columns)
+        return tuple(dict.fromkeys(threshold for threshold in thresholds if threshold is not None))
 
     @property
     def on_show(self) -> tuple[ScoreColumn, ...]:
@@ -58,7 +58,7 @@ class Evaluation:
         return tuple(column for name in self.shown for column in self.tables[0].columns if column.score == name)
 
     def of(self, forecast: str) -> ScoreTable:
-        """The scores of one forecast.
+        """Return the scores of one forecast.
 
         Raises:
             KeyError: there is none of that name.
@@ -69,7 +69,7 @@ class Evaluation:
         raise KeyError(forecast)
 
     def skill(self, over: str = PERSISTENCE) -> tuple[float, ...]:
-        """1 − MSE / MSE of a baseline at every lead time and then over all; 1 is best, below 0 is worse than it.
+        """Return 1 − MSE / MSE of a baseline at every lead time and then over all; 1 is best, below 0 is worse than it.
 
         Raises:
             KeyError: there is no such baseline.
@@ -80,21 +80,21 @@ class Evaluation:
         raise KeyError(over)
 
     def best(self) -> tuple[Skill | None, ...]:
-        """The skill over the best baseline at every lead time and then over all, which is the least skill there is.
+        """Return the skill over the best baseline, which is the least, at every lead time and then over all.
 
         None where no baseline can be compared.
         """
         return tuple(hardest(self.skills, position) for position in range(len(self.leads) + 1))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it; what is undefined or infinite is null."""
+        """Return the evaluation for JSON; what is undefined or infinite is null."""
         *best, overall = [
             {"baseline": None, "value": None}
             if skill is None
             else {"baseline": skill.baseline, "value": finite(skill.all[position])}
             for position, skill in enumerate(self.best())
         ]
-        *skill, over_all = map(finite, self.skill())
+        *persistence, over_all = map(finite, self.skill())
         return {
             "name": self.name,
             "split": self.split,
@@ -104,14 +104,142 @@ class Evaluation:
             "units": self.units,
             "convention": f"{CONVENTION}; {EVENTS}",
             "conventions": dict(self.conventions),
-            "skill": {"definition": f"{SKILL}, which is persistence", "values": skill, "overall": over_all},
+            "skill": {"definition": f"{SKILL}, which is persistence", "values": persistence, "overall": over_all},
             "skill over the best baseline": {"definition": BEST, "values": best, "overall": overall},
             "skills": [
-                {"baseline": one.baseline, "values": list(map(finite, one.values)), "overall": finite(one.overall)}
-                for one in self.skills
+                {
+                    "baseline": skill.baseline,
+                    "values": list(map(finite, skill.values)),
+                    "overall": finite(skill.overall),
+                }
+                for skill in self.skills
             ],
             "forecasts": [table.to_dict() for table in self.tables],
         }
 
     def to_csv(self) -> str:
         return to_csv(self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColumn:
+    """One score at every lead time, and pooled over them; NaN where undefined.
+
+    `score` is its title. `window` is the width of FSS's box in pixels. `units` is as the catalogue of scores has it.
+    """
+
+    score: str
+    threshold: float | None
+    values: tuple[float, ...]
+    overall: float
+    window: int | None = None
+    units: Units = ""
+
+    @property
+    def label(self) -> str:
+        """`RMSE`, `CSI ≥ 0.5`, `FSS ≥ 0.5 in 5 × 5`."""
+        event = "" if self.threshold is None else f" ≥ {self.threshold:g}"
+        return self.score + event + ("" if self.window is None else f" in {self.window} × {self.window}")
+
+    def in_units(self, units: str) -> str:
+        """Return the units of the score, given those of the data; empty where it has none or they are not known."""
+        squared = f"({units})²" if "/" in units or " " in units else f"{units}²"
+        return {"data": units, "data²": squared if units else ""}.get(self.units, self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """Every score of one kind of forecast: one row per lead time, one column per score and threshold.
+
+    `scored` are the pixels that were scored at each lead time, `observed` those that could have been: where they differ
+    the forecast was unknown.
+    """
+
+    name: str
+    leads: tuple[str, ...]
+    columns: tuple[ScoreColumn, ...]
+    scored: tuple[int, ...] = ()
+    observed: tuple[int, ...] = ()
+
+    @property
+    def coverage(self) -> float:
+        """The share of the observed pixels that the forecast knew; 1 where nothing was observed."""
+        total = sum(self.observed)
+        return sum(self.scored) / total if total else 1.0
+
+    def column(self, score: str, threshold: float | None = None, window: int | None = None) -> ScoreColumn:
+        """Return one score.
+
+        Raises:
+            KeyError: the table does not have it.
+        """
+        for column in self.columns:
+            if (column.score, column.threshold, column.window) == (score, threshold, window):
+                return column
+        raise KeyError(f"{score} at {threshold}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table for JSON: undefined and infinite scores are None."""
+        return {
+            "forecast": self.name,
+            "leads": list(self.leads),
+            "pixels": list(self.scored),
+            "coverage": self.coverage,
+            "scores": [
+                {
+                    "score": column.score,
+                    "threshold": column.threshold,
+                    **({} if column.window is None else {"window": column.window}),
+                    "values": [finite(value) for value in column.values],
+                    "overall": finite(column.overall),
+                }
+                for column in self.columns
+            ],
+        }
+
+    def to_csv(self) -> str:
+        """Return lines of forecast,lead,score,threshold,window,value; undefined values are empty."""
+        return to_csv([self])
+
+
+def to_csv(tables: Iterable[ScoreTable]) -> str:
+    """Return the tables of several forecasts as one CSV text; see `ScoreTable.to_csv`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("forecast", "lead", "score", "threshold", "window", "value"))
+    for table in tables:
+        for column in table.columns:
+            threshold = "" if column.threshold is None else f"{column.threshold:g}"
+            for lead, value in zip((*table.leads, ALL), (*column.values, column.overall), strict=True):
+                written = "" if math.isnan(value) else repr(value)
+                writer.writerow((table.name, lead, column.score, threshold, column.window or "", written))
+    return text.getvalue()
+
+
+def finite(value: float) -> float | None:
+    """Return a number as JSON can hold it: None if it is not finite."""
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """1 − MSE of the model / MSE of one baseline, at every lead time and over all of them.
+
+    1 is best, below 0 the model is worse. Where the baseline has no error it is −∞, or NaN if the model has none
+    either; where the baseline knows nothing it is NaN.
+    """
+
+    baseline: str
+    values: tuple[float, ...]
+    overall: float
+
+    @property
+    def all(self) -> tuple[float, ...]:
+        """By lead time, then over all."""
+        return (*self.values, self.overall)
+
+
+def hardest(skills: Sequence[Skill], position: int) -> Skill | None:
+    """Return the baseline with the least skill at a position of `Skill.all`; None where every skill is unknown."""
+    known = [skill for skill in skills if not math.isnan(skill.all[position])]
+    return min(known, key=lambda skill: skill.all[position], default=None)

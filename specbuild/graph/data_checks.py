@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
 from specbuild.document import Diagnostic, Report, SpecError, dotted
 from specbuild.graph.body_checks import check_feedback
 from specbuild.language.sections.data import DataSection
-from specbuild.language.sections.evaluate import NEED_PICTURES
 
 if TYPE_CHECKING:
     from specbuild.graph.model import Graph
@@ -105,8 +105,9 @@ def check_scores(spec: Spec, report: Report) -> None:
         return  # the file will tell
     layout, space, evaluate = " ".join(spec.data.source.axes), spec.data.source.space, spec.evaluate
     for position, name in enumerate(evaluate.scores):
-        missing = "height and width" if name in NEED_PICTURES and len(space) < 2 else ""
-        missing = missing or ("space" if name == "fss" and not space else "")
+        needs = SCORES[name].needs
+        missing = "height and width" if "height and width" in needs and len(space) < 2 else ""
+        missing = missing or ("space" if "space" in needs and not space else "")
         if missing:
             path = ("evaluate", "scores", position)
             report.error(

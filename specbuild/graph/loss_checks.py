@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from specbuild.catalog import KerasObject
 from specbuild.catalog.objects import LossSum
 from specbuild.catalog.own_losses import class_of
+from specbuild.catalog.scores import SSIM_SIDE
 from specbuild.catalog.shapes import Shape, show
 from specbuild.document import PathPart, Report
 from specbuild.graph.data_checks import without_time
 from specbuild.graph.model import Graph
 
-SSIM_SIDE = 11
-"""Pixels of SSIM's window in height and width."""
 
 
 def check_losses(graph: Graph, report: Report) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.data.arrays import Floats
+from specbuild.pictures import DRAW, Scale, forecast_scene
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import latest_past, read_past
-from specbuild.prediction.pictures import DRAW, Scale
-from specbuild.prediction.scene import scene
 from specbuild.prediction.writing import WRITERS, check_output
 from specbuild.runs.inference import TrainedRun
 
@@ -57,13 +56,13 @@ def predict(
         else:
             # In the colours of the run's forecast.png, so that the two can be laid side by side.
             colours = trained.folder.manifest().get("colours")
-            shown = scene(
-                trained,
+            scene = forecast_scene(
                 past.dataset.section,
                 forecast,
                 forecast.past,
                 forecast.frames,
+                title=f"{trained.spec.name}: forecast",
                 scale=Scale(**colours) if colours else None,
             )
-            DRAW[path.suffix](shown, path)
+            DRAW[path.suffix](scene, path)
     return forecast.frames

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from specbuild.pictures import DRAW
 from specbuild.prediction.forecast import Forecast
 from specbuild.prediction.past import refused
-from specbuild.prediction.pictures import DRAW
 from specbuild.runs.files import replacing
 from specbuild.version import __version__
 

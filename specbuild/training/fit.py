@@ -21,10 +21,10 @@ from specbuild.model.objects import ObjectError, to_keras, words
 from specbuild.runs import checkpoint
 from specbuild.runs.files import copy, write_text
 from specbuild.runs.folder import RunFolder
+from specbuild.training.history import Watch, history_csv
 from specbuild.training.losses import output_loss
 from specbuild.training.progress import Display
 from specbuild.training.scheduled_sampling import Sampler
-from specbuild.training.stopping import Watch
 
 
 def compile_model(
@@ -289,13 +289,6 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         return RunError(
             message, help="; ".join([*likely_causes(self._spec), f"the last good weights, {when}, are in {path}"])
         )
-
-
-def history_csv(history: list[dict[str, float]]) -> str:
-    """The history as CSV, numbers with every digit."""
-    names = list(dict.fromkeys(name for row in history for name in row))
-    lines = [",".join(str(int(row[name])) if name == "epoch" else repr(row[name]) for name in names) for row in history]
-    return "\n".join([",".join(names), *lines]) + "\n"
 
 
 def likely_causes(spec: Spec) -> list[str]:

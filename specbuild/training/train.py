@@ -22,14 +22,14 @@ from specbuild.runs.compatibility import check_same_model
 from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.provenance import absolute, check_data_unchanged, data_files, machine, now, versions
+from specbuild.training.history import Watch, draw_history
 from specbuild.training.opening import opening
 from specbuild.training.precision import Policy, policy_for
 from specbuild.training.progress import Display, display
 from specbuild.training.scheduled_sampling import is_taught, taught
-from specbuild.training.stopping import Watch
 
 if TYPE_CHECKING:
-    from specbuild.evaluation.result import Scored
+    from specbuild.evaluation.evaluate import Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,6 @@ class _Training:
 
     def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Scored | None:
         from specbuild.evaluation.evaluate import evaluate
-        from specbuild.prediction.pictures import draw_history
 
         draw_history(history, folder.picture("loss.png"), best if self.watch.keep_best else None)
         if "test" not in self.dataset.splits:

@@ -13,10 +13,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from specbuild import Forecaster, predict, train
 from specbuild.document import RunError, SpecError
-from specbuild.evaluation.class_scores import ClassScores
-from specbuild.evaluation.classify import evaluate_classes
+from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.evaluate import evaluate
-from specbuild.evaluation.report import report_text
+from specbuild.evaluation.tables import report_text
 from specbuild.runs.inference import TrainedRun
 from tests.data.pictures import write_frames
 

@@ -17,9 +17,9 @@ from specbuild.evaluation import evaluate
 from specbuild.evaluation.result import Evaluation
 from specbuild.graph import build_graph
 from specbuild.language import load_spec
+from specbuild.pictures.scene import first_channel
 from specbuild.prediction import predict
 from specbuild.prediction.forecast import Forecast
-from specbuild.prediction.scene import first_channel
 from specbuild.prediction.writing import as_xarray
 from specbuild.runs.horizon import horizon_overrides
 from specbuild.runs.inference import TrainedRun

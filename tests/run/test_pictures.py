@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from specbuild.prediction.pictures import Scene, _Colours, _spread, draw_animation, draw_history, draw_strip
+from specbuild.pictures import Scene, draw_animation, draw_strip
+from specbuild.pictures.drawing import _Colours, _spread
+from specbuild.training.history import draw_history
 
 RAIN = np.abs(np.random.default_rng(0).normal(size=(9, 10, 14))) * (np.arange(14) > 11)
 SCENE = Scene(

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from specbuild.document import SpecError
+from specbuild.pictures import DRAW, Scale, Scene
 from specbuild.prediction import predict
-from specbuild.prediction.pictures import DRAW, Scale, Scene
 from specbuild.training import Run
 from tests.run.conftest import blobs
 

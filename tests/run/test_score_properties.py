@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from specbuild.catalog.scores import SCORES
+from specbuild.evaluation.result import hardest
 from specbuild.evaluation.scores import Comparison, Family, Scores
-from specbuild.evaluation.scores.comparison import hardest
 from specbuild.evaluation.scores.correlation import acc, correlation
 from specbuild.evaluation.scores.errors import ERRORS, latitude_rmse, summed
 from specbuild.evaluation.scores.events import events, fss

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from specbuild.data import open_data
 from specbuild.data.baselines import persistence
-from specbuild.evaluation.score_table import to_csv
+from specbuild.evaluation.result import to_csv
 from specbuild.evaluation.scores import Scores
 from specbuild.evaluation.scores.errors import Errors
 from specbuild.evaluation.scores.events import Contingency, csi, far, frequency_bias, hss, pod

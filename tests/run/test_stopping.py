@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specbuild.language import TrainSection
-from specbuild.training.stopping import Watch
+from specbuild.training.history import Watch
 
 
 def history(*values: float, name: str = "val_loss") -> list[dict[str, float]]:

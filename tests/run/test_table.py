@@ -5,7 +5,7 @@ import pytest
 
 from specbuild.evaluation.result import Evaluation
 from specbuild.evaluation.scores import Comparison, Scores
-from specbuild.evaluation.table import evaluation_text
+from specbuild.evaluation.tables import evaluation_text
 
 OBSERVED = np.array([[[0.0, 2.0, np.nan]], [[0.0, 4.0, 1.0]]])[..., np.newaxis]
 FORECASTS = {

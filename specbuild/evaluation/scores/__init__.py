@@ -1,8 +1,7 @@
 """Scores of forecasts per lead time: how each is computed, and the sums that they are computed from."""
 
 from specbuild.evaluation.scores.base import Family, Frame
-from specbuild.evaluation.scores.comparison import Comparison, Skill
 from specbuild.evaluation.scores.selection import Scoring, check_scoring
-from specbuild.evaluation.scores.sums import Scores
+from specbuild.evaluation.scores.sums import Comparison, Scores
 
-__all__ = ["Comparison", "Family", "Frame", "Scores", "Scoring", "Skill", "check_scoring"]
+__all__ = ["Comparison", "Family", "Frame", "Scores", "Scoring", "check_scoring"]

@@ -1,13 +1,14 @@
-"""The sums of one kind of forecast, gathered window by window, and the table of scores that follows from them."""
+"""Sums gathered window by window: for the scores of one kind of forecast, and for the skill over baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from specbuild.catalog.scores import SCORES
-from specbuild.evaluation.score_table import ScoreColumn, ScoreTable
+from specbuild.evaluation.result import ScoreColumn, ScoreTable, Skill
 from specbuild.evaluation.scores.base import Family, Frame, Frames, Values
 from specbuild.evaluation.scores.errors import ERRORS
 from specbuild.evaluation.scores.events import events
@@ -74,3 +75,34 @@ class Scores:
         return ScoreTable(
             name, tuple(leads), tuple(columns), tuple(self._scored.tolist()), tuple(self._observed.tolist())
         )
+
+
+class Comparison:
+    """Gathers the squared errors of the model and of each baseline over the pixels that the two and the truth know.
+
+    So a baseline that knows less than the model is compared where it knows something, not on easier or harder pixels.
+    """
+
+    def __init__(self, leads: int, baselines: Sequence[str]) -> None:
+        self._sums = {name: np.zeros((2, leads)) for name in baselines}  # the model's, the baseline's
+
+    def add(self, model: Frames, baselines: Mapping[str, Frames], observed: Frames) -> None:
+        """Count one window: forecasts and observation are (F, *space, C), NaN where unknown."""
+        ours = np.square(model.astype(np.float64) - observed)
+        for name, forecast in baselines.items():
+            theirs = np.square(forecast.astype(np.float64) - observed)
+            common = ~(np.isnan(ours) | np.isnan(theirs))
+            for sums, errors in zip(self._sums[name], (ours, theirs), strict=True):
+                sums += np.where(common, errors, 0).reshape(len(errors), -1).sum(axis=1)
+
+    def skills(self) -> tuple[Skill, ...]:
+        """Return the skill over each baseline, in the order they were named."""
+        return tuple(
+            Skill(name, tuple(map(_skill, *sums)), _skill(*sums.sum(axis=1))) for name, sums in self._sums.items()
+        )
+
+
+def _skill(ours: float, theirs: float) -> float:
+    if theirs == 0:
+        return -math.inf if ours > 0 else math.nan
+    return float(1 - ours / theirs)

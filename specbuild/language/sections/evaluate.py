@@ -5,34 +5,10 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE
 from specbuild.catalog.values import Flag, PositiveInt, Real, Whole, refuse, written
 from specbuild.document import did_you_mean
 
-SCORES = {
-    "mse": "MSE",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "bias": "bias",
-    "csi": "CSI",
-    "pod": "POD",
-    "far": "FAR",
-    "frequency_bias": "BIAS",
-    "hss": "HSS",
-    "fss": "FSS",
-    "ssim": "SSIM",
-    "psnr": "PSNR",
-    "correlation": "correlation",
-    "acc": "ACC",
-    "acc_centred": "ACC (centred)",
-    "mse_sum": "MSE (sum)",
-    "mae_sum": "MAE (sum)",
-}
-"""Every score by the name that a spec writes, with the name that tables give it."""
-NEED_THRESHOLDS = ("csi", "pod", "far", "frequency_bias", "hss", "fss")
-NEED_PICTURES = ("ssim",)
-"""Scores of frames that have a height and a width."""
-OPENSTL = ("mse_sum", "mae_sum", "ssim", "psnr")
-"""What OpenSTL reports of Moving MNIST."""
 FSS_WINDOWS = (1, 5, 15)
 
 
@@ -49,9 +25,9 @@ def _scores(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         refuse("scores", f"expected a list of scores such as [ssim, psnr], got {written(value)}")
     for item in value:
-        if not isinstance(item, str) or item not in SCORES:
-            near = did_you_mean(item, SCORES) if isinstance(item, str) else ""
-            refuse("scores", f"no score is called {written(item)}; {near or 'known are ' + ', '.join(SCORES)}")
+        if not isinstance(item, str) or item not in SELECTABLE:
+            near = did_you_mean(item, SELECTABLE) if isinstance(item, str) else ""
+            refuse("scores", f"no score is called {written(item)}; {near or 'known are ' + ', '.join(SELECTABLE)}")
     return tuple(dict.fromkeys(value))
 
 
@@ -80,6 +56,8 @@ def _weighting(value: Any) -> Literal["auto"] | bool:
     return value if isinstance(value, bool) else "auto"
 
 
+*_FIRST, _LAST = (score.title for score in SCORES.values() if score.computed == "with thresholds")
+_EVENTS = f"{', '.join(_FIRST)} and {_LAST}"
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 
 Thresholds: TypeAlias = Annotated[
@@ -88,7 +66,7 @@ Thresholds: TypeAlias = Annotated[
 ScoreNames: TypeAlias = Annotated[
     tuple[str, ...],
     PlainValidator(_scores),
-    WithJsonSchema({"type": "array", "items": {"enum": list(SCORES)}}),
+    WithJsonSchema({"type": "array", "items": {"enum": list(SELECTABLE)}}),
 ]
 Widths: TypeAlias = Annotated[
     tuple[int, ...],
@@ -114,7 +92,7 @@ class EvaluateSection(BaseModel):
 
     thresholds: Thresholds = Field(
         (),
-        description="Values in physical units; CSI, POD, FAR, BIAS and HSS are computed for values at or above each.",
+        description=f"Values in physical units; {_EVENTS} are computed for values at or above each.",
     )
     scores: ScoreNames = Field(
         (), description="Further scores to compute, such as ssim, psnr, fss and acc; the terminal shows what is listed."
@@ -144,7 +122,7 @@ class EvaluateSection(BaseModel):
     @property
     def computed(self) -> tuple[str, ...]:
         """The scores that are asked for by name or by convention."""
-        return tuple(dict.fromkeys((*self.scores, *(OPENSTL if self.convention else ()))))
+        return tuple(dict.fromkeys((*self.scores, *(CONVENTIONS[self.convention] if self.convention else ()))))
 
     @property
     def pictures(self) -> tuple[tuple[float, float] | None, bool]:
@@ -154,7 +132,7 @@ class EvaluateSection(BaseModel):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         for position, name in enumerate(self.scores):
-            if name in NEED_THRESHOLDS and not self.thresholds:
+            if "thresholds" in SCORES[name].needs and not self.thresholds:
                 raise _at(("scores", position), f"{name} counts values at or above thresholds, and evaluate has none")
         if self.convention and self.data_range not in (None, (0.0, 1.0)):
             raise _at(("data_range",), "convention: openstl scores values from 0 to 1; leave data_range out")

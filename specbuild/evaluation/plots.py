@@ -1,20 +1,23 @@
-"""Scores over lead time as a picture: one panel per score, the model and every baseline as a line."""
+"""Scores as pictures: over lead time, one panel per score and a line per forecast; the confusion matrix of classes."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from specbuild.catalog.scores import score_titled
-from specbuild.evaluation.result import MODEL, Evaluation
-from specbuild.evaluation.score_table import ScoreColumn
-from specbuild.runs.files import replacing
+from specbuild.evaluation.result import MODEL, Evaluation, ScoreColumn
+from specbuild.pictures import save_figure
+
+if TYPE_CHECKING:
+    from specbuild.evaluation.classes import ClassScores
 
 _MOST = 12
 """Panels at most; what a terminal shows comes first."""
@@ -30,48 +33,68 @@ _STYLES: dict[str, tuple[str, Any, str]] = {
 _LABELS = 34
 """Letters that fit below a panel."""
 _INK, _PALE = "#333333", "#767676"
-_DPI = 130
+_MOST_NUMBERS = 20
+"""Classes up to which the counts are written into the confusion matrix."""
 
 
-def draw_scores(found: Evaluation, path: Path) -> None:
-    """Writes a PNG: every score that a terminal shows, and the skill over each baseline, by lead time."""
-    shown = found.on_show[: _MOST - 1]
+def draw_scores(evaluation: Evaluation, path: Path) -> None:
+    """Write a PNG: every score that a terminal shows, and the skill over each baseline, by lead time."""
+    shown = evaluation.on_show[: _MOST - 1]
     count = len(shown) + 1
     columns = min(count, 3 if count in (3, 5, 6, 9) or count > 8 else 2 if count in (2, 4) else 4)
     rows = math.ceil(count / columns)
     figure = Figure((3.6 * columns + 0.3, 2.7 * rows + 0.9), layout="constrained")
-    figure.suptitle(_title(found), fontsize=11, fontweight="bold", color=_INK)
+    figure.suptitle(_title(evaluation), fontsize=11, fontweight="bold", color=_INK)
     figure.get_layout_engine().set(h_pad=0.09, w_pad=0.06)  # type: ignore[union-attr,call-arg]
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    _skill(panels[min(1, count - 1)], found)
+    _skill(panels[min(1, count - 1)], evaluation)
     for panel, column in zip([panels[0], *panels[2:]], shown, strict=False):
-        _score(panel, found, column)
+        _score(panel, evaluation, column)
     for panel in panels[count:]:
         panel.set_axis_off()
     for number, panel in enumerate(panels[:count]):
-        _axis(panel, found, below=number + columns >= count)
+        _axis(panel, evaluation, below=number + columns >= count)
     figure.legend(
-        handles=[_handle(table.name) for table in found.tables],
+        handles=[_handle(table.name) for table in evaluation.tables],
         loc="outside lower center",
-        ncols=min(len(found.tables), 2 * columns),
+        ncols=min(len(evaluation.tables), 2 * columns),
         frameon=False,
         fontsize=9,
         labelcolor=_INK,
     )
-    with replacing(path) as new:
-        figure.savefig(new, dpi=_DPI, facecolor="white", metadata={"Software": ""})
+    save_figure(figure, path)
 
 
-def _title(found: Evaluation) -> str:
-    windows = f"{found.windows} window{'s' if found.windows != 1 else ''}"
-    return f"{found.name}: {found.variable}, {found.split} split, {windows}"
+def draw_confusion(scores: ClassScores, path: Path) -> None:
+    """Write a PNG of the confusion matrix: rows are true classes, shaded by their share of the row."""
+    counts = np.array(scores.confusion)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = min(3 + 0.45 * len(scores.classes), 14)
+    figure = Figure((side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(scores.classes)), scores.classes, rotation=45, ha="right")
+    axes.set_yticks(range(len(scores.classes)), scores.classes)
+    axes.set_xlabel("given class")
+    axes.set_ylabel("true class")
+    axes.set_title(f"{scores.name}: {scores.clips} {scores.split} clips\naccuracy {scores.accuracy:.1%}", fontsize=10)
+    if len(scores.classes) <= _MOST_NUMBERS:
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.6 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+    save_figure(figure, path)
 
 
-def _score(axes: Axes, found: Evaluation, shown: ScoreColumn) -> None:
-    for table in reversed(found.tables):  # the model last, on top
+def _title(evaluation: Evaluation) -> str:
+    windows = f"{evaluation.windows} window{'s' if evaluation.windows != 1 else ''}"
+    return f"{evaluation.name}: {evaluation.variable}, {evaluation.split} split, {windows}"
+
+
+def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
+    for table in reversed(evaluation.tables):  # the model last, on top
         _line(axes, table.name, table.column(shown.score, shown.threshold, shown.window).values)
-    units = shown.in_units(found.units)
-    event = f" {found.units}" if found.units and shown.threshold is not None else ""
+    units = shown.in_units(evaluation.units)
+    event = f" {evaluation.units}" if evaluation.units and shown.threshold is not None else ""
     box = f" in {shown.window} × {shown.window}" if shown.window else ""
     threshold = "" if shown.threshold is None else f" ≥ {shown.threshold:g}{event}"
     axes.set_title(f"{shown.score}{threshold}{box}{f' ({units})' if units else ''}", fontsize=9.5, color=_INK)
@@ -82,8 +105,8 @@ def _score(axes: Axes, found: Evaluation, shown: ScoreColumn) -> None:
         axes.set_ylim(bottom=0)
 
 
-def _skill(axes: Axes, found: Evaluation) -> None:
-    for skill in found.skills:
+def _skill(axes: Axes, evaluation: Evaluation) -> None:
+    for skill in evaluation.skills:
         _line(axes, skill.baseline, [value if math.isfinite(value) else math.nan for value in skill.values])
     axes.axhline(0, color=_INK, linewidth=0.8)
     axes.set_title("skill of the model over each baseline", fontsize=9.5, color=_INK)
@@ -113,11 +136,11 @@ def _handle(name: str) -> Line2D:
     return Line2D([], [], color=colour, linestyle=dashes, marker=marker, markersize=4, linewidth=1.8, label=name)
 
 
-def _axis(axes: Axes, found: Evaluation, *, below: bool) -> None:
-    count = len(found.leads)
-    step = math.ceil(count * max(map(len, found.leads)) / _LABELS)
+def _axis(axes: Axes, evaluation: Evaluation, *, below: bool) -> None:
+    count = len(evaluation.leads)
+    step = math.ceil(count * max(map(len, evaluation.leads)) / _LABELS)
     ticks = list(range(count))[::-step][::-1]
-    axes.set_xticks(ticks, [found.leads[tick] for tick in ticks])
+    axes.set_xticks(ticks, [evaluation.leads[tick] for tick in ticks])
     axes.set_xlim(-0.3, count - 0.7) if count > 1 else axes.set_xlim(-1, 1)
     axes.tick_params(labelsize=8, colors=_INK)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.7)

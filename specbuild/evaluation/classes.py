@@ -1,4 +1,4 @@
-"""What an evaluation of classes found: accuracy, F1 and who was taken for whom."""
+"""Scores of a classifier of clips: accuracy, F1 and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -6,7 +6,51 @@ import csv
 import io
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from specbuild.evaluation.plots import draw_confusion
+from specbuild.evaluation.result import finite
+from specbuild.runs.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from specbuild.data.arrays import Floats
+    from specbuild.data.samples.clips import ClipDataset
+    from specbuild.runs.inference import TrainedRun
+
+
+def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
+    """Give a class to every clip of a split, and write the scores into the run folder.
+
+    Each clip is read as in validation: frames and crop from the middle. The class with the largest output is given; of
+    two classes that one output decides on, the second from 0.5 on (from 0 on where the loss reads logits).
+
+    Raises:
+        RunError: the data has no such split.
+    """
+    clips = trained.clips
+    size = trained.spec.train.batch_size
+    confusion = np.zeros((len(clips.classes),) * 2, int)
+    numbers = clips.split(split)
+    for first in range(0, len(numbers), size):
+        batch = numbers[first : first + size]
+        given = _classes(trained, clips, trained.predict(np.stack([clips.sample(clip, None)[0] for clip in batch])))
+        for clip, label in zip(batch, given, strict=True):
+            confusion[clips.clips.labels[clip], label] += 1
+    trained_on = [clips.clips.labels[clip] for clip in clips.splits["train"]]
+    scores = ClassScores(
+        trained.spec.name,
+        split,
+        clips.classes,
+        tuple(tuple(row) for row in confusion.tolist()),
+        max(range(len(clips.classes)), key=trained_on.count),
+    )
+    write_json(trained.folder.evaluation("scores.json", split), scores.to_dict())
+    write_text(trained.folder.evaluation("scores.csv", split), scores.to_csv())
+    draw_confusion(scores, trained.folder.evaluation("confusion.png", split))
+    return scores
+
 
 CONVENTION = (
     "clips counted once each; F1 is the harmonic mean of precision and recall, 0 where nothing of a class was found, "
@@ -60,8 +104,8 @@ class ClassScores:
     @property
     def macro_f1(self) -> float:
         """The mean of F1 over the classes that have clips or were given any."""
-        found = [value for value in map(self.f1, range(len(self.classes))) if not math.isnan(value)]
-        return sum(found) / len(found) if found else math.nan
+        values = [value for value in map(self.f1, range(len(self.classes))) if not math.isnan(value)]
+        return sum(values) / len(values) if values else math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; what is undefined is null."""
@@ -70,16 +114,16 @@ class ClassScores:
             "split": self.split,
             "clips": self.clips,
             "convention": CONVENTION,
-            "accuracy": _number(self.accuracy),
-            "baseline_accuracy": _number(self.baseline),
-            "macro_f1": _number(self.macro_f1),
+            "accuracy": finite(self.accuracy),
+            "baseline_accuracy": finite(self.baseline),
+            "macro_f1": finite(self.macro_f1),
             "classes": [
                 {
                     "class": name,
                     "clips": self.support[label],
-                    "precision": _number(self.precision(label)),
-                    "recall": _number(self.recall(label)),
-                    "f1": _number(self.f1(label)),
+                    "precision": finite(self.precision(label)),
+                    "recall": finite(self.recall(label)),
+                    "f1": finite(self.f1(label)),
                 }
                 for label, name in enumerate(self.classes)
             ],
@@ -102,5 +146,11 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else math.nan
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _classes(trained: TrainedRun, clips: ClipDataset, output: Floats) -> list[int]:
+    if clips.code != "yes or no":
+        largest: list[int] = output.argmax(-1).tolist()
+        return largest
+    loss = trained.spec.train.loss_of(trained.graph.outputs[0].name)
+    logits = loss is not None and loss.arguments.get("from_logits") is True
+    yes: list[int] = (output[:, 0] >= (0.0 if logits else 0.5)).astype(int).tolist()
+    return yes

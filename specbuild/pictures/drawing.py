@@ -1,11 +1,11 @@
-"""Pictures of a run: a forecast as a strip and as an animation, and the loss by epoch.
+"""A scene as a strip (PNG) and as an animation (GIF).
 
-Drawn with matplotlib's Agg canvas and without pyplot, so nothing here touches global state or needs a display.
+Drawn with matplotlib's Agg canvas and without pyplot, so it touches no global state and needs no display.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,13 +18,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from PIL import Image
 
+from specbuild.data.samples.windows import WindowSet
+from specbuild.data.sources import FrameSource
+from specbuild.document import RunError
+from specbuild.language import DataSection
+from specbuild.pictures.scene import Planes, Scene, sample_scene, scale_of
 from specbuild.runs.files import replacing
-
-Frames = NDArray[np.floating[Any]]
 
 _COLUMNS = 8
 """Most panels in a row of the strip; longer forecasts are shown by evenly spaced frames, first and last included."""
@@ -34,45 +35,8 @@ _DPI = 130
 _FRAME_MS = 450
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What the colours mean: from `low` to `high` in physical units, by square roots if `skewed`."""
-
-    low: float
-    high: float
-    skewed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One forecast and what it is held against, in physical units; NaN is missing.
-
-    `past` is (P, H, W); `truth`, `forecast` and `persistence` are (F, H, W), of which truth and persistence may be
-    absent. `past_labels` and `lead_labels` name the frames: `-4 min`, `+10 min`. `scale` None: the scene's own.
-    """
-
-    past: Frames
-    forecast: Frames
-    past_labels: tuple[str, ...]
-    lead_labels: tuple[str, ...]
-    truth: Frames | None = None
-    persistence: Frames | None = None
-    variable: str = "value"
-    units: str = ""
-    title: str = ""
-    scale: Scale | None = None
-    called: str = "forecast"
-    """What the row of `forecast` is called; `future` in a picture of data."""
-
-    @property
-    def futures(self) -> dict[str, Frames]:
-        """The rows below the past, by name."""
-        rows = {"observed": self.truth, self.called: self.forecast, "persistence": self.persistence}
-        return {name: frames for name, frames in rows.items() if frames is not None}
-
-
 def draw_strip(scene: Scene, path: Path) -> None:
-    """Writes a PNG: rows past, observed, forecast and persistence; columns are times; one colour scale for all."""
+    """Write a PNG: rows past, observed, forecast and persistence; columns are times; one colour scale for all."""
     past = list(range(len(scene.past)))[-_COLUMNS:]
     leads = _spread(len(scene.forecast), _COLUMNS)
     columns, rows = max(len(past), len(leads)), ["past", *scene.futures]
@@ -103,7 +67,7 @@ def draw_strip(scene: Scene, path: Path) -> None:
 
 
 def draw_animation(scene: Scene, path: Path) -> None:
-    """Writes a GIF: the past, then observed beside forecast, frame by frame, then a pause."""
+    """Write a GIF: the past, then observed beside forecast, frame by frame, then a pause."""
     names = [name for name in scene.futures if name in ("observed", scene.called)]
     colours = _Colours.of(scene)
     images = [
@@ -125,46 +89,23 @@ DRAW: dict[str, Callable[[Scene, Path], None]] = {".png": draw_strip, ".gif": dr
 """How each kind of picture is drawn."""
 
 
-def draw_history(history: Sequence[Mapping[str, float]], path: Path, best: int | None = None) -> None:
-    """Writes a PNG of the loss, and the validation loss where there is one, by epoch; `best` marks an epoch."""
-    figure = Figure((6.0, 3.4), layout="constrained")
-    axes = figure.add_subplot()
-    epochs = [row["epoch"] for row in history]
-    marker = "o" if len(history) <= 30 else ""
-    for name, colour, label in (("loss", "#3b6fb6", "training"), ("val_loss", "#d1662c", "validation")):
-        if all(name in row for row in history):
-            axes.plot(epochs, [row[name] for row in history], color=colour, label=label, marker=marker, markersize=3)
-    if best is not None:
-        axes.axvline(best, color=_INK, linewidth=0.8, linestyle=":", label=f"best epoch, {best}")
-    losses = [row[name] for row in history for name in ("loss", "val_loss") if name in row]
-    if losses and min(losses) > 0 and max(losses) > 20 * min(losses):
-        axes.set_yscale("log")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("loss")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    _save(figure, path)
+def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path: Path, title: str) -> None:
+    """Draw, of a few windows evenly spread over a split, the one whose first frame varies most.
 
-
-def scale_of(scene: Scene) -> Scale:
-    """From what was observed, so that a wild forecast cannot change how the truth looks; a few outliers are cut.
-
-    A quantity that is zero almost everywhere and large in places, as rain is, gets a square-root scale.
+    Raises:
+        RunError: frames without height and width, or a file that is no picture.
     """
-    values = _reference(scene)
-    low, high = float(values.min()), float(np.quantile(values, 0.998))
-    if high <= low:
-        high = float(values.max()) if values.max() > low else low + 1.0
-    skewed = low >= 0 and float(np.median(values)) <= 0.05 * high
-    return Scale(0.0 if skewed else low, high, skewed)
+    if path.suffix not in DRAW:
+        raise RunError(f"a sample is drawn as {' or '.join(DRAW)}, not as {path}")
+    if len(data.source.space) < 2:
+        raise RunError("only frames with height and width can be drawn")
+    DRAW[path.suffix](sample_scene(data, source, windows, title), path)
 
 
-def _reference(scene: Scene) -> Frames:
-    """The known values of the past and of the truth, or of the forecast where there is no truth."""
-    shown = [scene.past, scene.forecast if scene.truth is None else scene.truth]
-    values = np.concatenate([frames[np.isfinite(frames)] for frames in shown])
-    return values if values.size else np.zeros(1)
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG. Without a stamp of the drawing software, the same run gives the same file."""
+    with replacing(path) as new:
+        figure.savefig(new, dpi=_DPI, facecolor="white", metadata={"Software": ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +121,7 @@ class _Colours:
         scale = scene.scale or scale_of(scene)
         norm = PowerNorm(0.5, scale.low, scale.high) if scale.skewed else Normalize(scale.low, scale.high)
         colormap = colormaps["magma" if scale.skewed else "viridis"].with_extremes(bad=_MISSING_GREY)
-        return cls(norm, colormap, bool(_reference(scene).max() > scale.high))
+        return cls(norm, colormap, bool(scene.reference.max() > scale.high))
 
     def palette(self) -> Image.Image:
         """One palette for all frames of an animation, so that no colour flickers: the scale, and greys for the text."""
@@ -202,7 +143,7 @@ class _Colours:
             axes.text(0.0, -0.02, "grey: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
 
 
-def _show(axes: Axes, frame: Frames, colours: _Colours, caption: str) -> None:
+def _show(axes: Axes, frame: Planes, colours: _Colours, caption: str) -> None:
     shown = np.ma.masked_invalid(frame)
     axes.imshow(shown, cmap=colours.map, norm=colours.norm, aspect="auto", interpolation="antialiased")
     axes.set_xticks([])
@@ -213,7 +154,7 @@ def _show(axes: Axes, frame: Frames, colours: _Colours, caption: str) -> None:
 
 
 def _caption(scene: Scene, name: str, index: int) -> str:
-    """The lead time; for what forecasts, its error in this frame."""
+    """Return the lead time, or of a forecast its error in this frame."""
     if name == "observed" or scene.truth is None:
         return scene.lead_labels[index]
     error = scene.futures[name][index] - scene.truth[index]
@@ -223,7 +164,7 @@ def _caption(scene: Scene, name: str, index: int) -> str:
     return f"RMSE {np.sqrt(np.nanmean(np.square(error))):#.3g}{units}"
 
 
-def _animation_frame(scene: Scene, colours: _Colours, panels: Mapping[str, Frames], label: str) -> Image.Image:
+def _animation_frame(scene: Scene, colours: _Colours, panels: Mapping[str, Planes], label: str) -> Image.Image:
     side, gap, top = 3.0, 0.15, 0.62
     height = side * _aspect(scene)
     right = gap + len(panels) * (side + gap)
@@ -259,7 +200,7 @@ class _Page:
         return Image.open(buffer).convert("RGB")
 
     def save(self, path: Path) -> None:
-        _save(self.figure, path)
+        save_figure(self.figure, path)
 
 
 def _aspect(scene: Scene) -> float:
@@ -273,9 +214,3 @@ def _spread(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return [round(position) for position in np.linspace(0, count - 1, most)]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as new:
-        # Without a stamp of the drawing software, the same run gives the same file.
-        figure.savefig(new, dpi=_DPI, facecolor="white", metadata={"Software": ""})

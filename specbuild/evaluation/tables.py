@@ -1,0 +1,172 @@
+"""Evaluations as text for a terminal: tables in Markdown."""
+
+from __future__ import annotations
+
+import io
+import math
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, TypeAlias
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+
+from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
+from specbuild.evaluation.classes import ClassScores
+from specbuild.evaluation.result import ALL, BEST, CONVENTION, PERSISTENCE, Evaluation, ScoreColumn
+
+WIDTH = 100
+_MOST_COLUMNS = 12
+"""Classes up to which the confusion matrix is printed."""
+
+Column: TypeAlias = tuple[str, Sequence[str]]
+"""A heading and the cells below it."""
+
+
+def report_text(scored: Evaluation | ClassScores) -> str:
+    """Return the tables of an evaluation of either kind."""
+    return class_text(scored) if isinstance(scored, ClassScores) else evaluation_text(scored)
+
+
+def evaluation_text(evaluation: Evaluation, width: int | None = None) -> str:
+    """Return one table per score, lead times down and forecasts across, with what each score is below them.
+
+    A table that is wider than `width` is continued below, with the lead times again. The default is the width of the
+    terminal, or 100 where the text goes elsewhere.
+    """
+    width = max(width or shutil.get_terminal_size((WIDTH, 1)).columns, 40)
+    paragraphs = [_wrapped(_headline(evaluation), width)]
+    for title, columns in _tables(evaluation):
+        paragraphs += [_wrapped([title], width), *_fitted(columns, width)]
+    return "\n\n".join([*paragraphs, _wrapped(_legend(evaluation), width)]).rstrip()
+
+
+def class_text(scores: ClassScores) -> str:
+    """Return accuracy and F1, a table of the classes, and the confusion matrix where it is not too wide."""
+    labels = range(len(scores.classes))
+    columns: list[Column] = [
+        ("class", scores.classes),
+        ("clips", [str(count) for count in scores.support]),
+        ("precision", [_ratio(scores.precision(label)) for label in labels]),
+        ("recall", [_ratio(scores.recall(label)) for label in labels]),
+        ("F1", [_ratio(scores.f1(label)) for label in labels]),
+    ]
+    paragraphs = [
+        f"{scores.name}: classes of the {scores.split} split, {scores.clips} clips",
+        f"accuracy {_share(scores.accuracy)}, macro F1 {_ratio(scores.macro_f1)}; "
+        f"always {scores.classes[scores.majority]}: accuracy {_share(scores.baseline)}",
+        _rendered(columns, "left"),
+    ]
+    if len(scores.classes) <= _MOST_COLUMNS:
+        given = [[str(row[label]) for row in scores.confusion] for label in labels]
+        confusion = [("true", scores.classes), *zip(scores.classes, given, strict=True)]
+        paragraphs += ["Clips by true class (down) and given class (across)", _rendered(confusion, "left")]
+    return "\n\n".join([*paragraphs, _wrapped([f"Scores: {CLASS_CONVENTION}."], WIDTH)])
+
+
+def _headline(evaluation: Evaluation) -> list[str]:
+    windows = f"{evaluation.windows} window{'s' if evaluation.windows != 1 else ''}"
+    return [
+        f"{evaluation.name}: {evaluation.variable} on the {evaluation.split} split, {windows}",
+        f"Scores are {CONVENTION}.",
+        *(
+            f"{table.name} knows {table.coverage:.1%} of the observed pixels: its scores are of these, skill over it "
+            "compares the model there."
+            for table in evaluation.tables
+            if table.coverage < 1
+        ),
+        *(f"Note: {note}." for note in evaluation.notes),
+    ]
+
+
+def _legend(evaluation: Evaluation) -> list[str]:
+    """What each score that is shown is."""
+    if not evaluation.conventions:
+        return []
+    shown = dict.fromkeys(column.score for column in evaluation.on_show)
+    return [*(f"{name}: {evaluation.conventions[name]}." for name in shown), f"skill: {BEST}."]
+
+
+def _tables(evaluation: Evaluation) -> Iterator[tuple[str, list[Column]]]:
+    """Each table under its title: RMSE, the skill, and what else the evaluation shows."""
+    leads = ("lead time", (*evaluation.leads, ALL))
+    for number, shown in enumerate(evaluation.on_show):
+        columns = [
+            (table.name, table.column(shown.score, shown.threshold, shown.window)) for table in evaluation.tables
+        ]
+        yield (
+            _title(evaluation, shown),
+            [leads, *((name, [_cell(value) for value in (*c.values, c.overall)]) for name, c in columns)],
+        )
+        if number == 0:
+            yield "Skill, 1 - MSE / MSE of the baseline", [leads, *_skill(evaluation)]
+
+
+def _title(evaluation: Evaluation, shown: ScoreColumn) -> str:
+    units = shown.in_units(evaluation.units)
+    if shown.threshold is None:
+        return f"{shown.score}, {units}" if units else shown.score
+    event = f"{evaluation.variable} >= {shown.threshold:g}{f' {evaluation.units}' if evaluation.units else ''}"
+    return f"{shown.score} of {event}{f' in boxes of {shown.window} x {shown.window}' if shown.window else ''}"
+
+
+def _skill(evaluation: Evaluation) -> list[Column]:
+    best = evaluation.best()
+    return [
+        (f"over {PERSISTENCE}", [_percent(value) for value in evaluation.skill()]),
+        ("over the best", ["-" if skill is None else _percent(skill.all[row]) for row, skill in enumerate(best)]),
+        ("the best baseline", ["-" if skill is None else skill.baseline for skill in best]),
+    ]
+
+
+def _fitted(columns: Sequence[Column], width: int) -> Iterator[str]:
+    """The columns in as many tables as it takes, each with the lead times first."""
+    leads, *rest = columns
+    group = [leads]
+    for column in rest:
+        if len(group) > 1 and _width([*group, column]) > width:
+            yield _rendered(group)
+            group = [leads]
+        group.append(column)
+    yield _rendered(group)
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return 1 + sum(3 + max(map(cell_len, (name, *cells))) for name, cells in columns)
+
+
+def _rendered(columns: Sequence[Column], first: Literal["left", "right"] = "right") -> str:
+    table = Table(box=box.MARKDOWN)
+    for number, (name, _) in enumerate(columns):
+        table.add_column(name, justify="right" if number else first, no_wrap=True)
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*row)
+    stream = io.StringIO()
+    Console(file=stream, width=1000, color_system=None, highlight=False, markup=False).print(table)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+
+
+def _wrapped(texts: Iterable[str], width: int) -> str:
+    return "\n".join(line for text in texts for line in textwrap.wrap(text, width, break_on_hyphens=False))
+
+
+def _cell(value: float) -> str:
+    """Three significant digits; a dash where the score is undefined."""
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return f"{value:#.3g}".rstrip(".")
+
+
+def _percent(value: float) -> str:
+    return f"{value:+.0%}" if math.isfinite(value) else "-"
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1%}"
+
+
+def _ratio(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

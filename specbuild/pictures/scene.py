@@ -1,0 +1,168 @@
+"""What a picture shows: the frames of a window or a forecast, with what names them and the scale of their colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.samples.dataset import timed
+from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames
+from specbuild.data.sources import FrameSource
+from specbuild.data.time.times import show
+from specbuild.language import DataSection
+
+Planes: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Frames for a picture: (T, H, W)."""
+
+_SAMPLED_WINDOWS = 16
+"""Windows of a split among which the one to draw is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the colours mean: from `low` to `high` in physical units, by square roots if `skewed`."""
+
+    low: float
+    high: float
+    skewed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One forecast and what it is compared with, in physical units; NaN is missing.
+
+    `past` is (P, H, W); `truth`, `forecast` and `persistence` are (F, H, W), of which truth and persistence may be
+    absent. `past_labels` and `lead_labels` name the frames: `-4 min`, `+10 min`. `scale` None: the scene's own.
+    """
+
+    past: Planes
+    forecast: Planes
+    past_labels: tuple[str, ...]
+    lead_labels: tuple[str, ...]
+    truth: Planes | None = None
+    persistence: Planes | None = None
+    variable: str = "value"
+    units: str = ""
+    title: str = ""
+    scale: Scale | None = None
+    called: str = "forecast"
+    """The name of the row of `forecast`; `future` in a picture of data."""
+
+    @property
+    def futures(self) -> dict[str, Planes]:
+        """The rows below the past, by name."""
+        rows = {"observed": self.truth, self.called: self.forecast, "persistence": self.persistence}
+        return {name: frames for name, frames in rows.items() if frames is not None}
+
+    @property
+    def reference(self) -> Planes:
+        """The known values of the past and of the truth, or of the forecast where there is no truth."""
+        shown = [self.past, self.forecast if self.truth is None else self.truth]
+        values = np.concatenate([frames[np.isfinite(frames)] for frames in shown])
+        return values if values.size else np.zeros(1)
+
+
+class Channels(Protocol):
+    """What names the channels of frames: the metadata of a source, or a forecast."""
+
+    @property
+    def variables(self) -> tuple[str, ...]: ...
+
+    @property
+    def units(self) -> str: ...
+
+    @property
+    def units_of(self) -> Mapping[str, str]: ...
+
+
+def scale_of(scene: Scene) -> Scale:
+    """Return the scale of what was observed, so that a wild forecast does not change it; a few outliers are cut.
+
+    A quantity that is zero almost everywhere and large in places, as rain is, gets a square-root scale.
+    """
+    values = scene.reference
+    low, high = float(values.min()), float(np.quantile(values, 0.998))
+    if high <= low:
+        high = float(values.max()) if values.max() > low else low + 1.0
+    skewed = low >= 0 and float(np.median(values)) <= 0.05 * high
+    return Scale(0.0 if skewed else low, high, skewed)
+
+
+def forecast_scene(
+    data: DataSection,
+    channels: Channels,
+    past: Planes,
+    forecast: Planes,
+    truth: Planes | None = None,
+    **more: Any,
+) -> Scene:
+    """Return the scene of one forecast.
+
+    Args:
+        data: says how frames are called.
+        channels: names the channels of the frames.
+        past, forecast, truth: (T, *space, C) in physical units.
+        more: the title, the scale and what the forecast is called, as `Scene` has them.
+    """
+    variable, units = first_channel(data, channels)
+    windows = data.windows
+    return Scene(
+        past=plane(past),
+        forecast=plane(forecast),
+        past_labels=tuple(
+            data.lead_label((number + 1 - windows.past) * windows.step) for number in range(windows.past)
+        ),
+        lead_labels=tuple(map(data.lead_label, lead_frames(windows))),
+        truth=None if truth is None else plane(truth),
+        persistence=None if truth is None else np.repeat(plane(past)[-1:], len(forecast), axis=0),
+        variable=variable,
+        units=units,
+        **more,
+    )
+
+
+def sample_scene(data: DataSection, source: FrameSource, windows: WindowSet, title: str) -> Scene:
+    """Return the scene of the window whose first frame varies most, among a few evenly spread over a split."""
+    numbers = np.unique(np.linspace(0, len(windows) - 1, min(_SAMPLED_WINDOWS, len(windows))).round().astype(int))
+
+    def first_frame(number: int) -> Planes:
+        event, start = windows[number]
+        return source.read(event, range(start, start + 1))
+
+    number = max(numbers.tolist(), key=lambda number: variation(first_frame(number)))
+    event, start = windows[number]
+    past, future = past_frames(start, data.windows), future_frames(start, data.windows)
+    times = source.times(event)
+    when = "" if times is None else f", {show(times[past[-1]])}"
+    return forecast_scene(
+        timed(data, source),
+        source.metadata,
+        source.read(event, past),
+        source.read(event, future),
+        title=f"{title}: window {number + 1} of {len(windows)}{when}",
+        called="future",
+    )
+
+
+def first_channel(data: DataSection, channels: Channels) -> tuple[str, str]:
+    """Return name and units of the first channel, which is what pictures show."""
+    name = channels.variables[0] if len(channels.variables) > 1 else data.variable
+    return name, data.units or channels.units_of.get(name, "" if channels.units_of else channels.units)
+
+
+def plane(frames: Planes) -> Planes:
+    """(T, *space, C) → (T, H, W): the first channel, and the middle level of frames with more than two axes."""
+    plane = frames[..., 0]
+    while plane.ndim > 3:
+        plane = plane[:, plane.shape[1] // 2]
+    return plane.reshape(len(plane), *((1,) * (3 - plane.ndim)), *plane.shape[1:])
+
+
+def variation(frames: Planes) -> float:
+    """Return the standard deviation of the known values; 0 where none is known."""
+    known = frames[~np.isnan(frames)]
+    return float(known.std()) if known.size else 0.0
