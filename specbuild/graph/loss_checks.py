@@ -14,7 +14,6 @@ from specbuild.graph.data_checks import without_time
 from specbuild.graph.model import Graph
 
 
-
 def check_losses(graph: Graph, report: Report) -> None:
     """Reports weights of lead times that are not as many as frames, and losses of space that the output lacks."""
     for output in graph.outputs:

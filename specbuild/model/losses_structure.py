@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from specbuild.catalog.scores import SSIM_RADIUS, SSIM_SIDE, SSIM_SIGMA
 from specbuild.model.backend import keras
 from specbuild.model.losses import PresentLoss, Tensor
 
 ops = keras.ops
-
-SIGMA, RADIUS = 1.5, 5
-SIDE = 2 * RADIUS + 1
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
@@ -59,14 +57,16 @@ class SSIM(PresentLoss):
         likeness = (2 * mean_t * mean_p + c1) * (2 * covariance + c2)
         likeness = likeness / ((ops.square(mean_t) + ops.square(mean_p) + c1) * (var_t + var_p + c2))
         whole = _means(ops.cast(weight > 0, self.dtype)) > 1 - 1e-4
-        inner = weight[..., RADIUS : weight.shape[-3] - RADIUS, RADIUS : weight.shape[-2] - RADIUS, 0]
+        inner = weight[
+            ..., SSIM_RADIUS : weight.shape[-3] - SSIM_RADIUS, SSIM_RADIUS : weight.shape[-2] - SSIM_RADIUS, 0
+        ]
         return 1 - ops.mean(likeness, axis=-1), inner * ops.cast(whole[..., 0], self.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_range": self.data_range, "edges": self.edges}
 
 
-_GAUSSIAN = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
+_GAUSSIAN = np.exp(-0.5 * (np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1) / SSIM_SIGMA) ** 2)
 _GAUSSIAN /= _GAUSSIAN.sum()
 
 
@@ -77,10 +77,10 @@ def _means(x: Tensor) -> Tensor:
         ValueError: the frame is smaller than the window.
     """
     height, width = x.shape[-3], x.shape[-2]
-    if height < SIDE or width < SIDE:
-        raise ValueError(f"ssim needs frames of at least {SIDE} × {SIDE}, got {height} × {width}")
-    rows = sum(float(w) * x[..., first : height - 2 * RADIUS + first, :, :] for first, w in enumerate(_GAUSSIAN))
-    return sum(float(w) * rows[..., first : width - 2 * RADIUS + first, :] for first, w in enumerate(_GAUSSIAN))
+    if height < SSIM_SIDE or width < SSIM_SIDE:
+        raise ValueError(f"ssim needs frames of at least {SSIM_SIDE} × {SSIM_SIDE}, got {height} × {width}")
+    rows = sum(float(w) * x[..., first : height - 2 * SSIM_RADIUS + first, :, :] for first, w in enumerate(_GAUSSIAN))
+    return sum(float(w) * rows[..., first : width - 2 * SSIM_RADIUS + first, :] for first, w in enumerate(_GAUSSIAN))
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
