@@ -58,7 +58,7 @@ def _below(survey: Survey) -> list[str]:
         width = max(len(split.name) for split in survey.splits)
         low, high = (_number(edge) for edge in survey.edges)
         lines.append(f"values from {low} to {high}, bars by the logarithm of their number:")
-        lines += [f"  {split.name:<{width}}  |{_bars(split.values.counts)}|" for split in survey.splits]
+        lines += [f"  {split.name:<{width}}  |{_bars(split.values.histogram)}|" for split in survey.splits]
     if survey.unused:
         lines.append(f"{survey.unused:,} frames lie in no split: the embargo, and what the splits leave over")
     lines += [_sampled(split) for split in survey.splits if split.values.frames < split.frames]
