@@ -28,7 +28,10 @@ STAGES = [Path(str(stage.__file__)).parent for stage in (specbuild.language, spe
 SOURCES = [path for stage in STAGES for path in sorted(stage.rglob("*.py"))]
 RAISES = {"error", "warning", "refuse", "_error", "_at", "fault", "Diagnostic", "ExpressionError"}
 """The functions that make a diagnostic, or the error that becomes one."""
-ELSEWHERE = {"Spec.error": "what later stages call, with the data at hand"}
+ELSEWHERE = {
+    "Spec.error": "what later stages call, with the data at hand",
+    "Spec.require_data": "a spec without data is right until a stage needs its data",
+}
 """Where a fault is made that no spec alone can show, and why."""
 LIMITS = ("too-large", "too-deep", "deeper than", "longer than", "at most ", "too long", "too much")
 """What a fault says that only a very long spec has; the tests of the stages show those."""

@@ -29,13 +29,12 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     """
     from specbuild.cli.survey import survey_text
     from specbuild.data.samples.splits import open_splits
-    from specbuild.data.section import data_section
     from specbuild.data.sources import open_source
     from specbuild.data.survey import survey
     from specbuild.facade import load_spec
 
     loaded = load_spec(spec, overrides=overrides)
-    data = data_section(loaded)
+    data = loaded.require_data()
     source = open_source(loaded)
     splits = open_splits(loaded, data, source)
     found = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)

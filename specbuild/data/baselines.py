@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.climatology import Climatology
 from specbuild.data.samples.dataset import Dataset, Window
-from specbuild.data.samples.windows import future_frames, past_frames
-from specbuild.data.sources import FrameSource
-from specbuild.data.time.phases import Phases
-from specbuild.language.sections.data import WindowsSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,53 +26,53 @@ class Baseline:
 
 
 def baselines(dataset: Dataset, period: int | None = None, cycle: Climatology | None = None) -> tuple[Baseline, ...]:
-    """Persistence and the training mean; with `period`, the frames of one cycle, also those that know its phase.
+    """Return persistence and the training mean; with `period` also the baselines that know the phase of a cycle.
 
     Args:
+        period: frames of one cycle.
         cycle: the climatology of that period, where it is known already. Training frames are read, once, when the first
             forecast needs them.
     """
-    windows, source = dataset.section.windows, dataset.source
     known = cycle or Climatology.of(dataset, period)
-    simple = (
-        Baseline("persistence", persistence),
-        Baseline("training mean", lambda w: np.repeat(known.training.mean[np.newaxis], len(w.future), axis=0)),
-    )
+    simple = Baseline("persistence", persistence), Baseline("training mean", partial(training_mean, known))
     if period is None:
         return simple
     return (
         *simple,
-        Baseline("climatology", lambda w: climatology(w, windows, known)),
-        Baseline("same phase", lambda w: same_phase(w, windows, source, known.phases)),
-        Baseline("anomaly persistence", lambda w: anomaly_persistence(w, windows, known)),
+        Baseline("climatology", partial(climatology, known)),
+        Baseline("same phase", partial(same_phase, known)),
+        Baseline("anomaly persistence", partial(anomaly_persistence, known)),
     )
 
 
 def persistence(window: Window) -> Floats:
-    """The last past frame, unchanged."""
+    """Repeat the last past frame."""
     return np.repeat(window.past[-1:], len(window.future), axis=0)
 
 
-def climatology(window: Window, windows: WindowsSection, cycle: Climatology) -> Floats:
-    """The training mean of each pixel, at the phase of each forecast frame."""
-    return cycle.at(window.event, future_frames(window.start, windows))
+def training_mean(cycle: Climatology, window: Window) -> Floats:
+    """Return the training mean of each pixel."""
+    return np.repeat(cycle.training.mean[np.newaxis], len(window.future), axis=0)
 
 
-def same_phase(window: Window, windows: WindowsSection, source: FrameSource, phases: Phases) -> Floats:
-    """The last observed frame of the same phase: the same hour yesterday, the same month last year.
+def climatology(cycle: Climatology, window: Window) -> Floats:
+    """Return the training mean of each pixel, at the phase of each forecast frame."""
+    return cycle.at(window.event, window.future_frames)
+
+
+def same_phase(cycle: Climatology, window: Window) -> Floats:
+    """Return the last observed frame of the same phase: the same hour yesterday, the same month last year.
 
     NaN where the event has none before the forecast is made.
     """
-    last = past_frames(window.start, windows)[-1]
     frames = np.full_like(window.future, np.nan)
-    for number, frame in enumerate(future_frames(window.start, windows)):
-        earlier = phases.earlier(window.event, frame, last)
+    for number, frame in enumerate(window.future_frames):
+        earlier = cycle.phases.earlier(window.event, frame, window.past_frames[-1])
         if earlier is not None:
-            frames[number] = source.read(window.event, range(earlier, earlier + 1))[0]
+            frames[number] = cycle.source.read(window.event, range(earlier, earlier + 1))[0]
     return frames
 
 
-def anomaly_persistence(window: Window, windows: WindowsSection, cycle: Climatology) -> Floats:
-    """The last past frame's departure from the climatology, added to the climatology of each forecast frame."""
-    last = past_frames(window.start, windows)[-1]
-    return climatology(window, windows, cycle) + (window.past[-1:] - cycle.at(window.event, range(last, last + 1)))
+def anomaly_persistence(cycle: Climatology, window: Window) -> Floats:
+    """Add the last past frame's departure from the climatology to the climatology of each forecast frame."""
+    return climatology(cycle, window) + (window.past[-1:] - cycle.at(window.event, window.past_frames[-1:]))

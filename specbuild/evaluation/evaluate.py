@@ -82,9 +82,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
         forecast = whole.forecast(past, trained.predict, at)
         forecast = forecast if channel is None else forecast[..., channel : channel + 1]
         others = {rival.name: rival.forecast(window) for rival in rivals}
-        expected = (
-            climatology(window, dataset.section.windows, scoring.climatology) if scoring.reads_climatology else None
-        )
+        expected = climatology(scoring.climatology, window) if scoring.reads_climatology else None
         for name, frames in {MODEL: forecast, **others}.items():
             sums[name].add(frames, window.future, expected)
         comparison.add(forecast, others, window.future)

@@ -137,6 +137,17 @@ class Spec:
     composites: tuple[str, ...] = ()
     """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
 
+    def require_data(self) -> DataSection:
+        """Return the data section.
+
+        Raises:
+            SpecError: there is none.
+        """
+        if self.data is None:
+            help = "add data: with source and windows"
+            raise self.error((), "the spec has no data section", help=help, code="missing-key")
+        return self.data
+
     def resolve_path(self, path: str) -> Path:
         """A path of the spec as one of this machine."""
         return self.directory / Path(path).expanduser()

@@ -107,8 +107,7 @@ class TrainedRun:
         source = open_source(self.spec)
         layout = sample_layout(self.spec, self.data, self.graph, source)
         trained = self.folder.load_spec()
-        assert trained.data is not None
-        splits = open_splits(trained, trained.data, source)
+        splits = open_splits(trained, trained.require_data(), source)
         windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
         return Dataset(timed(self.data, source), source, windows, Transform.from_state(self.transform), layout)
 

@@ -18,7 +18,6 @@ from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.sampler import Sample
 from specbuild.data.samples.windows import Stretch
-from specbuild.data.section import data_section
 from specbuild.data.sources.base import Region
 from specbuild.data.sources.class_folders import LabelledClips, open_labelled, stratified
 from specbuild.data.transforms.fit import fit_transform
@@ -43,7 +42,7 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     Raises:
         SpecError: clips that cannot be read or do not fit the model, a split or a class without any.
     """
-    section = data_section(spec)
+    section = spec.require_data()
     target = section.target
     assert target is not None
     clips = open_labelled(spec)

@@ -23,7 +23,6 @@ from specbuild.data.samples.skipped_windows import SkippedWindows
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
-from specbuild.data.section import data_section
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Region, Times
 from specbuild.data.time.times import usual_step
@@ -63,7 +62,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
             frames that do not fit the model; located at the key to change.
         RunError: `transform` cannot be read.
     """
-    section = data_section(spec)
+    section = spec.require_data()
     source = open_source(spec)
     layout = sample_layout(spec, section, graph, source)
     splits = open_splits(spec, section, source)
@@ -89,10 +88,16 @@ class Window:
     past: Floats
     future: Floats
     event: int
-    start: int
-    """The first past frame, counted from 0 within the event."""
+    past_frames: range
+    """The past frames by number, counted from 0 within the event."""
+    future_frames: range
     past_times: Times | None = None
     future_times: Times | None = None
+
+    @property
+    def start(self) -> int:
+        """The first past frame."""
+        return self.past_frames.start
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,8 @@ class Dataset(SampleSet[WindowSet]):
         kept = 0
         for number in range(len(windows)):
             window = self.window(*windows[number])
-            frames = self._past(window.start), self._future(window.start)
-            if not self.skipped.skips((window.event, window.start), frames, window.past, window.future):
+            frames = window.past_frames, window.future_frames
+            if not self.skipped.skips(windows[number], frames, window.past, window.future):
                 kept += 1
                 yield window
         if not kept:
@@ -156,7 +161,8 @@ class Dataset(SampleSet[WindowSet]):
             self.source.read(event, past),
             self.source.read(event, future),
             event,
-            start,
+            past,
+            future,
             None if times is None else times[past],
             None if times is None else times[future],
         )

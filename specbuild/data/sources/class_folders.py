@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from specbuild.data.section import data_section
 from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, SourceError
 from specbuild.data.sources.clip import FrameClip, clip_array
 from specbuild.data.sources.files import located, natural_order
@@ -36,7 +35,7 @@ def open_labelled(spec: Spec) -> LabelledClips:
     Raises:
         SpecError: fewer than two classes, clips that differ in size or type, a file that cannot be read.
     """
-    data = data_section(spec)
+    data = spec.require_data()
     with located(spec):
         return _labelled(spec.resolve_path(data.source.path), data)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specbuild.catalog.sources import format_of, suffixes_of
-from specbuild.data.section import data_section
 from specbuild.data.sources.base import SourceError
 from specbuild.document import did_you_mean
 from specbuild.language.sections.data import DataSection
@@ -33,7 +32,7 @@ def located(spec: Spec) -> Iterator[None]:
         place = ("data", error.part) if error.part in DataSection.model_fields else ("data", "source", error.part)
         raise spec.error(place, error.message, reason=error.reason, help=error.help, code="bad-data") from error
     except OSError as error:
-        name = Path(error.filename).name if isinstance(error.filename, str) else data_section(spec).source.label
+        name = Path(error.filename).name if isinstance(error.filename, str) else spec.require_data().source.label
         reason = error.strerror or str(error)
         place = ("data", "source", "path")
         raise spec.error(place, f"{name} cannot be read", reason=reason, code="bad-data") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specbuild.data.section import data_section
 from specbuild.data.sources.base import FrameMetadata, FrameSource, SourceError
 from specbuild.data.sources.checked import CheckedSource
 from specbuild.data.sources.file import open_file
@@ -27,7 +26,7 @@ def open_source(spec: Spec) -> FrameSource:
         SpecError: no data section; the files, their arrays or the axes are not what `data.source` says, located at the
             key at fault.
     """
-    data = data_section(spec)
+    data = spec.require_data()
     if data.target is not None:
         raise spec.error(
             ("data", "target"),
