@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import ValidationError
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails
 
 from specbuild.catalog import own_losses
 from specbuild.catalog.signatures import Family, Signature, names, signature
-from specbuild.catalog.values import written
+from specbuild.catalog.values import Value, error, written
 from specbuild.document.suggest import did_you_mean
 
 
@@ -76,34 +76,6 @@ FAMILY = "x-keras"
 """The key under which the JSON Schema of such a field names its family."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Of:
-    """Makes a `KerasObject` field one of a family, to pydantic and in the JSON Schema."""
-
-    family: Family
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            lambda value: keras_object(self.family, value),
-            serialization=core_schema.plain_serializer_function_ser_schema(KerasObject.written),
-        )
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        name = {"anyOf": [{"enum": list(names(self.family))}, {"type": "string", "pattern": ">"}]}
-        written_out = {"type": "object", "properties": {"name": name}, "required": ["name"]}
-        return {"anyOf": [name, written_out], FAMILY: self.family}
-
-
-Activation: TypeAlias = Annotated[KerasObject, _Of("activations")] | None
-"""null is linear."""
-Constraint: TypeAlias = Annotated[KerasObject, _Of("constraints")] | None
-Initializer: TypeAlias = Annotated[KerasObject, _Of("initializers")]
-Loss: TypeAlias = Annotated[KerasObject, _Of("losses")]
-Metric: TypeAlias = Annotated[KerasObject, _Of("metrics")]
-Optimizer: TypeAlias = Annotated[KerasObject, _Of("optimizers")]
-Regularizer: TypeAlias = Annotated[KerasObject, _Of("regularizers")] | None
-Schedule: TypeAlias = Annotated[KerasObject, _Of("schedules")]
-
 _NOUNS: dict[Family, str] = {
     "activations": "activation",
     "constraints": "constraint",
@@ -114,6 +86,41 @@ _NOUNS: dict[Family, str] = {
     "regularizers": "regularizer",
     "schedules": "learning-rate schedule",
 }
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+class KerasValue(Value):
+    """A Keras object of a family, by name or by name and arguments."""
+
+    def __init__(self, family: Family) -> None:
+        self.family: Family = family
+        self.words = f"the name of {_article(_NOUNS[family])} {_NOUNS[family]} or {{name: …, and its arguments}}"
+
+    def read(self, value: Any, expected: str = "") -> KerasObject:  # noqa: ARG002
+        return keras_object(self.family, value)
+
+    def schema(self) -> JsonSchemaValue:
+        name = {"anyOf": [{"enum": list(names(self.family))}, {"type": "string", "pattern": ">"}]}
+        written_out = {"type": "object", "properties": {"name": name}, "required": ["name"]}
+        return {"anyOf": [name, written_out], FAMILY: self.family}
+
+    def written(self, value: Any) -> Any:
+        return value.written()
+
+
+Activation: TypeAlias = Annotated[KerasObject, KerasValue("activations")] | None
+"""null is linear."""
+Constraint: TypeAlias = Annotated[KerasObject, KerasValue("constraints")] | None
+Initializer: TypeAlias = Annotated[KerasObject, KerasValue("initializers")]
+Loss: TypeAlias = Annotated[KerasObject, KerasValue("losses")]
+Metric: TypeAlias = Annotated[KerasObject, KerasValue("metrics")]
+Optimizer: TypeAlias = Annotated[KerasObject, KerasValue("optimizers")]
+Regularizer: TypeAlias = Annotated[KerasObject, KerasValue("regularizers")] | None
+Schedule: TypeAlias = Annotated[KerasObject, KerasValue("schedules")]
+
 _NESTED: dict[str, Family] = {"inner_optimizer": "optimizers", "learning_rate": "schedules"}
 """Arguments that are, or may be, Keras objects again."""
 _LISTS = frozenset({"boundaries", "values", "target_class_ids"})
@@ -137,9 +144,7 @@ def _read(family: Family, value: Any, loc: _Loc, faults: list[InitErrorDetails])
         name, name_loc = value["name"], (*loc, "name")
         arguments = {key: item for key, item in value.items() if key != "name"}
     else:
-        noun = _NOUNS[family]
-        expected = f"expected the name of {_article(noun)} {noun} or {{name: …, and its arguments}}"
-        _fault(faults, loc, "object", f"{expected}, got {written(value)}", value)
+        _fault(faults, loc, "object", f"expected {KerasValue(family).words}, got {written(value)}", value)
         return None
 
     if ">" in name:
@@ -235,10 +240,5 @@ def _relates(key: str, argument: str) -> bool:
     return key == initials or (len(key) > 2 and key in argument)
 
 
-def _article(noun: str) -> str:
-    return "an" if noun[0] in "aeiou" else "a"
-
-
 def _fault(faults: list[InitErrorDetails], loc: _Loc, code: str, message: str, value: Any) -> None:
-    error = PydanticCustomError("specbuild." + code, "{message}", {"message": message})
-    faults.append(InitErrorDetails(type=error, loc=loc, input=value))
+    faults.append(InitErrorDetails(type=error(code, message), loc=loc, input=value))

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias, get_args
+from collections.abc import Callable, Collection, Mapping, Sized
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from specbuild.document.suggest import did_you_mean
+
+Item = TypeVar("Item")
 
 LARGEST = 2**31 - 1
 """The largest whole number accepted anywhere: frameworks count axes in 32 bits."""
@@ -48,6 +51,39 @@ def written(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def check_length(values: Sized, limit: int) -> None:
+    """Refuse more than `limit` values."""
+    if len(values) > limit:
+        refuse("length", f"expected at most {limit:,} of them, got {len(values):,}")
+
+
+def read_each(read: Callable[[Any], Item], values: Mapping[Any, Any], *place: str) -> dict[Any, Item]:
+    """Return every value as `read` returns it, by key.
+
+    Raises:
+        ValidationError: all faults, each below its key, which stands at `place`.
+    """
+    items: dict[Any, Item] = {}
+    faults: list[InitErrorDetails] = []
+    for key, value in values.items():
+        try:
+            items[key] = read(value)
+        except PydanticCustomError as raised:
+            faults.append(InitErrorDetails(type=raised, loc=(*place, key), input=value))
+        except ValidationError as raised:
+            faults += [
+                InitErrorDetails(
+                    type=PydanticCustomError(inner["type"], "{message}", {"message": inner["msg"]}),
+                    loc=(*place, key, *inner["loc"]),
+                    input=value,
+                )
+                for inner in raised.errors()
+            ]
+    if faults:
+        raise ValidationError.from_exception_data("value", faults)
+    return items
+
+
 class Value:
     """A type of value: `Annotated[int, Whole(1)]`. Subclasses give `words`, `read` and `schema`."""
 
@@ -71,7 +107,8 @@ class Value:
         return error("value", f"expected {expected or self.words}, got {written(value)}{hint}")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
+        written = core_schema.plain_serializer_function_ser_schema(self.written) if hasattr(self, "written") else None
+        return core_schema.no_info_plain_validator_function(self.read, serialization=written)
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return self.schema()
@@ -166,6 +203,37 @@ class Choice(Value):
         return handler(core)
 
 
+class Text(Value):
+    """Text that is not empty."""
+
+    words = "text"
+
+    def read(self, value: Any, expected: str = "") -> str:
+        if isinstance(value, str) and value:
+            return value
+        raise self.mismatch(value, expected)
+
+    def schema(self) -> JsonSchemaValue:
+        return {"type": "string", "minLength": 1}
+
+
+class Name(Value):
+    """One of the names that are known of something, which `noun` says."""
+
+    def __init__(self, noun: str, names: Collection[str]) -> None:
+        self.noun, self.names, self.words = noun, names, f"the name of a {noun}"
+
+    def read(self, value: Any, expected: str = "") -> str:  # noqa: ARG002
+        if isinstance(value, str) and value in self.names:
+            return value
+        near = did_you_mean(value, self.names) if isinstance(value, str) else ""
+        hint = near or f"known are {', '.join(self.names)}"
+        raise error("unknown_name", f"no {self.noun} is called {written(value)}; {hint}")
+
+    def schema(self) -> JsonSchemaValue:
+        return {"enum": list(self.names)}
+
+
 class Nullable(Value):
     """A value or null, inside a list; a field says `… | None`."""
 
@@ -180,20 +248,49 @@ class Nullable(Value):
 
 
 class ListOf(Value):
-    """A list of so many values; `words` say so of the whole."""
+    """A list of so many values, stored as a tuple; `words` are those of the whole.
 
-    def __init__(self, item: Value, words: str, minimum: int = 0, maximum: int = sys.maxsize) -> None:
-        self.item, self.words, self.minimum, self.maximum = item, words, minimum, maximum
+    More than `limit` are refused before any is read; `once` is the noun of what may not stand in it twice.
+    """
+
+    def __init__(
+        self,
+        item: Value,
+        words: str,
+        minimum: int = 0,
+        maximum: int = sys.maxsize,
+        *,
+        limit: int = sys.maxsize,
+        once: str = "",
+    ) -> None:
+        self.item, self.words, self.once = item, words, once
+        self.minimum, self.maximum, self.limit = minimum, maximum, limit
 
     def read(self, value: Any, expected: str = "") -> Any:
         if not isinstance(value, list | tuple) or not self.minimum <= len(value) <= self.maximum:
             raise self.mismatch(value, expected)
-        return tuple(self.item.read(entry, expected or self.words) for entry in value)
+        check_length(value, self.limit)
+        items = tuple(self.item.read(item, expected or self.words) for item in value)
+        if self.once and len(set(items)) < len(items):
+            raise error("value", f"{self.once} stands twice in {written(list(value))}")
+        return items
 
     def schema(self) -> JsonSchemaValue:
-        least = {"minItems": self.minimum} if self.minimum else {}
-        most = {"maxItems": self.maximum} if self.maximum < sys.maxsize else {}
-        return {"type": "array", "items": self.item.schema(), **least, **most}
+        most = min(self.maximum, self.limit)
+        bounds = {"minItems": self.minimum} if self.minimum else {}
+        bounds |= {"maxItems": most} if most < sys.maxsize else {}
+        unique = {"uniqueItems": True} if self.once else {}
+        return {"type": "array", "items": self.item.schema(), **bounds, **unique}
+
+
+class Each(ListOf):
+    """A list, of which every faulty item is reported, each at its place."""
+
+    def read(self, value: Any, expected: str = "") -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise self.mismatch(value, expected)
+        check_length(value, self.limit)
+        return tuple(read_each(self.item.read, dict(enumerate(value))).values())
 
 
 class OneOrList(ListOf):
@@ -206,6 +303,14 @@ class OneOrList(ListOf):
 
     def schema(self) -> JsonSchemaValue:
         return {"anyOf": [self.item.schema(), super().schema()]}
+
+
+class Several(OneOrList):
+    """One value or a list of them, stored as a tuple in either case."""
+
+    def read(self, value: Any, expected: str = "") -> tuple[Any, ...]:
+        items = super().read(value, expected)
+        return items if isinstance(value, list | tuple) else (items,)
 
 
 class PerAxis(ListOf):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from specbuild.catalog.values import refuse, written
+from specbuild.catalog.values import Value, refuse, written
 
 Dates: TypeAlias = tuple[str, str]
 """From the first to the last date, as written, both meant as a whole."""
@@ -47,18 +47,33 @@ def whole_of(text: str) -> tuple[datetime, datetime]:
         return start, datetime.max
 
 
-def dates(value: list[Any] | tuple[Any, ...], what: str) -> Dates:
-    """A list of two as the dates from … to …, both included, or the error that a user reads.
+def dates(value: Sequence[Any]) -> Dates:
+    """Return a list of two as the dates from … to …, both included. A year may be written as a number.
 
-    `what` is the key that holds them, for the messages. A year may be written as a number.
+    Raises:
+        PydanticCustomError: one is no date, or the second ends before the first begins.
     """
-    first, last = (str(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value)
-    for item in (first, last):
-        if not isinstance(item, str):
-            refuse(what, f"expected {EXPECTED}, got {written(item)}")
+    first, last = (str(date) if isinstance(date, int) and not isinstance(date, bool) else date for date in value)
+    for date in (first, last):
+        if not isinstance(date, str):
+            refuse("date", f"expected {EXPECTED}, got {written(date)}")
     if whole_of(first)[0] >= whole_of(last)[1]:
-        refuse(what, f"{written([first, last])} ends before it begins")
+        refuse("date", f"{written([first, last])} ends before it begins")
     return first.strip(), last.strip()
+
+
+class DatePair(Value):
+    """A list of two dates."""
+
+    words = "two dates such as [2010-01, 2017-12]"
+
+    def read(self, value: Any, expected: str = "") -> Dates:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise self.mismatch(value, expected)
+        return dates(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 2, "maxItems": 2}
 
 
 def _check(text: str, parts: Sequence[int]) -> None:

@@ -58,6 +58,12 @@ class SchemaGenerator(GenerateJsonSchema):
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:  # noqa: ARG002
         return {}
 
+    def tuple_schema(self, schema: core_schema.TupleSchema) -> JsonSchemaValue:
+        """A list of so many values of one type, in the words of draft 7."""
+        generated = super().tuple_schema(schema)
+        items = generated.pop("prefixItems", [])
+        return {**generated, "items": items[0]} if items else generated
+
     def generate(self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
         generated = super().generate(schema, mode)
         generated.pop("$schema", None)

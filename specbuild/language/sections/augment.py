@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
-from specbuild.catalog.values import Flag, NonNegativeNumber, refuse, written
+from specbuild.catalog.values import Choice, Flag, NonNegativeNumber, Several, fault, refuse, written
 from specbuild.document import did_you_mean
-from specbuild.language.sections.source import LETTERS, fault
+from specbuild.language.sections.base import Section
+from specbuild.language.sections.source import LETTERS
 
 if TYPE_CHECKING:
     from specbuild.language.sections.data import DataSection
@@ -15,28 +16,32 @@ AXES = {LETTERS[letter]: letter for letter in ("D", "H", "W", "L")}
 """The axes of space by name, with their letters in a layout."""
 
 
-def _flip(value: Any) -> tuple[str, ...]:
-    names = value if isinstance(value, list | tuple) else () if value is None else (value,)
-    for number, name in enumerate(names):
-        if not isinstance(name, str):
-            refuse("flip", f"expected names of axes such as [height, width], got {written(value)}")
-        if name not in AXES:
-            hint = f'write "{LETTERS[name]}"' if LETTERS.get(name) in AXES else did_you_mean(name, AXES)
-            refuse("flip", f"no axis of space is called {written(name)}; {hint or 'known are ' + ', '.join(AXES)}")
-        if name in names[:number]:
-            refuse("flip", f"{name} is named twice")
-    return tuple(names)
+class _Axes(Several):
+    """Names of axes of space, each once; null is none."""
+
+    def read(self, value: Any, expected: str = "") -> tuple[str, ...]:
+        names = value if isinstance(value, list | tuple) else () if value is None else (value,)
+        for position, name in enumerate(names):
+            if not isinstance(name, str):
+                raise self.mismatch(value, expected)
+            if name not in AXES:
+                hint = f'write "{LETTERS[name]}"' if LETTERS.get(name) in AXES else did_you_mean(name, AXES)
+                refuse("flip", f"no axis of space is called {written(name)}; {hint or 'known are ' + ', '.join(AXES)}")
+            if name in names[:position]:
+                refuse("flip", f"{name} is named twice")
+        return tuple(names)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [super().schema(), {"type": "null"}]}
 
 
-_NAME = {"enum": list(AXES)}
-_FLIP = {"anyOf": [_NAME, {"type": "array", "items": _NAME, "uniqueItems": True}, {"type": "null"}]}
-Flip: TypeAlias = Annotated[tuple[str, ...], PlainValidator(_flip), WithJsonSchema(_FLIP)]
+Flip: TypeAlias = Annotated[
+    tuple[str, ...], _Axes(Choice(*AXES), "names of axes such as [height, width]", once="an axis")
+]
 
 
-class AugmentSection(BaseModel):
+class AugmentSection(Section):
     """What is drawn anew for every training sample, and is the same for all its frames, past and future."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     flip: Flip = Field((), description="Axes that are mirrored in half of the samples: height, width, depth, length.")
     rotate: Flag = Field(
@@ -64,15 +69,15 @@ def check_augment(data: "DataSection") -> None:
         if AXES[name] not in source.space:
             has = ", ".join(LETTERS[letter] for letter in source.space) or "no axis of space"
             message = f"the layout {' '.join(source.axes)} has no {name} to flip; it has {has}"
-            raise fault("data", ("augment", "flip"), message)
+            raise fault(("augment", "flip"), message)
     if not section.rotate:
         return
     if "H" not in source.space:
         message = f"the layout {' '.join(source.axes)} has no height and width to turn frames in"
-        raise fault("data", ("augment", "rotate"), message)
+        raise fault(("augment", "rotate"), message)
     height, width = data.crop_shape(source.frame)[-2:]
     if height is not None and width is not None and height != width:
-        raise fault("data", ("augment", "rotate"), not_square(height, width))
+        raise fault(("augment", "rotate"), not_square(height, width))
 
 
 def not_square(height: int, width: int) -> str:

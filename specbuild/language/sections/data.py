@@ -4,64 +4,44 @@ import math
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
-from specbuild.catalog.values import LARGEST, Flag, NonNegativeInt, Number, PositiveInt, Whole, refuse, written
+from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, Real, Several, Whole, fault
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.augment import AugmentSection, check_augment
-from specbuild.language.sections.source import Source, fault
+from specbuild.language.sections.base import Section
+from specbuild.language.sections.source import Source
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import Target, check_target
-from specbuild.language.sections.transform import Transform
+from specbuild.language.sections.transform import Transforms
 
 
-def _missing(value: Any) -> tuple[float, ...]:
-    values = value if isinstance(value, list | tuple) else () if value is None else (value,)
-    for item in values:
-        if isinstance(item, bool) or not isinstance(item, int | float):
-            refuse("missing", f"expected a number or a list of numbers, got {written(value)}")
-    return tuple(item for item in values if not math.isnan(item))
+class _Missing(Several):
+    """Numbers, NaN left out; null is none."""
+
+    def read(self, value: Any, expected: str = "") -> tuple[float, ...]:
+        numbers = value if isinstance(value, list | tuple) else () if value is None else (value,)
+        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+            raise self.mismatch(value, expected)
+        return tuple(number for number in numbers if not math.isnan(number))
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [super().schema(), {"type": "null"}]}
 
 
-def _few(value: Any) -> Any:
-    if isinstance(value, list | tuple) and len(value) > 100:
-        refuse("transform", f"expected at most 100 transforms, got {len(value):,}")
-    return value
-
-
-def _crop(value: Any) -> tuple[int, ...] | None:
-    expected = "a positive whole number, or a list with one per axis of space"
-    if value is None:
-        return None
-    if isinstance(value, list | tuple) and 1 <= len(value) <= 3:
-        return tuple(Whole(1).read(item, expected) for item in value)
-    return (Whole(1).read(value, expected),)
-
-
-_SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST}
-_NUMBERS = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
-_CROP = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": 3}, {"type": "null"}]}
-
-Missing: TypeAlias = Annotated[tuple[float, ...], PlainValidator(_missing), WithJsonSchema(_NUMBERS)]
-Crop: TypeAlias = Annotated[tuple[int, ...] | None, PlainValidator(_crop), WithJsonSchema(_CROP)]
+Missing: TypeAlias = Annotated[tuple[float, ...], _Missing(Real(), "a number or a list of numbers")]
+Crop: TypeAlias = (
+    Annotated[tuple[int, ...], Several(Whole(1), "a positive whole number, or a list with one per axis of space", 1, 3)]
+    | None
+)
 Size = TypeVar("Size", bound=int | None)
 """The length of an axis: None where it is not known."""
 
-Time: TypeAlias = Annotated[str, PlainValidator(interval), WithJsonSchema({"type": "string", "examples": ["2 min"]})]
+Time: TypeAlias = Annotated[str, Field(examples=["2 min"]), BeforeValidator(interval)]
 
 
-class WindowsSection(BaseModel):
+class WindowsSection(Section):
     """What one sample is: frames that the model reads, and frames that it must forecast."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     past: PositiveInt = Field(description="Frames that the model reads.")
     future: PositiveInt = Field(1, description="Frames that it forecasts; required, but for a target of classes.")
@@ -92,16 +72,12 @@ class WindowsSection(BaseModel):
     @model_validator(mode="after")
     def _next_follows(self) -> Self:
         if self.target == "next" and self.lead:
-            raise fault(
-                "data", ("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}"
-            )
+            raise fault(("lead",), f"target: next forecasts the very next frame, so lead must be 0, got {self.lead}")
         return self
 
 
-class DataSection(BaseModel):
+class DataSection(Section):
     """Frames in physical units are raw · scale + offset; missing values are NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     source: Source = Field(description="The file with the frames.")
     variable: str = Field("value", description="What the numbers are, for tables and pictures.")
@@ -132,7 +108,7 @@ class DataSection(BaseModel):
     interval: Time | None = Field(
         None, description="Time from one frame to the next: a number and s, min, h, d, month, year."
     )
-    target: Target = Field(
+    target: Target | None = Field(
         None, description="class: a sample is a clip, and its target the folder that it lies in. Default: later frames."
     )
     windows: WindowsSection = Field(description="How samples are cut out of the frames.")
@@ -140,9 +116,7 @@ class DataSection(BaseModel):
         default_factory=lambda: SplitSection(train=0.6, validation=0.2, test=0.2),
         description="Which frames train, validate and test; default 0.6, 0.2 and 0.2.",
     )
-    transform: Annotated[tuple[Transform, ...], BeforeValidator(_few)] = Field(
-        (), strict=False, description="Steps from physical units to what the model reads, in order."
-    )
+    transform: Transforms = Field((), description="Steps from physical units to what the model reads, in order.")
     statistics: PositiveInt | None = Field(
         None,
         description="Training frames that the statistics of the transform come from, spread over all of them. Default: "
@@ -190,7 +164,7 @@ class DataSection(BaseModel):
     def _consistent(self) -> Self:
         check_target(self)
         if self.scale == 0:
-            raise fault("data", ("scale",), "expected a number other than 0, got 0")
+            raise fault(("scale",), "expected a number other than 0, got 0")
         _check_crop(self)
         check_augment(self)
         _check_mask(self)
@@ -206,23 +180,23 @@ def _check_crop(data: DataSection) -> None:
     if data.crop is None or not axes:
         return
     if not space:
-        raise fault("data", ("crop",), f"the layout {axes} has no axes of space to crop")
+        raise fault(("crop",), f"the layout {axes} has no axes of space to crop")
     if len(data.crop) not in (1, len(space)):
         message = f"expected one number, or one for each of {' '.join(space)}, got {len(data.crop)} numbers"
-        raise fault("data", ("crop",), message)
+        raise fault(("crop",), message)
 
 
 def _check_mask(data: DataSection) -> None:
     if data.mask and not data.allow_missing:
-        raise fault("data", ("mask",), "with allow_missing: false every pixel is known, so a mask tells nothing")
+        raise fault(("mask",), "with allow_missing: false every pixel is known, so a mask tells nothing")
     if data.mask and data.target is not None:
-        raise fault("data", ("mask",), "target: class reads clips, whose pixels are all known; leave mask out")
+        raise fault(("mask",), "target: class reads clips, whose pixels are all known; leave mask out")
 
 
 def _check_statistics(data: DataSection) -> None:
     if data.statistics is not None and any(step.name == "anomaly" for step in data.transform):
         message = "anomaly needs the mean of every phase, so it is taken from all training frames; leave statistics out"
-        raise fault("data", ("statistics",), message)
+        raise fault(("statistics",), message)
 
 
 def _check_embargo(data: DataSection) -> None:
@@ -231,24 +205,24 @@ def _check_embargo(data: DataSection) -> None:
     if data.split_by == "event":
         axes = " ".join(data.source.axes)
         if not data.source.has_events and axes:
-            raise fault("data", ("split", "by"), f"the layout {axes} has no N (event) to split by")
+            raise fault(("split", "by"), f"the layout {axes} has no N (event) to split by")
         if embargo:
             message = "events share no frames, so a split by event takes no embargo; write by: time to split each event"
-            raise fault("data", ("split", "embargo"), message)
+            raise fault(("split", "embargo"), message)
     elif embargo is not None and embargo < windows.reach:
         lead = f" + lead {windows.lead}" if windows.lead else ""
         step = f", times step {windows.step}" if windows.step > 1 else ""
         sum_of = f"past {windows.past}{lead} + future {windows.future} - 1{step}"
         message = f"expected at least {windows.reach} frames ({sum_of}), got {embargo}"
-        raise fault("data", ("split", "embargo"), message)
+        raise fault(("split", "embargo"), message)
 
 
 def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:
     """Refuses ranges of frames with less than the embargo between them."""
-    for (one, (_, end)), (other, (first, _)) in pairwise(sorted(ranges.items(), key=lambda item: item[1])):
+    for (split, (_, end)), (other, (first, _)) in pairwise(sorted(ranges.items(), key=lambda item: item[1])):
         if first - end < embargo:
             message = (
-                f"{first - end} frames lie between {one} and {other}, at least {embargo} must; "
+                f"{first - end} frames lie between {split} and {other}, at least {embargo} must; "
                 f"start {other} at frame {end + embargo} or later"
             )
-            raise fault("data", ("split", other), message)
+            raise fault(("split", other), message)

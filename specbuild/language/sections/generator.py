@@ -3,23 +3,24 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
 from specbuild.catalog.values import (
     Choice,
     NonNegativeInt,
-    OneOrList,
     PerAxis,
     PositiveInt,
     PositiveNumber,
     Real,
+    Several,
     Share,
     Whole,
+    fault,
     refuse,
     written,
 )
 from specbuild.document import did_you_mean
+from specbuild.language.sections.base import Section
 
 KINDS = ("disc", "square", "triangle")
 
@@ -37,10 +38,10 @@ def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
-def _distinct(kinds: str | tuple[str, ...]) -> tuple[str, ...]:
+def _distinct(kinds: tuple[str, ...]) -> tuple[str, ...]:
     if not kinds:
         refuse("shapes", f"expected at least one of {', '.join(KINDS)}, got []")
-    return (kinds,) if isinstance(kinds, str) else tuple(dict.fromkeys(kinds))
+    return tuple(dict.fromkeys(kinds))
 
 
 Side: TypeAlias = Annotated[int, Whole(8, 4096, unit="pixels")]
@@ -49,18 +50,14 @@ Things: TypeAlias = Annotated[int, Whole(1, 100)]
 Pixels: TypeAlias = Annotated[tuple[float, float], _range(1000, "a number of pixels"), AfterValidator(_ordered)]
 Degrees: TypeAlias = Annotated[tuple[float, float], _range(180, "degrees"), AfterValidator(_ordered)]
 Shares: TypeAlias = Annotated[tuple[float, float], _range(1), AfterValidator(_ordered)]
-Kinds: TypeAlias = Annotated[
-    tuple[str, ...], OneOrList(Choice(*KINDS), Choice(*KINDS).words), AfterValidator(_distinct)
-]
+Kinds: TypeAlias = Annotated[tuple[str, ...], Several(Choice(*KINDS), Choice(*KINDS).words), AfterValidator(_distinct)]
 
 
-class GeneratorSection(BaseModel):
+class GeneratorSection(Section):
     """Sequences that are drawn when they are read, each from its number and the seed: nothing is stored.
 
     The frames are grey, and their values reach from 0 to 1.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     generator: str
     sequences: PositiveInt = Field(10_000, description="Sequences there are; each is an event.")
@@ -103,7 +100,7 @@ class MovingDigits(GeneratorSection):
     def _fits(self) -> Self:
         if self.images is None and self.digit_size > self.size:
             message = f"a digit of {self.digit_size} pixels does not fit into frames of {self.size}"
-            raise _at(("digit_size" if "digit_size" in self.model_fields_set else "size",), message)
+            raise fault(("digit_size" if "digit_size" in self.model_fields_set else "size",), message)
         return self
 
     @property
@@ -133,7 +130,7 @@ class MovingShapes(GeneratorSection):
     def _fits(self) -> Self:
         if 2 * self.radius[1] >= self.size:
             message = f"a shape of radius {self.radius[1]:g} does not fit into frames of {self.size}"
-            raise _at(("radius" if "radius" in self.model_fields_set else "size",), message)
+            raise fault(("radius" if "radius" in self.model_fields_set else "size",), message)
         return self
 
 
@@ -154,14 +151,9 @@ def generator(value: dict[str, Any]) -> GeneratorSection:
     section = GENERATORS.get(name) if isinstance(name, str) else None
     if section is None:
         hint = (isinstance(name, str) and did_you_mean(name, GENERATORS)) or f"known are {', '.join(GENERATORS)}"
-        raise _at(("generator",), f"no generator is called {written(name)}; {hint}")
+        raise fault(("generator",), f"no generator is called {written(name)}; {hint}")
     for word in value:
         if word not in section.model_fields:
             hint = did_you_mean(str(word), section.model_fields) or f"it has {', '.join(section.model_fields)}"
-            raise _at((str(word),), f"{name} has no setting {written(word)}; {hint}", "unknown_argument")
+            raise fault((str(word),), f"{name} has no setting {written(word)}; {hint}", "unknown_argument")
     return section.model_validate(value)
-
-
-def _at(place: tuple[str, ...], message: str, code: str = "generator") -> ValidationError:
-    error = PydanticCustomError(f"specbuild.{code}", "{message}", {"message": message})
-    return ValidationError.from_exception_data("source", [InitErrorDetails(type=error, loc=place, input=None)])

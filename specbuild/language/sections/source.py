@@ -4,21 +4,12 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    SerializeAsAny,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from specbuild.catalog.values import LARGEST, Whole, refuse, written
-from specbuild.language.dates import Dates, dates
+from specbuild.catalog.values import Choice, ListOf, PerAxis, Text, Whole, check_length, fault, refuse, written
+from specbuild.language.dates import DatePair, Dates, dates
+from specbuild.language.sections.base import Section
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection, generator
 
 LETTERS = {
@@ -38,9 +29,7 @@ MOST = 1000
 """Variables, dimensions and levels that can be named."""
 
 
-def _layout(value: Any) -> str | dict[str, str] | None:
-    if value is None:
-        return None
+def _layout(value: Any) -> str | dict[str, str]:
     if isinstance(value, dict):
         _check_letters(list(value), written(value))
         for letter, name in value.items():
@@ -77,32 +66,19 @@ def _check_letters(letters: list[Any], shown: str) -> None:
         refuse("layout", f"the space of {shown} is {' '.join(sorted(space))}; it can be L, H W or D H W")
 
 
-def _variables(value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) and one for one in value):
-        refuse("variables", f"expected a list of names such as [t2m, u10], got {written(value)}")
-    if len(value) > MOST:
-        refuse("variables", f"expected at most {MOST} variables, got {len(value):,}")
-    twice = next((one for one in value if list(value).count(one) > 1), None)
-    if twice is not None:
-        refuse("variables", f"{written(twice)} is named twice")
-    return tuple(value)
-
-
-def _time(value: Any) -> str | Dates | None:
-    if value is None or (isinstance(value, str) and value):
+def _time(value: Any) -> str | Dates:
+    if isinstance(value, str) and value:
         return value
     if not isinstance(value, list | tuple) or len(value) != 2:
         refuse("time", f"expected the name of an array, or dates such as [2010-01, 2017-12], got {written(value)}")
-    return dates(value, "time")
+    return dates(value)
 
 
 def _select(value: Any) -> dict[str, int | float | str]:
     _check_names(value, "select", "{level: 850}")
-    for name, one in value.items():
-        if isinstance(one, bool) or not isinstance(one, int | float | str):
-            refuse("select", f"expected one value of {name}, such as {name}: 850, got {written(one)}")
+    for name, place in value.items():
+        if isinstance(place, bool) or not isinstance(place, int | float | str):
+            refuse("select", f"expected one value of {name}, such as {name}: 850, got {written(place)}")
     return dict(value)
 
 
@@ -112,57 +88,36 @@ def _region(value: Any) -> dict[str, tuple[float, float]]:
         numbers = isinstance(ends, list | tuple) and [x for x in ends if isinstance(x, int | float) and x is not True]
         if not numbers or len(numbers) != 2 or len(ends) != 2:
             refuse("region", f"expected two ends of {name}, such as {name}: [50, 60], got {written(ends)}")
-    return {name: (float(ends[0]), float(ends[1])) for name, ends in value.items()}
+    return {name: (float(first), float(last)) for name, (first, last) in value.items()}
 
 
 def _check_names(value: Any, key: str, example: str) -> None:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         refuse(key, f"expected dimensions by name, such as {example}, got {written(value)}")
-    if len(value) > MOST:
-        refuse(key, f"expected at most {MOST} dimensions, got {len(value):,}")
+    check_length(value, MOST)
 
 
-def _frame_size(value: Any) -> tuple[int, int] | None:
-    expected = "a positive whole number or a list [height, width]"
-    if value is None:
-        return None
-    if isinstance(value, list | tuple) and len(value) == 2:
-        return Whole(1).read(value[0], expected), Whole(1).read(value[1], expected)
-    side = Whole(1).read(value, expected)
-    return side, side
-
-
-_TEXT: dict[str, Any] = {"type": "string"}
-_NAMES: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MOST}
-_LAYOUT: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string", "examples": ["T H W"]},
-        {"type": "object", "properties": dict.fromkeys(LETTERS, _TEXT), "additionalProperties": False},
-        {"type": "null"},
+Layout: TypeAlias = (
+    Annotated[
+        Annotated[str, Field(examples=["T H W"])] | dict[Annotated[str, Choice(*LETTERS)], str],
+        BeforeValidator(_layout),
     ]
-}
-_PAIR: dict[str, Any] = {"type": "array", "minItems": 2, "maxItems": 2}
-_TIME: dict[str, Any] = {"anyOf": [_TEXT, {**_PAIR, "items": {"type": ["string", "integer"]}}, {"type": "null"}]}
-_SELECT: dict[str, Any] = {"type": "object", "additionalProperties": {"type": ["number", "string"]}}
-_REGION: dict[str, Any] = {"type": "object", "additionalProperties": {**_PAIR, "items": {"type": "number"}}}
-
-_SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST}
-_FRAME_SIZE = {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 2, "maxItems": 2}, {"type": "null"}]}
-
-Layout: TypeAlias = Annotated[str | dict[str, str] | None, PlainValidator(_layout), WithJsonSchema(_LAYOUT)]
-Variables: TypeAlias = Annotated[
-    tuple[str, ...] | None, PlainValidator(_variables), WithJsonSchema({"anyOf": [_NAMES, {"type": "null"}]})
-]
-TimeOf: TypeAlias = Annotated[str | Dates | None, PlainValidator(_time), WithJsonSchema(_TIME)]
-Select: TypeAlias = Annotated[dict[str, int | float | str], PlainValidator(_select), WithJsonSchema(_SELECT)]
-Bounds: TypeAlias = Annotated[dict[str, tuple[float, float]], PlainValidator(_region), WithJsonSchema(_REGION)]
-FrameSize: TypeAlias = Annotated[tuple[int, int] | None, PlainValidator(_frame_size), WithJsonSchema(_FRAME_SIZE)]
+    | None
+)
+Variables: TypeAlias = (
+    Annotated[tuple[str, ...], ListOf(Text(), "a list of names such as [t2m, u10]", 1, limit=MOST, once="a variable")]
+    | None
+)
+TimeOf: TypeAlias = Annotated[str | Annotated[Dates, DatePair()], BeforeValidator(_time)] | None
+Select: TypeAlias = Annotated[dict[str, int | float | str], BeforeValidator(_select)]
+Bounds: TypeAlias = Annotated[dict[str, tuple[float, float]], BeforeValidator(_region)]
+FrameSize: TypeAlias = (
+    Annotated[tuple[int, int], PerAxis(Whole(1), 2, "a positive whole number or a list [height, width]")] | None
+)
 
 
-class SourceSection(BaseModel):
+class SourceSection(Section):
     """The files with the frames, and the part of them that is meant."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     path: str = Field(
         description="The file, relative to the spec's folder; its suffix tells the format. With * or ? all files whose "
@@ -263,16 +218,16 @@ class SourceSection(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.layout is None and PurePath(self.path).suffix.lower() not in GRIDS:
-            raise fault("source", (), "source needs layout: the array's axes by letter, such as T H W")
+            raise fault((), "source needs layout: the array's axes by letter, such as T H W")
         if self.key is not None and self.variables is not None:
-            raise fault("source", ("variables",), "key names one array, variables several: keep one of the two")
+            raise fault(("variables",), "key names one array, variables several: keep one of the two")
         if self.variables is not None and "C" in self.axes:
-            raise fault("source", ("layout",), "variables become the channels, so the layout names no C")
+            raise fault(("layout",), "variables become the channels, so the layout names no C")
         for name in self.select:
             if name in self.region:
-                raise fault("source", ("region", name), f"{name} is in select already, which takes one value of it")
+                raise fault(("region", name), f"{name} is in select already, which takes one value of it")
         if self.by == "file" and "N" in self.axes:
-            raise fault("source", ("by",), "with N in the layout the events of all files are read; leave out by: file")
+            raise fault(("by",), "with N in the layout the events of all files are read; leave out by: file")
         return self
 
 
@@ -280,15 +235,8 @@ class _FilesOrGenerator:
     """The JSON Schema of a source: of files, or of one generator with its settings."""
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        generators = [one.model_json_schema() for one in GENERATORS.values()]
-        required = [{**one, "required": ["generator"]} for one in generators]
-        return {"anyOf": [handler(schema), *required]}
+        generators = [{**kind.model_json_schema(), "required": ["generator"]} for kind in GENERATORS.values()]
+        return {"anyOf": [handler(schema), *generators]}
 
 
 Source: TypeAlias = Annotated[SourceSection, _FilesOrGenerator()]
-
-
-def fault(model: str, place: tuple[str, ...], message: str) -> ValidationError:
-    """The error at a place below the model that finds it."""
-    error = PydanticCustomError("specbuild.data", "{message}", {"message": message})
-    return ValidationError.from_exception_data(model, [InitErrorDetails(type=error, loc=place, input=None)])

@@ -1,13 +1,13 @@
 """Which frames, events or files train, validate and test a model."""
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from specbuild.catalog.values import LARGEST, NonNegativeInt, Whole, refuse, written
+from specbuild.catalog.values import NonNegativeInt, Share, Text, Whole, check_length, refuse, written
 from specbuild.language.dates import Dates, dates, looks_like_date, whole_of
+from specbuild.language.sections.base import Section
 
 Span: TypeAlias = tuple[int, int]
 Names: TypeAlias = tuple[str, ...]
@@ -23,8 +23,7 @@ def _part(value: Any) -> float | Span | Names | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value) or None
     if isinstance(value, list | tuple) and value and all(isinstance(item, str) and item for item in value):
-        if len(value) > MOST:
-            refuse("split", f"expected at most {MOST:,} names, got {len(value):,}")
+        check_length(value, MOST)
         return tuple(value)
     if not isinstance(value, list | tuple) or len(value) != 2:
         refuse("split", f"expected {_EXPECTED}, got {written(value)}")
@@ -36,39 +35,23 @@ def _part(value: Any) -> float | Span | Names | None:
     return first, end
 
 
-def _required(check: Callable[[Any], float | Span | Names | None]) -> Callable[[Any], float | Span | Names]:
-    def checked(value: Any) -> float | Span | Names:
-        part = check(value)
-        if part is None:
-            refuse("split", f"training needs a share above 0 or a range [first, end], got {written(value)}")
-        return part
-
-    return checked
+def _training_part(value: Any) -> float | Span | Names:
+    part = _part(value)
+    if part is None:
+        refuse("split", f"training needs a share above 0 or a range [first, end], got {written(value)}")
+    return part
 
 
-_INDEX = {"type": "integer", "minimum": 0, "maximum": LARGEST}
-_NAME = {"type": "string", "minLength": 1}
-_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "minimum": 0, "maximum": 1},
-        {"type": "array", "items": _INDEX, "minItems": 2, "maxItems": 2},
-        {"type": "array", "items": _NAME, "minItems": 1, "maxItems": MOST},
-    ]
-}
-Part: TypeAlias = Annotated[float | Span | Names, PlainValidator(_required(_part)), WithJsonSchema(_SCHEMA)]
-OptionalPart: TypeAlias = Annotated[
-    float | Span | Names | None,
-    PlainValidator(_part),
-    WithJsonSchema({"anyOf": [*_SCHEMA["anyOf"], {"type": "null"}]}),
-]
+_Range: TypeAlias = tuple[NonNegativeInt, NonNegativeInt]
+_Names: TypeAlias = Annotated[tuple[Annotated[str, Text()], ...], Field(min_length=1, max_length=MOST)]
+Part: TypeAlias = Annotated[Share | _Range | _Names, BeforeValidator(_training_part)]
+OptionalPart: TypeAlias = Annotated[Share | _Range | _Names | None, BeforeValidator(_part)]
 """A share of what there is; the range [first, end] of numbers of frames, events or files, the end excluded; the first
 and the last date, both included; or, with `by: file`, names of files or patterns of names."""
 
 
-class SplitSection(BaseModel):
+class SplitSection(Section):
     """Shares are laid out in the order train, validation, test; ranges may stand in any order, but never overlap."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     train: Part = Field(0.6, description="Share or range to learn from; statistics come from this alone.")
     validation: OptionalPart = Field(None, description="Share or range that chooses when to stop.")
@@ -86,8 +69,8 @@ class SplitSection(BaseModel):
     @property
     def parts(self) -> dict[str, float | Span | Names]:
         """The splits that were asked for, in the order train, validation, test."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: part for name, part in found.items() if part is not None}
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @property
     def ranges(self) -> dict[str, Span]:
@@ -110,11 +93,11 @@ class SplitSection(BaseModel):
 
     @property
     def _texts(self) -> dict[str, Names]:
-        found: dict[str, Names] = {}
-        for name, part in self.parts.items():
-            if isinstance(part, tuple) and isinstance(part[0], str):
-                found[name] = tuple(str(item) for item in part)
-        return found
+        return {
+            name: tuple(str(text) for text in part)
+            for name, part in self.parts.items()
+            if isinstance(part, tuple) and isinstance(part[0], str)
+        }
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -128,26 +111,20 @@ class SplitSection(BaseModel):
                 _check_dates(name, texts)
             if self.dates and self.by == "event":
                 refuse("split", "dates split the frames in time; write by: time, or name events by their numbers")
-        said = {name: list(part) for name, part in self.parts.items() if isinstance(part, tuple)}
-        if said.get("validation") is not None and said.get("validation") == said.get("test"):
+        lists = {name: list(part) for name, part in self.parts.items() if isinstance(part, tuple)}
+        if lists.get("validation") is not None and lists.get("validation") == lists.get("test"):
             refuse(
                 "split",
-                f"validation and test are the same range {written(said['test'])}; "
+                f"validation and test are the same range {written(lists['test'])}; "
                 "what chooses when to stop cannot also give the final scores",
             )
-        moments = {name: (whole_of(first)[0], whole_of(last)[1]) for name, (first, last) in self.dates.items()}
-        shared = [(*pair, "frames") for pair in _overlaps(self.ranges)] + [
-            (*pair, "dates") for pair in _overlaps(moments)
-        ]
-        for one, other, what in shared:
-            refuse("split", f"{one} {written(said[one])} and {other} {written(said[other])} share {what}")
+        periods = {name: (whole_of(first)[0], whole_of(last)[1]) for name, (first, last) in self.dates.items()}
+        bounds: tuple[tuple[dict[str, Any], str], ...] = ((self.ranges, "frames"), (periods, "dates"))
+        for ranges, unit in bounds:
+            for (name, (start, end)), (other, (other_start, other_end)) in combinations(ranges.items(), 2):
+                if max(start, other_start) < min(end, other_end):
+                    refuse("split", f"{name} {written(lists[name])} and {other} {written(lists[other])} share {unit}")
         return self
-
-
-def _overlaps(spans: dict[str, tuple[Any, Any]]) -> list[tuple[str, str]]:
-    return [
-        (one, other) for (one, a), (other, b) in combinations(spans.items(), 2) if max(a[0], b[0]) < min(a[1], b[1])
-    ]
 
 
 def _check_kinds(parts: dict[str, float | Span | Names]) -> None:
@@ -174,4 +151,4 @@ def _check_dates(split: str, texts: Names) -> None:
             f"{split}: expected two dates such as [2010-01, 2017-12], got {written(list(texts))}; "
             "names of files need by: file",
         )
-    dates(texts, "split")
+    dates(texts)

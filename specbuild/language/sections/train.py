@@ -1,30 +1,16 @@
 """`train:` — how the model is fitted, and what of it is kept."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
 from specbuild.catalog.objects import KerasObject, Optimizer
 from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Whole
+from specbuild.language.sections.base import Section
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
 
-MOST_WORKERS = 64
 
-
-def _workers(value: Any) -> int:
-    return Whole(0, MOST_WORKERS).read(value)
-
-
-Workers: TypeAlias = Annotated[
-    int, PlainValidator(_workers), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_WORKERS})
-]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-class EarlyStopping(_Section):
+class EarlyStopping(Section):
     """Ends training when a value that the history reports has stopped improving."""
 
     monitor: str = Field("val_loss", description="The value to watch, as the history names it: val_loss, val_mae.")
@@ -36,13 +22,13 @@ class EarlyStopping(_Section):
     restore_best: Flag = Field(True, description="Whether the model kept is that of the best epoch, not of the last.")
 
 
-class Checkpoints(_Section):
+class Checkpoints(Section):
     """What is kept of the epochs: every epoch is saved, with the optimizer's state, and old ones are removed."""
 
     keep: PositiveInt = Field(3, description="How many of the latest epochs stay on disk, besides the best.")
 
 
-class TrainSection(_Section):
+class TrainSection(Section):
     """How to train. Every key has a default, so that a spec may leave the section out."""
 
     optimizer: Optimizer = Field(KerasObject("Adam"), description="Optimizer under Keras's name and argument names.")
@@ -61,7 +47,7 @@ class TrainSection(_Section):
         "output. Only their proportions matter. Default: all alike.",
     )
     metrics: MetricLists = Field(
-        [],
+        (),
         description="Further values to report per epoch, under Keras's names: a list, or one for each output.",
         validate_default=False,
     )
@@ -70,7 +56,7 @@ class TrainSection(_Section):
     steps_per_epoch: PositiveInt | None = Field(
         None, description="Batches per epoch; null: as many as show every training window once."
     )
-    workers: Workers = Field(
+    workers: Annotated[int, Whole(0, 64)] = Field(
         1,
         description="Threads that prepare batches while the model computes; 0: none. The batches are the same with any "
         "number.",
@@ -102,6 +88,6 @@ class TrainSection(_Section):
         """The weights of an output's frames; None: all alike."""
         return self.lead_weights.get(output) if isinstance(self.lead_weights, dict) else self.lead_weights
 
-    def metrics_of(self, output: str) -> list[KerasObject]:
+    def metrics_of(self, output: str) -> tuple[KerasObject, ...]:
         """The metrics of an output."""
-        return self.metrics.get(output, []) if isinstance(self.metrics, dict) else self.metrics
+        return self.metrics.get(output, ()) if isinstance(self.metrics, dict) else self.metrics

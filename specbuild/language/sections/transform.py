@@ -2,35 +2,43 @@
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SerializeAsAny, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from specbuild.catalog.values import NonNegativeNumber, Number, PositiveInt, PositiveNumber, Whole, refuse, written
-from specbuild.document import did_you_mean
-
-
-def _channels(value: Any) -> tuple[int | str, ...] | None:
-    expected = "a list of variables such as [t2m, u10], or of their numbers from 0"
-    if value is None:
-        return None
-    if not isinstance(value, list | tuple) or not value:
-        refuse("channels", f"expected {expected}, got {written(value)}")
-    found = tuple(one if isinstance(one, str) else Whole(0).read(one, expected) for one in value)
-    if len(set(found)) < len(found):
-        refuse("channels", f"a channel stands twice in {written(list(value))}")
-    return found
+from specbuild.catalog.values import (
+    Each,
+    ListOf,
+    NonNegativeNumber,
+    Number,
+    PositiveInt,
+    PositiveNumber,
+    Value,
+    Whole,
+    refuse,
+)
+from specbuild.language.sections.base import Named, Section
 
 
-Channels: TypeAlias = Annotated[
-    tuple[int | str, ...] | None,
-    PlainValidator(_channels),
-    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": ["string", "integer"]}}, {"type": "null"}]}),
-]
+class _Channel(Value):
+    """The name of a variable, or the number of a channel."""
+
+    def read(self, value: Any, expected: str = "") -> int | str:
+        return value if isinstance(value, str) else Whole(0).read(value, expected)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "integer"]}
 
 
-class TransformSection(BaseModel):
+Channels: TypeAlias = (
+    Annotated[
+        tuple[int | str, ...],
+        ListOf(_Channel(), "a list of variables such as [t2m, u10], or of their numbers from 0", 1, once="a channel"),
+    ]
+    | None
+)
+
+
+class TransformSection(Section):
     """One step from physical units to what the model reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: str
     channels: Channels = Field(
@@ -137,38 +145,7 @@ TRANSFORMS: dict[str, type[TransformSection]] = {
 }
 
 
-def transform(value: Any) -> TransformSection:
-    """`log1p` or `{name: clip, min: 0}` as its section.
-
-    Raises:
-        PydanticCustomError: an unknown transform or argument, or neither a name nor a mapping.
-        ValidationError: an argument that does not fit.
-    """
-    if isinstance(value, TransformSection):
-        return value
-    written_out = {"name": value} if isinstance(value, str) else value
-    if not isinstance(written_out, dict) or not isinstance(written_out.get("name"), str):
-        refuse("transform", f"expected a transform such as log1p or {{name: clip, min: 0}}, got {written(value)}")
-    name = written_out["name"]
-    section = TRANSFORMS.get(name)
-    if section is None:
-        hint = did_you_mean(name, TRANSFORMS) or f"known are {', '.join(TRANSFORMS)}"
-        refuse("transform", f"no transform is called {written(name)}; {hint}")
-    for word in written_out:
-        if word not in section.model_fields:
-            known = [argument for argument in section.model_fields if argument != "name"]
-            listed = f"it has {', '.join(known)}" if known else "it has none"
-            hint = did_you_mean(str(word), known) or listed
-            refuse("transform", f"{name} has no argument {written(word)}; {hint}")
-    return section.model_validate(written_out)
-
-
-class _OneOfThem:
-    """The JSON Schema of a transform, worked out when an editor asks for it."""
-
-    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
-        return {"anyOf": [{"enum": list(TRANSFORMS)}, *(one.model_json_schema() for one in TRANSFORMS.values())]}
-
-
-Transform: TypeAlias = Annotated[SerializeAsAny[TransformSection], PlainValidator(transform), _OneOfThem()]
-"""A transform by its name, or with its arguments."""
+_TRANSFORM = Named("transform", "a transform such as log1p or {name: clip, min: 0}", TRANSFORMS)
+Transforms: TypeAlias = Annotated[tuple[TransformSection, ...], Each(_TRANSFORM, "a list of transforms", limit=100)]
+"""Transforms, each by its name or with its arguments."""
+transform = _TRANSFORM.read
