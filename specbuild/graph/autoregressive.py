@@ -16,7 +16,8 @@ from specbuild.graph.body_checks import check_kinds, check_steps, check_whole
 from specbuild.graph.model import Body, Graph, Port, spent, total
 from specbuild.graph.ports import demands
 from specbuild.graph.receptive_field import MAX_CHECKED, PortField, hull, own_field, positions, propagate
-from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec, TrainSection
+from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec
+from specbuild.language.sections.train import TrainSection
 
 Infer: TypeAlias = Callable[[Spec, Report], Graph | None]
 """Makes a graph of a spec, with the faults put into the report."""

@@ -13,11 +13,11 @@ from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
 from specbuild.document import Diagnostic, Report, SpecError, dotted
 from specbuild.graph.body_checks import check_feedback
-from specbuild.language.sections.data import DataSection
 
 if TYPE_CHECKING:
     from specbuild.graph.model import Graph
     from specbuild.language import Spec
+    from specbuild.language.sections.data import DataSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ def without_time(shape: Shape, count: int, space: Shape) -> bool:
 
 def check_scores(spec: Spec, report: Report) -> None:
     """Report a score that needs axes which the layout of the data does not have."""
+
     if spec.data is None or not spec.data.source.axes:
         return  # the file will tell
     layout, space, evaluate = " ".join(spec.data.source.axes), spec.data.source.space, spec.evaluate

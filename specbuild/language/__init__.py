@@ -4,24 +4,19 @@ from specbuild.language.declarations import KEYS, VERSION
 from specbuild.language.load import load_spec, read_spec
 from specbuild.language.overrides import normalize
 from specbuild.language.references import Reference
-from specbuild.language.sections.data import DataSection
-from specbuild.language.sections.evaluate import EvaluateSection
-from specbuild.language.sections.train import TrainSection
-from specbuild.language.spec import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Spec
+from specbuild.language.sections.inputs import InputSection
+from specbuild.language.spec import BodySpec, InputSpec, NodeSpec, OutputSpec, Spec
 
 __all__ = [
     "KEYS",
     "VERSION",
     "BodySpec",
-    "DataSection",
-    "EvaluateSection",
     "InputSection",
     "InputSpec",
     "NodeSpec",
     "OutputSpec",
     "Reference",
     "Spec",
-    "TrainSection",
     "load_spec",
     "normalize",
     "read_spec",

@@ -7,7 +7,8 @@ from dataclasses import replace
 from specbuild.catalog.registry import argument_names, kind_named, kind_names
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.language.references import ID
-from specbuild.language.spec import InputSection, InputSpec
+from specbuild.language.sections.inputs import InputSection
+from specbuild.language.spec import InputSpec
 from specbuild.language.validation import validate
 
 VERSION = 1

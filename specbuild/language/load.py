@@ -1,4 +1,4 @@
-"""From a file, a text or a Python mapping to a typed spec: every fault found, all at once."""
+"""From a file, a text or a Python mapping to a typed spec, with all faults reported at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel
@@ -32,12 +32,14 @@ from specbuild.language.declarations import KEYS, NO_INPUTS, check_head, read_de
 from specbuild.language.extends import extended
 from specbuild.language.forms import Definitions, Expanded, Group, expand, read_blocks
 from specbuild.language.overrides import apply, normalize
-from specbuild.language.sections.data import DataSection
-from specbuild.language.sections.evaluate import EvaluateSection
-from specbuild.language.sections.train import TrainSection
 from specbuild.language.spec import OutputSpec, Spec, is_written
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute, variables
+
+if TYPE_CHECKING:
+    from specbuild.language.sections.data import DataSection
+    from specbuild.language.sections.evaluate import EvaluateSection
+    from specbuild.language.sections.train import TrainSection
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -45,7 +47,7 @@ Section = TypeVar("Section", bound=BaseModel)
 def load_spec(
     source: str | Path | AnyMapping[str, Any], *, overrides: AnyMapping[str, Any] | Iterable[str] = ()
 ) -> Spec:
-    """Reads and checks a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
+    """Read and check a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
 
     Args:
         source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
@@ -62,15 +64,14 @@ def load_spec(
 
 
 def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, ...], report: Report) -> Spec | None:
-    """What `load_spec` does, with the faults put into `report`: as much of the spec as could be read, or None.
+    """Read a spec with its faults put into `report`; return as much of it as could be read, or None.
 
     The caller checks `report` before trusting it; `Spec.broken` names the nodes that are missing from it.
     """
     try:
         text, document, directory = _read(source)
     except SpecError as error:
-        for diagnostic in error.diagnostics:
-            report.add(diagnostic)
+        report.extend(error.diagnostics)
         return None
     if not isinstance(document, Mapping):
         report.error(f"a spec must be a mapping, got {kind_of(document)}", document.span, code="wrong-type")
@@ -94,7 +95,7 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
     )
     expanded = expand(document.get("layers"), ids, values, definitions, report)
     outputs, named = _outputs(document, expanded, report)
-    train = _section(TrainSection, document, "train", report) or TrainSection()
+    data, train, evaluate = _sections(document, report)
     _known_outputs(train, outputs, document, report)
     return Spec(
         name=_text(document, "name", report) or _default_name(text, directory),
@@ -104,14 +105,14 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
         layers=expanded.nodes,
         outputs=outputs,
         named_outputs=named,
-        data=_section(DataSection, document, "data", report),
+        data=data,
         train=train,
-        evaluate=_section(EvaluateSection, document, "evaluate", report) or EvaluateSection(),
+        evaluate=evaluate,
         directory=directory,
         written=text.text,
         overrides=overrides,
         document=document,
-        broken=expanded.broken | (set(ids) - {one.id for one in inputs}),
+        broken=expanded.broken | (set(ids) - {input.id for input in inputs}),
         composites=tuple(
             name for name, target in expanded.scope.names.items() if isinstance(target, Group) and not target.named
         ),
@@ -129,7 +130,7 @@ def _read(source: str | Path | AnyMapping[str, Any]) -> tuple[Source, Node, Path
 
 
 def _substituted(entry: Entry, values: dict[str, Any], report: Report) -> Entry:
-    """Layers and blocks are left to their expansion, where loops and parameters bring variables of their own."""
+    """Resolve variables; layers and blocks are left to their expansion, where loops bring variables of their own."""
     if entry.name in ("vars", "layers", "blocks"):
         return entry
     return replace(entry, value=substitute(entry.value, values, report, (entry.name,)))
@@ -170,7 +171,7 @@ def _default_name(source: Source, directory: Path) -> str:
 
 
 def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tuple[OutputSpec, ...], bool]:
-    """The model's outputs: a list of references, a mapping of names to references, or the last node."""
+    """Read the model's outputs: a list of references, a mapping of names to references, or the last node."""
     node = document.get("outputs")
     if not is_written(node) or node is None:
         end, layers = expanded.end, document.entry("layers")
@@ -189,15 +190,15 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
         report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
     if isinstance(node, Mapping):
         named = [(e.name, expanded.reference(e.value, ("outputs", e.name))) for e in node.entries]
-        return tuple(OutputSpec(name, many[0]) for name, many in named if many), True
+        return tuple(OutputSpec(name, references[0]) for name, references in named if references), True
     parts = node.items if isinstance(node, Sequence) else (node,)
-    found = [one for part in parts for one in expanded.reference(part, ("outputs",))]
-    return tuple(OutputSpec(one.id, one) for one in found), False
+    references = (reference for part in parts for reference in expanded.reference(part, ("outputs",)))
+    return tuple(OutputSpec(reference.id, reference) for reference in references), False
 
 
 def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], document: Mapping, report: Report) -> None:
-    """Refuses a loss, a weight or metrics for an output that the model does not have."""
-    names = [one.name for one in outputs]
+    """Refuse a loss, a weight or metrics for an output that the model does not have."""
+    names = [output.name for output in outputs]
     for key, named in train.by_output.items():
         for name in named if names else ():
             if name not in names:
@@ -208,6 +209,23 @@ def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], documen
                     help=did_you_mean(name, names) or f"its outputs are {', '.join(names)}",
                     code="unknown-output",
                 )
+
+
+def _sections(document: Mapping, report: Report) -> tuple[DataSection | None, TrainSection, EvaluateSection]:
+    """Read what is not about the model. The classes take time to define: each is imported when there is use for it."""
+    from specbuild.language.sections.evaluate import EvaluateSection
+    from specbuild.language.sections.train import TrainSection
+
+    data = None
+    if is_written(document.get("data")):
+        from specbuild.language.sections.data import DataSection
+
+        data = _section(DataSection, document, "data", report)
+    return (
+        data,
+        _section(TrainSection, document, "train", report) or TrainSection.model_construct(),
+        _section(EvaluateSection, document, "evaluate", report) or EvaluateSection.model_construct(),
+    )
 
 
 def _section(cls: type[Section], document: Mapping, name: str, report: Report) -> Section | None:

@@ -12,7 +12,8 @@ from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
 from specbuild.document.scalars import UnreadableNumber, resolve
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
-from specbuild.language.spec import BodySpec, InputSection, NodeSpec, Spec
+from specbuild.language.sections.inputs import InputSection
+from specbuild.language.spec import BodySpec, NodeSpec, Spec
 
 
 def dump(spec: Spec) -> str:

@@ -14,7 +14,7 @@ from specbuild.catalog.signatures import names
 from specbuild.language.forms.blocks import TYPES
 from specbuild.language.schema_layers import COMMON, RECURRENT, bidirectional_arguments, having, without_place
 from specbuild.language.schema_values import VARIABLE, model_schema, with_variables
-from specbuild.language.spec import InputSection
+from specbuild.language.sections.inputs import InputSection
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from specbuild.catalog import Layer
-from specbuild.catalog.values import PositiveInt, Whole
 from specbuild.document import Diagnostic, Mapping, PathPart, Scalar, Sequence, Span, SpecError, dotted, locate
 from specbuild.language.references import Reference
-from specbuild.language.sections.data import DataSection
-from specbuild.language.sections.evaluate import EvaluateSection
-from specbuild.language.sections.train import TrainSection
 
-Dtype = Literal[
-    "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"
-]
-
-
-Length = Annotated[int, Whole(1, words="a positive whole number or null")] | None
-
-
-class InputSection(BaseModel):
-    """One input of the model. `shape` leaves out the batch axis; null is an axis of any length."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    shape: tuple[Length, ...] = Field(
-        strict=False, description="Length of each axis without the batch; null where any length will do."
-    )
-    dtype: Dtype = Field("float32", description="Type of the numbers.")
-    batch: PositiveInt | None = Field(None, description="A fixed batch size, which stateful layers need.")
+if TYPE_CHECKING:
+    from specbuild.catalog import Layer
+    from specbuild.language.sections.data import DataSection
+    from specbuild.language.sections.evaluate import EvaluateSection
+    from specbuild.language.sections.inputs import InputSection
+    from specbuild.language.sections.train import TrainSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +50,11 @@ class BodySpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One item of `layers:`, with its loops, defaults and variables resolved."""
+    """An item of `layers:`, with its loops, defaults and variables resolved."""
 
     id: str
     named: bool
-    """Whether the id was written; a made-up id cannot be referred to."""
+    """Whether the id was written; a generated id cannot be referred to."""
     layer: Layer
     sources: tuple[Reference, ...]
     initial_state: Reference | dict[str, Reference] | None
@@ -84,22 +65,22 @@ class NodeSpec:
     arguments: Mapping
     """The layer's arguments as written; for a wrapper those of the layer inside."""
     inside: str = ""
-    """The block or file that the node came out of; empty where the spec wrote it itself."""
+    """The block or file that the node comes from; empty where the spec wrote it itself."""
     shares: str | None = None
-    """The node whose layer, weights included, this one uses again."""
+    """The node whose layer, weights included, this node reuses."""
     levels: Levels | None = None
     """The levels that its initial state follows from, where an encoder_decoder passed it."""
     advice: str = ""
-    """What to do where it does not fit what it reads, and that was not written on the node itself."""
+    """How to fix a misfit with what it reads, where that was not written on the node itself."""
     body: BodySpec | None = None
     """What an autoregressive node runs."""
 
     def span(self, *keys: str) -> Span:
-        """Where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
+        """Return where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
         for key in keys:
             for mapping in (self.arguments, self.at):
-                if (found := mapping.get(key)) is not None:
-                    return found.span
+                if (value := mapping.get(key)) is not None:
+                    return value.span
         if self.body is not None:
             return self.arguments.span
         kind = self.arguments.get("layer") or self.arguments.get("application")
@@ -149,11 +130,11 @@ class Spec:
         return self.data
 
     def resolve_path(self, path: str) -> Path:
-        """A path of the spec as one of this machine."""
+        """Return a path of the spec as a path of this machine."""
         return self.directory / Path(path).expanduser()
 
     def span(self, path: tuple[PathPart, ...], *, key: bool = False) -> Span:
-        """Where `path` stands in the document, or the deepest part of it that was written."""
+        """Return where `path` stands in the document, or the deepest part of it that was written."""
         return locate(self.document, path, key=key)
 
     def error(
@@ -166,11 +147,11 @@ class Spec:
         code: str = "invalid",
         key: bool = False,
     ) -> SpecError:
-        """A SpecError about the value at `path`, for the stages that find a fault only with the data in hand."""
+        """Return a SpecError about the value at `path`, for stages that find a fault only when they read the data."""
         return SpecError([Diagnostic(message, self.span(path, key=key), dotted(path), reason, help, code)])
 
     def resolved(self) -> str:
-        """The spec as YAML with every variable, default and override carried out; it loads to the same graph."""
+        """Return the spec as YAML with every variable, default and override resolved; it loads to the same graph."""
         from specbuild.language.resolved import dump
 
         return dump(self)

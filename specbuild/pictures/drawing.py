@@ -23,7 +23,7 @@ from PIL import Image
 from specbuild.data.samples.windows import WindowSet
 from specbuild.data.sources import FrameSource
 from specbuild.document import RunError
-from specbuild.language import DataSection
+from specbuild.language.sections.data import DataSection
 from specbuild.pictures.scene import Planes, Scene, sample_scene, scale_of
 from specbuild.runs.files import replacing
 

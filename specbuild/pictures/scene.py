@@ -13,7 +13,7 @@ from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.times import show
-from specbuild.language import DataSection
+from specbuild.language.sections.data import DataSection
 
 Planes: TypeAlias = npt.NDArray[np.floating[Any]]
 """Frames for a picture: (T, H, W)."""

@@ -21,7 +21,8 @@ from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import RunError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
-from specbuild.language import DataSection, Spec, normalize
+from specbuild.language import Spec, normalize
+from specbuild.language.sections.data import DataSection
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.horizon import horizon_overrides

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from specbuild.language import TrainSection
+from specbuild.language.sections.train import TrainSection
 
 Row = Mapping[str, float]
 """One epoch of the history: `{"epoch": 1, "loss": …, "val_loss": …}`."""

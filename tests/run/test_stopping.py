@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specbuild.language import TrainSection
+from specbuild.language.sections.train import TrainSection
 from specbuild.training.history import Watch
 
 

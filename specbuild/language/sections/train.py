@@ -67,7 +67,7 @@ class TrainSection(Section):
         description="Numbers to compute with; weights stay float32. auto: bfloat16 where the hardware computes in it.",
     )
     early_stopping: EarlyStopping | None = Field(None, description="When to stop before the last epoch; null: never.")
-    checkpoints: Checkpoints = Field(Checkpoints(), description="What is kept of the epochs.")
+    checkpoints: Checkpoints = Field(Checkpoints.model_construct(), description="What is kept of the epochs.")
 
     @property
     def by_output(self) -> dict[str, tuple[str, ...]]:
