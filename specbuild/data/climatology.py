@@ -13,8 +13,7 @@ import numpy.typing as npt
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import WindowSet, frames_at_once, pieces
 from specbuild.data.sources import FrameSource
-from specbuild.data.time.clock import Slots
-from specbuild.data.time.phases import Phases
+from specbuild.data.time.clock import Phases, Slots
 
 if TYPE_CHECKING:
     from specbuild.data.samples.dataset import Dataset

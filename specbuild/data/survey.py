@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from specbuild.data.samples.windows import Stretch, WindowSet, frames_at_once, pieces
 from specbuild.data.sources import FrameSource
-from specbuild.data.time.times import show, usual_step
+from specbuild.data.time.intervals import usual_step
+from specbuild.data.time.times import show
 from specbuild.data.transforms.running_statistics import RunningStatistics, running_statistics
 
 Counts: TypeAlias = npt.NDArray[np.int64]

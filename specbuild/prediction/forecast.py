@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import lead_frames
-from specbuild.data.sources.base import Coordinate, Times
-from specbuild.data.time.lead_times import times_ahead
+from specbuild.data.sources.base import Coordinate
+from specbuild.data.time.intervals import times_ahead
+from specbuild.data.time.times import Times
 from specbuild.runs.inference import TrainedRun
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from specbuild.catalog import show
 from specbuild.data.arrays import Floats
+from specbuild.data.time.intervals import is_gap
 from specbuild.document import RunError
 from specbuild.language.interval import Interval
 from specbuild.prediction.forecast import Forecast, make_forecast
@@ -109,7 +110,7 @@ class Forecaster:
         self._times.append(now)
 
     def _is_gap(self, before: np.datetime64, now: np.datetime64) -> bool:
-        """Whether more than one and a half intervals lie between two frames; months and years vary in length."""
+        """Whether frames are missing between two; not asked of months and years, which vary in length."""
         interval = self._trained.data.interval
         seconds = Interval.parse(interval).seconds if interval else None
-        return seconds is not None and bool(now > before + np.timedelta64(round(1.5 * seconds), "s"))
+        return seconds is not None and bool(is_gap((now - before) / np.timedelta64(1, "s"), seconds))

@@ -17,7 +17,8 @@ from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
-from specbuild.data.sources.base import FrameMetadata, Times
+from specbuild.data.sources.base import FrameMetadata
+from specbuild.data.time.times import Times
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past

@@ -9,7 +9,7 @@ import pytest
 
 from specbuild.data import baselines, open_data
 from specbuild.data.sources.base import FrameMetadata, FrameSource
-from specbuild.data.time.phases import Phases
+from specbuild.data.time.clock import Phases
 from tests.data.samples import RECORDS, model, write_spec
 
 ERA5 = RECORDS / "era5_t2m_uk_2019-03.nc"

@@ -14,7 +14,8 @@ import pytest
 
 from specbuild.data.sources import npz, open_source
 from specbuild.data.sources.base import Packing
-from specbuild.data.time.times import times_of, unbroken
+from specbuild.data.time.intervals import unbroken
+from specbuild.data.time.times import times_of
 from specbuild.document import RunError, SpecError
 from tests.data.samples import MRMS, message, write_spec
 

@@ -11,7 +11,7 @@ import pytest
 import xarray
 
 from specbuild import Forecaster
-from specbuild.data.time.lead_times import times_ahead
+from specbuild.data.time.intervals import times_ahead
 from specbuild.document import RunError, SpecError
 from specbuild.evaluation import evaluate
 from specbuild.evaluation.result import Evaluation

@@ -24,8 +24,9 @@ from specbuild.data.samples.splits import open_splits
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
 from specbuild.data.sources import FrameSource, open_source
-from specbuild.data.sources.base import Region, Times
-from specbuild.data.time.times import usual_step
+from specbuild.data.sources.base import Region
+from specbuild.data.time.intervals import usual_step
+from specbuild.data.time.times import Times
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.kinds import FrameContext
 from specbuild.data.transforms.pipeline import Transform

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from specbuild.data.samples.windows import Stretch, WindowSet
 from specbuild.data.sources.base import FilePart, FrameSource
-from specbuild.data.time.times import between, show, unbroken
+from specbuild.data.time.intervals import unbroken
+from specbuild.data.time.times import between, show
 from specbuild.document import did_you_mean, listed
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.split import SplitSection

@@ -10,14 +10,13 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.time.times import Times
 from specbuild.document import RunError, did_you_mean
 
 PhysicalFrames: TypeAlias = npt.NDArray[np.float32]
 """(frames, *space, channels) in physical units, missing values NaN."""
 Region: TypeAlias = tuple[slice, ...]
 """The part of a frame to read: one slice per axis of space."""
-Times: TypeAlias = npt.NDArray[np.datetime64]
-"""When each frame of an event is, to the second."""
 
 
 class SourceError(Exception):

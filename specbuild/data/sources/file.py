@@ -21,12 +21,12 @@ from specbuild.data.sources.base import (
     RawArray,
     SourceError,
     StoredArray,
-    Times,
 )
 from specbuild.data.sources.frame_folder import PictureFiles, is_pictures
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import Stacked, Unpacked, View
 from specbuild.data.time import times as clock
+from specbuild.data.time.times import Times
 from specbuild.document import did_you_mean, listed
 from specbuild.language.dates import Dates
 from specbuild.language.sections.data import DataSection

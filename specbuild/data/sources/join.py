@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Coordinate, FilePart, FrameSource, Packing, RawArray, SourceError, Times
+from specbuild.data.sources.base import Coordinate, FilePart, FrameSource, Packing, RawArray, SourceError
 from specbuild.data.sources.lazy_arrays import Events, Joined, Later, Unpacked
+from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time
 
 OPEN = 8

@@ -11,7 +11,7 @@ from specbuild.data.sources.file import open_file
 from specbuild.data.sources.files import array_files, is_pattern, located, matches
 from specbuild.data.sources.frame_folder import is_pictures
 from specbuild.data.sources.join import join
-from specbuild.data.time.times import differ, usual_step
+from specbuild.data.time.intervals import differ, usual_step
 from specbuild.language.interval import Interval
 from specbuild.language.sections.data import DataSection
 

@@ -1,26 +1,29 @@
-"""When frames are: numbers, texts and dates of a file as times."""
+"""When frames are: numbers, texts and dates of a file as times.
+
+pandas and cftime read such times as well, and xarray has both; but files of NumPy and HDF5 are read without importing
+any of them. Only calendars other than ours are decoded by xarray (`cf_times`).
+"""
 
 from __future__ import annotations
 
 import re
 import warnings
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from specbuild.language.dates import Dates, whole_of
-from specbuild.language.interval import Interval
 
-UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
+Times: TypeAlias = npt.NDArray[np.datetime64]
+"""When each frame of an event is, to the second."""
+
+_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 """Units of `<unit> since <date>` (CF conventions), in seconds."""
-MONTH = (28 * 86400, 31 * 86400)
-"""Seconds of a month, at least and at most."""
-_YEAR = (365 * 86400, 366 * 86400)
 
 
-def times_of(values: npt.NDArray[Any], units: str = "") -> npt.NDArray[np.datetime64]:
-    """Times in whole seconds, of dates, texts (`2019-06-10T00:02`, `20190610-000200`) or numbers with `units`.
+def times_of(values: npt.NDArray[Any], units: str = "") -> Times:
+    """Return times in whole seconds, of dates, texts (`2019-06-10T00:02`, `20190610-000200`) or numbers with `units`.
 
     Numbers whose units are not `<unit> since <date>` count as seconds.
 
@@ -28,23 +31,23 @@ def times_of(values: npt.NDArray[Any], units: str = "") -> npt.NDArray[np.dateti
         ValueError: something is no time, or the times do not increase.
     """
     if values.dtype.kind == "M":
-        found = values.astype("datetime64[s]")
+        times = values.astype("datetime64[s]")
     elif values.dtype.kind in "US":
-        found = np.array([_text(value) for value in values.tolist()], "datetime64[s]")
+        times = np.array([_text(value) for value in values.tolist()], "datetime64[s]")
     elif values.dtype.kind in "iuf":
-        found = _numbers(values, units)
+        times = _numbers(values, units)
     else:
         raise ValueError(f"{values.dtype} is no type of times")
-    check_rising(found)
-    return found
+    check_rising(times)
+    return times
 
 
-def cf_times(values: npt.NDArray[Any], units: str, calendar: str) -> npt.NDArray[np.datetime64] | None:
-    """Times in whole seconds of numbers in `<unit> since <date>` of a calendar (CF conventions 4.4).
+def cf_times(values: npt.NDArray[Any], units: str, calendar: str) -> Times | None:
+    """Return times in whole seconds of numbers in `<unit> since <date>` of a calendar (CF conventions 4.4).
 
     A calendar may have days that ours has not (30 February of 360 days a year), or lack some. Where one of its months
     is longer or shorter than ours, a time is put at the same share of our month: years, months and the order of times
-    stay as they are, and no gap comes about.
+    stay as they are, and no gap arises, as it would in xarray's `convert_calendar`, which drops days.
 
     Returns:
         The times; None where units or calendar are none that CF knows, such as `months since …` of ordinary months.
@@ -63,8 +66,8 @@ def cf_times(values: npt.NDArray[Any], units: str, calendar: str) -> npt.NDArray
     return np.array([_placed(date) for date in decoded.ravel()], "datetime64[s]").reshape(decoded.shape)
 
 
-def check_rising(times: npt.NDArray[np.datetime64]) -> None:
-    """Checks that every frame is later than the one before it.
+def check_rising(times: Times) -> None:
+    """Check that every frame is later than the one before it.
 
     Raises:
         ValueError: naming the first frame that is not, counted from 0.
@@ -77,57 +80,20 @@ def check_rising(times: npt.NDArray[np.datetime64]) -> None:
         raise ValueError(f"frame {frame} ({show(times[frame])}) is not later than frame {frame - 1}")
 
 
-def median_step(times: npt.NDArray[np.datetime64]) -> float:
-    """Seconds from one frame to the next, of two frames or more: the median, which no gap changes."""
-    return float(np.median(np.diff(times).astype("timedelta64[s]").astype(np.int64)))
-
-
-def usual_step(times: npt.NDArray[np.datetime64]) -> Interval | None:
-    """The usual time from one frame to the next, months and years by the calendar; None for less than two frames."""
-    if len(times) < 2:
-        return None
-    seconds = median_step(times)
-    for unit, (least, most) in (("month", MONTH), ("year", _YEAR)):
-        if least <= seconds <= most:
-            return Interval(1, unit)
-    months = np.unique(np.diff(times.astype("datetime64[M]")).astype(np.int64)).tolist()
-    if seconds > MONTH[1] and len(months) == 1:
-        return Interval(months[0], "month") if months[0] % 12 else Interval(months[0] // 12, "year")
-    return Interval.of(round(seconds))
-
-
-def differ(one: Interval, other: Interval) -> bool:
-    """Whether two lengths of time are more than a tenth apart; months and years may have any of their lengths."""
-    a, b = one.mean_seconds, other.mean_seconds
-    return abs(a - b) > 0.1 * max(a, b)
-
-
-def between(times: npt.NDArray[np.datetime64], dates: Dates) -> tuple[int, int]:
-    """The first frame that lies in the range of dates, and the one after its last."""
+def between(times: Times, dates: Dates) -> tuple[int, int]:
+    """Return the first frame that lies in the range of dates, and the one after its last."""
     start, end = (np.datetime64(moment, "s") for moment in (whole_of(dates[0])[0], whole_of(dates[1])[1]))
     return int(np.searchsorted(times, start, "left")), int(np.searchsorted(times, end, "left"))
 
 
 def show(time: np.datetime64) -> str:
-    """A time as messages write it, no finer than it is: `2019-03-01`, `2019-03-01 06:30`."""
+    """Return a time as messages write it, no finer than it is: `2019-03-01`, `2019-03-01 06:30`."""
     text = np.datetime_as_string(time, unit="s").replace("T", " ")
     return text.removesuffix(":00").removesuffix(" 00:00")
 
 
-def unbroken(times: npt.NDArray[np.datetime64] | None, length: int) -> tuple[range, ...]:
-    """The stretches of frames without a gap, which is a step of more than one and a half times the median step.
-
-    Months and years differ in length by less than that: none of them is a gap.
-    """
-    if times is None or length < 3:
-        return (range(length),)
-    steps = np.diff(times).astype("timedelta64[s]").astype(np.int64)
-    ends = [*(np.flatnonzero(steps > 1.5 * median_step(times)) + 1).tolist(), length]
-    return tuple(range(first, end) for first, end in zip([0, *ends], ends, strict=False))
-
-
 def _placed(date: Any) -> np.datetime64:
-    """A date of any calendar (`cftime.datetime`) as one of ours."""
+    """Return a date of any calendar (`cftime.datetime`) as one of ours."""
     month = np.datetime64(f"{date.year:04d}-{date.month:02d}", "M")
     first, days = month.astype("datetime64[s]"), int(((month + 1).astype("datetime64[D]") - month).astype(int))
     elapsed = (((date.day - 1) * 24 + date.hour) * 60 + date.minute) * 60 + date.second + date.microsecond / 1e6
@@ -144,10 +110,10 @@ def _text(value: str | bytes) -> np.datetime64:
     return np.datetime64(day, "s") + np.timedelta64(int(clock[:2]) * 3600 + int(clock[2:4]) * 60 + int(clock[4:6]), "s")
 
 
-def _numbers(values: npt.NDArray[Any], units: str) -> npt.NDArray[np.datetime64]:
+def _numbers(values: npt.NDArray[Any], units: str) -> Times:
     if not np.isfinite(values).all():
         raise ValueError("a time is missing")
     unit, _, start = units.partition(" since ")
-    seconds = np.round(values * float(UNITS.get(unit.strip(), 1))).astype("timedelta64[s]")
-    origin = _text(start.strip()) if unit.strip() in UNITS and start.strip() else np.datetime64(0, "s")
+    seconds = np.round(values * float(_UNITS.get(unit.strip(), 1))).astype("timedelta64[s]")
+    origin = _text(start.strip()) if unit.strip() in _UNITS and start.strip() else np.datetime64(0, "s")
     return origin + seconds

@@ -12,8 +12,7 @@ from specbuild.data.arrays import Floats
 from specbuild.data.climatology import phase_means
 from specbuild.data.samples.windows import Stretch, frames_at_once, pieces
 from specbuild.data.sources import FrameSource
-from specbuild.data.time.clock import Clock, Slots
-from specbuild.data.time.phases import Phases
+from specbuild.data.time.clock import Clock, Phases, Slots
 from specbuild.data.transforms.kinds import STEPS, FrameContext, Only, Step, StepError
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.running_statistics import RunningStatistics, running_statistics
