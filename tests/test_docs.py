@@ -11,8 +11,7 @@ from specbuild.catalog.autoregressive import Sampling
 from specbuild.document import Report, parse
 from specbuild.document.render import render_text
 from specbuild.graph import check
-from specbuild.language.forms import FORMS
-from specbuild.language.forms.expansion import COMMON
+from specbuild.language.forms import COMMON, FORMS
 from specbuild.language.load import KEYS
 from specbuild.language.sections.augment import AugmentSection
 from specbuild.language.sections.data import DataSection, WindowsSection

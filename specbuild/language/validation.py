@@ -41,7 +41,7 @@ def validate(
         return None
     try:
         model = cls.model_validate({**plain(node), **(given or {})})
-        return None if _has_known_faults(node, report) else model
+        return None if has_known_faults(node, report) else model
     except ValidationError as error:
         details = error.errors(include_url=False)
         misspelt = _misspelt(details)
@@ -105,9 +105,11 @@ def _report(
         text = wording(context, detail["input"]) if wording else _own_words(detail)
         report.error(
             f"{name}: {text}" if text.startswith("expected") else text,
-            locate(node, place, key=detail["type"] == "specbuild.unknown_argument"),
+            locate(node, place, key=detail["type"] == "specbuild.unknown_argument" or detail["loc"][-1:] == ("[key]",)),
             path=where,
-            code=_CODES.get(detail["type"], "bad-value"),
+            reason=context.get("reason", ""),
+            help=context.get("help", ""),
+            code=context.get("code") or _CODES.get(detail["type"], "bad-value"),
         )
 
 
@@ -223,10 +225,10 @@ _CODES = dict.fromkeys(
 )
 
 
-def _has_known_faults(node: Node, report: Report) -> bool:
+def has_known_faults(node: Node, report: Report) -> bool:
     """Whether a value below `node` was already reported (an unknown variable, say) and so cannot be trusted."""
     if isinstance(node, Mapping):
-        return any(_has_known_faults(entry.value, report) for entry in node.entries)
+        return any(has_known_faults(entry.value, report) for entry in node.entries)
     if hasattr(node, "items"):
-        return any(_has_known_faults(item, report) for item in node.items)
+        return any(has_known_faults(item, report) for item in node.items)
     return report.is_known(node.span)

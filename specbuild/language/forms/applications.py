@@ -1,29 +1,44 @@
 """`application`: a published image network of `keras.applications` as one node."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import Field
 
 from specbuild.catalog.signatures import names
-from specbuild.document import Mapping, Scalar, did_you_mean, kind_of
-from specbuild.language.forms.expansion import COMMON, Expansion, Path_
-from specbuild.language.forms.scope import Part, Scope
+from specbuild.document import Mapping, Node, Report, Scalar, did_you_mean, kind_of
+from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
+from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.walk import Walk
 from specbuild.language.validation import validate
 
 if TYPE_CHECKING:
     from specbuild.catalog.application import Application
 
 
-def application_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{application: MobileNetV2, weights: mobilenet.weights.h5, include_top: false, until: block_6_expand}`"""
-    item = walk.resolve(item, scope, path)
-    arguments = replace(item, entries=tuple(e for e in item.entries if e.name not in COMMON))
-    walk.add([Part(read_application(walk, arguments, path), arguments, item)], item, scope, path)
+class ApplicationForm(PlainForm):
+    """A published image network of keras.applications: {application: MobileNetV2, until: …}."""
+
+    KEY: ClassVar[str] = "application"
+
+    application: Annotated[Node, Located({DEFINITION: "network"})] = Field(
+        description="A network of keras.applications."
+    )
+
+    @classmethod
+    def read(cls, item: Mapping, path: Path_, report: Report, **more: Any) -> Self | None:
+        """Read what the node says about itself; the catalogue checks the arguments."""
+        own = tuple(entry for entry in item.entries if entry.name in (cls.KEY, *COMMON))
+        return super().read(replace(item, entries=own), path, report, **more)
+
+    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        arguments = replace(item, entries=tuple(entry for entry in item.entries if entry.name not in COMMON))
+        part = Part(read_application(walk, arguments, scope, path), arguments, item)
+        return self.chain(walk, [part], item, scope, path)
 
 
-def read_application(walk: Expansion, arguments: Mapping, path: Path_) -> Application | None:
-    """The network of `{application: Name, …arguments}`, its file of weights found; None after a fault."""
+def read_application(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) -> "Application | None":
+    """Return the network of `{application: Name, …arguments}`, its file of weights found; None after a fault."""
     from specbuild.catalog.application import application_kind
 
     report = walk.report
@@ -44,16 +59,15 @@ def read_application(walk: Expansion, arguments: Mapping, path: Path_) -> Applic
             code="unknown-application",
         )
         return None
-    written = replace(arguments, entries=tuple(e for e in arguments.entries if e.name != "application"))
+    written = replace(arguments, entries=tuple(entry for entry in arguments.entries if entry.name != "application"))
     network = validate(cls, written, path, report, owner=named.value, at=named)
     if network is None or network.weights_file is None:
         return network
-    file = walk.definitions.directory / network.weights_file
+    file = scope.definitions.directory / network.weights_file
     if not file.is_file():
-        place = arguments.get("weights")
         report.error(
             f"there is no file {network.weights_file}",
-            (place or named).span,
+            (arguments.get("weights") or named).span,
             path=(*path, "weights"),
             reason="paths are relative to the spec's folder",
             code="missing-file",

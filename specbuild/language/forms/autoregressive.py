@@ -1,77 +1,96 @@
 """`autoregressive`: nodes that run over the frames given, and then on their own output, one frame at a time."""
 
-from __future__ import annotations
-
 from dataclasses import replace
+from typing import Annotated, ClassVar
 
+from pydantic import Field
+
+from specbuild.catalog import Layer
+from specbuild.catalog.values import Flag
 from specbuild.document import Mapping, Node, kind_of
-from specbuild.language.forms.expansion import Expansion, Path_
-from specbuild.language.forms.scope import Group, Part, Scope
+from specbuild.language.forms.base import Expansion, Keys, Located, Nodes, Part, PlainForm
+from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
 from specbuild.language.spec import BodySpec
 from specbuild.language.validation import validate
 
-SETTINGS = ("do", "horizon", "give", "sampling", "remat")
-"""What stands inside `autoregressive:`."""
-EXAMPLE = "write autoregressive: {do: […], horizon: 10}"
+
+class Feedback(Keys):
+    """What stands inside `autoregressive:`: the nodes, and the arguments of the catalogue's Autoregressive."""
+
+    NEEDED: ClassVar[dict[str, str]] = {"do": "autoregressive needs do: and a list of nodes"}
+    EXAMPLE: ClassVar[str] = "write autoregressive: {do: […], horizon: 10}"
+    NOUN: ClassVar[str] = "an autoregressive node"
+
+    do: Nodes = Field(description="Nodes that carry states; they give frames of the shape of those they read.")
+
+    @classmethod
+    def arguments(cls) -> type[Layer]:
+        from specbuild.catalog.autoregressive import Autoregressive
+
+        return Autoregressive
 
 
-def autoregressive_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{autoregressive: {do: […], horizon: 10, give: all, sampling: {steps: 50000}, remat: true}}`.
+class AutoregressiveForm(PlainForm):
+    """Nodes run over the frames given and then on their own output, one frame at a time.
 
-    The nodes of `do` become the body of one node, with ids under its own; they read `input` and each other.
+    {autoregressive: {do: […], horizon: 10}}. The nodes become the body of one node, with ids under its own; they read
+    `input` and each other.
     """
-    from specbuild.catalog.autoregressive import Autoregressive
 
-    item = walk.resolve(item, scope, path, leave=("autoregressive",))
-    walk.only(item, ("autoregressive", "trainable"), path, help=_inside)
-    entry, where = item.entry("autoregressive"), (*path, "autoregressive")
-    assert entry is not None
-    if not isinstance(entry.value, Mapping):
-        if not walk.report.is_known(entry.value.span):
-            message = f"autoregressive must be a mapping, got {kind_of(entry.value)}"
-            walk.report.error(message, entry.value.span, path=where, help=EXAMPLE, code="wrong-type")
-        walk.fail(item, scope, path)
-        return
-    settings = walk.resolve(replace(entry.value, span=entry.key.span), scope, where, leave=("do",))
-    do = settings.get("do")
-    if do is None:
-        message = "autoregressive needs do: and a list of nodes"
-        walk.report.error(message, entry.key.span, path=where, help=EXAMPLE, code="missing-key")
-        walk.fail(item, scope, path)
-        return
-    frozen = tuple(one for one in item.entries if one.name == "trainable")
-    own = (*(one for one in settings.entries if one.name != "do"), *frozen)
-    arguments = replace(settings, entries=own)
-    layer = validate(Autoregressive, arguments, where, walk.report, owner="autoregressive", at=entry.key)
-    before = len(walk.nodes)
-    walk.add([Part(layer, arguments, item, "autoregressive")], item, scope, path)
-    end = walk.previous
-    assert end is not None
-    body = _body(walk, do, end.id, scope, (*where, "do"))
-    if len(walk.nodes) > before:
-        walk.nodes[-1] = replace(walk.nodes[-1], body=body)
-    walk.previous = end
+    KEY: ClassVar[str] = "autoregressive"
+
+    trainable: Flag | None = Field(None, description="Whether training changes the weights of everything inside.")
+    autoregressive: Annotated[Node, Located("feedback", unbound=True)] = Field(
+        description="The nodes, the horizon, and how they are trained."
+    )
+
+    @classmethod
+    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - whatever the node
+        return f"write it inside {cls.KEY}: {{…}}" if key in Feedback.key_names() else ""
+
+    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        entry, where = item.entry(self.KEY), (*path, self.KEY)
+        assert entry is not None
+        if not isinstance(entry.value, Mapping):
+            if not walk.report.is_known(entry.value.span):
+                message = f"autoregressive must be a mapping, got {kind_of(entry.value)}"
+                walk.report.error(message, entry.value.span, path=where, help=Feedback.EXAMPLE, code="wrong-type")
+            return walk.failed(item, scope, path)
+        inner = walk.resolve(replace(entry.value, span=entry.key.span), scope, where, leave=Feedback.unbound())
+        feedback = Feedback.read(inner, where, walk.report, at=entry.key)
+        if feedback is None:
+            return walk.failed(item, scope, path)
+        known = (*(each for each in inner.entries if each.name != "do"), *filter(None, [item.entry("trainable")]))
+        arguments = replace(inner, entries=tuple(each for each in known if each.name in Feedback.key_names()))
+        layer = validate(Feedback.arguments(), arguments, where, walk.report, owner=self.KEY, at=entry.key)
+        expansion = self.chain(walk, [Part(layer, arguments, item, self.KEY)], item, scope, path)
+        assert expansion.end is not None
+        body = _body(walk, feedback.do, expansion.end.id, scope, (*where, "do"))
+        return replace(expansion, nodes=tuple(replace(node, body=body) for node in expansion.nodes))
 
 
-def _body(walk: Expansion, do: Node, name: str, scope: Scope, path: Path_) -> BodySpec:
+def _body(walk: Walk, do: Node, name: str, scope: Scope, path: Path_) -> BodySpec:
     """The nodes of `do`, in a scope of their own."""
     given = f"{name}_input"
     for made_up in (given, f"{name}_teacher"):
         walk.ids.claim(made_up, do.span.line)
     start = Reference(given, None, do.span, implied=True)
-    inner = Scope(scope.values, {"input": Group(start)}, prefix=f"{name}_", closed=name, kind="autoregressive node")
-    with walk.apart() as nodes:
-        walk.previous = start
-        walk.items(do, inner, path)
-        end, lost = walk.previous or start, set[str]()
-        if walk.previous is None:
-            lost.add(start.id)
-            message = f"no node gives the frames of {name}"
-            help = "end do: in one node, such as the merge of the branch"
-            walk.report.error(message, do.span, path=path, reason=walk.no_previous, help=help, code="missing-key")
-    return BodySpec(given, tuple(nodes), end, frozenset(walk.broken | lost))
-
-
-def _inside(name: str) -> str:
-    return "write it inside autoregressive: {…}" if name in SETTINGS else ""
+    inner = Scope(
+        scope.values,
+        scope.definitions,
+        {"input": Group(start)},
+        prefix=f"{name}_",
+        closed=name,
+        kind="an autoregressive node",
+        calls=scope.calls,
+        previous=start,
+    )
+    body = walk.items(do, inner, path)
+    lost = set[str]()
+    if body.end is None:
+        lost.add(start.id)
+        message, help = f"no node gives the frames of {name}", "end do: in one node, such as the merge of the branch"
+        walk.report.error(message, do.span, path=path, reason=body.no_end, help=help, code="missing-key")
+    return BodySpec(given, body.nodes, body.end or start, frozenset(walk.broken | lost))

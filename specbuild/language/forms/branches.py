@@ -1,93 +1,100 @@
 """`branch` and `residual`: parallel paths and the layer that joins them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from specbuild.document import Entry, Mapping, Node, Scalar
-from specbuild.language.forms.expansion import Expansion, Path_
-from specbuild.language.forms.layers import layer_part
-from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Located
+from specbuild.language.forms.layers import LayerForm
+from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
 
+_PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINITION: "nodes"}}
 
-def branch_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{branch: {a: […], b: […]}, merge: {layer: Concatenate}}`.
 
-    Every branch reads what the node reads; an empty one passes it on. Without `merge` the ends are `id.a` and `id.b`.
+class _Paths(Composite):
+    """Nodes on several paths."""
+
+    merge: Annotated[Node | None, Located("merge")] = Field(
+        None, description="The layer that joins the paths: its name, or {layer: Concatenate, …}."
+    )
+
+    def joined(
+        self, walk: Walk, merge: Node, paths: list[Expansion], item: Mapping, scope: Scope, path: Path_
+    ) -> Expansion:
+        """Return the nodes of all paths and the merging layer, which gets the composite's own id."""
+        sources = tuple(each.end for each in paths if each.end is not None)
+        join = self._join(walk, merge, sources, item, scope, (*path, "merge"))
+        nodes = tuple(node for each in (*paths, join) for node in each.nodes)
+        return replace(join, nodes=nodes, complete=all(each.complete for each in (*paths, join)), named=True)
+
+    def _join(
+        self, walk: Walk, merge: Node, sources: tuple[Reference, ...], item: Mapping, scope: Scope, path: Path_
+    ) -> Expansion:
+        if isinstance(merge, Scalar):
+            merge = Mapping((Entry(Scalar("layer", merge.span, "layer"), merge),), merge.span)
+        if not isinstance(merge, Mapping):
+            help = "write merge: {layer: Concatenate}"
+            walk.report.error("merge: expected a layer", merge.span, path=path, help=help, code="wrong-type")
+            return walk.nothing(merge.span, scope)
+        if (entry := merge.entry("from")) is not None:
+            message = "a merge reads its branches; from has no place in it"
+            walk.report.error(message, entry.key.span, path=(*path, "from"), code="misplaced-key")
+            merge = replace(merge, entries=tuple(e for e in merge.entries if e.name != "from"))
+        layer = LayerForm.read(merge, path, walk.report)
+        assert layer is not None
+        part = layer.part(walk, merge, scope, path)
+        name = item.get("id") or merge.get("id")
+        return layer.chain(walk, [part], merge, scope, path[:-1], sources=sources, name=name)
+
+
+class BranchForm(_Paths):
+    """Parallel paths and the layer that joins them: {branch: {a: […], b: […]}, merge: Concatenate}.
+
+    Every path reads what the node reads; an empty one passes it on. Without `merge` the ends are `id.a` and `id.b`.
     """
-    walk.only(item, ("branch", "merge", "trainable"), path)
-    branches = item.get("branch")
-    if not isinstance(branches, Mapping) or not branches.entries:
-        assert branches is not None
-        walk.report.error(
-            "branch: expected paths by name",
-            branches.span,
-            path=(*path, "branch"),
-            help="write branch: {a: [{layer: …}], b: []}",
-            code="wrong-type",
-        )
-        walk.fail(item, scope, path)
-        return
-    merge = item.get("merge")
-    outer = walk.resolve(item, scope, path, leave=("branch", "merge"))
-    with walk.composite(outer, scope, path, open_start=True) as group:
-        start = walk.previous
-        ends: dict[str, Reference] = {}
-        for entry in branches.entries:
-            walk.previous = start
-            walk.items(entry.value, scope, (*path, entry.name))
-            if walk.previous is not None:
-                ends[entry.name] = walk.previous
-        group.members.update({name: end.id for name, end in ends.items()})
-        if merge is not None:
-            _join(walk, merge, tuple(ends.values()), outer, scope, path)
-            group.named = True
-        else:
-            walk.previous = None
-            walk.no_previous = "the branch before has no merge, so this node must say what it reads"
+
+    KEY: ClassVar[str] = "branch"
+    MAY_START = True
+
+    branch: Annotated[Node, Located(_PATHS, unbound=True)] = Field(
+        description="Paths by name; an empty one passes its input on."
+    )
+
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002
+        if not isinstance(self.branch, Mapping) or not self.branch.entries:
+            walk.report.error(
+                "branch: expected paths by name",
+                self.branch.span,
+                path=(*path, "branch"),
+                help="write branch: {a: [{layer: …}], b: []}",
+                code="wrong-type",
+            )
+            return walk.nothing(item.span, scope)
+        paths = {entry.name: walk.items(entry.value, scope, (*path, entry.name)) for entry in self.branch.entries}
+        members: dict[str, str | Group] = {name: each.end.id for name, each in paths.items() if each.end is not None}
+        if self.merge is not None:
+            return replace(self.joined(walk, self.merge, [*paths.values()], item, scope, path), members=members)
+        nodes = tuple(node for each in paths.values() for node in each.nodes)
+        no_end = "the branch before has no merge, so this node must say what it reads"
+        return Expansion(nodes, None, no_end, all(each.complete for each in paths.values()), members)
 
 
-def residual_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{residual: […], shortcut: […], merge: {layer: Add}}`: a path around nodes, added to what they give.
+class ResidualForm(_Paths):
+    """Nodes with a path around them, which is added to what they give: {residual: […]}."""
 
-    `shortcut` is what the path around goes through, such as a 1 × 1 convolution; nothing if it is left out.
-    """
-    walk.only(item, ("residual", "shortcut", "merge", "trainable"), path)
-    outer = walk.resolve(item, scope, path, leave=("residual", "shortcut", "merge"))
-    body, shortcut = item.get("residual"), item.get("shortcut")
-    merge = item.get("merge") or Scalar("Add", item.span, "Add")
-    with walk.composite(outer, scope, path) as group:
-        start = walk.previous
-        walk.items(body, scope, (*path, "residual"))
-        end = walk.previous
-        walk.previous = start
-        if shortcut is not None:
-            walk.items(shortcut, scope, (*path, "shortcut"))
-        ends = tuple(one for one in (end, walk.previous) if one is not None)
-        _join(walk, merge, ends, outer, scope, path)
-        group.named = True
+    KEY: ClassVar[str] = "residual"
 
+    residual: Annotated[Node, Located("nodes", unbound=True)] = Field(description="The nodes that are gone around.")
+    shortcut: Annotated[Node | None, Located("nodes", unbound=True)] = Field(
+        None, description="What the path around goes through, such as a 1 × 1 convolution; default: nothing."
+    )
 
-def _join(walk: Expansion, merge: Node, ends: tuple[Reference, ...], item: Mapping, scope: Scope, path: Path_) -> None:
-    """Adds the merging layer, under the composite's own id."""
-    where = (*path, "merge")
-    if isinstance(merge, Scalar):
-        merge = Mapping((Entry(Scalar("layer", merge.span, "layer"), merge),), merge.span)
-    if not isinstance(merge, Mapping):
-        walk.report.error(
-            "merge: expected a layer",
-            merge.span,
-            path=where,
-            help="write merge: {layer: Concatenate}",
-            code="wrong-type",
-        )
-        walk.previous = walk.lost(merge.span, scope)
-        return
-    if (entry := merge.entry("from")) is not None:
-        message = "a merge reads its branches; from has no place in it"
-        walk.report.error(message, entry.key.span, path=(*where, "from"), code="misplaced-key")
-        merge = replace(merge, entries=tuple(e for e in merge.entries if e.name != "from"))
-    merge = walk.resolve(merge, scope, where)
-    part = layer_part(walk, merge, merge, where)
-    walk.add([part], merge, scope, path, sources=ends, named=item.get("id") or merge.get("id"))
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002
+        paths = [walk.items(self.residual, scope, (*path, "residual"))]
+        paths.append(walk.items(self.shortcut, scope, (*path, "shortcut")))
+        merge = self.merge or Scalar("Add", item.span, "Add")
+        return self.joined(walk, merge, paths, item, scope, path)

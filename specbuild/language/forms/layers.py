@@ -1,15 +1,16 @@
 """`layer`, `time_distributed` and `bidirectional`: the forms that are one Keras layer, or a chain of them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.registry import kind_named, kind_names
-from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
-from specbuild.language.forms.applications import read_application
-from specbuild.language.forms.expansion import COMMON, Expansion, Path_, as_node
-from specbuild.language.forms.scope import Part, Scope
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
+from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
+from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.walk import Walk, as_mapping
 from specbuild.language.validation import validate
 
 _LAYER_OF_OTHER_NAME = {
@@ -28,47 +29,93 @@ _KEY_OF_OTHER_NAME = {
 """Keys that Keras has for what a spec says about the node, and where they belong."""
 
 
-def layer_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{layer: Conv3D, …}`"""
-    item = walk.resolve(item, scope, path)
-    walk.add([layer_part(walk, item, item, path)], item, scope, path)
+class LayerForm(PlainForm):
+    """A layer: {layer: Conv3D, filters: 16, …}."""
+
+    KEY: ClassVar[str] = "layer"
+
+    layer: Annotated[Node, Located({"type": "string"})] = Field(
+        description="A Keras layer by its name, one of specbuild's own, or package>Class of a plugin."
+    )
+
+    @classmethod
+    def read(cls, item: Mapping, path: Path_, report: Report, **more: Any) -> Self | None:
+        """Read what the node says about itself; the catalogue checks the arguments."""
+        own = tuple(entry for entry in item.entries if entry.name in (cls.KEY, *COMMON))
+        return super().read(replace(item, entries=own), path, report, **more)
+
+    def part(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Part:
+        """Return the layer without its place among the nodes."""
+        arguments = _without(item, COMMON)
+        return Part(read_layer(walk, arguments, scope, path), arguments, item)
+
+    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        return self.chain(walk, [self.part(walk, item, scope, path)], item, scope, path)
 
 
-def layer_part(walk: Expansion, mapping: Mapping, at: Mapping, path: Path_) -> Part:
-    """The node of a `{layer: …}` mapping, without its place among the others."""
-    arguments = _without(mapping, COMMON)
-    return Part(read_layer(walk, arguments, path), arguments, at)
+class _Wrapper(PlainForm):
+    """A form around a layer."""
+
+    @classmethod
+    def hint(cls, key: str, item: Mapping) -> str:
+        """Tell a key that belongs to the layer inside."""
+        inner = item.get(cls.KEY)
+        name = inner.get("layer") if isinstance(inner, Mapping) else None
+        kind = KINDS.get(str(name.value)) if isinstance(name, Scalar) else None
+        if kind is None or key not in kind.model_fields:
+            return ""
+        return f"it is an argument of {kind.__name__}: write it inside {cls.KEY}: {{…}}"
 
 
-def time_distributed_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{time_distributed: NODE}` or `[NODE, …]`: the same layers on every frame."""
-    item = walk.resolve(item, scope, path)
-    inner = item.get("time_distributed")
-    assert inner is not None
-    _only(walk, item, ("time_distributed",), inner, path)
-    if isinstance(inner, Sequence) and not inner.items:
-        walk.report.error("time_distributed holds no layer", inner.span, path=path, code="bad-node")
-        walk.fail(item, scope, path)
-        return
-    parts = inner.items if isinstance(inner, Sequence) else (inner,)
-    chain = []
-    for index, part in enumerate(parts):
-        where = (*path, "time_distributed", *((index,) if isinstance(inner, Sequence) else ()))
-        layer, arguments = _inside(walk, part, where)
-        wrapped = _on_every_frame(walk, layer, part, where)
-        chain.append(Part(wrapped, arguments, part if isinstance(part, Mapping) else item))
-    walk.add(chain, item, scope, path)
+class TimeDistributedForm(_Wrapper):
+    """A layer, or a list of layers, on every frame: {time_distributed: {layer: Conv2D, …}}."""
+
+    KEY: ClassVar[str] = "time_distributed"
+
+    time_distributed: Annotated[
+        Node,
+        Located(
+            {
+                "anyOf": [
+                    {DEFINITION: "frame layer"},
+                    {"type": "array", "minItems": 1, "items": {DEFINITION: "frame layer"}},
+                ]
+            }
+        ),
+    ] = Field(description="A layer, itself a wrapper perhaps, or a list of layers that run one after the other.")
+
+    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        inner, where = self.time_distributed, (*path, self.KEY)
+        if isinstance(inner, Sequence) and not inner.items:
+            walk.report.error("time_distributed holds no layer", inner.span, path=path, code="bad-node")
+            return walk.failed(item, scope, path)
+        nested = [((*where, i), node) for i, node in enumerate(inner.items)] if isinstance(inner, Sequence) else None
+        chain = []
+        for place, node in nested or [(where, inner)]:
+            layer, arguments = _inside(walk, node, scope, place)
+            wrapped = _on_every_frame(walk, layer, node, place)
+            chain.append(Part(wrapped, arguments, node if isinstance(node, Mapping) else item))
+        return self.chain(walk, chain, item, scope, path)
 
 
-def bidirectional_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{bidirectional: {layer: ConvLSTM2D, …}, merge_mode: concat}`"""
-    item = walk.resolve(item, scope, path)
-    layer, arguments = _bidirectional(walk, item, path)
-    walk.add([Part(layer, arguments, item)], item, scope, path)
+class BidirectionalForm(_Wrapper):
+    """A recurrent layer in both directions of time: {bidirectional: {layer: ConvLSTM2D, …}}."""
+
+    KEY: ClassVar[str] = "bidirectional"
+
+    bidirectional: Annotated[Node, Located("layer inside")] = Field(description="The recurrent layer.")
+
+    @classmethod
+    def arguments(cls) -> type[Layer]:
+        return Bidirectional
+
+    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        layer, arguments = _both_ways(walk, self.bidirectional, item, scope, path)
+        return self.chain(walk, [Part(layer, arguments, item)], item, scope, path)
 
 
-def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None:
-    """The catalogue's instance of `{layer: Kind, …arguments}`, defaults laid under the arguments; None if faulty."""
+def read_layer(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) -> Layer | None:
+    """Return the catalogue's instance of `{layer: Kind, …arguments}`, defaults laid under them; None if faulty."""
     report = walk.report
     named = arguments.get("layer")
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
@@ -94,75 +141,56 @@ def read_layer(walk: Expansion, arguments: Mapping, path: Path_) -> Layer | None
             code="unknown-layer",
         )
         return None
-    renamed = _renamed_keys(walk, arguments, cls, path)
-    written = tuple(e for e in arguments.entries if e.name != "layer" and e.name not in renamed)
-    below = walk.definitions.defaults.get(cls.__name__)
-    extra = tuple(e for e in below.entries if arguments.entry(e.name) is None) if below is not None else ()
-    arguments = replace(arguments, entries=(*written, *extra))
+    foreign = [e for e in arguments.entries if e.name in _KEY_OF_OTHER_NAME and e.name not in cls.model_fields]
+    for entry in foreign:
+        message, help = f'{cls.__name__} has no argument "{entry.name}"', _KEY_OF_OTHER_NAME[entry.name]
+        report.error(message, entry.key.span, path=(*path, entry.name), help=help, code="unknown-key")
+    own = tuple(e for e in arguments.entries if e.name != "layer" and e not in foreign)
+    defaults = scope.definitions.defaults.get(cls.__name__)
+    extra = tuple(e for e in defaults.entries if arguments.entry(e.name) is None) if defaults is not None else ()
+    arguments = replace(arguments, entries=(*own, *extra))
     from_defaults = {e.name: ("defaults", kind) for e in extra}
     layer = validate(cls, arguments, path, report, owner=kind, at=named, beside=COMMON, elsewhere=from_defaults)
-    return None if renamed else layer
+    return None if foreign else layer
 
 
-def _renamed_keys(walk: Expansion, arguments: Mapping, cls: type[Layer], path: Path_) -> set[str]:
-    """Reports Keras's names for what a spec says about the node instead."""
-    found = set()
-    for entry in arguments.entries:
-        other = _KEY_OF_OTHER_NAME.get(entry.name)
-        if other and entry.name not in cls.model_fields:
-            walk.report.error(
-                f'{cls.__name__} has no argument "{entry.name}"',
-                entry.key.span,
-                path=(*path, entry.name),
-                help=other,
-                code="unknown-key",
-            )
-            found.add(entry.name)
-    return found
-
-
-def _inside(walk: Expansion, part: Node, path: Path_) -> tuple[Layer | None, Mapping]:
+def _inside(walk: Walk, node: Node, scope: Scope, path: Path_) -> tuple[Layer | None, Mapping]:
     """The layer inside a time_distributed: a plain one, or itself a wrapper."""
-    if not isinstance(part, Mapping):
-        message = f"a layer must be a mapping, got {kind_of(part)}"
-        walk.report.error(message, part.span, path=path, help=as_node(part), code="wrong-type")
-        return None, Mapping((), part.span)
+    if not isinstance(node, Mapping):
+        return _no_mapping(walk, node, path)
     for key in ("from", "initial_state", "expect"):
-        if (entry := part.entry(key)) is not None:
+        if (entry := node.entry(key)) is not None:
             message = f"{key} stands on the time_distributed node, not on a layer inside it"
             walk.report.error(message, entry.key.span, path=(*path, key), code="misplaced-key")
-    if part.entry("bidirectional") is not None:
-        return _bidirectional(walk, part, path)
-    if (nested := part.get("time_distributed")) is not None:
-        _only(walk, part, ("time_distributed",), nested, path)
-        layer, arguments = _inside(walk, nested, (*path, "time_distributed"))
-        return _on_every_frame(walk, layer, part, path), arguments
-    arguments = _without(part, COMMON)
-    if part.entry("application") is not None:
-        return read_application(walk, arguments, path), arguments
-    return read_layer(walk, arguments, path), arguments
+    if (inner := node.get("bidirectional")) is not None:
+        BidirectionalForm.read(node, path, walk.report)
+        return _both_ways(walk, inner, node, scope, path)
+    if (nested := node.get("time_distributed")) is not None:
+        TimeDistributedForm.read(node, path, walk.report)
+        layer, arguments = _inside(walk, nested, scope, (*path, "time_distributed"))
+        return _on_every_frame(walk, layer, node, path), arguments
+    arguments = _without(node, COMMON)
+    if node.entry("application") is not None:
+        from specbuild.language.forms.applications import read_application
+
+        return read_application(walk, arguments, scope, path), arguments
+    return read_layer(walk, arguments, scope, path), arguments
 
 
-def _on_every_frame(walk: Expansion, layer: Layer | None, at: Node, path: Path_) -> Layer | None:
+def _on_every_frame(walk: Walk, layer: Layer | None, at: Node, path: Path_) -> Layer | None:
     if layer is None:
         return None
-    return validate(
-        TimeDistributed, Mapping((), at.span), path, walk.report, owner="TimeDistributed", given={"layer": layer}
-    )
+    nothing = Mapping((), at.span)
+    return validate(TimeDistributed, nothing, path, walk.report, owner="TimeDistributed", given={"layer": layer})
 
 
-def _bidirectional(walk: Expansion, item: Mapping, path: Path_) -> tuple[Layer | None, Mapping]:
-    inner = item.get("bidirectional")
-    assert inner is not None
-    own = tuple(name for name in Bidirectional.model_fields if name != "layer")
-    _only(walk, item, ("bidirectional", *own), inner, path)
+def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope, path: Path_) -> tuple[Layer | None, Mapping]:
+    """The layer of a `bidirectional` node, and the arguments of the layer inside it."""
     where = (*path, "bidirectional")
     if not isinstance(inner, Mapping):
-        message = f"a layer must be a mapping, got {kind_of(inner)}"
-        walk.report.error(message, inner.span, path=where, help=as_node(inner), code="wrong-type")
-        return None, Mapping((), inner.span)
+        return _no_mapping(walk, inner, where)
     arguments = _without(inner, ("id",))
-    layer = read_layer(walk, arguments, where)
+    layer = read_layer(walk, arguments, scope, where)
     if layer is None:
         return None, arguments
     if not isinstance(layer, Recurrent):
@@ -174,23 +202,17 @@ def _bidirectional(walk: Expansion, item: Mapping, path: Path_) -> tuple[Layer |
             code="bad-node",
         )
         return None, arguments
-    settings = Mapping(tuple(e for e in item.entries if e.name in own), item.span)
+    own = tuple(e for e in item.entries if e.name in Bidirectional.model_fields and e.name != "layer")
+    settings = Mapping(own, item.span)
     given = {"layer": layer}
     return validate(Bidirectional, settings, path, walk.report, owner="Bidirectional", given=given), arguments
 
 
-def _only(walk: Expansion, item: Mapping, keys: tuple[str, ...], inner: Node, path: Path_) -> None:
-    """Refuses keys of a wrapper's node that belong to the layer inside it, or to nothing."""
-    kind = inner.get("layer") if isinstance(inner, Mapping) else None
-    cls = KINDS.get(str(kind.value)) if isinstance(kind, Scalar) else None
-
-    def belongs(name: str) -> str:
-        if cls is None or name not in cls.model_fields:
-            return ""
-        return f"it is an argument of {cls.__name__}: write it inside {keys[0]}: {{…}}"
-
-    walk.only(item, keys, path, help=belongs)
+def _no_mapping(walk: Walk, node: Node, path: Path_) -> tuple[None, Mapping]:
+    message = f"a layer must be a mapping, got {kind_of(node)}"
+    walk.report.error(message, node.span, path=path, help=as_mapping(node), code="wrong-type")
+    return None, Mapping((), node.span)
 
 
 def _without(item: Mapping, keys: tuple[str, ...]) -> Mapping:
-    return replace(item, entries=tuple(e for e in item.entries if e.name not in keys))
+    return replace(item, entries=tuple(entry for entry in item.entries if entry.name not in keys))

@@ -1,116 +1,129 @@
 """`repeat` and `for`: the same nodes several times, one after the other."""
 
-from __future__ import annotations
-
+from abc import abstractmethod
 from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from specbuild.document import Mapping, Node, Scalar, Sequence, plain
-from specbuild.language.forms.expansion import MAX_STEPS, Expansion, Path_
-from specbuild.language.forms.scope import Scope
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from specbuild.catalog.values import Value, Whole
+from specbuild.document import Mapping, Node
+from specbuild.language.forms.base import Composite, Expansion, Located, misfit
+from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.walk import MAX_STEPS, Walk
+from specbuild.language.spec import NodeSpec
 from specbuild.language.variables import NAME
 
 
-def repeat_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{repeat: 3, as: i, do: […]}`: `$i` counts the rounds from 1, where `as` names it."""
-    item = walk.resolve(item, scope, path, leave=("do",))
-    walk.only(item, ("repeat", "as", "do", "trainable"), path)
-    count, name = item.get("repeat"), item.get("as")
-    valid = isinstance(count, Scalar) and isinstance(count.value, int) and not isinstance(count.value, bool)
-    if not isinstance(count, Scalar) or not valid or not 0 <= int(count.value or 0) <= MAX_STEPS:
-        if count is not None and not walk.report.is_known(count.span):
-            got = f", got {count.raw}" if isinstance(count, Scalar) else ""
-            walk.report.error(
-                f"repeat: expected a whole number from 0 to {MAX_STEPS:,}{got}",
-                count.span,
-                path=(*path, "repeat"),
-                code="bad-value",
-            )
-        walk.fail(item, scope, path)
-        return
-    if name is not None and not _is_name(walk, plain(name), name, (*path, "as")):
-        walk.fail(item, scope, path)
-        return
-    rounds = ({str(plain(name)): number} if name else {} for number in range(1, int(count.value or 0) + 1))
-    _run(walk, item, scope, path, rounds)
+class _Rounds(Whole):
+    """How often a loop runs."""
+
+    def read(self, value: Any, expected: str = "") -> int:
+        if type(value) is int and 0 <= value <= MAX_STEPS:
+            return value
+        raise self.mismatch(value, expected)
 
 
-def for_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{for: {f: [32, 64]}, do: […]}`: one round for each value; several variables go in step."""
-    item = walk.resolve(item, scope, path, leave=("do",))
-    walk.only(item, ("for", "do", "trainable"), path)
-    variables = item.get("for")
-    assert variables is not None
-    if not isinstance(variables, Mapping) or not variables.entries:
-        if not walk.report.is_known(variables.span):
-            walk.report.error(
-                "for: expected variables and their values",
-                variables.span,
-                path=(*path, "for"),
-                help="write for: {f: [32, 64, 128]}",
-                code="wrong-type",
-            )
-        walk.fail(item, scope, path)
-        return
-    columns: dict[str, list[Any]] = {}
-    for entry in variables.entries:
-        where = (*path, "for", entry.name)
-        if not _is_name(walk, entry.name, entry.key, where):
-            walk.fail(item, scope, path)
-            return
-        if not isinstance(entry.value, Sequence):
-            if not walk.report.is_known(entry.value.span):
-                help = f"write {entry.name}: [1, 2, 3]"
-                walk.report.error(
-                    f"{entry.name}: expected a list of values",
-                    entry.value.span,
-                    path=where,
-                    help=help,
-                    code="wrong-type",
-                )
-            walk.fail(item, scope, path)
-            return
-        columns[entry.name] = plain(entry.value)
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        walk.report.error(
-            "the variables of a loop need lists of one length",
-            variables.span,
-            path=(*path, "for"),
-            reason=", ".join(f"{name} has {length}" for name, length in lengths.items()),
-            code="bad-value",
-        )
-        walk.fail(item, scope, path)
-        return
-    rounds = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-    _run(walk, item, scope, path, rounds)
+class VariableName(Value):
+    """What stands behind the `$` of a variable."""
+
+    def read(self, value: Any, expected: str = "") -> str:  # noqa: ARG002 - its own words
+        if isinstance(value, str) and NAME.fullmatch(value):
+            return value
+        help = "use letters, digits and _, not starting with a digit"
+        raise misfit(f'"{value}" cannot name a variable', help, code="bad-name")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
 
-def _run(walk: Expansion, item: Mapping, scope: Scope, path: Path_, rounds: Iterator[dict[str, Any]]) -> None:
-    body = item.get("do")
-    if body is None:
-        walk.report.error("a loop needs do: and a list of nodes", item.span, path=path, code="missing-key")
-        walk.fail(item, scope, path)
-        return
-    with walk.composite(item, scope, path, open_start=True):
-        for values in rounds:
+class _Values(Value):
+    """What a variable holds in each round."""
+
+    def read(self, value: Any, expected: str = "") -> list[Any]:  # noqa: ARG002 - its own words
+        if isinstance(value, list):
+            return value
+        raise misfit("expected a list of values", "write a list, such as [1, 2, 3]", code="wrong-type")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array"}
+
+
+def _some_variables(value: Any) -> Any:
+    if not isinstance(value, dict) or not value:
+        raise misfit("expected variables and their values", "write for: {f: [32, 64, 128]}", code="wrong-type")
+    return value
+
+
+def _in_step(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} has {len(column)}" for name, column in columns.items())
+        raise misfit("the variables of a loop need lists of one length", reason=lengths)
+    return columns
+
+
+_COLUMNS = {
+    "type": "object",
+    "propertyNames": VariableName().schema(),
+    "minProperties": 1,
+    "additionalProperties": _Values().schema(),
+}
+
+
+class _Loop(Composite):
+    """Nodes that are expanded once for each round, in which variables have values of their own."""
+
+    MAY_START = True
+    NEEDED: ClassVar[dict[str, str]] = {"do": "a loop needs do: and a list of nodes"}
+
+    do: Annotated[Node, Located("nodes", unbound=True)] = Field(description="The nodes of one round.")
+
+    @abstractmethod
+    def rounds(self) -> Iterator[dict[str, Any]]:
+        """Return the variables of each round."""
+
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002
+        nodes: list[NodeSpec] = []
+        complete = True
+        for values in self.rounds():
             walk.spend(item.span, path)
             inner = replace(scope, values=ChainMap(values, scope.values))
-            walk.items(body, inner, (*path, "do"))
+            expansion = walk.items(self.do, inner, (*path, "do"))
+            nodes += expansion.nodes
+            complete = complete and expansion.complete
+            scope = replace(scope, previous=expansion.end, no_previous=expansion.no_end)
+        return Expansion(tuple(nodes), scope.previous, scope.no_previous, complete)
 
 
-def _is_name(walk: Expansion, name: Any, at: Node, path: Path_) -> bool:
-    """Whether a loop's variable can be written as `$name`; reports one that cannot."""
-    if isinstance(name, str) and NAME.fullmatch(name):
-        return True
-    if not walk.report.is_known(at.span):
-        walk.report.error(
-            f'"{name}" cannot name a variable',
-            at.span,
-            path=path,
-            help="use letters, digits and _, not starting with a digit",
-            code="bad-name",
-        )
-    return False
+class RepeatForm(_Loop):
+    """The same nodes several times over: {repeat: 3, do: […]}."""
+
+    KEY: ClassVar[str] = "repeat"
+
+    repeat: Annotated[int, _Rounds(0, words=f"a whole number from 0 to {MAX_STEPS:,}")] = Field(
+        description="How many times."
+    )
+    counter: Annotated[str, VariableName()] | None = Field(
+        None, alias="as", description="Variable that counts the rounds, from 1."
+    )
+
+    def rounds(self) -> Iterator[dict[str, Any]]:
+        return ({self.counter: number} if self.counter else {} for number in range(1, self.repeat + 1))
+
+
+class ForForm(_Loop):
+    """The same nodes for each value of a variable: {for: {f: [32, 64]}, do: […]}."""
+
+    KEY: ClassVar[str] = "for"
+
+    columns: Annotated[
+        dict[Annotated[str, VariableName()], Annotated[list[Any], _Values()]],
+        BeforeValidator(_some_variables),
+        AfterValidator(_in_step),
+        WithJsonSchema(_COLUMNS),
+    ] = Field(alias="for", description="Variables and the values that they take in turn; several go in step.")
+
+    def rounds(self) -> Iterator[dict[str, Any]]:
+        return (dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True))

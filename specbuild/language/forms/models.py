@@ -1,99 +1,100 @@
 """`model`: another spec file as a part of this one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, kind_of, values_in
 from specbuild.language.declarations import check_head, read_defaults, read_inputs
 from specbuild.language.extends import extended
-from specbuild.language.forms.blocks import Inside, inline, read_blocks
-from specbuild.language.forms.expansion import Expansion, Path_
-from specbuild.language.forms.scope import Definitions, Scope
+from specbuild.language.forms import read_blocks
+from specbuild.language.forms.base import Composite, Expansion, Located, Text
+from specbuild.language.forms.blocks import Contents, inline
+from specbuild.language.forms.scope import Definitions, Path_, Scope
+from specbuild.language.forms.walk import Walk
 from specbuild.language.overrides import overlay
+from specbuild.language.references import Reference
 from specbuild.language.variables import substitute, variables
 
 
-def model_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{model: encoder.yaml, vars: {filters: 64}, from: rain}`.
+class ModelForm(Composite):
+    """The layers of another spec: {model: encoder.yaml, vars: {filters: 64}}.
 
-    The file's layers join this model, their ids prefixed by the node's; what its inputs get is held against the shapes
-    they declare; its outputs are `id.<name>`, and `id` itself where there is one. Its data, train and evaluate sections
-    are left out.
+    They join this model, their ids prefixed by the node's; what its inputs get is held against the shapes they declare;
+    its outputs are `id.<name>`, and `id` itself where there is one. Its data, train and evaluate sections are left out.
     """
-    item = walk.resolve(item, scope, path)
-    walk.only(item, ("model", "vars", "trainable"), path)
-    opened = _open(walk, item.get("model"), path)
-    if opened is None:
-        walk.fail(item, scope, path)
-        return
-    file, document = opened
-    given = item.get("vars")
-    if isinstance(given, Mapping):
-        _known_variables(walk, given, document, file, path)
-        own = document.get("vars")
-        merged = overlay(own, given) if own is not None else given
-        key = Scalar("vars", given.span, "vars")
-        document = replace(document, entries=(*(e for e in document.entries if e.name != "vars"), Entry(key, merged)))
-    values = variables(document.get("vars"), walk.report)
-    inputs = read_inputs(_substituted(walk, document.get("inputs"), values), walk.report)
-    layers = document.get("layers")
-    if layers is None or not inputs:
-        message = f"{file.name} has no {'layers' if layers is None else 'inputs'}"
-        walk.report.error(message, document.span, code="missing-key")
-        walk.fail(item, scope, path)
-        return
-    inside = Inside(
-        name=file.stem,
-        values=values,
-        inputs=tuple(one.id for one in inputs),
-        do=layers,
-        output=document.get("outputs"),
-        shapes=tuple(one.section.shape for one in inputs),
+
+    KEY: ClassVar[str] = "model"
+
+    model: Annotated[str, Text("the path of a spec")] = Field(description="Path of the spec, relative to this file.")
+    changed: Annotated[Node | None, Located({"type": "object"})] = Field(
+        None, alias="vars", description="Variables of that spec to change."
     )
-    outer = walk.definitions
-    walk.definitions = Definitions(
-        read_defaults(_substituted(walk, document.get("defaults"), values), walk.report),
-        read_blocks(document.get("blocks"), walk.report),
-        file.parent,
-        (*outer.files, file.absolute()),
-    )
-    inline(walk, inside, item, scope, path)
-    walk.definitions = outer
+
+    def called(self, item: Mapping) -> str:  # noqa: ARG002 - by its file
+        return Path(self.model).stem
+
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: tuple[Reference, ...]) -> Expansion:
+        opened = self._open(walk, item, scope, path)
+        if opened is None:
+            return walk.nothing(item.span, scope)
+        file, document = opened
+        if isinstance(self.changed, Mapping):
+            document = _with_variables(walk, self.changed, document, file, path)
+        values = variables(document.get("vars"), walk.report)
+
+        def filled(key: str) -> Node | None:
+            node = document.get(key)
+            return substitute(node, values, walk.report) if node is not None else None
+
+        declared = read_inputs(filled("inputs"), walk.report)
+        layers = document.get("layers")
+        if layers is None or not declared:
+            message = f"{file.name} has no {'layers' if layers is None else 'inputs'}"
+            walk.report.error(message, document.span, code="missing-key")
+            return walk.nothing(item.span, scope)
+        definitions = Definitions(
+            read_defaults(filled("defaults"), walk.report),
+            read_blocks(document.get("blocks"), walk.report),
+            file.parent,
+            (*scope.definitions.files, file.absolute()),
+        )
+        inner = Scope(values, definitions, closed=file.stem, calls=scope.calls)
+        shapes = tuple(each.section.shape for each in declared)
+        contents = Contents(tuple(each.id for each in declared), layers, document.get("outputs"), shapes)
+        return inline(walk, contents, inner, item, scope, path, inputs)
+
+    def _open(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> tuple[Path, Mapping] | None:
+        """The file and its document, with those that it extends; None after a fault."""
+        where, named = (*path, "model"), item.get("model")
+        assert named is not None
+        file = scope.definitions.directory / self.model
+        if file.absolute() in scope.definitions.files:
+            walk.report.error(f"{self.model} contains itself", named.span, path=where, code="model-cycle")
+            return None
+        try:
+            document = walk.document(file)
+        except SpecError as error:
+            for fault in error.diagnostics:
+                located = fault if fault.span else replace(fault, span=named.span, path=".".join(map(str, where)))
+                walk.report.add(located)
+            return None
+        walk.report.spend(values_in(document), named.span, where)
+        if not isinstance(document, Mapping):
+            message = f"a spec must be a mapping, got {kind_of(document)}"
+            walk.report.error(message, document.span, code="wrong-type")
+            return None
+        whole = extended(document, file.parent, walk.report)
+        if whole is None:
+            return None
+        check_head(whole, walk.report)
+        return file, whole
 
 
-def _open(walk: Expansion, named: Node | None, path: Path_) -> tuple[Path, Mapping] | None:
-    where = (*path, "model")
-    assert named is not None
-    if not isinstance(named, Scalar) or not isinstance(named.value, str):
-        if not walk.report.is_known(named.span):
-            message = f"model: expected the path of a spec, got {kind_of(named)}"
-            walk.report.error(message, named.span, path=where, code="wrong-type")
-        return None
-    file = walk.definitions.directory / named.value
-    if file.absolute() in walk.definitions.files:
-        walk.report.error(f"{named.value} contains itself", named.span, path=where, code="model-cycle")
-        return None
-    try:
-        document = walk.read(file)
-    except SpecError as error:
-        for one in error.diagnostics:
-            walk.report.add(one if one.span else replace(one, span=named.span, path=".".join(map(str, where))))
-        return None
-    walk.report.spend(values_in(document), named.span, where)
-    if not isinstance(document, Mapping):
-        message = f"a spec must be a mapping, got {kind_of(document)}"
-        walk.report.error(message, document.span, code="wrong-type")
-        return None
-    whole = extended(document, file.parent, walk.report)
-    if whole is None:
-        return None
-    check_head(whole, walk.report)
-    return file, whole
-
-
-def _known_variables(walk: Expansion, given: Mapping, document: Mapping, file: Path, path: Path_) -> None:
+def _with_variables(walk: Walk, given: Mapping, document: Mapping, file: Path, path: Path_) -> Mapping:
+    """The document with variables changed; reports those that it does not declare."""
     declared = document.get("vars")
     known = list(declared.names()) if isinstance(declared, Mapping) else []
     for entry in given.entries:
@@ -105,7 +106,6 @@ def _known_variables(walk: Expansion, given: Mapping, document: Mapping, file: P
                 help=f"it declares {', '.join(known)}" if known else "",
                 code="unknown-variable",
             )
-
-
-def _substituted(walk: Expansion, node: Node | None, values: dict[str, object]) -> Node | None:
-    return substitute(node, values, walk.report) if node is not None else None
+    merged = overlay(declared, given) if declared is not None else given
+    entry = Entry(Scalar("vars", given.span, "vars"), merged)
+    return replace(document, entries=(*(each for each in document.entries if each.name != "vars"), entry))

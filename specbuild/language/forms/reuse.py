@@ -1,129 +1,124 @@
 """`reuse`: the same layers, with the same weights, on another input."""
 
-from __future__ import annotations
-
 from dataclasses import replace
+from typing import Annotated, ClassVar
 
-from specbuild.document import Mapping, did_you_mean
-from specbuild.language.forms.expansion import Expansion, Path_
-from specbuild.language.forms.scope import Group, Scope
+from pydantic import Field
+
+from specbuild.document import Mapping, Node, did_you_mean
+from specbuild.language.forms.base import Expansion, Located, PlainForm
+from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, reference
 from specbuild.language.spec import NodeSpec
 
 
-def reuse_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{reuse: id, from: other}`: a node, or everything inside a composite one, once more."""
-    item = walk.resolve(item, scope, path)
-    walk.only(item, ("reuse",), path)
-    written = item.get("reuse")
-    assert written is not None
-    named = reference(written, walk.report, (*path, "reuse"))
-    if named is None:
-        walk.fail(item, scope, path)
-        return
-    target = scope.names.get(named.id)
-    if target is None or named.port is not None:
-        walk.report.error(
-            f"no node is called {named}",
-            named.span,
-            path=(*path, "reuse"),
-            help=did_you_mean(named.id, scope.names) or "a node must stand above its reuse, with an id",
-            code="unknown-id",
-        )
-        walk.fail(item, scope, path)
-        return
-    originals, inputs = _nodes(walk, target)
-    if not originals:
-        walk.fail(item, scope, path)
-        return
-    _again(walk, named.id, originals, inputs, _end_port(target), item, scope, path)
+class ReuseForm(PlainForm):
+    """A node above once more, with the same weights: {reuse: encoder, from: other}.
+
+    Of a composite node, everything inside.
+    """
+
+    KEY: ClassVar[str] = "reuse"
+
+    reuse: Annotated[Node, Located({"type": "string"})] = Field(description="The id of a node above.")
+
+    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        where = (*path, "reuse")
+        named = reference(self.reuse, walk.report, where)
+        if named is None:
+            return walk.failed(item, scope, path)
+        target = scope.names.get(named.id)
+        if target is None or named.port is not None:
+            help = did_you_mean(named.id, scope.names) or "a node must stand above its reuse, with an id"
+            message = f"no node is called {named}"
+            walk.report.error(message, named.span, path=where, help=help, code="unknown-id")
+            return walk.failed(item, scope, path)
+        ids = target.nodes if isinstance(target, Group) else (target,)
+        originals = [walk.nodes[identity] for identity in ids if identity in walk.nodes]
+        sources = self.sources(walk, item, scope, path) if originals else None
+        if sources is None:
+            return walk.failed(item, scope, path)
+        inputs = target.inputs if isinstance(target, Group) else originals[0].sources
+        replaced = _replaced(walk, named.id, originals, inputs, sources, item, path)
+        if replaced is None:
+            return walk.failed(item, scope, path)
+        name = walk.claim(self.id, scope, path)
+        nodes = self._copies(walk, originals, inputs, sources, replaced, name, item, scope, path)
+        port = target.output.port if isinstance(target, Group) and target.output is not None else None
+        end = Reference(nodes[-1].id, port, item.span, implied=True)
+        if name:
+            scope.names[name] = Group(end, nodes=tuple(node.id for node in nodes), inputs=sources)
+        return Expansion(tuple(nodes), end)
+
+    def _copies(
+        self,
+        walk: Walk,
+        originals: list[NodeSpec],
+        inputs: tuple[Reference, ...],
+        sources: tuple[Reference, ...],
+        replaced: dict[tuple[str, str | None], Reference],
+        name: str | None,
+        item: Mapping,
+        scope: Scope,
+        path: Path_,
+    ) -> list[NodeSpec]:
+        """The nodes once more; the last gets the name of the node."""
+        copies: dict[str, str] = {}
+
+        def moved(source: Reference) -> Reference:
+            if source.id in copies:
+                return replace(source, id=copies[source.id])
+            return replaced.get((source.id, source.port), source)
+
+        nodes = []
+        for index, node in enumerate(originals):
+            walk.spend(item.span, path)
+            last = index == len(originals) - 1
+            base = f"{scope.prefix}{name}" if name else f"{node.id}_again"
+            full = base if name and last else walk.ids.make(f"{base}_{node.id}" if name else base, item.span.line)
+            copies[node.id] = full
+            state = node.initial_state
+            if isinstance(state, Reference):
+                state = moved(state)
+            elif state is not None:
+                state = {port: moved(source) for port, source in state.items()} or None
+            nodes.append(
+                replace(
+                    node,
+                    id=full,
+                    named=bool(name) and last,
+                    shares=node.shares or node.id,
+                    sources=sources if inputs == node.sources else tuple(moved(source) for source in node.sources),
+                    initial_state=(self.state(walk, scope, path) if last else None) or state,
+                    expect=self.expect if last else None,
+                    path=path,
+                    at=item,
+                )
+            )
+        return nodes
 
 
-def _end_port(target: str | Group) -> str | None:
-    """The port that a composite ends in, where it says so."""
-    return target.output.port if isinstance(target, Group) and target.output is not None else None
-
-
-def _nodes(walk: Expansion, target: str | Group) -> tuple[list[NodeSpec], tuple[Reference, ...]]:
-    if isinstance(target, Group):
-        return walk.nodes[target.start : target.stop], target.inputs
-    found = walk.node(target)
-    return ([found], found.sources) if found is not None else ([], ())
-
-
-def _again(
-    walk: Expansion,
-    called: str,
+def _replaced(
+    walk: Walk,
+    name: str,
     originals: list[NodeSpec],
     inputs: tuple[Reference, ...],
-    end_port: str | None,
+    sources: tuple[Reference, ...],
     item: Mapping,
-    scope: Scope,
     path: Path_,
-) -> None:
-    sources = walk.sources(item, scope, path)
-    if sources is None:
-        walk.fail(item, scope, path)
-        return
+) -> dict[tuple[str, str | None], Reference] | None:
+    """What stands for each input of the original; None after reporting that there is no telling."""
+    where = (*path, "from")
     if len(sources) != len(inputs):
-        walk.report.error(
-            f"{called} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}",
-            (item.get("from") or item).span,
-            path=(*path, "from"),
-            code="arity",
-        )
-        walk.fail(item, scope, path)
-        return
+        message = f"{name} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}"
+        walk.report.error(message, (item.get("from") or item).span, path=where, code="arity")
+        return None
     replaced: dict[tuple[str, str | None], Reference] = {}
     for old, new in zip(inputs, sources, strict=True):
         first = replaced.setdefault((old.id, old.port), new)
         if (first.id, first.port) != (new.id, new.port) and inputs != originals[0].sources:
-            walk.report.error(
-                f"{called} reads {old} twice, so here it must read one node twice",
-                new.span,
-                path=(*path, "from"),
-                reason=f"got {first} and {new}",
-                code="bad-reference",
-            )
-            walk.fail(item, scope, path)
-            return
-    copies: dict[str, str] = {}
-    name = walk.written_id(item.get("id"), scope, path)
-
-    def moved(source: Reference) -> Reference:
-        if source.id in copies:
-            return replace(source, id=copies[source.id])
-        return replaced.get((source.id, source.port), source)
-
-    start = len(walk.nodes)
-    for index, node in enumerate(originals):
-        walk.spend(item.span, path)
-        last = index == len(originals) - 1
-        base = scope.prefix + name if name else f"{node.id}_again"
-        full = base if name and last else walk.ids.make(f"{base}_{node.id}" if name else base, item.span.line)
-        copies[node.id] = full
-        state = node.initial_state
-        own_state = walk.initial_state(item, scope, path) if last else None
-        walk.put(
-            replace(
-                node,
-                id=full,
-                named=bool(name) and last,
-                shares=node.shares or node.id,
-                sources=sources if inputs == node.sources else tuple(moved(one) for one in node.sources),
-                initial_state=own_state
-                or (
-                    moved(state)
-                    if isinstance(state, Reference)
-                    else {k: moved(v) for k, v in (state or {}).items()} or None
-                ),
-                expect=walk.expect(item, path) if last else None,
-                path=path,
-                at=item,
-            )
-        )
-        walk.previous = Reference(full, None, item.span, implied=True)
-    if walk.previous is not None:
-        walk.previous = replace(walk.previous, port=end_port)
-    if name:
-        scope.names[name] = Group(walk.previous, {}, start, len(walk.nodes), sources)
+            message, reason = f"{name} reads {old} twice, so here it must read one node twice", f"got {first} and {new}"
+            walk.report.error(message, new.span, path=where, reason=reason, code="bad-reference")
+            return None
+    return replaced

@@ -1,45 +1,36 @@
-"""What the walk over `layers:` knows at a place: the names and variables in sight, and what the document declares."""
+"""What is known at a place of `layers:`: its variables, the names it may read, and the node before it."""
 
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.catalog import Layer
-from specbuild.document import Mapping, Scalar
-from specbuild.language.references import Reference
+from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean
+from specbuild.language.references import Reference, reference
+
+if TYPE_CHECKING:
+    from specbuild.language.forms.blocks import Block
+
+Path_: TypeAlias = tuple[PathPart, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Group:
-    """What the id of a composite node stands for: the reference it ends in, its parts by name, and its nodes."""
+    """What the id of a composite node stands for."""
 
     output: Reference | None
+    """Where it ends; None where only its members can be read."""
     members: dict[str, str | Group] = field(default_factory=dict)
-    start: int = 0
-    stop: int = 0
+    """What `id.name` stands for."""
+    nodes: tuple[str, ...] = ()
+    """The ids of its nodes, in the order they run."""
     inputs: tuple[Reference, ...] = ()
     named: bool = False
     """Whether its id went to the node it ends in."""
-
-
-@dataclass
-class Scope:
-    """Where a node stands: the variables it sees, the names it may read, and what its own id begins with."""
-
-    values: MutableMapping[str, Any]
-    names: dict[str, str | Group] = field(default_factory=dict)
-    prefix: str = ""
-    closed: str = ""
-    """The block whose inside this is: it reads nothing from outside. Empty at the top level."""
-    kind: str = "block"
-    """What `closed` is."""
-
-    @property
-    def article(self) -> str:
-        return "an" if self.kind[0] in "aeiou" else "a"
+    all_inputs: bool = False
+    """Whether its name stands for all of `inputs` at once, as `input` does inside a block."""
 
 
 @dataclass(frozen=True)
@@ -47,34 +38,64 @@ class Definitions:
     """What a document declares beside its layers."""
 
     defaults: dict[str, Mapping]
-    blocks: dict[str, Any]
-    """`blocks.Block` by name."""
+    blocks: dict[str, Block | None]
+    """The blocks by name; None for one that could not be read."""
     directory: Path
     files: tuple[Path, ...] = ()
     """The files being read, outermost first, so that none can contain itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One plain node in the making: its layer (None if that is broken), its arguments, and where it stands."""
+@dataclass(frozen=True)
+class Scope:
+    """Where a node stands. `names` fills up as nodes are read; all else never changes."""
 
-    layer: Layer | None
-    arguments: Mapping
-    at: Mapping
-    form: str = ""
-    """What it is called where it has neither an id nor a kind."""
+    values: MutableMapping[str, Any]
+    definitions: Definitions
+    names: dict[str, str | Group] = field(default_factory=dict)
+    """What may be read here: a node's full id, or the group of a composite."""
+    prefix: str = ""
+    """What the full id of a node begins with."""
+    closed: str = ""
+    """The block, file or node whose inside this is: it reads nothing from outside. Empty at the top level."""
+    kind: str = "a block"
+    """What `closed` is."""
+    calls: tuple[str, ...] = ()
+    """The blocks being expanded, outermost first."""
+    previous: Reference | None = None
+    """What a node reads that leaves out `from`."""
+    no_previous: str = ""
+    """Why it cannot leave `from` out; empty: that was reported already."""
 
-    @property
-    def kind(self) -> str:
-        """The kind as written, that of the layer inside for a wrapper."""
-        written = self.arguments.get("layer")
-        return str(written.value) if isinstance(written, Scalar) else self.form or "layer"
-
-
-ALL: dict[str, str | Group] = {}
-"""Marks the group that stands for every input of a block at once."""
-
-
-def all_inputs(sources: tuple[Reference, ...]) -> Group:
-    """The name `input` inside a block: everything that the block was given."""
-    return Group(sources[0] if sources else None, ALL, inputs=sources)
+    def reference(self, node: Node, report: Report, path: Path_) -> tuple[Reference, ...]:
+        """Return a written reference as full ids: several for all inputs of a block, none where it is faulty."""
+        written = reference(node, report, path)
+        if written is None:
+            return ()
+        target, port = self.names.get(written.id), written.port
+        while isinstance(target, Group) and port is not None and port.partition(".")[0] in target.members:
+            member, _, rest = port.partition(".")
+            target, port = target.members[member], rest or None
+        if isinstance(target, Group):
+            ends = target.inputs if target.all_inputs else (target.output,)
+            if target.output is None or None in ends:
+                members = ", ".join(f"{written.id}.{name}" for name in target.members)
+                message, help = f"{written} has no output of its own", f"write one of {members}"
+                report.error(message, written.span, path=path, help=help, code="bad-reference")
+                return ()
+            return tuple(
+                replace(end, port=port or end.port, span=written.span, implied=end.implied) for end in ends if end
+            )
+        if target is not None:
+            return (replace(written, id=target, port=port, implied=True),)
+        if not self.closed:
+            return (written,)
+        noun = self.kind.partition(" ")[2]
+        report.error(
+            f"the {noun} {self.closed} has no node {written.id}",
+            written.span,
+            path=path,
+            reason=f"{self.kind} reads its inputs and its own nodes, nothing from outside",
+            help=did_you_mean(written.id, self.names) or f"it knows {', '.join(self.names)}",
+            code="unknown-id",
+        )
+        return ()

@@ -1,228 +1,297 @@
-"""`encoder_decoder`: recurrent levels that read, and recurrent levels that start from their states and forecast.
-
-It comes to plain nodes alone: the encoder's, the decoder's with their initial states, what the decoder reads, and a
-head. Unconditioned it is the forecaster of Shi et al. 2015 and 2017 (arXiv 1506.04214, 1706.03458).
-"""
-
-from __future__ import annotations
+"""The keys of an encoder_decoder, and the steps in which it becomes plain nodes."""
 
 from dataclasses import replace
+from typing import Annotated, Any, ClassVar
 
+from pydantic import Field
+
+from specbuild.catalog import Layer
 from specbuild.catalog.merging import Concatenate
-from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
-from specbuild.language.forms.encoder_decoder.feed import Feed, feed_decoder, read_feed, without_input
-from specbuild.language.forms.encoder_decoder.mirror import mirror
-from specbuild.language.forms.encoder_decoder.remat import compute_anew
-from specbuild.language.forms.encoder_decoder.states import (
-    Coder,
-    channel_axis,
-    level_names,
-    made,
-    merged_states,
-    pass_states,
+from specbuild.catalog.values import Flag, PositiveInt
+from specbuild.document import Mapping, Node, Scalar, kind_of
+from specbuild.language.forms.base import (
+    COMMON,
+    DEFINITION,
+    Composite,
+    Expansion,
+    Keys,
+    Located,
+    Nodes,
+    Word,
+    id_of,
 )
-from specbuild.language.forms.expansion import COMMON, Expansion, Path_
-from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.encoder_decoder.coder import (
+    Coder,
+    cell_of,
+    channel_axis,
+    level_name,
+    level_names,
+    levels_of,
+    output_of,
+    with_cell,
+)
+from specbuild.language.forms.encoder_decoder.feed import Feed, Steps, fed, read_feed, steps_of
+from specbuild.language.forms.encoder_decoder.mirror import mirrored
+from specbuild.language.forms.encoder_decoder.states import joined_states, with_states
+from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
-from specbuild.language.spec import is_written
-
-KEYS = ("encoder", "decoder", "feed", "horizon", "states", "head", "head_input", "remat")
-"""What stands inside `encoder_decoder:`."""
-_NODES = ("encoder", "decoder", "head")
+from specbuild.language.spec import NodeSpec, is_written
 
 
-def encoder_decoder_form(walk: Expansion, item: Mapping, scope: Scope, path: Path_) -> None:
-    """`{encoder_decoder: {encoder: […], decoder: […], feed: none, horizon: 10, states: mirrored, head: […]}}`.
+class _States(Word):
+    """A rule for all levels, or the levels by id."""
+
+    def read(self, value: Any, expected: str = "") -> Any:
+        return value if isinstance(value, dict) else super().read(value, expected)
+
+    def schema(self) -> dict[str, Any]:
+        level = {"anyOf": [{DEFINITION: "reference"}, {"type": "null"}]}
+        return {"anyOf": [super().schema(), {"type": "object", "additionalProperties": level}]}
+
+
+_RULES = _States(
+    *("mirrored", "in_order", "none"),
+    words="mirrored, in_order, none, or levels by id",
+    help="to say which state goes where, write states: {dec1: enc1, dec2: enc2}",
+)
+_REPEATED = {
+    "type": "object",
+    "properties": {"repeat": {DEFINITION: "reference"}},
+    "required": ["repeat"],
+    "additionalProperties": False,
+}
+
+
+class EncoderDecoder(Keys):
+    """What stands inside `encoder_decoder:`."""
+
+    NOUN: ClassVar[str] = "an encoder_decoder"
+    NEEDED: ClassVar[dict[str, str]] = {"encoder": "an encoder_decoder needs an encoder"}
+    EXAMPLE: ClassVar[str] = "write encoder: and a list of nodes with a recurrent layer among them"
+    FORGIVEN: ClassVar[frozenset[str]] = frozenset({"horizon", "states", "head_input", "remat"})
+
+    encoder: Nodes = Field(description="The nodes that read; every recurrent one among them is a level.")
+    decoder: Annotated[
+        Node | None, Located({"anyOf": [{DEFINITION: "nodes"}, {"const": "mirrored"}]}, unbound=True)
+    ] = Field(
+        None,
+        description="The nodes that forecast; every recurrent one takes a state. Default: mirrored, the mirror image "
+        "of the encoder.",
+    )
+    feed: Annotated[Node | None, Located({"anyOf": [{DEFINITION: "reference"}, _REPEATED]})] = Field(
+        None,
+        description="What each step of the decoder reads: nothing (none), the encoder's last output (last), the last "
+        "frame that the encoder read (last_frame), one frame of another node ({repeat: id}), or a sequence. Default: "
+        "none.",
+    )
+    horizon: PositiveInt | None = Field(None, description="How many frames the decoder gives; not with a sequence.")
+    states: Annotated[str | dict[str, Any], _RULES] = Field(
+        "mirrored",
+        description="Which level of the decoder starts from which of the encoder: in reverse order (mirrored), in the "
+        "same order (in_order), by id, or each from what it says itself (none).",
+    )
+    head: Annotated[Node | None, Located("nodes", unbound=True)] = Field(None, description="Nodes after the decoder.")
+    head_input: Annotated[str, Word("end", "all", help="end: what the decoder ends in; all: all its levels")] = Field(
+        "end", description="What the head reads: the end of the decoder, or all its levels, joined along channels."
+    )
+    remat: Flag = Field(
+        False,
+        description="Whether the backward pass recomputes the steps of every level, which takes time and saves memory.",
+    )
+
+    @classmethod
+    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - wherever it stands
+        return "it stands beside encoder_decoder: {…}, not inside" if key in (*COMMON, "trainable") else ""
+
+
+class EncoderDecoderForm(Composite):
+    """Levels that read and levels that forecast from their states: {encoder_decoder: {encoder: […], horizon: 10}}.
 
     Its id is its end; the ids inside are ids of the spec, and `id.<inner id>` besides.
     """
-    walk.only(item, ("encoder_decoder", "trainable"), path, help=_inside)
-    body, where = item.get("encoder_decoder"), (*path, "encoder_decoder")
-    outer = walk.resolve(item, scope, path, leave=("encoder_decoder",))
-    coder = _coder(walk, body, outer, scope, where)
-    if coder is None:
-        walk.fail(item, scope, path)
-        return
-    with walk.composite(outer, scope, path, open_start=True) as group:
-        known = set(scope.names)
-        if len(group.inputs) > 1:
-            walk.no_previous = f"{coder.name} has several inputs, so its first node must say which it reads"
-        coder.encoder = _nodes(coder, "encoder", scope)
-        encoder_end = walk.previous
-        feed = read_feed(coder, scope)
-        if not coder.faulty and not coder.encoder_levels:
+
+    KEY: ClassVar[str] = "encoder_decoder"
+    MAY_START = True
+
+    encoder_decoder: Annotated[Node, Located("encoder decoder", unbound=True)] = Field(
+        description="The encoder, the decoder, and what goes from one to the other."
+    )
+
+    @classmethod
+    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - wherever it stands
+        return "write it inside encoder_decoder: {…}" if key in EncoderDecoder.key_names() else ""
+
+    def called(self, item: Mapping) -> str:
+        return id_of(item) or "the encoder_decoder"
+
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: tuple[Reference, ...]) -> Expansion:
+        coder = self._coder(walk, item, scope, (*path, self.KEY))
+        if coder is None:
+            return walk.nothing(item.span, scope)
+        outside = set(scope.names)
+        encoder = walk.items(coder.keys.encoder, scope, (*coder.path, "encoder"))
+        feed = read_feed(coder)
+        faulty = [key for key in ("decoder", "states") if walk.report.is_known(coder.value(key))]
+        sound = encoder.complete and feed is not None and not faulty
+        if encoder.complete and not levels_of(encoder.nodes):
             _no_levels(coder)
-        _decode(coder, feed, group, scope)
-        ends = {"encoder": encoder_end, "decoder": walk.previous}
-        _head(coder, scope)
-        group.members.update({name: target for name, target in scope.names.items() if name not in known})
-        for name, end in ends.items():
-            group.members.setdefault(name, Group(end))
+            sound = False
+        steps = steps_of(coder, feed, encoder, inputs) if feed is not None and sound else None
+        decoder = _decoder(coder, encoder, steps)
+        coded = _coded(coder, feed, steps, encoder, decoder)
+        walk.keep(coded.nodes)
+        whole = _with_head(coder, coded, levels_of(decoder.nodes))
+        members = {name: target for name, target in scope.names.items() if name not in outside}
+        return replace(whole, members={"encoder": Group(encoder.end), "decoder": Group(coded.end), **members})
 
-
-def _coder(walk: Expansion, body: Node | None, item: Mapping, scope: Scope, path: Path_) -> Coder | None:
-    """The form's own keys, variables filled in; None where there is nothing to expand."""
-    assert body is not None
-    if not isinstance(body, Mapping):
-        walk.report.error(
-            f"encoder_decoder must be a mapping, got {kind_of(body)}",
-            body.span,
-            path=path,
-            help="write encoder_decoder: {encoder: […], horizon: …}",
-            code="wrong-type",
+    def _coder(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Coder | None:
+        """The form's own keys, variables filled in; None where there is nothing to expand."""
+        body = self.encoder_decoder
+        if not isinstance(body, Mapping):
+            message = f"encoder_decoder must be a mapping, got {kind_of(body)}"
+            help = "write encoder_decoder: {encoder: […], horizon: …}"
+            walk.report.error(message, body.span, path=path, help=help, code="wrong-type")
+            return None
+        word = isinstance(body.get("decoder"), Scalar)
+        body = walk.resolve(
+            body, scope, path, leave=[key for key in EncoderDecoder.unbound() if key != "decoder" or not word]
         )
-        return None
-    for entry in body.entries:
-        if entry.name not in KEYS:
-            walk.report.error(
-                f'unknown key "{entry.name}"',
-                entry.key.span,
-                path=(*path, entry.name),
-                help="it stands beside encoder_decoder: {…}, not inside"
-                if entry.name in (*COMMON, "trainable")
-                else did_you_mean(entry.name, KEYS) or f"an encoder_decoder has {', '.join(KEYS)}",
-                code="unknown-key",
-            )
-    if not is_written(body.get("encoder")):
-        walk.report.error(
-            "an encoder_decoder needs an encoder",
-            body.span,
-            path=path,
-            help="write encoder: and a list of nodes with a recurrent layer among them",
-            code="missing-key",
-        )
-        return None
-    decoder = body.get("decoder")
-    lists = tuple(key for key in _NODES if key != "decoder" or not isinstance(decoder, Scalar))
-    body = walk.resolve(body, scope, path, leave=lists)
-    at = next(entry.key.span for entry in item.entries if entry.name == "encoder_decoder")
-    named = item.get("id")
-    name = str(named.value) if isinstance(named, Scalar) and isinstance(named.value, str) else ""
-    prefix = f"{scope.prefix}{name or 'encoder_decoder'}"
-    return Coder(walk, name or "the encoder_decoder", prefix, body, at, path)
+        keys = EncoderDecoder.read(body, path, walk.report)
+        entry = item.entry(self.KEY)
+        if keys is None or entry is None:
+            return None
+        prefix = f"{scope.prefix}{id_of(item) or 'encoder_decoder'}"
+        return Coder(walk, scope, keys, body, self.called(item), prefix, entry.key.span, path)
 
 
-def _nodes(coder: Coder, key: str, scope: Scope) -> slice:
-    """Expands the nodes under a key; where they stand among all."""
-    start = len(coder.walk.nodes)
-    coder.walk.items(coder.body.get(key), scope, (*coder.path, key))
-    return slice(start, len(coder.walk.nodes))
+def _coded(coder: Coder, feed: Feed | None, steps: Steps | None, encoder: Expansion, decoder: Expansion) -> Expansion:
+    """The encoder, what the decoder reads, and the decoder with its states."""
+    joined = joined_states(coder, encoder.nodes) if steps is not None else {}
+    between = tuple(node for states in joined.values() for node in states.values())
+    if feed is not None and steps is not None and decoder.complete:
+        every = _every_step(coder, decoder)
+        started = with_states(coder, encoder.nodes, every.nodes, joined) if every is not None else None
+        read = fed(coder, feed, steps, encoder, started) if started is not None else None
+        if every is not None and read is not None:
+            nodes = _recomputed(coder, (*encoder.nodes, *read[0].nodes, *between, *read[1]), (encoder, decoder))
+            if nodes is not None:
+                return replace(every, nodes=nodes)
+    nodes = (*encoder.nodes, *(steps.nodes if steps is not None else ()), *between, *decoder.nodes)
+    return replace(coder.walk.nothing(coder.at, coder.scope), nodes=nodes)
 
 
 def _no_levels(coder: Coder) -> None:
-    coder.walk.report.error(
+    coder.error(
         f"the encoder of {coder.name} has no recurrent layer",
         coder.key("encoder"),
-        path=(*coder.path, "encoder"),
+        "encoder",
         reason="a decoder starts from the states of recurrent layers",
         help="add one, such as {layer: ConvLSTM2D, filters: 16, kernel_size: 3, padding: same}",
-        code="levels",
     )
 
 
-def _decode(coder: Coder, feed: Feed | None, group: Group, scope: Scope) -> None:
-    """Adds what the decoder reads, and the decoder."""
-    steps = None if coder.faulty or feed is None else feed_decoder(coder, feed, group, scope)
-    merged = {} if coder.faulty else merged_states(coder, scope)
-    coder.walk.previous = steps or coder.walk.lost(coder.at, scope)
-    written = coder.body.get("decoder")
-    if not is_written(written):
-        written = None
-    start = len(coder.walk.nodes)
-    if isinstance(written, Sequence | Mapping):
-        _nodes(coder, "decoder", scope)
-    elif written is not None and not (isinstance(written, Scalar) and written.value == "mirrored"):
-        _not_a_decoder(coder, written)
-    elif not coder.faulty:
-        mirror(coder, scope)
-    coder.decoder = slice(start, len(coder.walk.nodes))
-    if not coder.faulty and feed is not None and steps is not None:
-        _every_step(coder)
-        pass_states(coder, merged, scope)
-        without_input(coder, feed, steps)
-        compute_anew(coder)
-    if coder.faulty:
-        coder.walk.previous = coder.walk.lost(coder.at, scope)
+def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion:
+    """The decoder as it is written, or the mirror image of the encoder."""
+    written = coder.keys.decoder
+    start = steps.end if steps is not None else coder.walk.lost(coder.at, coder.scope)
+    if written is None or not is_written(written) or (isinstance(written, Scalar) and written.value == "mirrored"):
+        return mirrored(coder, encoder.nodes, start) if steps is not None else Expansion((), start, complete=False)
+    if not isinstance(written, Scalar):
+        return coder.walk.items(written, replace(coder.scope, previous=start), (*coder.path, "decoder"))
+    if not coder.walk.report.is_known(written.span):
+        coder.error(
+            f'decoder: expected a list of nodes or mirrored, got "{written.value}"',
+            written.span,
+            "decoder",
+            help="leave it out for the mirror image of the encoder",
+            code="wrong-type",
+        )
+    return Expansion((), start, complete=False)
 
 
-def _not_a_decoder(coder: Coder, written: Node) -> None:
-    if coder.walk.report.is_known(written.span):
-        return
-    got = f'"{written.value}"' if isinstance(written, Scalar) else kind_of(written)
-    coder.walk.report.error(
-        f"decoder: expected a list of nodes or mirrored, got {got}",
-        written.span,
-        path=(*coder.path, "decoder"),
-        help="leave it out for the mirror image of the encoder",
-        code="wrong-type",
-    )
-
-
-def _every_step(coder: Coder) -> None:
-    """Inside a decoder a bare id is every step: that is what it gives."""
-    levels = {node.id: node for node in coder.decoder_levels}
-    for node in levels.values():
-        if node.layer.return_sequences is False:  # type: ignore[attr-defined]  # levels are recurrent
-            coder.walk.report.error(
-                f"{node.id} gives only its last step, and a decoder gives every one",
-                node.span("return_sequences"),
-                path=(*node.path, "return_sequences"),
-                help="leave return_sequences out: it follows from how the node is used",
-                code="levels",
-            )
-            coder.walk.broken.add(node.id)
+def _every_step(coder: Coder, decoder: Expansion) -> Expansion | None:
+    """The decoder with every step of a level where its bare id stands; None if a level gives only its last one."""
+    levels = {node.id: node for node in levels_of(decoder.nodes)}
+    short = [node for node in levels.values() if node.layer.return_sequences is False]  # type: ignore[attr-defined]
+    for node in short:
+        coder.error(
+            f"{node.id} gives only its last step, and a decoder gives every one",
+            node.span("return_sequences"),
+            (*node.path, "return_sequences"),
+            help="leave return_sequences out: it follows from how the node is used",
+        )
+        coder.walk.broken.add(node.id)
+    if short:
+        return None
 
     def stepwise(source: Reference) -> Reference:
         return replace(source, port="sequence") if source.id in levels and source.port is None else source
 
-    for index in range(coder.decoder.start, coder.decoder.stop):
-        node = coder.walk.nodes[index]
-        coder.walk.nodes[index] = replace(node, sources=tuple(stepwise(source) for source in node.sources))
-    if coder.walk.previous is not None:
-        coder.walk.previous = stepwise(coder.walk.previous)
+    nodes = tuple(replace(node, sources=tuple(map(stepwise, node.sources))) for node in decoder.nodes)
+    return replace(decoder, nodes=nodes, end=stepwise(decoder.end) if decoder.end is not None else None)
 
 
-def _head(coder: Coder, scope: Scope) -> None:
-    """The nodes after the decoder, on its end or on the sequences of all its levels."""
-    head, chosen = coder.body.get("head"), coder.body.get("head_input")
-    if chosen is not None and is_written(chosen) and not coder.walk.report.is_known(chosen.span):
-        word = chosen.value if isinstance(chosen, Scalar) else None
-        if word not in ("all", "end"):
-            got = f'"{word}"' if isinstance(word, str) else kind_of(chosen)
-            coder.walk.report.error(
-                f"head_input: expected end or all, got {got}",
-                chosen.span,
-                path=(*coder.path, "head_input"),
-                help=did_you_mean(str(word), ("all", "end")) or "end: what the decoder ends in; all: all its levels",
-                code="bad-value",
-            )
-        elif not is_written(head):
-            coder.walk.report.error(
-                "head_input says what the head reads, and there is no head",
-                coder.key("head_input"),
-                path=(*coder.path, "head_input"),
-                help="write head: and a list of nodes, or leave head_input out",
-                code="missing-key",
-            )
-        elif word == "all" and not coder.faulty:
-            _all_levels(coder, chosen, scope)
-    if is_written(head):
-        _nodes(coder, "head", scope)
+def _recomputed(coder: Coder, nodes: tuple[NodeSpec, ...], parts: tuple[Expansion, ...]) -> tuple[NodeSpec, ...] | None:
+    """The nodes with `remat: true` on every level that does not say itself; None after reporting one that cannot."""
+    if not coder.keys.remat:
+        return nodes
+    levels = {level.id for part in parts for level in levels_of(part.nodes)}
+    changed: dict[str, Layer] = {}
+    result = []
+    for node in nodes:
+        if node.shares in changed:
+            node = replace(node, layer=changed[node.shares])
+        elif node.id in levels and node.shares is None:
+            cell = cell_of(node.layer)
+            if "remat" not in type(cell).model_fields:
+                coder.error(
+                    f"remat cannot compute {level_name(node)} anew",
+                    coder.value("remat"),
+                    "remat",
+                    reason=f"{node.layer.label} keeps all its steps; recurrences over frames, such as ConvLSTM2D, "
+                    "need not",
+                    help="leave remat out, or write remat: true on the levels over frames alone",
+                )
+                return None
+            if "remat" not in cell.model_fields_set:
+                node = replace(node, layer=with_cell(node.layer, cell.model_copy(update={"remat": True})))
+            changed[node.id] = node.layer
+        result.append(node)
+    return tuple(result)
 
 
-def _all_levels(coder: Coder, at: Node, scope: Scope) -> None:
+def _with_head(coder: Coder, coded: Expansion, levels: list[NodeSpec]) -> Expansion:
+    """The nodes with those of the head, which reads the end of the decoder or the sequences of all its levels."""
+    head, written = coder.keys.head, coder.body.get("head_input")
+    if is_written(written) and not is_written(head) and not coder.walk.report.is_known(coder.value("head_input")):
+        coder.error(
+            "head_input says what the head reads, and there is no head",
+            coder.key("head_input"),
+            "head_input",
+            help="write head: and a list of nodes, or leave head_input out",
+            code="missing-key",
+        )
+        return replace(coded, complete=False)
+    if not is_written(head):
+        return coded
+    nodes, start = coded.nodes, coded.end
+    if coder.keys.head_input == "all" and coded.complete and written is not None:
+        nodes, start = _all_levels(coder, coded, levels, written)
+    inner = replace(coder.scope, previous=start, no_previous=coded.no_end)
+    expansion = coder.walk.items(head, inner, (*coder.path, "head"))
+    return replace(expansion, nodes=(*nodes, *expansion.nodes), complete=coded.complete and expansion.complete)
+
+
+def _all_levels(
+    coder: Coder, coded: Expansion, levels: list[NodeSpec], at: Node
+) -> tuple[tuple[NodeSpec, ...], Reference]:
     """The outputs of every level of the decoder, joined along their channels, the first level first."""
-    levels = coder.decoder_levels
-    sequences = tuple(Reference(node.id, "sequence", at.span, implied=True) for node in levels)
+    sequences = tuple(output_of(level, at.span, "sequence") for level in levels)
     if len(sequences) == 1:
-        coder.walk.previous = sequences[0]
-        return
+        return coded.nodes, sequences[0]
     axis = channel_axis(levels[0].layer)
     layer = Concatenate(axis=axis + 1) if axis > 0 else Concatenate()
     advice = f"head_input: all joins {level_names(levels)}; give them frames of one size, or write head_input: end"
-    node = made(coder, "levels", layer, sequences, at, scope, advice=advice, key="head_input")
-    coder.walk.previous = Reference(node.id, None, at.span, implied=True)
-
-
-def _inside(name: str) -> str:
-    return "write it inside encoder_decoder: {…}" if name in KEYS else ""
+    node = coder.added("levels", layer, sequences, at, "head_input", advice)
+    return (*coded.nodes, node), output_of(node, at.span)

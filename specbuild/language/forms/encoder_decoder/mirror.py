@@ -8,13 +8,13 @@ activations stay behind the layer that they stand behind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.document import Mapping
-from specbuild.language.forms.encoder_decoder.states import Coder
-from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.base import Expansion
+from specbuild.language.forms.encoder_decoder.coder import Coder
 from specbuild.language.references import Reference
 from specbuild.language.spec import NodeSpec
 
@@ -23,18 +23,11 @@ class _NoImage(Exception):
     """A layer that has no mirror image, and why."""
 
 
-@dataclass
-class _Piece:
-    """A layer's image and those of the normalizations and activations behind it."""
-
-    nodes: list[tuple[NodeSpec, Layer]]
-
-
-def mirror(coder: Coder, scope: Scope) -> None:
-    """Adds the mirror image of the encoder, or reports the node that has none."""
-    pieces: list[_Piece] = []
+def mirrored(coder: Coder, encoder: tuple[NodeSpec, ...], start: Reference) -> Expansion:
+    """Return the mirror image of the encoder, or nothing after reporting the node that has none."""
+    pieces: list[list[tuple[NodeSpec, Layer]]] = []
     before: str | None = None
-    for node in coder.walk.nodes[coder.encoder]:
+    for node in encoder:
         try:
             if before is not None and (len(node.sources) != 1 or node.sources[0].id != before):
                 raise _NoImage("the encoder is no plain chain there")
@@ -42,48 +35,42 @@ def mirror(coder: Coder, scope: Scope) -> None:
                 raise _NoImage("it has the weights of another")
             image, leads = _image(node.layer)
         except _NoImage as why:
-            _no_image(coder, node, str(why))
-            return
+            message, help = (
+                f"{node.layer.label} has no mirror image",
+                f"write the decoder of {coder.name} out: decoder: […]",
+            )
+            coder.error(message, node.span(), node.path, reason=str(why), help=help)
+            return Expansion((), start, complete=False)
         if leads:
-            pieces.append(_Piece([(node, image)]))
+            pieces.append([(node, image)])
         elif pieces:
-            pieces[-1].nodes.append((node, image))
+            pieces[-1].append((node, image))
         before = node.id
-    for piece in reversed(pieces):
-        for node, image in piece.nodes:
-            _put(coder, node, image, scope)
+    nodes: list[NodeSpec] = []
+    end = start
+    for node, image in (pair for piece in reversed(pieces) for pair in piece):
+        nodes.append(_mirror_image(coder, node, image, end))
+        end = Reference(nodes[-1].id, None, node.span(), implied=True)
+    return Expansion(tuple(nodes), end)
 
 
-def _put(coder: Coder, node: NodeSpec, image: Layer, scope: Scope) -> None:
+def _mirror_image(coder: Coder, node: NodeSpec, image: Layer, source: Reference) -> NodeSpec:
+    """The node with another layer, reading `source`; the image of one with an id is a name of the spec as well."""
     coder.walk.spend(node.at.span, coder.path)
     identity = coder.walk.ids.make(f"{node.id}_mirror", node.at.span.line)
     if node.named:
-        scope.names[identity.removeprefix(scope.prefix)] = identity
-    assert coder.walk.previous is not None
-    coder.walk.put(
-        replace(
-            node,
-            id=identity,
-            layer=image,
-            sources=(coder.walk.previous,),
-            initial_state=None,
-            expect=None,
-            path=(*coder.path, "decoder"),
-            at=Mapping(tuple(e for e in node.at.entries if e.name not in ("initial_state", "expect")), node.at.span),
-            advice=f"it is the mirror image of {node.id}; write the decoder out to change it",
-        )
-    )
-    coder.walk.previous = Reference(identity, None, node.span(), implied=True)
-
-
-def _no_image(coder: Coder, node: NodeSpec, why: str) -> None:
-    coder.walk.report.error(
-        f"{node.layer.label} has no mirror image",
-        node.span(),
-        path=node.path,
-        reason=why,
-        help=f"write the decoder of {coder.name} out: decoder: […]",
-        code="levels",
+        coder.scope.names[identity.removeprefix(coder.scope.prefix)] = identity
+    own = tuple(entry for entry in node.at.entries if entry.name not in ("initial_state", "expect"))
+    return replace(
+        node,
+        id=identity,
+        layer=image,
+        sources=(source,),
+        initial_state=None,
+        expect=None,
+        path=(*coder.path, "decoder"),
+        at=Mapping(own, node.at.span),
+        advice=f"it is the mirror image of {node.id}; write the decoder out to change it",
     )
 
 

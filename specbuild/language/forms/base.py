@@ -1,0 +1,416 @@
+"""What the forms of node share: their common keys, how they are read, and how a composite frames its nodes."""
+
+from abc import abstractmethod
+from collections.abc import Sequence as AnySequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError
+
+from specbuild.catalog import Bidirectional, Layer, TimeDistributed
+from specbuild.catalog.values import Flag, Value
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean
+from specbuild.language.forms.ids import snake
+from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.references import Reference
+from specbuild.language.spec import NodeSpec, is_written
+from specbuild.language.validation import has_known_faults, validate
+
+if TYPE_CHECKING:
+    from specbuild.language.forms.walk import Walk
+
+COMMON = ("id", "from", "initial_state", "expect")
+"""What a node says about itself, whatever its form; every other key belongs to the form."""
+DEFINITION = "x-definition"
+"""Marks a JSON Schema that stands among the definitions of the whole language under this name."""
+
+
+class Located(Value):
+    """A value that stays a node of the document, because it holds nodes or names some.
+
+    Its JSON Schema is given, or a definition of the language is named. `unbound` marks what brings variables of its
+    own, such as those of a loop; those of the scope are not yet filled in.
+    """
+
+    def __init__(self, schema: str | JsonSchemaValue, *, unbound: bool = False) -> None:
+        self._schema: JsonSchemaValue = {DEFINITION: schema} if isinstance(schema, str) else schema
+        self.unbound = unbound
+
+    def read(self, value: Any, expected: str = "") -> Any:  # noqa: ARG002 - the form reads it
+        return value
+
+    def schema(self) -> JsonSchemaValue:
+        return self._schema
+
+
+class Text(Value):
+    """A word; `words` say what it names."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def read(self, value: Any, expected: str = "") -> str:
+        if isinstance(value, str):
+            return value
+        raise misfit(f"expected {expected or self.words}, got {sort_of(value)}", code="wrong-type")
+
+    def schema(self) -> JsonSchemaValue:
+        return {"type": "string"}
+
+
+class Word(Value):
+    """One of a few words; `help` says what they mean."""
+
+    def __init__(self, *choices: str, words: str = "", help: str) -> None:
+        self.choices, self.words, self.help = choices, words or " or ".join(choices), help
+
+    def read(self, value: Any, expected: str = "") -> str:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        got = f'"{value}"' if isinstance(value, str) else sort_of(value)
+        near = did_you_mean(value, self.choices) if isinstance(value, str) else ""
+        raise misfit(f"expected {expected or self.words}, got {got}", near or self.help)
+
+    def schema(self) -> JsonSchemaValue:
+        return {"enum": list(self.choices)}
+
+
+class Lengths(Value):
+    """The shape of an output without the batch axis; None is any length."""
+
+    words = "the lengths of the output's axes"
+
+    def read(self, value: Any, expected: str = "") -> tuple[int | None, ...] | None:  # noqa: ARG002 - its own words
+        if value is None:
+            return None
+        if isinstance(value, list) and all(length is None or (type(length) is int and length > 0) for length in value):
+            return tuple(value)
+        help = "write the shape without the batch axis, such as [10, 64, 64, 32]; null fits any length"
+        raise misfit(f"expected {self.words}", help, code="wrong-type")
+
+    def schema(self) -> JsonSchemaValue:
+        return {"type": "array", "items": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}}
+
+
+def sort_of(value: Any) -> str:
+    """Return what a plain value is, in the words of `kind_of`."""
+    sorts = {list: "a list", dict: "a mapping", str: "text", bool: "a boolean", type(None): "nothing"}
+    return sorts.get(type(value), "a number")
+
+
+def misfit(message: str, help: str = "", reason: str = "", code: str = "bad-value") -> PydanticCustomError:
+    """Return the error of a value that does not fit."""
+    context = {"message": message, "help": help, "reason": reason, "code": code}
+    return PydanticCustomError("specbuild.form", "{message}", context)
+
+
+Nodes = Annotated[Node, Located("nodes", unbound=True)]
+"""A list of nodes, kept as written until its variables are known."""
+REFERENCES: JsonSchemaValue = {
+    "anyOf": [{DEFINITION: "reference"}, {"type": "array", "items": {DEFINITION: "reference"}}]
+}
+REFERENCES_BY_NAME: JsonSchemaValue = {"type": "object", "additionalProperties": {DEFINITION: "reference"}}
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The plain nodes that an item of `layers:` comes to, in the order they run."""
+
+    nodes: tuple[NodeSpec, ...]
+    end: Reference | None
+    """What the next node reads if it does not say."""
+    no_end: str = ""
+    """Why the next node must say what it reads; empty where there is an end, or where that was reported."""
+    complete: bool = True
+    """Whether all of it could be read; what is missing was reported."""
+    members: dict[str, str | Group] = field(default_factory=dict)
+    """What may be read of a composite as `id.name`."""
+    named: bool = False
+    """Whether the id of a composite went to the node it ends in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The layer of a plain node (None if it is faulty), its arguments as written, and where it stands."""
+
+    layer: Layer | None
+    arguments: Mapping
+    at: Mapping
+    form: str = ""
+    """What it is called where it has neither an id nor a kind."""
+
+    @property
+    def kind(self) -> str:
+        """The kind as written, that of the layer inside for a wrapper."""
+        kind = self.arguments.get("layer")
+        return str(kind.value) if isinstance(kind, Scalar) else self.form or "layer"
+
+
+class Keys(BaseModel):
+    """A mapping of the language: a field for each key, which says what it is and what may be written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    NEEDED: ClassVar[dict[str, str]] = {}
+    """What messages say where a key is missing, if not that the mapping needs it."""
+    EXAMPLE: ClassVar[str] = ""
+    """What to write where a key is missing."""
+    NOUN: ClassVar[str] = ""
+    """What messages call the mapping, where they list its keys."""
+    FORGIVEN: ClassVar[frozenset[str]] = frozenset()
+    """Keys that count as left out where their value is faulty, so that all else is read and checked as well."""
+
+    @classmethod
+    def arguments(cls) -> type[Layer] | None:
+        """Return the layer of the catalogue whose arguments stand among the keys."""
+        return None
+
+    @classmethod
+    def key_names(cls) -> list[str]:
+        """Return every key that may be written."""
+        layer = cls.arguments()
+        return list(dict.fromkeys([*_own_keys(cls), *(name for name in (layer.model_fields if layer else ()))]))
+
+    @classmethod
+    def unbound(cls) -> list[str]:
+        """Return the keys whose values bring variables of their own."""
+        return [key for key, located in _own_keys(cls).items() if located is not None and located.unbound]
+
+    @classmethod
+    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - for forms that know better
+        """Return where an unknown key belongs."""
+        return ""
+
+    @classmethod
+    def read(
+        cls, item: Mapping, path: Path_, report: Report, *, owner: str = "", at: Node | None = None
+    ) -> Self | None:
+        """Return the mapping as an instance, or None after reporting why there is none.
+
+        `owner` is what messages call it, `at` what they point at where a key is missing. An unknown key is reported
+        and left out.
+        """
+        known, own = cls.key_names(), _own_keys(cls)
+        for entry in item.entries:
+            if entry.name not in known:
+                near = did_you_mean(entry.name, known) or (f"{cls.NOUN} has {', '.join(known)}" if cls.NOUN else "")
+                report.error(
+                    f'unknown key "{entry.name}"',
+                    entry.key.span,
+                    path=(*path, entry.name),
+                    help=cls.hint(entry.name, item) or near,
+                    code="unknown-key",
+                )
+        missing = [key for key in cls.NEEDED if not is_written(item.get(key))]
+        for key in missing:
+            message = cls.NEEDED[key].format(owner=owner)
+            report.error(message, (at or item).span, path=path, help=cls.EXAMPLE, code="missing-key")
+        if missing:
+            return None
+        given = {entry.name: entry.value for entry in item.entries if own.get(entry.name)}
+        plain = tuple(entry for entry in item.entries if entry.name in own and entry.name not in given)
+        needed = {info.alias or name for name, info in cls.model_fields.items() if info.is_required()}
+        plain = tuple(e for e in plain if is_written(e.value) or e.name in needed or report.is_known(e.value.span))
+        model = validate(cls, replace(item, entries=plain), path, report, owner=owner, at=at or item, given=given)
+        sound = tuple(e for e in plain if e.name not in cls.FORGIVEN or not has_known_faults(e.value, report))
+        if model is None and len(sound) < len(plain):
+            return validate(cls, replace(item, entries=sound), path, report, owner=owner, at=at or item, given=given)
+        return model
+
+
+class Form(Keys):
+    """One item of `layers:`, told from others by the key of its form."""
+
+    KEY: ClassVar[str]
+    FORGIVEN = frozenset({"expect", "trainable"})
+
+    id: Annotated[
+        Node | None,
+        Located(
+            {"type": "string", "anyOf": [{"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}, {"pattern": "\\$"}]},
+        ),
+    ] = Field(None, description="Name of the node, and of the Keras layer. Other nodes read it by this name.")
+    source: Annotated[Node | None, Located(REFERENCES)] = Field(
+        None,
+        alias="from",
+        description="What the node reads: an id, a port, or a list of them. Default: the node before.",
+    )
+    expect: Annotated[tuple[int | None, ...] | None, Lengths()] = Field(
+        None, description="The shape that must come out, without the batch axis; null fits any length."
+    )
+
+    @abstractmethod
+    def expand(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        """Return the plain nodes that the item comes to; `item` is the node as written, its variables filled in."""
+
+    def sources(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> tuple[Reference, ...] | None:
+        """Return what `from` names; the node before where it is left out; None after a fault."""
+        if self.source is None or not is_written(self.source):
+            head = item.entry(self.KEY)
+            assert head is not None
+            span = (head.value if self.KEY == "layer" and isinstance(head.value, Scalar) else head.key).span
+            if scope.previous is not None:
+                return (replace(scope.previous, span=span, implied=True),)
+            if scope.no_previous:
+                help = "write from: and the id of what it reads"
+                walk.report.error(scope.no_previous, span, path=path, help=help, code="missing-key")
+            return None
+        parts = self.source.items if isinstance(self.source, Sequence) else (self.source,)
+        if not parts:
+            walk.report.error("from: names no node", self.source.span, path=(*path, "from"), code="bad-reference")
+        sources = [scope.reference(part, walk.report, (*path, "from")) for part in parts]
+        return tuple(source for each in sources for source in each) if sources and all(sources) else None
+
+
+class PlainForm(Form):
+    """A form that comes to one layer, or to a chain of them."""
+
+    initial_state: Annotated[Node | None, Located({"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]})] = Field(
+        None,
+        description="Where the recurrence starts: a node whose whole state is taken over, or each tensor by name. "
+        "Default: zero.",
+    )
+
+    def state(self, walk: "Walk", scope: Scope, path: Path_) -> Reference | dict[str, Reference] | None:
+        """Return what `initial_state` names; None if nothing, or after a fault."""
+        where = (*path, "initial_state")
+        if self.initial_state is None or not is_written(self.initial_state):
+            return None
+        if isinstance(self.initial_state, Mapping):
+            entries = self.initial_state.entries
+            named = {entry.name: scope.reference(entry.value, walk.report, (*where, entry.name)) for entry in entries}
+            return {name: sources[0] for name, sources in named.items() if sources}
+        if isinstance(self.initial_state, Sequence):
+            walk.report.error(
+                "initial_state: expected a node or named tensors, got a list",
+                self.initial_state.span,
+                path=where,
+                reason="the order of a list would decide which tensor is h and which is c",
+                help="write initial_state: enc1, or initial_state: {h: a, c: b}",
+                code="wrong-type",
+            )
+            return None
+        sources = scope.reference(self.initial_state, walk.report, where)
+        return sources[0] if sources else None
+
+    def chain(
+        self,
+        walk: "Walk",
+        parts: AnySequence[Part],
+        item: Mapping,
+        scope: Scope,
+        path: Path_,
+        *,
+        sources: tuple[Reference, ...] | None = None,
+        name: Node | None = None,
+    ) -> Expansion:
+        """Return a node for each part, each reading the one before; a faulty one still claims its id.
+
+        `sources` are what the first reads and `name` what the last is called, where the item itself does not say.
+        """
+        sources = self.sources(walk, item, scope, path) if sources is None else sources
+        state = self.state(walk, scope, path)
+        nodes: list[NodeSpec] = []
+        end = scope.previous
+        for index, part in enumerate(parts):
+            walk.spend(part.at.span, path)
+            last = index == len(parts) - 1
+            written = (name or self.id if last else None) or (part.at.get("id") if part.at is not item else None)
+            if named := walk.claim(written, scope, path):
+                identity = scope.names[named] = scope.prefix + named
+            else:
+                identity = walk.ids.make(scope.prefix + snake(part.kind), part.at.span.line)
+            if part.layer is None or sources is None:
+                walk.broken.add(identity)
+            else:
+                nodes.append(
+                    NodeSpec(
+                        id=identity,
+                        named=bool(named),
+                        layer=part.layer,
+                        sources=sources,
+                        initial_state=state if last else None,
+                        expect=self.expect if last else None,
+                        path=(*path[:-1], identity) if named else path,
+                        at=item if last else part.at,
+                        arguments=part.arguments,
+                        inside=scope.closed,
+                    )
+                )
+            end = Reference(identity, None, part.at.span, implied=True)
+            sources = (end,)
+        return Expansion(tuple(nodes), end, complete=len(nodes) == len(parts))
+
+
+class Composite(Form):
+    """A form that holds nodes. Its id stands for all of them."""
+
+    MAY_START: ClassVar[bool] = False
+    """Whether it may stand where there is nothing to read: the nodes inside say what they read."""
+
+    trainable: Flag | None = Field(None, description="Whether training changes the weights of everything inside.")
+
+    @classmethod
+    def key_names(cls) -> list[str]:
+        return [*COMMON, *(key for key in super().key_names() if key not in COMMON)]
+
+    @abstractmethod
+    def inside(
+        self, walk: "Walk", item: Mapping, scope: Scope, path: Path_, inputs: tuple[Reference, ...]
+    ) -> Expansion:
+        """Return the nodes inside. `inputs` is what the composite reads: one is the scope's previous node."""
+
+    def called(self, item: Mapping) -> str:
+        """Return how messages call the node."""
+        return id_of(item) or f"this {self.KEY}"
+
+    def expand(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        """Return the nodes inside, held to `expect` and `trainable`; the id becomes a name of the scope."""
+        if (entry := item.entry("initial_state")) is not None:
+            message = "initial_state stands on a recurrent node, not on a composite one"
+            walk.report.error(message, entry.key.span, path=(*path, "initial_state"), code="misplaced-key")
+        starts = self.MAY_START and scope.previous is None and not is_written(self.source)
+        sources = () if starts else self.sources(walk, item, scope, path)
+        inner = replace(scope, previous=None, no_previous="" if sources is None else scope.no_previous)
+        if sources is not None and len(sources) == 1:
+            inner = replace(scope, previous=sources[0])
+        elif sources:
+            message = f"{self.called(item)} has several inputs, so its first node must say which it reads"
+            inner = replace(scope, previous=None, no_previous=message)
+        inside = self.inside(walk, item, inner, path, sources or ())
+        nodes = inside.nodes
+        if self.expect is not None and nodes:
+            written = tuple(entry for entry in item.entries if entry.name == "expect")
+            at = replace(nodes[-1].at, entries=(*nodes[-1].at.entries, *written))
+            nodes = (*nodes[:-1], replace(nodes[-1], expect=self.expect, at=at))
+        if self.trainable is not None:
+            nodes = tuple(replace(node, layer=_trainable(node.layer, self.trainable)) for node in nodes)
+        name = id_of(item) if inside.named else walk.claim(self.id, scope, path)
+        if name:
+            ids = tuple(node.id for node in nodes)
+            scope.names[name] = Group(inside.end, inside.members, ids, sources or (), named=inside.named)
+        return replace(inside, nodes=nodes)
+
+
+def id_of(item: Node) -> str:
+    """Return the id that a node gives itself; empty if it gives none."""
+    written = item.get("id") if isinstance(item, Mapping) else None
+    return str(written.value) if isinstance(written, Scalar) and isinstance(written.value, str) else ""
+
+
+def _trainable(layer: Layer, trainable: bool) -> Layer:
+    """The layer with its weights trained or not; for a wrapper the layer inside as well."""
+    changed: dict[str, Any] = {"trainable": trainable}
+    if isinstance(layer, TimeDistributed | Bidirectional):
+        changed["layer"] = _trainable(layer.layer, trainable)
+    return layer.model_copy(update=changed)
+
+
+@cache
+def _own_keys(cls: type[Keys]) -> dict[str, Located | None]:
+    """The keys of a class, each with how it is kept as a node of the document, if it is."""
+    fields = ((info.alias or name, info.metadata) for name, info in cls.model_fields.items())
+    return {key: next((x for x in metadata if isinstance(x, Located)), None) for key, metadata in fields}

@@ -1,0 +1,239 @@
+"""The walk over `layers:` that turns every form of node into plain nodes, in the order they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence as AnySequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from specbuild.catalog import KINDS
+from specbuild.catalog.registry import kind_named
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain, read
+from specbuild.language.forms.base import COMMON, Expansion, Form, id_of
+from specbuild.language.forms.ids import Ids
+from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.references import ID, Reference
+from specbuild.language.spec import NodeSpec, is_written
+from specbuild.language.variables import substitute
+
+MAX_DEPTH = 64
+"""Composite nodes inside each other, the blocks and files that they use included."""
+MAX_STEPS = 10_000
+"""Nodes and rounds of loops that a spec may come to; more is a mistake, or an attack."""
+
+
+class _Forms(AnyMapping[str, type[Form]]):
+    """Classes by the key that marks their form; each is imported when it is first used."""
+
+    def __init__(self, modules: dict[str, str]) -> None:
+        self._modules = modules
+
+    def __getitem__(self, key: str) -> type[Form]:
+        module = import_module(f"specbuild.language.forms.{self._modules[key]}")
+        cls: type[Form] = getattr(module, key.title().replace("_", "") + "Form")
+        return cls
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+FORMS = _Forms(
+    {
+        "layer": "layers",
+        "application": "applications",
+        "time_distributed": "layers",
+        "bidirectional": "layers",
+        "repeat": "loops",
+        "for": "loops",
+        "branch": "branches",
+        "residual": "branches",
+        "block": "blocks",
+        "reuse": "reuse",
+        "model": "models",
+        "encoder_decoder": "encoder_decoder",
+        "autoregressive": "autoregressive",
+    }
+)
+"""Every form of node, by the key that marks it: `repeat` is RepeatForm in the module `loops`."""
+
+
+class TooLarge(Exception):
+    """The spec unrolls into more than MAX_STEPS nodes, or nests more than MAX_DEPTH; reported already."""
+
+
+class Walk:
+    """What all forms of one document share while they are expanded: ids, faults, and the nodes so far."""
+
+    def __init__(self, inputs: AnySequence[str], report: Report) -> None:
+        self.ids, self.report = Ids(inputs), report
+        self.nodes: dict[str, NodeSpec] = {}
+        """Every node so far by its id, as the forms that hold it left it."""
+        self.broken: set[str] = set()
+        """The ids of what could not be read."""
+        self._steps = 0
+        self._depth = 0
+        self._documents: dict[Path, Node] = {}
+
+    def items(self, node: Node | None, scope: Scope, path: Path_) -> Expansion:
+        """Expand a list of nodes, each reading the one before."""
+        if not isinstance(node, Sequence):
+            if node is not None:
+                message = f"expected a list of nodes, got {kind_of(node)}"
+                self.report.error(message, node.span, path=path, code="wrong-type")
+            return Expansion((), scope.previous, scope.no_previous, complete=node is None)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            message = f"nodes are nested deeper than {MAX_DEPTH} levels"
+            reason = "what a block or a file holds counts as nested in the node that uses it"
+            self.report.error(message, node.span, path=path, reason=reason, code="too-deep")
+            raise TooLarge
+        nodes: list[NodeSpec] = []
+        complete = True
+        for index, item in enumerate(node.items):
+            expansion = self.item(item, scope, (*path, id_of(item) or index))
+            nodes += expansion.nodes
+            complete = complete and expansion.complete
+            scope = replace(scope, previous=expansion.end, no_previous=expansion.no_end)
+        self._depth -= 1
+        return Expansion(tuple(nodes), scope.previous, scope.no_previous, complete)
+
+    def item(self, item: Node, scope: Scope, path: Path_) -> Expansion:
+        """Expand one node of any form."""
+        if not isinstance(item, Mapping):
+            message = f"a node must be a mapping, got {kind_of(item)}"
+            self.report.error(message, item.span, path=path, help=as_mapping(item), code="wrong-type")
+            return self.nothing(item.span, scope)
+        keys = [name for name in item.names() if name in FORMS]
+        if len(keys) != 1:
+            self._no_form(item, keys, path)
+            return self.failed(item, scope, path)
+        cls = FORMS[keys[0]]
+        item = self.resolve(item, scope, path, leave=cls.unbound())
+        form = cls.read(item, path, self.report)
+        expansion = form.expand(self, item, scope, path) if form is not None else self.failed(item, scope, path)
+        self.keep(expansion.nodes)
+        return expansion
+
+    def keep(self, nodes: Iterable[NodeSpec]) -> None:
+        """Remember nodes as they are now, for those that refer to them."""
+        self.nodes.update((node.id, node) for node in nodes)
+
+    def spend(self, span: Span, path: Path_) -> None:
+        """Count one node or one round of a loop."""
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            message = f"the layers unroll into more than {MAX_STEPS:,} nodes"
+            self.report.error(message, span, path=path, code="too-large")
+            raise TooLarge
+
+    def document(self, file: Path) -> Node:
+        """Return the document of another file, which is read once, however often it is used.
+
+        Raises:
+            SpecError: the file cannot be read, or is no YAML.
+        """
+        if file not in self._documents:
+            _, self._documents[file] = read(file)
+        return self._documents[file]
+
+    def resolve(self, item: Mapping, scope: Scope, path: Path_, *, leave: AnySequence[str] = ()) -> Mapping:
+        """Return the item with its variables filled in, but for the keys in `leave`, which bring some of their own."""
+        if not leave:
+            return substitute(item, scope.values, self.report, path)
+        own = Mapping(tuple(entry for entry in item.entries if entry.name not in leave), item.span)
+        filled = substitute(own, scope.values, self.report, path)
+        left = tuple(entry for entry in item.entries if entry.name in leave)
+        return item if filled is own else Mapping((*filled.entries, *left), item.span)
+
+    def failed(self, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+        """Leave out a node that could not be read, so that what reads it is not reported as well."""
+        nothing = self.nothing(item.span, scope)
+        written = item.get("id")
+        if written is not None:
+            written = substitute(written, scope.values, self.report, (*path, "id"))
+        if name := self.claim(written, scope, path):
+            assert nothing.end is not None
+            scope.names[name] = nothing.end.id
+        return nothing
+
+    def nothing(self, span: Span, scope: Scope) -> Expansion:
+        """Return no nodes, and an end that what follows can read in silence."""
+        return Expansion((), self.lost(span, scope), complete=False)
+
+    def lost(self, span: Span, scope: Scope) -> Reference:
+        """Return a reference to what could not be read."""
+        identity = self.ids.make(f"{scope.prefix}lost", span.line)
+        self.broken.add(identity)
+        return Reference(identity, None, span, implied=True)
+
+    def claim(self, written: Node | None, scope: Scope, path: Path_) -> str | None:
+        """Claim a written id and return it without prefix; None if there is none, or none that it can have.
+
+        Where two nodes share one, what reads it cannot be judged, and the second gets a made-up one.
+        """
+        if not is_written(written) or written is None:
+            return None
+        if not isinstance(written, Scalar) or not isinstance(written.value, str) or not ID.fullmatch(written.value):
+            if not self.report.is_known(written.span):
+                shown = f'"{plain(written)}"' if isinstance(written, Scalar) else kind_of(written)
+                help = "use letters, digits, _ and -, not starting with a digit"
+                message = f"{shown} cannot be an id"
+                self.report.error(message, written.span, path=(*path, "id"), help=help, code="bad-name")
+            return None
+        full = scope.prefix + written.value
+        line = self.ids.line_of(full)
+        if line is None:
+            self.ids.claim(full, written.span.line)
+            return written.value
+        again = line == written.span.line
+        self.report.error(
+            f"two nodes are called {full}",
+            written.span,
+            path=(*path, "id"),
+            reason="an input has that name"
+            if line == 0
+            else ("each round of a loop makes it again" if again else f"the first stands in line {line}"),
+            help="put a loop variable into it, such as id: conv_$f" if again else "give each its own id",
+            code="duplicate-id",
+        )
+        if line:
+            self.broken.add(full)
+        return None
+
+    def _no_form(self, item: Mapping, keys: list[str], path: Path_) -> None:
+        """Report a node that has the key of no form, or those of two."""
+        if keys:
+            entry = item.entry(keys[1])
+            assert entry is not None
+            message = f"a node is either {keys[0]} or {keys[1]}, not both"
+            self.report.error(message, entry.key.span, path=path, code="bad-node")
+            return
+        near = (did_you_mean(name, FORMS) for name in item.names() if name not in COMMON)
+        help = _misplaced_kind(item) or next(filter(None, near), f"give it one of {', '.join(FORMS)}")
+        self.report.error("a node needs a layer", item.span, path=path, help=help, code="bad-node")
+
+
+def as_mapping(item: Node) -> str:
+    """Return how to write a node that is no mapping: `- Flatten` is `- {layer: Flatten}`."""
+    kind = item.value if isinstance(item, Scalar) and item.value in KINDS else "Conv2D, …"
+    return f"write {{layer: {kind}}}"
+
+
+def _misplaced_kind(item: Mapping) -> str:
+    """Help where a form lacks its colon, `{layer Conv2D, …}`, or where a kind stands as a key, `Conv2D: {…}`."""
+    for entry in item.entries:
+        first, _, rest = entry.name.partition(" ")
+        if rest and first in FORMS and isinstance(entry.value, Scalar) and entry.value.value is None:
+            return f"write {first}: {rest.strip()}"
+        if kind_named(entry.name) is not None:
+            arguments = entry.value.entries if isinstance(entry.value, Mapping) else ()
+            shown = [f"{one.name}: {one.value.raw}" for one in arguments[:1] if isinstance(one.value, Scalar)]
+            more = ["…"] if len(arguments) > len(shown) else []
+            return f"write {{{', '.join([f'layer: {entry.name}', *shown, *more])}}}"
+    return ""
