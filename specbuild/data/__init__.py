@@ -1,4 +1,4 @@
-"""The data of a spec: windows, splits, transforms and baselines. NumPy only, and read from the disk as needed."""
+"""The data of a spec: windows, splits, transforms and baselines. NumPy only; frames are read when they are needed."""
 
 from specbuild.data.baselines import Baseline, baselines
 from specbuild.data.climatology import Climatology

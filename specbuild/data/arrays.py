@@ -1,4 +1,4 @@
-"""The array that data comes as."""
+"""The type of arrays that every part of the data stage shares."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float32]
-"""Single precision: frames in physical units or transformed, weights, what the model reads and gives."""
+"""Single precision: frames in physical units or transformed, weights, what the model reads and returns."""

@@ -1,4 +1,4 @@
-"""Tiles: a frame cut into parts of the size that the model reads, and put together again."""
+"""Tiles: cut frames into parts of the size that the model reads, and blend them together again."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from specbuild.data.arrays import Floats
 class Tiling:
     """Tiles of the size `tile` that cover a frame of the size `frame`, evenly spread.
 
-    Along an axis that one tile does not cover, neighbours share at least a quarter of a tile, and there are as few
-    tiles as that takes. What a model gives near the edge of a tile is made without what lies beyond, so tiles are
-    blended: the weight of a tile falls linearly where it overlaps a neighbour, to a small value at its edge, and is
-    full at the frame's own border. At every place the weights add up to 1.
+    Along an axis that one tile does not cover, neighbours share at least a quarter of a tile, with as few tiles as
+    possible. Near the edge of a tile a model knows nothing of what lies beyond, so tiles are blended: the weight of a
+    tile falls linearly where it overlaps a neighbour, to a small value at its edge, and is full at the frame's own
+    border. The weights of every pixel add up to 1.
     """
 
     frame: tuple[int, ...]
@@ -27,7 +27,7 @@ class Tiling:
 
     @cached_property
     def regions(self) -> tuple[tuple[slice, ...], ...]:
-        """Where each tile lies in the frame."""
+        """The region of each tile in the frame."""
         return tuple(
             tuple(slice(start, start + size) for start, size in zip(corner, self.tile, strict=True))
             for corner in product(*self._starts)
@@ -35,7 +35,7 @@ class Tiling:
 
     @cached_property
     def weights(self) -> tuple[npt.NDArray[np.float64], ...]:
-        """How much each tile counts at each of its places, of the shape `tile`."""
+        """The weight of each pixel of each tile, of the shape `tile`."""
         along = [
             _weights(starts, length, size)
             for starts, length, size in zip(self._starts, self.frame, self.tile, strict=True)
@@ -46,11 +46,11 @@ class Tiling:
         return len(self.regions)
 
     def cut(self, frames: Floats) -> Floats:
-        """(T, *frame, C) → (tiles, T, *tile, C)."""
+        """Cut frames (T, *frame, C) into tiles (tiles, T, *tile, C)."""
         return np.stack([frames[(slice(None), *region)] for region in self.regions])
 
     def stitch(self, tiles: npt.NDArray[np.floating]) -> Floats:
-        """(tiles, T, *tile, C) → (T, *frame, C), the weighted mean where tiles overlap."""
+        """Blend tiles (tiles, T, *tile, C) into frames (T, *frame, C): the weighted mean where tiles overlap."""
         _, time, *_, channels = tiles.shape
         total = np.zeros((time, *self.frame, channels))
         for region, weight, tile in zip(self.regions, self.weights, tiles, strict=True):
@@ -69,11 +69,11 @@ def _starts(length: int, size: int) -> tuple[int, ...]:
 
 
 def _weights(starts: tuple[int, ...], length: int, size: int) -> list[npt.NDArray[np.float64]]:
-    """The weight of each tile along one axis; they add up to 1 at each of the `length` places."""
-    place = np.arange(1.0, size + 1)
+    """Return the weights of each tile along an axis; they add up to 1 at each of its `length` pixels."""
+    pixel = np.arange(1.0, size + 1)
     shared = [size - (after - before) for before, after in pairwise(starts)]
-    rises = [np.ones(size), *(np.minimum(1, place / (overlap + 1)) for overlap in shared)]
-    falls = [*(np.minimum(1, place[::-1] / (overlap + 1)) for overlap in shared), np.ones(size)]
+    rises = [np.ones(size), *(np.minimum(1, pixel / (overlap + 1)) for overlap in shared)]
+    falls = [*(np.minimum(1, pixel[::-1] / (overlap + 1)) for overlap in shared), np.ones(size)]
     ramps = [np.minimum(rise, fall) for rise, fall in zip(rises, falls, strict=True)]
     total = np.zeros(length)
     for start, ramp in zip(starts, ramps, strict=True):

@@ -36,7 +36,7 @@ class WindowSet:
     section: WindowsSection
     stretches: tuple[Stretch, ...]
     embargoed: int = 0
-    """Frames that were asked for and lie too close to the next split."""
+    """Frames that were asked for but lie too close to the next split."""
 
     @property
     def events(self) -> tuple[int, ...]:
@@ -45,14 +45,14 @@ class WindowSet:
 
     @property
     def frames(self) -> int:
-        """How many frames this split has."""
+        """The number of frames of the split."""
         return sum(len(stretch.frames) for stretch in self.stretches)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, number: int) -> tuple[int, int]:
-        """Event and first frame of a window."""
+        """Return the event and the first frame of a window."""
         if not 0 <= number < len(self):
             raise IndexError(f"window {number} of {len(self)}")
         at = int(np.searchsorted(self._ends, number, side="right"))
@@ -62,7 +62,7 @@ class WindowSet:
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
-        """How many windows there are up to the end of each stretch."""
+        """The number of windows up to the end of each stretch."""
         counts = [len(window_starts(stretch.frames, self.section)) for stretch in self.stretches]
         return np.cumsum(counts, dtype=np.int64)
 
@@ -93,29 +93,29 @@ def pieces(stretches: tuple[Stretch, ...], most: int | None, at_once: int) -> It
 
 
 def window_starts(stretch: range, section: WindowsSection) -> range:
-    """First frames of the windows that lie wholly within a stretch of frames."""
+    """Return the first frames of the windows that lie wholly within a stretch of frames."""
     return range(stretch.start, stretch.stop - section.span + 1, section.stride)
 
 
 def past_frames(start: int, section: WindowsSection) -> range:
-    """The frames that the model reads."""
+    """Return the frames that the model reads."""
     return _frames(start, 0, section.past, section)
 
 
 def future_frames(start: int, section: WindowsSection) -> range:
-    """The frames that are forecast and scored."""
+    """Return the frames that are forecast and scored."""
     return _frames(start, section.past + section.lead, section.future, section)
 
 
 def target_frames(start: int, section: WindowsSection) -> range:
-    """The frames that the model is trained to give: the future, or with `target: next` each step's next frame."""
+    """Return the frames that are the target in training: the future, or with `target: next` each step's next frame."""
     if section.target == "future":
         return future_frames(start, section)
     return _frames(start, 1, section.targets, section)
 
 
 def lead_frames(section: WindowsSection) -> tuple[int, ...]:
-    """How many frames each forecast lies after the last past frame."""
+    """Return how many frames after the last past frame each forecast lies."""
     return tuple((section.lead + number + 1) * section.step for number in range(section.future))
 
 
