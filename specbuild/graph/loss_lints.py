@@ -124,7 +124,7 @@ def _reaches_the_data(end: _End, graph: Graph, report: Report) -> None:
     """Standardized frames lie on both sides of 0 and beyond 1; an activation that ends there cuts them off."""
     data = graph.spec.data
     low, high = end.range
-    if data is None or not data.transform or data.transform[-1].name != "standardize" or (low < -1 and high > 1):
+    if data is None or not data.transform or not data.transform[-1].centred or (low < -1 and high > 1):
         return
     report.warning(
         f"{end.node.id} cannot reach the frames that it forecasts",

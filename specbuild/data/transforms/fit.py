@@ -98,13 +98,13 @@ def fit(
         step = STEPS[section.name].fit(section, reached)
         step = step if selection is None else Only(step, selection)
         mean = mean if reached.mean is None else reached.mean
-        mean = step.apply(mean) if step.affine and mean is not None else None
+        mean = step.apply(mean) if section.affine and selection is None and mean is not None else None
         steps = (*steps, step)
     if fill is not None:
-        anomaly = next((number for number, step in enumerate(steps) if step.clock is not None), None)
-        if anomaly is not None:
+        periodic = next((number for number, section in enumerate(sections) if section.periodic), None)
+        if periodic is not None:
             raise StepError(
-                anomaly,
+                periodic,
                 "an anomaly has no one value for what is missing",
                 help="leave data.fill out: missing values become the mean anomaly",
             )

@@ -50,8 +50,6 @@ class Step(ABC):
     """One step with its statistics, which are its fields."""
 
     name: ClassVar[str]
-    affine: ClassVar[bool] = True
-    """Whether the mean of its results is the result for the mean."""
 
     @classmethod
     def fit(cls, section: Any, training: TrainingFrames) -> Step:  # noqa: ARG003
@@ -166,7 +164,6 @@ class Log1pStep(Step):
     """y = log(1 + x)."""
 
     name: ClassVar[str] = "log1p"
-    affine: ClassVar[bool] = False
 
     @property
     def above(self) -> float | None:
@@ -184,7 +181,6 @@ class LogStep(Step):
     """y = log(x + offset)."""
 
     name: ClassVar[str] = "log"
-    affine: ClassVar[bool] = False
     offset: float
 
     @property
@@ -203,7 +199,6 @@ class DbzStep(Step):
     """y = 10 log10(a R^b) dBZ of the rain rate R in mm/h; rates up to `minimum` become one value and come back as 0."""
 
     name: ClassVar[str] = "dbz"
-    affine: ClassVar[bool] = False
     a: float
     b: float
     minimum: float
@@ -226,7 +221,6 @@ class ClipStep(Step):
     """
 
     name: ClassVar[str] = "clip"
-    affine: ClassVar[bool] = False
     least: float | None
     greatest: float | None
 
@@ -277,7 +271,6 @@ class AnomalyStep(Step):
     """
 
     name: ClassVar[str] = "anomaly"
-    affine: ClassVar[bool] = False
     means: npt.NDArray[np.float32]
     counted_by: Clock
 
@@ -316,7 +309,6 @@ class Only(Step):
     """A step for some channels; the others pass as they are."""
 
     name: ClassVar[str] = "only"
-    affine: ClassVar[bool] = False
     step: Step
     channels: tuple[int, ...]
 

@@ -194,8 +194,10 @@ def _check_mask(data: DataSection) -> None:
 
 
 def _check_statistics(data: DataSection) -> None:
-    if data.statistics is not None and any(step.name == "anomaly" for step in data.transform):
-        message = "anomaly needs the mean of every phase, so it is taken from all training frames; leave statistics out"
+    periodic = next((step.name for step in data.transform if step.periodic), None)
+    if data.statistics is not None and periodic is not None:
+        needs = f"{periodic} needs the mean of every phase"
+        message = f"{needs}, so it is taken from all training frames; leave statistics out"
         raise fault(("statistics",), message)
 
 

@@ -1,6 +1,9 @@
-"""The transforms that a spec may name, with their arguments. `specbuild.data.transforms` computes them."""
+"""The transforms that a spec may name: the arguments of each, and what other stages must know of it.
 
-from typing import Annotated, Any, Literal, Self, TypeAlias
+`specbuild.data.transforms.kinds` has the step of each, which computes it.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -40,6 +43,13 @@ Channels: TypeAlias = (
 class TransformSection(Section):
     """One step from physical units to what the model reads."""
 
+    affine: ClassVar[bool] = False
+    """Whether the mean of its results is the result for the mean, so that no pass over the frames is needed for it."""
+    centred: ClassVar[bool] = False
+    """Whether its results lie on both sides of 0, beyond −1 and 1."""
+    periodic: ClassVar[bool] = False
+    """Whether it needs the mean of every phase of a cycle, and the phase of each frame."""
+
     name: str
     channels: Channels = Field(
         None, description="The channels that it changes, by the names of their variables or by number. Default: all."
@@ -49,20 +59,22 @@ class TransformSection(Section):
 class Standardize(TransformSection):
     """(x − mean) / standard deviation, per channel, of the training frames."""
 
+    affine = True
+    centred = True
     name: Literal["standardize"] = "standardize"
 
 
 class MinMax(TransformSection):
-    """Maps the smallest and largest training value of each channel to `min` and `max`."""
+    """Map the least and the greatest training value of each channel to `min` and `max`."""
 
+    affine = True
     name: Literal["minmax"] = "minmax"
     min: Number = Field(0.0, description="Where the smallest training value goes.")
     max: Number = Field(1.0, description="Where the largest training value goes.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.min >= self.max:
-            refuse("transform", f"min must lie below max, got min: {self.min:g} and max: {self.max:g}")
+        _check_order(self.min, self.max)
         return self
 
 
@@ -102,14 +114,15 @@ class Clip(TransformSection):
     def _bounded(self) -> Self:
         if self.min is None and self.max is None:
             refuse("transform", "clip needs min, max or both, such as {name: clip, min: 0, max: 60}")
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            refuse("transform", f"min must lie below max, got min: {self.min:g} and max: {self.max:g}")
+        if self.min is not None and self.max is not None:
+            _check_order(self.min, self.max)
         return self
 
 
 class Scale(TransformSection):
     """x · factor + offset."""
 
+    affine = True
     name: Literal["scale"] = "scale"
     factor: Number = Field(1.0, description="Multiplies the values; not 0.")
     offset: Number = Field(0.0, description="Added after the multiplication.")
@@ -127,23 +140,23 @@ class Anomaly(TransformSection):
     The phase follows from the frames' times where these are known, else from their place in the event.
     """
 
+    periodic = True
     name: Literal["anomaly"] = "anomaly"
     period: PositiveInt = Field(
         description="Frames in one cycle, such as 24 for the hours of a day, 12 for the months of a year; 1: the mean."
     )
 
 
-TRANSFORMS: dict[str, type[TransformSection]] = {
-    "standardize": Standardize,
-    "minmax": MinMax,
-    "log1p": Log1p,
-    "log": Log,
-    "dbz": Dbz,
-    "clip": Clip,
-    "scale": Scale,
-    "anomaly": Anomaly,
-}
+def _check_order(least: float, greatest: float) -> None:
+    if least >= greatest:
+        refuse("transform", f"min must lie below max, got min: {least:g} and max: {greatest:g}")
 
+
+TRANSFORMS: dict[str, type[TransformSection]] = {
+    section.model_fields["name"].default: section
+    for section in (Standardize, MinMax, Log1p, Log, Dbz, Clip, Scale, Anomaly)
+}
+"""The transforms by name, in the order in which messages list them."""
 
 _TRANSFORM = Named("transform", "a transform such as log1p or {name: clip, min: 0}", TRANSFORMS)
 Transforms: TypeAlias = Annotated[tuple[TransformSection, ...], Each(_TRANSFORM, "a list of transforms", limit=100)]
