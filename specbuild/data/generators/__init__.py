@@ -1,5 +1,5 @@
 """Sequences that are drawn when they are read: moving digits and moving shapes."""
 
-from specbuild.data.generators.open import open_generated, open_generator
+from specbuild.data.generators.base import open_generated, open_generator
 
 __all__ = ["open_generated", "open_generator"]

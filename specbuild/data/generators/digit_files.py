@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.catalog.shapes import show
-from specbuild.data.generators.drawn import Bytes
+from specbuild.data.generators.base import Brightness
 from specbuild.data.sources.base import SourceError
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
@@ -22,8 +22,8 @@ MOST = 2**30
 _IDX_BYTES = 0x08
 
 
-def read_digits(path: Path, key: str | None, size: int) -> Bytes:
-    """Pictures (n, height, width) of brightness from 0 to 255; floats are taken for shares of 255.
+def read_digits(path: Path, key: str | None, size: int) -> Brightness:
+    """Read pictures (n, height, width) of brightness from 0 to 255; floats are taken as shares of 255.
 
     Raises:
         SourceError: the file holds no such pictures, or ones that do not fit into frames of `size`.
@@ -58,7 +58,7 @@ def _array(path: Path, key: str | None, suffix: str) -> npt.NDArray[Any]:
 
 
 def _idx(path: Path) -> npt.NDArray[np.uint8]:
-    """IDX: two zeros, the type, the number of axes, each length in four bytes (big-endian), and the numbers.
+    """Read IDX: two zeros, the type, the number of axes, each length in four bytes (big-endian), and the numbers.
 
     http://yann.lecun.com/exdb/mnist/
     """

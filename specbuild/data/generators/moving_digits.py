@@ -8,20 +8,43 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.generators.drawn import Bytes
+from specbuild.data.generators.base import Brightness, Painter, Positions, Resolve
+from specbuild.data.generators.digit_files import read_digits
+from specbuild.data.generators.glyphs import glyphs
+from specbuild.data.sources.base import SourceError
+from specbuild.document import did_you_mean
+from specbuild.language.sections.generator import MovingDigits
+
+
+def painter(section: MovingDigits, resolve: Resolve) -> Painter:
+    """Return what draws the sequences of a section.
+
+    Raises:
+        SourceError: its file of digits is not there or does not fit.
+    """
+    if section.images is None:
+        pictures = glyphs(section.digit_size)
+    else:
+        path = resolve(section.images)
+        if not path.is_file():
+            folder = path.parent
+            hint = did_you_mean(path.name, sorted(near.name for near in folder.iterdir())) if folder.is_dir() else ""
+            raise SourceError("images", f"{section.images} does not exist", reason=f"looked in {folder}", help=hint)
+        pictures = read_digits(path, section.images_key, section.size)
+    return MovingDigitsPainter(pictures, section.size, section.digits, section.frames, section.speed, section.seed)
 
 
 @dataclass(frozen=True)
 class MovingDigitsPainter:
     """Draws sequences as the code of Srivastava et al. (2015, arXiv 1502.04681) does.
 
-    A digit begins at a uniformly drawn place in a uniformly drawn direction. Its place is counted from 0 to 1 over the
-    room it has (frame less digit), and every frame it goes `speed` further; a step beyond 0 or 1 ends there and turns
-    that part of the direction round. The first frame shows the place after the first step. Places are cut down to whole
-    pixels, and where digits overlap the brighter pixel shows.
+    A digit begins at a place and in a direction drawn from uniform distributions. Its place is counted from 0 to 1 over
+    the room that it has (frame less digit), and each frame moves it by `speed`; a step beyond 0 or 1 ends there and
+    reverses that component of the direction. The first frame shows the place after the first step. Places are truncated
+    to whole pixels, and where digits overlap the brighter pixel shows.
     """
 
-    pictures: Bytes
+    pictures: Brightness
     """(n, h, w)"""
     size: int
     digits: int
@@ -29,13 +52,13 @@ class MovingDigitsPainter:
     speed: float
     seed: int
 
-    def draw(self, sequence: int, frames: range) -> Bytes:
+    def draw(self, sequence: int, frames: range) -> Brightness:
         count, height, width = self.pictures.shape
-        chosen, places = _drawn(self.seed, sequence, count, self.digits, self.frames, self.speed)
+        digits, places = _drawn(self.seed, sequence, count, self.digits, self.frames, self.speed)
         corners = (places * (self.size - height, self.size - width)).astype(int)
         canvas = np.zeros((len(frames), self.size, self.size), np.uint8)
         for number, frame in enumerate(frames):
-            for digit, (top, left) in zip(chosen, corners[frame].tolist(), strict=True):
+            for digit, (top, left) in zip(digits, corners[frame].tolist(), strict=True):
                 part = canvas[number, top : top + height, left : left + width]
                 np.maximum(part, self.pictures[digit], out=part)
         return canvas
@@ -44,14 +67,14 @@ class MovingDigitsPainter:
 @lru_cache(maxsize=1024)
 def _drawn(
     seed: int, sequence: int, pictures: int, digits: int, frames: int, speed: float
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The pictures of a sequence and where they are; kept, for windows and statistics read frame after frame."""
+) -> tuple[npt.NDArray[np.int64], Positions]:
+    """Draw the pictures of a sequence and their places; cached, since windows and statistics read frame after frame."""
     random = np.random.default_rng((seed, sequence))
     return random.integers(0, pictures, digits), trajectory(random, digits, frames, speed)
 
 
-def trajectory(random: np.random.Generator, digits: int, frames: int, speed: float) -> npt.NDArray[np.float64]:
-    """Where digits are in each frame (frames, digits, 2): y and x from 0 to 1."""
+def trajectory(random: np.random.Generator, digits: int, frames: int, speed: float) -> Positions:
+    """Draw where digits are in each frame (frames, digits, 2): y and x from 0 to 1."""
     place = random.random((digits, 2))
     angle = random.random(digits) * 2 * np.pi
     step = np.stack([np.sin(angle), np.cos(angle)], axis=-1) * speed

@@ -5,26 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from specbuild.data.generators.drawn import Bytes
+from specbuild.data.generators.base import Brightness, Painter, Positions, Resolve
 from specbuild.language.sections.generator import MovingShapes
 
-Floats = npt.NDArray[np.float64]
+
+def painter(section: MovingShapes, _resolve: Resolve) -> Painter:
+    """Return what draws the sequences of a section."""
+    return MovingShapesPainter(section)
 
 
 @dataclass(frozen=True)
 class MovingShapesPainter:
-    """Draws each shape by its distance to every pixel's centre, with an edge as broad as a pixel."""
+    """Draws each shape by its distance from every pixel's centre, with an edge one pixel wide."""
 
     section: MovingShapes
 
-    def draw(self, sequence: int, frames: range) -> Bytes:
+    def draw(self, sequence: int, frames: range) -> Brightness:
         section = self.section
-        shapes = _shapes(section, np.random.default_rng((section.seed, sequence)))
-        return np.stack([self._frame(shapes, sequence, frame) for frame in frames]) if frames else self._none()
+        random = np.random.default_rng((section.seed, sequence))
+        shapes = [_shape(section, random) for _ in range(section.shapes)]
+        canvas = np.empty((len(frames), section.size, section.size), np.uint8)
+        for number, frame in enumerate(frames):
+            canvas[number] = self._frame(shapes, sequence, frame)
+        return canvas
 
-    def _frame(self, shapes: list[_Shape], sequence: int, frame: int) -> Bytes:
+    def _frame(self, shapes: list[_Shape], sequence: int, frame: int) -> Brightness:
         section = self.section
         canvas = np.zeros((section.size, section.size))
         for shape in shapes:
@@ -37,50 +43,43 @@ class MovingShapesPainter:
             canvas = np.clip(canvas + noise.normal(0, section.noise, canvas.shape), 0, 1)
         return np.rint(canvas * 255).astype(np.uint8)
 
-    def _none(self) -> Bytes:
-        return np.zeros((0, self.section.size, self.section.size), np.uint8)
-
 
 @dataclass(frozen=True)
 class _Shape:
-    """A polygon of so many corners on a circle, or a disc (no corners). Lengths are in pixels, angles in radians."""
+    """A regular polygon, or a disc (no corners). Lengths are in pixels, angles in radians."""
 
     corners: int
     radius: float
     brightness: float
-    place: Floats
+    place: Positions
     """y and x in frame 0, from `radius` to size − `radius`."""
-    step: Floats
+    step: Positions
     angle: float
     turn: float
     size: int
 
-    def centre(self, frame: int) -> Floats:
-        """y and x in a frame: the straight line, folded at the borders."""
+    def centre(self, frame: int) -> Positions:
+        """Return y and x in a frame: on a straight line, folded at the borders."""
         room = self.size - 2 * self.radius
         way = (self.place - self.radius + frame * self.step) % (2 * room)
         return np.minimum(way, 2 * room - way) + self.radius
 
     def box(self, frame: int) -> tuple[slice, slice]:
-        """The rows and columns outside of which nothing of the shape is."""
+        """Return the rows and columns that contain the shape."""
         first = np.maximum(self.centre(frame) - self.radius - 1, 0).astype(int)
         end = np.minimum(self.centre(frame) + self.radius + 2, self.size).astype(int)
         return slice(first[0], end[0]), slice(first[1], end[1])
 
-    def distance(self, y: Floats, x: Floats, frame: int) -> Floats:
-        """From each pixel to the border, in pixels; negative inside."""
+    def distance(self, y: Positions, x: Positions, frame: int) -> Positions:
+        """Return the distance from each pixel to the border, in pixels; negative inside."""
         centre = self.centre(frame)
         y, x = y - centre[0], x - centre[1]
         if not self.corners:
             return np.hypot(y, x) - self.radius
         inner = self.radius * np.cos(np.pi / self.corners)
         normals = self.angle + frame * self.turn + 2 * np.pi * np.arange(self.corners) / self.corners
-        found: Floats = np.max([x * np.cos(normal) + y * np.sin(normal) for normal in normals], axis=0) - inner
-        return found
-
-
-def _shapes(section: MovingShapes, random: np.random.Generator) -> list[_Shape]:
-    return [_shape(section, random) for _ in range(section.shapes)]
+        beyond: Positions = np.max([x * np.cos(normal) + y * np.sin(normal) for normal in normals], axis=0) - inner
+        return beyond
 
 
 def _shape(section: MovingShapes, random: np.random.Generator) -> _Shape:

@@ -45,11 +45,11 @@ def _distinct(kinds: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Side: TypeAlias = Annotated[int, Whole(8, 4096, unit="pixels")]
-Frames: TypeAlias = Annotated[int, Whole(2, 10_000)]
+SequenceLength: TypeAlias = Annotated[int, Whole(2, 10_000)]
 Things: TypeAlias = Annotated[int, Whole(1, 100)]
-Pixels: TypeAlias = Annotated[tuple[float, float], _range(1000, "a number of pixels"), AfterValidator(_ordered)]
-Degrees: TypeAlias = Annotated[tuple[float, float], _range(180, "degrees"), AfterValidator(_ordered)]
-Shares: TypeAlias = Annotated[tuple[float, float], _range(1), AfterValidator(_ordered)]
+PixelRange: TypeAlias = Annotated[tuple[float, float], _range(1000, "a number of pixels"), AfterValidator(_ordered)]
+AngleRange: TypeAlias = Annotated[tuple[float, float], _range(180, "degrees"), AfterValidator(_ordered)]
+UnitRange: TypeAlias = Annotated[tuple[float, float], _range(1), AfterValidator(_ordered)]
 Kinds: TypeAlias = Annotated[tuple[str, ...], Several(Choice(*KINDS), Choice(*KINDS).words), AfterValidator(_distinct)]
 
 
@@ -61,11 +61,13 @@ class GeneratorSection(Section):
 
     generator: str
     sequences: PositiveInt = Field(10_000, description="Sequences there are; each is an event.")
-    frames: Frames = Field(20, description="Frames of a sequence.")
+    frames: SequenceLength = Field(20, description="Frames of a sequence.")
     size: Side = Field(64, description="Height and width of a frame, in pixels.")
     seed: NonNegativeInt = Field(0, description="Another seed draws other sequences.")
 
     layout: ClassVar[str] = "N T H W"
+    painter: ClassVar[str]
+    """`module:function` that turns the section into what draws its sequences (`specbuild.data.generators.base`)."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -84,6 +86,8 @@ class MovingDigits(GeneratorSection):
     movement of the authors' code: a digit's place is a number from 0 to 1 on each axis, `speed` is the length of its
     step, and a step that leads out of the frame ends at its border.
     """
+
+    painter = "specbuild.data.generators.moving_digits:painter"
 
     generator: Literal["moving_digits"] = "moving_digits"
     digits: Things = Field(2, description="Digits in a frame.")
@@ -117,13 +121,15 @@ class MovingShapes(GeneratorSection):
     They are drawn with smooth edges; where they overlap the brighter one shows.
     """
 
+    painter = "specbuild.data.generators.moving_shapes:painter"
+
     generator: Literal["moving_shapes"] = "moving_shapes"
     shapes: Things = Field(3, description="Shapes in a frame.")
     kinds: Kinds = Field(KINDS, description="Which shapes there are: disc, square, triangle.")
-    radius: Pixels = Field((4.0, 9.0), description="Radius in pixels: a number, or [low, high] to draw from.")
-    speed: Pixels = Field((1.0, 3.0), description="Pixels per frame: a number, or [low, high] to draw from.")
-    rotation: Degrees = Field((0.0, 0.0), description="Degrees per frame, to either side: a number, or [low, high].")
-    brightness: Shares = Field((0.5, 1.0), description="1 is white: a number, or [low, high] to draw from.")
+    radius: PixelRange = Field((4.0, 9.0), description="Radius in pixels: a number, or [low, high] to draw from.")
+    speed: PixelRange = Field((1.0, 3.0), description="Pixels per frame: a number, or [low, high] to draw from.")
+    rotation: AngleRange = Field((0.0, 0.0), description="Degrees per frame, to either side: a number, or [low, high].")
+    brightness: UnitRange = Field((0.5, 1.0), description="1 is white: a number, or [low, high] to draw from.")
     noise: Share = Field(0.0, description="Standard deviation of the noise in every pixel, cut off at 0 and 1.")
 
     @model_validator(mode="after")
@@ -135,9 +141,9 @@ class MovingShapes(GeneratorSection):
 
 
 GENERATORS: dict[str, type[GeneratorSection]] = {
-    "moving_digits": MovingDigits,
-    "moving_shapes": MovingShapes,
+    section.model_fields["generator"].default: section for section in (MovingDigits, MovingShapes)
 }
+"""Every generator by its name."""
 
 
 def generator(value: dict[str, Any]) -> GeneratorSection:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from specbuild.catalog.sources import format_of
 from specbuild.catalog.values import Choice, ListOf, PerAxis, Text, Whole, check_length, fault, refuse, written
 from specbuild.language.dates import DatePair, Dates, dates
 from specbuild.language.sections.base import Section
@@ -23,8 +24,6 @@ LETTERS = {
 }
 """The axes that a layout can name. Space is nothing, L, H W or D H W."""
 SPACES: tuple[tuple[str, ...], ...] = ((), ("L",), ("H", "W"), ("D", "H", "W"))
-GRIDS = (".nc", ".nc4", ".cdf", ".zarr")
-"""Suffixes of files whose dimensions have names, so that a layout can be proposed once the file is open."""
 MOST = 1000
 """Variables, dimensions and levels that can be named."""
 
@@ -97,7 +96,7 @@ def _check_names(value: Any, key: str, example: str) -> None:
     check_length(value, MOST)
 
 
-Layout: TypeAlias = (
+AxisLayout: TypeAlias = (
     Annotated[
         Annotated[str, Field(examples=["T H W"])] | dict[Annotated[str, Choice(*LETTERS)], str],
         BeforeValidator(_layout),
@@ -125,7 +124,7 @@ class SourceSection(Section):
     )
     key: str | None = Field(None, description="Name of the array in a file that holds several.")
     variables: Variables = Field(None, description="Names of several arrays instead of key: they become the channels.")
-    layout: Layout = Field(
+    layout: AxisLayout = Field(
         None,
         description="The array's axes in order, by letter: T N D H W L C; or the name of each one's dimension, such as "
         "{T: time, H: lat, W: lon}.",
@@ -217,7 +216,8 @@ class SourceSection(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.layout is None and PurePath(self.path).suffix.lower() not in GRIDS:
+        source_format = format_of(self.path)
+        if self.layout is None and not (source_format and source_format.named_dimensions):
             raise fault((), "source needs layout: the array's axes by letter, such as T H W")
         if self.key is not None and self.variables is not None:
             raise fault(("variables",), "key names one array, variables several: keep one of the two")
