@@ -72,7 +72,7 @@ class PReLU(_ElementWise):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         shape = tuple(1 if axis in self._shared else length or 1 for axis, length in enumerate(inputs[0], start=1))
-        return (Weight("alpha", shape, self.trainable),)
+        return (self.weight("alpha", *shape),)
 
     @property
     def _shared(self) -> tuple[int, ...]:
@@ -96,6 +96,3 @@ class Softmax(_ElementWise):
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
-
-
-KINDS: tuple[type[Layer], ...] = (Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax)

@@ -1,4 +1,4 @@
-"""Arithmetic without weights: functions of every value, bounds, scales, and reductions along axes."""
+"""Arithmetic without weights: functions of every value, bounds, division, and reductions along axes."""
 
 from typing import Annotated, Self, TypeAlias
 
@@ -6,9 +6,10 @@ from pydantic import Field, model_validator
 
 from specbuild.catalog.axes import check_axes, named_axes, positions
 from specbuild.catalog.base import Layer
+from specbuild.catalog.merging import _Broadcasting, check_two
 from specbuild.catalog.receptive_field import ReceptiveField, same
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
-from specbuild.catalog.values import Axes, Choice, Flag, Number, OneOrList, Real, refuse, written
+from specbuild.catalog.shapes import Dim, Shape, times
+from specbuild.catalog.values import Axes, Choice, Flag, Number, refuse, written
 
 FUNCTIONS = (
     "abs",
@@ -36,10 +37,6 @@ REDUCTIONS = ("mean", "max", "min", "sum", "std")
 
 Function: TypeAlias = Annotated[str, Choice(*FUNCTIONS)]
 Reduction: TypeAlias = Annotated[str, Choice(*REDUCTIONS)]
-Factors: TypeAlias = Annotated[
-    float | tuple[float, ...], OneOrList(Real(), "a number, or a list of one for each channel", 1)
-]
-"""One number, or one for each entry of the last axis."""
 
 
 class Elementwise(Layer):
@@ -79,30 +76,14 @@ class Clip(Layer):
         return times((self.min is not None) + (self.max is not None), *inputs[0])
 
 
-class Rescaling(Layer):
-    """`x · scale + offset`, with a number or with one for each channel."""
+class Divide(_Broadcasting):
+    """The first input divided by the second; dividing by zero gives infinity or NaN."""
 
-    scale: Factors = Field(description="The factor, or one for each channel (the last axis).")
-    offset: Factors = Field(0.0, description="What is added afterwards, or one number for each channel.")
-
-    keeps_rank = True
-    pointwise = True
+    package = "specbuild"
 
     def check(self, *inputs: Shape) -> None:
+        check_two(self, inputs)
         super().check(*inputs)
-        for name in ("scale", "offset"):
-            values = getattr(self, name)
-            count = len(values) if isinstance(values, tuple) else 1
-            if count > 1 and (not inputs[0] or inputs[0][-1] not in (None, count)):
-                raise ShapeError(
-                    f"{name} of {self.label} has {count} numbers, which is not one for each channel",
-                    reason=f"its input is {show(inputs[0])}, the channels being the last axis",
-                    argument=name,
-                )
-
-    def flops(self, *inputs: Shape) -> Dim:
-        """A multiply-add for each value."""
-        return times(2, *inputs[0])
 
 
 class Reduce(Layer):
@@ -134,6 +115,3 @@ class Reduce(Layer):
     def flops(self, *inputs: Shape) -> Dim:
         """One operation for each value of the input; for `std` also its difference, square and their sum."""
         return times(4 if self.function == "std" else 1, *inputs[0])
-
-
-KINDS: tuple[type[Layer], ...] = (Elementwise, Clip, Rescaling, Reduce)

@@ -84,6 +84,10 @@ class Layer(BaseModel):
         """Every weight, in Keras's order, with its shape."""
         return ()
 
+    def weight(self, name: str, *shape: int) -> Weight:
+        """Return a weight that is trained if the layer is."""
+        return Weight(name, shape, self.trainable)
+
     def flops(self, *inputs: Shape) -> Dim:  # noqa: ARG002
         """Floating-point operations for one sample, a multiply-add counting two; None where an axis is unknown.
 

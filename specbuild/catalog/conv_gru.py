@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from specbuild.catalog.conv_recurrent import Convolutional
-from specbuild.catalog.values import Flag, Ints1, Ints2, Ints3
+from specbuild.catalog.values import Flag
 
 
 class _ConvGRU(Convolutional):
@@ -46,37 +46,16 @@ class _ConvGRU(Convolutional):
 class ConvGRU1D(_ConvGRU):
     """ConvGRU over frames with one spatial axis."""
 
-    kernel_size: Ints1 = Field(description="Extent of both kernels.")
-    strides: Ints1 = Field((1,), description="Step of the input's kernel.")
-    dilation_rate: Ints1 = Field((1,), description="Distance between the entries of the input's kernel.")
-    recurrent_kernel_size: Ints1 | None = Field(
-        None, description="Extent of the recurrent kernel; default: kernel_size."
-    )
     spatial = 1
 
 
 class ConvGRU2D(_ConvGRU):
     """ConvGRU over images."""
 
-    kernel_size: Ints2 = Field(description="Extent of both kernels.")
-    strides: Ints2 = Field((1, 1), description="Step of the input's kernel.")
-    dilation_rate: Ints2 = Field((1, 1), description="Distance between the entries of the input's kernel.")
-    recurrent_kernel_size: Ints2 | None = Field(
-        None, description="Extent of the recurrent kernel; default: kernel_size."
-    )
     spatial = 2
 
 
 class ConvGRU3D(_ConvGRU):
     """ConvGRU over volumes."""
 
-    kernel_size: Ints3 = Field(description="Extent of both kernels.")
-    strides: Ints3 = Field((1, 1, 1), description="Step of the input's kernel.")
-    dilation_rate: Ints3 = Field((1, 1, 1), description="Distance between the entries of the input's kernel.")
-    recurrent_kernel_size: Ints3 | None = Field(
-        None, description="Extent of the recurrent kernel; default: kernel_size."
-    )
     spatial = 3
-
-
-KINDS: tuple[type[Convolutional], ...] = (ConvGRU1D, ConvGRU2D, ConvGRU3D)

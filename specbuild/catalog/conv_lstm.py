@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from specbuild.catalog.conv_recurrent import Convolutional
 from specbuild.catalog.objects import Constraint, Initializer, KerasObject, Regularizer
 from specbuild.catalog.shapes import Shape, Weight
-from specbuild.catalog.values import Choice, Flag, Ints1, Ints2, Ints3, Number, refuse
+from specbuild.catalog.values import Choice, Flag, Number, refuse
 
 Peephole = Annotated[Literal["none", "per_pixel", "per_channel"], Choice()]
 
@@ -88,37 +88,16 @@ class _ConvLSTM(Convolutional):
 class ConvLSTM1D(_ConvLSTM):
     """ConvLSTM over frames with one spatial axis."""
 
-    kernel_size: Ints1 = Field(description="Extent of both kernels.")
-    strides: Ints1 = Field((1,), description="Step of the input's kernel.")
-    dilation_rate: Ints1 = Field((1,), description="Distance between the entries of the input's kernel.")
-    recurrent_kernel_size: Ints1 | None = Field(
-        None, description="Extent of the recurrent kernel; default: kernel_size."
-    )
     spatial = 1
 
 
 class ConvLSTM2D(_ConvLSTM):
     """ConvLSTM over images."""
 
-    kernel_size: Ints2 = Field(description="Extent of both kernels.")
-    strides: Ints2 = Field((1, 1), description="Step of the input's kernel.")
-    dilation_rate: Ints2 = Field((1, 1), description="Distance between the entries of the input's kernel.")
-    recurrent_kernel_size: Ints2 | None = Field(
-        None, description="Extent of the recurrent kernel; default: kernel_size."
-    )
     spatial = 2
 
 
 class ConvLSTM3D(_ConvLSTM):
     """ConvLSTM over volumes."""
 
-    kernel_size: Ints3 = Field(description="Extent of both kernels.")
-    strides: Ints3 = Field((1, 1, 1), description="Step of the input's kernel.")
-    dilation_rate: Ints3 = Field((1, 1, 1), description="Distance between the entries of the input's kernel.")
-    recurrent_kernel_size: Ints3 | None = Field(
-        None, description="Extent of the recurrent kernel; default: kernel_size."
-    )
     spatial = 3
-
-
-KINDS: tuple[type[_ConvLSTM], ...] = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)

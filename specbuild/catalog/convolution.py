@@ -4,21 +4,17 @@ Each of the four is written once, over any number of axes; the kinds at the end 
 """
 
 from math import prod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, spread, windows
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.spatial import Formatted, window_length, window_span
+from specbuild.catalog.spatial import LENGTHS, EachAxis, Formatted, window_length, window_span
 from specbuild.catalog.values import (
     CausalPadding,
     Flag,
-    Ints1,
-    Ints2,
-    Ints3,
     NonNegativeInts1,
     NonNegativeInts2,
     NonNegativeInts3,
@@ -28,21 +24,23 @@ from specbuild.catalog.values import (
     written,
 )
 
-KERNEL_SIZE: Any = Field(description="Extent of the kernel.")
-STRIDES: Any = Field(1, validate_default=True, description="Step between kernel positions.")
-DILATION_RATE: Any = Field(1, validate_default=True, description="Distance between the kernel's entries.")
-OUTPUT_PADDING: Any = Field(None, description="Entries added to one side of the output; less than the strides.")
+NON_NEGATIVE = EachAxis(NonNegativeInts1, NonNegativeInts2, NonNegativeInts3)
+"""A whole number of at least 0 for each axis."""
 
 
 class _Window(Formatted):
     """What every convolution takes."""
 
-    kernel_size: tuple[int, ...] = KERNEL_SIZE
-    strides: tuple[int, ...] = STRIDES
+    kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of the kernel.")
+    strides: Annotated[tuple[int, ...], LENGTHS] = Field(
+        1, validate_default=True, description="Step between kernel positions."
+    )
     padding: Padding = Field(
         "valid", description="Whether the kernel may reach beyond the border (same) or not (valid)."
     )
-    dilation_rate: tuple[int, ...] = DILATION_RATE
+    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = Field(
+        1, validate_default=True, description="Distance between the kernel's entries."
+    )
     activation: Activation | None = Field(None, description="Function applied to the output.")
     use_bias: Flag = Field(True, description="Whether a learned value is added to each output channel.")
     bias_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the bias.")
@@ -94,40 +92,9 @@ class _Window(Formatted):
         axes = zip(self.spatial_axes, lengths, self.positions(inputs[0]), self.spans, self.strides, strict=True)
         return (self.spatial_field(tuple(windows(*axis, self.padding) for axis in axes)),)
 
-    def weight(self, name: str, *shape: int) -> Weight:
-        """A weight that is trained if the layer is."""
-        return Weight(name, shape, self.trainable)
-
     def bias(self, x: Shape) -> tuple[Weight, ...]:
         """The bias, where there is one."""
         return (self.weight("bias", self.output_channels(x)),) if self.use_bias else ()
-
-
-class _Window1D(_Window):
-    """Along one axis."""
-
-    kernel_size: Ints1 = KERNEL_SIZE
-    strides: Ints1 = STRIDES
-    dilation_rate: Ints1 = DILATION_RATE
-    spatial = 1
-
-
-class _Window2D(_Window):
-    """Over height and width."""
-
-    kernel_size: Ints2 = KERNEL_SIZE
-    strides: Ints2 = STRIDES
-    dilation_rate: Ints2 = DILATION_RATE
-    spatial = 2
-
-
-class _Window3D(_Window):
-    """Over three axes."""
-
-    kernel_size: Ints3 = KERNEL_SIZE
-    strides: Ints3 = STRIDES
-    dilation_rate: Ints3 = DILATION_RATE
-    spatial = 3
 
 
 class _Kernel(_Window):
@@ -179,26 +146,34 @@ class _Convolution(_Kernel):
         return times(each, *self.output_shape(*inputs))
 
 
-class Conv1D(_Window1D, _Convolution):
+class Conv1D(_Convolution):
     """Convolution along one axis."""
+
+    spatial = 1
 
     padding: CausalPadding = Field(  # type: ignore[assignment]  # one word more than the other kinds
         "valid", description="Beyond the border (same), the past alone (causal), or not at all (valid)."
     )
 
 
-class Conv2D(_Window2D, _Convolution):
+class Conv2D(_Convolution):
     """Convolution over height and width."""
 
+    spatial = 2
 
-class Conv3D(_Window3D, _Convolution):
+
+class Conv3D(_Convolution):
     """Convolution over three axes: time or depth, height and width."""
+
+    spatial = 3
 
 
 class _Transpose(_Kernel):
     """The convolution's reverse: every input value spreads a kernel. `(H, W, C)` → `(sH, sW, filters)` for `same`."""
 
-    output_padding: tuple[int, ...] | None = OUTPUT_PADDING
+    output_padding: Annotated[tuple[int, ...] | None, NON_NEGATIVE] = Field(
+        None, description="Entries added to one side of the output; less than the strides."
+    )
 
     @field_validator("output_padding")
     @classmethod
@@ -247,22 +222,22 @@ class _Transpose(_Kernel):
         return None if spread is None or bias is None else spread + bias
 
 
-class Conv1DTranspose(_Window1D, _Transpose):
+class Conv1DTranspose(_Transpose):
     """Transposed convolution along one axis."""
 
-    output_padding: NonNegativeInts1 | None = OUTPUT_PADDING
+    spatial = 1
 
 
-class Conv2DTranspose(_Window2D, _Transpose):
+class Conv2DTranspose(_Transpose):
     """Transposed convolution over height and width."""
 
-    output_padding: NonNegativeInts2 | None = OUTPUT_PADDING
+    spatial = 2
 
 
-class Conv3DTranspose(_Window3D, _Transpose):
+class Conv3DTranspose(_Transpose):
     """Transposed convolution over three axes."""
 
-    output_padding: NonNegativeInts3 | None = OUTPUT_PADDING
+    spatial = 3
 
 
 class _Depthwise(_Window):
@@ -298,12 +273,16 @@ class _Depthwise(_Window):
         return times(2 * prod(self.kernel_size) + self.use_bias, *self.output_shape(*inputs))
 
 
-class DepthwiseConv1D(_Window1D, _Depthwise):
+class DepthwiseConv1D(_Depthwise):
     """Convolution of each channel by itself, along one axis."""
 
+    spatial = 1
 
-class DepthwiseConv2D(_Window2D, _Depthwise):
+
+class DepthwiseConv2D(_Depthwise):
     """Convolution of each channel by itself, over height and width."""
+
+    spatial = 2
 
 
 class _Separable(_Depthwise):
@@ -333,12 +312,16 @@ class _Separable(_Depthwise):
         return times(each, *self.positions(inputs[0]))
 
 
-class SeparableConv1D(_Window1D, _Separable):
+class SeparableConv1D(_Separable):
     """Depthwise, then 1×1 convolution along one axis."""
 
+    spatial = 1
 
-class SeparableConv2D(_Window2D, _Separable):
+
+class SeparableConv2D(_Separable):
     """Depthwise, then 1×1 convolution over height and width."""
+
+    spatial = 2
 
 
 def _each(numbers: tuple[int, ...]) -> str:
@@ -352,17 +335,3 @@ def _spread(length: Dim, span: int, stride: int, extra: int | None, padding: str
     if extra is None:
         return length * stride if padding == "same" else (length - 1) * stride + max(span, stride)
     return (length - 1) * stride + (span % 2 if padding == "same" else span) + extra
-
-
-KINDS: tuple[type[Layer], ...] = (
-    Conv1D,
-    Conv2D,
-    Conv3D,
-    Conv1DTranspose,
-    Conv2DTranspose,
-    Conv3DTranspose,
-    SeparableConv1D,
-    SeparableConv2D,
-    DepthwiseConv1D,
-    DepthwiseConv2D,
-)

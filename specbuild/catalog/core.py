@@ -41,8 +41,8 @@ class Dense(Layer):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         channels = inputs[0][-1]
         assert channels is not None, "check refuses it"
-        bias = (Weight("bias", (self.units,), self.trainable),) if self.use_bias else ()
-        return (Weight("kernel", (channels, self.units), self.trainable), *bias)
+        bias = (self.weight("bias", self.units),) if self.use_bias else ()
+        return (self.weight("kernel", channels, self.units), *bias)
 
     def flops(self, *inputs: Shape) -> Dim:
         """For each output value a multiply-add per channel of the input, and its bias."""
@@ -71,7 +71,7 @@ class Embedding(Layer):
         return (*inputs[0], self.output_dim)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002 - depends on the arguments alone
-        return (Weight("embeddings", (self.input_dim, self.output_dim), self.trainable),)
+        return (self.weight("embeddings", self.input_dim, self.output_dim),)
 
 
 class Masking(Layer):
@@ -96,6 +96,3 @@ class Identity(Layer):
 
     keeps_rank = True
     pointwise = True
-
-
-KINDS: tuple[type[Layer], ...] = (Dense, Embedding, Masking, Identity)

@@ -66,7 +66,7 @@ class Concatenate(Layer):
         return axis
 
 
-class _Elementwise(Layer):
+class _Broadcasting(Layer):
     """An operation on values that stand at the same place."""
 
     arity = "many"
@@ -99,15 +99,15 @@ class _Elementwise(Layer):
         )
 
 
-class Add(_Elementwise):
+class Add(_Broadcasting):
     """The sum of the inputs."""
 
 
-class Multiply(_Elementwise):
+class Multiply(_Broadcasting):
     """The product of the inputs, value by value."""
 
 
-class Average(_Elementwise):
+class Average(_Broadcasting):
     """The mean of the inputs."""
 
     def flops(self, *inputs: Shape) -> Dim:
@@ -115,29 +115,19 @@ class Average(_Elementwise):
         return times(len(inputs), *self.output_shape(*inputs))
 
 
-class Maximum(_Elementwise):
+class Maximum(_Broadcasting):
     """The largest of the inputs, value by value."""
 
 
-class Minimum(_Elementwise):
+class Minimum(_Broadcasting):
     """The smallest of the inputs, value by value."""
 
 
-class Subtract(_Elementwise):
+class Subtract(_Broadcasting):
     """The first input minus the second."""
 
     def check(self, *inputs: Shape) -> None:
-        _exactly_two(self, inputs)
-        super().check(*inputs)
-
-
-class Divide(_Elementwise):
-    """The first input divided by the second; dividing by zero gives infinity or NaN."""
-
-    package = "specbuild"
-
-    def check(self, *inputs: Shape) -> None:
-        _exactly_two(self, inputs)
+        check_two(self, inputs)
         super().check(*inputs)
 
 
@@ -151,7 +141,7 @@ class Dot(Layer):
     normalize: Flag = Field(False, description="Whether both inputs are scaled to length 1 first: cosine similarity.")
 
     def check(self, *inputs: Shape) -> None:
-        _exactly_two(self, inputs)
+        check_two(self, inputs)
         axes = self._summed_axes(*inputs)
         first, second = (shape[axis - 1] for shape, axis in zip(inputs, axes, strict=True))
         if first != second:
@@ -206,7 +196,7 @@ def _at_least_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:
         raise ShapeError(f"{layer.label} needs at least 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
 
 
-def _exactly_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:
+def check_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:
     if len(inputs) != 2:
         raise ShapeError(f"{layer.label} needs exactly 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
 
@@ -238,6 +228,3 @@ def _other_axis(inputs: tuple[Shape, ...]) -> str:
 
 def _dim(length: Dim) -> str:
     return "unknown" if length is None else str(length)
-
-
-KINDS: tuple[type[Layer], ...] = (Concatenate, Add, Multiply, Average, Maximum, Minimum, Subtract, Divide, Dot)

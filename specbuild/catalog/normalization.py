@@ -1,8 +1,10 @@
-"""Layers that bring values to mean zero and variance one, or to length one.
+"""Normalization: layers that bring values to mean zero and variance one, to length one, or to another scale.
 
 FLOPs count per value 1 for the mean, 3 for the variance (a difference, its square and a sum) where they are taken from
 the input, 2 for applying them, and 1 each for `scale` and `center`.
 """
+
+from typing import Annotated, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -11,9 +13,15 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
-from specbuild.catalog.values import Axes, Axis, Flag, PositiveNumber, Share, Whole, refuse, written
+from specbuild.catalog.values import Axes, Axis, Flag, OneOrList, PositiveNumber, Real, Share, Whole, refuse, written
 
 _GROUPS = Whole(1, words="a positive whole number, or -1 for one group a channel")
+
+
+Factors: TypeAlias = Annotated[
+    float | tuple[float, ...], OneOrList(Real(), "a number, or a list of one for each channel", 1)
+]
+"""One number, or one for each entry of the last axis."""
 
 
 class _Affine(Layer):
@@ -43,7 +51,7 @@ class _Affine(Layer):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         shape = lengths(inputs[0], self.normalized)
         wanted = (("gamma", self.scale), ("beta", self.center))
-        return tuple(Weight(name, shape, self.trainable) for name, there in wanted if there)
+        return tuple(self.weight(name, *shape) for name, there in wanted if there)
 
     def flops(self, *inputs: Shape) -> Dim:
         return times(1 + 3 + 2 + self.scale + self.center, *inputs[0])
@@ -152,7 +160,7 @@ class RMSNormalization(Layer):
             )
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        return (Weight("scale", lengths(inputs[0], self.axis), self.trainable),)
+        return (self.weight("scale", *lengths(inputs[0], self.axis)),)
 
     def flops(self, *inputs: Shape) -> Dim:
         """Per value a square, a sum, the division and the factor."""
@@ -181,10 +189,27 @@ class UnitNormalization(Layer):
         return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
-KINDS: tuple[type[Layer], ...] = (
-    BatchNormalization,
-    LayerNormalization,
-    GroupNormalization,
-    RMSNormalization,
-    UnitNormalization,
-)
+class Rescaling(Layer):
+    """`x · scale + offset`, with a number or with one for each channel."""
+
+    scale: Factors = Field(description="The factor, or one for each channel (the last axis).")
+    offset: Factors = Field(0.0, description="What is added afterwards, or one number for each channel.")
+
+    keeps_rank = True
+    pointwise = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        for name in ("scale", "offset"):
+            values = getattr(self, name)
+            count = len(values) if isinstance(values, tuple) else 1
+            if count > 1 and (not inputs[0] or inputs[0][-1] not in (None, count)):
+                raise ShapeError(
+                    f"{name} of {self.label} has {count} numbers, which is not one for each channel",
+                    reason=f"its input is {show(inputs[0])}, the channels being the last axis",
+                    argument=name,
+                )
+
+    def flops(self, *inputs: Shape) -> Dim:
+        """A multiply-add for each value."""
+        return times(2, *inputs[0])

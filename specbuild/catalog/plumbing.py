@@ -21,7 +21,7 @@ from specbuild.catalog.receptive_field import (
     windows,
 )
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
-from specbuild.catalog.values import Axis, Ints2, ListOf, Whole
+from specbuild.catalog.values import Axis, Ints2, ListOf, PositiveInt, Whole
 
 
 class _NotZero(Whole):
@@ -61,6 +61,23 @@ class LastFrame(Layer):
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return ((at_position(known(inputs[0][0]) - 1), *in_place(inputs[0][1:])),)
+
+
+class RepeatFrame(Layer):
+    """One frame, or a vector, as every step of a sequence: `(H, W, C)` → `(times, H, W, C)`.
+
+    Keras's RepeatVector is its case for vectors.
+    """
+
+    times: PositiveInt = Field(description="Length of the sequence.")
+
+    package = "specbuild"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (self.times, *inputs[0])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        return (in_place(inputs[0], lead=1),)
 
 
 class Slice(Layer):
@@ -324,15 +341,3 @@ def _beside(shape: Shape, axis: int) -> ReceptiveField:
 
 def _over(length: Dim, divisor: int) -> Dim:
     return None if length is None else length // divisor
-
-
-KINDS: tuple[type[Layer], ...] = (
-    LastFrame,
-    Slice,
-    Gather,
-    Stack,
-    ExpandDims,
-    Squeeze,
-    SpaceToDepth,
-    DepthToSpace,
-)

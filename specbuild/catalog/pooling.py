@@ -1,23 +1,22 @@
 """Pooling: the largest or the mean value of every window, or of the whole input."""
 
-from typing import Generic, TypeVar
+from typing import Annotated
 
 from pydantic import Field
 
-from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, size, times
-from specbuild.catalog.spatial import Formatted, window_length
-from specbuild.catalog.values import Flag, Ints1, Ints2, Ints3, Padding
-
-PerAxis = TypeVar("PerAxis", bound=tuple[int, ...])
+from specbuild.catalog.spatial import LENGTHS, Formatted, window_length
+from specbuild.catalog.values import Flag, Padding
 
 
-class _Pooling(Formatted, Generic[PerAxis]):
+class _Pooling(Formatted):
     """One value per window and channel. `(H, W, C)` → `(H', W', C)`."""
 
-    pool_size: PerAxis = Field(description="Extent of the window.")
-    strides: PerAxis | None = Field(None, description="Step between windows; the default is the window's extent.")
+    pool_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of the window.")
+    strides: Annotated[tuple[int, ...] | None, LENGTHS] = Field(
+        None, description="Step between windows; the default is the window's extent."
+    )
     padding: Padding = Field("valid", description="Whether windows may reach beyond the border (same) or not (valid).")
 
     keeps_rank = True
@@ -29,8 +28,7 @@ class _Pooling(Formatted, Generic[PerAxis]):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         spatial, channels = self.split(inputs[0])
-        strides = self.strides or self.pool_size
-        steps = zip(spatial, self.pool_size, strides, strict=True)
+        steps = zip(spatial, self.pool_size, self.strides or self.pool_size, strict=True)
         return self.join(tuple(window_length(*step, self.padding) for step in steps), channels)
 
     def flops(self, *inputs: Shape) -> Dim:
@@ -39,47 +37,48 @@ class _Pooling(Formatted, Generic[PerAxis]):
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         spatial, channels = self.split(inputs[0])
-        strides = self.strides or self.pool_size
         positions = self.split(self.output_shape(*inputs))[0]
-        axes = zip(self.spatial_axes, spatial, positions, self.pool_size, strides, strict=True)
+        axes = zip(self.spatial_axes, spatial, positions, self.pool_size, self.strides or self.pool_size, strict=True)
         return (self.spatial_field(tuple(windows(*axis, self.padding) for axis in axes), channels),)
 
 
-class _MaxPooling(_Pooling[PerAxis], Generic[PerAxis]):
-    pool_size: PerAxis = Field(2, validate_default=True, description="Extent of the window.")
+class _MaxPooling(_Pooling):
+    pool_size: Annotated[tuple[int, ...], LENGTHS] = Field(
+        2, validate_default=True, description="Extent of the window."
+    )
 
 
-class MaxPooling1D(_MaxPooling[Ints1]):
+class MaxPooling1D(_MaxPooling):
     """The largest value of every window along one axis."""
 
     spatial = 1
 
 
-class MaxPooling2D(_MaxPooling[Ints2]):
+class MaxPooling2D(_MaxPooling):
     """The largest value of every window of two axes."""
 
     spatial = 2
 
 
-class MaxPooling3D(_MaxPooling[Ints3]):
+class MaxPooling3D(_MaxPooling):
     """The largest value of every window of three axes."""
 
     spatial = 3
 
 
-class AveragePooling1D(_Pooling[Ints1]):
+class AveragePooling1D(_Pooling):
     """The mean of every window along one axis."""
 
     spatial = 1
 
 
-class AveragePooling2D(_Pooling[Ints2]):
+class AveragePooling2D(_Pooling):
     """The mean of every window of two axes."""
 
     spatial = 2
 
 
-class AveragePooling3D(_Pooling[Ints3]):
+class AveragePooling3D(_Pooling):
     """The mean of every window of three axes."""
 
     spatial = 3
@@ -140,19 +139,3 @@ class GlobalAveragePooling3D(_GlobalPooling):
     """The mean of each channel over three axes."""
 
     spatial = 3
-
-
-KINDS: tuple[type[Layer], ...] = (
-    MaxPooling1D,
-    MaxPooling2D,
-    MaxPooling3D,
-    AveragePooling1D,
-    AveragePooling2D,
-    AveragePooling3D,
-    GlobalMaxPooling1D,
-    GlobalMaxPooling2D,
-    GlobalMaxPooling3D,
-    GlobalAveragePooling1D,
-    GlobalAveragePooling2D,
-    GlobalAveragePooling3D,
-)

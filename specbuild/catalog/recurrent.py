@@ -83,10 +83,6 @@ class PlainCell(Recurrent):
         """What a value of the last step sees of each frame: most of the first one, whose trace has spread furthest."""
         return whole_input(x[1:])
 
-    def weight(self, name: str, *shape: int) -> Weight:
-        """A weight that is trained if the layer is."""
-        return Weight(name, shape, self.trainable)
-
 
 class Cell(PlainCell):
     """A recurrence that can drop part of its input and of its state."""
@@ -209,6 +205,3 @@ def _channels(x: Shape) -> int:
     channels = x[-1]
     assert channels is not None, "check refuses it"
     return channels
-
-
-KINDS: tuple[type[Recurrent], ...] = (LSTM, GRU, SimpleRNN)

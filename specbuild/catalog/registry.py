@@ -1,4 +1,4 @@
-"""Which module describes each layer kind. Modules are imported when one of their kinds is first asked for.
+"""The one list of layer kinds: which module describes each. A module is imported when one of its kinds is first used.
 
 A spec uses a handful of the hundred kinds, and defining a class takes longer than reading a spec.
 """
@@ -10,11 +10,18 @@ from importlib import import_module
 
 from specbuild.catalog.base import Layer
 
-MODULES: dict[str, str] = {
+OURS: dict[str, str] = {
     "conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
     "st_lstm": "STLSTM2D",
     "traj_gru": "TrajGRU2D",
+    "plumbing": "LastFrame RepeatFrame Slice Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace",
+    "arithmetic": "Elementwise Clip Divide Reduce",
+}
+"""The kinds in modules of the catalogue that have a Keras class of ours, in `specbuild.model.layers.<module>`."""
+
+MODULES: dict[str, str] = {
+    **OURS,
     "recurrent": "LSTM GRU SimpleRNN",
     "convolution": (
         "Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose SeparableConv1D SeparableConv2D "
@@ -27,7 +34,9 @@ MODULES: dict[str, str] = {
     ),
     "core": "Dense Embedding Masking Identity",
     "activation": "Activation ReLU LeakyReLU PReLU ELU Softmax",
-    "normalization": "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization",
+    "normalization": (
+        "BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization Rescaling"
+    ),
     "regularization": (
         "Dropout AlphaDropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout "
         "GaussianNoise ActivityRegularization"
@@ -36,35 +45,29 @@ MODULES: dict[str, str] = {
         "UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D "
         "Cropping2D Cropping3D Flatten Reshape Permute RepeatVector"
     ),
-    "merging": "Concatenate Add Multiply Average Maximum Minimum Subtract Divide Dot",
-    "frames": "RepeatFrame",
-    "plumbing": "LastFrame Slice Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace",
-    "arithmetic": "Elementwise Clip Rescaling Reduce",
+    "merging": "Concatenate Add Multiply Average Maximum Minimum Subtract Dot",
 }
-"""The kinds that each module of the catalogue describes."""
+"""The kinds that each module of the catalogue describes: the one list of them."""
 
 
 class _Kinds(Mapping[str, type[Layer]]):
     """Kinds by Keras's class name, each read from its module at first use."""
 
     def __init__(self, modules: Mapping[str, str]) -> None:
-        self._module = {kind: module for module, kinds in modules.items() for kind in kinds.split()}
-        self._read: dict[str, type[Layer]] = {}
+        self._modules = {kind: module for module, kinds in modules.items() for kind in kinds.split()}
 
     def __getitem__(self, kind: str) -> type[Layer]:
-        if kind not in self._read:
-            module = import_module(f"specbuild.catalog.{self._module[kind]}")
-            self._read.update({cls.__name__: cls for cls in module.KINDS})
-        return self._read[kind]
+        cls: type[Layer] = getattr(import_module(f"specbuild.catalog.{self._modules[kind]}"), kind)
+        return cls
 
     def __contains__(self, kind: object) -> bool:
-        return kind in self._module
+        return kind in self._modules
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._module)
+        return iter(self._modules)
 
     def __len__(self) -> int:
-        return len(self._module)
+        return len(self._modules)
 
 
 KINDS: Mapping[str, type[Layer]] = _Kinds(MODULES)
@@ -72,9 +75,9 @@ KINDS: Mapping[str, type[Layer]] = _Kinds(MODULES)
 
 
 def kind_named(name: str) -> type[Layer] | None:
-    """The class of what `layer:` names: a kind with a rule of its own, the rest of Keras, or `package>Class`.
+    """Return the class that `layer:` names: a kind with a rule of its own, another layer of Keras, or `package>Class`.
 
-    Keras's aliases, such as AvgPool2D, are the kinds they stand for.
+    Aliases of Keras, such as AvgPool2D, give the kinds that they stand for.
     """
     if name in KINDS:
         return KINDS[name]
@@ -84,14 +87,14 @@ def kind_named(name: str) -> type[Layer] | None:
 
 
 def kind_names() -> tuple[str, ...]:
-    """What `layer:` can name, without plugins."""
+    """Return what `layer:` can name, without plugins."""
     from specbuild.catalog.generic import other_names
 
     return (*KINDS, *other_names())
 
 
 def argument_names(cls: type[Layer]) -> tuple[str, ...] | None:
-    """The arguments of a kind under their names in a spec; None where only the plugin knows them."""
+    """Return the arguments of a kind under their names in a spec; None where only the plugin knows them."""
     if cls.package == "plugin":
         return None
     return tuple(field.alias or name for name, field in cls.model_fields.items())

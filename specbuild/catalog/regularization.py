@@ -116,15 +116,3 @@ class ActivityRegularization(Layer):
 
     keeps_rank = True
     pointwise = True
-
-
-KINDS: tuple[type[Layer], ...] = (
-    Dropout,
-    AlphaDropout,
-    SpatialDropout1D,
-    SpatialDropout2D,
-    SpatialDropout3D,
-    GaussianDropout,
-    GaussianNoise,
-    ActivityRegularization,
-)

@@ -1,18 +1,16 @@
 """Layers that move values without weights: enlarge, pad, crop, flatten, reshape, permute, repeat."""
 
-from typing import TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place, interpolated, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
-from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
+from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, EachAxis, Formatted, Spatial
 from specbuild.catalog.values import (
     DataFormat,
     Interpolation,
-    Ints2,
-    Ints3,
     Margins1,
     Margins2,
     Margins3,
@@ -22,6 +20,8 @@ from specbuild.catalog.values import (
 )
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
+MARGINS = EachAxis(Margins1, Margins2, Margins3)
+"""Entries `(before, after)` each axis; one pair for a layer over one axis."""
 
 TAPS = {"nearest": 0, "bilinear": 4, "bicubic": 16, "lanczos3": 36, "lanczos5": 100}
 """How many input values an interpolated one is a weighted sum of."""
@@ -32,12 +32,14 @@ RADIUS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 
 class _UpSampling(Spatial):
     """Each spatial axis times a factor. `(H, W, C)` → `(aH, bW, C)`."""
 
+    size: Annotated[tuple[int, ...], LENGTHS] = Field(2, validate_default=True, description="Factor for each axis.")
+
     keeps_rank = True
 
     @property
     def factors(self) -> tuple[int, ...]:
         """The factor of each spatial axis."""
-        raise NotImplementedError
+        return self.size
 
     def output_shape(self, *inputs: Shape) -> Shape:
         spatial, channels = self.split(inputs[0])
@@ -55,7 +57,7 @@ class UpSampling1D(_UpSampling):
 
     spatial = 1
     # Keras takes a bare number here, unlike in two and three dimensions.
-    size: PositiveInt = Field(2, description="How often each step is repeated.")
+    size: PositiveInt = Field(2, description="How often each step is repeated.")  # type: ignore[assignment]
 
     @property
     def factors(self) -> tuple[int, ...]:
@@ -66,12 +68,7 @@ class UpSampling2D(Formatted, _UpSampling):
     """Enlarges height and width by repeating or interpolating."""
 
     spatial = 2
-    size: Ints2 = Field((2, 2), description="Factors for height and width.")
     interpolation: Interpolation = Field("nearest", description="How new values are made: nearest repeats them.")
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.size
 
     def flops(self, *inputs: Shape) -> Dim:
         """A multiply-add for each input value that an output value is made of."""
@@ -82,77 +79,72 @@ class UpSampling3D(Formatted, _UpSampling):
     """Enlarges three axes by repeating."""
 
     spatial = 3
-    size: Ints3 = Field((2, 2, 2), description="Factors for the three axes.")
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.size
 
 
 class _Margins(Spatial):
     """A layer that adds or cuts off entries `(before, after)` each spatial axis."""
 
     keeps_rank = True
+    written_as: ClassVar[str]
+    """The argument that says how many."""
+    sign: ClassVar[Literal[1, -1]]
+    """1: the entries are added; -1: they are cut off."""
 
     @property
     def margins(self) -> Pairs:
         """`(before, after)` of each spatial axis."""
-        raise NotImplementedError
+        pairs: Any = getattr(self, self.written_as)
+        return pairs if self.spatial > 1 else (pairs,)
 
-    def shifts(self, inputs: tuple[Shape, ...], sign: int) -> tuple[ReceptiveField, ...]:
-        """The receptive field where the output begins `sign` times the margin after the input."""
+    def output_shape(self, *inputs: Shape) -> Shape:
+        spatial, channels = self.split(inputs[0])
+        pairs = zip(spatial, self.margins, strict=True)
+        lengths = (None if length is None else length + self.sign * sum(pair) for length, pair in pairs)
+        return self.join(tuple(lengths), channels)
+
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         positions, channels = self.split(self.output_shape(*inputs))
         axes = zip(self.spatial_axes, positions, self.margins, strict=True)
-        return (self.spatial_field(tuple(shifted(at, length, sign * pair[0]) for at, length, pair in axes), channels),)
+        shifts = tuple(shifted(at, length, -self.sign * before) for at, length, (before, _) in axes)
+        return (self.spatial_field(shifts, channels),)
 
 
 class _ZeroPadding(_Margins, Formatted):
     """`(H, W, C)` → `(top + H + bottom, left + W + right, C)`."""
 
-    def output_shape(self, *inputs: Shape) -> Shape:
-        spatial, channels = self.split(inputs[0])
-        grown = (None if dim is None else dim + sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
-        return self.join(tuple(grown), channels)
+    padding: Annotated[Any, MARGINS] = Field(1, validate_default=True, description="Zeros before and after each axis.")
 
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return self.shifts(inputs, -1)
+    written_as = "padding"
+    sign = 1
 
 
 class ZeroPadding1D(_ZeroPadding):
     """Zeros before and after a sequence."""
 
     spatial = 1
-    padding: Margins1 = Field((1, 1), description="Zeros before and after.")
-
-    @property
-    def margins(self) -> Pairs:
-        return (self.padding,)
 
 
 class ZeroPadding2D(_ZeroPadding):
     """Zeros around height and width."""
 
     spatial = 2
-    padding: Margins2 = Field(((1, 1), (1, 1)), description="Zeros before and after height and width.")
-
-    @property
-    def margins(self) -> Pairs:
-        return self.padding
 
 
 class ZeroPadding3D(_ZeroPadding):
     """Zeros around three axes."""
 
     spatial = 3
-    padding: Margins3 = Field(((1, 1), (1, 1), (1, 1)), description="Zeros before and after each of the three axes.")
-
-    @property
-    def margins(self) -> Pairs:
-        return self.padding
 
 
 class _Cropping(_Margins):
     """`(H, W, C)` → `(H − top − bottom, W − left − right, C)`."""
+
+    cropping: Annotated[Any, MARGINS] = Field(
+        1, validate_default=True, description="Entries cut off before and after each axis."
+    )
+
+    written_as = "cropping"
+    sign = -1
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -165,48 +157,26 @@ class _Cropping(_Margins):
                     argument="cropping",
                 )
 
-    def output_shape(self, *inputs: Shape) -> Shape:
-        spatial, channels = self.split(inputs[0])
-        kept = (None if dim is None else dim - sum(pair) for dim, pair in zip(spatial, self.margins, strict=True))
-        return self.join(tuple(kept), channels)
-
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return self.shifts(inputs, 1)
-
 
 class Cropping1D(_Cropping):
     """Cuts steps off the beginning and the end of a sequence."""
 
     spatial = 1
-    cropping: Margins1 = Field((1, 1), description="Steps cut off at the beginning and the end.")
-
-    @property
-    def margins(self) -> Pairs:
-        return (self.cropping,)
 
 
 class Cropping2D(_Cropping, Formatted):
     """Cuts rows and columns off an image."""
 
     spatial = 2
-    cropping: Margins2 = Field(((0, 0), (0, 0)), description="Entries cut off before and after height and width.")
-
-    @property
-    def margins(self) -> Pairs:
-        return self.cropping
+    cropping: Margins2 = Field(
+        0, validate_default=True, description="Entries cut off before and after height and width."
+    )
 
 
 class Cropping3D(_Cropping, Formatted):
     """Cuts entries off three axes."""
 
     spatial = 3
-    cropping: Margins3 = Field(
-        ((1, 1), (1, 1), (1, 1)), description="Entries cut off before and after each of the three axes."
-    )
-
-    @property
-    def margins(self) -> Pairs:
-        return self.cropping
 
 
 class Flatten(Layer):
@@ -290,20 +260,3 @@ class RepeatVector(Layer):
 
 def _target(shape: tuple[int, ...]) -> str:
     return show(tuple(None if dim == -1 else dim for dim in shape))
-
-
-KINDS: tuple[type[Layer], ...] = (
-    UpSampling1D,
-    UpSampling2D,
-    UpSampling3D,
-    ZeroPadding1D,
-    ZeroPadding2D,
-    ZeroPadding3D,
-    Cropping1D,
-    Cropping2D,
-    Cropping3D,
-    Flatten,
-    Reshape,
-    Permute,
-    RepeatVector,
-)

@@ -1,24 +1,59 @@
 """What layers over one, two or three spatial axes share: where the channels stand, and how a window slides."""
 
-from __future__ import annotations
-
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
+from pydantic.fields import FieldInfo
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
-from specbuild.catalog.values import DataFormat
+from specbuild.catalog.values import DataFormat, Ints1, Ints2, Ints3
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
 """Names of the spatial axes, by their number."""
 
 
+class EachAxis:
+    """Mark a field of a family of layers that has an entry for each spatial axis.
+
+    A class that sets `spatial` takes the field over with the type for so many axes.
+    """
+
+    def __init__(self, *types: Any) -> None:
+        self.types = types
+        """The types for one axis, for two and for three."""
+
+
+LENGTHS = EachAxis(Ints1, Ints2, Ints3)
+"""A positive whole number for each axis."""
+
+
 class Spatial(Layer):
-    """A layer whose input is `spatial` axes and the channels, which come last. `(H, W, C)` for two."""
+    """A layer whose input is `spatial` axes and the channels, which come last. `(H, W, C)` for two.
+
+    What layers over one, two and three axes have in common stands in a family, a class without `spatial`.
+    """
 
     spatial: ClassVar[int]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give the fields of the family their types for so many axes."""
+        super().__init_subclass__(**kwargs)
+        if "spatial" not in vars(cls):
+            return
+        own = dict(vars(cls).get("__annotations__", {}))
+        inherited: dict[str, FieldInfo] = {}
+        for base in reversed(cls.__mro__[1:]):
+            inherited |= vars(base).get("__pydantic_fields__", {})
+        for name, field in inherited.items():
+            marks = [mark for mark in field.metadata if isinstance(mark, EachAxis)]
+            if marks and name not in own:
+                entry = marks[0].types[cls.spatial - 1]
+                own[name] = entry | None if field.default is None else entry
+                default = Field(field.default, validate_default=field.validate_default, description=field.description)
+                setattr(cls, name, default)
+        cls.__annotations__ = own
 
     @property
     def ranks(self) -> tuple[int, ...]:

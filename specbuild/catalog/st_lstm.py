@@ -154,6 +154,3 @@ class STLSTM2D(OverFrames):
                 x = h[cell] = max(c[cell], m) + 1
             x = far
         return h[-1]
-
-
-KINDS: tuple[type[OverFrames], ...] = (STLSTM2D,)

@@ -96,6 +96,3 @@ class TrajGRU2D(OverFrames):
     def _sizes(self, x: Shape) -> tuple[int, int, int, int]:
         """Channels of the input, of the gates, inside the flow network, and of the flows."""
         return self.known_channels(x[1:]), 3 * self.filters, self.flow_filters, 2 * self.links
-
-
-KINDS: tuple[type[OverFrames], ...] = (TrajGRU2D,)

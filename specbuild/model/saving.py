@@ -7,10 +7,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from specbuild.catalog.conv_lstm import KINDS
+from specbuild.catalog.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 
 _CONFIG = "config.json"
-_TWINS = {f"specbuild>{kind.__name__}": kind for kind in KINDS}
+_TWINS = {f"specbuild>{kind.__name__}": kind for kind in (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)}
 _WITHOUT = {"normalization": "none", "use_input": True, "forget_bias": None, "peephole": "none", "remat": False}
 """Options of our own, as they stand in the configuration of a layer that uses none."""
 

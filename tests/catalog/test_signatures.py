@@ -13,7 +13,6 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import KerasObject
 from specbuild.model.backend import keras
 from specbuild.model.layers import LAYERS
-from specbuild.model.layers.frame_cell import FrameCell
 
 STOCK = sorted(name for name, kind in KINDS.items() if kind.package == "keras")
 REQUIRED = "required"
@@ -43,15 +42,25 @@ OURS = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvGRU1D", "ConvGRU2D", "Con
 
 @pytest.mark.parametrize("name", OURS)
 def test_arguments_and_defaults_are_those_of_our_layer(name: str) -> None:
-    layer = LAYERS[name]
-    ours = {**defaults_in_keras(layer.cell_class), **defaults_in_keras(keras.layers.ConvLSTM2D)}
-    ours = {key: default for key, default in ours.items() if key != "rank"}
-    bases = [base for base in reversed(layer.cell_class.__mro__) if issubclass(base, FrameCell)]
-    cell = {key: default for base in bases for key, default in defaults_in_keras(base).items()}
-    flags = ("activity_regularizer", "return_sequences", "return_state", "go_backwards", "stateful")
-    own = {"remat": defaults_in_keras(layer)["remat"]}
-    expected = {**own, **{key: ours[key] for key in flags}, **{key: cell[key] for key in cell if key != "rank"}}
-    assert defaults_here(KINDS[name]) == expected
+    """What is saved of our layer is what the kind has as arguments, with the values that the kind has for them."""
+    config = LAYERS[name](2, 3).get_config()
+    kind = KINDS[name](filters=2, kernel_size=3)
+    derived = {"data_format": "channels_last", "return_sequences": False, "return_state": False}
+    derived |= {"recurrent_kernel_size": getattr(kind, "recurrent_kernel", None)}
+    expected = {key: derived.get(key, getattr(kind, key)) for key in defaults_here(KINDS[name])}
+    assert {key: normal(as_written(config[key])) for key in expected} == {
+        key: normal(value) for key, value in expected.items()
+    }
+    of_every_recurrence = {"name", "dtype", "trainable", "unroll", "zero_output_for_mask"}
+    assert set(config) - set(expected) == of_every_recurrence
+
+
+def as_written(value: Any) -> Any:
+    """A value of a configuration as the kind has it: objects by the names that Keras has for them."""
+    if isinstance(value, dict):
+        names = {"GlorotUniform": "glorot_uniform", "Orthogonal": "orthogonal", "OrthogonalInitializer": "orthogonal"}
+        return names.get(value["class_name"], value["class_name"])
+    return value
 
 
 def test_every_keras_layer_takes_what_every_kind_takes() -> None:

@@ -227,13 +227,16 @@ def test_an_open_number_of_steps() -> None:
 
 
 def test_wrong_arguments() -> None:
-    with pytest.raises(ValueError, match="expected peephole to be none or per_pixel or per_channel, got 'yes'"):
+    with pytest.raises(ValueError, match='peephole: expected none, per_pixel or per_channel, got "yes"'):
         ConvLSTM2D(2, 3, peephole="yes")
-    with pytest.raises(ValueError, match=r"expected kernel_size to be a positive whole number or 2 of them, got \[3\]"):
+    with pytest.raises(ValueError, match=r"kernel_size: expected a positive whole number or a list of 2, got \[3\]"):
         ConvLSTM2D(2, [3])
-    with pytest.raises(ValueError, match=r"expected strides or dilation_rate of 1, got \(2, 2\) and \(2, 2\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"dilation_rate: expected 1, because strides is \[2, 2\] and ConvLSTM2D takes",
+    ):
         ConvLSTM2D(2, 3, strides=2, dilation_rate=2)
-    with pytest.raises(ValueError, match="ConvLSTMCell needs frames of a known size"):
+    with pytest.raises(ValueError, match="ConvLSTM2D needs to know the height of its frames"):
         ConvLSTM2D(2, 3).build((None, 3, None, 4, 1))
 
 

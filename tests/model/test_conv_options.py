@@ -148,7 +148,7 @@ def test_dropout_spreads_outputs_as_keras_does() -> None:
 @pytest.mark.parametrize("name", ["dropout", "recurrent_dropout"])
 def test_a_rate_that_is_no_fraction_is_refused(kind: type[Any], name: str) -> None:
     for rate in (-0.1, 1.0, 1.7):
-        with pytest.raises(ValueError, match=f"expected {name} to be a fraction from 0 to below 1, got {rate}"):
+        with pytest.raises(ValueError, match=f"{name}: expected a fraction from 0 to below 1, got {rate}"):
             kind(2, 3, **{name: rate})
 
 

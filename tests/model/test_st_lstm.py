@@ -167,11 +167,11 @@ def test_penalties() -> None:
 
 
 def test_wrong_arguments() -> None:
-    with pytest.raises(ValueError, match=r"expected filters to be a positive whole number or several .* got \[2, 3\]"):
+    with pytest.raises(ValueError, match=r"filters: expected the same number for every cell, .* got \[2, 3\]"):
         STLSTM2D([2, 3], 3)
-    with pytest.raises(ValueError, match="expected normalization to be none or layer or layer_per_pixel, got 'batch'"):
+    with pytest.raises(ValueError, match='normalization: expected none, layer or layer_per_pixel, got "batch"'):
         STLSTM2D(2, 3, normalization="batch")
-    with pytest.raises(ValueError, match="STLSTMCell needs frames of a known size"):
+    with pytest.raises(ValueError, match="STLSTM2D needs to know the height of its frames"):
         STLSTM2D(2, 3).build((None, 3, None, 4, 1))
 
 

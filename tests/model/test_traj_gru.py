@@ -155,9 +155,9 @@ def test_penalties() -> None:
 
 
 def test_wrong_arguments() -> None:
-    with pytest.raises(ValueError, match="expected links and flow_filters of at least 1, got 0 and 32"):
+    with pytest.raises(ValueError, match="links: expected a positive whole number, got 0"):
         TrajGRU2D(2, 3, links=0)
-    with pytest.raises(ValueError, match="expected flow_kernel_size to be a positive whole number or 2 of them"):
+    with pytest.raises(ValueError, match="flow_kernel_size: expected a positive whole number or a list of 2"):
         TrajGRU2D(2, 3, flow_kernel_size=[3])
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
+from specbuild.catalog.autoregressive import Autoregressive as Node
 from specbuild.model.backend import LONGEST_UNROLLED, has_accelerator, keras, loops_over_remat
+from specbuild.model.layers.base import Shape
 
 ops = keras.ops
-
-Shape: TypeAlias = tuple[int | None, ...]
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
@@ -98,9 +98,8 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
         return loop.inner_loop(read, carry, None)[1]
 
     def compute_output_shape(self, frames_shape: Shape, teacher_shape: Any = None) -> Shape:  # noqa: ARG002
-        batch, steps, *frame = frames_shape
-        every = None if steps is None else steps - 1 + self.horizon
-        return (batch, self.horizon if self.give == "horizon" else every, *frame)
+        batch, *frames = frames_shape
+        return (batch, *Node.model_validate({"horizon": self.horizon, "give": self.give}).output_shape(tuple(frames)))
 
     def save_own_variables(self, store: Any) -> None:
         """Keeps the iterations behind, so that training goes on with the schedule."""

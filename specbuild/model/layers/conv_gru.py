@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from specbuild.model.backend import keras
 from specbuild.model.layers.conv_cell import ConvCell
-from specbuild.model.layers.conv_recurrent import ConvRecurrent
+from specbuild.model.layers.conv_recurrent import recurrent_layers
 from specbuild.model.layers.frame_cell import Tensors
 
 ops = keras.ops
@@ -35,21 +34,7 @@ class ConvGRUCell(ConvCell):
             the TensorFlow-1 cell.
     """
 
-    gates = 3
-    states = 1
-    normalized = 3  # z, r, g
-
-    def __init__(
-        self,
-        rank: int,
-        filters: int,
-        kernel_size: int | Sequence[int],
-        reset_after: bool = True,
-        unit_gate_bias: bool | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(rank, filters, kernel_size, **kwargs)
-        self.reset_after, self.unit_gate_bias = reset_after, unit_gate_bias
+    family, cell_name = "ConvGRU", "conv_gru_cell"
 
     def step(self, projected: Any, states: Tensors, masks: Tensors | None = None) -> tuple[Any, list[Any]]:
         (h,) = states
@@ -57,11 +42,6 @@ class ConvGRUCell(ConvCell):
         z, g = step(projected, h, masks)
         h = z * h + (1 - z) * self.activation(self.normalize(2, g))
         return h, [h]
-
-    @property
-    def bias_shape(self) -> tuple[int, ...]:
-        width = self.gates * self.filters
-        return (2, width) if self.reset_after and self.use_input else (width,)
 
     @property
     def input_bias(self) -> Any:
@@ -95,27 +75,4 @@ class ConvGRUCell(ConvCell):
         return self.recurrent_activation(z), self.recurrent_activation(r)
 
 
-class _ConvGRU(ConvRecurrent):
-    cell_class = ConvGRUCell
-    cell_name = "conv_gru_cell"
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class ConvGRU1D(_ConvGRU):
-    """ConvGRU over frames with one spatial axis: `(N, T, W, C)` → `(N, T, Q, filters)`. State: h."""
-
-    rank = 1
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class ConvGRU2D(_ConvGRU):
-    """ConvGRU over images: `(N, T, H, W, C)` → `(N, T, P, Q, filters)`. State: h."""
-
-    rank = 2
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class ConvGRU3D(_ConvGRU):
-    """ConvGRU over volumes: `(N, T, D, H, W, C)` → `(N, T, O, P, Q, filters)`. State: h."""
-
-    rank = 3
+ConvGRU1D, ConvGRU2D, ConvGRU3D = recurrent_layers(ConvGRUCell, 1, 2, 3)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from specbuild.model.backend import keras
 from specbuild.model.layers.conv_cell import ConvCell
-from specbuild.model.layers.conv_recurrent import ConvRecurrent
-from specbuild.model.layers.frame_cell import Shape, Tensors, one_of
+from specbuild.model.layers.conv_recurrent import recurrent_layers
+from specbuild.model.layers.frame_cell import Tensors
 
 ops = keras.ops
 
@@ -37,40 +37,9 @@ class ConvLSTMCell(ConvCell):
     whatever the `data_format`.
     """
 
-    gates = 4
-    states = 2
-    normalized = 5  # i, f, g, o, c′
-
-    def __init__(
-        self,
-        rank: int,
-        filters: int,
-        kernel_size: int | Sequence[int],
-        unit_forget_bias: bool = True,
-        peephole: str = "none",
-        peephole_initializer: Any = "zeros",
-        peephole_regularizer: Any = None,
-        peephole_constraint: Any = None,
-        forget_bias: float | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(rank, filters, kernel_size, **kwargs)
-        self.unit_forget_bias, self.forget_bias = unit_forget_bias, forget_bias
-        self.peephole = one_of("peephole", peephole, "none", "per_pixel", "per_channel")
-        self.peephole_initializer = keras.initializers.get(peephole_initializer)
-        self.peephole_regularizer = keras.regularizers.get(peephole_regularizer)
-        self.peephole_constraint = keras.constraints.get(peephole_constraint)
-
-    def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
-        super().build(inputs_shape, states_shape)
-        self.peephole_kernel = None
-        if self.peephole != "none":
-            shape = self.compute_output_shape(inputs_shape)[0][1:]
-            spatial = shape[1:] if self.channels_first else shape[:-1]
-            lead: Shape = spatial if self.peephole == "per_pixel" else ()
-            self.peephole_kernel = self._weight(
-                "peephole_kernel", (*lead, 3 * self.filters), self.peephole_initializer, "peephole"
-            )
+    family, cell_name = "ConvLSTM", "conv_lstm_cell"
+    groups: ClassVar[Mapping[str, str]] = {**ConvCell.groups, "peephole_kernel": "peephole"}
+    peephole_kernel: Any = None
 
     def step(self, projected: Any, states: Tensors, masks: Tensors | None = None) -> tuple[Any, list[Any]]:
         h, c = states
@@ -104,27 +73,4 @@ class ConvLSTMCell(ConvCell):
         return self.peephole_kernel[..., first : first + self.filters] * c
 
 
-class _ConvLSTM(ConvRecurrent):
-    cell_class = ConvLSTMCell
-    cell_name = "conv_lstm_cell"
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class ConvLSTM1D(_ConvLSTM):
-    """ConvLSTM over frames with one spatial axis: `(N, T, W, C)` → `(N, T, Q, filters)`. States: h, c."""
-
-    rank = 1
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class ConvLSTM2D(_ConvLSTM):
-    """ConvLSTM over images: `(N, T, H, W, C)` → `(N, T, P, Q, filters)`. States: h, c."""
-
-    rank = 2
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class ConvLSTM3D(_ConvLSTM):
-    """ConvLSTM over volumes: `(N, T, D, H, W, C)` → `(N, T, O, P, Q, filters)`. States: h, c."""
-
-    rank = 3
+ConvLSTM1D, ConvLSTM2D, ConvLSTM3D = recurrent_layers(ConvLSTMCell, 1, 2, 3)

@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from specbuild.catalog import KINDS
 from specbuild.catalog.conv_recurrent import segment_length
 from specbuild.model.backend import has_accelerator, keras, unrolls
-from specbuild.model.layers.frame_cell import FrameCell, Shape, Tensors, argument_names
+from specbuild.model.layers.base import Shape
+from specbuild.model.layers.frame_cell import FrameCell, Tensors, argument_names
 
 ops = keras.ops
 
@@ -31,7 +33,6 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
 
     rank: ClassVar[int]
     cell_class: ClassVar[type[FrameCell]]
-    cell_name: ClassVar[str]
 
     def __init__(
         self,
@@ -45,8 +46,9 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         remat: bool = False,
         **kwargs: Any,
     ) -> None:
-        own = {name: kwargs.pop(name) for name in argument_names(self.cell_class) if name in kwargs}
-        cell = self.cell_class(self.rank, filters, kernel_size, **own, name=self.cell_name, dtype=kwargs.get("dtype"))
+        own = {name: kwargs.pop(name) for name in self._cell_arguments() if name in kwargs}
+        own |= {"name": self.cell_class.cell_name, "dtype": kwargs.get("dtype")}
+        cell = self.cell_class(self.rank, filters, kernel_size, **own)
         super().__init__(
             cell,
             return_sequences=return_sequences,
@@ -60,9 +62,13 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         """The arguments of the cell are attributes of the layer too, as in Keras's ConvLSTM."""
-        if name in argument_names(type(self).cell_class):
+        if name in type(self)._cell_arguments():
             return getattr(self.cell, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    @classmethod
+    def _cell_arguments(cls) -> tuple[str, ...]:
+        return argument_names(cls.cell_class.family, cls.rank)
 
     @property
     def variables(self) -> list[Any]:
@@ -119,9 +125,10 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         return outward(outputs[:, -1]), outward(outputs), [outward(state) for state in states]
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:  # noqa: ARG002
-        batch, steps, *frame = sequences_shape
-        state = self.cell.compute_output_shape((batch, *frame))[0]
-        output = (batch, steps, *state[1:]) if self.return_sequences else state
+        batch, *sequence = sequences_shape
+        every_step = (batch, *self.cell.entry.sequence_shape(tuple(sequence)))
+        state = (batch, *every_step[2:])
+        output = every_step if self.return_sequences else state
         return (output, *[state] * self.cell.states) if self.return_state else output
 
     def get_config(self) -> dict[str, Any]:
@@ -135,9 +142,20 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         return cls(**config)
 
     def _fits(self, steps: int | None, frame: Shape) -> bool:
-        state = self.cell.compute_output_shape((None, *frame))[0][1:]
-        numbers: int = math.prod(state) // self.cell.width * self.cell.projected * (steps or 1)
+        places = math.prod(self.cell.entry.state_shape((1, *frame))) // self.cell.width
+        numbers: int = places * self.cell.projected * (steps or 1)
         return numbers <= (LARGEST_PROJECTION if has_accelerator() else min(LARGEST_PROJECTION, LARGEST_ON_CPU))
+
+
+def recurrent_layers(cell: type[FrameCell], *ranks: int) -> tuple[type[Any], ...]:
+    """Return the layers that run a cell over frames with so many spatial axes, each with the name of its kind."""
+    register = keras.saving.register_keras_serializable(package="specbuild")
+    kinds = {f"{cell.family}{rank}D": rank for rank in ranks}
+    shared = {"cell_class": cell, "__module__": cell.__module__}
+    return tuple(
+        register(type(name, (ConvRecurrent,), {**shared, "rank": rank, "__doc__": KINDS[name].__doc__}))
+        for name, rank in kinds.items()
+    )
 
 
 def _anew(run: Callable[..., tuple[Any, ...]], pieces: Sequence[Any], states: Tensors) -> tuple[Tensors, list[Any]]:

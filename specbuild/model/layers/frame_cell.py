@@ -6,76 +6,103 @@ C channels of the input, F filters.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, ClassVar, TypeAlias
 
+from specbuild.catalog import KINDS, KerasObject, Recurrent
 from specbuild.model.backend import keras
+from specbuild.model.layers.base import Shape, entry_of, output_shape
 
 ops = keras.ops
 
-Shape: TypeAlias = tuple[int | None, ...]
 Tensors: TypeAlias = Sequence[Any]
 
 
 class FrameCell(keras.layers.Layer):  # type: ignore[misc]
     """One step of a recurrence over frames: `project` reads the input, `step` does what needs the state.
 
-    Subclasses make their weights in `build`, and may have arguments of their own: all are saved. Unless one says
-    otherwise, the state is `states` tensors of the size of the input, with `width` channels.
+    Arguments, weights and shapes are those of the kind in the catalogue, `entry`; all arguments are saved.
+
+    Args:
+        rank: how many spatial axes there are.
+        filters: channels of the state; what else it can be, the kind says.
+        kernel_size: extent of the input's kernel.
+        data_format: where the channels of inputs, states and outputs stand; default: what Keras is set to.
+        arguments: those of the kind, and those of every Keras layer.
     """
 
-    states: int
-    """How many tensors the state is."""
+    family: ClassVar[str]
+    """The name of the kinds in the catalogue without the number of axes: `ConvLSTM`."""
+    cell_name: ClassVar[str]
+    """What the Keras layer of the cell is called: `conv_lstm_cell`."""
+    groups: ClassVar[Mapping[str, str]] = {
+        "kernel": "kernel",
+        "recurrent_kernel": "recurrent",
+        "bias": "bias",
+        "beta": "bias",
+        "gamma": "gamma",
+    }
+    """Which initializer, regularizer and constraint each weight has: `recurrent` for `recurrent_initializer`."""
+    gamma_initializer, gamma_regularizer, gamma_constraint = "ones", None, None
+    kernel: Any = None
+    bias: Any = None
+    gamma: Any = None
+    beta: Any = None
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
 
     def __init__(
-        self,
-        rank: int,
-        filters: Any,
-        kernel_size: int | Sequence[int],
-        data_format: str | None = None,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        self, rank: int, filters: Any, kernel_size: Any, data_format: str | None = None, **arguments: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.rank, self.filters = rank, filters
-        self.kernel_size = each_axis("kernel_size", kernel_size, rank)
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
-        self.activation = keras.activations.get(activation)
-        self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        names = argument_names(self.family, rank)
+        given = {name: arguments.pop(name) for name in names if name in arguments}
+        given |= {"filters": filters, "kernel_size": kernel_size}
+        given["data_format"] = data_format or keras.config.image_data_format()
+        super().__init__(**arguments)
+        kind = KINDS[f"{self.family}{rank}D"]
+        self.rank = rank
+        self.entry: Any = entry_of(kind, {name: value for name, value in given.items() if module_of(name) is None})
+        if "seed" in names:
+            # The first to be drawn, as in Keras's cell, so that one global seed gives both the same weights.
+            self.seed_generator = keras.random.SeedGenerator(given.get("seed"))
+        for name in names:
+            setattr(self, name, self._argument(name, given))
+
+    def _argument(self, name: str, given: Mapping[str, Any]) -> Any:
+        module = module_of(name)
+        if module is None:
+            return getattr(self.entry, name)
+        default = type(self.entry).model_fields[name].default
+        return module.get(given.get(name, default.name if isinstance(default, KerasObject) else default))
 
     def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:  # noqa: ARG002
-        """Takes note of the frames `(N, H, W, C)`, whose axes must be known but for the batch."""
-        if None in inputs_shape[1:]:
-            raise ValueError(f"{type(self).__name__} needs frames of a known size, got {inputs_shape}")
-        self.frame_shape = tuple(inputs_shape[1:])
+        """Make the weights for frames `(N, H, W, C)`, whose axes must be known but for the batch.
+
+        Raises:
+            ValueError: frames of an unknown size, or smaller than the kernel.
+        """
+        sequence = (1, *inputs_shape[1:])
+        output_shape(self.entry, sequence)
+        self.state_shape = self.entry.state_shape(sequence)
+        for weight in self.entry.weights(sequence):
+            group = self.groups[weight.name.rstrip("_0123456789")]
+            variable = self.add_weight(
+                shape=weight.shape,
+                name=weight.name,
+                initializer=self.initializer(weight.name, group),
+                regularizer=getattr(self, f"{group}_regularizer"),
+                constraint=getattr(self, f"{group}_constraint"),
+            )
+            setattr(self, weight.name, variable)
         self.built = True
 
+    def initializer(self, weight: str, group: str) -> Any:  # noqa: ARG002 - one of several kinds of answer
+        """Return what gives a weight of a group its first values."""
+        return getattr(self, f"{group}_initializer")
+
     def call(self, inputs: Any, states: Tensors, training: bool = False) -> tuple[Any, list[Any]]:
-        """One step on a frame; dropout, where there is any, is drawn anew.
+        """Run one step on a frame, with new masks of dropout where there is any.
 
         Args:
             inputs: a frame (N, H, W, C), in the order of `data_format`, as are the states.
@@ -91,14 +118,14 @@ class FrameCell(keras.layers.Layer):  # type: ignore[misc]
         return self.outward(output), [self.outward(state) for state in new]
 
     def project(self, frames: Any, masks: Tensors | None = None) -> Any:
-        """What does not depend on the state, for frames of any number of steps.
+        """Compute what does not depend on the state, for frames of any number of steps.
 
         `(N, …, H, W, C)` → `(N, …, P, Q, projected)`.
         """
         raise NotImplementedError
 
     def step(self, projected: Any, states: Tensors, masks: Tensors | None = None) -> tuple[Any, list[Any]]:
-        """One step of the recurrence, channels last.
+        """Run one step of the recurrence, channels last.
 
         Args:
             projected: what `project` made of the step's frame, (N, P, Q, projected).
@@ -118,56 +145,55 @@ class FrameCell(keras.layers.Layer):  # type: ignore[misc]
     @property
     def width(self) -> int:
         """Channels of the state and the output, F."""
-        return int(self.filters)
+        filters = self.entry.filters
+        return int(filters if isinstance(filters, int) else filters[0])
+
+    @property
+    def states(self) -> int:
+        """How many tensors the state is."""
+        return len(self.entry.state_names)
 
     @property
     def state_size(self) -> list[int]:
         return [self.width] * self.states
 
     def masks(self, like: Any, rate: float, training: bool) -> list[Any] | None:  # noqa: ARG002
-        """Dropout masks in the shape of `like`; None where nothing is dropped."""
+        """Return dropout masks in the shape of `like`; None where nothing is dropped."""
         return None
 
     def compute_output_shape(self, inputs_shape: Shape, states_shape: Any = None) -> tuple[Shape, list[Shape]]:  # noqa: ARG002
-        lengths = self.lengths(inputs_shape[2:] if self.channels_first else inputs_shape[1:-1])
-        frame = (self.width, *lengths) if self.channels_first else (*lengths, self.width)
-        shape = (inputs_shape[0], *frame)
+        shape = (inputs_shape[0], *self.entry.state_shape((1, *inputs_shape[1:])))
         return shape, [shape] * self.states
 
-    def lengths(self, space: Shape) -> Shape:
-        """The spatial axes of the state, from those of the input."""
-        return space
-
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        shape = self.compute_output_shape((batch_size, *self.frame_shape))[0]
-        return [ops.zeros(shape, dtype=self.compute_dtype) for _ in range(self.states)]
+        return [ops.zeros((batch_size, *self.state_shape), dtype=self.compute_dtype) for _ in range(self.states)]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rank": self.rank, **self.arguments()}
 
     def arguments(self) -> dict[str, Any]:
-        """What the cell was made with, but for `rank`, as plain values that can be saved."""
-        return {name: _saved(name, getattr(self, name)) for name in argument_names(type(self))}
+        """Return what the cell was made with, but for `rank`, as plain values that can be saved."""
+        return {name: _saved(name, getattr(self, name)) for name in argument_names(self.family, self.rank)}
 
     @property
     def channels_first(self) -> bool:
         return bool(self.data_format == "channels_first")
 
     def inward(self, tensor: Any) -> Any:
-        """A frame, a sequence of frames or a state, with its channels moved to the end."""
+        """Return a frame, a sequence of frames or a state with its channels moved to the end."""
         return ops.moveaxis(tensor, -self.rank - 1, -1) if self.channels_first else tensor
 
     def outward(self, tensor: Any) -> Any:
-        """The reverse of `inward`."""
+        """Undo `inward`."""
         return ops.moveaxis(tensor, -1, -self.rank - 1) if self.channels_first else tensor
 
     def unread(self, frames: Any) -> Any:
-        """What `project` gives of frames that are not read: zeros (N, …, 1, 1, projected), for all places at once."""
+        """Return what `project` gives of frames that are not read: zeros (N, …, 1, 1, projected), for all places."""
         point = ops.zeros_like(frames[(..., *[slice(0, 1)] * (self.rank + 1))])
         return ops.repeat(point, self.projected, axis=-1)
 
     def standardized(self, x: Any, epsilon: float) -> Any:
-        """Each frame of each sample with mean zero and variance one over all its axes.
+        """Return each frame of each sample with mean zero and variance one over all its axes.
 
         The gradient of a constant x, such as frames without any rain, is taken as if its variance were one: with ε
         alone it would grow by ε^−½ in every step back.
@@ -180,17 +206,11 @@ class FrameCell(keras.layers.Layer):  # type: ignore[misc]
         scale = ops.rsqrt(ops.where(variance > 0, variance, ops.ones_like(variance)) + epsilon)
         return ops.cast(centred * scale, self.compute_dtype)
 
-    def _weight(self, name: str, shape: Shape, initializer: Any, kind: str = "kernel") -> Any:
-        regularizer, constraint = getattr(self, f"{kind}_regularizer"), getattr(self, f"{kind}_constraint")
-        return self.add_weight(
-            shape=shape, name=name, initializer=initializer, regularizer=regularizer, constraint=constraint
-        )
-
 
 def convolve(
     frames: Any, kernel: Any, strides: Sequence[int] = (), padding: str = "same", dilation: Sequence[int] = ()
 ) -> Any:
-    """One convolution of frames of any number of steps: `(N, …, H, W, C)` → `(N, …, P, Q, F)`, channels last."""
+    """Convolve frames of any number of steps at once: `(N, …, H, W, C)` → `(N, …, P, Q, F)`, channels last."""
     rank = len(kernel.shape) - 2
     lead = len(frames.shape) - rank - 1
     lengths = [n if n is not None else ops.shape(frames)[at] for at, n in enumerate(frames.shape[:lead])]
@@ -199,28 +219,17 @@ def convolve(
     return convolved if lead == 1 else ops.reshape(convolved, (*lengths, *convolved.shape[1:]))
 
 
-def argument_names(cell: type[Any]) -> tuple[str, ...]:
-    """The arguments of a cell class besides `rank`, those of its base first."""
-    classes = [base for base in reversed(cell.__mro__) if issubclass(base, FrameCell) and "__init__" in vars(base)]
-    named = [name for base in classes for name in inspect.signature(base).parameters]
-    return tuple(name for name in dict.fromkeys(named) if name not in ("self", "rank", "kwargs"))
+OF_THE_LAYER = frozenset({*Recurrent.model_fields, "activity_regularizer", "go_backwards", "stateful", "remat"})
+"""Arguments of a recurrent layer that are not those of its cell."""
 
 
-def each_axis(name: str, value: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    """One number for every axis."""
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) != rank or min(values) < 1:
-        raise ValueError(f"expected {name} to be a positive whole number or {rank} of them, got {value!r}")
-    return values
+@cache
+def argument_names(family: str, rank: int) -> tuple[str, ...]:
+    """Return the arguments of a cell besides `rank`."""
+    return tuple(name for name in KINDS[f"{family}{rank}D"].model_fields if name not in OF_THE_LAYER)
 
 
-def one_of(name: str, value: str, *choices: str) -> str:
-    if value not in choices:
-        raise ValueError(f"expected {name} to be {' or '.join(choices)}, got {value!r}")
-    return value
-
-
-_FAMILIES = {
+_MODULES = {
     "activation": keras.activations,
     "initializer": keras.initializers,
     "regularizer": keras.regularizers,
@@ -228,6 +237,11 @@ _FAMILIES = {
 }
 
 
+def module_of(name: str) -> Any:
+    """Return the module of Keras that the object in an argument is from; None for a plain value."""
+    return _MODULES.get(name.rpartition("_")[2])
+
+
 def _saved(name: str, value: Any) -> Any:
-    family = _FAMILIES.get(name.rpartition("_")[2])
-    return value if family is None or value is None else family.serialize(value)
+    module = module_of(name)
+    return value if module is None or value is None else module.serialize(value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 from specbuild.model.backend import keras
-from specbuild.model.layers.conv_recurrent import ConvRecurrent
-from specbuild.model.layers.frame_cell import FrameCell, Shape, Tensors, convolve, one_of
+from specbuild.model.layers.base import Shape
+from specbuild.model.layers.conv_recurrent import recurrent_layers
+from specbuild.model.layers.frame_cell import FrameCell, Tensors, convolve
 
 ops = keras.ops
 
@@ -58,29 +59,16 @@ class STLSTMCell(FrameCell):
     (1, 1, 2F, F); and `bias_l` (7F,), or `gamma_l` and `beta_l`, whose 15F channels go with W, U, V and O.
     """
 
-    def __init__(
-        self,
-        rank: int,
-        filters: int | Sequence[int],
-        kernel_size: int | Sequence[int],
-        normalization: str = "none",
-        forget_bias: float = 1.0,
-        **kwargs: Any,
-    ) -> None:
-        widths = (filters,) if isinstance(filters, int) else tuple(filters)
-        if len(set(widths)) != 1 or widths[0] < 1:
-            raise ValueError(f"expected filters to be a positive whole number or several that are equal, got {filters}")
-        super().__init__(rank, widths, kernel_size, **kwargs)
-        self.normalization = one_of("normalization", normalization, "none", "layer", "layer_per_pixel")
-        self.forget_bias = forget_bias
-        self.states = 2 * len(widths) + 1
+    family, cell_name = "STLSTM", "st_lstm_cell"
+    groups: ClassVar[Mapping[str, str]] = {
+        **FrameCell.groups,
+        **dict.fromkeys(("memory_kernel", "output_kernel", "fusion_kernel"), "recurrent"),
+    }
 
     def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
         super().build(inputs_shape, states_shape)
-        channels = inputs_shape[1 if self.channels_first else -1]
-        space = inputs_shape[2:] if self.channels_first else inputs_shape[1:-1]
-        below = (channels, *self.filters[:-1])
-        self.levels = [self._level(number, read, space) for number, read in enumerate(below, start=1)]
+        cells = range(1, self.entry.cells + 1)
+        self.levels = [_Level(*(getattr(self, f"{name}_{cell}", None) for name in _Level._fields)) for cell in cells]
 
     def project(self, frames: Any, masks: Tensors | None = None) -> Any:  # noqa: ARG002 - nothing is dropped
         """The input's share of the first cell's gates, bias included: `(N, …, H, W, C)` → `(N, …, H, W, 7F)`."""
@@ -91,7 +79,7 @@ class STLSTMCell(FrameCell):
         h, new = None, []
         for level, before, c in zip(self.levels, pairs[::2], pairs[1::2], strict=True):
             read = projected if h is None else self._read(level, h)
-            h, c, m = self._one(level, read, before, c, m)
+            h, c, m = self._cell(level, read, before, c, m)
             new += [h, c]
         return h, [*new, m]
 
@@ -99,11 +87,7 @@ class STLSTMCell(FrameCell):
     def projected(self) -> int:
         return 7 * self.width
 
-    @property
-    def width(self) -> int:
-        return int(self.filters[0])
-
-    def _one(self, level: _Level, x: Any, h: Any, c: Any, m: Any) -> tuple[Any, Any, Any]:
+    def _cell(self, level: _Level, x: Any, h: Any, c: Any, m: Any) -> tuple[Any, Any, Any]:
         """The h, c and m that one cell makes of W∗x, (N, H, W, 7F), and of those before."""
         width = self.width
         u = self._normalized(level, convolve(h, level.recurrent_kernel), 7)  # (N, H, W, 4F)
@@ -132,33 +116,5 @@ class STLSTMCell(FrameCell):
         normal = self.standardized(x, EPSILON) * level.gamma[..., part]
         return normal if level.beta is None else normal + level.beta[..., part]
 
-    def _level(self, number: int, channels: int | None, space: Shape) -> _Level:
-        width, size = self.width, self.kernel_size
-        kernel = self._weight(f"kernel_{number}", (*size, channels, 7 * width), self.kernel_initializer)
-        recurrent, memory, output, fusion = (
-            self._weight(f"{name}_kernel_{number}", shape, self.recurrent_initializer, "recurrent")
-            for name, shape in [
-                ("recurrent", (*size, width, 4 * width)),
-                ("memory", (*size, width, 3 * width)),
-                ("output", (*size, 2 * width, width)),
-                ("fusion", (*(1,) * self.rank, 2 * width, width)),
-            ]
-        )
-        bias = gamma = beta = None
-        if self.normalization != "none":
-            lead = space if self.normalization == "layer_per_pixel" else ()
-            gamma = self.add_weight(shape=(*lead, 15 * width), name=f"gamma_{number}", initializer="ones")
-            if self.use_bias:
-                beta = self._weight(f"beta_{number}", (*lead, 15 * width), self.bias_initializer, "bias")
-        elif self.use_bias:
-            bias = self._weight(f"bias_{number}", (7 * width,), self.bias_initializer, "bias")
-        return _Level(kernel, recurrent, memory, output, fusion, bias, gamma, beta)
 
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class STLSTM2D(ConvRecurrent):
-    """A stack of ST-LSTM cells over images: `(N, T, H, W, C)` → `(N, T, H, W, F)`. States: h1, c1, …, m."""
-
-    rank = 2
-    cell_class = STLSTMCell
-    cell_name = "st_lstm_cell"
+(STLSTM2D,) = recurrent_layers(STLSTMCell, 2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from specbuild.model.backend import keras
-from specbuild.model.layers.conv_recurrent import ConvRecurrent
-from specbuild.model.layers.frame_cell import FrameCell, Shape, Tensors, convolve, each_axis
+from specbuild.model.layers.conv_recurrent import recurrent_layers
+from specbuild.model.layers.frame_cell import FrameCell, Tensors, convolve
 
 ops = keras.ops
 
@@ -40,51 +40,18 @@ class TrajGRUCell(FrameCell):
     two rows have the second alone, without an axis for it.
     """
 
-    states = 1
+    family, cell_name = "TrajGRU", "traj_gru_cell"
+    groups: ClassVar[Mapping[str, str]] = {
+        **FrameCell.groups,
+        "flow_input_kernel": "kernel",
+        **dict.fromkeys(("flow_state_kernel", "flow_kernel"), "recurrent"),
+        **dict.fromkeys(("flow_hidden_bias", "flow_bias"), "bias"),
+    }
+    flow_hidden_bias: Any = None
+    flow_bias: Any = None
 
-    def __init__(
-        self,
-        rank: int,
-        filters: int,
-        kernel_size: int | Sequence[int],
-        activation: Any = "leaky_relu",
-        links: int = 5,
-        flow_kernel_size: int | Sequence[int] = 5,
-        flow_filters: int = 32,
-        flow_initializer: Any = "zeros",
-        use_input: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(rank, filters, kernel_size, activation=activation, **kwargs)
-        if links < 1 or flow_filters < 1:
-            raise ValueError(f"expected links and flow_filters of at least 1, got {links} and {flow_filters}")
-        self.links, self.flow_filters = links, flow_filters
-        self.flow_kernel_size = each_axis("flow_kernel_size", flow_kernel_size, rank)
-        self.flow_initializer = keras.initializers.get(flow_initializer)
-        self.use_input = use_input
-
-    def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
-        super().build(inputs_shape, states_shape)
-        channels = inputs_shape[1 if self.channels_first else -1]
-        gates, hidden, paths = 3 * self.width, self.flow_filters, 2 * self.links
-        size, rows = self.flow_kernel_size, (2,) if self.use_input else ()
-        first, again = self.kernel_initializer, self.recurrent_initializer
-        self.kernel: Any = None
-        self.flow_input_kernel: Any = None
-        if self.use_input:
-            self.kernel = self._weight("kernel", (*self.kernel_size, channels, gates), first)
-            self.flow_input_kernel = self._weight("flow_input_kernel", (*size, channels, hidden), first)
-        self.flow_state_kernel = self._weight("flow_state_kernel", (*size, self.width, hidden), again, "recurrent")
-        self.flow_kernel = self._weight("flow_kernel", (*size, hidden, paths), self.flow_initializer, "recurrent")
-        shape = (*(1,) * self.rank, self.links * self.width, gates)
-        self.recurrent_kernel = self._weight("recurrent_kernel", shape, again, "recurrent")
-        self.bias: Any = None
-        self.flow_hidden_bias: Any = None
-        self.flow_bias: Any = None
-        if self.use_bias:
-            self.bias = self._weight("bias", (*rows, gates), self.bias_initializer, "bias")
-            self.flow_hidden_bias = self._weight("flow_hidden_bias", (*rows, hidden), self.bias_initializer, "bias")
-            self.flow_bias = self._weight("flow_bias", (paths,), self.bias_initializer, "bias")
+    def initializer(self, weight: str, group: str) -> Any:
+        return self.flow_initializer if weight == "flow_kernel" else super().initializer(weight, group)
 
     def project(self, frames: Any, masks: Tensors | None = None) -> Any:  # noqa: ARG002 - nothing is dropped
         """The input's share of z, r, g and q, biases included: `(N, …, H, W, C)` → `(N, …, H, W, 3F + flow_filters)`.
@@ -112,7 +79,7 @@ class TrajGRUCell(FrameCell):
 
     @property
     def projected(self) -> int:
-        return 3 * self.width + self.flow_filters
+        return 3 * self.width + int(self.flow_filters)
 
     def _flows(self, read: Any, h: Any) -> Any:
         """u and v of every link, in pixels, (N, H, W, 2L)."""
@@ -166,10 +133,4 @@ def _whole_and_rest(places: Any, length: int) -> tuple[Any, Any]:
     return ops.cast(before, "int32"), inside - before
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
-class TrajGRU2D(ConvRecurrent):
-    """TrajGRU over images: `(N, T, H, W, C)` → `(N, T, H, W, filters)`. State: h."""
-
-    rank = 2
-    cell_class = TrajGRUCell
-    cell_name = "traj_gru_cell"
+(TrajGRU2D,) = recurrent_layers(TrajGRUCell, 2)

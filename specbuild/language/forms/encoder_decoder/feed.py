@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent
-from specbuild.catalog.frames import RepeatFrame
-from specbuild.catalog.plumbing import LastFrame, Slice
+from specbuild.catalog.plumbing import LastFrame, RepeatFrame, Slice
 from specbuild.document import Mapping, Node, Scalar, did_you_mean, kind_of
 from specbuild.language.forms.base import Expansion
 from specbuild.language.forms.encoder_decoder.coder import (

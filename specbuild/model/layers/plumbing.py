@@ -1,0 +1,106 @@
+"""Layers that only move values, along one axis or from one to another. Any dtype goes through as it is.
+
+Shape comments: N batch, T time, H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from specbuild.model.backend import keras
+from specbuild.model.layers.base import OwnLayer
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class LastFrame(OwnLayer):
+    """The last entry of the time axis: `(N, T, …)` → `(N, …)`."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[:, -1]
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class RepeatFrame(OwnLayer):
+    """Repeats its input along a new time axis, the first after the batch: `(N, …)` → `(N, times, …)`.
+
+    Unlike `keras.layers.RepeatVector` it takes frames of any shape.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.repeat(keras.ops.expand_dims(inputs, axis=1), self.times, axis=1)  # (N, times, …)
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class Slice(OwnLayer):
+    """`x[start:stop:step]` of one axis; the batch axis is 0."""
+
+    def call(self, inputs: Any) -> Any:
+        before = (slice(None),) * (self.axis % len(inputs.shape))
+        return inputs[(*before, slice(self.start, self.stop, self.step))]
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class Gather(OwnLayer):
+    """The entries `indices` of one axis, in that order; negative ones count from the end."""
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.take(inputs, list(self.indices), axis=self.axis % len(inputs.shape))
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class ExpandDims(OwnLayer):
+    """A new axis of length 1, which stands at `axis` in the output."""
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.expand_dims(inputs, self.axis)
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class Squeeze(OwnLayer):
+    """The input without an axis of length 1."""
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.squeeze(inputs, self.axis)
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class Stack(OwnLayer):
+    """n inputs of one shape along a new axis: n × `(N, …)` → `(N, n, …)` for `axis=1`."""
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        return keras.ops.stack(list(inputs), axis=self.axis)
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class SpaceToDepth(OwnLayer):
+    """Every patch as a pixel, its values in the order (row, column, channel).
+
+    `(…, H, W, C)` → `(…, H/a, W/b, a·b·C)`
+    """
+
+    def call(self, inputs: Any) -> Any:
+        *lead, height, width, channels = keras.ops.shape(inputs)
+        rows, columns = self.block_size
+        patches = keras.ops.reshape(inputs, (*lead, height // rows, rows, width // columns, columns, channels))
+        patches = _swap_middle(patches, len(lead))  # (…, H/a, W/b, a, b, C)
+        return keras.ops.reshape(patches, (*lead, height // rows, width // columns, rows * columns * channels))
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class DepthToSpace(OwnLayer):
+    """The inverse of `SpaceToDepth`: `(…, H, W, a·b·C)` → `(…, a·H, b·W, C)`."""
+
+    def call(self, inputs: Any) -> Any:
+        *lead, height, width, channels = keras.ops.shape(inputs)
+        rows, columns = self.block_size
+        thin = channels // (rows * columns)
+        patches = keras.ops.reshape(inputs, (*lead, height, width, rows, columns, thin))
+        patches = _swap_middle(patches, len(lead))  # (…, H, a, W, b, C)
+        return keras.ops.reshape(patches, (*lead, height * rows, width * columns, thin))
+
+
+def _swap_middle(patches: Any, lead: int) -> Any:
+    """Swap the second and third of the five axes after the leading ones."""
+    axes = (*range(lead), lead, lead + 2, lead + 1, lead + 3, lead + 4)
+    return keras.ops.transpose(patches, axes)
