@@ -124,6 +124,9 @@ class Recurrent(Layer):
     are obeyed. `None` is "derive it", and counts as Keras's False outside a graph.
     """
 
+    documented_states: ClassVar[tuple[str, ...]] = ()
+    """The names of the states in the documentation, where the arguments decide which there are."""
+
     return_sequences: bool | None = Field(
         None, description="Whether the output is every step; derived where not written."
     )

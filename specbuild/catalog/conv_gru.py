@@ -1,4 +1,4 @@
-"""ConvGRU, which Keras does not have."""
+"""ConvGRU, a recurrence over frames, which Keras does not have."""
 
 from pydantic import Field
 

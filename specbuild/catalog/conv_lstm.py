@@ -1,4 +1,4 @@
-"""ConvLSTM: Keras's, with peepholes, layer normalization and a recurrent kernel of its own size besides."""
+"""ConvLSTM, a recurrence over frames: Keras's, with peepholes, layer normalization and an own recurrent kernel size."""
 
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -60,6 +60,7 @@ class STLSTM2D(OverFrames):
     forget_bias: Number = Field(1.0, description="Constant added to the forget gates of c and m.")
 
     package = "specbuild"
+    documented_states = ("h1", "c1", "…", "m")
     spatial = 2
     kept = 11  # i, f, g, c′, j, k, n, m′, o, tanh(R∗[c′, m′]), h′
 

@@ -75,6 +75,8 @@ class Bidirectional(Recurrent):
     through the layer.
     """
 
+    documented_states = ("forward_…", "backward_…")
+
     layer: InstanceOf[Recurrent] = Field(description="The recurrent layer.")
     merge_mode: Annotated[Literal["concat", "sum", "mul", "ave"], Choice()] = Field(
         "concat", description="How the two directions become one; concat joins them along the last axis."
