@@ -11,9 +11,9 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.objects import FAMILY
@@ -47,8 +47,7 @@ def page() -> str:
     return "\n".join([HEAD, *_shared(), *_modules(), *_wrappers(), *_others()]).rstrip() + "\n"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """An argument in a table; `kinds` are those of a family that have it, where not all do."""
 
     name: str
@@ -152,7 +151,7 @@ def _family(family: list[type[Layer]]) -> list[Row]:
         for row in _rows(cls, getattr(cls, "spatial", 0) if len(family) > 1 else 0):
             rows.setdefault(row, []).append(cls.__name__)
     own = [
-        replace(row, kinds=() if len(kinds) == len(family) else tuple(kinds))
+        row._replace(kinds=() if len(kinds) == len(family) else tuple(kinds))
         for row, kinds in rows.items()
         if row not in known
     ]
