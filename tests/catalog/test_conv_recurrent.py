@@ -129,7 +129,7 @@ def test_parameters_of_a_conv_gru_of_shi_2017() -> None:
 def test_what_is_refused() -> None:
     assert argument_error(ConvLSTM2D, filters=1, kernel_size=3, peephole="pixel") == (
         "peephole",
-        'expected none, per_pixel or per_channel, got "pixel"',
+        'expected none, per_pixel or per_channel, got "pixel"; did you mean "per_pixel"?',
     )
     assert argument_error(ConvLSTM2D, filters=1, kernel_size=3, peephole_regularizer="l2") == (
         "peephole_regularizer",
