@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -78,5 +78,5 @@ def _entries(family: Family) -> Mapping[str, Any]:
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(files(__package__).joinpath("keras_signatures.json").read_text("utf-8"))
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("keras_signatures.json").read_bytes())
     return table

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import importlib
-import sys
+import os
 from typing import IO, Any
 
 import click
 
+from specbuild.cli.arguments import print_diagnostics
 from specbuild.document import SpecbuildError, SpecError, did_you_mean
 from specbuild.version import __version__
+
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else pydantic searches every installed package for some
 
 VERBS: dict[str, str] = {
     "init": "specbuild.cli.init",
@@ -29,7 +32,7 @@ VERBS: dict[str, str] = {
 
 
 class _Reported(click.ClickException):
-    """An error of ours on its way to the terminal."""
+    """An error of specbuild, as click prints it."""
 
     def __init__(self, error: SpecbuildError) -> None:
         super().__init__(str(error))
@@ -40,21 +43,14 @@ class _Reported(click.ClickException):
         return self.error.exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        from specbuild.document.render import render_text
-
-        stream = file or sys.stderr
-        color = stream.isatty()
         if isinstance(self.error, SpecError):
-            for diagnostic in self.error.diagnostics:
-                click.echo(render_text(diagnostic, color=color) + "\n", file=stream)
-            count = len(self.error.diagnostics)
-            click.echo(f"{count} error{'s' if count > 1 else ''}", file=stream)
+            print_diagnostics(self.error.diagnostics, file)
         else:
-            click.echo(f"error: {self.error}", file=stream)
+            click.echo(f"error: {self.error}", file=file, err=True)
 
 
 class _Verbs(click.Group):
-    """A group that imports a verb only when it is called, and turns our errors into exit codes."""
+    """A group that imports a verb only when it is called, and turns errors of specbuild into exit codes."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -79,7 +75,7 @@ class _Verbs(click.Group):
         except SpecbuildError as error:
             raise _Reported(error) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader has enough, as in `| head`
+            if error.errno == errno.EPIPE:  # the reader has closed the pipe, as `| head` does
                 raise
             where = f": {error.filename}" if error.filename is not None else ""
             raise click.ClickException(f"{error.strerror or error}{where}") from error

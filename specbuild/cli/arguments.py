@@ -1,12 +1,15 @@
-"""Arguments that several verbs share."""
+"""Arguments and output that several verbs share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
+
+from specbuild.document import Diagnostic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -14,12 +17,12 @@ DEFAULT_SPEC = "spec.yaml"
 
 
 def spec_argument(function: Function) -> Function:
-    """Adds SPEC as `spec: str`; left out, it is the `spec.yaml` of the working directory."""
-    return click.argument("spec", required=False, callback=_default_spec, metavar="[SPEC]")(function)
+    """Add SPEC as `spec: str`; its default is `spec.yaml` in the working directory."""
+    return click.argument("spec", required=False, callback=spec_or_default, metavar="[SPEC]")(function)
 
 
 def set_option(function: Function) -> Function:
-    """Adds `--set PATH=VALUE`, as often as wanted, as `overrides: tuple[str, ...]`."""
+    """Add `--set PATH=VALUE`, any number of times, as `overrides: tuple[str, ...]`."""
     return click.option(
         "--set",
         "overrides",
@@ -30,7 +33,7 @@ def set_option(function: Function) -> Function:
 
 
 def plugin_option(function: Function) -> Function:
-    """Adds `--plugin MODULE`, as often as wanted, as `plugins: tuple[str, ...]`."""
+    """Add `--plugin MODULE`, any number of times, as `plugins: tuple[str, ...]`."""
     return click.option(
         "--plugin",
         "plugins",
@@ -41,25 +44,51 @@ def plugin_option(function: Function) -> Function:
 
 
 def format_option(*choices: str) -> Callable[[Function], Function]:
-    """Adds `--format`, with the first choice as default, as `format: str`."""
+    """Add `--format`, with the first choice as default, as `format: str`."""
     return click.option(
         "--format", type=click.Choice(choices), default=choices[0], show_default=True, help="How to print the result."
     )
 
 
-def say_if_unfinished(run: str) -> None:
-    """One line on standard error where the model of a run is not that of a finished training."""
+def horizon_option(function: Function) -> Function:
+    """Add `--horizon FRAMES` as `horizon: int | None`."""
+    return click.option(
+        "--horizon", type=click.IntRange(min=1), metavar="FRAMES", help="Frames to forecast. Default: as in training."
+    )(function)
+
+
+def print_diagnostics(diagnostics: Iterable[Diagnostic], file: IO[Any] | None = None) -> None:
+    """Print diagnostics, on standard error unless `file` is given, and below them the number of errors."""
+    from specbuild.document.render import render_text
+
+    file = file or sys.stderr
+    errors = 0
+    for diagnostic in diagnostics:
+        click.echo(render_text(diagnostic, color=file.isatty()) + "\n", file=file)
+        errors += diagnostic.severity == "error"
+    if errors:
+        click.echo(f"{errors} error{'s' if errors > 1 else ''}", file=file)
+
+
+def warn_if_unfinished(run: str) -> None:
+    """Print a note on standard error if the training of a run was not finished."""
     from specbuild.runs.inference import TrainedRun
 
     if note := TrainedRun.open(run).note:
         click.echo(f"note: {note}", err=True)
 
 
-def _default_spec(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+def spec_or_default(context: click.Context, _parameter: click.Parameter | None, value: str | None) -> str:
+    """Return the SPEC given, or `spec.yaml` if the working directory has one.
+
+    Raises:
+        UsageError: there is neither.
+    """
     if value is not None:
         return value
     if Path(DEFAULT_SPEC).is_file():
         return DEFAULT_SPEC
     raise click.UsageError(
-        f"no SPEC given, and this folder has no {DEFAULT_SPEC}; name one, as in: specbuild check nowcast.yaml"
+        f"no SPEC given, and this folder has no {DEFAULT_SPEC}; "
+        f"name one, as in: specbuild {context.info_name} nowcast.yaml"
     )

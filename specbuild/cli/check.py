@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from specbuild.cli.arguments import format_option, plugin_option, set_option, spec_argument
+from specbuild.cli.arguments import format_option, plugin_option, print_diagnostics, set_option, spec_argument
 
 
 @click.command("check", short_help="Find every mistake in SPEC, with its line and column.")
@@ -21,8 +19,8 @@ def command(
 ) -> None:
     """Find every mistake in SPEC, each with its line and column.
 
-    No framework is loaded, unless a layer has no rule of its own here: then Keras is asked, and the last line names
-    the layer. The exit code is 0 when the spec is right and 2 when it is not.
+    No framework is loaded, unless a layer has no rule of its own: then Keras is asked, and the last line names the
+    layer. The exit code is 0 when the spec is right and 2 when it is not.
 
     \b
     Examples:
@@ -32,31 +30,29 @@ def command(
       specbuild check --format github          (annotations in a pull request)
     """
     from specbuild.document import Report
-    from specbuild.document.render import render_github, render_json, render_text
+    from specbuild.document.render import render_github, render_json
     from specbuild.facade import check
 
     report = Report()
     graph = check(spec, overrides=overrides, plugins=plugins, report=report)
     warnings = report.warnings_as_errors() if strict else report.warnings
-    found = (*report.sorted_errors(), *warnings)
-    errors = [one for one in found if one.severity == "error"]
+    diagnostics = (*report.sorted_errors(), *warnings)
+    failed = any(diagnostic.severity == "error" for diagnostic in diagnostics)
     if format == "json":
-        click.echo(render_json(found))
+        click.echo(render_json(diagnostics))
     elif format == "github":
-        for one in found:
-            click.echo(render_github(one))
+        for diagnostic in diagnostics:
+            click.echo(render_github(diagnostic))
     else:
-        color = sys.stderr.isatty()
-        for one in found:
-            click.echo(render_text(one, color=color) + "\n", err=True)
-        if errors:
-            click.echo(f"{len(errors)} error{'s' if len(errors) > 1 else ''}", err=True)
-        elif graph is not None and resolved:
+        print_diagnostics(diagnostics)
+        if graph is None or failed:
+            pass
+        elif resolved:
             click.echo(graph.spec.resolved(), nl=False)
-        elif graph is not None:
+        else:
             nodes, parameters = len(graph.nodes), graph.parameters
             click.echo(f"{spec}: ok ({nodes} layer{'s' if nodes != 1 else ''}, {parameters:,} parameters)")
             if graph.resolved_by_keras:
                 click.echo(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
-    if errors:
+    if failed:
         raise SystemExit(2)

@@ -19,7 +19,7 @@ from specbuild.cli.arguments import format_option, set_option, spec_argument
 def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: str | None, format: str) -> None:
     """Show what is in the data of SPEC: frames, times, windows per split, missing values and how values are spread.
 
-    Values are in physical units, before any transform. No framework is loaded, and the model is not looked at.
+    Values are in physical units, before any transform. No framework is loaded, and the model is not checked.
 
     \b
     Examples:
@@ -37,8 +37,8 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     data = loaded.require_data()
     source = open_source(loaded)
     splits = open_splits(loaded, data, source)
-    found = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
-    click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else survey_text(found))
+    surveyed = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
+    click.echo(json.dumps(surveyed.to_dict(), indent=2) if format == "json" else survey_text(surveyed))
     if output is not None:
         from specbuild.pictures import draw_sample
 

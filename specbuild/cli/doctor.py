@@ -12,13 +12,13 @@ from specbuild.cli.arguments import format_option
 
 
 @click.command("doctor", short_help="Look whether everything works on this machine.")
-@click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where runs are to be written.")
+@click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where runs will be written.")
 @format_option("text", "json")
 @click.pass_context
 def command(context: click.Context, out: str, format: str) -> None:
     """Look whether everything works on this machine: versions, framework, devices, a tiny model, the disk.
 
-    The exit code is 1 where something does not work. What it prints belongs into a report of a fault.
+    The exit code is 1 if something does not work. Include the output when you report a bug.
 
     \b
     Examples:
@@ -27,11 +27,11 @@ def command(context: click.Context, out: str, format: str) -> None:
     """
     from specbuild.doctor import examine
 
-    found = []
-    for one in examine(Path(out)):
-        found.append(one)
+    findings = []
+    for finding in examine(Path(out)):
+        findings.append(finding)
         if format == "text":
-            click.echo(f"{one.verdict:<5}  {one.subject:<9}  {one.text}")
+            click.echo(f"{finding.verdict:<5}  {finding.subject:<9}  {finding.text}")
     if format == "json":
-        click.echo(json.dumps([asdict(one) for one in found], indent=2))
-    context.exit(1 if any(one.verdict == "fault" for one in found) else 0)
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    context.exit(1 if any(finding.verdict == "fault" for finding in findings) else 0)

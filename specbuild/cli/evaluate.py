@@ -6,7 +6,7 @@ import json
 
 import click
 
-from specbuild.cli.arguments import format_option, plugin_option, say_if_unfinished
+from specbuild.cli.arguments import format_option, horizon_option, plugin_option, warn_if_unfinished
 
 
 @click.command("evaluate", short_help="Score the model of RUN per lead time, beside baselines.")
@@ -19,12 +19,7 @@ from specbuild.cli.arguments import format_option, plugin_option, say_if_unfinis
     help="Which part of the data to score.",
 )
 @click.option("--variable", metavar="NAME", help="Score one of several variables; default: all, pooled.")
-@click.option(
-    "--horizon",
-    type=click.IntRange(min=1),
-    metavar="FRAMES",
-    help="Forecast and score so many frames, where not as many as in training.",
-)
+@horizon_option
 @plugin_option
 @format_option("text", "json")
 def command(
@@ -32,12 +27,12 @@ def command(
 ) -> None:
     """Score the model of RUN per lead time, beside persistence and the training mean.
 
-    Scores are in physical units over whole frames, missing pixels left out: sums over windows and pixels first, then
-    the formula, so that RMSE is no mean of RMSEs; SSIM and PSNR are means over frames. An event is a value at or above
-    a threshold. The skill is 1 - MSE / MSE of a baseline. What to compute is said under evaluate: in the spec; each
-    score's convention stands below the tables.
+    Scores are in physical units over whole frames without their missing pixels. Sums over windows and pixels come
+    first, then the formula: RMSE is not a mean of RMSEs. SSIM and PSNR are means over frames. An event is a value at or
+    above a threshold. The skill is 1 - MSE / MSE of a baseline. The section evaluate: of the spec names what to
+    compute; the convention of each score stands below the tables.
 
-    All of it is also written to the run folder: scores.json, scores.csv, and scores.png with every score over lead
+    Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score over lead
     time.
 
     \b
@@ -50,6 +45,6 @@ def command(
     from specbuild.evaluation.evaluate import evaluate
     from specbuild.evaluation.tables import report_text
 
-    found = evaluate(run, split, variable=variable, horizon=horizon, plugins=plugins)
-    say_if_unfinished(run)
-    click.echo(json.dumps(found.to_dict(), indent=2) if format == "json" else report_text(found))
+    scores = evaluate(run, split, variable=variable, horizon=horizon, plugins=plugins)
+    warn_if_unfinished(run)
+    click.echo(json.dumps(scores.to_dict(), indent=2) if format == "json" else report_text(scores))

@@ -29,33 +29,33 @@ def command(template: str | None, file: Path | None, listed: bool, force: bool) 
 
     known = templates()
     if listed:
-        for one in known.values():
-            width = max(len(name) for name in known if _folder(name) == _folder(one.name))
-            click.echo(f"{one.name:{width}}  {one.description}{'' if one.has_data else '; without data'}")
+        for name, entry in known.items():
+            width = max(len(other) for other in known if _folder(other) == _folder(name))
+            click.echo(f"{name:{width}}  {entry.description}{'' if entry.has_data else '; without data'}")
         return
     names = f"{', '.join(name for name in known if '/' not in name)}; --list shows all"
     if template is None:
         raise click.UsageError(f"name a template, as in: specbuild init radar-nowcast; there are {names}")
-    chosen = known.get(name_of(template))
-    if chosen is None:
+    selected = known.get(name_of(template))
+    if selected is None:
         hint = did_you_mean(template, known) or f"there are {names}"
         raise click.UsageError(f'no template is called "{template}"; {hint}')
-    own_name = chosen.file.name
+    own_name = selected.file.name
     target = Path(own_name) if file is None else file / own_name if file.is_dir() else file
-    pairs = copies(chosen, target)
-    in_the_way = [str(copy) for _, copy in pairs if copy.exists()]
-    if in_the_way and not force:
-        verb, them = ("exists", "it") if len(in_the_way) == 1 else ("exist", "them")
-        raise click.UsageError(f"{' and '.join(in_the_way)} {verb} already; --force replaces {them}")
+    pairs = copies(selected, target)
+    existing = [str(copy) for _, copy in pairs if copy.exists()]
+    if existing and not force:
+        verb, them = ("exists", "it") if len(existing) == 1 else ("exist", "them")
+        raise click.UsageError(f"{' and '.join(existing)} {verb} already; --force replaces {them}")
     write(pairs)
     for _, copy in pairs:
         click.echo(f"wrote {copy}")
-    if chosen.has_data:
+    if selected.has_data:
         click.echo(f"next: specbuild train {target}")
     else:
         click.echo(f"next: specbuild summary {target}; it trains when it has a data section")
 
 
 def _folder(name: str) -> str:
-    """What stands before the slash in the name of a template; nothing for the first ones."""
+    """Return the folder in the name of a template: `zoo` of `zoo/shi2015-2layers`."""
     return name.rpartition("/")[0]

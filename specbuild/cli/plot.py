@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Draw the layers of SPEC with their shapes and states, and what runs between them.
 
-    No framework is loaded, unless Keras has to be asked about a layer. States that one recurrence passes to another are
+    No framework is loaded, unless Keras has to be asked about a layer. States passed from one recurrence to another are
     drawn dashed, in a colour of their own. Mermaid is text that GitHub and GitLab draw in a README; without --output it
     is printed.
 
@@ -65,5 +65,5 @@ def _kind_of(output: Path | None) -> str:
 
 
 def _file_name(name: str) -> str:
-    """A model's name as that of a file."""
+    """Return a model's name as the name of a file."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from specbuild.cli.arguments import plugin_option, say_if_unfinished, set_option
+from specbuild.cli.arguments import horizon_option, plugin_option, set_option, warn_if_unfinished
 
 
 @click.command("predict", short_help="Forecast with the model of RUN.")
@@ -22,12 +22,7 @@ from specbuild.cli.arguments import plugin_option, say_if_unfinished, set_option
     metavar="FILE",
     help="Where the forecast goes: .nc, .zarr, .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
 )
-@click.option(
-    "--horizon",
-    type=click.IntRange(min=1),
-    metavar="FRAMES",
-    help="Forecast so many frames, where not as many as in training.",
-)
+@horizon_option
 @set_option
 @plugin_option
 def command(
@@ -54,5 +49,5 @@ def command(
 
     path = output or str(Path(run) / "prediction.npz")
     forecast = predict(run, input, path, horizon=horizon, overrides=overrides, plugins=plugins)
-    say_if_unfinished(run)
+    warn_if_unfinished(run)
     click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

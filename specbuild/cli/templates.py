@@ -1,4 +1,4 @@
-"""The shipped specs as templates: which there are, what each needs beside it, and copying one."""
+"""The shipped specs as templates: their list, the files that each needs, and copying them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specbuild.document import Mapping, Node, Scalar, Sequence, plain, read
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A shipped spec. `description` is how its own begins; `beside` are the files that it names, relative to it."""
+    """A shipped spec. `description` is the start of its own; `beside` are the files that it names, relative to it."""
 
     name: str
     file: Path
@@ -24,36 +24,35 @@ class Template:
 
 
 def templates() -> dict[str, Template]:
-    """Every shipped spec by its name, which is its file's with hyphens, after its folder: `zoo/shi2015-2layers`.
+    """Return every shipped spec by name: that of its file, with hyphens, after its folder: `zoo/shi2015-2layers`.
 
-    Those that stand in no folder come first.
+    Those outside folders come first.
     """
     files = sorted(folder().rglob("*.yaml"), key=lambda file: (file.parent != folder(), file))
-    found = (_template(file) for file in files)
-    return {one.name: one for one in found}
+    return {template.name: template for template in map(_template, files)}
 
 
 def name_of(path: str) -> str:
-    """The name of a template, from its name or from what its file is called."""
+    """Return the name of a template, given it or the name of its file."""
     return path.removesuffix(".yaml").replace("_", "-")
 
 
 def folder() -> Path:
-    """Where the shipped specs are: in the installed package, or in the checkout that this module runs from."""
+    """Return the folder of the shipped specs: in the installed package, or in the checkout."""
     package = Path(__file__).parent.parent
     installed = package / "templates"
     return installed if installed.is_dir() else package.parent / "specs"
 
 
 def copies(template: Template, target: Path) -> list[tuple[Path, Path]]:
-    """What writing a template to `target` copies, and where to, but for what is there already, unchanged."""
+    """Return the files to copy for a template written to `target`, each with its copy; not those already there."""
     pairs = [(template.file, target)]
     pairs += [(template.file.parent / path, target.parent / path) for path in template.beside]
     return [(source, copy) for source, copy in pairs if not (copy.is_file() and filecmp.cmp(source, copy, False))]
 
 
 def write(pairs: list[tuple[Path, Path]]) -> None:
-    """Copies each file, over what is there."""
+    """Copy each file, replacing what is there."""
     for source, copy in pairs:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
@@ -61,19 +60,19 @@ def write(pairs: list[tuple[Path, Path]]) -> None:
 
 def _template(file: Path) -> Template:
     documents = [document for _, document in _with_bases(file)]
-    description = next((one for document in documents if (one := document.get("description")) is not None), None)
-    said = " ".join(str(plain(description)).split()) if description is not None else ""
+    descriptions = [node for document in documents if (node := document.get("description")) is not None]
+    description = " ".join(str(plain(descriptions[0])).split()) if descriptions else ""
     return Template(
         name=name_of(file.relative_to(folder()).as_posix()),
         file=file,
-        description=re.split(r"[.:] | \(", said)[0].rstrip("."),
+        description=re.split(r"[.:] | \(", description)[0].rstrip("."),
         beside=tuple(dict.fromkeys(_beside(file))),
         has_data=any(document.get("data") is not None for document in documents),
     )
 
 
 def _with_bases(file: Path) -> Iterator[tuple[Path, Mapping]]:
-    """A spec and those that it extends, itself first."""
+    """Yield a spec and those that it extends, itself first."""
     _, document = read(file)
     assert isinstance(document, Mapping)
     yield file, document
@@ -83,14 +82,14 @@ def _with_bases(file: Path) -> Iterator[tuple[Path, Mapping]]:
 
 
 def _beside(file: Path) -> Iterator[Path]:
-    """The files that a spec needs beside it, relative to it: its data, its parts, its bases and what those need."""
+    """Yield the files that a spec needs, relative to it: its data, parts and bases, and what those need."""
     for source, document in _with_bases(file):
         for path in _named(document, source.parent):
             yield (source.parent / path).relative_to(file.parent)
 
 
 def _named(node: Node, here: Path) -> Iterator[Path]:
-    """The files that a document names and that stand beside it: its data, its base, its parts."""
+    """Yield the existing files that a document names: its data, its base, its parts."""
     if isinstance(node, Sequence):
         for item in node.items:
             yield from _named(item, here)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from specbuild.cli.arguments import DEFAULT_SPEC, plugin_option, set_option
+from specbuild.cli.arguments import plugin_option, set_option, spec_or_default
 
 _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confusion.png", "scores.csv")
 
@@ -15,7 +13,7 @@ _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confus
 @click.argument("spec", required=False, metavar="[SPEC]")
 @set_option
 @plugin_option
-@click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where the run folder is made.")
+@click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where to create the run folder.")
 @click.option("--resume", metavar="RUN", help="Continue the run in this folder from its last epoch.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
@@ -30,8 +28,8 @@ def command(
 ) -> None:
     """Train the model of SPEC, score it on its test split and draw its forecast.
 
-    Everything goes into a new run folder. Each epoch is saved there with the optimizer's state; a run that was stopped
-    continues with --resume as if it had not been.
+    Everything goes into a new run folder. Each epoch is saved there with the optimizer's state; a stopped run
+    continues with --resume as if it had never stopped.
 
     \b
     Examples:
@@ -42,12 +40,8 @@ def command(
     """
     if spec is not None and resume is not None:
         raise click.UsageError("give a SPEC or --resume, not both: a run folder holds its spec")
-    if spec is None and resume is None:
-        if not Path(DEFAULT_SPEC).is_file():
-            raise click.UsageError(
-                f"no SPEC given, and this folder has no {DEFAULT_SPEC}; name one, as in: specbuild train nowcast.yaml"
-            )
-        spec = DEFAULT_SPEC
+    if resume is None:
+        spec = spec_or_default(context, None, spec)
 
     from specbuild.evaluation.classes import ClassScores
     from specbuild.evaluation.tables import report_text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 from itertools import islice
 
 CUTOFF = 0.6
@@ -12,13 +11,13 @@ MAX_CHOICES = 1000
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`did you mean "x"?` for the choice nearest to `word`, or "" when none is near."""
-    found = nearest(word, choices)
-    return f'did you mean "{found}"?' if found is not None else ""
+    """Return `did you mean "x"?` for the choice nearest to `word`, or "" when none is near."""
+    near = nearest(word, choices)
+    return f'did you mean "{near}"?' if near is not None else ""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice nearest to `word`, or None.
+    """Return the choice nearest to `word`, or None.
 
     A choice that differs only in case, in `_`, `-` and spaces, or in a final s wins; otherwise the one with the
     highest difflib ratio, at least 0.6, the earlier of two equals. Words are compared up to 64 characters and choices
@@ -34,7 +33,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def listed(words: Iterable[object], most: int = 12) -> str:
-    """The words for a message, of many the first: `a, b, c and 7 more`."""
+    """Return the words for a message, only the first of many: `a, b, c and 7 more`."""
     known = [str(word) for word in words]
     more = f" and {len(known) - most} more" if len(known) > most else ""
     return ", ".join(known[:most]) + more
@@ -53,6 +52,8 @@ def _without_plural(word: str) -> str:
 
 
 def _most_similar(word: str, choices: list[str]) -> str | None:
+    from difflib import SequenceMatcher  # imported when there is a mistake
+
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(_without_case(word))
     best, best_ratio = None, 0.0

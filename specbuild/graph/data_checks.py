@@ -101,7 +101,6 @@ def without_time(shape: Shape, count: int, space: Shape) -> bool:
 
 def check_scores(spec: Spec, report: Report) -> None:
     """Report a score that needs axes which the layout of the data does not have."""
-
     if spec.data is None or not spec.data.source.axes:
         return  # the file will tell
     layout, space, evaluate = " ".join(spec.data.source.axes), spec.data.source.space, spec.evaluate
