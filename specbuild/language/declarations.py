@@ -13,21 +13,26 @@ from specbuild.language.validation import validate
 
 VERSION = 1
 
-KEYS = (
-    "specbuild",
-    "name",
-    "description",
-    "vars",
-    "defaults",
-    "blocks",
-    "inputs",
-    "layers",
-    "outputs",
-    "data",
-    "train",
-    "evaluate",
-)
-"""The keys of a spec, in the order that a person writes them."""
+KEYS = {
+    "specbuild": "Version of the language: 1. Required.",
+    "name": "Name of the model; default: the file's name.",
+    "description": "What the model is, for people.",
+    "vars": "Values by name, read anywhere as $name; they may refer to each other.",
+    "defaults": "Arguments by layer kind, laid under those that a node writes itself.",
+    "blocks": "Groups of nodes by name, with parameters, to be used as {block: name, with: {…}}.",
+    "inputs": "What the model reads, by id: a shape without the batch axis, or {shape, dtype, batch}. Required.",
+    "layers": "The nodes of the model, in the order they run. Required.",
+    "outputs": "What the model gives: ids or ports, or names for them. Default: the last node.",
+    "data": "Where frames come from, and how windows, splits and inputs are made of them.",
+    "train": "How to train. Every key has a default, so that a spec may leave the section out.",
+    "evaluate": "What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias.",
+}
+"""The keys of a spec, in the order that a person writes them, each with what it is."""
+EXTENDING = {
+    "extends": "A spec that this one changes: mappings are merged, lists replaced. Relative to this file.",
+    "set": "Values of the extended spec to change, by path: layers.enc1.kernel_size: 5.",
+}
+"""The keys of a spec that changes another."""
 NO_INPUTS = "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1]}"
 
 

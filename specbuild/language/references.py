@@ -9,7 +9,7 @@ from specbuild.document import Node, PathPart, Report, Scalar, Span, kind_of
 
 ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 """What may be the id of a node: up to 100 letters, digits, _ and -, not starting with a digit."""
-_REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z_][A-Za-z0-9_.]*))?")
+REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z_][A-Za-z0-9_.]*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Reference:
 def reference(node: Node, report: Report, path: tuple[PathPart, ...]) -> Reference | None:
     """Reads one reference; reports what is none."""
     if isinstance(node, Scalar) and isinstance(node.value, str):
-        if match := _REFERENCE.fullmatch(node.value):
+        if match := REFERENCE.fullmatch(node.value):
             return Reference(match[1], match[2], node.span)
         report.error(
             f'"{node.value}" names no node',

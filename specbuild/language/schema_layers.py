@@ -7,19 +7,20 @@ from typing import Any, TypeAlias
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent
 from specbuild.catalog.registry import kind_named, kind_names
-from specbuild.language.schema_values import VARIABLE, model_schema, with_variables
+from specbuild.language import references
+from specbuild.language.schema_values import VARIABLE, model_schema, whole, with_variables
 
 Schema: TypeAlias = dict[str, Any]
 
 ID: Schema = {
     "description": "Name of the node, and of the Keras layer. Other nodes read it by this name.",
     "type": "string",
-    "anyOf": [{"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}, {"pattern": "\\$"}],
+    "anyOf": [{"pattern": whole(references.ID)}, {"pattern": "\\$"}],
 }
 REFERENCE: Schema = {
     "description": "The id of a node or input, or a port of it: enc1, enc1.sequence, enc1.last, enc1.state.h.",
     "type": "string",
-    "anyOf": [{"pattern": r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_.]*)?$"}, {"pattern": "\\$"}],
+    "anyOf": [{"pattern": whole(references.REFERENCE)}, {"pattern": "\\$"}],
 }
 LENGTHS: Schema = with_variables(
     {
@@ -73,7 +74,6 @@ def defaults_schema() -> Schema:
     own = dict.fromkeys(("layer", *RECURRENT), False)
     kinds = {name: cls.__name__ for name in kind_names() if (cls := kind_named(name)) is not None}
     return {
-        "description": "Arguments by layer kind, laid under those that a node writes itself.",
         "type": "object",
         "properties": {
             name: {"type": "object", "allOf": [{"$ref": f"#/definitions/layer:{kind}"}], "properties": own}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias, get_args
 
@@ -23,6 +24,11 @@ def model_schema(cls: type[BaseModel], definitions: Schema) -> Schema:
     for name, inner in schema.pop("$defs", {}).items():
         definitions[name] = with_variables(inner)
     return with_variables(schema)
+
+
+def whole(pattern: re.Pattern[str]) -> str:
+    """Return the pattern of texts that match as a whole."""
+    return f"^{pattern.pattern}$"
 
 
 def with_variables(schema: Schema) -> Schema:

@@ -59,7 +59,7 @@ class GeneratorSection(Section):
     The frames are grey, and their values reach from 0 to 1.
     """
 
-    generator: str
+    generator: str = Field(description="What is drawn: moving_digits or moving_shapes.")
     sequences: PositiveInt = Field(10_000, description="Sequences there are; each is an event.")
     frames: SequenceLength = Field(20, description="Frames of a sequence.")
     size: Side = Field(64, description="Height and width of a frame, in pixels.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ClassTarget(Section):
     """The class of a clip: the folder that it lies in."""
 
-    name: Literal["class"] = "class"
+    name: Literal["class"] = Field("class", description="What is told: the folder that the clip lies in.")
     sampling: Literal["even", "stretch"] = Field(
         "even",
         description="Which windows.past frames of a clip are read. even: one of each of as many equal parts, drawn in "
