@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pydantic import Field
 
+from specbuild.catalog.values import PositiveNumber
 from specbuild.data.transforms.fit import fit
-from specbuild.data.transforms.kinds import STEPS, StepError
+from specbuild.data.transforms.kinds import STEPS, Step, StepError
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.running_statistics import running_statistics
 from specbuild.document import RunError, SpecError
-from specbuild.language.sections.transform import TRANSFORMS, transform
+from specbuild.language.sections.transform import TRANSFORMS, TransformSection, transform
 from tests.data.samples import dataset, frames, message
 
 rain = arrays(np.float32, (5, 3, 2), elements=st.floats(0.125, 300, width=32))
@@ -172,3 +175,43 @@ def test_a_channel_without_values() -> None:
 def test_broken_state(state: dict[str, Any]) -> None:
     with pytest.raises(RunError, match="the saved transform cannot be read"):
         Transform.from_state(state)
+
+
+def test_a_transform_is_added_by_a_section_and_a_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The worked example of CONTRIBUTING: nothing else knows the names of transforms."""
+
+    class Power(TransformSection):
+        """x ** exponent, for values above 0."""
+
+        name: Literal["power"] = "power"
+        exponent: PositiveNumber = Field(0.5, description="The exponent.")
+
+    @dataclass(frozen=True, slots=True)
+    class PowerStep(Step):
+        name: ClassVar[str] = "power"
+        exponent: float
+
+        @property
+        def above(self) -> float:
+            return 0.0
+
+        def apply(self, x: np.ndarray) -> np.ndarray:
+            return x**self.exponent
+
+        def invert(self, y: np.ndarray) -> np.ndarray:
+            return y ** (1 / self.exponent)
+
+    monkeypatch.setitem(TRANSFORMS, "power", Power)
+    monkeypatch.setitem(STEPS, "power", PowerStep)
+    values = frames(40, 3, 3) + 1
+    data = dataset(tmp_path, values, transform=["power", "standardize"])
+    roots = np.sqrt(values[data.split("train").stretches[0].frames])
+    assert data.transform.steps[0] == PowerStep(0.5)
+    assert data.transform.steps[1].mean[0] == pytest.approx(roots.mean(), rel=1e-5)
+    assert Transform.from_state(json.loads(json.dumps(data.transform.state()))) == data.transform
+    with pytest.raises(SpecError) as caught:
+        dataset(tmp_path, values - 99, transform=["power"])
+    assert message(caught.value).startswith("data.transform.0 | power needs values above 0, found ")
+    with pytest.raises(SpecError) as caught:
+        dataset(tmp_path, values, transform=[{"name": "power", "exponnt": 2}])
+    assert 'power has no argument "exponnt"; did you mean "exponent"?' in message(caught.value)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+from specbuild.data.samples.augment import Augmentation
 from specbuild.data.samples.layout import SampleLayout
 from specbuild.data.samples.sampler import Sample, Sampler
 from specbuild.data.sources.base import FrameSource, Region
@@ -66,6 +68,12 @@ class SampleSet(ABC, Generic[Split]):
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know about the data that was read so far."""
         return ()
+
+    @cached_property
+    def augmentation(self) -> Augmentation | None:
+        """How training samples are varied, if they are."""
+        section = self.section.augment
+        return None if section is None else Augmentation(section, self.section.source.space)
 
     @abstractmethod
     def _sample(self, item: Any, region: Region, random: np.random.Generator | None) -> Sample:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
-from specbuild.data.samples.augment import Augmentation
 from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.sampler import Sample
@@ -89,11 +88,10 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
             self.source.lengths[clip], self.section.windows.past, self.section.windows.step, random
         )
         region = self._region(random)
-        pixels = np.concatenate([self.source.read(clip, range(frame, frame + 1), region) for frame in frames])
-        x = self.transform.apply(pixels)
-        if self.section.augment is not None and random is not None:
-            augmentation = Augmentation(self.section.augment, self.section.source.space)
-            x = augmentation.draw(random).frames(augmentation.noisy(x, random))
+        pixels = [self.source.read(clip, range(frame, frame + 1), region) for frame in frames]
+        x = self.transform.apply(np.concatenate(pixels))
+        if self.augmentation is not None and random is not None:
+            x = self.augmentation.draw(random).frames(self.augmentation.noisy(x, random))
         return self.transform.fill_missing(x), self._coded(self.clips.labels[clip])
 
     def _sample(self, clip: int, _region: Region, random: np.random.Generator | None) -> Sample:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from specbuild.data.arrays import Floats
-from specbuild.data.samples.augment import Augmentation
 from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.data.samples.layout import sample_layout
@@ -121,12 +120,6 @@ class Dataset(SampleSet[WindowSet]):
             if windows.embargoed
         )
         return (*cut, *self.skipped.notes())
-
-    @cached_property
-    def augmentation(self) -> Augmentation | None:
-        """How training samples are varied, if they are."""
-        section = self.section.augment
-        return None if section is None else Augmentation(section, self.section.source.space)
 
     @property
     def tiling(self) -> Tiling:

@@ -41,7 +41,7 @@ Flip: TypeAlias = Annotated[
 
 
 class AugmentSection(Section):
-    """What is drawn anew for every training sample, and is the same for all its frames, past and future."""
+    """Random changes of each training sample, the same for all its frames, past and future."""
 
     flip: Flip = Field((), description="Axes that are mirrored in half of the samples: height, width, depth, length.")
     rotate: Flag = Field(
@@ -55,9 +55,9 @@ class AugmentSection(Section):
 
 
 def check_augment(data: "DataSection") -> None:
-    """Refuses axes that the frames do not have, and turns that would change the shape of a sample.
+    """Refuse axes that the frames do not have, and turns that would change the shape of a sample.
 
-    What only the file can tell is left to who opens it.
+    What depends on the file is checked when it is opened.
 
     Raises:
         ValidationError: located at the key.
@@ -81,6 +81,6 @@ def check_augment(data: "DataSection") -> None:
 
 
 def not_square(height: int, width: int) -> str:
-    """Why samples of that size cannot be turned."""
+    """Return why samples of that size cannot be turned."""
     side = min(height, width)
     return f"a sample of {height} × {width} cannot be turned by 90 degrees; read squares with data.crop: {side}"
