@@ -27,6 +27,13 @@ class SourceError(Exception):
         self.part, self.message, self.reason, self.help = part, message, reason, help
 
 
+class DamagedFileError(SourceError):
+    """A file that is cut short, damaged or of another format."""
+
+    def __init__(self, message: str, reason: object) -> None:
+        super().__init__("path", message, reason=" ".join(str(reason).split()), help="copy the file again")
+
+
 class RawArray(Protocol):
     """An array of a file: its header is known, its numbers are read when it is sliced."""
 
@@ -98,6 +105,15 @@ class StoredArray:
     """Names of the events, such as those of their files; none where they have no names."""
     letters: Mapping[str, str] = field(default_factory=dict)
     """By the name of an axis the letter of a layout that the file's attributes suggest."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The length of each axis that has a name."""
+        return dict(zip(self.dims, self.array.shape, strict=False))
+
+    def coordinate(self, name: str) -> Coordinate:
+        """Return the coordinate of an axis, without values where the file has none."""
+        return self.coordinates.get(name, Coordinate(name))
 
 
 @dataclass(frozen=True, slots=True)

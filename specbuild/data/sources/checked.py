@@ -82,16 +82,17 @@ class CheckedSource(FrameSource):
 
     def _note(self, event: int, frame: int, what: str, error: Exception | None) -> None:
         """Note a frame that cannot be used, or raise the error where none is skipped."""
-        if isinstance(error, RunError):
-            if not self.skip:
-                raise error
-            self.unusable.setdefault((event, frame), error.message)
-            return
-        reason = "" if error is None else f": {' '.join(str(error).split()) or type(error).__name__}"
-        if not self.skip:
+        fault = error
+        if not isinstance(fault, RunError):
+            reason = "" if error is None else f": {' '.join(str(error).split()) or type(error).__name__}"
             fix = "data.allow_missing: true" if error is None else "copy the file again"
-            raise FrameError(
+            fault = FrameError(
                 f"{self.where(event, frame)} {what}{reason}",
                 f"{fix}, or leave out the windows that need such frames with data.on_error: skip",
-            ) from error
-        self.unusable.setdefault((event, frame), f"{self.where(event, frame)} {what}{reason}")
+            )
+        if self.skip:
+            self.unusable.setdefault((event, frame), fault.message)
+        elif fault is error:
+            raise fault
+        else:
+            raise fault from error

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from specbuild.data.sources.base import SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels, resize, to_color
+from specbuild.language.sections.source import SourceSection
 
 CACHED = 64 * 2**20
 """Bytes of decoded frames that a source keeps in memory."""
@@ -50,23 +51,7 @@ class FrameClip(Protocol):
         ...
 
 
-class PictureOptions(Protocol):
-    """What `data.source` says of frames that are pictures."""
-
-    @property
-    def axes(self) -> tuple[str, ...]: ...
-    @property
-    def color(self) -> str | None:
-        """`gray`, `rgb`, or None: as the files are, and grey where the layout has no axis of channels."""
-        ...
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """Height and width to which every frame is resized."""
-        ...
-
-
-def clip_array(clips: tuple[FrameClip, ...], section: PictureOptions) -> ClipArray:
+def clip_array(clips: tuple[FrameClip, ...], section: SourceSection) -> ClipArray:
     """Combine clips into one array, in the colour and size that the section asks for.
 
     Raises:

@@ -162,8 +162,9 @@ def _check_alike(other: StoredArray, first: StoredArray, key: str, first_key: st
 
 
 def _shape(stored: StoredArray) -> str:
-    pairs = zip(stored.dims or ("",) * 99, stored.array.shape, strict=False)
-    return " × ".join(f"{name} ({length})" if name else str(length) for name, length in pairs)
+    if not stored.dims:
+        return show(stored.array.shape)
+    return " × ".join(f"{name} ({length})" for name, length in stored.sizes.items())
 
 
 def _side_by_side(arrays: list[RawArray], packings: list[Packing], *, several: bool) -> tuple[RawArray, Packing]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from specbuild.catalog.sources import Kind, format_of, suffixes_of
 from specbuild.data.sources import images
 from specbuild.data.sources.base import SourceError, StoredArray
-from specbuild.data.sources.clip import FrameClip, PictureOptions, clip_array
+from specbuild.data.sources.clip import FrameClip, clip_array
 from specbuild.data.sources.files import folder_above, is_pattern, matches, natural_order
 from specbuild.data.sources.images import ImageHeader, Pixels
 from specbuild.data.sources.video import DecoderPool, VideoClip
 from specbuild.document import RunError
+from specbuild.language.sections.source import SourceSection
 
 PAGED = (".tif", ".tiff")
 """Images that can hold several pages, which are then the frames."""
@@ -38,7 +39,7 @@ class PictureFiles:
     Sub-folders and several videos are events, N in the layout. Files come in natural order: `9.png` before `10.png`.
     """
 
-    def __init__(self, path: Path, section: PictureOptions) -> None:
+    def __init__(self, path: Path, section: SourceSection) -> None:
         self._path, self._section = path, section
 
     def names(self) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ class PictureFiles:
         return StoredArray(clip_array(clips, self._section), lengths=uneven, events=tuple(clip.name for clip in clips))
 
 
-def check_order(section: PictureOptions) -> None:
+def check_order(section: SourceSection) -> None:
     """Refuse a layout that pictures do not have.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.sources.base import Coordinate, SourceError, StoredArray
+from specbuild.data.sources.base import Coordinate, DamagedFileError, SourceError, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.time.times import cf_times, times_of
@@ -100,17 +100,14 @@ def _open(path: Path, group: str | None = None) -> Dataset:
         try:
             check_length(path)
         except ValueError as error:
-            raise SourceError(
-                "path", f"{path.name} is cut short", reason=str(error), help="copy the file again"
-            ) from error
+            raise DamagedFileError(f"{path.name} is cut short", error) from error
     try:
         return xarray.open_dataset(
             path, group=group, mask_and_scale=False, decode_times=False, cache=False, chunks=None, **options
         )
     except Exception as error:  # whatever the libraries below raise over a damaged file
         what = "is cut short or no Zarr store" if options["engine"] == "zarr" else "is cut short or no NetCDF"
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-        raise SourceError("path", f"{path.name} {what}", reason=reason, help="copy the file again") from error
+        raise DamagedFileError(f"{path.name} {what}", getattr(error, "strerror", None) or error) from error
 
 
 def _is_consolidated(store: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from specbuild.data.sources.base import SourceError, StoredArray
+from specbuild.data.sources.base import DamagedFileError, StoredArray
 from specbuild.data.sources.cf import packing_of
 
 
@@ -18,9 +18,7 @@ class Hdf5File:
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
-            raise SourceError(
-                "path", f"{path.name} is cut short or not HDF5", reason=str(error), help="copy the file again"
-            ) from error
+            raise DamagedFileError(f"{path.name} is cut short or not HDF5", error) from error
 
     def names(self) -> tuple[str, ...]:
         names: list[str] = []

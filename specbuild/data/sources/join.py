@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,7 @@ def join(paths: list[Path], read: Callable[[Path], FrameSource], name: str, by: 
     Raises:
         SourceError: files that do not fit together, naming them.
     """
-    files = _OpenFiles(read)
-    sources = [source for path in paths if (source := _later(path, read, files)).length]
+    sources = [source for source in map(_reopening(read), paths) if source.length]
     if not sources:
         raise SourceError(
             "time", f"no frame of {name} lies between the dates", reason=f"its {len(paths)} files were read"
@@ -44,31 +43,23 @@ def join(paths: list[Path], read: Callable[[Path], FrameSource], name: str, by: 
     return (_event_after_event if "N" in sources[0].metadata.axes else _in_time)(sources, name)
 
 
-class _OpenFiles:
-    """The files read last, kept open; the one not read for longest gives way to another.
+def _reopening(read: Callable[[Path], FrameSource]) -> Callable[[Path], FrameSource]:
+    """Return what reads the header of a file now, and opens the file again when its frames are read.
 
-    A file that gives way is closed as soon as nobody reads it any more.
+    The files read last stay open. One that gives way to another is closed as soon as nobody reads it any more.
     """
+    lock = threading.Lock()
+    opened = lru_cache(OPEN)(lambda path: read(path).array)
 
-    def __init__(self, read: Callable[[Path], FrameSource]) -> None:
-        self._read = read
-        self._open: OrderedDict[Path, RawArray] = OrderedDict()
-        self._lock = threading.Lock()
+    def array(path: Path) -> RawArray:
+        with lock:
+            return opened(path)
 
-    def array(self, path: Path) -> RawArray:
-        with self._lock:
-            array = self._open.pop(path, None)
-            if array is None:
-                array = self._read(path).array
-                while len(self._open) >= OPEN:
-                    self._open.popitem(last=False)
-            self._open[path] = array
-            return array
+    def reopening(path: Path) -> FrameSource:
+        source = read(path)
+        return replace(source, array=Later(partial(array, path), source.array.shape, source.array.dtype))
 
-
-def _later(path: Path, read: Callable[[Path], FrameSource], files: _OpenFiles) -> FrameSource:
-    source = read(path)
-    return replace(source, array=Later(lambda: files.array(path), source.array.shape, source.array.dtype))
+    return reopening
 
 
 def _check_alike(other: FrameSource, first: FrameSource) -> None:

@@ -18,6 +18,9 @@ from specbuild.data.sources.lazy_arrays import AxisPart
 from specbuild.document import did_you_mean, listed
 from specbuild.language.sections.source import LETTERS, SPACES, SourceSection
 
+KNOWN = ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
+"""The axes that a layout can name, for messages."""
+
 
 def lay_out(
     stored: StoredArray, section: SourceSection, label: str
@@ -44,7 +47,7 @@ def lay_out(
         elif name not in named:
             parts.append(0)
         else:
-            axis = stored.coordinates.get(name, Coordinate(name))
+            axis = stored.coordinate(name)
             runs, axis = (
                 _within(axis, section.region[name], label) if name in section.region else ((range(length),), axis)
             )
@@ -59,7 +62,7 @@ def lay_out(
 
 def dimensions(stored: StoredArray) -> str:
     """`time (128), lat (89), lon (180)`."""
-    return ", ".join(f"{name} ({length})" for name, length in zip(stored.dims, stored.array.shape, strict=True))
+    return ", ".join(f"{name} ({length})" for name, length in stored.sizes.items())
 
 
 def _check_nameless(stored: StoredArray, section: SourceSection, label: str) -> None:
@@ -70,13 +73,14 @@ def _check_nameless(stored: StoredArray, section: SourceSection, label: str) -> 
         raise SourceError(
             "layout", f"the axes of {label} have no names", help="name them in their order by letter, such as T H W"
         )
-    if len(stored.array.shape) != len(section.axes):
-        raise SourceError(
-            "layout",
-            f"the layout names {len(section.axes)} axes, {label} has {len(stored.array.shape)}",
-            reason=f"its shape is {show(stored.array.shape)}",
-            help=f"name each axis in its order, out of {_known()}",
-        )
+    shape, help = stored.array.shape, f"name each axis in its order, out of {KNOWN}"
+    _check_count(section, len(shape), label, f"its shape is {show(shape)}", help)
+
+
+def _check_count(section: SourceSection, axes: int, label: str, reason: str, help: str) -> None:
+    if len(section.axes) != axes:
+        message = f"the layout names {len(section.axes)} axes, {label} has {axes}"
+        raise SourceError("layout", message, reason=reason, help=help)
 
 
 def _letters(stored: StoredArray, section: SourceSection, label: str, left: list[str]) -> dict[str, str]:
@@ -85,26 +89,18 @@ def _letters(stored: StoredArray, section: SourceSection, label: str, left: list
     if layout is None:
         raise SourceError("layout", f"{label} needs a layout", reason=_has(stored), help=_proposal(stored, left))
     if isinstance(layout, str):
-        if len(section.axes) != len(left):
-            raise SourceError(
-                "layout",
-                f"the layout names {len(section.axes)} axes, {label} has {len(left)}",
-                reason=_has(stored),
-                help=_proposal(stored, left),
-            )
+        _check_count(section, len(left), label, _has(stored), _proposal(stored, left))
         return dict(zip(left, section.axes, strict=True))
     for name in layout.values():
         if name not in left:
             raise _no_dimension("layout", name, stored, label)
-    sizes = dict(zip(stored.dims, stored.array.shape, strict=True))
-    over = [name for name in left if name not in layout.values() and sizes[name] > 1]
-    if over:
-        value = _first_value(stored, over[0])
+    over = next((name for name in left if name not in layout.values() and stored.sizes[name] > 1), None)
+    if over is not None:
         raise SourceError(
             "layout",
-            f"{over[0]} ({sizes[over[0]]}) of {label} is in no axis of the layout",
+            f"{over} ({stored.sizes[over]}) of {label} is in no axis of the layout",
             reason=_has(stored),
-            help=f"choose one value of it, such as select: {{{over[0]}: {value}}}, or give it a letter",
+            help=f"choose one value of it, such as select: {{{over}: {_values(stored, over)[0]}}}, or give it a letter",
         )
     return {name: letter for letter, name in layout.items()}
 
@@ -115,7 +111,7 @@ def _has(stored: StoredArray) -> str:
 
 def _proposal(stored: StoredArray, left: list[str]) -> str:
     """Return the layout that the file's own attributes suggest."""
-    sizes = dict(zip(stored.dims, stored.array.shape, strict=True))
+    sizes = stored.sizes
     likely: dict[str, str] = {}
     for name in left:
         letter = stored.letters.get(name)
@@ -125,19 +121,19 @@ def _proposal(stored: StoredArray, left: list[str]) -> str:
         del likely["D"]
     fits = "T" in likely and set(likely) - set("TNC") in [set(known) for known in SPACES]
     if not fits or any(sizes[name] > 1 and name not in likely.values() for name in left):
-        return f"name the dimension of each axis, such as layout: {{T: {left[0]}, …}}, out of {_known()}"
+        return f"name the dimension of each axis, such as layout: {{T: {(left or stored.dims)[0]}, …}}, out of {KNOWN}"
     written = ", ".join(f"{letter}: {name}" for letter, name in likely.items())
     proposal = f"write layout: {{{written}}}"
     if "D" in likely:
         name = likely["D"]
-        return f"{proposal}; or, without D, one value of it: select: {{{name}: {_first_value(stored, name)}}}"
+        return f"{proposal}; or, without D, one value of it: select: {{{name}: {_values(stored, name)[0]}}}"
     return proposal
 
 
-def _first_value(stored: StoredArray, name: str) -> Any:
-    """Return the first value along a dimension, its index where it has no coordinate."""
-    values = stored.coordinates.get(name, Coordinate(name)).values
-    return 0 if values is None else values.tolist()[0]
+def _values(stored: StoredArray, name: str) -> list[Any]:
+    """Return the values along a dimension, which are the indices where it has no coordinate."""
+    values = stored.coordinate(name).values
+    return list(range(stored.sizes[name])) if values is None else values.tolist()
 
 
 def _no_dimension(part: str, name: str, stored: StoredArray, label: str) -> SourceError:
@@ -149,17 +145,11 @@ def _place(stored: StoredArray, name: str, value: float | str, label: str) -> in
     """Return the index of a value along a dimension; where that has no coordinate, `value` is the index, from 0."""
     if name not in stored.dims:
         raise _no_dimension("select", name, stored, label)
-    length = stored.array.shape[stored.dims.index(name)]
-    values = stored.coordinates.get(name, Coordinate(name)).values
-    values = np.arange(length) if values is None else values
-    places = [place for place, known in enumerate(values.tolist()) if _same(known, value)]
-    if not places:
-        raise SourceError(
-            "select",
-            f"{name} of {label} has no value {value}",
-            reason=f"it has {listed(values.tolist())}",
-        )
-    return places[0]
+    values = _values(stored, name)
+    index = next((index for index, known in enumerate(values) if _same(known, value)), None)
+    if index is None:
+        raise SourceError("select", f"{name} of {label} has no value {value}", reason=f"it has {listed(values)}")
+    return index
 
 
 def _same(known: Any, value: float | str) -> bool:
@@ -221,7 +211,3 @@ def _joined(runs: list[range], shifted: npt.NDArray[Any]) -> list[range]:
 def _runs_of(places: npt.NDArray[np.int64]) -> Iterator[range]:
     for part in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
         yield range(int(part[0]), int(part[-1]) + 1)
-
-
-def _known() -> str:
-    return ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())

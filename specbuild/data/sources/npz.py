@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from specbuild.data.sources.base import RawArray, SourceError, StoredArray
+from specbuild.data.sources.base import DamagedFileError, RawArray, StoredArray
 from specbuild.data.sources.npy import Header, MappedArray, read_header
 
 IN_MEMORY = 64 * 2**20
@@ -35,9 +35,7 @@ class NpzFile:
             with zipfile.ZipFile(path) as archive:
                 members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise SourceError(
-                "path", f"{path.name} is cut short or no .npz archive", reason=str(error), help="copy the file again"
-            ) from error
+            raise DamagedFileError(f"{path.name} is cut short or no .npz archive", error) from error
         self._members = {member.filename.removesuffix(".npy"): member for member in members}
 
     def names(self) -> tuple[str, ...]:
@@ -95,13 +93,8 @@ class NpzFile:
                 Path(partial).unlink(missing_ok=True)
         return target
 
-    def _damaged(self, name: str, reason: object) -> SourceError:
-        return SourceError(
-            "path",
-            f'"{name}" of {self._path.name} is cut short or damaged',
-            reason=str(reason),
-            help="copy the file again",
-        )
+    def _damaged(self, name: str, reason: object) -> DamagedFileError:
+        return DamagedFileError(f'"{name}" of {self._path.name} is cut short or damaged', reason)
 
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, NotImplementedError)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.data.sources.base import SourceError
+from specbuild.data.sources.base import DamagedFileError, SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels
 from specbuild.data.sources.video_end import missing_end
 from specbuild.document import RunError
@@ -216,17 +216,14 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
             promised = stream.frames if container.format.name.startswith("mov") else 0
             index = _index(path, packets, container.format.name, one_key=stream.codec_context.name == "gif")
     except (av.FFmpegError, OSError) as error:
-        raise SourceError(
-            "path", f"{path.name} is cut short or no video", reason=_reason(error), help="copy the file again"
-        ) from error
+        raise DamagedFileError(f"{path.name} is cut short or no video", _reason(error)) from error
     missing = missing_end(path)
     if not missing and promised > len(packets):
         missing = f"its header promises {promised} frames, {len(packets)} are there"
     if missing or any(packet.is_corrupt for packet in packets):
-        reason = missing or "its last frame is incomplete"
-        raise SourceError("path", f"{path.name} is cut short", reason=reason, help="copy the file again")
+        raise DamagedFileError(f"{path.name} is cut short", missing or "its last frame is incomplete")
     if not index.count:
-        raise SourceError("path", f"{path.name} has no frames", help="copy the file again")
+        raise DamagedFileError(f"{path.name} has no frames", "")
     return header, index
 
 
