@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, Recurrent, Shape, TimeDistributed
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report, Span
-from specbuild.graph.loss_lints import loss_lints
+from specbuild.graph.loss_lints import Warn, loss_and_output, output_range
 from specbuild.graph.model import LONG, OUTPUT, Graph, Node, Port
 from specbuild.graph.receptive_field import FrameSpans, frame_spans
 
 
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """One thing that is likely a mistake."""
+
+    code: str
+    about: str
+    """What it warns of, as docs/language.md says it."""
+    check: Callable[[Graph, Warn], None]
+    """Warns of it in a finished graph, only where that is sure."""
+
+
 def lint(graph: Graph, report: Report) -> None:
     """Add a warning for each thing in a finished graph that is likely a mistake."""
-    for check in LINTS:
-        check(graph, report)
+    for entry in LINTS:
+        entry.check(graph, partial(report.warning, code=entry.code))
 
 
-def sees_the_future(graph: Graph, report: Report) -> None:
+def sees_the_future(graph: Graph, warn: Warn) -> None:
     """Warn of a next-frame model in which a step reads a frame after its own: the one it must forecast, or later.
 
     What a step depends on is measured through the whole model, so that padding in front or a crop makes a window
@@ -39,15 +52,15 @@ def sees_the_future(graph: Graph, report: Report) -> None:
         if not _reads_ahead(spans.get(Port(node.id, node.port), {})):
             continue
         if data is not None and node.initial_state and Port(node.id, node.port) not in along:
-            _report_state(node, report)
+            _report_state(node, warn)
             return
         stepped = [bool(spans.get(port)) for port in node.inputs]
         reach = _reach(node.layer, [shapes[port] for port in node.inputs], stepped)
         if reach and (data is not None or node.layer.kind == "Conv3D"):
-            _report_future(node, reach, data is not None, report)
+            _report_future(node, reach, data is not None, warn)
 
 
-def unbounded_recurrence(graph: Graph, report: Report) -> None:
+def unbounded_recurrence(graph: Graph, warn: Warn) -> None:
     """Warn of a recurrence whose activation has no bound: the state can grow in every step, until the loss is NaN.
 
     Of nodes that stand in one place, such as the rounds of a loop, the first is named.
@@ -62,23 +75,39 @@ def unbounded_recurrence(graph: Graph, report: Report) -> None:
                 continue
             place = node.spec.span(argument)
             if place not in places:
-                _report_unbounded(node, argument, name, bounded, report)
+                _report_unbounded(node, argument, name, bounded, warn)
             places.add(place)
 
 
-def _report_unbounded(node: Node, argument: str, name: str, bounded: str, report: Report) -> None:
+def _report_unbounded(node: Node, argument: str, name: str, bounded: str, warn: Warn) -> None:
     written = node.spec.arguments.get(argument) is not None
     where = "" if written else f" of defaults: {{{innermost(node.layer).kind}: …}}"
     after = f", and put {{layer: Activation, activation: {name}}} after {node.id}"
-    report.warning(
+    warn(
         f"{name} inside the recurrence of {node.id} can grow without bound",
         node.spec.span(argument),
         path=(*node.spec.path, argument) if written else node.spec.path,
         reason=f"what grows a little in every step ends as NaN; {bounded} has bounds",
         help=f"leave {argument} out{where}{after if argument == 'activation' and name != 'linear' else ''}",
-        code="unbounded-recurrence",
     )
 
+
+LINTS = (
+    Lint(
+        "sees-the-future",
+        "a next-frame model in which a step sees the frame that it must forecast: a kernel over time with "
+        "`padding: same`, both directions of time",
+        sees_the_future,
+    ),
+    Lint(
+        "unbounded-recurrence",
+        "`relu`, or another activation without bounds, inside a recurrence",
+        unbounded_recurrence,
+    ),
+    Lint("loss-and-output", "a loss that misreads its output, such as a cross-entropy of any number", loss_and_output),
+    Lint("output-range", "an activation that cannot reach the standardized frames", output_range),
+)
+"""Every lint, in the order that warnings are shown."""
 
 UNBOUNDED = frozenset(
     {
@@ -151,30 +180,28 @@ def _reach(layer: Layer, inputs: list[Shape], stepped: list[bool]) -> int:
     return reach
 
 
-def _report_future(node: Node, reach: int, certain: bool, report: Report) -> None:
+def _report_future(node: Node, reach: int, certain: bool, warn: Warn) -> None:
     how, key, help = _blame(node, reach)
     asked = "target: next asks for the frame that follows each" if certain else "as in a next-frame model"
     same = "" if certain else f"the model gives frames of its input's shape, {asked}; "
-    report.warning(
+    warn(
         f"{node.id} sees the frame that it must forecast",
         node.spec.span(key),
         path=(*node.spec.path, key) if node.spec.arguments.get(key) is not None else node.spec.path,
         reason=f"{how}; {asked}" if certain else f"{same}{how}",
         help=help,
-        code="sees-the-future",
     )
 
 
-def _report_state(node: Node, report: Report) -> None:
+def _report_state(node: Node, warn: Warn) -> None:
     levels = node.spec.levels
-    report.warning(
+    warn(
         f"{node.id} sees the frame that it must forecast",
         node.spec.span("initial_state"),
         path=node.spec.path,
         reason=f"it starts from the state of {levels.source if levels else node.initial_state[0].node}, which has seen "
         "every frame; target: next asks for the frame that follows each",
         help="write target: future",
-        code="sees-the-future",
     )
 
 
@@ -195,7 +222,3 @@ def _blame(node: Node, reach: int) -> tuple[str, str, str]:
         return how, "kernel_size", f"write kernel_size: {flat}, or time_distributed: {{layer: Conv2D, …}}"
     count = "all frames" if reach >= _ALL else f"{reach} later {frames}"
     return f"each of its steps sees {count}", "layer", "let each step read only the frames up to its own"
-
-
-LINTS: tuple[Callable[[Graph, Report], None], ...] = (sees_the_future, unbounded_recurrence, loss_lints)
-"""Every lint, in the order that warnings are shown."""

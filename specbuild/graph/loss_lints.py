@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
-from specbuild.document import PathPart, Report
+from specbuild.catalog import Bidirectional, KerasObject, Layer
+from specbuild.catalog.wrappers import innermost
+from specbuild.document import PathPart
 from specbuild.graph.loss_checks import losses_of
 from specbuild.graph.model import Graph, Node, Port
 
+Warn: TypeAlias = Callable[..., None]
+"""`Report.warning` with the code of a lint."""
 
-def loss_lints(graph: Graph, report: Report) -> None:
-    """A loss that does not fit the activation of its output, and an output that cannot reach the data.
+
+def loss_and_output(graph: Graph, warn: Warn) -> None:
+    """Warn of a loss that does not fit the activation of its output.
 
     Only activations whose range is known are judged, and losses that the spec writes or trains with.
     """
-    ends = {output.name: end for output in graph.outputs if (end := _end(graph, output.port)) is not None}
-    if graph.spec.data is not None or "loss" in graph.spec.train.model_fields_set:
-        for name, end in ends.items():
-            for loss, path in losses_of(graph, name):
-                _judge(loss, end, path, graph, report)
-    if graph.spec.data is not None and len(graph.outputs) == 1:
-        for end in ends.values():
-            _reaches_the_data(end, graph, report)
+    if graph.spec.data is None and "loss" not in graph.spec.train.model_fields_set:
+        return
+    for output in graph.outputs:
+        if (end := _end(graph, output.port)) is not None:
+            for loss, path in losses_of(graph, output.name):
+                _judge(loss, end, path, graph, warn)
+
+
+def output_range(graph: Graph, warn: Warn) -> None:
+    """Warn of an activation that cannot reach standardized frames, on both sides of 0 and beyond 1."""
+    data = graph.spec.data
+    if data is None or not data.transform or not data.transform[-1].centred or len(graph.outputs) != 1:
+        return
+    end = _end(graph, graph.outputs[0].port)
+    if end is None or (end.range[0] < -1 and end.range[1] > 1):
+        return
+    warn(
+        f"{end.node.id} cannot reach the frames that it forecasts",
+        end.node.spec.span("activation"),
+        path=end.node.spec.path,
+        reason=f"{end.words}; standardize gives frames with mean 0 and standard deviation 1",
+        help="leave the activation out, or write transform: [minmax] for frames from 0 to 1",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +88,19 @@ _REGRESSION = ("meansquarederror", "mse", "meanabsoluteerror", "mae", "huber", "
 _COUNTS = ("poisson", "meansquaredlogarithmicerror", "msle")
 
 
-def _judge(loss: KerasObject, end: _End, path: tuple[PathPart, ...], graph: Graph, report: Report) -> None:
-    """Warns where a loss and an output do not fit; the first reason is enough."""
+def _judge(loss: KerasObject, end: _End, path: tuple[PathPart, ...], graph: Graph, warn: Warn) -> None:
+    """Warn where a loss and an output do not fit; the first reason is enough."""
     misfit = next(_misfits(loss, end), None)
     if misfit is None:
         return
     message, reason, help = misfit
     written = graph.spec.document.entry("train") is not None and "loss" in graph.spec.train.model_fields_set
-    report.warning(
+    warn(
         message,
         graph.spec.span(path) if written else end.node.spec.span("activation"),
         path=path,
         reason=reason,
         help=help,
-        code="loss-and-output",
     )
 
 
@@ -120,22 +139,6 @@ def _misfits(loss: KerasObject, end: _End) -> Iterator[tuple[str, str, str]]:
         yield f"{name} takes the logarithm of the output, which must not be negative", end.words, help
 
 
-def _reaches_the_data(end: _End, graph: Graph, report: Report) -> None:
-    """Standardized frames lie on both sides of 0 and beyond 1; an activation that ends there cuts them off."""
-    data = graph.spec.data
-    low, high = end.range
-    if data is None or not data.transform or not data.transform[-1].centred or (low < -1 and high > 1):
-        return
-    report.warning(
-        f"{end.node.id} cannot reach the frames that it forecasts",
-        end.node.spec.span("activation"),
-        path=end.node.spec.path,
-        reason=f"{end.words}; standardize gives frames with mean 0 and standard deviation 1",
-        help="leave the activation out, or write transform: [minmax] for frames from 0 to 1",
-        code="output-range",
-    )
-
-
 _KEEP = frozenset(
     {
         *("Identity", "Reshape", "Flatten", "Permute", "LastFrame", "RepeatFrame", "RepeatVector"),
@@ -149,7 +152,7 @@ def _end(graph: Graph, port: Port) -> _End | None:
     """What an output's values come from; None where their range is not known."""
     nodes = {node.id: node for node in graph.nodes}
     node = nodes.get(port.node)
-    while node is not None and _inner(node.layer).kind in _KEEP and len(node.inputs) == 1:
+    while node is not None and innermost(node.layer).kind in _KEEP and len(node.inputs) == 1:
         port = node.inputs[0]
         node = nodes.get(port.node)
     if node is None:
@@ -166,18 +169,14 @@ def _activation(layer: Layer) -> str:
     """The activation that a layer ends in: `linear` for none, empty where that is no question of an activation."""
     if isinstance(layer, Bidirectional) and layer.merge_mode not in ("concat", "ave"):
         return ""
-    inner = _inner(layer)
-    if inner.kind in _NAMED:
-        return _NAMED[inner.kind]
+    inner = innermost(layer)
+    if inner.kind in ACTIVATION_LAYERS:
+        return ACTIVATION_LAYERS[inner.kind]
     if "activation" not in type(inner).model_fields:
         return ""
     given = getattr(inner, "activation", None)
     return given.name if isinstance(given, KerasObject) else "linear"
 
 
-_NAMED = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax"}
-"""Activations that are layers."""
-
-
-def _inner(layer: Layer) -> Layer:
-    return _inner(layer.layer) if isinstance(layer, TimeDistributed | Bidirectional) else layer
+ACTIVATION_LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax"}
+"""Layers that are an activation, and the function that each is."""

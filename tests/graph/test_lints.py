@@ -8,6 +8,7 @@ import pytest
 
 from specbuild.document import Report
 from specbuild.graph import check
+from specbuild.graph.lints import LINTS
 
 ROOT = Path(__file__).parent.parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
@@ -31,6 +32,15 @@ def warnings(text: str | Path) -> list[tuple[str, str]]:
     check(text if isinstance(text, str) else str(text), report=report)
     assert not report.errors, report.errors
     return [(one.code, one.message) for one in report.warnings]
+
+
+def test_every_lint_is_documented() -> None:
+    page = (ROOT / "docs" / "language.md").read_text("utf-8")
+    table = page.partition("## Warnings\n")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{lint.code}` | {lint.about} |" for lint in LINTS] + [
+        "| `unused-node` | a node that nothing reads |"
+    ]
 
 
 def test_the_shipped_specs_have_none() -> None:
