@@ -72,7 +72,7 @@ def files(seconds: float) -> None:
 def model(seconds: float) -> None:
     """Frames per second that the radar model takes, and that its sampler delivers."""
     from specbuild.model.backend import device_name, keras
-    from specbuild.model.lower import build
+    from specbuild.model.build import build
     from specbuild.training.fit import compile_model
 
     graph = build_graph(load_spec(RADAR))

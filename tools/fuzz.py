@@ -187,7 +187,7 @@ def accepted(graph: Graph, findings: Findings, build_every: int) -> None:
         summarize(graph, batch=2)
         written_out(graph)
     if build_every and count % build_every == 0 and is_modest(graph):
-        from specbuild.model.lower import build
+        from specbuild.model.build import build
 
         findings.counts["built"] += 1
         build(graph, "float32")

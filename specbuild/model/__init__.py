@@ -1,7 +1,6 @@
 """Stage 6: a graph becomes a `keras.Model`. Importing this imports Keras."""
 
-from specbuild.model.build import build_model
-from specbuild.model.lower import build
+from specbuild.model.build import build, build_model
 from specbuild.model.saving import save
 
 __all__ = ["build", "build_model", "save"]

@@ -30,7 +30,7 @@ __all__ = [
 
 @contextmanager
 def _without_start_up_notes() -> Iterator[None]:
-    """Keeps what TensorFlow's C++ side writes while it starts (oneDNN, missing CUDA) off the user's terminal.
+    """Keep what TensorFlow's C++ side writes while it starts (oneDNN, missing CUDA) off the user's terminal.
 
     Those lines come before its log levels take effect, so the file descriptor itself is set aside. They are shown
     after all if the start fails.
@@ -57,15 +57,15 @@ with _without_start_up_notes(), warnings.catch_warnings():
     try:
         import keras
     except (ImportError, ValueError) as error:
-        chosen = os.environ.get("KERAS_BACKEND") or "that ~/.keras/keras.json names"
+        backend = os.environ.get("KERAS_BACKEND") or "that ~/.keras/keras.json names"
         raise RunError(
-            f"Keras cannot start with the backend {chosen}: {error}",
+            f"Keras cannot start with the backend {backend}: {error}",
             help="install it, or leave KERAS_BACKEND unset for TensorFlow",
         ) from error
 
 
 def start() -> None:
-    """Finds the devices, which TensorFlow does with notes of its own at the first operation."""
+    """Find the devices, which TensorFlow does with notes of its own at the first operation."""
     _devices()
 
 
@@ -104,7 +104,7 @@ def unrolls(length: int | None) -> bool:
 
 
 def loops_over_remat() -> bool:
-    """Whether a loop may hold steps that the backward pass computes anew; the gradient of TensorFlow's cannot."""
+    """Whether a loop may hold steps that the backward pass recomputes; gradients through TensorFlow's loops cannot."""
     return backend_name() != "tensorflow"
 
 

@@ -1,16 +1,23 @@
-"""`build_model`: from a spec, in whatever form it comes, to a Keras model."""
+"""From a spec or a graph to `keras.Model`: every node becomes the Keras layer of its name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from specbuild.graph import Graph, build_graph
+from specbuild.catalog import Bidirectional, Shape, ShapeError
+from specbuild.catalog.autoregressive import Autoregressive
+from specbuild.document import Diagnostic, SpecError, dotted
+from specbuild.graph import Graph, Node, Port, build_graph
+from specbuild.graph.body_checks import changes_in_training
+from specbuild.graph.model import OUTPUT, Body
 from specbuild.language import Spec
-from specbuild.model.choice import stock_layers
-from specbuild.model.lower import build
+from specbuild.model.backend import keras, start
+from specbuild.model.layers.autoregressive import Autoregressive as AutoregressiveLayer
+from specbuild.model.make import WeightsError, call, keras_arguments, make, stock_layers
 from specbuild.model.plugins import import_plugins
 from specbuild.model.resolve import KerasResolver
 
@@ -24,14 +31,14 @@ def build_model(
     stock: bool = False,
     teacher: bool = False,
 ) -> Any:
-    """Compiles a spec into an ordinary `keras.Model`.
+    """Compile a spec into an ordinary `keras.Model`.
 
     Args:
         spec: a path, YAML text, a mapping, or what `load_spec` or `build_graph` gave.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
         plugins: modules to import, which register layers of their own.
         precision: a Keras dtype policy.
-        stock: whether Keras's own ConvLSTM is taken even where ours is faster (see `specbuild.model.choice`).
+        stock: whether Keras's own ConvLSTM is taken even where ours is faster (see `specbuild.model.make`).
         teacher: whether to build the model that scheduled sampling trains: one more input, `<id>_teacher`, takes the
             true future frames of each autoregressive node with `sampling`. Its weights are those of the model without.
 
@@ -46,3 +53,159 @@ def build_model(
         spec = build_graph(spec, overrides=overrides, resolver=KerasResolver())
     with stock_layers() if stock else nullcontext():
         return build(spec, precision, teacher=teacher)
+
+
+def build(graph: Graph, precision: str = "float32", *, teacher: bool = False) -> Any:
+    """Return the graph as an ordinary functional `keras.Model`.
+
+    Args:
+        graph: what `build_graph` gave.
+        precision: a Keras dtype policy such as `float32` or `mixed_bfloat16`. Under a mixed one, the layers that give
+            the model's outputs stay in float32, so that losses are computed in full precision.
+        teacher: whether each autoregressive node with scheduled sampling gets one more input, `<id>_teacher`, for the
+            true future frames `(horizon, *frame)` that training reads. The weights are the same with and without.
+
+    Returns:
+        keras.Model: inputs and layers are named by the spec's ids; several outputs come as a list, or as a dict where
+        the spec names them.
+    """
+    start()
+    inputs = {x.id: keras.Input(x.shape, batch_size=x.batch, dtype=x.dtype, name=x.id) for x in graph.inputs}
+    if teacher:
+        inputs |= {node.teacher: _teacher(node, graph) for node in graph.nodes if node.teacher}
+    tensors: dict[Port, Any] = {Port(name): tensor for name, tensor in inputs.items()}
+    call_layers(graph, tensors, precision, {output.port.node for output in graph.outputs})
+    outputs: Any = [tensors[output.port] for output in graph.outputs]
+    if graph.spec.named_outputs:
+        outputs = {output.name: tensors[output.port] for output in graph.outputs}
+    model = keras.Model(
+        list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values())),
+        outputs if len(graph.outputs) > 1 or graph.spec.named_outputs else outputs[0],
+        name=re.sub(r"[^A-Za-z0-9.]+", "-", graph.name).strip("-") or "model",
+    )
+    _check_agreement(graph, model)
+    return model
+
+
+def call_layers(
+    graph: Graph, tensors: dict[Port, Any], precision: str, ends: Collection[str], *, ours: bool = False
+) -> None:
+    """Make the layers of a graph and call them, from the tensors of its inputs to those of every port.
+
+    Args:
+        graph: whose nodes are made.
+        tensors: those of the inputs; the ones of every port are added.
+        precision: a Keras dtype policy.
+        ends: ids of the nodes that stay in float32 under a mixed policy.
+        ours: whether recurrent layers over frames are of our classes where Keras has one as well.
+    """
+    layers: dict[str, Any] = {}
+    for node in graph.nodes:
+        policy = "float32" if node.id in ends and precision.startswith("mixed_") else precision
+        if node.shares:
+            layers[node.id] = layers[node.shares]
+        elif node.body is not None:
+            layers[node.id] = _autoregressive(node, node.body, policy, precision)
+        else:
+            shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
+            layers[node.id] = make_layer(node, policy, shapes, ours=ours)
+        tensors.update(_call(node, layers[node.id], tensors))
+
+
+def make_layer(node: Node, policy: str, inputs: list[Shape], *, ours: bool = False) -> Any:
+    """Return the Keras layer of one node on inputs of given shapes, with the flags that its use calls for.
+
+    Raises:
+        SpecError: the weights that the node names do not fit it, or Keras refuses what an argument names.
+    """
+    flags: dict[str, Any] = {}
+    if node.state:
+        flags = {"return_sequences": node.return_sequences, "return_state": node.return_state}
+    try:
+        layer = make(node.layer, policy, inputs, flags, node.id, ours=ours)
+    except WeightsError as error:
+        raise _refused(node, "weights", str(error), error.reason, "", "weights") from error
+    except ShapeError as error:
+        raise _refused(node, error.argument or "layer", error.message, error.reason, error.help, "argument") from error
+    if not node.layer.trainable:
+        # Set on the finished layer, once: as an argument it would leave the inside of a ConvLSTM trainable.
+        layer.trainable = False
+    return layer
+
+
+def _autoregressive(node: Node, body: Body, policy: str, precision: str) -> Any:
+    """The layer of an autoregressive node, its body a functional model of the frames and of every state."""
+    graph, inside = body.open, str(node.layer.dtype or precision)
+    (frames,) = graph.inputs
+    (end,) = graph.outputs
+    tensors = {Port(frames.id): keras.Input(frames.shape, dtype=keras.DTypePolicy(policy).compute_dtype, name="frames")}
+    for inner in graph.nodes:
+        dtype = keras.DTypePolicy(str(inner.layer.dtype or inside)).compute_dtype
+        for port, (name, shape) in zip(inner.initial_state, inner.state.items(), strict=True):
+            tensors[port] = keras.Input(shape, dtype=dtype, name=f"{inner.id}_{name}")
+    inputs = list(tensors.values())
+    call_layers(graph, tensors, inside, {end.port.node} if policy != precision else (), ours=True)
+    states = [tensors[Port(inner.id, f"state.{name}")] for inner in graph.nodes for name in inner.state]
+    unroll = any(changes_in_training(inner.layer) for inner in graph.nodes)
+    model = keras.Model(inputs, [tensors[end.port], *states], name=f"{node.id}_body")
+    layer = AutoregressiveLayer(model, **keras_arguments(node.layer, policy), unroll=unroll, name=node.id)
+    if not node.layer.trainable:
+        layer.trainable = False
+    return layer
+
+
+def _teacher(node: Node, graph: Graph) -> Any:
+    """The input for the true frames that scheduled sampling reads: as many as are forecast."""
+    batch = next((x.batch for x in graph.inputs if x.batch is not None), None)
+    assert isinstance(node.layer, Autoregressive)
+    return keras.Input((node.layer.horizon, *node.shape[1:]), batch_size=batch, name=node.teacher)
+
+
+def _refused(node: Node, key: str, message: str, reason: str, help: str, code: str) -> SpecError:
+    return SpecError([Diagnostic(message, node.spec.span(key), dotted((*node.spec.path, key)), reason, help, code)])
+
+
+def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:
+    inputs = [tensors[port] for port in node.inputs]
+    state = [tensors[port] for port in node.initial_state]
+    keywords: dict[str, Any] = {"initial_state": state} if state else {}
+    if (teacher := tensors.get(Port(node.teacher))) is not None:
+        keywords["teacher"] = teacher
+    result = call(node.layer, layer, inputs, **keywords)
+    if not node.state:
+        return {Port(node.id, OUTPUT): result}
+    if not node.return_state:
+        return {Port(node.id, node.port): result}
+    output, *states = result
+    ports = {Port(node.id, f"state.{name}"): tensor for name, tensor in zip(node.state, states, strict=True)}
+    ports[Port(node.id, node.port)] = output
+    if node.port == "sequence":
+        ports[Port(node.id, "last")] = _last(node, states) if "last" in node.used else None
+    return ports
+
+
+def _last(node: Node, states: list[Any]) -> Any:
+    """The output after the last step, where the layer itself gives every step: its state h, both directions merged."""
+    layer = node.layer
+    if not isinstance(layer, Bidirectional):
+        return states[0]
+    forward, backward = states[0], states[len(states) // 2]
+    return _MERGES[layer.merge_mode](name=f"{node.id}_last")([forward, backward])
+
+
+_MERGES: dict[str, Any] = {
+    "concat": keras.layers.Concatenate,
+    "sum": keras.layers.Add,
+    "ave": keras.layers.Average,
+    "mul": keras.layers.Multiply,
+}
+
+
+def _check_agreement(graph: Graph, model: Any) -> None:
+    """Keras must have built what the graph says; anything else is a defect of specbuild, and is not trained on."""
+    built = [tuple(tensor.shape)[1:] for tensor in keras.tree.flatten(model.outputs)]
+    stated = [output.shape for output in graph.outputs]
+    if built != stated and sorted(map(str, built)) != sorted(map(str, stated)):
+        raise AssertionError(f"specbuild inferred outputs {stated}, Keras built {built}")
+    if model.count_params() != graph.parameters:
+        raise AssertionError(f"specbuild counted {graph.parameters} parameters, Keras {model.count_params()}")

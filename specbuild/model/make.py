@@ -1,18 +1,33 @@
-"""One Keras layer from one layer of the catalogue. No layer has a builder of its own."""
+"""One Keras layer from one layer of the catalogue. No layer has a builder of its own.
+
+A layer that both Keras and specbuild have, ConvLSTM without options of our own, becomes the class that is measured to
+be faster. Weights, their names, first values and results are the same, so the choice changes only the speed. (On JAX
+ours also keeps the state of a stateful layer from call to call; Keras's loses it in compiled ones.) `benchmarks/recurrent.py` measures it; docs/performance.md holds the numbers.
+
+| backend    | device      | class    | why                                                                          |
+| ---------- | ----------- | -------- | ---------------------------------------------------------------------------- |
+| TensorFlow | CPU         | Keras's  | neither is ahead throughout, and Keras's is everywhere                       |
+| JAX        | CPU         | ours     | unrolled: XLA trains Keras's loop more than 10 times slower                  |
+| any        | accelerator | ours     | one convolution a step in place of eight; expected, not measured             |
+
+Keras's own class is taken everywhere with `SPECBUILD_STOCK_LAYERS=1`, or by `build_model(…, stock=True)`. What
+`specbuild.model.save` writes names Keras's class in either case.
+"""
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, Shape, ShapeError, TimeDistributed
 from specbuild.catalog.application import Application
 from specbuild.catalog.generic import FAMILIES, PluginLayer
 from specbuild.document import did_you_mean
-from specbuild.model.backend import keras
-from specbuild.model.choice import is_ours
+from specbuild.model.backend import backend_name, has_accelerator, keras
 from specbuild.model.layers import LAYERS
 from specbuild.model.objects import ObjectError, registered, to_keras, words
 
@@ -25,7 +40,7 @@ OWN_DTYPE = frozenset(
 def make(
     layer: Layer, policy: str, inputs: Sequence[Shape], flags: dict[str, Any], name: str, *, ours: bool = False
 ) -> Any:
-    """The Keras layer, not yet built.
+    """Return the Keras layer, not yet built.
 
     Args:
         layer: from the catalogue.
@@ -46,7 +61,7 @@ def make(
         return getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), name=name)
     if isinstance(layer, Application):
         return _application(layer, policy, inputs[0], name)
-    cls = LAYERS[layer.kind] if ours and layer.kind in LAYERS else _class_of(layer)
+    cls = _class_of(layer, ours=ours)
     return cls(**{**keras_arguments(layer, policy), **flags}, name=name)
 
 
@@ -58,15 +73,15 @@ class WeightsError(Exception):
         self.reason = reason
 
 
-def call(layer: Layer, made: Any, tensors: Sequence[Any], **more: Any) -> Any:
-    """Calls a Keras layer as it wants its inputs: one tensor, a list of them, or several arguments."""
-    if layer.arity == "many" or (len(tensors) > 1 and not _takes_several(made)):
-        return made(list(tensors), **more)
-    return made(*tensors, **more)
+def call(layer: Layer, keras_layer: Any, tensors: Sequence[Any], **keywords: Any) -> Any:
+    """Call a Keras layer as it wants its inputs: one tensor, a list of them, or several arguments."""
+    if layer.arity == "many" or (len(tensors) > 1 and not _takes_several(keras_layer)):
+        return keras_layer(list(tensors), **keywords)
+    return keras_layer(*tensors, **keywords)
 
 
 def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
-    """A layer's arguments as Keras takes them: sub-objects built, the precision filled in."""
+    """Return a layer's arguments as Keras takes them: sub-objects built, the precision filled in."""
     arguments = {name: _argument(name, value) for name, value in layer.arguments().items()}
     if "data_format" in type(layer).model_fields and arguments.get("data_format") is None:
         # A spec means the same everywhere, whatever the user's keras.json says.
@@ -74,6 +89,24 @@ def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
     if arguments.get("dtype") is None and layer.kind not in OWN_DTYPE:
         arguments["dtype"] = policy
     return arguments
+
+
+@contextmanager
+def stock_layers() -> Iterator[None]:
+    """Take Keras's own classes wherever it has them, for what is built inside."""
+    before = _stock.set(True)
+    try:
+        yield
+    finally:
+        _stock.reset(before)
+
+
+_stock: ContextVar[bool] = ContextVar("stock", default=False)
+
+
+def ours_is_faster() -> bool:
+    """Whether our ConvLSTM is the faster one on the backend and device at hand: the table above."""
+    return has_accelerator() or backend_name() != "tensorflow"
 
 
 def _argument(name: str, value: Any) -> Any:
@@ -85,8 +118,9 @@ def _argument(name: str, value: Any) -> Any:
         raise ShapeError(error.message, reason=error.reason, argument=name, help=error.help) from error
 
 
-def _class_of(layer: Layer) -> Any:
-    if is_ours(layer):
+def _class_of(layer: Layer, *, ours: bool) -> Any:
+    stock = _stock.get() or os.environ.get("SPECBUILD_STOCK_LAYERS", "0") not in ("", "0")
+    if layer.origin == "specbuild" or (layer.kind in LAYERS and (ours or (not stock and ours_is_faster()))):
         return LAYERS[layer.kind]
     return _registered(layer) if isinstance(layer, PluginLayer) else getattr(keras.layers, layer.kind)
 
@@ -94,43 +128,41 @@ def _class_of(layer: Layer) -> Any:
 def _registered(layer: PluginLayer) -> Any:
     """The class that a plugin registered, once it is known to take the arguments."""
     try:
-        found = registered(layer.kind, "layer")
+        cls = registered(layer.kind, "layer")
     except ObjectError as error:
         raise ShapeError(error.message, reason=error.reason, argument="layer", help=error.help) from error
-    if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
-        raise ShapeError(f"{layer.kind} is not a layer", reason=f"it is {found!r}", argument="layer")
-    _check_arguments(layer, found)
-    return found
+    if not (isinstance(cls, type) and issubclass(cls, keras.layers.Layer)):
+        raise ShapeError(f"{layer.kind} is not a layer", reason=f"it is {cls!r}", argument="layer")
+    _check_arguments(layer, cls)
+    return cls
 
 
 def _check_arguments(layer: PluginLayer, cls: type[Any]) -> None:
-    """Refuses arguments that no `__init__` of the class and its bases names, and the lack of one it needs."""
+    """Refuse arguments that no `__init__` of the class and its bases names, and the lack of one it needs."""
     known: dict[str, bool] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
         parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters)
-        for one in parameters:
-            if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY):
-                known.setdefault(one.name, one.default is one.empty and base is cls)
+        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        for parameter in parameters:
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                known.setdefault(parameter.name, parameter.default is parameter.empty and base is cls)
         if not open_ended or base is keras.layers.Layer:
             break
     for name in layer.own_arguments:
         if name not in known:
-            names = [one for one in known if one != "name"]
-            help = did_you_mean(name, names)
+            help = did_you_mean(name, [other for other in known if other != "name"])
             raise ShapeError(f'{layer.kind} has no argument "{name}"', argument=name, help=help)
     for name, required in known.items():
         if required and name not in layer.own_arguments:
             raise ShapeError(f"{layer.kind} needs {name}", argument="layer")
 
 
-def _takes_several(made: Any) -> bool:
+def _takes_several(keras_layer: Any) -> bool:
     """Whether `call` needs more than one tensor as arguments of their own: a query and a value."""
-    parameters = inspect.signature(made.call).parameters.values()
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(one.kind in positional and one.default is one.empty for one in parameters) > 1
+    parameters = inspect.signature(keras_layer.call).parameters.values()
+    return sum(x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD) and x.default is x.empty for x in parameters) > 1
 
 
 def _application(layer: Application, policy: str, shape: Shape, name: str) -> Any:
@@ -146,7 +178,7 @@ def _application(layer: Application, policy: str, shape: Shape, name: str) -> An
             raise WeightsError(f"these weights do not fit {layer.kind}", words(error)) from error
     end = network.output
     if layer.until is not None:
-        names = [one.name for one in network.layers]
+        names = [inner.name for inner in network.layers]
         if layer.until not in names:
             raise ShapeError(
                 f'{layer.kind} has no layer "{layer.until}"',

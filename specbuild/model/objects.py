@@ -27,12 +27,12 @@ _MODULES: dict[Family, Any] = {
     "schedules": keras.optimizers.schedules,
 }
 
-LOSSES = {one.__name__: one for one in (BalancedMSE, BalancedMAE, SSIM, GradientDifference, SoftCSI)}
+LOSSES = {loss.__name__: loss for loss in (BalancedMSE, BalancedMAE, SSIM, GradientDifference, SoftCSI)}
 """The losses of specbuild's own."""
 
 
 def to_keras(item: KerasObject, family: Family) -> Any:
-    """The Keras object that a spec names, built anew at each call.
+    """Return the Keras object that a spec names, a new one at each call.
 
     Args:
         item: name and arguments, as the spec stage checked them.
@@ -51,13 +51,13 @@ def to_keras(item: KerasObject, family: Family) -> Any:
         for key, value in item.arguments.items()
     }
     own = LOSSES.get(class_of(item.name) or "") if family == "losses" else None
-    made = own or (registered(item.name, "class") if known is None else getattr(_MODULES[family], known.name))
-    if not isinstance(made, type) and not arguments:
-        return made  # a function
+    factory = own or (registered(item.name, "class") if known is None else getattr(_MODULES[family], known.name))
+    if not isinstance(factory, type) and not arguments:
+        return factory  # a function
     if known is not None and family == "activations":
-        made = partial(ActivationWithArguments, item.name)
+        factory = partial(ActivationWithArguments, item.name)
     try:
-        return made(**arguments)
+        return factory(**arguments)
     except Exception as error:  # whatever a class raises is what a user has to know
         raise ObjectError(f"Keras cannot make {item.name} as written", reason=words(error)) from error
 
@@ -71,17 +71,17 @@ class ObjectError(Exception):
 
 
 def registered(name: str, noun: str) -> Any:
-    """The class or function that a plugin registered as `package>Name`; `noun` is what messages call it.
+    """Return the class or function that a plugin registered as `package>Name`; `noun` is what messages call it.
 
     Raises:
         ObjectError: there is none.
     """
-    found = keras.saving.get_registered_object(name)
-    if found is not None:
-        return found
+    registered_object = keras.saving.get_registered_object(name)
+    if registered_object is not None:
+        return registered_object
     package, _, own = name.partition(">")
     known = [key.partition(">") for key in keras.saving.get_custom_objects() if ">" in key]
-    names = [other for one, _, other in known if one == package]
+    names = [other for of, _, other in known if of == package]
     if not names:
         raise ObjectError(
             f'{name} is unknown: no plugin has registered the package "{package}"',
@@ -99,12 +99,12 @@ _PREAMBLES = ("Exception encountered", "Arguments received", "Graph execution er
 
 
 def words(error: Exception) -> str:
-    """The sentence of an exception of Keras that says what is wrong, without colours, traces and dumps of arguments."""
+    """Return the sentence of an exception of Keras that says what is wrong, without colours, traces or arguments."""
     text = re.sub(r"\x1b\[[0-9;]*m| with name 'None'", "", str(error)) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(_PREAMBLES)]
-    said = (telling or lines)[0]
-    return said if len(said) <= 300 else f"{said[:299]}…"
+    sentence = (telling or lines)[0]
+    return sentence if len(sentence) <= 300 else f"{sentence[:299]}…"
 
 
 @keras.saving.register_keras_serializable(package="specbuild")

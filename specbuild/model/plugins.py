@@ -14,7 +14,7 @@ __all__ = ["import_plugins", "keras"]  # Keras is set up before a plugin imports
 
 
 def import_plugins(modules: Iterable[str]) -> None:
-    """Imports the modules that register custom layers, found as Python finds them or in the working directory.
+    """Import the modules that register custom layers, found as Python finds them or in the working directory.
 
     Raises:
         SpecError: a module does not exist or fails.

@@ -10,13 +10,14 @@ from typing import Any
 from specbuild.catalog import Dim, Shape, ShapeError, Weight, size
 from specbuild.catalog.application import Application
 from specbuild.catalog.generic import AskedLayer, Resolved
+from specbuild.graph.model import total
 from specbuild.model.backend import keras, start
 from specbuild.model.make import call, make
 from specbuild.model.objects import words
 
 
 class KerasResolver:
-    """Builds each layer once for each of its inputs, and remembers the answer.
+    """Build each layer once for each of its inputs, and remember the answer.
 
     A layer that reads whole numbers alone is tried with them where it refuses floating-point ones.
     """
@@ -25,7 +26,7 @@ class KerasResolver:
         self._known: dict[tuple[str, str, bool, bool, tuple[Shape, ...]], Resolved] = {}
 
     def resolve(self, layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
-        """What Keras makes of a layer on inputs without their batch axis.
+        """Return what Keras makes of a layer on inputs without their batch axis.
 
         Raises:
             ShapeError: Keras refuses the arguments or the inputs.
@@ -39,13 +40,13 @@ class KerasResolver:
 
 
 def _resolved(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
-    made, outputs = _called(layer, inputs)
+    keras_layer, outputs = _called(layer, inputs)
     if len(outputs) != 1:
         raise ShapeError(
             f"{layer.label} gives {len(outputs)} tensors; a node of a spec gives one",
             help="split it into layers that give one each",
         )
-    if layer.on_frames and type(made).compute_output_shape is keras.layers.Layer.compute_output_shape:
+    if layer.on_frames and type(keras_layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
         raise ShapeError(
             f"{layer.label} cannot stand in time_distributed",
             reason="Keras asks it for its output's shape there, and its class does not say",
@@ -53,21 +54,21 @@ def _resolved(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
         )
     shape = _without_batch(outputs[0])
     if not layer.trainable:
-        made.trainable = False
-    trained = {id(weight) for weight in made.trainable_weights}
-    weights = tuple(Weight(one.name, tuple(one.shape), id(one) in trained) for one in made.weights)
-    return Resolved(shape, weights, _saved(made) if isinstance(layer, Application) else size(shape))
+        keras_layer.trainable = False
+    trained = {id(weight) for weight in keras_layer.trainable_weights}
+    weights = tuple(Weight(x.name, tuple(x.shape), id(x) in trained) for x in keras_layer.weights)
+    return Resolved(shape, weights, _saved(keras_layer) if isinstance(layer, Application) else size(shape))
 
 
 def _called(layer: AskedLayer, inputs: tuple[Shape, ...]) -> tuple[Any, list[Any]]:
     """The Keras layer, and the symbolic tensors that it gives."""
-    made = _made(layer, inputs)
+    keras_layer = _made(layer, inputs)
     try:
-        return made, _outputs(layer, made, inputs, "float32")
+        return keras_layer, _outputs(layer, keras_layer, inputs, "float32")
     except Exception as error:  # whatever a layer raises is what a user has to know
         with suppress(Exception):
-            made = _made(layer, inputs)
-            return made, _outputs(layer, made, inputs, "int32")
+            keras_layer = _made(layer, inputs)
+            return keras_layer, _outputs(layer, keras_layer, inputs, "int32")
         raise ShapeError(f"{layer.label} does not take this input", reason=words(error)) from error
 
 
@@ -80,21 +81,16 @@ def _made(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Any:
         raise ShapeError(f"Keras cannot make {layer.label} as written", reason=words(error)) from error
 
 
-def _outputs(layer: AskedLayer, made: Any, inputs: tuple[Shape, ...], dtype: str) -> list[Any]:
+def _outputs(layer: AskedLayer, keras_layer: Any, inputs: tuple[Shape, ...], dtype: str) -> list[Any]:
     tensors = [keras.KerasTensor((None, *shape), dtype=dtype) for shape in inputs]
-    return list(keras.tree.flatten(call(layer, made, tensors)))
+    return list(keras.tree.flatten(call(layer, keras_layer, tensors)))
 
 
 def _saved(network: Any) -> Dim:
     """Values that the layers of a network give for one sample, all together."""
-    total = 0
-    for layer in network.layers:
-        for one in keras.tree.flatten(layer.output):
-            count = size(_without_batch(one))
-            if count is None:
-                return None
-            total += count
-    return total
+    return total(
+        size(_without_batch(tensor)) for layer in network.layers for tensor in keras.tree.flatten(layer.output)
+    )
 
 
 def _without_batch(tensor: Any) -> Shape:

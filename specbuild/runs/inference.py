@@ -125,7 +125,7 @@ class TrainedRun:
     def predict(self) -> Callable[[Floats], Floats]:
         """Maps a batch of inputs, as the model reads them, to its outputs. Loads the framework."""
         from specbuild.model.backend import jit_compile, keras
-        from specbuild.model.lower import build
+        from specbuild.model.build import build
         from specbuild.runs.checkpoint import load_weights
 
         model = build(self.graph, self.folder.manifest().get("precision", "float32"))

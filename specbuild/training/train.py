@@ -185,7 +185,7 @@ class _Training:
     def _prepare(self, folder: RunFolder | None, precision: Policy) -> tuple[Any, Progress]:
         """The compiled model, with the state of the last checkpoint where a run is continued."""
         from specbuild.model.backend import keras
-        from specbuild.model.lower import build
+        from specbuild.model.build import build
         from specbuild.runs import checkpoint
         from specbuild.training.fit import compile_model
 
@@ -235,7 +235,7 @@ class _Training:
 
     def _without_teacher(self, path: Path, folder: RunFolder) -> None:
         """Makes model.keras of a checkpoint, whose model reads true frames as well."""
-        from specbuild.model.lower import build
+        from specbuild.model.build import build
         from specbuild.runs import checkpoint
 
         model = build(self.graph, policy_for(self.spec.train.precision))

@@ -13,7 +13,7 @@ import pytest
 from specbuild import build_graph
 from specbuild.graph.receptive_field import Extent, receptive_fields
 from specbuild.model.backend import keras
-from specbuild.model.lower import build
+from specbuild.model.build import build
 
 MODELS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
     "convolution": ([9, 8, 1], [{"layer": "Conv2D", "filters": 1, "kernel_size": [3, 2], "padding": "same"}]),

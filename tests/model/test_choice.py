@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from specbuild import build_model
-from specbuild.model import choice, layers, save
+from specbuild.model import layers, make, save
 from specbuild.model.backend import keras
 from specbuild.model.importing import import_model
 from tests.model.recurrences import clip
@@ -33,7 +33,7 @@ outputs: [out, first.state.c]
 @pytest.fixture
 def faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a device where ours is faster."""
-    monkeypatch.setattr(choice, "ours_is_faster", lambda: True)
+    monkeypatch.setattr(make, "ours_is_faster", lambda: True)
     monkeypatch.delenv("SPECBUILD_STOCK_LAYERS", raising=False)
 
 
@@ -53,9 +53,9 @@ TABLE = [("tensorflow", False, False), ("tensorflow", True, True), ("jax", False
 
 @pytest.mark.parametrize(("backend", "accelerator", "ours"), TABLE)
 def test_the_table(backend: str, accelerator: bool, ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "backend_name", lambda: backend)
-    monkeypatch.setattr(choice, "has_accelerator", lambda: accelerator)
-    assert choice.ours_is_faster() is ours
+    monkeypatch.setattr(make, "backend_name", lambda: backend)
+    monkeypatch.setattr(make, "has_accelerator", lambda: accelerator)
+    assert make.ours_is_faster() is ours
 
 
 @pytest.mark.usefixtures("faster")

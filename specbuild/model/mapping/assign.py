@@ -1,8 +1,8 @@
-"""Putting named arrays into a built layer."""
+"""Kernels and gates in the order of the layers here, and named arrays put into a built layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ class WeightsMismatch(Exception):
 
 
 def set_weights(layer: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives a built layer its weights by name, such as `kernel`, `recurrent_kernel` and `bias`.
+    """Give a built layer its weights by name, such as `kernel`, `recurrent_kernel` and `bias`.
 
     For Bidirectional call it with `layer.forward_layer` and `layer.backward_layer`.
 
@@ -37,7 +37,7 @@ def set_weights(layer: Any, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def named_weights(layer: Any) -> dict[str, Any]:
-    """The weights of a built layer by the last part of their path.
+    """Return the weights of a built layer by the last part of their path.
 
     Raises:
         WeightsMismatch: two weights share a name, as in a wrapper or a model.
@@ -46,3 +46,15 @@ def named_weights(layer: Any) -> dict[str, Any]:
     if len(weights) < len(layer.weights):
         raise WeightsMismatch(f"{layer.name} holds several layers; set the weights of each")
     return weights
+
+
+def split_kernel(kernel: np.ndarray, filters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split a kernel that acts on [x, h], (…, C + F, gates), into the part for the input and the part for the state."""
+    channels = kernel.shape[-2] - filters
+    return kernel[..., :channels, :], kernel[..., channels:, :]
+
+
+def reorder(array: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    """Put the gates along the last axis into another order: `order` names the old place of each."""
+    parts = np.split(array, len(order), axis=-1)
+    return np.concatenate([parts[gate] for gate in order], axis=-1)

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from specbuild.model.mapping.assign import reorder, split_kernel
+
 _ORDER = (0, 1, 3, 2)
 """Where i, f, g and o stand in i, f, o, g."""
 
 
 def conv_lstm(weight: np.ndarray, bias: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Weights of ConvLSTM1D, 2D or 3D, with padding `same` and kernels of odd size, from one convolution.
+    """Return weights of ConvLSTM1D, 2D or 3D, with padding `same` and kernels of odd size, from one convolution.
 
     Args:
         weight: (4F, C + F, *kernel).
@@ -25,20 +27,14 @@ def conv_lstm(weight: np.ndarray, bias: np.ndarray | None = None) -> dict[str, n
         `kernel` (*kernel, C, 4F), `recurrent_kernel` (*kernel, F, 4F) and, where there is one, `bias` (4F,), with the
         gates in the order i, f, g, o. They fit Keras's own layer too.
     """
-    filters = weight.shape[0] // 4
-    channels = weight.shape[1] - filters
-    kernel = _reordered(np.moveaxis(weight, (0, 1), (-1, -2)))
-    weights = {"kernel": kernel[..., :channels, :], "recurrent_kernel": kernel[..., channels:, :]}
-    return weights if bias is None else {**weights, "bias": _reordered(bias)}
+    both = reorder(np.moveaxis(weight, (0, 1), (-1, -2)), _ORDER)
+    kernel, recurrent = split_kernel(both, filters=weight.shape[0] // 4)
+    weights = {"kernel": kernel, "recurrent_kernel": recurrent}
+    return weights if bias is None else {**weights, "bias": reorder(bias, _ORDER)}
 
 
 def conv_lstm_layers(state: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Weights of each layer of a stack, from a state dict with `cell_list.0.conv.weight`, `cell_list.0.conv.bias`, …"""
+    """Return weights of each layer of a stack from a state dict: `cell_list.0.conv.weight`, `cell_list.0.conv.bias`, …"""
     count = sum(name.endswith(".conv.weight") for name in state)
     names = [f"cell_list.{layer}.conv" for layer in range(count)]
     return [conv_lstm(state[f"{name}.weight"], state.get(f"{name}.bias")) for name in names]
-
-
-def _reordered(array: np.ndarray) -> np.ndarray:
-    parts = np.split(array, 4, axis=-1)
-    return np.concatenate([parts[gate] for gate in _ORDER], axis=-1)

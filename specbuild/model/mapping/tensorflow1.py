@@ -11,11 +11,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-Arrays = Mapping[str, np.ndarray]
+from specbuild.model.mapping.assign import reorder, split_kernel
+
+Variables = Mapping[str, np.ndarray]
 
 
-def conv_lstm(variables: Arrays, *, forget_bias: float = 0.0) -> dict[str, np.ndarray]:
-    """Weights of ConvLSTM1D, 2D or 3D from a ConvLSTMCell.
+def conv_lstm(variables: Variables, *, forget_bias: float = 0.0) -> dict[str, np.ndarray]:
+    """Return weights of ConvLSTM1D, 2D or 3D from a ConvLSTMCell.
 
     The cell adds its `forget_bias` (1 unless changed) to f. Either the layer has the same `forget_bias`, or it is given
     here and becomes part of the bias of f (with normalization, of its offset); without peepholes and normalization
@@ -31,10 +33,10 @@ def conv_lstm(variables: Arrays, *, forget_bias: float = 0.0) -> dict[str, np.nd
         gates in the order i, f, z, o.
     """
     filters = variables["kernel"].shape[-1] // 4
-    kernel, recurrent = _split_kernel(variables["kernel"], filters)
-    weights = {"kernel": _reordered(kernel, 4, _LSTM), "recurrent_kernel": _reordered(recurrent, 4, _LSTM)}
+    kernel, recurrent = split_kernel(variables["kernel"], filters)
+    weights = {"kernel": reorder(kernel, _LSTM), "recurrent_kernel": reorder(recurrent, _LSTM)}
     if "bias" in variables:
-        weights["bias"] = _reordered(variables["bias"], 4, _LSTM)
+        weights["bias"] = reorder(variables["bias"], _LSTM)
         weights["bias"][filters : 2 * filters] += forget_bias
     if "LayerNorm/gamma" in variables:
         places = ("LayerNorm_1", "LayerNorm_2", "LayerNorm", "LayerNorm_3", "LayerNorm_4")  # i, f, z, o, c
@@ -45,8 +47,8 @@ def conv_lstm(variables: Arrays, *, forget_bias: float = 0.0) -> dict[str, np.nd
     return weights
 
 
-def conv_gru(variables: Arrays) -> dict[str, np.ndarray]:
-    """Weights of ConvGRU1D, 2D or 3D with `reset_after: false` from a ConvGRUCell.
+def conv_gru(variables: Variables) -> dict[str, np.ndarray]:
+    """Return weights of ConvGRU1D, 2D or 3D with `reset_after: false` from a ConvGRUCell.
 
     Args:
         variables: `gates/kernel` (*kernel, C + F, 2F) and `candidate/kernel` (*kernel, C + F, F), and either their
@@ -57,12 +59,12 @@ def conv_gru(variables: Arrays) -> dict[str, np.ndarray]:
         `kernel`, `recurrent_kernel`, and `bias` or `gamma` and `beta`, with the gates in the order u, r, candidate.
     """
     filters = variables["candidate/kernel"].shape[-1]
-    pairs = [_split_kernel(variables[f"{part}/kernel"], filters) for part in ("gates", "candidate")]
+    pairs = [split_kernel(variables[f"{part}/kernel"], filters) for part in ("gates", "candidate")]
     kernel, recurrent = (np.concatenate(parts, axis=-1) for parts in zip(*pairs, strict=True))
-    weights = {"kernel": _reordered(kernel, 3, _GRU), "recurrent_kernel": _reordered(recurrent, 3, _GRU)}
+    weights = {"kernel": reorder(kernel, _GRU), "recurrent_kernel": reorder(recurrent, _GRU)}
     if "gates/bias" in variables:
         bias = np.concatenate([variables["gates/bias"], variables["candidate/bias"]])
-        weights["bias"] = _reordered(bias, 3, _GRU)
+        weights["bias"] = reorder(bias, _GRU)
     if "candidate/LayerNorm/gamma" in variables:
         weights |= _affine(variables, ("gates/LayerNorm_1", "gates/LayerNorm", "candidate/LayerNorm"))
     return weights
@@ -74,16 +76,5 @@ _GRU = (1, 0, 2)
 """Where u, r and the candidate stand in the cell's r, u, candidate."""
 
 
-def _split_kernel(kernel: np.ndarray, filters: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part for the input and the part for the state."""
-    channels = kernel.shape[-2] - filters
-    return kernel[..., :channels, :], kernel[..., channels:, :]
-
-
-def _reordered(array: np.ndarray, gates: int, order: tuple[int, ...]) -> np.ndarray:
-    parts = np.split(array, gates, axis=-1)
-    return np.concatenate([parts[gate] for gate in order], axis=-1)
-
-
-def _affine(variables: Arrays, places: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _affine(variables: Variables, places: tuple[str, ...]) -> dict[str, np.ndarray]:
     return {name: np.stack([variables[f"{place}/{name}"] for place in places]) for name in ("gamma", "beta")}
