@@ -2,7 +2,8 @@
 
 A layer that both Keras and specbuild have, ConvLSTM without options of our own, becomes the class that is measured to
 be faster. Weights, their names, first values and results are the same, so the choice changes only the speed. (On JAX
-ours also keeps the state of a stateful layer from call to call; Keras's loses it in compiled ones.) `benchmarks/recurrent.py` measures it; docs/performance.md holds the numbers.
+ours also keeps the state of a stateful layer from call to call; Keras's loses it in compiled ones.)
+`benchmarks/recurrent.py` measures it; docs/performance.md holds the numbers.
 
 | backend    | device      | class    | why                                                                          |
 | ---------- | ----------- | -------- | ---------------------------------------------------------------------------- |

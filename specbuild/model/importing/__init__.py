@@ -1,6 +1,6 @@
 """A saved Keras model becomes a spec that a person can read.
 
-    file ──files──▶ config ──records──▶ layers and calls ──walk──▶ steps in order ──text──▶ YAML, loaded again
+    file ──files──▶ config ──records──▶ layers and calls ──flatten──▶ steps in order ──text──▶ YAML, loaded again
 
 Nothing in the file is run: its configuration is read as plain data, and no object of it is made by Keras.
 """

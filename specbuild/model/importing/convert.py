@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.catalog import Recurrent, show
+from specbuild.catalog.shapes import fits
 from specbuild.document import Diagnostic, SpecError
-from specbuild.graph import Graph, build_graph
+from specbuild.graph import Graph, Port, build_graph
+from specbuild.graph.model import OUTPUT
 from specbuild.graph.ports import demands, fitting_outputs, needed_ranks
 from specbuild.language import NodeSpec, load_spec
 from specbuild.model.importing.files import read_config
-from specbuild.model.importing.findings import Findings
+from specbuild.model.importing.flatten import flatten
 from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
-from specbuild.model.importing.steps import Ref, Step, Walked
-from specbuild.model.importing.text import made_up, port, write
-from specbuild.model.importing.walk import walk
+from specbuild.model.importing.steps import Findings, FlatModel, Ref, Step
+from specbuild.model.importing.text import made_up, port, write_spec
 from specbuild.model.resolve import KerasResolver
 
 
@@ -30,7 +31,7 @@ class Imported:
 
 
 def import_model(path: str | Path) -> Imported:
-    """The spec of a saved Keras model: the same layers, weights' shapes and outputs, under the names of its layers.
+    """Return the spec of a saved Keras model: the same layers, weights' shapes and outputs, under their names.
 
     Nothing in the file is run. The weights stay where they are: `build_model(spec).load_weights(path)` loads them,
     unless the file holds models inside models, which the spec flattens.
@@ -45,14 +46,14 @@ def import_model(path: str | Path) -> Imported:
     findings = Findings(str(path), stored.keras_version)
     try:
         network = _network(stored.config, findings)
-        walked = walk(network, findings)
+        model = flatten(network, findings)
     except Malformed as fault:
         raise SpecError([_broken(path, str(fault))]) from None
     except RecursionError:
         raise SpecError([_broken(path, "it is nested too deeply")]) from None
-    _check_ports(walked, findings)
+    _check_ports(model, findings)
     findings.report.raise_errors()
-    return Imported(_text(network.name, walked, findings), findings.notes)
+    return Imported(_text(network.name, model, findings), findings.notes)
 
 
 def _network(config: Any, findings: Findings) -> Network:
@@ -82,30 +83,34 @@ def _broken(path: str | Path, reason: str) -> Diagnostic:
     return Diagnostic(f"{path} holds no model that Keras wrote", reason=reason, code="import")
 
 
-def _check_ports(walked: Walked, findings: Findings) -> None:
-    """Refuses to read outputs that a node of a spec does not have: all but the first of a layer without a state."""
-    for one in walked.steps:
-        if one.body is not None:
-            _check_ports(one.body, findings)
-    steps = {step.id: step for step in walked.steps}
-    read = [ref for one in walked.steps for ref in (*one.sources, *one.state)] + list(walked.outputs)
+def _check_ports(model: FlatModel, findings: Findings) -> None:
+    """Refuse to read outputs that a node of a spec does not have: all but the first of a layer without a state."""
+    for step in model.steps:
+        if step.body is not None:
+            _check_ports(step.body, findings)
+    steps = {step.id: step for step in model.steps}
+    read = [ref for step in model.steps for ref in (*step.sources, *step.state)] + list(model.outputs)
     for ref in dict.fromkeys(Ref(ref.step, ref.index) for ref in read):
-        step = steps.get(ref.step)
-        if ref.index and step is not None and step.layer is not None and port(step, ref.index) is None:
-            findings.refuse(
-                step.id, f"output {ref.index + 1} of {step.id} is read; a node of a spec gives one, or a state"
-            )
+        source = steps.get(ref.step)
+        if ref.index and source is not None and source.layer is not None and port(source, ref.index) is None:
+            message = f"output {ref.index + 1} of {source.id} is read; a node of a spec gives one, or a state"
+            findings.refuse(source.id, message)
 
 
-def _text(name: str, walked: Walked, findings: Findings) -> str:
-    """The shortest text that means the model: first all is written out, then what follows by itself is left out."""
+def _text(name: str, model: FlatModel, findings: Findings) -> str:
+    """The shortest text that means the model: first all is written out, then what follows by itself is left out.
+
+    Raises:
+        SpecError: with every tensor whose shape in the file is not what the spec makes of it.
+    """
     resolver = KerasResolver()
-    full = write(name, findings.notes, walked, bare=(), unnamed=())
+    full = write_spec(name, findings.notes, model, bare=(), unnamed=())
     graph = build_graph(full, resolver=resolver)
-    _check_shapes(walked, graph)
-    bare = _bare(walked, graph)
-    unnamed = _unnamed(name, walked, bare)
-    text = write(name, findings.notes, walked, bare=bare, unnamed=unnamed)
+    if differences := dict.fromkeys(_differences(model, graph)):
+        raise SpecError(differences)
+    bare = _bare(model, graph)
+    unnamed = _unnamed(name, model, bare)
+    text = write_spec(name, findings.notes, model, bare=bare, unnamed=unnamed)
     short = build_graph(text, resolver=resolver)
     return text if _wiring(short) == _wiring(graph) and short.parameters == graph.parameters else full
 
@@ -115,52 +120,39 @@ def _wiring(graph: Graph) -> list[Any]:
     return [(n.id, n.inputs, n.initial_state, n.body and _wiring(n.body.open)) for n in graph.nodes]
 
 
-def _check_shapes(walked: Walked, graph: Graph) -> None:
-    """Compares every tensor whose shape the file records with what the spec makes of it."""
-    faults = dict.fromkeys(_differences(walked, graph))
-    if faults:
-        raise SpecError(faults)
-
-
-def _differences(walked: Walked, graph: Graph) -> Iterator[Diagnostic]:
-    steps = {step.id: step for step in walked.steps}
-    shapes = {one.id: {"output": one.shape} for one in graph.inputs} | {node.id: node.shapes for node in graph.nodes}
-    bodies = {node.id: node.body for node in graph.nodes}
-    for step in walked.steps:
-        if step.id not in shapes:
+def _differences(model: FlatModel, graph: Graph) -> Iterator[Diagnostic]:
+    steps = {step.id: step for step in model.steps}
+    nodes = {node.id: node for node in graph.nodes}
+    shapes = graph.shapes
+    for step in model.steps:
+        if step.id not in nodes:
             continue
         for ref in (*step.sources, *step.state):
-            name = (port(steps[ref.step], ref.index) if ref.step in steps else None) or "output"
-            found = shapes[ref.step][name]
-            if ref.shape is not None and not _agree(ref.shape, found):
-                message = f"{ref.step} gives {show(ref.shape)} in the file and {show(found)} as a spec"
+            name = port(steps[ref.step], ref.index) if ref.step in steps else None
+            shape = shapes[Port(ref.step, name or OUTPUT)]
+            if ref.shape is not None and not fits(ref.shape, shape):
+                message = f"{ref.step} gives {show(ref.shape)} in the file and {show(shape)} as a spec"
                 yield Diagnostic(message, path=f"layers.{ref.step}", code="import")
-        if step.body is not None and (body := bodies[step.id]) is not None:
+        if step.body is not None and (body := nodes[step.id].body) is not None:
             yield from _differences(step.body, body.open)
 
 
-def _agree(recorded: tuple[int | None, ...], found: tuple[int | None, ...]) -> bool:
-    return len(recorded) == len(found) and all(
-        a is None or b is None or a == b for a, b in zip(recorded, found, strict=True)
-    )
-
-
-def _bare(walked: Walked, graph: Graph) -> frozenset[tuple[str, Ref]]:
+def _bare(model: FlatModel, graph: Graph) -> frozenset[tuple[str, Ref]]:
     """Recurrent outputs whose reader takes only one of `sequence` and `last`, so that the node's id says enough.
 
     Inside an autoregressive node that is each of them: bare ids mean every step there.
     """
     wanted = demands(graph.spec)
     nodes = {node.id: node for node in graph.nodes}
-    steps = {step.id: step for step in walked.steps}
-    found = {
+    steps = {step.id: step for step in model.steps}
+    bare = {
         (inner.id, ref)
-        for step in walked.steps
+        for step in model.steps
         for inner in (step.body.steps if step.body is not None else ())
         for ref in inner.sources
         if not ref.index
     }
-    for step in walked.steps:
+    for step in model.steps:
         node = nodes.get(step.id)
         for ref in step.sources if node is not None else ():
             source = steps.get(ref.step)
@@ -168,22 +160,22 @@ def _bare(walked: Walked, graph: Graph) -> frozenset[tuple[str, Ref]]:
                 continue
             ranks = needed_ranks(node.layer, wanted.get(node.id))
             if fitting_outputs(nodes[ref.step].shapes, ranks) == [port(source, 0)]:
-                found.add((step.id, ref))
-    return frozenset(found)
+                bare.add((step.id, ref))
+    return frozenset(bare)
 
 
-def _unnamed(name: str, walked: Walked, bare: frozenset[tuple[str, Ref]]) -> frozenset[str]:
+def _unnamed(name: str, model: FlatModel, bare: frozenset[tuple[str, Ref]]) -> frozenset[str]:
     """Ids that nobody reads and that a spec makes up just so."""
-    steps = list(walked.all_steps())
-    written = _read_by_name(walked.steps, bare) | {ref.step for ref in walked.outputs}
-    written |= {step.id for step in walked.steps if step.body is not None or not step.id.startswith(made_up(step))}
+    steps = list(model.all_steps())
+    written = _read_by_name(model.steps, bare) | {ref.step for ref in model.outputs}
+    written |= {step.id for step in model.steps if step.body is not None or not step.id.startswith(made_up(step))}
     while True:
         unnamed = frozenset(step.id for step in steps if step.id not in written)
         try:
-            made = load_spec(write(name, (), walked, bare=bare, unnamed=unnamed)).layers
+            layers = load_spec(write_spec(name, (), model, bare=bare, unnamed=unnamed)).layers
         except SpecError:  # a made-up id is also a written one further down
             return frozenset()
-        nodes = [one for node in made for one in (node, *_inside(node))]
+        nodes = [node for layer in layers for node in (layer, *_inside(layer))]
         other = {step.id for step, node in zip(steps, nodes, strict=True) if step.id != node.id} & unnamed
         if not other:
             return unnamed
@@ -197,7 +189,7 @@ def _inside(node: NodeSpec) -> tuple[NodeSpec, ...]:
 
 def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> set[str]:
     """Ids that stand in a `from`, an `initial_state` or a `reuse`."""
-    read = {step.shares for step in steps if step.shares}
+    read = {step.shares for step in steps if step.shares is not None}
     before: Step | None = None
     for step in steps:
         read |= {ref.step for ref in step.state}
@@ -208,4 +200,4 @@ def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> 
         if step.body is not None:
             read |= _read_by_name(step.body.steps, bare)
         before = step
-    return {one for one in read if one is not None}
+    return read

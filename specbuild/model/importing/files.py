@@ -27,7 +27,7 @@ class Stored:
 
 
 def read_config(path: str | Path) -> Stored:
-    """The model configuration that a file holds.
+    """Return the model configuration that a file holds.
 
     Raises:
         SpecError: the file is missing, unreadable or broken, or holds no Keras model.
@@ -71,19 +71,19 @@ def _version(value: Any) -> str:
 
 def _from_archive(path: Path) -> tuple[bytes, bytes]:
     """config.json and metadata.json."""
-    found: dict[str, bytes] = {}
+    members: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name in {"config.json", "metadata.json"} & set(archive.namelist()):
                 with archive.open(name) as file:
-                    found[name] = file.read(MAX_BYTES + 1)
+                    members[name] = file.read(MAX_BYTES + 1)
     except Exception as fault:  # a damaged archive raises BadZipFile, zlib.error, EOFError, RuntimeError, …
         raise _refusal(
             f"{path} is a broken archive", reason=str(fault), help="copy the file again, or save the model again"
         ) from None
-    if "config.json" not in found:
+    if "config.json" not in members:
         raise _refusal(f"{path} is not a Keras model", reason="the archive holds no config.json")
-    return _limited(path, found["config.json"]), _limited(path, found.get("metadata.json", b"{}"))
+    return _limited(path, members["config.json"]), _limited(path, members.get("metadata.json", b"{}"))
 
 
 def _from_hdf5(path: Path) -> tuple[bytes, str]:

@@ -13,9 +13,9 @@ from specbuild.catalog.generic import FAMILIES, UNWRITABLE
 from specbuild.catalog.registry import argument_names, kind_named
 from specbuild.catalog.signatures import signature
 from specbuild.model.backend import keras
-from specbuild.model.importing.findings import Findings
-from specbuild.model.importing.objects import Unsayable, say_object, shortened
+from specbuild.model.importing.objects import RENAMED, Inexpressible, shortened, spec_object
 from specbuild.model.importing.records import Malformed, Record, read_record
+from specbuild.model.importing.steps import Findings
 from specbuild.model.make import OWN_DTYPE
 
 HARMLESS = frozenset(
@@ -41,22 +41,22 @@ HARMLESS = frozenset(
     )
 )
 """Entries of a configuration that are no arguments, or that change nothing a spec can say."""
-_RENAMED = {("LeakyReLU", "alpha"): "negative_slope"}
-"""Arguments that Keras 2 calls otherwise."""
 _FOLLOWS = {"recurrent_kernel_size": "kernel_size", "strides": "pool_size", "value_dim": "key_dim"}
 """Arguments that take the value of another where they are left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A layer as the keys of a node, and as the catalogue's instance of it."""
+class SpecLayer:
+    """A layer as a spec has it: as the keys of a node, and as the catalogue's instance of it."""
 
     keys: dict[str, Any]
     layer: Layer
 
 
-def say_layer(record: Record, findings: Findings, name: str, *, frozen: bool, inside: bool = False) -> Said | None:
-    """The keys of a node for a layer; None after reporting why there are none.
+def spec_layer(
+    record: Record, findings: Findings, name: str, *, frozen: bool, inside: bool = False
+) -> SpecLayer | None:
+    """Return a layer as a spec has it; None after reporting why a spec cannot.
 
     Args:
         record: the layer.
@@ -70,8 +70,8 @@ def say_layer(record: Record, findings: Findings, name: str, *, frozen: bool, in
     """
     frozen = frozen or record.config.get("trainable", True) is False
     if record.kind == "TimeDistributed" and not _is_custom(record):
-        inner = say_layer(read_record(record.config.get("layer")), findings, name, frozen=frozen, inside=True)
-        return inner and Said({"time_distributed": inner.keys}, TimeDistributed(layer=inner.layer))
+        inner = spec_layer(read_record(record.config.get("layer")), findings, name, frozen=frozen, inside=True)
+        return inner and SpecLayer({"time_distributed": inner.keys}, TimeDistributed(layer=inner.layer))
     if record.kind == "Bidirectional" and not _is_custom(record):
         return _bidirectional(record, findings, name, frozen, inside)
     kind = _kind(record, findings, name)
@@ -79,32 +79,38 @@ def say_layer(record: Record, findings: Findings, name: str, *, frozen: bool, in
         return None
     cls = kind_named(kind)
     assert cls is not None, "_kind refuses it"
-    given = _arguments(record, cls, findings, name, inside)
-    if given is None:
+    arguments = _arguments(record, cls, findings, name, inside)
+    if arguments is None:
         return None
-    dtype = say_dtype(record, findings, name)
+    dtype = spec_dtype(record, findings, name)
     if dtype is not None and kind not in OWN_DTYPE:
-        given["dtype"] = dtype
+        arguments["dtype"] = dtype
     if frozen and cls.weights is not Layer.weights:
-        given["trainable"] = False
+        arguments["trainable"] = False
     try:
-        layer = cls.model_validate(given)
+        layer = cls.model_validate(arguments)
     except ValidationError as fault:
         for error in fault.errors():
-            argument = ".".join(str(one) for one in error["loc"])
+            argument = ".".join(map(str, error["loc"]))
             findings.refuse(
                 name, f"{name} ({kind}) has an argument that a spec refuses", reason=f"{argument}: {error['msg']}"
             )
         return None
-    return Said({"layer": kind, **_needed(cls, given)}, layer)
+    return SpecLayer({"layer": kind, **_needed(cls, arguments)}, layer)
 
 
 def _kind(record: Record, findings: Findings, name: str) -> str | None:
     """The kind that a spec names; None after a refusal."""
+    computed = "what it computes stands in the code that made the model, not in the file"
     if record.registered.startswith("specbuild>") and record.kind.removeprefix("specbuild>") in KINDS:
         return record.kind.removeprefix("specbuild>")
     if ">" in record.registered:
-        return _plugin(record, findings, name)
+        if keras.saving.get_registered_object(record.registered) is not None:
+            return record.registered
+        message = f"{name} is of the class {record.registered}, which no plugin has registered"
+        help = f"name the module that registers it: --plugin {record.registered.partition('>')[0]}"
+        findings.refuse(name, message, reason=computed, help=help)
+        return None
     if record.kind in UNWRITABLE and not _is_custom(record):
         reason, help = UNWRITABLE[record.kind]
         findings.refuse(name, f"{name} is a {record.kind}, which a spec cannot say", reason=reason, help=help)
@@ -116,25 +122,7 @@ def _kind(record: Record, findings: Findings, name: str) -> str | None:
         message = f"{name} is the operation {record.kind}, which a spec cannot say"
         findings.refuse(name, message, help="use a layer for it; `specbuild schema` lists all that a spec can name")
         return None
-    findings.refuse(
-        name,
-        f"{name} is of the class {record.kind}, which is no layer of Keras",
-        reason="what it computes stands in the code that made the model, not in the file",
-    )
-    return None
-
-
-def _plugin(record: Record, findings: Findings, name: str) -> str | None:
-    """A registered class of a user, which a spec can name once its plugin is loaded."""
-    if keras.saving.get_registered_object(record.registered) is not None:
-        return record.registered
-    package = record.registered.partition(">")[0]
-    findings.refuse(
-        name,
-        f"{name} is of the class {record.registered}, which no plugin has registered",
-        reason="what it computes stands in the code that made the model, not in the file",
-        help=f"name the module that registers it: --plugin {package}",
-    )
+    findings.refuse(name, f"{name} is of the class {record.kind}, which is no layer of Keras", reason=computed)
     return None
 
 
@@ -150,40 +138,43 @@ def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, 
     names = argument_names(cls)
     ignored = HARMLESS if names is not None else frozenset(("name", "trainable", "dtype"))
     known = signature("layers", cls.__name__)
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     sound = True
     for key, value in record.config.items():
-        key = _RENAMED.get((cls.__name__, key), key)
+        key = RENAMED.get((cls.__name__, key), key)
         derived = issubclass(cls, Recurrent) and key in ("return_sequences", "return_state") and not inside
         if key in ignored or derived:
             continue
         family = FAMILIES.get(key.rpartition("_")[2])
         try:
-            said = say_object(family, value) if family else _plain(value)
-            if key == "axis" and isinstance(said, list) and len(said) == 1:
-                said = said[0]  # Keras keeps a single axis as a list in some layers
-        except Unsayable as fault:
+            written = spec_object(family, value) if family else _plain(value)
+            if key == "axis" and isinstance(written, list) and len(written) == 1:
+                written = written[0]  # Keras keeps a single axis as a list in some layers
+        except Inexpressible as fault:
             findings.refuse(name, f"{name} ({cls.__name__}) has {fault} as its {key}, which a spec cannot say")
             sound = False
             continue
         if names is None or key in names:
-            given[key] = said
-        elif value not in (None, False) and (known is None or said != known.optional.get(key)):
+            arguments[key] = written
+        elif value not in (None, False) and (known is None or written != known.optional.get(key)):
             findings.refuse(name, f"{name} ({cls.__name__}) has {key}={value!r}, which a spec cannot say")
             sound = False
-    if findings.is_keras_2:
-        _old_hard_sigmoid(given, findings, name)
-    return given if sound else None
+    if findings.is_keras_2 and "hard_sigmoid" in (arguments.get("activation"), arguments.get("recurrent_activation")):
+        findings.note(
+            f"{name}: hard_sigmoid of Keras 2 is clip(0.2 x + 0.5, 0, 1), that of Keras 3 clip(x / 6 + 0.5, 0, 1); "
+            "outputs of weights trained with Keras 2 differ"
+        )
+    return arguments if sound else None
 
 
 def _plain(value: Any) -> Any:
-    """A number, a word or a list of them; an axis list of one is that axis."""
+    """A number, a word or a list of them, with Keras's notation for tuples undone."""
     if isinstance(value, Mapping):
         if value.get("class_name") in ("__tuple__", "TensorShape") and isinstance(value.get("items"), list):
             return _plain(value["items"])
-        raise Unsayable(f"a {value.get('class_name', 'mapping')}")
+        raise Inexpressible(f"a {value.get('class_name', 'mapping')}")
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(x) for x in value]
     return value.replace("$", "$$") if isinstance(value, str) else shortened(value)
 
 
@@ -192,19 +183,17 @@ def _needed(cls: type[Layer], given: dict[str, Any]) -> dict[str, Any]:
     if argument_names(cls) is None:
         return given
     fields = {field.alias or key: field for key, field in cls.model_fields.items()}
-    needed = [key for key in given if fields[key].is_required()]
-    kept = {key: given[key] for key in needed}
+    meaning = _fields(cls, given)
+    needed = {key: value for key, value in given.items() if fields[key].is_required()}
     for key, value in given.items():
-        if key in kept or _is_default(key, value, given):
+        if key in needed or _is_default(key, value, given):
             continue
-        shorter = {one: other for one, other in given.items() if one != key}
-        if _fields(cls, shorter) != _fields(cls, given):
-            kept[key] = value
-    for key, value in kept.items():
-        kept[key] = next(
-            (one for one in _shorter(value) if _fields(cls, {**given, key: one}) == _fields(cls, given)), value
-        )
-    return kept
+        if _fields(cls, {other: given[other] for other in given if other != key}) != meaning:
+            needed[key] = value
+    for key, value in needed.items():
+        shorter = (x for x in _shorter(value) if _fields(cls, {**given, key: x}) == meaning)
+        needed[key] = next(shorter, value)
+    return needed
 
 
 def _is_default(key: str, value: Any, given: Mapping[str, Any]) -> bool:
@@ -235,19 +224,19 @@ def _spelled(key: str, value: Any) -> Any:
 
 def _shorter(value: Any) -> list[Any]:
     """Shorter ways to write a list of equal items, the shortest first: [[1, 1], [1, 1]] as 1, or as [1, 1]."""
-    if not isinstance(value, list) or not value or any(one != value[0] for one in value):
+    if not isinstance(value, list) or not value or any(x != value[0] for x in value):
         return []
     return [*_shorter(value[0]), value[0]]
 
 
-def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, inside: bool) -> Said | None:
+def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, inside: bool) -> SpecLayer | None:
     forward = read_record(record.config.get("layer"))
-    inner = say_layer(forward, findings, name, frozen=frozen, inside=inside)
+    inner = spec_layer(forward, findings, name, frozen=frozen, inside=inside)
     if inner is None:
         return None
     if record.config.get("backward_layer") is not None:
         backward = read_record(record.config["backward_layer"])
-        back = say_layer(backward, findings, name, frozen=frozen, inside=inside)
+        back = spec_layer(backward, findings, name, frozen=frozen, inside=inside)
         if back is None:
             return None
         if {**inner.keys, "go_backwards": True} != back.keys:
@@ -261,10 +250,10 @@ def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, 
     except ValidationError as fault:
         findings.refuse(name, f"{name} (Bidirectional) cannot be said by a spec", reason=fault.errors()[0]["msg"])
         return None
-    return Said({"bidirectional": inner.keys, **own}, layer)
+    return SpecLayer({"bidirectional": inner.keys, **own}, layer)
 
 
-def say_dtype(record: Record, findings: Findings, name: str) -> str | None:
+def spec_dtype(record: Record, findings: Findings, name: str) -> str | None:
     """The precision of a layer where it is not float32; that of mixed precision is the training's to choose."""
     written = record.config.get("dtype")
     if isinstance(written, Mapping):
@@ -283,11 +272,3 @@ def say_dtype(record: Record, findings: Findings, name: str) -> str | None:
         )
         return None
     return written
-
-
-def _old_hard_sigmoid(given: Mapping[str, Any], findings: Findings, name: str) -> None:
-    if "hard_sigmoid" in (given.get("activation"), given.get("recurrent_activation")):
-        findings.note(
-            f"{name}: hard_sigmoid of Keras 2 is clip(0.2 x + 0.5, 0, 1), that of Keras 3 clip(x / 6 + 0.5, 0, 1); "
-            "outputs of weights trained with Keras 2 differ"
-        )

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from specbuild.catalog import KINDS
+from specbuild.catalog.arithmetic import FUNCTIONS, REDUCTIONS
 from specbuild.catalog.signatures import signature
 from specbuild.language.forms import snake
-from specbuild.model.importing.layers import Said
-from specbuild.model.importing.objects import Unsayable, say_object
+from specbuild.model.importing.layers import SpecLayer
+from specbuild.model.importing.objects import Inexpressible, spec_object
 from specbuild.model.importing.records import Call, Record, Tensor
 
 _Arguments = Mapping[str, Any]
 
-MERGES = {
-    "Add": "Add",
-    "Divide": "Divide",
-    "Maximum": "Maximum",
-    "Minimum": "Minimum",
-    "Multiply": "Multiply",
-    "Subtract": "Subtract",
-    "TrueDivide": "Divide",
-}
+MERGES = {name: name for name in ("Add", "Divide", "Maximum", "Minimum", "Multiply", "Subtract")}
+MERGES["TrueDivide"] = "Divide"
 """Operations on two tensors, and the merging layer that each is."""
 AFTER: dict[str, Callable[[float], _Arguments]] = {
     "Add": lambda c: {"scale": 1, "offset": c},
@@ -41,13 +34,9 @@ BEFORE: dict[str, Callable[[float], _Arguments]] = {
     "Subtract": lambda c: {"scale": -1, "offset": c},
 }
 """A number and then a tensor."""
-FUNCTIONS = {
-    "Absolute": "abs",
-    **{name.capitalize(): name for name in ("abs", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p")},
-    **{
-        name.capitalize(): name for name in ("log2", "negative", "reciprocal", "rsqrt", "sign", "sin", "sqrt", "square")
-    },
-}
+OPERANDS = ("x", "x1", "x2", "xs")
+"""What operations call the tensors that they read."""
+ELEMENTWISE = {"Absolute": "abs"} | {name.capitalize(): name for name in FUNCTIONS if name != "round"}
 """Operations on one tensor, and what Elementwise calls them."""
 POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
 """Exponents, and what Elementwise calls those powers."""
@@ -59,38 +48,29 @@ SETTINGS: dict[str, tuple[str, Callable[[_Arguments], _Arguments]]] = {
     "Stack": ("Stack", lambda c: {"axis": c.get("axis", 0)}),
     **{
         name: ("Reduce", lambda c, name=name: {"function": name.lower(), **_reduced(c)})  # type: ignore[misc]
-        for name in ("Max", "Mean", "Min", "Std", "Sum")
+        for name in map(str.capitalize, REDUCTIONS)
     },
 }
 """Operations with settings of their own: the layer, and its arguments."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operated:
-    """The layer that an operation is, and the tensors that it reads."""
-
-    said: Said
-    reads: tuple[Tensor, ...]
-
-
-def say_operation(record: Record, call: Call) -> Operated | None:
-    """The layer that does what an operation did in one call; None where there is none."""
-    found = _found(record, call)
-    if found is None:
+def spec_operation(record: Record, call: Call) -> SpecLayer | None:
+    """Return the layer that does what an operation did in one call; None where there is none."""
+    kind_and_arguments = _layer_of(record, call)
+    if kind_and_arguments is None:
         return None
-    kind, arguments = found
+    kind, arguments = kind_and_arguments
     try:
-        layer = KINDS[kind].model_validate(arguments)
+        return SpecLayer({"layer": kind, **arguments}, KINDS[kind].model_validate(arguments))
     except ValidationError:
         return None
-    return Operated(Said({"layer": kind, **arguments}, layer), call.tensors())
 
 
-def _found(record: Record, call: Call) -> tuple[str, _Arguments] | None:
-    operands = [*call.args, *(call.kwargs[name] for name in ("x", "x1", "x2", "xs") if name in call.kwargs)]
+def _layer_of(record: Record, call: Call) -> tuple[str, _Arguments] | None:
+    operands = [*call.args, *(call.kwargs[name] for name in OPERANDS if name in call.kwargs)]
     if record.kind == "GetItem":
         return _indexed(operands)
-    if set(call.kwargs) - {"x", "x1", "x2", "xs"}:
+    if set(call.kwargs) - set(OPERANDS):
         return None
     if len(operands) == 2:
         return _of_two(record.kind, *operands)
@@ -101,8 +81,8 @@ def _found(record: Record, call: Call) -> tuple[str, _Arguments] | None:
         return kind, arguments(record.config)
     if not isinstance(operands[0], Tensor):
         return None
-    if record.kind in FUNCTIONS:
-        return "Elementwise", {"function": FUNCTIONS[record.kind]}
+    if record.kind in ELEMENTWISE:
+        return "Elementwise", {"function": ELEMENTWISE[record.kind]}
     return _activation(record)
 
 
@@ -122,8 +102,8 @@ def _activation(record: Record) -> tuple[str, _Arguments] | None:
     if signature("activations", name) is None:
         return None
     try:
-        return "Activation", {"activation": say_object("activations", {"class_name": name, "config": record.config})}
-    except Unsayable:
+        return "Activation", {"activation": spec_object("activations", {"class_name": name, "config": record.config})}
+    except Inexpressible:
         return None
 
 
@@ -132,16 +112,16 @@ def _indexed(operands: list[Any]) -> tuple[str, _Arguments] | None:
     if len(operands) != 2:
         return None
     index = operands[1] if isinstance(operands[1], list) else [operands[1]]
-    telling = [(axis, one) for axis, one in enumerate(index) if one != slice(None)]
-    if len(telling) != 1 or telling[0][0] == 0:
+    cuts = [(axis, entry) for axis, entry in enumerate(index) if entry != slice(None)]
+    if len(cuts) != 1 or cuts[0][0] == 0:
         return None
-    axis, one = telling[0]
-    if axis == 1 and one == -1 and not isinstance(one, bool):
+    axis, cut = cuts[0]
+    if axis == 1 and cut == -1 and not isinstance(cut, bool):
         return "LastFrame", {}
-    if not isinstance(one, slice):
+    if not isinstance(cut, slice):
         return None
-    given = {"start": one.start, "stop": one.stop, "step": one.step}
-    return "Slice", {"axis": axis, **{key: value for key, value in given.items() if value is not None}}
+    ends = {"start": cut.start, "stop": cut.stop, "step": cut.step}
+    return "Slice", {"axis": axis, **{key: value for key, value in ends.items() if value is not None}}
 
 
 def _reduced(config: _Arguments) -> _Arguments:

@@ -7,7 +7,8 @@ Both of Keras's notations are read: that of Keras 3, where a call is `{args, kwa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from specbuild.catalog import Shape
@@ -80,21 +81,21 @@ class Network:
 
 
 def read_record(value: Any, calls: tuple[Call, ...] = ()) -> Record:
-    """A layer from its serialized form.
+    """Return a layer from its serialized form.
 
     Raises:
         Malformed: it is none.
     """
     layer = _mapping(value, "a layer")
     config = _mapping(layer.get("config", {}), "the config of a layer")
-    kind = _text(layer.get("class_name"), "the class_name of a layer")
+    kind = _expect(layer.get("class_name"), str, "the class_name of a layer is no text")
     name = layer.get("name") or config.get("name") or kind
     registered = layer.get("registered_name") or (kind if ">" in kind else "")
     return Record(str(name), kind, str(layer.get("module") or ""), str(registered), config, calls)
 
 
 def read_network(record: Record) -> Network:
-    """The layers inside a record that `is_network`, with their calls.
+    """Return the layers inside a record that `is_network`, with their calls.
 
     Raises:
         Malformed: a part is missing or of the wrong type.
@@ -103,32 +104,28 @@ def read_network(record: Record) -> Network:
     trainable = record.config.get("trainable", True) is not False
     if "input_layers" not in record.config:
         return _sequential(record, layers, trainable)
-    records: dict[str, Record] = {}
+    records = []
     for layer in layers:
         nodes = _list(_mapping(layer, "a layer").get("inbound_nodes", []), "inbound_nodes")
-        one = read_record(layer, tuple(_call(node) for node in nodes))
-        if one.name in records:
-            raise Malformed(f'two layers are called "{one.name}"')
-        records[one.name] = one
+        records.append(read_record(layer, tuple(_call(node) for node in nodes)))
     inputs, _ = _ends(record.config["input_layers"], "input_layers")
     outputs, names = _ends(record.config.get("output_layers"), "output_layers")
-    return Network(record.name, records, tuple(one.layer for one in inputs), outputs, names, trainable)
+    return Network(record.name, _by_name(records), tuple(x.layer for x in inputs), outputs, names, trainable)
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor inside nested lists and mappings, in Keras's order: that of mappings is by key."""
+    """Yield every tensor inside nested lists and mappings, in Keras's order: that of mappings is by key."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from tensors_in(one)
+        for item in value:
+            yield from tensors_in(item)
     elif isinstance(value, Mapping):
-        for key in sorted(value):
-            yield from tensors_in(value[key])
+        yield from tensors_in([value[key] for key in sorted(value)])
 
 
 def batch_shape(config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
-    """The shape that an input layer, or the first layer of a Sequential, records; the batch axis first."""
+    """Return the shape that an input layer, or the first layer of a Sequential, records; the batch axis first."""
     for key in ("batch_shape", "batch_input_shape"):
         if isinstance(config.get(key), list | Mapping):
             return _shape(config[key])
@@ -137,65 +134,68 @@ def batch_shape(config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
 
 def _sequential(record: Record, layers: list[Any], trainable: bool) -> Network:
     """A Sequential as a network: every layer called once, on what the one before gives."""
-    found = [read_record(layer) for layer in layers]
-    if not found:
+    records = [read_record(layer) for layer in layers]
+    if not records:
         raise Malformed(f"the Sequential {record.name} has no layers")
-    if found[0].kind != "InputLayer":
-        shape = batch_shape(found[0].config) or batch_shape({"batch_shape": record.config.get("build_input_shape")})
-        found.insert(0, Record("input", "InputLayer", "keras.layers", "", {"batch_shape": shape}))
-    records: dict[str, Record] = {}
-    before = found[0].name
-    for one in found:
-        if one.name in records:
-            raise Malformed(f'two layers are called "{one.name}"')
-        calls = () if not records else (Call((Tensor(before, 0, 0),), {}),)
-        records[one.name] = Record(one.name, one.kind, one.module, one.registered, one.config, calls)
-        before = one.name
-    return Network(record.name, records, (found[0].name,), (Tensor(before, 0, 0),), (), trainable)
+    if records[0].kind != "InputLayer":
+        shape = batch_shape(records[0].config) or batch_shape({"batch_shape": record.config.get("build_input_shape")})
+        records.insert(0, Record("input", "InputLayer", "keras.layers", "", {"batch_shape": shape}))
+    chained = [replace(x, calls=(Call((Tensor(before.name, 0, 0),), {}),)) for before, x in pairwise(records)]
+    by_name = _by_name([records[0], *chained])
+    return Network(record.name, by_name, (records[0].name,), (Tensor(records[-1].name, 0, 0),), (), trainable)
+
+
+def _by_name(records: list[Record]) -> dict[str, Record]:
+    by_name: dict[str, Record] = {}
+    for record in records:
+        if record.name in by_name:
+            raise Malformed(f'two layers are called "{record.name}"')
+        by_name[record.name] = record
+    return by_name
 
 
 def _call(node: Any) -> Call:
     if isinstance(node, Mapping):
         args = _list(node.get("args", []), "the args of a call")
         kwargs = _mapping(node.get("kwargs", {}), "the kwargs of a call")
-        return Call(tuple(_value(one) for one in args), {str(key): _value(one) for key, one in kwargs.items()})
+        return Call(tuple(_value(x) for x in args), {str(key): _value(x) for key, x in kwargs.items()})
     entries = _list(node, "a call")
     if len(entries) >= 3 and isinstance(entries[0], str):
         entries = [entries]
-    args, merged = [], {}
+    args, keywords = [], {}
     for entry in entries:
-        place = _list(entry, "a tensor")
-        args.append(_position(place[:3], "a tensor"))
-        if len(place) > 3 and place[3]:
-            kwargs = _mapping(place[3], "the arguments of a call")
-            merged.update({str(key): _old_value(one) for key, one in kwargs.items()})
-    return Call(tuple(args), merged)
+        position = _list(entry, "a tensor")
+        args.append(_position(position[:3], "a tensor"))
+        if len(position) > 3 and position[3]:
+            given = _mapping(position[3], "the arguments of a call")
+            keywords.update({str(key): _old_value(x) for key, x in given.items()})
+    return Call(tuple(args), keywords)
 
 
 def _value(value: Any) -> Any:
     """A serialized argument with its tensors read and Keras's notations for tuples and slices undone."""
     if isinstance(value, list):
-        return [_value(one) for one in value]
+        return [_value(x) for x in value]
     if not isinstance(value, Mapping):
         return value
     if value.get("class_name") == "__keras_tensor__":
         config = _mapping(value.get("config"), "a tensor")
-        place = _position(config.get("keras_history"), "keras_history")
+        tensor = _position(config.get("keras_history"), "keras_history")
         shape = config.get("shape")
-        return Tensor(place.layer, place.call, place.index, _shape(shape)[1:] if shape else None)
+        return replace(tensor, shape=_shape(shape)[1:]) if shape else tensor
     if value.get("class_name") == "__tuple__":
-        return [_value(one) for one in _list(value.get("items"), "a tuple")]
+        return [_value(x) for x in _list(value.get("items"), "a tuple")]
     if value.get("class_name") == "__slice__":
         config = _mapping(value.get("config"), "a slice")
         return slice(config.get("start"), config.get("stop"), config.get("step"))
-    return {str(key): _value(one) for key, one in value.items()}
+    return {str(key): _value(x) for key, x in value.items()}
 
 
 def _old_value(value: Any) -> Any:
     """An argument in the notation of Keras 2, where a tensor is `[layer, call, index]`."""
     if _is_position(value):
         return _position(value, "a tensor")
-    return [_old_value(one) for one in value] if isinstance(value, list) else value
+    return [_old_value(x) for x in value] if isinstance(value, list) else value
 
 
 def _ends(value: Any, what: str) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
@@ -205,7 +205,7 @@ def _ends(value: Any, what: str) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
     if isinstance(value, Mapping):
         keys = sorted(value)  # Keras's order for a mapping of tensors
         return tuple(_position(value[key], what) for key in keys), tuple(str(key) for key in keys)
-    return tuple(_position(one, what) for one in _list(value, what)), ()
+    return tuple(_position(x, what) for x in _list(value, what)), ()
 
 
 def _is_position(value: Any) -> bool:
@@ -222,24 +222,21 @@ def _shape(value: Any) -> tuple[int | None, ...]:
     if isinstance(value, Mapping) and value.get("class_name") in ("__tuple__", "TensorShape"):
         value = value.get("items")
     lengths = _list(value, "a shape")
-    if not all(one is None or (isinstance(one, int) and one >= 0) for one in lengths):
+    if not all(x is None or (isinstance(x, int) and x >= 0) for x in lengths):
         raise Malformed(f"this is no shape: {str(value)[:80]}")
     return tuple(lengths)
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise Malformed(f"{what} is no mapping")
-    return value
+    mapping: Mapping[str, Any] = _expect(value, Mapping, f"{what} is no mapping")
+    return mapping
 
 
 def _list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise Malformed(f"{what} is no list")
-    return list(value)
+    return list(_expect(value, (list, tuple), f"{what} is no list"))
 
 
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise Malformed(f"{what} is no text")
+def _expect(value: Any, kind: type | tuple[type, ...], message: str) -> Any:
+    if not isinstance(value, kind):
+        raise Malformed(message)
     return value

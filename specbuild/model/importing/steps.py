@@ -1,4 +1,4 @@
-"""What a walked model comes to: its inputs, its layers as nodes in the order they run, and its outputs."""
+"""What an import comes to: inputs, layers as nodes in the order they run, outputs, and what it finds on the way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from specbuild.catalog import Layer, Shape
-from specbuild.graph.model import Input as Input
+from specbuild.document import Report
+from specbuild.graph import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node of the spec to be."""
+    """One node of the spec."""
 
     id: str
     keys: dict[str, Any]
@@ -34,12 +35,12 @@ class Step:
     shares: str | None = None
     sequences: bool = False
     """Whether a recurrent layer gives every step."""
-    body: Walked | None = None
+    body: FlatModel | None = None
     """What an autoregressive step runs. Ids inside begin with the step's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class FlatModel:
     """A model as inputs, steps and outputs. `names` are those of a dict of outputs."""
 
     inputs: tuple[Input, ...]
@@ -55,7 +56,29 @@ class Walked:
                 yield from step.body.all_steps()
 
 
+class Findings:
+    """The faults of one file, which stop its import, and notes on what a spec leaves out."""
+
+    def __init__(self, file: str, keras_version: str = "") -> None:
+        self.report = Report()
+        self.is_keras_2 = keras_version.startswith("2.")
+        self._file = file
+        self._notes: dict[str, None] = {}
+
+    def refuse(self, layer: str, message: str, *, reason: str = "", help: str = "") -> None:
+        """Report a layer that a spec cannot express."""
+        self.report.error(message, path=f"{self._file}  {layer}", reason=reason, help=help, code="import")
+
+    def note(self, text: str) -> None:
+        """Note something that the spec leaves out without changing what the model computes."""
+        self._notes.setdefault(text)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+
 def as_id(name: str) -> str:
-    """A name of Keras as an id: letters, digits, _ and -, not starting with a digit."""
+    """Return a name of Keras as an id: letters, digits, _ and -, not starting with a digit."""
     base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("-") or "layer"
     return base if re.match(r"[A-Za-z_]", base) else f"_{base}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from specbuild.catalog import Recurrent
+from specbuild.catalog import Bidirectional, Recurrent
 from specbuild.catalog.registry import kind_named
+from specbuild.catalog.wrappers import innermost
+from specbuild.graph import Input
 from specbuild.language.forms import snake
 from specbuild.language.resolved import block, flow
-from specbuild.model.importing.steps import Input, Ref, Step, Walked
+from specbuild.model.importing.steps import FlatModel, Ref, Step
 
 WIDTH = 118
 """The length that a line of a node is filled to."""
@@ -20,33 +22,33 @@ _BETWEEN = re.compile(r", (?=[A-Za-z_]+: )")
 """Between two entries of a mapping in flow style."""
 
 
-def write(
-    name: str, notes: tuple[str, ...], walked: Walked, *, bare: Collection[tuple[str, Ref]], unnamed: Collection[str]
+def write_spec(
+    name: str, notes: tuple[str, ...], model: FlatModel, *, bare: Collection[tuple[str, Ref]], unnamed: Collection[str]
 ) -> str:
-    """The spec of a walked model.
+    """Return the spec of a model.
 
     Args:
         name: of the model.
         notes: written as comments above everything.
-        walked: what to write.
+        model: what to write.
         bare: readers and the recurrent outputs that they read without naming the port, as they can mean only one.
         unnamed: ids that are left out.
     """
-    page = _Page(walked, bare, unnamed)
+    page = _Page(model, bare, unnamed)
     comments = "".join(f"# {note}\n" for note in notes)
     layers = page.nodes()
     common = "".join(f"  {kind}: {flow(arguments)}\n" for kind, arguments in page.defaults.items())
     defaults = f"defaults:\n{common}\n" if common else ""
-    inputs = "".join(f"  {flow({one.id: _input(one)})[1:-1]}\n" for one in walked.inputs)
-    outputs: Any = [page.ref(one) for one in walked.outputs]
-    if walked.names:
-        outputs = dict(zip(walked.names, outputs, strict=True))
+    inputs = "".join(f"  {flow({x.id: _input(x)})[1:-1]}\n" for x in model.inputs)
+    outputs: Any = [page.ref(ref) for ref in model.outputs]
+    if model.names:
+        outputs = dict(zip(model.names, outputs, strict=True))
     head = block({"specbuild": 1, "name": name.replace("$", "$$")})
     return f"{comments}{head}\n{defaults}inputs:\n{inputs}\nlayers:\n{layers}\noutputs: {flow(outputs)}\n"
 
 
 def port(step: Step, index: int) -> str | None:
-    """The name of an output of a recurrent step: sequence or last, then its states; None where there is none."""
+    """Return the name of an output of a recurrent step: sequence or last, then its states; None where there is none."""
     if not isinstance(step.layer, Recurrent):
         return None
     if index == 0:
@@ -56,17 +58,19 @@ def port(step: Step, index: int) -> str | None:
 
 
 def state_names(step: Step) -> list[str]:
-    """The tensors of a recurrent step's state, in Keras's order."""
-    layer = step.layer
-    names: list[str] = list(getattr(getattr(layer, "layer", layer), "state_names", ()))
-    if layer is not None and layer.kind == "Bidirectional":
+    """Return the names of a recurrent step's state, in Keras's order."""
+    if step.layer is None:
+        return []
+    names: list[str] = list(getattr(innermost(step.layer), "state_names", ()))
+    if isinstance(step.layer, Bidirectional):
         return [f"{way}_{name}" for way in ("forward", "backward") for name in names]
     return names
 
 
 def made_up(step: Step) -> str:
-    """What the id begins with that a spec makes up for a step: Keras's spelling of the innermost layer."""
-    return next((snake(str(keys["layer"])) for keys in _layers(step.keys)), step.id)
+    """Return what a made-up id of a step begins with: Keras's spelling of the innermost layer."""
+    layer = _layer(step.keys)
+    return snake(str(layer["layer"])) if layer else step.id
 
 
 class _Page:
@@ -74,18 +78,18 @@ class _Page:
 
     def __init__(
         self,
-        walked: Walked,
+        model: FlatModel,
         bare: Collection[tuple[str, Ref]],
         unnamed: Collection[str],
         defaults: dict[str, dict[str, Any]] | None = None,
         prefix: str = "",
     ) -> None:
-        self.walked, self.bare, self.unnamed, self.prefix = walked, bare, unnamed, prefix
-        self.steps = {step.id: step for step in walked.steps}
-        self.defaults = _defaults(walked.all_steps()) if defaults is None else defaults
+        self.model, self.bare, self.unnamed, self.prefix = model, bare, unnamed, prefix
+        self.steps = {step.id: step for step in model.steps}
+        self.defaults = _defaults(model.all_steps()) if defaults is None else defaults
 
     def nodes(self, indent: str = "  ") -> str:
-        return "".join(self.node(index, indent) for index in range(len(self.walked.steps)))
+        return "".join(self.node(index, indent) for index in range(len(self.model.steps)))
 
     def ref(self, ref: Ref) -> str:
         """A tensor as a spec names it."""
@@ -98,23 +102,23 @@ class _Page:
         return identity.removeprefix(self.prefix)
 
     def node(self, index: int, indent: str) -> str:
-        step = self.walked.steps[index]
-        said: dict[str, Any] = {} if step.id in self.unnamed else {"id": self.short(step.id)}
+        step = self.model.steps[index]
+        keys: dict[str, Any] = {} if step.id in self.unnamed else {"id": self.short(step.id)}
         (form, value), *arguments = _without(step.keys, self.defaults).items()
-        said[form] = self.short(value) if form == "reuse" else value
+        keys[form] = self.short(value) if form == "reuse" else value
         if (source := self.source(step, index)) is not None:
-            said["from"] = source
-        said.update(arguments)
+            keys["from"] = source
+        keys.update(arguments)
         if step.state:
-            said["initial_state"] = self.state(step)
-        return _filled(flow(said), indent) if step.body is None else self.loop(said, step, step.body, indent)
+            keys["initial_state"] = self.state(step)
+        return _filled(flow(keys), indent) if step.body is None else self.autoregressive(keys, step, step.body, indent)
 
-    def loop(self, said: dict[str, Any], step: Step, body: Walked, indent: str) -> str:
+    def autoregressive(self, keys: dict[str, Any], step: Step, body: FlatModel, indent: str) -> str:
         """An autoregressive node, with a line for each of its keys and nodes."""
-        settings = said.pop("autoregressive")
+        settings = keys.pop("autoregressive")
         inside = _Page(body, self.bare, self.unnamed, self.defaults, f"{step.id}_").nodes(f"{indent}      ")
         lines = [
-            *(f"{flow({key: value})[1:-1]}\n" for key, value in said.items()),
+            *(f"{flow({key: value})[1:-1]}\n" for key, value in keys.items()),
             f"autoregressive:\n{indent}    do:\n{inside}",
             *(f"  {flow({key: value})[1:-1]}\n" for key, value in settings.items()),
         ]
@@ -125,8 +129,8 @@ class _Page:
         names = [
             ref.step.removeprefix(self.prefix) if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources
         ]
-        inputs = self.walked.inputs
-        before = self.walked.steps[index - 1].id if index else inputs[0].id if len(inputs) == 1 else None
+        inputs = self.model.inputs
+        before = self.model.steps[index - 1].id if index else inputs[0].id if len(inputs) == 1 else None
         if before is not None and names == [self.short(before)]:
             return None
         return names[0] if len(names) == 1 else names
@@ -145,19 +149,18 @@ class _Page:
 def _defaults(steps: Iterable[Step]) -> dict[str, dict[str, Any]]:
     """What all layers of a kind have in common, by kind, where that shortens the page."""
     by_kind: dict[str, list[dict[str, Any]]] = {}
-    for step in steps:
-        for keys in _layers(step.keys):
-            by_kind.setdefault(keys["layer"], []).append(keys)
-    found = {}
-    for kind, many in by_kind.items():
+    for layer in filter(None, (_layer(step.keys) for step in steps)):
+        by_kind.setdefault(layer["layer"], []).append(layer)
+    defaults = {}
+    for kind, layers in by_kind.items():
         shared = {
             key: value
-            for key, value in many[0].items()
-            if _may_be_shared(kind, key) and all(key in one and one[key] == value for one in many)
+            for key, value in layers[0].items()
+            if _may_be_shared(kind, key) and all(key in layer and layer[key] == value for layer in layers)
         }
-        if shared and len(many) >= SHARED:
-            found[kind] = shared
-    return found
+        if shared and len(layers) >= SHARED:
+            defaults[kind] = shared
+    return defaults
 
 
 def _may_be_shared(kind: str, key: str) -> bool:
@@ -167,13 +170,12 @@ def _may_be_shared(kind: str, key: str) -> bool:
     return key == "kernel_size" or (field is not None and not field.is_required())
 
 
-def _layers(keys: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The layer of a node, which stands inside its wrappers."""
+def _layer(keys: dict[str, Any]) -> dict[str, Any] | None:
+    """The layer of a node, which stands inside its wrappers; None for a reuse or a form without one."""
     inner = keys.get("time_distributed") or keys.get("bidirectional")
     if isinstance(inner, dict):
-        yield from _layers(inner)
-    elif "layer" in keys:
-        yield keys
+        return _layer(inner)
+    return keys if "layer" in keys else None
 
 
 def _without(keys: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -181,8 +183,8 @@ def _without(keys: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[
     given = defaults.get(str(keys.get("layer")), {})
     inside = ("time_distributed", "bidirectional")
     return {
-        key: _without(one, defaults) if key in inside and isinstance(one, dict) else one
-        for key, one in keys.items()
+        key: _without(value, defaults) if key in inside and isinstance(value, dict) else value
+        for key, value in keys.items()
         if key not in given
     }
 
@@ -200,10 +202,10 @@ def _filled(text: str, indent: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _input(one: Input) -> Any:
-    said: dict[str, Any] = {"shape": list(one.shape)}
-    if one.dtype != "float32":
-        said["dtype"] = one.dtype
-    if one.batch is not None:
-        said["batch"] = one.batch
-    return said["shape"] if len(said) == 1 else said
+def _input(x: Input) -> Any:
+    section: dict[str, Any] = {"shape": list(x.shape)}
+    if x.dtype != "float32":
+        section["dtype"] = x.dtype
+    if x.batch is not None:
+        section["batch"] = x.batch
+    return section["shape"] if len(section) == 1 else section

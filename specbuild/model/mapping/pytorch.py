@@ -34,7 +34,7 @@ def conv_lstm(weight: np.ndarray, bias: np.ndarray | None = None) -> dict[str, n
 
 
 def conv_lstm_layers(state: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Return weights of each layer of a stack from a state dict: `cell_list.0.conv.weight`, `cell_list.0.conv.bias`, …"""
+    """Return weights of each layer of a stack, from its state dict: `cell_list.0.conv.weight`, `….bias`, …"""
     count = sum(name.endswith(".conv.weight") for name in state)
     names = [f"cell_list.{layer}.conv" for layer in range(count)]
     return [conv_lstm(state[f"{name}.weight"], state.get(f"{name}.bias")) for name in names]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from specbuild.catalog import KINDS, TimeDistributed
-from specbuild.model.importing.feedback import FEEDBACK, say_feedback
-from specbuild.model.importing.findings import Findings
-from specbuild.model.importing.layers import Said, say_layer
-from specbuild.model.importing.operations import say_operation
+from specbuild.graph import Input
+from specbuild.model.importing.autoregressive import REGISTERED, spec_autoregressive
+from specbuild.model.importing.layers import SpecLayer, spec_layer
+from specbuild.model.importing.operations import spec_operation
 from specbuild.model.importing.records import (
     Call,
     Malformed,
@@ -22,23 +23,23 @@ from specbuild.model.importing.records import (
     read_record,
     tensors_in,
 )
-from specbuild.model.importing.steps import Input, Ref, Step, Walked, as_id
+from specbuild.model.importing.steps import Findings, FlatModel, Ref, Step, as_id
 
 MAX_STEPS = 20_000
 """Steps that a model may flatten to; more is a mistake, or an attack."""
 
 
-def walk(network: Network, findings: Findings) -> Walked:
-    """Every call of every layer that an output needs, in the order they run.
+def flatten(network: Network, findings: Findings) -> FlatModel:
+    """Return every call of every layer that an output needs, in the order they run.
 
     Raises:
         Malformed: calls go round in a circle or name what is not there.
     """
-    return _Walk(findings).run(network)
+    return _Flattening(findings).run(network)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Scope:
     """Where a network stands: the names around it, what its ids begin with, and what it inherits."""
 
     path: tuple[str, ...] = ()
@@ -50,9 +51,11 @@ class _Place:
 
 _Key: TypeAlias = tuple[str, int]
 """A call of a layer."""
+_Values: TypeAlias = dict[_Key, str | list[Ref]]
+"""What each call gave: the id of its step, or the outputs of a network."""
 
 
-class _Walk:
+class _Flattening:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.steps: list[Step] = []
@@ -64,27 +67,25 @@ class _Walk:
         """The first step of each layer, by its names from the outside in."""
         self.uses: dict[tuple[str, ...], int] = {}
 
-    def run(self, network: Network) -> Walked:
+    def run(self, network: Network) -> FlatModel:
         for name in network.records:
             self.own[(name,)] = self.claim(name)
-        inputs = tuple(one for name in network.inputs if (one := self.input(network, name)) is not None)
+        inputs = [self.input(network, name) for name in network.inputs]
         given = [Ref(self.own[(name,)]) for name in network.inputs if (name,) in self.own]
-        outputs = self.network(network, given, _Place(frozen=not network.trainable))
-        layers = [one.name for one in network.records.values() if one.kind != "InputLayer" and not one.is_operation]
-        left = [name for name in layers if not self.uses.get((name,))]
-        if left:
-            self.findings.note(f"no output depends on {', '.join(left)}, so the spec leaves that out")
-        return Walked(inputs, tuple(self.steps), tuple(outputs), network.names)
+        outputs = self.network(network, given, _Scope(frozen=not network.trainable))
+        layers = [x.name for x in network.records.values() if x.kind != "InputLayer" and not x.is_operation]
+        unused = [name for name in layers if not self.uses.get((name,))]
+        if unused:
+            self.findings.note(f"no output depends on {', '.join(unused)}, so the spec leaves that out")
+        return FlatModel(tuple(filter(None, inputs)), tuple(self.steps), tuple(outputs), network.names)
 
     def claim(self, name: str) -> str:
-        """A free id made from a name of Keras."""
+        """Return a free id made from a name of Keras, and take it."""
         base = as_id(name)
-        free, count = base, 1
-        while free in self.taken:
-            count += 1
-            free = f"{base}_{count}"
-        self.taken.add(free)
-        return free
+        numbered = (f"{base}_{count}" for count in itertools.count(2))
+        identity = next(x for x in itertools.chain([base], numbered) if x not in self.taken)
+        self.taken.add(identity)
+        return identity
 
     def input(self, network: Network, name: str) -> Input | None:
         record = network.records.get(name)
@@ -105,19 +106,17 @@ class _Walk:
         dtype = record.config.get("dtype") or "float32"
         return Input(self.own[(name,)], shape[1:], dtype if isinstance(dtype, str) else "float32", shape[0])
 
-    def network(self, network: Network, given: Sequence[Ref], place: _Place) -> list[Ref]:
-        """The steps of a network on given inputs; returns its outputs."""
+    def network(self, network: Network, given: Sequence[Ref], scope: _Scope) -> list[Ref]:
+        """Add the steps of a network on given inputs, and return its outputs."""
         if len(given) != len(network.inputs):
             raise Malformed(f"{network.name} has {len(network.inputs)} inputs and is called with {len(given)}")
-        values: dict[_Key, str | list[Ref]] = {
-            (name, 0): [ref] for name, ref in zip(network.inputs, given, strict=True)
-        }
+        values: _Values = {(name, 0): [ref] for name, ref in zip(network.inputs, given, strict=True)}
         for output in network.outputs:
-            self.reach((output.layer, output.call), network, values, place)
+            self.reach((output.layer, output.call), network, values, scope)
         return [_ref(output, values) for output in network.outputs]
 
-    def reach(self, goal: _Key, network: Network, values: dict[_Key, str | list[Ref]], place: _Place) -> None:
-        """Runs a call after everything that it reads."""
+    def reach(self, goal: _Key, network: Network, values: _Values, scope: _Scope) -> None:
+        """Make a call after everything that it reads."""
         waiting: list[_Key] = [goal]
         opened: set[_Key] = set()
         while waiting:
@@ -126,7 +125,7 @@ class _Walk:
                 waiting.pop()
                 continue
             record, call = _called(network, key)
-            missing = [(one.layer, one.call) for one in call.tensors() if (one.layer, one.call) not in values]
+            missing = [source for x in call.tensors() if (source := (x.layer, x.call)) not in values]
             if missing and key in opened:
                 raise Malformed(f"the layer {key[0]} reads itself")
             if missing:
@@ -134,101 +133,99 @@ class _Walk:
                 waiting.extend(reversed(missing))
             else:
                 self.check_masks(record, call, network)
-                values[key] = self.call(record, call, values, place)
+                values[key] = self.call(record, call, values, scope)
                 waiting.pop()
 
-    def call(self, record: Record, call: Call, values: dict[_Key, str | list[Ref]], place: _Place) -> str | list[Ref]:
-        """One call: a step's id, or the outputs of a network."""
-        path = (*place.path, record.name)
+    def call(self, record: Record, call: Call, values: _Values, scope: _Scope) -> str | list[Ref]:
+        """Make one call, and return its step's id, or the outputs of a network."""
+        path = (*scope.path, record.name)
         self.uses[path] = self.uses.get(path, 0) + 1
         self.check_arguments(record, call)
         inner, frames = _network_inside(record)
         if inner is not None:
-            return self.inside(inner, path, [_ref(one, values) for one in call.tensors()], place, frames)
-        reads, state = _split(record, call)
-        said: Said | None = None
-        if record.is_operation:
-            operated = say_operation(record, call)
-            said, reads = (operated.said, operated.reads) if operated is not None else (None, reads)
+            return self.inside(inner, path, [_ref(x, values) for x in call.tensors()], scope, frames)
+        sources, state = _split(record, call)
+        layer = spec_operation(record, call) if record.is_operation else None
         if path in self.first:
-            step = self.again(path, place)
-        elif record.registered == FEEDBACK:
-            step = self.feedback(record, call, path, place)
+            step = self.again(path, scope)
+        elif record.registered == REGISTERED:
+            step = self.autoregressive(record, call, path, scope)
         else:
-            if said is None:
-                said = say_layer(record, self.findings, ".".join(path), frozen=place.frozen, inside=place.frames > 0)
-            step = self.new(path, said, place)
+            if layer is None:
+                name, on_frames = ".".join(path), scope.frames > 0
+                layer = spec_layer(record, self.findings, name, frozen=scope.frozen, inside=on_frames)
+            step = self.new(path, layer, scope)
         step = replace(
             step,
-            sources=tuple(_ref(one, values, recorded=not place.frames) for one in reads),
-            state=tuple(_ref(one, values, recorded=not place.frames) for one in state),
+            sources=tuple(_ref(x, values, recorded=not scope.frames) for x in sources),
+            state=tuple(_ref(x, values, recorded=not scope.frames) for x in state),
             sequences=_returns_sequences(record),
         )
         self.check_state(step, path)
         self.add(step, path)
         return step.id
 
-    def inside(self, record: Record, path: tuple[str, ...], given: list[Ref], place: _Place, frames: int) -> list[Ref]:
-        """The outputs of a model inside a model, whose layers join those around it under ids of their own."""
+    def inside(self, record: Record, path: tuple[str, ...], given: list[Ref], scope: _Scope, frames: int) -> list[Ref]:
+        """Return the outputs of a model inside a model, whose layers join those around it under ids of their own."""
         network = read_network(record)
         if not network.outputs:
             raise Malformed(f"{network.name} has no outputs")
-        name = self.own.get(path) or f"{place.prefix}{path[-1]}"
+        name = self.own.get(path) or f"{scope.prefix}{path[-1]}"
         count = self.uses[path]
         return self.network(
             network,
             given,
-            _Place(
+            _Scope(
                 path=path,
                 prefix=f"{name}_{count}_" if count > 1 else f"{name}_",
-                frames=place.frames + frames,
-                frozen=place.frozen or not network.trainable,
+                frames=scope.frames + frames,
+                frozen=scope.frozen or not network.trainable,
             ),
         )
 
-    def new(self, path: tuple[str, ...], said: Said | None, place: _Place) -> Step:
-        identity = self.own.get(path) or self.claim(place.prefix + path[-1])
-        if said is None:
+    def new(self, path: tuple[str, ...], layer: SpecLayer | None, scope: _Scope) -> Step:
+        """The first use of a layer; None where it was refused."""
+        identity = self.own.get(path) or self.claim(scope.prefix + path[-1])
+        if layer is None:
             return Step(identity, {}, None, (), ())
-        said = self.on_frames(said, place.frames, path)
-        return Step(identity, said.keys, said.layer, (), ())
+        layer = self.on_frames(layer, scope.frames, path)
+        return Step(identity, layer.keys, layer.layer, (), ())
 
-    def feedback(self, record: Record, call: Call, path: tuple[str, ...], place: _Place) -> Step:
+    def autoregressive(self, record: Record, call: Call, path: tuple[str, ...], scope: _Scope) -> Step:
         """The first use of an autoregressive layer, with the model inside it."""
         name = ".".join(path)
         if len(call.tensors()) > 1:
             help = "save the model that was built without teacher=True"
             self.findings.refuse(name, f"{name} is called with its true frames, which a spec does not name", help=help)
-        if place.frames:
+        if scope.frames:
             self.findings.refuse(name, f"{name} stands inside a TimeDistributed, which a spec cannot say")
-        step = self.new(path, None, place)
-        loop = say_feedback(record, self.findings, name, step.id, frozen=place.frozen, walk=walk)
-        return step if loop is None else replace(step, keys=loop.said.keys, layer=loop.said.layer, body=loop.body)
+        step = self.new(path, None, scope)
+        node = spec_autoregressive(record, self.findings, name, step.id, frozen=scope.frozen, flatten=flatten)
+        return step if node is None else replace(step, keys=node[0].keys, layer=node[0].layer, body=node[1])
 
-    def again(self, path: tuple[str, ...], place: _Place) -> Step:
+    def again(self, path: tuple[str, ...], scope: _Scope) -> Step:
         """A further use of a layer, with the weights it has."""
         first = self.first[path]
-        base = place.prefix + path[-1] if place.prefix else first.id
+        base = scope.prefix + path[-1] if scope.prefix else first.id
         identity = self.claim(base if base != first.id and base not in self.taken else f"{first.id}_{self.uses[path]}")
         return Step(identity, {"reuse": first.id}, first.layer, (), (), shares=first.id)
 
-    def on_frames(self, said: Said, frames: int, path: tuple[str, ...]) -> Said:
+    def on_frames(self, layer: SpecLayer, frames: int, path: tuple[str, ...]) -> SpecLayer:
         """A layer of a model that runs on every frame. A merge of frames is the same merge of whole sequences."""
         if not frames:
-            return said
-        if said.layer.arity != "many":
+            return layer
+        if layer.layer.arity != "many":
             for _ in range(frames):
-                said = Said({"time_distributed": said.keys}, TimeDistributed(layer=said.layer))
-            return said
-        axis = getattr(said.layer, "axis", None)
-        if said.layer.kind in ("Dot", "Stack") or (axis is not None and axis == 0):
+                layer = SpecLayer({"time_distributed": layer.keys}, TimeDistributed(layer=layer.layer))
+            return layer
+        axis = getattr(layer.layer, "axis", None)
+        if layer.layer.kind in ("Dot", "Stack") or (axis is not None and axis == 0):
             message = f"{'.'.join(path)} joins several inputs inside a TimeDistributed, which a spec cannot say"
             self.findings.refuse(".".join(path), message)
-            return said
-        if axis is not None and axis > 0:
-            arguments = {**said.layer.arguments(), "axis": axis + frames}
-            return Said({**said.keys, "axis": axis + frames}, type(said.layer).model_validate(arguments))
-        return said
+        elif axis is not None and axis > 0:
+            arguments = {**layer.layer.arguments(), "axis": axis + frames}
+            return SpecLayer({**layer.keys, "axis": axis + frames}, type(layer.layer).model_validate(arguments))
+        return layer
 
     def add(self, step: Step, path: tuple[str, ...]) -> None:
         if len(self.steps) >= MAX_STEPS:
@@ -245,7 +242,7 @@ class _Walk:
             self.findings.refuse(name, message, reason="a reuse in a spec takes the state of its original")
 
     def check_arguments(self, record: Record, call: Call) -> None:
-        """Refuses what a call says besides its tensors."""
+        """Refuse what a call says besides its tensors."""
         if record.is_operation:
             return
         for key, value in call.kwargs.items():
@@ -263,13 +260,13 @@ class _Walk:
                 self.refused_argument(record, f"the value {value!r}")
 
     def check_masks(self, record: Record, call: Call, network: Network) -> None:
-        """Refuses a mask that does not follow from a Masking or Embedding layer by operations on what that reads."""
+        """Refuse a mask that does not follow from a Masking or Embedding layer by operations on what that reads."""
         masking = {
-            (one.layer, one.call, one.index)
+            (tensor.layer, tensor.call, tensor.index)
             for layer in network.records.values()
             if layer.kind == "Masking" or layer.config.get("mask_zero") is True
-            for each in layer.calls
-            for one in each.tensors()
+            for masked in layer.calls
+            for tensor in masked.tensors()
         }
         waiting, seen = list(call.masks()), set()
         while waiting:
@@ -298,7 +295,7 @@ def _called(network: Network, key: _Key) -> tuple[Record, Call]:
     return record, record.calls[index]
 
 
-def _ref(tensor: Tensor, values: dict[_Key, str | list[Ref]], *, recorded: bool = True) -> Ref:
+def _ref(tensor: Tensor, values: _Values, *, recorded: bool = True) -> Ref:
     """The tensor that was computed. `recorded`: whether the file's shape is that of the whole, not of one frame."""
     value = values[(tensor.layer, tensor.call)]
     if isinstance(value, str):
@@ -327,15 +324,15 @@ def _acts_in_training(record: Record) -> bool:
     inner, _ = _network_inside(record)
     if inner is None:
         return False
-    kinds = [one.kind for one in read_network(inner).records.values()]
+    kinds = [layer.kind for layer in read_network(inner).records.values()]
     return any(kind == "BatchNormalization" or "Dropout" in kind or "Noise" in kind for kind in kinds)
 
 
 def _split(record: Record, call: Call) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """What a layer reads, and the tensors that start its recurrence; those follow the input in old files."""
     state = tuple(tensors_in(call.kwargs.get("initial_state")))
-    rest = {key: value for key, value in call.kwargs.items() if key != "initial_state" and not key.endswith("mask")}
-    reads = (*tensors_in(call.args), *tensors_in([rest[key] for key in rest]))
+    rest = [x for key, x in call.kwargs.items() if key != "initial_state" and not key.endswith("mask")]
+    reads = (*tensors_in(call.args), *tensors_in(rest))
     if not state and _is_recurrent(record) and len(reads) > 1:
         return reads[:1], reads[1:]
     return reads, state

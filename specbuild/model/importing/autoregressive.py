@@ -1,0 +1,119 @@
+"""An autoregressive layer as a node: its settings, and the model inside it as the nodes of `do`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+
+from specbuild.catalog import Layer, Recurrent
+from specbuild.catalog.autoregressive import Autoregressive, Sampling
+from specbuild.model.importing.layers import SpecLayer, spec_dtype
+from specbuild.model.importing.records import Network, Record, read_network, read_record
+from specbuild.model.importing.steps import Findings, FlatModel, Ref, Step, as_id
+
+REGISTERED = "specbuild>Autoregressive"
+"""The registered name of the layer."""
+
+Flatten: TypeAlias = Callable[[Network, Findings], FlatModel]
+
+
+def spec_autoregressive(
+    record: Record, findings: Findings, name: str, identity: str, *, frozen: bool, flatten: Flatten
+) -> tuple[SpecLayer, FlatModel] | None:
+    """Return an autoregressive node and what it runs; None after reporting why a spec cannot express it.
+
+    Args:
+        record: the layer.
+        findings: where faults and notes go.
+        name: what a user calls the layer.
+        identity: the id that its node gets.
+        frozen: whether a model around the layer is not trained.
+        flatten: turns the model inside into steps.
+
+    Raises:
+        Malformed: the configuration is not one of the layer.
+    """
+    frozen = frozen or record.config.get("trainable", True) is False
+    model = flatten(read_network(read_record(record.config.get("body"))), findings)
+    if any(step.layer is None for step in model.steps):
+        return None
+    if not _carries_its_states(model):
+        findings.refuse(
+            name,
+            f"the model inside {name} does not carry its states from step to step, which a spec cannot say",
+            reason="each recurrent layer in it must start from states that it is given, and give them on",
+        )
+        return None
+    defaults = _defaults(Autoregressive)
+    config = {name: record.config.get(name, default) for name, default in defaults.items()}
+    settings = {name: value for name, value in config.items() if value != defaults[name]}
+    if isinstance(sampling := settings.get("sampling"), Mapping):
+        usual = _defaults(Sampling)
+        settings["sampling"] = {name: value for name, value in sampling.items() if value != usual.get(name)}
+        if sampling.get("schedule") == "constant":
+            settings["sampling"].pop("end", None)
+    if (dtype := spec_dtype(record, findings, name)) is not None:
+        settings["dtype"] = dtype
+    own = {"trainable": False} if frozen else {}
+    try:
+        layer = Autoregressive.model_validate({**settings, **own})
+    except ValidationError as fault:
+        findings.refuse(name, f"{name} (Autoregressive) cannot be said by a spec", reason=fault.errors()[0]["msg"])
+        return None
+    body = _renamed(model, record.name, identity, frozen=frozen)
+    return SpecLayer({"autoregressive": settings, **own}, layer), body
+
+
+def _defaults(cls: type[BaseModel]) -> dict[str, Any]:
+    """The defaults of the arguments of a class, without those of every layer."""
+    return {name: field.default for name, field in cls.model_fields.items() if name not in Layer.model_fields}
+
+
+def _carries_its_states(model: FlatModel) -> bool:
+    """Whether every state comes in by an input of its own, and goes out by the output in the same place."""
+    if not model.inputs or not model.steps or [ref.step for ref in model.outputs[:1]] != [model.steps[-1].id]:
+        return False
+    given = [x.id for x in model.inputs[1:]]
+    kept = [(ref.step, ref.index) for ref in model.outputs[1:]]
+    carried = dict(zip(given, kept, strict=False))
+    states = {ref.step: (step.id, index) for step in model.steps for index, ref in enumerate(step.state, 1)}
+    stateless = [step for step in model.steps if isinstance(step.layer, Recurrent) and not step.state]
+    return len(given) == len(kept) and states == carried and not stateless
+
+
+def _renamed(model: FlatModel, old: str, new: str, *, frozen: bool) -> FlatModel:
+    """The body with ids that begin with the node's, and without the states, which a spec does not write."""
+    frames = model.inputs[0]
+
+    def name(identity: str) -> str:
+        return f"{new}_input" if identity == frames.id else f"{new}_{identity.removeprefix(f'{as_id(old)}_')}"
+
+    def moved(ref: Ref) -> Ref:
+        return replace(ref, step=name(ref.step))
+
+    def renamed(step: Step) -> Step:
+        keys = {"reuse": name(step.shares)} if step.shares is not None else step.keys
+        return replace(
+            step,
+            id=name(step.id),
+            keys=_thawed(keys) if frozen else keys,
+            sources=tuple(map(moved, step.sources)),
+            state=(),
+            shares=None if step.shares is None else name(step.shares),
+        )
+
+    inputs = (replace(frames, id=name(frames.id)),)
+    return FlatModel(inputs, tuple(map(renamed, model.steps)), (moved(model.outputs[0]),), ())
+
+
+def _thawed(keys: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a node inside a frozen one, which freezes it."""
+    inside = ("time_distributed", "bidirectional")
+    return {
+        key: _thawed(value) if key in inside and isinstance(value, dict) else value
+        for key, value in keys.items()
+        if key != "trainable"
+    }
