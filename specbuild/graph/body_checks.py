@@ -38,37 +38,26 @@ def check_steps(graph: Graph, name: str, report: Report) -> bool:
 
 def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
     """Report a body that forgets given frames, one whose frames cannot be fed back or that cannot be recomputed."""
-    before = len(report.errors)
     output = graph.outputs[0].shape
     noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
+    span, path = node.span(), node.path
     if x[0] != 1 and not any(inner.state for inner in graph.nodes):
-        report.error(
-            f"nothing inside {node.id} has a state",
-            node.span(),
-            path=node.path,
-            reason="each forecast would follow from one frame alone, the one before it; the others given are not used",
-            help="put a ConvLSTM2D, an LSTM or the like into do:, or give one frame",
-            code="body",
-        )
+        message = f"nothing inside {node.id} has a state"
+        reason = "each forecast would follow from one frame alone, the one before it; the others given are not used"
+        help = "put a ConvLSTM2D, an LSTM or the like into do:, or give one frame"
     elif output != x:
-        report.error(
-            f"{node.id} reads frames of {show(x[1:])} and gives frames of {show(output[1:])}",
-            node.span(),
-            path=node.path,
-            reason="what it gives is what it reads in the next step",
-            help=f"end do: in frames of {show(x[1:])}, for example with {_head(x)}",
-            code="body",
-        )
+        message = f"{node.id} reads frames of {show(x[1:])} and gives frames of {show(output[1:])}"
+        reason = "what it gives is what it reads in the next step"
+        help = f"end do: in frames of {show(x[1:])}, for example with {_head(x)}"
     elif noisy and getattr(node.layer, "remat", False):
-        report.error(
-            f"remat cannot compute {noisy[0].id} anew",
-            node.span("remat"),
-            path=(*node.path, "autoregressive", "remat"),
-            reason="training draws random numbers in it or updates its statistics, which would differ the second time",
-            help=f"leave remat or {noisy[0].id} out",
-            code="body",
-        )
-    return len(report.errors) == before
+        span, path = node.span("remat"), (*node.path, "autoregressive", "remat")
+        message = f"remat cannot compute {noisy[0].id} anew"
+        reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
+        help = f"leave remat or {noisy[0].id} out"
+    else:
+        return True
+    report.error(message, span, path=path, reason=reason, help=help, code="body")
+    return False
 
 
 def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> None:

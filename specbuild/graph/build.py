@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show
+from specbuild.catalog import Recurrent, Shape, ShapeError, show
 from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
 from specbuild.graph.data_checks import check_samples, check_scores
@@ -94,10 +94,9 @@ class _Inference:
         self.names = Names(spec, report)
         self.inputs = tuple(Input(x.id, tuple(x.section.shape), x.section.dtype, x.section.batch) for x in spec.inputs)
         self.shapes: dict[str, dict[str, Shape]] = {x.id: {OUTPUT: x.shape} for x in self.inputs}
-        self.layers: dict[str, Layer] = {node.id: node.layer for node in spec.layers}
         self.used: dict[str, set[str]] = {node.id: set() for node in spec.layers}
         """The ports of each node that something reads."""
-        self.choice = PortChoice(spec, self.shapes, self.layers, report)
+        self.choice = PortChoice(spec, self.shapes, report)
 
     def run(self) -> Graph | None:
         before = len(self.report.errors)
@@ -151,7 +150,7 @@ class _Inference:
             report_misfit(node, ports, error, self.spec, self.inputs, self.shapes, self.report)
             return None
         self.shapes[node.id] = shapes
-        state = wire_state(node, self.shapes, self.layers, self.names, self.choice, self.report) or ()
+        state = wire_state(node, self.shapes, self.names, self.choice, self.report) or ()
         check_batch(node, self.inputs, self.report)
         if not check_expected(node, shapes, self.report):
             del self.shapes[node.id]

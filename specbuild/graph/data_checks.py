@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from specbuild.catalog.scores import SCORES
@@ -127,26 +128,25 @@ def check_scores(spec: Spec, report: Report) -> None:
 
 
 def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
+    error = partial(spec.error, code="data-shape")
     past, name, shape = data.windows.past, graph.inputs[0].id, graph.inputs[0].shape
     crop, timeless = data.crop_shape(frames.space), without_time(shape, past, frames.space)
     channels = None if frames.channels is None else frames.channels + data.mask_channels
     wanted: Shape = (*(() if timeless else (past,)), *_filled(crop, shape), channels)
     if len(shape) != len(wanted):
-        yield spec.error(
+        yield error(
             ("inputs", name),
             f"{name} has {_count(len(shape), 'axis', 'axes')}, the data gives {len(wanted)}",
             reason=f"{name} is {show(shape)}; a sample is {show(wanted)} (past frames, space, channels"
             f"{' and mask' if data.mask else ''})",
             help=f"write {name}: {written_shape(wanted)}",
-            code="data-shape",
         )
         return
     if not timeless and shape[0] not in (None, past):
-        yield spec.error(
+        yield error(
             ("data", "windows", "past"),
             f"the model reads {_frames(shape[0])}, the windows have {past} past",
             help=f"set data.windows.past: {shape[0]}, or write {name}: {written_shape((past, *shape[1:]))}",
-            code="data-shape",
         )
     space = _space(shape, crop)
     if not fits(space, crop):
@@ -154,19 +154,17 @@ def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> 
         smaller = all(a is None or b is None or a <= b for a, b in zip(space, frames.space, strict=True))
         read = written_shape(tuple(b if a is None else a for a, b in zip(space, crop, strict=True)))
         change = f"set data.crop: {read}" if smaller else "read smaller frames"
-        yield spec.error(
+        yield error(
             ("data", "crop"),
             f"the model reads frames of {show(space)}, {size} {show(crop)}",
             help=f"{change}, or write {name}: {written_shape((*shape[: -len(crop) - 1], *crop, shape[-1]))}",
-            code="data-shape",
         )
     if not fits(shape[-1:], (channels,)):
         masked = f", and data.mask adds 1: {channels} in all" if data.mask else ""
-        yield spec.error(
+        yield error(
             ("inputs", name),
             f"{name} has {_channels(shape[-1])}, {frames.name} has {_channels(frames.channels)}{masked}",
             help=f"write {name}: {written_shape((*shape[:-1], channels))}",
-            code="data-shape",
         )
 
 

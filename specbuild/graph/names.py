@@ -23,72 +23,47 @@ class Names:
         self._written = [*(x.id for x in spec.inputs), *named, *spec.composites]
 
     def producer(self, source: Reference, reader: NodeSpec | None = None, key: str = "from") -> str | None:
-        """The id that `source` names, after checking that it exists, stands earlier and has the port.
+        """Return the id that `source` names, after checking that it exists, stands earlier and has the port.
 
         Reports what is wrong and gives None; gives None in silence for a node that was reported already.
         """
-        path = (*reader.path, key) if reader else ("outputs",)
         if source.id in self._broken:
             return None
+        fault = self._fault(source, reader)
+        if fault is None:
+            return source.id
+        message, code, reason, help = fault
+        if message:
+            path = (*reader.path, key) if reader else ("outputs",)
+            self._report.error(message, source.span, path=path, reason=reason, help=help, code=code)
+        return None
+
+    def _fault(self, source: Reference, reader: NodeSpec | None) -> tuple[str, str, str, str] | None:
+        """What is wrong with a reference, its code, why, and what to write; no words for what is reported already."""
+        written_order = "nodes run in the order they are written"
         if reader is not None and source.id in self._composites and not source.implied:
-            self._report.error(
-                f"{source.id} stands below {reader.id}, which reads it",
-                source.span,
-                path=path,
-                reason="nodes run in the order they are written",
-                code="order",
-            )
-            return None
-        if source.id not in self._order or self._made_up(source):
-            made_up = source.id in self._order
-            if not made_up and any(error.code == "duplicate-id" for error in self._report.errors):
-                return None  # a node that took another's id may be the one that is missing
-            self._report.error(
-                f"no node is called {source.id}",
-                source.span,
-                path=path,
-                reason="specbuild made that name up for a node without an id" if made_up else "",
-                help="give that node an id" if made_up else self.known(source.id),
-                code="unknown-id",
-            )
-            return None
+            return f"{source.id} stands below {reader.id}, which reads it", "order", written_order, ""
+        if source.id not in self._order:
+            if any(error.code == "duplicate-id" for error in self._report.errors):
+                return "", "", "", ""  # a node that took another's id may be the one that is missing
+            return f"no node is called {source.id}", "unknown-id", "", self.known(source.id)
+        node = self._nodes.get(source.id)
+        if node is not None and not node.named and not source.implied:
+            reason = "specbuild made that name up for a node without an id"
+            return f"no node is called {source.id}", "unknown-id", reason, "give that node an id"
         if reader is not None and self._order[source.id] >= self._order[reader.id]:
-            itself = source.id == reader.id
-            if source.implied:  # two nodes of one id, which is reported
-                return None
-            self._report.error(
-                f"{reader.id} reads itself" if itself else f"{source.id} stands below {reader.id}, which reads it",
-                source.span,
-                path=path,
-                reason="nodes run in the order they are written"
-                + ("" if itself else f"; {source.id} stands in line {self._lines[source.id]}"),
-                code="order",
-            )
-            return None
-        return source.id if self._port_exists(source, path) else None
+            if source.implied:
+                return "", "", "", ""  # two nodes of one id, which is reported
+            if source.id == reader.id:
+                return f"{reader.id} reads itself", "order", written_order, ""
+            reason = f"{written_order}; {source.id} stands in line {self._lines[source.id]}"
+            return f"{source.id} stands below {reader.id}, which reads it", "order", reason, ""
+        if source.port is not None and (node is None or not isinstance(node.layer, Recurrent)):
+            what = f"{node.layer.label} has no state" if node else "it is an input"
+            reason = f"{what}; only recurrent nodes have ports"
+            return f"{source.id} has no port {source.port}", "unknown-port", reason, f"write {source.id}"
+        return None
 
     def known(self, name: str) -> str:
-        """Help for a name that does not exist."""
+        """Return help for a name that does not exist."""
         return did_you_mean(name, self._written) or (f"there are {', '.join(self._written)}" if self._written else "")
-
-    def _made_up(self, source: Reference) -> bool:
-        """Whether the user wrote a name that only specbuild knows."""
-        node = self._nodes.get(source.id)
-        return node is not None and not node.named and not source.implied
-
-    def _port_exists(self, source: Reference, path: tuple[str | int, ...]) -> bool:
-        if source.port is None:
-            return True
-        node = self._nodes.get(source.id)
-        if node is None or not isinstance(node.layer, Recurrent):
-            what = f"{node.layer.label} has no state" if node else "it is an input"
-            self._report.error(
-                f"{source.id} has no port {source.port}",
-                source.span,
-                path=path,
-                reason=f"{what}; only recurrent nodes have ports",
-                help=f"write {source.id}",
-                code="unknown-port",
-            )
-            return False
-        return True

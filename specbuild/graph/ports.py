@@ -59,12 +59,14 @@ def fitting_outputs(shapes: Mapping[str, Shape], ranks: Ranks | None) -> list[st
 class PortChoice:
     """Turns references into ports, as shapes become known."""
 
-    def __init__(
-        self, spec: Spec, shapes: Mapping[str, Mapping[str, Shape]], layers: Mapping[str, Layer], report: Report
-    ) -> None:
-        self._shapes, self._layers, self._report = shapes, layers, report
+    def __init__(self, spec: Spec, shapes: Mapping[str, Mapping[str, Shape]], report: Report) -> None:
+        self._shapes, self._report = shapes, report
         self._nodes = {node.id: node for node in spec.layers}
         self.alive = alive(spec)
+
+    def layer(self, node: str) -> Layer | None:
+        """The layer of a node; None for an input."""
+        return self._nodes[node].layer if node in self._nodes else None
 
     def choose_all(self, node: NodeSpec, wanted: Ranks | None) -> tuple[Port, ...] | None:
         """The port behind each source of a node; None if one is unknown or reported."""
@@ -86,12 +88,12 @@ class PortChoice:
     def choose(
         self, source: Reference, ranks: Ranks | None, reader: str, path: tuple[PathPart, ...], *, moot: bool = False
     ) -> Port | None:
-        """The port that `source` means to a reader that takes `ranks` axes (None: any number).
+        """Return the port that `source` means to a reader that takes `ranks` axes (None: any number).
 
         With `moot` no output depends on the reader: what is left open follows from a node that could not be read, or
         does not matter.
         """
-        layer = self._layers.get(source.id)
+        layer = self.layer(source.id)
         if not isinstance(layer, Recurrent):
             return Port(source.id)
         if source.port is not None:
@@ -109,48 +111,26 @@ class PortChoice:
 
     def _written_port(self, source: Reference, layer: Recurrent, path: tuple[PathPart, ...]) -> Port | None:
         shapes = self._shapes[source.id]
-        port = str(source.port)
         states = [name for name in shapes if name.startswith("state.")]
-        if port == "state" and len(states) == 1:
-            port = states[0]
-        elif port == "state":
-            self._report.error(
-                f"{source} is {len(states)} tensors, not one",
-                source.span,
-                path=path,
-                help="write " + " or ".join(f"{source.id}.{name}" for name in states),
-                code="unknown-port",
-            )
-            return None
-        if port not in shapes:
-            self._report.error(
-                f"{source.id} has no port {port}",
-                source.span,
-                path=path,
-                help=f'did you mean "state.{port}"?'
-                if f"state.{port}" in shapes
-                else did_you_mean(port, list(shapes)) or f"its ports are {', '.join(shapes)}",
-                code="unknown-port",
-            )
-            return None
-        if port == "sequence" and layer.return_sequences is False:
-            self._refused(source, "return_sequences", "only the last output leaves it", path)
-            return None
-        if port.startswith("state.") and layer.return_state is False:
-            self._refused(source, "return_state", "its state stays inside", path)
-            return None
-        return Port(source.id, port)
-
-    def _refused(self, source: Reference, argument: str, why: str, path: tuple[PathPart, ...]) -> None:
-        line = self._nodes[source.id].span(argument).line
-        self._report.error(
-            f"{source.id} does not give {source}",
-            source.span,
-            path=path,
-            reason=f"{argument} is false in line {line}, so {why}",
-            help=f"leave {argument} out: it follows from how the node is used",
-            code="unknown-port",
-        )
+        port = states[0] if source.port == "state" and len(states) == 1 else str(source.port)
+        closed = [name for name in ("return_sequences", "return_state") if getattr(layer, name) is False]
+        reason = ""
+        if port == "state":
+            message = f"{source} is {len(states)} tensors, not one"
+            help = "write " + " or ".join(f"{source.id}.{name}" for name in states)
+        elif port not in shapes:
+            message = f"{source.id} has no port {port}"
+            known = did_you_mean(port, list(shapes)) or f"its ports are {', '.join(shapes)}"
+            help = f'did you mean "state.{port}"?' if f"state.{port}" in shapes else known
+        elif (argument := _GIVEN_BY.get(port.partition(".")[0])) in closed:
+            message = f"{source.id} does not give {source}"
+            effect = "only the last output leaves it" if port == "sequence" else "its state stays inside"
+            reason = f"{argument} is false in line {self._nodes[source.id].span(str(argument)).line}, so {effect}"
+            help = f"leave {argument} out: it follows from how the node is used"
+        else:
+            return Port(source.id, port)
+        self._report.error(message, source.span, path=path, reason=reason, help=help, code="unknown-port")
+        return None
 
     def _ambiguous(self, source: Reference, reader: str, path: tuple[PathPart, ...]) -> None:
         node, shapes = self._nodes[source.id], self._shapes[source.id]
@@ -179,8 +159,12 @@ class PortChoice:
         return frozenset(len(shapes[port]) for shapes, port in named if port in shapes) or None
 
 
+_GIVEN_BY = {"sequence": "return_sequences", "state": "return_state"}
+"""The argument that must not be false for a port to be there."""
+
+
 def port_shapes(layer: Layer, inputs: list[Shape]) -> dict[str, Shape]:
-    """The shape of every port of a layer."""
+    """Return the shape of every port of a layer."""
     if not isinstance(layer, Recurrent):
         return {OUTPUT: layer.output_shape(*inputs)}
     states = {f"state.{name}": shape for name, shape in layer.state_shapes(*inputs).items()}

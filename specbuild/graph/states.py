@@ -12,6 +12,7 @@ from dataclasses import replace
 from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, show
 from specbuild.catalog.shapes import fits
 from specbuild.catalog.wrappers import innermost
+from specbuild.document import Mapping as MappingNode
 from specbuild.document import PathPart, Report, did_you_mean, dotted
 from specbuild.graph.model import Port
 from specbuild.graph.names import Names
@@ -22,26 +23,17 @@ Shapes = Mapping[str, Mapping[str, Shape]]
 
 
 def wire_state(
-    node: NodeSpec, shapes: Shapes, layers: Mapping[str, Layer], names: Names, choice: PortChoice, report: Report
+    node: NodeSpec, shapes: Shapes, names: Names, choice: PortChoice, report: Report
 ) -> tuple[Port, ...] | None:
-    """The ports that start a node's recurrence, in the order of its state; None if there are none, or after a fault."""
+    """Return the ports that start a node's recurrence, in the order of its state; None for none, or after a fault."""
     if node.initial_state is None:
         return None
-    return _Wiring(node, shapes, layers, names, choice, report).run()
+    return _Wiring(node, shapes, names, choice, report).run()
 
 
 class _Wiring:
-    def __init__(
-        self,
-        node: NodeSpec,
-        shapes: Shapes,
-        layers: Mapping[str, Layer],
-        names: Names,
-        choice: PortChoice,
-        report: Report,
-    ) -> None:
-        self.node, self.shapes, self.layers = node, shapes, layers
-        self.names, self.choice, self.report = names, choice, report
+    def __init__(self, node: NodeSpec, shapes: Shapes, names: Names, choice: PortChoice, report: Report) -> None:
+        self.node, self.shapes, self.names, self.choice, self.report = node, shapes, names, choice, report
         self.path: tuple[PathPart, ...] = node.levels.path if node.levels else (*node.path, "initial_state")
         self.own = self.state(node.id)
 
@@ -90,33 +82,28 @@ class _Wiring:
     def named(self, given: dict[str, Reference]) -> tuple[Port, ...] | None:
         """`initial_state: {h: a, c: b}`."""
         written = self.node.at.get("initial_state")
-        complete = True
-        for name, source in given.items():
-            if name not in self.own:
-                self.error(
-                    f"{self.node.layer.label} has no state called {name}",
-                    source,
-                    help=did_you_mean(name, list(self.own)) or f"its state is {_words(self.own)}",
-                )
-                complete = False
-        missing = [name for name in self.own if name not in (self._written_names() or given)]
-        if missing and complete:
+        unknown = [name for name in given if name not in self.own]
+        for name in unknown:
+            self.error(
+                f"{self.node.layer.label} has no state called {name}",
+                given[name],
+                help=did_you_mean(name, list(self.own)) or f"its state is {_words(self.own)}",
+            )
+        # Names whose reference is broken are written as well.
+        names = (written.names() if isinstance(written, MappingNode) else ()) or given
+        missing = [name for name in self.own if name not in names]
+        if missing and not unknown:
             self.error(
                 f"the state of {self.node.id} is not complete: {' and '.join(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} missing",
                 reason=f"{self.described(self.node.id)} has {_words(self.own)}",
                 help="name every tensor, or pass a whole state: initial_state: enc1",
             )
-            complete = False
         ports = {name: self.tensor(name, source) for name, source in given.items() if name in self.own}
-        if (
-            not complete
-            or (written is None and self.node.levels is None)
-            or any(port is None for port in ports.values())
-            or len(ports) < len(self.own)
-        ):
+        if unknown or missing or (written is None and self.node.levels is None):
             return None
-        return tuple(port for name in self.own if (port := ports[name]) is not None)
+        state = tuple(port for name in self.own if (port := ports.get(name)) is not None)
+        return state if len(state) == len(self.own) else None
 
     def tensor(self, name: str, source: Reference) -> Port | None:
         """One tensor of the state: any port of the right shape."""
@@ -134,7 +121,7 @@ class _Wiring:
 
     def states_of(self, source: Reference) -> dict[str, Shape] | None:
         """The state that a bare id or `id.state` stands for; None if it stands for one tensor."""
-        if not isinstance(self.layers.get(source.id), Recurrent) or source.port not in (None, "state"):
+        if not isinstance(self.choice.layer(source.id), Recurrent) or source.port not in (None, "state"):
             return None
         return self.state(source.id)
 
@@ -148,16 +135,13 @@ class _Wiring:
             source, name = replace(source, id=self.node.levels.source, port=None), ""
         axes = _state_axes(self.node.layer)
         named = f" ({', '.join(axes)})" if len(axes) == len(own) else ""
-        what = f"the state of {source.id}" if not name else f"{source}"
-        carries = f"{source.id} carries a state of" if not name else f"{source} is"
-        self.error(
-            f"{what} does not fit {self.node.id}"
-            if not name
-            else f"{what} does not fit the state {name} of {self.node.id}",
-            source,
-            reason=f"{carries} {show(theirs)}{named}; {self.node.id} has {show(own)}",
-            help=other or self.fix(theirs, own, axes),
-        )
+        if name:
+            message, carries = f"{source} does not fit the state {name} of {self.node.id}", f"{source} is"
+        else:
+            message = f"the state of {source.id} does not fit {self.node.id}"
+            carries = f"{source.id} carries a state of"
+        reason = f"{carries} {show(theirs)}{named}; {self.node.id} has {show(own)}"
+        self.error(message, source, reason=reason, help=other or self.fix(theirs, own, axes))
 
     def fix(self, theirs: Shape, own: Shape, axes: tuple[str, ...]) -> str:
         """What to change, where one argument is to blame."""
@@ -175,10 +159,10 @@ class _Wiring:
         return ""
 
     def pairing(self, source: Reference, theirs: dict[str, Shape]) -> str:
-        for name, own in self.own.items():
-            if len(self.own) == 1:
-                match = next((t for t, shape in theirs.items() if fits(shape, own)), None)
-                return f"pass one tensor: initial_state: {{{name}: {source.id}.state.{match}}}" if match else ""
+        if len(self.own) == 1:
+            ((name, own),) = self.own.items()
+            match = next((other for other, shape in theirs.items() if fits(shape, own)), None)
+            return f"pass one tensor: initial_state: {{{name}: {source.id}.state.{match}}}" if match else ""
         forward = {name: f"forward_{name}" for name in self.own}
         if all(other in theirs and fits(theirs[other], self.own[name]) for name, other in forward.items()):
             pairs = ", ".join(f"{name}: {source.id}.state.{other}" for name, other in forward.items())
@@ -216,16 +200,12 @@ class _Wiring:
         return {port.removeprefix("state."): shape for port, shape in ports.items() if port.startswith("state.")}
 
     def described(self, node: str) -> str:
-        return f"{node} ({self.layers[node].label})"
+        layer = self.choice.layer(node)
+        return f"{node} ({layer.label})" if layer is not None else node
 
     def error(self, message: str, source: Reference | None = None, *, reason: str = "", help: str = "") -> None:
         span = source.span if source is not None else self.node.span("initial_state")
         self.report.error(message, span, path=self.path, reason=reason, help=help, code="state")
-
-    def _written_names(self) -> set[str]:
-        """Names under initial_state, those with a broken reference included."""
-        written = self.node.at.get("initial_state")
-        return set(written.names()) if written is not None and hasattr(written, "names") else set()
 
 
 def _state_axes(layer: Layer) -> tuple[str, ...]:
