@@ -12,7 +12,7 @@ from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.autoregressive import Autoregressive, Sampling
 from specbuild.model.importing.layers import SpecLayer, spec_dtype
 from specbuild.model.importing.records import Network, Record, read_network, read_record
-from specbuild.model.importing.steps import Findings, FlatModel, Ref, Step, as_id
+from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id
 
 REGISTERED = "specbuild>Autoregressive"
 """The registered name of the layer."""
@@ -22,8 +22,8 @@ Flatten: TypeAlias = Callable[[Network, Findings], FlatModel]
 
 def spec_autoregressive(
     record: Record, findings: Findings, name: str, identity: str, *, frozen: bool, flatten: Flatten
-) -> tuple[SpecLayer, FlatModel] | None:
-    """Return an autoregressive node and what it runs; None after reporting why a spec cannot express it.
+) -> tuple[SpecLayer, FlatModel]:
+    """Return an autoregressive node and what it runs.
 
     Args:
         record: the layer.
@@ -34,19 +34,19 @@ def spec_autoregressive(
         flatten: turns the model inside into steps.
 
     Raises:
+        Refused: a spec cannot express it, which is reported.
         Malformed: the configuration is not one of the layer.
     """
     frozen = frozen or record.config.get("trainable", True) is False
     model = flatten(read_network(read_record(record.config.get("body"))), findings)
     if any(step.layer is None for step in model.steps):
-        return None
+        raise Refused
     if not _carries_its_states(model):
-        findings.refuse(
+        raise findings.refuse(
             name,
             f"the model inside {name} does not carry its states from step to step, which a spec cannot say",
             reason="each recurrent layer in it must start from states that it is given, and give them on",
         )
-        return None
     defaults = _defaults(Autoregressive)
     config = {name: record.config.get(name, default) for name, default in defaults.items()}
     settings = {name: value for name, value in config.items() if value != defaults[name]}
@@ -61,8 +61,8 @@ def spec_autoregressive(
     try:
         layer = Autoregressive.model_validate({**settings, **own})
     except ValidationError as fault:
-        findings.refuse(name, f"{name} (Autoregressive) cannot be said by a spec", reason=fault.errors()[0]["msg"])
-        return None
+        message = f"{name} (Autoregressive) cannot be said by a spec"
+        raise findings.refuse(name, message, reason=fault.errors()[0]["msg"]) from fault
     body = _renamed(model, record.name, identity, frozen=frozen)
     return SpecLayer({"autoregressive": settings, **own}, layer), body
 

@@ -23,7 +23,7 @@ from specbuild.model.importing.records import (
     read_record,
     tensors_in,
 )
-from specbuild.model.importing.steps import Findings, FlatModel, Ref, Step, as_id
+from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id
 
 MAX_STEPS = 20_000
 """Steps that a model may flatten to; more is a mistake, or an attack."""
@@ -59,7 +59,6 @@ class _Flattening:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.steps: list[Step] = []
-        self.by_id: dict[str, Step] = {}
         self.taken: set[str] = set()
         self.own: dict[tuple[str, ...], str] = {}
         """The ids reserved for layers of the model itself."""
@@ -145,16 +144,13 @@ class _Flattening:
         if inner is not None:
             return self.inside(inner, path, [_ref(x, values) for x in call.tensors()], scope, frames)
         sources, state = _split(record, call)
-        layer = spec_operation(record, call) if record.is_operation else None
+        operation = spec_operation(record, call) if record.is_operation else None
         if path in self.first:
             step = self.again(path, scope)
         elif record.registered == REGISTERED:
             step = self.autoregressive(record, call, path, scope)
         else:
-            if layer is None:
-                name, on_frames = ".".join(path), scope.frames > 0
-                layer = spec_layer(record, self.findings, name, frozen=scope.frozen, inside=on_frames)
-            step = self.new(path, layer, scope)
+            step = self.new(record, operation, path, scope)
         step = replace(
             step,
             sources=tuple(_ref(x, values, recorded=not scope.frames) for x in sources),
@@ -162,7 +158,10 @@ class _Flattening:
             sequences=_returns_sequences(record),
         )
         self.check_state(step, path)
-        self.add(step, path)
+        if len(self.steps) >= MAX_STEPS:
+            raise Malformed(f"the model flattens into more than {MAX_STEPS:,} layers")
+        self.steps.append(step)
+        self.first.setdefault(path, step)
         return step.id
 
     def inside(self, record: Record, path: tuple[str, ...], given: list[Ref], scope: _Scope, frames: int) -> list[Ref]:
@@ -172,24 +171,22 @@ class _Flattening:
             raise Malformed(f"{network.name} has no outputs")
         name = self.own.get(path) or f"{scope.prefix}{path[-1]}"
         count = self.uses[path]
-        return self.network(
-            network,
-            given,
-            _Scope(
-                path=path,
-                prefix=f"{name}_{count}_" if count > 1 else f"{name}_",
-                frames=scope.frames + frames,
-                frozen=scope.frozen or not network.trainable,
-            ),
-        )
+        prefix = f"{name}_{count}_" if count > 1 else f"{name}_"
+        frozen = scope.frozen or not network.trainable
+        return self.network(network, given, _Scope(path, prefix, scope.frames + frames, frozen))
 
-    def new(self, path: tuple[str, ...], layer: SpecLayer | None, scope: _Scope) -> Step:
-        """The first use of a layer; None where it was refused."""
-        identity = self.own.get(path) or self.claim(scope.prefix + path[-1])
-        if layer is None:
-            return Step(identity, {}, None, (), ())
-        layer = self.on_frames(layer, scope.frames, path)
-        return Step(identity, layer.keys, layer.layer, (), ())
+    def identity(self, path: tuple[str, ...], scope: _Scope) -> str:
+        return self.own.get(path) or self.claim(scope.prefix + path[-1])
+
+    def new(self, record: Record, operation: SpecLayer | None, path: tuple[str, ...], scope: _Scope) -> Step:
+        """The first use of a layer, or of an operation that is one."""
+        name, step = ".".join(path), Step(self.identity(path, scope), {}, None, (), ())
+        try:
+            layer = operation or spec_layer(record, self.findings, name, frozen=scope.frozen, inside=scope.frames > 0)
+        except Refused:
+            return step
+        layer = self.on_frames(layer, scope.frames, name)
+        return replace(step, keys=layer.keys, layer=layer.layer)
 
     def autoregressive(self, record: Record, call: Call, path: tuple[str, ...], scope: _Scope) -> Step:
         """The first use of an autoregressive layer, with the model inside it."""
@@ -199,9 +196,14 @@ class _Flattening:
             self.findings.refuse(name, f"{name} is called with its true frames, which a spec does not name", help=help)
         if scope.frames:
             self.findings.refuse(name, f"{name} stands inside a TimeDistributed, which a spec cannot say")
-        step = self.new(path, None, scope)
-        node = spec_autoregressive(record, self.findings, name, step.id, frozen=scope.frozen, flatten=flatten)
-        return step if node is None else replace(step, keys=node[0].keys, layer=node[0].layer, body=node[1])
+        step = Step(self.identity(path, scope), {}, None, (), ())
+        try:
+            layer, body = spec_autoregressive(
+                record, self.findings, name, step.id, frozen=scope.frozen, flatten=flatten
+            )
+        except Refused:
+            return step
+        return replace(step, keys=layer.keys, layer=layer.layer, body=body)
 
     def again(self, path: tuple[str, ...], scope: _Scope) -> Step:
         """A further use of a layer, with the weights it has."""
@@ -210,7 +212,7 @@ class _Flattening:
         identity = self.claim(base if base != first.id and base not in self.taken else f"{first.id}_{self.uses[path]}")
         return Step(identity, {"reuse": first.id}, first.layer, (), (), shares=first.id)
 
-    def on_frames(self, layer: SpecLayer, frames: int, path: tuple[str, ...]) -> SpecLayer:
+    def on_frames(self, layer: SpecLayer, frames: int, name: str) -> SpecLayer:
         """A layer of a model that runs on every frame. A merge of frames is the same merge of whole sequences."""
         if not frames:
             return layer
@@ -220,19 +222,12 @@ class _Flattening:
             return layer
         axis = getattr(layer.layer, "axis", None)
         if layer.layer.kind in ("Dot", "Stack") or (axis is not None and axis == 0):
-            message = f"{'.'.join(path)} joins several inputs inside a TimeDistributed, which a spec cannot say"
-            self.findings.refuse(".".join(path), message)
+            message = f"{name} joins several inputs inside a TimeDistributed, which a spec cannot say"
+            self.findings.refuse(name, message)
         elif axis is not None and axis > 0:
             arguments = {**layer.layer.arguments(), "axis": axis + frames}
             return SpecLayer({**layer.keys, "axis": axis + frames}, type(layer.layer).model_validate(arguments))
         return layer
-
-    def add(self, step: Step, path: tuple[str, ...]) -> None:
-        if len(self.steps) >= MAX_STEPS:
-            raise Malformed(f"the model flattens into more than {MAX_STEPS:,} layers")
-        self.steps.append(step)
-        self.by_id[step.id] = step
-        self.first.setdefault(path, step)
 
     def check_state(self, step: Step, path: tuple[str, ...]) -> None:
         first = self.first.get(path)

@@ -15,7 +15,7 @@ from specbuild.catalog.signatures import signature
 from specbuild.model.backend import keras
 from specbuild.model.importing.objects import RENAMED, Inexpressible, shortened, spec_object
 from specbuild.model.importing.records import Malformed, Record, read_record
-from specbuild.model.importing.steps import Findings
+from specbuild.model.importing.steps import Findings, Refused
 from specbuild.model.make import OWN_DTYPE
 
 HARMLESS = frozenset(
@@ -53,10 +53,8 @@ class SpecLayer:
     layer: Layer
 
 
-def spec_layer(
-    record: Record, findings: Findings, name: str, *, frozen: bool, inside: bool = False
-) -> SpecLayer | None:
-    """Return a layer as a spec has it; None after reporting why a spec cannot.
+def spec_layer(record: Record, findings: Findings, name: str, *, frozen: bool, inside: bool = False) -> SpecLayer:
+    """Return a layer as a spec has it.
 
     Args:
         record: the layer.
@@ -66,22 +64,19 @@ def spec_layer(
         inside: whether a time_distributed is around it, where return_sequences is not derived.
 
     Raises:
+        Refused: a spec cannot express it, which is reported.
         Malformed: the configuration is not one of Keras.
     """
     frozen = frozen or record.config.get("trainable", True) is False
     if record.kind == "TimeDistributed" and not _is_custom(record):
         inner = spec_layer(read_record(record.config.get("layer")), findings, name, frozen=frozen, inside=True)
-        return inner and SpecLayer({"time_distributed": inner.keys}, TimeDistributed(layer=inner.layer))
+        return SpecLayer({"time_distributed": inner.keys}, TimeDistributed(layer=inner.layer))
     if record.kind == "Bidirectional" and not _is_custom(record):
         return _bidirectional(record, findings, name, frozen, inside)
     kind = _kind(record, findings, name)
-    if kind is None:
-        return None
     cls = kind_named(kind)
     assert cls is not None, "_kind refuses it"
     arguments = _arguments(record, cls, findings, name, inside)
-    if arguments is None:
-        return None
     dtype = spec_dtype(record, findings, name)
     if dtype is not None and kind not in OWN_DTYPE:
         arguments["dtype"] = dtype
@@ -91,16 +86,14 @@ def spec_layer(
         layer = cls.model_validate(arguments)
     except ValidationError as fault:
         for error in fault.errors():
-            argument = ".".join(map(str, error["loc"]))
-            findings.refuse(
-                name, f"{name} ({kind}) has an argument that a spec refuses", reason=f"{argument}: {error['msg']}"
-            )
-        return None
+            reason = f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+            findings.refuse(name, f"{name} ({kind}) has an argument that a spec refuses", reason=reason)
+        raise Refused from fault
     return SpecLayer({"layer": kind, **_needed(cls, arguments)}, layer)
 
 
-def _kind(record: Record, findings: Findings, name: str) -> str | None:
-    """The kind that a spec names; None after a refusal."""
+def _kind(record: Record, findings: Findings, name: str) -> str:
+    """The kind that a spec names."""
     computed = "what it computes stands in the code that made the model, not in the file"
     if record.registered.startswith("specbuild>") and record.kind.removeprefix("specbuild>") in KINDS:
         return record.kind.removeprefix("specbuild>")
@@ -109,21 +102,18 @@ def _kind(record: Record, findings: Findings, name: str) -> str | None:
             return record.registered
         message = f"{name} is of the class {record.registered}, which no plugin has registered"
         help = f"name the module that registers it: --plugin {record.registered.partition('>')[0]}"
-        findings.refuse(name, message, reason=computed, help=help)
-        return None
+        raise findings.refuse(name, message, reason=computed, help=help)
     if record.kind in UNWRITABLE and not _is_custom(record):
         reason, help = UNWRITABLE[record.kind]
-        findings.refuse(name, f"{name} is a {record.kind}, which a spec cannot say", reason=reason, help=help)
-        return None
+        raise findings.refuse(name, f"{name} is a {record.kind}, which a spec cannot say", reason=reason, help=help)
     known = None if _is_custom(record) else kind_named(record.kind)
     if known is not None:
         return known.__name__
     if record.is_operation:
         message = f"{name} is the operation {record.kind}, which a spec cannot say"
-        findings.refuse(name, message, help="use a layer for it; `specbuild schema` lists all that a spec can name")
-        return None
-    findings.refuse(name, f"{name} is of the class {record.kind}, which is no layer of Keras", reason=computed)
-    return None
+        help = "use a layer for it; `specbuild schema` lists all that a spec can name"
+        raise findings.refuse(name, message, help=help)
+    raise findings.refuse(name, f"{name} is of the class {record.kind}, which is no layer of Keras", reason=computed)
 
 
 def _is_custom(record: Record) -> bool:
@@ -133,13 +123,13 @@ def _is_custom(record: Record) -> bool:
     return bool(record.module) and record.module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")
 
 
-def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, inside: bool) -> dict[str, Any] | None:
-    """Every argument of the configuration in the words of a spec; None after a refusal."""
+def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, inside: bool) -> dict[str, Any]:
+    """Every argument of the configuration in the words of a spec."""
     names = argument_names(cls)
     ignored = HARMLESS if names is not None else frozenset(("name", "trainable", "dtype"))
     known = signature("layers", cls.__name__)
     arguments: dict[str, Any] = {}
-    sound = True
+    refused: Refused | None = None
     for key, value in record.config.items():
         key = RENAMED.get((cls.__name__, key), key)
         derived = issubclass(cls, Recurrent) and key in ("return_sequences", "return_state") and not inside
@@ -151,20 +141,21 @@ def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, 
             if key == "axis" and isinstance(written, list) and len(written) == 1:
                 written = written[0]  # Keras keeps a single axis as a list in some layers
         except Inexpressible as fault:
-            findings.refuse(name, f"{name} ({cls.__name__}) has {fault} as its {key}, which a spec cannot say")
-            sound = False
+            message = f"{name} ({cls.__name__}) has {fault} as its {key}, which a spec cannot say"
+            refused = findings.refuse(name, message)
             continue
         if names is None or key in names:
             arguments[key] = written
         elif value not in (None, False) and (known is None or written != known.optional.get(key)):
-            findings.refuse(name, f"{name} ({cls.__name__}) has {key}={value!r}, which a spec cannot say")
-            sound = False
+            refused = findings.refuse(name, f"{name} ({cls.__name__}) has {key}={value!r}, which a spec cannot say")
     if findings.is_keras_2 and "hard_sigmoid" in (arguments.get("activation"), arguments.get("recurrent_activation")):
         findings.note(
             f"{name}: hard_sigmoid of Keras 2 is clip(0.2 x + 0.5, 0, 1), that of Keras 3 clip(x / 6 + 0.5, 0, 1); "
             "outputs of weights trained with Keras 2 differ"
         )
-    return arguments if sound else None
+    if refused is not None:
+        raise refused
+    return arguments
 
 
 def _plain(value: Any) -> Any:
@@ -229,27 +220,21 @@ def _shorter(value: Any) -> list[Any]:
     return [*_shorter(value[0]), value[0]]
 
 
-def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, inside: bool) -> SpecLayer | None:
-    forward = read_record(record.config.get("layer"))
-    inner = spec_layer(forward, findings, name, frozen=frozen, inside=inside)
-    if inner is None:
-        return None
-    if record.config.get("backward_layer") is not None:
-        backward = read_record(record.config["backward_layer"])
-        back = spec_layer(backward, findings, name, frozen=frozen, inside=inside)
-        if back is None:
-            return None
-        if {**inner.keys, "go_backwards": True} != back.keys:
+def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, inside: bool) -> SpecLayer:
+    inner = spec_layer(read_record(record.config.get("layer")), findings, name, frozen=frozen, inside=inside)
+    if (written := record.config.get("backward_layer")) is not None:
+        backward = spec_layer(read_record(written), findings, name, frozen=frozen, inside=inside)
+        if {**inner.keys, "go_backwards": True} != backward.keys:
             message = f"the two directions of {name} are layers of their own, which a spec cannot say"
-            findings.refuse(name, message, help="give both the same arguments, or write two layers and join them")
-            return None
+            help = "give both the same arguments, or write two layers and join them"
+            raise findings.refuse(name, message, help=help)
     merge = record.config.get("merge_mode", "concat")
     own = {} if merge == "concat" else {"merge_mode": merge}
     try:
         layer = Bidirectional.model_validate({"layer": inner.layer, **own})
     except ValidationError as fault:
-        findings.refuse(name, f"{name} (Bidirectional) cannot be said by a spec", reason=fault.errors()[0]["msg"])
-        return None
+        message = f"{name} (Bidirectional) cannot be said by a spec"
+        raise findings.refuse(name, message, reason=fault.errors()[0]["msg"]) from fault
     return SpecLayer({"bidirectional": inner.keys, **own}, layer)
 
 

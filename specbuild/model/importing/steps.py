@@ -56,6 +56,10 @@ class FlatModel:
                 yield from step.body.all_steps()
 
 
+class Refused(Exception):
+    """A layer that a spec cannot express, which is reported."""
+
+
 class Findings:
     """The faults of one file, which stop its import, and notes on what a spec leaves out."""
 
@@ -65,9 +69,10 @@ class Findings:
         self._file = file
         self._notes: dict[str, None] = {}
 
-    def refuse(self, layer: str, message: str, *, reason: str = "", help: str = "") -> None:
-        """Report a layer that a spec cannot express."""
+    def refuse(self, layer: str, message: str, *, reason: str = "", help: str = "") -> Refused:
+        """Report a layer that a spec cannot express. What comes back is raised where nothing is left to report."""
         self.report.error(message, path=f"{self._file}  {layer}", reason=reason, help=help, code="import")
+        return Refused()
 
     def note(self, text: str) -> None:
         """Note something that the spec leaves out without changing what the model computes."""
