@@ -20,8 +20,8 @@ def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], bat
 
     No framework is loaded, unless Keras has to be asked about a layer; its FLOPs are then shown as ?. FLOPs are for one
     sample and count a multiply-add as two. The memory is what training keeps of the forward pass for the backward pass,
-    in float32. "sees" is the receptive field: how much of the input, by time and space, one place of the output depends
-    on at most.
+    in float32. The field is the receptive field: the most of the input, by time and space, that one place of the output
+    depends on.
 
     \b
     Examples:

@@ -27,11 +27,11 @@ class Layout(NamedTuple):
 LAYOUTS = (
     Layout(),
     Layout(("memory",)),
-    Layout(("memory", "sees")),
-    Layout(("memory", "sees"), compact=True),
-    Layout(("memory", "sees", "state"), compact=True),
-    Layout(("memory", "sees", "state", "FLOPs"), compact=True),
-    Layout(("memory", "sees", "state", "FLOPs", "from"), compact=True),
+    Layout(("memory", "field")),
+    Layout(("memory", "field"), compact=True),
+    Layout(("memory", "field", "state"), compact=True),
+    Layout(("memory", "field", "state", "FLOPs"), compact=True),
+    Layout(("memory", "field", "state", "FLOPs", "from"), compact=True),
 )
 """From the widest table to the narrowest; the first that fits is shown."""
 
@@ -41,6 +41,7 @@ SHORT = {"TimeDistributed(": "TD(", "Bidirectional(": "Bi("}
 INDENT = "  "
 """Precedes the id of a layer inside another node."""
 
+FIELD = "Field: the receptive field, the most of the input, by time and space, that one place of the output depends on"
 UNBOUND = 240
 """Width off a terminal, unless COLUMNS gives another."""
 
@@ -60,7 +61,7 @@ def summary_text(summary: Summary, width: int) -> str:
             break
     else:
         lines = _table(summary, layout, width)
-    below = totals(summary, explain_sees="sees" not in layout.without)
+    below = totals(summary, explain_field="field" not in layout.without)
     return "\n".join([summary.name, *lines, "", *(part for line in below for part in textwrap.wrap(line, width))])
 
 
@@ -97,7 +98,7 @@ def summary_cells(summary: Summary, *, compact: bool = False) -> tuple[list[Colu
         *(Column(name, number=True) for name in (*lengths, *(("shape",) if needs_shape else ()))),
         Column("state"),
         *(Column(name, number=True) for name in ("params" if compact else "parameters", "FLOPs", "memory")),
-        Column("sees", number=True),
+        Column("field", number=True),
     ]
     return columns, [_cells(row, lengths, needs_shape, summary, compact) for row in summary.rows]
 
@@ -114,7 +115,7 @@ def _cells(row: Row, axes: list[str], needs_shape: bool, summary: Summary, compa
         f"{row.parameters:,}" if row.parameters else "",
         flops(row.flops) if row.flops != 0 else "",
         "?" if row.activation_bytes is None else size(row.activation_bytes) if row.activation_bytes else "",
-        sees(row, summary),
+        receptive_field(row, summary),
     ]
 
 
@@ -128,7 +129,7 @@ def _short(layer: str) -> str:
     return layer
 
 
-def sees(row: Row, summary: Summary) -> str:
+def receptive_field(row: Row, summary: Summary) -> str:
     """Return the receptive field in each input, without its channels: `4 × 19 × 19`."""
     axes = {input.id: input.axes for input in summary.rows if not input.source}
     several = len(axes) > 1
@@ -141,7 +142,7 @@ def sees(row: Row, summary: Summary) -> str:
     return ", ".join(f"{name} {field}" if several else field for name, field in fields.items())
 
 
-def totals(summary: Summary, *, explain_sees: bool = True) -> list[str]:
+def totals(summary: Summary, *, explain_field: bool = True) -> list[str]:
     """Return the lines below the table."""
     fixed = summary.parameters - summary.trainable_parameters
     split = f" ({summary.trainable_parameters:,} trainable, {fixed:,} not)" if fixed else ", all trainable"
@@ -152,11 +153,7 @@ def totals(summary: Summary, *, explain_sees: bool = True) -> list[str]:
         "Activation memory: "
         + (f"{size(memory)} for training" if memory is not None else "unknown, as a length is known only at run time")
         + (f" at batch size {summary.batch}, float32" if memory is not None else ""),
-        *(
-            ["Sees: how much of the input, by time and space, one place of a layer's output depends on at most"]
-            if explain_sees
-            else []
-        ),
+        *([FIELD] if explain_field else []),
         "Outputs: " + ", ".join(name if name == port else f"{name} = {port}" for name, port in summary.outputs.items()),
     ]
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from specbuild import build_graph
 from specbuild.cli import main
-from specbuild.cli.tables import flops, sees, size, summary_text
+from specbuild.cli.tables import flops, receptive_field, size, summary_text
 from specbuild.graph.summary import summarize
 
 SPEC = """\
@@ -67,7 +67,7 @@ def test_an_unknown_length_is_shown_as_such() -> None:
 MARKDOWN = """\
 **small**
 
-| id | layer | from | time | height | width | channels | state | parameters | FLOPs | memory | sees |
+| id | layer | from | time | height | width | channels | state | parameters | FLOPs | memory | field |
 | --- | --- | --- | --: | --: | --: | --: | --- | --: | --: | --: | --: |
 | x | Input |  | 5 | 8 | 8 | 1 |  |  |  | 2.5 KiB |  |
 | enc | ConvLSTM2D | x | 5 | 8 | 8 | 4 | h, c: 8 × 8 × 4 | 736 | 476 k | 70 KiB | 5 × 8 × 8 |
@@ -77,7 +77,7 @@ MARKDOWN = """\
 - Parameters: 1,920 (1,912 trainable, 8 not)
 - FLOPs: 1.23 M for one sample, forward
 - Activation memory: 152 KiB for training at batch size 2, float32
-- Sees: how much of the input, by time and space, one place of a layer's output depends on at most
+- Field: the receptive field, the most of the input, by time and space, that one place of the output depends on
 - Outputs: dec = dec.last
 """
 
@@ -102,10 +102,10 @@ def test_a_narrow_terminal_keeps_what_matters_most() -> None:
         return next(line.split() for line in shown(SPEC, width) if "layer" in line)
 
     shape = ["time", "height", "width", "channels"]
-    everything = ["id", "layer", "from", *shape, "state", "parameters", "FLOPs", "memory", "sees"]
+    everything = ["id", "layer", "from", *shape, "state", "parameters", "FLOPs", "memory", "field"]
     assert heading(240) == everything
     assert heading(165) == [name for name in everything if name != "memory"]
-    assert heading(150) == [name for name in everything if name not in ("memory", "sees")]
+    assert heading(150) == [name for name in everything if name not in ("memory", "field")]
     assert heading(120) == ["id", "layer", "from", "shape", "state", "params", "FLOPs"]
     assert heading(100) == ["id", "layer", "from", "shape", "params", "FLOPs"]
     assert heading(84) == ["id", "layer", "from", "shape", "params"]
@@ -117,7 +117,7 @@ def test_no_line_ends_in_spaces_or_is_too_long(width: int) -> None:
     lines = shown(SPEC, width)
     assert lines == [line.rstrip() for line in lines]
     assert max(map(len, lines)) <= width
-    assert any(line.startswith("Sees") for line in lines) == any("sees" in line for line in lines)
+    assert any(line.startswith("Field") for line in lines) == any("field" in line for line in lines)
 
 
 def test_a_narrow_table_has_short_names() -> None:
@@ -158,7 +158,7 @@ layers:
 outputs: [a, b, c]
 """
     summary = summarize(build_graph(spec), batch=1)
-    assert {row.id: sees(row, summary) for row in summary.rows if row.source} == {
+    assert {row.id: receptive_field(row, summary) for row in summary.rows if row.source} == {
         "a": "rain 3 × 3",
         "b": "height all × all",
         "c": "",
