@@ -84,7 +84,7 @@ class BodyRule:
         return self._graphs[x]
 
     def measured(self, x: Shape) -> Body:
-        """The graphs over the frames given, over one frame, and over any number, the last two with states passed in."""
+        """Return the graphs over the frames given, over one frame and over any number; states enter the last two."""
         frame = x[1:]
         return Body(self.graph(x), _stepped(self.graph((1, *frame))), _stepped(self.graph((None, *frame))))
 

@@ -51,7 +51,7 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
         help = f"end do: in frames of {show(x[1:])}, for example with {_head(x)}"
     elif noisy and getattr(node.layer, "remat", False):
         span, path = node.span("remat"), (*node.path, "autoregressive", "remat")
-        message = f"remat cannot compute {noisy[0].id} anew"
+        message = f"remat cannot recompute {noisy[0].id}"
         reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
         help = f"leave remat or {noisy[0].id} out"
     else:

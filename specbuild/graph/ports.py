@@ -14,7 +14,7 @@ Ranks: TypeAlias = frozenset[int]
 
 
 def demands(spec: Spec) -> dict[str, Ranks | None]:
-    """For each node, how many axes its *output* must have for its readers; None where nobody minds.
+    """Return for each node how many axes its *output* must have for its readers; None where nobody minds.
 
     Walks backwards, so that a need passes through layers which keep the number of axes (BatchNormalization, Dropout,
     merges) to the recurrent node before them.
@@ -45,7 +45,7 @@ def alive(spec: Spec) -> frozenset[str]:
 
 
 def needed_ranks(layer: Layer, of_output: Ranks | None) -> Ranks | None:
-    """How many axes a layer's input must have, given what its own output must have."""
+    """Return how many axes a layer's input must have, given what its own output must have."""
     if layer.ranks is not None:
         return frozenset(layer.ranks)
     return of_output if layer.keeps_rank else None
@@ -57,7 +57,7 @@ def fitting_outputs(shapes: Mapping[str, Shape], ranks: Ranks | None) -> list[st
 
 
 class PortChoice:
-    """Turns references into ports, as shapes become known."""
+    """Ports that references mean, as shapes become known."""
 
     def __init__(self, spec: Spec, shapes: Mapping[str, Mapping[str, Shape]], report: Report) -> None:
         self._shapes, self._report = shapes, report
@@ -65,11 +65,11 @@ class PortChoice:
         self.alive = alive(spec)
 
     def layer(self, node: str) -> Layer | None:
-        """The layer of a node; None for an input."""
+        """Return the layer of a node; None for an input."""
         return self._nodes[node].layer if node in self._nodes else None
 
     def choose_all(self, node: NodeSpec, wanted: Ranks | None) -> tuple[Port, ...] | None:
-        """The port behind each source of a node; None if one is unknown or reported."""
+        """Return the port behind each source of a node; None if one is unknown or reported."""
         if any(source.id not in self._shapes for source in node.sources):
             return None
         ranks = needed_ranks(node.layer, wanted)

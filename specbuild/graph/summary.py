@@ -60,12 +60,12 @@ class Summary:
     activation_bytes: Dim
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as JSON-able values."""
+        """Return the summary as JSON-able values."""
         return asdict(self)
 
 
 def summarize(graph: Graph, *, batch: int) -> Summary:
-    """The rows and totals of a graph; activation memory for training with `batch` samples at float32."""
+    """Return the rows and totals of a graph, activation memory for training with `batch` samples at float32."""
     fields = receptive_fields(graph)
     inputs = (_input_row(x, batch) for x in graph.inputs)
     nodes = (row for node in graph.nodes for row in (_row(node, batch, dict(fields[node.id])), *_inside(node, batch)))
@@ -120,7 +120,7 @@ def _bytes(numbers: Dim, batch: int) -> Dim:
 
 
 def axes(layer: Layer, shape: Shape) -> tuple[str, ...]:
-    """Names for the axes of a layer's output, by the convention of this field; empty beyond five axes."""
+    """Return names for the axes of a layer's output, by the convention of this field; empty beyond five axes."""
     if isinstance(layer, TimeDistributed):
         inner = axes(layer.layer, shape[1:])
         return (

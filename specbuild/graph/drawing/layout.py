@@ -35,7 +35,7 @@ class Layout:
 
 
 def layout(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]]) -> Layout:
-    """Places boxes of the given widths and heights, joined by edges that lead from earlier boxes to later ones."""
+    """Place boxes of the given widths and heights, joined by edges that lead from earlier boxes to later ones."""
     layers = _layers(len(sizes), edges)
     grid = _Grid(sizes, edges, layers)
     grid.order()
@@ -104,7 +104,7 @@ class _Grid:
             self.below[a].append((b, weight))
 
     def order(self) -> None:
-        """Orders the rows so that few edges cross."""
+        """Order the rows so that few edges cross."""
         best, fewest = [list(row) for row in self.rows], self.crossings()
         for sweep in range(_SWEEPS):
             if fewest == 0:
@@ -152,7 +152,7 @@ class _Grid:
         return x
 
     def _straighten(self, x: dict[int, float]) -> None:
-        """Puts all lanes of an edge below each other, where their neighbours leave a common place."""
+        """Put all lanes of an edge below each other, where their neighbours leave a common place."""
         for lanes in self.lanes:
             if len(lanes) < 2:
                 continue
@@ -173,7 +173,7 @@ class _Grid:
         )
 
     def _pull(self, row: list[int], x: dict[int, float], *, both: bool, down: bool) -> None:
-        """Moves a row as close to its neighbours as its order and gaps allow, by least squares."""
+        """Move a row as close to its neighbours as its order and gaps allow, by least squares."""
         wanted, weights = [], []
         for place in row:
             near = [*(self.above[place] if down or both else ()), *(self.below[place] if not down or both else ())]

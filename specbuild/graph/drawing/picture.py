@@ -36,7 +36,7 @@ _HEAD = 6.0
 
 
 def draw(diagram: Diagram, file: File, kind: str = "") -> None:
-    """Writes the picture as SVG or PNG; by default whichever the file's suffix says."""
+    """Write the picture as SVG or PNG: `kind`, by default whichever the file's suffix says."""
     texts = [_lines(box) for box in diagram.boxes]
     sizes = [_box_size(text) for text in texts]
     index = {box.id: at for at, box in enumerate(diagram.boxes)}

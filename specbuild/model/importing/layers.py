@@ -239,7 +239,7 @@ def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, 
 
 
 def spec_dtype(record: Record, findings: Findings, name: str) -> str | None:
-    """The precision of a layer where it is not float32; that of mixed precision is the training's to choose."""
+    """Return the precision of a layer where it is not float32; that of mixed precision is the training's to choose."""
     written = record.config.get("dtype")
     if isinstance(written, Mapping):
         kind, config = written.get("class_name"), written.get("config")

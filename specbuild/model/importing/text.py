@@ -92,7 +92,7 @@ class _Page:
         return "".join(self.node(index, indent) for index in range(len(self.model.steps)))
 
     def ref(self, ref: Ref) -> str:
-        """A tensor as a spec names it."""
+        """Return a tensor as a spec names it."""
         step = self.steps.get(ref.step)
         named = port(step, ref.index) if step is not None else None
         return self.short(ref.step) if named is None else f"{self.short(ref.step)}.{named}"

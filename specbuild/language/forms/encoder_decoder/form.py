@@ -246,7 +246,7 @@ def _recomputed(coder: Coder, nodes: tuple[NodeSpec, ...], parts: tuple[Expansio
             cell = cell_of(node.layer)
             if "remat" not in type(cell).model_fields:
                 coder.error(
-                    f"remat cannot compute {level_name(node)} anew",
+                    f"remat cannot recompute {level_name(node)}",
                     coder.value("remat"),
                     "remat",
                     reason=f"{node.layer.label} keeps all its steps; recurrences over frames, such as ConvLSTM2D, "
