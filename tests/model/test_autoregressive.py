@@ -141,8 +141,8 @@ def test_outside_of_training_the_truth_cannot_enter() -> None:
 
 def test_each_sample_and_step_draws_for_itself() -> None:
     taught = model(teacher=True, sampling={"schedule": "constant", "start": 0.5})
-    many = np.repeat(RAIN[:1], 16, axis=0), np.repeat(TRUTH[:1], 16, axis=0)
-    given = run(taught, *many, training=True).reshape(16, 3, -1)
+    copies = np.repeat(RAIN[:1], 64, axis=0), np.repeat(TRUTH[:1], 64, axis=0)
+    given = run(taught, *copies, training=True).reshape(64, 3, -1)
     first, second, third = (len(np.unique(given[:, step].round(5), axis=0)) for step in range(3))
     assert (first, second, third) == (1, 2, 4)
 
