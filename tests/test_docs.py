@@ -22,7 +22,8 @@ from specbuild.language.sections.target import ClassTarget
 from specbuild.language.sections.train import Checkpoints, EarlyStopping, TrainSection
 from specbuild.language.sections.transform import TRANSFORMS
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 PAGE = (DOCS / "language.md").read_text("utf-8")
 _BLOCK = re.compile(r"(?:^`(?P<file>[\w.]+)`\n\n)?^```yaml(?P<fragment> fragment)?\n(?P<text>.*?)^```$", re.M | re.S)
 
@@ -83,3 +84,23 @@ def test_every_code_of_a_warning_is_on_the_page() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text("utf-8")
     assert [link for link in re.findall(r"\]\((?!http)([^)#\s]+)", text) if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", [*sorted(DOCS.glob("*.md")), ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_paths_of_the_code_exist(page: Path) -> None:
+    paths = re.findall(
+        r"`((?:specbuild|tests|tools|benchmarks|specs|language|data|model)/[\w/.]+)`", page.read_text("utf-8")
+    )
+    assert [path for path in paths if not any((base / path).exists() for base in (ROOT, ROOT / "specbuild"))] == []
+
+
+def test_every_package_is_on_the_architecture_page() -> None:
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    packages = [path.parent.name for path in (ROOT / "specbuild").glob("*/__init__.py")]
+    assert [name for name in packages if f"`specbuild/{name}`" not in page] == []
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    terms = re.findall(r"^\| ([a-z][^|]*?) \|", (DOCS / "glossary.md").read_text("utf-8"), re.M)[1:]
+    assert len(terms) > 40
+    assert terms == sorted(terms, key=str.casefold)
