@@ -5,55 +5,33 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeAlias
 
-from specbuild.catalog import Bidirectional, Layer, Recurrent
+from pydantic import BaseModel
+
+from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.language import references
-from specbuild.language.schema_values import VARIABLE, model_schema, whole, with_variables
+from specbuild.language.forms import COMMON
+from specbuild.language.forms.base import PlainForm
+from specbuild.language.schema_values import VARIABLE, model_schema, whole
 
 Schema: TypeAlias = dict[str, Any]
 
-ID: Schema = {
-    "description": "Name of the node, and of the Keras layer. Other nodes read it by this name.",
-    "type": "string",
-    "anyOf": [{"pattern": whole(references.ID)}, {"pattern": "\\$"}],
-}
 REFERENCE: Schema = {
     "description": "The id of a node or input, or a port of it: enc1, enc1.sequence, enc1.last, enc1.state.h.",
     "type": "string",
     "anyOf": [{"pattern": whole(references.REFERENCE)}, {"pattern": "\\$"}],
 }
-LENGTHS: Schema = with_variables(
-    {
-        "description": "The shape that must come out, without the batch axis; null fits any length.",
-        "type": "array",
-        "items": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
-    }
-)
-FROM: Schema = {
-    "description": "What the node reads: an id, a port, or a list of them. Default: the node before.",
-    "anyOf": [{"$ref": "#/definitions/reference"}, {"type": "array", "items": {"$ref": "#/definitions/reference"}}],
-}
-STATE: Schema = {
-    "description": "Where the recurrence starts: a node whose whole state is taken over, or each tensor by name. "
-    "Default: zero.",
-    "anyOf": [
-        {"$ref": "#/definitions/reference"},
-        {"type": "object", "additionalProperties": {"$ref": "#/definitions/reference"}},
-    ],
-}
-COMMON: Schema = {
-    "id": {"$ref": "#/definitions/id"},
-    "from": {"$ref": "#/definitions/from"},
-    "expect": {"$ref": "#/definitions/expect"},
-}
-"""What a node of any form says about itself."""
-RECURRENT: Schema = {**COMMON, "initial_state": {"$ref": "#/definitions/initial_state"}}
+RECURRENT: Schema = {name: {"$ref": f"#/definitions/{name}"} for name in COMMON}
 """What a recurrent node says about itself."""
+PLACE: Schema = {name: schema for name, schema in RECURRENT.items() if name != "initial_state"}
+"""What a node of any form says about itself."""
 
 
 def layer_definitions() -> Schema:
     """`layer`, which picks a kind by its name, and every kind under `layer:<name>`."""
-    definitions: Schema = {"id": ID, "reference": REFERENCE, "from": FROM, "expect": LENGTHS, "initial_state": STATE}
+    definitions: Schema = {"reference": REFERENCE}
+    place = model_schema(PlainForm, definitions)["properties"]
+    definitions |= {name: without_null(place[name]) for name in COMMON}
     kinds = {name: cls for name in kind_names() if (cls := kind_named(name)) is not None}
     for cls in dict.fromkeys(kinds.values()):
         definitions[f"layer:{cls.__name__}"] = _kind(cls, definitions)
@@ -88,13 +66,12 @@ def having(key: str) -> Schema:
     return {"type": "object", "required": [key]}
 
 
-def bidirectional_arguments(definitions: Schema) -> Schema:
-    """What stands beside `bidirectional:`."""
-    properties = model_schema(Bidirectional, definitions)["properties"]
-    return {name: schema for name, schema in properties.items() if name != "layer"}
+def without_null(schema: Schema) -> Schema:
+    """Return the schema of a key without its default where that is to leave the key out."""
+    return {key: value for key, value in schema.items() if key != "default" or value is not None}
 
 
-def sentence(cls: type[Layer]) -> str:
+def sentence(cls: type[BaseModel]) -> str:
     """What a kind is, in the first paragraph of its docstring."""
     return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
 
@@ -103,7 +80,7 @@ def _kind(cls: type[Layer], definitions: Schema) -> Schema:
     schema = model_schema(cls, definitions)
     required = schema.get("required", ())
     properties = {name: _explained(value, name in required) for name, value in schema["properties"].items()}
-    own = RECURRENT if issubclass(cls, Recurrent) else COMMON
+    own = RECURRENT if issubclass(cls, Recurrent) else PLACE
     return {
         "description": sentence(cls),
         "type": "object",

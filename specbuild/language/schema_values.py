@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 
 from specbuild.catalog.objects import FAMILY, KerasObject
 from specbuild.catalog.signatures import Family, Signature, names, signature
+from specbuild.language.forms.base import DEFINITION
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -34,7 +35,7 @@ def whole(pattern: re.Pattern[str]) -> str:
 def with_variables(schema: Schema) -> Schema:
     """The schema with `$name` or arithmetic on it allowed for every value that is no mapping."""
     notes, rest = _split(schema)
-    if "$ref" in rest:
+    if "$ref" in rest or DEFINITION in rest:
         return {**notes, "allOf": [_inside(rest)]} if notes else _inside(rest)
     if rest.get("type") == "object":
         return {**notes, **_object(rest)}
@@ -97,6 +98,8 @@ def _inside(option: Schema) -> Schema:
     """One way to write a value, without the variable that could stand for all of it."""
     if FAMILY in option:
         return {"$ref": f"#/definitions/{option[FAMILY]}"}
+    if DEFINITION in option:
+        return {"$ref": f"#/definitions/{option[DEFINITION]}"}
     if "$ref" in option:
         return {"$ref": option["$ref"].replace("#/$defs/", "#/definitions/")}
     if option.get("type") == "object":

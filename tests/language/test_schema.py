@@ -13,7 +13,6 @@ from specbuild.document import parse, plain, read
 from specbuild.language import load
 from specbuild.language.forms import FORMS
 from specbuild.language.schema import json_schema
-from specbuild.language.schema_forms import FORMS as DESCRIBED_FORMS
 
 ROOT = Path(__file__).parent.parent.parent
 SPECS = [path for folder in ("specs", "tests/real_models") for path in sorted((ROOT / folder).rglob("*.yaml"))]
@@ -40,7 +39,7 @@ def test_whole_specs_fit(spec: Path) -> None:
 
 def test_every_key_of_a_spec_and_every_form_of_node_is_there() -> None:
     assert set(SCHEMA["properties"]) == {*load.KEYS, "extends", "set"}
-    assert set(DESCRIBED_FORMS) == set(FORMS)
+    assert {f"node:{key}" for key in FORMS} == {name for name in SCHEMA["definitions"] if name.startswith("node:")}
 
 
 def test_every_layer_is_there_with_every_argument() -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Report, Scalar, did_you_mean, kind_of
-from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
+from specbuild.language.forms.base import COMMON, Expansion, Located, Part, PlainForm
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.validation import validate
@@ -20,10 +20,9 @@ class ApplicationForm(PlainForm):
     """A published image network of keras.applications: {application: MobileNetV2, until: …}."""
 
     KEY: ClassVar[str] = "application"
+    UNOFFERED = ("initial_state",)
 
-    application: Annotated[Node, Located({DEFINITION: "network"})] = Field(
-        description="A network of keras.applications."
-    )
+    application: Annotated[Node, Located("network")] = Field(description="A network of keras.applications.")
 
     @classmethod
     def read(cls, item: Mapping, path: Path_, report: Report, **more: Any) -> Self | None:

@@ -17,9 +17,10 @@ from specbuild.language.validation import validate
 
 
 class Feedback(Keys):
-    """What stands inside `autoregressive:`: the nodes, and the arguments of the catalogue's Autoregressive."""
+    """What stands inside `autoregressive:`."""
 
     NEEDED: ClassVar[dict[str, str]] = {"do": "autoregressive needs do: and a list of nodes"}
+    UNOFFERED = ("trainable",)
     EXAMPLE: ClassVar[str] = "write autoregressive: {do: […], horizon: 10}"
     NOUN: ClassVar[str] = "an autoregressive node"
 
@@ -33,13 +34,13 @@ class Feedback(Keys):
 
 
 class AutoregressiveForm(PlainForm):
-    """Nodes run over the frames given and then on their own output, one frame at a time.
+    """Nodes run over the frames given and then on their own output: {autoregressive: {do: […], horizon: 10}}.
 
-    {autoregressive: {do: […], horizon: 10}}. The nodes become the body of one node, with ids under its own; they read
-    `input` and each other.
+    They become the body of one node, with ids under its own, and read `input` and each other.
     """
 
     KEY: ClassVar[str] = "autoregressive"
+    UNOFFERED = ("initial_state",)
 
     trainable: Flag | None = Field(None, description="Whether training changes the weights of everything inside.")
     autoregressive: Annotated[Node, Located("feedback", unbound=True)] = Field(

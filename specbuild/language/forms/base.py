@@ -15,7 +15,7 @@ from specbuild.catalog.values import Flag, Value
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Path_, Scope
-from specbuild.language.references import Reference
+from specbuild.language.references import ID, Reference
 from specbuild.language.spec import NodeSpec, is_written
 from specbuild.language.validation import has_known_faults, validate
 
@@ -158,6 +158,8 @@ class Keys(BaseModel):
     """What messages say where a key is missing, if not that the mapping needs it."""
     EXAMPLE: ClassVar[str] = ""
     """What to write where a key is missing."""
+    UNOFFERED: ClassVar[tuple[str, ...]] = ()
+    """Keys that are read for the sake of a good message, but have no place."""
     NOUN: ClassVar[str] = ""
     """What messages call the mapping, where they list its keys."""
     FORGIVEN: ClassVar[frozenset[str]] = frozenset()
@@ -227,12 +229,9 @@ class Form(Keys):
     KEY: ClassVar[str]
     FORGIVEN = frozenset({"expect", "trainable"})
 
-    id: Annotated[
-        Node | None,
-        Located(
-            {"type": "string", "anyOf": [{"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}, {"pattern": "\\$"}]},
-        ),
-    ] = Field(None, description="Name of the node, and of the Keras layer. Other nodes read it by this name.")
+    id: Annotated[Node | None, Located({"type": "string", "pattern": f"^{ID.pattern}$"})] = Field(
+        None, description="Name of the node, and of the Keras layer. Other nodes read it by this name."
+    )
     source: Annotated[Node | None, Located(REFERENCES)] = Field(
         None,
         alias="from",

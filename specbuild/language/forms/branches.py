@@ -18,7 +18,7 @@ _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINIT
 class _Paths(Composite):
     """Nodes on several paths."""
 
-    merge: Annotated[Node | None, Located("merge")] = Field(
+    merge: Annotated[Node | None, Located({"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]})] = Field(
         None, description="The layer that joins the paths: its name, or {layer: Concatenate, …}."
     )
 

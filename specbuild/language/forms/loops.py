@@ -102,7 +102,7 @@ class RepeatForm(_Loop):
 
     KEY: ClassVar[str] = "repeat"
 
-    repeat: Annotated[int, _Rounds(0, words=f"a whole number from 0 to {MAX_STEPS:,}")] = Field(
+    repeat: Annotated[int, _Rounds(0, MAX_STEPS, words=f"a whole number from 0 to {MAX_STEPS:,}")] = Field(
         description="How many times."
     )
     counter: Annotated[str, VariableName()] | None = Field(
