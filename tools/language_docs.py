@@ -12,6 +12,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -19,9 +20,15 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from specbuild.catalog import Layer
 from specbuild.catalog.objects import KerasObject
 from specbuild.catalog.values import Choice, Value, written
 from specbuild.language.declarations import EXTENDING, KEYS
+from specbuild.language.forms import COMMON, FORMS
+from specbuild.language.forms.autoregressive import Feedback
+from specbuild.language.forms.base import Keys, PlainForm
+from specbuild.language.forms.blocks import Block
+from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
 from specbuild.language.schema_layers import sentence
 from specbuild.language.sections.augment import AugmentSection
 from specbuild.language.sections.data import DataSection, WindowsSection
@@ -60,8 +67,32 @@ def transforms() -> Iterator[str]:
     yield from _table(("step", "what it does", "keys (default)"), rows)
 
 
+def forms() -> Iterator[str]:
+    """Yield the table of the forms of node and the keys that each has besides those that all have."""
+    rows = []
+    for key, cls in FORMS.items():
+        own = {field.alias or name: field for name, field in cls.model_fields.items()}
+        layer = cls.arguments()
+        own |= {name: field for name, field in (layer.model_fields if layer else {}).items() if name not in COMMON}
+        shown = {name: field for name, field in own.items() if name not in (*COMMON, "layer", "trainable", "dtype")}
+        keys = [f"`{name}`: {field.description}" for name, field in {key: own[key], **shown}.items()]
+        rows.append((f"`{key}`", sentence(cls).partition(": {")[0].rstrip(".") + ".", " ".join(keys)))
+    yield from _table(("form", "what it is", "keys"), rows)
+
+
+def keys_of(cls: type[Keys]) -> Iterator[str]:
+    """Yield the table of the keys of a mapping inside a node, with the arguments of its layer."""
+    own, layer = section(cls), cls.arguments()
+    return own if layer is None else chain(own, islice(section(layer, Layer), 2, None))
+
+
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "keys": keys,
+    "node": lambda: section(PlainForm),
+    "forms": forms,
+    "block": lambda: keys_of(Block),
+    "encoder_decoder": lambda: keys_of(EncoderDecoder),
+    "autoregressive": lambda: keys_of(Feedback),
     "data": lambda: section(DataSection),
     "data.source": lambda: section(SourceSection),
     "data.source.generator": lambda: section(GeneratorSection),

@@ -93,7 +93,7 @@ class Autoregressive(Layer):
     )
     sampling: Sampling | None = Field(None, description="How often training reads the true frame; default: never.")
     remat: Flag = Field(
-        False, description="Whether the backward pass computes each feedback step anew instead of keeping it in memory."
+        False, description="Whether the backward pass recomputes each feedback step instead of keeping it in memory."
     )
 
     package: ClassVar[str] = "specbuild"

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from specbuild.catalog.application import application_kind
 from specbuild.catalog.signatures import names
-from specbuild.language.declarations import InputSection
 from specbuild.language.forms import COMMON, FORMS
 from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.base import Keys
@@ -18,6 +17,7 @@ from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
 from specbuild.language.schema_layers import having, sentence, without_null, without_place
 from specbuild.language.schema_values import VARIABLE, model_schema
+from specbuild.language.sections.inputs import InputSection
 
 Schema: TypeAlias = dict[str, Any]
 

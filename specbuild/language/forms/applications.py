@@ -22,7 +22,9 @@ class ApplicationForm(PlainForm):
     KEY: ClassVar[str] = "application"
     UNOFFERED = ("initial_state",)
 
-    application: Annotated[Node, Located("network")] = Field(description="A network of keras.applications.")
+    application: Annotated[Node, Located("network", "the name of a network")] = Field(
+        description="A network of keras.applications."
+    )
 
     @classmethod
     def read(cls, item: Mapping, path: Path_, report: Report, **more: Any) -> Self | None:

@@ -43,7 +43,7 @@ class AutoregressiveForm(PlainForm):
     UNOFFERED = ("initial_state",)
 
     trainable: Flag | None = Field(None, description="Whether training changes the weights of everything inside.")
-    autoregressive: Annotated[Node, Located("feedback", unbound=True)] = Field(
+    autoregressive: Annotated[Node, Located("feedback", "a mapping", unbound=True)] = Field(
         description="The nodes, the horizon, and how they are trained."
     )
 

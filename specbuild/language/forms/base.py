@@ -35,9 +35,9 @@ class Located(Value):
     own, such as those of a loop; those of the scope are not yet filled in.
     """
 
-    def __init__(self, schema: str | JsonSchemaValue, *, unbound: bool = False) -> None:
+    def __init__(self, schema: str | JsonSchemaValue, words: str, *, unbound: bool = False) -> None:
         self._schema: JsonSchemaValue = {DEFINITION: schema} if isinstance(schema, str) else schema
-        self.unbound = unbound
+        self.words, self.unbound = words, unbound
 
     def read(self, value: Any, expected: str = "") -> Any:  # noqa: ARG002 - the form reads it
         return value
@@ -107,12 +107,15 @@ def misfit(message: str, help: str = "", reason: str = "", code: str = "bad-valu
     return PydanticCustomError("specbuild.form", "{message}", context)
 
 
-Nodes = Annotated[Node, Located("nodes", unbound=True)]
+Nodes = Annotated[Node, Located("nodes", "a list of nodes", unbound=True)]
 """A list of nodes, kept as written until its variables are known."""
+OptionalNodes = Annotated[Node | None, Located("nodes", "a list of nodes", unbound=True)]
 REFERENCES: JsonSchemaValue = {
     "anyOf": [{DEFINITION: "reference"}, {"type": "array", "items": {DEFINITION: "reference"}}]
 }
 REFERENCES_BY_NAME: JsonSchemaValue = {"type": "object", "additionalProperties": {DEFINITION: "reference"}}
+
+_STATE = {"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]}
 
 
 @dataclass(frozen=True)
@@ -229,10 +232,10 @@ class Form(Keys):
     KEY: ClassVar[str]
     FORGIVEN = frozenset({"expect", "trainable"})
 
-    id: Annotated[Node | None, Located({"type": "string", "pattern": f"^{ID.pattern}$"})] = Field(
+    id: Annotated[Node | None, Located({"type": "string", "pattern": f"^{ID.pattern}$"}, "text")] = Field(
         None, description="Name of the node, and of the Keras layer. Other nodes read it by this name."
     )
-    source: Annotated[Node | None, Located(REFERENCES)] = Field(
+    source: Annotated[Node | None, Located(REFERENCES, "an id or a port, or a list of them")] = Field(
         None,
         alias="from",
         description="What the node reads: an id, a port, or a list of them. Default: the node before.",
@@ -267,7 +270,7 @@ class Form(Keys):
 class PlainForm(Form):
     """A form that comes to one layer, or to a chain of them."""
 
-    initial_state: Annotated[Node | None, Located({"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]})] = Field(
+    initial_state: Annotated[Node | None, Located(_STATE, "an id, or a mapping of names to ids")] = Field(
         None,
         description="Where the recurrence starts: a node whose whole state is taken over, or each tensor by name. "
         "Default: zero.",

@@ -80,6 +80,8 @@ def _by_name(value: Any) -> Any:
 class _InputNames(Value):
     """Names of what a block reads."""
 
+    words = "a list of names"
+
     def read(self, value: Any, expected: str = "") -> tuple[str, ...]:  # noqa: ARG002 - its own words
         if isinstance(value, list) and all(isinstance(name, str) and ID.fullmatch(name) for name in value):
             return tuple(value)
@@ -104,9 +106,9 @@ class Block(Keys):
         (), description="Names of what the block reads, where it reads several; input stands for all of it."
     )
     do: Nodes = Field(description="The nodes of the block.")
-    output: Annotated[Node | None, Located({"anyOf": [REFERENCES, REFERENCES_BY_NAME]})] = Field(
-        None, description="What the block gives: ids or ports, or names for them. Default: its last node."
-    )
+    output: Annotated[
+        Node | None, Located({"anyOf": [REFERENCES, REFERENCES_BY_NAME]}, "ids or ports, or a mapping of names to them")
+    ] = Field(None, description="What the block gives: ids or ports, or names for them. Default: its last node.")
 
 
 def read_blocks(node: Node, report: Report) -> dict[str, Block | None]:
@@ -141,7 +143,7 @@ class BlockForm(Composite):
     block: Annotated[str, Text("the name of a block")] = Field(
         description="Name of a block that is declared under blocks."
     )
-    given: Annotated[Node | None, Located({"type": "object"})] = Field(
+    given: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values")] = Field(
         None, alias="with", description="Values of the block's parameters."
     )
 

@@ -6,19 +6,20 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from specbuild.document import Entry, Mapping, Node, Scalar
-from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Located
+from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Located, Nodes, OptionalNodes
 from specbuild.language.forms.layers import LayerForm
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
 
+_MERGE = {"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]}
 _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINITION: "nodes"}}
 
 
 class _Paths(Composite):
     """Nodes on several paths."""
 
-    merge: Annotated[Node | None, Located({"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]})] = Field(
+    merge: Annotated[Node | None, Located(_MERGE, "the name of a layer, or a layer")] = Field(
         None, description="The layer that joins the paths: its name, or {layer: Concatenate, …}."
     )
 
@@ -60,7 +61,7 @@ class BranchForm(_Paths):
     KEY: ClassVar[str] = "branch"
     MAY_START = True
 
-    branch: Annotated[Node, Located(_PATHS, unbound=True)] = Field(
+    branch: Annotated[Node, Located(_PATHS, "a mapping of names to lists of nodes", unbound=True)] = Field(
         description="Paths by name; an empty one passes its input on."
     )
 
@@ -88,8 +89,8 @@ class ResidualForm(_Paths):
 
     KEY: ClassVar[str] = "residual"
 
-    residual: Annotated[Node, Located("nodes", unbound=True)] = Field(description="The nodes that are gone around.")
-    shortcut: Annotated[Node | None, Located("nodes", unbound=True)] = Field(
+    residual: Nodes = Field(description="The nodes that are gone around.")
+    shortcut: OptionalNodes = Field(
         None, description="What the path around goes through, such as a 1 × 1 convolution; default: nothing."
     )
 

@@ -29,12 +29,17 @@ _KEY_OF_OTHER_NAME = {
 """Keys that Keras has for what a spec says about the node, and where they belong."""
 
 
+_FRAME_LAYERS = {
+    "anyOf": [{DEFINITION: "frame layer"}, {"type": "array", "minItems": 1, "items": {DEFINITION: "frame layer"}}]
+}
+
+
 class LayerForm(PlainForm):
     """A layer: {layer: Conv3D, filters: 16, …}."""
 
     KEY: ClassVar[str] = "layer"
 
-    layer: Annotated[Node, Located({"type": "string"})] = Field(
+    layer: Annotated[Node, Located({"type": "string"}, "the name of a layer")] = Field(
         description="A Keras layer by its name, one of specbuild's own, or package>Class of a plugin."
     )
 
@@ -72,17 +77,9 @@ class TimeDistributedForm(_Wrapper):
 
     KEY: ClassVar[str] = "time_distributed"
 
-    time_distributed: Annotated[
-        Node,
-        Located(
-            {
-                "anyOf": [
-                    {DEFINITION: "frame layer"},
-                    {"type": "array", "minItems": 1, "items": {DEFINITION: "frame layer"}},
-                ]
-            }
-        ),
-    ] = Field(description="A layer, itself a wrapper perhaps, or a list of layers that run one after the other.")
+    time_distributed: Annotated[Node, Located(_FRAME_LAYERS, "a layer, or a list of layers")] = Field(
+        description="A layer, itself a wrapper perhaps, or a list of layers that run one after the other."
+    )
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
         inner, where = self.time_distributed, (*path, self.KEY)
@@ -103,7 +100,7 @@ class BidirectionalForm(_Wrapper):
 
     KEY: ClassVar[str] = "bidirectional"
 
-    bidirectional: Annotated[Node, Located("layer inside")] = Field(description="The recurrent layer.")
+    bidirectional: Annotated[Node, Located("layer inside", "a layer")] = Field(description="The recurrent layer.")
 
     @classmethod
     def arguments(cls) -> type[Layer]:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from specbuild.catalog.values import Value, Whole
-from specbuild.document import Mapping, Node
-from specbuild.language.forms.base import Composite, Expansion, Located, misfit
+from specbuild.document import Mapping
+from specbuild.language.forms.base import Composite, Expansion, Nodes, misfit
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import MAX_STEPS, Walk
 from specbuild.language.spec import NodeSpec
@@ -28,6 +28,8 @@ class _Rounds(Whole):
 
 class VariableName(Value):
     """What stands behind the `$` of a variable."""
+
+    words = "the name of a variable"
 
     def read(self, value: Any, expected: str = "") -> str:  # noqa: ARG002 - its own words
         if isinstance(value, str) and NAME.fullmatch(value):
@@ -78,7 +80,7 @@ class _Loop(Composite):
     MAY_START = True
     NEEDED: ClassVar[dict[str, str]] = {"do": "a loop needs do: and a list of nodes"}
 
-    do: Annotated[Node, Located("nodes", unbound=True)] = Field(description="The nodes of one round.")
+    do: Nodes = Field(description="The nodes of one round.")
 
     @abstractmethod
     def rounds(self) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ class ModelForm(Composite):
     KEY: ClassVar[str] = "model"
 
     model: Annotated[str, Text("the path of a spec")] = Field(description="Path of the spec, relative to this file.")
-    changed: Annotated[Node | None, Located({"type": "object"})] = Field(
+    changed: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values")] = Field(
         None, alias="vars", description="Variables of that spec to change."
     )
 

@@ -21,7 +21,7 @@ class ReuseForm(PlainForm):
 
     KEY: ClassVar[str] = "reuse"
 
-    reuse: Annotated[Node, Located({"type": "string"})] = Field(description="The id of a node above.")
+    reuse: Annotated[Node, Located({"type": "string"}, "an id")] = Field(description="The id of a node above.")
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
         where = (*path, "reuse")

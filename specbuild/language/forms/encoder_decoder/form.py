@@ -17,6 +17,7 @@ from specbuild.language.forms.base import (
     Keys,
     Located,
     Nodes,
+    OptionalNodes,
     Word,
     id_of,
 )
@@ -73,13 +74,21 @@ class EncoderDecoder(Keys):
 
     encoder: Nodes = Field(description="The nodes that read; every recurrent one among them is a level.")
     decoder: Annotated[
-        Node | None, Located({"anyOf": [{DEFINITION: "nodes"}, {"const": "mirrored"}]}, unbound=True)
+        Node | None,
+        Located(
+            {"anyOf": [{DEFINITION: "nodes"}, {"const": "mirrored"}]}, "a list of nodes, or `mirrored`", unbound=True
+        ),
     ] = Field(
         None,
         description="The nodes that forecast; every recurrent one takes a state. Default: mirrored, the mirror image "
         "of the encoder.",
     )
-    feed: Annotated[Node | None, Located({"anyOf": [{DEFINITION: "reference"}, _REPEATED]})] = Field(
+    feed: Annotated[
+        Node | None,
+        Located(
+            {"anyOf": [{DEFINITION: "reference"}, _REPEATED]}, "`none`, `last`, `last_frame`, `{repeat: id}` or an id"
+        ),
+    ] = Field(
         None,
         description="What each step of the decoder reads: nothing (none), the encoder's last output (last), the last "
         "frame that the encoder read (last_frame), one frame of another node ({repeat: id}), or a sequence. Default: "
@@ -91,7 +100,7 @@ class EncoderDecoder(Keys):
         description="Which level of the decoder starts from which of the encoder: in reverse order (mirrored), in the "
         "same order (in_order), by id, or each from what it says itself (none).",
     )
-    head: Annotated[Node | None, Located("nodes", unbound=True)] = Field(None, description="Nodes after the decoder.")
+    head: OptionalNodes = Field(None, description="Nodes after the decoder.")
     head_input: Annotated[str, Word("end", "all", help="end: what the decoder ends in; all: all its levels")] = Field(
         "end", description="What the head reads: the end of the decoder, or all its levels, joined along channels."
     )
@@ -114,7 +123,7 @@ class EncoderDecoderForm(Composite):
     KEY: ClassVar[str] = "encoder_decoder"
     MAY_START = True
 
-    encoder_decoder: Annotated[Node, Located("encoder decoder", unbound=True)] = Field(
+    encoder_decoder: Annotated[Node, Located("encoder decoder", "a mapping", unbound=True)] = Field(
         description="The encoder, the decoder, and what goes from one to the other."
     )
 
