@@ -2,9 +2,9 @@
 
     python benchmarks/check.py [SPEC …] [--repeats N] [--layers N …]
 
-The first table times whole processes, in turns, so that what else the machine does hits both alike; the best of each
-counts. The second times the check itself, without starting Python, on generated specs; a time per layer that stays the
-same is a check whose time grows in step with the spec.
+The first table times whole processes, in turns, so that other load on the machine affects both alike; the best of each
+counts. The second times the check itself, without starting Python, on generated specs: its time per layer stays the
+same if the time of a check grows in proportion to the spec.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def against_keras(spec: Path, repeats: int) -> tuple[float, float]:
-    """Seconds of the fastest `specbuild check` and of the fastest `import keras`, of `repeats` processes each."""
+    """Return the seconds of the fastest `specbuild check` and `import keras`, of `repeats` processes each."""
     runs = [
         (
             seconds([sys.executable, "-m", "specbuild", "check", str(spec)]),
@@ -56,14 +56,15 @@ def against_keras(spec: Path, repeats: int) -> tuple[float, float]:
 
 
 def seconds(command: list[str]) -> float:
-    """Wall-clock time of one process."""
+    """Return the wall-clock time of a process. Python may keep bytecode, as it does wherever a package is installed."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    subprocess.run(command, check=True, capture_output=True, env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     return time.perf_counter() - start
 
 
 def in_process(layers: int, repeats: int) -> float:
-    """Seconds of the fastest check of a generated spec in this process."""
+    """Return the seconds of the fastest check of a generated spec in this process."""
     from specbuild.graph import build_graph
 
     text = generated(layers)
@@ -77,7 +78,7 @@ def in_process(layers: int, repeats: int) -> float:
 
 
 def generated(layers: int) -> str:
-    """A spec of so many layers, a multiple of five, each on a line of its own."""
+    """Return a spec of so many layers, a multiple of five, each on a line of its own."""
     head = "specbuild: 1\nvars: {filters: 8}\ndefaults:\n  ConvLSTM2D: {kernel_size: 3, padding: same}\n"
     head += "inputs:\n  rain: [4, 16, 16, 1]\nlayers:\n"
     return head + "".join(_ROUND.format(n=n) for n in range(layers // 5))

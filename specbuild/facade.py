@@ -1,4 +1,4 @@
-"""Reading and checking a spec with Keras within call: what Python and the command line use.
+"""Reading and checking a spec, asking Keras where needed: what Python and the command line use.
 
 The stages before the model know no Keras. Here they are joined with it: a layer without a rule of its own is resolved
 through Keras, which is imported with the first such layer and not before. Plugins are modules that the caller names; a
@@ -29,7 +29,7 @@ def load_spec(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
 ) -> Spec:
-    """Reads and checks a spec: its language, not yet its shapes (`build_graph` does those).
+    """Read and check a spec: its language, not yet its shapes (`build_graph` does those).
 
     Args:
         source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
@@ -49,7 +49,7 @@ def build_graph(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
 ) -> Graph:
-    """The graph of a spec, with every shape, state, weight and cost worked out.
+    """Return the graph of a spec, with every shape, state, weight and cost worked out.
 
     Loads no framework, unless the spec has layers without a rule of their own; `Graph.resolved_by_keras` names those.
 
@@ -67,13 +67,13 @@ def check(
     plugins: Iterable[str] = (),
     report: Report,
 ) -> Graph | None:
-    """Reads a spec and works out its graph, putting every fault of either into `report`; None if there is one."""
+    """Read a spec and return its graph; put every fault of either into `report`, and return None if there is one."""
     import_plugins(plugins)
     return static.check(source, overrides=overrides, report=report, resolver=_LazyResolver())
 
 
 def import_plugins(modules: Iterable[str]) -> None:
-    """Imports the modules that register custom layers; Keras comes with them.
+    """Import the modules that register custom layers; Keras comes with them.
 
     Raises:
         SpecError: a module does not exist or fails.

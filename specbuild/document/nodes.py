@@ -14,13 +14,13 @@ Value: TypeAlias = bool | int | float | str | None
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One text that a spec came from. `name` is what the user called it: a file, `--set`, `<python>`."""
+    """A text that a spec comes from. `name` is what the user called it: a file, `--set`, `<python>`."""
 
     name: str
     text: str = field(repr=False)
 
     def line(self, number: int) -> str:
-        """Line `number`, counted from 1, without its line break."""
+        """Return line `number`, counted from 1, without its line break."""
         starts = _line_starts(self.text)
         if not 1 <= number <= len(starts):
             return ""
@@ -28,7 +28,7 @@ class Source:
         return self.text[starts[number - 1] : end].rstrip("\r")
 
     def span(self, start: int, end: int) -> Span:
-        """The stretch between two character offsets of the text, counted from 0; `end` is exclusive."""
+        """Return the stretch between two character offsets of the text, counted from 0; `end` is exclusive."""
         starts = _line_starts(self.text)
         line = end_line = bisect_right(starts, start)
         if line < len(starts) and end >= starts[line]:
@@ -65,7 +65,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One `key: value` of a mapping. The key is always a word: its value is a str."""
+    """An entry `key: value` of a mapping. The key is always a word: its value is a str."""
 
     key: Scalar
     value: Node
@@ -89,8 +89,8 @@ class Mapping:
         return None
 
     def get(self, name: str) -> Node | None:
-        found = self.entry(name)
-        return found.value if found else None
+        entry = self.entry(name)
+        return entry.value if entry else None
 
     def names(self) -> Iterator[str]:
         return (entry.name for entry in self.entries)
@@ -100,7 +100,7 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def plain(node: Node) -> Any:
-    """The node as plain Python: dict, list, str, int, float, bool, None."""
+    """Return the node as plain Python: dict, list, str, int, float, bool, None."""
     if isinstance(node, Mapping):
         return {entry.name: plain(entry.value) for entry in node.entries}
     if isinstance(node, Sequence):
@@ -109,7 +109,7 @@ def plain(node: Node) -> Any:
 
 
 def values_in(node: Node) -> int:
-    """How many values there are in a node, itself included."""
+    """Return how many values there are in a node, itself included."""
     if isinstance(node, Mapping):
         return 1 + sum(values_in(entry.value) for entry in node.entries)
     if isinstance(node, Sequence):
@@ -118,7 +118,7 @@ def values_in(node: Node) -> int:
 
 
 def locate(node: Node, path: tuple[PathPart, ...], *, key: bool = False) -> Span:
-    """The span of the deepest part of `path` that exists below `node`; with `key`, of its key rather than its value."""
+    """Return the span of the deepest part of `path` that exists below `node`; with `key`, that of its key."""
     span = node.span
     for part in path:
         if isinstance(node, Mapping) and (entry := node.entry(str(part))):
@@ -132,7 +132,7 @@ def locate(node: Node, path: tuple[PathPart, ...], *, key: bool = False) -> Span
 
 
 def kind_of(node: Node) -> str:
-    """What a node is, in the words of an error message."""
+    """Return what a node is, in the words of an error message."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):

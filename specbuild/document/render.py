@@ -14,7 +14,7 @@ TAB = "    "
 
 
 def render_text(diagnostic: Diagnostic, color: bool = False) -> str:
-    """One diagnostic for a terminal: the fault, its place, the line with the place marked, the reason and the fix.
+    """Return a diagnostic for a terminal: the fault, its place, the line with the place marked, the reason and the fix.
 
         error: unknown key "filtres"
           --> nowcast.yaml:9:14  layers.enc1
@@ -31,7 +31,7 @@ def render_text(diagnostic: Diagnostic, color: bool = False) -> str:
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """A JSON list with one object per diagnostic; file, line and column are null where there is no place."""
+    """Return a JSON list with an object per diagnostic; file, line and column are null where there is no place."""
     return json.dumps([_record(diagnostic) for diagnostic in diagnostics], indent=2, ensure_ascii=False)
 
 
@@ -89,7 +89,7 @@ def _excerpt(span: Span, gutter: str, paint: _Paint) -> Iterator[str]:
 
 
 def _window(line: str, start: int, end: int) -> tuple[str, str, str]:
-    """The line as what stands before, in and after the place, each cut so that the whole stays within MAX_LINE."""
+    """Split a line into what is before, in and after the place, each cut so that the whole fits into MAX_LINE."""
     before, marked, after = line[:start], line[start:end], line[end:]
     if len(line) <= MAX_LINE:
         return before, marked, after
@@ -104,7 +104,7 @@ def _window(line: str, start: int, end: int) -> tuple[str, str, str]:
 
 
 def _visible(text: str) -> str:
-    """The text with control characters other than line breaks, and letters that cannot be seen, written as escapes."""
+    """Return the text with control characters other than line breaks, and invisible letters, written as escapes."""
     return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE and c != "\n" else c for c in text)
 
 

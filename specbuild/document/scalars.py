@@ -8,7 +8,7 @@ import re
 from specbuild.document.nodes import Value
 
 MAX_DIGITS = 200
-"""More than anybody needs, and few enough that every whole number, hexadecimal ones included, fits a float."""
+"""Few enough that every whole number, including hexadecimal ones, fits into a float."""
 NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -22,7 +22,7 @@ class UnreadableNumber(ValueError):
 
 
 def resolve(text: str) -> Value:
-    """The value of a plain (unquoted) scalar.
+    """Return the value of a plain (unquoted) scalar.
 
     Null, booleans, integers and floats as in YAML 1.2 (section 10.3.2); everything else is text. `yes`, `no`, `on`,
     `off` and `12:30:45` are text, `012` is twelve. Raises UnreadableNumber for integers of more than 200 digits and
@@ -76,6 +76,6 @@ def _float(text: str) -> float:
 
 
 def shorten(text: str, width: int = 40) -> str:
-    """The text on one line and cut to `width` characters, for use inside a message."""
+    """Return the text on one line, cut to `width` characters, for use inside a message."""
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -37,7 +37,7 @@ NO_INPUTS = "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1
 
 
 def check_head(document: Mapping, report: Report) -> None:
-    """Refuses a language version that is not ours, and keys that no spec has."""
+    """Refuse another version of the language, and keys that no spec has."""
     for entry in document.entries:
         if entry.name not in KEYS:
             report.error(
@@ -70,21 +70,23 @@ def _is_version(node: Node) -> bool:
     return isinstance(node, Scalar) and isinstance(node.value, int) and node.value is not True and node.value == VERSION
 
 
+def section_mapping(node: Node | None, report: Report, name: str, parts: str, example: str) -> Mapping | None:
+    """Return a section that must be a mapping, of `parts`; report anything else, with the example as help."""
+    if node is not None and not isinstance(node, Mapping):
+        message = f"{name} must be a mapping of {parts}, got {kind_of(node)}"
+        report.error(message, node.span, path=name, help=f"write {name}: {example}", code="wrong-type")
+        return None
+    return node
+
+
 def read_inputs(node: Node | None, report: Report) -> tuple[InputSpec, ...]:
-    """The `inputs:` section: ids and shapes, each a list of lengths or `{shape, dtype, batch}`."""
-    if not isinstance(node, Mapping):
-        if node is not None:
-            report.error(
-                f"inputs must be a mapping of ids to shapes, got {kind_of(node)}",
-                node.span,
-                path="inputs",
-                help="write inputs: {rain: [10, 64, 64, 1]}",
-                code="wrong-type",
-            )
+    """Read the `inputs:` section: ids and shapes, each a list of lengths or `{shape, dtype, batch}`."""
+    node = section_mapping(node, report, "inputs", "ids to shapes", "{rain: [10, 64, 64, 1]}")
+    if node is None:
         return ()
     if not node.entries:
         report.error("the spec has no inputs", node.span, path="inputs", help=NO_INPUTS, code="missing-key")
-    return tuple(one for entry in node.entries if (one := _input(entry, report)) is not None)
+    return tuple(spec for entry in node.entries if (spec := _input(entry, report)) is not None)
 
 
 def _input(entry: Entry, report: Report) -> InputSpec | None:
@@ -116,20 +118,10 @@ def _input(entry: Entry, report: Report) -> InputSpec | None:
 
 
 def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
-    """The `defaults:` section: arguments by the class name of a layer kind, whatever alias it was written under."""
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        report.error(
-            f"defaults must be a mapping of layers to arguments, got {kind_of(node)}",
-            node.span,
-            path="defaults",
-            help="write defaults: {ConvLSTM2D: {padding: same}}",
-            code="wrong-type",
-        )
-        return {}
-    found: dict[str, Mapping] = {}
-    for entry in node.entries:
+    """Read the `defaults:` section: arguments by the class name of a layer kind, whichever alias the spec writes."""
+    node = section_mapping(node, report, "defaults", "layers to arguments", "{ConvLSTM2D: {padding: same}}")
+    defaults: dict[str, Mapping] = {}
+    for entry in node.entries if node is not None else ():
         cls = kind_named(entry.name)
         if cls is None:
             report.error(
@@ -158,7 +150,7 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
                         code="unknown-key",
                     )
             kept = tuple(a for a in entry.value.entries if known is None or a.name in known)
-            if cls.__name__ in found:
+            if cls.__name__ in defaults:
                 report.error(
                     f"{entry.name} has its defaults already",
                     entry.key.span,
@@ -167,5 +159,5 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
                     help="write them under one name",
                     code="duplicate-key",
                 )
-            found[cls.__name__] = replace(entry.value, entries=kept)
-    return found
+            defaults[cls.__name__] = replace(entry.value, entries=kept)
+    return defaults

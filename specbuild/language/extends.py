@@ -1,7 +1,7 @@
 """`extends: base.yaml` and `set:`: a spec that says only how it differs from another.
 
-Whatever else an extending spec writes is laid over the base: mappings merge, anything else replaces. Then `set:` is
-carried out, in the grammar of `--set`. The order is: the base (with its own base first), this file, `set:`, `--set`.
+Whatever else an extending spec writes is merged over the base: mappings merge, anything else replaces. Then `set:` is
+applied, in the grammar of `--set`. The order is: the base (with its own base first), this file, `set:`, `--set`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from specbuild.document import Mapping, Node, Report, Scalar, SpecError, kind_of, read
+from specbuild.language.declarations import section_mapping
 from specbuild.language.overrides import apply_nodes, overlay
 
 _MAX_DEPTH = 16
 
 
 def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Path, ...] = ()) -> Mapping | None:
-    """The document with its base laid under it and its `set:` carried out; None if there is no such base.
+    """Return the document merged over its base, with its `set:` applied; None if there is no such base.
 
     Reports a base that cannot be read, is no mapping, or extends itself.
     """
@@ -26,19 +27,8 @@ def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Pa
         return None
     own = replace(document, entries=tuple(e for e in document.entries if e.name not in ("extends", "set")))
     merged = overlay(base, own) if base is not None else own
-    changes = document.get("set")
-    if changes is None:
-        return merged
-    if not isinstance(changes, Mapping):
-        report.error(
-            f"set must be a mapping of paths to values, got {kind_of(changes)}",
-            changes.span,
-            path="set",
-            help="write set: {vars.filters: 64}",
-            code="wrong-type",
-        )
-        return merged
-    return apply_nodes(merged, changes, report)
+    changes = section_mapping(document.get("set"), report, "set", "paths to values", "{vars.filters: 64}")
+    return merged if changes is None else apply_nodes(merged, changes, report)
 
 
 def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
@@ -57,15 +47,14 @@ def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...])
             f"{named.value} extends itself",
             named.span,
             path="extends",
-            reason=" → ".join(one.name for one in (*chain, identity)),
+            reason=" → ".join(path.name for path in (*chain, identity)),
             code="extends-cycle",
         )
         return None
     try:
         _, base = read(path)
     except SpecError as error:
-        for one in error.diagnostics:
-            report.add(one if one.span and one.span.line > 1 else replace(one, span=one.span or named.span))
+        report.extend(replace(diagnostic, span=diagnostic.span or named.span) for diagnostic in error.diagnostics)
         return None
     if not isinstance(base, Mapping):
         report.error(f"a spec must be a mapping, got {kind_of(base)}", base.span, code="wrong-type")

@@ -39,14 +39,14 @@ _MAX_DEPTH = 64
 
 
 def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
-    """Overrides of either form as `path=value` texts."""
+    """Return overrides of either form as `path=value` texts."""
     if isinstance(overrides, AnyMapping):
         return tuple(f"{path}={_inline(value)}" for path, value in overrides.items())
     return tuple(overrides)
 
 
 def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str = "--set") -> Mapping:
-    """The document with each `path=value` carried out, in order."""
+    """Return the document with each `path=value` applied, in order."""
     size = values_in(root)
     for text in overrides:
         source = Source(origin, text)
@@ -72,7 +72,7 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
 
 
 def apply_nodes(root: Mapping, changes: Mapping, report: Report) -> Mapping:
-    """The document with a `set:` mapping carried out: each key a path, each value what to put there."""
+    """Return the document with a `set:` mapping applied: each key is a path, each value what to put there."""
     size = values_in(root)
     for entry in changes.entries:
         path = _Path(entry.key.span.source, tuple(entry.name.split(".")), entry.key.span)
@@ -82,7 +82,7 @@ def apply_nodes(root: Mapping, changes: Mapping, report: Report) -> Mapping:
 
 
 def _set(root: Mapping, path: _Path, value: Node, size: int, report: Report) -> Mapping:
-    """Carry out a change of a document of `size` values; report why it cannot be carried out."""
+    """Apply a change to a document of `size` values; report why it cannot be applied."""
     report.spend(path.cost(size), path.span(0))
     try:
         return _merged(root, path, 0, value)  # type: ignore[no-any-return]
@@ -104,7 +104,7 @@ class _Path:
         return Span(self.source, 1, column, 1, column + len(self.parts[index]))
 
     def cost(self, values: int) -> int:
-        """What it takes to follow the path through a document of so many values: ids are looked for everywhere."""
+        """Return the work of following the path through a document of so many values: ids are searched everywhere."""
         return 1 + values // (5 if self.parts[0] == "layers" else 10)
 
     def dotted(self, index: int) -> str:
@@ -149,7 +149,7 @@ def _is_variable(root: Mapping, name: str) -> bool:
 
 
 def overlay(old: Node | None, new: Node) -> Any:
-    """`new` over `old`: mappings merge, key by key; anything else replaces."""
+    """Return `new` over `old`: mappings merge, key by key; anything else replaces."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     entries = {entry.name: entry for entry in old.entries}
@@ -164,7 +164,7 @@ def _with_value(entry: Entry, value: Node) -> Entry:
 
 
 def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence:
-    """Descends into the item whose id is the path's part, however deep it is nested."""
+    """Change the item whose id is this part of the path, however deep it is nested."""
     wanted = path.parts[index]
     ids: list[str] = []
     nameless: set[str] = set()
@@ -188,7 +188,7 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
         return item
 
     result = visit(node)
-    if wanted not in ids and _made_up(wanted, nameless):
+    if wanted not in ids and _generated(wanted, nameless):
         help = "give that layer an id to set it"
         raise _error(path, index, f"{wanted} has no id in the spec", help)
     if wanted not in ids:
@@ -202,15 +202,15 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
     return result
 
 
-def _made_up(name: str, kinds: Iterable[str]) -> bool:
-    """Whether a name is one that specbuild makes up for a layer of these kinds."""
+def _generated(name: str, kinds: Iterable[str]) -> bool:
+    """Whether specbuild generates this name for a layer of these kinds."""
     from specbuild.language.forms.ids import snake
 
     return any(re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", name) for kind in kinds)
 
 
 def _inline(value: Any) -> str:
-    """A Python value as YAML on one line."""
+    """Return a Python value as YAML on one line."""
     text = yaml.safe_dump(value, default_flow_style=True, width=2**20, allow_unicode=True).strip()
     return text.removesuffix("...").strip()
 

@@ -27,7 +27,7 @@ class Reference:
 
 
 def reference(node: Node, report: Report, path: tuple[PathPart, ...]) -> Reference | None:
-    """Reads one reference; reports what is none."""
+    """Read a reference; report what is not one."""
     if isinstance(node, Scalar) and isinstance(node.value, str):
         if match := REFERENCE.fullmatch(node.value):
             return Reference(match[1], match[2], node.span)

@@ -17,12 +17,12 @@ from specbuild.language.spec import BodySpec, NodeSpec, Spec
 
 
 def dump(spec: Spec) -> str:
-    """YAML that loads to the same graph, every node with its id and its inputs written out."""
+    """Return YAML that loads to the same graph, every node with its id and its inputs written out."""
     head: dict[str, Any] = {"specbuild": 1, "name": spec.name}
     if spec.description:
         head["description"] = spec.description
     lines = [block(head)]
-    lines.append("inputs:\n" + "".join(f"  {flow({one.id: _input(one.section)})[1:-1]}\n" for one in spec.inputs))
+    lines.append("inputs:\n" + "".join(f"  {flow({input.id: _input(input.section)})[1:-1]}\n" for input in spec.inputs))
     lines.append("layers:\n" + ("".join(f"  - {flow(_node(node))}\n" for node in spec.layers) or "  []\n"))
     if spec.named_outputs:
         lines.append(block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
@@ -35,7 +35,7 @@ def dump(spec: Spec) -> str:
 
 
 def _here(spec: Spec) -> DataSection | None:
-    """The data section with its file by full path, so that the resolved spec works in any folder."""
+    """Return the data section with absolute paths, so that the resolved spec works in any folder."""
     if spec.data is None:
         return None
     source = spec.data.source.with_paths(lambda path: str(spec.resolve_path(path).absolute()))
@@ -43,40 +43,40 @@ def _here(spec: Spec) -> DataSection | None:
 
 
 def _node(node: NodeSpec) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": node.id, **_form(node)}
+    entry: dict[str, Any] = {"id": node.id, **_form(node)}
     sources = [str(source) for source in node.sources]
-    said["from"] = sources[0] if len(sources) == 1 else sources
+    entry["from"] = sources[0] if len(sources) == 1 else sources
     if isinstance(node.initial_state, Reference):
-        said["initial_state"] = str(node.initial_state)
+        entry["initial_state"] = str(node.initial_state)
     elif node.initial_state:
-        said["initial_state"] = {name: str(source) for name, source in node.initial_state.items()}
+        entry["initial_state"] = {name: str(source) for name, source in node.initial_state.items()}
     if node.expect is not None:
-        said["expect"] = list(node.expect)
-    return said
+        entry["expect"] = list(node.expect)
+    return entry
 
 
 def _form(node: NodeSpec) -> dict[str, Any]:
-    """What a node is: a layer of its own, that of another node once more, or an autoregressive stack."""
+    """Return the form of a node: a layer of its own, that of another node again, or an autoregressive stack."""
     if node.shares is not None:
         return {"reuse": node.shares}
     return _layer(node.layer) if node.body is None else _loop(node, node.body)
 
 
 def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
-    """An autoregressive node; the nodes inside get its id in front of theirs when they are read again."""
+    """Return an autoregressive node; reading it again prefixes the ids of the nodes inside with its own."""
     prefix = f"{node.id}_"
-    last = next((index for index, one in enumerate(body.nodes) if one.id == body.end.id), len(body.nodes))
-    inner = [_node(_inside(one, prefix)) for one in body.nodes[: last + 1]]
+    last = next((index for index, inner in enumerate(body.nodes) if inner.id == body.end.id), len(body.nodes))
+    nodes = [_node(_inside(inner, prefix)) for inner in body.nodes[: last + 1]]
     own = {name: _plain(getattr(node.layer, name)) for name in _written(node.layer) if name != "trainable"}
     frozen = {"trainable": node.layer.trainable} if "trainable" in node.layer.model_fields_set else {}
-    return {"autoregressive": {**own, "do": inner}, **frozen}
+    return {"autoregressive": {**own, "do": nodes}, **frozen}
 
 
 def _inside(node: NodeSpec, prefix: str) -> NodeSpec:
     return replace(
         node,
         id=node.id.removeprefix(prefix),
-        sources=tuple(replace(one, id=one.id.removeprefix(prefix)) for one in node.sources),
+        sources=tuple(replace(source, id=source.id.removeprefix(prefix)) for source in node.sources),
         shares=None if node.shares is None else node.shares.removeprefix(prefix),
     )
 
@@ -97,13 +97,13 @@ def _layer(layer: Layer) -> dict[str, Any]:
 
 
 def _written(model: BaseModel) -> list[str]:
-    """The fields that were set, in the order of the class."""
+    """Return the names of the fields that were set, in the order of the class."""
     return [name for name in type(model).model_fields if name in model.model_fields_set]
 
 
 def _input(section: InputSection) -> Any:
-    said = _plain(section)
-    return said["shape"] if set(said) == {"shape"} else said
+    entry = _plain(section)
+    return entry["shape"] if set(entry) == {"shape"} else entry
 
 
 def _plain(value: Any) -> Any:
@@ -119,7 +119,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML writes YAML 1.1; this one quotes nothing more, and a float so that 1.2 reads a float.
+    """Writes YAML 1.2, where PyYAML writes 1.1: quotes no more than needed, and floats that 1.2 reads as floats.
 
     1.1 knows no `1e-05` without a point, and would put a tag before it.
     """
@@ -140,7 +140,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         style = None if isinstance(resolve(value), str) else "'"
     except UnreadableNumber:
         style = "'"
-    escaped = any(not one.isprintable() for line in value.split("\n") for one in line)
+    escaped = any(not character.isprintable() for line in value.split("\n") for character in line)
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, '"' if escaped else style)
 
 
@@ -149,12 +149,12 @@ _Dumper.add_representer(str, _text)
 
 
 def flow(value: Any) -> str:
-    """A value in one line, as YAML 1.2 reads it: `{id: enc, filters: 32}`."""
+    """Return a value on one line, as YAML 1.2 reads it: `{id: enc, filters: 32}`."""
     return yaml.dump(
         value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=2**20, allow_unicode=True
     ).strip()
 
 
 def block(value: Any) -> str:
-    """A value with one line for each key."""
+    """Return a value with a line for each key."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

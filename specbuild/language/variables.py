@@ -1,4 +1,4 @@
-"""Variables: `$name` in any value becomes what `vars:` says, with the place of its use kept for messages."""
+"""Variables: `$name` in any value is replaced by its value in `vars:`; messages name the place of its use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_DEPTH = 64
 
 
 def variables(node: Node | None, report: Report) -> dict[str, Any]:
-    """The values of the `vars:` section, each computed from the others in whatever order they stand.
+    """Return the values of the `vars:` section, each computed from the others in whatever order they stand.
 
     Reports a name that is no identifier, an unknown name, a cycle, and a value that is neither scalar nor list.
     """
@@ -84,7 +84,7 @@ def substitute(
 @overload
 def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node: ...
 def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node:
-    """The node with every `$name` replaced. Unchanged parts stay the same objects."""
+    """Return the node with every `$name` replaced. Unchanged parts stay the same objects."""
     if isinstance(node, Mapping):
         report.spend(len(node.entries), node.span, path)
         entries = tuple(
@@ -122,14 +122,14 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: t
 
 
 def located(value: Any, span: Span) -> Node:
-    """A plain value as nodes that all stand at `span`."""
+    """Return a plain value as nodes that all stand at `span`."""
     if isinstance(value, (list, tuple)):
         return Sequence(tuple(located(item, span) for item in value), span)
     return Scalar(value, span, raw=str(value), quoted=isinstance(value, str))
 
 
 def _size(value: Any, depth: int) -> int:
-    """How many values a list holds, those of its lists included."""
+    """Return how many values a list holds, including those of nested lists."""
     if isinstance(value, dict):
         raise ExpressionError("it holds a mapping; a variable holds a number, a word, a boolean or a list")
     if not isinstance(value, (list, tuple)):
@@ -149,7 +149,7 @@ def _value(text: str, values: AnyMapping[str, Any]) -> Any:
 
 
 def _interpolate(text: str, values: AnyMapping[str, Any]) -> str:
-    def one(match: re.Match[str]) -> str:
+    def replaced(match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"
         value = evaluate(_inner(match[1]) if match[1] is not None else match[0], values)
@@ -157,14 +157,14 @@ def _interpolate(text: str, values: AnyMapping[str, Any]) -> str:
             raise ExpressionError("a list cannot stand inside text")
         return str(value)
 
-    result = _EMBEDDED.sub(one, text)
+    result = _EMBEDDED.sub(replaced, text)
     if len(result) > _MAX_TEXT:
         raise ExpressionError("the result is too long")
     return result
 
 
 def _inner(text: str) -> str:
-    """`${f + 1}` may leave out the `$` before names."""
+    """Add the `$` that names may omit inside `${f + 1}`."""
     return re.sub(r"(?<![\w$.])([A-Za-z_]\w*)", r"$\1", text)
 
 
