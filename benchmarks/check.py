@@ -2,9 +2,9 @@
 
     python benchmarks/check.py [SPEC …] [--repeats N] [--layers N …]
 
-The first table times whole processes, in turns, so that other load on the machine affects both alike; the best of each
-counts. The second times the check itself, without starting Python, on generated specs: its time per layer stays the
-same if the time of a check grows in proportion to the spec.
+The first table gives the processor time of whole processes, run in turns, so that other load on the machine affects
+both alike; the best of each counts. The second times the check itself, without starting Python, on generated specs: its
+time per layer stays the same if the time of a check grows in proportion to the spec.
 """
 
 from __future__ import annotations
@@ -56,11 +56,12 @@ def against_keras(spec: Path, repeats: int) -> tuple[float, float]:
 
 
 def seconds(command: list[str]) -> float:
-    """Return the wall-clock time of a process. Python may keep bytecode, as it does wherever a package is installed."""
+    """Return the processor time of a process. Python may keep bytecode, as it does wherever a package is installed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    start = time.perf_counter()
+    before = os.times()
     subprocess.run(command, check=True, capture_output=True, env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"})
-    return time.perf_counter() - start
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def in_process(layers: int, repeats: int) -> float:

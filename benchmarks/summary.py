@@ -2,10 +2,11 @@
 
     python benchmarks/summary.py [SPEC …] [--repeats N]
 
-Both run as whole processes, in turns, so that other load on the machine affects both alike; the best of each counts.
-The other side is the shortest honest script: it loads a Keras model's JSON configuration, builds it and prints
-`model.summary()`. Below the table stand the time of `specbuild --help`, and that of a Python which only imports the
-libraries that every check needs and defines a model with them: no spec can be read in less.
+Both run as whole processes, in turns, so that other load on the machine affects both alike; the best processor time of
+each counts, which is the time that passes on an idle machine, as both use one core. The other side is the shortest
+honest script: it loads a Keras model's JSON configuration, builds it and prints `model.summary()`. Below the table are
+the time of `specbuild --help`, and that of a Python which only imports the libraries that every check needs and defines
+a model with them: no spec can be read in less.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def measure(spec: Path, repeats: int) -> tuple[float, float]:
-    """Return the seconds of the fastest run of each, of `repeats`, after one that is not counted."""
+    """Return the seconds that the fastest run of each takes, of `repeats`, after one that is not counted."""
     from specbuild import build_model
 
     with tempfile.TemporaryDirectory() as folder:
