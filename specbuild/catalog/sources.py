@@ -39,14 +39,13 @@ FORMATS = (
 )
 """Every format, in the order in which messages list their suffixes."""
 
-_BY_SUFFIX = {suffix: source_format for source_format in FORMATS for suffix in source_format.suffixes}
-
 
 def format_of(path: str | PurePath) -> SourceFormat | None:
     """Return the format of a file by its suffix; None where none has this suffix."""
-    return _BY_SUFFIX.get(PurePath(path).suffix.lower())
+    suffix = PurePath(path).suffix.lower()
+    return next((known for known in FORMATS if suffix in known.suffixes), None)
 
 
 def suffixes_of(kind: Kind) -> tuple[str, ...]:
     """Return the suffixes of all formats of a kind."""
-    return tuple(suffix for suffix, source_format in _BY_SUFFIX.items() if source_format.kind == kind)
+    return tuple(suffix for known in FORMATS if known.kind == kind for suffix in known.suffixes)

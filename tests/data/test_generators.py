@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from specbuild.data.sources import open_source
 from specbuild.data.sources.base import RawArray
 from specbuild.document import SpecError
 from specbuild.language import load_spec
-from specbuild.language.sections.generator import generator
+from specbuild.language.sections.generator import GENERATORS, GeneratorSection, generator
 from tests.data.samples import message, model, write_spec
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "t10k-images-idx3-ubyte.gz"
@@ -184,6 +184,30 @@ def test_shares_of_brightness(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((2, 8, 8), 0.5))
     array = drawn(generator="moving_digits", images=str(tmp_path / "a.npy"), size=8, digits=1)
     assert (sequence(array, 0) == 128).all()
+
+
+class Ramp(GeneratorSection):
+    """A generator that specbuild does not have: brightness rises from frame to frame."""
+
+    generator: Literal["ramp"] = "ramp"
+    painter = f"{__name__}:RampPainter"
+    rise: int = 10
+
+
+class RampPainter:
+    def __init__(self, section: Ramp, _resolve: object) -> None:
+        self._section = section
+
+    def draw(self, sequence: int, frames: range) -> np.ndarray:
+        shape = (len(frames), self._section.size, self._section.size)
+        return np.broadcast_to(np.array(frames, np.uint8)[:, None, None] * self._section.rise + sequence, shape)
+
+
+def test_a_generator_is_a_section_that_names_its_painter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GENERATORS, "ramp", Ramp)
+    section = {"generator": "ramp", "sequences": 3, "frames": 6, "size": 8, "rise": 20}
+    source = open_source(write_spec(tmp_path, {"source": section}))
+    np.testing.assert_allclose(source.read(2, range(3))[:, 0, 0, 0] * 255, [2, 22, 42], rtol=1e-6)
 
 
 def test_events_of_a_generator_split(tmp_path: Path) -> None:

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
+from specbuild.catalog import sources as formats
+from specbuild.catalog.sources import SourceFormat
 from specbuild.data.sources import npz, open_source
-from specbuild.data.sources.base import Packing
+from specbuild.data.sources.base import Packing, StoredArray
 from specbuild.data.time.intervals import unbroken
 from specbuild.data.time.times import times_of
 from specbuild.document import RunError, SpecError
@@ -308,10 +311,41 @@ def test_mrms_record(tmp_path: Path) -> None:
     assert sum(int(np.isnan(source.read(0, range(t, t + 1))).sum()) for t in range(36)) == 1584
 
 
+class TextFile:
+    """A reader of a format that specbuild does not have."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def array(self, _name: str) -> StoredArray:
+        return StoredArray(np.loadtxt(self._path), units="mm", dims=("time", "place"))
+
+
+def test_a_format_is_an_entry_of_the_table_and_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SourceFormat((".txt",), f"{__name__}:TextFile", named_dimensions=True)
+    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, text))
+    np.savetxt(tmp_path / "a.txt", np.arange(12).reshape(6, 2))
+    with pytest.raises(SpecError) as caught:
+        open_source(write_spec(tmp_path, {"source": {"path": "a.txt"}}))
+    assert "its dimensions are time (6), place (2)" in message(caught.value)
+    source = open_source(write_spec(tmp_path, {"source": {"path": "a.txt", "layout": {"T": "time", "L": "place"}}}))
+    assert (source.lengths, source.space, source.metadata.units) == ((6,), (2,), "mm")
+    np.testing.assert_array_equal(source.read(0, range(1, 3))[..., 0], [[2, 3], [4, 5]])
+
+
+def test_every_format_of_arrays_has_a_reader() -> None:
+    readers = [resolve_name(known.reader) for known in formats.FORMATS if known.kind == "arrays"]
+    assert all(hasattr(reader, "names") and hasattr(reader, "array") for reader in readers)
+
+
 READ_A_LARGE_FILE = """
 import resource
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 import numpy as np
 from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.npy import NpyFile
