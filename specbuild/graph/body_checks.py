@@ -13,7 +13,7 @@ from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, ShapeError
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
-from specbuild.graph.model import LONG, OUTPUT, Graph, Node
+from specbuild.graph.model import OUTPUT, Graph, Node, closed
 from specbuild.language import BodySpec, NodeSpec
 from specbuild.language.sections.data import WindowsSection
 
@@ -132,9 +132,8 @@ def _check_step(node: Node, graph: Graph, name: str, report: Report) -> None:
 def _in_step(node: Node, graph: Graph) -> bool:
     """Whether each frame of the output depends on that frame alone of every input."""
     shapes = graph.shapes
-    known = [tuple(LONG if length is None else length for length in shapes[port]) for port in node.inputs]
     with suppress(ShapeError):
-        for field in node.layer.receptive_field(*known):
+        for field in node.layer.receptive_field(*(closed(shapes[port]) for port in node.inputs)):
             time = field[0]
             if time is None or time.axis != 0 or any(span != (p, p) for p, span in enumerate(time.spans)):
                 return False

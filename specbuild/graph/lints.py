@@ -11,7 +11,7 @@ from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report, Span
 from specbuild.graph.loss_lints import Warn, loss_and_output, output_range
-from specbuild.graph.model import LONG, OUTPUT, Graph, Node, Port
+from specbuild.graph.model import OUTPUT, Graph, Node, Port, closed
 from specbuild.graph.receptive_field import FrameSpans, frame_spans
 
 
@@ -170,7 +170,7 @@ def _reach(layer: Layer, inputs: list[Shape], stepped: list[bool]) -> int:
     if not layer.pointwise and type(layer).receptive_field is Layer.receptive_field:
         return 0
     reach = 0
-    known = [tuple(LONG if length is None else length for length in shape) for shape in inputs]
+    known = [closed(shape) for shape in inputs]
     for shape, field, counts in zip(known, layer.receptive_field(*known), stepped, strict=True):
         time = field[0]
         if counts and time is None:

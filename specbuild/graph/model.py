@@ -16,8 +16,6 @@ from specbuild.language import NodeSpec, Spec
 
 OUTPUT = "output"
 """The only port of an input or of a layer without a state."""
-LONG = 64
-"""A length that stands in for an open one where a layer is asked for its receptive field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +163,11 @@ class Body:
     given: Graph
     step: Graph
     open: Graph
+
+
+def closed(shape: Shape) -> tuple[int, ...]:
+    """Return the shape with 64 in place of every open length, so that a layer can tell its receptive field."""
+    return tuple(64 if length is None else length for length in shape)
 
 
 def total(numbers: Iterable[Dim]) -> Dim:

@@ -16,7 +16,7 @@ _WITHOUT = {"normalization": "none", "use_input": True, "forget_bias": None, "pe
 
 
 def save(model: Any, path: str | Path) -> None:
-    """Writes a model, with its optimizer if it has one, as a `.keras` file.
+    """Write a model, with its optimizer if it has one, as a `.keras` file.
 
     Our ConvLSTM, where it has no option of its own, is written as Keras's layer of that name, whose weights and results
     are the same. Other layers of ours stay as they are: `import specbuild.model` before loading a file with one.
@@ -35,9 +35,9 @@ def save(model: Any, path: str | Path) -> None:
 
 
 def with_stock_layers(config: Any) -> Any:
-    """The configuration of a model or layer, as JSON has it, with Keras's ConvLSTM wherever it can stand for ours."""
+    """Return the configuration of a model or layer, as JSON, with Keras's ConvLSTM wherever it can stand for ours."""
     if isinstance(config, list):
-        return [with_stock_layers(one) for one in config]
+        return [with_stock_layers(entry) for entry in config]
     if not isinstance(config, dict):
         return config
     if config.get("registered_name") == "specbuild>Autoregressive":
@@ -67,7 +67,7 @@ def _is_plain(arguments: dict[str, Any]) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Puts another configuration into a `.keras` file."""
+    """Put another configuration into a `.keras` file."""
     new = path.with_name(f".{path.name}.new")
     try:
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(new, "w") as archive:
