@@ -73,7 +73,7 @@ def model(seconds: float) -> None:
     """Frames per second that the radar model takes, and that its sampler delivers."""
     from specbuild.model.backend import device_name, keras
     from specbuild.model.build import build
-    from specbuild.training.fit import compile_model
+    from specbuild.training.compile import compile_model
 
     graph = build_graph(load_spec(RADAR))
     spec, data = graph.spec, open_data(graph.spec, graph)

@@ -86,7 +86,7 @@ def _device(_folder: Path) -> Finding:
 
 
 def _precision(_folder: Path) -> Finding:
-    from specbuild.training.precision import policy_for
+    from specbuild.training.compile import policy_for
 
     return Finding("precision", "ok", f"precision: auto means {policy_for('auto')} here")
 

@@ -72,7 +72,7 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], file: IO[Any] | None = 
 
 def warn_if_unfinished(run: str) -> None:
     """Print a note on standard error if the training of a run was not finished."""
-    from specbuild.runs.inference import TrainedRun
+    from specbuild.runs.trained import TrainedRun
 
     if note := TrainedRun.open(run).note:
         click.echo(f"note: {note}", err=True)

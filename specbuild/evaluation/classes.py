@@ -17,7 +17,7 @@ from specbuild.runs.files import write_json, write_text
 if TYPE_CHECKING:
     from specbuild.data.arrays import Floats
     from specbuild.data.samples.clips import ClipDataset
-    from specbuild.runs.inference import TrainedRun
+    from specbuild.runs.trained import TrainedRun
 
 
 def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:

@@ -20,7 +20,7 @@ from specbuild.evaluation.scores import Comparison, Scores, Scoring
 from specbuild.pictures import Scene, draw_animation, draw_strip, forecast_scene, scale_of
 from specbuild.pictures.scene import variation
 from specbuild.runs.files import write_json, write_text
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 
 Scored: TypeAlias = Evaluation | ClassScores
 """The result of an evaluation: scores of forecasts, or of classes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,25 +45,34 @@ Section = TypeVar("Section", bound=BaseModel)
 
 
 def load_spec(
-    source: str | Path | AnyMapping[str, Any], *, overrides: AnyMapping[str, Any] | Iterable[str] = ()
+    source: str | Path | AnyMapping[str, Any],
+    *,
+    overrides: AnyMapping[str, Any] | Iterable[str] = (),
+    change: Callable[[Mapping], tuple[str, ...]] | None = None,
 ) -> Spec:
     """Read and check a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
 
     Args:
         source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
+        change: gives further overrides from the document with these overrides, whose variables are not yet resolved.
 
     Raises:
         SpecError: with every fault found, each with its line and column.
     """
     report = Report()
-    spec = read_spec(source, normalize(overrides), report)
+    spec = read_spec(source, normalize(overrides), report, change)
     report.raise_errors()
     assert spec is not None
     return spec
 
 
-def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, ...], report: Report) -> Spec | None:
+def read_spec(
+    source: str | Path | AnyMapping[str, Any],
+    overrides: tuple[str, ...],
+    report: Report,
+    change: Callable[[Mapping], tuple[str, ...]] | None = None,
+) -> Spec | None:
     """Read a spec with its faults put into `report`; return as much of it as could be read, or None.
 
     The caller checks `report` before trusting it; `Spec.broken` names the nodes that are missing from it.
@@ -79,7 +88,11 @@ def read_spec(source: str | Path | AnyMapping[str, Any], overrides: tuple[str, .
     whole = extended(document, directory, report)
     if whole is None:
         return None
-    document = apply(whole, overrides, report, "overrides" if text.name == "<python>" else "--set")
+    origin = "overrides" if text.name == "<python>" else "--set"
+    document = apply(whole, overrides, report, origin)
+    if change is not None:
+        further = change(document)
+        document, overrides = apply(document, further, report, origin), (*overrides, *further)
     check_head(document, report)
     _missing(document, report)
     values = variables(document.get("vars"), report)

@@ -11,7 +11,7 @@ from specbuild.data.samples.windows import lead_frames
 from specbuild.data.sources.base import Coordinate
 from specbuild.data.time.intervals import times_ahead
 from specbuild.data.time.times import Times
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 
 
 @dataclass(frozen=True, slots=True)

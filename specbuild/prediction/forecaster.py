@@ -17,7 +17,7 @@ from specbuild.document import RunError
 from specbuild.language.interval import Interval
 from specbuild.prediction.forecast import Forecast, make_forecast
 from specbuild.prediction.past import given_past
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 
 
 class Forecaster:

@@ -22,7 +22,7 @@ from specbuild.data.time.times import Times
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 
 Array: TypeAlias = npt.NDArray[Any]
 

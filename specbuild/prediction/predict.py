@@ -11,7 +11,7 @@ from specbuild.pictures import DRAW, Scale, forecast_scene
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import latest_past, read_past
 from specbuild.prediction.writing import WRITERS, check_output
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 
 
 def predict(

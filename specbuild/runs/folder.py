@@ -1,4 +1,4 @@
-"""The run folder: everything that a training run leaves behind, and enough to repeat it.
+"""The run folder: everything that a training run leaves behind, enough to repeat it.
 
     runs/radar-nowcast-20260131-142501/
     ├── spec.yaml             the spec as written
@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from specbuild.document import Diagnostic, RunError, SpecError, did_you_mean
+from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you_mean
 from specbuild.language import Spec, load_spec
 from specbuild.runs.files import write_json, write_text
 
@@ -40,7 +40,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: str | Path, name: str, *, now: datetime | None = None) -> RunFolder:
-        """A new, empty folder `<out>/<name>-<date>-<time>`; a number is added rather than reuse an existing one.
+        """Make a new, empty folder `<out>/<name>-<date>-<time>`; a number is added rather than reuse an existing one.
 
         Raises:
             RunError: the folder cannot be made.
@@ -64,7 +64,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
-        """The run in an existing folder.
+        """Return the run in an existing folder.
 
         Raises:
             SpecError: there is no such folder, or it is not a run folder.
@@ -110,7 +110,7 @@ class RunFolder:
     def evaluation(
         self, name: str, split: str = "test", horizon: int | None = None, variable: str | None = None
     ) -> Path:
-        """A file of an evaluation: `scores.json`, `scores-validation.json`, `forecast-t2m-horizon-15.png`.
+        """Return a file of an evaluation: `scores.json`, `scores-validation.json`, `forecast-t2m-horizon-15.png`.
 
         Args:
             name: what it is called for the test split, all variables (`variable` None) and the horizon of the training
@@ -126,13 +126,13 @@ class RunFolder:
         return self.path / name
 
     def checkpoint(self, epoch: int) -> Path:
-        """The file of the state after `epoch` epochs; 0 is the state before training."""
+        """Return the file of the state after `epoch` epochs; 0 is the state before training."""
         return self.path / "checkpoints" / f"epoch-{epoch:04d}.keras"
 
     def checkpoints(self) -> dict[int, Path]:
-        """The checkpoints on disk by epoch, in order."""
-        found = ((_CHECKPOINT.fullmatch(path.name), path) for path in (self.path / "checkpoints").glob("epoch-*.keras"))
-        return dict(sorted((int(match[1]), path) for match, path in found if match))
+        """Return the checkpoints on disk by epoch, in order."""
+        paths = (self.path / "checkpoints").glob("epoch-*.keras")
+        return dict(sorted((int(match[1]), path) for path in paths if (match := _CHECKPOINT.fullmatch(path.name))))
 
     @property
     def reached(self) -> int | None:
@@ -140,34 +140,27 @@ class RunFolder:
         return max(self.checkpoints(), default=None)
 
     def manifest(self) -> dict[str, Any]:
-        """What run.json says.
+        """Return what run.json says.
 
         Raises:
             RunError: it is damaged.
         """
-        try:
-            value = json.loads(self.manifest_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.manifest_file} cannot be read: {error}") from error
-        if not isinstance(value, dict):
+        manifest = _read_json(self.manifest_file)
+        if not isinstance(manifest, dict):
             raise RunError(f"{self.manifest_file} is damaged: it holds no mapping")
-        return value
+        return manifest
 
     def transform(self) -> dict[str, Any]:
-        """The state of the transform that the model was trained with.
+        """Return the state of the transform that the model was trained with.
 
         Raises:
             RunError: it is damaged.
         """
-        path = self.transforms_file
-        try:
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
-        return value
+        state: dict[str, Any] = _read_json(self.transforms_file)
+        return state
 
     def update_manifest(self, **values: Any) -> None:
-        """Writes `values` into run.json, beside what is there."""
+        """Write `values` into run.json, beside what is there."""
         known = self.manifest() if self.manifest_file.exists() else {}
         write_json(self.manifest_file, known | values)
 
@@ -175,17 +168,31 @@ class RunFolder:
         write_text(self.spec_file, spec.written)
         write_text(self.resolved_file, spec.resolved())
 
-    def load_spec(self, overrides: Iterable[str] = ()) -> Spec:
-        """The run's spec, with the overrides it was trained with and then `overrides`.
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The overrides that the run was trained with."""
+        return tuple(self.manifest().get("overrides", ()))
+
+    def load_spec(
+        self, overrides: Iterable[str] = (), *, change: Callable[[Mapping], tuple[str, ...]] | None = None
+    ) -> Spec:
+        """Return the run's spec, with the overrides it was trained with, then `overrides`, then those of `change`.
 
         Its paths are still relative to the folder of the file it was read from.
 
         Raises:
             SpecError: an override does not fit.
         """
+        spec = load_spec(self.spec_file, overrides=(*self.overrides, *overrides), change=change)
         manifest = self.manifest()
-        spec = load_spec(self.spec_file, overrides=(*manifest.get("overrides", ()), *overrides))
         return replace(spec, name=manifest.get("name", spec.name), directory=Path(manifest.get("directory", "")))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 def _runs_in(folder: Path) -> list[str]:
@@ -193,7 +200,7 @@ def _runs_in(folder: Path) -> list[str]:
 
 
 def _latest(folder: Path) -> str:
-    """A hint at the youngest run in `folder`; empty where it holds none."""
+    """Return a hint at the youngest run in `folder`; empty where it holds none."""
     runs = [folder / name for name in _runs_in(folder)]
     return f"the latest run there is {max(runs, key=lambda run: run.stat().st_mtime)}" if runs else ""
 

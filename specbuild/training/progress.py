@@ -1,21 +1,25 @@
-"""What a user sees while a model trains: a bar on a terminal, one line per epoch elsewhere."""
+"""What a user sees while a model trains: what it is trained on, then a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from specbuild.data.samples.base import Samples
+from specbuild.graph import Graph
+
 
 class Display(Protocol):
-    """Receives the course of a training run. Epochs and steps count from 1."""
+    """Shows the course of a training run. Epochs and steps count from 1."""
 
     def begin(self, epochs: int, steps: int, done: int, /) -> None:
-        """Training starts: `epochs` in all, `steps` in each, `done` epochs lie behind already."""
+        """Training starts: `epochs` in all, `steps` in each, `done` epochs are finished already."""
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """A step is done; `loss` is the mean of its epoch so far."""
@@ -24,7 +28,7 @@ class Display(Protocol):
         """An epoch is done; `row` is its line of the history."""
 
     def note(self, text: str) -> None:
-        """Something to tell besides."""
+        """Print a line of text."""
 
     def __enter__(self) -> Display: ...
 
@@ -34,7 +38,7 @@ class Display(Protocol):
 
 
 def display(quiet: bool = False, stream: TextIO | None = None) -> Display:
-    """The display that fits where output goes: nothing if `quiet`, a bar on a terminal, else plain lines."""
+    """Return the display that fits the output: nothing if `quiet`, a bar on a terminal, else plain lines."""
     stream = stream or sys.stdout
     if quiet:
         return Silent()
@@ -44,23 +48,18 @@ def display(quiet: bool = False, stream: TextIO | None = None) -> Display:
 class Silent:
     """Shows nothing."""
 
-    def begin(self, epochs: int, steps: int, done: int, /) -> None:
-        pass
+    def begin(self, epochs: int, steps: int, done: int, /) -> None: ...
 
-    def step(self, epoch: int, step: int, loss: float) -> None:
-        pass
+    def step(self, epoch: int, step: int, loss: float) -> None: ...
 
-    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
-        pass
+    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None: ...
 
-    def note(self, text: str) -> None:
-        pass
+    def note(self, text: str) -> None: ...
 
     def __enter__(self) -> Display:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Lines(Silent):
@@ -131,6 +130,28 @@ class Bar(Silent):
         self._progress.stop()
 
 
+def opening_lines(graph: Graph, dataset: Samples, folder: Path, precision: str) -> list[str]:
+    """Return two lines of plain ASCII on data and model, to print first. Imports Keras, which knows the device."""
+    from specbuild.model.backend import device_name
+
+    source, section = dataset.source, dataset.section
+    size = _by(source.space)
+    events = f"{source.events} events of " if source.events > 1 else ""
+    crops = f", read in crops of {_by(dataset.layout.crop)}" if section.crop is not None else ""
+    splits = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
+    least, most = min(source.lengths), max(source.lengths)
+    count = f"{events}{most} frames" if least == most else f"{events}{least} to {most} frames"
+    frames = f"{count} of {size}" if size else count
+    return [
+        f"data: {section.source.label}, {frames}{crops}; {dataset.counted}: {splits}",
+        f"model: {graph.parameters:,} parameters, {precision} on {device_name()}, into {folder}",
+    ]
+
+
+def _by(lengths: tuple[int, ...]) -> str:
+    return " x ".join(str(length) for length in lengths)
+
+
 def epoch_line(row: Mapping[str, float], epochs: int, seconds: float, best: bool) -> str:
     """`epoch  3/20  loss 0.0123  val_loss 0.0156  4.2 s  best`."""
     values = [f"{name} {number(value)}" for name, value in row.items() if name != "epoch"]
@@ -139,5 +160,5 @@ def epoch_line(row: Mapping[str, float], epochs: int, seconds: float, best: bool
 
 
 def number(value: float) -> str:
-    """Four significant digits."""
+    """Return a number with four significant digits."""
     return f"{value:#.4g}".rstrip(".")

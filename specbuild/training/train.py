@@ -22,11 +22,9 @@ from specbuild.runs.compatibility import check_same_model
 from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.provenance import absolute, check_data_unchanged, data_files, machine, now, versions
+from specbuild.training.compile import Policy, compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
-from specbuild.training.opening import opening
-from specbuild.training.precision import Policy, policy_for
-from specbuild.training.progress import Display, display
-from specbuild.training.scheduled_sampling import is_taught, taught
+from specbuild.training.progress import Display, display, opening_lines
 
 if TYPE_CHECKING:
     from specbuild.evaluation.evaluate import Scored
@@ -47,7 +45,7 @@ class Run:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was interrupted from the keyboard. What was reached is saved; the message tells how to continue."""
+    """Training was interrupted from the keyboard. Finished epochs are saved; the message tells how to continue."""
 
 
 def train(
@@ -59,10 +57,10 @@ def train(
     plugins: Iterable[str] = (),
     quiet: bool = False,
 ) -> Run:
-    """Trains the model of a spec, scores it on the test split and draws it, all into one run folder.
+    """Train the model of a spec, score it on the test split and draw it, all into one run folder.
 
     Args:
-        spec: path of a YAML file, YAML text, its content as a mapping, or what `load_spec` gave. None with `resume`.
+        spec: path of a YAML file, YAML text, its content as a mapping, or a loaded spec. None with `resume`.
         overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
         out: the folder that gets the run's folder.
         resume: a run folder to continue from its last checkpoint. On a CPU the result is, bit for bit, that of a run
@@ -71,7 +69,7 @@ def train(
         quiet: whether to print nothing.
 
     Raises:
-        SpecError: the spec or its data is wrong; found before a framework is loaded.
+        SpecError: the spec or its data is wrong, which is noticed before a framework is loaded.
         RunError: training failed: the loss is not finite, a checkpoint is damaged.
         Interrupted: Ctrl-C. Finished epochs are saved.
     """
@@ -94,7 +92,7 @@ def train(
 
 
 def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Samples:
-    """The data of the graph's spec with a transform, fitted now if it was not before.
+    """Open the data of the graph's spec, with a transform that is fitted now unless it was before.
 
     Raises:
         SpecError: it does not fit, or cannot be scored as the spec asks.
@@ -106,7 +104,7 @@ def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Samples:
 
 
 class _Training:
-    """One call of `train`, after everything that can be checked without a framework has been."""
+    """One call of `train`, after all checks that need no framework."""
 
     def __init__(self, graph: Graph, dataset: Samples, show: Display) -> None:
         self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
@@ -126,7 +124,7 @@ class _Training:
 
     def run(self, folder: RunFolder | None, out: str | Path) -> Run:
         precision = policy_for(self.spec.train.precision)
-        # A run folder is made or changed once the model is known to fit: what is refused leaves no trace.
+        # The run folder is made or changed only once the model is known to fit: what is refused leaves no trace.
         model, done = self._prepare(folder, precision)
         if folder is None:
             folder = RunFolder.create(out, self.spec.name)
@@ -134,7 +132,7 @@ class _Training:
         else:
             self._note_resumption(folder, done.epoch)
             self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
-        for line in opening(self.graph, self.dataset, folder.path, precision):
+        for line in opening_lines(self.graph, self.dataset, folder.path, precision):
             self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
@@ -143,7 +141,7 @@ class _Training:
                 history = self._fit(model, folder, done)
         except KeyboardInterrupt:
             kept = self._keep_model(folder)
-            folder.update_manifest(status="interrupted", finished=now(), **self._chosen(kept))
+            folder.update_manifest(status="interrupted", finished=now(), **self._selection(kept))
             raise Interrupted(_how_to_continue(folder)) from None
         except BaseException as error:
             folder.update_manifest(status="failed", finished=now(), error=str(error))
@@ -154,7 +152,7 @@ class _Training:
         best = self._keep_model(folder)
         scores = self._score(folder, history, best)
         folder.update_manifest(
-            status="finished", finished=now(), epochs=len(history), notes=list(notes), **self._chosen(best)
+            status="finished", finished=now(), epochs=len(history), notes=list(notes), **self._selection(best)
         )
         return Run(folder, history, best, scores)
 
@@ -183,11 +181,10 @@ class _Training:
         folder.update_manifest(status="running", overrides=list(self.spec.overrides), resumed=resumed)
 
     def _prepare(self, folder: RunFolder | None, precision: Policy) -> tuple[Any, Progress]:
-        """The compiled model, with the state of the last checkpoint where a run is continued."""
+        """Return the compiled model, with the state of the last checkpoint where a run is continued."""
         from specbuild.model.backend import keras
         from specbuild.model.build import build
         from specbuild.runs import checkpoint
-        from specbuild.training.fit import compile_model
 
         saved = folder.checkpoints() if folder is not None else {}
         if folder is not None and not saved:
@@ -205,18 +202,20 @@ class _Training:
         return model, checkpoint.restore(model, saved[max(saved)]) if saved else Progress()
 
     def _fit(self, model: Any, folder: RunFolder, done: Progress) -> tuple[dict[str, float], ...]:
+        from specbuild.training.batches import with_true_frames
         from specbuild.training.fit import fit
 
-        training = taught(self.graph, self.training)
-        held_out = taught(self.graph, self.validation, shown=False) if self.validation is not None else None
+        training = with_true_frames(self.graph, self.training)
+        held_out = with_true_frames(self.graph, self.validation, shown=False) if self.validation is not None else None
         return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done)
 
     def _keep_model(self, folder: RunFolder) -> int:
-        """Makes model.keras of the best epoch, or of the last where no best is kept; returns that epoch.
+        """Write model.keras of the best epoch, or of the last where no best is kept; return that epoch.
 
-        Before the first epoch is finished there is nothing to keep.
+        Before the first epoch is finished there is nothing to write, and the epoch is 0.
         """
         from specbuild.runs import checkpoint
+        from specbuild.training.batches import has_scheduled_sampling
 
         saved = folder.checkpoints()
         if not saved or not max(saved):
@@ -227,14 +226,14 @@ class _Training:
             best = last
         else:
             path = folder.best_file
-        if is_taught(self.graph):
-            self._without_teacher(path, folder)
+        if has_scheduled_sampling(self.graph):
+            self._save_without_teacher(path, folder)
         else:
             copy(path, folder.model_file)
         return best
 
-    def _without_teacher(self, path: Path, folder: RunFolder) -> None:
-        """Makes model.keras of a checkpoint, whose model reads true frames as well."""
+    def _save_without_teacher(self, path: Path, folder: RunFolder) -> None:
+        """Write model.keras from a checkpoint whose model reads true frames as well."""
         from specbuild.model.build import build
         from specbuild.runs import checkpoint
 
@@ -242,8 +241,8 @@ class _Training:
         checkpoint.load_weights(model, path)
         checkpoint.save(model, folder.model_file, checkpoint.read(path).history)
 
-    def _chosen(self, epoch: int) -> dict[str, Any]:
-        """Which epoch model.keras is of, and why, for run.json; there is a best one only where one is kept."""
+    def _selection(self, epoch: int) -> dict[str, Any]:
+        """Return for run.json which epoch model.keras is of, and why; there is a best one only where one is kept."""
         if not epoch:
             return {}
         if not self.watch.keep_best:

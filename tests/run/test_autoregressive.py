@@ -10,7 +10,7 @@ import pytest
 from specbuild import SpecError, build_graph
 from specbuild.prediction.predict import predict
 from specbuild.training import Run, train
-from specbuild.training.scheduled_sampling import taught
+from specbuild.training.batches import with_true_frames
 from tests.run.weights import assert_identical
 
 SPEC = """specbuild: 1
@@ -97,16 +97,16 @@ class Batches:
 
 def test_training_is_shown_the_last_frames_of_the_target_and_validation_none(spec: Path) -> None:
     graph = build_graph(spec)
-    (x, true), y, weight = taught(graph, Batches()).batch(0, 0)
+    (x, true), y, weight = with_true_frames(graph, Batches()).batch(0, 0)
     np.testing.assert_array_equal(true, y[:, 2:])
     assert x.shape == (2, 3, 6, 6, 1)
     assert weight is None
-    (_, nothing), same, _ = taught(graph, Batches(), shown=False).batch(0, 0)
+    (_, nothing), same, _ = with_true_frames(graph, Batches(), shown=False).batch(0, 0)
     np.testing.assert_array_equal(nothing, np.zeros((2, 3, 6, 6, 1)))
     np.testing.assert_array_equal(same, y)
     free = build_graph(spec, overrides={"layers.forecast.autoregressive.sampling": None})
     batches = Batches()
-    assert taught(free, batches) is batches
+    assert with_true_frames(free, batches) is batches
 
 
 def test_true_frames_must_be_what_the_node_reads() -> None:

@@ -16,7 +16,7 @@ from specbuild.document import RunError, SpecError
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.evaluate import evaluate
 from specbuild.evaluation.tables import report_text
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 from tests.data.pictures import write_frames
 
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from specbuild import SpecError, build_graph, build_model
-from specbuild.training.fit import compile_model
+from specbuild.training.compile import compile_model
 
 TWO = """\
 specbuild: 1

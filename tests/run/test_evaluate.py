@@ -18,7 +18,7 @@ from specbuild.facade import build_graph
 from specbuild.language import load_spec
 from specbuild.prediction import predict
 from specbuild.runs.folder import RunFolder
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run, train
 from tests.run.conftest import blobs
 

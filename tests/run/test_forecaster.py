@@ -21,8 +21,7 @@ from specbuild.pictures.scene import first_channel
 from specbuild.prediction import predict
 from specbuild.prediction.forecast import Forecast
 from specbuild.prediction.writing import as_xarray
-from specbuild.runs.horizon import horizon_overrides
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun, horizon_overrides
 from specbuild.training import Run, train
 from tests.run.conftest import SPEC, blobs
 
@@ -111,7 +110,7 @@ def test_a_horizon_beyond_training_leaves_the_first_frames_as_they_are(trained: 
 def test_a_horizon_gives_up_the_weights_of_lead_times(tmp_path: Path) -> None:
     path = tmp_path / "nowcast.yaml"
     path.write_text(SPEC.replace("  loss: mse\n", "  loss: mse\n  lead_weights: [1, 2]\n"))
-    longer = load_spec(path, overrides=horizon_overrides(load_spec(path), 5))
+    longer = load_spec(path, change=lambda document: horizon_overrides(document, 5))
     assert build_graph(longer).outputs[0].shape[0] == 5
 
 

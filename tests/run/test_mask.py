@@ -11,9 +11,9 @@ from specbuild import Forecaster
 from specbuild.evaluation import evaluate
 from specbuild.model.backend import keras
 from specbuild.prediction import predict
-from specbuild.runs.inference import TrainedRun
+from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run, train
-from specbuild.training.fit import compile_model
+from specbuild.training.compile import compile_model
 from tests.run.conftest import CONVOLUTION, SPEC, blobs
 
 GAPS = np.random.default_rng(0).random((60, 12, 12)) < 0.2

@@ -14,7 +14,7 @@ from specbuild.data import Transform
 from specbuild.data.transforms.kinds import ClipStep, DbzStep, Log1pStep, MinMaxStep, ScaleStep, StandardizeStep, Step
 from specbuild.model.backend import keras
 from specbuild.training import train
-from specbuild.training.fit import compile_model
+from specbuild.training.compile import compile_model
 from tests.run.conftest import blobs
 
 TEXT = """\

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.training import precision
+from specbuild.training import compile as module
 
 
 def test_a_written_precision_is_obeyed() -> None:
-    assert precision.policy_for("float32") == "float32"
-    assert precision.policy_for("bfloat16") == "mixed_bfloat16"
+    assert module.policy_for("float32") == "float32"
+    assert module.policy_for("bfloat16") == "mixed_bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,9 @@ def test_a_written_precision_is_obeyed() -> None:
     [(False, False, "float32"), (False, True, "mixed_bfloat16"), (True, False, "mixed_bfloat16")],
 )
 def test_auto_asks_the_hardware(accelerator: bool, amx: bool, policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "_has_accelerator", lambda: accelerator)
-    monkeypatch.setattr(precision, "cpu_computes_bfloat16", lambda: amx)
-    assert precision.policy_for("auto") == policy
+    monkeypatch.setattr(module, "_has_accelerator", lambda: accelerator)
+    monkeypatch.setattr(module, "cpu_computes_bfloat16", lambda: amx)
+    assert module.policy_for("auto") == policy
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_auto_asks_the_hardware(accelerator: bool, amx: bool, policy: str, monke
 )
 def test_amx_is_read_from_the_flags_of_the_cpu(text: str, expected: bool, tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(text)
-    assert precision.cpu_computes_bfloat16(tmp_path / "cpuinfo") is expected
+    assert module.cpu_computes_bfloat16(tmp_path / "cpuinfo") is expected
 
 
 def test_a_system_that_tells_nothing_has_no_amx(tmp_path: Path) -> None:
-    assert not precision.cpu_computes_bfloat16(tmp_path / "none")
+    assert not module.cpu_computes_bfloat16(tmp_path / "none")

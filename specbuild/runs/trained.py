@@ -1,8 +1,8 @@
-"""A trained run, ready to forecast."""
+"""A trained run, opened for use: its data, its model, and how far it forecasts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,19 +18,19 @@ from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import open_source
 from specbuild.data.transforms.pipeline import Transform
-from specbuild.document import RunError
+from specbuild.document import Mapping as MappingNode
+from specbuild.document import Node, RunError, Scalar, Sequence
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
 from specbuild.language.sections.data import DataSection
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
-from specbuild.runs.horizon import horizon_overrides
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run folder that holds a trained model. What is slow to get is made when it is first used."""
+    """A run folder that holds a trained model, opened for use. Data and model are loaded when they are first used."""
 
     folder: RunFolder
     spec: Spec
@@ -46,7 +46,7 @@ class TrainedRun:
         overrides: Mapping[str, Any] | Iterable[str] = (),
         horizon: int | None = None,
     ) -> TrainedRun:
-        """The run in a folder, whose custom layers the modules `plugins` register.
+        """Return the run in a folder, whose custom layers the modules `plugins` register.
 
         Args:
             path: the run folder.
@@ -66,14 +66,21 @@ class TrainedRun:
                 f"{folder.path} has no trained model: {why}",
                 help=f"finish its training with: specbuild train --resume {folder.path}",
             )
-        changes = normalize(overrides)
-        if horizon is not None:
-            changes = (*horizon_overrides(folder.load_spec(), horizon), *changes)
-        return cls(folder, folder.load_spec(changes), changes)
+        given = normalize(overrides)
+        if horizon is None:
+            return cls(folder, folder.load_spec(given), given)
+        frames = horizon
+        spec = folder.load_spec(change=lambda document: (*horizon_overrides(document, frames), *given))
+        return cls(folder, spec, spec.overrides[len(folder.overrides) :])
+
+    @cached_property
+    def spec_as_trained(self) -> Spec:
+        """The spec without the overrides."""
+        return self.folder.load_spec() if self.overrides else self.spec
 
     @property
     def note(self) -> str:
-        """That training did not come to its end, where it did not; else empty."""
+        """A sentence on training that was interrupted; empty where it was not."""
         reached, epochs = self.folder.reached, self.spec.train.epochs
         if self.folder.manifest().get("status") == "finished" or reached in (None, epochs):
             return ""
@@ -88,7 +95,7 @@ class TrainedRun:
     def graph(self) -> Graph:
         graph = build_graph(self.spec)
         if self.overrides:
-            check_same_weights(build_graph(self.folder.load_spec()), graph, self.overrides)
+            check_same_weights(build_graph(self.spec_as_trained), graph, self.overrides)
         return graph
 
     @cached_property
@@ -98,7 +105,7 @@ class TrainedRun:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data that the spec names. With overrides the splits are those of the training, in other windows.
+        """The data that the spec names. With overrides the splits are those of training, in other windows.
 
         Raises:
             SpecError: it is no longer there, or no longer fits.
@@ -107,8 +114,7 @@ class TrainedRun:
             return open_data(self.spec, self.graph, transform=self.transform)
         source = open_source(self.spec)
         layout = sample_layout(self.spec, self.data, self.graph, source)
-        trained = self.folder.load_spec()
-        splits = open_splits(trained, trained.require_data(), source)
+        splits = open_splits(self.spec_as_trained, self.spec_as_trained.require_data(), source)
         windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
         return Dataset(timed(self.data, source), source, windows, Transform.from_state(self.transform), layout)
 
@@ -123,7 +129,7 @@ class TrainedRun:
 
     @cached_property
     def predict(self) -> Callable[[Floats], Floats]:
-        """Maps a batch of inputs, as the model reads them, to its outputs. Loads the framework."""
+        """The function from a batch of inputs, as the model reads them, to its outputs. Loads the framework."""
         from specbuild.model.backend import jit_compile, keras
         from specbuild.model.build import build
         from specbuild.runs.checkpoint import load_weights
@@ -138,3 +144,52 @@ class TrainedRun:
             return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]).astype(np.float32)
 
         return predict
+
+
+def horizon_overrides(document: MappingNode, frames: int) -> tuple[str, ...]:
+    """Return overrides with which the model of a spec, and its windows, forecast `frames` frames.
+
+    Where `data.windows.future` is a variable, as in `$future`, it is that variable, on which the model depends as well.
+    Otherwise it is the number itself and the `horizon` of every node that has one. The splits are dropped: a longer
+    window may not fit into them, and only the end of the data is read. So are weights of lead times, which only
+    training uses.
+
+    Args:
+        document: the spec before its variables are resolved.
+    """
+    variable = _variable(_at(document, "data", "windows", "future"))
+    if _at(document, "vars", variable) is not None:
+        overrides = [f"vars.{variable}={frames}"]
+    else:
+        overrides = [f"data.windows.future={frames}", *(f"{path}.horizon={frames}" for path in _horizons(document))]
+    split = _at(document, "data", "split")
+    split = _at(document, "vars", _variable(split)) or split
+    if isinstance(split, MappingNode):
+        overrides.append("data.split.train=1")
+        overrides += [f"data.split.{key}=null" for key in split.names() if key in ("validation", "test", "embargo")]
+    if _at(document, "train", "lead_weights") is not None:
+        overrides.append("train.lead_weights=null")
+    return tuple(overrides)
+
+
+def _variable(node: Node | None) -> str:
+    """Return the name of the variable that a value is; empty for anything else, as for an expression."""
+    text = str(node.value) if isinstance(node, Scalar) else ""
+    return text[1:] if text.startswith("$") and text[1:].isidentifier() else ""
+
+
+def _horizons(document: MappingNode) -> Iterator[str]:
+    """The paths of nodes that have a horizon of their own."""
+    layers = document.get("layers")
+    for node in layers.items if isinstance(layers, Sequence) else ():
+        identity = _at(node, "id")
+        if isinstance(node, MappingNode) and isinstance(identity, Scalar):
+            for form in node.names():
+                if _at(node, form, "horizon") is not None:
+                    yield f"layers.{identity.value}.{form}"
+
+
+def _at(node: Node | None, *keys: str) -> Node | None:
+    for key in keys:
+        node = node.get(key) if isinstance(node, MappingNode) else None
+    return node

@@ -1,0 +1,94 @@
+"""Batches for Keras: prepared by background threads, and with the true frames that scheduled sampling reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from specbuild.graph import Graph
+from specbuild.model.backend import keras
+
+
+class BatchSource(Protocol):
+    """What gives the batches of one split: the same ones for the same epoch and index."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
+        """Inputs, targets and weights (None: all equal)."""
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches that background threads prepare while the model computes; their number does not change which ones."""
+
+    def __init__(self, source: BatchSource, workers: int) -> None:
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=max(8, 2 * workers))
+        self._source = source
+        self.failure: Exception | None = None
+
+    def _batch(self, epoch: int, index: int) -> tuple[Any, ...]:
+        try:
+            x, y, weight = self._source.batch(epoch, index)
+        except Exception as error:
+            self.failure = error
+            raise
+        return (x, y) if weight is None else (x, y, weight)
+
+
+class TrainingBatches(Batches):
+    """Epoch after epoch as one sequence, so that the next epoch's first batches are ready when it begins."""
+
+    def __init__(self, source: BatchSource, workers: int, first_epoch: int) -> None:
+        super().__init__(source, workers)
+        self._first_epoch = first_epoch
+
+    @property
+    def num_batches(self) -> None:
+        return None
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        epoch, step = divmod(index, len(self._source))
+        return self._batch(self._first_epoch + epoch, step)
+
+
+class ValidationBatches(Batches):
+    """One pass, the same every time."""
+
+    @property
+    def num_batches(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return self._batch(0, index)
+
+
+def has_scheduled_sampling(graph: Graph) -> bool:
+    """Return whether training reads true frames: an autoregressive node has a schedule for them."""
+    return any(node.teacher for node in graph.nodes)
+
+
+def with_true_frames(graph: Graph, source: BatchSource, *, shown: bool = True) -> BatchSource:
+    """Return the batches as the training model of a graph reads them.
+
+    Where the model has scheduled sampling, the inputs are `[x, true frames (B, horizon, *frame)]`: the last frames of
+    the target, which has the transform of the input. With `shown` False they are zeros, for validation.
+    """
+    return _WithTrueFrames(graph, source, shown) if has_scheduled_sampling(graph) else source
+
+
+@dataclass(frozen=True)
+class _WithTrueFrames:
+    graph: Graph
+    source: BatchSource
+    shown: bool
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
+        x, y, weight = self.source.batch(epoch, index)
+        horizons = [getattr(node.layer, "horizon", 1) for node in self.graph.nodes if node.teacher]
+        true = y if self.shown else np.zeros_like(y)
+        return (x, *(true[:, -horizon:] for horizon in horizons)), y, weight
