@@ -1,4 +1,4 @@
-"""Whether specbuild can work here: versions, framework, devices, a model trained for one step, room on the disk."""
+"""Checks of the machine: versions, framework, devices, a model trained for one step, free space on the disk."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ SPEC = {
         {"id": "y", "time_distributed": {"layer": "Conv2D", "filters": 1, "kernel_size": 1}},
     ],
 }
-"""A model small enough to be trained in a moment, with what goes wrong most: a recurrence with a passed state."""
+"""A model small enough to be trained in a moment, with what fails most often: a recurrence with a passed state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: what it is, what was found, and whether that is well."""
+    """One check: its subject, its result, and whether that is a fault."""
 
     subject: str
     verdict: Verdict
@@ -52,16 +52,16 @@ class Finding:
 
 
 def examine(folder: Path) -> Iterator[Finding]:
-    """Looks at one thing after the other; a fault does not keep it from the next.
+    """Run every check; a fault does not stop the others.
 
     Args:
         folder: where runs are to be written.
     """
     yield Finding("specbuild", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
     yield Finding("libraries", "ok", ", ".join(_versions()))
-    for subject, look in _LOOKS.items():
+    for subject, check in _CHECKS.items():
         try:
-            yield look(folder)
+            yield check(folder)
         except (SpecbuildError, OSError, ImportError, ValueError, RuntimeError) as error:
             yield Finding(subject, "fault", " ".join(str(error).split()) or type(error).__name__)
 
@@ -92,7 +92,7 @@ def _precision(_folder: Path) -> Finding:
 
 
 def _training(_folder: Path) -> Finding:
-    """One step forward and back, and the loss after it."""
+    """Train a tiny model for a step, and compare the losses before and after."""
     from specbuild.model import build_model
     from specbuild.model.backend import jit_compile
 
@@ -110,7 +110,7 @@ def _training(_folder: Path) -> Finding:
 
 
 def _saving(_folder: Path) -> Finding:
-    """A model through a file: the same outputs before and after."""
+    """Save and load a model, and compare its outputs before and after."""
     from specbuild.model import build_model
     from specbuild.model.backend import keras
 
@@ -126,15 +126,15 @@ def _saving(_folder: Path) -> Finding:
 
 
 def _room(folder: Path) -> Finding:
-    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
-    free = shutil.disk_usage(there).free
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(existing).free
     text = f"{free / 2**30:,.1f} GB free for runs in {folder}"
-    if not os.access(there, os.W_OK):
-        return Finding("disk", "fault", f"{there} cannot be written to")
+    if not os.access(existing, os.W_OK):
+        return Finding("disk", "fault", f"{existing} cannot be written to")
     return Finding("disk", "ok" if free >= LITTLE_ROOM else "note", text)
 
 
-_LOOKS: dict[str, Callable[[Path], Finding]] = {
+_CHECKS: dict[str, Callable[[Path], Finding]] = {
     "backend": _backend,
     "device": _device,
     "precision": _precision,

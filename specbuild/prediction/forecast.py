@@ -1,4 +1,4 @@
-"""What a forecast is made from, and what it is: frames with their times, their place on earth and their units."""
+"""Past frames, and the forecast made from them: frames with their times, coordinates and units."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Past:
     dataset: Dataset
     times: Times | None = None
     at: tuple[int, int] | None = None
-    """Event and number of the first frame in the data set, where it is known when that is."""
+    """Event and number of the first frame in the data set, where its time is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Frames that a model gave, in physical units, with what names them.
+    """The frames of a forecast, in physical units, with what names them.
 
     Attributes:
         frames: (F, *space, C).
@@ -57,7 +57,7 @@ class Forecast:
 
 
 def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
-    """The run's forecast from past frames."""
+    """Return the run's forecast from past frames."""
     data, source = trained.data, past.dataset.source
     frames = past.dataset.forecast(past.frames, trained.predict, past.at)
     ahead = lead_frames(data.windows)

@@ -1,4 +1,4 @@
-"""`Forecaster`: forecasts from a running sensor, whose frames come one at a time."""
+"""`Forecaster`: forecasts from a live sensor, whose frames come one at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from specbuild.runs.trained import TrainedRun
 
 
 class Forecaster:
-    """A trained model that is given one frame after another.
+    """A trained model that takes one frame after another.
 
         forecaster = Forecaster("runs/radar-nowcast-20260131-142501")
         for frame in sensor:                       # (height, width), physical units, NaN where missing
@@ -43,7 +43,7 @@ class Forecaster:
         Args:
             run: the folder of a trained run.
             horizon: frames to forecast, where not as many as in training.
-            overrides: changes of the run's spec that leave its weights as they are.
+            overrides: changes of the run's spec that leave its weights unchanged.
             plugins: modules to import, which register layers of their own.
 
         Raises:
@@ -62,12 +62,12 @@ class Forecaster:
 
     @property
     def missing(self) -> int:
-        """How many more frames there must be before there is a forecast."""
+        """The number of frames that a first forecast still lacks."""
         assert self._frames.maxlen is not None
         return self._frames.maxlen - len(self._frames)
 
     def update(self, frame: npt.ArrayLike, time: Any = None) -> Floats | None:
-        """Takes the newest frame.
+        """Take the newest frame.
 
         Args:
             frame: (*space) or (*space, C), in physical units with NaN where missing.
@@ -94,7 +94,7 @@ class Forecaster:
         return self.last.frames
 
     def reset(self) -> None:
-        """Forgets every frame, as at the start of another event."""
+        """Forget every frame, as at the start of another event."""
         self._frames.clear()
         self._times.clear()
 

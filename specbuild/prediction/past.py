@@ -31,7 +31,7 @@ ARRAYS = (".npy", ".npz")
 
 
 def latest_past(trained: TrainedRun) -> Past:
-    """The last frames of the last event of the run's data.
+    """Return the last frames of the last event of the run's data.
 
     Raises:
         SpecError: it is gone, or has fewer frames than the model reads.
@@ -40,7 +40,7 @@ def latest_past(trained: TrainedRun) -> Past:
 
 
 def read_past(path: Path, trained: TrainedRun) -> Past:
-    """The past frames in a file.
+    """Return the past frames in a file.
 
     An array (`.npy`, `.npz`) holds them alone, in physical units. Of any other kind of file the last frames are taken,
     and variables, layout, scale and missing values are as `data` says of the run's own.
@@ -51,7 +51,7 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
     if path.suffix in ARRAYS:
         return given_past(_array(path, trained), trained, str(path))
     if not path.exists():
-        near = did_you_mean(path.name, [one.name for one in path.parent.glob("*")])
+        near = did_you_mean(path.name, [file.name for file in path.parent.glob("*")])
         raise refused(f"there is no file {path}", help=near)
     section = trained.data.source.model_copy(update={"path": str(path.resolve())})
     data = trained.data.model_copy(update={"source": section})
@@ -59,7 +59,7 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
 
 
 def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times: Times | None = None) -> Past:
-    """Past frames in memory, (P, *space) or (P, *space, C), in physical units with NaN where missing.
+    """Return past frames in memory, (P, *space) or (P, *space, C), in physical units with NaN where missing.
 
     Raises:
         SpecError: they are no numbers, or their shape does not fit the model.
@@ -72,12 +72,12 @@ def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times
 
 
 def refused(message: str, help: str = "") -> SpecError:
-    """A file, or frames, that cannot be taken."""
+    """Return the error of a file, or frames, that cannot be used."""
     return SpecError([Diagnostic(message, help=help, code="bad-file")])
 
 
 def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
-    """The past frames at the end of the last event."""
+    """Return the past frames at the end of the last event."""
     windows, event = trained.data.windows, source.events - 1
     reach = (windows.past - 1) * windows.step
     first = source.lengths[event] - 1 - reach
@@ -92,13 +92,13 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
 
 
 def _dataset_of(source: FrameSource, trained: TrainedRun) -> Dataset:
-    """Frames to forecast from as data of their own: without splits, with the transform of the run."""
+    """Return frames to forecast from as a data set without splits, with the transform of the run."""
     layout = sample_layout(trained.spec, trained.data, trained.graph, source)
     return Dataset(timed(trained.data, source), source, {}, Transform.from_state(trained.transform), layout)
 
 
 def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
-    """The frames as (P, *space, C)."""
+    """Return the frames as (P, *space, C)."""
     if array.dtype.kind not in "fiub":
         raise refused(f"{name} holds {array.dtype}, not numbers")
     space, frames = trained.data.source.space, trained.data.windows.past
@@ -117,7 +117,7 @@ def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
 
 
 def _sizes(trained: TrainedRun) -> list[str]:
-    """The axes of space that past frames must have: `64`, or `64 or more` where frames are read in tiles."""
+    """Return the lengths that axes of space must have: `64`, or `64 or more` where frames are read in tiles."""
     count = len(trained.data.source.space)
     read = trained.graph.inputs[0].shape[-1 - count : -1]
     if trained.data.crop is None:
@@ -136,7 +136,7 @@ def _array(path: Path, trained: TrainedRun) -> Array:
             loaded = np.load(file, allow_pickle=False)
             return loaded if isinstance(loaded, np.ndarray) else loaded[_key(path, loaded.files, trained)]
     except FileNotFoundError:
-        near = did_you_mean(path.name, [one.name for one in path.parent.glob("*.np[yz]")])
+        near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.np[yz]")])
         raise refused(f"there is no file {path}", help=near) from None
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise refused(f"{path} cannot be read: {error}") from error

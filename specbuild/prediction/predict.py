@@ -23,7 +23,7 @@ def predict(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
 ) -> Floats:
-    """Forecasts with a trained run.
+    """Forecast with a trained run.
 
     Args:
         run: its folder.
@@ -34,7 +34,7 @@ def predict(
             `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
             and `.gif` are pictures of it.
         horizon: frames to forecast, where not as many as in training: of models whose weights do not depend on it.
-        overrides: changes of the run's spec that leave its weights as they are, such as `{"vars.horizon": 30}`.
+        overrides: changes of the run's spec that leave its weights unchanged, such as `{"vars.horizon": 30}`.
         plugins: modules to import, which register layers of their own.
 
     Returns:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Write = Callable[[Forecast, Path], None]
 
 _NAMES = {"D": "z", "H": "y", "W": "x", "L": "x", "C": "channel"}
-"""What an axis is called where the data has no name for it."""
+"""The name of an axis where the data has none."""
 
 
 def check_output(path: Path) -> None:
-    """Refuses a file of a kind that no forecast is written as.
+    """Refuse a file of a kind that forecasts are not written as.
 
     Raises:
         SpecError: the suffix is not known.
@@ -36,7 +36,7 @@ def check_output(path: Path) -> None:
 
 
 def as_xarray(forecast: Forecast) -> xarray.Dataset:
-    """The forecast as a grid that follows the CF conventions 1.10.
+    """Return the forecast as a grid that follows the CF conventions 1.10.
 
     Each variable has the axes time, space and, where the channels have no names, channel. `time` is when a forecast is
     for; where that is not known the axis is `lead`, in frames. Coordinates of space are those of the data.
@@ -57,15 +57,15 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
             coordinates[name] = (name, axis.values, {"units": axis.units} if axis.units else {})
     names = _variables(forecast)
     if len(names) == forecast.frames.shape[-1]:
-        found = {
+        variables = {
             name: ((first, *space), forecast.frames[..., channel], {"long_name": long, **_units(forecast, name)})
             for channel, (name, long) in enumerate(names.items())
         }
     else:
         ((name, long),) = names.items()
-        found = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **_units(forecast, name)})}
+        variables = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **_units(forecast, name)})}
     about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
-    return xarray.Dataset(found, coordinates, about)
+    return xarray.Dataset(variables, coordinates, about)
 
 
 def _time(forecast: Forecast) -> tuple[str, dict[str, object]]:
@@ -90,7 +90,7 @@ def _axis_name(forecast: Forecast, letter: str) -> str:
 
 
 def _variables(forecast: Forecast) -> dict[str, str]:
-    """Names of the variables in the file, and in words."""
+    """Return the names of the variables in the file, each with its name in words."""
     if len(forecast.variables) == forecast.frames.shape[-1]:
         alone = len(forecast.variables) == 1
         return {name: forecast.variable if alone else name for name in forecast.variables}
@@ -98,7 +98,7 @@ def _variables(forecast: Forecast) -> dict[str, str]:
 
 
 def _units(forecast: Forecast, name: str) -> dict[str, str]:
-    """Units as an attribute: of several variables each has its own, or none."""
+    """Return units as an attribute: each of several variables has its own, or none."""
     units = forecast.units_of.get(name, "") if forecast.units_of else forecast.units
     return {"units": units} if units else {}
 

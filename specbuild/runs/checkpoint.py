@@ -1,4 +1,4 @@
-"""Checkpoints: a model with its optimizer, and beside it in the same file all else that continuing needs.
+"""Checkpoints: a model with its optimizer, and in the same file everything else that continuing needs.
 
 A `.keras` file is a zip archive. Keras stores the weights and the optimizer in it but not the state of the random
 seeds that dropout draws from; these and the history stand in one more member, `specbuild.json`.
@@ -33,12 +33,12 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """Epochs behind."""
+        """The number of finished epochs."""
         return len(self.history)
 
 
 def save(model: Any, path: Path, history: Sequence[dict[str, float]]) -> None:
-    """Writes the model, its optimizer and the rest to `path`, which exists afterwards whole or not at all."""
+    """Write the model, its optimizer and the progress to `path`, which exists afterwards whole or not at all."""
     from specbuild.model import save as save_model
 
     seeds = tuple(tuple(int(number) for number in _numpy(seed)) for seed in _seeds(model))
@@ -50,7 +50,7 @@ def save(model: Any, path: Path, history: Sequence[dict[str, float]]) -> None:
 
 
 def restore(model: Any, path: Path) -> Progress:
-    """Puts a checkpoint's weights, optimizer and seeds into a compiled model of the same spec.
+    """Put a checkpoint's weights, optimizer and seeds into a compiled model of the same spec.
 
     Raises:
         RunError: the file is damaged or belongs to another model.
@@ -67,7 +67,7 @@ def restore(model: Any, path: Path) -> Progress:
 
 
 def read(path: Path) -> Progress:
-    """What stands beside the model in a checkpoint.
+    """Return the progress that a checkpoint holds besides the model.
 
     Raises:
         RunError: the file is damaged.
@@ -83,7 +83,7 @@ def read(path: Path) -> Progress:
 
 
 def load_weights(model: Any, path: Path) -> None:
-    """Puts the weights of a `.keras` file into a model of the same spec, and its optimizer if the model has one.
+    """Put the weights of a `.keras` file into a model of the same spec, and its optimizer if the model has one.
 
     Raises:
         RunError: the file is damaged or belongs to another model.
@@ -101,24 +101,28 @@ def load_weights(model: Any, path: Path) -> None:
                 help="the model is that of spec.yaml and the overrides in run.json, which must be those it was trained "
                 "with; --set may change train.epochs, not layers or the kind of optimizer",
             ) from error
-    for one in caught:
-        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    for warning in caught:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def _misfit(told: str) -> str:
-    """The first weight that does not fit and both its shapes, as far as Keras's error tells; else nothing."""
-    found = _MISFIT.search(told)
-    if found is None:
+def _misfit(message: str) -> str:
+    """Return the first weight that does not fit and both its shapes, if Keras's message has them; else nothing."""
+    match = _MISFIT.search(message)
+    if match is None:
         return ""
-    here, there = (re.sub(r",? *$", "", shape).replace(", ", " × ") or "no axes" for shape in found.group(1, 2))
-    layer, weight = found[3].split("/")[0], found[3].split("/")[-1]
+    here, there = (re.sub(r",? *$", "", shape).replace(", ", " × ") or "no axes" for shape in match.group(1, 2))
+    layer, weight = match[3].split("/")[0], match[3].split("/")[-1]
     return f": {layer}.{weight} has {there} in the file and {here} in the model"
 
 
 def _seeds(model: Any) -> list[Any]:
     """The variables of a model that Keras does not save: the states of its random seeds."""
     saved = {id(variable) for variable in model.weights}
-    return [one for one in model.variables if id(one) not in saved and one.name == "seed_generator_state"]
+    return [
+        variable
+        for variable in model.variables
+        if id(variable) not in saved and variable.name == "seed_generator_state"
+    ]
 
 
 def _numpy(variable: Any) -> Any:

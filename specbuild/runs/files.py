@@ -1,4 +1,4 @@
-"""Files that are either the old or the new one, whole, whenever a run is cut off."""
+"""Files that are replaced as a whole, so that an interrupted run leaves either the old or the new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path`, with the same suffix, whose file takes its place at the end of the block.
+    """Yield a path beside `path`, with the same suffix, whose file takes its place at the end of the block.
 
     An exception in the block leaves `path` as it was and removes the new file.
     """
@@ -44,6 +44,6 @@ def copy(source: Path, target: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """Return the file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Fingerprints of data: whether files are still those that a run began with, told without reading all of large ones."""
+"""Fingerprints of data: they tell whether files have changed since a run began, without reading all of large ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 from specbuild.runs.files import sha256
 
 WHOLE = 256 * 2**20
-"""Data of up to so many bytes is read whole."""
+"""Bytes up to which data is read as a whole."""
 BLOCKS, BLOCK = 64, 2**20
-"""Of more, so many blocks of so many bytes are read."""
+"""The number and the bytes of the blocks that are read of larger data."""
 
 
 def fingerprint(path: Path, files: Sequence[Path]) -> dict[str, Any]:
-    """What `run.json` records of data, which must be the same for a run to continue.
+    """Return what `run.json` records of data, which must be the same for a run to continue.
 
     `sha256` is that of the one file. Of several, or of a folder, `sha256` covers the names, the sizes and every byte of
     all files in the order of their names. Data of more than `WHOLE` bytes has `sampled_sha256` instead: of the names,
@@ -32,20 +32,20 @@ def fingerprint(path: Path, files: Sequence[Path]) -> dict[str, Any]:
         path: what the spec names.
         files: the files and folders that this means; folders count with everything in them.
     """
-    found = sorted(_files(files), key=lambda one: one.name)
-    total = sum(one.size for one in found)
+    parts = sorted(_files(files), key=lambda file: file.name)
+    total = sum(file.size for file in parts)
     entry: dict[str, Any] = {"path": str(path.resolve())}
     single = [path] == list(files) and path.is_file()
     if not single:
-        entry["files"] = len(found)
+        entry["files"] = len(parts)
     entry["bytes"] = total
     if total > WHOLE:
-        return entry | {"sampled_sha256": _sampled(found, total)}
-    return entry | {"sha256": sha256(path) if single else _whole(found)}
+        return entry | {"sampled_sha256": _sampled(parts, total)}
+    return entry | {"sha256": sha256(path) if single else _whole(parts)}
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """How two fingerprints differ, in words; empty where they do not. Where the data lies is left aside."""
+    """Return how two fingerprints differ, in words; empty where they do not. The path of the data does not count."""
     for unit in ("files", "bytes"):
         then, here = before.get(unit, 1), now.get(unit, 1)
         if then != here:
@@ -71,24 +71,24 @@ def _files(paths: Sequence[Path]) -> Iterator[_File]:
     base = paths[0] if single else os.path.commonpath([path.parent for path in paths]) if paths else ""
     for path in paths:
         inside = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-        for one in inside if path.is_dir() else (path,):
+        for file in inside if path.is_dir() else (path,):
             with suppress(FileNotFoundError):
-                stat = one.stat()
-                yield _File(one, one.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns)
+                stat = file.stat()
+                yield _File(file, file.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns)
 
 
 def _whole(files: Sequence[_File]) -> str:
     digest = hashlib.sha256()
-    for one in files:
-        digest.update(f"{one.name}\0{one.size}\0{sha256(one.path)}\n".encode())
+    for file in files:
+        digest.update(f"{file.name}\0{file.size}\0{sha256(file.path)}\n".encode())
     return digest.hexdigest()
 
 
 def _sampled(files: Sequence[_File], total: int) -> str:
     digest = hashlib.sha256()
-    for one in files:
-        digest.update(f"{one.name}\0{one.size}\0{one.changed}\n".encode())
-    ends = list(accumulate(one.size for one in files))
+    for file in files:
+        digest.update(f"{file.name}\0{file.size}\0{file.changed}\n".encode())
+    ends = list(accumulate(file.size for file in files))
     for number in range(BLOCKS):
         start = number * (total - BLOCK) // (BLOCKS - 1)
         for block in _bytes(files, ends, start, BLOCK):
@@ -97,7 +97,7 @@ def _sampled(files: Sequence[_File], total: int) -> str:
 
 
 def _bytes(files: Sequence[_File], ends: Sequence[int], start: int, count: int) -> Iterator[bytes]:
-    """So many bytes of all files end to end, from `start` on."""
+    """`count` bytes of all files end to end, from `start` on."""
     number = bisect_right(ends, start)
     while count and number < len(files):
         begin = ends[number] - files[number].size

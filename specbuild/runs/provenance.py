@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from specbuild.version import __version__
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that computes. Imports Keras."""
+    """Return the versions of everything that computes. Imports Keras."""
     from specbuild.model.backend import backend_name, keras
 
     backend = backend_name()
@@ -33,32 +32,32 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Where the run takes place. Imports Keras, which knows the device."""
+    """Return the machine of the run. Imports Keras, which knows the device."""
     from specbuild.model.backend import device_name
 
     return {"system": platform.platform(), "cpu": platform.machine(), "cores": os.cpu_count(), "device": device_name()}
 
 
 def data_files(spec: Spec) -> list[dict[str, Any]]:
-    """The fingerprint of each path that the data section names; that of a pattern covers all its files."""
+    """Return the fingerprint of each path that the data section names; that of a pattern covers all its files."""
     return [fingerprint(path, files) for path, files in source_files(spec).items()]
 
 
 def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:
-    """Refuses to continue on other data than a run began with; whoever opens the data says if it is gone.
+    """Refuse to continue on other data than a run began with; data that is gone is an error when it is opened.
 
     Raises:
         SpecError: located at the data's path.
     """
-    found = data_files(spec)
-    if len(found) != len(recorded):
-        raise changed_data(spec, f"it is read from {len(found)} paths, run.json records {len(recorded)}")
-    for before, present in zip(recorded, found, strict=True):
-        if present.get("files") != 0 and (how := difference(before, present)):
-            raise changed_data(spec, how, sampled="sampled_sha256" in present)
+    present = data_files(spec)
+    if len(present) != len(recorded):
+        raise _changed_data(spec, f"it is read from {len(present)} paths, run.json records {len(recorded)}")
+    for before, after in zip(recorded, present, strict=True):
+        if after.get("files") != 0 and (how := difference(before, after)):
+            raise _changed_data(spec, how, sampled="sampled_sha256" in after)
 
 
-def changed_data(spec: Spec, reason: str, *, sampled: bool = False) -> SpecError:
+def _changed_data(spec: Spec, reason: str, *, sampled: bool = False) -> SpecError:
     copied = "; copies of large files must keep the times of their last change, as cp -p does" if sampled else ""
     return spec.error(
         ("data", "source", "path"),
@@ -70,9 +69,5 @@ def changed_data(spec: Spec, reason: str, *, sampled: bool = False) -> SpecError
 
 
 def now() -> str:
-    """The time, in UTC, to the second."""
+    """Return the time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def absolute(path: Path) -> str:
-    return str(path.resolve())

@@ -21,7 +21,7 @@ from specbuild.runs.checkpoint import Progress
 from specbuild.runs.compatibility import check_same_model
 from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
-from specbuild.runs.provenance import absolute, check_data_unchanged, data_files, machine, now, versions
+from specbuild.runs.provenance import check_data_unchanged, data_files, machine, now, versions
 from specbuild.training.compile import Policy, compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.progress import Display, display, opening_lines
@@ -78,12 +78,12 @@ def train(
     import_plugins(plugins)
     if resume is not None:
         folder = RunFolder.open(resume)
-        changes = normalize(overrides)
+        changes, before = normalize(overrides), folder.load_spec()
         graph = build_graph(folder.load_spec(changes))
         if changes:
-            check_same_model(build_graph(folder.load_spec()), graph, changes)
+            check_same_model(build_graph(before), graph, changes)
         check_data_unchanged(graph.spec, folder.manifest().get("data", []))
-        fitted = folder.transform() if graph.spec.data == folder.load_spec().data else None
+        fitted = folder.transform() if graph.spec.data == before.data else None
     else:
         assert spec is not None
         folder, fitted = None, None
@@ -166,7 +166,7 @@ class _Training:
             started=now(),
             command=sys.argv,
             overrides=list(spec.overrides),
-            directory=absolute(spec.directory),
+            directory=str(spec.directory.resolve()),
             data=data_files(spec),
             seed=spec.train.seed,
             precision=precision,
