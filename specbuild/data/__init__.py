@@ -1,10 +1,9 @@
-"""The data of a spec: windows, splits, transforms and baselines. NumPy only; frames are read when they are needed."""
+"""The data of a spec: windows, splits and transforms. NumPy only; frames are read when they are needed."""
 
-from specbuild.data.baselines import Baseline, baselines
 from specbuild.data.climatology import Climatology
 from specbuild.data.samples.dataset import Dataset, Window, open_data
 from specbuild.data.samples.sampler import Sampler
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.transforms.pipeline import Transform
 
-__all__ = ["Baseline", "Climatology", "Dataset", "Sampler", "Tiling", "Transform", "Window", "baselines", "open_data"]
+__all__ = ["Climatology", "Dataset", "Sampler", "Tiling", "Transform", "Window", "open_data"]

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from specbuild.data import Dataset, Window, baselines
+from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
-from specbuild.data.baselines import climatology
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.times import show
 from specbuild.document import RunError
+from specbuild.evaluation.baselines import baselines, climatology
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation

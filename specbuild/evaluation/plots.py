@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from specbuild.catalog.scores import score_titled
-from specbuild.evaluation.result import MODEL, Evaluation, ScoreColumn
+from specbuild.evaluation.result import Evaluation, ScoreColumn
 from specbuild.pictures import save_figure
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
 _MOST = 12
 """Panels at most; what a terminal shows comes first."""
-_STYLES: dict[str, tuple[str, Any, str]] = {
-    MODEL: ("#0072B2", "-", "o"),
-    "persistence": ("#D55E00", "--", "s"),
-    "training mean": ("#767676", ":", "x"),
-    "climatology": ("#009E73", "-.", "^"),
-    "same phase": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D"),
-    "anomaly persistence": ("#E69F00", (0, (3, 1)), "v"),
-}
-"""Colour (Okabe and Ito's, which the colour-blind can tell apart), dashes and marker of each forecast."""
+_STYLES: tuple[tuple[str, Any, str], ...] = (
+    ("#0072B2", "-", "o"),
+    ("#D55E00", "--", "s"),
+    ("#767676", ":", "x"),
+    ("#009E73", "-.", "^"),
+    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D"),
+    ("#E69F00", (0, (3, 1)), "v"),
+)
+"""Colour (Okabe and Ito's, which the colour-blind can tell apart), dashes and marker of each forecast, model first."""
 _LABELS = 34
 """Letters that fit below a panel."""
 _INK, _PALE = "#333333", "#767676"
@@ -55,7 +56,10 @@ def draw_scores(evaluation: Evaluation, path: Path) -> None:
     for number, panel in enumerate(panels[:count]):
         _axis(panel, evaluation, below=number + columns >= count)
     figure.legend(
-        handles=[_handle(table.name) for table in evaluation.tables],
+        handles=[
+            Line2D([], [], markersize=4, linewidth=1.8, label=table.name, **_style(position))
+            for position, table in enumerate(evaluation.tables)
+        ],
         loc="outside lower center",
         ncols=min(len(evaluation.tables), 2 * columns),
         frameon=False,
@@ -91,8 +95,8 @@ def _title(evaluation: Evaluation) -> str:
 
 
 def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
-    for table in reversed(evaluation.tables):  # the model last, on top
-        _line(axes, table.name, table.column(shown.score, shown.threshold, shown.window).values)
+    for position, table in reversed([*enumerate(evaluation.tables)]):  # the model last, on top
+        _line(axes, position, table.column(shown.score, shown.threshold, shown.window).values)
     units = shown.in_units(evaluation.units)
     event = f" {evaluation.units}" if evaluation.units and shown.threshold is not None else ""
     box = f" in {shown.window} × {shown.window}" if shown.window else ""
@@ -106,8 +110,8 @@ def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
 
 
 def _skill(axes: Axes, evaluation: Evaluation) -> None:
-    for skill in evaluation.skills:
-        _line(axes, skill.baseline, [value if math.isfinite(value) else math.nan for value in skill.values])
+    for position, skill in enumerate(evaluation.skills, start=1):
+        _line(axes, position, [value if math.isfinite(value) else math.nan for value in skill.values])
     axes.axhline(0, color=_INK, linewidth=0.8)
     axes.set_title("skill of the model over each baseline", fontsize=9.5, color=_INK)
     axes.set_ylabel("below 0 the baseline is better", fontsize=7.5, color=_PALE)
@@ -116,24 +120,21 @@ def _skill(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_ylim(max(low, -2.0), min(high, 1.0))
 
 
-def _line(axes: Axes, name: str, values: tuple[float, ...] | list[float]) -> None:
-    colour, dashes, marker = _STYLES[name]
+def _line(axes: Axes, position: int, values: Sequence[float]) -> None:
+    """Draw a forecast by lead time, given its position in the legend; the model is at 0."""
     # A single lead time gives points, side by side in the order of the legend.
-    alone = 0.28 * (list(_STYLES).index(name) - (len(_STYLES) - 1) / 2)
+    alone = 0.28 * (position - (len(_STYLES) - 1) / 2)
     axes.plot(
         range(len(values)) if len(values) > 1 else [alone],
         values,
-        color=colour,
-        linestyle=dashes,
-        linewidth=2.2 if name == MODEL else 1.3,
-        marker=marker if len(values) <= 16 else "",
-        markersize=4.5 if name == MODEL else 3.5,
+        linewidth=1.3 if position else 2.2,
+        markersize=3.5 if position else 4.5,
+        **_style(position) | ({} if len(values) <= 16 else {"marker": ""}),
     )
 
 
-def _handle(name: str) -> Line2D:
-    colour, dashes, marker = _STYLES[name]
-    return Line2D([], [], color=colour, linestyle=dashes, marker=marker, markersize=4, linewidth=1.8, label=name)
+def _style(position: int) -> dict[str, Any]:
+    return dict(zip(("color", "linestyle", "marker"), _STYLES[position % len(_STYLES)], strict=True))
 
 
 def _axis(axes: Axes, evaluation: Evaluation, *, below: bool) -> None:

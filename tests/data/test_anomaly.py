@@ -57,7 +57,7 @@ def test_a_forecast_of_no_anomaly_is_the_climatology_of_its_own_months(tmp_path:
 
 
 def test_persistence_of_the_anomaly_is_the_baseline_of_that_name(tmp_path: Path) -> None:
-    from specbuild.data.baselines import baselines
+    from specbuild.evaluation.baselines import baselines
 
     data = monthly(tmp_path)
     known = {one.name: one for one in baselines(data, 12)}["anomaly persistence"]

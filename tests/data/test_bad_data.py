@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from specbuild.data import Dataset, baselines, open_data
+from specbuild.data import Dataset, open_data
 from specbuild.document import RunError
+from specbuild.evaluation.baselines import baselines
 from tests.data.samples import dataset, frames, model, write_spec
 
 WINDOWS = {"past": 2, "future": 1}

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from specbuild.catalog import Shape
-from specbuild.data import baselines, open_data
+from specbuild.data import open_data
 from specbuild.document import RunError, SpecError
+from specbuild.evaluation.baselines import baselines
 from specbuild.graph.model import Graph, Input, Output, Port
 from tests.data.samples import RECORDS, dataset, frames, message, model, write_spec
 

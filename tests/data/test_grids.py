@@ -14,13 +14,14 @@ import pytest
 import xarray as xr
 import zarr
 
-from specbuild.data import baselines, open_data
+from specbuild.data import open_data
 from specbuild.data.sources import FrameSource, join, open_source
 from specbuild.data.sources.base import Coordinate
 from specbuild.data.sources.cf import is_latitude
 from specbuild.data.time.intervals import differ, unbroken, usual_step
 from specbuild.data.time.times import cf_times
 from specbuild.document import SpecError
+from specbuild.evaluation.baselines import baselines
 from specbuild.language.interval import Interval
 from tests.data.samples import RECORDS, frames, message, model, write_spec
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from specbuild.data import baselines, open_data
+from specbuild.data import open_data
 from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.time.clock import Phases
+from specbuild.evaluation.baselines import baselines
 from tests.data.samples import RECORDS, model, write_spec
 
 ERA5 = RECORDS / "era5_t2m_uk_2019-03.nc"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from specbuild.data import open_data
-from specbuild.data.baselines import persistence
+from specbuild.evaluation.baselines import baselines
 from specbuild.evaluation.result import to_csv
 from specbuild.evaluation.scores import Scores
 from specbuild.evaluation.scores.errors import Errors
@@ -119,8 +119,9 @@ def test_persistence_of_the_radar_record(tmp_path: Path) -> None:
     dataset = open_data(spec, model(spec))
     assert [window.start for window in dataset.forecasts("train")] == [0, 2, 4]
     scores = Scores(30, (0.5,))
+    persistence, *_ = baselines(dataset)
     for window in dataset.forecasts("train"):
-        scores.add(persistence(window), window.future)
+        scores.add(persistence.forecast(window), window.future)
     found = scores.table("persistence", dataset.lead_labels)
     at = dict(zip(found.leads, found.column("CSI", 0.5).values, strict=True))
     assert [round(at[lead], 3) for lead in ("+10 min", "+30 min", "+60 min")] == [0.782, 0.644, 0.549]

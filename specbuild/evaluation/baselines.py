@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
+from specbuild.data import Climatology, Dataset, Window
 from specbuild.data.arrays import Floats
-from specbuild.data.climatology import Climatology
-from specbuild.data.samples.dataset import Dataset, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +20,11 @@ class Baseline:
     """A named rule from a window to its forecast."""
 
     name: str
-    forecast: Callable[[Window], Floats]
+    rule: Callable[[Climatology, Window], Floats]
+    cycle: Climatology
+
+    def forecast(self, window: Window) -> Floats:
+        return self.rule(self.cycle, window)
 
 
 def baselines(dataset: Dataset, period: int | None = None, cycle: Climatology | None = None) -> tuple[Baseline, ...]:
@@ -34,18 +36,11 @@ def baselines(dataset: Dataset, period: int | None = None, cycle: Climatology | 
             forecast needs them.
     """
     known = cycle or Climatology.of(dataset, period)
-    simple = Baseline("persistence", persistence), Baseline("training mean", partial(training_mean, known))
-    if period is None:
-        return simple
-    return (
-        *simple,
-        Baseline("climatology", partial(climatology, known)),
-        Baseline("same phase", partial(same_phase, known)),
-        Baseline("anomaly persistence", partial(anomaly_persistence, known)),
-    )
+    rules = BASELINES if period is None else {**BASELINES, **PERIODIC_BASELINES}
+    return tuple(Baseline(name, rule, known) for name, rule in rules.items())
 
 
-def persistence(window: Window) -> Floats:
+def persistence(_cycle: Climatology, window: Window) -> Floats:
     """Repeat the last past frame."""
     return np.repeat(window.past[-1:], len(window.future), axis=0)
 
@@ -76,3 +71,12 @@ def same_phase(cycle: Climatology, window: Window) -> Floats:
 def anomaly_persistence(cycle: Climatology, window: Window) -> Floats:
     """Add the last past frame's departure from the climatology to the climatology of each forecast frame."""
     return climatology(cycle, window) + (window.past[-1:] - cycle.at(window.event, window.past_frames[-1:]))
+
+
+BASELINES = {"persistence": persistence, "training mean": training_mean}
+PERIODIC_BASELINES = {
+    "climatology": climatology,
+    "same phase": same_phase,
+    "anomaly persistence": anomaly_persistence,
+}
+"""The baselines that need `evaluate.period`."""
