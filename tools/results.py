@@ -3,8 +3,8 @@
     specbuild train specs/radar_nowcast.yaml --out runs
     python tools/results.py runs/radar-nowcast-20260131-142501 runs/radar-half-hour-20260131-143011:horizon-3 …
 
-A name after a colon is that of other scores in the folder: `scores-horizon-3.json`. Nothing on the page is written by
-hand but the words around the tables.
+A name after a colon is that of other scores in the folder: `scores-horizon-3.json`. Only the words around tables are
+written by hand.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from specbuild.catalog.scores import SCORES, SHOWN, score_titled
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 HEAD = """# What the shipped specs score
@@ -27,7 +29,7 @@ better. What the scores mean: [scores](scores.md). Written by `tools/results.py`
 def main() -> None:
     if len(sys.argv) < 2:
         raise SystemExit(__doc__)
-    PAGE.write_text("\n".join([HEAD, *(section(one) for one in sys.argv[1:])]), encoding="utf-8")
+    PAGE.write_text("\n".join([HEAD, *(section(argument) for argument in sys.argv[1:])]), encoding="utf-8")
 
 
 def section(argument: str) -> str:
@@ -36,11 +38,12 @@ def section(argument: str) -> str:
     run = json.loads((Path(folder) / "run.json").read_text("utf-8"))
     scores = json.loads((Path(folder) / f"scores{'-' * bool(which)}{which}.json").read_text("utf-8"))
     model = scores["forecasts"][0]
-    columns = [one for one in model["scores"] if one["score"] in ("RMSE", "MAE", "CSI", "ACC")]
+    shown = [SCORES[name].title for name in (*SHOWN, "acc")]
+    columns = [score for score in model["scores"] if score["score"] in shown]
     best = [*scores["skill over the best baseline"]["values"], scores["skill over the best baseline"]["overall"]]
     heads = [
         "lead time",
-        *(title(one, scores["units"]) for one in columns),
+        *(title(column, scores["units"]) for column in columns),
         "best baseline",
         "skill over it",
     ]
@@ -48,19 +51,19 @@ def section(argument: str) -> str:
         [
             lead,
             *(
-                f"{number(cell(one, place))} ({number(cell(of(scores, found['baseline'], one), place))})"
-                for one in columns
+                f"{number(cell(column, place))} ({number(cell(of(scores, skill['baseline'], column), place))})"
+                for column in columns
             ),
-            found["baseline"],
-            f"{100 * found['value']:+.0f} %",
+            skill["baseline"],
+            f"{100 * skill['value']:+.0f} %",
         ]
-        for place, (lead, found) in enumerate(zip([*model["leads"], "all"], best, strict=True))
+        for place, (lead, skill) in enumerate(zip([*model["leads"], "all"], best, strict=True))
     ]
-    files = ", ".join(f"`{Path(one['path']).name}`" for one in run["data"])
-    told = f" ({which.replace('-', ' ')})" if which else ""
+    files = ", ".join(f"`{Path(file['path']).name}`" for file in run["data"])
+    suffix = f" ({which.replace('-', ' ')})" if which else ""
     return "\n".join(
         [
-            f"## {scores['name']}{told}",
+            f"## {scores['name']}{suffix}",
             "",
             f"{scores['variable'].capitalize()} from {files}: {scores['windows']} test windows, seed {run['seed']}, "
             f"{run.get('epochs', '?')} epochs, {run['precision']} on {run['machine']['device']} with Keras "
@@ -76,9 +79,9 @@ def section(argument: str) -> str:
 
 def of(scores: dict[str, Any], forecast: str, score: dict[str, Any]) -> dict[str, Any]:
     """The same score of another forecast."""
-    table = next(one for one in scores["forecasts"] if one["forecast"] == forecast)
-    alike = ("score", "threshold")
-    return next(one for one in table["scores"] if all(one[key] == score[key] for key in alike))
+    table = next(table for table in scores["forecasts"] if table["forecast"] == forecast)
+    keys = ("score", "threshold")
+    return next(column for column in table["scores"] if all(column[key] == score[key] for key in keys))
 
 
 def cell(score: dict[str, Any], place: int) -> float | None:
@@ -88,7 +91,7 @@ def cell(score: dict[str, Any], place: int) -> float | None:
 def title(score: dict[str, Any], units: str) -> str:
     if score["threshold"] is not None:
         return f"{score['score']} ≥ {score['threshold']:g}"
-    return f"{score['score']}, {units}" if score["score"] in ("RMSE", "MAE") and units else score["score"]
+    return f"{score['score']}, {units}" if score_titled(score["score"]).units == "data" and units else score["score"]
 
 
 def number(value: float | None) -> str:

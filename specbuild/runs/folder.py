@@ -32,11 +32,29 @@ from specbuild.runs.files import write_json, write_text
 _CHECKPOINT = re.compile(r"epoch-(\d+)\.keras")
 
 
+class _File:
+    """A path inside the run folder, as an attribute."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: RunFolder, _owner: type | None = None) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """The paths of one run, and the reading and writing of its small files."""
 
     path: Path
+
+    spec_file = _File("spec.yaml")
+    resolved_file = _File("resolved.yaml")
+    manifest_file = _File("run.json")
+    transforms_file = _File("transforms.json")
+    history_file = _File("history.csv")
+    best_file = _File("best.keras")
+    model_file = _File("model.keras")
 
     @classmethod
     def create(cls, out: str | Path, name: str, *, now: datetime | None = None) -> RunFolder:
@@ -78,34 +96,6 @@ class RunFolder:
             raise _wrong(f"there is no run folder {path}", help)
         what = "a file" if folder.path.is_file() else "not a run folder: it has no run.json"
         raise _wrong(f"{path} is {what}", _latest(folder.path) or "give a folder that specbuild train made")
-
-    @property
-    def spec_file(self) -> Path:
-        return self.path / "spec.yaml"
-
-    @property
-    def resolved_file(self) -> Path:
-        return self.path / "resolved.yaml"
-
-    @property
-    def manifest_file(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def transforms_file(self) -> Path:
-        return self.path / "transforms.json"
-
-    @property
-    def history_file(self) -> Path:
-        return self.path / "history.csv"
-
-    @property
-    def best_file(self) -> Path:
-        return self.path / "best.keras"
-
-    @property
-    def model_file(self) -> Path:
-        return self.path / "model.keras"
 
     def evaluation(
         self, name: str, split: str = "test", horizon: int | None = None, variable: str | None = None

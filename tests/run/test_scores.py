@@ -16,13 +16,12 @@ from specbuild.data import open_data
 from specbuild.evaluation.baselines import baselines
 from specbuild.evaluation.result import to_csv
 from specbuild.evaluation.scores import Scores
-from specbuild.evaluation.scores.errors import Errors
-from specbuild.evaluation.scores.events import Contingency, csi, far, frequency_bias, hss, pod
+from specbuild.evaluation.scores.events import csi, far, frequency_bias, hss, pod
 from tests.data.samples import MRMS, model, write_spec
 
 
-def counts(*numbers: float) -> Contingency:
-    return Contingency(*(np.array([number], float) for number in numbers))
+def counts(*numbers: float) -> np.ndarray:
+    return np.array(numbers, float)[:, np.newaxis]
 
 
 def test_contingency_by_hand() -> None:
@@ -42,10 +41,10 @@ def test_counts_and_sums_by_hand() -> None:
     forecast = np.array([[0.5, 0.6], [0.0, 9.0]], np.float32)[..., np.newaxis]
     scores = Scores(2, (0.5,))
     scores.add(forecast, observed)
-    table = Contingency(*scores.sums("csi", 0.5))
-    assert (table.hits.tolist(), table.misses.tolist()) == ([1, 0], [0, 1])
-    assert (table.false_alarms.tolist(), table.correct_negatives.tolist()) == ([1, 0], [0, 0])
-    assert Errors(*scores.sums("mse")).count.tolist() == [2, 1]
+    hits, misses, false_alarms, correct_negatives = scores.sums("csi", 0.5).tolist()
+    assert (hits, misses) == ([1, 0], [0, 1])
+    assert (false_alarms, correct_negatives) == ([1, 0], [0, 0])
+    assert scores.sums("mse")[0].tolist() == [2, 1]
     result = scores.table("model", ("5 min", "10 min"))
     assert result.column("bias").values == pytest.approx((0.1, -2.0))
     assert result.column("MSE").overall == pytest.approx((0.04 + 4) / 3)
@@ -59,7 +58,7 @@ def test_a_threshold_is_reached_by_the_nearest_float32() -> None:
     scores = Scores(1, (0.7,))
     values = np.full((1, 1), np.float32(0.7))
     scores.add(values, values)
-    assert Contingency(*scores.sums("csi", 0.7)).hits.tolist() == [1]
+    assert scores.sums("csi", 0.7)[0].tolist() == [1]
 
 
 fields = arrays(np.float32, (3, 4, 1), elements=st.sampled_from([0.0, 0.5, 1.0, 3.0, math.nan]))
@@ -71,16 +70,17 @@ def test_counts_are_pooled_over_samples_and_pixels(pairs: list[tuple[np.ndarray,
     scores = Scores(3, (1.0,))
     for forecast, observed in pairs:
         scores.add(forecast, observed)
-    table, errors = Contingency(*scores.sums("csi", 1.0)), Errors(*scores.sums("mse"))
+    hits, misses, false_alarms, correct_negatives = scores.sums("csi", 1.0)
+    count, _, absolute, _ = scores.sums("mse")
     for lead in range(3):
         pixels = [(f, o) for one, other in pairs for f, o in zip(one[lead].ravel(), other[lead].ravel(), strict=True)]
         known = [(f, o) for f, o in pixels if not (math.isnan(f) or math.isnan(o))]
-        assert errors.count[lead] == len(known)
-        assert table.hits[lead] == sum(f >= 1 and o >= 1 for f, o in known)
-        assert table.misses[lead] == sum(f < 1 and o >= 1 for f, o in known)
-        assert table.false_alarms[lead] == sum(f >= 1 and o < 1 for f, o in known)
-        assert table.correct_negatives[lead] == sum(f < 1 and o < 1 for f, o in known)
-        assert errors.absolute[lead] == pytest.approx(sum(abs(float(f) - float(o)) for f, o in known))
+        assert count[lead] == len(known)
+        assert hits[lead] == sum(f >= 1 and o >= 1 for f, o in known)
+        assert misses[lead] == sum(f < 1 and o >= 1 for f, o in known)
+        assert false_alarms[lead] == sum(f >= 1 and o < 1 for f, o in known)
+        assert correct_negatives[lead] == sum(f < 1 and o < 1 for f, o in known)
+        assert absolute[lead] == pytest.approx(sum(abs(float(f) - float(o)) for f, o in known))
 
 
 def test_shapes_must_agree() -> None:

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from specbuild.evaluation.scores.base import Family, Formula, Frame, OnDemand, Setting, Values, ratio
 
 
-@dataclass(frozen=True, slots=True)
-class Errors:
-    """Sums of e over `count` pixels; one entry per lead time."""
-
-    count: Values
-    error: Values
-    absolute: Values
-    squared: Values
+def mse(sums: Values) -> Values:
+    """Mean squared error Σe² / n, in the units of the data squared; 0 is best. Sums are those of `measure`."""
+    count, _, _, squared = sums
+    return ratio(squared, count)
 
 
-def bias(errors: Errors) -> Values:
-    """Mean error Σe / n, in the units of the data; 0 is best, above 0 the forecast is too high."""
-    return ratio(errors.error, errors.count)
-
-
-def mae(errors: Errors) -> Values:
+def mae(sums: Values) -> Values:
     """Mean absolute error Σ|e| / n, in the units of the data; 0 is best."""
-    return ratio(errors.absolute, errors.count)
+    count, _, absolute, _ = sums
+    return ratio(absolute, count)
 
 
-def mse(errors: Errors) -> Values:
-    """Mean squared error Σe² / n, in the units of the data squared; 0 is best."""
-    return ratio(errors.squared, errors.count)
-
-
-def rmse(errors: Errors) -> Values:
+def rmse(sums: Values) -> Values:
     """Root mean squared error √(Σe² / n), in the units of the data; 0 is best.
 
     Pooled over windows before the root is taken, so it is no mean of the windows' RMSE.
     """
-    return np.sqrt(mse(errors))
+    return np.sqrt(mse(sums))
+
+
+def bias(sums: Values) -> Values:
+    """Mean error Σe / n, in the units of the data; 0 is best, above 0 the forecast is too high."""
+    count, error, _, _ = sums
+    return ratio(error, count)
 
 
 def measure(frame: Frame) -> tuple[float, ...]:
@@ -48,16 +39,7 @@ def measure(frame: Frame) -> tuple[float, ...]:
     return e.size, e.sum(), np.abs(e).sum(), np.square(e).sum()
 
 
-ERRORS = Family(
-    4,
-    measure,
-    {
-        "mse": lambda sums: mse(Errors(*sums)),
-        "mae": lambda sums: mae(Errors(*sums)),
-        "rmse": lambda sums: rmse(Errors(*sums)),
-        "bias": lambda sums: bias(Errors(*sums)),
-    },
-)
+ERRORS = Family(4, measure, {"mse": mse, "mae": mae, "rmse": rmse, "bias": bias})
 
 
 def measure_summed(frame: Frame) -> tuple[float, ...]:

@@ -6,65 +6,46 @@ hits, M misses, F false alarms and R correct negatives, counted in pixels and po
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.evaluation.scores.base import Family, Formula, Frame, Frames, OnDemand, Values, ratio
+from specbuild.evaluation.scores.base import Family, Frame, Frames, OnDemand, Values, ratio
 
 
-@dataclass(frozen=True, slots=True)
-class Contingency:
-    """Pixels by what was forecast and what was observed; one entry per lead time."""
+def csi(counts: Values) -> Values:
+    """Critical success index H / (H + M + F), 0 to 1, 1 is best. Schaefer (1990), Weather Forecast. 5, 570.
 
-    hits: Values
-    misses: Values
-    false_alarms: Values
-    correct_negatives: Values
-
-
-def csi(table: Contingency) -> Values:
-    """Critical success index H / (H + M + F), 0 to 1, 1 is best. Schaefer (1990), Weather Forecast. 5, 570."""
-    return ratio(table.hits, table.hits + table.misses + table.false_alarms)
+    Counts are H, M, F and R, as in all these scores; one entry per lead time.
+    """
+    h, m, f, _ = counts
+    return ratio(h, h + m + f)
 
 
-def pod(table: Contingency) -> Values:
+def pod(counts: Values) -> Values:
     """Probability of detection H / (H + M), 0 to 1, 1 is best."""
-    return ratio(table.hits, table.hits + table.misses)
+    h, m, _, _ = counts
+    return ratio(h, h + m)
 
 
-def far(table: Contingency) -> Values:
+def far(counts: Values) -> Values:
     """False alarm ratio F / (H + F), 0 to 1, 0 is best."""
-    return ratio(table.false_alarms, table.hits + table.false_alarms)
+    h, _, f, _ = counts
+    return ratio(f, h + f)
 
 
-def frequency_bias(table: Contingency) -> Values:
+def frequency_bias(counts: Values) -> Values:
     """Frequency bias (H + F) / (H + M), from 0, 1 is best, above 1 the event is forecast too often."""
-    return ratio(table.hits + table.false_alarms, table.hits + table.misses)
+    h, m, f, _ = counts
+    return ratio(h + f, h + m)
 
 
-def hss(table: Contingency) -> Values:
+def hss(counts: Values) -> Values:
     """Heidke skill score 2(HR − FM) / [(H + M)(M + R) + (H + F)(F + R)], −1 to 1, 1 is best, 0 is chance.
 
     Heidke (1926), Geogr. Ann. 8, 301.
     """
-    h, m, f, r = table.hits, table.misses, table.false_alarms, table.correct_negatives
+    h, m, f, r = counts
     return ratio(2 * (h * r - f * m), (h + m) * (m + r) + (h + f) * (f + r))
-
-
-_FORMULAS: dict[str, Callable[[Contingency], Values]] = {
-    "csi": csi,
-    "pod": pod,
-    "far": far,
-    "frequency_bias": frequency_bias,
-    "hss": hss,
-}
-
-
-def _of_counts(formula: Callable[[Contingency], Values]) -> Formula:
-    return lambda sums: formula(Contingency(*sums))
 
 
 def events(threshold: float) -> Family:
@@ -76,7 +57,8 @@ def events(threshold: float) -> Family:
         misses, false_alarms = int(np.count_nonzero(seen)) - hits, int(np.count_nonzero(said)) - hits
         return hits, misses, false_alarms, said.size - hits - misses - false_alarms
 
-    return Family(4, measure, {name: _of_counts(formula) for name, formula in _FORMULAS.items()}, threshold)
+    formulas = {"csi": csi, "pod": pod, "far": far, "frequency_bias": frequency_bias, "hss": hss}
+    return Family(4, measure, formulas, threshold)
 
 
 def at_or_above(values: Frames, threshold: float) -> npt.NDArray[np.bool_]:
