@@ -22,7 +22,7 @@ WIDTH = 100
 _MOST_COLUMNS = 12
 """Classes up to which the confusion matrix is printed."""
 
-Column: TypeAlias = tuple[str, Sequence[str]]
+TextColumn: TypeAlias = tuple[str, Sequence[str]]
 """A heading and the cells below it."""
 
 
@@ -47,7 +47,7 @@ def evaluation_text(evaluation: Evaluation, width: int | None = None) -> str:
 def class_text(scores: ClassScores) -> str:
     """Return accuracy and F1, a table of the classes, and the confusion matrix where it is not too wide."""
     labels = range(len(scores.classes))
-    columns: list[Column] = [
+    columns: list[TextColumn] = [
         ("class", scores.classes),
         ("clips", [str(count) for count in scores.support]),
         ("precision", [_ratio(scores.precision(label)) for label in labels]),
@@ -90,7 +90,7 @@ def _legend(evaluation: Evaluation) -> list[str]:
     return [*(f"{name}: {evaluation.conventions[name]}." for name in shown), f"skill: {BEST}."]
 
 
-def _tables(evaluation: Evaluation) -> Iterator[tuple[str, list[Column]]]:
+def _tables(evaluation: Evaluation) -> Iterator[tuple[str, list[TextColumn]]]:
     """Each table under its title: RMSE, the skill, and what else the evaluation shows."""
     leads = ("lead time", (*evaluation.leads, ALL))
     for number, shown in enumerate(evaluation.on_show):
@@ -113,7 +113,7 @@ def _title(evaluation: Evaluation, shown: ScoreColumn) -> str:
     return f"{shown.score} of {event}{f' in boxes of {shown.window} x {shown.window}' if shown.window else ''}"
 
 
-def _skill(evaluation: Evaluation) -> list[Column]:
+def _skill(evaluation: Evaluation) -> list[TextColumn]:
     best = evaluation.best()
     return [
         (f"over {PERSISTENCE}", [_percent(value) for value in evaluation.skill()]),
@@ -122,7 +122,7 @@ def _skill(evaluation: Evaluation) -> list[Column]:
     ]
 
 
-def _fitted(columns: Sequence[Column], width: int) -> Iterator[str]:
+def _fitted(columns: Sequence[TextColumn], width: int) -> Iterator[str]:
     """The columns in as many tables as it takes, each with the lead times first."""
     leads, *rest = columns
     group = [leads]
@@ -134,11 +134,11 @@ def _fitted(columns: Sequence[Column], width: int) -> Iterator[str]:
     yield _rendered(group)
 
 
-def _width(columns: Sequence[Column]) -> int:
+def _width(columns: Sequence[TextColumn]) -> int:
     return 1 + sum(3 + max(map(cell_len, (name, *cells))) for name, cells in columns)
 
 
-def _rendered(columns: Sequence[Column], first: Literal["left", "right"] = "right") -> str:
+def _rendered(columns: Sequence[TextColumn], first: Literal["left", "right"] = "right") -> str:
     table = Table(box=box.MARKDOWN)
     for number, (name, _) in enumerate(columns):
         table.add_column(name, justify="right" if number else first, no_wrap=True)

@@ -23,7 +23,7 @@ _SAMPLED_WINDOWS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ColourScale:
     """What the colours mean: from `low` to `high` in physical units, by square roots if `skewed`."""
 
     low: float
@@ -48,7 +48,7 @@ class Scene:
     variable: str = "value"
     units: str = ""
     title: str = ""
-    scale: Scale | None = None
+    scale: ColourScale | None = None
     called: str = "forecast"
     """The name of the row of `forecast`; `future` in a picture of data."""
 
@@ -79,7 +79,7 @@ class Channels(Protocol):
     def units_of(self) -> Mapping[str, str]: ...
 
 
-def scale_of(scene: Scene) -> Scale:
+def scale_of(scene: Scene) -> ColourScale:
     """Return the scale of what was observed, so that a wild forecast does not change it; a few outliers are cut.
 
     A quantity that is zero almost everywhere and large in places, as rain is, gets a square-root scale.
@@ -89,7 +89,7 @@ def scale_of(scene: Scene) -> Scale:
     if high <= low:
         high = float(values.max()) if values.max() > low else low + 1.0
     skewed = low >= 0 and float(np.median(values)) <= 0.05 * high
-    return Scale(0.0 if skewed else low, high, skewed)
+    return ColourScale(0.0 if skewed else low, high, skewed)
 
 
 def forecast_scene(

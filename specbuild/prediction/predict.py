@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.data.arrays import Floats
-from specbuild.pictures import DRAW, Scale, forecast_scene
+from specbuild.pictures import DRAW, ColourScale, forecast_scene
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import latest_past, read_past
 from specbuild.prediction.writing import WRITERS, check_output
@@ -62,7 +62,7 @@ def predict(
                 forecast.past,
                 forecast.frames,
                 title=f"{trained.spec.name}: forecast",
-                scale=Scale(**colours) if colours else None,
+                scale=ColourScale(**colours) if colours else None,
             )
             DRAW[path.suffix](scene, path)
     return forecast.frames

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from specbuild.language.sections.train import TrainSection
 
-Row = Mapping[str, float]
+EpochRow = Mapping[str, float]
 """One epoch of the history: `{"epoch": 1, "loss": …, "val_loss": …}`."""
 
 _LARGER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "iou", "io_u", "f1", "fbeta", "r2", "similarity")
@@ -38,12 +38,12 @@ class Watch:
         larger = by_name if early.mode == "auto" else early.mode == "max"
         return cls(early.monitor, larger, early.patience, early.min_delta, early.restore_best)
 
-    def best(self, history: Sequence[Row]) -> int | None:
+    def best(self, history: Sequence[EpochRow]) -> int | None:
         """Return the epoch with the best value, the earliest among equals; None before the first."""
         values = [(self._cost(row), int(row["epoch"])) for row in history]
         return min(values)[1] if values else None
 
-    def is_over(self, history: Sequence[Row]) -> bool:
+    def is_over(self, history: Sequence[EpochRow]) -> bool:
         """Return whether the last `patience` epochs brought no improvement of more than `min_delta`."""
         if self.patience is None:
             return False
@@ -54,18 +54,18 @@ class Watch:
             lowest, waited = (cost, 0) if improved else (lowest, waited + 1)
         return waited >= self.patience
 
-    def _cost(self, row: Row) -> float:
+    def _cost(self, row: EpochRow) -> float:
         return -row[self.monitor] if self.larger_is_better else row[self.monitor]
 
 
-def history_csv(history: Sequence[Row]) -> str:
+def history_csv(history: Sequence[EpochRow]) -> str:
     """Return the history as CSV, numbers with every digit."""
     names = list(dict.fromkeys(name for row in history for name in row))
     lines = [",".join(str(int(row[name])) if name == "epoch" else repr(row[name]) for name in names) for row in history]
     return "\n".join([",".join(names), *lines]) + "\n"
 
 
-def draw_history(history: Sequence[Row], path: Path, best: int | None = None) -> None:
+def draw_history(history: Sequence[EpochRow], path: Path, best: int | None = None) -> None:
     """Write a PNG of the loss, and the validation loss where there is one, by epoch; `best` marks an epoch."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from specbuild.document import SpecError
-from specbuild.pictures import DRAW, Scale, Scene
+from specbuild.pictures import DRAW, ColourScale, Scene
 from specbuild.prediction import predict
 from specbuild.training import Run
 from tests.run.conftest import blobs
@@ -109,4 +109,4 @@ def test_a_picture_has_the_colours_of_the_run(trained: Run, tmp_path: Path, monk
     drawn: list[Scene] = []
     monkeypatch.setitem(DRAW, ".png", lambda scene, _path: drawn.append(scene))
     predict(trained.path, output=tmp_path / "forecast.png")
-    assert [scene.scale for scene in drawn] == [Scale(**trained.folder.manifest()["colours"])]
+    assert [scene.scale for scene in drawn] == [ColourScale(**trained.folder.manifest()["colours"])]

@@ -20,7 +20,7 @@ from specbuild.data import Climatology
 from specbuild.language.sections.evaluate import EvaluateSection
 
 Values: TypeAlias = npt.NDArray[np.float64]
-Frames: TypeAlias = npt.NDArray[np.floating[Any]]
+Fields: TypeAlias = npt.NDArray[np.floating[Any]]
 Formula: TypeAlias = Callable[[Values], Values]
 
 
@@ -28,9 +28,9 @@ Formula: TypeAlias = Callable[[Values], Values]
 class Frame:
     """One forecast frame, what was observed and, where a score needs it, the climatology: each (*space, C)."""
 
-    forecast: Frames
-    observed: Frames
-    climatology: Frames | None = None
+    forecast: Fields
+    observed: Fields
+    climatology: Fields | None = None
 
     @cached_property
     def known(self) -> npt.NDArray[np.bool_]:
@@ -38,7 +38,7 @@ class Frame:
         return ~(np.isnan(self.forecast) | np.isnan(self.observed))
 
     @cached_property
-    def pixels(self) -> tuple[Frames, Frames]:
+    def pixels(self) -> tuple[Fields, Fields]:
         """Forecast and observation where both are known, in one row each."""
         return self.forecast[self.known], self.observed[self.known]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from specbuild.evaluation.scores.base import Family, Frame, Frames, OnDemand, Values, ratio
+from specbuild.evaluation.scores.base import Family, Fields, Frame, OnDemand, Values, ratio
 
 
 def centred(sums: Values) -> Values:
@@ -72,7 +72,7 @@ def _spread(n: Values, x: Values, xx: Values) -> Values:
     return np.sqrt(np.where(squared > 1e-12 * n * xx, squared, 0))
 
 
-def _moments(x: Frames, y: Frames, w: Values | None) -> Sequence[float]:
+def _moments(x: Fields, y: Fields, w: Values | None) -> Sequence[float]:
     if w is None:
         return x.size, x.sum(), y.sum(), np.square(x).sum(), np.square(y).sum(), (x * y).sum()
     return w.sum(), (w * x).sum(), (w * y).sum(), (w * x * x).sum(), (w * y * y).sum(), (w * x * y).sum()

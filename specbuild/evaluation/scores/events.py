@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.evaluation.scores.base import Family, Frame, Frames, OnDemand, Values, ratio
+from specbuild.evaluation.scores.base import Family, Fields, Frame, OnDemand, Values, ratio
 
 
 def csi(counts: Values) -> Values:
@@ -61,7 +61,7 @@ def events(threshold: float) -> Family:
     return Family(4, measure, formulas, threshold)
 
 
-def at_or_above(values: Frames, threshold: float) -> npt.NDArray[np.bool_]:
+def at_or_above(values: Fields, threshold: float) -> npt.NDArray[np.bool_]:
     """Return where the event is; the threshold is rounded as the values are, so a float32 0.7 reaches 0.7."""
     return np.asarray(values >= values.dtype.type(threshold))
 

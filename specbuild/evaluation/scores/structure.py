@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from specbuild.catalog.scores import SSIM_RADIUS, SSIM_SIGMA
-from specbuild.evaluation.scores.base import Family, Frame, Frames, OnDemand, Values, ratio
+from specbuild.evaluation.scores.base import Family, Fields, Frame, OnDemand, Values, ratio
 
 
 def ssim(low: float, high: float, clip: bool) -> Family:
@@ -64,7 +64,7 @@ def _range(low: float, high: float, clip: bool) -> dict[str, str]:
     return {"range": f"{low:g} to {high:g}{', values clipped to it' if clip else ''}"}
 
 
-def _double(values: Frames, low: float, high: float, clip: bool) -> Values:
+def _double(values: Fields, low: float, high: float, clip: bool) -> Values:
     double = values.astype(np.float64)
     return np.clip(double, low, high) if clip else double
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from specbuild.catalog.scores import SCORES
 from specbuild.evaluation.result import ScoreColumn, ScoreTable, Skill
-from specbuild.evaluation.scores.base import Family, Frame, Frames, Values
+from specbuild.evaluation.scores.base import Family, Fields, Frame, Values
 from specbuild.evaluation.scores.errors import ERRORS
 from specbuild.evaluation.scores.events import events
 
@@ -26,7 +26,7 @@ class Scores:
         self._sums = [np.zeros((family.size, leads)) for family in self.families]
         self._scored, self._observed = np.zeros(leads, np.int64), np.zeros(leads, np.int64)
 
-    def add(self, forecast: Frames, observed: Frames, climatology: Frames | None = None) -> None:
+    def add(self, forecast: Fields, observed: Fields, climatology: Fields | None = None) -> None:
         """Count one forecast (F, *space, C) against what was observed, in the same shape and units.
 
         Raises:
@@ -86,7 +86,7 @@ class Comparison:
     def __init__(self, leads: int, baselines: Sequence[str]) -> None:
         self._sums = {name: np.zeros((2, leads)) for name in baselines}  # the model's, the baseline's
 
-    def add(self, model: Frames, baselines: Mapping[str, Frames], observed: Frames) -> None:
+    def add(self, model: Fields, baselines: Mapping[str, Fields], observed: Fields) -> None:
         """Count one window: forecasts and observation are (F, *space, C), NaN where unknown."""
         ours = np.square(model.astype(np.float64) - observed)
         for name, forecast in baselines.items():
