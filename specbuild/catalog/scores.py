@@ -196,7 +196,4 @@ def score_titled(title: str) -> Score:
     Raises:
         KeyError: there is none.
     """
-    return _BY_TITLE[title]
-
-
-_BY_TITLE = {score.title: score for score in SCORES.values()}
+    return {score.title: score for score in SCORES.values()}[title]

@@ -63,32 +63,25 @@ def evaluate(
 
 
 def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:
-    whole = dataset = trained.dataset
-    selected = None if variable is None else whole.source.variable(variable)
-    channel = None if selected is None else selected.channel
-    if selected is not None:
-        dataset = replace(whole, source=selected)
+    selected = None if variable is None else trained.dataset.source.variable(variable)
+    dataset = trained.dataset if selected is None else replace(trained.dataset, source=selected)
     _check_room(dataset, split)
     scoring = Scoring.of(trained.spec, dataset)
-    rivals = baselines(dataset, trained.spec.evaluate.period, scoring.climatology)
-    leads = dataset.lead_labels
+    cycle, leads = scoring.climatology, dataset.lead_labels
+    rivals = baselines(dataset, trained.spec.evaluate.period, cycle)
     sums = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(rival.name for rival in rivals))}
     comparison = Comparison(len(leads), [rival.name for rival in rivals])
-    liveliest = None
-    scored = 0
+    pictured, scored = None, 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
-        at = (window.event, window.start)
-        past = window.past if selected is None else whole.window(*at).past
-        forecast = whole.forecast(past, trained.predict, at)
-        forecast = forecast if channel is None else forecast[..., channel : channel + 1]
+        forecast = _forecast(trained, window, None if selected is None else selected.channel)
         others = {rival.name: rival.forecast(window) for rival in rivals}
-        expected = climatology(scoring.climatology, window) if scoring.reads_climatology else None
+        expected = climatology(cycle, window) if scoring.reads_climatology else None
         for name, frames in {MODEL: forecast, **others}.items():
             sums[name].add(frames, window.future, expected)
         comparison.add(forecast, others, window.future)
         varies = variation(window.future)
-        if liveliest is None or varies > liveliest.variation:
-            liveliest = _Pictured(varies, scored, window, forecast)
+        if pictured is None or varies > pictured.variation:
+            pictured = _Pictured(varies, scored, window, forecast)
     evaluation = Evaluation(
         name=trained.spec.name,
         split=split,
@@ -108,13 +101,21 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     write_json(file("scores.json"), evaluation.to_dict())
     write_text(file("scores.csv"), evaluation.to_csv())
     draw_scores(evaluation, file("scores.png"))
-    if split == "test" and liveliest is not None and len(trained.data.source.space) > 1:
-        scene = liveliest.scene(trained, dataset, scored)
+    if split == "test" and pictured is not None and len(trained.data.source.space) > 1:
+        scene = pictured.scene(dataset, f"{trained.spec.name}: test window {pictured.number} of {scored}")
         if horizon is None and variable is None:
             trained.folder.update_manifest(colours=asdict(scale_of(scene)))
         draw_strip(scene, file("forecast.png"))
         draw_animation(scene, file("forecast.gif"))
     return evaluation
+
+
+def _forecast(trained: TrainedRun, window: Window, channel: int | None) -> Floats:
+    """Return the model's forecast of a window, or one channel of it; the model reads all channels."""
+    at = (window.event, window.start)
+    past = window.past if channel is None else trained.dataset.window(*at).past
+    forecast = trained.dataset.forecast(past, trained.predict, at)
+    return forecast if channel is None else forecast[..., channel : channel + 1]
 
 
 @dataclass(frozen=True)
@@ -126,16 +127,11 @@ class _Pictured:
     window: Window
     forecast: Floats
 
-    def scene(self, trained: TrainedRun, dataset: Dataset, count: int) -> Scene:
-        times = self.window.past_times
-        title = f"{trained.spec.name}: test window {self.number} of {count}"
+    def scene(self, dataset: Dataset, title: str) -> Scene:
+        window = self.window
+        title = title if window.past_times is None else f"{title}, {show(window.past_times[-1])}"
         return forecast_scene(
-            dataset.section,
-            dataset.source.metadata,
-            self.window.past,
-            self.forecast,
-            self.window.future,
-            title=title if times is None else f"{title}, {show(times[-1])}",
+            dataset.section, dataset.source.metadata, window.past, self.forecast, window.future, title=title
         )
 
 

@@ -154,7 +154,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
     def save(self, model: Any) -> None:
-        """Saves the state after the last finished epoch, then the files that follow from it."""
+        """Save the state after the last finished epoch, then the files that follow from it."""
         epoch = len(self.history)
         checkpoint.save(model, self._folder.checkpoint(epoch), self.history)
         if epoch and self._watch.keep_best and self._watch.best(self.history) == epoch:

@@ -48,6 +48,10 @@ def hss(counts: Values) -> Values:
     return ratio(2 * (h * r - f * m), (h + m) * (m + r) + (h + f) * (f + r))
 
 
+FORMULAS = {"csi": csi, "pod": pod, "far": far, "frequency_bias": frequency_bias, "hss": hss}
+"""The scores of counts, by name."""
+
+
 def events(threshold: float) -> Family:
     """The contingency scores at a threshold in physical units."""
 
@@ -57,8 +61,7 @@ def events(threshold: float) -> Family:
         misses, false_alarms = int(np.count_nonzero(seen)) - hits, int(np.count_nonzero(said)) - hits
         return hits, misses, false_alarms, said.size - hits - misses - false_alarms
 
-    formulas = {"csi": csi, "pod": pod, "far": far, "frequency_bias": frequency_bias, "hss": hss}
-    return Family(4, measure, formulas, threshold)
+    return Family(4, measure, FORMULAS, threshold)
 
 
 def at_or_above(values: Fields, threshold: float) -> npt.NDArray[np.bool_]:
