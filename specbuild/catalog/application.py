@@ -60,16 +60,16 @@ class Application(AskedLayer):
         return self.weights_
 
     def with_weights(self, file: str) -> Self:
-        """The same network with its weights from another file."""
+        """Return the same network with its weights from another file."""
         return self.model_copy(update={"weights_": file})
 
 
 @cache
 def application_kind(name: str) -> type[Application] | None:
-    """The class of a network, made from the signature of its function; None if there is none of that name."""
+    """Return the class of a network, made from the signature of its function; None if there is none of that name."""
     known = signature("applications", name)
     if known is None:
         return None
-    left_out = ("weights", "input_shape", "input_tensor")
-    fields = argument_fields(known, left_out=left_out, taken=Layer)
+    exclude = ("weights", "input_shape", "input_tensor")
+    fields = argument_fields(known, exclude=exclude, taken=Layer)
     return create_model(name, __base__=Application, __doc__=f"keras.applications.{name}.", **fields)

@@ -61,23 +61,23 @@ class Body(Protocol):
         """Numbers of axes that the layers reading the input accept."""
 
     def check(self, x: Shape) -> None:
-        """Refuses what the stack does not accept.
+        """Refuse what the stack does not accept.
 
         Raises:
             ShapeError: what does not fit.
         """
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:
-        """The weights of every layer, in the order they run."""
+        """Return the weights of every layer, in the order they run."""
 
     def flops(self, x: Shape, horizon: int) -> Dim:
-        """Operations of the frames given at once and of horizon − 1 single steps."""
+        """Return the operations of the frames given at once and of horizon − 1 single steps."""
 
     def saved_elements(self, x: Shape, horizon: int, *, remat: bool) -> Dim:
-        """Numbers kept for the backward pass; with `remat`, of the single steps only what goes from one to the next."""
+        """Return how many numbers the backward pass needs; with `remat`, only what goes from step to step."""
 
     def receptive_field(self, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
-        """What the last frame forecast sees of the input, or with `every_step` each output in time."""
+        """Return the receptive field of the last forecast frame, or with `every_step` of each output in time."""
 
 
 class Autoregressive(Layer):
@@ -102,7 +102,7 @@ class Autoregressive(Layer):
     _body: Body | None = PrivateAttr(None)
 
     def bound(self, body: Body) -> Self:
-        """The same node, able to answer for its stack."""
+        """Return the same node with its stack, which it then answers for."""
         copy = self.model_copy()
         copy._body = body
         return copy
@@ -137,7 +137,7 @@ class Autoregressive(Layer):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         weights = self.body.weights(inputs[0])
-        return weights if self.trainable else tuple(replace(one, trainable=False) for one in weights)
+        return weights if self.trainable else tuple(replace(weight, trainable=False) for weight in weights)
 
     def flops(self, *inputs: Shape) -> Dim:
         return self.body.flops(inputs[0], self.horizon)

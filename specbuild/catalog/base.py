@@ -1,6 +1,6 @@
-"""What every layer kind is: its arguments, its shape rule, its weights and its cost, in one class.
+"""The base of every layer kind: its arguments, its shape rule, its weights and its cost, in one class.
 
-A kind is a subclass of `Layer` that carries Keras's class name, and Keras's own argument names and defaults as fields.
+A kind is a subclass of `Layer` with the name of a Keras class, whose arguments and defaults it has as fields.
 Lowering needs nothing else: `keras.layers.<kind>(**layer.arguments())`.
 """
 
@@ -35,6 +35,8 @@ class Layer(BaseModel):
     """Whether the output has as many axes as the input, whatever that is."""
     asks_keras: ClassVar[bool] = False
     """Whether its shapes and weights come from Keras itself, through a resolver."""
+    keeps_values: ClassVar[bool] = False
+    """Whether the output has the values of the input and no others, so that it is in the same range."""
     pointwise: ClassVar[bool] = False
     """Whether an output value sees only the input value at its own place."""
 
@@ -59,7 +61,7 @@ class Layer(BaseModel):
         return None
 
     def check(self, *inputs: Shape) -> None:
-        """Refuses inputs that the layer does not accept.
+        """Refuse inputs that the layer does not accept.
 
         Raises:
             ShapeError: what does not fit, and what would.
@@ -73,7 +75,7 @@ class Layer(BaseModel):
                 )
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        """The shape of the output.
+        """Return the shape of the output.
 
         Raises:
             ShapeError: the arguments do not fit the input.
@@ -81,7 +83,7 @@ class Layer(BaseModel):
         return inputs[0]
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        """Every weight, in Keras's order, with its shape."""
+        """Return every weight, in Keras's order, with its shape."""
         return ()
 
     def weight(self, name: str, *shape: int) -> Weight:
@@ -89,7 +91,7 @@ class Layer(BaseModel):
         return Weight(name, shape, self.trainable)
 
     def flops(self, *inputs: Shape) -> Dim:  # noqa: ARG002
-        """Floating-point operations for one sample, a multiply-add counting two; None where an axis is unknown.
+        """Return the floating-point operations for one sample, 2 for a multiply-add; None where an axis is unknown.
 
         Counted are convolutions, matrix products, their biases, pooling and element-wise arithmetic; activations
         are left out, as is everything that only moves data.
@@ -97,18 +99,18 @@ class Layer(BaseModel):
         return 0
 
     def saved_elements(self, *inputs: Shape) -> Dim:
-        """Numbers per sample that training keeps for the backward pass: by default the output."""
+        """Return how many numbers per sample training keeps for the backward pass: by default the output."""
         return size(self.output_shape(*inputs))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """What one output value sees of each input, for inputs whose lengths are all known; by default all of it.
+        """Return what one output value sees of each input, whose lengths are all known; by default all of it.
 
         Of a recurrent layer it is the output of every step, the `sequence`.
         """
         return tuple(in_place(shape) if self.pointwise else whole_input(shape) for shape in inputs)
 
     def arguments(self) -> dict[str, Any]:
-        """Constructor arguments for Keras: what the spec wrote, where it differs from the default.
+        """Return the constructor arguments for Keras: those that the spec writes.
 
         `trainable` is not among them: Keras freezes the inside of ConvLSTM, TimeDistributed and Bidirectional only
         where the attribute is set on the finished layer.
@@ -135,19 +137,19 @@ class Recurrent(Layer):
     )
 
     def sequence_shape(self, x: Shape) -> Shape:
-        """Shape of the `sequence` port: every step. `(T, …)`."""
+        """Return the shape of the `sequence` port: every step. `(T, …)`."""
         raise NotImplementedError
 
     def last_shape(self, x: Shape) -> Shape:
-        """Shape of the `last` port: the output after the last step, which is the sequence without its time axis."""
+        """Return the shape of the `last` port: the output after the last step, the sequence without its time axis."""
         return self.sequence_shape(x)[1:]
 
     def state_shapes(self, x: Shape) -> dict[str, Shape]:
-        """The state's tensors by name, in Keras's order: `{"h": …, "c": …}`."""
+        """Return the shapes of the state's tensors by name, in Keras's order: `{"h": …, "c": …}`."""
         raise NotImplementedError
 
     def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
-        """What one value of the `sequence` sees of each tensor of an initial state; by default all of it."""
+        """Return what one value of the `sequence` sees of each tensor of an initial state; by default all of it."""
         return {name: whole_input(shape) for name, shape in self.state_shapes(x).items()}
 
     def output_shape(self, *inputs: Shape) -> Shape:

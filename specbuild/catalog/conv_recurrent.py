@@ -30,7 +30,7 @@ Normalization = Annotated[Literal["none", "layer"], Choice()]
 
 
 def segment_length(steps: int) -> int:
-    """How many of its steps a recurrence with `remat` computes anew at a time: √T, rounded up.
+    """Return how many of its steps a recurrence with `remat` recomputes at a time: √T, rounded up.
 
     A single segment has nothing to save.
     """
@@ -42,8 +42,7 @@ class OverFrames(PlainCell, Formatted):
 
     remat: Flag = Field(
         False,
-        description="Whether the backward pass computes the steps anew, about √T at a time, which takes time and saves "
-        "memory.",
+        description="Whether the backward pass recomputes the steps, about √T at a time, to save memory.",
     )
 
     @property
@@ -63,7 +62,7 @@ class OverFrames(PlainCell, Formatted):
                 )
 
     def step_elements(self, x: Shape) -> Dim:
-        """Numbers that training keeps of one step: the gates, the state and their products."""
+        """Return how many numbers training keeps of one step: the gates, the state and their products."""
         return times(self.kept, size(self.state_shape(x)))
 
     def saved_elements(self, *inputs: Shape) -> Dim:

@@ -95,4 +95,5 @@ class Identity(Layer):
     """The input, unchanged."""
 
     keeps_rank = True
+    keeps_values = True
     pointwise = True

@@ -52,7 +52,7 @@ class Resolver(Protocol):
     """Asks Keras."""
 
     def resolve(self, layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
-        """What Keras makes of a layer.
+        """Return what Keras makes of a layer.
 
         Raises:
             ShapeError: Keras refuses the arguments or the inputs, in Keras's words.
@@ -68,7 +68,7 @@ class AskedLayer(Layer):
     _on_frames: bool = PrivateAttr(False)
 
     def bound(self, resolver: Resolver, *, on_frames: bool = False) -> Self:
-        """The same layer, able to answer; `on_frames` where it stands in a time_distributed."""
+        """Return the same layer, able to answer; `on_frames` where it stands in a time_distributed."""
         copy = self.model_copy()
         copy._resolver, copy._on_frames = resolver, on_frames
         return copy
@@ -100,7 +100,7 @@ class AskedLayer(Layer):
         return {aliases[name]: value for name, value in super().arguments().items()}
 
     def said(self) -> dict[str, Any]:
-        """What a spec writes to mean this layer."""
+        """Return what a spec writes to mean this layer."""
         frozen = {"trainable": self.trainable} if "trainable" in self.model_fields_set else {}
         return {**self.arguments(), **frozen}
 
@@ -141,7 +141,7 @@ class PluginLayer(AskedLayer):
     @model_validator(mode="before")
     @classmethod
     def _objects(cls, given: Any) -> Any:
-        """Reads arguments that are Keras objects by their names."""
+        """Read arguments that are Keras objects by their names."""
         if not isinstance(given, Mapping):
             return given
         return {key: _object_or_plain(str(key), value) for key, value in given.items()}
@@ -156,7 +156,7 @@ class PluginLayer(AskedLayer):
 
 
 def bind(layer: Layer, resolver: Resolver, *, on_frames: bool = False) -> Layer:
-    """The layer with the resolver bound to whatever in it needs one."""
+    """Return the layer with the resolver bound to whatever in it needs one."""
     if isinstance(layer, AskedLayer):
         return layer.bound(resolver, on_frames=on_frames)
     if isinstance(layer, TimeDistributed) and asks_keras(layer):
@@ -165,7 +165,7 @@ def bind(layer: Layer, resolver: Resolver, *, on_frames: bool = False) -> Layer:
 
 
 def other_kind(name: str) -> type[Layer] | None:
-    """The class of a layer without a rule of its own: of Keras, of a plugin (`package>Class`), or by an alias."""
+    """Return the class of a layer without a rule of its own: of Keras, an alias, or of a plugin (`package>Class`)."""
     if ">" in name:
         return plugin_kind(name)
     known = signature("layers", name)
@@ -173,18 +173,18 @@ def other_kind(name: str) -> type[Layer] | None:
 
 
 def other_names() -> tuple[str, ...]:
-    """The layers of Keras that a spec can name besides the kinds with a rule, aliases included."""
-    left_out = {*UNWRITABLE, *KINDS, *WRAPPERS}
-    return tuple(name for name in names("layers") if name not in left_out)
+    """Return the layers of Keras that a spec can name besides the kinds with a rule, aliases included."""
+    excluded = {*UNWRITABLE, *KINDS, *WRAPPERS}
+    return tuple(name for name in names("layers") if name not in excluded)
 
 
 @cache
 def keras_kind(name: str) -> type[KerasLayer] | None:
-    """The class of a Keras layer, made from its signature; None where there is none or a spec cannot name it."""
+    """Return the class of a Keras layer, made from its signature; None if there is none or a spec cannot name it."""
     known = signature("layers", name)
     if known is None or known.name in UNWRITABLE or known.name in WRAPPERS:
         return None
-    fields = argument_fields(known, left_out=("trainable", "dtype"), taken=Layer)
+    fields = argument_fields(known, exclude=("trainable", "dtype"), taken=Layer)
     return create_model(
         known.name, __base__=KerasLayer, __doc__=f"Keras's {known.name}, resolved through Keras.", **fields
     )
@@ -192,19 +192,19 @@ def keras_kind(name: str) -> type[KerasLayer] | None:
 
 @cache
 def plugin_kind(name: str) -> type[PluginLayer]:
-    """The class of a registered layer, `package>Name`."""
+    """Return the class of a registered layer, `package>Name`."""
     return create_model(name, __base__=PluginLayer, __doc__=f"{name}, which a plugin registers.")
 
 
-def argument_fields(known: Signature, *, left_out: tuple[str, ...], taken: type[Layer]) -> dict[str, Any]:
-    """Pydantic fields for the arguments of a Keras signature, as `create_model` takes them.
+def argument_fields(known: Signature, *, exclude: tuple[str, ...], taken: type[Layer]) -> dict[str, Any]:
+    """Return pydantic fields for the arguments of a Keras signature, as `create_model` takes them.
 
     An argument whose name is an attribute of `taken` (`output_shape`, `weights`) gets the field name `<name>_` and its
     own name as alias.
     """
     fields: dict[str, Any] = {}
     for name in known.arguments:
-        if name in left_out:
+        if name in exclude:
             continue
         default = known.optional.get(name, ...)
         annotation, value = _typed(name, default)
@@ -218,7 +218,7 @@ def argument_fields(known: Signature, *, left_out: tuple[str, ...], taken: type[
 
 
 def _typed(name: str, default: Any) -> tuple[Any, Any]:
-    """Type and default of an argument: Keras objects by the last word of its name, flags by their default."""
+    """Return type and default of an argument: Keras objects by the last word of its name, flags by their default."""
     annotation = _OBJECTS.get(name.rpartition("_")[2])
     if annotation is not None:
         value = KerasObject(default) if isinstance(default, str) else default
@@ -235,8 +235,8 @@ def _plain(value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists, at any depth, as tuples: values of a layer do not change."""
-    return tuple(_tuples(one) for one in value) if isinstance(value, list | tuple) else value
+    """Return lists, at any depth, as tuples: values of a layer do not change."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _object_or_plain(name: str, value: Any) -> Any:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails
 
-from specbuild.catalog import own_losses
+from specbuild.catalog import losses
 from specbuild.catalog.signatures import Family, Signature, names, signature
 from specbuild.catalog.values import Value, error, written
 from specbuild.document.suggest import did_you_mean
@@ -176,7 +176,7 @@ def _read_arguments(
     for key in known.required:
         if key not in given:
             _fault(faults, loc, "missing_argument", f"{name} needs the argument {key}", given)
-    if family == "losses" and len(faults) == before and (wrong := own_losses.fault(name, read)):
+    if family == "losses" and len(faults) == before and (wrong := losses.fault(name, read)):
         key, message = wrong
         _fault(faults, (*loc, key), "argument", message, given.get(key))
     return read

@@ -47,6 +47,7 @@ class LastFrame(Layer):
     """The last frame, or vector, of a sequence: `(T, …)` → `(…)`. A recurrent node gives it as its port `last`."""
 
     package = "specbuild"
+    keeps_values = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -72,6 +73,7 @@ class RepeatFrame(Layer):
     times: PositiveInt = Field(description="Length of the sequence.")
 
     package = "specbuild"
+    keeps_values = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (self.times, *inputs[0])
@@ -112,7 +114,7 @@ class Slice(Layer):
         return (tuple(picked(i, taken) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
 
     def _length(self, length: Dim) -> Dim:
-        """How many entries are taken; from an axis of unknown length only the first or the last one is certain."""
+        """Return how many entries are taken; of an axis of unknown length only the first or last is certain."""
         taken = slice(self.start, self.stop, self.step)
         if length is not None:
             return len(range(*taken.indices(length)))
@@ -134,7 +136,7 @@ class Gather(Layer):
         super().check(*inputs)
         check_axes(self, inputs[0], self.axis, "axis", known=False)
         length = inputs[0][_index(inputs[0], self.axis)]
-        beyond = [one for one in self.indices if length is not None and not -length <= one < length]
+        beyond = [index for index in self.indices if length is not None and not -length <= index < length]
         if beyond:
             raise ShapeError(
                 f"{self.label} finds no entry {beyond[0]} on axis {self.axis}",
@@ -148,7 +150,7 @@ class Gather(Layer):
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         at = _index(inputs[0], self.axis)
-        places = [one % known(inputs[0][at]) for one in self.indices]
+        places = [index % known(inputs[0][at]) for index in self.indices]
         return (tuple(picked(i, places) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
 
 
@@ -189,6 +191,7 @@ class ExpandDims(Layer):
     axis: Axis = Field(description="Where the new axis stands in the output; 1 is the first after batch, -1 the last.")
 
     package = "specbuild"
+    keeps_values = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -211,6 +214,7 @@ class Squeeze(Layer):
     axis: Axis = Field(description="The axis to drop; the batch axis is 0, -1 the last.")
 
     package = "specbuild"
+    keeps_values = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -242,6 +246,7 @@ class _Blocks(Layer):
     block_size: Ints2 = Field(description="Rows and columns of a patch; one number stands for both.")
 
     package = "specbuild"
+    keeps_values = True
     keeps_rank = True
 
     def check(self, *inputs: Shape) -> None:
@@ -314,7 +319,7 @@ class DepthToSpace(_Blocks):
 
 
 def _index(shape: Shape, axis: int) -> int:
-    """Where an axis stands in a shape without the batch axis; `check_axes` has let it pass."""
+    """Return where an axis stands in a shape without the batch axis; `check_axes` has let it pass."""
     return axis - 1 if axis > 0 else axis + len(shape)
 
 
@@ -334,7 +339,7 @@ def _with_axis(shape: Shape, axis: int, length: int) -> Shape:
 
 
 def _beside(shape: Shape, axis: int) -> ReceptiveField:
-    """The receptive field of a layer that puts a new axis into its output."""
+    """Return the receptive field of a layer that puts a new axis into its output."""
     at = axis - 1 if axis > 0 else axis + len(shape) + 1
     return (*in_place(shape[:at]), *moved(in_place(shape[at:]), at + 1))
 

@@ -1,4 +1,4 @@
-"""What one output value of a layer sees of its inputs, axis by axis: the pieces that receptive fields are made of.
+"""Receptive fields of layers: the part of each input that one value of the output depends on, axis by axis.
 
 Lengths are known numbers throughout: where a spec leaves one open, the caller asks with a length that stands in for it.
 """
@@ -29,47 +29,47 @@ ReceptiveField: TypeAlias = tuple[AxisField | None, ...]
 
 
 def whole_input(shape: Shape) -> ReceptiveField:
-    """The receptive field of a layer that mixes all its input."""
+    """Return the receptive field of a layer that mixes all its input."""
     return (None,) * len(shape)
 
 
 def no_input(shape: Shape) -> ReceptiveField:
-    """The receptive field of a layer that does not read its input."""
+    """Return the receptive field of a layer that does not read its input."""
     return (AxisField(None, ((0, -1),)),) * len(shape)
 
 
 def is_empty(field: ReceptiveField) -> bool:
     """Whether no position of some axis is seen, and so nothing of the input."""
-    return any(one is not None and all(last < first for first, last in one.spans) for one in field)
+    return any(axis is not None and all(last < first for first, last in axis.spans) for axis in field)
 
 
 def in_place(shape: Shape, *, lead: int = 0, mixed: Collection[int] = ()) -> ReceptiveField:
-    """A value sees its own place, and all of the axes `mixed`; `lead` new axes stand before the input's."""
+    """Let a value see its own place, and all of the axes `mixed`; `lead` new axes stand before those of the input."""
     return tuple(None if axis in mixed else same(axis + lead, length) for axis, length in enumerate(shape))
 
 
 def same(axis: int, length: Dim) -> AxisField:
-    """Position p sees position p."""
+    """Let position p see position p."""
     return shifted(axis, length, 0)
 
 
 def shifted(axis: int, length: Dim, by: int) -> AxisField:
-    """Position p of `length` sees position p + by: a crop of `by` entries, or with a negative one padding."""
+    """Let position p of `length` see position p + by: a crop of `by` entries, or with a negative one padding."""
     return picked(axis, range(by, by + known(length)))
 
 
 def picked(axis: int, places: Iterable[int]) -> AxisField:
-    """Position p sees the p-th of `places`."""
+    """Let position p see the p-th of `places`."""
     return AxisField(axis, tuple((place, place) for place in places))
 
 
 def at_position(place: int) -> AxisField:
-    """Every output value sees the one position."""
+    """Let every output value see the one position."""
     return AxisField(None, ((place, place),))
 
 
 def windows(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> AxisField:
-    """A window of `span` entries that moves by `stride`, over an axis of `length`, to so many positions.
+    """Slide a window of `span` entries that moves by `stride`, over an axis of `length`, to so many positions.
 
     Padding `same` puts the smaller half of what is missing in front, `causal` all of it, `valid` nothing.
     """
@@ -97,16 +97,16 @@ def interpolated(axis: int, positions: Dim, factor: int, radius: int) -> AxisFie
     return AxisField(axis, tuple(((x - radius * d) // d + 1, -(-(x + radius * d) // d) - 1) for x, d in centres))
 
 
-def widened(along: AxisField, before: int, after: int) -> AxisField:
-    """Position p sees what positions p − before to p + after saw, as far as those exist."""
-    spans, last = along.spans, len(along.spans) - 1
+def widened(field: AxisField, before: int, after: int) -> AxisField:
+    """Let position p see what positions p − before to p + after saw, as far as those exist."""
+    spans, last = field.spans, len(field.spans) - 1
     ends = ((max(p - before, 0), min(p + after, last)) for p in range(len(spans)))
-    return AxisField(along.axis, tuple((spans[first][0], spans[end][1]) for first, end in ends))
+    return AxisField(field.axis, tuple((spans[first][0], spans[end][1]) for first, end in ends))
 
 
 def moved(field: ReceptiveField, by: int) -> ReceptiveField:
-    """The receptive field of a layer whose output has `by` more axes in front."""
-    return tuple(one if one is None or one.axis is None else replace(one, axis=one.axis + by) for one in field)
+    """Return the receptive field of a layer whose output has `by` more axes in front."""
+    return tuple(seen if seen is None or seen.axis is None else replace(seen, axis=seen.axis + by) for seen in field)
 
 
 def known(length: Dim) -> int:

@@ -53,11 +53,11 @@ class PlainCell(Recurrent):
     """Tensors of the state's size that training keeps for each step: the gates, the state and what lies between."""
 
     def state_shape(self, x: Shape) -> Shape:
-        """The shape of h, which is that of every state and gate."""
+        """Return the shape of h, which is that of every state and gate."""
         raise NotImplementedError
 
     def step_flops(self, x: Shape) -> int:
-        """Operations of one step."""
+        """Return the operations of one step."""
         raise NotImplementedError
 
     def sequence_shape(self, x: Shape) -> Shape:
@@ -70,17 +70,17 @@ class PlainCell(Recurrent):
         return times(inputs[0][0], self.step_flops(inputs[0]))
 
     def saved_elements(self, *inputs: Shape) -> Dim:
-        """The gates, the state and their products, for every step."""
+        """Return the gates, the state and their products, for every step."""
         return times(self.kept, size(self.sequence_shape(*inputs)))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """Every step sees itself and the steps before it; backward outputs, which are reversed, are taken as all."""
+        """Let every step see itself and those before it; backward outputs, which are reversed, count as seeing all."""
         steps = known(inputs[0][0])
         past = None if self.go_backwards else AxisField(0, tuple((0, step) for step in range(steps)))
         return ((past, *moved(self.frame_receptive_field(inputs[0]), 1)),)
 
     def frame_receptive_field(self, x: Shape) -> ReceptiveField:
-        """What a value of the last step sees of each frame: most of the first one, whose trace has spread furthest."""
+        """Return what a value of the last step sees of each frame: most of the first, which has spread furthest."""
         return whole_input(x[1:])
 
 

@@ -144,6 +144,7 @@ class _Cropping(_Margins):
     )
 
     written_as = "cropping"
+    keeps_values = True
     sign = -1
 
     def check(self, *inputs: Shape) -> None:
@@ -184,6 +185,8 @@ class Flatten(Layer):
 
     data_format: DataFormat = Field(None, description="With channels_first, channels are moved last before flattening.")
 
+    keeps_values = True
+
     def output_shape(self, *inputs: Shape) -> Shape:
         return (size(inputs[0]),)
 
@@ -196,6 +199,8 @@ class Reshape(Layer):
     """The same values, in order, in another shape."""
 
     target_shape: TargetShape = Field(description="The new shape without the batch axis; -1 is what is left.")
+
+    keeps_values = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -230,6 +235,7 @@ class Permute(Layer):
     dims: Permutation = Field(description="For each output axis the input axis it takes, counted from 1.")
 
     keeps_rank = True
+    keeps_values = True
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -246,6 +252,8 @@ class RepeatVector(Layer):
     """A vector, n times over. `(F)` → `(n, F)`."""
 
     n: PositiveInt = Field(description="How often the vector is repeated.")
+
+    keeps_values = True
 
     @property
     def ranks(self) -> tuple[int, ...]:

@@ -40,7 +40,7 @@ class ShapeError(Exception):
 
 
 def size(shape: Iterable[Dim]) -> Dim:
-    """Number of elements, None where an axis is unknown."""
+    """Return the number of elements, None where an axis is unknown."""
     total = 1
     for dim in shape:
         if dim is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from specbuild.catalog import own_losses
+from specbuild.catalog import losses
 
 Family: TypeAlias = Literal[
     "activations",
@@ -73,7 +73,7 @@ def keras_version() -> str:
 
 def _entries(family: Family) -> Mapping[str, Any]:
     entries: Mapping[str, Any] = _table()[family]
-    return {**entries, **own_losses.LOSSES} if family == "losses" else entries
+    return {**entries, **losses.SIGNATURES} if family == "losses" else entries
 
 
 @cache

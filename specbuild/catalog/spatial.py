@@ -65,15 +65,15 @@ class Spatial(Layer):
         return False
 
     def split(self, shape: Shape) -> tuple[Shape, Dim]:
-        """The spatial part of a shape, and its channels."""
+        """Return the spatial part of a shape, and its channels."""
         return (shape[1:], shape[0]) if self.channels_first else (shape[:-1], shape[-1])
 
     def join(self, spatial: Shape, channels: Dim) -> Shape:
-        """The inverse of `split`."""
+        """Undo `split`."""
         return (channels, *spatial) if self.channels_first else (*spatial, channels)
 
     def spatial_field(self, spatial: tuple[AxisField | None, ...], channels: Dim = None) -> ReceptiveField:
-        """What a value sees of the spatial axes, in the layout's order, and of so many channels (None: of all)."""
+        """Return what a value sees of the spatial axes, in the order of `data_format`, and of channels (None: all)."""
         at = 0 if self.channels_first else self.spatial
         mixed = None if channels is None else same(at, channels)
         return (mixed, *spatial) if self.channels_first else (*spatial, mixed)
@@ -84,7 +84,7 @@ class Spatial(Layer):
         return range(1, self.spatial + 1) if self.channels_first else range(self.spatial)
 
     def known_channels(self, shape: Shape) -> int:
-        """The number of channels.
+        """Return the number of channels.
 
         Raises:
             ShapeError: the input leaves it open, and the layer's weights depend on it.
@@ -100,7 +100,7 @@ class Spatial(Layer):
     def refuse_window(
         self, shape: Shape, window: tuple[int, ...], argument: str, dilation: tuple[int, ...] | None = None
     ) -> None:
-        """Refuses an input that is smaller than a window without padding.
+        """Refuse an input that is smaller than a window without padding.
 
         Raises:
             ShapeError: names the axis, its length and the window.
@@ -129,7 +129,7 @@ class Formatted(Spatial):
 
 
 def window_length(length: Dim, window: int, stride: int, padding: str) -> Dim:
-    """How many positions a window takes along an axis.
+    """Return how many positions a window takes along an axis.
 
     `valid`: the window stays inside, ⌊(length − window) / stride⌋ + 1. `same` and `causal`: the axis is padded so
     that every stride-th entry is one, ⌈length / stride⌉.
@@ -140,5 +140,5 @@ def window_length(length: Dim, window: int, stride: int, padding: str) -> Dim:
 
 
 def window_span(entries: int, dilation: int) -> int:
-    """How far a window reaches whose entries stand `dilation` apart."""
+    """Return how far a window reaches whose entries stand `dilation` apart."""
     return (entries - 1) * dilation + 1

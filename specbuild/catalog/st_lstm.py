@@ -87,7 +87,7 @@ class STLSTM2D(OverFrames):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         x = inputs[0]
         below = (self.known_channels(x[1:]), *self.filters[:-1])
-        return tuple(one for cell, read in enumerate(below, start=1) for one in self._cell_weights(cell, read, x))
+        return tuple(weight for cell, read in enumerate(below, start=1) for weight in self._cell_weights(cell, read, x))
 
     def _cell_weights(self, cell: int, channels: int, x: Shape) -> tuple[Weight, ...]:
         width, extent = self.width, self.kernel_size

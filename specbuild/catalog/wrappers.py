@@ -63,7 +63,7 @@ class TimeDistributed(Layer):
         return ((same(0, inputs[0][0]), *moved(frame, 1)),)
 
     def arguments(self) -> dict[str, Any]:
-        """The wrapper's own; the layer is built from `layer`."""
+        """Return the arguments of the wrapper itself; the layer is built from `layer`."""
         return _without(super().arguments(), "layer")
 
 
@@ -129,7 +129,9 @@ class Bidirectional(Recurrent):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         weights = _frozen_unless(self.trainable, self.layer.weights(*inputs))
-        return tuple(replace(one, name=f"{way}_{one.name}") for way in ("forward", "backward") for one in weights)
+        return tuple(
+            replace(weight, name=f"{way}_{weight.name}") for way in ("forward", "backward") for weight in weights
+        )
 
     def flops(self, *inputs: Shape) -> Dim:
         """Both directions, and the merge of their outputs: nothing for concat, a sum or product, a sum and a half."""
@@ -151,7 +153,7 @@ class Bidirectional(Recurrent):
         return {f"{way}_{name}": field for way in ("forward", "backward") for name, field in fields.items()}
 
     def arguments(self) -> dict[str, Any]:
-        """The wrapper's own; the layer is built from `layer`."""
+        """Return the arguments of the wrapper itself; the layer is built from `layer`."""
         return _without(super().arguments(), "layer", "return_sequences", "return_state")
 
 
@@ -168,13 +170,13 @@ def asks_keras(layer: Layer) -> bool:
 
 
 def _frozen_with(given: Any) -> Any:
-    """The wrapper's fields; a layer that is not trained makes a wrapper that is not."""
+    """Return the fields of a wrapper, which is not trained if its layer is not."""
     layer = given.get("layer") if isinstance(given, dict) else None
     return {**given, "trainable": False} if isinstance(layer, Layer) and not layer.trainable else given
 
 
 def _frozen_unless(trainable: bool, weights: tuple[Weight, ...]) -> tuple[Weight, ...]:
-    return weights if trainable else tuple(replace(one, trainable=False) for one in weights)
+    return weights if trainable else tuple(replace(weight, trainable=False) for weight in weights)
 
 
 def _without(arguments: dict[str, Any], *names: str) -> dict[str, Any]:

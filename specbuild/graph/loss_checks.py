@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from specbuild.catalog import KerasObject
+from specbuild.catalog.losses import own_loss
 from specbuild.catalog.objects import LossSum
-from specbuild.catalog.own_losses import class_of
-from specbuild.catalog.scores import SSIM_SIDE
 from specbuild.catalog.shapes import Shape, show
 from specbuild.document import PathPart, Report
 from specbuild.graph.data_checks import without_time
@@ -15,7 +14,7 @@ from specbuild.graph.model import Graph
 
 
 def check_losses(graph: Graph, report: Report) -> None:
-    """Reports weights of lead times that are not as many as frames, and losses of space that the output lacks."""
+    """Report weights of lead times that are not as many as frames, and losses of space that the output lacks."""
     for output in graph.outputs:
         _lead_weights(graph, output.name, output.shape, report)
         for loss, path in losses_of(graph, output.name):
@@ -47,7 +46,7 @@ def _lead_weights(graph: Graph, name: str, shape: Shape, report: Report) -> None
 
 
 def losses_of(graph: Graph, name: str) -> Iterator[tuple[KerasObject, tuple[PathPart, ...]]]:
-    """The losses of an output, one by one, each with its place."""
+    """Yield the losses of an output, each with its place."""
     train = graph.spec.train
     loss = train.loss_of(name)
     path: tuple[PathPart, ...] = ("train", "loss", name) if "loss" in train.by_output else ("train", "loss")
@@ -58,14 +57,16 @@ def losses_of(graph: Graph, name: str) -> Iterator[tuple[KerasObject, tuple[Path
 
 
 def _space(graph: Graph, loss: KerasObject, path: tuple[PathPart, ...], shape: Shape, report: Report) -> None:
-    """SSIM spreads over height and width, the gradient difference over any space."""
-    own, data = class_of(loss.name), graph.spec.data
+    """Report a loss that needs more axes of space than there are, or larger frames."""
+    own, data = own_loss(loss.name), graph.spec.data
+    if own is None:
+        return
     axes = None if data is None or not data.source.axes else len(data.source.space)
-    if own == "SSIM" and (len(shape) < 3 or (axes is not None and axes < 2)):
+    if own.space == 2 and (len(shape) < 3 or (axes is not None and axes < 2)):
         fault = f"{loss.name} is of frames with height and width, and the output is {show(shape)}"
-    elif own == "SSIM" and any(size is not None and size < SSIM_SIDE for size in shape[-3:-1]):
-        fault = f"{loss.name} needs frames of at least {SSIM_SIDE} × {SSIM_SIDE}, the output has {show(shape[-3:-1])}"
-    elif own == "GradientDifference" and axes == 0:
+    elif any(length is not None and length < own.side for length in shape[-3:-1]):
+        fault = f"{loss.name} needs frames of at least {own.side} × {own.side}, the output has {show(shape[-3:-1])}"
+    elif own.space == 1 and axes == 0:
         fault = f"{loss.name} is of steps from pixel to pixel, and the data has no space"
     else:
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer
+from specbuild.catalog.losses import own_loss
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import PathPart
 from specbuild.graph.loss_checks import losses_of
@@ -84,7 +85,7 @@ RANGES: dict[str, tuple[float, float]] = {
 _BINARY = ("binarycrossentropy", "binaryfocalcrossentropy", "bce")
 _CATEGORICAL = ("categoricalcrossentropy", "categoricalfocalcrossentropy", "sparsecategoricalcrossentropy")
 _OVERLAP = ("dice", "tversky")
-_REGRESSION = ("meansquarederror", "mse", "meanabsoluteerror", "mae", "huber", "logcosh", "balancedmse", "balancedmae")
+_REGRESSION = ("meansquarederror", "mse", "meanabsoluteerror", "mae", "huber", "logcosh")
 _COUNTS = ("poisson", "meansquaredlogarithmicerror", "msle")
 
 
@@ -130,7 +131,8 @@ def _misfits(loss: KerasObject, end: _End) -> Iterator[tuple[str, str, str]]:
         reason = f"{node} ends in softmax, whose classes share one probability"
         help = f"use categorical_crossentropy, or write activation: sigmoid on {node}"
         yield f"{name} reads each channel as a yes or no of its own", reason, help
-    if plain in _REGRESSION and end.activation == "softmax":
+    own = own_loss(name)
+    if (plain in _REGRESSION or (own and own.compares == "quantities")) and end.activation == "softmax":
         reason = f"{node} ends in softmax, which gives shares that sum to 1 over the channels"
         help = f"use categorical_crossentropy, or leave activation out on {node}"
         yield f"{name} compares quantities, not classes", reason, help
@@ -139,20 +141,11 @@ def _misfits(loss: KerasObject, end: _End) -> Iterator[tuple[str, str, str]]:
         yield f"{name} takes the logarithm of the output, which must not be negative", end.words, help
 
 
-_KEEP = frozenset(
-    {
-        *("Identity", "Reshape", "Flatten", "Permute", "LastFrame", "RepeatFrame", "RepeatVector"),
-        *("Cropping1D", "Cropping2D", "Cropping3D", "Squeeze", "ExpandDims", "SpaceToDepth", "DepthToSpace"),
-    }
-)
-"""Layers whose output has the values of their input."""
-
-
 def _end(graph: Graph, port: Port) -> _End | None:
     """What an output's values come from; None where their range is not known."""
     nodes = {node.id: node for node in graph.nodes}
     node = nodes.get(port.node)
-    while node is not None and innermost(node.layer).kind in _KEEP and len(node.inputs) == 1:
+    while node is not None and innermost(node.layer).keeps_values and len(node.inputs) == 1:
         port = node.inputs[0]
         node = nodes.get(port.node)
     if node is None:

@@ -21,11 +21,11 @@ class LeadWeighted(keras.losses.Loss):  # type: ignore[misc]
     """
 
     def __init__(self, loss: Any, weights: Sequence[float], name: str | None = None, dtype: Any = None) -> None:
-        """Makes the loss.
+        """Make the loss.
 
         Args:
             loss: a loss of Keras, of ours or of a plugin, or a function of y_true and y_pred.
-        weights: one for each frame, from 0, not all 0.
+            weights: one for each frame, from 0, not all 0.
         """
         loss = _loss(loss)
         super().__init__(name=name or loss.name, reduction=loss.reduction, dtype=dtype)

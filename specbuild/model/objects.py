@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any
 
 from specbuild.catalog import KerasObject
+from specbuild.catalog import losses as declared
+from specbuild.catalog.losses import class_of
 from specbuild.catalog.objects import LossSum
-from specbuild.catalog.own_losses import class_of
 from specbuild.catalog.signatures import Family, signature
 from specbuild.document import did_you_mean
+from specbuild.model import losses
 from specbuild.model.backend import keras
-from specbuild.model.losses import BalancedMAE, BalancedMSE
 from specbuild.model.losses_combined import WeightedSum
-from specbuild.model.losses_structure import SSIM, GradientDifference, SoftCSI
 
 _MODULES: dict[Family, Any] = {
     "activations": keras.activations,
@@ -27,7 +27,7 @@ _MODULES: dict[Family, Any] = {
     "schedules": keras.optimizers.schedules,
 }
 
-LOSSES = {loss.__name__: loss for loss in (BalancedMSE, BalancedMAE, SSIM, GradientDifference, SoftCSI)}
+LOSSES: dict[str, Any] = {name: getattr(losses, name) for name in declared.LOSSES}
 """The losses of specbuild's own."""
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.catalog import KerasObject
+from specbuild.catalog.losses import own_loss
 from specbuild.catalog.objects import LossSum
-from specbuild.catalog.own_losses import class_of
 from specbuild.catalog.signatures import signature
 from specbuild.data import Transform
 from specbuild.data.transforms.kinds import StepError
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = npt.NDArray[Any]
 Place: TypeAlias = tuple[str | int, ...]
-Made: TypeAlias = Callable[..., Any]
-"""Makes a Keras object of a family, or raises the located error: `made(item, "losses", "loss", "sum", 0)`."""
+MakeObject: TypeAlias = Callable[..., Any]
+"""Makes a Keras object of a family, or raises the located error: `make(item, "losses", "loss", "sum", 0)`."""
 
 
-def output_loss(spec: Spec, output: str, made: Made, *, weighted: bool, transform: Transform | None) -> Any:
+def output_loss(spec: Spec, output: str, make: MakeObject, *, weighted: bool, transform: Transform | None) -> Any:
     """The loss of one output as Keras takes it; None where the spec gives it none.
 
     Args:
-        made: makes an object of Keras, or raises the error located below `train`.
+        make: makes an object of Keras, or raises the error located below `train`.
         weighted: whether batches carry weights, 0 where a value is missing.
         transform: carries thresholds and ranges from physical units to those of training; None: training is in physical
             units.
@@ -43,14 +43,14 @@ def output_loss(spec: Spec, output: str, made: Made, *, weighted: bool, transfor
         return None
     place: Place = ("loss", output) if "loss" in spec.train.by_output else ("loss",)
     ready = _Ready(spec, weighted, transform)
-    loss = made(ready.of(item, place), "losses", *place)
+    loss = make(ready.of(item, place), "losses", *place)
     weights = spec.train.lead_weights_of(output)
     if weights is None:
         return loss
     from specbuild.model.losses_combined import LeadWeighted, WeightedSum
 
     if isinstance(loss, WeightedSum):
-        return WeightedSum([LeadWeighted(one, weights) for one in loss.losses], loss.weights)
+        return WeightedSum([LeadWeighted(term, weights) for term in loss.losses], loss.weights)
     return LeadWeighted(loss, weights)
 
 
@@ -64,17 +64,16 @@ class _Ready:
         if isinstance(item, LossSum):
             losses = [self.of(loss, (*place, "sum", number)) for number, (loss, _) in enumerate(item.terms)]
             return LossSum(item.name, {**item.arguments, "losses": losses})
-        if (own := class_of(item.name)) is None:
+        own = own_loss(item.name)
+        if own is None:
             return over_present(item) if self.weighted else item
         more: dict[str, Any] = {}
         if self.spec.data is not None:
             more["space"] = len(self.spec.data.source.space)
-        if self.transform is not None and own in ("BalancedMSE", "BalancedMAE", "SoftCSI"):
-            known = signature("losses", item.name)
-            defaults = known.optional if known is not None else {}
-            thresholds = item.arguments.get("thresholds") or defaults["thresholds"]
+        if self.transform is not None and own.physical == "thresholds":
+            thresholds = {**own.optional, **item.arguments}["thresholds"]
             more["edges"] = self.edges(thresholds, item.name, (*place, "thresholds"))
-        if self.transform is not None and own == "SSIM":
+        if self.transform is not None and own.physical == "data_range":
             more["edges"] = self.ends(item, place)
         return KerasObject(item.name, item.arguments | more)
 
@@ -106,11 +105,12 @@ class _Ready:
 
         What is at or above a threshold must be so there too, and what is just below it must not.
         """
-        found = self.carried(thresholds, name, place)
+        edges = self.carried(thresholds, name, place)
         exact = np.asarray(thresholds, np.float64)
         below = self.carried(exact - 1e-6 * np.maximum(np.abs(exact), 1), name, place, np.float64)
         at = self.carried(thresholds, name, place, np.float64)
-        lost = [value for value, one, other in zip(thresholds, below, at, strict=True) if not (one < other).all()]
+        pairs = zip(thresholds, below, at, strict=True)
+        lost = [threshold for threshold, before, after in pairs if not (before < after).all()]
         if lost:
             raise self.error(
                 place,
@@ -118,7 +118,7 @@ class _Ready:
                 reason="the transform makes one value of what lies on both sides, or turns values upside down",
                 help="choose thresholds within what the transform keeps",
             )
-        return [[float(value) for value in row] for row in found]
+        return [[float(value) for value in row] for row in edges]
 
     def carried(
         self, physical: Sequence[float] | Floats, name: str, place: Place, dtype: type[np.floating[Any]] = np.float32

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from specbuild.catalog.own_losses import LOSSES
+from specbuild.catalog.losses import SIGNATURES
 from specbuild.catalog.signatures import keras_version, names, signature
 from specbuild.model.backend import keras
 
@@ -72,7 +72,7 @@ UNMADE_BY_NAME = {"Constant"}
 @only_with_its_keras
 @pytest.mark.parametrize(("family", "module"), FAMILIES)
 def test_keras_knows_every_name(family: Any, module: Any) -> None:
-    for name in set(names(family)) - BEYOND_GET - set(LOSSES):
+    for name in set(names(family)) - BEYOND_GET - set(SIGNATURES):
         known = signature(family, name)
         assert known is not None
         assert hasattr(module, known.name)

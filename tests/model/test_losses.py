@@ -13,9 +13,8 @@ from hypothesis.extra.numpy import arrays
 from skimage.metrics import structural_similarity
 
 from specbuild.model.backend import backend_name, keras
-from specbuild.model.losses import BalancedMAE, BalancedMSE
+from specbuild.model.losses import SSIM, BalancedMAE, BalancedMSE, GradientDifference, SoftCSI
 from specbuild.model.losses_combined import LeadWeighted, WeightedSum
-from specbuild.model.losses_structure import SSIM, GradientDifference, SoftCSI
 
 SHAPE = (2, 3, 11, 12, 2)
 """B, T, H, W, C."""

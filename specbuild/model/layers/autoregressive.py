@@ -26,7 +26,7 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
         horizon: frames forecast. The body's output after the P frames given is the first.
         give: `horizon` for those, `all` for the output of every step: `(N, P − 1 + horizon, *frame)`.
         sampling: scheduled sampling, as the fields of `specbuild.catalog.autoregressive.Sampling`; None: none.
-        remat: whether the backward pass computes each feedback step anew.
+        remat: whether the backward pass recomputes each feedback step.
         unroll: whether the feedback steps are written out; default: up to 32 of them on a processor, where that takes
             half the time of a loop. A body that draws random numbers or updates statistics must be.
         seed: of the draws of scheduled sampling.
@@ -67,7 +67,7 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
         return ops.concatenate([kept, fed], axis=1)
 
     def probability(self, iteration: Any) -> Any:
-        """The probability of the true frame at an iteration, counted from 0."""
+        """Return the probability of the true frame at an iteration, counted from 0."""
         if self.sampling is None:
             raise ValueError("this layer has no scheduled sampling")
         start, end = self.sampling["start"], self.sampling["end"]
@@ -75,7 +75,7 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
         return end + (start - end) * decay(ops.cast(iteration, "float32"), self.sampling)
 
     def _truth(self, teacher: Any, outputs: Any) -> Any:
-        """The true frame before each feedback step, flat, and behind it whether it is read: `(N, K, numbers + 1)`."""
+        """Return the true frame before each feedback step, flat, then whether it is read: `(N, K, numbers + 1)`."""
         if teacher is None or self.seed_generator is None:
             return None
         count = self.horizon - 1
@@ -85,7 +85,7 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
         return ops.cast(ops.concatenate([frames, ops.cast(drawn < p, frames.dtype)], axis=-1), outputs.dtype)
 
     def _feedback(self, steps: _Steps, carry: list[Any], truth: Any) -> Any:
-        """The outputs of the feedback steps `(N, K, *frame)`, through Keras's loop."""
+        """Return the outputs of the feedback steps `(N, K, *frame)`, through Keras's loop."""
         count = self.horizon - 1
         read = ops.zeros((ops.shape(carry[0])[0], count, 1)) if truth is None else truth
         written_out = (
@@ -102,7 +102,7 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
         return (batch, *Node.model_validate({"horizon": self.horizon, "give": self.give}).output_shape(tuple(frames)))
 
     def save_own_variables(self, store: Any) -> None:
-        """Keeps the iterations behind, so that training goes on with the schedule."""
+        """Save the iterations behind, so that training goes on with the schedule."""
         super().save_own_variables(store)
         if self.seed_generator is not None:
             store[_STATE] = ops.convert_to_numpy(self.seed_generator.state)
@@ -159,12 +159,12 @@ class _Steps:
     __call__ = call
 
     def step(self, frame: Any, *states: Any) -> tuple[Any, ...]:
-        """The body on one frame: its output and its states."""
+        """Run the body on one frame; return its output and its states."""
         outputs, *new = _run(self.body, [ops.expand_dims(frame, 1), *states], self.training)
         return (outputs[:, 0], *new)
 
 
 def _run(body: Any, inputs: list[Any], training: bool) -> list[Any]:
-    """The outputs of a body and its states; Keras gives one output of a model without states as it is."""
-    found = body(inputs if len(inputs) > 1 else inputs[0], training=training)
-    return list(found) if isinstance(found, list | tuple) else [found]
+    """Return the outputs of a body and its states; Keras gives a single output as it is."""
+    outputs = body(inputs if len(inputs) > 1 else inputs[0], training=training)
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]

@@ -50,7 +50,7 @@ class ConvCell(FrameCell):
         return int(self.entry.gates)
 
     def project(self, frames: Any, masks: Tensors | None = None) -> Any:
-        """The input's share of all gates, bias included: `(N, …, H, W, C)` → `(N, …, P, Q, G·F)`.
+        """Return the input's share of all gates, bias included: `(N, …, H, W, C)` → `(N, …, P, Q, G·F)`.
 
         Frames of any number of steps go through one convolution. Without an input, H and W become 1.
         """
@@ -63,7 +63,7 @@ class ConvCell(FrameCell):
         return self.gates * self.width
 
     def masks(self, like: Any, rate: float, training: bool) -> list[Any] | None:
-        """A dropout mask for each gate, in the shape of `like`; None where nothing is dropped."""
+        """Return a dropout mask for each gate, in the shape of `like`; None where nothing is dropped."""
         if not training or not rate:
             return None
         ones = ops.ones_like(like)
@@ -80,11 +80,11 @@ class ConvCell(FrameCell):
         raise NotImplementedError
 
     def convolve_state(self, state: Any, kernel: Any, masks: Tensors | None) -> Any:
-        """The state's share of the gates whose kernels are given: `(N, P, Q, F)` → `(N, P, Q, gates·F)`."""
+        """Return the state's share of the gates whose kernels are given: `(N, P, Q, F)` → `(N, P, Q, gates·F)`."""
         return _masked(convolve, state, kernel, masks)
 
     def normalize(self, place: int, x: Any) -> Any:
-        """Layer normalization over all axes of each sample, with row `place` of gamma and beta, if the cell has any."""
+        """Normalize over all axes of each sample, with row `place` of gamma and beta, if the cell has any."""
         if self.normalization == "none":
             return x
         normal = self.standardized(x, EPSILON) * self.gamma[place]
@@ -97,14 +97,14 @@ class ConvCell(FrameCell):
         return self._first_bias if group == "bias" else super().initializer(weight, group)
 
     def _first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """`bias_initializer`, but ones for the gates that start there."""
+        """Return what `bias_initializer` gives, but ones for the gates that start there."""
         first = self.bias_initializer(shape, dtype=dtype)
         gate = np.arange(math.prod(shape)).reshape(shape) // self.filters
         return ops.where(np.isin(gate, self.gates_from_one), ops.ones_like(first), first)
 
 
 def _masked(apply: Callable[[Any, Any], Any], x: Any, kernel: Any, masks: Tensors | None) -> Any:
-    """One convolution for all gates, or one for each where each has a mask of its own."""
+    """Apply one convolution for all gates, or one for each where each has a mask of its own."""
     if masks is None:
         return apply(x, kernel)
     kernels = ops.split(kernel, len(masks), axis=-1)

@@ -28,7 +28,7 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
     `channels_first` the axes are moved once before the recurrence and once after it, so that it runs on processors too.
 
     With `remat` training keeps the state between segments of about √T steps, and the backward pass computes the steps
-    of one segment after the other anew (Chen et al. 2016, arXiv 1604.06174). Results and gradients stay the same.
+    of one segment after the other again (Chen et al. 2016, arXiv 1604.06174). Results and gradients stay the same.
     """
 
     rank: ClassVar[int]
@@ -76,7 +76,7 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         return [*super().variables, *(self.states or [])]
 
     def inner_loop(self, sequences: Any, initial_state: Tensors, mask: Any, training: bool = False) -> Any:
-        """The recurrence: last output, outputs of all steps, last state.
+        """Run the recurrence: last output, outputs of all steps, last state.
 
         Keras's loop, run over steps whose input is already convolved.
         """
@@ -87,15 +87,15 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
         dropped = cell.masks(states[0], cell.recurrent_dropout, training)
         steps = frames.shape[1]
         # The input of a later segment would be convolved at the very start, and its result kept until it is read.
-        anew = self.remat and training and (steps is None or segment_length(steps) < steps)
-        at_once = not anew and self._fits(steps, sequences.shape[2:])
+        recompute = self.remat and training and (steps is None or segment_length(steps) < steps)
+        at_once = not recompute and self._fits(steps, sequences.shape[2:])
         backwards, unroll = self.go_backwards, self.unroll or unrolls(steps)
 
         def run(frames: Any, *states: Any) -> tuple[Any, ...]:
             """The outputs, of every step or the last, behind the state that some of the steps end in."""
             each = _Steps(cell, drawn, dropped)
             if at_once:
-                every_step = None if drawn is None else [ops.expand_dims(one, 1) for one in drawn]
+                every_step = None if drawn is None else [ops.expand_dims(mask, 1) for mask in drawn]
                 frames, each.project = cell.project(frames, every_step), False
             loop = keras.layers.RNN(
                 each,
@@ -108,7 +108,7 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
             _, outputs, new = loop.inner_loop(frames, list(states), mask)
             return (*new, outputs)
 
-        if not anew:
+        if not recompute:
             *ends, outputs = run(frames, *states)
             return self._outward(ends, outputs)
         pieces = [frames]
@@ -116,11 +116,11 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
             frames, backwards = ops.flip(frames, axis=1) if backwards else frames, False
             length = segment_length(steps)
             pieces = ops.split(frames, list(range(length, steps, length)), axis=1)
-        last, every = _anew(run, pieces, states)
+        last, every = _recomputed(run, pieces, states)
         return self._outward(last, ops.concatenate(every, axis=1) if self.return_sequences else every[-1])
 
     def _outward(self, states: Tensors, outputs: Any) -> tuple[Any, Any, list[Any]]:
-        """Last output, outputs and last state in the order of `data_format`."""
+        """Return last output, outputs and last state in the order of `data_format`."""
         outward = self.cell.outward
         return outward(outputs[:, -1]), outward(outputs), [outward(state) for state in states]
 
@@ -158,8 +158,10 @@ def recurrent_layers(cell: type[FrameCell], *ranks: int) -> tuple[type[Any], ...
     )
 
 
-def _anew(run: Callable[..., tuple[Any, ...]], pieces: Sequence[Any], states: Tensors) -> tuple[Tensors, list[Any]]:
-    """Runs over one segment after the other, each computed anew in the backward pass: the last state, and the outputs.
+def _recomputed(
+    run: Callable[..., tuple[Any, ...]], pieces: Sequence[Any], states: Tensors
+) -> tuple[Tensors, list[Any]]:
+    """Run over one segment after the other, each recomputed in the backward pass: the last state, and the outputs.
 
     TensorFlow begins with that as soon as the gradient of a segment's first result is there. That of a state comes from
     the segment behind; the last segment has the outputs first, whose gradient comes from the layer above.

@@ -1,0 +1,172 @@
+"""Losses of specbuild's own, declared once: what a spec may write, and what everything else needs to know of them.
+
+The classes are in `specbuild.model.losses`, under the same names. The table in `docs/losses.md` is written from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
+
+from specbuild.catalog.scores import SSIM_SIDE
+
+Fault: TypeAlias = tuple[str, str]
+"""The argument at fault, and what a user reads."""
+Check: TypeAlias = Callable[[str, Mapping[str, Any]], Fault | None]
+"""Finds what is wrong between all arguments of a loss, given the name that the spec has for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLoss:
+    """One loss of specbuild's own.
+
+    Attributes:
+        names: what a spec may call it besides its class.
+        formula: what it is, for the documentation, in Markdown.
+        source: the paper that defines it.
+        check: finds what is wrong between arguments that are each right by themselves.
+        required: the arguments that a spec must write.
+        optional: the others, with their defaults.
+        physical: the argument that is in physical units and carried through the fitted transform: `thresholds`, or
+            `data_range`, which may be left out where the transform ends in minmax.
+        space: how many axes of space it needs.
+        side: how many pixels it needs in height and in width.
+        compares: what it takes the output for; `quantities` are not what a softmax gives.
+    """
+
+    names: tuple[str, ...]
+    formula: str
+    source: str
+    check: Check
+    required: tuple[str, ...] = ()
+    optional: Mapping[str, Any] = field(default_factory=dict)
+    physical: Literal["thresholds", "data_range"] | None = None
+    space: int = 0
+    side: int = 0
+    compares: Literal["quantities", "frames"] = "frames"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Every argument, in order."""
+        return (*self.required, *self.optional)
+
+
+def _balanced(name: str, arguments: Mapping[str, Any]) -> Fault | None:
+    thresholds, weights = arguments["thresholds"], arguments["weights"]
+    if fault := _rising(name, arguments):
+        return fault
+    if len(weights) != len(thresholds) + 1:
+        key = "thresholds" if weights is _RAIN["weights"] else "weights"
+        needed = f"{len(thresholds) + 1} weights, one below the first threshold and one from each on"
+        return key, f"{name} with {len(thresholds)} thresholds needs {needed}, got {len(weights)}"
+    if min(weights) < 0:
+        return "weights", f"{name} expects weights of at least 0, got {min(weights):g}"
+    return None
+
+
+def _soft_csi(name: str, arguments: Mapping[str, Any]) -> Fault | None:
+    return _rising(name, arguments) or _positive(name, arguments, "sharpness")
+
+
+def _ssim(name: str, arguments: Mapping[str, Any]) -> Fault | None:
+    ends = arguments["data_range"]
+    numbers = isinstance(ends, list | tuple) and all(isinstance(end, int | float) for end in ends)
+    if ends is None or (numbers and len(ends) == 2 and ends[0] < ends[1]):
+        return None
+    return "data_range", f"{name} expects the least and the greatest physical value, such as [0, 60], for data_range"
+
+
+def _gradient(name: str, arguments: Mapping[str, Any]) -> Fault | None:
+    return _positive(name, arguments, "alpha")
+
+
+def _rising(name: str, arguments: Mapping[str, Any]) -> Fault | None:
+    thresholds = arguments["thresholds"]
+    if thresholds and all(low < high for low, high in pairwise(thresholds)):
+        return None
+    return "thresholds", f"{name} expects thresholds that rise, such as [0.5, 2, 5]"
+
+
+def _positive(name: str, arguments: Mapping[str, Any], key: str) -> Fault | None:
+    if arguments[key] > 0:
+        return None
+    return key, f"{name} expects a number above 0 for {key}, got {arguments[key]:g}"
+
+
+_RAIN: Mapping[str, Any] = {"thresholds": [2.0, 5.0, 10.0, 30.0], "weights": [1.0, 2.0, 5.0, 10.0, 30.0]}
+"""Thresholds in mm/h and weights of Shi et al. (2017)."""
+
+
+def _balanced_loss(name: str, error: str) -> OwnLoss:
+    return OwnLoss(
+        names=(name,),
+        formula=f"mean of w {error}, the weight w by the observed value: `weights` has one number below the first of "
+        "`thresholds` and one from each on; default 1, 2, 5, 10, 30 at 2, 5, 10, 30 mm/h",
+        source="Shi et al. (2017), NeurIPS 30",
+        check=_balanced,
+        optional=_RAIN,
+        physical="thresholds",
+        compares="quantities",
+    )
+
+
+LOSSES: dict[str, OwnLoss] = {
+    "BalancedMSE": _balanced_loss("balanced_mse", "e²"),
+    "BalancedMAE": _balanced_loss("balanced_mae", "\\|e\\|"),
+    "SSIM": OwnLoss(
+        names=("ssim",),
+        formula="1 − SSIM, with the window of [the score](scores.md) and `data_range`, which may be left out where the "
+        "transform ends in `minmax`",
+        source="Wang et al. (2004)",
+        check=_ssim,
+        optional={"data_range": None},
+        physical="data_range",
+        space=2,
+        side=SSIM_SIDE,
+    ),
+    "GradientDifference": OwnLoss(
+        names=("gradient_difference", "gdl"),
+        formula="\\| \\|y_i − y_{i−1}\\| − \\|ŷ_i − ŷ_{i−1}\\| \\|^`alpha` along each axis of space, means summed over "
+        "the axes; blind to a constant, so a term of a sum",
+        source="Mathieu et al. (2016), ICLR, eq. 6",
+        check=_gradient,
+        optional={"alpha": 1.0},
+        space=1,
+    ),
+    "SoftCSI": OwnLoss(
+        names=("soft_csi",),
+        formula="1 − CSI at `thresholds`, their mean; a forecast value is an event to the degree "
+        "sigmoid(`sharpness` · (ŷ − threshold)), per lead time over the batch",
+        source="",
+        check=_soft_csi,
+        required=("thresholds",),
+        optional={"sharpness": 10.0},
+        physical="thresholds",
+    ),
+}
+"""The losses by the names of their classes: the one list of them."""
+
+SIGNATURES: Mapping[str, Any] = {
+    **{cls: {"required": [*loss.required], "optional": loss.optional} for cls, loss in LOSSES.items()},
+    **{name: cls for cls, loss in LOSSES.items() for name in loss.names},
+}
+"""As the table of Keras's signatures: arguments of a class, or the class that another name stands for."""
+
+
+def class_of(name: str) -> str | None:
+    """Return the class that a name stands for; None for a loss that is not ours."""
+    entry = SIGNATURES.get(name)
+    return entry if isinstance(entry, str) else name if entry is not None else None
+
+
+def own_loss(name: str) -> OwnLoss | None:
+    """Return the loss that a name stands for; None for one that is not ours."""
+    return LOSSES.get(class_of(name) or "")
+
+
+def fault(name: str, arguments: Mapping[str, Any]) -> Fault | None:
+    """Return what is wrong between the arguments of a loss, each of which is right by itself."""
+    loss = own_loss(name)
+    return loss.check(name, {**loss.optional, **arguments}) if loss else None
