@@ -10,6 +10,7 @@ import pytest
 from specbuild import SpecError, build_graph, build_model, load_spec
 from specbuild.document import Report
 from specbuild.graph import Graph, check
+from specbuild.language.forms import FORMS
 
 HEAD = "specbuild: 1\ninputs: {x: [8, 8, 3]}\n"
 CONV = "{layer: Conv2D, filters: %s, kernel_size: 3, padding: same}"
@@ -28,6 +29,21 @@ def fault(text: str) -> tuple[str, str]:
         build_graph(text)
     (error,) = caught.value.diagnostics
     return error.message, error.help
+
+
+def test_every_form_says_what_it_is_and_what_its_keys_are() -> None:
+    for key, cls in FORMS.items():
+        assert key == cls.KEY
+        assert cls.__doc__
+        assert [name for name, field in cls.model_fields.items() if not field.description] == []
+
+
+def test_a_faulty_key_that_can_be_left_out_hides_nothing_else() -> None:
+    """The nodes inside keep their ids, and what reads them is not reported as well."""
+    loop = f"  - {{id: a, repeat: 1, expect: [x], trainable: [1], do: [{{id: c, {(CONV % 4)[1:]}]}}\n"
+    with pytest.raises(SpecError) as caught:
+        graph(loop + "  - {layer: ReLU, from: c}\n")
+    assert [error.path for error in caught.value.diagnostics] == ["layers.a.expect", "layers.a.trainable"]
 
 
 def test_repeat() -> None:

@@ -220,7 +220,7 @@ class Keys(BaseModel):
         needed = {info.alias or name for name, info in cls.model_fields.items() if info.is_required()}
         plain = tuple(e for e in plain if is_written(e.value) or e.name in needed or report.is_known(e.value.span))
         model = validate(cls, replace(item, entries=plain), path, report, owner=owner, at=at or item, given=given)
-        sound = tuple(e for e in plain if e.name not in cls.FORGIVEN or not has_known_faults(e.value, report))
+        sound = tuple(entry for entry in plain if entry.name not in cls.FORGIVEN or not _faulty(entry.value, report))
         if model is None and len(sound) < len(plain):
             return validate(cls, replace(item, entries=sound), path, report, owner=owner, at=at or item, given=given)
         return model
@@ -409,6 +409,11 @@ def _trainable(layer: Layer, trainable: bool) -> Layer:
     if isinstance(layer, TimeDistributed | Bidirectional):
         changed["layer"] = _trainable(layer.layer, trainable)
     return layer.model_copy(update=changed)
+
+
+def _faulty(value: Node, report: Report) -> bool:
+    """Whether a value, or one inside it, was reported."""
+    return report.is_known(value.span) or has_known_faults(value, report)
 
 
 @cache

@@ -233,7 +233,7 @@ def _misplaced_kind(item: Mapping) -> str:
             return f"write {first}: {rest.strip()}"
         if kind_named(entry.name) is not None:
             arguments = entry.value.entries if isinstance(entry.value, Mapping) else ()
-            shown = [f"{one.name}: {one.value.raw}" for one in arguments[:1] if isinstance(one.value, Scalar)]
+            shown = [f"{x.name}: {x.value.raw}" for x in arguments[:1] if isinstance(x.value, Scalar)]
             more = ["…"] if len(arguments) > len(shown) else []
             return f"write {{{', '.join([f'layer: {entry.name}', *shown, *more])}}}"
     return ""
