@@ -21,7 +21,7 @@ from specbuild.data.sources.base import DamagedFileError, RawArray, StoredArray
 from specbuild.data.sources.npy import Header, MappedArray, read_header
 
 IN_MEMORY = 64 * 2**20
-"""Compressed arrays of up to so many bytes are held in memory."""
+"""Compressed arrays of up to this many bytes are held in memory."""
 _LOCAL_HEADER = 30
 """Bytes of a zip member's local header before its name."""
 

@@ -10,7 +10,7 @@ from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, 
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.augment import AugmentSection, check_augment
 from specbuild.language.sections.base import Section
-from specbuild.language.sections.source import Source
+from specbuild.language.sections.source import SourceOrGenerator
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import Target, check_target
 from specbuild.language.sections.transform import Transforms
@@ -79,7 +79,7 @@ class WindowsSection(Section):
 class DataSection(Section):
     """Frames in physical units are raw · scale + offset; missing values are NaN."""
 
-    source: Source = Field(description="The file with the frames.")
+    source: SourceOrGenerator = Field(description="The file with the frames.")
     variable: str = Field("value", description="What the numbers are, for tables and pictures.")
     units: str = Field("", description="Physical units, for tables and pictures.")
     scale: Number | None = Field(

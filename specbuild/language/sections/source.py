@@ -239,4 +239,4 @@ class _FilesOrGenerator:
         return {"anyOf": [handler(schema), *generators]}
 
 
-Source: TypeAlias = Annotated[SourceSection, _FilesOrGenerator()]
+SourceOrGenerator: TypeAlias = Annotated[SourceSection, _FilesOrGenerator()]
