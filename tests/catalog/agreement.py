@@ -12,6 +12,7 @@ from specbuild.catalog.objects import KerasObject
 from specbuild.catalog.shapes import Shape, ShapeError
 from specbuild.model.backend import keras
 from specbuild.model.layers import LAYERS
+from tests.catalog.flops import Case, flops
 
 BATCH = 2
 STAND_IN = 6
@@ -36,8 +37,9 @@ def assert_agreement(layer: Layer, shapes: tuple[Shape, ...]) -> None:
     if fault(layer, concrete) is None:
         got = real_shapes(keras_layer, layer, concrete)
         assert got is None or got == expected_shapes(layer, concrete)
+        output = expected_shapes(layer, concrete)[0]
+        assert layer.flops(*concrete) == flops(Case(layer, keras_layer, concrete, output)), "FLOPs"
         assert all(map(_compatible, expected_shapes(layer, shapes), expected_shapes(layer, concrete)))
-    assert layer.flops(*concrete) is None or layer.flops(*concrete) >= 0
 
 
 def assert_refused(layer: Layer, shapes: tuple[Shape, ...]) -> None:
