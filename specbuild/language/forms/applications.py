@@ -1,12 +1,12 @@
 """`application`: a published image network of `keras.applications` as one node."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from specbuild.catalog.signatures import names
-from specbuild.document import Mapping, Node, Report, Scalar, did_you_mean, kind_of
+from specbuild.document import Mapping, Node, Scalar, did_you_mean, kind_of
 from specbuild.language.forms.base import COMMON, Expansion, Located, Part, PlainForm
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import Walk
@@ -20,17 +20,12 @@ class ApplicationForm(PlainForm):
     """A published image network of keras.applications: {application: MobileNetV2, until: …}."""
 
     KEY: ClassVar[str] = "application"
+    TAKES_ARGUMENTS = True
     UNOFFERED = ("initial_state",)
 
     application: Annotated[Node, Located("network", "the name of a network")] = Field(
         description="A network of keras.applications."
     )
-
-    @classmethod
-    def read(cls, item: Mapping, path: Path_, report: Report, **more: Any) -> Self | None:
-        """Read what the node says about itself; the catalogue checks the arguments."""
-        own = tuple(entry for entry in item.entries if entry.name in (cls.KEY, *COMMON))
-        return super().read(replace(item, entries=own), path, report, **more)
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
         arguments = replace(item, entries=tuple(entry for entry in item.entries if entry.name not in COMMON))

@@ -161,6 +161,8 @@ class Keys(BaseModel):
     """What messages say where a key is missing, if not that the mapping needs it."""
     EXAMPLE: ClassVar[str] = ""
     """What to write where a key is missing."""
+    TAKES_ARGUMENTS: ClassVar[bool] = False
+    """Whether all other keys are arguments, which the catalogue checks."""
     UNOFFERED: ClassVar[tuple[str, ...]] = ()
     """Keys that are read for the sake of a good message, but have no place."""
     NOUN: ClassVar[str] = ""
@@ -200,7 +202,7 @@ class Keys(BaseModel):
         """
         known, own = cls.key_names(), _own_keys(cls)
         for entry in item.entries:
-            if entry.name not in known:
+            if entry.name not in known and not cls.TAKES_ARGUMENTS:
                 near = did_you_mean(entry.name, known) or (f"{cls.NOUN} has {', '.join(known)}" if cls.NOUN else "")
                 report.error(
                     f'unknown key "{entry.name}"',

@@ -1,13 +1,13 @@
 """`layer`, `time_distributed` and `bidirectional`: the forms that are one Keras layer, or a chain of them."""
 
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.registry import kind_named, kind_names
-from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
+from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
 from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import Walk, as_mapping
@@ -38,16 +38,11 @@ class LayerForm(PlainForm):
     """A layer: {layer: Conv3D, filters: 16, …}."""
 
     KEY: ClassVar[str] = "layer"
+    TAKES_ARGUMENTS = True
 
     layer: Annotated[Node, Located({"type": "string"}, "the name of a layer")] = Field(
         description="A Keras layer by its name, one of specbuild's own, or package>Class of a plugin."
     )
-
-    @classmethod
-    def read(cls, item: Mapping, path: Path_, report: Report, **more: Any) -> Self | None:
-        """Read what the node says about itself; the catalogue checks the arguments."""
-        own = tuple(entry for entry in item.entries if entry.name in (cls.KEY, *COMMON))
-        return super().read(replace(item, entries=own), path, report, **more)
 
     def part(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Part:
         """Return the layer without its place among the nodes."""
