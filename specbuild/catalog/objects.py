@@ -30,7 +30,7 @@ class KerasObject:
     arguments: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def written(self) -> str | dict[str, Any]:
-        """The shortest form in a spec: `relu`, or `{name: leaky_relu, negative_slope: 0.2}`."""
+        """Return the shortest form in a spec: `relu`, or `{name: leaky_relu, negative_slope: 0.2}`."""
         if not self.arguments:
             return self.name
         plain = {
@@ -45,7 +45,7 @@ class LossSum(KerasObject):
 
     @property
     def terms(self) -> tuple[tuple[KerasObject, float], ...]:
-        """The losses, each with its weight."""
+        """Losses with their weights."""
         return tuple(zip(self.arguments["losses"], self.arguments["weights"], strict=True))
 
     def written(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class LossSum(KerasObject):
 
 
 def keras_object(family: Family, value: Any) -> KerasObject:
-    """Reads a name or a mapping of name and arguments.
+    """Read a name or a mapping of name and arguments.
 
     Names with `>` belong to registered classes of a plugin; their arguments are left to the class.
 
@@ -66,10 +66,10 @@ def keras_object(family: Family, value: Any) -> KerasObject:
         pydantic.ValidationError: all faults, each located inside `value`.
     """
     faults: list[InitErrorDetails] = []
-    found = _read(family, value, (), faults)
-    if faults or found is None:
+    read = _read(family, value, (), faults)
+    if faults or read is None:
         raise ValidationError.from_exception_data(_NOUNS[family], faults)
-    return found
+    return read
 
 
 FAMILY = "x-keras"
@@ -192,7 +192,7 @@ def _read_nested(name: str, key: str, value: Any, loc: _Loc, faults: list[InitEr
 
 
 def _expectation(family: Family, known: Signature, key: str) -> tuple[str, Callable[[Any], bool]]:
-    """What a value has to be, in words and as a test: the type of the default, where that says enough."""
+    """Return what a value has to be, in words and as a test: of the type of the default, where that says enough."""
     if key in _LISTS or isinstance(known.optional.get(key), list) or (family, key) == ("losses", "thresholds"):
         return "a list of numbers", _is_numbers
     if key in _NESTED and _NESTED[key] != "schedules":
@@ -227,7 +227,7 @@ def _unknown_name(family: Family, name: str) -> str:
 
 
 def _unknown_argument(name: str, key: str, known: Signature) -> str:
-    related = next((one for one in known.arguments if _relates(key, one)), None)
+    related = next((argument for argument in known.arguments if _relates(key, argument)), None)
     hint = did_you_mean(key, known.arguments) or (f'did you mean "{related}"?' if related else "")
     if not hint and not known.arguments:
         hint = "it takes none"
@@ -235,7 +235,7 @@ def _unknown_argument(name: str, key: str, known: Signature) -> str:
 
 
 def _relates(key: str, argument: str) -> bool:
-    """Whether a word stands for an argument as its initials (`lr`) or as a part of its name (`slope`)."""
+    """Tell whether a word stands for an argument as its initials (`lr`) or as a part of its name (`slope`)."""
     initials = "".join(word[0] for word in argument.split("_") if word)
     return key == initials or (len(key) > 2 and key in argument)
 

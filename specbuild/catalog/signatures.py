@@ -49,7 +49,7 @@ class Signature:
 
 @cache
 def signature(family: Family, name: str) -> Signature | None:
-    """The signature under a name or an alias of it (`mse`, `he_normal`, `AvgPool2D`); None for an unknown name."""
+    """Return the signature under a name or alias (`mse`, `he_normal`, `AvgPool2D`); None for an unknown name."""
     entries = _entries(family)
     entry = entries.get(name)
     if isinstance(entry, str):
@@ -62,12 +62,12 @@ def signature(family: Family, name: str) -> Signature | None:
 
 
 def names(family: Family) -> tuple[str, ...]:
-    """Every name of a family, aliases included."""
+    """Return every name of a family, aliases included."""
     return tuple(_entries(family))
 
 
 def keras_version() -> str:
-    """The version of Keras that the table was written from."""
+    """Return the version of Keras that the table was written from."""
     return str(_table()["keras"])
 
 

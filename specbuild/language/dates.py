@@ -20,20 +20,20 @@ _LEAST = {4: timedelta(hours=1), 5: timedelta(minutes=1), 6: timedelta(seconds=1
 
 
 def looks_like_date(value: Any) -> bool:
-    """Whether a value has the form of a date, if perhaps not one of the calendar."""
+    """Tell whether a value has the form of a date, even of one that no calendar has."""
     return isinstance(value, str) and _WRITTEN.fullmatch(value.strip()) is not None
 
 
 def whole_of(text: str) -> tuple[datetime, datetime]:
-    """What a date stands for, from its first moment to the one after its last: `2010-01` is all of January.
+    """Return the period of a date, from its start to the start of the next: `2010-01` is all of January.
 
     Raises:
         PydanticCustomError: it is no date, or there is no such day.
     """
-    found = _WRITTEN.fullmatch(text.strip())
-    if found is None:
+    match = _WRITTEN.fullmatch(text.strip())
+    if match is None:
         refuse("date", f"expected {EXPECTED}, got {written(text)}")
-    parts = [int(part) for part in found.groups() if part is not None]
+    parts = [int(part) for part in match.groups() if part is not None]
     _check(text, parts)
     start = datetime(*[*parts, 1, 1][: max(3, len(parts))])  # type: ignore[arg-type]
     year, month = start.year, start.month

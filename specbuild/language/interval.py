@@ -26,15 +26,15 @@ class Interval:
 
     @classmethod
     def parse(cls, text: str) -> Interval:
-        """Reads `2 min`.
+        """Read `2 min`.
 
         Raises:
             PydanticCustomError: the text is no positive number followed by a unit.
         """
-        found = _WRITTEN.fullmatch(text)
-        if found is None or float(found[1]) <= 0:
+        match = _WRITTEN.fullmatch(text)
+        if match is None or float(match[1]) <= 0:
             refuse("interval", f"expected a number and a unit such as 2 min or 1 h, got {written(text)}")
-        count, unit = float(found[1]), found[2]
+        count, unit = float(match[1]), match[2]
         if unit not in SECONDS:
             hint = did_you_mean(unit, SECONDS) or f"known are {', '.join(SECONDS)}"
             refuse("interval", f"{written(unit)} is no unit of time; {hint}")
@@ -42,7 +42,7 @@ class Interval:
 
     @classmethod
     def of(cls, seconds: int) -> Interval:
-        """So many seconds in the largest unit of fixed length that they are whole numbers of."""
+        """Return so many seconds in the largest unit of fixed length that divides them."""
         fixed = {unit: int(size) for unit, size in SECONDS.items() if size is not None}
         unit = next(unit for unit in reversed(fixed) if seconds % fixed[unit] == 0)
         return cls(seconds // fixed[unit], unit)
@@ -59,12 +59,12 @@ class Interval:
         return self.count * (SECONDS[self.unit] or _MEAN_DAYS[self.unit] * 86400)
 
     def times(self, frames: int) -> str:
-        """How long `frames` intervals take: `30 min`."""
+        """Return how long `frames` intervals take: `30 min`."""
         return f"{self.count * frames:.15g} {self.unit}"
 
 
 def interval(value: Any) -> str:
-    """A spec's value as the text of an interval, or the error a user reads."""
+    """Return the value of a spec as the text of an interval, or raise the error that a user reads."""
     if not isinstance(value, str):
         refuse("interval", f"expected a number and a unit such as 2 min or 1 h, got {written(value)}")
     parsed = Interval.parse(value)

@@ -1,4 +1,4 @@
-"""JSON Schema of layers: one definition for each kind, found by the value of `layer`."""
+"""JSON Schema of layers: a definition for each kind, selected by the value of `layer`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def layer_definitions() -> Schema:
 
 
 def without_place() -> Schema:
-    """A layer inside another node, which says itself what is read: it takes an id and arguments alone."""
+    """Return the schema of a layer inside another node, which takes only an id and arguments."""
     return {
         "allOf": [{"$ref": "#/definitions/layer"}],
         "properties": dict.fromkeys(("from", "expect", "initial_state"), False),
@@ -48,7 +48,7 @@ def without_place() -> Schema:
 
 
 def defaults_schema() -> Schema:
-    """The `defaults:` section: arguments by kind."""
+    """Return the schema of the `defaults:` section: arguments by kind."""
     own = dict.fromkeys(("layer", *RECURRENT), False)
     kinds = {name: cls.__name__ for name in kind_names() if (cls := kind_named(name)) is not None}
     return {
@@ -62,7 +62,7 @@ def defaults_schema() -> Schema:
 
 
 def having(key: str) -> Schema:
-    """The condition that a mapping has a key. Anything else, such as nothing yet, does not meet it."""
+    """Return the condition that a mapping has a key. Anything else, such as nothing yet, does not meet it."""
     return {"type": "object", "required": [key]}
 
 
@@ -90,7 +90,7 @@ def _kind(cls: type[Layer], definitions: Schema) -> Schema:
 
 
 def _explained(schema: Schema, required: bool) -> Schema:
-    """The argument with its default in words. `defaults:` may give a required one, so no node has to write it."""
+    """Return the argument with its default in words. A node may omit a required one, which `defaults:` may give."""
     text = schema.get("description", "")
     if required:
         text += " Required, here or under defaults."
@@ -108,7 +108,7 @@ def _written(default: Any) -> str:
 
 
 def _by_name(kinds: dict[str, type[Layer]]) -> Schema:
-    """A layer as the kind that its name stands for; Keras has several names for some."""
+    """Return a layer as the kind of its name; Keras has several names for some."""
     names: dict[str, list[str]] = {}
     for name, cls in kinds.items():
         names.setdefault(cls.__name__, []).append(name)
@@ -124,7 +124,7 @@ def _by_name(kinds: dict[str, type[Layer]]) -> Schema:
         "required": ["layer"],
         "allOf": [
             {
-                # An editor takes a const that only begins like the value for a match; a pattern says what it means.
+                # Editors match a const by its beginning; a pattern matches the whole value.
                 "if": {**having("layer"), "properties": {"layer": {"pattern": f"^({'|'.join(alike)})$"}}},
                 "then": {"$ref": f"#/definitions/layer:{kind}"},
             }

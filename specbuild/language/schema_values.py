@@ -20,7 +20,7 @@ VARIABLE = {"$ref": "#/definitions/variable"}
 
 
 def model_schema(cls: type[BaseModel], definitions: Schema) -> Schema:
-    """The schema of a pydantic model, with variables allowed; the models inside it are put into `definitions`."""
+    """Return the schema of a pydantic model, with variables allowed; models inside it go into `definitions`."""
     schema = cls.model_json_schema(schema_generator=SchemaGenerator)
     for name, inner in schema.pop("$defs", {}).items():
         definitions[name] = with_variables(inner)
@@ -33,7 +33,7 @@ def whole(pattern: re.Pattern[str]) -> str:
 
 
 def with_variables(schema: Schema) -> Schema:
-    """The schema with `$name` or arithmetic on it allowed for every value that is no mapping."""
+    """Return the schema with `$name` or arithmetic on it allowed for every value that is no mapping."""
     notes, rest = _split(schema)
     if "$ref" in rest or DEFINITION in rest:
         return {**notes, "allOf": [_inside(rest)]} if notes else _inside(rest)
@@ -46,12 +46,12 @@ def with_variables(schema: Schema) -> Schema:
 
 
 def families() -> Schema:
-    """A definition for each family of Keras objects: by name, or by name and arguments."""
+    """Return a definition for each family of Keras objects: by name, or by name and arguments."""
     return {family: _family(family) for family in get_args(Family) if family not in ("applications", "layers")}
 
 
 def keras_argument(default: Any) -> Schema:
-    """The schema of an argument of which only the default is known: values of the same sort."""
+    """Return the schema of an argument of which only the default is known: values of the same type."""
     if isinstance(default, bool):
         return with_variables({"type": "boolean", "default": default})
     if isinstance(default, int | float):
@@ -60,13 +60,13 @@ def keras_argument(default: Any) -> Schema:
 
 
 class SchemaGenerator(GenerateJsonSchema):
-    """Leaves out what a wrapper holds: the form of the node says what may stand there."""
+    """Draft 7, without what a wrapper holds: the form of the node says what may stand there."""
 
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:  # noqa: ARG002
         return {}
 
     def tuple_schema(self, schema: core_schema.TupleSchema) -> JsonSchemaValue:
-        """A list of so many values of one type, in the words of draft 7."""
+        """Return a list of so many values of one type, as draft 7 writes it."""
         generated = super().tuple_schema(schema)
         items = generated.pop("prefixItems", [])
         return {**generated, "items": items[0]} if items else generated
@@ -81,7 +81,7 @@ _NOTES = ("description", "default", "examples")
 
 
 def _split(schema: Schema) -> tuple[Schema, Schema]:
-    """What tells people about a value, and what constrains it; pydantic's titles repeat the key and are dropped."""
+    """Return what describes a value, and what constrains it; pydantic's titles repeat the key and are dropped."""
     notes = {key: schema[key] for key in _NOTES if key in schema}
     if isinstance(default := notes.get("default"), dict) and set(default) == {"name", "arguments"}:
         notes["default"] = KerasObject(**default).written()
@@ -95,7 +95,7 @@ def _options(schema: Schema) -> Iterable[Schema]:
 
 
 def _inside(option: Schema) -> Schema:
-    """One way to write a value, without the variable that could stand for all of it."""
+    """Return one form of a value, without the variable that could replace all of it."""
     if FAMILY in option:
         return {"$ref": f"#/definitions/{option[FAMILY]}"}
     if DEFINITION in option:
@@ -111,7 +111,7 @@ def _inside(option: Schema) -> Schema:
 
 
 def _takes_variables(option: Schema) -> bool:
-    """Whether a variable is already among what an option allows: any text, or a Keras object by name."""
+    """Tell whether an option already accepts a variable: any text, or a Keras object by name."""
     free = option.get("type") == "string" and not {"enum", "pattern", "const"} & option.keys()
     return free or not option or option.get("$ref", "").rpartition("/")[2] in get_args(Family)
 
@@ -136,21 +136,19 @@ _ARGUMENTS: dict[str, Schema] = {
 
 
 def _family(family: Family) -> Schema:
-    known: dict[tuple[Any, ...], list[str]] = {}
+    alike: dict[tuple[Any, ...], tuple[Signature, list[str]]] = {}
     for name in names(family):
-        found = signature(family, name)
-        assert found is not None
-        known.setdefault((found.required, repr(found.optional)), []).append(name)
+        called = signature(family, name)
+        assert called is not None
+        alike.setdefault((called.required, repr(called.optional)), (called, []))[1].append(name)
     rules = []
-    for alike in known.values():
-        one = signature(family, alike[0])
-        assert one is not None
+    for called, aliases in alike.values():
         condition = {
             "type": "object",
-            "properties": {"name": {"pattern": f"^({'|'.join(alike)})$"}},
+            "properties": {"name": {"pattern": f"^({'|'.join(aliases)})$"}},
             "required": ["name"],
         }
-        rules.append({"if": condition, "then": _arguments(one)})
+        rules.append({"if": condition, "then": _arguments(called)})
     by_name = {
         "anyOf": [{"enum": list(names(family))}, {"type": "string", "pattern": "[>$]"}],
         "description": "Keras's name; package>Class for a class of a plugin.",

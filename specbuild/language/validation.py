@@ -1,4 +1,4 @@
-"""From pydantic's findings to ours: the same fault, at its line and column, in a user's words."""
+"""Validation of a mapping by pydantic, with every error at its line and column and in plain words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def validate(
     beside: Sequence[str] = (),
     elsewhere: AnyMapping[str, tuple[PathPart, ...]] = MappingProxyType({}),
 ) -> Model | None:
-    """`node` as an instance of `cls`, or None after reporting everything that is wrong with it.
+    """Return `node` as an instance of `cls`, or None after reporting everything that is wrong with it.
 
     `owner` is what the mapping describes (`Conv2D`, `train`); `at` is where a missing key is reported, if not at the
     mapping itself; `given` are values that come from elsewhere than the document; `beside` are
@@ -53,16 +53,16 @@ def validate(
 
 
 def _misspelt(details: list[ErrorDetails]) -> set[tuple[PathPart, ...]]:
-    """The missing keys that an unknown key beside them was meant to be: one mistake, reported once."""
+    """Return the missing keys of which an unknown key beside them is a misspelling: one mistake, reported once."""
     missing = [detail["loc"] for detail in details if detail["type"] == "missing"]
-    found = set()
+    meant = set()
     for detail in details:
         if detail["type"] == "extra_forbidden":
             *place, word = detail["loc"]
             beside = [str(loc[-1]) for loc in missing if loc[:-1] == tuple(place)]
             if near := nearest(str(word), beside):
-                found.add((*place, near))
-    return found
+                meant.add((*place, near))
+    return meant
 
 
 def _report(
@@ -114,7 +114,7 @@ def _report(
 
 
 def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
-    """The part of pydantic's location that the document has; tags of unions and validators are dropped."""
+    """Return the part of pydantic's location that the document has, without tags of unions and validators."""
     place: list[PathPart] = []
     for part in loc:
         if isinstance(node, Mapping) and isinstance(part, str) and (child := node.get(part)) is not None:
@@ -129,7 +129,7 @@ def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
 
 
 def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
-    """The keys that the model at `place` below `cls` knows."""
+    """Return the keys that the model at `place` below `cls` knows."""
     for part in place:
         field = cls.model_fields.get(str(part))
         inner = (
@@ -142,7 +142,7 @@ def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
 
 
 def _listed(known: list[str]) -> str:
-    """The keys there are, where they are few enough to read."""
+    """Return the known keys in words, where they are few enough to read."""
     return f"known are {', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
@@ -185,15 +185,10 @@ def _expected(what: str) -> Callable[[dict[str, Any], Any], str]:
     return lambda _context, value: f"expected {what}, got {_got(value)}"
 
 
-def _compared(word: str, key: str) -> Callable[[dict[str, Any], Any], str]:
-    return lambda context, value: f"expected a number {word} {context[key]}, got {_got(value)}"
-
-
 _WORDS: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "literal_error": _choice,
     "int_type": _expected("a whole number"),
     "int_from_float": _expected("a whole number"),
-    "int_parsing_size": _expected("a smaller whole number"),
     "float_type": _expected("a number"),
     "string_type": _expected("text"),
     "bool_type": _expected("true or false"),
@@ -202,12 +197,6 @@ _WORDS: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "dict_type": _expected("a mapping"),
     "model_type": _expected("a mapping"),
     "model_attributes_type": _expected("a mapping"),
-    "none_required": _expected("null"),
-    "finite_number": _expected("a finite number"),
-    "greater_than": _compared("above", "gt"),
-    "greater_than_equal": _compared("of at least", "ge"),
-    "less_than": _compared("below", "lt"),
-    "less_than_equal": _compared("of at most", "le"),
 }
 _CODES = dict.fromkeys(
     (
@@ -226,7 +215,7 @@ _CODES = dict.fromkeys(
 
 
 def has_known_faults(node: Node, report: Report) -> bool:
-    """Whether a value below `node` was already reported (an unknown variable, say) and so cannot be trusted."""
+    """Tell whether a value below `node` was already reported (an unknown variable, say)."""
     if isinstance(node, Mapping):
         return any(has_known_faults(entry.value, report) for entry in node.entries)
     if hasattr(node, "items"):

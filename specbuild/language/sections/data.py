@@ -147,13 +147,13 @@ class DataSection(Section):
         return self.windows.reach if self.split.embargo is None else self.split.embargo
 
     def crop_shape(self, frame: tuple[Size, ...]) -> tuple[Size | int, ...]:
-        """The axes of space that the model reads, of frames with the axes of space `frame`."""
+        """Return the axes of space that the model reads, of frames with the axes of space `frame`."""
         if self.crop is None:
             return frame
         return self.crop * len(frame) if len(self.crop) == 1 else self.crop
 
     def lead_label(self, frames: int) -> str:
-        """How tables name a lead time of so many frames: `+10 min`, or `+5` where the interval is not known.
+        """Return how tables name a lead time of so many frames: `+10 min`, or `+5` where the interval is not known.
 
         Of frames before the last past one it is negative: `-4 min`.
         """
@@ -202,7 +202,7 @@ def _check_statistics(data: DataSection) -> None:
 
 
 def _check_embargo(data: DataSection) -> None:
-    """Refuses events that are not there, and less between splits than what keeps windows from sharing frames."""
+    """Refuse a split by events where there are none, and an embargo with which windows could share frames."""
     embargo, windows = data.split.embargo, data.windows
     if data.split_by == "event":
         axes = " ".join(data.source.axes)
@@ -220,7 +220,7 @@ def _check_embargo(data: DataSection) -> None:
 
 
 def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:
-    """Refuses ranges of frames with less than the embargo between them."""
+    """Refuse ranges of frames with less than the embargo between them."""
     for (split, (_, end)), (other, (first, _)) in pairwise(sorted(ranges.items(), key=lambda item: item[1])):
         if first - end < embargo:
             message = (

@@ -75,7 +75,7 @@ class GeneratorSection(Section):
         return ()
 
     def with_paths(self, _located: Callable[[str], str]) -> Self:
-        """The same, with the paths of its files changed by `located`."""
+        """Return the same generator, with the paths of its files changed by `located`."""
         return self
 
 

@@ -1,10 +1,11 @@
-"""An entry of `inputs:` — the shape and the type of what the model reads."""
+"""An entry of `inputs`: the shape and the type of what the model reads."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from specbuild.catalog.values import PositiveInt, Whole
+from specbuild.language.sections.base import Section
 
 Dtype = Literal[
     "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"
@@ -12,10 +13,8 @@ Dtype = Literal[
 Length = Annotated[int, Whole(1, words="a positive whole number or null")] | None
 
 
-class InputSection(BaseModel):
+class InputSection(Section):
     """One input of the model. `shape` leaves out the batch axis; null is an axis of any length."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     shape: tuple[Length, ...] = Field(
         strict=False, description="Length of each axis without the batch; null where any length will do."

@@ -1,4 +1,4 @@
-"""The source of `data`: which files hold the frames, which of their arrays, and what the axes are."""
+"""The source of `data`: the files with the frames, their arrays and what the axes are."""
 
 from collections.abc import Callable
 from pathlib import PurePath
@@ -116,7 +116,7 @@ FrameSize: TypeAlias = (
 
 
 class SourceSection(Section):
-    """The files with the frames, and the part of them that is meant."""
+    """The files with the frames, and the part of them that is read."""
 
     path: str = Field(
         description="The file, relative to the spec's folder; its suffix tells the format. With * or ? all files whose "
@@ -192,7 +192,7 @@ class SourceSection(Section):
         return (self.path,) if self.generator is None else self.generator.files
 
     def with_paths(self, located: Callable[[str], str]) -> BaseModel:
-        """What a spec writes as source, with its paths changed by `located`."""
+        """Return what a spec writes as source, with its paths changed by `located`."""
         if self.generator is not None:
             return self.generator.with_paths(located)
         return self.model_copy(update={"path": located(self.path)})

@@ -55,7 +55,7 @@ class SplitSection(Section):
 
     train: Part = Field(0.6, description="Share or range to learn from; statistics come from this alone.")
     validation: OptionalPart = Field(None, description="Share or range that chooses when to stop.")
-    test: OptionalPart = Field(None, description="Share or range that nothing but the final scores sees.")
+    test: OptionalPart = Field(None, description="Share or range for the final scores alone.")
     by: Literal["time", "event", "file"] | None = Field(
         None,
         description="What is split: each event's frames, whole events, or whole files. Default: event where the layout "

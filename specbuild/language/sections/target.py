@@ -1,4 +1,4 @@
-"""`data.target`: what a sample must be told, where that is not the frames that follow it."""
+"""`data.target`: what the model learns to tell of a sample, where that is not the frames that follow it."""
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -31,7 +31,7 @@ Target: TypeAlias = Annotated[
 
 
 def check_target(data: "DataSection") -> None:
-    """Refuses what means nothing for a class, and windows that do not say what is forecast.
+    """Refuse keys without meaning for a class, and windows that do not say what is forecast.
 
     Raises:
         ValidationError: located at the key.

@@ -1,4 +1,4 @@
-"""`train:` — how the model is fitted, and what of it is kept."""
+"""The `train` section: how the model is fitted, and which epochs are kept."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ class EarlyStopping(Section):
 
 
 class Checkpoints(Section):
-    """What is kept of the epochs: every epoch is saved, with the optimizer's state, and old ones are removed."""
+    """Which epochs are kept: each is saved, with the optimizer's state, and old ones are removed."""
 
     keep: PositiveInt = Field(3, description="How many of the latest epochs stay on disk, besides the best.")
 
@@ -67,27 +67,27 @@ class TrainSection(Section):
         description="Numbers to compute with; weights stay float32. auto: bfloat16 where the hardware computes in it.",
     )
     early_stopping: EarlyStopping | None = Field(None, description="When to stop before the last epoch; null: never.")
-    checkpoints: Checkpoints = Field(Checkpoints.model_construct(), description="What is kept of the epochs.")
+    checkpoints: Checkpoints = Field(Checkpoints.model_construct(), description="Which epochs are kept.")
 
     @property
     def by_output(self) -> dict[str, tuple[str, ...]]:
         """The keys that are mappings by output, each with the outputs that it names."""
-        found = {
+        values = {
             "loss": self.loss,
             "loss_weights": self.loss_weights,
             "lead_weights": self.lead_weights,
             "metrics": self.metrics,
         }
-        return {key: tuple(value) for key, value in found.items() if isinstance(value, dict)}
+        return {key: tuple(value) for key, value in values.items() if isinstance(value, dict)}
 
     def loss_of(self, output: str) -> KerasObject | None:
-        """The loss of an output; None where the spec gives it none, so that it is not trained."""
+        """Return the loss of an output; None where the spec gives it none, so that it is not trained."""
         return self.loss.get(output) if isinstance(self.loss, dict) else self.loss
 
     def lead_weights_of(self, output: str) -> tuple[float, ...] | None:
-        """The weights of an output's frames; None: all alike."""
+        """Return the weights of an output's frames; None: all alike."""
         return self.lead_weights.get(output) if isinstance(self.lead_weights, dict) else self.lead_weights
 
     def metrics_of(self, output: str) -> tuple[KerasObject, ...]:
-        """The metrics of an output."""
+        """Return the metrics of an output."""
         return self.metrics.get(output, ()) if isinstance(self.metrics, dict) else self.metrics
