@@ -90,7 +90,7 @@ class _Wiring:
                 help=did_you_mean(name, list(self.own)) or f"its state is {_words(self.own)}",
             )
         # Names whose reference is broken are written as well.
-        names = (written.names() if isinstance(written, MappingNode) else ()) or given
+        names = set(written.names() if isinstance(written, MappingNode) else ()) or set(given)
         missing = [name for name in self.own if name not in names]
         if missing and not unknown:
             self.error(
