@@ -17,12 +17,12 @@ from typing import Any
 from specbuild.catalog.scores import SCORES, SHOWN, score_titled
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
-HEAD = """# What the shipped specs score
+HEAD = """# Scores of the shipped specs
 
-Each spec was trained once, as it stands, on the record that is shipped with it, and scored on the test split, which
-comes after all of training with an embargo between. In brackets: the score of the best baseline at that lead time,
-which is the one that leaves the model the least skill. Skill is 1 − MSE / MSE of the baseline; below 0 the baseline is
-better. What the scores mean: [scores](scores.md). Written by `tools/results.py` from the run folders.
+Each spec was trained once, unchanged, on the data shipped with it, and scored on the test split, which is later than
+all training frames, with an embargo between them. In brackets: the score of the best baseline at that lead time, which
+is the one over which the model has the least skill. Skill is 1 − MSE / MSE of the baseline; below 0 the baseline is
+better. [Scores](scores.md) defines the scores. Written by `tools/results.py` from the run folders.
 """
 
 
