@@ -190,12 +190,10 @@ class _Transpose(_Kernel):
         spans = zip(self.spans, self.output_padding or (1,) * self.spatial, strict=True)
         even = [span for span, extra in spans if span % 2 == 0 and extra == 0]
         if self.padding == "same" and even:
-            raise ShapeError(
-                f"{self.label} cannot pad to same with output_padding 0 and a kernel that spans {even[0]}",
-                reason="the output would be one entry too short for its input, and TensorFlow fails on the first batch",
-                argument="output_padding",
-                help="leave output_padding out, set it to 1 or more, or take an odd kernel_size",
-            )
+            message = f"{self.label} cannot pad to same with output_padding 0 and a kernel that spans {even[0]}"
+            reason = "the output would be one entry too short for its input, and TensorFlow fails on the first batch"
+            help = "leave output_padding out, set it to 1 or more, or take an odd kernel_size"
+            raise ShapeError(message, reason=reason, argument="output_padding", help=help)
 
     def positions(self, x: Shape) -> Shape:
         """Lengths of the output: L·s for `same`, (L − 1)·s + max(span, s) for `valid`.

@@ -130,12 +130,10 @@ class GroupNormalization(_Affine):
         (channels,) = lengths(inputs[0], self.axis)
         if self.groups != -1 and channels % self.groups:
             divisors = [count for count in range(1, min(self.groups, channels) + 1) if channels % count == 0]
-            raise ShapeError(
-                f"{self.label} cannot split {channels} channels into {self.groups} groups",
-                reason=f"its input is {show(inputs[0])}; {channels} is no multiple of {self.groups}",
-                argument="groups",
-                help=f"set groups to a divisor of {channels}, such as {divisors[-1]}",
-            )
+            message = f"{self.label} cannot split {channels} channels into {self.groups} groups"
+            reason = f"its input is {show(inputs[0])}; {channels} is no multiple of {self.groups}"
+            help = f"set groups to a divisor of {channels}, such as {divisors[-1]}"
+            raise ShapeError(message, reason=reason, argument="groups", help=help)
 
 
 class RMSNormalization(Layer):
@@ -152,12 +150,10 @@ class RMSNormalization(Layer):
         check_axes(self, inputs[0], self.axis, "axis", known=True)
         count, named = len(inputs[0]), named_axes(self.axis)
         if [axis % (count + 1) for axis in named] != list(range(count + 1 - len(named), count + 1)):
-            raise ShapeError(
-                f"{self.label} normalizes only over the last axes",
-                reason=f"axis is {written(self.axis)}, and its input is {show(inputs[0])}",
-                argument="axis",
-                help="leave axis out, or move the axis to the end with Permute",
-            )
+            message = f"{self.label} normalizes only over the last axes"
+            reason = f"axis is {written(self.axis)}, and its input is {show(inputs[0])}"
+            help = "leave axis out, or move the axis to the end with Permute"
+            raise ShapeError(message, reason=reason, argument="axis", help=help)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return (self.weight("scale", *lengths(inputs[0], self.axis)),)

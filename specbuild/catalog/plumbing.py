@@ -220,12 +220,9 @@ class Squeeze(Layer):
         super().check(*inputs)
         check_axes(self, inputs[0], self.axis, "axis", known=False)
         if inputs[0][_index(inputs[0], self.axis)] != 1:
-            raise ShapeError(
-                f"{self.label} needs axis {self.axis} to have length 1",
-                reason=f"its input is {show(inputs[0])}",
-                argument="axis",
-                help="to pick one entry of a longer axis, take Slice first",
-            )
+            message = f"{self.label} needs axis {self.axis} to have length 1"
+            help = "to pick one entry of a longer axis, take Slice first"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])}", argument="axis", help=help)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         at = _index(inputs[0], self.axis)

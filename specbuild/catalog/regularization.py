@@ -48,12 +48,10 @@ class _Shaped(_Noise):
             noise in (None, 1) or length in (None, noise) for noise, length in zip(self.noise_shape, axes, strict=True)
         )
         if not fits:
-            raise ShapeError(
-                f"the noise_shape of {self.label} does not fit its input",
-                reason=f"it is {show(self.noise_shape)} with the batch axis, the input {show(axes)}",
-                argument="noise_shape",
-                help="write null for each axis, or 1 where the noise is shared",
-            )
+            message = f"the noise_shape of {self.label} does not fit its input"
+            reason = f"it is {show(self.noise_shape)} with the batch axis, the input {show(axes)}"
+            help = "write null for each axis, or 1 where the noise is shared"
+            raise ShapeError(message, reason=reason, argument="noise_shape", help=help)
 
 
 class Dropout(_Shaped):

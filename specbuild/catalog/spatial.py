@@ -110,12 +110,10 @@ class Spatial(Layer):
             span = window_span(entries, step)
             if length is not None and length < span:
                 dilated = f" ({entries} entries, {step} apart)" if step > 1 else ""
-                raise ShapeError(
-                    f"the window of {self.label} is larger than its input along the {name}",
-                    reason=f"the window spans {span}{dilated}, the {name} is {length} (input {show(shape)})",
-                    argument=argument,
-                    help=f"pad with padding: same, or set {argument} to at most {(length - 1) // step + 1}",
-                )
+                message = f"the window of {self.label} is larger than its input along the {name}"
+                reason = f"the window spans {span}{dilated}, the {name} is {length} (input {show(shape)})"
+                help = f"pad with padding: same, or set {argument} to at most {(length - 1) // step + 1}"
+                raise ShapeError(message, reason=reason, argument=argument, help=help)
 
 
 class Formatted(Spatial):

@@ -194,13 +194,10 @@ class Composer:
             return start
         while match := _PROPERTY.match(self.source.text, start):
             if match["tag"]:
-                self.error(
-                    f"the tag {shorten(match['tag'])} is not supported",
-                    self.source.span(*match.span("tag")),
-                    reason="a spec holds only words, numbers, lists and mappings",
-                    help="remove the tag; put the text in quotes if the ! belongs to it",
-                    code="tag",
-                )
+                message = f"the tag {shorten(match['tag'])} is not supported"
+                reason = "a spec holds only words, numbers, lists and mappings"
+                help = "remove the tag; put the text in quotes if the ! belongs to it"
+                self.error(message, self.source.span(*match.span("tag")), reason=reason, help=help, code="tag")
             start = match.end()
         return min(start, self.offset(event.end_mark)) if isinstance(event, yaml.ScalarEvent) else start
 
@@ -227,12 +224,8 @@ class Composer:
                 code="tab",
             )
         if event.style == '"' and _SURROGATE.search(event.value):
-            self.error(
-                "half a surrogate pair is not a character",
-                span,
-                help=r"write the character itself, or \U and its eight hexadecimal digits",
-                code="character",
-            )
+            help = r"write the character itself, or \U and its eight hexadecimal digits"
+            self.error("half a surrogate pair is not a character", span, help=help, code="character")
 
     def refuse_key(
         self, message: str, span: Span, help: str, *, reason: str = "", code: str = "bad-key", part: str | None = None

@@ -183,12 +183,10 @@ class _Inference:
             weights = node.layer.weights(*self.shapes_of(ports))
             for own, theirs in zip(weights, first.layer.weights(*self.shapes_of(first_ports)), strict=True):
                 if own.shape != theirs.shape:
+                    message = f"the weights of {node.shares} do not fit this input"
+                    reason = f"its {own.name} is {show(theirs.shape)}, here it would be {show(own.shape)}"
                     self.report.error(
-                        f"the weights of {node.shares} do not fit this input",
-                        node.span("from", "reuse"),
-                        path=(*node.path, "from"),
-                        reason=f"its {own.name} is {show(theirs.shape)}, here it would be {show(own.shape)}",
-                        code="shape",
+                        message, node.span("from", "reuse"), path=(*node.path, "from"), reason=reason, code="shape"
                     )
                     break
 
@@ -197,14 +195,10 @@ class _Inference:
         read = {port.node for _, ports, state in drafts for port in (*ports, *state)}
         for node, _, _ in drafts if not self.report.failed else ():
             if node.id not in self.choice.alive and node.id not in read and not node.inside:
-                self.report.warning(
-                    f"nothing reads {node.id}, and it is no output",
-                    node.span(),
-                    path=node.path,
-                    reason="the model leaves it out, and all that only it reads",
-                    help=f"read it, list it under outputs:, or remove {node.layer.label}",
-                    code="unused-node",
-                )
+                message = f"nothing reads {node.id}, and it is no output"
+                reason = "the model leaves it out, and all that only it reads"
+                help = f"read it, list it under outputs:, or remove {node.layer.label}"
+                self.report.warning(message, node.span(), path=node.path, reason=reason, help=help, code="unused-node")
         return [draft for draft in drafts if draft[0].id in self.choice.alive]
 
     def finished(self, node: NodeSpec, inputs: tuple[Port, ...], state: tuple[Port, ...]) -> Node:

@@ -111,12 +111,8 @@ def check_scores(spec: Spec, report: Report) -> None:
         missing = missing or ("space" if "space" in needs and not space else "")
         if missing:
             path = ("evaluate", "scores", position)
-            report.error(
-                f"{name} is of frames with {missing}, and the layout {layout} has none",
-                spec.span(path),
-                path=path,
-                code="score-and-data",
-            )
+            message = f"{name} is of frames with {missing}, and the layout {layout} has none"
+            report.error(message, spec.span(path), path=path, code="score-and-data")
     if evaluate.latitude_weights is True and "H" not in space:
         report.error(
             f"rows of latitude are along H, and the layout {layout} has none",

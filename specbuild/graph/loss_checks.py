@@ -28,21 +28,11 @@ def _lead_weights(graph: Graph, name: str, shape: Shape, report: Report) -> None
         return
     path = ("train", "lead_weights", name) if "lead_weights" in train.by_output else ("train", "lead_weights")
     if data is not None and without_time(shape, data.windows.targets, (None,) * len(data.source.space)):
-        report.error(
-            f"{name} gives one frame, without an axis of time to weigh",
-            graph.spec.span(path),
-            path=path,
-            help="leave lead_weights out",
-            code="lead-weights",
-        )
+        message = f"{name} gives one frame, without an axis of time to weigh"
+        report.error(message, graph.spec.span(path), path=path, help="leave lead_weights out", code="lead-weights")
     elif shape[0] not in (None, len(weights)):
-        report.error(
-            f"lead_weights has {len(weights)} numbers, {name} gives {shape[0]} frames",
-            graph.spec.span(path),
-            path=path,
-            reason=f"{name} is {show(shape)}",
-            code="lead-weights",
-        )
+        message = f"lead_weights has {len(weights)} numbers, {name} gives {shape[0]} frames"
+        report.error(message, graph.spec.span(path), path=path, reason=f"{name} is {show(shape)}", code="lead-weights")
 
 
 def losses_of(graph: Graph, name: str) -> Iterator[tuple[KerasObject, tuple[PathPart, ...]]]:

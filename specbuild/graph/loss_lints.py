@@ -39,13 +39,10 @@ def output_range(graph: Graph, warn: Warn) -> None:
     end = _end(graph, graph.outputs[0].port)
     if end is None or (end.range[0] < -1 and end.range[1] > 1):
         return
-    warn(
-        f"{end.node.id} cannot reach the frames that it forecasts",
-        end.node.spec.span("activation"),
-        path=end.node.spec.path,
-        reason=f"{end.words}; standardize gives frames with mean 0 and standard deviation 1",
-        help="leave the activation out, or write transform: [minmax] for frames from 0 to 1",
-    )
+    message = f"{end.node.id} cannot reach the frames that it forecasts"
+    reason = f"{end.words}; standardize gives frames with mean 0 and standard deviation 1"
+    help = "leave the activation out, or write transform: [minmax] for frames from 0 to 1"
+    warn(message, end.node.spec.span("activation"), path=end.node.spec.path, reason=reason, help=help)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,8 @@ def check_arity(node: NodeSpec, report: Report) -> bool:
         message, help = "joins several inputs", "write from: [a, b]"
     else:
         return True
-    report.error(
-        f"{node.layer.label} {message}, got {count}",
-        node.span("from"),
-        path=(*node.path, "from"),
-        help=help,
-        code="arity",
-    )
+    message = f"{node.layer.label} {message}, got {count}"
+    report.error(message, node.span("from"), path=(*node.path, "from"), help=help, code="arity")
     return False
 
 
@@ -92,13 +87,11 @@ def check_batch(node: NodeSpec, inputs: tuple[Input, ...], report: Report) -> No
     open_input = next((x for x in inputs if x.batch is None), None)
     if open_input is None or not getattr(innermost(node.layer), "stateful", False):
         return
+    message = "a stateful layer needs a fixed batch size"
+    reason = f"the input {open_input.id} takes any"
+    help = f"write the input as {open_input.id}: {{shape: {written_shape(open_input.shape)}, batch: 4}}"
     report.error(
-        "a stateful layer needs a fixed batch size",
-        node.span("stateful"),
-        path=(*node.path, "stateful"),
-        reason=f"the input {open_input.id} takes any",
-        help=f"write the input as {open_input.id}: {{shape: {written_shape(open_input.shape)}, batch: 4}}",
-        code="stateful",
+        message, node.span("stateful"), path=(*node.path, "stateful"), reason=reason, help=help, code="stateful"
     )
 
 

@@ -40,30 +40,17 @@ def check_head(document: Mapping, report: Report) -> None:
     """Refuse another version of the language, and keys that no spec has."""
     for entry in document.entries:
         if entry.name not in KEYS:
-            report.error(
-                f'unknown key "{entry.name}"',
-                entry.key.span,
-                path=entry.name,
-                help=did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}",
-                code="unknown-key",
-            )
+            help = did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}"
+            report.error(f'unknown key "{entry.name}"', entry.key.span, path=entry.name, help=help, code="unknown-key")
     version = document.entry("specbuild")
     if version is None:
-        report.error(
-            "the spec does not say its language version",
-            document.span,
-            path="specbuild",
-            help=f"begin it with specbuild: {VERSION}",
-            code="missing-key",
-        )
+        message = "the spec does not say its language version"
+        help = f"begin it with specbuild: {VERSION}"
+        report.error(message, document.span, path="specbuild", help=help, code="missing-key")
     elif not _is_version(version.value) and not report.is_known(version.value.span):
-        report.error(
-            f"this specbuild reads language version {VERSION}",
-            version.value.span,
-            path="specbuild",
-            help=f"write specbuild: {VERSION}",
-            code="bad-version",
-        )
+        message = f"this specbuild reads language version {VERSION}"
+        help = f"write specbuild: {VERSION}"
+        report.error(message, version.value.span, path="specbuild", help=help, code="bad-version")
 
 
 def _is_version(node: Node) -> bool:
@@ -92,26 +79,16 @@ def read_inputs(node: Node | None, report: Report) -> tuple[InputSpec, ...]:
 def _input(entry: Entry, report: Report) -> InputSpec | None:
     path = ("inputs", entry.name)
     if not ID.fullmatch(entry.name):
-        report.error(
-            f'"{entry.name}" cannot be an id',
-            entry.key.span,
-            path=path,
-            help="use letters, digits, _ and -, not starting with a digit",
-            code="bad-name",
-        )
+        help = "use letters, digits, _ and -, not starting with a digit"
+        report.error(f'"{entry.name}" cannot be an id', entry.key.span, path=path, help=help, code="bad-name")
     value = entry.value
     if isinstance(value, Sequence):
         # The short form: the shape alone.
         shape = replace(entry, key=Scalar("shape", value.span, "shape"))
         value = Mapping((shape,), value.span)
     if not isinstance(value, Mapping) and not report.is_known(value.span):
-        report.error(
-            f"{entry.name}: expected the lengths of its axes, got {kind_of(value)}",
-            value.span,
-            path=path,
-            help=f"write {entry.name}: [10, 64, 64, 1]",
-            code="wrong-type",
-        )
+        message = f"{entry.name}: expected the lengths of its axes, got {kind_of(value)}"
+        report.error(message, value.span, path=path, help=f"write {entry.name}: [10, 64, 64, 1]", code="wrong-type")
         return None
     section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
     return InputSpec(entry.name, section, entry.key.span) if section is not None else None
@@ -124,20 +101,12 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
     for entry in node.entries if node is not None else ():
         cls = kind_named(entry.name)
         if cls is None:
-            report.error(
-                f'no layer is called "{entry.name}"',
-                entry.key.span,
-                path=("defaults", entry.name),
-                help=did_you_mean(entry.name, kind_names()),
-                code="unknown-layer",
-            )
+            message = f'no layer is called "{entry.name}"'
+            help = did_you_mean(entry.name, kind_names())
+            report.error(message, entry.key.span, path=("defaults", entry.name), help=help, code="unknown-layer")
         elif not isinstance(entry.value, Mapping):
-            report.error(
-                f"defaults of {entry.name} must be a mapping, got {kind_of(entry.value)}",
-                entry.value.span,
-                path=("defaults", entry.name),
-                code="wrong-type",
-            )
+            message = f"defaults of {entry.name} must be a mapping, got {kind_of(entry.value)}"
+            report.error(message, entry.value.span, path=("defaults", entry.name), code="wrong-type")
         else:
             known = argument_names(cls)
             for argument in entry.value.entries:

@@ -43,13 +43,8 @@ def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...])
     except (OSError, RuntimeError, ValueError):  # a name that no file can have, or links in a circle
         identity = path
     if identity in chain or len(chain) >= _MAX_DEPTH:
-        report.error(
-            f"{named.value} extends itself",
-            named.span,
-            path="extends",
-            reason=" → ".join(path.name for path in (*chain, identity)),
-            code="extends-cycle",
-        )
+        reason = " → ".join(path.name for path in (*chain, identity))
+        report.error(f"{named.value} extends itself", named.span, path="extends", reason=reason, code="extends-cycle")
         return None
     try:
         _, base = read(path)

@@ -189,15 +189,13 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
     if not is_written(node) or node is None:
         end, layers = expanded.end, document.entry("layers")
         if end is None and layers is not None and not report.failed:
-            report.error(
-                "no node gives the output of the model",
-                layers.key.span,
-                path="outputs",
-                help="write outputs: and the ids of the nodes that the model gives"
+            message = "no node gives the output of the model"
+            help = (
+                "write outputs: and the ids of the nodes that the model gives"
                 if expanded.nodes
-                else "list a layer, such as {layer: ConvLSTM2D, filters: 8, kernel_size: 3}",
-                code="missing-key",
+                else "list a layer, such as {layer: ConvLSTM2D, filters: 8, kernel_size: 3}"
             )
+            report.error(message, layers.key.span, path="outputs", help=help, code="missing-key")
         return ((OutputSpec(end.id, end),) if end is not None else ()), False
     if values_in(node) == 1 and not isinstance(node, Scalar):
         report.error("outputs: names no node", node.span, path="outputs", code="missing-key")

@@ -52,12 +52,9 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
         source = Source(origin, text)
         path, equals, value = text.partition("=")
         if not equals or not path.strip():
-            report.error(
-                f'"{text}" is no override',
-                Span(source, 1, 1, 1, len(text) + 1),
-                help="write PATH=VALUE, for example vars.filters=64",
-                code="bad-override",
-            )
+            message = f'"{text}" is no override'
+            help = "write PATH=VALUE, for example vars.filters=64"
+            report.error(message, Span(source, 1, 1, 1, len(text) + 1), help=help, code="bad-override")
             continue
         where = _Path(source, tuple(path.split(".")))
         start = len(path) + 1

@@ -31,13 +31,8 @@ def reference(node: Node, report: Report, path: tuple[PathPart, ...]) -> Referen
     if isinstance(node, Scalar) and isinstance(node.value, str):
         if match := REFERENCE.fullmatch(node.value):
             return Reference(match[1], match[2], node.span)
-        report.error(
-            f'"{node.value}" names no node',
-            node.span,
-            path=path,
-            help="write the id of a node or input, such as enc1, or one of its ports, such as enc1.last",
-            code="bad-reference",
-        )
+        help = "write the id of a node or input, such as enc1, or one of its ports, such as enc1.last"
+        report.error(f'"{node.value}" names no node', node.span, path=path, help=help, code="bad-reference")
     elif not report.is_known(node.span):
         report.error(f"expected the id of a node, got {kind_of(node)}", node.span, path=path, code="bad-reference")
     return None

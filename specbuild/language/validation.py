@@ -84,21 +84,15 @@ def _report(
     if detail["type"] == "extra_forbidden":
         word = str(detail["loc"][-1])
         known = _fields_at(cls, place[:-1])
-        report.error(
-            f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"',
-            locate(node, place, key=True),
-            path=where,
-            help=did_you_mean(word, [*known, *beside]) or _listed(known),
-            code="unknown-key",
+        message = (
+            f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"'
         )
+        help = did_you_mean(word, [*known, *beside]) or _listed(known)
+        report.error(message, locate(node, place, key=True), path=where, help=help, code="unknown-key")
     elif detail["type"] == "missing":
         word = str(detail["loc"][-1])
-        report.error(
-            f"{_owner(owner, place)} needs {word}",
-            (locate(node, place) if place else at.span),
-            path=where,
-            code="missing-key",
-        )
+        message = f"{_owner(owner, place)} needs {word}"
+        report.error(message, locate(node, place) if place else at.span, path=where, code="missing-key")
     else:
         name = next((part for part in reversed(place) if isinstance(part, str)), owner)
         wording = _WORDS.get(detail["type"])

@@ -27,32 +27,19 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        report.error(
-            "vars: expected a mapping of names to values",
-            node.span,
-            path="vars",
-            help="write vars: {filters: 32}",
-            code="wrong-type",
-        )
+        message = "vars: expected a mapping of names to values"
+        report.error(message, node.span, path="vars", help="write vars: {filters: 32}", code="wrong-type")
         return {}
     written: dict[str, Node] = {}
     for entry in node.entries:
         if not NAME.fullmatch(entry.name):
-            report.error(
-                f'"{entry.name}" cannot name a variable',
-                entry.key.span,
-                path=("vars", entry.name),
-                help="use letters, digits and _, not starting with a digit",
-                code="bad-name",
-            )
+            message = f'"{entry.name}" cannot name a variable'
+            help = "use letters, digits and _, not starting with a digit"
+            report.error(message, entry.key.span, path=("vars", entry.name), help=help, code="bad-name")
         elif isinstance(entry.value, Mapping):
-            report.error(
-                f"the variable {entry.name} is a mapping",
-                entry.value.span,
-                path=("vars", entry.name),
-                reason="a variable holds a number, a word, a boolean or a list",
-                code="wrong-type",
-            )
+            message = f"the variable {entry.name} is a mapping"
+            reason = "a variable holds a number, a word, a boolean or a list"
+            report.error(message, entry.value.span, path=("vars", entry.name), reason=reason, code="wrong-type")
         else:
             written[entry.name] = entry.value
     order = TopologicalSorter({name: _names_in(value) & written.keys() for name, value in written.items()})
@@ -60,13 +47,9 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
         ordered = list(order.static_order())
     except CycleError as cycle:
         circle = list(reversed(cycle.args[1]))
-        report.error(
-            "variables go round in a circle: " + " → ".join(f"${name}" for name in circle),
-            written[circle[0]].span,
-            path=("vars", circle[0]),
-            help="give one of them a plain value",
-            code="variable-cycle",
-        )
+        message = "variables go round in a circle: " + " → ".join(f"${name}" for name in circle)
+        help = "give one of them a plain value"
+        report.error(message, written[circle[0]].span, path=("vars", circle[0]), help=help, code="variable-cycle")
         return {name: Unknown() if _names_in(value) else plain(value) for name, value in written.items()}
     values: dict[str, Any] = {}
     for name in ordered:
@@ -110,12 +93,10 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: t
         report.mute(node.span)
         return replace(node, value=None, raw="")
     except ExpressionError as error:
+        message = str(error) if error.unknown else f'cannot compute "{node.value}": {error}'
+        help = _help(error.unknown, values)
         report.error(
-            str(error) if error.unknown else f'cannot compute "{node.value}": {error}',
-            node.span,
-            path=path,
-            help=_help(error.unknown, values),
-            code="unknown-variable" if error.unknown else "bad-expression",
+            message, node.span, path=path, help=help, code="unknown-variable" if error.unknown else "bad-expression"
         )
         return replace(node, value=None, raw="")
     return located(value, node.span)

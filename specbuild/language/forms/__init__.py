@@ -58,13 +58,9 @@ def expand(
         with suppress(TooLarge):
             expansion = walk.items(node, scope, ("layers",))
     elif node is not None:
-        report.error(
-            f"layers must be a list, got {kind_of(node)}",
-            node.span,
-            path="layers",
-            help="start each node with a hyphen: - {layer: …}",
-            code="wrong-type",
-        )
+        message = f"layers must be a list, got {kind_of(node)}"
+        help = "start each node with a hyphen: - {layer: …}"
+        report.error(message, node.span, path="layers", help=help, code="wrong-type")
     end = expansion.end if expansion.nodes else None
     return Expanded(expansion.nodes, frozenset(walk.broken), end, walk, scope)
 

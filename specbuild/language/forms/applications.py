@@ -47,13 +47,9 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) 
         return None
     cls = application_kind(named.value)
     if cls is None:
-        report.error(
-            f'keras.applications has no network "{named.value}"',
-            named.span,
-            path=(*path, "application"),
-            help=did_you_mean(named.value, names("applications")),
-            code="unknown-application",
-        )
+        message = f'keras.applications has no network "{named.value}"'
+        help = did_you_mean(named.value, names("applications"))
+        report.error(message, named.span, path=(*path, "application"), help=help, code="unknown-application")
         return None
     written = replace(arguments, entries=tuple(entry for entry in arguments.entries if entry.name != "application"))
     network = validate(cls, written, path, report, owner=named.value, at=named)

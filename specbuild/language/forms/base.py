@@ -204,13 +204,9 @@ class Keys(BaseModel):
         for entry in item.entries:
             if entry.name not in known and not cls.TAKES_ARGUMENTS:
                 near = did_you_mean(entry.name, known) or (f"{cls.NOUN} has {', '.join(known)}" if cls.NOUN else "")
-                report.error(
-                    f'unknown key "{entry.name}"',
-                    entry.key.span,
-                    path=(*path, entry.name),
-                    help=cls.hint(entry.name, item) or near,
-                    code="unknown-key",
-                )
+                message = f'unknown key "{entry.name}"'
+                help = cls.hint(entry.name, item) or near
+                report.error(message, entry.key.span, path=(*path, entry.name), help=help, code="unknown-key")
         missing = [key for key in cls.NEEDED if not is_written(item.get(key))]
         for key in missing:
             message = cls.NEEDED[key].format(owner=owner)
@@ -288,14 +284,10 @@ class PlainForm(Form):
             named = {entry.name: scope.reference(entry.value, walk.report, (*where, entry.name)) for entry in entries}
             return {name: sources[0] for name, sources in named.items() if sources}
         if isinstance(self.initial_state, Sequence):
-            walk.report.error(
-                "initial_state: expected a node or named tensors, got a list",
-                self.initial_state.span,
-                path=where,
-                reason="the order of a list would decide which tensor is h and which is c",
-                help="write initial_state: enc1, or initial_state: {h: a, c: b}",
-                code="wrong-type",
-            )
+            message = "initial_state: expected a node or named tensors, got a list"
+            reason = "the order of a list would decide which tensor is h and which is c"
+            help = "write initial_state: enc1, or initial_state: {h: a, c: b}"
+            walk.report.error(message, self.initial_state.span, path=where, reason=reason, help=help, code="wrong-type")
             return None
         sources = scope.reference(self.initial_state, walk.report, where)
         return sources[0] if sources else None

@@ -167,13 +167,9 @@ class BlockForm(Composite):
         assert named is not None
         if self.block not in blocks:
             declared = f"declared are {', '.join(blocks)}" if blocks else "declare it under blocks:"
-            walk.report.error(
-                f'no block is called "{self.block}"',
-                named.span,
-                path=where,
-                help=did_you_mean(self.block, blocks) or declared,
-                code="unknown-block",
-            )
+            message = f'no block is called "{self.block}"'
+            help = did_you_mean(self.block, blocks) or declared
+            walk.report.error(message, named.span, path=where, help=help, code="unknown-block")
             return None
         if self.block in scope.calls:
             circle = " → ".join((*scope.calls[scope.calls.index(self.block) :], self.block))
@@ -196,14 +192,9 @@ class BlockForm(Composite):
             parameter = block.parameters.get(entry.name)
             if parameter is None:
                 known = ", ".join(block.parameters)
-                walk.report.error(
-                    f'the block {self.block} has no parameter "{entry.name}"',
-                    entry.key.span,
-                    path=place,
-                    help=did_you_mean(entry.name, block.parameters)
-                    or (f"it has {known}" if known else "it takes none"),
-                    code="unknown-key",
-                )
+                message = f'the block {self.block} has no parameter "{entry.name}"'
+                help = did_you_mean(entry.name, block.parameters) or (f"it has {known}" if known else "it takes none")
+                walk.report.error(message, entry.key.span, path=place, help=help, code="unknown-key")
                 sound = False
                 continue
             values[entry.name] = plain(entry.value)
@@ -310,13 +301,9 @@ def _gate(
 
 def _wrong_inputs(walk: Walk, contents: Contents, name: str, got: int, item: Mapping, path: Path_) -> None:
     wanted = f"{len(contents.inputs)} input{'s' if len(contents.inputs) != 1 else ''}"
-    walk.report.error(
-        f"{name} reads {wanted}, got {got}",
-        (item.get("from") or item).span,
-        path=(*path, "from"),
-        reason=f"it declares inputs: [{', '.join(contents.inputs)}]",
-        code="arity",
-    )
+    message = f"{name} reads {wanted}, got {got}"
+    reason = f"it declares inputs: [{', '.join(contents.inputs)}]"
+    walk.report.error(message, (item.get("from") or item).span, path=(*path, "from"), reason=reason, code="arity")
 
 
 def _as_id(name: str) -> str:

@@ -124,14 +124,9 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) -> Lay
         from specbuild.catalog.generic import UNWRITABLE
 
         why, instead = UNWRITABLE.get(kind, ("", ""))
-        report.error(
-            f"a spec cannot name {kind}" if why else f'no layer is called "{kind}"',
-            named.span,
-            path=(*path, "layer"),
-            reason=why,
-            help=instead or _LAYER_OF_OTHER_NAME.get(kind, "") or did_you_mean(kind, kind_names()),
-            code="unknown-layer",
-        )
+        message = f"a spec cannot name {kind}" if why else f'no layer is called "{kind}"'
+        help = instead or _LAYER_OF_OTHER_NAME.get(kind, "") or did_you_mean(kind, kind_names())
+        report.error(message, named.span, path=(*path, "layer"), reason=why, help=help, code="unknown-layer")
         return None
     foreign = [e for e in arguments.entries if e.name in _KEY_OF_OTHER_NAME and e.name not in cls.model_fields]
     for entry in foreign:
@@ -186,13 +181,9 @@ def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope, path: Path_
     if layer is None:
         return None, arguments
     if not isinstance(layer, Recurrent):
-        walk.report.error(
-            f"bidirectional needs a recurrent layer, {layer.kind} is none",
-            inner.span,
-            path=where,
-            reason="both directions in time exist only where there is a state",
-            code="bad-node",
-        )
+        message = f"bidirectional needs a recurrent layer, {layer.kind} is none"
+        reason = "both directions in time exist only where there is a state"
+        walk.report.error(message, inner.span, path=where, reason=reason, code="bad-node")
         return None, arguments
     own = tuple(e for e in item.entries if e.name in Bidirectional.model_fields and e.name != "layer")
     settings = Mapping(own, item.span)

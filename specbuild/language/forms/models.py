@@ -99,12 +99,10 @@ def _with_variables(walk: Walk, given: Mapping, document: Mapping, file: Path, p
     known = list(declared.names()) if isinstance(declared, Mapping) else []
     for entry in given.entries:
         if entry.name not in known:
+            message = f"{file.name} has no variable {entry.name}"
+            help = f"it declares {', '.join(known)}" if known else ""
             walk.report.error(
-                f"{file.name} has no variable {entry.name}",
-                entry.key.span,
-                path=(*path, "vars", entry.name),
-                help=f"it declares {', '.join(known)}" if known else "",
-                code="unknown-variable",
+                message, entry.key.span, path=(*path, "vars", entry.name), help=help, code="unknown-variable"
             )
     merged = overlay(declared, given) if declared is not None else given
     entry = Entry(Scalar("vars", given.span, "vars"), merged)

@@ -90,12 +90,8 @@ class Scope:
         if not self.closed:
             return (written,)
         noun = self.kind.partition(" ")[2]
-        report.error(
-            f"the {noun} {self.closed} has no node {written.id}",
-            written.span,
-            path=path,
-            reason=f"{self.kind} reads its inputs and its own nodes, nothing from outside",
-            help=did_you_mean(written.id, self.names) or f"it knows {', '.join(self.names)}",
-            code="unknown-id",
-        )
+        message = f"the {noun} {self.closed} has no node {written.id}"
+        reason = f"{self.kind} reads its inputs and its own nodes, nothing from outside"
+        help = did_you_mean(written.id, self.names) or f"it knows {', '.join(self.names)}"
+        report.error(message, written.span, path=path, reason=reason, help=help, code="unknown-id")
         return ()

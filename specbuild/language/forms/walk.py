@@ -192,16 +192,14 @@ class Walk:
             self.ids.claim(full, written.span.line)
             return written.value
         again = line == written.span.line
-        self.report.error(
-            f"two nodes are called {full}",
-            written.span,
-            path=(*path, "id"),
-            reason="an input has that name"
+        message = f"two nodes are called {full}"
+        reason = (
+            "an input has that name"
             if line == 0
-            else ("each round of a loop makes it again" if again else f"the first stands in line {line}"),
-            help="put a loop variable into it, such as id: conv_$f" if again else "give each its own id",
-            code="duplicate-id",
+            else ("each round of a loop makes it again" if again else f"the first stands in line {line}")
         )
+        help = "put a loop variable into it, such as id: conv_$f" if again else "give each its own id"
+        self.report.error(message, written.span, path=(*path, "id"), reason=reason, help=help, code="duplicate-id")
         if line:
             self.broken.add(full)
         return None

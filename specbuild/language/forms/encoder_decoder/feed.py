@@ -54,13 +54,9 @@ def read_feed(coder: Coder) -> Feed | None:
     named = repeated if repeated is not None else at
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         if not coder.walk.report.is_known(named.span):
-            coder.error(
-                f"feed: expected none, last, last_frame, a node or {{repeat: node}}, got {kind_of(named)}",
-                named.span,
-                "feed",
-                help="name a sequence that the decoder reads, or write feed: {repeat: id} for one frame",
-                code="wrong-type",
-            )
+            message = f"feed: expected none, last, last_frame, a node or {{repeat: node}}, got {kind_of(named)}"
+            help = "name a sequence that the decoder reads, or write feed: {repeat: id} for one frame"
+            coder.error(message, named.span, "feed", help=help, code="wrong-type")
         return None
     source = _source(coder, named)
     if source is None:
@@ -69,13 +65,9 @@ def read_feed(coder: Coder) -> Feed | None:
         steps = _horizon(coder)
         return Feed("repeat", source, at, steps) if steps else None
     if is_written(coder.body.get("horizon")):
-        coder.error(
-            f"the decoder of {coder.name} reads {named.value}, so horizon has no place",
-            coder.key("horizon"),
-            "horizon",
-            reason="a sequence has its own length",
-            help=f"leave horizon out; to repeat one frame, write feed: {{repeat: {named.value}}}",
-        )
+        message = f"the decoder of {coder.name} reads {named.value}, so horizon has no place"
+        help = f"leave horizon out; to repeat one frame, write feed: {{repeat: {named.value}}}"
+        coder.error(message, coder.key("horizon"), "horizon", reason="a sequence has its own length", help=help)
         return None
     return Feed("sequence", source, at, 0)
 
@@ -123,14 +115,10 @@ def fed(
 def _horizon(coder: Coder) -> int:
     """How many frames the decoder gives; 0 after a fault."""
     if coder.keys.horizon is None and not coder.walk.report.is_known(coder.value("horizon")):
-        coder.error(
-            f"{coder.name} needs a horizon",
-            coder.key("horizon"),
-            "horizon",
-            reason="nothing else says how many frames its decoder gives",
-            help="write horizon: 10, or feed: and a sequence that the decoder reads",
-            code="missing-key",
-        )
+        message = f"{coder.name} needs a horizon"
+        reason = "nothing else says how many frames its decoder gives"
+        help = "write horizon: 10, or feed: and a sequence that the decoder reads"
+        coder.error(message, coder.key("horizon"), "horizon", reason=reason, help=help, code="missing-key")
     return coder.keys.horizon or 0
 
 
@@ -138,13 +126,8 @@ def _source(coder: Coder, named: Scalar) -> Reference | None:
     """The node that `feed` names; None after reporting that there is none."""
     first, scope = str(named.value).partition(".")[0], coder.scope
     if not scope.closed and first not in scope.names and coder.walk.ids.line_of(first) is None and first.isidentifier():
-        coder.error(
-            f"no node is called {first}",
-            named.span,
-            "feed",
-            help=did_you_mean(first, (*WORDS, *scope.names)) or "feed is none, last, last_frame, or a node above",
-            code="unknown-id",
-        )
+        help = did_you_mean(first, (*WORDS, *scope.names)) or "feed is none, last, last_frame, or a node above"
+        coder.error(f"no node is called {first}", named.span, "feed", help=help, code="unknown-id")
         return None
     sources = scope.reference(named, coder.walk.report, (*coder.path, "feed"))
     return sources[0] if sources else None
@@ -165,13 +148,9 @@ def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: tuple[Reference
     end = encoder.end
     if feed.what == "last_frame":
         if len(inputs) != 1:
-            coder.error(
-                f"{coder.name} reads several sequences, so last_frame could be of any",
-                span,
-                "feed",
-                help="write from: and the one input of the encoder, or feed: {repeat: id}",
-                code="bad-reference",
-            )
+            message = f"{coder.name} reads several sequences, so last_frame could be of any"
+            help = "write from: and the one input of the encoder, or feed: {repeat: id}"
+            coder.error(message, span, "feed", help=help, code="bad-reference")
             return None
         end = inputs[0]
     if end is None:
@@ -219,20 +198,13 @@ def _without_input(coder: Coder, node: NodeSpec) -> Layer | None:
             else "put it after that layer, or write feed: last",
         )
     elif "use_input" in cell.model_fields_set and cell.use_input:
-        coder.error(
-            f"{node.id} says use_input: true, and feed: none gives the decoder no input",
-            node.span("use_input"),
-            (*node.path, "use_input"),
-            help="leave use_input out, or write feed: last",
-        )
+        message = f"{node.id} says use_input: true, and feed: none gives the decoder no input"
+        help = "leave use_input out, or write feed: last"
+        coder.error(message, node.span("use_input"), (*node.path, "use_input"), help=help)
     elif node.initial_state is None:
-        coder.error(
-            f"{node.id} has neither an input nor a state",
-            coder.key("states"),
-            "states",
-            reason="feed is none, so all that it knows of the frames is the state that it starts from",
-            help="write feed: last, or pass it a state",
-        )
+        message = f"{node.id} has neither an input nor a state"
+        reason = "feed is none, so all that it knows of the frames is the state that it starts from"
+        coder.error(message, coder.key("states"), "states", reason=reason, help="write feed: last, or pass it a state")
     else:
         return with_cell(node.layer, cell.model_copy(update={"use_input": False}))
     return None

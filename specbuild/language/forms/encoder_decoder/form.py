@@ -191,13 +191,10 @@ def _coded(coder: Coder, feed: Feed | None, steps: Steps | None, encoder: Expans
 
 
 def _no_levels(coder: Coder) -> None:
-    coder.error(
-        f"the encoder of {coder.name} has no recurrent layer",
-        coder.key("encoder"),
-        "encoder",
-        reason="a decoder starts from the states of recurrent layers",
-        help="add one, such as {layer: ConvLSTM2D, filters: 16, kernel_size: 3, padding: same}",
-    )
+    message = f"the encoder of {coder.name} has no recurrent layer"
+    reason = "a decoder starts from the states of recurrent layers"
+    help = "add one, such as {layer: ConvLSTM2D, filters: 16, kernel_size: 3, padding: same}"
+    coder.error(message, coder.key("encoder"), "encoder", reason=reason, help=help)
 
 
 def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion:
@@ -209,13 +206,9 @@ def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion
     if not isinstance(written, Scalar):
         return coder.walk.items(written, replace(coder.scope, previous=start), (*coder.path, "decoder"))
     if not coder.walk.report.is_known(written.span):
-        coder.error(
-            f'decoder: expected a list of nodes or mirrored, got "{written.value}"',
-            written.span,
-            "decoder",
-            help="leave it out for the mirror image of the encoder",
-            code="wrong-type",
-        )
+        message = f'decoder: expected a list of nodes or mirrored, got "{written.value}"'
+        help = "leave it out for the mirror image of the encoder"
+        coder.error(message, written.span, "decoder", help=help, code="wrong-type")
     return Expansion((), start, complete=False)
 
 
@@ -224,12 +217,9 @@ def _every_step(coder: Coder, decoder: Expansion) -> Expansion | None:
     levels = {node.id: node for node in levels_of(decoder.nodes)}
     short = [node for node in levels.values() if node.layer.return_sequences is False]  # type: ignore[attr-defined]
     for node in short:
-        coder.error(
-            f"{node.id} gives only its last step, and a decoder gives every one",
-            node.span("return_sequences"),
-            (*node.path, "return_sequences"),
-            help="leave return_sequences out: it follows from how the node is used",
-        )
+        message = f"{node.id} gives only its last step, and a decoder gives every one"
+        help = "leave return_sequences out: it follows from how the node is used"
+        coder.error(message, node.span("return_sequences"), (*node.path, "return_sequences"), help=help)
         coder.walk.broken.add(node.id)
     if short:
         return None
@@ -254,14 +244,12 @@ def _recomputed(coder: Coder, nodes: tuple[NodeSpec, ...], parts: tuple[Expansio
         elif node.id in levels and node.shares is None:
             cell = cell_of(node.layer)
             if "remat" not in type(cell).model_fields:
-                coder.error(
-                    f"remat cannot recompute {level_name(node)}",
-                    coder.value("remat"),
-                    "remat",
-                    reason=f"{node.layer.label} keeps all its steps; recurrences over frames, such as ConvLSTM2D, "
-                    "need not",
-                    help="leave remat out, or write remat: true on the levels over frames alone",
+                message = f"remat cannot recompute {level_name(node)}"
+                reason = (
+                    f"{node.layer.label} keeps all its steps; recurrences over frames, such as ConvLSTM2D, need not"
                 )
+                help = "leave remat out, or write remat: true on the levels over frames alone"
+                coder.error(message, coder.value("remat"), "remat", reason=reason, help=help)
                 return None
             if "remat" not in cell.model_fields_set:
                 node = replace(node, layer=with_cell(node.layer, cell.model_copy(update={"remat": True})))
@@ -274,13 +262,9 @@ def _with_head(coder: Coder, coded: Expansion, levels: list[NodeSpec]) -> Expans
     """The nodes with those of the head, which reads the end of the decoder or the sequences of all its levels."""
     head, written = coder.keys.head, coder.body.get("head_input")
     if is_written(written) and not is_written(head) and not coder.walk.report.is_known(coder.value("head_input")):
-        coder.error(
-            "head_input says what the head reads, and there is no head",
-            coder.key("head_input"),
-            "head_input",
-            help="write head: and a list of nodes, or leave head_input out",
-            code="missing-key",
-        )
+        message = "head_input says what the head reads, and there is no head"
+        help = "write head: and a list of nodes, or leave head_input out"
+        coder.error(message, coder.key("head_input"), "head_input", help=help, code="missing-key")
         return replace(coded, complete=False)
     if not is_written(head):
         return coded

@@ -108,13 +108,11 @@ def _uneven(coder: Coder, encoder: list[NodeSpec], decoder: list[NodeSpec]) -> N
         to, of = decoder[-1].id if decoder[-1].named else "dec1", encoder[0].id if encoder[0].named else "enc1"
         help = f"give the decoder one for each level, or say which state goes where: states: {{{to}: {of}, …}}"
     plural = "" if len(decoder) == 1 else "s"
-    coder.error(
-        f"the decoder of {coder.name} has {len(decoder) or 'no'} recurrent layer{plural}, the encoder {len(encoder)}",
-        coder.key("decoder"),
-        "decoder",
-        reason=f"encoder: {level_names(encoder)}; decoder: {level_names(decoder)}",
-        help=help,
+    message = (
+        f"the decoder of {coder.name} has {len(decoder) or 'no'} recurrent layer{plural}, the encoder {len(encoder)}"
     )
+    reason = f"encoder: {level_names(encoder)}; decoder: {level_names(decoder)}"
+    coder.error(message, coder.key("decoder"), "decoder", reason=reason, help=help)
 
 
 def _mapped(
@@ -137,13 +135,10 @@ def _mapped(
         if of is None:
             continue
         if of.id in givers:
-            coder.error(
-                f"{of.id} gives its state to {givers[of.id]} and {entry.name}",
-                entry.value.span,
-                path,
-                reason="each level of the encoder starts one level of the decoder",
-                help="if both should start from it, write states: none, and initial_state on each level",
-            )
+            message = f"{of.id} gives its state to {givers[of.id]} and {entry.name}"
+            reason = "each level of the encoder starts one level of the decoder"
+            help = "if both should start from it, write states: none, and initial_state on each level"
+            coder.error(message, entry.value.span, path, reason=reason, help=help)
             sound = False
         givers.setdefault(of.id, entry.name)
         pairs[to.id] = output_of(of, entry.value.span)
