@@ -57,18 +57,14 @@ class PReLU(_ElementWise):
         shape = inputs[0]
         shared = self._shared
         if any(not 1 <= axis <= len(shape) for axis in shared):
-            raise ShapeError(
-                f"{self.label} cannot share its slopes along axes {list(shared)}",
-                reason=f"its input is {show(shape)}: its axes are 1 to {len(shape)}",
-                argument="shared_axes",
-            )
+            message = f"{self.label} cannot share its slopes along axes {list(shared)}"
+            reason = f"its input is {show(shape)}: its axes are 1 to {len(shape)}"
+            raise ShapeError(message, reason=reason, argument="shared_axes")
         open_axes = [axis for axis, length in enumerate(shape, start=1) if length is None and axis not in shared]
         if open_axes:
-            raise ShapeError(
-                f"{self.label} needs to know the length of axis {open_axes[0]}",
-                reason=f"its input is {show(shape)}, and it has a slope for each value of a sample",
-                help=f"share the slopes there with shared_axes: {sorted({*shared, *open_axes})}",
-            )
+            reason = f"its input is {show(shape)}, and it has a slope for each value of a sample"
+            help = f"share the slopes there with shared_axes: {sorted({*shared, *open_axes})}"
+            raise ShapeError(f"{self.label} needs to know the length of axis {open_axes[0]}", reason=reason, help=help)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         shape = tuple(1 if axis in self._shared else length or 1 for axis, length in enumerate(inputs[0], start=1))
@@ -88,11 +84,9 @@ class Softmax(_ElementWise):
         super().check(*inputs)
         check_axes(self, inputs[0], self.axis, "axis", known=False)
         if isinstance(self.axis, int) and (None, *inputs[0])[self.axis] == 1:
-            raise ShapeError(
-                f"{self.label} along an axis of length 1 always gives 1",
-                reason=f"its input is {show(inputs[0])}, its axis {self.axis}",
-                help="for a probability take {layer: Activation, activation: sigmoid}",
-            )
+            message = f"{self.label} along an axis of length 1 always gives 1"
+            help = "for a probability take {layer: Activation, activation: sigmoid}"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, its axis {self.axis}", help=help)
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)

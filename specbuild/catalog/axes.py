@@ -23,23 +23,16 @@ def check_axes(layer: Layer, shape: Shape, axis: int | tuple[int, ...], argument
     for number, position in zip(named, positions, strict=True):
         if not 1 <= position <= count:
             what = "the batch axis" if position == 0 else f"axis {number}"
-            raise ShapeError(
-                f"{layer.label} cannot use {what}" if position == 0 else f"{layer.label} has no {what} to use",
-                reason=f"its input is {show(shape)}: its axes are 1 to {count}, or -{count} to -1",
-                argument=argument,
-            )
+            message = f"{layer.label} cannot use {what}" if position == 0 else f"{layer.label} has no {what} to use"
+            reason = f"its input is {show(shape)}: its axes are 1 to {count}, or -{count} to -1"
+            raise ShapeError(message, reason=reason, argument=argument)
         if known and shape[position - 1] is None:
-            raise ShapeError(
-                f"{layer.label} needs to know the length of axis {number}",
-                reason=f"its input is {show(shape)}, and its weights have that length",
-                argument=argument,
-            )
+            message = f"{layer.label} needs to know the length of axis {number}"
+            reason = f"its input is {show(shape)}, and its weights have that length"
+            raise ShapeError(message, reason=reason, argument=argument)
     if len(set(positions)) < len(positions):
-        raise ShapeError(
-            f"{layer.label} names an axis twice",
-            reason=f"{argument} is {list(named)}, its input {show(shape)}",
-            argument=argument,
-        )
+        message = f"{layer.label} names an axis twice"
+        raise ShapeError(message, reason=f"{argument} is {list(named)}, its input {show(shape)}", argument=argument)
 
 
 def positions(shape: Shape, axis: int | tuple[int, ...]) -> frozenset[int]:

@@ -55,11 +55,9 @@ class OverFrames(PlainCell, Formatted):
         self.known_channels(frame)
         for name, length in zip(AXIS_NAMES[self.spatial], self.split(frame)[0], strict=True):
             if length is None:
-                raise ShapeError(
-                    f"{self.label} needs to know the {name} of its frames",
-                    reason=f"its input is {show(inputs[0])}, and its state has a fixed size",
-                    help=f"write the {name} in the input's shape; time alone may be left open",
-                )
+                reason = f"its input is {show(inputs[0])}, and its state has a fixed size"
+                help = f"write the {name} in the input's shape; time alone may be left open"
+                raise ShapeError(f"{self.label} needs to know the {name} of its frames", reason=reason, help=help)
 
     def step_elements(self, x: Shape) -> Dim:
         """Return how many numbers training keeps of one step: the gates, the state and their products."""

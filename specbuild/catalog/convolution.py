@@ -128,11 +128,9 @@ class _Convolution(_Kernel):
         super().check(*inputs)
         channels = self.known_channels(inputs[0])
         if channels % self.groups:
-            raise ShapeError(
-                f"{self.label} cannot split {channels} channels into {self.groups} groups",
-                reason=f"its input is {show(inputs[0])}; {channels} is no multiple of {self.groups}",
-                argument="groups",
-            )
+            message = f"{self.label} cannot split {channels} channels into {self.groups} groups"
+            reason = f"its input is {show(inputs[0])}; {channels} is no multiple of {self.groups}"
+            raise ShapeError(message, reason=reason, argument="groups")
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         channels = self.known_channels(inputs[0]) // self.groups

@@ -31,11 +31,9 @@ class Concatenate(Layer):
                 )
             for axis, (a, b) in enumerate(zip(first, shape, strict=True), start=1):
                 if axis != joined and None not in (a, b) and a != b:
-                    raise ShapeError(
-                        f"Concatenate along axis {joined} needs inputs that agree on axis {axis}",
-                        reason=f"it is {a} in input 1 ({show(first)}) and {b} in input {position} ({show(shape)})",
-                        help=_other_axis(inputs),
-                    )
+                    message = f"Concatenate along axis {joined} needs inputs that agree on axis {axis}"
+                    reason = f"it is {a} in input 1 ({show(first)}) and {b} in input {position} ({show(shape)})"
+                    raise ShapeError(message, reason=reason, help=_other_axis(inputs))
 
     def output_shape(self, *inputs: Shape) -> Shape:
         first = inputs[0]
@@ -58,11 +56,9 @@ class Concatenate(Layer):
         axis = self.axis + len(shape) + 1 if self.axis < 0 else self.axis
         if not 1 <= axis <= len(shape):
             fault = "is the batch axis" if axis == 0 else "does not exist"
-            raise ShapeError(
-                f"Concatenate cannot join along axis {self.axis}, which {fault}",
-                reason=f"input 1 is {show(shape)}: its axes are 1 to {len(shape)}, or -1 to -{len(shape)}",
-                argument="axis",
-            )
+            message = f"Concatenate cannot join along axis {self.axis}, which {fault}"
+            reason = f"input 1 is {show(shape)}: its axes are 1 to {len(shape)}, or -1 to -{len(shape)}"
+            raise ShapeError(message, reason=reason, argument="axis")
         return axis
 
 
@@ -182,11 +178,9 @@ class Dot(Layer):
             axis = written + len(shape) + 1 if written < 0 else written
             if not 1 <= axis <= len(shape):
                 fault = "is the batch axis" if axis == 0 else "does not exist"
-                raise ShapeError(
-                    f"Dot cannot sum over axis {written} of input {position}, which {fault}",
-                    reason=f"input {position} is {show(shape)}: its axes are 1 to {len(shape)}",
-                    argument="axes",
-                )
+                message = f"Dot cannot sum over axis {written} of input {position}, which {fault}"
+                reason = f"input {position} is {show(shape)}: its axes are 1 to {len(shape)}"
+                raise ShapeError(message, reason=reason, argument="axes")
             axes.append(axis)
         return tuple(axes)
 
@@ -205,11 +199,9 @@ def _refuse_unlike(label: str, merged: Shape, shape: Shape, position: int) -> No
     for back, (a, b) in enumerate(zip(reversed(merged), reversed(shape), strict=False), start=1):
         if None not in (a, b) and a != b and 1 not in (a, b):
             before = "input 1" if position == 2 else f"inputs 1 to {position - 1}"
-            raise ShapeError(
-                f"{label} cannot match its inputs on axis -{back}",
-                reason=f"it is {a} in {before} ({show(merged)}) and {b} in input {position} ({show(shape)})",
-                help="lengths must be equal, or one of them 1",
-            )
+            message = f"{label} cannot match its inputs on axis -{back}"
+            reason = f"it is {a} in {before} ({show(merged)}) and {b} in input {position} ({show(shape)})"
+            raise ShapeError(message, reason=reason, help="lengths must be equal, or one of them 1")
 
 
 def _broadcast(a: Shape, b: Shape) -> Shape:

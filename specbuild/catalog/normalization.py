@@ -200,11 +200,9 @@ class Rescaling(Layer):
             values = getattr(self, name)
             count = len(values) if isinstance(values, tuple) else 1
             if count > 1 and (not inputs[0] or inputs[0][-1] not in (None, count)):
-                raise ShapeError(
-                    f"{name} of {self.label} has {count} numbers, which is not one for each channel",
-                    reason=f"its input is {show(inputs[0])}, the channels being the last axis",
-                    argument=name,
-                )
+                message = f"{name} of {self.label} has {count} numbers, which is not one for each channel"
+                reason = f"its input is {show(inputs[0])}, the channels being the last axis"
+                raise ShapeError(message, reason=reason, argument=name)
 
     def flops(self, *inputs: Shape) -> Dim:
         """A multiply-add for each value."""

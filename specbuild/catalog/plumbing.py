@@ -98,11 +98,9 @@ class Slice(Layer):
         check_axes(self, inputs[0], self.axis, "axis", known=False)
         if self._length(inputs[0][_index(inputs[0], self.axis)]) == 0:
             bounds = ("" if bound is None else str(bound) for bound in (self.start, self.stop, self.step))
-            raise ShapeError(
-                f"{self.label} leaves nothing of axis {self.axis}",
-                reason=f"it takes {':'.join(bounds)} of its input {show(inputs[0])}",
-                argument="start" if self.start is not None else "stop",
-            )
+            message = f"{self.label} leaves nothing of axis {self.axis}"
+            reason = f"it takes {':'.join(bounds)} of its input {show(inputs[0])}"
+            raise ShapeError(message, reason=reason, argument="start" if self.start is not None else "stop")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         at = _index(inputs[0], self.axis)
@@ -138,11 +136,9 @@ class Gather(Layer):
         length = inputs[0][_index(inputs[0], self.axis)]
         beyond = [index for index in self.indices if length is not None and not -length <= index < length]
         if beyond:
-            raise ShapeError(
-                f"{self.label} finds no entry {beyond[0]} on axis {self.axis}",
-                reason=f"its input is {show(inputs[0])}, that axis has the entries 0 to {(length or 0) - 1}",
-                argument="indices",
-            )
+            message = f"{self.label} finds no entry {beyond[0]} on axis {self.axis}"
+            reason = f"its input is {show(inputs[0])}, that axis has the entries 0 to {(length or 0) - 1}"
+            raise ShapeError(message, reason=reason, argument="indices")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         at = _index(inputs[0], self.axis)
@@ -170,11 +166,9 @@ class Stack(Layer):
                 None in pair or pair[0] == pair[1] for pair in zip(shape, inputs[0], strict=True)
             )
             if not alike:
-                raise ShapeError(
-                    f"{self.label} needs inputs of one shape",
-                    reason=f"input 1 is {show(inputs[0])}, input {position} is {show(shape)}",
-                    help="to join them along an axis they have, take Concatenate",
-                )
+                message = f"{self.label} needs inputs of one shape"
+                reason = f"input 1 is {show(inputs[0])}, input {position} is {show(shape)}"
+                raise ShapeError(message, reason=reason, help="to join them along an axis they have, take Concatenate")
         _check_new_axis(self, inputs[0], self.axis)
 
     def output_shape(self, *inputs: Shape) -> Shape:
@@ -266,11 +260,9 @@ class SpaceToDepth(_Blocks):
         super().check(*inputs)
         for name, length, block in zip(("height", "width"), inputs[0][-3:-1], self.block_size, strict=True):
             if length is not None and length % block:
-                raise ShapeError(
-                    f"{self.label} cannot cut a {name} of {length} into patches of {block}",
-                    reason=f"its input is {show(inputs[0])}; {length} is no multiple of {block}",
-                    argument="block_size",
-                )
+                message = f"{self.label} cannot cut a {name} of {length} into patches of {block}"
+                reason = f"its input is {show(inputs[0])}; {length} is no multiple of {block}"
+                raise ShapeError(message, reason=reason, argument="block_size")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         *lead, height, width, channels = inputs[0]
@@ -298,11 +290,9 @@ class DepthToSpace(_Blocks):
                 reason=f"its input is {show(inputs[0])}, channels last",
             )
         if channels % block:
-            raise ShapeError(
-                f"{self.label} cannot spread {channels} channels over patches of {show(self.block_size)}",
-                reason=f"its input is {show(inputs[0])}; {channels} is no multiple of {block}",
-                argument="block_size",
-            )
+            message = f"{self.label} cannot spread {channels} channels over patches of {show(self.block_size)}"
+            reason = f"its input is {show(inputs[0])}; {channels} is no multiple of {block}"
+            raise ShapeError(message, reason=reason, argument="block_size")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         *lead, height, width, channels = inputs[0]
@@ -323,11 +313,9 @@ def _index(shape: Shape, axis: int) -> int:
 def _check_new_axis(layer: Layer, shape: Shape, axis: int) -> None:
     count = len(shape) + 1
     if not (1 <= axis <= count or -count <= axis <= -1):
-        raise ShapeError(
-            f"{layer.label} cannot put an axis {'before the batch axis' if axis == 0 else f'at {axis}'}",
-            reason=f"its input is {show(shape)}: the new axis can be 1 to {count}, or -{count} to -1",
-            argument="axis",
-        )
+        message = f"{layer.label} cannot put an axis {'before the batch axis' if axis == 0 else f'at {axis}'}"
+        reason = f"its input is {show(shape)}: the new axis can be 1 to {count}, or -{count} to -1"
+        raise ShapeError(message, reason=reason, argument="axis")
 
 
 def _with_axis(shape: Shape, axis: int, length: int) -> Shape:

@@ -112,11 +112,8 @@ class _Vectors(Cell):
                 f"{self.label} needs to know how many channels its input has", reason=f"its input is {show(inputs[0])}"
             )
         if self.unroll and steps is None:
-            raise ShapeError(
-                f"{self.label} can unroll only a known number of steps",
-                reason=f"its input is {show(inputs[0])} (time, channels)",
-                argument="unroll",
-            )
+            message = f"{self.label} can unroll only a known number of steps"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])} (time, channels)", argument="unroll")
 
     def state_shape(self, x: Shape) -> Shape:  # noqa: ARG002 - a frame's state depends on the input
         return (self.units,)

@@ -152,11 +152,8 @@ class _Cropping(_Margins):
         axes = zip(AXIS_NAMES[self.spatial], self.split(inputs[0])[0], self.margins, strict=True)
         for name, length, (before, after) in axes:
             if length is not None and length <= before + after:
-                raise ShapeError(
-                    f"{self.label} leaves nothing of the {name}",
-                    reason=f"it cuts off {before} and {after}, the {name} is {length} (input {show(inputs[0])})",
-                    argument="cropping",
-                )
+                reason = f"it cuts off {before} and {after}, the {name} is {length} (input {show(inputs[0])})"
+                raise ShapeError(f"{self.label} leaves nothing of the {name}", reason=reason, argument="cropping")
 
 
 class Cropping1D(_Cropping):
@@ -209,11 +206,9 @@ class Reshape(Layer):
             return
         if total % known or (-1 not in self.target_shape and total != known):
             divided = "is no multiple of" if -1 in self.target_shape else "is not"
-            raise ShapeError(
-                f"Reshape cannot make {_target(self.target_shape)} of {show(inputs[0])}",
-                reason=f"the input has {total} values, which {divided} {known}",
-                argument="target_shape",
-            )
+            message = f"Reshape cannot make {_target(self.target_shape)} of {show(inputs[0])}"
+            reason = f"the input has {total} values, which {divided} {known}"
+            raise ShapeError(message, reason=reason, argument="target_shape")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         total = size(inputs[0])

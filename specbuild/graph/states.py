@@ -69,11 +69,8 @@ class _Wiring:
     def single(self, source: Reference) -> tuple[Port, ...] | None:
         """One tensor, which is a whole state only where the state is one tensor."""
         if len(self.own) > 1:
-            self.error(
-                f"{source} is one tensor; the state of {self.node.id} is {_words(self.own)}",
-                source,
-                help="name each: initial_state: {" + ", ".join(f"{name}: …" for name in self.own) + "}",
-            )
+            help = "name each: initial_state: {" + ", ".join(f"{name}: …" for name in self.own) + "}"
+            self.error(f"{source} is one tensor; the state of {self.node.id} is {_words(self.own)}", source, help=help)
             return None
         name = next(iter(self.own))
         port = self.tensor(name, source)
@@ -84,11 +81,8 @@ class _Wiring:
         written = self.node.at.get("initial_state")
         unknown = [name for name in given if name not in self.own]
         for name in unknown:
-            self.error(
-                f"{self.node.layer.label} has no state called {name}",
-                given[name],
-                help=did_you_mean(name, list(self.own)) or f"its state is {_words(self.own)}",
-            )
+            help = did_you_mean(name, list(self.own)) or f"its state is {_words(self.own)}"
+            self.error(f"{self.node.layer.label} has no state called {name}", given[name], help=help)
         # Names whose reference is broken are written as well.
         names = set(written.names() if isinstance(written, MappingNode) else ()) or set(given)
         missing = [name for name in self.own if name not in names]
