@@ -8,7 +8,7 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
-from specbuild.catalog.values import Axes, NonNegativeNumber, Number
+from specbuild.catalog.values import Axes, NonNegativeNumber, Number, read_default
 
 
 class _ElementWise(Layer):
@@ -45,7 +45,7 @@ class ELU(_ElementWise):
 class PReLU(_ElementWise):
     """x, or a learned slope times x below zero; one slope for each value of a sample, or shared along axes."""
 
-    alpha_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the slopes.")
+    alpha_initializer: Initializer = read_default("zeros", "First values of the slopes.")
     alpha_regularizer: Regularizer = Field(None, description="Penalty on the slopes.")
     alpha_constraint: Constraint = Field(None, description="Limit on the slopes.")
     shared_axes: Axes | None = Field(

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from specbuild.catalog.conv_recurrent import Convolutional
 from specbuild.catalog.objects import Constraint, Initializer, KerasObject, Regularizer
 from specbuild.catalog.shapes import Shape, Weight
-from specbuild.catalog.values import Choice, Flag, Number, refuse
+from specbuild.catalog.values import Choice, Flag, Number, read_default, refuse
 
 Peephole = Annotated[Literal["none", "per_pixel", "per_channel"], Choice()]
 
@@ -28,9 +28,7 @@ class _ConvLSTM(Convolutional):
     peephole: Peephole = Field(
         "none", description="Whether the gates see the cell state, through a factor for each pixel or each channel."
     )
-    peephole_initializer: Initializer = Field(
-        "zeros", validate_default=True, description="First values of the peepholes."
-    )
+    peephole_initializer: Initializer = read_default("zeros", "First values of the peepholes.")
     peephole_regularizer: Regularizer = Field(None, description="Penalty on the peepholes.")
     peephole_constraint: Constraint = Field(None, description="Limit on the peepholes.")
 

@@ -24,7 +24,7 @@ from specbuild.catalog.receptive_field import (
 from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, Formatted, window_length, window_span
-from specbuild.catalog.values import Choice, Flag, Padding, PositiveInt, refuse, written
+from specbuild.catalog.values import Choice, Flag, Padding, PositiveInt, read_default, refuse, written
 
 Normalization = Annotated[Literal["none", "layer"], Choice()]
 
@@ -79,16 +79,12 @@ class Convolutional(Cell, OverFrames):
 
     filters: PositiveInt = Field(description="Channels of the state and the output.")
     kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of both kernels.")
-    strides: Annotated[tuple[int, ...], LENGTHS] = Field(
-        1, validate_default=True, description="Step of the input's kernel."
-    )
+    strides: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Step of the input's kernel.")
     padding: Padding = Field("valid", description="Whether the input's kernel may reach beyond the border (same).")
-    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = Field(
-        1, validate_default=True, description="Distance between the entries of the input's kernel."
+    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = read_default(
+        1, "Distance between the entries of the input's kernel."
     )
-    recurrent_activation: Activation = Field(
-        "sigmoid", validate_default=True, description="Function applied to the gates."
-    )
+    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     recurrent_kernel_size: Annotated[tuple[int, ...] | None, LENGTHS] = Field(
         None, description="Extent of the recurrent kernel; default: kernel_size."
     )

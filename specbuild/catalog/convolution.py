@@ -20,6 +20,7 @@ from specbuild.catalog.values import (
     NonNegativeInts3,
     Padding,
     PositiveInt,
+    read_default,
     refuse,
     written,
 )
@@ -32,18 +33,14 @@ class _Window(Formatted):
     """What every convolution takes."""
 
     kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of the kernel.")
-    strides: Annotated[tuple[int, ...], LENGTHS] = Field(
-        1, validate_default=True, description="Step between kernel positions."
-    )
+    strides: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Step between kernel positions.")
     padding: Padding = Field(
         "valid", description="Whether the kernel may reach beyond the border (same) or not (valid)."
     )
-    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = Field(
-        1, validate_default=True, description="Distance between the kernel's entries."
-    )
+    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Distance between the kernel's entries.")
     activation: Activation | None = Field(None, description="Function applied to the output.")
     use_bias: Flag = Field(True, description="Whether a learned value is added to each output channel.")
-    bias_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the bias.")
+    bias_initializer: Initializer = read_default("zeros", "First values of the bias.")
     bias_regularizer: Regularizer | None = Field(None, description="Penalty on the bias.")
     bias_constraint: Constraint | None = Field(None, description="Limit on the bias.")
     activity_regularizer: Regularizer | None = Field(None, description="Penalty on the output.")
@@ -101,9 +98,7 @@ class _Kernel(_Window):
     """A convolution with one kernel over all channels."""
 
     filters: PositiveInt = Field(description="Channels of the output.")
-    kernel_initializer: Initializer = Field(
-        "glorot_uniform", validate_default=True, description="First values of the kernel."
-    )
+    kernel_initializer: Initializer = read_default("glorot_uniform", "First values of the kernel.")
     kernel_regularizer: Regularizer | None = Field(None, description="Penalty on the kernel.")
     kernel_constraint: Constraint | None = Field(None, description="Limit on the kernel.")
 
@@ -240,9 +235,7 @@ class _Depthwise(_Window):
     """A convolution of each channel by itself. `(H, W, C)` → `(H', W', C · depth_multiplier)`."""
 
     depth_multiplier: PositiveInt = Field(1, description="Outputs of the depthwise step for each input channel.")
-    depthwise_initializer: Initializer = Field(
-        "glorot_uniform", validate_default=True, description="First values of the depthwise kernel."
-    )
+    depthwise_initializer: Initializer = read_default("glorot_uniform", "First values of the depthwise kernel.")
     depthwise_regularizer: Regularizer | None = Field(None, description="Penalty on the depthwise kernel.")
     depthwise_constraint: Constraint | None = Field(None, description="Limit on the depthwise kernel.")
 
@@ -285,9 +278,7 @@ class _Separable(_Depthwise):
     """A depthwise convolution whose channels a 1×1 convolution mixes. `(H, W, C)` → `(H', W', filters)`."""
 
     filters: PositiveInt = Field(description="Channels of the output.")
-    pointwise_initializer: Initializer = Field(
-        "glorot_uniform", validate_default=True, description="First values of the pointwise kernel."
-    )
+    pointwise_initializer: Initializer = read_default("glorot_uniform", "First values of the pointwise kernel.")
     pointwise_regularizer: Regularizer | None = Field(None, description="Penalty on the pointwise kernel.")
     pointwise_constraint: Constraint | None = Field(None, description="Limit on the pointwise kernel.")
 

@@ -6,7 +6,7 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
-from specbuild.catalog.values import Flag, Number, PositiveInt
+from specbuild.catalog.values import Flag, Number, PositiveInt, read_default
 
 
 class Dense(Layer):
@@ -15,10 +15,8 @@ class Dense(Layer):
     units: PositiveInt = Field(description="Channels of the output.")
     activation: Activation = Field(None, description="Function applied to the output.")
     use_bias: Flag = Field(True, description="Whether a learned value is added to each output channel.")
-    kernel_initializer: Initializer = Field(
-        "glorot_uniform", validate_default=True, description="First values of the kernel."
-    )
-    bias_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the bias.")
+    kernel_initializer: Initializer = read_default("glorot_uniform", "First values of the kernel.")
+    bias_initializer: Initializer = read_default("zeros", "First values of the bias.")
     kernel_regularizer: Regularizer = Field(None, description="Penalty on the kernel.")
     bias_regularizer: Regularizer = Field(None, description="Penalty on the bias.")
     activity_regularizer: Regularizer = Field(None, description="Penalty on the output.")
@@ -58,9 +56,7 @@ class Embedding(Layer):
 
     input_dim: PositiveInt = Field(description="How many numbers there are; the input holds 0 to input_dim - 1.")
     output_dim: PositiveInt = Field(description="Length of the vectors.")
-    embeddings_initializer: Initializer = Field(
-        "uniform", validate_default=True, description="First values of the vectors."
-    )
+    embeddings_initializer: Initializer = read_default("uniform", "First values of the vectors.")
     embeddings_regularizer: Regularizer = Field(None, description="Penalty on the vectors.")
     embeddings_constraint: Constraint = Field(None, description="Limit on the vectors.")
     mask_zero: Flag = Field(False, description="Whether 0 is padding, which later layers leave out.")

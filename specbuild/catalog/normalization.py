@@ -13,7 +13,19 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
-from specbuild.catalog.values import Axes, Axis, Flag, OneOrList, PositiveNumber, Real, Share, Whole, refuse, written
+from specbuild.catalog.values import (
+    Axes,
+    Axis,
+    Flag,
+    OneOrList,
+    PositiveNumber,
+    Real,
+    Share,
+    Whole,
+    read_default,
+    refuse,
+    written,
+)
 
 _GROUPS = Whole(1, words="a positive whole number, or -1 for one group a channel")
 
@@ -30,8 +42,8 @@ class _Affine(Layer):
     epsilon: PositiveNumber = Field(0.001, description="Added to the variance, against division by zero.")
     center: Flag = Field(True, description="Whether a learned offset, beta, is added.")
     scale: Flag = Field(True, description="Whether a learned factor, gamma, is applied.")
-    beta_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the offset.")
-    gamma_initializer: Initializer = Field("ones", validate_default=True, description="First values of the factor.")
+    beta_initializer: Initializer = read_default("zeros", "First values of the offset.")
+    gamma_initializer: Initializer = read_default("ones", "First values of the factor.")
     beta_regularizer: Regularizer = Field(None, description="Penalty on the offset.")
     gamma_regularizer: Regularizer = Field(None, description="Penalty on the factor.")
     beta_constraint: Constraint = Field(None, description="Limit on the offset.")
@@ -62,12 +74,8 @@ class BatchNormalization(_Affine):
 
     axis: Axis = Field(-1, description="The channel axis.")
     momentum: Share = Field(0.99, description="How much of the moving statistics a training step keeps.")
-    moving_mean_initializer: Initializer = Field(
-        "zeros", validate_default=True, description="First values of the moving mean."
-    )
-    moving_variance_initializer: Initializer = Field(
-        "ones", validate_default=True, description="First values of the moving variance."
-    )
+    moving_mean_initializer: Initializer = read_default("zeros", "First values of the moving mean.")
+    moving_variance_initializer: Initializer = read_default("ones", "First values of the moving variance.")
     renorm: Flag = Field(False, description="Whether training, too, uses moving statistics (batch renormalization).")
     renorm_clipping: dict[str, float] | None = Field(None, description="Bounds rmax, rmin and dmax of renorm.")
     renorm_momentum: Share = Field(0.99, description="Momentum of renorm's statistics.")

@@ -7,7 +7,7 @@ from pydantic import Field
 from specbuild.catalog.receptive_field import ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, size, times
 from specbuild.catalog.spatial import LENGTHS, Formatted, window_length
-from specbuild.catalog.values import Flag, Padding
+from specbuild.catalog.values import Flag, Padding, read_default
 
 
 class _Pooling(Formatted):
@@ -43,9 +43,7 @@ class _Pooling(Formatted):
 
 
 class _MaxPooling(_Pooling):
-    pool_size: Annotated[tuple[int, ...], LENGTHS] = Field(
-        2, validate_default=True, description="Extent of the window."
-    )
+    pool_size: Annotated[tuple[int, ...], LENGTHS] = read_default(2, "Extent of the window.")
 
 
 class MaxPooling1D(_MaxPooling):

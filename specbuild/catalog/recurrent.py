@@ -12,7 +12,7 @@ from specbuild.catalog.base import Recurrent
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, known, moved, whole_input
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.values import Choice, Flag, Fraction, NonNegativeInt, PositiveInt
+from specbuild.catalog.values import Choice, Flag, Fraction, NonNegativeInt, PositiveInt, read_default
 
 UseCudnn = Annotated[Literal[True, False, "auto"], Choice()]
 
@@ -23,21 +23,15 @@ class PlainCell(Recurrent):
     A step costs the input's share and the state's share of every gate, and arithmetic on single elements.
     """
 
-    activation: Activation = Field(
-        "tanh", validate_default=True, description="Function applied to the candidate and the output."
-    )
+    activation: Activation = read_default("tanh", "Function applied to the candidate and the output.")
     use_bias: Flag = Field(True, description="Whether the gates have a bias.")
-    kernel_initializer: Initializer = Field(
-        "glorot_uniform",
-        validate_default=True,
-        description="First values of the kernel, which is applied to the input.",
+    kernel_initializer: Initializer = read_default(
+        "glorot_uniform", "First values of the kernel, which is applied to the input."
     )
-    recurrent_initializer: Initializer = Field(
-        "orthogonal",
-        validate_default=True,
-        description="First values of the recurrent kernel, which is applied to the state.",
+    recurrent_initializer: Initializer = read_default(
+        "orthogonal", "First values of the recurrent kernel, which is applied to the state."
     )
-    bias_initializer: Initializer = Field("zeros", validate_default=True, description="First values of the bias.")
+    bias_initializer: Initializer = read_default("zeros", "First values of the bias.")
     kernel_regularizer: Regularizer = Field(None, description="Penalty on the kernel.")
     recurrent_regularizer: Regularizer = Field(None, description="Penalty on the recurrent kernel.")
     bias_regularizer: Regularizer = Field(None, description="Penalty on the bias.")
@@ -144,9 +138,7 @@ class LSTM(_Vectors):
     the weights is i, f, g, o.
     """
 
-    recurrent_activation: Activation = Field(
-        "sigmoid", validate_default=True, description="Function applied to the gates."
-    )
+    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     unit_forget_bias: Flag = Field(True, description="Whether the forget gate's bias starts at one.")
     use_cudnn: UseCudnn = Field("auto", description="Whether a GPU runs the fused kernel.")
 
@@ -167,9 +159,7 @@ class GRU(_Vectors):
     h′ = z∘h + (1 − z)∘g. The order of the gates in the weights is z, r, g; with `reset_after` W and U each have a bias.
     """
 
-    recurrent_activation: Activation = Field(
-        "sigmoid", validate_default=True, description="Function applied to the gates."
-    )
+    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     reset_after: Flag = Field(True, description="Whether the reset gate is applied after the recurrent product.")
     use_cudnn: UseCudnn = Field("auto", description="Whether a GPU runs the fused kernel.")
 

@@ -17,6 +17,7 @@ from specbuild.catalog.values import (
     Permutation,
     PositiveInt,
     TargetShape,
+    read_default,
 )
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
@@ -32,7 +33,7 @@ RADIUS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 
 class _UpSampling(Spatial):
     """Each spatial axis times a factor. `(H, W, C)` → `(aH, bW, C)`."""
 
-    size: Annotated[tuple[int, ...], LENGTHS] = Field(2, validate_default=True, description="Factor for each axis.")
+    size: Annotated[tuple[int, ...], LENGTHS] = read_default(2, "Factor for each axis.")
 
     keeps_rank = True
 
@@ -112,7 +113,7 @@ class _Margins(Spatial):
 class _ZeroPadding(_Margins, Formatted):
     """`(H, W, C)` → `(top + H + bottom, left + W + right, C)`."""
 
-    padding: Annotated[Any, MARGINS] = Field(1, validate_default=True, description="Zeros before and after each axis.")
+    padding: Annotated[Any, MARGINS] = read_default(1, "Zeros before and after each axis.")
 
     written_as = "padding"
     sign = 1
@@ -139,9 +140,7 @@ class ZeroPadding3D(_ZeroPadding):
 class _Cropping(_Margins):
     """`(H, W, C)` → `(H − top − bottom, W − left − right, C)`."""
 
-    cropping: Annotated[Any, MARGINS] = Field(
-        1, validate_default=True, description="Entries cut off before and after each axis."
-    )
+    cropping: Annotated[Any, MARGINS] = read_default(1, "Entries cut off before and after each axis.")
 
     written_as = "cropping"
     keeps_values = True
@@ -166,9 +165,7 @@ class Cropping2D(_Cropping, Formatted):
     """Cuts rows and columns off an image."""
 
     spatial = 2
-    cropping: Margins2 = Field(
-        0, validate_default=True, description="Entries cut off before and after height and width."
-    )
+    cropping: Margins2 = read_default(0, "Entries cut off before and after height and width.")
 
 
 class Cropping3D(_Cropping, Formatted):

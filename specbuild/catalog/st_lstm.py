@@ -9,7 +9,7 @@ from specbuild.catalog.conv_recurrent import OverFrames
 from specbuild.catalog.objects import Activation
 from specbuild.catalog.receptive_field import ReceptiveField, known, moved, same, whole_input, widened
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.values import Choice, Ints2, Number, OneOrList, Whole, refuse, written
+from specbuild.catalog.values import Choice, Ints2, Number, OneOrList, Whole, read_default, refuse, written
 
 
 def _same(widths: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -50,9 +50,7 @@ class STLSTM2D(OverFrames):
         description="Channels of state and output: the same number for each cell of the stack, or the one of one cell."
     )
     kernel_size: Ints2 = Field(description="Extent of all kernels but the 1 × 1 one.")
-    recurrent_activation: Activation = Field(
-        "sigmoid", validate_default=True, description="Function applied to the gates."
-    )
+    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     normalization: Normalization = Field(
         "none",
         description="Whether each convolution's result is normalized, with gains per channel, or also per pixel.",

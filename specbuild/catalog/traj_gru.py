@@ -8,7 +8,7 @@ from specbuild.catalog.conv_recurrent import OverFrames
 from specbuild.catalog.objects import Activation, Initializer
 from specbuild.catalog.receptive_field import ReceptiveField, known, no_input
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.values import Flag, Ints2, PositiveInt
+from specbuild.catalog.values import Flag, Ints2, PositiveInt, read_default
 
 
 class TrajGRU2D(OverFrames):
@@ -21,20 +21,14 @@ class TrajGRU2D(OverFrames):
     in the weights is z, r, g. All convolutions keep the size of the frames.
     """
 
-    activation: Activation = Field(
-        "leaky_relu", validate_default=True, description="Function applied to the candidate and inside the flows."
-    )
+    activation: Activation = read_default("leaky_relu", "Function applied to the candidate and inside the flows.")
     filters: PositiveInt = Field(description="Channels of the state and the output.")
     kernel_size: Ints2 = Field(description="Extent of the input's kernel.")
-    recurrent_activation: Activation = Field(
-        "sigmoid", validate_default=True, description="Function applied to the gates."
-    )
+    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     links: PositiveInt = Field(5, description="How many places each place gathers the state from.")
     flow_kernel_size: Ints2 = Field((5, 5), description="Extent of the kernels that make the flows.")
     flow_filters: PositiveInt = Field(32, description="Channels between the two convolutions that make the flows.")
-    flow_initializer: Initializer = Field(
-        "zeros", validate_default=True, description="First values of the last kernel that makes the flows."
-    )
+    flow_initializer: Initializer = read_default("zeros", "First values of the last kernel that makes the flows.")
     use_input: Flag = Field(
         True, description="Whether the input is read; if not, it only says how many steps there are, and how large."
     )

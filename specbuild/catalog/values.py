@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sized
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar, get_args
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
@@ -49,6 +49,11 @@ def written(value: Any) -> str:
     except ValueError:  # an integer beyond Python's limit of digits
         return "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def read_default(default: Any, description: str) -> Any:
+    """Return a field whose default is read like a written value: an initializer by name, one number for every axis."""
+    return Field(default, validate_default=True, description=description)
 
 
 def check_length(values: Sized, limit: int) -> None:
