@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypedDict, Unpack
 
 from specbuild.document.errors import SpecError, TooManyErrors
-from specbuild.document.nodes import PathPart, Span
+from specbuild.document.nodes import Node, PathPart, Span, kind_of
 
 MAX_FINDINGS = 100
 """Errors after which the reading of a document ends, and warnings after which no more are kept."""
@@ -75,6 +75,11 @@ class Report:
     def warning(self, message: str, span: Span | None = None, *, code: str = "lint", **parts: Unpack[_Parts]) -> None:
         """Add a warning, with the arguments of `error`."""
         self.error(message, span, code=code, severity="warning", **parts)
+
+    def wrong_type(self, rule: str, node: Node, path: str | tuple[PathPart, ...] = "", help: str = "") -> None:
+        """Report that a node is not what `rule` says it must be, and what it is; not where it is known to be wrong."""
+        if not self.is_known(node.span):
+            self.error(f"{rule}, got {kind_of(node)}", node.span, path=path, help=help, code="wrong-type")
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:

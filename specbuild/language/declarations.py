@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from specbuild.catalog.registry import argument_names, kind_named, kind_names
-from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean
 from specbuild.language.references import ID
 from specbuild.language.sections.inputs import InputSection
 from specbuild.language.spec import InputSpec
@@ -60,8 +60,7 @@ def _is_version(node: Node) -> bool:
 def section_mapping(node: Node | None, report: Report, name: str, parts: str, example: str) -> Mapping | None:
     """Return a section that must be a mapping, of `parts`; report anything else, with the example as help."""
     if node is not None and not isinstance(node, Mapping):
-        message = f"{name} must be a mapping of {parts}, got {kind_of(node)}"
-        report.error(message, node.span, path=name, help=f"write {name}: {example}", code="wrong-type")
+        report.wrong_type(f"{name} must be a mapping of {parts}", node, name, f"write {name}: {example}")
         return None
     return node
 
@@ -86,9 +85,9 @@ def _input(entry: Entry, report: Report) -> InputSpec | None:
         # The short form: the shape alone.
         shape = replace(entry, key=Scalar("shape", value.span, "shape"))
         value = Mapping((shape,), value.span)
-    if not isinstance(value, Mapping) and not report.is_known(value.span):
-        message = f"{entry.name}: expected the lengths of its axes, got {kind_of(value)}"
-        report.error(message, value.span, path=path, help=f"write {entry.name}: [10, 64, 64, 1]", code="wrong-type")
+    if not isinstance(value, Mapping):
+        help = f"write {entry.name}: [10, 64, 64, 1]"
+        report.wrong_type(f"{entry.name}: expected the lengths of its axes", value, path, help)
         return None
     section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
     return InputSpec(entry.name, section, entry.key.span) if section is not None else None
@@ -105,8 +104,7 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
             help = did_you_mean(entry.name, kind_names())
             report.error(message, entry.key.span, path=("defaults", entry.name), help=help, code="unknown-layer")
         elif not isinstance(entry.value, Mapping):
-            message = f"defaults of {entry.name} must be a mapping, got {kind_of(entry.value)}"
-            report.error(message, entry.value.span, path=("defaults", entry.name), code="wrong-type")
+            report.wrong_type(f"defaults of {entry.name} must be a mapping", entry.value, ("defaults", entry.name))
         else:
             known = argument_names(cls)
             for argument in entry.value.entries:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from specbuild.document import Mapping, Node, Report, Scalar, SpecError, kind_of, read
+from specbuild.document import Mapping, Node, Report, Scalar, SpecError, read
 from specbuild.language.declarations import section_mapping
 from specbuild.language.overrides import apply_nodes, overlay
 
@@ -33,9 +33,7 @@ def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Pa
 
 def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
-        if not report.is_known(named.span):
-            message = f"extends: expected the path of a spec, got {kind_of(named)}"
-            report.error(message, named.span, path="extends", code="wrong-type")
+        report.wrong_type("extends: expected the path of a spec", named, "extends")
         return None
     path = directory / named.value
     try:
@@ -52,6 +50,6 @@ def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...])
         report.extend(replace(diagnostic, span=diagnostic.span or named.span) for diagnostic in error.diagnostics)
         return None
     if not isinstance(base, Mapping):
-        report.error(f"a spec must be a mapping, got {kind_of(base)}", base.span, code="wrong-type")
+        report.wrong_type("a spec must be a mapping", base)
         return None
     return extended(base, path.parent, report, (*chain, identity))

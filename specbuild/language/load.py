@@ -21,7 +21,6 @@ from specbuild.document import (
     Source,
     SpecError,
     did_you_mean,
-    kind_of,
     locate,
     nearest,
     parse,
@@ -83,7 +82,7 @@ def read_spec(
         report.extend(error.diagnostics)
         return None
     if not isinstance(document, Mapping):
-        report.error(f"a spec must be a mapping, got {kind_of(document)}", document.span, code="wrong-type")
+        report.wrong_type("a spec must be a mapping", document)
         return None
     whole = extended(document, directory, report)
     if whole is None:
@@ -171,7 +170,7 @@ def _text(document: Mapping, name: str, report: Report) -> str:
     assert node is not None
     if isinstance(node, Scalar):
         return node.raw
-    report.error(f"{name}: expected text, got {kind_of(node)}", node.span, path=name, code="wrong-type")
+    report.wrong_type(f"{name}: expected text", node, name)
     return ""
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean, kind_of, locate, nearest, plain
+from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean, locate, nearest, plain
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,8 +36,7 @@ def validate(
     """
     owner = owner or str(path[-1] if path else "the document")
     if not isinstance(node, Mapping):
-        if not report.is_known(node.span):
-            report.error(f"{owner} must be a mapping, got {kind_of(node)}", node.span, path=path, code="wrong-type")
+        report.wrong_type(f"{owner} must be a mapping", node, path)
         return None
     try:
         model = cls.model_validate({**plain(node), **(given or {})})
@@ -95,16 +94,12 @@ def _report(
         report.error(message, locate(node, place) if place else at.span, path=where, code="missing-key")
     else:
         name = next((part for part in reversed(place) if isinstance(part, str)), owner)
-        wording = _WORDS.get(detail["type"])
-        text = wording(context, detail["input"]) if wording else _own_words(detail)
-        report.error(
-            f"{name}: {text}" if text.startswith("expected") else text,
-            locate(node, place, key=detail["type"] == "specbuild.unknown_argument" or detail["loc"][-1:] == ("[key]",)),
-            path=where,
-            reason=context.get("reason", ""),
-            help=context.get("help", ""),
-            code=context.get("code") or _CODES.get(detail["type"], "bad-value"),
-        )
+        text = _words(detail)
+        message = f"{name}: {text}" if text.startswith("expected") else text
+        key = detail["type"] == "specbuild.unknown_argument" or detail["loc"][-1:] == ("[key]",)
+        reason, help = context.get("reason", ""), context.get("help", "")
+        code = context.get("code") or ("wrong-type" if detail["type"] in _TYPES else "bad-value")
+        report.error(message, locate(node, place, key=key), path=where, reason=reason, help=help, code=code)
 
 
 def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
@@ -149,9 +144,13 @@ def _owner(owner: str, place: tuple[PathPart, ...]) -> str:
     return str(place[-1]) if place else owner
 
 
-def _own_words(detail: ErrorDetails) -> str:
-    message = detail["msg"]
-    return message.removeprefix("Value error, ")
+def _words(detail: ErrorDetails) -> str:
+    """Return what pydantic found in plain words; what a validator of ours found, in its own."""
+    if (expected := _TYPES.get(detail["type"])) is not None:
+        return f"expected {expected}, got {_got(detail['input'])}"
+    if detail["type"] == "literal_error":
+        return _choice(detail["ctx"], detail["input"])
+    return detail["msg"].removeprefix("Value error, ")
 
 
 def _got(value: Any) -> str:
@@ -175,37 +174,18 @@ def _choice(context: dict[str, Any], value: Any) -> str:
     return f"{text}; {suggestion}" if suggestion else text
 
 
-def _expected(what: str) -> Callable[[dict[str, Any], Any], str]:
-    return lambda _context, value: f"expected {what}, got {_got(value)}"
-
-
-_WORDS: dict[str, Callable[[dict[str, Any], Any], str]] = {
-    "literal_error": _choice,
-    "int_type": _expected("a whole number"),
-    "int_from_float": _expected("a whole number"),
-    "float_type": _expected("a number"),
-    "string_type": _expected("text"),
-    "bool_type": _expected("true or false"),
-    "list_type": _expected("a list"),
-    "tuple_type": _expected("a list"),
-    "dict_type": _expected("a mapping"),
-    "model_type": _expected("a mapping"),
-    "model_attributes_type": _expected("a mapping"),
+_TYPES = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
 }
-_CODES = dict.fromkeys(
-    (
-        "int_type",
-        "int_from_float",
-        "float_type",
-        "string_type",
-        "bool_type",
-        "list_type",
-        "tuple_type",
-        "dict_type",
-        "model_type",
-    ),
-    "wrong-type",
-)
+"""What pydantic expects where it finds a value of another type, in words."""
 
 
 def has_known_faults(node: Node, report: Report) -> bool:

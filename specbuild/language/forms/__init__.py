@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from specbuild.document import Node, Report, Sequence, kind_of
+from specbuild.document import Node, Report, Sequence
 from specbuild.language.forms.base import COMMON, Expansion
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Definitions, Group, Path_, Scope
@@ -58,9 +58,7 @@ def expand(
         with suppress(TooLarge):
             expansion = walk.items(node, scope, ("layers",))
     elif node is not None:
-        message = f"layers must be a list, got {kind_of(node)}"
-        help = "start each node with a hyphen: - {layer: …}"
-        report.error(message, node.span, path="layers", help=help, code="wrong-type")
+        report.wrong_type("layers must be a list", node, "layers", "start each node with a hyphen: - {layer: …}")
     end = expansion.end if expansion.nodes else None
     return Expanded(expansion.nodes, frozenset(walk.broken), end, walk, scope)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from specbuild.catalog.signatures import names
-from specbuild.document import Mapping, Node, Scalar, did_you_mean, kind_of
+from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.base import COMMON, Expansion, Located, Part, PlainForm
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import Walk
@@ -41,9 +41,7 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) 
     named = arguments.get("application")
     assert named is not None
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
-        if not report.is_known(named.span):
-            message = f"application: expected the name of a network, got {kind_of(named)}"
-            report.error(message, named.span, path=(*path, "application"), code="wrong-type")
+        report.wrong_type("application: expected the name of a network", named, (*path, "application"))
         return None
     cls = application_kind(named.value)
     if cls is None:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from specbuild.catalog import Layer
 from specbuild.catalog.values import Flag
-from specbuild.document import Mapping, Node, kind_of
+from specbuild.document import Mapping, Node
 from specbuild.language.forms.base import Expansion, Keys, Located, Nodes, Part, PlainForm
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.forms.walk import Walk
@@ -55,9 +55,7 @@ class AutoregressiveForm(PlainForm):
         entry, where = item.entry(self.KEY), (*path, self.KEY)
         assert entry is not None
         if not isinstance(entry.value, Mapping):
-            if not walk.report.is_known(entry.value.span):
-                message = f"autoregressive must be a mapping, got {kind_of(entry.value)}"
-                walk.report.error(message, entry.value.span, path=where, help=Feedback.EXAMPLE, code="wrong-type")
+            walk.report.wrong_type("autoregressive must be a mapping", entry.value, where, Feedback.EXAMPLE)
             return walk.failed(item, scope, path)
         inner = walk.resolve(replace(entry.value, span=entry.key.span), scope, where, leave=Feedback.unbound())
         feedback = Feedback.read(inner, where, walk.report, at=entry.key)

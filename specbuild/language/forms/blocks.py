@@ -114,9 +114,8 @@ class Block(Keys):
 def read_blocks(node: Node, report: Report) -> dict[str, Block | None]:
     """Return the `blocks:` section by name; None for a block that could not be read, which was reported."""
     if not isinstance(node, Mapping):
-        message = f"blocks must be a mapping of names to blocks, got {kind_of(node)}"
         help = "write blocks: {stem: {do: […]}}"
-        report.error(message, node.span, path="blocks", help=help, code="wrong-type")
+        report.wrong_type("blocks must be a mapping of names to blocks", node, "blocks", help)
         return {}
     return {entry.name: _block(entry.name, entry.value, report) for entry in node.entries}
 
@@ -124,8 +123,7 @@ def read_blocks(node: Node, report: Report) -> dict[str, Block | None]:
 def _block(name: str, node: Node, report: Report) -> Block | None:
     path: Path_ = ("blocks", name)
     if not isinstance(node, Mapping):
-        message = f"the block {name} must be a mapping, got {kind_of(node)}"
-        report.error(message, node.span, path=path, help="write do: and a list of nodes", code="wrong-type")
+        report.wrong_type(f"the block {name} must be a mapping", node, path, "write do: and a list of nodes")
         return None
     block = Block.read(node, path, report, owner=f"the block {name}")
     if block is None or (isinstance(block.do, Sequence) and block.do.items):
@@ -182,8 +180,7 @@ class BlockForm(Composite):
         """The values of the block's parameters here; None after a fault."""
         where = (*path, "with")
         if self.given is not None and not isinstance(self.given, Mapping):
-            message = f"with: expected parameters and their values, got {kind_of(self.given)}"
-            walk.report.error(message, self.given.span, path=where, code="wrong-type")
+            walk.report.wrong_type("with: expected parameters and their values", self.given, where)
             return None
         values: dict[str, Any] = {}
         sound = True

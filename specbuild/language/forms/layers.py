@@ -7,7 +7,7 @@ from pydantic import Field
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.registry import kind_named, kind_names
-from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean, kind_of
+from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
 from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import Walk, as_mapping
@@ -114,9 +114,8 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) -> Lay
         if named is None:
             help = "write {layer: Conv2D, …}"
             report.error("a layer needs a kind", arguments.span, path=path, help=help, code="bad-node")
-        elif not report.is_known(named.span):
-            message = f"layer: expected the name of a layer, got {kind_of(named)}"
-            report.error(message, named.span, path=(*path, "layer"), code="wrong-type")
+        else:
+            report.wrong_type("layer: expected the name of a layer", named, (*path, "layer"))
         return None
     kind = named.value
     cls = kind_named(kind)
@@ -192,8 +191,7 @@ def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope, path: Path_
 
 
 def _no_mapping(walk: Walk, node: Node, path: Path_) -> tuple[None, Mapping]:
-    message = f"a layer must be a mapping, got {kind_of(node)}"
-    walk.report.error(message, node.span, path=path, help=as_mapping(node), code="wrong-type")
+    walk.report.wrong_type("a layer must be a mapping", node, path, as_mapping(node))
     return None, Mapping((), node.span)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, kind_of, values_in
+from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, values_in
 from specbuild.language.declarations import check_head, read_defaults, read_inputs
 from specbuild.language.extends import extended
 from specbuild.language.forms import read_blocks
@@ -83,8 +83,7 @@ class ModelForm(Composite):
             return None
         walk.report.spend(values_in(document), named.span, where)
         if not isinstance(document, Mapping):
-            message = f"a spec must be a mapping, got {kind_of(document)}"
-            walk.report.error(message, document.span, code="wrong-type")
+            walk.report.wrong_type("a spec must be a mapping", document)
             return None
         whole = extended(document, file.parent, walk.report)
         if whole is None:

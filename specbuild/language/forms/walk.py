@@ -84,8 +84,7 @@ class Walk:
         """Expand a list of nodes, each reading the one before."""
         if not isinstance(node, Sequence):
             if node is not None:
-                message = f"expected a list of nodes, got {kind_of(node)}"
-                self.report.error(message, node.span, path=path, code="wrong-type")
+                self.report.wrong_type("expected a list of nodes", node, path)
             return Expansion((), scope.previous, scope.no_previous, complete=node is None)
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -106,8 +105,7 @@ class Walk:
     def item(self, item: Node, scope: Scope, path: Path_) -> Expansion:
         """Expand one node of any form."""
         if not isinstance(item, Mapping):
-            message = f"a node must be a mapping, got {kind_of(item)}"
-            self.report.error(message, item.span, path=path, help=as_mapping(item), code="wrong-type")
+            self.report.wrong_type("a node must be a mapping", item, path, as_mapping(item))
             return self.nothing(item.span, scope)
         keys = [name for name in item.names() if name in FORMS]
         if len(keys) != 1:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent
 from specbuild.catalog.plumbing import LastFrame, RepeatFrame, Slice
-from specbuild.document import Mapping, Node, Scalar, did_you_mean, kind_of
+from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.base import Expansion
 from specbuild.language.forms.encoder_decoder.coder import (
     Coder,
@@ -53,10 +53,9 @@ def read_feed(coder: Coder) -> Feed | None:
     repeated = at.get("repeat") if isinstance(at, Mapping) and len(at.entries) == 1 else None
     named = repeated if repeated is not None else at
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
-        if not coder.walk.report.is_known(named.span):
-            message = f"feed: expected none, last, last_frame, a node or {{repeat: node}}, got {kind_of(named)}"
-            help = "name a sequence that the decoder reads, or write feed: {repeat: id} for one frame"
-            coder.error(message, named.span, "feed", help=help, code="wrong-type")
+        rule = "feed: expected none, last, last_frame, a node or {repeat: node}"
+        help = "name a sequence that the decoder reads, or write feed: {repeat: id} for one frame"
+        coder.walk.report.wrong_type(rule, named, (*coder.path, "feed"), help)
         return None
     source = _source(coder, named)
     if source is None:

@@ -8,7 +8,7 @@ from pydantic import Field
 from specbuild.catalog import Layer
 from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.values import Flag, PositiveInt
-from specbuild.document import Mapping, Node, Scalar, kind_of
+from specbuild.document import Mapping, Node, Scalar
 from specbuild.language.forms.base import (
     COMMON,
     DEFINITION,
@@ -158,9 +158,8 @@ class EncoderDecoderForm(Composite):
         """The form's own keys, variables filled in; None where there is nothing to expand."""
         body = self.encoder_decoder
         if not isinstance(body, Mapping):
-            message = f"encoder_decoder must be a mapping, got {kind_of(body)}"
             help = "write encoder_decoder: {encoder: […], horizon: …}"
-            walk.report.error(message, body.span, path=path, help=help, code="wrong-type")
+            walk.report.wrong_type("encoder_decoder must be a mapping", body, path, help)
             return None
         word = isinstance(body.get("decoder"), Scalar)
         body = walk.resolve(
