@@ -53,17 +53,17 @@ class NodeSpec:
     """An item of `layers:`, with its loops, defaults and variables resolved."""
 
     id: str
-    named: bool
-    """Whether the id was written; a generated id cannot be referred to."""
     layer: Layer
     sources: tuple[Reference, ...]
-    initial_state: Reference | dict[str, Reference] | None
-    expect: tuple[int | None, ...] | None
     path: tuple[PathPart, ...]
     at: Mapping
     """The node as written."""
     arguments: Mapping
     """The layer's arguments as written; for a wrapper those of the layer inside."""
+    named: bool = False
+    """Whether the id was written; a generated id cannot be referred to."""
+    initial_state: Reference | dict[str, Reference] | None = None
+    expect: tuple[int | None, ...] | None = None
     inside: str = ""
     """The block or file that the node comes from; empty where the spec wrote it itself."""
     shares: str | None = None

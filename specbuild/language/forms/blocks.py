@@ -285,10 +285,8 @@ def _gate(
     walk.ids.claim(identity, item.span.line)
     return NodeSpec(
         id=identity,
-        named=False,
         layer=KINDS["Identity"](),
         sources=(source,),
-        initial_state=None,
         expect=shape,
         path=(*path, "from"),
         at=item,

@@ -60,11 +60,8 @@ class Coder:
         arguments = Mapping((Entry(Scalar("layer", at.span, "layer"), kind),), at.span)
         return NodeSpec(
             id=self.walk.ids.make(f"{self.prefix}_{name}", at.span.line),
-            named=False,
             layer=layer,
             sources=sources,
-            initial_state=None,
-            expect=None,
             path=(*self.path, key),
             at=arguments,
             arguments=arguments,
