@@ -41,8 +41,7 @@ class OverFrames(PlainCell, Formatted):
     """A recurrence over frames, whose size is known; it says how large the state is."""
 
     remat: Flag = Field(
-        False,
-        description="Whether the backward pass recomputes the steps, about √T at a time, to save memory.",
+        False, description="Whether the backward pass recomputes the steps, about √T at a time, to save memory."
     )
 
     @property

@@ -39,11 +39,7 @@ class Expanded:
 
 
 def expand(
-    node: Node | None,
-    inputs: AnySequence[str],
-    values: dict[str, Any],
-    definitions: Definitions,
-    report: Report,
+    node: Node | None, inputs: AnySequence[str], values: dict[str, Any], definitions: Definitions, report: Report
 ) -> Expanded:
     """Return every node of a `layers:` list, with variables, defaults, loops, blocks and made-up ids carried out.
 

@@ -49,16 +49,14 @@ class EvaluateSection(Section):
     """What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias."""
 
     thresholds: Thresholds = Field(
-        (),
-        description=f"Values in physical units; {_EVENTS} are computed for values at or above each.",
+        (), description=f"Values in physical units; {_EVENTS} are computed for values at or above each."
     )
     scores: ScoreNames = Field(
         (), description="Further scores to compute, such as ssim, psnr, fss and acc; the terminal shows what is listed."
     )
     fss_windows: Widths = Field(FSS_WINDOWS, description="Widths in pixels of the boxes of fss.")
     data_range: Range = Field(
-        None,
-        description="Least and greatest physical value, for ssim and psnr. Default: those of the training split.",
+        None, description="Least and greatest physical value, for ssim and psnr. Default: those of the training split."
     )
     clip: Flag = Field(False, description="Whether ssim and psnr are of values held to data_range.")
     latitude_weights: Weighting = Field(

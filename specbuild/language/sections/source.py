@@ -13,15 +13,7 @@ from specbuild.language.dates import DatePair, Dates, dates
 from specbuild.language.sections.base import Section
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection, generator
 
-LETTERS = {
-    "T": "time",
-    "N": "event",
-    "D": "depth",
-    "H": "height",
-    "W": "width",
-    "L": "length",
-    "C": "channel",
-}
+LETTERS = {"T": "time", "N": "event", "D": "depth", "H": "height", "W": "width", "L": "length", "C": "channel"}
 """The axes that a layout can name. Space is nothing, L, H W or D H W."""
 SPACES: tuple[tuple[str, ...], ...] = ((), ("L",), ("H", "W"), ("D", "H", "W"))
 MOST = 1000

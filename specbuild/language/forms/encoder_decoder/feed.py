@@ -9,14 +9,7 @@ from specbuild.catalog import Bidirectional, Layer, Recurrent
 from specbuild.catalog.plumbing import LastFrame, RepeatFrame, Slice
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.base import Expansion
-from specbuild.language.forms.encoder_decoder.coder import (
-    Coder,
-    cell_of,
-    channel_axis,
-    levels_of,
-    output_of,
-    with_cell,
-)
+from specbuild.language.forms.encoder_decoder.coder import Coder, cell_of, channel_axis, levels_of, output_of, with_cell
 from specbuild.language.references import Reference
 from specbuild.language.spec import NodeSpec, is_written
 

@@ -8,13 +8,7 @@ from typing import Literal
 from specbuild.catalog import KINDS, Bidirectional, Recurrent
 from specbuild.catalog.merging import Concatenate
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
-from specbuild.language.forms.encoder_decoder.coder import (
-    Coder,
-    channel_axis,
-    level_names,
-    levels_of,
-    output_of,
-)
+from specbuild.language.forms.encoder_decoder.coder import Coder, channel_axis, level_names, levels_of, output_of
 from specbuild.language.forms.scope import Path_
 from specbuild.language.references import Reference
 from specbuild.language.spec import Levels, NodeSpec
@@ -43,10 +37,7 @@ def joined_states(coder: Coder, encoder: tuple[NodeSpec, ...]) -> dict[str, dict
 
 
 def with_states(
-    coder: Coder,
-    encoder: tuple[NodeSpec, ...],
-    decoder: tuple[NodeSpec, ...],
-    joined: dict[str, dict[str, NodeSpec]],
+    coder: Coder, encoder: tuple[NodeSpec, ...], decoder: tuple[NodeSpec, ...], joined: dict[str, dict[str, NodeSpec]]
 ) -> tuple[NodeSpec, ...] | None:
     """Return the decoder with the initial state of every level; None after a fault."""
     pairs = _pairs(coder, encoder, decoder)
