@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from specbuild.document import Node, PathPart, Report, Scalar, Span, kind_of
 
@@ -24,6 +25,9 @@ class Reference:
 
     def __str__(self) -> str:
         return f"{self.id}.{self.port}" if self.port else self.id
+
+
+References: TypeAlias = tuple[Reference, ...]
 
 
 def reference(node: Node, report: Report, path: tuple[PathPart, ...]) -> Reference | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from specbuild.document import Diagnostic, Mapping, PathPart, Scalar, Sequence, Span, SpecError, dotted, locate
-from specbuild.language.references import Reference
+from specbuild.language.references import Reference, References
 
 if TYPE_CHECKING:
     from specbuild.catalog import Layer
@@ -43,7 +43,7 @@ class BodySpec:
 
     input: str
     """The id under which the nodes read the frames."""
-    nodes: tuple[NodeSpec, ...]
+    nodes: NodeSpecs
     end: Reference
     broken: frozenset[str]
 
@@ -54,7 +54,7 @@ class NodeSpec:
 
     id: str
     layer: Layer
-    sources: tuple[Reference, ...]
+    sources: References
     path: tuple[PathPart, ...]
     at: Mapping
     """The node as written."""
@@ -87,6 +87,9 @@ class NodeSpec:
         return kind.span if kind is not None else self.at.span
 
 
+NodeSpecs: TypeAlias = tuple[NodeSpec, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
     name: str
@@ -101,7 +104,7 @@ class Spec:
     description: str
     vars: dict[str, Any]
     inputs: tuple[InputSpec, ...]
-    layers: tuple[NodeSpec, ...]
+    layers: NodeSpecs
     outputs: tuple[OutputSpec, ...]
     named_outputs: bool
     """Whether `outputs:` is a mapping, which makes the model's outputs a dict."""

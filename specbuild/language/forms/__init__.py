@@ -16,8 +16,8 @@ from specbuild.language.forms.base import COMMON, Expansion
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Definitions, Group, Path_, Scope
 from specbuild.language.forms.walk import FORMS, TooLarge, Walk
-from specbuild.language.references import Reference
-from specbuild.language.spec import NodeSpec
+from specbuild.language.references import Reference, References
+from specbuild.language.spec import NodeSpecs
 
 if TYPE_CHECKING:
     from specbuild.language.forms.blocks import Block
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class Expanded:
     """The nodes of a `layers:` list. `broken` are ids of nodes that could not be read."""
 
-    nodes: tuple[NodeSpec, ...]
+    nodes: NodeSpecs
     broken: frozenset[str]
     end: Reference | None
     walk: Walk
     scope: Scope
 
-    def reference(self, node: Node, path: Path_) -> tuple[Reference, ...]:
+    def reference(self, node: Node, path: Path_) -> References:
         """Return a reference from outside the layers, such as an output, as full ids."""
         return self.scope.reference(node, self.walk.report, path)
 

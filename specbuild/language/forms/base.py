@@ -15,8 +15,8 @@ from specbuild.catalog.values import Flag, Value
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Path_, Scope
-from specbuild.language.references import ID, Reference
-from specbuild.language.spec import NodeSpec, is_written
+from specbuild.language.references import ID, Reference, References
+from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
 from specbuild.language.validation import has_known_faults, validate
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ _STATE = {"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]}
 class Expansion:
     """The plain nodes that an item of `layers:` comes to, in the order they run."""
 
-    nodes: tuple[NodeSpec, ...]
+    nodes: NodeSpecs
     end: Reference | None
     """What the next node reads if it does not say."""
     no_end: str = ""
@@ -246,7 +246,7 @@ class Form(Keys):
     def expand(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> Expansion:
         """Return the plain nodes that the item comes to; `item` is the node as written, its variables filled in."""
 
-    def sources(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> tuple[Reference, ...] | None:
+    def sources(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> References | None:
         """Return what `from` names; the node before where it is left out; None after a fault."""
         if self.source is None or not is_written(self.source):
             head = item.entry(self.KEY)
@@ -300,7 +300,7 @@ class PlainForm(Form):
         scope: Scope,
         path: Path_,
         *,
-        sources: tuple[Reference, ...] | None = None,
+        sources: References | None = None,
         name: Node | None = None,
     ) -> Expansion:
         """Return a node for each part, each reading the one before; a faulty one still claims its id.
@@ -354,9 +354,7 @@ class Composite(Form):
         return [*COMMON, *(key for key in super().key_names() if key not in COMMON)]
 
     @abstractmethod
-    def inside(
-        self, walk: "Walk", item: Mapping, scope: Scope, path: Path_, inputs: tuple[Reference, ...]
-    ) -> Expansion:
+    def inside(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
         """Return the nodes inside. `inputs` is what the composite reads: one is the scope's previous node."""
 
     def called(self, item: Mapping) -> str:

@@ -27,7 +27,7 @@ from specbuild.language.forms.base import (
 from specbuild.language.forms.loops import VariableName
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.forms.walk import Walk
-from specbuild.language.references import ID, Reference
+from specbuild.language.references import ID, Reference, References
 from specbuild.language.spec import NodeSpec
 
 TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -148,7 +148,7 @@ class BlockForm(Composite):
     def called(self, item: Mapping) -> str:  # noqa: ARG002 - by the block's name
         return self.block
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: tuple[Reference, ...]) -> Expansion:
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
         block = self._declared(walk, item, scope, path)
         values = self._values(walk, block, item, path) if block is not None else None
         if block is None or values is None:
@@ -225,13 +225,7 @@ class Contents:
 
 
 def inline(
-    walk: Walk,
-    contents: Contents,
-    inner: Scope,
-    item: Mapping,
-    scope: Scope,
-    path: Path_,
-    inputs: tuple[Reference, ...],
+    walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: Scope, path: Path_, inputs: References
 ) -> Expansion:
     """Return nodes with the ids `<id>_<inner id>`; `inner` is closed to the names outside."""
     if contents.inputs and len(contents.inputs) != len(inputs):

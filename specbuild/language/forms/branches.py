@@ -10,7 +10,7 @@ from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Loca
 from specbuild.language.forms.layers import LayerForm
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.forms.walk import Walk
-from specbuild.language.references import Reference
+from specbuild.language.references import References
 
 _MERGE = {"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]}
 _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINITION: "nodes"}}
@@ -33,7 +33,7 @@ class _Paths(Composite):
         return replace(join, nodes=nodes, complete=all(each.complete for each in (*paths, join)), named=True)
 
     def _join(
-        self, walk: Walk, merge: Node, sources: tuple[Reference, ...], item: Mapping, scope: Scope, path: Path_
+        self, walk: Walk, merge: Node, sources: References, item: Mapping, scope: Scope, path: Path_
     ) -> Expansion:
         if isinstance(merge, Scalar):
             merge = Mapping((Entry(Scalar("layer", merge.span, "layer"), merge),), merge.span)

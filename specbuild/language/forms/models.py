@@ -15,7 +15,7 @@ from specbuild.language.forms.blocks import Contents, inline
 from specbuild.language.forms.scope import Definitions, Path_, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.overrides import overlay
-from specbuild.language.references import Reference
+from specbuild.language.references import References
 from specbuild.language.variables import substitute, variables
 
 
@@ -36,7 +36,7 @@ class ModelForm(Composite):
     def called(self, item: Mapping) -> str:  # noqa: ARG002 - by its file
         return Path(self.model).stem
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: tuple[Reference, ...]) -> Expansion:
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
         opened = self._open(walk, item, scope, path)
         if opened is None:
             return walk.nothing(item.span, scope)

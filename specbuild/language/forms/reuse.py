@@ -9,7 +9,7 @@ from specbuild.document import Mapping, Node, did_you_mean
 from specbuild.language.forms.base import Expansion, Located, PlainForm
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.forms.walk import Walk
-from specbuild.language.references import Reference, reference
+from specbuild.language.references import Reference, References, reference
 from specbuild.language.spec import NodeSpec
 
 
@@ -55,8 +55,8 @@ class ReuseForm(PlainForm):
         self,
         walk: Walk,
         originals: list[NodeSpec],
-        inputs: tuple[Reference, ...],
-        sources: tuple[Reference, ...],
+        inputs: References,
+        sources: References,
         replaced: dict[tuple[str, str | None], Reference],
         name: str | None,
         item: Mapping,
@@ -103,8 +103,8 @@ def _replaced(
     walk: Walk,
     name: str,
     originals: list[NodeSpec],
-    inputs: tuple[Reference, ...],
-    sources: tuple[Reference, ...],
+    inputs: References,
+    sources: References,
     item: Mapping,
     path: Path_,
 ) -> dict[tuple[str, str | None], Reference] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean
-from specbuild.language.references import Reference, reference
+from specbuild.language.references import Reference, References, reference
 
 if TYPE_CHECKING:
     from specbuild.language.forms.blocks import Block
@@ -26,7 +26,7 @@ class Group:
     """What `id.name` stands for."""
     nodes: tuple[str, ...] = ()
     """The ids of its nodes, in the order they run."""
-    inputs: tuple[Reference, ...] = ()
+    inputs: References = ()
     named: bool = False
     """Whether its id went to the node it ends in."""
     all_inputs: bool = False
@@ -66,7 +66,7 @@ class Scope:
     no_previous: str = ""
     """Why it cannot leave `from` out; empty: that was reported already."""
 
-    def reference(self, node: Node, report: Report, path: Path_) -> tuple[Reference, ...]:
+    def reference(self, node: Node, report: Report, path: Path_) -> References:
         """Return a written reference as full ids: several for all inputs of a block, none where it is faulty."""
         written = reference(node, report, path)
         if written is None:

@@ -10,7 +10,7 @@ from specbuild.catalog import Bidirectional, Layer, Recurrent
 from specbuild.document import Entry, Mapping, Node, Scalar, Span
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import Walk
-from specbuild.language.references import Reference
+from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpec
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class Coder:
         entry = self.body.entry(name)
         return entry.value.span if entry is not None else self.at
 
-    def added(
-        self, name: str, layer: Layer, sources: tuple[Reference, ...], at: Node, key: str, advice: str = ""
-    ) -> NodeSpec:
+    def added(self, name: str, layer: Layer, sources: References, at: Node, key: str, advice: str = "") -> NodeSpec:
         """Return a node that nobody wrote, and that stands for `key` of the form."""
         self.walk.spend(at.span, self.path)
         kind = Scalar(layer.kind, at.span, layer.kind)

@@ -10,8 +10,8 @@ from specbuild.catalog.plumbing import LastFrame, RepeatFrame, Slice
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.base import Expansion
 from specbuild.language.forms.encoder_decoder.coder import Coder, cell_of, channel_axis, levels_of, output_of, with_cell
-from specbuild.language.references import Reference
-from specbuild.language.spec import NodeSpec, is_written
+from specbuild.language.references import Reference, References
+from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
 
 WORDS = ("none", "last", "last_frame")
 """What `feed` may say besides a node."""
@@ -33,7 +33,7 @@ class Steps:
     """What the decoder reads step by step, and the nodes that give it."""
 
     end: Reference
-    nodes: tuple[NodeSpec, ...] = ()
+    nodes: NodeSpecs = ()
 
 
 def read_feed(coder: Coder) -> Feed | None:
@@ -64,7 +64,7 @@ def read_feed(coder: Coder) -> Feed | None:
     return Feed("sequence", source, at, 0)
 
 
-def steps_of(coder: Coder, feed: Feed, encoder: Expansion, inputs: tuple[Reference, ...]) -> Steps | None:
+def steps_of(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -> Steps | None:
     """Return what the decoder reads; None after a fault."""
     if feed.what == "sequence":
         assert feed.source is not None
@@ -78,8 +78,8 @@ def steps_of(coder: Coder, feed: Feed, encoder: Expansion, inputs: tuple[Referen
 
 
 def fed(
-    coder: Coder, feed: Feed, steps: Steps, encoder: Expansion, decoder: tuple[NodeSpec, ...]
-) -> tuple[Steps, tuple[NodeSpec, ...]] | None:
+    coder: Coder, feed: Feed, steps: Steps, encoder: Expansion, decoder: NodeSpecs
+) -> tuple[Steps, NodeSpecs] | None:
     """Return the steps and the decoder as `feed` wants them; None after a fault.
 
     With `none` the levels that come first run on their state alone: what is put in front of them only says how many
@@ -125,7 +125,7 @@ def _source(coder: Coder, named: Scalar) -> Reference | None:
     return sources[0] if sources else None
 
 
-def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: tuple[Reference, ...]) -> Steps | None:
+def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -> Steps | None:
     """The one frame that every step reads; None after a fault."""
     span = feed.at.span
     if feed.what == "none":

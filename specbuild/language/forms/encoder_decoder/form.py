@@ -36,8 +36,8 @@ from specbuild.language.forms.encoder_decoder.mirror import mirrored
 from specbuild.language.forms.encoder_decoder.states import joined_states, with_states
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.forms.walk import Walk
-from specbuild.language.references import Reference
-from specbuild.language.spec import NodeSpec, is_written
+from specbuild.language.references import Reference, References
+from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
 
 
 class _States(Word):
@@ -134,7 +134,7 @@ class EncoderDecoderForm(Composite):
     def called(self, item: Mapping) -> str:
         return id_of(item) or "the encoder_decoder"
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: tuple[Reference, ...]) -> Expansion:
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
         coder = self._coder(walk, item, scope, (*path, self.KEY))
         if coder is None:
             return walk.nothing(item.span, scope)
@@ -230,7 +230,7 @@ def _every_step(coder: Coder, decoder: Expansion) -> Expansion | None:
     return replace(decoder, nodes=nodes, end=stepwise(decoder.end) if decoder.end is not None else None)
 
 
-def _recomputed(coder: Coder, nodes: tuple[NodeSpec, ...], parts: tuple[Expansion, ...]) -> tuple[NodeSpec, ...] | None:
+def _recomputed(coder: Coder, nodes: NodeSpecs, parts: tuple[Expansion, ...]) -> NodeSpecs | None:
     """The nodes with `remat: true` on every level that does not say itself; None after reporting one that cannot."""
     if not coder.keys.remat:
         return nodes
@@ -275,9 +275,7 @@ def _with_head(coder: Coder, coded: Expansion, levels: list[NodeSpec]) -> Expans
     return replace(expansion, nodes=(*nodes, *expansion.nodes), complete=coded.complete and expansion.complete)
 
 
-def _all_levels(
-    coder: Coder, coded: Expansion, levels: list[NodeSpec], at: Node
-) -> tuple[tuple[NodeSpec, ...], Reference]:
+def _all_levels(coder: Coder, coded: Expansion, levels: list[NodeSpec], at: Node) -> tuple[NodeSpecs, Reference]:
     """The outputs of every level of the decoder, joined along their channels, the first level first."""
     sequences = tuple(output_of(level, at.span, "sequence") for level in levels)
     if len(sequences) == 1:

@@ -16,14 +16,14 @@ from specbuild.document import Mapping
 from specbuild.language.forms.base import Expansion
 from specbuild.language.forms.encoder_decoder.coder import Coder
 from specbuild.language.references import Reference
-from specbuild.language.spec import NodeSpec
+from specbuild.language.spec import NodeSpec, NodeSpecs
 
 
 class _NoImage(Exception):
     """A layer that has no mirror image, and why."""
 
 
-def mirrored(coder: Coder, encoder: tuple[NodeSpec, ...], start: Reference) -> Expansion:
+def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
     """Return the mirror image of the encoder, or nothing after reporting the node that has none."""
     pieces: list[list[tuple[NodeSpec, Layer]]] = []
     before: str | None = None

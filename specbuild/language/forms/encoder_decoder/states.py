@@ -10,15 +10,15 @@ from specbuild.catalog.merging import Concatenate
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.encoder_decoder.coder import Coder, channel_axis, level_names, levels_of, output_of
 from specbuild.language.forms.scope import Path_
-from specbuild.language.references import Reference
-from specbuild.language.spec import Levels, NodeSpec
+from specbuild.language.references import Reference, References
+from specbuild.language.spec import Levels, NodeSpec, NodeSpecs
 
 MERGES = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
 """The layers that join the states of both directions, as a Bidirectional joins its outputs."""
 Part = Literal["encoder", "decoder"]
 
 
-def joined_states(coder: Coder, encoder: tuple[NodeSpec, ...]) -> dict[str, dict[str, NodeSpec]]:
+def joined_states(coder: Coder, encoder: NodeSpecs) -> dict[str, dict[str, NodeSpec]]:
     """Return, for each level of the encoder in both directions, the nodes that join its states, by state.
 
     Those that no level of the decoder starts from are left out of the model.
@@ -37,8 +37,8 @@ def joined_states(coder: Coder, encoder: tuple[NodeSpec, ...]) -> dict[str, dict
 
 
 def with_states(
-    coder: Coder, encoder: tuple[NodeSpec, ...], decoder: tuple[NodeSpec, ...], joined: dict[str, dict[str, NodeSpec]]
-) -> tuple[NodeSpec, ...] | None:
+    coder: Coder, encoder: NodeSpecs, decoder: NodeSpecs, joined: dict[str, dict[str, NodeSpec]]
+) -> NodeSpecs | None:
     """Return the decoder with the initial state of every level; None after a fault."""
     pairs = _pairs(coder, encoder, decoder)
     if pairs is None:
@@ -59,11 +59,11 @@ def with_states(
     return tuple(nodes)
 
 
-def _both_ways(level: NodeSpec, name: str) -> tuple[Reference, ...]:
+def _both_ways(level: NodeSpec, name: str) -> References:
     return tuple(output_of(level, level.span(), f"state.{way}_{name}") for way in ("forward", "backward"))
 
 
-def _pairs(coder: Coder, encoder: tuple[NodeSpec, ...], decoder: tuple[NodeSpec, ...]) -> dict[str, Reference] | None:
+def _pairs(coder: Coder, encoder: NodeSpecs, decoder: NodeSpecs) -> dict[str, Reference] | None:
     """For each level of the decoder that starts from a state the level of the encoder; None after a fault."""
     if coder.keys.states == "none":
         return {}
@@ -106,9 +106,7 @@ def _uneven(coder: Coder, encoder: list[NodeSpec], decoder: list[NodeSpec]) -> N
     coder.error(message, coder.key("decoder"), "decoder", reason=reason, help=help)
 
 
-def _mapped(
-    coder: Coder, written: Mapping, encoder: tuple[NodeSpec, ...], decoder: tuple[NodeSpec, ...]
-) -> dict[str, Reference] | None:
+def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpecs) -> dict[str, Reference] | None:
     """`states: {dec1: enc1, dec2: none}`."""
     pairs: dict[str, Reference] = {}
     takers: set[str] = set()
@@ -148,7 +146,7 @@ def _mapped(
     return pairs if sound else None
 
 
-def _level(coder: Coder, named: Node, part: Part, nodes: tuple[NodeSpec, ...], path: Path_) -> NodeSpec | None:
+def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs, path: Path_) -> NodeSpec | None:
     """The level of the encoder or decoder that a name means; None after reporting that there is none."""
     sources = coder.scope.reference(named, coder.walk.report, path)
     if not sources:
