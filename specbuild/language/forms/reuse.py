@@ -10,7 +10,7 @@ from specbuild.language.forms.base import Expansion, Located, PlainForm
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References, reference
-from specbuild.language.spec import NodeSpec
+from specbuild.language.spec import NodeSpec, NodeSpecs
 
 
 class ReuseForm(PlainForm):
@@ -35,7 +35,7 @@ class ReuseForm(PlainForm):
             walk.report.error(message, named.span, path=where, help=help, code="unknown-id")
             return walk.failed(item, scope, path)
         ids = target.nodes if isinstance(target, Group) else (target,)
-        originals = [walk.nodes[identity] for identity in ids if identity in walk.nodes]
+        originals = tuple(walk.nodes[identity] for identity in ids if identity in walk.nodes)
         sources = self.sources(walk, item, scope, path) if originals else None
         if sources is None:
             return walk.failed(item, scope, path)
@@ -54,7 +54,7 @@ class ReuseForm(PlainForm):
     def _copies(
         self,
         walk: Walk,
-        originals: list[NodeSpec],
+        originals: NodeSpecs,
         inputs: References,
         sources: References,
         replaced: dict[tuple[str, str | None], Reference],
@@ -100,13 +100,7 @@ class ReuseForm(PlainForm):
 
 
 def _replaced(
-    walk: Walk,
-    name: str,
-    originals: list[NodeSpec],
-    inputs: References,
-    sources: References,
-    item: Mapping,
-    path: Path_,
+    walk: Walk, name: str, originals: NodeSpecs, inputs: References, sources: References, item: Mapping, path: Path_
 ) -> dict[tuple[str, str | None], Reference] | None:
     """What stands for each input of the original; None after reporting that there is no telling."""
     where = (*path, "from")
