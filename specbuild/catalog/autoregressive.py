@@ -18,21 +18,21 @@ from specbuild.catalog.values import Choice, Flag, PositiveInt, PositiveNumber, 
 class Sampling(BaseModel):
     """Scheduled sampling (Bengio et al. 2015, arXiv 1506.03099): how often training reads the true frame.
 
-    At iteration i a feedback step of a sample reads the true frame with probability end + (start − end)·f(i), else the
-    model's own: f is max(0, 1 − i / steps) for linear, kⁱ for exponential, k / (k + exp(i / k)) for inverse_sigmoid
-    and 1 for constant.
+    At iteration i, a feedback step of a sample reads the true frame with probability end + (start − end)·f(i), and the
+    model's own forecast otherwise. f is max(0, 1 − i / steps) for linear, kⁱ for exponential, k / (k + exp(i / k)) for
+    inverse_sigmoid and 1 for constant.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     schedule: Annotated[Literal["linear", "exponential", "inverse_sigmoid", "constant"], Choice()] = Field(
-        "linear", description="How the probability falls with the iterations of training."
+        "linear", description="How the probability decreases during training."
     )
     start: Share = Field(1.0, description="Probability of the true frame at the first iteration.")
-    end: Share = Field(0.0, description="Probability of the true frame in the long run.")
+    end: Share = Field(0.0, description="Probability of the true frame at the end.")
     steps: PositiveInt | None = Field(None, description="Iterations from start to end, for linear.")
     k: PositiveNumber | None = Field(
-        None, description="Speed of the decay: below 1 for exponential, 1 or more for inverse_sigmoid."
+        None, description="Rate of the decay: below 1 for exponential, 1 or more for inverse_sigmoid."
     )
 
     @model_validator(mode="after")
@@ -83,17 +83,17 @@ class Body(Protocol):
 class Autoregressive(Layer):
     """`(P, *frame)` → `(horizon, *frame)`, or with `give: all` → `(P − 1 + horizon, *frame)`.
 
-    The stack runs over all P frames at once, from states of zero. Its last output is the first forecast; each further
-    one comes from a step on the forecast before it, the states carried along.
+    The stack runs over all P frames at once, starting from zero states. Its last output is the first forecast frame;
+    each further frame comes from one step on the previous forecast, with the states carried along.
     """
 
-    horizon: PositiveInt = Field(description="Frames forecast.")
+    horizon: PositiveInt = Field(description="Number of frames to forecast.")
     give: Annotated[Literal["horizon", "all"], Choice()] = Field(
-        "horizon", description="Whether the output is the forecast alone, or that of every step (all)."
+        "horizon", description="Whether the output is only the forecast (horizon), or the output of every step (all)."
     )
-    sampling: Sampling | None = Field(None, description="How often training reads the true frame; default: never.")
+    sampling: Sampling | None = Field(None, description="Scheduled sampling in training. Default: none.")
     remat: Flag = Field(
-        False, description="Whether the backward pass recomputes each feedback step instead of keeping it in memory."
+        False, description="Whether the backward pass recomputes each feedback step instead of storing it."
     )
 
     package: ClassVar[str] = "specbuild"

@@ -1,4 +1,4 @@
-"""Lints: specs that are sound and yet do not do what their author means. Each is a warning with a place and a fix."""
+"""Lints: warnings about specs that are valid but probably not what their author intended, each with a fix."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from specbuild.graph.receptive_field import FrameSpans, frame_spans
 
 @dataclass(frozen=True, slots=True)
 class Lint:
-    """One thing that is likely a mistake."""
+    """A check for one likely mistake."""
 
     code: str
     about: str
-    """What it warns of, as docs/language.md says it."""
+    """What it warns about; the text of docs/language.md."""
     check: Callable[[Graph, Warn], None]
-    """Warns of it in a finished graph, only where that is sure."""
+    """Warns about a finished graph, only if certain."""
 
 
 def lint(graph: Graph, report: Report) -> None:
-    """Add a warning for each thing in a finished graph that is likely a mistake."""
+    """Add a warning for each likely mistake in a finished graph."""
     for entry in LINTS:
         entry.check(graph, partial(report.warning, code=entry.code))
 
 
 def sees_the_future(graph: Graph, warn: Warn) -> None:
-    """Warn of a next-frame model in which a step reads a frame after its own: the one it must forecast, or later.
+    """Warn if a step of a next-frame model reads later frames: the one that it must forecast, or those after it.
 
-    What a step depends on is measured through the whole model, so that padding in front or a crop makes a window
-    causal. Without a data section a model counts as next-frame where it recurs over frames and gives frames of its
-    input's shape; only a Conv3D is then named.
+    The dependence is traced through the whole model, so padding at the start or a crop can make a window causal.
+    Without a data section, a model counts as next-frame if it is recurrent over frames and its output has the shape of
+    its input; in that case only a Conv3D is reported.
     """
     data = graph.spec.data
     if data is not None and data.windows.target != "next":
@@ -95,17 +95,21 @@ def _report_unbounded(node: Node, argument: str, name: str, bounded: str, warn: 
 LINTS = (
     Lint(
         "sees-the-future",
-        "a next-frame model in which a step sees the frame that it must forecast: a kernel over time with "
-        "`padding: same`, both directions of time",
+        "a next-frame model with a step that depends on the frame it must forecast: a kernel over time with "
+        "`padding: same`, or a bidirectional layer",
         sees_the_future,
     ),
     Lint(
         "unbounded-recurrence",
-        "`relu`, or another activation without bounds, inside a recurrence",
+        "`relu`, or another unbounded activation, inside a recurrence",
         unbounded_recurrence,
     ),
-    Lint("loss-and-output", "a loss that misreads its output, such as a cross-entropy of any number", loss_and_output),
-    Lint("output-range", "an activation that cannot reach the standardized frames", output_range),
+    Lint(
+        "loss-and-output",
+        "a loss that does not fit its output, such as a cross-entropy of unbounded values",
+        loss_and_output,
+    ),
+    Lint("output-range", "an activation whose range excludes values of the standardized frames", output_range),
 )
 """Every lint, in the order that warnings are shown."""
 

@@ -15,29 +15,29 @@ VERSION = 1
 
 KEYS = {
     "specbuild": "Version of the language: 1. Required.",
-    "name": "Name of the model; default: the file's name.",
-    "description": "What the model is, for people.",
-    "vars": "Values by name, read anywhere as $name; they may refer to each other.",
-    "defaults": "Arguments by layer kind, laid under those that a node writes itself.",
-    "blocks": "Groups of nodes by name, with parameters, to be used as {block: name, with: {…}}.",
-    "inputs": "What the model reads, by id: a shape without the batch axis, or {shape, dtype, batch}. Required.",
-    "layers": "The nodes of the model, in the order they run. Required.",
-    "outputs": "What the model gives: ids or ports, or names for them. Default: the last node.",
-    "data": "Where frames come from, and how windows, splits and inputs are made of them.",
-    "train": "How to train. Every key has a default, so that a spec may leave the section out.",
+    "name": "Name of the model. Default: the file's name.",
+    "description": "Description of the model for readers.",
+    "vars": "Variables by name, used anywhere as $name; they may refer to each other.",
+    "defaults": "Default arguments by layer kind; a node's own arguments override them.",
+    "blocks": "Groups of nodes by name, with parameters, used as {block: name, with: {…}}.",
+    "inputs": "Inputs of the model by id: a shape without the batch axis, or {shape, dtype, batch}. Required.",
+    "layers": "Nodes of the model, in the order they run. Required.",
+    "outputs": "Outputs of the model: ids or ports, or names for them. Default: the last node.",
+    "data": "Source of the frames, and how windows, splits and inputs are made from them.",
+    "train": "How to train. Every key has a default, so the section may be left out.",
     "evaluate": "What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias.",
 }
-"""The keys of a spec, in the order that a person writes them, each with what it is."""
+"""The keys of a spec and their meaning, in the usual order."""
 EXTENDING = {
-    "extends": "A spec that this one changes: mappings are merged, lists replaced. Relative to this file.",
+    "extends": "Path of the spec to change, relative to this file. Mappings are merged, lists replaced.",
     "set": "Values of the extended spec to change, by path: layers.enc1.kernel_size: 5.",
 }
-"""The keys of a spec that changes another."""
+"""Additional keys of a spec that extends another."""
 NO_INPUTS = "declare what the model reads, such as inputs: {rain: [10, 64, 64, 1]}"
 
 
 def check_head(document: Mapping, report: Report) -> None:
-    """Refuse another version of the language, and keys that no spec has."""
+    """Refuse any other version of the language, and unknown keys."""
     for entry in document.entries:
         if entry.name not in KEYS:
             help = did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}"

@@ -24,7 +24,7 @@ class Feedback(Keys):
     EXAMPLE: ClassVar[str] = "write autoregressive: {do: […], horizon: 10}"
     NOUN: ClassVar[str] = "an autoregressive node"
 
-    do: Nodes = Field(description="Nodes that carry states; they give frames of the shape of those they read.")
+    do: Nodes = Field(description="Nodes, with states; their output frames have the shape of their input frames.")
 
     @classmethod
     def arguments(cls) -> type[Layer]:
@@ -34,7 +34,7 @@ class Feedback(Keys):
 
 
 class AutoregressiveForm(PlainForm):
-    """Nodes run over the frames given and then on their own output: {autoregressive: {do: […], horizon: 10}}.
+    """Nodes that run over the past frames and then on their own output: {autoregressive: {do: […], horizon: 10}}.
 
     They become the body of one node, with ids under its own, and read `input` and each other.
     """
@@ -42,9 +42,9 @@ class AutoregressiveForm(PlainForm):
     KEY: ClassVar[str] = "autoregressive"
     UNOFFERED = ("initial_state",)
 
-    trainable: Flag | None = Field(None, description="Whether training changes the weights of everything inside.")
+    trainable: Flag | None = Field(None, description="Whether training changes the weights inside.")
     autoregressive: Annotated[Node, Located("feedback", "a mapping", unbound=True)] = Field(
-        description="The nodes, the horizon, and how they are trained."
+        description="The nodes, the horizon, and options for training."
     )
 
     @classmethod

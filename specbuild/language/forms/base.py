@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from specbuild.language.forms.walk import Walk
 
 COMMON = ("id", "from", "initial_state", "expect")
-"""What a node says about itself, whatever its form; every other key belongs to the form."""
+"""Keys that a node of any form may have; all others belong to its form."""
 DEFINITION = "x-definition"
 """Marks a JSON Schema that stands among the definitions of the whole language under this name."""
 
@@ -225,21 +225,21 @@ class Keys(BaseModel):
 
 
 class Form(Keys):
-    """One item of `layers:`, told from others by the key of its form."""
+    """One item of `layers:`, identified by the key of its form."""
 
     KEY: ClassVar[str]
     FORGIVEN = frozenset({"expect", "trainable"})
 
     id: Annotated[Node | None, Located({"type": "string", "pattern": f"^{ID.pattern}$"}, "text")] = Field(
-        None, description="Name of the node, and of the Keras layer. Other nodes read it by this name."
+        None, description="Name of the node and of the Keras layer; other nodes refer to it by this name."
     )
     source: Annotated[Node | None, Located(REFERENCES, "an id or a port, or a list of them")] = Field(
         None,
         alias="from",
-        description="What the node reads: an id, a port, or a list of them. Default: the node before.",
+        description="Input of the node: an id, a port, or a list of them. Default: the previous node.",
     )
     expect: Annotated[tuple[int | None, ...] | None, Lengths()] = Field(
-        None, description="The shape that must come out, without the batch axis; null fits any length."
+        None, description="Expected output shape, which is checked, without the batch axis; null for any length."
     )
 
     @abstractmethod
@@ -266,12 +266,12 @@ class Form(Keys):
 
 
 class PlainForm(Form):
-    """A form that comes to one layer, or to a chain of them."""
+    """A form that expands to one layer, or to a chain of layers."""
 
     initial_state: Annotated[Node | None, Located(_STATE, "an id, or a mapping of names to ids")] = Field(
         None,
-        description="Where the recurrence starts: a node whose whole state is taken over, or each tensor by name. "
-        "Default: zero.",
+        description="Initial state of the recurrence: a node whose whole state is passed, or a mapping of each tensor "
+        "by name. Default: zeros.",
     )
 
     def state(self, walk: "Walk", scope: Scope, path: Path_) -> Reference | dict[str, Reference] | None:
@@ -342,12 +342,12 @@ class PlainForm(Form):
 
 
 class Composite(Form):
-    """A form that holds nodes. Its id stands for all of them."""
+    """A form that contains nodes. Its id stands for all of them."""
 
     MAY_START: ClassVar[bool] = False
     """Whether it may stand where there is nothing to read: the nodes inside say what they read."""
 
-    trainable: Flag | None = Field(None, description="Whether training changes the weights of everything inside.")
+    trainable: Flag | None = Field(None, description="Whether training changes the weights inside.")
 
     @classmethod
     def key_names(cls) -> list[str]:

@@ -103,12 +103,12 @@ class Block(Keys):
         json_schema_extra={"propertyNames": VariableName().schema()},
     )
     inputs: Annotated[tuple[str, ...], _InputNames()] = Field(
-        (), description="Names of what the block reads, where it reads several; input stands for all of it."
+        (), description="Names of the block's inputs, if it has several; input stands for all of them."
     )
     do: Nodes = Field(description="The nodes of the block.")
     output: Annotated[
         Node | None, Located({"anyOf": [REFERENCES, REFERENCES_BY_NAME]}, "ids or ports, or a mapping of names to them")
-    ] = Field(None, description="What the block gives: ids or ports, or names for them. Default: its last node.")
+    ] = Field(None, description="Outputs of the block: ids or ports, or names for them. Default: the last node.")
 
 
 def read_blocks(node: Node, report: Report) -> dict[str, Block | None]:
@@ -134,13 +134,11 @@ def _block(name: str, node: Node, report: Report) -> Block | None:
 
 
 class BlockForm(Composite):
-    """A block that is declared under blocks: {block: stem, with: {f: 32}}."""
+    """A block declared under blocks: {block: stem, with: {f: 32}}."""
 
     KEY: ClassVar[str] = "block"
 
-    block: Annotated[str, Text("the name of a block")] = Field(
-        description="Name of a block that is declared under blocks."
-    )
+    block: Annotated[str, Text("the name of a block")] = Field(description="Name of a block declared under blocks.")
     given: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values")] = Field(
         None, alias="with", description="Values of the block's parameters."
     )

@@ -17,7 +17,7 @@ _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINIT
 
 
 class _Paths(Composite):
-    """Nodes on several paths."""
+    """Nodes on parallel paths."""
 
     merge: Annotated[Node | None, Located(_MERGE, "the name of a layer, or a layer")] = Field(
         None, description="The layer that joins the paths: its name, or {layer: Concatenate, …}."
@@ -62,7 +62,7 @@ class BranchForm(_Paths):
     MAY_START = True
 
     branch: Annotated[Node, Located(_PATHS, "a mapping of names to lists of nodes", unbound=True)] = Field(
-        description="Paths by name; an empty one passes its input on."
+        description="Paths by name; an empty path passes its input on."
     )
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002
@@ -81,13 +81,13 @@ class BranchForm(_Paths):
 
 
 class ResidualForm(_Paths):
-    """Nodes with a path around them, which is added to what they give: {residual: […]}."""
+    """Nodes whose input is added to their output: {residual: […]}."""
 
     KEY: ClassVar[str] = "residual"
 
-    residual: Nodes = Field(description="The nodes that are gone around.")
+    residual: Nodes = Field(description="The nodes whose output is added to their input.")
     shortcut: OptionalNodes = Field(
-        None, description="What the path around goes through, such as a 1 × 1 convolution; default: nothing."
+        None, description="Nodes on the path around, such as a 1 × 1 convolution. Default: none."
     )
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002

@@ -41,7 +41,7 @@ class LayerForm(PlainForm):
     TAKES_ARGUMENTS = True
 
     layer: Annotated[Node, Located({"type": "string"}, "the name of a layer")] = Field(
-        description="A Keras layer by its name, one of specbuild's own, or package>Class of a plugin."
+        description="Name of a Keras layer, of one of specbuild's own, or package>Class of a plugin."
     )
 
     def part(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Part:
@@ -73,7 +73,7 @@ class TimeDistributedForm(_Wrapper):
     KEY: ClassVar[str] = "time_distributed"
 
     time_distributed: Annotated[Node, Located(_FRAME_LAYERS, "a layer, or a list of layers")] = Field(
-        description="A layer, itself a wrapper perhaps, or a list of layers that run one after the other."
+        description="A layer, which may be a wrapper, or a list of layers that run in sequence."
     )
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
@@ -91,7 +91,7 @@ class TimeDistributedForm(_Wrapper):
 
 
 class BidirectionalForm(_Wrapper):
-    """A recurrent layer in both directions of time: {bidirectional: {layer: ConvLSTM2D, …}}."""
+    """A recurrent layer run in both directions of time: {bidirectional: {layer: ConvLSTM2D, …}}."""
 
     KEY: ClassVar[str] = "bidirectional"
 

@@ -75,7 +75,7 @@ _COLUMNS = {
 
 
 class _Loop(Composite):
-    """Nodes that are expanded once for each round, in which variables have values of their own."""
+    """Nodes that are expanded once per round, with the variables of that round."""
 
     MAY_START = True
     NEEDED: ClassVar[dict[str, str]] = {"do": "a loop needs do: and a list of nodes"}
@@ -100,12 +100,12 @@ class _Loop(Composite):
 
 
 class RepeatForm(_Loop):
-    """The same nodes several times over: {repeat: 3, do: […]}."""
+    """The same nodes several times: {repeat: 3, do: […]}."""
 
     KEY: ClassVar[str] = "repeat"
 
     repeat: Annotated[int, _Rounds(0, MAX_STEPS, words=f"a whole number from 0 to {MAX_STEPS:,}")] = Field(
-        description="How many times."
+        description="Number of rounds."
     )
     counter: Annotated[str, VariableName()] | None = Field(
         None, alias="as", description="Variable that counts the rounds, from 1."
@@ -125,7 +125,7 @@ class ForForm(_Loop):
         BeforeValidator(_some_variables),
         AfterValidator(_in_step),
         WithJsonSchema(_COLUMNS),
-    ] = Field(alias="for", description="Variables and the values that they take in turn; several go in step.")
+    ] = Field(alias="for", description="Variables and their values in each round; several lists advance together.")
 
     def rounds(self) -> Iterator[dict[str, Any]]:
         return (dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True))

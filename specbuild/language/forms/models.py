@@ -30,7 +30,7 @@ class ModelForm(Composite):
 
     model: Annotated[str, Text("the path of a spec")] = Field(description="Path of the spec, relative to this file.")
     changed: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values")] = Field(
-        None, alias="vars", description="Variables of that spec to change."
+        None, alias="vars", description="Changed variables of that spec."
     )
 
     def called(self, item: Mapping) -> str:  # noqa: ARG002 - by its file

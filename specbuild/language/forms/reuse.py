@@ -14,14 +14,14 @@ from specbuild.language.spec import NodeSpec, NodeSpecs
 
 
 class ReuseForm(PlainForm):
-    """A node above once more, with the same weights: {reuse: encoder, from: other}.
+    """An earlier node on another input, with the same weights: {reuse: encoder, from: other}.
 
     Of a composite node, everything inside.
     """
 
     KEY: ClassVar[str] = "reuse"
 
-    reuse: Annotated[Node, Located({"type": "string"}, "an id")] = Field(description="The id of a node above.")
+    reuse: Annotated[Node, Located({"type": "string"}, "an id")] = Field(description="Id of an earlier node.")
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
         where = (*path, "reuse")

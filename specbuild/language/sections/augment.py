@@ -41,16 +41,17 @@ Flip: TypeAlias = Annotated[
 
 
 class AugmentSection(Section):
-    """Random changes of each training sample, the same for all its frames, past and future."""
+    """Random changes of training samples; past and future frames of a sample are changed together."""
 
-    flip: Flip = Field((), description="Axes that are mirrored in half of the samples: height, width, depth, length.")
+    flip: Flip = Field(
+        (), description="Axes along which half of the samples are mirrored: height, width, depth, length."
+    )
     rotate: Flag = Field(
-        False, description="Whether frames are turned by 0, 90, 180 or 270 degrees in the plane of height and width."
+        False, description="Whether frames are rotated by 0, 90, 180 or 270 degrees in the plane of height and width."
     )
     noise: NonNegativeNumber = Field(
         0.0,
-        description="Standard deviation of Gaussian noise on the known values that the model reads, in its units: "
-        "after the transform.",
+        description="Standard deviation of Gaussian noise added to the known input values, in transformed units.",
     )
 
 

@@ -41,17 +41,19 @@ Time: TypeAlias = Annotated[str, Field(examples=["2 min"]), BeforeValidator(inte
 
 
 class WindowsSection(Section):
-    """What one sample is: frames that the model reads, and frames that it must forecast."""
+    """The frames of one sample: those that the model reads, and those that it forecasts."""
 
     past: PositiveInt = Field(description="Frames that the model reads.")
-    future: PositiveInt = Field(1, description="Frames that it forecasts; required, but for a target of classes.")
-    stride: PositiveInt = Field(1, description="Frames from the start of one window to the start of the next.")
-    step: PositiveInt = Field(1, description="Frames from one frame of a window to the next.")
-    lead: NonNegativeInt = Field(0, description="Steps left out between the last past and the first future frame.")
+    future: PositiveInt = Field(
+        1, description="Frames that the model forecasts; required unless the target is a class."
+    )
+    stride: PositiveInt = Field(1, description="Distance between the starts of successive windows, in frames.")
+    step: PositiveInt = Field(1, description="Distance between successive frames of a window, in frames of the data.")
+    lead: NonNegativeInt = Field(0, description="Steps skipped between the last past and the first future frame.")
     target: Literal["future", "next"] = Field(
         "future",
-        description="future: the model gives the future frames. next: it gives each step's next frame, from the second "
-        "past frame to the last future one.",
+        description="future: the model's output is the future frames. next: it is the next frame at every step, from "
+        "the second past frame to the last future one.",
     )
 
     @property
@@ -79,55 +81,57 @@ class WindowsSection(Section):
 class DataSection(Section):
     """Frames in physical units are raw · scale + offset; missing values are NaN."""
 
-    source: SourceOrGenerator = Field(description="The file with the frames.")
-    variable: str = Field("value", description="What the numbers are, for tables and pictures.")
+    source: SourceOrGenerator = Field(description="The files with the frames, or a generator.")
+    variable: str = Field("value", description="Name of the quantity, for tables and pictures.")
     units: str = Field("", description="Physical units, for tables and pictures.")
     scale: Number | None = Field(
-        None, description="physical = raw * scale + offset; default: 1, or what the file says."
+        None, description="Factor in physical = raw * scale + offset. Default: the file's, or 1."
     )
     offset: Number | None = Field(
-        None, description="physical = raw * scale + offset; default: 0, or what the file says."
+        None, description="Offset in physical = raw * scale + offset. Default: the file's, or 0."
     )
-    missing: Missing = Field((), description="Raw value or values that mean missing; NaN always does.")
+    missing: Missing = Field((), description="Raw value or values that mark missing data; NaN always does.")
     fill: Number | None = Field(
-        None, description="Physical value that the model reads where one is missing; default: the training mean."
+        None, description="Physical value that replaces missing values in the input. Default: the training mean."
     )
     allow_missing: Flag = Field(
-        True, description="Whether values may be missing; with false a frame that lacks one is an error."
+        True, description="Whether values may be missing; with false, a frame with a missing value is an error."
     )
     mask: Flag = Field(
         False,
-        description="Whether the model reads one more channel, the last: 1 where every channel of a pixel is known, 0 "
-        "where one is missing.",
+        description="Whether to add a last channel to the input: 1 where every channel of a pixel is known, 0 where "
+        "one is missing.",
     )
     on_error: Literal["raise", "skip"] = Field(
         "raise",
-        description="What a frame that cannot be read, or lacks a value that it must have, does: raise ends the run, "
-        "skip leaves out the windows with such frames and counts them.",
+        description="What to do about a frame that cannot be read, or that has missing values although allow_missing "
+        "is false. raise: end the run. skip: skip and count the windows that contain it.",
     )
     interval: Time | None = Field(
-        None, description="Time from one frame to the next: a number and s, min, h, d, month, year."
+        None, description="Time between frames: a number and a unit (s, min, h, d, month, year)."
     )
     target: Target | None = Field(
-        None, description="class: a sample is a clip, and its target the folder that it lies in. Default: later frames."
+        None, description="class: each clip is a sample, and its folder names its class. Default: the future frames."
     )
-    windows: WindowsSection = Field(description="How samples are cut out of the frames.")
+    windows: WindowsSection = Field(description="How samples are cut from the frames.")
     split: SplitSection = Field(
         default_factory=lambda: SplitSection(train=0.6, validation=0.2, test=0.2),
-        description="Which frames train, validate and test; default 0.6, 0.2 and 0.2.",
+        description="Which frames are for training, validation and testing.",
     )
-    transform: Transforms = Field((), description="Steps from physical units to what the model reads, in order.")
+    transform: Transforms = Field(
+        (), description="Steps from physical units to the values that the model reads, in order."
+    )
     statistics: PositiveInt | None = Field(
         None,
-        description="Training frames that the statistics of the transform come from, spread over all of them. Default: "
-        "every one.",
+        description="Number of training frames from which the statistics of the transform are computed, spread over "
+        "the training split. Default: all.",
     )
     crop: Crop = Field(
         None,
-        description="Size of the part of each frame that the model reads: random in training, tiles that cover the "
+        description="Size of the part of a frame that the model reads: a random part in training, tiles that cover the "
         "frame in evaluation. Default: the whole frame.",
     )
-    augment: AugmentSection | None = Field(None, description="How training samples are varied; default: not at all.")
+    augment: AugmentSection | None = Field(None, description="Random variation of training samples. Default: none.")
 
     @property
     def mask_channels(self) -> int:

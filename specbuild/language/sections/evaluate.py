@@ -49,20 +49,22 @@ class EvaluateSection(Section):
     """What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias."""
 
     thresholds: Thresholds = Field(
-        (), description=f"Values in physical units; {_EVENTS} are computed for values at or above each."
+        (),
+        description=f"Thresholds in physical units; {_EVENTS} are computed for values at or above each.",
     )
     scores: ScoreNames = Field(
-        (), description="Further scores to compute, such as ssim, psnr, fss and acc; the terminal shows what is listed."
+        (), description="Further scores, such as ssim, psnr, fss and acc. The terminal shows the scores listed here."
     )
     fss_windows: Widths = Field(FSS_WINDOWS, description="Widths in pixels of the boxes of fss.")
     data_range: Range = Field(
-        None, description="Least and greatest physical value, for ssim and psnr. Default: those of the training split."
+        None,
+        description="Minimum and maximum in physical units, for ssim and psnr. Default: those of the training split.",
     )
-    clip: Flag = Field(False, description="Whether ssim and psnr are of values held to data_range.")
+    clip: Flag = Field(False, description="Whether values are clipped to data_range for ssim and psnr.")
     latitude_weights: Weighting = Field(
         "auto",
-        description="Whether rows weigh by their cells' area, in RMSE (latitude) and ACC. auto: where the data has "
-        "latitudes.",
+        description="Whether rows are weighted by the area of their cells, in RMSE (latitude) and ACC. auto: if the "
+        "data has latitudes.",
     )
     period: PositiveInt | None = Field(
         None,
@@ -71,8 +73,8 @@ class EvaluateSection(Section):
     )
     convention: Literal["openstl"] | None = Field(
         None,
-        description="openstl: also the scores of OpenSTL's Moving MNIST: MSE and MAE summed over each frame, SSIM and "
-        "PSNR of values held to 0 to 1.",
+        description="openstl: add the scores that OpenSTL reports for Moving MNIST: MSE and MAE summed over each "
+        "frame, SSIM and PSNR of values clipped to 0 to 1.",
     )
 
     @property

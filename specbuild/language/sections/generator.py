@@ -54,16 +54,16 @@ Kinds: TypeAlias = Annotated[tuple[str, ...], Several(Choice(*KINDS), Choice(*KI
 
 
 class GeneratorSection(Section):
-    """Sequences that are drawn when they are read, each from its number and the seed: nothing is stored.
+    """Sequences that are generated when they are read, each from its number and the seed; nothing is stored.
 
     The frames are grey, and their values reach from 0 to 1.
     """
 
     generator: str = Field(description="What is drawn: moving_digits or moving_shapes.")
-    sequences: PositiveInt = Field(10_000, description="Sequences there are; each is an event.")
-    frames: SequenceLength = Field(20, description="Frames of a sequence.")
+    sequences: PositiveInt = Field(10_000, description="Number of sequences; each is an event.")
+    frames: SequenceLength = Field(20, description="Frames in a sequence.")
     size: Side = Field(64, description="Height and width of a frame, in pixels.")
-    seed: NonNegativeInt = Field(0, description="Another seed draws other sequences.")
+    seed: NonNegativeInt = Field(0, description="Seed of the random numbers; another seed draws other sequences.")
 
     layout: ClassVar[str] = "N T H W"
     painter: ClassVar[str]
@@ -80,7 +80,7 @@ class GeneratorSection(Section):
 
 
 class MovingDigits(GeneratorSection):
-    """Digits that move at constant speed and bounce off the borders; where they overlap the brighter pixel shows.
+    """Digits that move at constant speed and bounce off the borders; where they overlap, the brighter pixel is shown.
 
     Srivastava et al. (2015), Unsupervised Learning of Video Representations using LSTMs, arXiv 1502.04681, with the
     movement of the authors' code: a digit's place is a number from 0 to 1 on each axis, `speed` is the length of its
@@ -93,12 +93,12 @@ class MovingDigits(GeneratorSection):
     digits: Things = Field(2, description="Digits in a frame.")
     images: str | None = Field(
         None,
-        description="File with pictures of digits (n, height, width): .npy, .npz, or IDX as MNIST has it, .gz or not. "
+        description="File with pictures of digits (n, height, width): .npy, .npz, or IDX as for MNIST, optionally .gz. "
         "Default: digits drawn with strokes.",
     )
-    images_key: str | None = Field(None, description="Name of the array in an .npz of several.")
-    digit_size: Side = Field(28, description="Height and width of a digit that is drawn with strokes.")
-    speed: PositiveNumber = Field(0.1, description="Step per frame, as a share of the way that a digit has.")
+    images_key: str | None = Field(None, description="Name of the array, in an .npz with several.")
+    digit_size: Side = Field(28, description="Height and width of a digit drawn with strokes.")
+    speed: PositiveNumber = Field(0.1, description="Step per frame, as a fraction of the distance a digit can move.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -125,12 +125,14 @@ class MovingShapes(GeneratorSection):
 
     generator: Literal["moving_shapes"] = "moving_shapes"
     shapes: Things = Field(3, description="Shapes in a frame.")
-    kinds: Kinds = Field(KINDS, description="Which shapes there are: disc, square, triangle.")
+    kinds: Kinds = Field(KINDS, description="Which shapes to draw: disc, square, triangle.")
     radius: PixelRange = Field((4.0, 9.0), description="Radius in pixels: a number, or [low, high] to draw from.")
     speed: PixelRange = Field((1.0, 3.0), description="Pixels per frame: a number, or [low, high] to draw from.")
-    rotation: AngleRange = Field((0.0, 0.0), description="Degrees per frame, to either side: a number, or [low, high].")
-    brightness: UnitRange = Field((0.5, 1.0), description="1 is white: a number, or [low, high] to draw from.")
-    noise: Share = Field(0.0, description="Standard deviation of the noise in every pixel, cut off at 0 and 1.")
+    rotation: AngleRange = Field(
+        (0.0, 0.0), description="Degrees per frame, in either direction: a number, or [low, high]."
+    )
+    brightness: UnitRange = Field((0.5, 1.0), description="Brightness, 1 is white: a number, or [low, high].")
+    noise: Share = Field(0.0, description="Standard deviation of the noise in every pixel; values stay within 0 to 1.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

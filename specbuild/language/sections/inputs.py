@@ -17,7 +17,7 @@ class InputSection(Section):
     """One input of the model. `shape` leaves out the batch axis; null is an axis of any length."""
 
     shape: tuple[Length, ...] = Field(
-        strict=False, description="Length of each axis without the batch; null where any length will do."
+        strict=False, description="Length of each axis without the batch; null for any length."
     )
     dtype: Dtype = Field("float32", description="Type of the numbers.")
     batch: PositiveInt | None = Field(None, description="A fixed batch size, which stateful layers need.")

@@ -108,41 +108,47 @@ FrameSize: TypeAlias = (
 
 
 class SourceSection(Section):
-    """The files with the frames, and the part of them that is read."""
+    """The files with the frames, and which part of them to read."""
 
     path: str = Field(
-        description="The file, relative to the spec's folder; its suffix tells the format. With * or ? all files whose "
-        "names fit the pattern."
+        description="The file, relative to the spec's folder; the format follows from its suffix. With * or ?, all "
+        "files whose names match the pattern."
     )
-    key: str | None = Field(None, description="Name of the array in a file that holds several.")
-    variables: Variables = Field(None, description="Names of several arrays instead of key: they become the channels.")
+    key: str | None = Field(None, description="Name of the array, in a file with several.")
+    variables: Variables = Field(
+        None, description="Names of several arrays, which become the channels; instead of key."
+    )
     layout: AxisLayout = Field(
         None,
-        description="The array's axes in order, by letter: T N D H W L C; or the name of each one's dimension, such as "
+        description="The array's axes in order, by letter: T N D H W L C; or the dimension of each axis, such as "
         "{T: time, H: lat, W: lon}.",
     )
     by: Literal["time", "file"] = Field(
-        "time", description="Several files are one record, joined in time; with file, each is an event of its own."
+        "time",
+        description="How several files are joined. time: one record, in order of time. file: each file is an event.",
     )
     time: TimeOf = Field(
         None,
-        description="Name of the array with each frame's time, where the file does not tell: no window then spans a "
-        "gap. Or the dates from which to which frames are read, both included.",
+        description="Name of the array with the time of each frame, for formats without a time coordinate; windows "
+        "then never span a gap. Or the first and the last date to read, both included.",
     )
-    select: Select = Field({}, description="One value of each dimension that is no axis, such as {level: 850}.")
+    select: Select = Field(
+        {}, description="The value of each dimension that is not in the layout, such as {level: 850}."
+    )
     region: Bounds = Field(
-        {}, description="From where to where frames are read, by coordinate, such as {lat: [50, 60], lon: [-10, 2]}."
+        {}, description="Region to read, as ranges of coordinates, such as {lat: [50, 60], lon: [-10, 2]}."
     )
     color: Literal["gray", "rgb"] | None = Field(
         None,
-        description="gray or rgb, for images and videos. Default: as the files are, and grey without C in the layout.",
+        description="Convert images and videos to gray or rgb. Default: as stored, or gray if the layout has no C.",
     )
     size: FrameSize = Field(
-        None, description="Height and width to which every image or video frame is resized; one number: both."
+        None, description="Height and width to which every image or video frame is resized; one number for both."
     )
 
     generator: SkipJsonSchema[SerializeAsAny[GeneratorSection] | None] = Field(
-        None, description="What is drawn instead of read: moving_digits or moving_shapes, with its settings beside it."
+        None,
+        description="Draw sequences instead of reading a file: moving_digits or moving_shapes, with its other keys.",
     )
 
     @model_validator(mode="before")

@@ -51,19 +51,19 @@ and the last date, both included; or, with `by: file`, names of files or pattern
 
 
 class SplitSection(Section):
-    """Shares are laid out in the order train, validation, test; ranges may stand in any order, but never overlap."""
+    """Shares are assigned in the order train, validation, test; ranges may come in any order but must not overlap."""
 
-    train: Part = Field(0.6, description="Share or range to learn from; statistics come from this alone.")
-    validation: OptionalPart = Field(None, description="Share or range that chooses when to stop.")
-    test: OptionalPart = Field(None, description="Share or range for the final scores alone.")
+    train: Part = Field(0.6, description="Share or range to train on; statistics are computed from it alone.")
+    validation: OptionalPart = Field(None, description="Share or range that decides when to stop training.")
+    test: OptionalPart = Field(None, description="Share or range used only for the final scores.")
     by: Literal["time", "event", "file"] | None = Field(
         None,
-        description="What is split: each event's frames, whole events, or whole files. Default: event where the layout "
-        "names N or each file is an event, else time.",
+        description="What is split: the frames of each event (time), whole events, or whole files. Default: event if "
+        "the layout has N or each file is an event, else time.",
     )
     embargo: NonNegativeInt | None = Field(
         None,
-        description="Frames between splits that lie in no split. Default and least: (past + lead + future - 1) * step.",
+        description="Unused frames between splits. Default and minimum: (past + lead + future - 1) * step.",
     )
 
     @property

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 
 class ClassTarget(Section):
-    """The class of a clip: the folder that it lies in."""
+    """The class of a clip as the target; each folder of clips is a class."""
 
-    name: Literal["class"] = Field("class", description="What is told: the folder that the clip lies in.")
+    name: Literal["class"] = Field(
+        "class", description="The target: the class of the clip, which is the name of its folder."
+    )
     sampling: Literal["even", "stretch"] = Field(
         "even",
-        description="Which windows.past frames of a clip are read. even: one of each of as many equal parts, drawn in "
-        "training, the middle one otherwise. stretch: frames that follow each other, from a drawn place in training, "
-        "from the middle otherwise.",
+        description="Which windows.past frames of a clip are read. even: one frame of each of that many equal parts, "
+        "random in training, the middle one otherwise. stretch: every windows.step-th frame, from a random start in "
+        "training, around the middle otherwise.",
     )
-    seed: NonNegativeInt = Field(0, description="Another seed puts other clips into each split.")
+    seed: NonNegativeInt = Field(0, description="Seed of the split: another seed puts other clips into each part.")
 
 
 Target: TypeAlias = Annotated[

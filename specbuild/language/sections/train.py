@@ -11,63 +11,69 @@ from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLi
 
 
 class EarlyStopping(Section):
-    """Ends training when a value that the history reports has stopped improving."""
+    """When to end training: after a monitored value has stopped improving."""
 
-    monitor: str = Field("val_loss", description="The value to watch, as the history names it: val_loss, val_mae.")
+    monitor: str = Field(
+        "val_loss", description="Value to watch, by its name in the history, such as val_loss or val_mae."
+    )
     mode: Literal["auto", "min", "max"] = Field(
         "auto", description="Whether smaller or larger is better; auto knows Keras's losses and metrics by name."
     )
     patience: PositiveInt = Field(5, description="Epochs without an improvement after which training ends.")
     min_delta: NonNegativeNumber = Field(0.0, description="The smallest change that counts as an improvement.")
-    restore_best: Flag = Field(True, description="Whether the model kept is that of the best epoch, not of the last.")
+    restore_best: Flag = Field(True, description="Whether to keep the model of the best epoch instead of the last.")
 
 
 class Checkpoints(Section):
-    """Which epochs are kept: each is saved, with the optimizer's state, and old ones are removed."""
+    """How many checkpoints to keep. Every epoch is saved with the optimizer's state; old ones are removed."""
 
-    keep: PositiveInt = Field(3, description="How many of the latest epochs stay on disk, besides the best.")
+    keep: PositiveInt = Field(3, description="Number of latest epochs to keep on disk, besides the best.")
 
 
 class TrainSection(Section):
-    """How to train. Every key has a default, so that a spec may leave the section out."""
+    """How to train. Every key has a default, so the section may be left out."""
 
-    optimizer: Optimizer = Field(KerasObject("Adam"), description="Optimizer under Keras's name and argument names.")
+    optimizer: Optimizer = Field(
+        KerasObject("Adam"), description="Optimizer, with Keras's names for it and its arguments."
+    )
     loss: Losses = Field(
         KerasObject("MeanSquaredError"),
-        description="Loss under Keras's name and argument names, or one of specbuild's own; {sum: […]} of several; for "
+        description="Loss of Keras, with Keras's names, or one of specbuild's own; {sum: […]} adds several. For "
         "several outputs a mapping of output to loss.",
         validate_default=False,
     )
     loss_weights: dict[str, NonNegativeNumber] | None = Field(
-        None, description="What each output's loss counts in their sum, by output; default: 1 each."
+        None, description="Weight of each output's loss in the total, by output. Default: 1 each."
     )
     lead_weights: LeadWeights = Field(
         None,
-        description="What each frame that the model gives counts in the loss, first to last, or one such list for each "
-        "output. Only their proportions matter. Default: all alike.",
+        description="Weight of each output frame in the loss, first to last, or one such list for each output. Only "
+        "proportions matter. Default: equal weights.",
     )
     metrics: MetricLists = Field(
         (),
-        description="Further values to report per epoch, under Keras's names: a list, or one for each output.",
+        description="Metrics to report per epoch, by Keras's names: a list, or one list for each output.",
         validate_default=False,
     )
-    epochs: PositiveInt = Field(10, description="Passes over the training data, or over steps_per_epoch batches of it.")
+    epochs: PositiveInt = Field(
+        10, description="Number of passes over the training data, or over steps_per_epoch batches."
+    )
     batch_size: PositiveInt = Field(8, description="Windows per step.")
     steps_per_epoch: PositiveInt | None = Field(
-        None, description="Batches per epoch; null: as many as show every training window once."
+        None, description="Batches per epoch; null: as many as it takes to use every training window once."
     )
     workers: Annotated[int, Whole(0, 64)] = Field(
         1,
-        description="Threads that prepare batches while the model computes; 0: none. The batches are the same with any "
-        "number.",
+        description="Threads that prepare batches while the model computes; 0: none. The number changes only the "
+        "speed.",
     )
     seed: NonNegativeInt = Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
     precision: Literal["float32", "bfloat16", "auto"] = Field(
         "float32",
-        description="Numbers to compute with; weights stay float32. auto: bfloat16 where the hardware computes in it.",
+        description="Precision of the computation; weights stay float32. auto: bfloat16 if the hardware supports it.",
     )
     early_stopping: EarlyStopping | None = Field(None, description="When to stop before the last epoch; null: never.")
-    checkpoints: Checkpoints = Field(Checkpoints.model_construct(), description="Which epochs are kept.")
+    checkpoints: Checkpoints = Field(Checkpoints.model_construct(), description="Which checkpoints to keep.")
 
     @property
     def by_output(self) -> dict[str, tuple[str, ...]]:

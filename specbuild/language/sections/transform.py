@@ -41,7 +41,7 @@ Channels: TypeAlias = (
 
 
 class TransformSection(Section):
-    """One step from physical units to what the model reads."""
+    """One step from physical units to the values that the model reads."""
 
     affine: ClassVar[bool] = False
     """Whether the mean of its results is the result for the mean, so that no pass over the frames is needed for it."""
@@ -51,13 +51,11 @@ class TransformSection(Section):
     """Whether it needs the mean of every phase of a cycle, and the phase of each frame."""
 
     name: str
-    channels: Channels = Field(
-        None, description="The channels that it changes, by the names of their variables or by number. Default: all."
-    )
+    channels: Channels = Field(None, description="Channels to transform, by variable name or by number. Default: all.")
 
 
 class Standardize(TransformSection):
-    """(x − mean) / standard deviation, per channel, of the training frames."""
+    """(x − mean) / standard deviation of the training frames, per channel."""
 
     affine = True
     centred = True
@@ -65,12 +63,12 @@ class Standardize(TransformSection):
 
 
 class MinMax(TransformSection):
-    """Map the least and the greatest training value of each channel to `min` and `max`."""
+    """Map the training minimum and maximum of each channel to `min` and `max`."""
 
     affine = True
     name: Literal["minmax"] = "minmax"
-    min: Number = Field(0.0, description="Where the smallest training value goes.")
-    max: Number = Field(1.0, description="Where the largest training value goes.")
+    min: Number = Field(0.0, description="Value that the training minimum is mapped to.")
+    max: Number = Field(1.0, description="Value that the training maximum is mapped to.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -100,15 +98,17 @@ class Dbz(TransformSection):
     name: Literal["dbz"] = "dbz"
     a: PositiveNumber = Field(200.0, description="Factor of the Z-R relation.")
     b: PositiveNumber = Field(1.6, description="Exponent of the Z-R relation.")
-    minimum: PositiveNumber = Field(0.1, description="Rain rates up to this many mm/h count as dry and come back as 0.")
+    minimum: PositiveNumber = Field(
+        0.1, description="Rain rates up to this many mm/h count as dry; the inverse gives 0."
+    )
 
 
 class Clip(TransformSection):
-    """Values beyond the bounds become the bounds, and so do those of a forecast on its way back."""
+    """Clip values to the bounds, also when a forecast is converted back to physical units."""
 
     name: Literal["clip"] = "clip"
-    min: Number | None = Field(None, description="Lower bound, in the units that reach this step.")
-    max: Number | None = Field(None, description="Upper bound, in the units that reach this step.")
+    min: Number | None = Field(None, description="Lower bound, in the units of this step's input.")
+    max: Number | None = Field(None, description="Upper bound, in the units of this step's input.")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -135,7 +135,7 @@ class Scale(TransformSection):
 
 
 class Anomaly(TransformSection):
-    """x − the climatology: each pixel's mean over the training frames of the same phase of a cycle.
+    """x − climatology: each pixel's mean over the training frames of the same phase of a cycle.
 
     The phase follows from the frames' times where these are known, else from their place in the event.
     """
@@ -143,7 +143,7 @@ class Anomaly(TransformSection):
     periodic = True
     name: Literal["anomaly"] = "anomaly"
     period: PositiveInt = Field(
-        description="Frames in one cycle, such as 24 for the hours of a day, 12 for the months of a year; 1: the mean."
+        description="Frames in one cycle, such as 24 for hourly or 12 for monthly data; 1 subtracts the mean."
     )
 
 

@@ -72,7 +72,7 @@ class EncoderDecoder(Keys):
     EXAMPLE: ClassVar[str] = "write encoder: and a list of nodes with a recurrent layer among them"
     FORGIVEN: ClassVar[frozenset[str]] = frozenset({"horizon", "states", "head_input", "remat"})
 
-    encoder: Nodes = Field(description="The nodes that read; every recurrent one among them is a level.")
+    encoder: Nodes = Field(description="Nodes of the encoder; every recurrent one is a level.")
     decoder: Annotated[
         Node | None,
         Located(
@@ -80,8 +80,8 @@ class EncoderDecoder(Keys):
         ),
     ] = Field(
         None,
-        description="The nodes that forecast; every recurrent one takes a state. Default: mirrored, the mirror image "
-        "of the encoder.",
+        description="Nodes of the decoder; every recurrent one is a level and takes a state. Default: mirrored, the "
+        "mirror image of the encoder.",
     )
     feed: Annotated[
         Node | None,
@@ -90,23 +90,24 @@ class EncoderDecoder(Keys):
         ),
     ] = Field(
         None,
-        description="What each step of the decoder reads: nothing (none), the encoder's last output (last), the last "
-        "frame that the encoder read (last_frame), one frame of another node ({repeat: id}), or a sequence. Default: "
-        "none.",
+        description="Input of each decoder step: nothing (none), the encoder's last output (last), the last frame that "
+        "the encoder read (last_frame), a frame from another node ({repeat: id}), or the next frame of a sequence "
+        "(id). Default: none.",
     )
-    horizon: PositiveInt | None = Field(None, description="How many frames the decoder gives; not with a sequence.")
+    horizon: PositiveInt | None = Field(None, description="Number of frames to forecast; not with a sequence.")
     states: Annotated[str | dict[str, Any], _RULES] = Field(
         "mirrored",
-        description="Which level of the decoder starts from which of the encoder: in reverse order (mirrored), in the "
-        "same order (in_order), by id, or each from what it says itself (none).",
+        description="Which encoder level each decoder level starts from: in reverse order (mirrored), in the same "
+        "order (in_order), by id, or none: each level has its own initial_state.",
     )
     head: OptionalNodes = Field(None, description="Nodes after the decoder.")
     head_input: Annotated[str, Word("end", "all", help="end: what the decoder ends in; all: all its levels")] = Field(
-        "end", description="What the head reads: the end of the decoder, or all its levels, joined along channels."
+        "end",
+        description="Input of the head: the end of the decoder (end), or all its levels joined along channels (all).",
     )
     remat: Flag = Field(
         False,
-        description="Whether the backward pass recomputes the steps of every level, which takes time and saves memory.",
+        description="Whether the backward pass recomputes the steps of every level: less memory, more time.",
     )
 
     @classmethod
@@ -115,7 +116,7 @@ class EncoderDecoder(Keys):
 
 
 class EncoderDecoderForm(Composite):
-    """Levels that read and levels that forecast from their states: {encoder_decoder: {encoder: […], horizon: 10}}.
+    """An encoder, and a decoder that starts from its states: {encoder_decoder: {encoder: […], horizon: 10}}.
 
     Its id is its end; the ids inside are ids of the spec, and `id.<inner id>` besides.
     """
@@ -124,7 +125,7 @@ class EncoderDecoderForm(Composite):
     MAY_START = True
 
     encoder_decoder: Annotated[Node, Located("encoder decoder", "a mapping", unbound=True)] = Field(
-        description="The encoder, the decoder, and what goes from one to the other."
+        description="The encoder, the decoder, and what is passed between them."
     )
 
     @classmethod
