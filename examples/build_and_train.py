@@ -1,8 +1,8 @@
-"""From a spec to a trained model in Python: look at the graph, build the model, train it, read the scores.
+"""Train a model from a spec in Python: inspect the graph, build the model, train it, read the scores.
 
     python examples/build_and_train.py
 
-It takes the shipped radar spec, made small. Its data stand beside it, so nothing is downloaded.
+This uses a smaller version of the shipped radar spec. Its data are shipped too, so nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A layer of your own in a spec: a registered Keras class, in a module that the caller names.
+"""Use your own layer in a spec: a registered Keras class in a module named by the caller.
 
     python examples/custom_layer.py
 
-On the command line it is `specbuild summary spec.yaml --plugin my_layers`. A spec alone never imports a module, so a
-spec of unknown origin cannot run code.
+On the command line: `specbuild summary spec.yaml --plugin my_layers`. A spec by itself never imports a module, so an
+untrusted spec cannot run code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ layers:
 
 
 def main() -> None:
-    # Without the plugin the name means nothing.
+    # Without the plugin the layer is unknown.
     try:
         build_graph(SPEC)
     except SpecError as error:

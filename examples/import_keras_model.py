@@ -1,9 +1,9 @@
-"""A saved Keras model becomes a spec, and the spec the same model again.
+"""Import a saved Keras model as a spec, and rebuild the same model from the spec.
 
     python examples/import_keras_model.py
 
-On the command line it is `specbuild import model.keras`. Nothing in the file is run; a layer that a spec cannot say is
-named.
+On the command line: `specbuild import model.keras`. No code in the file is run; an error names any layer that a spec
+cannot express.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ layers = keras.layers
 
 
 def sequence_to_sequence() -> keras.Model:
-    """An encoder-decoder as tutorials write it, states passed by position."""
+    """Return an encoder-decoder as tutorials write it, with states passed by position."""
     past = keras.Input((4, 16, 16, 1), name="past")
     _, h, c = layers.ConvLSTM2D(8, 3, padding="same", return_state=True, name="encoder")(past)
     frames = layers.Reshape((1, 16, 16, 8), name="first")(h)

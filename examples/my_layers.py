@@ -1,4 +1,4 @@
-"""A layer of a user's own, for custom_layer.py: an ordinary Keras class, registered under a package name."""
+"""A user-defined layer for custom_layer.py: an ordinary Keras class, registered under a package name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import keras
 
 @keras.saving.register_keras_serializable(package="my_layers")
 class Gate(keras.layers.Layer):
-    """Multiplies each channel by a learned number from 0 to 1: `(…, C)` → `(…, C)`."""
+    """Multiply each channel by a learned number from 0 to 1: `(…, C)` → `(…, C)`."""
 
     def __init__(self, start: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)

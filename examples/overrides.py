@@ -1,9 +1,9 @@
-"""One spec, many models: a sweep over its variables, without writing a file for each.
+"""Build many models from one spec: a sweep over its variables, without a file for each.
 
     python examples/overrides.py
 
-An override names a value of the spec as on the command line (--set vars.filters=16) and applies before variables are
-resolved, so that everything computed from it follows. Costs come from the spec alone: no framework is loaded.
+Overrides use the same paths as on the command line (--set vars.filters=16). They are applied before variables are
+resolved, so everything computed from a variable changes too. Costs are computed without loading a framework.
 """
 
 from __future__ import annotations

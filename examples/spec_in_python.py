@@ -1,8 +1,8 @@
-"""A spec as a Python mapping, for programs that make specs: the same language, the same checks.
+"""Write a spec as a Python dict, for programs that generate specs: same language, same checks.
 
     python examples/spec_in_python.py
 
-It makes encoder-decoders of any depth, builds one, writes it down as YAML, and makes a mistake.
+This generates encoder-decoders of any depth, builds one, prints it as YAML, and shows the error for a mistake.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from specbuild import SpecError, build_graph, build_model, load_spec
 
 
 def encoder_decoder(levels: list[int], past: int, future: int) -> dict[str, Any]:
-    """An encoder and a decoder of ConvLSTMs, of one level for each number of filters; states pass across by level."""
+    """Return a ConvLSTM encoder-decoder with one level per number of filters, and states passed level by level."""
     names = [f"{number + 1}" for number in range(len(levels))]
     encoder = [{"id": f"enc{n}", "layer": "ConvLSTM2D", "filters": f} for n, f in zip(names, levels, strict=True)]
     decoder = [{**node, "id": f"dec{n}", "initial_state": f"enc{n}"} for n, node in zip(names, encoder, strict=True)]

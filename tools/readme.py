@@ -1,4 +1,4 @@
-"""Checks the generated parts of `README.md` (a summary, an error, the list of commands), or writes them anew.
+"""Checks the generated parts of `README.md` (a summary, an error, the list of commands), or writes them.
 
 python tools/readme.py            exit code 1 if the page is stale
 python tools/readme.py --write

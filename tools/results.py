@@ -1,4 +1,4 @@
-"""Writes `docs/results.md` from the run folders of shipped specs, as their scores stand in `scores*.json`.
+"""Write `docs/results.md` from the `scores*.json` in the run folders of the shipped specs.
 
     specbuild train specs/radar_nowcast.yaml --out runs
     python tools/results.py runs/radar-nowcast-20260131-142501 runs/radar-half-hour-20260131-143011:horizon-3 …

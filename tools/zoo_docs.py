@@ -1,4 +1,4 @@
-"""Checks `docs/zoo.md`, or writes it anew from the specs in `specs/zoo`: what each says of itself, and its parameters.
+"""Check `docs/zoo.md`, or regenerate it from the comments in `specs/zoo`.
 
 python tools/zoo_docs.py            exit code 1 if the page is stale
 python tools/zoo_docs.py --write
@@ -18,19 +18,19 @@ PAGE = ROOT / "docs" / "zoo.md"
 FOLDER = ROOT / "specs" / "zoo"
 
 FACTS = ("paper", "task", "loss", "published", "parameters")
-"""What a spec of the zoo says in the comments under its description."""
+"""Keys of the comments under the description of every spec in the zoo."""
 
 HEAD = """\
 # Published models
 
 <!-- Written by tools/zoo_docs.py from the comments in specs/zoo; change it there. -->
 
-Models of the papers as specs, each about a page: `specbuild init zoo/shi2015-2layers` writes one to start from,
-`specbuild summary` shows its layers. None has data; add a `data` section, as in [the language](language.md#data).
+Published models as specs, each about a page long. `specbuild init zoo/shi2015-2layers` copies one to start from, and
+`specbuild summary` shows its layers. They have no data; add a `data` section as in [the language](language.md#data).
 
-Parameters are those of the published architecture, counted from the paper and its code. `specbuild summary` and Keras
-give exactly these numbers. Published scores stand as their authors report them, each with its own convention; they are
-not scores of these files.
+Parameters are those of the published architecture, counted from the paper and its code; `specbuild summary` and Keras
+give exactly these numbers. Published scores are quoted as reported by the authors, with their conventions; they were
+not computed with these files.
 """
 TABLE = """\
 | spec | paper | task | parameters | published |
@@ -39,7 +39,7 @@ TABLE = """\
 LOSSES = """
 ## Losses
 
-What each was trained with. `train.loss` of a spec is Keras's nearest, or the same.
+The loss with which each model was published. `train.loss` of the spec is the same loss or the closest one in Keras.
 
 | spec | loss |
 |---|---|
@@ -47,7 +47,7 @@ What each was trained with. `train.loss` of a spec is Keras's nearest, or the sa
 
 
 def facts(spec: Path) -> dict[str, str]:
-    """The facts in a spec's comments, by name; a line that goes on is indented by two more blanks.
+    """Return the facts in a spec's comments by name; continuation lines are indented by two more spaces.
 
     Raises:
         ValueError: one is missing.

@@ -1,4 +1,4 @@
-"""The command line: one small file per verb. It parses, calls and prints; the work is done by the stages."""
+"""The command line: one small file per verb, which parses arguments, calls a stage and prints the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VERBS: dict[str, str] = {
     "predict": "specbuild.cli.predict",
     "doctor": "specbuild.cli.doctor",
 }
-"""Each verb and the module that holds its `command`; read when the verb is first used."""
+"""The module with the `command` of each verb, imported when the verb is first used."""
 
 
 class _Reported(click.ClickException):
@@ -50,7 +50,7 @@ class _Reported(click.ClickException):
 
 
 class _Verbs(click.Group):
-    """A group that imports a verb only when it is called, and turns errors of specbuild into exit codes."""
+    """A group that imports a verb only when it is called, and turns specbuild's errors into exit codes."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(VERBS)

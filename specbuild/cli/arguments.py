@@ -39,7 +39,7 @@ def plugin_option(function: Function) -> Function:
         "plugins",
         multiple=True,
         metavar="MODULE",
-        help="Import a Python module that registers layers of its own; a spec alone never imports one.",
+        help="Import a Python module that registers custom layers; a spec by itself never imports one.",
     )(function)
 
 
@@ -51,14 +51,14 @@ def format_option(*choices: str) -> Callable[[Function], Function]:
 
 
 def horizon_option(function: Function) -> Function:
-    """Add `--horizon FRAMES` as `horizon: int | None`."""
+    """Add `--horizon FRAMES`, as `horizon: int | None`."""
     return click.option(
         "--horizon", type=click.IntRange(min=1), metavar="FRAMES", help="Frames to forecast. Default: as in training."
     )(function)
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic], file: IO[Any] | None = None) -> None:
-    """Print diagnostics, on standard error unless `file` is given, and below them the number of errors."""
+    """Print diagnostics and the number of errors, on standard error unless `file` is given."""
     from specbuild.document.render import render_text
 
     file = file or sys.stderr
@@ -79,7 +79,7 @@ def warn_if_unfinished(run: str) -> None:
 
 
 def spec_or_default(context: click.Context, _parameter: click.Parameter | None, value: str | None) -> str:
-    """Return the SPEC given, or `spec.yaml` if the working directory has one.
+    """Return the given SPEC, or `spec.yaml` if the working directory has one.
 
     Raises:
         UsageError: there is neither.

@@ -1,4 +1,4 @@
-"""`specbuild check`: every mistake of a spec, before any framework loads."""
+"""`specbuild check`: report every mistake in a spec, without loading a framework."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def command(
 ) -> None:
     """Find every mistake in SPEC, each with its line and column.
 
-    No framework is loaded, unless a layer has no rule of its own: then Keras is asked, and the last line names the
-    layer. The exit code is 0 when the spec is right and 2 when it is not.
+    No framework is loaded, except for layers that only Keras knows; the last line of the output names them. The exit
+    code is 0 if the spec is valid and 2 if it is not.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`specbuild data`: what is in the data of a spec."""
+"""`specbuild data`: show the contents of a spec's data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import click
 from specbuild.cli.arguments import format_option, set_option, spec_argument
 
 
-@click.command("data", short_help="Show what is in the data: splits, windows, missing values, ranges.")
+@click.command("data", short_help="Show the data of SPEC: splits, windows, missing values, ranges.")
 @spec_argument
 @set_option
-@click.option("--all", "every_frame", is_flag=True, help="Look at every frame; otherwise at a sample of large data.")
-@click.option("--output", metavar="FILE", help="Draw a window of the training split: .png or .gif.")
+@click.option("--all", "every_frame", is_flag=True, help="Read every frame; otherwise only a sample of large data.")
+@click.option("--output", metavar="FILE", help="Draw a window of the training split into FILE: .png or .gif.")
 @format_option("text", "json")
 def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: str | None, format: str) -> None:
-    """Show what is in the data of SPEC: frames, times, windows per split, missing values and how values are spread.
+    """Show the data of SPEC: frames, times, windows per split, missing values and the distribution of values.
 
     Values are in physical units, before any transform. No framework is loaded, and the model is not checked.
 

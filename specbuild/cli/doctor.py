@@ -1,4 +1,4 @@
-"""`specbuild doctor`: whether specbuild can work here."""
+"""`specbuild doctor`: check that specbuild works on this machine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import click
 from specbuild.cli.arguments import format_option
 
 
-@click.command("doctor", short_help="Look whether everything works on this machine.")
+@click.command("doctor", short_help="Check that everything works on this machine.")
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where runs will be written.")
 @format_option("text", "json")
 @click.pass_context
 def command(context: click.Context, out: str, format: str) -> None:
-    """Look whether everything works on this machine: versions, framework, devices, a tiny model, the disk.
+    """Check that everything works on this machine: versions, framework, devices, a tiny model, the disk.
 
-    The exit code is 1 if something does not work. Include the output when you report a bug.
+    The exit code is 1 if something does not work. Please include the output in bug reports.
 
     \b
     Examples:

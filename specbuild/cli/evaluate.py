@@ -1,4 +1,4 @@
-"""`specbuild evaluate`: the scores of a run, per lead time, beside its baselines."""
+"""`specbuild evaluate`: score a run per lead time, beside its baselines."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ def command(
 ) -> None:
     """Score the model of RUN per lead time, beside persistence and the training mean.
 
-    Scores are in physical units over whole frames without their missing pixels. Sums over windows and pixels come
-    first, then the formula: RMSE is not a mean of RMSEs. SSIM and PSNR are means over frames. An event is a value at or
-    above a threshold. The skill is 1 - MSE / MSE of a baseline. The section evaluate: of the spec names what to
-    compute; the convention of each score stands below the tables.
+    Scores are in physical units over whole frames, without missing pixels. Sums are pooled over windows and pixels
+    before the formula is applied, so RMSE is not a mean of RMSEs; SSIM and PSNR are means over frames. An event is a
+    value at or above a threshold. Skill is 1 - MSE / MSE of a baseline. The evaluate: section of the spec selects the
+    scores; their conventions are printed below the tables.
 
-    Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score over lead
-    time.
+    Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score by lead time.
 
     \b
     Examples:

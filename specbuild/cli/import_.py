@@ -1,4 +1,4 @@
-"""`specbuild import`: a saved Keras model as a spec."""
+"""`specbuild import`: print a saved Keras model as a spec."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from specbuild.cli.arguments import plugin_option
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def command(model: str, plugins: tuple[str, ...], output: Path | None, force: bool) -> None:
-    """Print the spec of a saved Keras MODEL: the same layers, weights' shapes and outputs.
+    """Print the spec of a saved Keras MODEL, with the same layers, weight shapes and outputs.
 
-    MODEL is a .keras file, a whole model in .h5, or the JSON that model.to_json() writes. Its code is never run; a
-    layer that a spec cannot say, such as a Lambda, is named. The spec has been loaded and compared before it is
-    printed. It holds no data section yet, and no weights. A file that exists is not replaced without --force.
+    MODEL is a .keras file, a complete model in .h5, or the JSON written by model.to_json(). Its code is never run; a
+    layer that a spec cannot express, such as a Lambda, is an error. Before it is printed, the spec is loaded and
+    compared with the model. It has no data section and no weights. Existing files are not replaced without --force.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`specbuild init`: a spec to start from, with the data that it needs."""
+"""`specbuild init`: write a spec to start from, with the data that it needs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import click
 @click.option("--list", "listed", is_flag=True, help="List the templates and write nothing.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def command(template: str | None, file: Path | None, listed: bool, force: bool) -> None:
-    """Write a commented spec to start from: TEMPLATE as FILE, or under its own name into this folder.
+    """Write a commented spec to start from: TEMPLATE as FILE, or under its own name in this folder.
 
-    Data that the spec reads is put next to it. Nothing that exists is replaced without --force.
+    The data that the spec reads are copied next to it. Existing files are not replaced without --force.
 
     \b
     Examples:

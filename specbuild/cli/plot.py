@@ -1,4 +1,4 @@
-"""`specbuild plot`: the graph of a spec as a picture, without a framework."""
+"""`specbuild plot`: draw the graph of a spec, without loading a framework."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from specbuild.cli.arguments import plugin_option, set_option, spec_argument
 
 SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
-"""The format that each suffix stands for."""
+"""The format of each suffix."""
 
 
 @click.command("plot", short_help="Draw the layers of SPEC with their shapes and states.")
@@ -21,16 +21,16 @@ SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: the model's name with .svg."
 )
 @click.option(
-    "--format", type=click.Choice(list(SUFFIXES.values())), help="Default: what the suffix of the output says, or svg."
+    "--format", type=click.Choice(list(SUFFIXES.values())), help="Default: from the suffix of the output, or svg."
 )
 def command(
     spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], output: Path | None, format: str | None
 ) -> None:
-    """Draw the layers of SPEC with their shapes and states, and what runs between them.
+    """Draw the layers of SPEC with their shapes and states, and the connections between them.
 
-    No framework is loaded, unless Keras has to be asked about a layer. States passed from one recurrence to another are
-    drawn dashed, in a colour of their own. Mermaid is text that GitHub and GitLab draw in a README; without --output it
-    is printed.
+    No framework is loaded, except for layers that only Keras knows. States passed from one recurrence to another are
+    dashed lines in a separate colour. GitHub and GitLab render Mermaid text in a README; without --output it is
+    printed.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`specbuild predict`: a forecast into a file."""
+"""`specbuild predict`: write a forecast to a file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from specbuild.cli.arguments import horizon_option, plugin_option, set_option, w
 @click.option(
     "--input",
     metavar="FILE",
-    help="Past frames: .npy or .npz in physical units, or a file like the run's data, whose last frames are taken. "
-    "Default: the last frames of the run's data.",
+    help="Past frames: .npy or .npz in physical units, or a file like the run's data, of which the last frames are "
+    "used. Default: the last frames of the run's data.",
 )
 @click.option(
     "--output",
     metavar="FILE",
-    help="Where the forecast goes: .nc, .zarr, .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
+    help="File for the forecast: .nc, .zarr, .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
 )
 @horizon_option
 @set_option
@@ -33,10 +33,10 @@ def command(
     overrides: tuple[str, ...],
     plugins: tuple[str, ...],
 ) -> None:
-    """Forecast with the model of RUN, from the last frames of its data or from those in a file.
+    """Forecast with the model of RUN, from the last frames of its data or of a file.
 
     NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
-    channels), its lead times, its variable and its units.
+    channels), the lead times, the variable and its units.
 
     \b
     Examples:

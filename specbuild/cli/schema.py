@@ -1,4 +1,4 @@
-"""`specbuild schema`: the language as a JSON Schema, for completion and checks in editors."""
+"""`specbuild schema`: print the JSON Schema of the language, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import click
 def command(output: Path | None) -> None:
     """Print the JSON Schema of the language.
 
-    Editors with a YAML language server then complete keys, layers and arguments, show what each means, and mark what
-    is wrong while you type. Name the schema in the first line of a spec:
+    With it, editors with a YAML language server complete keys, layers and arguments, show their descriptions, and mark
+    mistakes as you type. Name the schema in the first line of a spec:
 
     \b
       # yaml-language-server: $schema=specbuild.schema.json
 
-    A schema cannot know shapes, ids and variables; specbuild check does.
+    A schema cannot check shapes, ids and variables; specbuild check does.
 
     \b
     Examples:

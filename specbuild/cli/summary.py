@@ -1,4 +1,4 @@
-"""`specbuild summary`: shapes, states, parameters and cost, without a framework."""
+"""`specbuild summary`: show shapes, states, parameters and cost, without loading a framework."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from specbuild.cli.arguments import format_option, plugin_option, set_option, sp
 def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], batch: int | None, format: str) -> None:
     """Show every layer of SPEC with its output shape, state, parameters and FLOPs.
 
-    No framework is loaded, unless Keras has to be asked about a layer; its FLOPs are then shown as ?. FLOPs are for one
-    sample and count a multiply-add as two. The memory is what training keeps of the forward pass for the backward pass,
-    in float32. The field is the receptive field: the most of the input, by time and space, that one place of the output
-    depends on.
+    No framework is loaded, except for layers that only Keras knows, whose FLOPs are shown as ?. FLOPs are for one
+    sample and count a multiply-add as two. Memory is what training stores of the forward pass for the backward pass, in
+    float32. Field is the receptive field: the largest part of the input, in time and space, on which one value of the
+    output depends.
 
     \b
     Examples:

@@ -41,7 +41,9 @@ SHORT = {"TimeDistributed(": "TD(", "Bidirectional(": "Bi("}
 INDENT = "  "
 """Precedes the id of a layer inside another node."""
 
-FIELD = "Field: the receptive field, the most of the input, by time and space, that one place of the output depends on"
+FIELD = (
+    "Field: the receptive field, the largest part of the input, in time and space, on which one output value depends"
+)
 UNBOUND = 240
 """Width off a terminal, unless COLUMNS gives another."""
 

@@ -1,4 +1,4 @@
-"""`specbuild train`: fit, score and draw, into one run folder."""
+"""`specbuild train`: train, score and draw, with everything in one run folder."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Train the model of SPEC, score it on its test split and draw its forecast.
 
-    Everything goes into a new run folder. Each epoch is saved there with the optimizer's state; a stopped run
-    continues with --resume as if it had never stopped.
+    Everything is written to a new run folder. Each epoch is saved there with the optimizer's state; --resume continues
+    an interrupted run with the same result as an uninterrupted one.
 
     \b
     Examples:

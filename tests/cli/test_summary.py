@@ -77,7 +77,7 @@ MARKDOWN = """\
 - Parameters: 1,920 (1,912 trainable, 8 not)
 - FLOPs: 1.23 M for one sample, forward
 - Activation memory: 152 KiB for training at batch size 2, float32
-- Field: the receptive field, the most of the input, by time and space, that one place of the output depends on
+- Field: the receptive field, the largest part of the input, in time and space, on which one output value depends
 - Outputs: dec = dec.last
 """
 
