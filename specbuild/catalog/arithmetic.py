@@ -12,24 +12,8 @@ from specbuild.catalog.shapes import Dim, Shape, times
 from specbuild.catalog.values import Axes, Choice, Flag, Number, refuse, written
 
 FUNCTIONS = (
-    "abs",
-    "ceil",
-    "cos",
-    "exp",
-    "expm1",
-    "floor",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "negative",
-    "reciprocal",
-    "round",
-    "rsqrt",
-    "sign",
-    "sin",
-    "sqrt",
-    "square",
+    *("abs", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2"),
+    *("negative", "reciprocal", "round", "rsqrt", "sign", "sin", "sqrt", "square"),
 )
 """What `Elementwise` can apply; the names are NumPy's, and rsqrt is 1 / √x."""
 REDUCTIONS = ("mean", "max", "min", "sum", "std")

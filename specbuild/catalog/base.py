@@ -69,10 +69,8 @@ class Layer(BaseModel):
         for shape in inputs:
             if self.ranks is not None and len(shape) not in self.ranks:
                 wanted = " or ".join(str(rank) for rank in self.ranks)
-                raise ShapeError(
-                    f"{self.label} needs an input with {wanted} axes, got {len(shape)}",
-                    reason=f"its input is {show(shape)} (without the batch axis)",
-                )
+                message = f"{self.label} needs an input with {wanted} axes, got {len(shape)}"
+                raise ShapeError(message, reason=f"its input is {show(shape)} (without the batch axis)")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the output.

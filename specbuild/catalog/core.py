@@ -28,10 +28,8 @@ class Dense(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if not inputs[0] or inputs[0][-1] is None:
-            raise ShapeError(
-                f"{self.label} needs to know how many channels its input has",
-                reason=f"its input is {show(inputs[0])}, the channels being the last axis",
-            )
+            message = f"{self.label} needs to know how many channels its input has"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, the channels being the last axis")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (*inputs[0][:-1], self.units)

@@ -106,10 +106,8 @@ class AskedLayer(Layer):
 
     def _ask(self, inputs: tuple[Shape, ...]) -> Resolved:
         if self._resolver is None:
-            raise ShapeError(
-                f"{self.label} has no shape rule of its own, and nobody is there to ask Keras",
-                help="call specbuild.build_graph, or give specbuild.graph.build_graph a resolver",
-            )
+            message = f"{self.label} has no shape rule of its own, and nobody is there to ask Keras"
+            raise ShapeError(message, help="call specbuild.build_graph, or give specbuild.graph.build_graph a resolver")
         return self._resolver.resolve(self, inputs)
 
 
@@ -120,10 +118,8 @@ class KerasLayer(AskedLayer):
 
     def check(self, *inputs: Shape) -> None:
         if self.kind in PAIRED and len(inputs) < 2:
-            raise ShapeError(
-                f"{self.label} reads a query and a value, got 1 input",
-                help="write from: [query, value]; for self-attention name one node twice",
-            )
+            message = f"{self.label} reads a query and a value, got 1 input"
+            raise ShapeError(message, help="write from: [query, value]; for self-attention name one node twice")
         super().check(*inputs)
 
 

@@ -25,10 +25,8 @@ class Concatenate(Layer):
         joined = self._joined_axis(first)
         for position, shape in enumerate(inputs[1:], start=2):
             if len(shape) != len(first):
-                raise ShapeError(
-                    "Concatenate needs inputs with the same number of axes",
-                    reason=f"input 1 is {show(first)}, input {position} is {show(shape)}",
-                )
+                message = "Concatenate needs inputs with the same number of axes"
+                raise ShapeError(message, reason=f"input 1 is {show(first)}, input {position} is {show(shape)}")
             for axis, (a, b) in enumerate(zip(first, shape, strict=True), start=1):
                 if axis != joined and None not in (a, b) and a != b:
                     message = f"Concatenate along axis {joined} needs inputs that agree on axis {axis}"

@@ -52,10 +52,8 @@ class LastFrame(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 2:
-            raise ShapeError(
-                f"{self.label} needs an input with a time axis",
-                reason=f"its input is {show(inputs[0])} (without the batch axis)",
-            )
+            message = f"{self.label} needs an input with a time axis"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])} (without the batch axis)")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0][1:]
@@ -243,10 +241,8 @@ class _Blocks(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 3:
-            raise ShapeError(
-                f"{self.label} needs an image, or a sequence of images",
-                reason=f"its input is {show(inputs[0])}, not (…, height, width, channels)",
-            )
+            message = f"{self.label} needs an image, or a sequence of images"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, not (…, height, width, channels)")
 
 
 class SpaceToDepth(_Blocks):
@@ -285,10 +281,8 @@ class DepthToSpace(_Blocks):
         super().check(*inputs)
         channels, block = inputs[0][-1], self.block_size[0] * self.block_size[1]
         if channels is None:
-            raise ShapeError(
-                f"{self.label} needs to know how many channels its input has",
-                reason=f"its input is {show(inputs[0])}, channels last",
-            )
+            message = f"{self.label} needs to know how many channels its input has"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, channels last")
         if channels % block:
             message = f"{self.label} cannot spread {channels} channels over patches of {show(self.block_size)}"
             reason = f"its input is {show(inputs[0])}; {channels} is no multiple of {block}"

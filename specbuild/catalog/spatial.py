@@ -91,10 +91,8 @@ class Spatial(Layer):
         """
         channels = self.split(shape)[1]
         if channels is None:
-            raise ShapeError(
-                f"{self.label} needs to know how many channels its input has",
-                reason=f"its input is {show(shape)}, channels {'first' if self.channels_first else 'last'}",
-            )
+            reason = f"its input is {show(shape)}, channels {'first' if self.channels_first else 'last'}"
+            raise ShapeError(f"{self.label} needs to know how many channels its input has", reason=reason)
         return channels
 
     def refuse_window(

@@ -40,10 +40,8 @@ class TimeDistributed(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 2:
-            raise ShapeError(
-                f"{self.label} needs an input with a time axis",
-                reason=f"its input is {show(inputs[0])} (without the batch axis)",
-            )
+            message = f"{self.label} needs an input with a time axis"
+            raise ShapeError(message, reason=f"its input is {show(inputs[0])} (without the batch axis)")
         self.layer.check(inputs[0][1:])
 
     def output_shape(self, *inputs: Shape) -> Shape:

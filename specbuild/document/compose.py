@@ -166,14 +166,9 @@ class Composer:
         elif not node.quoted and name in NULLS:
             self.refuse_key("a key must be a word, not null", node.span, "name the key, or put it in quotes")
         elif first is not node:
-            self.refuse_key(
-                f'the key "{shorten(name)}" is given twice',
-                node.span,
-                "remove one of the two",
-                reason=f"line {first.span.line} gives it first",
-                code="duplicate-key",
-                part=name,
-            )
+            message = f'the key "{shorten(name)}" is given twice'
+            reason = f"line {first.span.line} gives it first"
+            self.refuse_key(message, node.span, "remove one of the two", reason=reason, code="duplicate-key", part=name)
         else:
             holder.key = node
 
@@ -240,19 +235,11 @@ class Composer:
             return
         span = self.source.span(start, start + 1)
         if len(self.open) + height > MAX_DEPTH:
-            self.stop(
-                f"nested deeper than {MAX_DEPTH} levels",
-                span,
-                help="a spec needs no more than ten; use blocks for what is repeated",
-                code="too-deep",
-            )
-        self.stop(
-            f"the document has more than {MAX_NODES:,} values",
-            span,
-            reason="an alias counts as often as it is used",
-            help="use blocks and repeat for what is repeated",
-            code="too-large",
-        )
+            help = "a spec needs no more than ten; use blocks for what is repeated"
+            self.stop(f"nested deeper than {MAX_DEPTH} levels", span, help=help, code="too-deep")
+        message = f"the document has more than {MAX_NODES:,} values"
+        reason = "an alias counts as often as it is used"
+        self.stop(message, span, reason=reason, help="use blocks and repeat for what is repeated", code="too-large")
 
     def error(
         self, message: str, span: Span, *, reason: str = "", help: str = "", code: str, part: str | None = None
@@ -315,13 +302,9 @@ def _is_empty(node: Node) -> bool:
 
 
 def _empty(source: Source, start: int) -> Diagnostic:
-    return Diagnostic(
-        f"{source.name} is empty",
-        source.span(start, start),
-        reason="it holds no key and no value",
-        help='a spec starts with the line "specbuild: 1"',
-        code="empty",
-    )
+    reason = "it holds no key and no value"
+    help = 'a spec starts with the line "specbuild: 1"'
+    return Diagnostic(f"{source.name} is empty", source.span(start, start), reason=reason, help=help, code="empty")
 
 
 _BLOCK_STYLES = ("|", ">")

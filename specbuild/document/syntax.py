@@ -61,24 +61,16 @@ def _tab_indents(source: Source, at: int) -> bool:
 def _tab(source: Source, at: int) -> Diagnostic:
     start = source.text.rfind("\n", 0, at) + 1
     tab = source.text.index("\t", start)
-    return Diagnostic(
-        "a tab cannot indent a line",
-        source.span(tab, tab + 1),
-        reason="YAML indents with spaces only",
-        help="replace the tab with spaces",
-        code="tab",
-    )
+    message = "a tab cannot indent a line"
+    reason = "YAML indents with spaces only"
+    return Diagnostic(message, source.span(tab, tab + 1), reason=reason, help="replace the tab with spaces", code="tab")
 
 
 def _never_closed(source: Source, bracket: int) -> Diagnostic:
     opening = source.text[bracket]
-    return _diagnostic(
-        source,
-        f'this "{opening}" is never closed',
-        bracket,
-        reason="the document ends inside it",
-        help=f'add the closing "{_CLOSING_OF.get(opening, "]")}"',
-    )
+    message = f'this "{opening}" is never closed'
+    help = f'add the closing "{_CLOSING_OF.get(opening, "]")}"'
+    return _diagnostic(source, message, bracket, reason="the document ends inside it", help=help)
 
 
 # One explanation per fault. Each gets the source and the fault as seen.
@@ -110,12 +102,10 @@ def _missing_colon(source: Source, seen: _Seen) -> Diagnostic:
     end = source.text.find("\n", seen.began)
     end = len(source.text) if end < 0 else end
     line = source.text[seen.began : end].rstrip()
+    reason = "among the keys of a mapping every line is a key and its value"
+    help = 'write "key: value"; indent the line further if it continues the text above it'
     return Diagnostic(
-        'this line has no ":"',
-        source.span(seen.began, seen.began + len(line)),
-        reason="among the keys of a mapping every line is a key and its value",
-        help='write "key: value"; indent the line further if it continues the text above it',
-        code="syntax",
+        'this line has no ":"', source.span(seen.began, seen.began + len(line)), reason=reason, help=help, code="syntax"
     )
 
 
@@ -136,12 +126,8 @@ def _reference(source: Source, seen: _Seen) -> Diagnostic:
 
 def _escape(source: Source, seen: _Seen) -> Diagnostic:
     at = max(seen.at - 1, 0) if seen.at < len(source.text) else seen.at
-    return _diagnostic(
-        source,
-        "this is not an escape of a text in double quotes",
-        at,
-        help=r'write "\\" for a backslash, or use single quotes, in which a backslash is only a backslash',
-    )
+    help = r'write "\\" for a backslash, or use single quotes, in which a backslash is only a backslash'
+    return _diagnostic(source, "this is not an escape of a text in double quotes", at, help=help)
 
 
 def _misfit(what: str, part: str) -> Callable[[Source, _Seen], Diagnostic]:
@@ -149,12 +135,8 @@ def _misfit(what: str, part: str) -> Callable[[Source, _Seen], Diagnostic]:
         if source.text[seen.at : seen.at + 1] in _CLOSING_OF.values():
             return _closes_nothing(source, seen)
         if not _starts_line(source, seen.at):
-            return _diagnostic(
-                source,
-                "text follows a value that has already ended",
-                seen.at,
-                help='put the whole value in quotes, or a "," between two values',
-            )
+            help = 'put the whole value in quotes, or a "," between two values'
+            return _diagnostic(source, "text follows a value that has already ended", seen.at, help=help)
         here, first = source.span(seen.at, seen.at), source.span(seen.began, seen.began)
         reason = f"the {what} that starts on line {first.line} has {part} at column {first.column}"
         if here.column != first.column:
@@ -179,22 +161,14 @@ def _no_value(source: Source, seen: _Seen) -> Diagnostic:
 def _after_the_end(source: Source, seen: _Seen) -> Diagnostic:
     if source.text[seen.at : seen.at + 1] in _CLOSING_OF.values():
         return _closes_nothing(source, seen)
-    return _diagnostic(
-        source,
-        "text follows the end of the document",
-        seen.at,
-        help="indent it as part of the value above it, or put the whole value in quotes",
-    )
+    help = "indent it as part of the value above it, or put the whole value in quotes"
+    return _diagnostic(source, "text follows the end of the document", seen.at, help=help)
 
 
 def _block_text(source: Source, seen: _Seen) -> Diagnostic:
     character = source.text[seen.began : seen.began + 1]
-    return _diagnostic(
-        source,
-        f'the text of "{character}" starts on the next line',
-        seen.at,
-        help=f'break the line after "{character}", or put the text in quotes',
-    )
+    message = f'the text of "{character}" starts on the next line'
+    return _diagnostic(source, message, seen.at, help=f'break the line after "{character}", or put the text in quotes')
 
 
 def _unnamed(source: Source, seen: _Seen) -> Diagnostic:

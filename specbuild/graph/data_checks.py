@@ -71,20 +71,13 @@ def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim) -> Itera
     wanted = (data.windows.past, *data.crop_shape(frame), channels)
     if not fits(shape, wanted):
         known = [a if b is None else b for a, b in zip(shape, wanted, strict=True)] if len(shape) == 4 else wanted
-        yield spec.error(
-            ("inputs", name),
-            f"{name} is {show(shape)}, a clip is {show(wanted)} (frames, height, width, channels)",
-            help=f"write {name}: {written_shape(known)}, or change data.windows.past, data.source.size or data.crop",
-            code="data-shape",
-        )
+        message = f"{name} is {show(shape)}, a clip is {show(wanted)} (frames, height, width, channels)"
+        help = f"write {name}: {written_shape(known)}, or change data.windows.past, data.source.size or data.crop"
+        yield spec.error(("inputs", name), message, help=help, code="data-shape")
     output = graph.outputs[0]
     if len(output.shape) != 1:
-        yield output_fault(
-            spec,
-            graph,
-            f"the output {output.name} is {show(output.shape)}, the class of a clip needs one axis",
-            help="end the model with a Dense layer of one unit for each class",
-        )
+        message = f"the output {output.name} is {show(output.shape)}, the class of a clip needs one axis"
+        yield output_fault(spec, graph, message, help="end the model with a Dense layer of one unit for each class")
 
 
 def output_fault(spec: Spec, graph: Graph, message: str, *, reason: str = "", help: str) -> SpecError:
@@ -139,29 +132,21 @@ def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> 
         )
         return
     if not timeless and shape[0] not in (None, past):
-        yield error(
-            ("data", "windows", "past"),
-            f"the model reads {_frames(shape[0])}, the windows have {past} past",
-            help=f"set data.windows.past: {shape[0]}, or write {name}: {written_shape((past, *shape[1:]))}",
-        )
+        message = f"the model reads {_frames(shape[0])}, the windows have {past} past"
+        help = f"set data.windows.past: {shape[0]}, or write {name}: {written_shape((past, *shape[1:]))}"
+        yield error(("data", "windows", "past"), message, help=help)
     space = _space(shape, crop)
     if not fits(space, crop):
         size = "whole frames are" if data.crop is None else "data.crop is"
         smaller = all(a is None or b is None or a <= b for a, b in zip(space, frames.space, strict=True))
         read = written_shape(tuple(b if a is None else a for a, b in zip(space, crop, strict=True)))
         change = f"set data.crop: {read}" if smaller else "read smaller frames"
-        yield error(
-            ("data", "crop"),
-            f"the model reads frames of {show(space)}, {size} {show(crop)}",
-            help=f"{change}, or write {name}: {written_shape((*shape[: -len(crop) - 1], *crop, shape[-1]))}",
-        )
+        help = f"{change}, or write {name}: {written_shape((*shape[: -len(crop) - 1], *crop, shape[-1]))}"
+        yield error(("data", "crop"), f"the model reads frames of {show(space)}, {size} {show(crop)}", help=help)
     if not fits(shape[-1:], (channels,)):
         masked = f", and data.mask adds 1: {channels} in all" if data.mask else ""
-        yield error(
-            ("inputs", name),
-            f"{name} has {_channels(shape[-1])}, {frames.name} has {_channels(frames.channels)}{masked}",
-            help=f"write {name}: {written_shape((*shape[:-1], channels))}",
-        )
+        message = f"{name} has {_channels(shape[-1])}, {frames.name} has {_channels(frames.channels)}{masked}"
+        yield error(("inputs", name), message, help=f"write {name}: {written_shape((*shape[:-1], channels))}")
 
 
 def _output(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
@@ -172,31 +157,21 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) ->
     target = _filled(crop, read)
     wanted: Shape = (*(() if timeless else (windows.targets,)), *target, frames.channels)
     if len(shape) != len(wanted):
-        yield output_fault(
-            spec,
-            graph,
-            f"the output {name} has {_count(len(shape), 'axis', 'axes')}, its target has {len(wanted)}",
-            reason=f"{name} is {show(shape)}; the target is {show(wanted)} (frames, space, channels)",
-            help="end the model with one frame for each that it forecasts",
-        )
+        message = f"the output {name} has {_count(len(shape), 'axis', 'axes')}, its target has {len(wanted)}"
+        reason = f"{name} is {show(shape)}; the target is {show(wanted)} (frames, space, channels)"
+        help = "end the model with one frame for each that it forecasts"
+        yield output_fault(spec, graph, message, reason=reason, help=help)
         return
     if not timeless and shape[0] not in (None, windows.targets):
         yield _target_error(spec, data, name, shape)
     space = _space(shape, crop)
     if not fits(space, target) and fits(_space(read, crop), crop):
-        yield output_fault(
-            spec,
-            graph,
-            f"the output {name} has frames of {show(space)}, its target has {show(target)}",
-            help="keep the size in every layer (padding: same), and undo each stride",
-        )
+        message = f"the output {name} has frames of {show(space)}, its target has {show(target)}"
+        help = "keep the size in every layer (padding: same), and undo each stride"
+        yield output_fault(spec, graph, message, help=help)
     if not fits(shape[-1:], (frames.channels,)):
-        yield output_fault(
-            spec,
-            graph,
-            f"the output {name} has {_channels(shape[-1])}, its target has {_channels(frames.channels)}",
-            help=f"end the model with filters: {frames.channels}",
-        )
+        message = f"the output {name} has {_channels(shape[-1])}, its target has {_channels(frames.channels)}"
+        yield output_fault(spec, graph, message, help=f"end the model with filters: {frames.channels}")
 
 
 def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> SpecError:
@@ -210,12 +185,9 @@ def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> Spe
         needed = f"with target: next it needs {count}"
         future = (shape[0] or 0) - windows.past + 1
     other = f"make the model give {windows.targets}"
-    return spec.error(
-        ("data", "windows", "future"),
-        f"the output {name} has {_frames(shape[0])}, {needed}",
-        help=f"set data.windows.future: {future}, or {other}" if future > 0 else other,
-        code="data-shape",
-    )
+    message = f"the output {name} has {_frames(shape[0])}, {needed}"
+    help = f"set data.windows.future: {future}, or {other}" if future > 0 else other
+    return spec.error(("data", "windows", "future"), message, help=help, code="data-shape")
 
 
 def _space(shape: Shape, crop: Shape) -> Shape:

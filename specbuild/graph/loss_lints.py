@@ -93,13 +93,8 @@ def _judge(loss: KerasObject, end: _End, path: tuple[PathPart, ...], graph: Grap
         return
     message, reason, help = misfit
     written = graph.spec.document.entry("train") is not None and "loss" in graph.spec.train.model_fields_set
-    warn(
-        message,
-        graph.spec.span(path) if written else end.node.spec.span("activation"),
-        path=path,
-        reason=reason,
-        help=help,
-    )
+    span = graph.spec.span(path) if written else end.node.spec.span("activation")
+    warn(message, span, path=path, reason=reason, help=help)
 
 
 def _misfits(loss: KerasObject, end: _End) -> Iterator[tuple[str, str, str]]:

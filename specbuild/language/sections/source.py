@@ -32,10 +32,8 @@ def _layout(value: Any) -> str | dict[str, str]:
             refuse("layout", f"the dimension {written(twice)} is named twice in {written(value)}")
         return dict(value)
     if not isinstance(value, str) or not value.split():
-        refuse(
-            "layout",
-            f"expected the axes by letter, such as T H W, or {{T: time, H: lat, W: lon}}, got {written(value)}",
-        )
+        message = f"expected the axes by letter, such as T H W, or {{T: time, H: lat, W: lon}}, got {written(value)}"
+        refuse("layout", message)
     letters = value.split()
     _check_letters(letters, written(value))
     return " ".join(letters)
