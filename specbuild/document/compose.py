@@ -73,13 +73,10 @@ class Composer:
     def start_document(self, event: yaml.DocumentStartEvent) -> None:
         self.documents += 1
         if self.documents > 1:
-            self.stop(
-                "a second document starts here",
-                self.source.span(self.offset(event.start_mark), self.offset(event.end_mark)),
-                reason="a spec is one YAML document",
-                help='remove the line "---", or move what follows into a file of its own',
-                code="many-documents",
-            )
+            span = self.source.span(self.offset(event.start_mark), self.offset(event.end_mark))
+            reason = "a spec is one YAML document"
+            help = 'remove the line "---", or move what follows into a file of its own'
+            self.stop("a second document starts here", span, reason=reason, help=help, code="many-documents")
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
         start, end = self.content(event), self.offset(event.end_mark)
@@ -211,12 +208,10 @@ class Composer:
 
     def refuse_broken_text(self, event: yaml.ScalarEvent, raw: str, start: int, span: Span) -> None:
         if not event.style and (tab := _TAB_INDENT.search(raw)):
+            place = self.source.span(start + tab.start(1), start + tab.end(1))
+            reason = "YAML indents with spaces only; so this line continues the text above it"
             self.error(
-                "a tab cannot indent a line",
-                self.source.span(start + tab.start(1), start + tab.end(1)),
-                reason="YAML indents with spaces only; so this line continues the text above it",
-                help="replace the tab with spaces",
-                code="tab",
+                "a tab cannot indent a line", place, reason=reason, help="replace the tab with spaces", code="tab"
             )
         if event.style == '"' and _SURROGATE.search(event.value):
             help = r"write the character itself, or \U and its eight hexadecimal digits"

@@ -71,23 +71,17 @@ def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> Non
             continue
         read = node.inputs[0]
         if windows.lead:
-            report.error(
-                f"{node.id} feeds back the frame after the last, the windows leave out {windows.lead}",
-                graph.spec.span(("data", "windows", "lead")),
-                path=("data", "windows", "lead"),
-                help="set data.windows.lead: 0; the frames between are forecast on the way",
-                code="body",
-            )
+            path = ("data", "windows", "lead")
+            message = f"{node.id} feeds back the frame after the last, the windows leave out {windows.lead}"
+            help = "set data.windows.lead: 0; the frames between are forecast on the way"
+            report.error(message, graph.spec.span(path), path=path, help=help, code="body")
         if node.teacher and (read.node != graph.inputs[0].id or given.node != node.id):
-            report.error(
-                f"the data has no true frames for {node.id}",
-                node.spec.span("sampling"),
-                path=(*node.spec.path, "autoregressive", "sampling"),
-                reason=f"it reads {read} and the model gives {given}; the data has frames for what reads "
-                f"{graph.inputs[0].id} and gives the output",
-                help="move the layers around it into do:, or leave sampling out",
-                code="body",
-            )
+            place = (*node.spec.path, "autoregressive", "sampling")
+            message = f"the data has no true frames for {node.id}"
+            frames = f"the data has frames for what reads {graph.inputs[0].id} and gives the output"
+            reason = f"it reads {read} and the model gives {given}; {frames}"
+            help = "move the layers around it into do:, or leave sampling out"
+            report.error(message, node.spec.span("sampling"), path=place, reason=reason, help=help, code="body")
 
 
 def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:

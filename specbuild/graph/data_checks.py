@@ -107,13 +107,9 @@ def check_scores(spec: Spec, report: Report) -> None:
             message = f"{name} is of frames with {missing}, and the layout {layout} has none"
             report.error(message, spec.span(path), path=path, code="score-and-data")
     if evaluate.latitude_weights is True and "H" not in space:
-        report.error(
-            f"rows of latitude are along H, and the layout {layout} has none",
-            spec.span(("evaluate", "latitude_weights")),
-            path=("evaluate", "latitude_weights"),
-            help="leave latitude_weights out",
-            code="score-and-data",
-        )
+        place = ("evaluate", "latitude_weights")
+        message = f"rows of latitude are along H, and the layout {layout} has none"
+        report.error(message, spec.span(place), path=place, help="leave latitude_weights out", code="score-and-data")
 
 
 def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
@@ -123,13 +119,10 @@ def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> 
     channels = None if frames.channels is None else frames.channels + data.mask_channels
     wanted: Shape = (*(() if timeless else (past,)), *_filled(crop, shape), channels)
     if len(shape) != len(wanted):
-        yield error(
-            ("inputs", name),
-            f"{name} has {_count(len(shape), 'axis', 'axes')}, the data gives {len(wanted)}",
-            reason=f"{name} is {show(shape)}; a sample is {show(wanted)} (past frames, space, channels"
-            f"{' and mask' if data.mask else ''})",
-            help=f"write {name}: {written_shape(wanted)}",
-        )
+        message = f"{name} has {_count(len(shape), 'axis', 'axes')}, the data gives {len(wanted)}"
+        axes = f"past frames, space, channels{' and mask' if data.mask else ''}"
+        reason = f"{name} is {show(shape)}; a sample is {show(wanted)} ({axes})"
+        yield error(("inputs", name), message, reason=reason, help=f"write {name}: {written_shape(wanted)}")
         return
     if not timeless and shape[0] not in (None, past):
         message = f"the model reads {_frames(shape[0])}, the windows have {past} past"

@@ -72,14 +72,11 @@ def report_misfit(
     ranks = node.layer.ranks
     wrong_rank = ranks is None or any(len(shapes[port.node][port.name]) not in ranks for port in ports)
     advice = node.advice if wrong_rank else ""
-    report.error(
-        error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}",
-        node.span(key),
-        path=(*node.path, key) if error.argument else node.path,
-        reason=_with_ids(error.reason, ports),
-        help=advice or error.help or _rank_help(node, ports, spec, inputs, shapes),
-        code="shape",
-    )
+    path = (*node.path, key) if error.argument else node.path
+    message = error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}"
+    reason = _with_ids(error.reason, ports)
+    help = advice or error.help or _rank_help(node, ports, spec, inputs, shapes)
+    report.error(message, node.span(key), path=path, reason=reason, help=help, code="shape")
 
 
 def check_batch(node: NodeSpec, inputs: tuple[Input, ...], report: Report) -> None:
@@ -106,15 +103,12 @@ def check_expected(node: NodeSpec, ports: Mapping[str, Shape], report: Report) -
     shape = next((shape for shape in ports.values() if len(shape) == rank), next(iter(ports.values())))
     if len(shape) == rank and all(want in (None, length) for want, length in zip(node.expect, shape, strict=True)):
         return True
-    declared = node.path[-1] == "from"
-    report.error(
-        f"{node.id} reads {show(node.expect)}, got {show(shape)}"
-        if declared
-        else f"{node.id} gives {show(shape)}, not {show(node.expect)}",
-        node.span("from" if declared else "expect"),
-        path=node.path if declared else (*node.path, "expect"),
-        code="expect",
-    )
+    if node.path[-1] == "from":
+        message, key, path = f"{node.id} reads {show(node.expect)}, got {show(shape)}", "from", node.path
+    else:
+        message, key = f"{node.id} gives {show(shape)}, not {show(node.expect)}", "expect"
+        path = (*node.path, key)
+    report.error(message, node.span(key), path=path, code="expect")
     return False
 
 

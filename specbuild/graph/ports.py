@@ -139,16 +139,12 @@ class PortChoice:
         key = path[-1]
         written = "outputs: [{}]" if key == "outputs" else f"{key}: {{}}"
         choices = " or ".join(written.format(f"{source.id}.{name}") for name in ("sequence", "last"))
-        self._report.error(
-            f"{source.id} could be every step or the last one: both fit {reader}",
-            self._place(source, node),
-            path=path,
-            reason=f"{source.id}.sequence is {show(shapes['sequence'])}, {source.id}.last is {show(shapes['last'])}",
-            help=f"write {choices}"
-            if node.named
-            else f"write return_sequences: true or false on that {node.layer.kind}, or give it an id",
-            code="ambiguous-port",
-        )
+        flag = f"return_sequences: true or false on that {node.layer.kind}, or give it an id"
+        message = f"{source.id} could be every step or the last one: both fit {reader}"
+        reason = f"{source.id}.sequence is {show(shapes['sequence'])}, {source.id}.last is {show(shapes['last'])}"
+        help = f"write {choices if node.named else flag}"
+        span = self._place(source, node)
+        self._report.error(message, span, path=path, reason=reason, help=help, code="ambiguous-port")
 
     def _place(self, source: Reference, node: NodeSpec) -> Span:
         return source.span if node.named else node.span()

@@ -52,13 +52,11 @@ class _Wiring:
         if theirs is None:
             return self.single(source)
         if list(theirs) != list(self.own):
-            self.error(
-                f"the state of {source.id} does not fit {self.node.id}",
-                source,
-                reason=f"{self.described(source.id)} carries {_words(theirs)}; "
-                f"{self.described(self.node.id)} has {_words(self.own)}",
-                help=self.other_order() or self.one_kind(source) or self.pairing(source, theirs),
-            )
+            message = f"the state of {source.id} does not fit {self.node.id}"
+            needed = f"{self.described(self.node.id)} has {_words(self.own)}"
+            reason = f"{self.described(source.id)} carries {_words(theirs)}; {needed}"
+            help = self.other_order() or self.one_kind(source) or self.pairing(source, theirs)
+            self.error(message, source, reason=reason, help=help)
             return None
         for name, shape in theirs.items():
             if not fits(shape, self.own[name]):

@@ -98,33 +98,24 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
     node = section_mapping(node, report, "defaults", "layers to arguments", "{ConvLSTM2D: {padding: same}}")
     defaults: dict[str, Mapping] = {}
     for entry in node.entries if node is not None else ():
-        cls = kind_named(entry.name)
+        cls, path = kind_named(entry.name), ("defaults", entry.name)
         if cls is None:
             message = f'no layer is called "{entry.name}"'
             help = did_you_mean(entry.name, kind_names())
-            report.error(message, entry.key.span, path=("defaults", entry.name), help=help, code="unknown-layer")
+            report.error(message, entry.key.span, path=path, help=help, code="unknown-layer")
         elif not isinstance(entry.value, Mapping):
-            report.wrong_type(f"defaults of {entry.name} must be a mapping", entry.value, ("defaults", entry.name))
+            report.wrong_type(f"defaults of {entry.name} must be a mapping", entry.value, path)
         else:
             known = argument_names(cls)
             for argument in entry.value.entries:
                 if known is not None and argument.name not in known:
-                    report.error(
-                        f'{entry.name} has no argument "{argument.name}"',
-                        argument.key.span,
-                        path=("defaults", entry.name, argument.name),
-                        help=did_you_mean(argument.name, known),
-                        code="unknown-key",
-                    )
+                    message = f'{entry.name} has no argument "{argument.name}"'
+                    place, help = (*path, argument.name), did_you_mean(argument.name, known)
+                    report.error(message, argument.key.span, path=place, help=help, code="unknown-key")
             kept = tuple(a for a in entry.value.entries if known is None or a.name in known)
             if cls.__name__ in defaults:
-                report.error(
-                    f"{entry.name} has its defaults already",
-                    entry.key.span,
-                    path=("defaults", entry.name),
-                    reason=f"it is another name of {cls.__name__}",
-                    help="write them under one name",
-                    code="duplicate-key",
-                )
+                message = f"{entry.name} has its defaults already"
+                reason, help = f"it is another name of {cls.__name__}", "write them under one name"
+                report.error(message, entry.key.span, path=path, reason=reason, help=help, code="duplicate-key")
             defaults[cls.__name__] = replace(entry.value, entries=kept)
     return defaults

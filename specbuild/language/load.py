@@ -212,13 +212,10 @@ def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], documen
     for key, named in train.by_output.items():
         for name in named if names else ():
             if name not in names:
-                report.error(
-                    f"the model has no output called {name}",
-                    locate(document, ("train", key, name), key=True),
-                    path=("train", key, name),
-                    help=did_you_mean(name, names) or f"its outputs are {', '.join(names)}",
-                    code="unknown-output",
-                )
+                path = ("train", key, name)
+                message = f"the model has no output called {name}"
+                help = did_you_mean(name, names) or f"its outputs are {', '.join(names)}"
+                report.error(message, locate(document, path, key=True), path=path, help=help, code="unknown-output")
 
 
 def _sections(document: Mapping, report: Report) -> tuple[DataSection | None, TrainSection, EvaluateSection]:

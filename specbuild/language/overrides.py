@@ -125,13 +125,8 @@ def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
             raise _error(path, index, f'unknown key "{part}"', f'did you mean "vars.{part}"?')
         if index and path.parts[0] in _MUST_EXIST and len(path.parts) == 2:
             names = list(node.names())
-            raise _error(
-                path,
-                index,
-                f"{path.dotted(index)} does not exist",
-                did_you_mean(part, names)
-                or (f"there are {', '.join(names)}" if names else f"the spec declares no {path.parts[0]}"),
-            )
+            known = f"there are {', '.join(names)}" if names else f"the spec declares no {path.parts[0]}"
+            raise _error(path, index, f"{path.dotted(index)} does not exist", did_you_mean(part, names) or known)
         if index + 1 == len(path.parts):
             return replace(node, entries=(*node.entries, Entry(here, value)))
         child = Mapping((), here.span)

@@ -178,17 +178,14 @@ def _without_input(coder: Coder, node: NodeSpec) -> Layer | None:
     recurs = isinstance(cell, Recurrent)
     if not recurs or "use_input" not in type(cell).model_fields:
         coder.walk.broken.add(node.id)
-        coder.error(
-            f"{node.layer.label} needs an input, and feed: none gives the decoder none",
-            node.span(),
-            node.path,
-            reason="only ConvLSTM and ConvGRU can run on their state alone"
-            if recurs
-            else "without an input the decoder starts with a recurrent layer",
-            help="write feed: last, which shows it the encoder's last output in every step"
-            if recurs
-            else "put it after that layer, or write feed: last",
-        )
+        message = f"{node.layer.label} needs an input, and feed: none gives the decoder none"
+        if recurs:
+            reason = "only ConvLSTM and ConvGRU can run on their state alone"
+            help = "write feed: last, which shows it the encoder's last output in every step"
+        else:
+            reason = "without an input the decoder starts with a recurrent layer"
+            help = "put it after that layer, or write feed: last"
+        coder.error(message, node.span(), node.path, reason=reason, help=help)
     elif "use_input" in cell.model_fields_set and cell.use_input:
         message = f"{node.id} says use_input: true, and feed: none gives the decoder no input"
         help = "leave use_input out, or write feed: last"

@@ -70,13 +70,10 @@ def _pairs(coder: Coder, encoder: NodeSpecs, decoder: NodeSpecs) -> dict[str, Re
     own = [node for node in decoder if node.initial_state is not None]
     for node in own:
         entry = node.at.entry("initial_state")
-        coder.error(
-            f"{node.id} has an initial_state of its own",
-            entry.key.span if entry is not None else node.span(),
-            (*node.path, "initial_state"),
-            reason=f"states of {coder.name} says what its decoder starts from; left out, it is mirrored",
-            help="leave initial_state out, or write states: none and the initial_state of every level",
-        )
+        place, path = entry.key.span if entry is not None else node.span(), (*node.path, "initial_state")
+        reason = f"states of {coder.name} says what its decoder starts from; left out, it is mirrored"
+        help = "leave initial_state out, or write states: none and the initial_state of every level"
+        coder.error(f"{node.id} has an initial_state of its own", place, path, reason=reason, help=help)
     if own:
         return None
     written = coder.body.get("states")
@@ -133,15 +130,11 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
         pairs[to.id] = output_of(of, entry.value.span)
     missing = [node for node in levels_of(decoder) if node.id not in takers]
     if missing and sound:
-        nameless = any(not node.named for node in missing)
-        coder.error(
-            f"states does not say what {level_names(missing)} start{'s' if len(missing) == 1 else ''} from",
-            coder.key("states"),
-            "states",
-            help="give that layer an id, and name it in states"
-            if nameless
-            else f"add {missing[0].id}: and a level of the encoder, or none to start from zeros",
-        )
+        message = f"states does not say what {level_names(missing)} start{'s' if len(missing) == 1 else ''} from"
+        help = f"add {missing[0].id}: and a level of the encoder, or none to start from zeros"
+        if any(not node.named for node in missing):
+            help = "give that layer an id, and name it in states"
+        coder.error(message, coder.key("states"), "states", help=help)
         sound = False
     return pairs if sound else None
 
