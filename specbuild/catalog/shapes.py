@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 Dim: TypeAlias = int | None
@@ -24,7 +25,7 @@ class Weight:
 
     @property
     def size(self) -> int:
-        return _product(self.shape)
+        return prod(self.shape)
 
 
 class ShapeError(Exception):
@@ -66,10 +67,3 @@ def fits(shape: Shape, other: Shape) -> bool:
 def written_shape(shape: Iterable[Dim]) -> str:
     """`[10, null, null, 1]`, as a spec writes it."""
     return "[" + ", ".join("null" if dim is None else str(dim) for dim in shape) + "]"
-
-
-def _product(shape: Iterable[int]) -> int:
-    total = 1
-    for dim in shape:
-        total *= dim
-    return total

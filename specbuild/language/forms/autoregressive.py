@@ -76,17 +76,8 @@ def _body(walk: Walk, do: Node, name: str, scope: Scope, path: Path_) -> BodySpe
     for made_up in (given, f"{name}_teacher"):
         walk.ids.claim(made_up, do.span.line)
     start = Reference(given, None, do.span, implied=True)
-    inner = Scope(
-        scope.values,
-        scope.definitions,
-        {"input": Group(start)},
-        prefix=f"{name}_",
-        closed=name,
-        kind="an autoregressive node",
-        calls=scope.calls,
-        previous=start,
-    )
-    body = walk.items(do, inner, path)
+    inner = replace(scope, names={"input": Group(start)}, prefix=f"{name}_", previous=start, no_previous="")
+    body = walk.items(do, replace(inner, closed=name, kind="an autoregressive node"), path)
     lost = set[str]()
     if body.end is None:
         lost.add(start.id)
