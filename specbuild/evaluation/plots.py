@@ -105,7 +105,7 @@ def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
     score = score_titled(shown.score)
     axes.set_ylabel(score.better, fontsize=7.5, color=_PALE)
     low, high = axes.get_ylim()
-    if score.limits[0] == 0 and 0 <= low < 0.5 * high:
+    if 0 in (score.best, score.limits[0]) and 0 <= low < 0.5 * high:
         axes.set_ylim(bottom=0)
 
 
