@@ -29,7 +29,6 @@ FAMILIES = {
     "pooling": "reshaping",
     "reshaping": "reshaping",
     "plumbing": "reshaping",
-    "frames": "reshaping",
     "autoregressive": "recurrent",
     "merging": "merging",
     "core": "dense",
