@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
-from specbuild.document import Diagnostic, Mapping, PathPart, Scalar, Sequence, Span, SpecError, dotted, locate
+from specbuild.document import Diagnostic, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
 from specbuild.language.references import Reference, References
 
 if TYPE_CHECKING:
@@ -160,6 +160,6 @@ class Spec:
         return dump(self)
 
 
-def is_written(node: Scalar | Sequence | Mapping | None) -> bool:
+def is_written(node: Node | None) -> TypeGuard[Node]:
     """Whether a key was given a value; `from:` with nothing after it counts as absent."""
     return node is not None and not (isinstance(node, Scalar) and node.value is None)

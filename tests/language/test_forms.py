@@ -432,6 +432,7 @@ def test_one_fault_of_a_wrapper_or_a_composite_is_said_once(tmp_path: Path) -> N
     [
         ("{id: a, model: encodr.yaml, from: left}", "there is no file"),
         ("{id: a, model: encoder.yaml, from: left, vars: {g: 2}}", "encoder.yaml has no variable g"),
+        ("{id: a, model: encoder.yaml, from: left, vars: 3}", "vars: expected variables and their values, got a num"),
         ("{id: a, model: encoder.yaml, from: [left, left]}", "encoder reads 1 input, got 2"),
         ("{id: a, model: encoder.yaml, from: small}", "a_frames reads 5 × 8 × 8 × 1, got 4 × 4 × 1"),
         ("{id: a, model: top.yaml, from: left}", "top.yaml contains itself"),

@@ -7,7 +7,6 @@ the JSON Schema and the tables of the documentation. `FORMS` lists them all.
 from __future__ import annotations
 
 from collections.abc import Sequence as AnySequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from specbuild.document import Node, Report, Sequence
 from specbuild.language.forms.base import COMMON, Expansion
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Definitions, Group, Path_, Scope
-from specbuild.language.forms.walk import FORMS, TooLarge, Walk
+from specbuild.language.forms.walk import FORMS, Walk
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpecs
 
@@ -51,8 +50,7 @@ def expand(
     scope = Scope(values, definitions, previous=start, no_previous=several)
     expansion = Expansion((), None)
     if isinstance(node, Sequence):
-        with suppress(TooLarge):
-            expansion = walk.items(node, scope, ("layers",))
+        expansion = walk.items(node, scope, ("layers",))
     elif node is not None:
         report.wrong_type("layers must be a list", node, "layers", "start each node with a hyphen: - {layer: …}")
     end = expansion.end if expansion.nodes else None

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from specbuild.catalog import Layer
-from specbuild.catalog.values import Flag
 from specbuild.document import Mapping, Node
 from specbuild.language.forms.base import Expansion, Keys, Located, Nodes, Part, PlainForm
 from specbuild.language.forms.scope import Group, Path_, Scope
@@ -42,7 +41,7 @@ class AutoregressiveForm(PlainForm):
     KEY: ClassVar[str] = "autoregressive"
     UNOFFERED = ("initial_state",)
 
-    trainable: Flag | None = Field(None, description="Whether training changes the weights inside.")
+    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
     autoregressive: Annotated[Node, Located("feedback", "a mapping", unbound=True)] = Field(
         description="The nodes, the horizon, and options for training."
     )

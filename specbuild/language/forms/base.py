@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
 from specbuild.catalog import Bidirectional, Layer, TimeDistributed
-from specbuild.catalog.values import Flag, Value
-from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean
+from specbuild.catalog.values import Value
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Path_, Scope
 from specbuild.language.references import ID, Reference, References
@@ -198,11 +198,19 @@ class Keys(BaseModel):
         """Return the mapping as an instance, or None after reporting why there is none.
 
         `owner` is what messages call it, `at` what they point at where a key is missing. An unknown key is reported
-        and left out.
+        and left out. An optional key without a value, `trainable:`, counts as left out.
         """
-        known, own = cls.key_names(), _own_keys(cls)
+        own, required = _own_keys(cls), _required_keys(cls)
+        plain: list[Entry] = []
+        given: dict[str, Node] = {}
         for entry in item.entries:
-            if entry.name not in known and not cls.TAKES_ARGUMENTS:
+            name = entry.name
+            if name in own:
+                if own[name]:
+                    given[name] = entry.value
+                elif is_written(entry.value) or name in required or report.is_known(entry.value.span):
+                    plain.append(entry)
+            elif not cls.TAKES_ARGUMENTS and name not in (known := cls.key_names()):
                 near = did_you_mean(entry.name, known) or (f"{cls.NOUN} has {', '.join(known)}" if cls.NOUN else "")
                 message = f'unknown key "{entry.name}"'
                 help = cls.hint(entry.name, item) or near
@@ -213,15 +221,14 @@ class Keys(BaseModel):
             report.error(message, (at or item).span, path=path, help=cls.EXAMPLE, code="missing-key")
         if missing:
             return None
-        given = {entry.name: entry.value for entry in item.entries if own.get(entry.name)}
-        plain = tuple(entry for entry in item.entries if entry.name in own and entry.name not in given)
-        needed = {info.alias or name for name, info in cls.model_fields.items() if info.is_required()}
-        plain = tuple(e for e in plain if is_written(e.value) or e.name in needed or report.is_known(e.value.span))
-        model = validate(cls, replace(item, entries=plain), path, report, owner=owner, at=at or item, given=given)
+        at = at or item
+        model = validate(cls, Mapping(tuple(plain), item.span), path, report, owner=owner, at=at, given=given)
+        if model is not None:
+            return model
         sound = tuple(entry for entry in plain if entry.name not in cls.FORGIVEN or not _faulty(entry.value, report))
-        if model is None and len(sound) < len(plain):
-            return validate(cls, replace(item, entries=sound), path, report, owner=owner, at=at or item, given=given)
-        return model
+        if len(sound) == len(plain):
+            return None
+        return validate(cls, Mapping(sound, item.span), path, report, owner=owner, at=at, given=given)
 
 
 class Form(Keys):
@@ -347,7 +354,7 @@ class Composite(Form):
     MAY_START: ClassVar[bool] = False
     """Whether it may stand where there is nothing to read: the nodes inside say what they read."""
 
-    trainable: Flag | None = Field(None, description="Whether training changes the weights inside.")
+    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
 
     @classmethod
     def key_names(cls) -> list[str]:
@@ -368,12 +375,12 @@ class Composite(Form):
             walk.report.error(message, entry.key.span, path=(*path, "initial_state"), code="misplaced-key")
         starts = self.MAY_START and scope.previous is None and not is_written(self.source)
         sources = () if starts else self.sources(walk, item, scope, path)
-        inner = replace(scope, previous=None, no_previous="" if sources is None else scope.no_previous)
+        previous, no_previous = None, "" if sources is None else scope.no_previous
         if sources is not None and len(sources) == 1:
-            inner = replace(scope, previous=sources[0])
+            (previous,) = sources
         elif sources:
-            message = f"{self.called(item)} has several inputs, so its first node must say which it reads"
-            inner = replace(scope, previous=None, no_previous=message)
+            no_previous = f"{self.called(item)} has several inputs, so its first node must say which it reads"
+        inner = replace(scope, previous=previous, no_previous=no_previous)
         inside = self.inside(walk, item, inner, path, sources or ())
         nodes = inside.nodes
         if self.expect is not None and nodes:
@@ -386,7 +393,7 @@ class Composite(Form):
         if name:
             ids = tuple(node.id for node in nodes)
             scope.names[name] = Group(inside.end, inside.members, ids, sources or (), named=inside.named)
-        return replace(inside, nodes=nodes)
+        return inside if nodes is inside.nodes else replace(inside, nodes=nodes)
 
 
 def id_of(item: Node) -> str:
@@ -413,3 +420,9 @@ def _own_keys(cls: type[Keys]) -> dict[str, Located | None]:
     """The keys of a class, each with how it is kept as a node of the document, if it is."""
     fields = ((info.alias or name, info.metadata) for name, info in cls.model_fields.items())
     return {key: next((x for x in metadata if isinstance(x, Located)), None) for key, metadata in fields}
+
+
+@cache
+def _required_keys(cls: type[Keys]) -> frozenset[str]:
+    """The keys of a class that have no default."""
+    return frozenset(info.alias or name for name, info in cls.model_fields.items() if info.is_required())

@@ -16,6 +16,7 @@ from specbuild.language.forms.scope import Definitions, Path_, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.overrides import overlay
 from specbuild.language.references import References
+from specbuild.language.spec import is_written
 from specbuild.language.variables import substitute, variables
 
 
@@ -39,6 +40,10 @@ class ModelForm(Composite):
     def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
         opened = self._open(walk, item, scope, path)
         if opened is None:
+            return walk.nothing(item.span, scope)
+        if is_written(self.changed) and not isinstance(self.changed, Mapping):
+            rule, help = "vars: expected variables and their values", "write vars: {filters: 64}"
+            walk.report.wrong_type(rule, self.changed, (*path, "vars"), help)
             return walk.nothing(item.span, scope)
         file, document = opened
         if isinstance(self.changed, Mapping):

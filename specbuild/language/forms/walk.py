@@ -30,11 +30,16 @@ class _Forms(AnyMapping[str, type[Form]]):
 
     def __init__(self, modules: dict[str, str]) -> None:
         self._modules = modules
+        self._classes: dict[str, type[Form]] = {}
 
     def __getitem__(self, key: str) -> type[Form]:
-        module = import_module(f"specbuild.language.forms.{self._modules[key]}")
-        cls: type[Form] = getattr(module, key.title().replace("_", "") + "Form")
-        return cls
+        if key not in self._classes:
+            module = import_module(f"specbuild.language.forms.{self._modules[key]}")
+            self._classes[key] = getattr(module, key.title().replace("_", "") + "Form")
+        return self._classes[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._modules
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
@@ -81,13 +86,19 @@ class Walk:
         self._documents: dict[Path, Node] = {}
 
     def items(self, node: Node | None, scope: Scope, path: Path_) -> Expansion:
-        """Expand a list of nodes, each reading the one before."""
+        """Expand a list of nodes, each reading the one before.
+
+        Where the outermost list unrolls into too many, the nodes before are returned, so that they are checked as well.
+
+        Raises:
+            TooLarge: an inner list unrolls into too many nodes, or nests too deep; reported already.
+        """
         if not isinstance(node, Sequence):
             if node is not None:
                 self.report.wrong_type("expected a list of nodes", node, path)
             return Expansion((), scope.previous, scope.no_previous, complete=node is None)
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
+        depth = self._depth = self._depth + 1
+        if depth > MAX_DEPTH:
             message = f"nodes are nested deeper than {MAX_DEPTH} levels"
             reason = "what a block or a file holds counts as nested in the node that uses it"
             self.report.error(message, node.span, path=path, reason=reason, code="too-deep")
@@ -95,11 +106,17 @@ class Walk:
         nodes: list[NodeSpec] = []
         complete = True
         for index, item in enumerate(node.items):
-            expansion = self.item(item, scope, (*path, id_of(item) or index))
+            try:
+                expansion = self.item(item, scope, (*path, id_of(item) or index))
+            except TooLarge:
+                if depth > 1:
+                    raise
+                complete = False
+                break
             nodes += expansion.nodes
             complete = complete and expansion.complete
             scope = replace(scope, previous=expansion.end, no_previous=expansion.no_end)
-        self._depth -= 1
+        self._depth = depth - 1
         return Expansion(tuple(nodes), scope.previous, scope.no_previous, complete)
 
     def item(self, item: Node, scope: Scope, path: Path_) -> Expansion:

@@ -39,7 +39,7 @@ class Steps:
 def read_feed(coder: Coder) -> Feed | None:
     """Return `feed` and `horizon`; None after a fault of either."""
     written = coder.keys.feed
-    at: Node = written if is_written(written) and written is not None else Scalar("none", coder.at, "none")
+    at: Node = written if is_written(written) else Scalar("none", coder.at, "none")
     if isinstance(at, Scalar) and at.value in WORDS:
         steps = _horizon(coder)
         return Feed(at.value, None, at, steps) if steps else None  # type: ignore[arg-type]  # one of the words
