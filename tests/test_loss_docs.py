@@ -26,7 +26,7 @@ def test_the_page_is_fresh() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_declared_loss_is_a_keras_class_with_its_arguments(name: str) -> None:
     declared = LOSSES[name]
-    cls = objects.LOSSES[name]
+    cls = objects.LOSS_CLASSES[name]
     assert keras.saving.get_registered_object(f"specbuild>{name}") is cls
     loss = cls(**{argument: [1.0, 2.0] for argument in declared.required})
     config = loss.get_config()

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from specbuild.catalog.shapes import Dim, Shape
 
-Interval: TypeAlias = tuple[int, int]
+Ends: TypeAlias = tuple[int, int]
 """First and last position seen. Beyond the axis there is nothing, nor in a span whose last comes before its first."""
 
 
@@ -21,7 +21,7 @@ class AxisField:
 
     axis: int | None
     """The output axis, counted from 0 without the batch axis; None: every output value sees `spans[0]`."""
-    spans: tuple[Interval, ...]
+    spans: tuple[Ends, ...]
 
 
 ReceptiveField: TypeAlias = tuple[AxisField | None, ...]

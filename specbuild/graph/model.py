@@ -5,8 +5,9 @@ Shapes leave out the batch axis; `None` is an axis known only at run time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
 from specbuild.catalog.shapes import times
@@ -16,6 +17,8 @@ from specbuild.language import NodeSpec, Spec
 
 OUTPUT = "output"
 """The only port of an input or of a layer without a state."""
+Shapes: TypeAlias = Mapping[str, Mapping[str, Shape]]
+"""The shape of every port of every node, by id and port."""
 
 
 @dataclass(frozen=True, slots=True)

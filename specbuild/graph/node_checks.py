@@ -9,7 +9,7 @@ from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show, size
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
-from specbuild.graph.model import Input, Port
+from specbuild.graph.model import Input, Port, Shapes
 from specbuild.language import NodeSpec, Spec
 
 MAX_AXES = 32
@@ -17,9 +17,6 @@ MAX_ELEMENTS = 2**40
 """About a trillion numbers, which is four terabytes for one sample."""
 _MOST_CHANNELS = 4
 """An input whose last axis is longer is taken to lack its axis of channels, not of time."""
-
-_Shapes = Mapping[str, Mapping[str, Shape]]
-"""The shape of every port of every node known so far."""
 
 
 def check_arity(node: NodeSpec, report: Report) -> bool:
@@ -64,7 +61,7 @@ def report_misfit(
     error: ShapeError,
     spec: Spec,
     inputs: tuple[Input, ...],
-    shapes: _Shapes,
+    shapes: Shapes,
     report: Report,
 ) -> None:
     """Report what a layer says of its inputs or arguments, with help where the number of axes is wrong."""
@@ -123,7 +120,7 @@ def _with_ids(reason: str, ports: tuple[Port, ...]) -> str:
     return re.sub(r"\bits input is\b", f"its input, {ports[0]}, is", named)
 
 
-def _rank_help(node: NodeSpec, ports: tuple[Port, ...], spec: Spec, inputs: tuple[Input, ...], shapes: _Shapes) -> str:
+def _rank_help(node: NodeSpec, ports: tuple[Port, ...], spec: Spec, inputs: tuple[Input, ...], shapes: Shapes) -> str:
     """What to write where a layer reads too few or too many axes; empty where their number is right."""
     ranks = {len(shape) for source in node.sources for shape in shapes.get(source.id, {}).values()}
     if node.layer.ranks is None or ranks & set(node.layer.ranks):
@@ -137,7 +134,7 @@ def _rank_help(node: NodeSpec, ports: tuple[Port, ...], spec: Spec, inputs: tupl
     return help
 
 
-def _missed_steps(node: NodeSpec, spec: Spec, shapes: _Shapes) -> str:
+def _missed_steps(node: NodeSpec, spec: Spec, shapes: Shapes) -> str:
     """Help where a recurrent node reads one frame because a layer before it read only the last step of another."""
     nodes = {layer.id: layer for layer in spec.layers}
     reader = nodes.get(node.sources[0].id)
@@ -152,7 +149,7 @@ def _missed_steps(node: NodeSpec, spec: Spec, shapes: _Shapes) -> str:
     return ""
 
 
-def _read_last(reader: NodeSpec, before: NodeSpec, shapes: _Shapes) -> bool:
+def _read_last(reader: NodeSpec, before: NodeSpec, shapes: Shapes) -> bool:
     """Whether a bare reference to a recurrent node meant its last step."""
     ranks = reader.layer.ranks
     return (

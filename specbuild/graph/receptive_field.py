@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specbuild.catalog import Dim, Recurrent, Shape, ShapeError
-from specbuild.catalog.receptive_field import AxisField, Interval, ReceptiveField, is_empty
+from specbuild.catalog.receptive_field import AxisField, Ends, ReceptiveField, is_empty
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.ports import port_shapes
 
 STAND_INS = (480, 960)
 """Lengths that stand in for an axis known only at run time: what is the same for both does not depend on it."""
 MAX_POSITIONS = 4_000_000
-"""Positions that are worked out, over the axes of all nodes, when receptive fields are asked for."""
+"""Ends that are worked out, over the axes of all nodes, when receptive fields are asked for."""
 MAX_CHECKED = 400_000
 """The same for every check, which must not take longer for it."""
 
@@ -40,7 +40,7 @@ class Extent:
 
 Extents: TypeAlias = Mapping[str, tuple[Extent, ...]]
 """For each input that a node depends on: the extent along each of its axes, the batch left out."""
-FrameSpans: TypeAlias = tuple[Interval, ...]
+FrameSpans: TypeAlias = tuple[Ends, ...]
 """For each step of a port, the first and the last frame of an input in its receptive field."""
 
 
@@ -131,13 +131,13 @@ def propagate(node: Node, shapes: dict[Port, Shape], fields: dict[Port, PortFiel
         fields[Port(node.id, name)] = field if name in (OUTPUT, "sequence") else _at_the_end(field)
 
 
-def hull(spans: Iterable[Interval]) -> Interval:
+def hull(spans: Iterable[Ends]) -> Ends:
     """Return the span from the first entry of all to the last."""
     spans = tuple(spans)
     return min((low for low, _ in spans), default=_NOTHING[0]), max((high for _, high in spans), default=_NOTHING[1])
 
 
-_NOTHING: Interval = (1 << 62, -1)
+_NOTHING: Ends = (1 << 62, -1)
 """A first entry beyond every axis, a last one before it."""
 
 

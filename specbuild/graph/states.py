@@ -14,12 +14,10 @@ from specbuild.catalog.shapes import fits
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Mapping as MappingNode
 from specbuild.document import PathPart, Report, did_you_mean, dotted
-from specbuild.graph.model import Port
+from specbuild.graph.model import Port, Shapes
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice
 from specbuild.language import NodeSpec, Reference
-
-Shapes = Mapping[str, Mapping[str, Shape]]
 
 
 def wire_state(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from specbuild.catalog.registry import argument_names, kind_named, kind_names
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean
-from specbuild.language.references import ID
+from specbuild.language.references import ID, ID_HELP
 from specbuild.language.sections.inputs import InputSection
 from specbuild.language.spec import InputSpec
 from specbuild.language.validation import validate
@@ -78,8 +78,7 @@ def read_inputs(node: Node | None, report: Report) -> tuple[InputSpec, ...]:
 def _input(entry: Entry, report: Report) -> InputSpec | None:
     path = ("inputs", entry.name)
     if not ID.fullmatch(entry.name):
-        help = "use letters, digits, _ and -, not starting with a digit"
-        report.error(f'"{entry.name}" cannot be an id', entry.key.span, path=path, help=help, code="bad-name")
+        report.error(f'"{entry.name}" cannot be an id', entry.key.span, path=path, help=ID_HELP, code="bad-name")
     value = entry.value
     if isinstance(value, Sequence):
         # The short form: the shape alone.

@@ -6,19 +6,15 @@ variables that exist, arguments that `defaults:` must give) is left to `specbuil
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 from specbuild.language.declarations import EXTENDING, KEYS, VERSION
 from specbuild.language.references import ID
 from specbuild.language.schema_forms import form_definitions
 from specbuild.language.schema_layers import defaults_schema, layer_definitions
-from specbuild.language.schema_values import families, model_schema, whole
+from specbuild.language.schema_values import Schema, families, model_schema, whole
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.evaluate import EvaluateSection
 from specbuild.language.sections.train import TrainSection
 from specbuild.language.variables import NAME
-
-Schema: TypeAlias = dict[str, Any]
 
 
 def json_schema() -> Schema:

@@ -6,8 +6,6 @@ as the one form that it is, instead of trying them all. What a form holds is sai
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 from specbuild.catalog.application import application_kind
 from specbuild.catalog.signatures import names
 from specbuild.language.forms import COMMON, FORMS
@@ -16,10 +14,8 @@ from specbuild.language.forms.base import Keys
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
 from specbuild.language.schema_layers import having, sentence, without_null, without_place
-from specbuild.language.schema_values import VARIABLE, model_schema
+from specbuild.language.schema_values import VARIABLE, Schema, model_schema
 from specbuild.language.sections.inputs import InputSection
-
-Schema: TypeAlias = dict[str, Any]
 
 
 def form_definitions(definitions: Schema) -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -12,9 +12,7 @@ from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.language import references
 from specbuild.language.forms import COMMON
 from specbuild.language.forms.base import PlainForm
-from specbuild.language.schema_values import VARIABLE, model_schema, whole
-
-Schema: TypeAlias = dict[str, Any]
+from specbuild.language.schema_values import VARIABLE, Schema, model_schema, whole
 
 REFERENCE: Schema = {
     "description": "The id of a node or input, or a port of it: enc1, enc1.sequence, enc1.last, enc1.state.h.",

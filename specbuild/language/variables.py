@@ -13,6 +13,7 @@ from specbuild.language.expressions import ExpressionError, Unknown, UnknownUsed
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 """A variable's name."""
+NAME_HELP = "use letters, digits and _, not starting with a digit"
 _EMBEDDED = re.compile(r"\$\$|\$\{([^{}]*)\}|\$([A-Za-z_]\w*)")
 _MAX_TEXT = 10_000
 MAX_DEPTH = 64
@@ -34,8 +35,7 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
     for entry in node.entries:
         if not NAME.fullmatch(entry.name):
             message = f'"{entry.name}" cannot name a variable'
-            help = "use letters, digits and _, not starting with a digit"
-            report.error(message, entry.key.span, path=("vars", entry.name), help=help, code="bad-name")
+            report.error(message, entry.key.span, path=("vars", entry.name), help=NAME_HELP, code="bad-name")
         elif isinstance(entry.value, Mapping):
             message = f"the variable {entry.name} is a mapping"
             reason = "a variable holds a number, a word, a boolean or a list"

@@ -27,7 +27,7 @@ _MODULES: dict[Family, Any] = {
     "schedules": keras.optimizers.schedules,
 }
 
-LOSSES: dict[str, Any] = {name: getattr(losses, name) for name in declared.LOSSES}
+LOSS_CLASSES: dict[str, Any] = {name: getattr(losses, name) for name in declared.LOSSES}
 """The losses of specbuild's own."""
 
 
@@ -50,7 +50,7 @@ def to_keras(item: KerasObject, family: Family) -> Any:
         else value
         for key, value in item.arguments.items()
     }
-    own = LOSSES.get(class_of(item.name) or "") if family == "losses" else None
+    own = LOSS_CLASSES.get(class_of(item.name) or "") if family == "losses" else None
     factory = own or (registered(item.name, "class") if known is None else getattr(_MODULES[family], known.name))
     if not isinstance(factory, type) and not arguments:
         return factory  # a function

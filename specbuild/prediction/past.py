@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 
 from specbuild.catalog import show
 from specbuild.data import Dataset
-from specbuild.data.arrays import Floats
+from specbuild.data.arrays import Array, Floats
 from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.windows import past_frames
@@ -23,8 +21,6 @@ from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
 from specbuild.runs.trained import TrainedRun
-
-Array: TypeAlias = npt.NDArray[Any]
 
 ARRAYS = (".npy", ".npz")
 """Files of past frames in physical units; every other file is read as the run's own data is."""

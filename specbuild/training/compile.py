@@ -12,7 +12,7 @@ from specbuild.data import Transform
 from specbuild.language import Spec
 from specbuild.training.losses import output_loss
 
-Policy: TypeAlias = Literal["float32", "mixed_bfloat16"]
+TrainingPolicy: TypeAlias = Literal["float32", "mixed_bfloat16"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -73,7 +73,7 @@ def compile_model(
     )
 
 
-def policy_for(precision: Literal["float32", "bfloat16", "auto"]) -> Policy:
+def policy_for(precision: Literal["float32", "bfloat16", "auto"]) -> TrainingPolicy:
     """Return Keras's dtype policy for `train.precision`.
 
     `auto` is `mixed_bfloat16` (weights in float32, arithmetic in bfloat16) on an accelerator and on a CPU with AMX

@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from specbuild.catalog import KerasObject
 from specbuild.catalog.losses import own_loss
 from specbuild.catalog.objects import LossSum
 from specbuild.catalog.signatures import signature
 from specbuild.data import Transform
+from specbuild.data.arrays import Array
 from specbuild.data.transforms.kinds import StepError
 from specbuild.language import Spec
 
 if TYPE_CHECKING:
-    from specbuild.document import SpecError
+    from specbuild.document import PathPart, SpecError
 
-Floats: TypeAlias = npt.NDArray[Any]
-Place: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = "tuple[PathPart, ...]"
+"""Where a value of `train` stands."""
 MakeObject: TypeAlias = Callable[..., Any]
 """Makes a Keras object of a family, or raises the located error: `make(item, "losses", "loss", "sum", 0)`."""
 
@@ -41,7 +41,7 @@ def output_loss(spec: Spec, output: str, make: MakeObject, *, weighted: bool, tr
     item = spec.train.loss_of(output)
     if item is None:
         return None
-    place: Place = ("loss", output) if "loss" in spec.train.by_output else ("loss",)
+    place: KeyPath = ("loss", output) if "loss" in spec.train.by_output else ("loss",)
     ready = _Ready(spec, weighted, transform)
     loss = make(ready.of(item, place), "losses", *place)
     weights = spec.train.lead_weights_of(output)
@@ -60,7 +60,7 @@ class _Ready:
     def __init__(self, spec: Spec, weighted: bool, transform: Transform | None) -> None:
         self.spec, self.weighted, self.transform = spec, weighted, transform
 
-    def of(self, item: KerasObject, place: Place) -> KerasObject:
+    def of(self, item: KerasObject, place: KeyPath) -> KerasObject:
         if isinstance(item, LossSum):
             losses = [self.of(loss, (*place, "sum", number)) for number, (loss, _) in enumerate(item.terms)]
             return LossSum(item.name, {**item.arguments, "losses": losses})
@@ -77,7 +77,7 @@ class _Ready:
             more["edges"] = self.ends(item, place)
         return KerasObject(item.name, item.arguments | more)
 
-    def ends(self, item: KerasObject, place: Place) -> list[list[float]]:
+    def ends(self, item: KerasObject, place: KeyPath) -> list[list[float]]:
         """Both ends of the data range in units of training; without one, those of the last step if it has them."""
         assert self.transform is not None
         written = item.arguments.get("data_range")
@@ -100,7 +100,7 @@ class _Ready:
             )
         return [low.tolist(), high.tolist()]
 
-    def edges(self, thresholds: Sequence[float], name: str, place: Place) -> list[list[float]]:
+    def edges(self, thresholds: Sequence[float], name: str, place: KeyPath) -> list[list[float]]:
         """Thresholds in units of training, [threshold][channel].
 
         What is at or above a threshold must be so there too, and what is just below it must not.
@@ -121,8 +121,8 @@ class _Ready:
         return [[float(value) for value in row] for row in edges]
 
     def carried(
-        self, physical: Sequence[float] | Floats, name: str, place: Place, dtype: type[np.floating[Any]] = np.float32
-    ) -> Floats:
+        self, physical: Sequence[float] | Array, name: str, place: KeyPath, dtype: type[np.floating[Any]] = np.float32
+    ) -> Array:
         """Physical values in units of training, (value, channel)."""
         transform = self.transform
         assert transform is not None
@@ -134,7 +134,7 @@ class _Ready:
             message = f"{name} cannot carry {_listed(physical)} through the transform: {why}"
             raise self.error(place, message) from error
 
-    def error(self, place: Place, message: str, *, reason: str = "", help: str = "") -> SpecError:
+    def error(self, place: KeyPath, message: str, *, reason: str = "", help: str = "") -> SpecError:
         return self.spec.error(("train", *place), message, reason=reason, help=help, code="argument")
 
 
@@ -146,5 +146,5 @@ def over_present(loss: KerasObject) -> KerasObject:
     return KerasObject(loss.name, loss.arguments | {"reduction": "mean_with_sample_weight"})
 
 
-def _listed(values: Sequence[float] | Floats) -> str:
+def _listed(values: Sequence[float] | Array) -> str:
     return ", ".join(f"{value:g}" for value in values)

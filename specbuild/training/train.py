@@ -22,7 +22,7 @@ from specbuild.runs.compatibility import check_same_model
 from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.provenance import check_data_unchanged, data_files, machine, now, versions
-from specbuild.training.compile import Policy, compile_model, policy_for
+from specbuild.training.compile import TrainingPolicy, compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.progress import Display, display, opening_lines
 
@@ -180,7 +180,7 @@ class _Training:
         folder.save_spec(self.spec)
         folder.update_manifest(status="running", overrides=list(self.spec.overrides), resumed=resumed)
 
-    def _prepare(self, folder: RunFolder | None, precision: Policy) -> tuple[Any, Progress]:
+    def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         """Return the compiled model, with the state of the last checkpoint where a run is continued."""
         from specbuild.model.backend import keras
         from specbuild.model.build import build

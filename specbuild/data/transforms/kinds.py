@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Array
 from specbuild.data.sources.base import Region
 from specbuild.data.time.clock import Clock, Slots
 from specbuild.document import RunError
@@ -25,7 +26,6 @@ from specbuild.language.sections import transform as sections
 if TYPE_CHECKING:
     from specbuild.data.transforms.fit import TrainingFrames
 
-Array: TypeAlias = npt.NDArray[Any]
 PerChannel: TypeAlias = tuple[float, ...]
 
 

@@ -14,7 +14,7 @@ from specbuild.language.forms.base import Composite, Expansion, Nodes, misfit
 from specbuild.language.forms.scope import Path_, Scope
 from specbuild.language.forms.walk import MAX_STEPS, Walk
 from specbuild.language.spec import NodeSpec
-from specbuild.language.variables import NAME
+from specbuild.language.variables import NAME, NAME_HELP
 
 
 class _Rounds(Whole):
@@ -34,8 +34,7 @@ class VariableName(Value):
     def read(self, value: Any, expected: str = "") -> str:  # noqa: ARG002 - its own words
         if isinstance(value, str) and NAME.fullmatch(value):
             return value
-        help = "use letters, digits and _, not starting with a digit"
-        raise misfit(f'"{value}" cannot name a variable', help, code="bad-name")
+        raise misfit(f'"{value}" cannot name a variable', NAME_HELP, code="bad-name")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": f"^{NAME.pattern}$"}

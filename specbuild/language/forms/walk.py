@@ -15,7 +15,7 @@ from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, di
 from specbuild.language.forms.base import COMMON, Expansion, Form, id_of
 from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Path_, Scope
-from specbuild.language.references import ID, Reference
+from specbuild.language.references import ID, ID_HELP, Reference
 from specbuild.language.spec import NodeSpec, is_written
 from specbuild.language.variables import substitute
 
@@ -197,9 +197,8 @@ class Walk:
         if not isinstance(written, Scalar) or not isinstance(written.value, str) or not ID.fullmatch(written.value):
             if not self.report.is_known(written.span):
                 shown = f'"{plain(written)}"' if isinstance(written, Scalar) else kind_of(written)
-                help = "use letters, digits, _ and -, not starting with a digit"
                 message = f"{shown} cannot be an id"
-                self.report.error(message, written.span, path=(*path, "id"), help=help, code="bad-name")
+                self.report.error(message, written.span, path=(*path, "id"), help=ID_HELP, code="bad-name")
             return None
         full = scope.prefix + written.value
         line = self.ids.line_of(full)
