@@ -23,7 +23,7 @@ class Activation(_ElementWise):
 
 
 class ReLU(_ElementWise):
-    """max(x, 0), with a ceiling, a slope below the threshold and the threshold itself as options."""
+    """max(x, 0), with an optional upper limit, threshold, and slope below the threshold."""
 
     max_value: NonNegativeNumber | None = Field(None, description="Ceiling of the output; null is none.")
     negative_slope: NonNegativeNumber = Field(0.0, description="Slope below the threshold.")

@@ -1,4 +1,4 @@
-"""`keras.applications`: a published image network, whole or up to one of its layers, as one node."""
+"""`keras.applications`: a published image network, complete or up to one of its layers, as one node."""
 
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self

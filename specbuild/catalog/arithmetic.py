@@ -24,7 +24,7 @@ Reduction: TypeAlias = Annotated[str, Choice(*REDUCTIONS)]
 
 
 class Elementwise(Layer):
-    """A function of every value. Where it is undefined it gives NaN or infinity, as NumPy does."""
+    """A function applied to every value. Where it is undefined, the result is NaN or infinity, as in NumPy."""
 
     function: Function = Field(description="The function, by its NumPy name.")
 
@@ -38,7 +38,7 @@ class Elementwise(Layer):
 
 
 class Clip(Layer):
-    """Every value brought into a range; null leaves a side open."""
+    """Clip every value to a range; null leaves one side open."""
 
     min: Number | None = Field(None, description="Smallest value of the output; null is none.")
     max: Number | None = Field(None, description="Largest value of the output; null is none.")
@@ -71,7 +71,7 @@ class Divide(_Broadcasting):
 
 
 class Reduce(Layer):
-    """One value of many along the axes named: their mean, largest, smallest, sum, or standard deviation.
+    """Reduce the named axes to their mean, maximum, minimum, sum or standard deviation.
 
     `std` divides by the number of values, not by one less. Its gradient is undefined where all of them are equal.
     """

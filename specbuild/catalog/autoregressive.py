@@ -1,4 +1,4 @@
-"""`autoregressive`: a stack of layers run over the frames given, and then on its own output, one frame at a time.
+"""`autoregressive`: a stack of layers run over the past frames, and then on its own output, one frame at a time.
 
 The node's form in the language brings the stack; the graph stage measures it and binds it here, so that shape, weights
 and cost follow from the layers inside as they do for every other node.
@@ -54,14 +54,14 @@ class Sampling(BaseModel):
 
 
 class Body(Protocol):
-    """What an autoregressive node runs, measured for input sequences of a shape `(T, *frame)`."""
+    """The stack inside an autoregressive node, measured for input sequences of a shape `(T, *frame)`."""
 
     @property
     def ranks(self) -> tuple[int, ...] | None:
         """Numbers of axes that the layers reading the input accept."""
 
     def check(self, x: Shape) -> None:
-        """Refuse what the stack does not accept.
+        """Refuse inputs that the stack does not accept.
 
         Raises:
             ShapeError: what does not fit.
@@ -71,10 +71,10 @@ class Body(Protocol):
         """Return the weights of every layer, in the order they run."""
 
     def flops(self, x: Shape, horizon: int) -> Dim:
-        """Return the operations of the frames given at once and of horizon − 1 single steps."""
+        """Return the operations for all past frames at once and for horizon − 1 single steps."""
 
     def saved_elements(self, x: Shape, horizon: int, *, remat: bool) -> Dim:
-        """Return how many numbers the backward pass needs; with `remat`, only what goes from step to step."""
+        """Return how many numbers the backward pass needs; with `remat`, only those carried between steps."""
 
     def receptive_field(self, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
         """Return the receptive field of the last forecast frame, or with `every_step` of each output in time."""
@@ -102,7 +102,7 @@ class Autoregressive(Layer):
     _body: Body | None = PrivateAttr(None)
 
     def bound(self, body: Body) -> Self:
-        """Return the same node with its stack, which it then answers for."""
+        """Return a copy of the node with its stack, from which its shapes and costs are computed."""
         copy = self.model_copy()
         copy._body = body
         return copy

@@ -32,17 +32,17 @@ class Layer(BaseModel):
     arity: ClassVar[Literal["one", "many", "any"]] = "one"
     """`many`: a merge, which takes a list of at least two inputs; `any`: as many as Keras takes."""
     keeps_rank: ClassVar[bool] = False
-    """Whether the output has as many axes as the input, whatever that is."""
+    """Whether the output has as many axes as the input."""
     asks_keras: ClassVar[bool] = False
     """Whether its shapes and weights come from Keras itself, through a resolver."""
     keeps_values: ClassVar[bool] = False
     """Whether the output has the values of the input and no others, so that it is in the same range."""
     pointwise: ClassVar[bool] = False
-    """Whether an output value sees only the input value at its own place."""
+    """Whether an output value depends only on the input value at the same position."""
 
     @property
     def kind(self) -> str:
-        """Keras's class name, as the spec says it."""
+        """Keras's class name, as written in the spec."""
         return type(self).__name__
 
     @property
@@ -52,7 +52,7 @@ class Layer(BaseModel):
 
     @property
     def label(self) -> str:
-        """How tables name the layer, wrappers included: `TimeDistributed(Conv2D)`."""
+        """Name of the layer in tables, including wrappers: `TimeDistributed(Conv2D)`."""
         return self.kind
 
     @property
@@ -85,7 +85,7 @@ class Layer(BaseModel):
         return ()
 
     def weight(self, name: str, *shape: int) -> Weight:
-        """Return a weight that is trained if the layer is."""
+        """Return a weight that is trainable if the layer is."""
         return Weight(name, shape, self.trainable)
 
     def flops(self, *inputs: Shape) -> Dim:  # noqa: ARG002
@@ -101,14 +101,14 @@ class Layer(BaseModel):
         return size(self.output_shape(*inputs))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """Return what one output value sees of each input, whose lengths are all known; by default all of it.
+        """Return the receptive field in each input, whose lengths are all known; by default all of it.
 
         Of a recurrent layer it is the output of every step, the `sequence`.
         """
         return tuple(in_place(shape) if self.pointwise else whole_input(shape) for shape in inputs)
 
     def arguments(self) -> dict[str, Any]:
-        """Return the constructor arguments for Keras: those that the spec writes.
+        """Return the constructor arguments for Keras: those written in the spec.
 
         `trainable` is not among them: Keras freezes the inside of ConvLSTM, TimeDistributed and Bidirectional only
         where the attribute is set on the finished layer.
@@ -118,7 +118,7 @@ class Layer(BaseModel):
 
 
 class Recurrent(Layer):
-    """A layer with a state: it reads a sequence, and gives every step, the last step and its final state.
+    """A layer with a state: it reads a sequence and outputs every step, the last step and the final state.
 
     `return_sequences` and `return_state` are derived from how the spec uses the layer's ports; written out, they
     are obeyed. `None` is "derive it", and counts as Keras's False outside a graph.
@@ -147,7 +147,7 @@ class Recurrent(Layer):
         raise NotImplementedError
 
     def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
-        """Return what one value of the `sequence` sees of each tensor of an initial state; by default all of it."""
+        """Return the receptive field of the `sequence` in each initial state; by default all of it."""
         return {name: whole_input(shape) for name, shape in self.state_shapes(x).items()}
 
     def output_shape(self, *inputs: Shape) -> Shape:

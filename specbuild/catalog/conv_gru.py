@@ -7,7 +7,7 @@ from specbuild.catalog.values import Flag
 
 
 class _ConvGRU(Convolutional):
-    """GRU whose products are convolutions.
+    """GRU with convolutions instead of matrix products.
 
     `(T, H, W, C)` → `(T, H′, W′, filters)`. z, r = σ(W∗x + U∗h + b); g = tanh(W∗x + b + r∘(U∗h + b′)), or with
     `reset_after: false` tanh(W∗x + U∗(r∘h) + b); h′ = z∘h + (1 − z)∘g. The order of the gates in the weights is z, r,

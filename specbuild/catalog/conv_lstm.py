@@ -1,4 +1,4 @@
-"""ConvLSTM, a recurrence over frames: Keras's, with peepholes, layer normalization and an own recurrent kernel size."""
+"""ConvLSTM, a recurrence over frames: Keras's, plus peepholes, layer normalization and a recurrent kernel size."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ Peephole = Annotated[Literal["none", "per_pixel", "per_channel"], Choice()]
 
 
 class _ConvLSTM(Convolutional):
-    """LSTM whose products are convolutions (Shi et al. 2015, arXiv 1506.04214).
+    """LSTM with convolutions instead of matrix products (Shi et al. 2015, arXiv 1506.04214).
 
     `(T, H, W, C)` → `(T, H′, W′, filters)`. i, f, o = σ(W∗x + U∗h + b); g = tanh(W∗x + U∗h + b); c′ = f∘c + i∘g;
     h′ = o∘tanh(c′). W∗x has the strides, padding and dilation; U∗h keeps the state's size. The order of the gates in
@@ -26,7 +26,7 @@ class _ConvLSTM(Convolutional):
         None, description="Constant added to the forget gate, in place of unit_forget_bias."
     )
     peephole: Peephole = Field(
-        "none", description="Whether the gates see the cell state, through a factor for each pixel or each channel."
+        "none", description="Whether the gates read the cell state, with a weight for each pixel or each channel."
     )
     peephole_initializer: Initializer = read_default("zeros", "First values of the peepholes.")
     peephole_regularizer: Regularizer = Field(None, description="Penalty on the peepholes.")
@@ -51,7 +51,7 @@ class _ConvLSTM(Convolutional):
 
     @property
     def origin(self) -> str:
-        """Keras's layer where it can do what is asked; ours for options of our own.
+        """The package of the class: Keras's layer if it has all options used, otherwise ours.
 
         Ours also for channels_first, which Keras's cannot compute without a GPU. Without options, the weights and
         results of both are the same, and the model takes ours too where it is faster.

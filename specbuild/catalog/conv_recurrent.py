@@ -1,4 +1,4 @@
-"""What recurrent layers over sequences of frames have in common: ConvLSTM and ConvGRU.
+"""Base classes of recurrent layers over sequences of frames: ConvLSTM and ConvGRU.
 
 In the equations of the cells x is the input of a step, h and c are the state, ∗ is a convolution and ∘ the product of
 elements.
@@ -38,7 +38,7 @@ def segment_length(steps: int) -> int:
 
 
 class OverFrames(PlainCell, Formatted):
-    """A recurrence over frames, whose size is known; it says how large the state is."""
+    """A recurrence over frames of a known size, which determines the size of the state."""
 
     remat: Flag = Field(
         False, description="Whether the backward pass recomputes the steps, about √T at a time, to save memory."
@@ -74,7 +74,7 @@ class OverFrames(PlainCell, Formatted):
 
 
 class Convolutional(Cell, OverFrames):
-    """A recurrence whose products are convolutions."""
+    """A recurrence with convolutions instead of matrix products."""
 
     filters: PositiveInt = Field(description="Channels of the state and the output.")
     kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of both kernels.")

@@ -30,7 +30,7 @@ NON_NEGATIVE = EachAxis(NonNegativeInts1, NonNegativeInts2, NonNegativeInts3)
 
 
 class _Window(Formatted):
-    """What every convolution takes."""
+    """Arguments of every convolution."""
 
     kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of the kernel.")
     strides: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Step between kernel positions.")
@@ -109,7 +109,9 @@ class _Kernel(_Window):
 class _Convolution(_Kernel):
     """A weighted sum of every window. `(H, W, C)` → `(H', W', filters)`."""
 
-    groups: PositiveInt = Field(1, description="Into how many groups channels are split, each with filters of its own.")
+    groups: PositiveInt = Field(
+        1, description="Number of groups that channels are split into, each with separate filters."
+    )
 
     @field_validator("groups")
     @classmethod
@@ -145,7 +147,7 @@ class Conv1D(_Convolution):
     spatial = 1
 
     padding: CausalPadding = Field(  # type: ignore[assignment]  # one word more than the other kinds
-        "valid", description="Beyond the border (same), the past alone (causal), or not at all (valid)."
+        "valid", description="Padding on both sides (same), only before the start (causal), or none (valid)."
     )
 
 
@@ -162,7 +164,7 @@ class Conv3D(_Convolution):
 
 
 class _Transpose(_Kernel):
-    """The convolution's reverse: every input value spreads a kernel. `(H, W, C)` → `(sH, sW, filters)` for `same`."""
+    """The transpose of a convolution: every input value adds a kernel. `(H, W, C)` → `(sH, sW, filters)` for `same`."""
 
     output_padding: Annotated[tuple[int, ...] | None, NON_NEGATIVE] = Field(
         None, description="Entries added to one side of the output; less than the strides."
@@ -275,7 +277,7 @@ class DepthwiseConv2D(_Depthwise):
 
 
 class _Separable(_Depthwise):
-    """A depthwise convolution whose channels a 1×1 convolution mixes. `(H, W, C)` → `(H', W', filters)`."""
+    """A depthwise convolution, then a 1×1 convolution that mixes channels. `(H, W, C)` → `(H', W', filters)`."""
 
     filters: PositiveInt = Field(description="Channels of the output.")
     pointwise_initializer: Initializer = read_default("glorot_uniform", "First values of the pointwise kernel.")

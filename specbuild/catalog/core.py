@@ -1,4 +1,4 @@
-"""Dense layers, embeddings, and layers that only mark or pass on their input."""
+"""Dense layers, embeddings, masking and identity."""
 
 from pydantic import Field
 
@@ -69,7 +69,7 @@ class Embedding(Layer):
 
 
 class Masking(Layer):
-    """Marks time steps whose channels all have one value; recurrent layers leave them out."""
+    """Mask time steps in which every channel has a given value; recurrent layers skip them."""
 
     mask_value: Number = Field(0.0, description="The value that marks a step as missing.")
     keeps_rank = True

@@ -41,7 +41,7 @@ PAIRED = ("AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAtt
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What Keras says about a layer on given inputs. `saved` are the numbers per sample kept for the backward pass."""
+    """Shapes and weights of a layer as computed by Keras. `saved`: numbers per sample kept for the backward pass."""
 
     shape: Shape
     weights: tuple[Weight, ...]
@@ -68,7 +68,7 @@ class AskedLayer(Layer):
     _on_frames: bool = PrivateAttr(False)
 
     def bound(self, resolver: Resolver, *, on_frames: bool = False) -> Self:
-        """Return the same layer, able to answer; `on_frames` where it stands in a time_distributed."""
+        """Return a copy of the layer with its resolver; `on_frames` if it is inside a time_distributed."""
         copy = self.model_copy()
         copy._resolver, copy._on_frames = resolver, on_frames
         return copy
@@ -152,7 +152,7 @@ class PluginLayer(AskedLayer):
 
 
 def bind(layer: Layer, resolver: Resolver, *, on_frames: bool = False) -> Layer:
-    """Return the layer with the resolver bound to whatever in it needs one."""
+    """Return the layer with the resolver bound to every layer in it that needs one."""
     if isinstance(layer, AskedLayer):
         return layer.bound(resolver, on_frames=on_frames)
     if isinstance(layer, TimeDistributed) and asks_keras(layer):

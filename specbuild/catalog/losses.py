@@ -1,4 +1,4 @@
-"""Losses of specbuild's own, declared once: what a spec may write, and what everything else needs to know of them.
+"""specbuild's own losses, declared once: their arguments, checks, formulas and sources.
 
 The classes are in `specbuild.model.losses`, under the same names. The table in `docs/losses.md` is written from here.
 """
@@ -20,7 +20,7 @@ Check: TypeAlias = Callable[[str, Mapping[str, Any]], Fault | None]
 
 @dataclass(frozen=True, slots=True)
 class OwnLoss:
-    """One loss of specbuild's own.
+    """One of specbuild's own losses.
 
     Attributes:
         names: what a spec may call it besides its class.

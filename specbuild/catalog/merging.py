@@ -1,4 +1,4 @@
-"""Layers that make one tensor of several.
+"""Layers that merge several tensors into one.
 
 Element-wise merges broadcast as Keras does: axes are matched from the last, an axis of length 1 is stretched, and an
 input with fewer axes is repeated over the axes it lacks.
@@ -13,7 +13,7 @@ from specbuild.catalog.values import Axis, AxisPair, Flag
 
 
 class Concatenate(Layer):
-    """The inputs one after the other along an axis; every other axis must agree."""
+    """Concatenate the inputs along an axis; all other axes must match."""
 
     arity = "many"
     keeps_rank = True
@@ -84,7 +84,7 @@ class _Broadcasting(Layer):
         return times(len(inputs) - 1, *self.output_shape(*inputs))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """Each value sees its own place; an axis of length 1 that is stretched is seen from everywhere."""
+        """Each value depends on its own position; an axis of length 1 that is broadcast is read from all positions."""
         merged = self.output_shape(*inputs)
         leads = [len(merged) - len(shape) for shape in inputs]
         return tuple(
@@ -160,7 +160,7 @@ class Dot(Layer):
         return None if None in scaled else terms + 3 * sum(count for count in scaled if count is not None)
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """Each value sees all of the axes that are summed over, or that both lengths are taken along."""
+        """Each value depends on all of the axes that are summed over, or normalized."""
         fields, start = [], 0
         for shape, axis in zip(inputs, self._summed_axes(*inputs), strict=True):
             kept = [at for at in range(len(shape)) if at != axis - 1]

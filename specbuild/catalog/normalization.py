@@ -70,13 +70,13 @@ class _Affine(Layer):
 
 
 class BatchNormalization(_Affine):
-    """Each channel over the batch and all other axes; in use, by the moving mean and variance of training."""
+    """Normalize each channel over the batch and all other axes; after training, by moving mean and variance."""
 
     axis: Axis = Field(-1, description="The channel axis.")
     momentum: Share = Field(0.99, description="How much of the moving statistics a training step keeps.")
     moving_mean_initializer: Initializer = read_default("zeros", "First values of the moving mean.")
     moving_variance_initializer: Initializer = read_default("ones", "First values of the moving variance.")
-    renorm: Flag = Field(False, description="Whether training, too, uses moving statistics (batch renormalization).")
+    renorm: Flag = Field(False, description="Whether training uses moving statistics too (batch renormalization).")
     renorm_clipping: dict[str, float] | None = Field(None, description="Bounds rmax, rmin and dmax of renorm.")
     renorm_momentum: Share = Field(0.99, description="Momentum of renorm's statistics.")
     synchronized: Flag = Field(False, description="Whether statistics are shared by all replicas (TensorFlow only).")
@@ -106,7 +106,7 @@ class BatchNormalization(_Affine):
 
 
 class LayerNormalization(_Affine):
-    """Each sample over the axes named, at each place of the other axes."""
+    """Normalize each sample over the named axes, separately at each position of the others."""
 
     axis: Axes = Field(-1, description="The axis, or axes, that are normalized over.")
 
@@ -119,7 +119,7 @@ class LayerNormalization(_Affine):
 
 
 class GroupNormalization(_Affine):
-    """Each sample over groups of channels and all other axes; -1 groups is one for each channel."""
+    """Normalize each sample over groups of channels and all other axes; groups: -1 is one group per channel."""
 
     groups: int = Field(32, description="How many groups the channels are split into; -1: one for each channel.")
     axis: Axis = Field(-1, description="The channel axis.")
@@ -145,7 +145,7 @@ class GroupNormalization(_Affine):
 
 
 class RMSNormalization(Layer):
-    """Divides by the root of the mean square over the axes named, and applies a learned factor."""
+    """Divide by the root mean square over the named axes, and apply a learned factor."""
 
     axis: Axes = Field(-1, description="The axis, or axes, that are normalized over.")
     epsilon: PositiveNumber = Field(1e-6, description="Added to the mean square, against division by zero.")
@@ -175,7 +175,7 @@ class RMSNormalization(Layer):
 
 
 class UnitNormalization(Layer):
-    """Divides by the Euclidean length along the axes named."""
+    """Divide by the Euclidean norm along the named axes."""
 
     axis: Axes = Field(-1, description="The axis, or axes, along which the length becomes one.")
 
@@ -194,10 +194,10 @@ class UnitNormalization(Layer):
 
 
 class Rescaling(Layer):
-    """`x · scale + offset`, with a number or with one for each channel."""
+    """`x · scale + offset`, with one number or one per channel."""
 
     scale: Factors = Field(description="The factor, or one for each channel (the last axis).")
-    offset: Factors = Field(0.0, description="What is added afterwards, or one number for each channel.")
+    offset: Factors = Field(0.0, description="The offset, or one for each channel.")
 
     keeps_rank = True
     pointwise = True

@@ -1,4 +1,4 @@
-"""Layers that only move values: pick from an axis, make and drop axes, and fold space into channels and back.
+"""Layers that only move values: select from an axis, add and drop axes, and fold space into channels and back.
 
 An `axis` counts as Keras counts axes: the batch axis is 0, -1 is the last. Moving values counts no FLOPs.
 """
@@ -63,7 +63,7 @@ class LastFrame(Layer):
 
 
 class RepeatFrame(Layer):
-    """One frame, or a vector, as every step of a sequence: `(H, W, C)` → `(times, H, W, C)`.
+    """Repeat a frame, or a vector, as every step of a sequence: `(H, W, C)` → `(times, H, W, C)`.
 
     Keras's RepeatVector is its case for vectors.
     """
@@ -81,11 +81,13 @@ class RepeatFrame(Layer):
 
 
 class Slice(Layer):
-    """A range of one axis, as Python's `x[start:stop:step]` takes it."""
+    """A range of one axis, like Python's `x[start:stop:step]`."""
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
     start: Place | None = Field(None, description="First entry; negative counts from the end, null is the beginning.")
-    stop: Place | None = Field(None, description="First entry left out; negative counts from the end, null is the end.")
+    stop: Place | None = Field(
+        None, description="First entry not taken; negative counts from the end, null is the end."
+    )
     step: Step = Field(1, description="Every step-th entry; a negative one reverses the order.")
 
     package = "specbuild"
@@ -120,7 +122,7 @@ class Slice(Layer):
 
 
 class Gather(Layer):
-    """The named entries of one axis, in the order they are named; an entry may come more than once."""
+    """Select entries of one axis, in the order given; an entry may be repeated."""
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
     indices: Indices = Field(description="The entries, counted from 0; negative ones count from the end.")
@@ -149,9 +151,9 @@ class Gather(Layer):
 
 
 class Stack(Layer):
-    """Inputs of one shape, one after the other along a new axis: n × `(…)` → `(n, …)`."""
+    """Stack inputs of the same shape along a new axis: n × `(…)` → `(n, …)`."""
 
-    axis: Axis = Field(1, description="Where the new axis stands in the output; 1 is the first after batch.")
+    axis: Axis = Field(1, description="Position of the new axis in the output; 1 is the first after batch.")
 
     package = "specbuild"
     arity = "many"
@@ -178,9 +180,9 @@ class Stack(Layer):
 
 
 class ExpandDims(Layer):
-    """A new axis of length 1."""
+    """Insert a new axis of length 1."""
 
-    axis: Axis = Field(description="Where the new axis stands in the output; 1 is the first after batch, -1 the last.")
+    axis: Axis = Field(description="Position of the new axis in the output; 1 is the first after batch, -1 the last.")
 
     package = "specbuild"
     keeps_values = True
@@ -201,7 +203,7 @@ class ExpandDims(Layer):
 
 
 class Squeeze(Layer):
-    """The input without an axis of length 1."""
+    """Remove an axis of length 1."""
 
     axis: Axis = Field(description="The axis to drop; the batch axis is 0, -1 the last.")
 
@@ -246,7 +248,7 @@ class _Blocks(Layer):
 
 
 class SpaceToDepth(_Blocks):
-    """Every patch as one pixel with more channels: `(…, H, W, C)` → `(…, H/a, W/b, a·b·C)`.
+    """Turn every patch into one pixel with more channels: `(…, H, W, C)` → `(…, H/a, W/b, a·b·C)`.
 
     The channels of a patch stand in the order (row, column, channel), so value `(i, j, c)` of a patch becomes channel
     `(i · b + j) · C + c`: the patches of Shi et al. 2015 and of OpenSTL. `DepthToSpace` is the inverse.
@@ -272,7 +274,7 @@ class SpaceToDepth(_Blocks):
 
 
 class DepthToSpace(_Blocks):
-    """Every pixel as a patch with fewer channels: `(…, H, W, a·b·C)` → `(…, a·H, b·W, C)`.
+    """Turn every pixel into a patch with fewer channels: `(…, H, W, a·b·C)` → `(…, a·H, b·W, C)`.
 
     Channel `(i · b + j) · C + c` becomes value `(i, j, c)` of the patch: the inverse of `SpaceToDepth`.
     """

@@ -39,7 +39,7 @@ def no_input(shape: Shape) -> ReceptiveField:
 
 
 def is_empty(field: ReceptiveField) -> bool:
-    """Whether no position of some axis is seen, and so nothing of the input."""
+    """Whether some axis has an empty field, so that nothing of the input is read."""
     return any(axis is not None and all(last < first for first, last in axis.spans) for axis in field)
 
 

@@ -1,4 +1,4 @@
-"""Recurrent layers over sequences of vectors: LSTM, GRU and SimpleRNN; and what every recurrence has.
+"""Recurrent layers over sequences of vectors: LSTM, GRU and SimpleRNN; and the base of every recurrence.
 
 Each cell's equations stand above its weights and its arithmetic; x is the input of a step, h and c the state, and ∘ the
 product of elements.
@@ -18,7 +18,7 @@ UseCudnn = Annotated[Literal[True, False, "auto"], Choice()]
 
 
 class PlainCell(Recurrent):
-    """What every recurrent layer takes, and the two sums that each is made of.
+    """Arguments of every recurrent layer, and the costs common to all.
 
     A step costs the input's share and the state's share of every gate, and arithmetic on single elements.
     """
@@ -74,7 +74,7 @@ class PlainCell(Recurrent):
         return ((past, *moved(self.frame_receptive_field(inputs[0]), 1)),)
 
     def frame_receptive_field(self, x: Shape) -> ReceptiveField:
-        """Return what a value of the last step sees of each frame: most of the first, which has spread furthest."""
+        """Return the field of the last step in each frame: largest in the first, which has spread furthest."""
         return whole_input(x[1:])
 
 

@@ -1,4 +1,4 @@
-"""The one list of layer kinds: which module describes each. A module is imported when one of its kinds is first used.
+"""The list of layer kinds and their modules. A module is imported when one of its kinds is first used.
 
 A spec uses a handful of the hundred kinds, and defining a class takes longer than reading a spec.
 """
@@ -87,7 +87,7 @@ def kind_named(name: str) -> type[Layer] | None:
 
 
 def kind_names() -> tuple[str, ...]:
-    """Return what `layer:` can name, without plugins."""
+    """Return the kinds that `layer:` can name, without plugins."""
     from specbuild.catalog.generic import other_names
 
     return (*KINDS, *other_names())

@@ -1,4 +1,4 @@
-"""Layers that act in training alone: dropout, noise and penalties. They have no weights and cost nothing in use."""
+"""Layers that act only in training: dropout, noise and penalties. They have no weights and no cost in inference."""
 
 from typing import Annotated, ClassVar
 
@@ -55,15 +55,15 @@ class _Shaped(_Noise):
 
 
 class Dropout(_Shaped):
-    """Sets a fraction of the values to zero in training and scales up the rest."""
+    """Set a fraction of the values to zero in training and scale up the rest."""
 
 
 class AlphaDropout(_Shaped):
-    """Dropout that keeps mean and variance, for networks of selu."""
+    """Dropout that keeps mean and variance, for networks with selu."""
 
 
 class _Spatial(_Noise):
-    """Dropout of whole channels: a channel is zero at every place or at none."""
+    """Dropout of whole channels: a channel is zero everywhere or nowhere."""
 
     rate: Fraction = Field(description="Fraction of the channels that training drops.")
 
@@ -75,39 +75,39 @@ class _Spatial(_Noise):
 
 
 class SpatialDropout1D(_Spatial):
-    """Drops whole channels of a sequence."""
+    """Drop whole channels of a sequence."""
 
     spatial = 1
 
 
 class SpatialDropout2D(_Spatial):
-    """Drops whole channels of an image."""
+    """Drop whole channels of an image."""
 
     data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
     spatial = 2
 
 
 class SpatialDropout3D(_Spatial):
-    """Drops whole channels of a volume or a sequence of images."""
+    """Drop whole channels of a volume or a sequence of images."""
 
     data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
     spatial = 3
 
 
 class GaussianDropout(_Noise):
-    """Multiplies with noise of mean one and standard deviation √(rate / (1 − rate)) in training."""
+    """Multiply by noise of mean one and standard deviation √(rate / (1 − rate)) in training."""
 
     rate: Fraction = Field(description="As strong as a dropout of this rate.")
 
 
 class GaussianNoise(_Noise):
-    """Adds noise of mean zero in training."""
+    """Add Gaussian noise of mean zero in training."""
 
     stddev: Share = Field(description="Standard deviation of the noise, in units of the input.")
 
 
 class ActivityRegularization(Layer):
-    """Adds a penalty on its input to the loss."""
+    """Add a penalty on the input to the loss."""
 
     l1: NonNegativeNumber = Field(0.0, description="Weight of the sum of absolute values.")
     l2: NonNegativeNumber = Field(0.0, description="Weight of the sum of squares.")

@@ -1,4 +1,4 @@
-"""Layers that move values without weights: enlarge, pad, crop, flatten, reshape, permute, repeat."""
+"""Layers that move values without weights: upsample, pad, crop, flatten, reshape, permute, repeat."""
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -31,7 +31,7 @@ RADIUS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 
 
 
 class _UpSampling(Spatial):
-    """Each spatial axis times a factor. `(H, W, C)` → `(aH, bW, C)`."""
+    """Enlarge each spatial axis by a factor. `(H, W, C)` → `(aH, bW, C)`."""
 
     size: Annotated[tuple[int, ...], LENGTHS] = read_default(2, "Factor for each axis.")
 
@@ -54,11 +54,11 @@ class _UpSampling(Spatial):
 
 
 class UpSampling1D(_UpSampling):
-    """Repeats every step."""
+    """Repeat every step."""
 
     spatial = 1
     # Keras takes a bare number here, unlike in two and three dimensions.
-    size: PositiveInt = Field(2, description="How often each step is repeated.")  # type: ignore[assignment]
+    size: PositiveInt = Field(2, description="Number of repetitions of each step.")  # type: ignore[assignment]
 
     @property
     def factors(self) -> tuple[int, ...]:
@@ -66,10 +66,10 @@ class UpSampling1D(_UpSampling):
 
 
 class UpSampling2D(Formatted, _UpSampling):
-    """Enlarges height and width by repeating or interpolating."""
+    """Enlarge height and width by repetition or interpolation."""
 
     spatial = 2
-    interpolation: Interpolation = Field("nearest", description="How new values are made: nearest repeats them.")
+    interpolation: Interpolation = Field("nearest", description="Interpolation method; nearest repeats values.")
 
     def flops(self, *inputs: Shape) -> Dim:
         """A multiply-add for each input value that an output value is made of."""
@@ -77,7 +77,7 @@ class UpSampling2D(Formatted, _UpSampling):
 
 
 class UpSampling3D(Formatted, _UpSampling):
-    """Enlarges three axes by repeating."""
+    """Enlarge three axes by repetition."""
 
     spatial = 3
 
@@ -156,26 +156,26 @@ class _Cropping(_Margins):
 
 
 class Cropping1D(_Cropping):
-    """Cuts steps off the beginning and the end of a sequence."""
+    """Crop steps from the start and the end of a sequence."""
 
     spatial = 1
 
 
 class Cropping2D(_Cropping, Formatted):
-    """Cuts rows and columns off an image."""
+    """Crop rows and columns of an image."""
 
     spatial = 2
     cropping: Margins2 = read_default(0, "Entries cut off before and after height and width.")
 
 
 class Cropping3D(_Cropping, Formatted):
-    """Cuts entries off three axes."""
+    """Crop three axes."""
 
     spatial = 3
 
 
 class Flatten(Layer):
-    """One axis of everything. `(H, W, C)` → `(H · W · C)`."""
+    """Flatten all axes into one. `(H, W, C)` → `(H · W · C)`."""
 
     data_format: DataFormat = Field(None, description="With channels_first, channels are moved last before flattening.")
 
@@ -190,9 +190,9 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The same values, in order, in another shape."""
+    """Change the shape, keeping the order of values."""
 
-    target_shape: TargetShape = Field(description="The new shape without the batch axis; -1 is what is left.")
+    target_shape: TargetShape = Field(description="The new shape without the batch axis; -1 is inferred.")
 
     keeps_values = True
 
@@ -222,9 +222,9 @@ class Reshape(Layer):
 
 
 class Permute(Layer):
-    """The axes in another order: `dims: [2, 1]` swaps the two axes of a matrix."""
+    """Reorder the axes: `dims: [2, 1]` swaps the two axes of a matrix."""
 
-    dims: Permutation = Field(description="For each output axis the input axis it takes, counted from 1.")
+    dims: Permutation = Field(description="The input axis for each output axis, counted from 1.")
 
     keeps_rank = True
     keeps_values = True
@@ -241,9 +241,9 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """A vector, n times over. `(F)` → `(n, F)`."""
+    """Repeat a vector n times. `(F)` → `(n, F)`."""
 
-    n: PositiveInt = Field(description="How often the vector is repeated.")
+    n: PositiveInt = Field(description="Number of repetitions.")
 
     keeps_values = True
 

@@ -1,4 +1,4 @@
-"""Scores of forecasts: what everything but their computation needs to know, declared once.
+"""Scores of forecasts, declared once: everything except their computation.
 
 The section `evaluate`, tables, pictures, JSON and `docs/scores.md` follow from these declarations. The formulas are in
 `specbuild/evaluation/scores`, under the same names.

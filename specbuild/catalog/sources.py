@@ -1,4 +1,4 @@
-"""The formats of data sources: which suffixes each has, and what reads it.
+"""The formats of data sources: their suffixes and readers.
 
 This table is all that the language and the data stage know of formats; a reader is imported when a file of its format
 is opened.

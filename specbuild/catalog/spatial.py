@@ -1,4 +1,4 @@
-"""What layers over one, two or three spatial axes share: where the channels stand, and how a window slides."""
+"""Base classes of layers over one, two or three spatial axes: position of the channels, and sliding windows."""
 
 from typing import Any, ClassVar
 
@@ -73,14 +73,14 @@ class Spatial(Layer):
         return (channels, *spatial) if self.channels_first else (*spatial, channels)
 
     def spatial_field(self, spatial: tuple[AxisField | None, ...], channels: Dim = None) -> ReceptiveField:
-        """Return what a value sees of the spatial axes, in the order of `data_format`, and of channels (None: all)."""
+        """Return the field of a value in the spatial axes, in the order of `data_format`, and channels (None: all)."""
         at = 0 if self.channels_first else self.spatial
         mixed = None if channels is None else same(at, channels)
         return (mixed, *spatial) if self.channels_first else (*spatial, mixed)
 
     @property
     def spatial_axes(self) -> range:
-        """Where the spatial axes stand in a shape."""
+        """Positions of the spatial axes in a shape."""
         return range(1, self.spatial + 1) if self.channels_first else range(self.spatial)
 
     def known_channels(self, shape: Shape) -> int:
@@ -117,7 +117,7 @@ class Spatial(Layer):
 class Formatted(Spatial):
     """A spatial layer whose channels stand where `data_format` says."""
 
-    data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
+    data_format: DataFormat = Field(None, description="Position of the channel axis; the default is channels_last.")
 
     @property
     def channels_first(self) -> bool:

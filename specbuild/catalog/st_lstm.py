@@ -47,7 +47,8 @@ class STLSTM2D(OverFrames):
     """
 
     filters: Filters = Field(
-        description="Channels of state and output: the same number for each cell of the stack, or the one of one cell."
+        description="Channels of the state and the output: a list with the same number for each cell, or a number for "
+        "one cell."
     )
     kernel_size: Ints2 = Field(description="Extent of all kernels but the 1 × 1 one.")
     recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")

@@ -1,4 +1,4 @@
-"""TrajGRU: a ConvGRU whose state comes along learned paths instead of from fixed neighbours."""
+"""TrajGRU: a ConvGRU whose state is gathered along learned flows instead of from fixed neighbours."""
 
 from math import prod
 
@@ -12,7 +12,7 @@ from specbuild.catalog.values import Flag, Ints2, PositiveInt, read_default
 
 
 class TrajGRU2D(OverFrames):
-    """GRU over images that gathers its state along learned paths (Shi et al. 2017, arXiv 1706.03458).
+    """GRU over images that gathers its state along learned flows (Shi et al. 2017, arXiv 1706.03458).
 
     `(T, H, W, C)` → `(T, H, W, filters)`. In every step a small network makes `links` displacements (u, v) for each
     place from x and h: q = φ(P∗x + Q∗h + a + a′), flows S∗q + d. The state is read at (y − v, x − u) for each of them,
@@ -25,12 +25,14 @@ class TrajGRU2D(OverFrames):
     filters: PositiveInt = Field(description="Channels of the state and the output.")
     kernel_size: Ints2 = Field(description="Extent of the input's kernel.")
     recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
-    links: PositiveInt = Field(5, description="How many places each place gathers the state from.")
-    flow_kernel_size: Ints2 = Field((5, 5), description="Extent of the kernels that make the flows.")
-    flow_filters: PositiveInt = Field(32, description="Channels between the two convolutions that make the flows.")
-    flow_initializer: Initializer = read_default("zeros", "First values of the last kernel that makes the flows.")
+    links: PositiveInt = Field(
+        5, description="Number of flows, that is of positions from which each pixel gathers the state."
+    )
+    flow_kernel_size: Ints2 = Field((5, 5), description="Extent of the kernels that compute the flows.")
+    flow_filters: PositiveInt = Field(32, description="Channels between the two convolutions that compute the flows.")
+    flow_initializer: Initializer = read_default("zeros", "First values of the last kernel that computes the flows.")
     use_input: Flag = Field(
-        True, description="Whether the input is read; if not, it only says how many steps there are, and how large."
+        True, description="Whether the input is read; if not, it only sets the number of steps and the frame size."
     )
 
     package = "specbuild"

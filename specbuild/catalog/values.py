@@ -1,4 +1,4 @@
-"""Values that a spec may hold: each type says once what it accepts, in words for the error and as JSON Schema.
+"""Types of values in a spec: each declares what it accepts, its words for errors and its JSON Schema.
 
 Numbers are strict: a boolean is never a number, a whole float is not a whole number, and no count exceeds `LARGEST`.
 A value that Keras reads as "one number, or one per axis" is stored as a tuple with one entry per axis.

@@ -1,4 +1,4 @@
-"""Layers around a layer: the same layer on every frame, and a recurrence in both directions of time."""
+"""Wrappers: the same layer on every frame, and a recurrence in both directions of time."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -66,7 +66,7 @@ class TimeDistributed(Layer):
 
 
 class Bidirectional(Recurrent):
-    """A recurrence run over the sequence and, with weights of its own, over its reverse; the outputs are merged.
+    """A recurrence run forwards and, with separate weights, backwards over the sequence; outputs are merged.
 
     Both are in the order of the input, so `last` merges the forward output of the last frame with the backward output
     of the first. `return_sequences` and `return_state` may be written on the wrapper or on the layer, and reach Keras
@@ -142,7 +142,7 @@ class Bidirectional(Recurrent):
         return None if both is None or merged is None else both + merged
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """The layer's, but for time, all of which is seen from both ends."""
+        """The field of the layer, except in time, where every step depends on all steps."""
         (forward,) = self.layer.receptive_field(*inputs)
         return ((None, *forward[1:]),)
 
