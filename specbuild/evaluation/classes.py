@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.evaluation.plots import draw_confusion
 from specbuild.evaluation.result import finite
 from specbuild.runs.files import write_json, write_text
 
 if TYPE_CHECKING:
     from specbuild.data.arrays import Floats
-    from specbuild.data.samples.clips import ClipDataset
     from specbuild.runs.trained import TrainedRun
 
 
@@ -27,9 +27,10 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
     two classes that one output decides on, the second from 0.5 on (from 0 on where the loss reads logits).
 
     Raises:
+        SpecError: the clips are no longer there, or no longer fit.
         RunError: the data has no such split.
     """
-    clips = trained.clips
+    clips = open_clips(trained.spec, trained.graph, transform=trained.transform)
     size = trained.spec.train.batch_size
     confusion = np.zeros((len(clips.classes),) * 2, int)
     numbers = clips.split(split)

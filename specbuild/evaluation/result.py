@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,10 +63,7 @@ class Evaluation:
         Raises:
             KeyError: there is none of that name.
         """
-        for table in self.tables:
-            if table.name == forecast:
-                return table
-        raise KeyError(forecast)
+        return {table.name: table for table in self.tables}[forecast]
 
     def skill(self, over: str = PERSISTENCE) -> tuple[float, ...]:
         """Return 1 − MSE / MSE of a baseline at every lead time and then over all; 1 is best, below 0 is worse than it.
@@ -74,10 +71,7 @@ class Evaluation:
         Raises:
             KeyError: there is no such baseline.
         """
-        for skill in self.skills:
-            if skill.baseline == over:
-                return skill.all
-        raise KeyError(over)
+        return {skill.baseline: skill.all for skill in self.skills}[over]
 
     def best(self) -> tuple[Skill | None, ...]:
         """Return the skill over the best baseline, which is the least, at every lead time and then over all.
@@ -118,7 +112,17 @@ class Evaluation:
         }
 
     def to_csv(self) -> str:
-        return to_csv(self.tables)
+        """Return lines of forecast,lead,score,threshold,window,value; undefined values are empty."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("forecast", "lead", "score", "threshold", "window", "value"))
+        for table in self.tables:
+            for column in table.columns:
+                threshold = "" if column.threshold is None else f"{column.threshold:g}"
+                for lead, value in zip((*table.leads, ALL), column.all, strict=True):
+                    written = "" if math.isnan(value) else repr(value)
+                    writer.writerow((table.name, lead, column.score, threshold, column.window or "", written))
+        return text.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,11 @@ class ScoreColumn:
     overall: float
     window: int | None = None
     units: Units = ""
+
+    @property
+    def all(self) -> tuple[float, ...]:
+        """By lead time, then over all."""
+        return (*self.values, self.overall)
 
     @property
     def label(self) -> str:
@@ -196,24 +205,6 @@ class ScoreTable:
                 for column in self.columns
             ],
         }
-
-    def to_csv(self) -> str:
-        """Return lines of forecast,lead,score,threshold,window,value; undefined values are empty."""
-        return to_csv([self])
-
-
-def to_csv(tables: Iterable[ScoreTable]) -> str:
-    """Return the tables of several forecasts as one CSV text; see `ScoreTable.to_csv`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("forecast", "lead", "score", "threshold", "window", "value"))
-    for table in tables:
-        for column in table.columns:
-            threshold = "" if column.threshold is None else f"{column.threshold:g}"
-            for lead, value in zip((*table.leads, ALL), (*column.values, column.overall), strict=True):
-                written = "" if math.isnan(value) else repr(value)
-                writer.writerow((table.name, lead, column.score, threshold, column.window or "", written))
-    return text.getvalue()
 
 
 def finite(value: float) -> float | None:

@@ -50,14 +50,14 @@ def class_text(scores: ClassScores) -> str:
     columns: list[TextColumn] = [
         ("class", scores.classes),
         ("clips", [str(count) for count in scores.support]),
-        ("precision", [_ratio(scores.precision(label)) for label in labels]),
-        ("recall", [_ratio(scores.recall(label)) for label in labels]),
-        ("F1", [_ratio(scores.f1(label)) for label in labels]),
+        ("precision", [_known(scores.precision(label), ".3f") for label in labels]),
+        ("recall", [_known(scores.recall(label), ".3f") for label in labels]),
+        ("F1", [_known(scores.f1(label), ".3f") for label in labels]),
     ]
     paragraphs = [
         f"{scores.name}: classes of the {scores.split} split, {scores.clips} clips",
-        f"accuracy {_share(scores.accuracy)}, macro F1 {_ratio(scores.macro_f1)}; "
-        f"always {scores.classes[scores.majority]}: accuracy {_share(scores.baseline)}",
+        f"accuracy {_known(scores.accuracy, '.1%')}, macro F1 {_known(scores.macro_f1, '.3f')}; "
+        f"always {scores.classes[scores.majority]}: accuracy {_known(scores.baseline, '.1%')}",
         _rendered(columns, "left"),
     ]
     if len(scores.classes) <= _MOST_COLUMNS:
@@ -99,7 +99,7 @@ def _tables(evaluation: Evaluation) -> Iterator[tuple[str, list[TextColumn]]]:
         ]
         yield (
             _title(evaluation, shown),
-            [leads, *((name, [_cell(value) for value in (*c.values, c.overall)]) for name, c in columns)],
+            [leads, *((name, [_cell(value) for value in c.all]) for name, c in columns)],
         )
         if number == 0:
             yield "Skill, 1 - MSE / MSE of the baseline", [leads, *_skill(evaluation)]
@@ -116,8 +116,8 @@ def _title(evaluation: Evaluation, shown: ScoreColumn) -> str:
 def _skill(evaluation: Evaluation) -> list[TextColumn]:
     best = evaluation.best()
     return [
-        (f"over {PERSISTENCE}", [_percent(value) for value in evaluation.skill()]),
-        ("over the best", ["-" if skill is None else _percent(skill.all[row]) for row, skill in enumerate(best)]),
+        (f"over {PERSISTENCE}", [_known(value, "+.0%") for value in evaluation.skill()]),
+        ("over the best", [_known(skill.all[row] if skill else math.nan, "+.0%") for row, skill in enumerate(best)]),
         ("the best baseline", ["-" if skill is None else skill.baseline for skill in best]),
     ]
 
@@ -160,13 +160,6 @@ def _cell(value: float) -> str:
     return f"{value:#.3g}".rstrip(".")
 
 
-def _percent(value: float) -> str:
-    return f"{value:+.0%}" if math.isfinite(value) else "-"
-
-
-def _share(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1%}"
-
-
-def _ratio(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+def _known(value: float, written: str) -> str:
+    """A number in a format; a dash where it is undefined or infinite."""
+    return f"{value:{written}}" if math.isfinite(value) else "-"

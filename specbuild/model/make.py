@@ -116,7 +116,8 @@ def _argument(name: str, value: Any) -> Any:
     try:
         return to_keras(value, FAMILIES[name.rpartition("_")[2]])
     except ObjectError as error:
-        raise ShapeError(error.message, reason=error.reason, argument=name, help=error.help) from error
+        error.argument = name
+        raise
 
 
 def _class_of(layer: Layer, *, ours: bool) -> Any:
@@ -128,10 +129,7 @@ def _class_of(layer: Layer, *, ours: bool) -> Any:
 
 def _registered(layer: PluginLayer) -> Any:
     """The class that a plugin registered, once it is known to take the arguments."""
-    try:
-        cls = registered(layer.kind, "layer")
-    except ObjectError as error:
-        raise ShapeError(error.message, reason=error.reason, argument="layer", help=error.help) from error
+    cls = registered(layer.kind, "layer")
     if not (isinstance(cls, type) and issubclass(cls, keras.layers.Layer)):
         raise ShapeError(f"{layer.kind} is not a layer", reason=f"it is {cls!r}", argument="layer")
     _check_arguments(layer, cls)

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
-from specbuild.catalog import KerasObject
+from specbuild.catalog import KerasObject, ShapeError
 from specbuild.catalog import losses as declared
 from specbuild.catalog.losses import class_of
 from specbuild.catalog.objects import LossSum
@@ -62,12 +62,8 @@ def to_keras(item: KerasObject, family: Family) -> Any:
         raise ObjectError(f"Keras cannot make {item.name} as written", reason=words(error)) from error
 
 
-class ObjectError(Exception):
+class ObjectError(ShapeError):
     """A Keras object that cannot be made as a spec names it."""
-
-    def __init__(self, message: str, *, reason: str = "", help: str = "") -> None:
-        super().__init__(message)
-        self.message, self.reason, self.help = message, reason, help
 
 
 def registered(name: str, noun: str) -> Any:
@@ -86,10 +82,12 @@ def registered(name: str, noun: str) -> Any:
         raise ObjectError(
             f'{name} is unknown: no plugin has registered the package "{package}"',
             reason="a spec alone never imports a module",
+            argument="layer",
             help=f"name the module that registers it: --plugin {package}, or plugins=[…] in Python",
         )
     raise ObjectError(
         f'{name} is unknown: the package "{package}" has no {noun} "{own}"',
+        argument="layer",
         help=did_you_mean(own, names) or f"it has {', '.join(sorted(names))}",
     )
 

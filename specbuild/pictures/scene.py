@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames
 from specbuild.data.sources import FrameSource
+from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.times import show
 from specbuild.language.sections.data import DataSection
 
@@ -66,19 +66,6 @@ class Scene:
         return values if values.size else np.zeros(1)
 
 
-class Channels(Protocol):
-    """What names the channels of frames: the metadata of a source, or a forecast."""
-
-    @property
-    def variables(self) -> tuple[str, ...]: ...
-
-    @property
-    def units(self) -> str: ...
-
-    @property
-    def units_of(self) -> Mapping[str, str]: ...
-
-
 def scale_of(scene: Scene) -> ColourScale:
     """Return the scale of what was observed, so that a wild forecast does not change it; a few outliers are cut.
 
@@ -94,7 +81,7 @@ def scale_of(scene: Scene) -> ColourScale:
 
 def forecast_scene(
     data: DataSection,
-    channels: Channels,
+    metadata: FrameMetadata,
     past: Planes,
     forecast: Planes,
     truth: Planes | None = None,
@@ -104,11 +91,11 @@ def forecast_scene(
 
     Args:
         data: says how frames are called.
-        channels: names the channels of the frames.
+        metadata: names the channels of the frames.
         past, forecast, truth: (T, *space, C) in physical units.
         more: the title, the scale and what the forecast is called, as `Scene` has them.
     """
-    variable, units = first_channel(data, channels)
+    variable, units = first_channel(data, metadata)
     windows = data.windows
     return Scene(
         past=plane(past),
@@ -148,10 +135,10 @@ def sample_scene(data: DataSection, source: FrameSource, windows: WindowSet, tit
     )
 
 
-def first_channel(data: DataSection, channels: Channels) -> tuple[str, str]:
+def first_channel(data: DataSection, metadata: FrameMetadata) -> tuple[str, str]:
     """Return name and units of the first channel, which is what pictures show."""
-    name = channels.variables[0] if len(channels.variables) > 1 else data.variable
-    return name, data.units or channels.units_of.get(name, "" if channels.units_of else channels.units)
+    name = metadata.variables[0] if len(metadata.variables) > 1 else data.variable
+    return name, data.units or metadata.units_of_variable(name)
 
 
 def plane(frames: Planes) -> Planes:

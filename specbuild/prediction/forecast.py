@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import lead_frames
-from specbuild.data.sources.base import Coordinate
+from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.intervals import times_ahead
 from specbuild.data.time.times import Times
 from specbuild.runs.trained import TrainedRun
@@ -34,31 +33,24 @@ class Forecast:
         past: the frames that it is made from, (P, *space, C).
         lead_labels: `+10 min`, or `+5` where the time between frames is not known.
         lead_frames: how many frames each lies after the last past one.
-        axes: letters of the axes of space: H and W, or L, or D, H and W.
+        metadata: of the data, with the units of the forecast: names of the channels, coordinates, axes of space.
         past_times: when the past frames were; None where that is not known.
         times: when the forecast is for; None where that is not known.
-        coordinates: of the axes of space and of the channels, by letter, where the data has them.
-        variables: the name of each channel; none where the data has no names.
-        units_of: units of each of `variables`, where several have their own.
     """
 
     frames: Floats
     past: Floats
     lead_labels: tuple[str, ...]
     lead_frames: tuple[int, ...]
-    axes: tuple[str, ...]
+    metadata: FrameMetadata
     variable: str = "value"
-    units: str = ""
     past_times: Times | None = None
     times: Times | None = None
-    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
-    variables: tuple[str, ...] = ()
-    units_of: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
     """Return the run's forecast from past frames."""
-    data, source = trained.data, past.dataset.source
+    data, metadata = trained.data, past.dataset.source.metadata
     frames = past.dataset.forecast(past.frames, trained.predict, past.at)
     ahead = lead_frames(data.windows)
     return Forecast(
@@ -66,12 +58,8 @@ def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
         past=past.frames,
         lead_labels=past.dataset.lead_labels,
         lead_frames=ahead,
-        axes=data.source.space,
+        metadata=replace(metadata, units=data.units, units_of={}) if data.units else metadata,
         variable=data.variable,
-        units=data.units or source.metadata.units,
         past_times=past.times,
         times=None if past.times is None else times_ahead(past.times, ahead, data.windows.step, data.interval),
-        coordinates=source.metadata.coordinates,
-        variables=source.metadata.variables,
-        units_of={} if data.units else source.metadata.units_of,
     )

@@ -9,15 +9,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from specbuild.catalog import show
-from specbuild.data import Dataset
 from specbuild.data.arrays import Array, Floats
-from specbuild.data.samples.dataset import timed
-from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.times import Times
-from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
 from specbuild.runs.trained import TrainedRun
@@ -64,7 +60,7 @@ def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times
     space = trained.data.source.space
     clocks = () if times is None else (times,)
     source = FrameSource(past, FrameMetadata(name, ("T", *space, "C"), clocks=clocks))
-    return Past(past, _dataset_of(source, trained), times, None if times is None else (0, 0))
+    return Past(past, trained.dataset_of(source), times, None if times is None else (0, 0))
 
 
 def refused(message: str, help: str = "") -> SpecError:
@@ -84,13 +80,7 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
         )
     frames, times = past_frames(first, windows), source.times(event)
     when = None if times is None else times[list(frames)]
-    return Past(source.read(event, frames), _dataset_of(source, trained), when, (event, first))
-
-
-def _dataset_of(source: FrameSource, trained: TrainedRun) -> Dataset:
-    """Return frames to forecast from as a data set without splits, with the transform of the run."""
-    layout = sample_layout(trained.spec, trained.data, trained.graph, source)
-    return Dataset(timed(trained.data, source), source, {}, Transform.from_state(trained.transform), layout)
+    return Past(source.read(event, frames), trained.dataset_of(source), when, (event, first))
 
 
 def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:

@@ -58,7 +58,7 @@ def predict(
             colours = trained.folder.manifest().get("colours")
             scene = forecast_scene(
                 past.dataset.section,
-                forecast,
+                forecast.metadata,
                 forecast.past,
                 forecast.frames,
                 title=f"{trained.spec.name}: forecast",

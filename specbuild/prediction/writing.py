@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from specbuild.data.sources.base import FrameMetadata
 from specbuild.pictures import DRAW
 from specbuild.prediction.forecast import Forecast
 from specbuild.prediction.past import refused
@@ -50,20 +51,21 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
             np.array(forecast.lead_frames),
             {"long_name": "frames after the last past frame"},
         )
-    space = [_axis_name(forecast, letter) for letter in forecast.axes]
-    for letter, name, length in zip(forecast.axes, space, forecast.frames.shape[1:-1], strict=True):
-        axis = forecast.coordinates.get(letter)
+    metadata = forecast.metadata
+    space = [_axis_name(metadata, letter) for letter in metadata.space]
+    for letter, name, length in zip(metadata.space, space, forecast.frames.shape[1:-1], strict=True):
+        axis = metadata.coordinates.get(letter)
         if axis is not None and axis.values is not None and axis.values.shape == (length,):
             coordinates[name] = (name, axis.values, {"units": axis.units} if axis.units else {})
     names = _variables(forecast)
     if len(names) == forecast.frames.shape[-1]:
         variables = {
-            name: ((first, *space), forecast.frames[..., channel], {"long_name": long, **_units(forecast, name)})
+            name: ((first, *space), forecast.frames[..., channel], {"long_name": long, **_units(metadata, name)})
             for channel, (name, long) in enumerate(names.items())
         }
     else:
         ((name, long),) = names.items()
-        variables = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **_units(forecast, name)})}
+        variables = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **_units(metadata, name)})}
     about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
     return xarray.Dataset(variables, coordinates, about)
 
@@ -84,22 +86,22 @@ def _time(forecast: Forecast) -> tuple[str, dict[str, object]]:
     }
 
 
-def _axis_name(forecast: Forecast, letter: str) -> str:
-    axis = forecast.coordinates.get(letter)
+def _axis_name(metadata: FrameMetadata, letter: str) -> str:
+    axis = metadata.coordinates.get(letter)
     return axis.name if axis is not None else _NAMES[letter]
 
 
 def _variables(forecast: Forecast) -> dict[str, str]:
     """Return the names of the variables in the file, each with its name in words."""
-    if len(forecast.variables) == forecast.frames.shape[-1]:
-        alone = len(forecast.variables) == 1
-        return {name: forecast.variable if alone else name for name in forecast.variables}
+    variables = forecast.metadata.variables
+    if len(variables) == forecast.frames.shape[-1]:
+        return {name: forecast.variable if len(variables) == 1 else name for name in variables}
     return {re.sub(r"\W+", "_", forecast.variable).strip("_") or "forecast": forecast.variable}
 
 
-def _units(forecast: Forecast, name: str) -> dict[str, str]:
+def _units(metadata: FrameMetadata, name: str) -> dict[str, str]:
     """Return units as an attribute: each of several variables has its own, or none."""
-    units = forecast.units_of.get(name, "") if forecast.units_of else forecast.units
+    units = metadata.units_of_variable(name)
     return {"units": units} if units else {}
 
 
@@ -108,7 +110,7 @@ def _write_npz(forecast: Forecast, path: Path) -> None:
         "forecast": forecast.frames,
         "lead_times": np.array(forecast.lead_labels),
         "variable": np.array(forecast.variable),
-        "units": np.array(forecast.units),
+        "units": np.array(forecast.metadata.units),
     }
     if forecast.times is not None:
         arrays["time"] = forecast.times

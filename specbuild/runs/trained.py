@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.data import Dataset, open_data
+from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
-from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.splits import open_splits
-from specbuild.data.sources import open_source
+from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Mapping as MappingNode
 from specbuild.document import Node, RunError, Scalar, Sequence
@@ -110,22 +109,19 @@ class TrainedRun:
         Raises:
             SpecError: it is no longer there, or no longer fits.
         """
-        if not self.overrides:
-            return open_data(self.spec, self.graph, transform=self.transform)
-        source = open_source(self.spec)
-        layout = sample_layout(self.spec, self.data, self.graph, source)
-        splits = open_splits(self.spec_as_trained, self.spec_as_trained.require_data(), source)
+        dataset = self.dataset_of(open_source(self.spec))
+        splits = open_splits(self.spec_as_trained, self.spec_as_trained.require_data(), dataset.source)
         windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
-        return Dataset(timed(self.data, source), source, windows, Transform.from_state(self.transform), layout)
+        return replace(dataset, splits=windows)
 
-    @cached_property
-    def clips(self) -> ClipDataset:
-        """The clips that the spec of a classifier names.
+    def dataset_of(self, source: FrameSource) -> Dataset:
+        """Return frames as a data set without splits, with the transform of the run.
 
         Raises:
-            SpecError: they are no longer there, or no longer fit.
+            SpecError: they do not fit the model.
         """
-        return open_clips(self.spec, self.graph, transform=self.transform)
+        layout = sample_layout(self.spec, self.data, self.graph, source)
+        return Dataset(timed(self.data, source), source, {}, Transform.from_state(self.transform), layout)
 
     @cached_property
     def predict(self) -> Callable[[Floats], Floats]:

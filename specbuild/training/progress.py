@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,8 +14,8 @@ from specbuild.data.samples.base import Samples
 from specbuild.graph import Graph
 
 
-class Display(Protocol):
-    """Shows the course of a training run. Epochs and steps count from 1."""
+class Display:
+    """Shows the course of a training run: here nothing. Epochs and steps count from 1."""
 
     def begin(self, epochs: int, steps: int, done: int, /) -> None:
         """Training starts: `epochs` in all, `steps` in each, `done` epochs are finished already."""
@@ -30,39 +29,21 @@ class Display(Protocol):
     def note(self, text: str) -> None:
         """Print a line of text."""
 
-    def __enter__(self) -> Display: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-def display(quiet: bool = False, stream: TextIO | None = None) -> Display:
-    """Return the display that fits the output: nothing if `quiet`, a bar on a terminal, else plain lines."""
-    stream = stream or sys.stdout
-    if quiet:
-        return Silent()
-    return Bar(Console(file=stream)) if stream.isatty() else Lines(stream)
-
-
-class Silent:
-    """Shows nothing."""
-
-    def begin(self, epochs: int, steps: int, done: int, /) -> None: ...
-
-    def step(self, epoch: int, step: int, loss: float) -> None: ...
-
-    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
     def __enter__(self) -> Display:
         return self
 
     def __exit__(self, *_: object) -> None: ...
 
 
-class Lines(Silent):
+def display(quiet: bool = False, stream: TextIO | None = None) -> Display:
+    """Return the display that fits the output: nothing if `quiet`, a bar on a terminal, else plain lines."""
+    stream = stream or sys.stdout
+    if quiet:
+        return Display()
+    return Bar(Console(file=stream)) if stream.isatty() else Lines(stream)
+
+
+class Lines(Display):
     """One line of plain ASCII per epoch, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -79,7 +60,7 @@ class Lines(Silent):
         print(text, file=self._stream, flush=True)
 
 
-class Bar(Silent):
+class Bar(Display):
     """A bar for the running epoch with its loss and the time left to the last epoch, below the lines of past ones."""
 
     def __init__(self, console: Console) -> None:

@@ -11,6 +11,7 @@ import pytest
 import xarray
 
 from specbuild import Forecaster
+from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.intervals import times_ahead
 from specbuild.document import RunError, SpecError
 from specbuild.evaluation import evaluate
@@ -69,10 +70,15 @@ def test_a_grid_keeps_times_coordinates_and_units(suffix: str, gridded: Run, tmp
 
 def test_each_of_several_variables_has_its_own_units() -> None:
     frames = np.zeros((1, 2, 3, 3), np.float32)
-    forecast = Forecast(frames, frames, ("+1",), (1,), ("H", "W"), units="K, m s-1", variables=("t2m", "wind", "mask"))
-    grid = as_xarray(replace(forecast, units_of={"t2m": "K", "wind": "m s-1"}))
+    known = FrameMetadata("x.nc", ("T", "H", "W", "C"), units="K, m s-1", variables=("t2m", "wind", "mask"))
+    own = replace(known, units_of={"t2m": "K", "wind": "m s-1"})
+    forecast = Forecast(frames, frames, ("+1",), (1,), own)
+    grid = as_xarray(forecast)
     assert {name: one.attrs.get("units") for name, one in grid.items()} == {"t2m": "K", "wind": "m s-1", "mask": None}
-    assert all(one.attrs["units"] == "mm/h" for one in as_xarray(replace(forecast, units="mm/h")).values())
+    assert all(
+        one.attrs["units"] == "mm/h"
+        for one in as_xarray(replace(forecast, metadata=replace(known, units="mm/h"))).values()
+    )
 
 
 def test_without_times_the_axis_is_the_lead_in_frames(trained: Run, tmp_path: Path) -> None:
@@ -212,6 +218,6 @@ def test_scores_and_pictures_have_the_units_of_the_file(gridded: Run, tmp_path: 
 
 def test_a_picture_of_several_variables_names_the_first(gridded: Run) -> None:
     data = TrainedRun.open(gridded.path).data.model_copy(update={"units": ""})
-    frames = np.zeros((1, 2, 3, 2), np.float32)
-    both = Forecast(frames, frames, ("+1",), (1,), ("H", "W"), units="K, m s-1", variables=("t2m", "wind"))
-    assert first_channel(data, replace(both, units_of={"t2m": "K", "wind": "m s-1"})) == ("t2m", "K")
+    own = {"t2m": "K", "wind": "m s-1"}
+    both = FrameMetadata("x.nc", ("T", "H", "W", "C"), units="K, m s-1", variables=("t2m", "wind"), units_of=own)
+    assert first_channel(data, both) == ("t2m", "K")

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from specbuild.data import open_data
 from specbuild.evaluation.baselines import baselines
-from specbuild.evaluation.result import to_csv
+from specbuild.evaluation.result import Evaluation
 from specbuild.evaluation.scores import Scores
 from specbuild.evaluation.scores.events import csi, far, frequency_bias, hss, pod
 from tests.data.samples import MRMS, model, write_spec
@@ -95,14 +95,13 @@ def test_table_as_json_and_csv() -> None:
     as_json = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert as_json["scores"][0] == {"score": "MSE", "threshold": None, "values": [1.0], "overall": 1.0}
     assert as_json["scores"][4] == {"score": "CSI", "threshold": 5, "values": [None], "overall": None}
-    lines = to_csv([result]).splitlines()
+    lines = Evaluation("x", "test", 1, "value", "", (result,), ()).to_csv().splitlines()
     assert lines[:3] == [
         "forecast,lead,score,threshold,window,value",
         "persistence,10 min,MSE,,,1.0",
         "persistence,all,MSE,,,1.0",
     ]
     assert "persistence,10 min,CSI,5,," in lines
-    assert to_csv([result]) == result.to_csv()
 
 
 def test_persistence_of_the_radar_record(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ class Painter(Protocol):
 
     def draw(self, sequence: int, frames: range) -> Brightness:
         """Return the frames (frames, H, W) of a sequence."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def painter(section: MovingDigits, resolve: Resolve) -> Painter:
             hint = did_you_mean(path.name, sorted(near.name for near in folder.iterdir())) if folder.is_dir() else ""
             raise SourceError("images", f"{section.images} does not exist", reason=f"looked in {folder}", help=hint)
         pictures = read_digits(path, section.images_key, section.size)
-    return MovingDigitsPainter(pictures, section.size, section.digits, section.frames, section.speed, section.seed)
+    return MovingDigitsPainter(section, pictures)
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,15 @@ class MovingDigitsPainter:
     to whole pixels, and where digits overlap the brighter pixel shows.
     """
 
+    section: MovingDigits
     pictures: Brightness
     """(n, h, w)"""
-    size: int
-    digits: int
-    frames: int
-    speed: float
-    seed: int
 
     def draw(self, sequence: int, frames: range) -> Brightness:
-        count, height, width = self.pictures.shape
-        digits, places = _drawn(self.seed, sequence, count, self.digits, self.frames, self.speed)
-        corners = (places * (self.size - height, self.size - width)).astype(int)
-        canvas = np.zeros((len(frames), self.size, self.size), np.uint8)
+        size, (count, height, width) = self.section.size, self.pictures.shape
+        digits, places = _drawn(self.section, sequence, count)
+        corners = (places * (size - height, size - width)).astype(int)
+        canvas = np.zeros((len(frames), size, size), np.uint8)
         for number, frame in enumerate(frames):
             for digit, (top, left) in zip(digits, corners[frame].tolist(), strict=True):
                 part = canvas[number, top : top + height, left : left + width]
@@ -65,12 +61,10 @@ class MovingDigitsPainter:
 
 
 @lru_cache(maxsize=1024)
-def _drawn(
-    seed: int, sequence: int, pictures: int, digits: int, frames: int, speed: float
-) -> tuple[npt.NDArray[np.int64], Positions]:
+def _drawn(section: MovingDigits, sequence: int, pictures: int) -> tuple[npt.NDArray[np.int64], Positions]:
     """Draw the pictures of a sequence and their places; cached, since windows and statistics read frame after frame."""
-    random = np.random.default_rng((seed, sequence))
-    return random.integers(0, pictures, digits), trajectory(random, digits, frames, speed)
+    random, digits = np.random.default_rng((section.seed, sequence)), section.digits
+    return random.integers(0, pictures, digits), trajectory(random, digits, section.frames, section.speed)
 
 
 def trajectory(random: np.random.Generator, digits: int, frames: int, speed: float) -> Positions:

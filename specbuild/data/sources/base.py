@@ -175,13 +175,17 @@ class FrameMetadata:
             if letter != "T" or times is not None
         }
 
+    def units_of_variable(self, name: str) -> str:
+        """Return the units of one variable; empty where they are not known."""
+        return self.units_of.get(name, "") if self.units_of else self.units
+
     def of_variable(self, variable: str) -> FrameMetadata:
         """Return what is known of one variable alone."""
         return replace(
             self,
             coordinates={letter: axis for letter, axis in self.coordinates.items() if letter != "C"},
             variables=(variable,),
-            units=self.units_of.get(variable, "" if self.units_of else self.units),
+            units=self.units_of_variable(variable),
             units_of={name: units for name, units in self.units_of.items() if name == variable},
         )
 

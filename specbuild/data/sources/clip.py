@@ -27,20 +27,16 @@ class FrameClip(Protocol):
     @property
     def name(self) -> str:
         """What messages call it."""
-        ...
 
     @property
     def header(self) -> ImageHeader:
         """Size and type of every frame."""
-        ...
 
     def __len__(self) -> int:
         """Number of frames."""
-        ...
 
     def headers(self) -> Iterable[tuple[str, ImageHeader]]:
         """Return the header of each of its files, with what messages call the file."""
-        ...
 
     def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
         """Decode frames and give them with their numbers: at least the wanted ones, and any others on the way.
@@ -48,7 +44,6 @@ class FrameClip(Protocol):
         Raises:
             RunError: a frame cannot be decoded.
         """
-        ...
 
 
 def clip_array(clips: tuple[FrameClip, ...], section: SourceSection) -> ClipArray:

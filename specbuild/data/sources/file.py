@@ -37,7 +37,6 @@ class Container(Protocol):
 
     def names(self) -> tuple[str, ...]:
         """Return the names of its arrays; none where the format has a single nameless one."""
-        ...
 
     def array(self, name: str) -> StoredArray:
         """Return the array, with its header read.
@@ -45,7 +44,6 @@ class Container(Protocol):
         Raises:
             SourceError: it is damaged.
         """
-        ...
 
 
 def open_file(path: Path, data: DataSection) -> FrameSource:

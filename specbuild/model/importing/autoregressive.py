@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.autoregressive import Autoregressive, Sampling
-from specbuild.model.importing.layers import SpecLayer, spec_dtype
+from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
 from specbuild.model.importing.records import Network, Record, read_network, read_record
 from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id
 
@@ -58,11 +58,7 @@ def spec_autoregressive(
     if (dtype := spec_dtype(record, findings, name)) is not None:
         settings["dtype"] = dtype
     own = {"trainable": False} if frozen else {}
-    try:
-        layer = Autoregressive.model_validate({**settings, **own})
-    except ValidationError as fault:
-        message = f"{name} (Autoregressive) cannot be said by a spec"
-        raise findings.refuse(name, message, reason=fault.errors()[0]["msg"]) from fault
+    layer = validated(Autoregressive, {**settings, **own}, findings, name)
     body = _renamed(model, record.name, identity, frozen=frozen)
     return SpecLayer({"autoregressive": settings, **own}, layer), body
 

@@ -18,27 +18,11 @@ from specbuild.model.importing.records import Malformed, Record, read_record
 from specbuild.model.importing.steps import Findings, Refused
 from specbuild.model.make import OWN_DTYPE
 
-HARMLESS = frozenset(
-    (
-        "autocast",
-        "batch_input_shape",
-        "batch_shape",
-        "dtype",
-        "implementation",
-        "input_length",
-        "key_shape",
-        "name",
-        "oov_method",
-        "query_shape",
-        "ragged",
-        "renorm_momentum",
-        "sparse",
-        "time_major",
-        "trainable",
-        "value_shape",
-        "vocabulary_size",
-        "zero_output_for_mask",
-    )
+_EVERY_LAYER = frozenset(("name", "trainable", "dtype"))
+HARMLESS = _EVERY_LAYER.union(
+    ("autocast", "batch_input_shape", "batch_shape", "implementation", "input_length", "key_shape", "oov_method"),
+    ("query_shape", "ragged", "renorm_momentum", "sparse", "time_major", "value_shape", "vocabulary_size"),
+    ("zero_output_for_mask",),
 )
 """Entries of a configuration that are no arguments, or that change nothing a spec can say."""
 _FOLLOWS = {"recurrent_kernel_size": "kernel_size", "strides": "pool_size", "value_dim": "key_dim"}
@@ -126,7 +110,7 @@ def _is_custom(record: Record) -> bool:
 def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, inside: bool) -> dict[str, Any]:
     """Every argument of the configuration in the words of a spec."""
     names = argument_names(cls)
-    ignored = HARMLESS if names is not None else frozenset(("name", "trainable", "dtype"))
+    ignored = HARMLESS if names is not None else _EVERY_LAYER
     known = signature("layers", cls.__name__)
     arguments: dict[str, Any] = {}
     refused: Refused | None = None
@@ -230,12 +214,21 @@ def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, 
             raise findings.refuse(name, message, help=help)
     merge = record.config.get("merge_mode", "concat")
     own = {} if merge == "concat" else {"merge_mode": merge}
-    try:
-        layer = Bidirectional.model_validate({"layer": inner.layer, **own})
-    except ValidationError as fault:
-        message = f"{name} (Bidirectional) cannot be said by a spec"
-        raise findings.refuse(name, message, reason=fault.errors()[0]["msg"]) from fault
+    layer = validated(Bidirectional, {"layer": inner.layer, **own}, findings, name)
     return SpecLayer({"bidirectional": inner.keys, **own}, layer)
+
+
+def validated(cls: type[Layer], arguments: Mapping[str, Any], findings: Findings, name: str) -> Layer:
+    """Return a layer of the catalogue.
+
+    Raises:
+        Refused: its arguments do not fit, which is reported.
+    """
+    try:
+        return cls.model_validate(arguments)
+    except ValidationError as fault:
+        message = f"{name} ({cls.__name__}) cannot be said by a spec"
+        raise findings.refuse(name, message, reason=fault.errors()[0]["msg"]) from fault
 
 
 def spec_dtype(record: Record, findings: Findings, name: str) -> str | None:
