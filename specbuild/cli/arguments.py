@@ -21,26 +21,28 @@ def spec_argument(function: Function) -> Function:
     return click.argument("spec", required=False, callback=spec_or_default, metavar="[SPEC]")(function)
 
 
-def set_option(function: Function) -> Function:
-    """Add `--set PATH=VALUE`, any number of times, as `overrides: tuple[str, ...]`."""
-    return click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="PATH=VALUE",
-        help="Change a value of the spec, e.g. vars.filters=64, layers.enc1.kernel_size=5, train.epochs=3.",
-    )(function)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Change a value of the spec, e.g. vars.filters=64, layers.enc1.kernel_size=5, train.epochs=3.",
+)
+"""Adds `--set PATH=VALUE`, any number of times, as `overrides: tuple[str, ...]`."""
 
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="MODULE",
+    help="Import a Python module that registers custom layers; a spec by itself never imports one.",
+)
+"""Adds `--plugin MODULE`, any number of times, as `plugins: tuple[str, ...]`."""
 
-def plugin_option(function: Function) -> Function:
-    """Add `--plugin MODULE`, any number of times, as `plugins: tuple[str, ...]`."""
-    return click.option(
-        "--plugin",
-        "plugins",
-        multiple=True,
-        metavar="MODULE",
-        help="Import a Python module that registers custom layers; a spec by itself never imports one.",
-    )(function)
+horizon_option = click.option(
+    "--horizon", type=click.IntRange(min=1), metavar="FRAMES", help="Frames to forecast. Default: as in training."
+)
+"""Adds `--horizon FRAMES`, as `horizon: int | None`."""
 
 
 def format_option(*choices: str) -> Callable[[Function], Function]:
@@ -48,13 +50,6 @@ def format_option(*choices: str) -> Callable[[Function], Function]:
     return click.option(
         "--format", type=click.Choice(choices), default=choices[0], show_default=True, help="How to print the result."
     )
-
-
-def horizon_option(function: Function) -> Function:
-    """Add `--horizon FRAMES`, as `horizon: int | None`."""
-    return click.option(
-        "--horizon", type=click.IntRange(min=1), metavar="FRAMES", help="Frames to forecast. Default: as in training."
-    )(function)
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic], file: IO[Any] | None = None) -> None:

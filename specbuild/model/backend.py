@@ -13,19 +13,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from specbuild.document import RunError
-
-__all__ = [
-    "backend_name",
-    "device_name",
-    "has_accelerator",
-    "jit_compile",
-    "keras",
-    "loops_over_remat",
-    "start",
-    "unrolls",
-]
 
 
 @contextmanager
@@ -55,13 +45,21 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_start_up_notes(), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     try:
-        import keras
+        import keras as keras  # which all others import from here
     except (ImportError, ValueError) as error:
         backend = os.environ.get("KERAS_BACKEND") or "that ~/.keras/keras.json names"
         raise RunError(
             f"Keras cannot start with the backend {backend}: {error}",
             help="install it, or leave KERAS_BACKEND unset for TensorFlow",
         ) from error
+
+
+class Registered:
+    """A class whose subclasses Keras saves and loads, under `specbuild>` and their names."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        keras.saving.register_keras_serializable(package="specbuild")(cls)
 
 
 def start() -> None:

@@ -23,7 +23,7 @@ import numpy as np
 
 from specbuild.catalog.losses import LOSSES
 from specbuild.catalog.scores import SSIM_RADIUS, SSIM_SIDE, SSIM_SIGMA
-from specbuild.model.backend import keras
+from specbuild.model.backend import Registered, keras
 
 ops = keras.ops
 Tensor: TypeAlias = Any
@@ -32,7 +32,7 @@ _SPACE = {1: ("space", "none"), 2: ("height and width", "{} axes of space")}
 """What a loss that needs so many axes of space says of them, and of those it is given."""
 
 
-class PresentLoss(keras.losses.Loss):  # type: ignore[misc]
+class PresentLoss(Registered, keras.losses.Loss):  # type: ignore[misc]
     """A loss that knows the weights of samples, not only its own values.
 
     Args:
@@ -137,7 +137,6 @@ class _Balanced(PresentLoss):
         """Return what is weighted."""
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class BalancedMSE(_Balanced):
     """Mean of w e², w by the observed value."""
 
@@ -145,7 +144,6 @@ class BalancedMSE(_Balanced):
         return ops.square(difference)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class BalancedMAE(_Balanced):
     """Mean of w |e|, w by the observed value."""
 
@@ -153,7 +151,6 @@ class BalancedMAE(_Balanced):
         return ops.abs(difference)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class SSIM(PresentLoss):
     """1 − SSIM, 0 to 2: Wang et al. (2004), IEEE Trans. Image Process. 13, 600, eq. 13.
 
@@ -196,7 +193,6 @@ def _means(x: Tensor) -> Tensor:
     return sum(float(w) * rows[..., at : width - 2 * SSIM_RADIUS + at, :] for at, w in enumerate(_GAUSSIAN))
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class GradientDifference(PresentLoss):
     """How much steps from pixel to pixel differ: Mathieu, Couprie and LeCun (2016), ICLR, eq. 6.
 
@@ -237,7 +233,6 @@ def _power(x: Tensor, exponent: float) -> Tensor:
     return ops.square(x) if exponent == 2 else ops.power(x + 1e-6, exponent)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class SoftCSI(PresentLoss):
     """1 − CSI with soft events, 0 to 1, the mean over thresholds.
 

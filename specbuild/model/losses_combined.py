@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.model.backend import keras
+from specbuild.model.backend import Registered, keras
 from specbuild.model.losses import PresentLoss, Tensor, full_weight, mean
 
 ops = keras.ops
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
-class LeadWeighted(keras.losses.Loss):  # type: ignore[misc]
+class LeadWeighted(Registered, keras.losses.Loss):  # type: ignore[misc]
     """A loss whose lead times count differently: its values at frame t times wₜ, the w with mean 1.
 
     What the loss divides by stays as it is, so weights that are all alike change nothing.
@@ -64,8 +63,7 @@ class LeadWeighted(keras.losses.Loss):  # type: ignore[misc]
         return {"loss": loss, "weights": list(self.weights), "name": self.name}
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
-class WeightedSum(keras.losses.Loss):  # type: ignore[misc]
+class WeightedSum(Registered, keras.losses.Loss):  # type: ignore[misc]
     """Σ λᵢ Lᵢ of losses, each reduced by itself."""
 
     def __init__(self, losses: Sequence[Any], weights: Sequence[float], name: str = "sum", dtype: Any = None) -> None:
@@ -93,8 +91,7 @@ def _loss(loss: Any) -> Any:
     return loss if isinstance(loss, keras.losses.Loss) else _Function(loss)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
-class _Function(keras.losses.Loss):  # type: ignore[misc]
+class _Function(Registered, keras.losses.Loss):  # type: ignore[misc]
     """A function of y_true and y_pred as a loss."""
 
     def __init__(self, function: Any, reduction: str = "mean_with_sample_weight", name: str | None = None) -> None:

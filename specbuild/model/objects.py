@@ -13,7 +13,7 @@ from specbuild.catalog.objects import LossSum
 from specbuild.catalog.signatures import Family, signature
 from specbuild.document import did_you_mean
 from specbuild.model import losses
-from specbuild.model.backend import keras
+from specbuild.model.backend import Registered, keras
 from specbuild.model.losses_combined import WeightedSum
 
 _MODULES: dict[Family, Any] = {
@@ -105,8 +105,7 @@ def words(error: Exception) -> str:
     return sentence if len(sentence) <= 300 else f"{sentence[:299]}…"
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
-class ActivationWithArguments:
+class ActivationWithArguments(Registered):
     """An activation function with arguments of its own, such as leaky_relu with a slope, that a model can save."""
 
     def __init__(self, name: str, **arguments: Any) -> None:

@@ -40,8 +40,9 @@ class Progress:
 def save(model: Any, path: Path, history: Sequence[dict[str, float]]) -> None:
     """Write the model, its optimizer and the progress to `path`, which exists afterwards whole or not at all."""
     from specbuild.model import save as save_model
+    from specbuild.model.backend import keras
 
-    seeds = tuple(tuple(int(number) for number in _numpy(seed)) for seed in _seeds(model))
+    seeds = [keras.ops.convert_to_numpy(seed).tolist() for seed in _seeds(model)]
     progress = {"history": list(history), "seeds": seeds}
     with replacing(path) as new:
         save_model(model, new)
@@ -123,9 +124,3 @@ def _seeds(model: Any) -> list[Any]:
         for variable in model.variables
         if id(variable) not in saved and variable.name == "seed_generator_state"
     ]
-
-
-def _numpy(variable: Any) -> Any:
-    from specbuild.model.backend import keras
-
-    return keras.ops.convert_to_numpy(variable)

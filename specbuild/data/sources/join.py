@@ -114,10 +114,8 @@ def _in_time(sources: list[FrameSource], name: str) -> FrameSource:
             _check_after(before, after)
     first = sources[0].metadata
     ends = accumulate(source.length for source in sources)
-    parts = [
-        FilePart(source.metadata.file, range(1), range(end - source.length, end), source.metadata.bytes)
-        for source, end in zip(sources, ends, strict=True)
-    ]
+    pairs = zip(sources, ends, strict=True)
+    parts = [_part(source, range(1), range(end - source.length, end)) for source, end in pairs]
     times = np.concatenate([source.metadata.clocks[0] for source in sources]) if known else None
     return _whole(
         sources,
@@ -144,10 +142,7 @@ def _check_after(before: FrameSource, after: FrameSource) -> None:
 def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
     first = sources[0].metadata
     lengths = tuple(source.length for source in sources)
-    parts = [
-        FilePart(source.metadata.file, range(number, number + 1), range(source.length), source.metadata.bytes)
-        for number, source in enumerate(sources)
-    ]
+    parts = [_part(source, range(number, number + 1), range(source.length)) for number, source in enumerate(sources)]
     return _whole(
         sources,
         name,
@@ -164,12 +159,14 @@ def _event_after_event(sources: list[FrameSource], name: str) -> FrameSource:
         listed = ", ".join(f"{source.metadata.file} {source.length}" for source in sources[:3])
         raise SourceError("path", f"the events of {name} differ in length", reason=f"frames of each: {listed}")
     counts = [source.events for source in sources]
-    parts = [
-        FilePart(source.metadata.file, range(end - source.events, end), range(source.length), source.metadata.bytes)
-        for source, end in zip(sources, accumulate(counts), strict=True)
-    ]
+    pairs = zip(sources, accumulate(counts), strict=True)
+    parts = [_part(source, range(end - source.events, end), range(source.length)) for source, end in pairs]
     place = sources[0].metadata.axes.index("N")
     return _whole(sources, name, lambda arrays: Joined(arrays, place), parts, clocks=_clocks(sources, counts))
+
+
+def _part(source: FrameSource, events: range, frames: range) -> FilePart:
+    return FilePart(source.metadata.file, events, frames, source.metadata.bytes)
 
 
 def _whole(

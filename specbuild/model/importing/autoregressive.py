@@ -12,7 +12,7 @@ from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.autoregressive import Autoregressive, Sampling
 from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
 from specbuild.model.importing.records import Network, Record, read_network, read_record
-from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id
+from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id, each_layer
 
 REGISTERED = "specbuild>Autoregressive"
 """The registered name of the layer."""
@@ -95,7 +95,7 @@ def _renamed(model: FlatModel, old: str, new: str, *, frozen: bool) -> FlatModel
         return replace(
             step,
             id=name(step.id),
-            keys=_thawed(keys) if frozen else keys,
+            keys=each_layer(keys, _thawed) if frozen else keys,
             sources=tuple(map(moved, step.sources)),
             state=(),
             shares=None if step.shares is None else name(step.shares),
@@ -105,11 +105,6 @@ def _renamed(model: FlatModel, old: str, new: str, *, frozen: bool) -> FlatModel
     return FlatModel(inputs, tuple(map(renamed, model.steps)), (moved(model.outputs[0]),), ())
 
 
-def _thawed(keys: dict[str, Any]) -> dict[str, Any]:
+def _thawed(keys: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a node inside a frozen one, which freezes it."""
-    inside = ("time_distributed", "bidirectional")
-    return {
-        key: _thawed(value) if key in inside and isinstance(value, dict) else value
-        for key, value in keys.items()
-        if key != "trainable"
-    }
+    return {key: value for key, value in keys.items() if key != "trainable"}

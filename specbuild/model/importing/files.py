@@ -41,8 +41,9 @@ def read_config(path: str | Path) -> Stored:
         config, version = _from_hdf5(path)
         return Stored(_json(path, config), version)
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        text = _json(path, _from_json(path))
-        return Stored(text, _version(text))
+        with path.open("rb") as file:
+            config = _json(path, _limited(path, file.read(MAX_BYTES + 1)))
+        return Stored(config, _version(config))
     help = "name a file that model.save('model.keras') or model.to_json() wrote"
     reason = "it is neither a .keras archive, nor HDF5, nor JSON"
     raise _refusal(f"{path} is not a Keras model", reason=reason, help=help)
@@ -98,11 +99,6 @@ def _from_hdf5(path: Path) -> tuple[bytes, str]:
     if config is None:
         raise _refusal(f"{path} holds weights and no model", help=_SAVE)
     return _limited(path, config if isinstance(config, bytes) else str(config).encode()), str(version)
-
-
-def _from_json(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return _limited(path, file.read(MAX_BYTES + 1))
 
 
 def _limited(path: Path, data: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,15 @@ class FlatModel:
             yield step
             if step.body is not None:
                 yield from step.body.all_steps()
+
+
+def each_layer(keys: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the keys of a node, changed, and likewise those of the layers inside its wrappers."""
+    inside = ("time_distributed", "bidirectional")
+    return {
+        key: each_layer(value, change) if key in inside and isinstance(value, dict) else value
+        for key, value in change(keys).items()
+    }
 
 
 class Refused(Exception):

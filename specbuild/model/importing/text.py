@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from specbuild.catalog import Bidirectional, Recurrent
@@ -12,7 +12,7 @@ from specbuild.catalog.wrappers import innermost
 from specbuild.graph import Input
 from specbuild.language.forms import snake
 from specbuild.language.resolved import block, flow
-from specbuild.model.importing.steps import FlatModel, Ref, Step
+from specbuild.model.importing.steps import FlatModel, Ref, Step, each_layer
 
 WIDTH = 118
 """The length that a line of a node is filled to."""
@@ -104,7 +104,7 @@ class _Page:
     def node(self, index: int, indent: str) -> str:
         step = self.model.steps[index]
         keys: dict[str, Any] = {} if step.id in self.unnamed else {"id": self.short(step.id)}
-        (form, value), *arguments = _without(step.keys, self.defaults).items()
+        (form, value), *arguments = each_layer(step.keys, self.needed).items()
         keys[form] = self.short(value) if form == "reuse" else value
         if (source := self.source(step, index)) is not None:
             keys["from"] = source
@@ -112,6 +112,11 @@ class _Page:
         if step.state:
             keys["initial_state"] = self.state(step)
         return _filled(flow(keys), indent) if step.body is None else self.autoregressive(keys, step, step.body, indent)
+
+    def needed(self, keys: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys of a layer without those that the defaults give it."""
+        given = self.defaults.get(str(keys.get("layer")), {})
+        return {key: value for key, value in keys.items() if key not in given}
 
     def autoregressive(self, keys: dict[str, Any], step: Step, body: FlatModel, indent: str) -> str:
         """An autoregressive node, with a line for each of its keys and nodes."""
@@ -176,17 +181,6 @@ def _layer(keys: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(inner, dict):
         return _layer(inner)
     return keys if "layer" in keys else None
-
-
-def _without(keys: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The keys of a node without those that the defaults give its layer."""
-    given = defaults.get(str(keys.get("layer")), {})
-    inside = ("time_distributed", "bidirectional")
-    return {
-        key: _without(value, defaults) if key in inside and isinstance(value, dict) else value
-        for key, value in keys.items()
-        if key not in given
-    }
 
 
 def _filled(text: str, indent: str) -> str:

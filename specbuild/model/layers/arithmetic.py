@@ -13,7 +13,6 @@ FUNCTIONS = {name: getattr(keras.ops, name) for name in (*arithmetic.FUNCTIONS, 
 """The operation of each function in the catalogue, which has its name."""
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Elementwise(OwnLayer):
     """A function of every value, by its NumPy name."""
 
@@ -23,7 +22,6 @@ class Elementwise(OwnLayer):
         return FUNCTIONS[self.function](inputs)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Clip(OwnLayer):
     """Every value brought into the range from `min` to `max`; None leaves a side open."""
 
@@ -34,7 +32,6 @@ class Clip(OwnLayer):
         return raised if self.max is None else keras.ops.minimum(raised, self.max)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Divide(OwnLayer):
     """The first of two inputs divided by the second.
 
@@ -50,7 +47,6 @@ class Divide(OwnLayer):
         return keras.ops.divide(first, second)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Reduce(OwnLayer):
     """Mean, max, min, sum or (population) std along the axes named."""
 

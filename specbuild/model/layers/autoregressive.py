@@ -9,15 +9,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from specbuild.catalog import Shape
 from specbuild.catalog.autoregressive import Autoregressive as Node
-from specbuild.model.backend import LONGEST_UNROLLED, has_accelerator, keras, loops_over_remat
-from specbuild.model.layers.base import Shape
+from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras, loops_over_remat
 
 ops = keras.ops
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
-class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
+class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
     """Runs a stack over frames `(N, P, *frame)` and then on its own output: `(N, horizon, *frame)`.
 
     Args:
@@ -112,16 +111,8 @@ class Autoregressive(keras.layers.Layer):  # type: ignore[misc]
             self.seed_generator.state.assign(store[_STATE])
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "body": keras.saving.serialize_keras_object(self.body),
-            "horizon": self.horizon,
-            "give": self.give,
-            "sampling": self.sampling,
-            "remat": self.remat,
-            "unroll": self.unroll,
-            "seed": self.seed,
-        }
+        plain = {name: getattr(self, name) for name in ("horizon", "give", "sampling", "remat", "unroll", "seed")}
+        return {**super().get_config(), "body": keras.saving.serialize_keras_object(self.body), **plain}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from specbuild.catalog import KINDS, Layer, ShapeError
-from specbuild.model.backend import keras
-
-Shape: TypeAlias = tuple[int | None, ...]
+from specbuild.catalog import KINDS, Layer, Shape, ShapeError
+from specbuild.model.backend import Registered, keras
 
 
-class OwnLayer(keras.layers.Layer):  # type: ignore[misc]
+class OwnLayer(Registered, keras.layers.Layer):  # type: ignore[misc]
     """A layer that asks its kind in the catalogue, `entry`, for its arguments, checks and shapes.
 
-    Subclasses bear the name of the kind and add `call`.
+    Subclasses bear the name of the kind, under which they are registered, and add `call`.
     """
 
     keeps_dtype: ClassVar[bool] = True

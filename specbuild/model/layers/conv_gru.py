@@ -12,7 +12,6 @@ from specbuild.model.layers.frame_cell import Tensors
 ops = keras.ops
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class ConvGRUCell(ConvCell):
     """One step of ConvGRU. The gates are in the order of Keras's GRU: z (update), r (reset), g (candidate).
 

@@ -13,7 +13,6 @@ from specbuild.model.layers.frame_cell import Tensors
 ops = keras.ops
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class ConvLSTMCell(ConvCell):
     """One step of ConvLSTM (Shi et al. 2015, arXiv 1506.04214, equation 3). The gates are in Keras's order: i, f, g, o.
 

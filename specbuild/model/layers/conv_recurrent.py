@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from specbuild.catalog import KINDS
+from specbuild.catalog import KINDS, Shape
 from specbuild.catalog.conv_recurrent import segment_length
-from specbuild.model.backend import has_accelerator, keras, unrolls
-from specbuild.model.layers.base import Shape
+from specbuild.model.backend import Registered, has_accelerator, keras, unrolls
 from specbuild.model.layers.frame_cell import FrameCell, Tensors, argument_names
 
 ops = keras.ops
@@ -20,7 +19,7 @@ LARGEST_ON_CPU = 2**20
 """The same on a CPU, where a larger result leaves the cache and costs 10 to 70 % more than step by step."""
 
 
-class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
+class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
     """A cell run over `(N, T, H, W, C)`; Keras's arguments for recurrent layers, and those of the cell.
 
     The input of all steps goes through one convolution before the recurrence, unless the result would be larger than
@@ -149,11 +148,10 @@ class ConvRecurrent(keras.layers.RNN):  # type: ignore[misc]
 
 def recurrent_layers(cell: type[FrameCell], *ranks: int) -> tuple[type[Any], ...]:
     """Return the layers that run a cell over frames with so many spatial axes, each with the name of its kind."""
-    register = keras.saving.register_keras_serializable(package="specbuild")
     kinds = {f"{cell.family}{rank}D": rank for rank in ranks}
     shared = {"cell_class": cell, "__module__": cell.__module__}
     return tuple(
-        register(type(name, (ConvRecurrent,), {**shared, "rank": rank, "__doc__": KINDS[name].__doc__}))
+        type(name, (ConvRecurrent,), {**shared, "rank": rank, "__doc__": KINDS[name].__doc__})
         for name, rank in kinds.items()
     )
 

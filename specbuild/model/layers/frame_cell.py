@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
-from specbuild.catalog import KINDS, KerasObject, Recurrent
-from specbuild.model.backend import keras
-from specbuild.model.layers.base import Shape, entry_of, output_shape
+from specbuild.catalog import KINDS, KerasObject, Recurrent, Shape
+from specbuild.model.backend import Registered, keras
+from specbuild.model.layers.base import entry_of, output_shape
 
 ops = keras.ops
 
 Tensors: TypeAlias = Sequence[Any]
 
 
-class FrameCell(keras.layers.Layer):  # type: ignore[misc]
+class FrameCell(Registered, keras.layers.Layer):  # type: ignore[misc]
     """One step of a recurrence over frames: `project` reads the input, `step` does what needs the state.
 
     Arguments, weights and shapes are those of the kind in the catalogue, `entry`; all arguments are saved.

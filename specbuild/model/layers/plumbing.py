@@ -12,7 +12,6 @@ from specbuild.model.backend import keras
 from specbuild.model.layers.base import OwnLayer
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class LastFrame(OwnLayer):
     """The last entry of the time axis: `(N, T, …)` → `(N, …)`."""
 
@@ -20,7 +19,6 @@ class LastFrame(OwnLayer):
         return inputs[:, -1]
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class RepeatFrame(OwnLayer):
     """Repeats its input along a new time axis, the first after the batch: `(N, …)` → `(N, times, …)`.
 
@@ -31,7 +29,6 @@ class RepeatFrame(OwnLayer):
         return keras.ops.repeat(keras.ops.expand_dims(inputs, axis=1), self.times, axis=1)  # (N, times, …)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Slice(OwnLayer):
     """`x[start:stop:step]` of one axis; the batch axis is 0."""
 
@@ -40,7 +37,6 @@ class Slice(OwnLayer):
         return inputs[(*before, slice(self.start, self.stop, self.step))]
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Gather(OwnLayer):
     """The entries `indices` of one axis, in that order; negative ones count from the end."""
 
@@ -48,7 +44,6 @@ class Gather(OwnLayer):
         return keras.ops.take(inputs, list(self.indices), axis=self.axis % len(inputs.shape))
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class ExpandDims(OwnLayer):
     """A new axis of length 1, which stands at `axis` in the output."""
 
@@ -56,7 +51,6 @@ class ExpandDims(OwnLayer):
         return keras.ops.expand_dims(inputs, self.axis)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Squeeze(OwnLayer):
     """The input without an axis of length 1."""
 
@@ -64,7 +58,6 @@ class Squeeze(OwnLayer):
         return keras.ops.squeeze(inputs, self.axis)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class Stack(OwnLayer):
     """n inputs of one shape along a new axis: n × `(N, …)` → `(N, n, …)` for `axis=1`."""
 
@@ -72,7 +65,6 @@ class Stack(OwnLayer):
         return keras.ops.stack(list(inputs), axis=self.axis)
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class SpaceToDepth(OwnLayer):
     """Every patch as a pixel, its values in the order (row, column, channel).
 
@@ -87,7 +79,6 @@ class SpaceToDepth(OwnLayer):
         return keras.ops.reshape(patches, (*lead, height // rows, width // columns, rows * columns * channels))
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class DepthToSpace(OwnLayer):
     """The inverse of `SpaceToDepth`: `(…, H, W, a·b·C)` → `(…, a·H, b·W, C)`."""
 

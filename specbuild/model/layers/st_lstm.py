@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from specbuild.catalog import Shape
 from specbuild.model.backend import keras
-from specbuild.model.layers.base import Shape
 from specbuild.model.layers.conv_recurrent import recurrent_layers
 from specbuild.model.layers.frame_cell import FrameCell, Tensors, convolve
 
@@ -29,7 +29,6 @@ class _Level(NamedTuple):
     beta: Any
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class STLSTMCell(FrameCell):
     """One step of a stack of ST-LSTM cells (Wang et al. 2017 and 2021, arXiv 2103.09504, the ST-LSTM equations).
 

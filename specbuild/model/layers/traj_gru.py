@@ -12,7 +12,6 @@ from specbuild.model.layers.frame_cell import FrameCell, Tensors, convolve
 ops = keras.ops
 
 
-@keras.saving.register_keras_serializable(package="specbuild")
 class TrajGRUCell(FrameCell):
     """One step of TrajGRU (Shi et al. 2017, arXiv 1706.03458, equation 3; the flows as in the authors' code).
 
