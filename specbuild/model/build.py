@@ -109,6 +109,9 @@ def call_layers(
         else:
             shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
             layers[node.id] = make_layer(node, policy, shapes, ours=ours)
+        if not node.layer.trainable:
+            # Set on the finished layer: as an argument it would leave the inside of a ConvLSTM trainable.
+            layers[node.id].trainable = False
         tensors.update(_call(node, layers[node.id], tensors))
 
 
@@ -122,15 +125,11 @@ def make_layer(node: Node, policy: str, inputs: list[Shape], *, ours: bool = Fal
     if node.state:
         flags = {"return_sequences": node.return_sequences, "return_state": node.return_state}
     try:
-        layer = make(node.layer, policy, inputs, flags, node.id, ours=ours)
+        return make(node.layer, policy, inputs, flags, node.id, ours=ours)
     except WeightsError as error:
         raise _refused(node, "weights", str(error), error.reason, "", "weights") from error
     except ShapeError as error:
         raise _refused(node, error.argument or "layer", error.message, error.reason, error.help, "argument") from error
-    if not node.layer.trainable:
-        # Set on the finished layer, once: as an argument it would leave the inside of a ConvLSTM trainable.
-        layer.trainable = False
-    return layer
 
 
 def _autoregressive(node: Node, body: Body, policy: str, precision: str) -> Any:
@@ -148,10 +147,7 @@ def _autoregressive(node: Node, body: Body, policy: str, precision: str) -> Any:
     states = [tensors[Port(inner.id, f"state.{name}")] for inner in graph.nodes for name in inner.state]
     unroll = any(changes_in_training(inner.layer) for inner in graph.nodes)
     model = keras.Model(inputs, [tensors[end.port], *states], name=f"{node.id}_body")
-    layer = AutoregressiveLayer(model, **keras_arguments(node.layer, policy), unroll=unroll, name=node.id)
-    if not node.layer.trainable:
-        layer.trainable = False
-    return layer
+    return AutoregressiveLayer(model, **keras_arguments(node.layer, policy), unroll=unroll, name=node.id)
 
 
 def _teacher(node: Node, graph: Graph) -> Any:

@@ -44,13 +44,7 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
     """
     import xarray
 
-    first, coordinates = ("lead", {}) if forecast.times is None else _time(forecast)
-    if forecast.times is None:
-        coordinates["lead"] = (
-            "lead",
-            np.array(forecast.lead_frames),
-            {"long_name": "frames after the last past frame"},
-        )
+    first, coordinates = _time(forecast)
     metadata = forecast.metadata
     space = [_axis_name(metadata, letter) for letter in metadata.space]
     for letter, name, length in zip(metadata.space, space, forecast.frames.shape[1:-1], strict=True):
@@ -58,21 +52,22 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
         if axis is not None and axis.values is not None and axis.values.shape == (length,):
             coordinates[name] = (name, axis.values, {"units": axis.units} if axis.units else {})
     names = _variables(forecast)
-    if len(names) == forecast.frames.shape[-1]:
-        variables = {
-            name: ((first, *space), forecast.frames[..., channel], {"long_name": long, **_units(metadata, name)})
-            for channel, (name, long) in enumerate(names.items())
-        }
-    else:
-        ((name, long),) = names.items()
-        variables = {name: ((first, *space, "channel"), forecast.frames, {"long_name": long, **_units(metadata, name)})}
+    together = len(names) < forecast.frames.shape[-1]
+    axes = (first, *space, "channel") if together else (first, *space)
+    parts = [forecast.frames] if together else np.moveaxis(forecast.frames, -1, 0)
+    variables = {
+        name: (axes, part, {"long_name": long, **_units(metadata, name)})
+        for (name, long), part in zip(names.items(), parts, strict=True)
+    }
     about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
     return xarray.Dataset(variables, coordinates, about)
 
 
 def _time(forecast: Forecast) -> tuple[str, dict[str, object]]:
-    assert forecast.times is not None
-    assert forecast.past_times is not None
+    """Return the name of the first axis, and the coordinates along it."""
+    if forecast.times is None or forecast.past_times is None:
+        attributes = {"long_name": "frames after the last past frame"}
+        return "lead", {"lead": ("lead", np.array(forecast.lead_frames), attributes)}
     last = forecast.past_times[-1]
     lead = (forecast.times - last).astype("timedelta64[ns]")
     return "time", {

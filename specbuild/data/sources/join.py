@@ -65,30 +65,20 @@ def _reopening(read: Callable[[Path], FrameSource]) -> Callable[[Path], FrameSou
 def _check_alike(other: FrameSource, first: FrameSource) -> None:
     """Check that two files differ in nothing but their frames."""
     a, b = other.metadata, first.metadata
+
+    def unlike(what: str, reason: str, help: str = "leave one sort out with a narrower pattern") -> SourceError:
+        return SourceError("path", f"{a.file} and {b.file} have {what}", reason=reason, help=help)
+
     if a.axes != b.axes:
-        raise SourceError(
-            "path",
-            f"{a.file} and {b.file} have their axes in different orders",
-            reason=f"{' '.join(a.axes)} and {' '.join(b.axes)}",
-        )
+        raise unlike("their axes in different orders", f"{' '.join(a.axes)} and {' '.join(b.axes)}", help="")
     frame = [axis for axis in b.axes if axis not in "TN"]
     sizes = [tuple(source.size(axis) for axis in frame) for source in (other, first)]
     if sizes[0] != sizes[1]:
-        raise SourceError(
-            "path",
-            f"{a.file} and {b.file} have frames of different size",
-            reason=f"{show(sizes[0])} and {show(sizes[1])} ({' '.join(frame)})",
-            help="leave one sort out with a narrower pattern",
-        )
+        raise unlike("frames of different size", f"{show(sizes[0])} and {show(sizes[1])} ({' '.join(frame)})")
     for letter in frame:
         _check_axis(other, first, letter)
     if a.units != b.units:
-        raise SourceError(
-            "path",
-            f"{a.file} and {b.file} have different units",
-            reason=f'"{a.units}" and "{b.units}"',
-            help="leave one sort out with a narrower pattern",
-        )
+        raise unlike("different units", f'"{a.units}" and "{b.units}"')
 
 
 def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:

@@ -101,7 +101,7 @@ class _Flattening:
             return None
         for kind in ("sparse", "ragged"):
             if record.config.get(kind):
-                self.findings.refuse(name, f"{name} is a {kind} input, which a spec cannot say")
+                self.findings.cannot_say(name, f"is a {kind} input")
         dtype = record.config.get("dtype") or "float32"
         return Input(self.own[(name,)], shape[1:], dtype if isinstance(dtype, str) else "float32", shape[0])
 
@@ -195,7 +195,7 @@ class _Flattening:
             help = "save the model that was built without teacher=True"
             self.findings.refuse(name, f"{name} is called with its true frames, which a spec does not name", help=help)
         if scope.frames:
-            self.findings.refuse(name, f"{name} stands inside a TimeDistributed, which a spec cannot say")
+            self.findings.cannot_say(name, "stands inside a TimeDistributed")
         step = Step(self.identity(path, scope), {}, None, (), ())
         try:
             layer, body = spec_autoregressive(
@@ -222,8 +222,7 @@ class _Flattening:
             return layer
         axis = getattr(layer.layer, "axis", None)
         if layer.layer.kind in ("Dot", "Stack") or (axis is not None and axis == 0):
-            message = f"{name} joins several inputs inside a TimeDistributed, which a spec cannot say"
-            self.findings.refuse(name, message)
+            self.findings.cannot_say(name, "joins several inputs inside a TimeDistributed")
         elif axis is not None and axis > 0:
             arguments = {**layer.layer.arguments(), "axis": axis + frames}
             return SpecLayer({**layer.keys, "axis": axis + frames}, type(layer.layer).model_validate(arguments))
@@ -249,10 +248,10 @@ class _Flattening:
             elif key == "training" and value is True and not _minds_training(record):
                 continue
             elif value not in (None, False) and not list(tensors_in(value)):
-                self.refused_argument(record, f"{key}={value!r}")
+                self.findings.cannot_say(record.name, f"is called with {key}={value!r}")
         for value in call.args[1:]:
             if value is not None and not list(tensors_in(value)):
-                self.refused_argument(record, f"the value {value!r}")
+                self.findings.cannot_say(record.name, f"is called with the value {value!r}")
 
     def check_masks(self, record: Record, call: Call, network: Network) -> None:
         """Refuse a mask that does not follow from a Masking or Embedding layer by operations on what that reads."""
@@ -272,12 +271,9 @@ class _Flattening:
             seen.add(key)
             maker = network.records.get(mask.layer)
             if maker is None or not maker.is_operation:
-                self.refused_argument(record, "a mask of its own")
+                self.findings.cannot_say(record.name, "is called with a mask of its own")
                 return
             waiting.extend(_called(network, (mask.layer, mask.call))[1].tensors())
-
-    def refused_argument(self, record: Record, what: str) -> None:
-        self.findings.refuse(record.name, f"{record.name} is called with {what}, which a spec cannot say")
 
 
 def _called(network: Network, key: _Key) -> tuple[Record, Call]:

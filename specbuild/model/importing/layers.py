@@ -89,14 +89,13 @@ def _kind(record: Record, findings: Findings, name: str) -> str:
         raise findings.refuse(name, message, reason=computed, help=help)
     if record.kind in UNWRITABLE and not _is_custom(record):
         reason, help = UNWRITABLE[record.kind]
-        raise findings.refuse(name, f"{name} is a {record.kind}, which a spec cannot say", reason=reason, help=help)
+        raise findings.cannot_say(name, f"is a {record.kind}", reason=reason, help=help)
     known = None if _is_custom(record) else kind_named(record.kind)
     if known is not None:
         return known.__name__
     if record.is_operation:
-        message = f"{name} is the operation {record.kind}, which a spec cannot say"
         help = "use a layer for it; `specbuild schema` lists all that a spec can name"
-        raise findings.refuse(name, message, help=help)
+        raise findings.cannot_say(name, f"is the operation {record.kind}", help=help)
     raise findings.refuse(name, f"{name} is of the class {record.kind}, which is no layer of Keras", reason=computed)
 
 
@@ -125,13 +124,12 @@ def _arguments(record: Record, cls: type[Layer], findings: Findings, name: str, 
             if key == "axis" and isinstance(written, list) and len(written) == 1:
                 written = written[0]  # Keras keeps a single axis as a list in some layers
         except Inexpressible as fault:
-            message = f"{name} ({cls.__name__}) has {fault} as its {key}, which a spec cannot say"
-            refused = findings.refuse(name, message)
+            refused = findings.cannot_say(name, f"({cls.__name__}) has {fault} as its {key}")
             continue
         if names is None or key in names:
             arguments[key] = written
         elif value not in (None, False) and (known is None or written != known.optional.get(key)):
-            refused = findings.refuse(name, f"{name} ({cls.__name__}) has {key}={value!r}, which a spec cannot say")
+            refused = findings.cannot_say(name, f"({cls.__name__}) has {key}={value!r}")
     if findings.is_keras_2 and "hard_sigmoid" in (arguments.get("activation"), arguments.get("recurrent_activation")):
         findings.note(
             f"{name}: hard_sigmoid of Keras 2 is clip(0.2 x + 0.5, 0, 1), that of Keras 3 clip(x / 6 + 0.5, 0, 1); "
@@ -238,7 +236,7 @@ def spec_dtype(record: Record, findings: Findings, name: str) -> str | None:
         kind, config = written.get("class_name"), written.get("config")
         written = config.get("name") if isinstance(config, Mapping) else None
         if kind not in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
-            findings.refuse(name, f"{name} has a {kind} as its dtype, which a spec cannot say")
+            findings.cannot_say(name, f"has a {kind} as its dtype")
             return None
     if written is None or written == "float32":
         return None

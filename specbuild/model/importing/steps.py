@@ -83,6 +83,10 @@ class Findings:
         self.report.error(message, path=f"{self._file}  {layer}", reason=reason, help=help, code="import")
         return Refused()
 
+    def cannot_say(self, layer: str, what: str, *, reason: str = "", help: str = "") -> Refused:
+        """Report what a spec has no words for, as a predicate of the layer: `is a sparse input`."""
+        return self.refuse(layer, f"{layer} {what}, which a spec cannot say", reason=reason, help=help)
+
     def note(self, text: str) -> None:
         """Note something that the spec leaves out without changing what the model computes."""
         self._notes.setdefault(text)

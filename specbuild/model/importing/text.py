@@ -197,9 +197,6 @@ def _filled(text: str, indent: str) -> str:
 
 
 def _input(x: Input) -> Any:
-    section: dict[str, Any] = {"shape": list(x.shape)}
-    if x.dtype != "float32":
-        section["dtype"] = x.dtype
-    if x.batch is not None:
-        section["batch"] = x.batch
+    section = {"shape": list(x.shape), "dtype": x.dtype, "batch": x.batch}
+    section = {key: value for key, value in section.items() if value not in ("float32", None)}
     return section["shape"] if len(section) == 1 else section
