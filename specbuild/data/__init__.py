@@ -1,4 +1,4 @@
-"""The data of a spec: windows, splits and transforms. NumPy only; frames are read when they are needed."""
+"""The data of a spec: windows, splits and transforms. NumPy only; frames are read lazily."""
 
 from specbuild.data.climatology import Climatology
 from specbuild.data.samples.dataset import Dataset, Window, open_data

@@ -1,4 +1,4 @@
-"""What is in the data of a spec: frames, times, windows per split, and how its values are distributed. NumPy only."""
+"""Survey of a spec's data: frames, times, windows per split, and the distribution of values. NumPy only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LISTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """How values in physical units are distributed; NaN where none is known.
+    """The distribution of values in physical units; NaN if none is known.
 
     They are those of `frames` frames, spread over the split. `missing` is the share of values that are missing.
     """
@@ -62,7 +62,7 @@ class SplitSurvey:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is in the data. `edges` are the first and last edge of every histogram, in physical units."""
+    """A survey of the data. `edges` are the first and last edge of every histogram, in physical units."""
 
     source: str
     dtype: str
@@ -93,7 +93,7 @@ def survey(
     units: str = "",
     every_frame: bool = False,
 ) -> Survey:
-    """Look at the frames of each split.
+    """Return a survey of the frames of each split.
 
     Args:
         source: the opened data.

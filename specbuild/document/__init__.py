@@ -1,4 +1,4 @@
-"""Stage 1: YAML text becomes nodes that know their file, line and column."""
+"""Stage 1: parse YAML text into nodes that know their file, line and column."""
 
 from specbuild.document.diagnostics import Diagnostic, Report, dotted
 from specbuild.document.errors import RunError, SpecbuildError, SpecError, TooManyErrors

@@ -1,4 +1,4 @@
-"""Parser events to located nodes, without recursion and with every limit that an untrusted document needs.
+"""Compose parser events into located nodes, without recursion and with the limits needed for untrusted documents.
 
 PyYAML's own composer recurses, keeps the last of duplicate keys, expands aliases without a limit, resolves words by
 YAML 1.1 and stops at the first fault; its nodes end after their trailing blanks. So only its parser is used.
@@ -24,7 +24,7 @@ MAX_NODES = 150_000
 
 
 class Composer:
-    """Puts the events of a document together. `report` holds the faults met so far."""
+    """Composes the events of a document. `report` holds the faults found so far."""
 
     def __init__(self, source: Source, start: int = 0) -> None:
         self.source = source
@@ -194,7 +194,7 @@ class Composer:
         return min(start, self.offset(event.end_mark)) if isinstance(event, yaml.ScalarEvent) else start
 
     def offset(self, mark: Any) -> int:
-        """Return where a mark of PyYAML stands in the source; its events always carry marks."""
+        """Return the position of a PyYAML mark in the source; events always have marks."""
         return self.start + int(mark.index)
 
     def resolve(self, text: str, span: Span) -> Any:

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""The tree of exceptions.
 
     SpecbuildError                 exit code 1
     ├── SpecError                  exit code 2: the spec, or what it names, is wrong; carries located diagnostics

@@ -1,4 +1,4 @@
-"""Located nodes: what a YAML document holds, and where each part of it stands."""
+"""Located nodes: the contents of a YAML document, with the position of each part."""
 
 from __future__ import annotations
 

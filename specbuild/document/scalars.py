@@ -1,4 +1,4 @@
-"""What an unquoted word of a document means: the core schema of YAML 1.2."""
+"""Types of unquoted scalars: the core schema of YAML 1.2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would have been right: the nearest word, and all of them."""
+"""Suggestions for misspelt words: the nearest choice, and lists of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a YAML syntax error means to the person who wrote the text.
+"""Explain YAML syntax errors in plain words.
 
 PyYAML names a fault in the terms of its grammar ("expected <block end>, but found '-'"), often far from its cause.
 """
@@ -77,7 +77,7 @@ def _never_closed(source: Source, bracket: int) -> Diagnostic:
 
 
 def _here(message: str, help: str, reason: str = "") -> Callable[[Source, _Seen], Diagnostic]:
-    """An explanation of the same words whatever the text, at the place where the fault was noticed."""
+    """An explanation with fixed words, at the place where the fault was noticed."""
     return lambda source, seen: _diagnostic(source, message, seen.at, reason=reason, help=help)
 
 

@@ -1,4 +1,4 @@
-"""Tables of plain text. Importing Rich and measuring with it would take a fifth of the time of `specbuild summary`."""
+"""Plain-text tables. Importing Rich and measuring with it would take a fifth of the time of `specbuild summary`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Baselines: forecasts that need no model, which every score stands beside.
+"""Baselines: forecasts without a model, reported next to every score.
 
 Each gives (F, *space, C) in physical units for a window, NaN where it knows nothing. What a baseline learns comes from
-the training frames alone; what it looks up lies before the forecast is made.
+the training frames alone; observations that it uses are from before the forecast is made.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
-    """Give a class to every clip of a split, and write the scores into the run folder.
+    """Classify every clip of a split, and write the scores into the run folder.
 
     Each clip is read as in validation: frames and crop from the middle. The class with the largest output is given; of
     two classes that one output decides on, the second from 0.5 on (from 0 on where the loss reads logits).
@@ -61,7 +61,7 @@ CONVENTION = (
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """The clips of one split by true class (rows) and by the class that the model gives (columns)."""
+    """The clips of one split by true class (rows) and predicted class (columns)."""
 
     name: str
     split: str
@@ -81,20 +81,20 @@ class ClassScores:
 
     @property
     def accuracy(self) -> float:
-        """Share of the clips whose class was found."""
+        """Share of the clips that were classified correctly."""
         return _share(sum(row[number] for number, row in enumerate(self.confusion)), self.clips)
 
     @property
     def baseline(self) -> float:
-        """The accuracy of always giving the most frequent training class."""
+        """The accuracy of always predicting the most frequent training class."""
         return _share(self.support[self.majority], self.clips)
 
     def precision(self, label: int) -> float:
-        """Share of the clips given to a class that are of it; NaN where there are none."""
+        """Share of the clips predicted as a class that belong to it; NaN if there are none."""
         return _share(self.confusion[label][label], sum(row[label] for row in self.confusion))
 
     def recall(self, label: int) -> float:
-        """Share of the clips of a class that were given to it; NaN where there are none."""
+        """Share of the clips of a class that were predicted as it; NaN if there are none."""
         return _share(self.confusion[label][label], self.support[label])
 
     def f1(self, label: int) -> float:

@@ -120,7 +120,7 @@ def _forecast(trained: TrainedRun, window: Window, channel: int | None) -> Float
 
 @dataclass(frozen=True)
 class _Pictured:
-    """The window whose future varies most, for the pictures: by what was observed, whatever the forecast."""
+    """The window whose observed future varies most, for the pictures."""
 
     variation: float
     number: int

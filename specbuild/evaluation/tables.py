@@ -32,7 +32,7 @@ def report_text(scored: Evaluation | ClassScores) -> str:
 
 
 def evaluation_text(evaluation: Evaluation, width: int | None = None) -> str:
-    """Return one table per score, lead times down and forecasts across, with what each score is below them.
+    """Return one table per score (rows are lead times, columns forecasts), with the scores' conventions below.
 
     A table that is wider than `width` is continued below, with the lead times again. The default is the width of the
     terminal, or 100 where the text goes elsewhere.
@@ -83,7 +83,7 @@ def _headline(evaluation: Evaluation) -> list[str]:
 
 
 def _legend(evaluation: Evaluation) -> list[str]:
-    """What each score that is shown is."""
+    """The conventions of the scores shown."""
     if not evaluation.conventions:
         return []
     shown = dict.fromkeys(column.score for column in evaluation.on_show)

@@ -1,4 +1,4 @@
-"""Stage 4: a typed spec becomes a graph with shapes, states, parameters and costs."""
+"""Stage 4: build a graph with shapes, states, parameters and costs from a typed spec."""
 
 from specbuild.graph.build import build_graph, check
 from specbuild.graph.model import Graph, Input, Node, Output, Port

@@ -1,4 +1,4 @@
-"""The body of an autoregressive node: its graph over the frames given and over a single one, measured for any input."""
+"""The body of an autoregressive node: its graph over the past frames and over a single frame, for any input."""
 
 from __future__ import annotations
 

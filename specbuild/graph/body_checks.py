@@ -1,4 +1,4 @@
-"""What must hold of the body of an autoregressive node.
+"""Checks of the body of an autoregressive node.
 
 A step on one frame must give what the sequence gives at that frame. That holds where every layer reads, of each frame,
 that frame alone, or carries a state from the frame before.
@@ -19,7 +19,7 @@ from specbuild.language.sections.data import WindowsSection
 
 
 def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
-    """Report nodes that read frames to come, or whose state `name` does not carry from step to step."""
+    """Report nodes that read future frames, or whose state `name` does not carry from step to step."""
     before = len(report.errors)
     for node in body.nodes:
         for key, message, reason, help in _misfits(node, name):
@@ -37,7 +37,7 @@ def check_steps(graph: Graph, name: str, report: Report) -> bool:
 
 
 def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
-    """Report a body that forgets given frames, one whose frames cannot be fed back or that cannot be recomputed."""
+    """Report a body that forgets past frames, whose frames cannot be fed back, or that cannot be recomputed."""
     output = graph.outputs[0].shape
     noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
     span, path = node.span(), node.path

@@ -1,4 +1,4 @@
-"""Whether the model and the data section fit: windows, frames, clips and their classes, scores.
+"""Check the model against the data section: windows, frames, clips and their classes, scores.
 
 A number that differs is reported at the line to change. What is None is known to the file alone and fits.
 """
@@ -31,7 +31,7 @@ class FrameLayout:
 
 
 def check_samples(graph: Graph, report: Report) -> None:
-    """Report what does not fit whatever the file holds.
+    """Report mismatches that do not depend on the contents of the file.
 
     A model of several inputs or outputs is left alone: it is trained from Python, with arrays of one's own.
     """

@@ -1,4 +1,4 @@
-"""Whether losses fit the frames that the model gives: their number, and their axes of space."""
+"""Check losses against the model's output frames: their number and their spatial axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lints of losses: a loss that reads something other than what the output gives."""
+"""Lints of losses: a loss that does not fit the values of its output."""
 
 from __future__ import annotations
 

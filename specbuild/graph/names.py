@@ -1,4 +1,4 @@
-"""Which node a reference means, and whether it may be read there."""
+"""Resolve references to nodes, and check that they may be read there."""
 
 from __future__ import annotations
 

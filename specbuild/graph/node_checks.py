@@ -1,4 +1,4 @@
-"""What must hold of one node: the number of its inputs, their axes, its size and shape; and what to write instead."""
+"""Checks of one node: the number of its inputs, their axes, its size and shape; each with a fix."""
 
 from __future__ import annotations
 

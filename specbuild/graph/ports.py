@@ -1,4 +1,4 @@
-"""Which output of a recurrent node a bare `enc` means: the one whose number of axes its reader needs."""
+"""Resolve a bare `enc` to the port of the recurrent node with the number of axes that its reader needs."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.ports import port_shapes
 
 STAND_INS = (480, 960)
-"""Lengths that stand in for an axis known only at run time: what is the same for both does not depend on it."""
+"""Two trial lengths for an axis known only at run time; a result that is equal for both does not depend on it."""
 MAX_POSITIONS = 4_000_000
 """Ends that are worked out, over the axes of all nodes, when receptive fields are asked for."""
 MAX_CHECKED = 400_000

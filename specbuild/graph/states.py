@@ -1,4 +1,4 @@
-"""Passed states: which tensors start a recurrence, and whether they fit it.
+"""Passed states: the tensors of an initial state, and checks that they fit.
 
 Keras builds a model whose states do not fit, and fails inside the first batch, or never; so this is where they are
 checked: the number of tensors, their names, and every axis of each.

@@ -1,4 +1,4 @@
-"""Stage 3: located nodes become a typed spec, with variables, defaults and overrides resolved."""
+"""Stage 3: read located nodes as a typed spec, with variables, defaults and overrides resolved."""
 
 from specbuild.language.declarations import KEYS, VERSION
 from specbuild.language.load import load_spec, read_spec

@@ -1,4 +1,4 @@
-"""What a document declares before its layers: its version and sections, inputs, and defaults by layer kind."""
+"""Declarations before the layers: language version, sections, inputs, and defaults by layer kind."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class UnknownUsed(ExpressionError):
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> Any:
-    """Return the value of an expression. A lone `$name` gives whatever the variable holds; arithmetic needs numbers.
+    """Return the value of an expression. A lone `$name` may have a value of any type; arithmetic needs numbers.
 
     Raises:
         ExpressionError: unknown name, bad syntax, a value that is no number, or a result out of bounds.

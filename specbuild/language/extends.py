@@ -1,4 +1,4 @@
-"""`extends: base.yaml` and `set:`: a spec that says only how it differs from another.
+"""`extends: base.yaml` and `set:`: a spec that contains only its differences from another.
 
 Whatever else an extending spec writes is merged over the base: mappings merge, anything else replaces. Then `set:` is
 applied, in the grammar of `--set`. The order is: the base (with its own base first), this file, `set:`, `--set`.

@@ -1,4 +1,4 @@
-"""From a file, a text or a Python mapping to a typed spec, with all faults reported at once."""
+"""Load a typed spec from a file, a text or a Python mapping, with all faults reported at once."""
 
 from __future__ import annotations
 

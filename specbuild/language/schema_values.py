@@ -1,4 +1,4 @@
-"""JSON Schema of what stands to the right of a key: values, `$variables` in their place, and Keras objects by name."""
+"""JSON Schema of values: plain values, `$variables` in their place, and Keras objects by name."""
 
 from __future__ import annotations
 

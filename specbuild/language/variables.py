@@ -21,7 +21,7 @@ MAX_DEPTH = 64
 
 
 def variables(node: Node | None, report: Report) -> dict[str, Any]:
-    """Return the values of the `vars:` section, each computed from the others in whatever order they stand.
+    """Return the values of the `vars:` section, which may refer to each other in any order.
 
     Reports a name that is no identifier, an unknown name, a cycle, and a value that is neither scalar nor list.
     """

@@ -1,4 +1,4 @@
-"""Stage 6: a graph becomes a `keras.Model`. Importing this imports Keras."""
+"""Stage 6: build a `keras.Model` from a graph. Importing this imports Keras."""
 
 from specbuild.model.build import build, build_model
 from specbuild.model.saving import save

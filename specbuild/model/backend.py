@@ -73,7 +73,7 @@ def backend_name() -> str:
 
 
 def has_accelerator() -> bool:
-    """Whether the backend sees a GPU or TPU."""
+    """Whether the backend has a GPU or TPU."""
     return not device_name().startswith("cpu")
 
 

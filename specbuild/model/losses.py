@@ -1,4 +1,4 @@
-"""Losses that Keras does not have, each a mean over what is present.
+"""Losses that Keras does not have, each a mean over known pixels.
 
 Shapes: y_true and y_pred are (B, [T,] *space, C) in the units that the model is trained in; the weights of samples are
 (B, [T,] *space) or anything that spreads over it from the left, 0 where a value is missing. The values of y_true and
@@ -107,7 +107,7 @@ def full_weight(weight: Tensor | None, like: Tensor, dtype: str) -> Tensor:
 
 
 def mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Return Σwv / Σw; 0 where nothing weighs."""
+    """Return Σwv / Σw; 0 where all weights are 0."""
     total = ops.sum(weights)
     return ops.sum(values * weights) / ops.where(total > 0, total, ops.ones_like(total))
 
@@ -194,7 +194,7 @@ def _means(x: Tensor) -> Tensor:
 
 
 class GradientDifference(PresentLoss):
-    """How much steps from pixel to pixel differ: Mathieu, Couprie and LeCun (2016), ICLR, eq. 6.
+    """Difference of the gradients between neighbouring pixels: Mathieu, Couprie and LeCun (2016), ICLR, eq. 6.
 
     | |y_i − y_{i−1}| − |ŷ_i − ŷ_{i−1}| |^α along each axis of space, summed over the axes, each the mean over its pairs
     of pixels that are both present. Blurred edges cost more than sharp ones; a forecast that is off by a constant costs

@@ -1,4 +1,4 @@
-"""Modules of users, which register layers of their own with Keras. Only a caller names them, never a spec."""
+"""Plugins: modules of users that register custom Keras layers. They are named by the caller, never by a spec."""
 
 from __future__ import annotations
 

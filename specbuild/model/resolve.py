@@ -1,4 +1,4 @@
-"""What Keras says about the layers that have no rule of their own: their shapes and weights, from a symbolic call."""
+"""Shapes and weights of layers without their own rule, from a symbolic call of Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a picture shows: the frames of a window or a forecast, with what names them and the scale of their colours."""
+"""The contents of a picture: the frames of a window or a forecast, their labels and their colour scale."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Forecaster:
 
     @property
     def missing(self) -> int:
-        """The number of frames that a first forecast still lacks."""
+        """Number of frames still needed for the first forecast."""
         assert self._frames.maxlen is not None
         return self._frames.maxlen - len(self._frames)
 
@@ -94,7 +94,7 @@ class Forecaster:
         return self.last.frames
 
     def reset(self) -> None:
-        """Forget every frame, as at the start of another event."""
+        """Discard all frames, as at the start of another event."""
         self._frames.clear()
         self._times.clear()
 

@@ -1,4 +1,4 @@
-"""Where the past frames of a forecast come from: the end of the run's data, a file, or an array in memory."""
+"""Past frames for a forecast: from the end of the run's data, a file, or an array in memory."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The run folder: what a training run leaves behind, and how it is opened again."""
+"""The run folder: the files of a training run, and opening a trained model."""

@@ -1,4 +1,4 @@
-"""Checkpoints: a model with its optimizer, and in the same file everything else that continuing needs.
+"""Checkpoints: a model, its optimizer and everything else needed to resume, in one file.
 
 A `.keras` file is a zip archive. Keras stores the weights and the optimizer in it but not the state of the random
 seeds that dropout draws from; these and the history stand in one more member, `specbuild.json`.
@@ -26,7 +26,7 @@ _MISFIT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come: one row per finished epoch, and the random seeds after the last."""
+    """Progress of a run: one row per finished epoch, and the random seeds after the last."""
 
     history: tuple[dict[str, float], ...] = ()
     seeds: tuple[tuple[int, ...], ...] = ()

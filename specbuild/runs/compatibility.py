@@ -1,4 +1,4 @@
-"""Whether overrides leave the model of a run, or at least its weights, as they were."""
+"""Compatibility of overrides with a run: whether they leave the model, or at least its weights, unchanged."""
 
 from __future__ import annotations
 

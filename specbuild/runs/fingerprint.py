@@ -1,4 +1,4 @@
-"""Fingerprints of data: they tell whether files have changed since a run began, without reading all of large ones."""
+"""Fingerprints of data: detect changes since a run began, without reading large files completely."""
 
 from __future__ import annotations
 

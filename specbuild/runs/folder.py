@@ -1,4 +1,4 @@
-"""The run folder: everything that a training run leaves behind, enough to repeat it.
+"""The run folder: all files of a training run, enough to repeat it.
 
     runs/radar-nowcast-20260131-142501/
     ├── spec.yaml             the spec as written

@@ -1,4 +1,4 @@
-"""What a run depends on besides its spec: versions, machine and data files, for run.json."""
+"""Provenance for run.json: versions, machine and data files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from specbuild.version import __version__
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that computes. Imports Keras."""
+    """Return the versions of the software that computes. Imports Keras."""
     from specbuild.model.backend import backend_name, keras
 
     backend = backend_name()

@@ -1,4 +1,4 @@
-"""A trained run, opened for use: its data, its model, and how far it forecasts."""
+"""A trained run, opened for use: its data, its model and its horizon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a model computes and learns: its precision, optimizer, losses and metrics. Imports Keras when a model is made."""
+"""Compile a model: precision, optimizer, losses and metrics. Imports Keras when a model is built."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _LARGER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "iou", "io_u", "f
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is watched, and when watching it ends training. `patience` None: never."""
+    """The monitored value, and when it ends training. `patience` None: never."""
 
     monitor: str
     larger_is_better: bool = False

@@ -1,4 +1,4 @@
-"""The loss of each output as `train:` says: means over what is present, thresholds in the units of training."""
+"""The loss of each output from `train:`: means over known pixels, thresholds in transformed units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user sees while a model trains: what it is trained on, then a bar on a terminal, lines elsewhere."""
+"""Progress display during training: a summary of data and model, then a bar on a terminal or lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`train`: from a spec to a run folder with a trained and scored model."""
+"""`train`: train and score the model of a spec, into a run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences that are drawn when they are read: moving digits and moving shapes."""
+"""Sequences generated when they are read: moving digits and moving shapes."""
 
 from specbuild.data.generators.base import open_generated, open_generator
 

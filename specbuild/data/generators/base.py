@@ -1,4 +1,4 @@
-"""Generators: sources whose frames are drawn when they are read, by the painter that the section of each one names."""
+"""Generators: sources whose frames are drawn when they are read, by the painter that their section names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digits drawn with strokes, where no pictures are given: ten figures, each in several hands."""
+"""Digits drawn with strokes, used when no pictures are given: ten digits in several handwriting styles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HANDS = 12
 
 
 def glyphs(size: int) -> Brightness:
-    """Draw the digits 0 to 9, (10 · HANDS, size, size), the hands of each digit in a row.
+    """Draw the digits 0 to 9, (10 · HANDS, size, size), all styles of one digit in a row.
 
     They are the same on every machine: nothing is random.
     """

@@ -17,7 +17,7 @@ from specbuild.language.sections.generator import MovingDigits
 
 
 def painter(section: MovingDigits, resolve: Resolve) -> Painter:
-    """Return what draws the sequences of a section.
+    """Return the painter of a section.
 
     Raises:
         SourceError: its file of digits is not there or does not fit.

@@ -11,7 +11,7 @@ from specbuild.language.sections.generator import MovingShapes
 
 
 def painter(section: MovingShapes, _resolve: Resolve) -> Painter:
-    """Return what draws the sequences of a section."""
+    """Return the painter of a section."""
     return MovingShapesPainter(section)
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: mirrors, turns and noise for training samples, the same for all frames of a sample.
+"""Augmentation: flips, rotations and noise for training samples; all frames of a sample are changed together.
 
 Shapes: `space` are the axes of space (L, H W or D H W), C channels.
 """
@@ -15,7 +15,7 @@ from specbuild.language.sections.augment import AXES, AugmentSection
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What `data.augment` asks for. `axes` are the letters of the axes of space, in the order of the frames."""
+    """The augmentation of `data.augment`. `axes` are the letters of the spatial axes, in the order of the frames."""
 
     section: AugmentSection
     axes: tuple[str, ...]

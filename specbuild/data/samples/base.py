@@ -1,4 +1,4 @@
-"""What a model is trained on: samples of each split, and the transform between physical units and the model's."""
+"""Base class of data to train on: samples of each split, and the transform between physical and model units."""
 
 from __future__ import annotations
 

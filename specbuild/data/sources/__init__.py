@@ -1,4 +1,4 @@
-"""Where frames come from: one module per format, all read alike."""
+"""Sources of frames: one module per format, all with the same interface."""
 
 from specbuild.data.sources.base import FrameSource
 from specbuild.data.sources.open import open_source, source_files

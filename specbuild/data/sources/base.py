@@ -192,7 +192,7 @@ class FrameMetadata:
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Events, each a run of frames of one size, read lazily. Axes of space stand in the order L, H W or D H W."""
+    """Events, each a run of frames of one size, read lazily. Spatial axes are in the order L, H W or D H W."""
 
     array: RawArray
     metadata: FrameMetadata

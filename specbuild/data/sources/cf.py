@@ -1,4 +1,4 @@
-"""What the attributes of a variable mean by the CF conventions: how it is packed, and which axis it is of."""
+"""Attributes of variables according to the CF conventions: packing, and the kind of axis."""
 
 from __future__ import annotations
 

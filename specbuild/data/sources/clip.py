@@ -1,4 +1,4 @@
-"""Clips: what a folder of images and a video have in common, and the array that several of them make."""
+"""Clips: the common interface of image folders and videos, and several clips as one array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One file: from its path to its frames, with named axes and times, and what does not fit said."""
+"""One file: from its path to its frames, with named axes and times, and errors for anything that does not fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files a path of the spec means, in which order, and what is wrong with them as errors of the spec."""
+"""The files that a path of the spec means, their order, and their faults as errors of the spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`.npy`: one array, read from the disk piece by piece; and NumPy's array format wherever it lies in a file.
+"""`.npy`: one array, read from disk piece by piece; and NumPy's array format at any position in a file.
 
 `numpy.load(mmap_mode="r")` is not enough: it keeps every page that was read in resident memory, cannot map an array
 within an archive, and does not say how many bytes of a cut-off file are missing.

@@ -1,4 +1,4 @@
-"""From `data.source` to frames: finds the files, opens them and says what does not fit."""
+"""From `data.source` to frames: find the files, open them and report anything that does not fit."""
 
 from __future__ import annotations
 

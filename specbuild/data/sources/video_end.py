@@ -1,4 +1,4 @@
-"""Whether a video file is complete, by what its own container says of its length.
+"""Detect truncated video files by the length stored in the container.
 
 FFmpeg plays a file that was cut off up to where it ends, without an error.
 """

@@ -45,7 +45,7 @@ class Transform:
         return physical
 
     def invert(self, transformed: Floats, context: FrameContext | None = None) -> Floats:
-        """Convert what the model gives to physical units: undo `apply`, except for what `clip` and `dbz` remove.
+        """Convert the model's output to physical units: undo `apply`, except for values removed by `clip` and `dbz`.
 
         `clip` keeps to its bounds here too. Frames are (…, T, *space, C) where a context is given.
         """

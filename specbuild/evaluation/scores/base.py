@@ -1,4 +1,4 @@
-"""What every score is made of: sums that one frame adds to, and a formula over the sums.
+"""The parts of a score: sums to which each frame adds, and a formula over the sums.
 
 Forecasts and observations are in physical units, NaN where missing. A pixel counts where both are known. Sums are
 pooled over windows before a formula is applied, so no score is a mean of scores, except SSIM and PSNR, which are
@@ -80,7 +80,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Setting:
-    """What scores are computed with: the section `evaluate`, weights of rows (H, 1, 1), and the training frames."""
+    """Inputs of the scores: the section `evaluate`, weights of rows (H, 1, 1), and the training frames."""
 
     section: EvaluateSection
     weights: Values | None

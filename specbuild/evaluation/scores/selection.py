@@ -1,4 +1,4 @@
-"""The scores that a spec asks for, with what each needs to know of the data."""
+"""Selection of the scores requested by a spec, with the data that each needs."""
 
 from __future__ import annotations
 

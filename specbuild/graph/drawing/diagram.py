@@ -1,4 +1,4 @@
-"""What a picture of a graph shows: a box for each input and layer, an edge for each tensor that runs between them.
+"""The diagram of a graph: a box for each input and layer, an edge for each tensor passed between them.
 
 The same as text for Mermaid, which GitHub, GitLab and many editors draw in Markdown.
 """

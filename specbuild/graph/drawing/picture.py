@@ -28,7 +28,7 @@ _SIZE, _LEADING, _PAD = 9.0, 13.0, 9.0
 _LABEL = 7.5
 """Size of a label, in points."""
 _BEHIND = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-"""What lies behind a label, which stands on its edge."""
+"""Background of a label, which is placed on its edge."""
 _FONT = "DejaVu Sans"
 """It comes with matplotlib, so that boxes fit their text everywhere."""
 _HEAD = 6.0

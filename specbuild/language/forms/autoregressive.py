@@ -1,4 +1,4 @@
-"""`autoregressive`: nodes that run over the frames given, and then on their own output, one frame at a time."""
+"""`autoregressive`: nodes that run over the past frames, and then on their own output, one frame at a time."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar
@@ -16,7 +16,7 @@ from specbuild.language.validation import validate
 
 
 class Feedback(Keys):
-    """What stands inside `autoregressive:`."""
+    """The keys inside `autoregressive:`."""
 
     NEEDED: ClassVar[dict[str, str]] = {"do": "autoregressive needs do: and a list of nodes"}
     UNOFFERED = ("trainable",)

@@ -1,4 +1,4 @@
-"""What the forms of node share: their common keys, how they are read, and how a composite frames its nodes."""
+"""Base classes of the forms of node: common keys, reading them, and expansion of composites."""
 
 from abc import abstractmethod
 from collections.abc import Sequence as AnySequence

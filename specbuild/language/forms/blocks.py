@@ -1,4 +1,4 @@
-"""`block`: nodes under a name, with parameters, declared once under `blocks:` and used as often as wanted."""
+"""`block`: named nodes with parameters, declared once under `blocks:` and used any number of times."""
 
 import re
 from collections import ChainMap

@@ -1,4 +1,4 @@
-"""The ids of nodes: those in use, and those that specbuild makes up."""
+"""The ids of nodes: those in use, and generated ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class Ids:
-    """The names in use. Made-up ones follow Keras: `conv_lstm2d`, `conv_lstm2d_1`."""
+    """The names in use. Generated names follow Keras: `conv_lstm2d`, `conv_lstm2d_1`."""
 
     def __init__(self, taken: Sequence[str]) -> None:
         self._places: dict[str, int] = dict.fromkeys(taken, 0)

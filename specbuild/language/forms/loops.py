@@ -27,7 +27,7 @@ class _Rounds(Whole):
 
 
 class VariableName(Value):
-    """What stands behind the `$` of a variable."""
+    """The name of a variable, without its `$`."""
 
     words = "the name of a variable"
 

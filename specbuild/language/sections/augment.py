@@ -1,4 +1,4 @@
-"""`data.augment`: how training samples are varied, so that a model sees more than the record holds."""
+"""`data.augment`: random variation of training samples."""
 
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 

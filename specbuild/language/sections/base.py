@@ -1,4 +1,4 @@
-"""What the sections of a spec have in common."""
+"""Base classes of the sections of a spec."""
 
 from collections.abc import Mapping
 from typing import Any

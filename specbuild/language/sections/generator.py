@@ -1,4 +1,4 @@
-"""The sources of `data` that are drawn and not read: what can be drawn, and with which settings."""
+"""The generators of `data.source` and their settings."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias

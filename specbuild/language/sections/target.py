@@ -1,4 +1,4 @@
-"""`data.target`: what the model learns to tell of a sample, where that is not the frames that follow it."""
+"""`data.target`: what the model predicts for a sample, if not the future frames."""
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 

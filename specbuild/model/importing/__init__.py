@@ -1,4 +1,4 @@
-"""A saved Keras model becomes a spec that a person can read.
+"""Import a saved Keras model as a readable spec.
 
     file ──files──▶ config ──records──▶ layers and calls ──flatten──▶ steps in order ──text──▶ YAML, loaded again
 

@@ -1,4 +1,4 @@
-"""`import_model`: from a file of Keras to the text of a spec, which has been loaded and compared before it is given."""
+"""`import_model`: convert a Keras file to the text of a spec, which is verified by loading and comparing it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from specbuild.model.resolve import KerasResolver
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A spec as text, and notes on what it leaves out, which stand in its comments as well."""
+    """A spec as text, and notes on what it leaves out, which are also in its comments."""
 
     text: str
     notes: tuple[str, ...]

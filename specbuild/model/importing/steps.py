@@ -1,4 +1,4 @@
-"""What an import comes to: inputs, layers as nodes in the order they run, outputs, and what it finds on the way."""
+"""The result of an import: inputs, layers as nodes in the order they run, outputs, faults and notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every Keras layer of ours has: the arguments, checks and shapes of its kind in the catalogue."""
+"""Base class of our Keras layers: arguments, checks and shapes come from the catalogue."""
 
 from __future__ import annotations
 

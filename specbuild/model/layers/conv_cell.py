@@ -1,4 +1,4 @@
-"""What one step of every convolutional recurrence is made of, for one, two or three spatial axes.
+"""Base class of the cells of convolutional recurrences, for one, two or three spatial axes.
 
 A step is a convolution of the input, which does not depend on the step before and can be done for all steps at once
 (`project`), and the recurrence itself (`step`). Inside, channels come last.
@@ -25,7 +25,7 @@ EPSILON = 1e-12
 
 
 class ConvCell(FrameCell):
-    """A cell whose products are convolutions; subclasses say what its gates do.
+    """A cell with convolutions instead of matrix products; subclasses define its gates.
 
     The arguments and weights that Keras's ConvLSTM cell has are named and laid out as there. Beyond them:
 

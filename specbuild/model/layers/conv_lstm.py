@@ -1,4 +1,4 @@
-"""ConvLSTM with what Keras's lacks: peepholes, layer normalization, and a recurrent kernel of its own size."""
+"""ConvLSTM with options that Keras's lacks: peepholes, layer normalization, and a separate recurrent kernel size."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ConvLSTMCell(ConvCell):
         return ops.concatenate([before, ops.ones((self.filters,), before.dtype), after])
 
     def _peep(self, gate: int, c: Any) -> Any:
-        """What a gate sees of the cell state; nothing without peepholes."""
+        """The peephole term of a gate; nothing without peepholes."""
         if self.peephole_kernel is None:
             return 0.0
         first = gate * self.filters

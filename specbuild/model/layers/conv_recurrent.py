@@ -1,4 +1,4 @@
-"""A convolutional recurrence over a sequence of frames, whatever its cell."""
+"""A convolutional recurrence over a sequence of frames, for any cell."""
 
 from __future__ import annotations
 

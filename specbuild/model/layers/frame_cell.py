@@ -1,4 +1,4 @@
-"""What every cell over frames has: its axes, its weights, and how it is saved.
+"""Base class of the cells over frames: axes, weights and saving.
 
 Inside, channels come last. Shape comments: N batch, T time, H W the spatial axes of the input, P Q those of the state,
 C channels of the input, F filters.

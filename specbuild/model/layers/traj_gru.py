@@ -1,4 +1,4 @@
-"""TrajGRU: a ConvGRU whose state comes along learned paths instead of from fixed neighbours."""
+"""TrajGRU: a ConvGRU whose state is gathered along learned flows instead of from fixed neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`encoder_decoder`: recurrent levels that read, and recurrent levels that start from their states and forecast.
+"""`encoder_decoder`: an encoder, and a decoder that starts from the states of the encoder's levels.
 
 Every recurrent node of the encoder is a level, 1 … L in the order they run, and so is every one of the decoder,
 1 … M. Level l of the encoder reads x₁ˡ … x_Tˡ from a state of zeros, level m of the decoder z₁ᵐ … z_Kᵐ, K being the

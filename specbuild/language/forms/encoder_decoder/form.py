@@ -65,7 +65,7 @@ _REPEATED = {
 
 
 class EncoderDecoder(Keys):
-    """What stands inside `encoder_decoder:`."""
+    """The keys inside `encoder_decoder:`."""
 
     NOUN: ClassVar[str] = "an encoder_decoder"
     NEEDED: ClassVar[dict[str, str]] = {"encoder": "an encoder_decoder needs an encoder"}
@@ -198,7 +198,7 @@ def _no_levels(coder: Coder) -> None:
 
 
 def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion:
-    """The decoder as it is written, or the mirror image of the encoder."""
+    """The decoder as written, or the mirror image of the encoder."""
     written = coder.keys.decoder
     start = steps.end if steps is not None else coder.walk.lost(coder.at, coder.scope)
     if written is None or not is_written(written) or (isinstance(written, Scalar) and written.value == "mirrored"):
