@@ -416,6 +416,22 @@ def test_a_part_is_held_to_the_keys_and_the_version_of_the_language(tmp_path: Pa
     assert found == ["this specbuild reads language version 1", 'unknown key "layer"']
 
 
+def test_an_optional_key_without_a_value_counts_as_left_out() -> None:
+    keys = "id: , from: , expect: , trainable: , as: "
+    bare, given = (graph(f"  - {{repeat: 2, do: [{CONV % 3}]{more}}}\n") for more in ("", f", {keys}"))
+    assert [(node.id, node.layer, node.shapes) for node in given.nodes] == [
+        (node.id, node.layer, node.shapes) for node in bare.nodes
+    ]
+
+
+@pytest.mark.parametrize("form", ["repeat: 1, do: [{layer: ReLU}]", "layer: ReLU"])
+def test_a_wrong_trainable_is_the_same_fault_in_every_form(form: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        graph(f"  - {{{form}, trainable: 1}}\n")
+    (fault,) = caught.value.diagnostics
+    assert (fault.code, fault.message) == ("wrong-type", "trainable: expected true or false, got 1")
+
+
 def test_one_fault_of_a_wrapper_or_a_composite_is_said_once(tmp_path: Path) -> None:
     for item in ("time_distributed: []", "repeat: 2, trainable: $no, do: [{layer: ReLU}]"):
         text = (
