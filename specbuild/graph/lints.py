@@ -67,16 +67,21 @@ def unbounded_recurrence(graph: Graph, warn: Warn) -> None:
     """
     places: set[Span] = set()
     for node in graph.nodes:
-        cell = innermost(node.layer)
-        for argument, bounded in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
-            given = getattr(cell, argument, KerasObject(bounded))
-            name = "linear" if given is None else given.name
-            if not isinstance(cell, Recurrent) or name not in UNBOUNDED or (name, cell.kind) in _PUBLISHED:
-                continue
+        for argument, name, bounded in unbounded_activations(node.layer):
             place = node.spec.span(argument)
             if place not in places:
                 _report_unbounded(node, argument, name, bounded, warn)
             places.add(place)
+
+
+def unbounded_activations(layer: Layer) -> Iterator[tuple[str, str, str]]:
+    """Yield the argument and the name of each unbounded activation inside a recurrence, and the bounded default."""
+    cell = innermost(layer)
+    for argument, bounded in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
+        given = getattr(cell, argument, KerasObject(bounded))
+        name = "linear" if given is None else given.name
+        if isinstance(cell, Recurrent) and name in UNBOUNDED and (name, cell.kind) not in _PUBLISHED:
+            yield argument, name, bounded
 
 
 def _report_unbounded(node: Node, argument: str, name: str, bounded: str, warn: Warn) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.catalog import KerasObject
 from specbuild.document import RunError, SpecbuildError, did_you_mean
+from specbuild.graph.lints import unbounded_activations
 from specbuild.language import Spec
 from specbuild.model.backend import backend_name, keras
 from specbuild.model.objects import words
@@ -187,16 +187,15 @@ def likely_causes(spec: Spec) -> list[str]:
     rate = spec.train.optimizer.arguments.get("learning_rate")
     written = f" ({rate:g} is written)" if isinstance(rate, int | float) else ""
     causes = [f"lower the learning rate{written} or set clipnorm on the optimizer"]
-    unbounded = [node.id for node in spec.layers if _unbounded(node.layer)]
-    if unbounded:
-        causes.insert(0, f"relu inside the recurrence of {', '.join(unbounded)} can grow without bound; use tanh")
-    return causes
-
-
-def _unbounded(layer: Any) -> bool:
-    inner = getattr(layer, "layer", layer)
-    activation = getattr(inner, "activation", None)
-    return hasattr(inner, "recurrent_activation") and isinstance(activation, KerasObject) and activation.name == "relu"
+    nodes: dict[tuple[str, str], list[str]] = {}
+    for node in spec.layers:
+        for _, name, bounded in unbounded_activations(node.layer):
+            nodes.setdefault((name, bounded), []).append(node.id)
+    unbounded = [
+        f"{name} inside the recurrence of {', '.join(ids)} can grow without bound; use {bounded}"
+        for (name, bounded), ids in nodes.items()
+    ]
+    return [*unbounded, *causes]
 
 
 def _unknown_monitor(spec: Spec, monitor: str, known: list[str]) -> Exception:
