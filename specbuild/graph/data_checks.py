@@ -39,11 +39,7 @@ def check_samples(graph: Graph, report: Report) -> None:
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return
     source = data.source
-    if data.target is not None:
-        faults = class_faults(graph.spec, graph, source.frame, source.channels)
-    else:
-        faults = sample_faults(graph.spec, graph, FrameLayout(source.label, source.frame, source.channels))
-    for error in faults:
+    for error in sample_faults(graph.spec, graph, FrameLayout(source.label, source.frame, source.channels)):
         for diagnostic in error.diagnostics:
             report.add(diagnostic)
     if data.target is None and any(node.body is not None for node in graph.nodes):
@@ -51,24 +47,22 @@ def check_samples(graph: Graph, report: Report) -> None:
 
 
 def sample_faults(spec: Spec, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
-    """Yield an error for every number in which the model and windows of frames differ, each at the line to change.
+    """Yield an error for every number in which the model differs from windows of frames or, with a target, from clips.
 
-    The spec has a data section, the model one input and one output.
+    Each is at the line to change. The spec has a data section, the model one input and one output.
     """
     assert spec.data is not None
+    if spec.data.target is not None:
+        yield from _class_faults(spec, spec.data, graph, frames)
+        return
     yield from _input(spec, spec.data, graph, frames)
     yield from _output(spec, spec.data, graph, frames)
 
 
-def class_faults(spec: Spec, graph: Graph, frame: Shape, channels: Dim) -> Iterator[SpecError]:
-    """Yield an error for every number in which the model differs from clips of frames (H, W) with `channels`.
-
-    The spec has `data.target: class`, the model one input and one output.
-    """
-    data = spec.data
-    assert data is not None
+def _class_faults(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
+    """Yield an error for every number in which the model differs from clips (frames, height, width, channels)."""
     name, shape = graph.inputs[0].id, graph.inputs[0].shape
-    wanted = (data.windows.past, *data.crop_shape(frame), channels)
+    wanted = (data.windows.past, *data.crop_shape(frames.space), frames.channels)
     if not fits(shape, wanted):
         known = [a if b is None else b for a, b in zip(shape, wanted, strict=True)] if len(shape) == 4 else wanted
         message = f"{name} is {show(shape)}, a clip is {show(wanted)} (frames, height, width, channels)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import FrameSource
 from specbuild.document import SpecError
-from specbuild.graph.data_checks import FrameLayout, class_faults, sample_faults, without_time
+from specbuild.graph.data_checks import FrameLayout, sample_faults, without_time
 from specbuild.language.sections.augment import not_square
 from specbuild.language.sections.data import DataSection
 
@@ -38,11 +38,8 @@ def sample_layout(spec: Spec, section: DataSection, graph: Graph, source: FrameS
     """
     _check_single(spec, section, graph)
     crop = section.crop_shape(source.space)
-    faults = [*_crop_faults(spec, section, crop, source)]
-    if section.target is None:
-        faults += sample_faults(spec, graph, FrameLayout(source.name, source.space, source.channels))
-    else:
-        faults += class_faults(spec, graph, source.space, source.channels)
+    frames = FrameLayout(source.name, source.space, source.channels)
+    faults = [*_crop_faults(spec, section, crop, source), *sample_faults(spec, graph, frames)]
     if faults:
         raise SpecError(diagnostic for fault in faults for diagnostic in fault.diagnostics)
     return SampleLayout(
