@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from specbuild.document import SpecbuildError
 from specbuild.version import __version__
 
-Verdict = Literal["ok", "note", "fault"]
+Verdict: TypeAlias = Literal["ok", "note", "fault"]
+Outcome: TypeAlias = tuple[Verdict, str]
+"""The verdict of a check, and what it saw."""
 
 LIBRARIES = (
     *("keras", "tensorflow", "jax", "numpy", "pydantic", "h5py", "xarray", "netCDF4", "zarr", "av"),
@@ -61,37 +63,37 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield Finding("libraries", "ok", ", ".join(_versions()))
     for subject, check in _CHECKS.items():
         try:
-            yield check(folder)
+            yield Finding(subject, *check(folder))
         except (SpecbuildError, OSError, ImportError, ValueError, RuntimeError) as error:
             yield Finding(subject, "fault", " ".join(str(error).split()) or type(error).__name__)
 
 
-def _backend(_folder: Path) -> Finding:
+def _backend(_folder: Path) -> Outcome:
     from specbuild.model.backend import backend_name, keras
 
     chosen = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else "the default, or what keras.json says"
     text = f"{backend_name()} under Keras {keras.__version__} ({chosen})"
     if backend_name() not in ("tensorflow", "jax"):
-        return Finding("backend", "note", f"{text}; specbuild is tested with tensorflow and jax")
-    return Finding("backend", "ok", text)
+        return "note", f"{text}; specbuild is tested with tensorflow and jax"
+    return "ok", text
 
 
-def _device(_folder: Path) -> Finding:
+def _device(_folder: Path) -> Outcome:
     from specbuild.model.backend import device_name, has_accelerator
 
     text = f"{device_name()}, {os.cpu_count()} processor cores"
     if has_accelerator():
-        return Finding("device", "ok", text)
-    return Finding("device", "note", f"{text}; the framework sees no GPU, so large models train slowly")
+        return "ok", text
+    return "note", f"{text}; the framework sees no GPU, so large models train slowly"
 
 
-def _precision(_folder: Path) -> Finding:
+def _precision(_folder: Path) -> Outcome:
     from specbuild.training.compile import policy_for
 
-    return Finding("precision", "ok", f"precision: auto means {policy_for('auto')} here")
+    return "ok", f"precision: auto means {policy_for('auto')} here"
 
 
-def _training(_folder: Path) -> Finding:
+def _training(_folder: Path) -> Outcome:
     """Train a tiny model for a step, and compare the losses before and after."""
     from specbuild.model import build_model
     from specbuild.model.backend import jit_compile
@@ -103,13 +105,11 @@ def _training(_folder: Path) -> Finding:
     first, last = (float(model.train_on_batch(x, y)) for _ in range(2))
     taken = time.perf_counter() - started
     if not last < first:
-        return Finding("training", "fault", f"the loss of a tiny model does not fall: {first:g}, then {last:g}")
-    return Finding(
-        "training", "ok", f"a tiny encoder-forecaster trains: loss {first:.3f}, then {last:.3f}, {taken:.1f} s"
-    )
+        return "fault", f"the loss of a tiny model does not fall: {first:g}, then {last:g}"
+    return "ok", f"a tiny encoder-forecaster trains: loss {first:.3f}, then {last:.3f}, {taken:.1f} s"
 
 
-def _saving(_folder: Path) -> Finding:
+def _saving(_folder: Path) -> Outcome:
     """Save and load a model, and compare its outputs before and after."""
     from specbuild.model import build_model
     from specbuild.model.backend import keras
@@ -121,20 +121,20 @@ def _saving(_folder: Path) -> Finding:
         model.save(file)
         again = keras.models.load_model(file)
     if not np.allclose(model.predict_on_batch(x), again.predict_on_batch(x), atol=1e-6):
-        return Finding("saving", "fault", "a saved model gives other outputs once it is loaded")
-    return Finding("saving", "ok", "a saved model gives the same outputs once it is loaded")
+        return "fault", "a saved model gives other outputs once it is loaded"
+    return "ok", "a saved model gives the same outputs once it is loaded"
 
 
-def _room(folder: Path) -> Finding:
+def _room(folder: Path) -> Outcome:
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(existing).free
     text = f"{free / 2**30:,.1f} GB free for runs in {folder}"
     if not os.access(existing, os.W_OK):
-        return Finding("disk", "fault", f"{existing} cannot be written to")
-    return Finding("disk", "ok" if free >= LITTLE_ROOM else "note", text)
+        return "fault", f"{existing} cannot be written to"
+    return "ok" if free >= LITTLE_ROOM else "note", text
 
 
-_CHECKS: dict[str, Callable[[Path], Finding]] = {
+_CHECKS: dict[str, Callable[[Path], Outcome]] = {
     "backend": _backend,
     "device": _device,
     "precision": _precision,

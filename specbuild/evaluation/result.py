@@ -48,11 +48,6 @@ class Evaluation:
         return self.tables[0].leads
 
     @property
-    def thresholds(self) -> tuple[float, ...]:
-        thresholds = (column.threshold for column in self.tables[0].columns)
-        return tuple(dict.fromkeys(threshold for threshold in thresholds if threshold is not None))
-
-    @property
     def on_show(self) -> tuple[ScoreColumn, ...]:
         """The model's scores that a terminal shows and a picture draws, in the order of `shown`."""
         return tuple(column for name in self.shown for column in self.tables[0].columns if column.score == name)

@@ -25,10 +25,10 @@ def test_it_looks_at_everything(tmp_path: Path) -> None:
 
 
 def test_a_fault_is_named_and_ends_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    def torn(_folder: Path) -> doctor.Finding:
+    def torn(_folder: Path) -> doctor.Outcome:
         raise OSError("no space left")
 
-    monkeypatch.setattr(doctor, "_LOOKS", {"disk": torn})
+    monkeypatch.setattr(doctor, "_CHECKS", {"disk": torn})
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     assert result.output.splitlines()[-1] == "fault  disk       no space left"
