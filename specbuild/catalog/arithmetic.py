@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from specbuild.catalog.axes import check_axes, named_axes, positions
 from specbuild.catalog.base import Layer
-from specbuild.catalog.merging import _Broadcasting, check_two
+from specbuild.catalog.merging import Broadcasting, check_two
 from specbuild.catalog.receptive_field import ReceptiveField, same
 from specbuild.catalog.shapes import Dim, Shape, times
 from specbuild.catalog.values import Axes, Choice, Flag, Number, refuse, written
@@ -60,7 +60,7 @@ class Clip(Layer):
         return times((self.min is not None) + (self.max is not None), *inputs[0])
 
 
-class Divide(_Broadcasting):
+class Divide(Broadcasting):
     """The first input divided by the second; dividing by zero gives infinity or NaN."""
 
     package = "specbuild"

@@ -60,7 +60,7 @@ class Concatenate(Layer):
         return axis
 
 
-class _Broadcasting(Layer):
+class Broadcasting(Layer):
     """An operation on values that stand at the same place."""
 
     arity = "many"
@@ -93,15 +93,15 @@ class _Broadcasting(Layer):
         )
 
 
-class Add(_Broadcasting):
+class Add(Broadcasting):
     """The sum of the inputs."""
 
 
-class Multiply(_Broadcasting):
+class Multiply(Broadcasting):
     """The product of the inputs, value by value."""
 
 
-class Average(_Broadcasting):
+class Average(Broadcasting):
     """The mean of the inputs."""
 
     def flops(self, *inputs: Shape) -> Dim:
@@ -109,15 +109,15 @@ class Average(_Broadcasting):
         return times(len(inputs), *self.output_shape(*inputs))
 
 
-class Maximum(_Broadcasting):
+class Maximum(Broadcasting):
     """The largest of the inputs, value by value."""
 
 
-class Minimum(_Broadcasting):
+class Minimum(Broadcasting):
     """The smallest of the inputs, value by value."""
 
 
-class Subtract(_Broadcasting):
+class Subtract(Broadcasting):
     """The first input minus the second."""
 
     def check(self, *inputs: Shape) -> None:

@@ -9,7 +9,7 @@ from specbuild.catalog.values import NonNegativeInt, Share, Text, Whole, check_l
 from specbuild.language.dates import Dates, dates, looks_like_date, whole_of
 from specbuild.language.sections.base import Section
 
-Span: TypeAlias = tuple[int, int]
+NumberRange: TypeAlias = tuple[int, int]
 Names: TypeAlias = tuple[str, ...]
 MOST = 100_000
 """Files that can be named."""
@@ -17,7 +17,7 @@ _TOLERANCE = 1e-9
 _EXPECTED = "a share from 0 to 1 or a range [first, end]"
 
 
-def _part(value: Any) -> float | Span | Names | None:
+def _part(value: Any) -> float | NumberRange | Names | None:
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
@@ -35,7 +35,7 @@ def _part(value: Any) -> float | Span | Names | None:
     return first, end
 
 
-def _training_part(value: Any) -> float | Span | Names:
+def _training_part(value: Any) -> float | NumberRange | Names:
     part = _part(value)
     if part is None:
         refuse("split", f"training needs a share above 0 or a range [first, end], got {written(value)}")
@@ -44,8 +44,8 @@ def _training_part(value: Any) -> float | Span | Names:
 
 _Range: TypeAlias = tuple[NonNegativeInt, NonNegativeInt]
 _Names: TypeAlias = Annotated[tuple[Annotated[str, Text()], ...], Field(min_length=1, max_length=MOST)]
-Part: TypeAlias = Annotated[Share | _Range | _Names, BeforeValidator(_training_part)]
-OptionalPart: TypeAlias = Annotated[Share | _Range | _Names | None, BeforeValidator(_part)]
+SplitPart: TypeAlias = Annotated[Share | _Range | _Names, BeforeValidator(_training_part)]
+OptionalSplitPart: TypeAlias = Annotated[Share | _Range | _Names | None, BeforeValidator(_part)]
 """A share of what there is; the range [first, end] of numbers of frames, events or files, the end excluded; the first
 and the last date, both included; or, with `by: file`, names of files or patterns of names."""
 
@@ -53,9 +53,9 @@ and the last date, both included; or, with `by: file`, names of files or pattern
 class SplitSection(Section):
     """Shares are assigned in the order train, validation, test; ranges may come in any order but must not overlap."""
 
-    train: Part = Field(0.6, description="Share or range to train on; statistics are computed from it alone.")
-    validation: OptionalPart = Field(None, description="Share or range that decides when to stop training.")
-    test: OptionalPart = Field(None, description="Share or range used only for the final scores.")
+    train: SplitPart = Field(0.6, description="Share or range to train on; statistics are computed from it alone.")
+    validation: OptionalSplitPart = Field(None, description="Share or range that decides when to stop training.")
+    test: OptionalSplitPart = Field(None, description="Share or range used only for the final scores.")
     by: Literal["time", "event", "file"] | None = Field(
         None,
         description="What is split: the frames of each event (time), whole events, or whole files. Default: event if "
@@ -67,13 +67,13 @@ class SplitSection(Section):
     )
 
     @property
-    def parts(self) -> dict[str, float | Span | Names]:
+    def parts(self) -> dict[str, float | NumberRange | Names]:
         """The splits that were asked for, in the order train, validation, test."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in parts.items() if part is not None}
 
     @property
-    def ranges(self) -> dict[str, Span]:
+    def ranges(self) -> dict[str, NumberRange]:
         """The splits that are ranges of numbers."""
         return {
             name: (part[0], part[1])
@@ -127,7 +127,7 @@ class SplitSection(Section):
         return self
 
 
-def _check_kinds(parts: dict[str, float | Span | Names]) -> None:
+def _check_kinds(parts: dict[str, float | NumberRange | Names]) -> None:
     kinds = {name: _kind(part) for name, part in parts.items()}
     first = next(iter(kinds))
     for other, kind in kinds.items():
@@ -138,7 +138,7 @@ def _check_kinds(parts: dict[str, float | Span | Names]) -> None:
             refuse("split", f"numbers and names do not mix: {first} has {kinds[first]}s, {other} has {kind}s")
 
 
-def _kind(part: float | Span | Names) -> str:
+def _kind(part: float | NumberRange | Names) -> str:
     if isinstance(part, float):
         return "share"
     return "number" if isinstance(part[0], int) else "name"
