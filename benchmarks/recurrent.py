@@ -189,7 +189,7 @@ def keras_contender(name: str, kind: type[Any], case: Case, precision: str) -> C
 def tensorflow_runs(model: Any, case: Case, precision: str) -> tuple[Run, Run, Run]:
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")  # it takes the functions of several cases for one that is traced anew
+    tf.get_logger().setLevel("ERROR")  # it mistakes the functions of several cases for retracing of one
     x, y = map(tf.constant, case.example())
     jit = jit_compile() is not False
     a = tf.random.normal((matrix_size(),) * 2, dtype=precision)

@@ -1,4 +1,4 @@
-"""Checks the examples of `docs/errors.md`, or writes anew what each spec there makes specbuild say.
+"""Check the examples of `docs/errors.md`, or update the message of each spec there.
 
     python tools/error_examples.py            exit code 1 and a diff if a message has changed
     python tools/error_examples.py --write    put the present messages into the page
@@ -92,7 +92,7 @@ def messages(example: Example) -> str:
 
 
 def rewritten(page: str) -> str:
-    """The page with every message as it is now."""
+    """Return the page with the current messages."""
 
     def one(match: re.Match[str]) -> str:
         (example,) = examples(match[0])

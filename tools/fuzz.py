@@ -1,4 +1,4 @@
-"""Breaks sound specs at random, and holds the static check to its promise: a graph, or located errors, always in time.
+"""Break valid specs at random, and verify that the static check always gives a graph or located errors, in time.
 
     python tools/fuzz.py [--cases N] [--seed N] [--build-every N] [--keep FOLDER]
 

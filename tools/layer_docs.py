@@ -104,7 +104,7 @@ def _wrappers() -> Iterator[str]:
 
 
 def _others() -> Iterator[str]:
-    """Yield the layers that Keras is asked about, and the further names that Keras has for some of those above."""
+    """Yield the layers resolved through Keras, and Keras's aliases for some of the layers above."""
     kinds = {name: cls for name in kind_names() if (cls := kind_named(name)) is not None and name not in KINDS}
     yield "## The rest of Keras\n"
     yield "Named in the same way, under Keras's argument names. Keras is loaded to work out their shapes and weights.\n"

@@ -52,7 +52,7 @@ PARTS: dict[str, Callable[[], str]] = {"summary": summary, "mistake": mistake, "
 
 
 def rewritten(page: str) -> str:
-    """The page with every generated part as it is now."""
+    """Return the page with the current generated parts."""
     for name, part in PARTS.items():
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
         page = marked.sub(lambda match, part=part: f"{match[1]}{part()}\n{match[2]}", page)

@@ -7,7 +7,7 @@ from specbuild.catalog.shapes import Shape, ShapeError, show
 
 
 def named_axes(axis: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the axes of an argument in Keras's order, which sorts a list as it is written."""
+    """Return the axes of an argument in Keras's order, which is that of the sorted list."""
     return (axis,) if isinstance(axis, int) else tuple(sorted(axis))
 
 
@@ -36,7 +36,7 @@ def check_axes(layer: Layer, shape: Shape, axis: int | tuple[int, ...], argument
 
 
 def positions(shape: Shape, axis: int | tuple[int, ...]) -> frozenset[int]:
-    """Return where axes that `check_axes` accepted stand in a shape, which leaves out the batch axis."""
+    """Return the positions in a shape without the batch axis of axes that `check_axes` accepted."""
     return frozenset(number - 1 if number > 0 else number + len(shape) for number in named_axes(axis))
 
 

@@ -61,7 +61,7 @@ class Concatenate(Layer):
 
 
 class Broadcasting(Layer):
-    """An operation on values that stand at the same place."""
+    """An operation on values at the same position."""
 
     arity = "many"
     keeps_rank = True

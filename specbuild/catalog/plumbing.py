@@ -250,7 +250,7 @@ class _Blocks(Layer):
 class SpaceToDepth(_Blocks):
     """Turn every patch into one pixel with more channels: `(…, H, W, C)` → `(…, H/a, W/b, a·b·C)`.
 
-    The channels of a patch stand in the order (row, column, channel), so value `(i, j, c)` of a patch becomes channel
+    The channels of a patch are in the order (row, column, channel), so value `(i, j, c)` of a patch becomes channel
     `(i · b + j) · C + c`: the patches of Shi et al. 2015 and of OpenSTL. `DepthToSpace` is the inverse.
     """
 
@@ -302,7 +302,7 @@ class DepthToSpace(_Blocks):
 
 
 def _index(shape: Shape, axis: int) -> int:
-    """Return where an axis stands in a shape without the batch axis; `check_axes` has let it pass."""
+    """Return the position in a shape without the batch axis of an axis that `check_axes` accepted."""
     return axis - 1 if axis > 0 else axis + len(shape)
 
 

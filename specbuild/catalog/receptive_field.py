@@ -1,6 +1,6 @@
 """Receptive fields of layers: the part of each input that one value of the output depends on, axis by axis.
 
-Lengths are known numbers throughout: where a spec leaves one open, the caller asks with a length that stands in for it.
+All lengths are known numbers: if a spec leaves one open, the caller substitutes a trial length.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ Ends: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class AxisField:
-    """An input axis that an output axis goes along with: a value at position p there sees `spans[p]` of the input."""
+    """The field along an input axis: the output value at position p of an axis depends on `spans[p]` of the input."""
 
     axis: int | None
-    """The output axis, counted from 0 without the batch axis; None: every output value sees `spans[0]`."""
+    """The output axis, counted from 0 without the batch axis; None: every output value depends on `spans[0]`."""
     spans: tuple[Ends, ...]
 
 
 ReceptiveField: TypeAlias = tuple[AxisField | None, ...]
-"""For each axis of an input what an output value sees of it; None: every output value sees all of the axis."""
+"""The field of an output value along each axis of an input; None: every output value depends on the whole axis."""
 
 
 def whole_input(shape: Shape) -> ReceptiveField:
@@ -44,27 +44,27 @@ def is_empty(field: ReceptiveField) -> bool:
 
 
 def in_place(shape: Shape, *, lead: int = 0, mixed: Collection[int] = ()) -> ReceptiveField:
-    """Let a value see its own place, and all of the axes `mixed`; `lead` new axes stand before those of the input."""
+    """Depend on the same position, and all of the axes `mixed`; `lead` new axes come before those of the input."""
     return tuple(None if axis in mixed else same(axis + lead, length) for axis, length in enumerate(shape))
 
 
 def same(axis: int, length: Dim) -> AxisField:
-    """Let position p see position p."""
+    """Position p depends on position p."""
     return shifted(axis, length, 0)
 
 
 def shifted(axis: int, length: Dim, by: int) -> AxisField:
-    """Let position p of `length` see position p + by: a crop of `by` entries, or with a negative one padding."""
+    """Position p of `length` depends on position p + by: a crop of `by` entries, or padding if negative."""
     return picked(axis, range(by, by + known(length)))
 
 
 def picked(axis: int, places: Iterable[int]) -> AxisField:
-    """Let position p see the p-th of `places`."""
+    """Position p depends on the p-th of `places`."""
     return AxisField(axis, tuple((place, place) for place in places))
 
 
 def at_position(place: int) -> AxisField:
-    """Let every output value see the one position."""
+    """Every output value depends on one position."""
     return AxisField(None, ((place, place),))
 
 
@@ -98,7 +98,7 @@ def interpolated(axis: int, positions: Dim, factor: int, radius: int) -> AxisFie
 
 
 def widened(field: AxisField, before: int, after: int) -> AxisField:
-    """Let position p see what positions p − before to p + after saw, as far as those exist."""
+    """Position p depends on the fields of positions p − before to p + after, as far as those exist."""
     spans, last = field.spans, len(field.spans) - 1
     ends = ((max(p - before, 0), min(p + after, last)) for p in range(len(spans)))
     return AxisField(field.axis, tuple((spans[first][0], spans[end][1]) for first, end in ends))

@@ -44,7 +44,7 @@ class PlainCell(Recurrent):
 
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     kept: ClassVar[int]
-    """Tensors of the state's size that training keeps for each step: the gates, the state and what lies between."""
+    """Tensors of the state's size that training keeps for each step: the gates, the state and intermediate results."""
 
     def state_shape(self, x: Shape) -> Shape:
         """Return the shape of h, which is that of every state and gate."""
@@ -68,7 +68,7 @@ class PlainCell(Recurrent):
         return times(self.kept, size(self.sequence_shape(*inputs)))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """Let every step see itself and those before it; backward outputs, which are reversed, count as seeing all."""
+        """Every step depends on itself and earlier steps; backward outputs, which are reversed, count as on all."""
         steps = known(inputs[0][0])
         past = None if self.go_backwards else AxisField(0, tuple((0, step) for step in range(steps)))
         return ((past, *moved(self.frame_receptive_field(inputs[0]), 1)),)

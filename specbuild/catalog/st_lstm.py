@@ -132,7 +132,7 @@ class STLSTM2D(OverFrames):
         return {name: moved(self._seen(x, name), 1) for name in self.state_names}
 
     def _seen(self, x: Shape, source: str) -> ReceptiveField:
-        """What h of the last step sees of the first frame, or of a first state. Layer normalization mixes frames."""
+        """The field of the last h in the first frame, or in an initial state. Layer normalization mixes frames."""
         if self.normalization != "none":
             return whole_input(x[1:])
         lengths = self.split(x[1:])[0]
@@ -143,7 +143,7 @@ class STLSTM2D(OverFrames):
         )
 
     def _convolutions(self, source: str, steps: int) -> int:
-        """The most convolutions that lie between a first tensor and the last output."""
+        """The largest number of convolutions between an initial tensor and the last output."""
         far = -(1 << 40)  # what cannot be reached, however many convolutions are added
         h, c = ([0 if source == f"{name}{cell + 1}" else far for cell in range(self.cells)] for name in "hc")
         x, m = (0 if source == name else far for name in "xm")

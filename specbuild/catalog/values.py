@@ -255,7 +255,7 @@ class Nullable(Value):
 class ListOf(Value):
     """A list of so many values, stored as a tuple; `words` are those of the whole.
 
-    More than `limit` are refused before any is read; `once` is the noun of what may not stand in it twice.
+    More than `limit` are refused before any is read; `once` is the noun for items that may not be repeated.
     """
 
     def __init__(
@@ -299,7 +299,7 @@ class Each(ListOf):
 
 
 class OneOrList(ListOf):
-    """One value, stored as it is, or a list of them."""
+    """One value, stored unchanged, or a list of them."""
 
     def read(self, value: Any, expected: str = "") -> Any:
         if isinstance(value, list | tuple):

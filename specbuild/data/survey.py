@@ -21,7 +21,7 @@ Parts: TypeAlias = list[tuple[int, range]]
 """Frames to read, as events and their frames."""
 
 SAMPLE = 2**26
-"""Numbers that are read of each split, unless every frame is asked for."""
+"""Numbers read from each split, unless every frame is requested."""
 BINS = 24
 """Bars of a histogram."""
 LISTED = 1000
@@ -42,7 +42,7 @@ class Values:
     mean: float
     std: float
     histogram: Counts = field(repr=False)
-    """How many values lie in each of `BINS` bins of equal width between the edges of the survey."""
+    """Number of values in each of `BINS` bins of equal width between the edges of the survey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Survey:
     units: str
     splits: tuple[SplitSurvey, ...]
     unused: int
-    """Frames that lie in no split: the embargo between splits, and what shares leave over."""
+    """Frames in no split: the embargo between splits, and frames not covered by the shares."""
     step: str
     """The usual time from one frame to the next, such as `2 min`; empty where it is not known."""
     edges: tuple[float, float]

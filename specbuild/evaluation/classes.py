@@ -68,7 +68,7 @@ class ClassScores:
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     majority: int
-    """The class with most training clips: the baseline gives it always."""
+    """The class with most training clips, which the baseline always predicts."""
 
     @property
     def clips(self) -> int:

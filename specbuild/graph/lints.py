@@ -63,7 +63,7 @@ def sees_the_future(graph: Graph, warn: Warn) -> None:
 def unbounded_recurrence(graph: Graph, warn: Warn) -> None:
     """Warn of a recurrence whose activation has no bound: the state can grow in every step, until the loss is NaN.
 
-    Of nodes that stand in one place, such as the rounds of a loop, the first is named.
+    Of nodes written at one place, such as the rounds of a loop, only the first is reported.
     """
     places: set[Span] = set()
     for node in graph.nodes:

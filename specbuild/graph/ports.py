@@ -106,7 +106,7 @@ class PortChoice:
             return None
         if len(fitting) == 2 and self._report.failed:
             return None
-        # A reader that neither fits is told so by its own shape rule.
+        # If neither fits, the shape rule of the reader reports it.
         return Port(source.id, fitting[0] if fitting else "sequence")
 
     def _written_port(self, source: Reference, layer: Recurrent, path: tuple[PathPart, ...]) -> Port | None:

@@ -51,7 +51,7 @@ PortField: TypeAlias = dict[str, tuple[AxisField, ...]]
 def receptive_fields(graph: Graph) -> dict[str, Extents]:
     """Return for each node what one value of its output depends on, at most, of each of the model's inputs.
 
-    A node that cannot be followed with lengths that stand in for unknown ones has an empty field, and so
+    A node that cannot be traced with trial lengths for the unknown ones has an empty field, and so
     have those after the first few million positions.
     """
     axes = {x.id: x.shape for x in graph.inputs if positions(x.shape) <= MAX_POSITIONS}

@@ -137,7 +137,7 @@ class Spec:
         return self.directory / Path(path).expanduser()
 
     def span(self, path: tuple[PathPart, ...], *, key: bool = False) -> Span:
-        """Return where `path` stands in the document, or the deepest part of it that was written."""
+        """Return the span of `path` in the document, or of the deepest part of it that was written."""
         return locate(self.document, path, key=key)
 
     def error(

@@ -154,7 +154,7 @@ class BalancedMAE(_Balanced):
 class SSIM(PresentLoss):
     """1 − SSIM, 0 to 2: Wang et al. (2004), IEEE Trans. Image Process. 13, 600, eq. 13.
 
-    Gaussian window of σ 1.5, 11 × 11 pixels; the mean over every window that lies in the frame and has nothing missing,
+    Gaussian window of σ 1.5, 11 × 11 pixels; the mean over all windows inside the frame without missing pixels,
     over channels, frames and samples. It is of the values that the model is trained on.
 
     Args:

@@ -16,7 +16,7 @@ ops = keras.ops
 class LeadWeighted(Registered, keras.losses.Loss):  # type: ignore[misc]
     """A loss whose lead times count differently: its values at frame t times wₜ, the w with mean 1.
 
-    What the loss divides by stays as it is, so weights that are all alike change nothing.
+    The normalization of the loss is unchanged, so equal weights change nothing.
     """
 
     def __init__(self, loss: Any, weights: Sequence[float], name: str | None = None, dtype: Any = None) -> None:

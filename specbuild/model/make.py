@@ -85,7 +85,7 @@ def keras_arguments(layer: Layer, policy: str) -> dict[str, Any]:
     """Return a layer's arguments as Keras takes them: sub-objects built, the precision filled in."""
     arguments = {name: _argument(name, value) for name, value in layer.arguments().items()}
     if "data_format" in type(layer).model_fields and arguments.get("data_format") is None:
-        # A spec means the same everywhere, whatever the user's keras.json says.
+        # A spec means the same everywhere, independent of the user's keras.json.
         arguments["data_format"] = "channels_last"
     if arguments.get("dtype") is None and layer.kind not in OWN_DTYPE:
         arguments["dtype"] = policy
@@ -173,7 +173,7 @@ def _application(layer: Application, policy: str, shape: Shape, name: str) -> An
     if layer.weights_file is not None:
         try:
             network.load_weights(layer.weights_file)
-        except Exception as error:  # HDF5 and Keras raise whatever comes first
+        except Exception as error:  # HDF5 and Keras raise many types
             raise WeightsError(f"these weights do not fit {layer.kind}", words(error)) from error
     end = network.output
     if layer.until is not None:

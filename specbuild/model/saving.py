@@ -12,7 +12,7 @@ from specbuild.catalog.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 _CONFIG = "config.json"
 _TWINS = {f"specbuild>{kind.__name__}": kind for kind in (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)}
 _WITHOUT = {"normalization": "none", "use_input": True, "forget_bias": None, "peephole": "none", "remat": False}
-"""Options of our own, as they stand in the configuration of a layer that uses none."""
+"""Our options, with their values in the configuration of a layer that uses none."""
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -35,7 +35,7 @@ def save(model: Any, path: str | Path) -> None:
 
 
 def with_stock_layers(config: Any) -> Any:
-    """Return the configuration of a model or layer, as JSON, with Keras's ConvLSTM wherever it can stand for ours."""
+    """Return the configuration of a model or layer, as JSON, with Keras's ConvLSTM wherever it can replace ours."""
     if isinstance(config, list):
         return [with_stock_layers(entry) for entry in config]
     if not isinstance(config, dict):

@@ -12,7 +12,7 @@ from specbuild.model.backend import keras
 
 
 class BatchSource(Protocol):
-    """What gives the batches of one split: the same ones for the same epoch and index."""
+    """Source of the batches of one split: the same batch for the same epoch and index."""
 
     def __len__(self) -> int: ...
 

@@ -66,8 +66,8 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
     target: ClassTarget
     clips: LabelledClips
     code: LabelCode
-    """How a class is told to the loss: its `number`, `yes or no` (1 for the second of two), or `one of each`, which is
-    a 1 at its place among zeros."""
+    """How a class is encoded for the loss: its `number`; `yes or no`, 1 for the second of two; or `one of each`,
+    which is a 1 at its place among zeros."""
 
     @property
     def counted(self) -> str:

@@ -36,7 +36,7 @@ class WindowSet:
     section: WindowsSection
     stretches: tuple[Stretch, ...]
     embargoed: int = 0
-    """Frames that were asked for but lie too close to the next split."""
+    """Frames that were requested but are too close to the next split."""
 
     @property
     def events(self) -> tuple[int, ...]:
@@ -93,7 +93,7 @@ def pieces(stretches: tuple[Stretch, ...], most: int | None, at_once: int) -> It
 
 
 def window_starts(stretch: range, section: WindowsSection) -> range:
-    """Return the first frames of the windows that lie wholly within a stretch of frames."""
+    """Return the first frames of the windows that are entirely within a stretch of frames."""
     return range(stretch.start, stretch.stop - section.span + 1, section.stride)
 
 
@@ -115,7 +115,7 @@ def target_frames(start: int, section: WindowsSection) -> range:
 
 
 def lead_frames(section: WindowsSection) -> tuple[int, ...]:
-    """Return how many frames after the last past frame each forecast lies."""
+    """Return the distance of each forecast from the last past frame, in frames."""
     return tuple((section.lead + number + 1) * section.step for number in range(section.future))
 
 

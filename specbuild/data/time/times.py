@@ -81,7 +81,7 @@ def check_rising(times: Times) -> None:
 
 
 def between(times: Times, dates: Dates) -> tuple[int, int]:
-    """Return the first frame that lies in the range of dates, and the one after its last."""
+    """Return the first frame in a range of dates, and the frame after its last."""
     start, end = (np.datetime64(moment, "s") for moment in (whole_of(dates[0])[0], whole_of(dates[1])[1]))
     return int(np.searchsorted(times, start, "left")), int(np.searchsorted(times, end, "left"))
 

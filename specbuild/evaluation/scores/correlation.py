@@ -25,7 +25,7 @@ def uncentred(sums: Values) -> Values:
 
 
 def correlation() -> Family:
-    """Pearson's correlation over all pixels, channels and windows, −1 to 1, 1 is best; it does not see a bias."""
+    """Pearson's correlation over all pixels, channels and windows, −1 to 1, 1 is best; insensitive to bias."""
     return Family(6, _FromFirstMean(), {"correlation": centred})
 
 

@@ -40,7 +40,7 @@ class Expanded:
 def expand(
     node: Node | None, inputs: AnySequence[str], values: dict[str, Any], definitions: Definitions, report: Report
 ) -> Expanded:
-    """Return every node of a `layers:` list, with variables, defaults, loops, blocks and made-up ids carried out.
+    """Return every node of a `layers:` list, after variables, defaults, loops and blocks, with generated ids.
 
     `inputs` are the model's input ids: the first node reads the only one unless it says otherwise.
     """

@@ -369,7 +369,7 @@ class Composite(Form):
         return id_of(item) or f"this {self.KEY}"
 
     def expand(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> Expansion:
-        """Return the nodes inside, held to `expect` and `trainable`; the id becomes a name of the scope."""
+        """Return the nodes inside, with `expect` and `trainable` applied; the id becomes a name of the scope."""
         if (entry := item.entry("initial_state")) is not None:
             message = "initial_state stands on a recurrent node, not on a composite one"
             walk.report.error(message, entry.key.span, path=(*path, "initial_state"), code="misplaced-key")

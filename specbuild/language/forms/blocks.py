@@ -215,7 +215,7 @@ class Contents:
     """Nodes that take the place of one: a block's, or another file's."""
 
     inputs: tuple[str, ...]
-    """Names of what the nodes read, in the order of `from`; none: they read whatever they are given."""
+    """Names of the inputs of the nodes, in the order of `from`; empty: the inputs have no names."""
     do: Node
     output: Node | None
     shapes: tuple[tuple[int | None, ...], ...] = ()

@@ -190,7 +190,7 @@ class Walk:
     def claim(self, written: Node | None, scope: Scope, path: Path_) -> str | None:
         """Claim a written id and return it without prefix; None if there is none, or none that it can have.
 
-        Where two nodes share one, what reads it cannot be judged, and the second gets a made-up one.
+        If two nodes share an id, its readers cannot be checked, and the second node gets a generated id.
         """
         if not is_written(written) or written is None:
             return None

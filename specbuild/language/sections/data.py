@@ -145,7 +145,7 @@ class DataSection(Section):
 
     @property
     def embargo(self) -> int:
-        """Frames between splits that lie in no split, written or by default."""
+        """Unused frames between splits, written or by default."""
         if self.split_by == "event":
             return 0
         return self.windows.reach if self.split.embargo is None else self.split.embargo

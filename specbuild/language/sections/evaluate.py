@@ -84,7 +84,7 @@ class EvaluateSection(Section):
 
     @property
     def pictures(self) -> tuple[tuple[float, float] | None, bool]:
-        """The range of SSIM and PSNR, None for that of the training split, and whether values are held to it."""
+        """The range of SSIM and PSNR, None for that of the training split, and whether values are clipped to it."""
         return ((0.0, 1.0), True) if self.convention else (self.data_range, self.clip)
 
     @model_validator(mode="after")

@@ -46,7 +46,7 @@ class TransformSection(Section):
     affine: ClassVar[bool] = False
     """Whether the mean of its results is the result for the mean, so that no pass over the frames is needed for it."""
     centred: ClassVar[bool] = False
-    """Whether its results lie on both sides of 0, beyond −1 and 1."""
+    """Whether its results can be below −1 and above 1."""
     periodic: ClassVar[bool] = False
     """Whether it needs the mean of every phase of a cycle, and the phase of each frame."""
 

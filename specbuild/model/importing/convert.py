@@ -188,7 +188,7 @@ def _inside(node: NodeSpec) -> tuple[NodeSpec, ...]:
 
 
 def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> set[str]:
-    """Ids that stand in a `from`, an `initial_state` or a `reuse`."""
+    """Ids used in a `from`, an `initial_state` or a `reuse`."""
     read = {step.shares for step in steps if step.shares is not None}
     before: Step | None = None
     for step in steps:

@@ -68,7 +68,7 @@ def state_names(step: Step) -> list[str]:
 
 
 def made_up(step: Step) -> str:
-    """Return what a made-up id of a step begins with: Keras's spelling of the innermost layer."""
+    """Return the start of a generated id of a step: Keras's spelling of the innermost layer."""
     layer = _layer(step.keys)
     return snake(str(layer["layer"])) if layer else step.id
 

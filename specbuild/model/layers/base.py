@@ -18,7 +18,7 @@ class OwnLayer(Registered, keras.layers.Layer):  # type: ignore[misc]
     """
 
     keeps_dtype: ClassVar[bool] = True
-    """Whether a tensor of any dtype goes through as it is; else the output has the compute dtype of the layer."""
+    """Whether tensors of any dtype keep it; otherwise the output has the compute dtype of the layer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kind = kind_of(type(self))

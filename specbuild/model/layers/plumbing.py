@@ -1,4 +1,4 @@
-"""Layers that only move values, along one axis or from one to another. Any dtype goes through as it is.
+"""Layers that only move values, along one axis or from one to another. Every dtype is kept.
 
 Shape comments: N batch, T time, H height, W width, C channels.
 """
@@ -45,14 +45,14 @@ class Gather(OwnLayer):
 
 
 class ExpandDims(OwnLayer):
-    """A new axis of length 1, which stands at `axis` in the output."""
+    """Insert a new axis of length 1 at position `axis` of the output."""
 
     def call(self, inputs: Any) -> Any:
         return keras.ops.expand_dims(inputs, self.axis)
 
 
 class Squeeze(OwnLayer):
-    """The input without an axis of length 1."""
+    """Remove an axis of length 1."""
 
     def call(self, inputs: Any) -> Any:
         return keras.ops.squeeze(inputs, self.axis)

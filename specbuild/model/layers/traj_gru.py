@@ -126,7 +126,7 @@ def warp(h: Any, flows: Any) -> Any:
 
 
 def _whole_and_rest(places: Any, length: int) -> tuple[Any, Any]:
-    """The pixel before each place along an axis, from −1 to `length`, and how far the place lies behind it."""
+    """The pixel before each position along an axis, from −1 to `length`, and the distance of the position from it."""
     inside = ops.clip(places, -1, length)
     before = ops.floor(inside)
     return ops.cast(before, "int32"), inside - before

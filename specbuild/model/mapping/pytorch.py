@@ -13,7 +13,7 @@ import numpy as np
 from specbuild.model.mapping.assign import reorder, split_kernel
 
 _ORDER = (0, 1, 3, 2)
-"""Where i, f, g and o stand in i, f, o, g."""
+"""Positions of i, f, g and o in i, f, o, g."""
 
 
 def conv_lstm(weight: np.ndarray, bias: np.ndarray | None = None) -> dict[str, np.ndarray]:

@@ -71,9 +71,9 @@ def conv_gru(variables: Variables) -> dict[str, np.ndarray]:
 
 
 _LSTM = (1, 2, 0, 3)
-"""Where i, f, the candidate and o stand in the cell's z, i, f, o."""
+"""Positions of i, f, the candidate and o in the cell's z, i, f, o."""
 _GRU = (1, 0, 2)
-"""Where u, r and the candidate stand in the cell's r, u, candidate."""
+"""Positions of u, r and the candidate in the cell's r, u, candidate."""
 
 
 def _affine(variables: Variables, places: tuple[str, ...]) -> dict[str, np.ndarray]:

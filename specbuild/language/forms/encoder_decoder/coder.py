@@ -99,5 +99,5 @@ def with_cell(layer: Layer, cell: Layer) -> Layer:
 
 
 def channel_axis(layer: Layer) -> int:
-    """Return where the channels of a level's frames stand: the first axis of a frame, or the last."""
+    """Return the position of the channels of a level's frames: the first axis of a frame, or the last."""
     return 1 if getattr(cell_of(layer), "data_format", None) == "channels_first" else -1

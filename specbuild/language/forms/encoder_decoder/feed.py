@@ -200,7 +200,7 @@ def _without_input(coder: Coder, node: NodeSpec) -> Layer | None:
 
 
 def _sized_port(level: NodeSpec) -> str:
-    """A port with frames of the state's size; a Bidirectional joins outputs along the last axis, whatever that is."""
+    """A port with frames of the state's size; a Bidirectional always joins outputs along the last axis."""
     if isinstance(level.layer, Bidirectional):
         return f"state.forward_{getattr(level.layer.layer, 'state_names', ('h',))[0]}"
     return "last"

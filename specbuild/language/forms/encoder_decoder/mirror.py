@@ -118,7 +118,7 @@ def _frame_image(layer: Layer) -> tuple[Layer, bool]:
 
 
 def _transposed(layer: Layer) -> Layer:
-    """The transposed convolution; the same convolution where it leaves the frame's size as it is."""
+    """The transposed convolution, or the same convolution if it keeps the frame size."""
     said: Any = layer
     if said.padding == "same" and max(said.strides) == 1:
         return _like(type(layer), layer, {})
