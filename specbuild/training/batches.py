@@ -21,47 +21,29 @@ class BatchSource(Protocol):
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches that background threads prepare while the model computes; their number does not change which ones."""
+    """Batches that background threads prepare while the model computes; their number does not change which ones.
 
-    def __init__(self, source: BatchSource, workers: int) -> None:
+    With `first_epoch` they go on epoch after epoch as one sequence, so that the next epoch's first batches are ready
+    when it begins; without, they are one pass, the same every time.
+    """
+
+    def __init__(self, source: BatchSource, workers: int, first_epoch: int | None = None) -> None:
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=max(8, 2 * workers))
-        self._source = source
+        self._source, self._first_epoch = source, first_epoch
         self.failure: Exception | None = None
 
-    def _batch(self, epoch: int, index: int) -> tuple[Any, ...]:
+    @property
+    def num_batches(self) -> int | None:
+        return len(self._source) if self._first_epoch is None else None
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        epoch, step = divmod(index, len(self._source))
         try:
-            x, y, weight = self._source.batch(epoch, index)
+            x, y, weight = self._source.batch((self._first_epoch or 0) + epoch, step)
         except Exception as error:
             self.failure = error
             raise
         return (x, y) if weight is None else (x, y, weight)
-
-
-class TrainingBatches(Batches):
-    """Epoch after epoch as one sequence, so that the next epoch's first batches are ready when it begins."""
-
-    def __init__(self, source: BatchSource, workers: int, first_epoch: int) -> None:
-        super().__init__(source, workers)
-        self._first_epoch = first_epoch
-
-    @property
-    def num_batches(self) -> None:
-        return None
-
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        epoch, step = divmod(index, len(self._source))
-        return self._batch(self._first_epoch + epoch, step)
-
-
-class ValidationBatches(Batches):
-    """One pass, the same every time."""
-
-    @property
-    def num_batches(self) -> int:
-        return len(self._source)
-
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        return self._batch(0, index)
 
 
 def has_scheduled_sampling(graph: Graph) -> bool:

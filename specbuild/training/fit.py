@@ -19,7 +19,7 @@ from specbuild.model.objects import words
 from specbuild.runs import checkpoint
 from specbuild.runs.files import copy, write_text
 from specbuild.runs.folder import RunFolder
-from specbuild.training.batches import BatchSource, TrainingBatches, ValidationBatches
+from specbuild.training.batches import Batches, BatchSource
 from specbuild.training.history import Watch, history_csv
 from specbuild.training.progress import Display
 
@@ -51,8 +51,8 @@ def fit(
         return done.history
     if not folder.checkpoints():
         keeper.save(model)
-    batches = TrainingBatches(training, spec.train.workers, done.epoch)
-    held_out = ValidationBatches(validation, spec.train.workers) if validation is not None else None
+    batches = Batches(training, spec.train.workers, done.epoch)
+    held_out = Batches(validation, spec.train.workers) if validation is not None else None
     try:
         with keeper.interrupt:
             model.fit(

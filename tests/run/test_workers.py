@@ -10,7 +10,7 @@ from specbuild.data import open_data
 from specbuild.facade import build_graph
 from specbuild.language import load_spec
 from specbuild.training import train
-from specbuild.training.batches import TrainingBatches
+from specbuild.training.batches import Batches
 
 
 def test_training_is_the_same_with_any_number_of_workers(plain: Path, tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_training_is_the_same_with_any_number_of_workers(plain: Path, tmp_path: 
 def test_epochs_follow_one_another_in_the_order_of_the_sampler(plain: Path) -> None:
     graph = build_graph(load_spec(plain, overrides=["data.crop=8", "inputs.rain=[2, 8, 8, 1]"]))
     sampler = open_data(graph.spec, graph).sampler("train", 4, seed=1)
-    batches = TrainingBatches(sampler, 4, first_epoch=3)
+    batches = Batches(sampler, 4, first_epoch=3)
     for number in (0, 1, len(sampler), 2 * len(sampler) + 1):
         epoch, index = divmod(number, len(sampler))
         np.testing.assert_array_equal(batches[number][0], sampler.batch(3 + epoch, index)[0])
