@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -105,3 +106,16 @@ def test_the_glossary_is_in_alphabetical_order() -> None:
     terms = re.findall(r"^\| ([a-z][^|]*?) \|", (DOCS / "glossary.md").read_text("utf-8"), re.M)[1:]
     assert len(terms) > 40
     assert terms == sorted(terms, key=str.casefold)
+
+
+@pytest.mark.parametrize("page", [*sorted(DOCS.glob("*.md")), ROOT / "README.md"], ids=lambda page: page.name)
+def test_names_that_pages_import_exist(page: Path) -> None:
+    blocks = "".join(re.findall(r"^```python.*?\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S))
+    imports = re.findall(r"^from (specbuild[\w.]*) import ([\w, ]+)", blocks, re.M)
+    missing = [
+        f"{module}.{name}"
+        for module, names in imports
+        for name in names.split(", ")
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    assert missing == []
