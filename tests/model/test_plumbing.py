@@ -198,7 +198,7 @@ def test_arguments_that_do_not_fit() -> None:
     assert message == f'expected one of {", ".join(FUNCTIONS)}, got "logp"; did you mean "log1p"?'
     assert argument_error(KINDS["Reduce"], function="median", axis=1) == (
         "function",
-        'expected mean, max, min, sum or std, got "median"',
+        'expected mean, max, min, sum or std, got "median"; did you mean "mean"?',
     )
     assert argument_error(KINDS["Slice"], axis=1, step=0) == ("step", "expected a whole number other than 0, got 0")
     assert argument_error(KINDS["Gather"], axis=1, indices=[]) == (
