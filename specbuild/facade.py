@@ -1,8 +1,8 @@
-"""Reading and checking a spec, asking Keras where needed: what Python and the command line use.
+"""Read and check specs, with Keras where needed: the interface for Python and the command line.
 
-The stages before the model know no Keras. Here they are joined with it: a layer without a rule of its own is resolved
-through Keras, which is imported with the first such layer and not before. Plugins are modules that the caller names; a
-spec alone never imports one.
+The stages before the model do not use Keras. This module connects them to it: a layer without its own rule is resolved
+through Keras, which is imported with the first such layer. Plugins are modules named by the caller; a spec by itself
+never imports one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def load_spec(
     Args:
         source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
-        plugins: modules to import, which register layers of their own.
+        plugins: modules to import, which register custom layers.
 
     Raises:
         SpecError: with every fault found, each with its line and column.
@@ -49,12 +49,12 @@ def build_graph(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
 ) -> Graph:
-    """Return the graph of a spec, with every shape, state, weight and cost worked out.
+    """Return the graph of a spec, with every shape, state, weight and cost.
 
-    Loads no framework, unless the spec has layers without a rule of their own; `Graph.resolved_by_keras` names those.
+    Loads no framework, except for layers that only Keras knows; `Graph.resolved_by_keras` names them.
 
     Raises:
-        SpecError: with everything that does not fit, each with its line and column.
+        SpecError: with every fault, each with its line and column.
     """
     import_plugins(plugins)
     return static.build_graph(spec, overrides=overrides, resolver=_LazyResolver())
@@ -85,7 +85,7 @@ def import_plugins(modules: Iterable[str]) -> None:
 
 
 class _LazyResolver:
-    """Asks Keras, which is imported with the first question."""
+    """Resolves layers through Keras, which is imported at first use."""
 
     def __init__(self) -> None:
         self._resolver: KerasResolver | None = None

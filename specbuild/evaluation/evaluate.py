@@ -36,18 +36,18 @@ def evaluate(
 ) -> Scored:
     """Score a trained run on one split of its data, and write scores and pictures into its folder.
 
-    Forecasts of whole frames are compared in physical units, missing pixels left out; squared errors, absolute errors
-    and counts are pooled over windows and pixels per lead time before any ratio is taken.
+    Whole frames are compared in physical units, without missing pixels; squared errors, absolute errors and counts are
+    pooled over windows and pixels per lead time before any ratio is taken.
 
     Args:
         run: the run folder.
         split: `train`, `validation` or `test`.
-        variable: which of several to score; None pools all of them, and says so where their units differ.
-        horizon: frames to forecast and score, where not as many as in training, in windows of the same split.
-        plugins: modules to import, which register layers of their own.
+        variable: the variable to score, of several; None pools all of them, with a note if their units differ.
+        horizon: number of frames to forecast and score, if not as in training, in windows of the same split.
+        plugins: modules to import, which register custom layers.
 
     Returns:
-        The scores of the model and of every baseline; of a classifier, those of its classes. They are also written, as
+        The scores of the model and of every baseline; for a classifier, those of its classes. They are also written, as
         `scores.json`, `scores.csv` and `scores.png` (`confusion.png`) for the test split and as
         `scores-validation.json` … for the others, `scores-t2m.json` … for one variable and `scores-horizon-15.json` …
         for another horizon.

@@ -34,13 +34,13 @@ def build_model(
     """Compile a spec into an ordinary `keras.Model`.
 
     Args:
-        spec: a path, YAML text, a mapping, or what `load_spec` or `build_graph` gave.
+        spec: a path, YAML text, a mapping, or the result of `load_spec` or `build_graph`.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
-        plugins: modules to import, which register layers of their own.
+        plugins: modules to import, which register custom layers.
         precision: a Keras dtype policy.
-        stock: whether Keras's own ConvLSTM is taken even where ours is faster (see `specbuild.model.make`).
-        teacher: whether to build the model that scheduled sampling trains: one more input, `<id>_teacher`, takes the
-            true future frames of each autoregressive node with `sampling`. Its weights are those of the model without.
+        stock: whether to use Keras's own ConvLSTM even where ours is faster (see `specbuild.model.make`).
+        teacher: whether to build the model for scheduled sampling, with an extra input `<id>_teacher` for the true
+            future frames of each autoregressive node with `sampling`. Its weights are those of the model without it.
 
     Returns:
         keras.Model: not compiled. Its input and layer names are the spec's ids.

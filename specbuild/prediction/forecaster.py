@@ -21,11 +21,11 @@ from specbuild.runs.trained import TrainedRun
 
 
 class Forecaster:
-    """A trained model that takes one frame after another.
+    """A trained model for a live sensor, whose frames come one at a time.
 
         forecaster = Forecaster("runs/radar-nowcast-20260131-142501")
         for frame in sensor:                       # (height, width), physical units, NaN where missing
-            forecast = forecaster.update(frame)    # (future, height, width, channels), or None until there is a past
+            forecast = forecaster.update(frame)    # (future, height, width, channels), or None at first
 
     The model and its weights are loaded with the first forecast. Frames must come at the interval that the model was
     trained with.
@@ -42,9 +42,9 @@ class Forecaster:
         """
         Args:
             run: the folder of a trained run.
-            horizon: frames to forecast, where not as many as in training.
+            horizon: number of frames to forecast, if not as in training.
             overrides: changes of the run's spec that leave its weights unchanged.
-            plugins: modules to import, which register layers of their own.
+            plugins: modules to import, which register custom layers.
 
         Raises:
             SpecError: it is not a run folder.

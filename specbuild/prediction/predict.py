@@ -27,15 +27,15 @@ def predict(
 
     Args:
         run: its folder.
-        input: a file with the past frames. `.npy` and `.npz` hold them alone, in physical units with NaN where
-            missing: (P, *space) or (P, *space, C). Of any other file, of the kind of the run's own data, the last
-            frames are taken. None forecasts from the last frames of the run's data.
+        input: a file with the past frames. `.npy` and `.npz` hold only these frames, in physical units with NaN where
+            missing: (P, *space) or (P, *space, C). Of any other file, which must have the format of the run's data, the
+            last frames are used. None: the last frames of the run's data.
         output: where to write the forecast. `.nc` and `.zarr` hold it with times, coordinates and units; `.npz` has
             `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
             and `.gif` are pictures of it.
-        horizon: frames to forecast, where not as many as in training: of models whose weights do not depend on it.
+        horizon: number of frames to forecast, if not as in training; for models whose weights do not depend on it.
         overrides: changes of the run's spec that leave its weights unchanged, such as `{"vars.horizon": 30}`.
-        plugins: modules to import, which register layers of their own.
+        plugins: modules to import, which register custom layers.
 
     Returns:
         The forecast in physical units, (F, *space, C).

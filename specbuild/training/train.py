@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run. `best` is the epoch whose weights the model has; `scores` those of the test split, if any."""
+    """A finished run. `best` is the epoch of the model's weights; `scores` are those of the test split, if any."""
 
     folder: RunFolder
     history: tuple[dict[str, float], ...]
@@ -62,10 +62,10 @@ def train(
     Args:
         spec: path of a YAML file, YAML text, its content as a mapping, or a loaded spec. None with `resume`.
         overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
-        out: the folder that gets the run's folder.
-        resume: a run folder to continue from its last checkpoint. On a CPU the result is, bit for bit, that of a run
-            that was never interrupted.
-        plugins: modules to import, which register layers of their own.
+        out: where to create the run folder.
+        resume: a run folder to continue from its last checkpoint. On a CPU the result is bit-identical to that of an
+            uninterrupted run.
+        plugins: modules to import, which register custom layers.
         quiet: whether to print nothing.
 
     Raises:

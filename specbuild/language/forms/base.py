@@ -246,7 +246,8 @@ class Form(Keys):
         description="Input of the node: an id, a port, or a list of them. Default: the previous node.",
     )
     expect: Annotated[tuple[int | None, ...] | None, Lengths()] = Field(
-        None, description="Expected output shape, which is checked, without the batch axis; null for any length."
+        None,
+        description="Expected output shape, without the batch axis; null for any length. Any other shape is an error.",
     )
 
     @abstractmethod
