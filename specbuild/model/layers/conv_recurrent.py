@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from specbuild.catalog import KINDS, Shape
 from specbuild.catalog.conv_recurrent import segment_length
 from specbuild.model.backend import Registered, has_accelerator, keras, unrolls
+from specbuild.model.layers.base import output_shape
 from specbuild.model.layers.frame_cell import FrameCell, Tensors, argument_names
 
 ops = keras.ops
@@ -125,6 +126,7 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:  # noqa: ARG002
         batch, *sequence = sequences_shape
+        output_shape(self.cell.entry, tuple(sequence))  # Refuses what does not fit.
         every_step = (batch, *self.cell.entry.sequence_shape(tuple(sequence)))
         state = (batch, *every_step[2:])
         output = every_step if self.return_sequences else state
