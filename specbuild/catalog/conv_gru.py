@@ -43,19 +43,13 @@ class _ConvGRU(Convolutional):
         return 1 if self.reset_after else 2
 
 
-class ConvGRU1D(_ConvGRU):
+class ConvGRU1D(_ConvGRU, spatial=1):
     """ConvGRU over frames with one spatial axis."""
 
-    spatial = 1
 
-
-class ConvGRU2D(_ConvGRU):
+class ConvGRU2D(_ConvGRU, spatial=2):
     """ConvGRU over images."""
 
-    spatial = 2
 
-
-class ConvGRU3D(_ConvGRU):
+class ConvGRU3D(_ConvGRU, spatial=3):
     """ConvGRU over volumes."""
-
-    spatial = 3

@@ -83,19 +83,13 @@ class _ConvLSTM(Convolutional):
         return 4 + (6 if self.peephole != "none" else 0) + (self.forget_bias is not None)
 
 
-class ConvLSTM1D(_ConvLSTM):
+class ConvLSTM1D(_ConvLSTM, spatial=1):
     """ConvLSTM over frames with one spatial axis."""
 
-    spatial = 1
 
-
-class ConvLSTM2D(_ConvLSTM):
+class ConvLSTM2D(_ConvLSTM, spatial=2):
     """ConvLSTM over images."""
 
-    spatial = 2
 
-
-class ConvLSTM3D(_ConvLSTM):
+class ConvLSTM3D(_ConvLSTM, spatial=3):
     """ConvLSTM over volumes."""
-
-    spatial = 3

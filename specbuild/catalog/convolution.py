@@ -141,26 +141,20 @@ class _Convolution(_Kernel):
         return times(each, *self.output_shape(*inputs))
 
 
-class Conv1D(_Convolution):
+class Conv1D(_Convolution, spatial=1):
     """Convolution along one axis."""
-
-    spatial = 1
 
     padding: CausalPadding = Field(  # type: ignore[assignment]  # one word more than the other kinds
         "valid", description="Padding on both sides (same), only before the start (causal), or none (valid)."
     )
 
 
-class Conv2D(_Convolution):
+class Conv2D(_Convolution, spatial=2):
     """Convolution over height and width."""
 
-    spatial = 2
 
-
-class Conv3D(_Convolution):
+class Conv3D(_Convolution, spatial=3):
     """Convolution over three axes: time or depth, height and width."""
-
-    spatial = 3
 
 
 class _Transpose(_Kernel):
@@ -215,22 +209,16 @@ class _Transpose(_Kernel):
         return None if spread is None or bias is None else spread + bias
 
 
-class Conv1DTranspose(_Transpose):
+class Conv1DTranspose(_Transpose, spatial=1):
     """Transposed convolution along one axis."""
 
-    spatial = 1
 
-
-class Conv2DTranspose(_Transpose):
+class Conv2DTranspose(_Transpose, spatial=2):
     """Transposed convolution over height and width."""
 
-    spatial = 2
 
-
-class Conv3DTranspose(_Transpose):
+class Conv3DTranspose(_Transpose, spatial=3):
     """Transposed convolution over three axes."""
-
-    spatial = 3
 
 
 class _Depthwise(_Window):
@@ -264,16 +252,12 @@ class _Depthwise(_Window):
         return times(2 * prod(self.kernel_size) + self.use_bias, *self.output_shape(*inputs))
 
 
-class DepthwiseConv1D(_Depthwise):
+class DepthwiseConv1D(_Depthwise, spatial=1):
     """Convolution of each channel by itself, along one axis."""
 
-    spatial = 1
 
-
-class DepthwiseConv2D(_Depthwise):
+class DepthwiseConv2D(_Depthwise, spatial=2):
     """Convolution of each channel by itself, over height and width."""
-
-    spatial = 2
 
 
 class _Separable(_Depthwise):
@@ -301,16 +285,12 @@ class _Separable(_Depthwise):
         return times(each, *self.positions(inputs[0]))
 
 
-class SeparableConv1D(_Separable):
+class SeparableConv1D(_Separable, spatial=1):
     """Depthwise, then 1×1 convolution along one axis."""
 
-    spatial = 1
 
-
-class SeparableConv2D(_Separable):
+class SeparableConv2D(_Separable, spatial=2):
     """Depthwise, then 1×1 convolution over height and width."""
-
-    spatial = 2
 
 
 def _each(numbers: tuple[int, ...]) -> str:

@@ -46,40 +46,28 @@ class _MaxPooling(_Pooling):
     pool_size: Annotated[tuple[int, ...], LENGTHS] = read_default(2, "Extent of the window.")
 
 
-class MaxPooling1D(_MaxPooling):
+class MaxPooling1D(_MaxPooling, spatial=1):
     """The largest value of every window along one axis."""
 
-    spatial = 1
 
-
-class MaxPooling2D(_MaxPooling):
+class MaxPooling2D(_MaxPooling, spatial=2):
     """The largest value of every window of two axes."""
 
-    spatial = 2
 
-
-class MaxPooling3D(_MaxPooling):
+class MaxPooling3D(_MaxPooling, spatial=3):
     """The largest value of every window of three axes."""
 
-    spatial = 3
 
-
-class AveragePooling1D(_Pooling):
+class AveragePooling1D(_Pooling, spatial=1):
     """The mean of every window along one axis."""
 
-    spatial = 1
 
-
-class AveragePooling2D(_Pooling):
+class AveragePooling2D(_Pooling, spatial=2):
     """The mean of every window of two axes."""
 
-    spatial = 2
 
-
-class AveragePooling3D(_Pooling):
+class AveragePooling3D(_Pooling, spatial=3):
     """The mean of every window of three axes."""
-
-    spatial = 3
 
 
 class _GlobalPooling(Formatted):
@@ -103,37 +91,25 @@ class _GlobalPooling(Formatted):
         return ((same(0, channels), *mixed) if self.channels_first else (*mixed, same(0, channels)),)
 
 
-class GlobalMaxPooling1D(_GlobalPooling):
+class GlobalMaxPooling1D(_GlobalPooling, spatial=1):
     """The largest value of each channel over one axis."""
 
-    spatial = 1
 
-
-class GlobalMaxPooling2D(_GlobalPooling):
+class GlobalMaxPooling2D(_GlobalPooling, spatial=2):
     """The largest value of each channel over two axes."""
 
-    spatial = 2
 
-
-class GlobalMaxPooling3D(_GlobalPooling):
+class GlobalMaxPooling3D(_GlobalPooling, spatial=3):
     """The largest value of each channel over three axes."""
 
-    spatial = 3
 
-
-class GlobalAveragePooling1D(_GlobalPooling):
+class GlobalAveragePooling1D(_GlobalPooling, spatial=1):
     """The mean of each channel over one axis."""
 
-    spatial = 1
 
-
-class GlobalAveragePooling2D(_GlobalPooling):
+class GlobalAveragePooling2D(_GlobalPooling, spatial=2):
     """The mean of each channel over two axes."""
 
-    spatial = 2
 
-
-class GlobalAveragePooling3D(_GlobalPooling):
+class GlobalAveragePooling3D(_GlobalPooling, spatial=3):
     """The mean of each channel over three axes."""
-
-    spatial = 3

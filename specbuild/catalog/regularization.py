@@ -1,21 +1,13 @@
 """Layers that act only in training: dropout, noise and penalties. They have no weights and no cost in inference."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.shapes import Shape, ShapeError, show
-from specbuild.catalog.values import (
-    DataFormat,
-    Fraction,
-    ListOf,
-    NonNegativeInt,
-    NonNegativeNumber,
-    Nullable,
-    Share,
-    Whole,
-)
+from specbuild.catalog.spatial import Formatted, Spatial
+from specbuild.catalog.values import Fraction, ListOf, NonNegativeInt, NonNegativeNumber, Nullable, Share, Whole
 
 NoiseShape = Annotated[
     tuple[int | None, ...],
@@ -62,36 +54,22 @@ class AlphaDropout(_Shaped):
     """Dropout that keeps mean and variance, for networks with selu."""
 
 
-class _Spatial(_Noise):
+class _SpatialDropout(_Noise, Spatial):
     """Dropout of whole channels: a channel is zero everywhere or nowhere."""
 
     rate: Fraction = Field(description="Fraction of the channels that training drops.")
 
-    spatial: ClassVar[int]
 
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        return (self.spatial + 1,)
-
-
-class SpatialDropout1D(_Spatial):
+class SpatialDropout1D(_SpatialDropout, spatial=1):
     """Drop whole channels of a sequence."""
 
-    spatial = 1
 
-
-class SpatialDropout2D(_Spatial):
+class SpatialDropout2D(Formatted, _SpatialDropout, spatial=2):
     """Drop whole channels of an image."""
 
-    data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
-    spatial = 2
 
-
-class SpatialDropout3D(_Spatial):
+class SpatialDropout3D(Formatted, _SpatialDropout, spatial=3):
     """Drop whole channels of a volume or a sequence of images."""
-
-    data_format: DataFormat = Field(None, description="Where the channel axis stands; the default is channels_last.")
-    spatial = 3
 
 
 class GaussianDropout(_Noise):

@@ -53,10 +53,9 @@ class _UpSampling(Spatial):
         return (self.spatial_field(tuple(interpolated(*axis, radius) for axis in axes), channels),)
 
 
-class UpSampling1D(_UpSampling):
+class UpSampling1D(_UpSampling, spatial=1):
     """Repeat every step."""
 
-    spatial = 1
     # Keras takes a bare number here, unlike in two and three dimensions.
     size: PositiveInt = Field(2, description="Number of repetitions of each step.")  # type: ignore[assignment]
 
@@ -65,10 +64,9 @@ class UpSampling1D(_UpSampling):
         return (self.size,)
 
 
-class UpSampling2D(Formatted, _UpSampling):
+class UpSampling2D(Formatted, _UpSampling, spatial=2):
     """Enlarge height and width by repetition or interpolation."""
 
-    spatial = 2
     interpolation: Interpolation = Field("nearest", description="Interpolation method; nearest repeats values.")
 
     def flops(self, *inputs: Shape) -> Dim:
@@ -76,10 +74,8 @@ class UpSampling2D(Formatted, _UpSampling):
         return times(2 * TAPS[self.interpolation], *self.output_shape(*inputs))
 
 
-class UpSampling3D(Formatted, _UpSampling):
+class UpSampling3D(Formatted, _UpSampling, spatial=3):
     """Enlarge three axes by repetition."""
-
-    spatial = 3
 
 
 class _Margins(Spatial):
@@ -119,22 +115,16 @@ class _ZeroPadding(_Margins, Formatted):
     sign = 1
 
 
-class ZeroPadding1D(_ZeroPadding):
+class ZeroPadding1D(_ZeroPadding, spatial=1):
     """Zeros before and after a sequence."""
 
-    spatial = 1
 
-
-class ZeroPadding2D(_ZeroPadding):
+class ZeroPadding2D(_ZeroPadding, spatial=2):
     """Zeros around height and width."""
 
-    spatial = 2
 
-
-class ZeroPadding3D(_ZeroPadding):
+class ZeroPadding3D(_ZeroPadding, spatial=3):
     """Zeros around three axes."""
-
-    spatial = 3
 
 
 class _Cropping(_Margins):
@@ -155,23 +145,18 @@ class _Cropping(_Margins):
                 raise ShapeError(f"{self.label} leaves nothing of the {name}", reason=reason, argument="cropping")
 
 
-class Cropping1D(_Cropping):
+class Cropping1D(_Cropping, spatial=1):
     """Crop steps from the start and the end of a sequence."""
 
-    spatial = 1
 
-
-class Cropping2D(_Cropping, Formatted):
+class Cropping2D(_Cropping, Formatted, spatial=2):
     """Crop rows and columns of an image."""
 
-    spatial = 2
     cropping: Margins2 = read_default(0, "Entries cut off before and after height and width.")
 
 
-class Cropping3D(_Cropping, Formatted):
+class Cropping3D(_Cropping, Formatted, spatial=3):
     """Crop three axes."""
-
-    spatial = 3
 
 
 class Flatten(Layer):

@@ -17,7 +17,7 @@ AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "he
 class EachAxis:
     """Mark a field of a family of layers that has an entry for each spatial axis.
 
-    A class that sets `spatial` takes the field over with the type for so many axes.
+    A class of so many axes, `class Conv2D(_Convolution, spatial=2)`, takes the field over with the type for them.
     """
 
     def __init__(self, *types: Any) -> None:
@@ -32,16 +32,17 @@ LENGTHS = EachAxis(Ints1, Ints2, Ints3)
 class Spatial(Layer):
     """A layer whose input is `spatial` axes and the channels, which come last. `(H, W, C)` for two.
 
-    What layers over one, two and three axes have in common stands in a family, a class without `spatial`.
+    What layers over one, two and three axes have in common stands in a family, a class without `spatial=`.
     """
 
     spatial: ClassVar[int]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, spatial: int | None = None, **kwargs: Any) -> None:
         """Give the fields of the family their types for so many axes."""
         super().__init_subclass__(**kwargs)
-        if "spatial" not in vars(cls):
+        if spatial is None:
             return
+        cls.spatial = spatial
         own = dict(vars(cls).get("__annotations__", {}))
         inherited: dict[str, FieldInfo] = {}
         for base in reversed(cls.__mro__[1:]):
@@ -49,7 +50,7 @@ class Spatial(Layer):
         for name, field in inherited.items():
             marks = [mark for mark in field.metadata if isinstance(mark, EachAxis)]
             if marks and name not in own:
-                entry = marks[0].types[cls.spatial - 1]
+                entry = marks[0].types[spatial - 1]
                 own[name] = entry | None if field.default is None else entry
                 default = Field(field.default, validate_default=field.validate_default, description=field.description)
                 setattr(cls, name, default)

@@ -32,7 +32,7 @@ Filters = Annotated[
 Normalization = Annotated[Literal["none", "layer", "layer_per_pixel"], Choice()]
 
 
-class STLSTM2D(OverFrames):
+class STLSTM2D(OverFrames, spatial=2):
     """A stack of spatiotemporal LSTM cells over images: PredRNN (Wang et al. 2017; 2021, arXiv 2103.09504).
 
     `(T, H, W, C)` → `(T, H, W, filters)`: h of the last cell. A cell reads the h of the cell below, or the input; its
@@ -60,7 +60,6 @@ class STLSTM2D(OverFrames):
 
     package = "specbuild"
     documented_states = ("h1", "c1", "…", "m")
-    spatial = 2
     kept = 11  # i, f, g, c′, j, k, n, m′, o, tanh(R∗[c′, m′]), h′
 
     @property

@@ -11,7 +11,7 @@ from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
 from specbuild.catalog.values import Flag, Ints2, PositiveInt, read_default
 
 
-class TrajGRU2D(OverFrames):
+class TrajGRU2D(OverFrames, spatial=2):
     """GRU over images that gathers its state along learned flows (Shi et al. 2017, arXiv 1706.03458).
 
     `(T, H, W, C)` → `(T, H, W, filters)`. In every step a small network makes `links` displacements (u, v) for each
@@ -36,7 +36,6 @@ class TrajGRU2D(OverFrames):
     )
 
     package = "specbuild"
-    spatial = 2
 
     def state_shape(self, x: Shape) -> Shape:
         return self.join(self.split(x[1:])[0], self.filters)
