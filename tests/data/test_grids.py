@@ -213,6 +213,18 @@ def test_a_region_across_the_end_of_the_globe_is_one_piece(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.parametrize(("first", "step", "region"), [(0.0, 30.0, [-30, 0]), (330.0, -30.0, [0, -30])])
+def test_two_columns_that_meet_across_the_end_of_the_globe(
+    tmp_path: Path, first: float, step: float, region: list[int]
+) -> None:
+    values = frames(2, 1, 12)
+    lon = ("lon", first + step * np.arange(12), {"units": "degrees_east"})
+    grid(values, lon=lon).to_netcdf(tmp_path / "a.nc", engine="netcdf4")
+    source = opened(tmp_path, region={"lon": [-30, 0]})
+    assert region == source.metadata.coordinates["W"].values.tolist()
+    np.testing.assert_array_equal(source.read(0, range(2))[..., 0], values[:, :, [11, 0]])
+
+
 def test_several_variables_are_channels(tmp_path: Path) -> None:
     data = grid()
     data["wind"] = ("time", "lat", "lon"), (VALUES * 2).astype("f4"), {"units": "m s-1"}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, StoredArray
+from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.generator import GeneratorSection
 
@@ -28,24 +28,6 @@ class Painter(Protocol):
 
     def draw(self, sequence: int, frames: range) -> Brightness:
         """Return the frames (frames, H, W) of a sequence."""
-
-
-@dataclass(frozen=True)
-class DrawnArray:
-    """Sequences as an array (N, T, H, W) of brightness from 0 to 255, drawn when it is sliced."""
-
-    painter: Painter
-    shape: tuple[int, int, int, int]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8)
-
-    def __getitem__(self, index: tuple[int | slice, ...], /) -> Brightness:
-        sequence, frames, *part = index
-        assert isinstance(sequence, int)
-        assert isinstance(frames, slice)
-        return self.painter.draw(sequence, range(*frames.indices(self.shape[1])))[:, *part]
 
 
 def open_generated(section: GeneratorSection, data: DataSection, resolve: Resolve) -> FrameSource:
@@ -67,4 +49,11 @@ def open_generator(section: GeneratorSection, resolve: Resolve) -> StoredArray:
     """
     painter: Painter = resolve_name(section.painter)(section, resolve)
     shape = (section.sequences, section.frames, section.size, section.size)
-    return StoredArray(DrawnArray(painter, shape), Packing(scale=1 / 255))
+
+    def read(index: Index) -> Brightness:
+        sequence, frames, *part = index
+        assert isinstance(sequence, int)
+        assert isinstance(frames, slice)
+        return painter.draw(sequence, range(*frames.indices(section.frames)))[:, *part]
+
+    return StoredArray(LazyArray(shape, np.dtype(np.uint8), read), Packing(scale=1 / 255))

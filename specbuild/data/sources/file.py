@@ -18,13 +18,12 @@ from specbuild.data.sources.base import (
     FrameMetadata,
     FrameSource,
     Packing,
-    RawArray,
     SourceError,
     StoredArray,
 )
 from specbuild.data.sources.frame_folder import PictureFiles, is_pictures
 from specbuild.data.sources.layout import lay_out
-from specbuild.data.sources.lazy_arrays import Stacked, Unpacked, View
+from specbuild.data.sources.lazy_arrays import LazyArray, stacked, unpacked, view
 from specbuild.data.time import times as clock
 from specbuild.data.time.times import Times
 from specbuild.document import did_you_mean, listed
@@ -61,8 +60,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
     for key, other in zip(keys[1:], stored[1:], strict=True):
         _check_alike(other, first, key, keys[0], file)
     parts, axes, coordinates = lay_out(first, section, label)
-    whole = tuple((range(length),) for length in first.array.shape)
-    views = [variable.array if parts == whole else View(variable.array, parts) for variable in stored]
+    views = [view(variable.array, parts) for variable in stored]
     if 0 in views[0].shape:
         raise SourceError("key", f"{label} is empty: its shape is {show(views[0].shape)}")
     array, packing = _side_by_side(views, [variable.packing for variable in stored], several=bool(section.variables))
@@ -165,13 +163,13 @@ def _shape(stored: StoredArray) -> str:
     return " × ".join(f"{name} ({length})" for name, length in stored.sizes.items())
 
 
-def _side_by_side(arrays: list[RawArray], packings: list[Packing], *, several: bool) -> tuple[RawArray, Packing]:
+def _side_by_side(arrays: list[LazyArray], packings: list[Packing], *, several: bool) -> tuple[LazyArray, Packing]:
     """Return an array whose last axis counts the variables, and its packing; unpacked where their packings differ."""
     if not several:
         return arrays[0], packings[0]
     if len(set(packings)) == 1 and len({array.dtype for array in arrays}) == 1:
-        return Stacked(tuple(arrays)), packings[0]
-    return Stacked(tuple(Unpacked(*pair) for pair in zip(arrays, packings, strict=True))), Packing()
+        return stacked(arrays), packings[0]
+    return stacked(list(map(unpacked, arrays, packings))), Packing()
 
 
 def _channel_names(coordinates: Mapping[str, Coordinate]) -> tuple[str, ...]:
@@ -220,10 +218,8 @@ def _between(source: FrameSource, dates: Dates) -> FrameSource:
             f"dates choose frames by their times, and {source.name} has none",
             help="leave the dates out, and use data.split with ranges of frame numbers",
         )
-    frames = range(*clock.between(times, dates))
-    parts = tuple(
-        (frames if axis == "T" else range(length),)
-        for axis, length in zip(metadata.axes, source.array.shape, strict=True)
-    )
-    clocks = (times[frames.start : frames.stop],)
-    return FrameSource(View(source.array, parts), replace(metadata, clocks=clocks, coordinates=metadata.at(clocks[0])))
+    frames = slice(*clock.between(times, dates))
+    lengths = zip(metadata.axes, source.array.shape, strict=True)
+    parts = [np.arange(length)[frames if axis == "T" else slice(None)] for axis, length in lengths]
+    clocks = (times[frames],)
+    return FrameSource(view(source.array, parts), replace(metadata, clocks=clocks, coordinates=metadata.at(clocks[0])))

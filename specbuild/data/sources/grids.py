@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from specbuild.data.sources.base import Coordinate, DamagedFileError, SourceError, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
+from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.time.times import cf_times, times_of
 
@@ -50,7 +50,7 @@ class GridFile:
             dim: axis_letter(known[dim].attrs if dim in known else {}, axes.get(dim, Coordinate(dim))) for dim in dims
         }
         return StoredArray(
-            GridArray.of(variable),
+            _raw(variable),
             packing_of(variable.attrs),
             str(variable.attrs.get("units", "")),
             dims,
@@ -67,22 +67,11 @@ class GridFile:
         return groups
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GridArray:
-    """The numbers of a variable as they are stored, read when they are sliced."""
-
-    variable: Variable
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @classmethod
-    def of(cls, variable: Variable) -> GridArray:
-        unsigned = variable.dtype.kind == "i" and str(variable.attrs.get("_Unsigned", "")).lower() == "true"
-        dtype = np.dtype(f"{variable.dtype.byteorder}u{variable.dtype.itemsize}") if unsigned else variable.dtype
-        return cls(variable, tuple(variable.shape), dtype)
-
-    def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]:
-        return np.asarray(self.variable[index].values).view(self.dtype)
+def _raw(variable: Variable) -> LazyArray:
+    """Return the numbers of a variable as they are stored."""
+    unsigned = variable.dtype.kind == "i" and str(variable.attrs.get("_Unsigned", "")).lower() == "true"
+    dtype = np.dtype(f"{variable.dtype.byteorder}u{variable.dtype.itemsize}") if unsigned else variable.dtype
+    return LazyArray(tuple(variable.shape), dtype, lambda index: np.asarray(variable[index].values).view(dtype))
 
 
 def _open(path: Path, group: str | None = None) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import Coordinate, FilePart, FrameSource, Packing, RawArray, SourceError
-from specbuild.data.sources.lazy_arrays import Events, Joined, Later, Unpacked
+from specbuild.data.sources.lazy_arrays import LazyArray, events, joined, unpacked
 from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time
 
@@ -57,7 +57,7 @@ def _reopening(read: Callable[[Path], FrameSource]) -> Callable[[Path], FrameSou
 
     def reopening(path: Path) -> FrameSource:
         source = read(path)
-        return replace(source, array=Later(partial(array, path), source.array.shape, source.array.dtype))
+        return replace(source, array=LazyArray(source.array.shape, source.dtype, lambda index: array(path)[index]))
 
     return reopening
 
@@ -110,7 +110,7 @@ def _in_time(sources: list[FrameSource], name: str) -> FrameSource:
     return _whole(
         sources,
         name,
-        lambda arrays: Joined(arrays, first.axes.index("T")),
+        lambda arrays: joined(arrays, first.axes.index("T")),
         parts,
         clocks=() if times is None else (times,),
         coordinates=first.at(times),
@@ -136,7 +136,7 @@ def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
     return _whole(
         sources,
         name,
-        lambda arrays: Events(arrays, first.axes.index("T")),
+        lambda arrays: events(arrays, first.axes.index("T")),
         parts,
         axes=("N", *first.axes),
         clocks=_clocks(sources, (1,) * len(sources)),
@@ -152,7 +152,7 @@ def _event_after_event(sources: list[FrameSource], name: str) -> FrameSource:
     pairs = zip(sources, accumulate(counts), strict=True)
     parts = [_part(source, range(end - source.events, end), range(source.length)) for source, end in pairs]
     place = sources[0].metadata.axes.index("N")
-    return _whole(sources, name, lambda arrays: Joined(arrays, place), parts, clocks=_clocks(sources, counts))
+    return _whole(sources, name, lambda arrays: joined(arrays, place), parts, clocks=_clocks(sources, counts))
 
 
 def _part(source: FrameSource, events: range, frames: range) -> FilePart:
@@ -162,7 +162,7 @@ def _part(source: FrameSource, events: range, frames: range) -> FilePart:
 def _whole(
     sources: list[FrameSource],
     name: str,
-    combine: Callable[[tuple[RawArray, ...]], RawArray],
+    combine: Callable[[Sequence[RawArray]], RawArray],
     parts: list[FilePart],
     **changes: Any,
 ) -> FrameSource:
@@ -171,9 +171,9 @@ def _whole(
     Events have their coordinates but that of time in common.
     """
     first = sources[0].metadata
-    arrays, packing = tuple(source.array for source in sources), first.packing
+    arrays, packing = [source.array for source in sources], first.packing
     if len({(source.metadata.packing, source.dtype) for source in sources}) > 1:
-        arrays = tuple(Unpacked(source.array, source.metadata.packing) for source in sources)
+        arrays = [unpacked(source.array, source.metadata.packing) for source in sources]
         packing = Packing()
     common = {letter: axis for letter, axis in first.coordinates.items() if letter not in "TN"}
     changes = {"coordinates": common, **changes}

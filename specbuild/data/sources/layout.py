@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import Coordinate, SourceError, StoredArray
 from specbuild.data.sources.cf import is_longitude
-from specbuild.data.sources.lazy_arrays import AxisPart
+from specbuild.data.sources.lazy_arrays import Places
 from specbuild.document import did_you_mean, listed
 from specbuild.language.sections.source import LETTERS, SPACES, SourceSection
 
@@ -24,7 +23,7 @@ KNOWN = ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
 
 def lay_out(
     stored: StoredArray, section: SourceSection, label: str
-) -> tuple[tuple[AxisPart, ...], tuple[str, ...], dict[str, Coordinate]]:
+) -> tuple[list[int | Places], tuple[str, ...], dict[str, Coordinate]]:
     """Match an array's axes with what `data.source` says of them.
 
     Returns:
@@ -37,27 +36,26 @@ def lay_out(
     shape = stored.array.shape
     if not stored.dims:
         _check_nameless(stored, section, label)
-        return tuple((range(length),) for length in shape), section.axes, {}
+        return [np.arange(length) for length in shape], section.axes, {}
     selected = {name: _place(stored, name, value, label) for name, value in section.select.items()}
     named = _letters(stored, section, label, [dim for dim in stored.dims if dim not in selected])
-    parts, letters, axes = list[AxisPart](), list[str](), dict[str, Coordinate]()
+    parts, letters, axes = list[int | Places](), list[str](), dict[str, Coordinate]()
     for name, length in zip(stored.dims, shape, strict=True):
         if name in selected:
             parts.append(selected[name])
         elif name not in named:
             parts.append(0)
         else:
-            axis = stored.coordinate(name)
-            runs, axis = (
-                _within(axis, section.region[name], label) if name in section.region else ((range(length),), axis)
-            )
-            parts.append(runs)
+            places, axis = np.arange(length), stored.coordinate(name)
+            if name in section.region:
+                places, axis = _within(axis, section.region[name], label)
+            parts.append(places)
             letters.append(named[name])
             axes[named[name]] = axis
     for name in section.region:
         if name not in named:
             raise _no_dimension("region", name, stored, label)
-    return tuple(parts), tuple(letters), axes
+    return parts, tuple(letters), axes
 
 
 def dimensions(stored: StoredArray) -> str:
@@ -158,8 +156,8 @@ def _same(known: Any, value: float | str) -> bool:
     return bool(str(known) == str(value))
 
 
-def _within(axis: Coordinate, ends: tuple[float, float], label: str) -> tuple[tuple[range, ...], Coordinate]:
-    """Return the runs of an axis between two values, both included, in the file's order.
+def _within(axis: Coordinate, ends: tuple[float, float], label: str) -> tuple[Places, Coordinate]:
+    """Return the places on an axis between two values, both included, in the file's order.
 
     Longitudes count modulo 360. A region that crosses the end of the grid is read as one piece: its western part comes
     first (its eastern part, where the file goes westward), and longitudes are shifted so that they rise throughout.
@@ -187,27 +185,19 @@ def _within(axis: Coordinate, ends: tuple[float, float], label: str) -> tuple[tu
             f"no {axis.name} of {label} lies from {ends[0]:g} to {ends[1]:g}",
             reason=f"it runs from {least:g} to {greatest:g}",
         )
-    runs = list(_runs_of(places))
-    if len(runs) == 2 and is_longitude(axis):
-        runs = _joined(runs, shifted)
-    inside_values = np.concatenate([shifted[run.start : run.stop] for run in runs])
-    if inside_values.dtype.kind == "f":
-        inside_values = inside_values.astype(values.dtype)
-    return tuple(runs), Coordinate(axis.name, inside_values, axis.units)
+    if is_longitude(axis):
+        places = _joined(places, values, shifted)
+    chosen = shifted[places]
+    if chosen.dtype.kind == "f":
+        chosen = chosen.astype(values.dtype)
+    return places, Coordinate(axis.name, chosen, axis.units)
 
 
-def _joined(runs: list[range], shifted: npt.NDArray[Any]) -> list[range]:
-    """Return the two ends of a grid around the globe in the order in which they meet."""
-    first, last = runs
-    rises = (
-        len(shifted) < 2
-        or shifted[first.start] < shifted[first.stop - 1]
-        or shifted[last.start] < shifted[last.stop - 1]
-    )
-    ahead = shifted[last.start] < shifted[first.start]
-    return [last, first] if ahead == rises else runs
-
-
-def _runs_of(places: npt.NDArray[np.int64]) -> Iterator[range]:
-    for part in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
-        yield range(int(part[0]), int(part[-1]) + 1)
+def _joined(places: Places, values: npt.NDArray[Any], shifted: npt.NDArray[Any]) -> Places:
+    """Return places on a grid around the globe; if they are its two ends, in the order in which these meet."""
+    gaps = np.flatnonzero(np.diff(places) > 1) + 1
+    if len(gaps) != 1:
+        return places
+    rises = np.median(np.diff(values)) > 0
+    ahead = shifted[places[gaps[0]]] < shifted[places[0]]
+    return np.roll(places, -gaps[0]) if ahead == rises else places
