@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
-from specbuild.document.diagnostics import Diagnostic, Report
+from specbuild.document.diagnostics import Diagnostic, Report, dotted
 from specbuild.document.errors import SpecError
 from specbuild.document.nodes import Entry, Mapping, Node, PathPart, Scalar, Sequence, Source, Span
 from specbuild.document.scalars import NULLS, UnreadableNumber, resolve, shorten
@@ -240,7 +240,7 @@ class Composer:
         self, message: str, span: Span, *, reason: str = "", help: str = "", code: str, part: str | None = None
     ) -> None:
         path = self.path() + (() if part is None else (part,))
-        self.report.error(message, span, path=path, reason=reason, help=help, code=code)
+        self.report.error(message, span, where=dotted(path), reason=reason, help=help, code=code)
 
     def stop(self, message: str, span: Span, *, reason: str = "", help: str = "", code: str) -> NoReturn:
         self.error(message, span, reason=reason, help=help, code=code)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypedDict, Unpack
 
 from specbuild.document.errors import SpecError, TooManyErrors
-from specbuild.document.nodes import Node, PathPart, Span, kind_of
+from specbuild.document.nodes import Node, PathPart, Span, kind_of, path_of
 
 MAX_FINDINGS = 100
 """Errors after which the reading of a document ends, and warnings after which no more are kept."""
@@ -24,23 +24,27 @@ Severity: TypeAlias = Literal["error", "warning"]
 class Diagnostic:
     """A finding about a document.
 
-    `message` is the fault in one line, `span` its place, `path` the place in words (`layers.dec1.initial_state`),
+    `message` is the fault in one line, `span` its place, `where` the place in words if `span` does not give it,
     `reason` why it is one, `help` what to write instead, `code` its stable name for machines (`unknown-key`).
     """
 
     message: str
     span: Span | None = None
-    path: str = ""
+    where: str = ""
     reason: str = ""
     help: str = ""
     code: str = "invalid"
     severity: Severity = "error"
 
+    @property
+    def path(self) -> str:
+        """The place in words, such as `layers.dec1.initial_state`; empty for the document as a whole."""
+        return self.where or (dotted(path_of(self.span))[:MAX_TEXT] if self.span else "")
+
 
 class _Parts(TypedDict, total=False):
     """The arguments of `Report.error` that warnings share."""
 
-    path: str | tuple[PathPart, ...]
     reason: str
     help: str
 
@@ -62,24 +66,24 @@ class Report:
         message: str,
         span: Span | None = None,
         *,
-        path: str | tuple[PathPart, ...] = "",
+        where: str = "",
         reason: str = "",
         help: str = "",
         code: str = "invalid",
         severity: Severity = "error",
     ) -> None:
         """Add a finding. Its texts are cut where they quote too much of the document."""
-        message, where, reason, help = (text[:MAX_TEXT] for text in (message, dotted(path), reason, help))
+        message, where, reason, help = (text[:MAX_TEXT] for text in (message, where, reason, help))
         self.add(Diagnostic(message, span, where, reason, help, code, severity))
 
     def warning(self, message: str, span: Span | None = None, *, code: str = "lint", **parts: Unpack[_Parts]) -> None:
         """Add a warning, with the arguments of `error`."""
         self.error(message, span, code=code, severity="warning", **parts)
 
-    def wrong_type(self, rule: str, node: Node, path: str | tuple[PathPart, ...] = "", help: str = "") -> None:
+    def wrong_type(self, rule: str, node: Node, help: str = "") -> None:
         """Report that a node is not what `rule` says it must be, and what it is; not where it is known to be wrong."""
         if not self.is_known(node.span):
-            self.error(f"{rule}, got {kind_of(node)}", node.span, path=path, help=help, code="wrong-type")
+            self.error(f"{rule}, got {kind_of(node)}", node.span, help=help, code="wrong-type")
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:
@@ -88,7 +92,7 @@ class Report:
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding, unless the same is there: the nodes of a block are read at each use, and wrong once."""
         d = diagnostic
-        identity = (d.severity, d.message, *((d.span,) if d.span else (d.path, d.reason)))
+        identity = (d.severity, d.message, *((d.span,) if d.span else (d.where, d.reason)))
         if identity not in self._findings and self._left[d.severity]:
             self._findings[identity] = d
             self._left[d.severity] -= 1
@@ -97,7 +101,7 @@ class Report:
         if not self._left["error"]:
             raise TooManyErrors(self.sorted_errors())
 
-    def spend(self, values: int, span: Span, path: str | tuple[PathPart, ...] = "") -> None:
+    def spend(self, values: int, span: Span) -> None:
         """Count the values into which a document unrolls.
 
         Raises:
@@ -107,7 +111,7 @@ class Report:
         if self._work > MAX_WORK:
             reason = "each use of a list, each round of a loop and each use of a block counts"
             message = f"the spec unrolls into more than {MAX_WORK:,} values"
-            self.error(message, span, path=path, reason=reason, code="too-large")
+            self.error(message, span, reason=reason, code="too-large")
             raise TooManyErrors(self.sorted_errors())
 
     def mute(self, span: Span) -> None:
@@ -146,8 +150,8 @@ class Report:
         return tuple(replace(d, severity="error") for d in self.warnings)
 
 
-def dotted(path: str | tuple[PathPart, ...]) -> str:
-    return path if isinstance(path, str) else ".".join(str(part) for part in path)
+def dotted(path: tuple[PathPart, ...]) -> str:
+    return ".".join(str(part) for part in path)
 
 
 def _start(span: Span) -> tuple[str, int, int]:

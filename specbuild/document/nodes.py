@@ -12,12 +12,14 @@ PathPart: TypeAlias = str | int
 Value: TypeAlias = bool | int | float | str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Source:
     """A text that a spec comes from. `name` is what the user called it: a file, `--set`, `<python>`."""
 
     name: str
     text: str = field(repr=False)
+    root: Node | None = field(default=None, init=False, repr=False, compare=False)
+    """The contents, once the text has been parsed; the path of a span is looked up in them."""
 
     def line(self, number: int) -> str:
         """Return line `number`, counted from 1, without its line break."""
@@ -45,6 +47,11 @@ class Span:
     column: int
     end_line: int
     end_column: int
+
+    def encloses(self, other: Span) -> bool:
+        """Whether all of `other`, a span of the same source, lies within this one."""
+        starts_before = (self.line, self.column) <= (other.line, other.column)
+        return starts_before and (other.end_line, other.end_column) <= (self.end_line, self.end_column)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +136,44 @@ def locate(node: Node, path: tuple[PathPart, ...], *, key: bool = False) -> Span
         else:
             break
     return span
+
+
+def path_of(span: Span) -> tuple[PathPart, ...]:
+    """Return the path of the innermost key or value that encloses `span`, in the document that the span belongs to.
+
+    An item of a list is called by its `id` if it has one, otherwise by its position. The kind of a node, such as
+    `layer: Conv2D`, has the path of the node. The path is empty for the document itself, and in a text without one.
+    """
+    path: list[PathPart] = []
+    node = span.source.root
+    while node is not None and (part := _part_around(node, span)) is not None:
+        path.append(part[0])
+        node = part[1]
+    return tuple(path[:-1] if path and path[-1] in _KIND_KEYS else path)
+
+
+_KIND_KEYS = ("layer", "application")
+
+
+def _part_around(node: Node, span: Span) -> tuple[PathPart, Node | None] | None:
+    """The name and the contents of the part of a mapping or list that encloses a span; a key has no contents."""
+    if isinstance(node, Mapping):
+        for entry in node.entries:
+            if entry.key.span.encloses(span):
+                return entry.name, None
+            if entry.value.span.encloses(span):
+                return entry.name, entry.value
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            if item.span.encloses(span):
+                return id_of(item) or index, item
+    return None
+
+
+def id_of(node: Node) -> str:
+    """Return the id that a node of the model gives itself; empty if it gives none."""
+    written = node.get("id") if isinstance(node, Mapping) else None
+    return str(written.value) if isinstance(written, Scalar) and isinstance(written.value, str) else ""
 
 
 def kind_of(node: Node) -> str:

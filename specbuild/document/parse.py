@@ -44,7 +44,8 @@ def parse_from(source: Source, start: int = 0) -> Node:
         composer = Composer(source, start)
         loader = loader_class(source.text[start:])
         try:
-            return composer.compose(_events(loader))
+            source.root = composer.compose(_events(loader))
+            return source.root
         except (yaml.YAMLError, ValueError, OverflowError) as fault:
             errors = (*composer.report.errors, explain(source, fault, composer.bracket, start))
         finally:

@@ -23,7 +23,7 @@ def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
     before = len(report.errors)
     for node in body.nodes:
         for key, message, reason, help in _misfits(node, name):
-            report.error(message, node.span(key), path=node.path, reason=reason, help=help, code="body")
+            report.error(message, node.span(key), reason=reason, help=help, code="body")
             break
     return len(report.errors) == before
 
@@ -40,7 +40,7 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
     """Report a body that forgets past frames, whose frames cannot be fed back, or that cannot be recomputed."""
     output = graph.outputs[0].shape
     noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
-    span, path = node.span(), node.path
+    span = node.span()
     if x[0] != 1 and not any(inner.state for inner in graph.nodes):
         message = f"nothing inside {node.id} has a state"
         reason = "each forecast would follow from one frame alone, the one before it; the others given are not used"
@@ -50,13 +50,13 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
         reason = "what it gives is what it reads in the next step"
         help = f"end do: in frames of {show(x[1:])}, for example with {_head(x)}"
     elif noisy and getattr(node.layer, "remat", False):
-        span, path = node.span("remat"), (*node.path, "autoregressive", "remat")
+        span = node.span("remat")
         message = f"remat cannot recompute {noisy[0].id}"
         reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
         help = f"leave remat or {noisy[0].id} out"
     else:
         return True
-    report.error(message, span, path=path, reason=reason, help=help, code="body")
+    report.error(message, span, reason=reason, help=help, code="body")
     return False
 
 
@@ -71,17 +71,15 @@ def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> Non
             continue
         read = node.inputs[0]
         if windows.lead:
-            path = ("data", "windows", "lead")
             message = f"{node.id} feeds back the frame after the last, the windows leave out {windows.lead}"
             help = "set data.windows.lead: 0; the frames between are forecast on the way"
-            report.error(message, graph.spec.span(path), path=path, help=help, code="body")
+            report.error(message, graph.spec.span(("data", "windows", "lead")), help=help, code="body")
         if node.teacher and (read.node != graph.inputs[0].id or given.node != node.id):
-            place = (*node.spec.path, "autoregressive", "sampling")
             message = f"the data has no true frames for {node.id}"
             frames = f"the data has frames for what reads {graph.inputs[0].id} and gives the output"
             reason = f"it reads {read} and the model gives {given}; {frames}"
             help = "move the layers around it into do:, or leave sampling out"
-            report.error(message, node.spec.span("sampling"), path=place, reason=reason, help=help, code="body")
+            report.error(message, node.spec.span("sampling"), reason=reason, help=help, code="body")
 
 
 def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:
@@ -120,7 +118,7 @@ def _check_step(node: Node, graph: Graph, name: str, report: Report) -> None:
     else:
         message, help = f"{node.id} sees other frames than each step's own", _on_every_frame(layer, node)
     reason = f"{name} runs it on the frames given and then on one at a time, and both must give the same"
-    report.error(message, node.spec.span(), path=node.spec.path, reason=reason, help=help, code="body")
+    report.error(message, node.spec.span(), reason=reason, help=help, code="body")
 
 
 def _in_step(node: Node, graph: Graph) -> bool:

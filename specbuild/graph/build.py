@@ -120,9 +120,8 @@ class _Inference:
         """Report inputs that are too large; what reads them is left out."""
         for x in self.inputs:
             if reason := excess(x.shape):
-                path = ("inputs", x.id)
                 message = f"the input {x.id} is too large"
-                self.report.error(message, self.spec.span(path), path=path, reason=reason, code="too-large")
+                self.report.error(message, self.spec.span(("inputs", x.id)), reason=reason, code="too-large")
                 del self.shapes[x.id]
 
     def drafts(self) -> list[Draft]:
@@ -185,9 +184,7 @@ class _Inference:
                 if own.shape != theirs.shape:
                     message = f"the weights of {node.shares} do not fit this input"
                     reason = f"its {own.name} is {show(theirs.shape)}, here it would be {show(own.shape)}"
-                    self.report.error(
-                        message, node.span("from", "reuse"), path=(*node.path, "from"), reason=reason, code="shape"
-                    )
+                    self.report.error(message, node.span("from", "reuse"), reason=reason, code="shape")
                     break
 
     def live(self, drafts: list[Draft]) -> list[Draft]:
@@ -198,7 +195,7 @@ class _Inference:
                 message = f"nothing reads {node.id}, and it is no output"
                 reason = "the model leaves it out, and all that only it reads"
                 help = f"read it, list it under outputs:, or remove {node.layer.label}"
-                self.report.warning(message, node.span(), path=node.path, reason=reason, help=help, code="unused-node")
+                self.report.warning(message, node.span(), reason=reason, help=help, code="unused-node")
         return [draft for draft in drafts if draft[0].id in self.choice.alive]
 
     def finished(self, node: NodeSpec, inputs: tuple[Port, ...], state: tuple[Port, ...]) -> Node:
@@ -209,7 +206,7 @@ class _Inference:
         weights = layer.weights(*shapes) if node.shares is None else ()
         if (weight := next((weight for weight in weights if excess(weight.shape)), None)) is not None:
             message = f"the {weight.name} of {node.id} would be {show(weight.shape)}"
-            self.report.error(message, node.span(), path=node.path, reason=excess(weight.shape), code="too-large")
+            self.report.error(message, node.span(), reason=excess(weight.shape), code="too-large")
         return Node(
             id=node.id,
             layer=node.layer,

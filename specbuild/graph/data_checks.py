@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
-from specbuild.document import Diagnostic, Report, SpecError, dotted
+from specbuild.document import Diagnostic, Report, SpecError
 from specbuild.graph.body_checks import check_feedback
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def output_fault(spec: Spec, graph: Graph, message: str, *, reason: str = "", he
     end = next((node.spec for node in graph.nodes if node.id == graph.outputs[0].port.node), None)
     if spec.document.get("outputs") is not None or end is None:
         return spec.error(("outputs",), message, reason=reason, help=help, code="data-shape")
-    return SpecError([Diagnostic(message, end.span(), dotted(end.path), reason, help, "data-shape")])
+    return SpecError([Diagnostic(message, end.span(), "", reason, help, "data-shape")])
 
 
 def without_time(shape: Shape, count: int, space: Shape) -> bool:
@@ -97,13 +97,16 @@ def check_scores(spec: Spec, report: Report) -> None:
         missing = "height and width" if "height and width" in needs and len(space) < 2 else ""
         missing = missing or ("space" if "space" in needs and not space else "")
         if missing:
-            path = ("evaluate", "scores", position)
             message = f"{name} is of frames with {missing}, and the layout {layout} has none"
-            report.error(message, spec.span(path), path=path, code="score-and-data")
+            report.error(message, spec.span(("evaluate", "scores", position)), code="score-and-data")
     if evaluate.latitude_weights is True and "H" not in space:
-        place = ("evaluate", "latitude_weights")
         message = f"rows of latitude are along H, and the layout {layout} has none"
-        report.error(message, spec.span(place), path=place, help="leave latitude_weights out", code="score-and-data")
+        report.error(
+            message,
+            spec.span(("evaluate", "latitude_weights")),
+            help="leave latitude_weights out",
+            code="score-and-data",
+        )
 
 
 def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:

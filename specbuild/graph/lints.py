@@ -88,11 +88,10 @@ def _report_unbounded(node: Node, argument: str, name: str, bounded: str, warn: 
     written = node.spec.arguments.get(argument) is not None
     where = "" if written else f" of defaults: {{{innermost(node.layer).kind}: …}}"
     after = f", and put {{layer: Activation, activation: {name}}} after {node.id}"
-    path = (*node.spec.path, argument) if written else node.spec.path
     message = f"{name} inside the recurrence of {node.id} can grow without bound"
     reason = f"what grows a little in every step ends as NaN; {bounded} has bounds"
     help = f"leave {argument} out{where}{after if argument == 'activation' and name != 'linear' else ''}"
-    warn(message, node.spec.span(argument), path=path, reason=reason, help=help)
+    warn(message, node.spec.span(argument), reason=reason, help=help)
 
 
 LINTS = (
@@ -191,10 +190,9 @@ def _report_future(node: Node, reach: int, certain: bool, warn: Warn) -> None:
     how, key, help = _blame(node, reach)
     asked = "target: next asks for the frame that follows each" if certain else "as in a next-frame model"
     same = "" if certain else f"the model gives frames of its input's shape, {asked}; "
-    path = (*node.spec.path, key) if node.spec.arguments.get(key) is not None else node.spec.path
     reason = f"{how}; {asked}" if certain else f"{same}{how}"
     message = f"{node.id} sees the frame that it must forecast"
-    warn(message, node.spec.span(key), path=path, reason=reason, help=help)
+    warn(message, node.spec.span(key), reason=reason, help=help)
 
 
 def _report_state(node: Node, warn: Warn) -> None:
@@ -204,7 +202,7 @@ def _report_state(node: Node, warn: Warn) -> None:
         f"it starts from the state of {levels.source if levels else node.initial_state[0].node}, which has seen "
         "every frame; target: next asks for the frame that follows each"
     )
-    warn(message, node.spec.span("initial_state"), path=node.spec.path, reason=reason, help="write target: future")
+    warn(message, node.spec.span("initial_state"), reason=reason, help="write target: future")
 
 
 def _blame(node: Node, reach: int) -> tuple[str, str, str]:

@@ -29,10 +29,10 @@ def _lead_weights(graph: Graph, name: str, shape: Shape, report: Report) -> None
     path = ("train", "lead_weights", name) if "lead_weights" in train.by_output else ("train", "lead_weights")
     if data is not None and without_time(shape, data.windows.targets, (None,) * len(data.source.space)):
         message = f"{name} gives one frame, without an axis of time to weigh"
-        report.error(message, graph.spec.span(path), path=path, help="leave lead_weights out", code="lead-weights")
+        report.error(message, graph.spec.span(path), help="leave lead_weights out", code="lead-weights")
     elif shape[0] not in (None, len(weights)):
         message = f"lead_weights has {len(weights)} numbers, {name} gives {shape[0]} frames"
-        report.error(message, graph.spec.span(path), path=path, reason=f"{name} is {show(shape)}", code="lead-weights")
+        report.error(message, graph.spec.span(path), reason=f"{name} is {show(shape)}", code="lead-weights")
 
 
 def losses_of(graph: Graph, name: str) -> Iterator[tuple[KerasObject, tuple[PathPart, ...]]]:
@@ -60,4 +60,4 @@ def _space(graph: Graph, loss: KerasObject, path: tuple[PathPart, ...], shape: S
         fault = f"{loss.name} is of steps from pixel to pixel, and the data has no space"
     else:
         return
-    report.error(fault, graph.spec.span(path), path=path, code="loss-and-output")
+    report.error(fault, graph.spec.span(path), code="loss-and-output")

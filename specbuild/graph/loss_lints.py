@@ -42,7 +42,7 @@ def output_range(graph: Graph, warn: Warn) -> None:
     message = f"{end.node.id} cannot reach the frames that it forecasts"
     reason = f"{end.words}; standardize gives frames with mean 0 and standard deviation 1"
     help = "leave the activation out, or write transform: [minmax] for frames from 0 to 1"
-    warn(message, end.node.spec.span("activation"), path=end.node.spec.path, reason=reason, help=help)
+    warn(message, end.node.spec.span("activation"), reason=reason, help=help)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _judge(loss: KerasObject, end: _End, path: tuple[PathPart, ...], graph: Grap
     message, reason, help = misfit
     written = graph.spec.document.entry("train") is not None and "loss" in graph.spec.train.model_fields_set
     span = graph.spec.span(path) if written else end.node.spec.span("activation")
-    warn(message, span, path=path, reason=reason, help=help)
+    warn(message, span, reason=reason, help=help)
 
 
 def _misfits(loss: KerasObject, end: _End) -> Iterator[tuple[str, str, str]]:

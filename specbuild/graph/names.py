@@ -22,7 +22,7 @@ class Names:
         named = [node.id for node in spec.layers if node.named and node.id not in spec.composites]
         self._written = [*(x.id for x in spec.inputs), *named, *spec.composites]
 
-    def producer(self, source: Reference, reader: NodeSpec | None = None, key: str = "from") -> str | None:
+    def producer(self, source: Reference, reader: NodeSpec | None = None) -> str | None:
         """Return the id that `source` names, after checking that it exists, stands earlier and has the port.
 
         Reports what is wrong and gives None; gives None in silence for a node that was reported already.
@@ -34,8 +34,7 @@ class Names:
             return source.id
         message, code, reason, help = fault
         if message:
-            path = (*reader.path, key) if reader else ("outputs",)
-            self._report.error(message, source.span, path=path, reason=reason, help=help, code=code)
+            self._report.error(message, source.span, reason=reason, help=help, code=code)
         return None
 
     def _fault(self, source: Reference, reader: NodeSpec | None) -> tuple[str, str, str, str] | None:

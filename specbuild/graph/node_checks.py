@@ -29,7 +29,7 @@ def check_arity(node: NodeSpec, report: Report) -> bool:
     else:
         return True
     message = f"{node.layer.label} {message}, got {count}"
-    report.error(message, node.span("from"), path=(*node.path, "from"), help=help, code="arity")
+    report.error(message, node.span("from"), help=help, code="arity")
     return False
 
 
@@ -69,11 +69,10 @@ def report_misfit(
     ranks = node.layer.ranks
     wrong_rank = ranks is None or any(len(shapes[port.node][port.name]) not in ranks for port in ports)
     advice = node.advice if wrong_rank else ""
-    path = (*node.path, key) if error.argument else node.path
     message = error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}"
     reason = _with_ids(error.reason, ports)
     help = advice or error.help or _rank_help(node, ports, spec, inputs, shapes)
-    report.error(message, node.span(key), path=path, reason=reason, help=help, code="shape")
+    report.error(message, node.span(key), reason=reason, help=help, code="shape")
 
 
 def check_batch(node: NodeSpec, inputs: tuple[Input, ...], report: Report) -> None:
@@ -84,9 +83,7 @@ def check_batch(node: NodeSpec, inputs: tuple[Input, ...], report: Report) -> No
     message = "a stateful layer needs a fixed batch size"
     reason = f"the input {open_input.id} takes any"
     help = f"write the input as {open_input.id}: {{shape: {written_shape(open_input.shape)}, batch: 4}}"
-    report.error(
-        message, node.span("stateful"), path=(*node.path, "stateful"), reason=reason, help=help, code="stateful"
-    )
+    report.error(message, node.span("stateful"), reason=reason, help=help, code="stateful")
 
 
 def check_expected(node: NodeSpec, ports: Mapping[str, Shape], report: Report) -> bool:
@@ -100,12 +97,10 @@ def check_expected(node: NodeSpec, ports: Mapping[str, Shape], report: Report) -
     shape = next((shape for shape in ports.values() if len(shape) == rank), next(iter(ports.values())))
     if len(shape) == rank and all(want in (None, length) for want, length in zip(node.expect, shape, strict=True)):
         return True
-    if node.path[-1] == "from":
-        message, key, path = f"{node.id} reads {show(node.expect)}, got {show(shape)}", "from", node.path
-    else:
-        message, key = f"{node.id} gives {show(shape)}, not {show(node.expect)}", "expect"
-        path = (*node.path, key)
-    report.error(message, node.span(key), path=path, code="expect")
+    message = f"{node.id} gives {show(shape)}, not {show(node.expect)}"
+    if node.at.get("expect") is None:
+        message = f"{node.id} reads {show(node.expect)}, got {show(shape)}"
+    report.error(message, node.span("expect", "from"), code="expect")
     return False
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, show
-from specbuild.document import PathPart, Report, Span, did_you_mean
+from specbuild.document import Report, Span, did_you_mean
 from specbuild.graph.model import OUTPUT, Port
 from specbuild.language import NodeSpec, Reference, Spec
 
@@ -75,41 +75,40 @@ class PortChoice:
         ranks = needed_ranks(node.layer, wanted)
         if ranks is None and node.layer.keeps_rank:
             ranks = self._sibling_ranks(node)
-        path = (*node.path, "from")
         moot = node.id not in self.alive
-        ports = [self.choose(source, ranks, node.layer.label, path, moot=moot) for source in node.sources]
+        ports = [self.choose(source, ranks, node.layer.label, "from", moot=moot) for source in node.sources]
         return tuple(port for port in ports if port is not None) if None not in ports else None
 
     def choose_output(self, source: Reference) -> Port | None:
         if source.id not in self._shapes:
             return None
-        return self.choose(source, None, "an output", ("outputs",))
+        return self.choose(source, None, "an output", "outputs")
 
     def choose(
-        self, source: Reference, ranks: Ranks | None, reader: str, path: tuple[PathPart, ...], *, moot: bool = False
+        self, source: Reference, ranks: Ranks | None, reader: str, key: str, *, moot: bool = False
     ) -> Port | None:
         """Return the port that `source` means to a reader that takes `ranks` axes (None: any number).
 
-        With `moot` no output depends on the reader: what is left open follows from a node that could not be read, or
-        does not matter.
+        The reader names it under `key`. With `moot` no output depends on the reader: what is left open follows from a
+        node that could not be read, or does not matter.
         """
         layer = self.layer(source.id)
         if not isinstance(layer, Recurrent):
             return Port(source.id)
         if source.port is not None:
-            return self._written_port(source, layer, path)
+            return self._written_port(source, layer)
         if layer.return_sequences is not None:
             return Port(source.id, "sequence" if layer.return_sequences else "last")
         fitting = fitting_outputs(self._shapes[source.id], ranks)
         if len(fitting) == 2 and not moot:
-            self._ambiguous(source, reader, path)
+            self._ambiguous(source, reader, key)
             return None
         if len(fitting) == 2 and self._report.failed:
             return None
         # If neither fits, the shape rule of the reader reports it.
         return Port(source.id, fitting[0] if fitting else "sequence")
 
-    def _written_port(self, source: Reference, layer: Recurrent, path: tuple[PathPart, ...]) -> Port | None:
+    def _written_port(self, source: Reference, layer: Recurrent) -> Port | None:
         shapes = self._shapes[source.id]
         states = [name for name in shapes if name.startswith("state.")]
         port = states[0] if source.port == "state" and len(states) == 1 else str(source.port)
@@ -129,14 +128,13 @@ class PortChoice:
             help = f"leave {argument} out: it follows from how the node is used"
         else:
             return Port(source.id, port)
-        self._report.error(message, source.span, path=path, reason=reason, help=help, code="unknown-port")
+        self._report.error(message, source.span, reason=reason, help=help, code="unknown-port")
         return None
 
-    def _ambiguous(self, source: Reference, reader: str, path: tuple[PathPart, ...]) -> None:
+    def _ambiguous(self, source: Reference, reader: str, key: str) -> None:
         node, shapes = self._nodes[source.id], self._shapes[source.id]
         if self._report.is_known(self._place(source, node)):
             return
-        key = path[-1]
         written = "outputs: [{}]" if key == "outputs" else f"{key}: {{}}"
         choices = " or ".join(written.format(f"{source.id}.{name}") for name in ("sequence", "last"))
         flag = f"return_sequences: true or false on that {node.layer.kind}, or give it an id"
@@ -144,7 +142,7 @@ class PortChoice:
         reason = f"{source.id}.sequence is {show(shapes['sequence'])}, {source.id}.last is {show(shapes['last'])}"
         help = f"write {choices if node.named else flag}"
         span = self._place(source, node)
-        self._report.error(message, span, path=path, reason=reason, help=help, code="ambiguous-port")
+        self._report.error(message, span, reason=reason, help=help, code="ambiguous-port")
 
     def _place(self, source: Reference, node: NodeSpec) -> Span:
         return source.span if node.named else node.span()

@@ -13,7 +13,7 @@ from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, show
 from specbuild.catalog.shapes import fits
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Mapping as MappingNode
-from specbuild.document import PathPart, Report, did_you_mean, dotted
+from specbuild.document import Report, did_you_mean
 from specbuild.graph.model import Port, Shapes
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice
@@ -32,7 +32,6 @@ def wire_state(
 class _Wiring:
     def __init__(self, node: NodeSpec, shapes: Shapes, names: Names, choice: PortChoice, report: Report) -> None:
         self.node, self.shapes, self.names, self.choice, self.report = node, shapes, names, choice, report
-        self.path: tuple[PathPart, ...] = node.levels.path if node.levels else (*node.path, "initial_state")
         self.own = self.state(node.id)
 
     def run(self) -> tuple[Port, ...] | None:
@@ -44,7 +43,7 @@ class _Wiring:
 
     def whole(self, source: Reference) -> tuple[Port, ...] | None:
         """`initial_state: enc1`: every tensor of another node's state, by name."""
-        if self.names.producer(source, self.node, "initial_state") is None or source.id not in self.shapes:
+        if self.names.producer(source, self.node) is None or source.id not in self.shapes:
             return None
         theirs = self.states_of(source)
         if theirs is None:
@@ -97,10 +96,11 @@ class _Wiring:
 
     def tensor(self, name: str, source: Reference) -> Port | None:
         """One tensor of the state: any port of the right shape."""
-        if self.names.producer(source, self.node, "initial_state") is None or source.id not in self.shapes:
+        if self.names.producer(source, self.node) is None or source.id not in self.shapes:
             return None
         rank = len(self.own[name])
-        port = self.choice.choose(source, frozenset({rank}), f"the state {name}", self.path)
+        key = "initial_state" if self.node.levels is None else "states"
+        port = self.choice.choose(source, frozenset({rank}), f"the state {name}", key)
         if port is None:
             return None
         shape = self.shapes[port.node][port.name]
@@ -117,8 +117,8 @@ class _Wiring:
 
     def misfit(self, source: Reference, theirs: Shape, own: Shape, name: str = "") -> None:
         other = self.other_order()
-        if other and any(error.path == dotted(self.path) for error in self.report.errors):
-            return  # the order was reported for a level above
+        if other and self.is_order_reported():
+            return
         if self.node.levels is not None:
             if self.report.is_known(source.span) and name not in ("", next(iter(self.own))):
                 return  # the tensors of one state have one shape
@@ -132,6 +132,12 @@ class _Wiring:
             carries = f"{source.id} carries a state of"
         reason = f"{carries} {show(theirs)}{named}; {self.node.id} has {show(own)}"
         self.error(message, source, reason=reason, help=other or self.fix(theirs, own, axes))
+
+    def is_order_reported(self) -> bool:
+        """Whether the state of another level of the same encoder_decoder was reported."""
+        levels = self.node.levels
+        endings = tuple(f" does not fit {level}" for level in levels.decoder) if levels is not None else ()
+        return any(error.code == "state" and error.message.endswith(endings) for error in self.report.errors)
 
     def fix(self, theirs: Shape, own: Shape, axes: tuple[str, ...]) -> str:
         """What to change, where one argument is to blame."""
@@ -195,7 +201,7 @@ class _Wiring:
 
     def error(self, message: str, source: Reference | None = None, *, reason: str = "", help: str = "") -> None:
         span = source.span if source is not None else self.node.span("initial_state")
-        self.report.error(message, span, path=self.path, reason=reason, help=help, code="state")
+        self.report.error(message, span, reason=reason, help=help, code="state")
 
 
 def _state_axes(layer: Layer) -> tuple[str, ...]:

@@ -41,16 +41,16 @@ def check_head(document: Mapping, report: Report) -> None:
     for entry in document.entries:
         if entry.name not in KEYS:
             help = did_you_mean(entry.name, KEYS) or f"a spec has {', '.join(KEYS)}"
-            report.error(f'unknown key "{entry.name}"', entry.key.span, path=entry.name, help=help, code="unknown-key")
+            report.error(f'unknown key "{entry.name}"', entry.key.span, help=help, code="unknown-key")
     version = document.entry("specbuild")
     if version is None:
         message = "the spec does not say its language version"
         help = f"begin it with specbuild: {VERSION}"
-        report.error(message, document.span, path="specbuild", help=help, code="missing-key")
+        report.error(message, document.span, help=help, code="missing-key")
     elif not _is_version(version.value) and not report.is_known(version.value.span):
         message = f"this specbuild reads language version {VERSION}"
         help = f"write specbuild: {VERSION}"
-        report.error(message, version.value.span, path="specbuild", help=help, code="bad-version")
+        report.error(message, version.value.span, help=help, code="bad-version")
 
 
 def _is_version(node: Node) -> bool:
@@ -60,7 +60,7 @@ def _is_version(node: Node) -> bool:
 def section_mapping(node: Node | None, report: Report, name: str, parts: str, example: str) -> Mapping | None:
     """Return a section that must be a mapping, of `parts`; report anything else, with the example as help."""
     if node is not None and not isinstance(node, Mapping):
-        report.wrong_type(f"{name} must be a mapping of {parts}", node, name, f"write {name}: {example}")
+        report.wrong_type(f"{name} must be a mapping of {parts}", node, f"write {name}: {example}")
         return None
     return node
 
@@ -71,14 +71,13 @@ def read_inputs(node: Node | None, report: Report) -> tuple[InputSpec, ...]:
     if node is None:
         return ()
     if not node.entries:
-        report.error("the spec has no inputs", node.span, path="inputs", help=NO_INPUTS, code="missing-key")
+        report.error("the spec has no inputs", node.span, help=NO_INPUTS, code="missing-key")
     return tuple(spec for entry in node.entries if (spec := _input(entry, report)) is not None)
 
 
 def _input(entry: Entry, report: Report) -> InputSpec | None:
-    path = ("inputs", entry.name)
     if not ID.fullmatch(entry.name):
-        report.error(f'"{entry.name}" cannot be an id', entry.key.span, path=path, help=ID_HELP, code="bad-name")
+        report.error(f'"{entry.name}" cannot be an id', entry.key.span, help=ID_HELP, code="bad-name")
     value = entry.value
     if isinstance(value, Sequence):
         # The short form: the shape alone.
@@ -86,9 +85,9 @@ def _input(entry: Entry, report: Report) -> InputSpec | None:
         value = Mapping((shape,), value.span)
     if not isinstance(value, Mapping):
         help = f"write {entry.name}: [10, 64, 64, 1]"
-        report.wrong_type(f"{entry.name}: expected the lengths of its axes", value, path, help)
+        report.wrong_type(f"{entry.name}: expected the lengths of its axes", value, help)
         return None
-    section = validate(InputSection, value, path, report, owner=f"the input {entry.name}", at=entry.key)
+    section = validate(InputSection, value, report, owner=f"the input {entry.name}", at=entry.key)
     return InputSpec(entry.name, section, entry.key.span) if section is not None else None
 
 
@@ -97,24 +96,24 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
     node = section_mapping(node, report, "defaults", "layers to arguments", "{ConvLSTM2D: {padding: same}}")
     defaults: dict[str, Mapping] = {}
     for entry in node.entries if node is not None else ():
-        cls, path = kind_named(entry.name), ("defaults", entry.name)
+        cls = kind_named(entry.name)
         if cls is None:
             message = f'no layer is called "{entry.name}"'
             help = did_you_mean(entry.name, kind_names())
-            report.error(message, entry.key.span, path=path, help=help, code="unknown-layer")
+            report.error(message, entry.key.span, help=help, code="unknown-layer")
         elif not isinstance(entry.value, Mapping):
-            report.wrong_type(f"defaults of {entry.name} must be a mapping", entry.value, path)
+            report.wrong_type(f"defaults of {entry.name} must be a mapping", entry.value)
         else:
             known = argument_names(cls)
             for argument in entry.value.entries:
                 if known is not None and argument.name not in known:
                     message = f'{entry.name} has no argument "{argument.name}"'
-                    place, help = (*path, argument.name), did_you_mean(argument.name, known)
-                    report.error(message, argument.key.span, path=place, help=help, code="unknown-key")
+                    help = did_you_mean(argument.name, known)
+                    report.error(message, argument.key.span, help=help, code="unknown-key")
             kept = tuple(a for a in entry.value.entries if known is None or a.name in known)
             if cls.__name__ in defaults:
                 message = f"{entry.name} has its defaults already"
                 reason, help = f"it is another name of {cls.__name__}", "write them under one name"
-                report.error(message, entry.key.span, path=path, reason=reason, help=help, code="duplicate-key")
+                report.error(message, entry.key.span, reason=reason, help=help, code="duplicate-key")
             defaults[cls.__name__] = replace(entry.value, entries=kept)
     return defaults

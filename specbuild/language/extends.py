@@ -33,7 +33,7 @@ def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Pa
 
 def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
-        report.wrong_type("extends: expected the path of a spec", named, "extends")
+        report.wrong_type("extends: expected the path of a spec", named)
         return None
     path = directory / named.value
     try:
@@ -42,7 +42,7 @@ def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...])
         identity = path
     if identity in chain or len(chain) >= _MAX_DEPTH:
         reason = " → ".join(path.name for path in (*chain, identity))
-        report.error(f"{named.value} extends itself", named.span, path="extends", reason=reason, code="extends-cycle")
+        report.error(f"{named.value} extends itself", named.span, reason=reason, code="extends-cycle")
         return None
     try:
         _, base = read(path)

@@ -145,7 +145,7 @@ def _substituted(entry: Entry, values: dict[str, Any], report: Report) -> Entry:
     """Resolve variables; layers and blocks are left to their expansion, where loops bring variables of their own."""
     if entry.name in ("vars", "layers", "blocks"):
         return entry
-    return replace(entry, value=substitute(entry.value, values, report, (entry.name,)))
+    return replace(entry, value=substitute(entry.value, values, report))
 
 
 def _missing(document: Mapping, report: Report) -> None:
@@ -170,7 +170,7 @@ def _text(document: Mapping, name: str, report: Report) -> str:
     assert node is not None
     if isinstance(node, Scalar):
         return node.raw
-    report.wrong_type(f"{name}: expected text", node, name)
+    report.wrong_type(f"{name}: expected text", node)
     return ""
 
 
@@ -194,15 +194,15 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
                 if expanded.nodes
                 else "list a layer, such as {layer: ConvLSTM2D, filters: 8, kernel_size: 3}"
             )
-            report.error(message, layers.key.span, path="outputs", help=help, code="missing-key")
+            report.error(message, layers.key.span, help=help, code="missing-key")
         return ((OutputSpec(end.id, end),) if end is not None else ()), False
     if values_in(node) == 1 and not isinstance(node, Scalar):
-        report.error("outputs: names no node", node.span, path="outputs", code="missing-key")
+        report.error("outputs: names no node", node.span, code="missing-key")
     if isinstance(node, Mapping):
-        named = [(e.name, expanded.reference(e.value, ("outputs", e.name))) for e in node.entries]
+        named = [(e.name, expanded.reference(e.value)) for e in node.entries]
         return tuple(OutputSpec(name, references[0]) for name, references in named if references), True
     parts = node.items if isinstance(node, Sequence) else (node,)
-    references = (reference for part in parts for reference in expanded.reference(part, ("outputs",)))
+    references = (reference for part in parts for reference in expanded.reference(part))
     return tuple(OutputSpec(reference.id, reference) for reference in references), False
 
 
@@ -212,10 +212,11 @@ def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], documen
     for key, named in train.by_output.items():
         for name in named if names else ():
             if name not in names:
-                path = ("train", key, name)
                 message = f"the model has no output called {name}"
                 help = did_you_mean(name, names) or f"its outputs are {', '.join(names)}"
-                report.error(message, locate(document, path, key=True), path=path, help=help, code="unknown-output")
+                report.error(
+                    message, locate(document, ("train", key, name), key=True), help=help, code="unknown-output"
+                )
 
 
 def _sections(document: Mapping, report: Report) -> tuple[DataSection | None, TrainSection, EvaluateSection]:
@@ -239,4 +240,4 @@ def _section(cls: type[Section], document: Mapping, name: str, report: Report) -
     entry = document.entry(name)
     if entry is None or not is_written(entry.value):
         return None
-    return validate(cls, entry.value, (name,), report, owner=name, at=entry.key)
+    return validate(cls, entry.value, report, owner=name, at=entry.key)

@@ -63,6 +63,7 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
         except SpecError as error:
             report.extend(error.diagnostics)
         else:
+            source.root = where.around(node)
             size += values_in(node)
             root = _set(root, where, node, size, report)
     return root
@@ -99,6 +100,13 @@ class _Path:
             return self._key
         column = sum(len(part) + 1 for part in self.parts[:index]) + 1
         return Span(self.source, 1, column, 1, column + len(self.parts[index]))
+
+    def around(self, value: Node) -> Node:
+        """Return the value inside a mapping for each part of the path, as a document would have it."""
+        for index in reversed(range(len(self.parts))):
+            key = Scalar(self.parts[index], self.span(index), self.parts[index])
+            value = Mapping((Entry(key, value),), self.source.span(0, len(self.source.text)))
+        return value
 
     def cost(self, values: int) -> int:
         """Return the work of following the path through a document of so many values: ids are searched everywhere."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from specbuild.document import Node, PathPart, Report, Scalar, Span, kind_of
+from specbuild.document import Node, Report, Scalar, Span, kind_of
 
 ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 """What may be the id of a node: up to 100 letters, digits, _ and -, not starting with a digit."""
@@ -31,13 +31,13 @@ class Reference:
 References: TypeAlias = tuple[Reference, ...]
 
 
-def reference(node: Node, report: Report, path: tuple[PathPart, ...]) -> Reference | None:
+def reference(node: Node, report: Report) -> Reference | None:
     """Read a reference; report what is not one."""
     if isinstance(node, Scalar) and isinstance(node.value, str):
         if match := REFERENCE.fullmatch(node.value):
             return Reference(match[1], match[2], node.span)
         help = "write the id of a node or input, such as enc1, or one of its ports, such as enc1.last"
-        report.error(f'"{node.value}" names no node', node.span, path=path, help=help, code="bad-reference")
+        report.error(f'"{node.value}" names no node', node.span, help=help, code="bad-reference")
     elif not report.is_known(node.span):
-        report.error(f"expected the id of a node, got {kind_of(node)}", node.span, path=path, code="bad-reference")
+        report.error(f"expected the id of a node, got {kind_of(node)}", node.span, code="bad-reference")
     return None

@@ -33,8 +33,6 @@ class Levels:
     order: Literal["mirrored", "in_order", "mapped"]
     source: str
     """The level of the encoder that gave the state."""
-    path: tuple[PathPart, ...]
-    """Where `states` stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,6 @@ class NodeSpec:
     id: str
     layer: Layer
     sources: References
-    path: tuple[PathPart, ...]
     at: Mapping
     """The node as written."""
     arguments: Mapping

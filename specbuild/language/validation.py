@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,25 +17,21 @@ Model = TypeVar("Model", bound=BaseModel)
 def validate(
     cls: type[Model],
     node: Node,
-    path: tuple[PathPart, ...],
     report: Report,
     *,
-    owner: str = "",
+    owner: str,
     at: Node | None = None,
     given: AnyMapping[str, Any] | None = None,
     beside: Sequence[str] = (),
-    elsewhere: AnyMapping[str, tuple[PathPart, ...]] = MappingProxyType({}),
 ) -> Model | None:
     """Return `node` as an instance of `cls`, or None after reporting everything that is wrong with it.
 
     `owner` is what the mapping describes (`Conv2D`, `train`); `at` is where a missing key is reported, if not at the
-    mapping itself; `given` are values that come from elsewhere than the document; `beside` are
-    keys that the mapping may have had in mind although its class does not know them; `elsewhere` is the path of the
-    mapping that a key was taken over from, where that is another than `path`.
+    mapping itself; `given` are values that come from elsewhere than the document; `beside` are keys that the mapping
+    may have had in mind although its class does not know them.
     """
-    owner = owner or str(path[-1] if path else "the document")
     if not isinstance(node, Mapping):
-        report.wrong_type(f"{owner} must be a mapping", node, path)
+        report.wrong_type(f"{owner} must be a mapping", node)
         return None
     try:
         model = cls.model_validate({**plain(node), **(given or {})})
@@ -47,7 +42,7 @@ def validate(
         for detail in details:
             if detail["type"] == "missing" and detail["loc"] in misspelt:
                 continue
-            _report(detail, cls, node, path, report, owner, at or node, beside, elsewhere)
+            _report(detail, cls, node, report, owner, at or node, beside)
     return None
 
 
@@ -68,17 +63,14 @@ def _report(
     detail: ErrorDetails,
     cls: type[BaseModel],
     node: Mapping,
-    path: tuple[PathPart, ...],
     report: Report,
     owner: str,
     at: Node,
     beside: Sequence[str],
-    elsewhere: AnyMapping[str, tuple[PathPart, ...]],
 ) -> None:
     place = _existing(node, detail["loc"])
     if place and report.is_known(locate(node, place)):
         return
-    where = (*(elsewhere.get(str(place[0]), path) if place else path), *place)
     context = detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         word = str(detail["loc"][-1])
@@ -87,11 +79,11 @@ def _report(
             f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"'
         )
         help = did_you_mean(word, [*known, *beside]) or _listed(known)
-        report.error(message, locate(node, place, key=True), path=where, help=help, code="unknown-key")
+        report.error(message, locate(node, place, key=True), help=help, code="unknown-key")
     elif detail["type"] == "missing":
         word = str(detail["loc"][-1])
         message = f"{_owner(owner, place)} needs {word}"
-        report.error(message, locate(node, place) if place else at.span, path=where, code="missing-key")
+        report.error(message, locate(node, place) if place else at.span, code="missing-key")
     else:
         name = next((part for part in reversed(place) if isinstance(part, str)), owner)
         text = _words(detail)
@@ -99,7 +91,7 @@ def _report(
         key = detail["type"] == "specbuild.unknown_argument" or detail["loc"][-1:] == ("[key]",)
         reason, help = context.get("reason", ""), context.get("help", "")
         code = context.get("code") or ("wrong-type" if detail["type"] in _TYPES else "bad-value")
-        report.error(message, locate(node, place, key=key), path=where, reason=reason, help=help, code=code)
+        report.error(message, locate(node, place, key=key), reason=reason, help=help, code=code)
 
 
 def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:

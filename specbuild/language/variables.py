@@ -29,17 +29,17 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
         return {}
     if not isinstance(node, Mapping):
         message = "vars: expected a mapping of names to values"
-        report.error(message, node.span, path="vars", help="write vars: {filters: 32}", code="wrong-type")
+        report.error(message, node.span, help="write vars: {filters: 32}", code="wrong-type")
         return {}
     written: dict[str, Node] = {}
     for entry in node.entries:
         if not NAME.fullmatch(entry.name):
             message = f'"{entry.name}" cannot name a variable'
-            report.error(message, entry.key.span, path=("vars", entry.name), help=NAME_HELP, code="bad-name")
+            report.error(message, entry.key.span, help=NAME_HELP, code="bad-name")
         elif isinstance(entry.value, Mapping):
             message = f"the variable {entry.name} is a mapping"
             reason = "a variable holds a number, a word, a boolean or a list"
-            report.error(message, entry.value.span, path=("vars", entry.name), reason=reason, code="wrong-type")
+            report.error(message, entry.value.span, reason=reason, code="wrong-type")
         else:
             written[entry.name] = entry.value
     order = TopologicalSorter({name: _names_in(value) & written.keys() for name, value in written.items()})
@@ -49,30 +49,28 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
         circle = list(reversed(cycle.args[1]))
         message = "variables go round in a circle: " + " → ".join(f"${name}" for name in circle)
         help = "give one of them a plain value"
-        report.error(message, written[circle[0]].span, path=("vars", circle[0]), help=help, code="variable-cycle")
+        report.error(message, written[circle[0]].span, help=help, code="variable-cycle")
         return {name: Unknown() if _names_in(value) else plain(value) for name, value in written.items()}
     values: dict[str, Any] = {}
     for name in ordered:
         before = len(report.errors)
-        resolved = substitute(written[name], values, report, ("vars", name))
+        resolved = substitute(written[name], values, report)
         failed = len(report.errors) > before or report.is_known(resolved.span)
         values[name] = Unknown() if failed else plain(resolved)
     return values
 
 
 @overload
-def substitute(
-    node: Mapping, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()
-) -> Mapping: ...
+def substitute(node: Mapping, values: AnyMapping[str, Any], report: Report) -> Mapping: ...
 @overload
-def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node: ...
-def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: tuple[str | int, ...] = ()) -> Node:
+def substitute(node: Node, values: AnyMapping[str, Any], report: Report) -> Node: ...
+def substitute(node: Node, values: AnyMapping[str, Any], report: Report) -> Node:
     """Return the node with every `$name` replaced. Unchanged parts stay the same objects."""
     if isinstance(node, Mapping):
-        report.spend(len(node.entries), node.span, path)
+        report.spend(len(node.entries), node.span)
         entries = tuple(
             replace(entry, value=value)
-            if (value := substitute(entry.value, values, report, (*path, entry.name))) is not entry.value
+            if (value := substitute(entry.value, values, report)) is not entry.value
             else entry
             for entry in node.entries
         )
@@ -80,24 +78,22 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, path: t
             node if all(a is b for a, b in zip(entries, node.entries, strict=True)) else replace(node, entries=entries)
         )
     if isinstance(node, Sequence):
-        report.spend(len(node.items), node.span, path)
-        items = tuple(substitute(item, values, report, (*path, index)) for index, item in enumerate(node.items))
+        report.spend(len(node.items), node.span)
+        items = tuple(substitute(item, values, report) for item in node.items)
         return node if all(a is b for a, b in zip(items, node.items, strict=True)) else replace(node, items=items)
     if not isinstance(node.value, str) or "$" not in node.value:
         return node
     try:
         value = _value(node.value, values)
         if isinstance(value, (list, tuple, dict)):
-            report.spend(_size(value, MAX_DEPTH), node.span, path)
+            report.spend(_size(value, MAX_DEPTH), node.span)
     except UnknownUsed:
         report.mute(node.span)
         return replace(node, value=None, raw="")
     except ExpressionError as error:
         message = str(error) if error.unknown else f'cannot compute "{node.value}": {error}'
         help = _help(error.unknown, values)
-        report.error(
-            message, node.span, path=path, help=help, code="unknown-variable" if error.unknown else "bad-expression"
-        )
+        report.error(message, node.span, help=help, code="unknown-variable" if error.unknown else "bad-expression")
         return replace(node, value=None, raw="")
     return located(value, node.span)
 

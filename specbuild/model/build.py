@@ -10,7 +10,7 @@ from typing import Any
 
 from specbuild.catalog import Bidirectional, Shape, ShapeError
 from specbuild.catalog.autoregressive import Autoregressive
-from specbuild.document import Diagnostic, SpecError, dotted
+from specbuild.document import Diagnostic, SpecError
 from specbuild.graph import Graph, Node, Port, build_graph
 from specbuild.graph.body_checks import changes_in_training
 from specbuild.graph.model import OUTPUT, Body
@@ -158,7 +158,7 @@ def _teacher(node: Node, graph: Graph) -> Any:
 
 
 def _refused(node: Node, key: str, message: str, reason: str, help: str, code: str) -> SpecError:
-    return SpecError([Diagnostic(message, node.spec.span(key), dotted((*node.spec.path, key)), reason, help, code)])
+    return SpecError([Diagnostic(message, node.spec.span(key), "", reason, help, code)])
 
 
 def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:

@@ -45,7 +45,7 @@ def test_without_a_place() -> None:
         error: there is no file a.yaml
           | no folder
           = help: did you mean "b.yaml"?""")
-    assert render_text(Diagnostic("wrong", path="data.source")) == "error: wrong\n --> data.source"
+    assert render_text(Diagnostic("wrong", where="data.source")) == "error: wrong\n --> data.source"
     assert render_text(Diagnostic("odd", severity="warning")) == "warning: odd"
 
 
@@ -102,7 +102,7 @@ def test_color() -> None:
 
 
 def test_no_document_can_steer_the_terminal() -> None:
-    fault = Diagnostic("wrong \x1b[2J", at("a: b", "b"), path="a\x07", reason="\x9b2J", help="\x00")
+    fault = Diagnostic("wrong \x1b[2J", at("a: b", "b"), where="a\x07", reason="\x9b2J", help="\x00")
     assert not {"\x1b", "\x07", "\x9b", "\x00"} & set(render_text(fault))
 
 

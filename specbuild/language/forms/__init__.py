@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from specbuild.document import Node, Report, Sequence
 from specbuild.language.forms.base import COMMON, Expansion
 from specbuild.language.forms.ids import snake
-from specbuild.language.forms.scope import Definitions, Group, Path_, Scope
+from specbuild.language.forms.scope import Definitions, Group, Scope
 from specbuild.language.forms.walk import FORMS, Walk
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpecs
@@ -32,9 +32,9 @@ class Expanded:
     walk: Walk
     scope: Scope
 
-    def reference(self, node: Node, path: Path_) -> References:
+    def reference(self, node: Node) -> References:
         """Return a reference from outside the layers, such as an output, as full ids."""
-        return self.scope.reference(node, self.walk.report, path)
+        return self.scope.reference(node, self.walk.report)
 
 
 def expand(
@@ -50,9 +50,9 @@ def expand(
     scope = Scope(values, definitions, previous=start, no_previous=several)
     expansion = Expansion((), None)
     if isinstance(node, Sequence):
-        expansion = walk.items(node, scope, ("layers",))
+        expansion = walk.items(node, scope)
     elif node is not None:
-        report.wrong_type("layers must be a list", node, "layers", "start each node with a hyphen: - {layer: …}")
+        report.wrong_type("layers must be a list", node, "start each node with a hyphen: - {layer: …}")
     end = expansion.end if expansion.nodes else None
     return Expanded(expansion.nodes, frozenset(walk.broken), end, walk, scope)
 

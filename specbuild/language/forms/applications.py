@@ -8,7 +8,7 @@ from pydantic import Field
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.base import COMMON, Expansion, Located, Part, PlainForm
-from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.validation import validate
 
@@ -27,13 +27,13 @@ class ApplicationForm(PlainForm):
         description="A network of keras.applications."
     )
 
-    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
         arguments = replace(item, entries=tuple(entry for entry in item.entries if entry.name not in COMMON))
-        part = Part(read_application(walk, arguments, scope, path), arguments, item)
-        return self.chain(walk, [part], item, scope, path)
+        part = Part(read_application(walk, arguments, scope), arguments, item)
+        return self.chain(walk, [part], item, scope)
 
 
-def read_application(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) -> "Application | None":
+def read_application(walk: Walk, arguments: Mapping, scope: Scope) -> "Application | None":
     """Return the network of `{application: Name, …arguments}`, its file of weights found; None after a fault."""
     from specbuild.catalog.application import application_kind
 
@@ -41,16 +41,16 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) 
     named = arguments.get("application")
     assert named is not None
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
-        report.wrong_type("application: expected the name of a network", named, (*path, "application"))
+        report.wrong_type("application: expected the name of a network", named)
         return None
     cls = application_kind(named.value)
     if cls is None:
         message = f'keras.applications has no network "{named.value}"'
         help = did_you_mean(named.value, names("applications"))
-        report.error(message, named.span, path=(*path, "application"), help=help, code="unknown-application")
+        report.error(message, named.span, help=help, code="unknown-application")
         return None
     written = replace(arguments, entries=tuple(entry for entry in arguments.entries if entry.name != "application"))
-    network = validate(cls, written, path, report, owner=named.value, at=named)
+    network = validate(cls, written, report, owner=named.value, at=named)
     if network is None or network.weights_file is None:
         return network
     file = scope.definitions.directory / network.weights_file
@@ -58,7 +58,6 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) 
         report.error(
             f"there is no file {network.weights_file}",
             (arguments.get("weights") or named).span,
-            path=(*path, "weights"),
             reason="paths are relative to the spec's folder",
             code="missing-file",
         )

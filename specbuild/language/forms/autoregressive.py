@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool
 from specbuild.catalog import Layer
 from specbuild.document import Mapping, Node
 from specbuild.language.forms.base import Expansion, Keys, Located, Nodes, Part, PlainForm
-from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
 from specbuild.language.spec import BodySpec
@@ -50,36 +50,36 @@ class AutoregressiveForm(PlainForm):
     def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - whatever the node
         return f"write it inside {cls.KEY}: {{…}}" if key in Feedback.key_names() else ""
 
-    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
-        entry, where = item.entry(self.KEY), (*path, self.KEY)
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
+        entry = item.entry(self.KEY)
         assert entry is not None
         if not isinstance(entry.value, Mapping):
-            walk.report.wrong_type("autoregressive must be a mapping", entry.value, where, Feedback.EXAMPLE)
-            return walk.failed(item, scope, path)
-        inner = walk.resolve(replace(entry.value, span=entry.key.span), scope, where, leave=Feedback.unbound())
-        feedback = Feedback.read(inner, where, walk.report, at=entry.key)
+            walk.report.wrong_type("autoregressive must be a mapping", entry.value, Feedback.EXAMPLE)
+            return walk.failed(item, scope)
+        inner = walk.resolve(replace(entry.value, span=entry.key.span), scope, leave=Feedback.unbound())
+        feedback = Feedback.read(inner, walk.report, at=entry.key)
         if feedback is None:
-            return walk.failed(item, scope, path)
+            return walk.failed(item, scope)
         known = (*(each for each in inner.entries if each.name != "do"), *filter(None, [item.entry("trainable")]))
         arguments = replace(inner, entries=tuple(each for each in known if each.name in Feedback.key_names()))
-        layer = validate(Feedback.arguments(), arguments, where, walk.report, owner=self.KEY, at=entry.key)
-        expansion = self.chain(walk, [Part(layer, arguments, item, self.KEY)], item, scope, path)
+        layer = validate(Feedback.arguments(), arguments, walk.report, owner=self.KEY, at=entry.key)
+        expansion = self.chain(walk, [Part(layer, arguments, item, self.KEY)], item, scope)
         assert expansion.end is not None
-        body = _body(walk, feedback.do, expansion.end.id, scope, (*where, "do"))
+        body = _body(walk, feedback.do, expansion.end.id, scope)
         return replace(expansion, nodes=tuple(replace(node, body=body) for node in expansion.nodes))
 
 
-def _body(walk: Walk, do: Node, name: str, scope: Scope, path: Path_) -> BodySpec:
+def _body(walk: Walk, do: Node, name: str, scope: Scope) -> BodySpec:
     """The nodes of `do`, in a scope of their own."""
     given = f"{name}_input"
     for made_up in (given, f"{name}_teacher"):
         walk.ids.claim(made_up, do.span.line)
     start = Reference(given, None, do.span, implied=True)
     inner = replace(scope, names={"input": Group(start)}, prefix=f"{name}_", previous=start, no_previous="")
-    body = walk.items(do, replace(inner, closed=name, kind="an autoregressive node"), path)
+    body = walk.items(do, replace(inner, closed=name, kind="an autoregressive node"))
     lost = set[str]()
     if body.end is None:
         lost.add(start.id)
         message, help = f"no node gives the frames of {name}", "end do: in one node, such as the merge of the branch"
-        walk.report.error(message, do.span, path=path, reason=body.no_end, help=help, code="missing-key")
+        walk.report.error(message, do.span, reason=body.no_end, help=help, code="missing-key")
     return BodySpec(given, body.nodes, body.end or start, frozenset(walk.broken | lost))

@@ -12,9 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from specbuild.catalog import Bidirectional, Layer, TimeDistributed
 from specbuild.catalog.values import Value
-from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of
 from specbuild.language.forms.ids import snake
-from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.references import ID, Reference, References
 from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
 from specbuild.language.validation import has_known_faults, validate
@@ -192,9 +192,7 @@ class Keys(BaseModel):
         return ""
 
     @classmethod
-    def read(
-        cls, item: Mapping, path: Path_, report: Report, *, owner: str = "", at: Node | None = None
-    ) -> Self | None:
+    def read(cls, item: Mapping, report: Report, *, owner: str = "", at: Node | None = None) -> Self | None:
         """Return the mapping as an instance, or None after reporting why there is none.
 
         `owner` is what messages call it, `at` what they point at where a key is missing. An unknown key is reported
@@ -214,21 +212,21 @@ class Keys(BaseModel):
                 near = did_you_mean(entry.name, known) or (f"{cls.NOUN} has {', '.join(known)}" if cls.NOUN else "")
                 message = f'unknown key "{entry.name}"'
                 help = cls.hint(entry.name, item) or near
-                report.error(message, entry.key.span, path=(*path, entry.name), help=help, code="unknown-key")
+                report.error(message, entry.key.span, help=help, code="unknown-key")
         missing = [key for key in cls.NEEDED if not is_written(item.get(key))]
         for key in missing:
             message = cls.NEEDED[key].format(owner=owner)
-            report.error(message, (at or item).span, path=path, help=cls.EXAMPLE, code="missing-key")
+            report.error(message, (at or item).span, help=cls.EXAMPLE, code="missing-key")
         if missing:
             return None
         at = at or item
-        model = validate(cls, Mapping(tuple(plain), item.span), path, report, owner=owner, at=at, given=given)
+        model = validate(cls, Mapping(tuple(plain), item.span), report, owner=owner, at=at, given=given)
         if model is not None:
             return model
         sound = tuple(entry for entry in plain if entry.name not in cls.FORGIVEN or not _faulty(entry.value, report))
         if len(sound) == len(plain):
             return None
-        return validate(cls, Mapping(sound, item.span), path, report, owner=owner, at=at, given=given)
+        return validate(cls, Mapping(sound, item.span), report, owner=owner, at=at, given=given)
 
 
 class Form(Keys):
@@ -251,10 +249,10 @@ class Form(Keys):
     )
 
     @abstractmethod
-    def expand(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> Expansion:
+    def expand(self, walk: "Walk", item: Mapping, scope: Scope) -> Expansion:
         """Return the plain nodes that the item comes to; `item` is the node as written, its variables filled in."""
 
-    def sources(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> References | None:
+    def sources(self, walk: "Walk", item: Mapping, scope: Scope) -> References | None:
         """Return what `from` names; the node before where it is left out; None after a fault."""
         if self.source is None or not is_written(self.source):
             head = item.entry(self.KEY)
@@ -264,12 +262,12 @@ class Form(Keys):
                 return (replace(scope.previous, span=span, implied=True),)
             if scope.no_previous:
                 help = "write from: and the id of what it reads"
-                walk.report.error(scope.no_previous, span, path=path, help=help, code="missing-key")
+                walk.report.error(scope.no_previous, span, help=help, code="missing-key")
             return None
         parts = self.source.items if isinstance(self.source, Sequence) else (self.source,)
         if not parts:
-            walk.report.error("from: names no node", self.source.span, path=(*path, "from"), code="bad-reference")
-        sources = [scope.reference(part, walk.report, (*path, "from")) for part in parts]
+            walk.report.error("from: names no node", self.source.span, code="bad-reference")
+        sources = [scope.reference(part, walk.report) for part in parts]
         return tuple(source for each in sources for source in each) if sources and all(sources) else None
 
 
@@ -282,22 +280,21 @@ class PlainForm(Form):
         "by name. Default: zeros.",
     )
 
-    def state(self, walk: "Walk", scope: Scope, path: Path_) -> Reference | dict[str, Reference] | None:
+    def state(self, walk: "Walk", scope: Scope) -> Reference | dict[str, Reference] | None:
         """Return what `initial_state` names; None if nothing, or after a fault."""
-        where = (*path, "initial_state")
         if self.initial_state is None or not is_written(self.initial_state):
             return None
         if isinstance(self.initial_state, Mapping):
             entries = self.initial_state.entries
-            named = {entry.name: scope.reference(entry.value, walk.report, (*where, entry.name)) for entry in entries}
+            named = {entry.name: scope.reference(entry.value, walk.report) for entry in entries}
             return {name: sources[0] for name, sources in named.items() if sources}
         if isinstance(self.initial_state, Sequence):
             message = "initial_state: expected a node or named tensors, got a list"
             reason = "the order of a list would decide which tensor is h and which is c"
             help = "write initial_state: enc1, or initial_state: {h: a, c: b}"
-            walk.report.error(message, self.initial_state.span, path=where, reason=reason, help=help, code="wrong-type")
+            walk.report.error(message, self.initial_state.span, reason=reason, help=help, code="wrong-type")
             return None
-        sources = scope.reference(self.initial_state, walk.report, where)
+        sources = scope.reference(self.initial_state, walk.report)
         return sources[0] if sources else None
 
     def chain(
@@ -306,7 +303,6 @@ class PlainForm(Form):
         parts: AnySequence[Part],
         item: Mapping,
         scope: Scope,
-        path: Path_,
         *,
         sources: References | None = None,
         name: Node | None = None,
@@ -315,15 +311,15 @@ class PlainForm(Form):
 
         `sources` are what the first reads and `name` what the last is called, where the item itself does not say.
         """
-        sources = self.sources(walk, item, scope, path) if sources is None else sources
-        state = self.state(walk, scope, path)
+        sources = self.sources(walk, item, scope) if sources is None else sources
+        state = self.state(walk, scope)
         nodes: list[NodeSpec] = []
         end = scope.previous
         for index, part in enumerate(parts):
-            walk.spend(part.at.span, path)
+            walk.spend(part.at.span)
             last = index == len(parts) - 1
             written = (name or self.id if last else None) or (part.at.get("id") if part.at is not item else None)
-            if named := walk.claim(written, scope, path):
+            if named := walk.claim(written, scope):
                 identity = scope.names[named] = scope.prefix + named
             else:
                 identity = walk.ids.make(scope.prefix + snake(part.kind), part.at.span.line)
@@ -338,7 +334,6 @@ class PlainForm(Form):
                         sources=sources,
                         initial_state=state if last else None,
                         expect=self.expect if last else None,
-                        path=(*path[:-1], identity) if named else path,
                         at=item if last else part.at,
                         arguments=part.arguments,
                         inside=scope.closed,
@@ -362,27 +357,27 @@ class Composite(Form):
         return [*COMMON, *(key for key in super().key_names() if key not in COMMON)]
 
     @abstractmethod
-    def inside(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
+    def inside(self, walk: "Walk", item: Mapping, scope: Scope, inputs: References) -> Expansion:
         """Return the nodes inside. `inputs` is what the composite reads: one is the scope's previous node."""
 
     def called(self, item: Mapping) -> str:
         """Return how messages call the node."""
         return id_of(item) or f"this {self.KEY}"
 
-    def expand(self, walk: "Walk", item: Mapping, scope: Scope, path: Path_) -> Expansion:
+    def expand(self, walk: "Walk", item: Mapping, scope: Scope) -> Expansion:
         """Return the nodes inside, with `expect` and `trainable` applied; the id becomes a name of the scope."""
         if (entry := item.entry("initial_state")) is not None:
             message = "initial_state stands on a recurrent node, not on a composite one"
-            walk.report.error(message, entry.key.span, path=(*path, "initial_state"), code="misplaced-key")
+            walk.report.error(message, entry.key.span, code="misplaced-key")
         starts = self.MAY_START and scope.previous is None and not is_written(self.source)
-        sources = () if starts else self.sources(walk, item, scope, path)
+        sources = () if starts else self.sources(walk, item, scope)
         previous, no_previous = None, "" if sources is None else scope.no_previous
         if sources is not None and len(sources) == 1:
             (previous,) = sources
         elif sources:
             no_previous = f"{self.called(item)} has several inputs, so its first node must say which it reads"
         inner = replace(scope, previous=previous, no_previous=no_previous)
-        inside = self.inside(walk, item, inner, path, sources or ())
+        inside = self.inside(walk, item, inner, sources or ())
         nodes = inside.nodes
         if self.expect is not None and nodes:
             written = tuple(entry for entry in item.entries if entry.name == "expect")
@@ -390,17 +385,11 @@ class Composite(Form):
             nodes = (*nodes[:-1], replace(nodes[-1], expect=self.expect, at=at))
         if self.trainable is not None:
             nodes = tuple(replace(node, layer=_trainable(node.layer, self.trainable)) for node in nodes)
-        name = id_of(item) if inside.named else walk.claim(self.id, scope, path)
+        name = id_of(item) if inside.named else walk.claim(self.id, scope)
         if name:
             ids = tuple(node.id for node in nodes)
             scope.names[name] = Group(inside.end, inside.members, ids, sources or (), named=inside.named)
         return inside if nodes is inside.nodes else replace(inside, nodes=nodes)
-
-
-def id_of(item: Node) -> str:
-    """Return the id that a node gives itself; empty if it gives none."""
-    written = item.get("id") if isinstance(item, Mapping) else None
-    return str(written.value) if isinstance(written, Scalar) and isinstance(written.value, str) else ""
 
 
 def _trainable(layer: Layer, trainable: bool) -> Layer:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from specbuild.catalog import KINDS
 from specbuild.catalog.values import Value
-from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of, plain
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of, plain
 from specbuild.language.forms.base import (
     REFERENCES,
     REFERENCES_BY_NAME,
@@ -20,12 +20,11 @@ from specbuild.language.forms.base import (
     Located,
     Nodes,
     Text,
-    id_of,
     misfit,
     sort_of,
 )
 from specbuild.language.forms.loops import VariableName
-from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import ID, Reference, References
 from specbuild.language.spec import NodeSpec
@@ -115,21 +114,20 @@ def read_blocks(node: Node, report: Report) -> dict[str, Block | None]:
     """Return the `blocks:` section by name; None for a block that could not be read, which was reported."""
     if not isinstance(node, Mapping):
         help = "write blocks: {stem: {do: […]}}"
-        report.wrong_type("blocks must be a mapping of names to blocks", node, "blocks", help)
+        report.wrong_type("blocks must be a mapping of names to blocks", node, help)
         return {}
     return {entry.name: _block(entry.name, entry.value, report) for entry in node.entries}
 
 
 def _block(name: str, node: Node, report: Report) -> Block | None:
-    path: Path_ = ("blocks", name)
     if not isinstance(node, Mapping):
-        report.wrong_type(f"the block {name} must be a mapping", node, path, "write do: and a list of nodes")
+        report.wrong_type(f"the block {name} must be a mapping", node, "write do: and a list of nodes")
         return None
-    block = Block.read(node, path, report, owner=f"the block {name}")
+    block = Block.read(node, report, owner=f"the block {name}")
     if block is None or (isinstance(block.do, Sequence) and block.do.items):
         return block
     message = f"the block {name} needs do: and a list of nodes"
-    report.error(message, block.do.span, path=(*path, "do"), code="missing-key")
+    report.error(message, block.do.span, code="missing-key")
     return None
 
 
@@ -146,50 +144,48 @@ class BlockForm(Composite):
     def called(self, item: Mapping) -> str:  # noqa: ARG002 - by the block's name
         return self.block
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
-        block = self._declared(walk, item, scope, path)
-        values = self._values(walk, block, item, path) if block is not None else None
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: References) -> Expansion:
+        block = self._declared(walk, item, scope)
+        values = self._values(walk, block, item) if block is not None else None
         if block is None or values is None:
             return walk.nothing(item.span, scope)
         inner = Scope(
             ChainMap(values, scope.values), scope.definitions, closed=self.block, calls=(*scope.calls, self.block)
         )
-        return inline(walk, Contents(block.inputs, block.do, block.output), inner, item, scope, path, inputs)
+        return inline(walk, Contents(block.inputs, block.do, block.output), inner, item, scope, inputs)
 
-    def _declared(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Block | None:
+    def _declared(self, walk: Walk, item: Mapping, scope: Scope) -> Block | None:
         """The block; None after reporting that there is none, or that it contains itself."""
-        blocks, where = scope.definitions.blocks, (*path, "block")
+        blocks = scope.definitions.blocks
         named = item.get("block")
         assert named is not None
         if self.block not in blocks:
             declared = f"declared are {', '.join(blocks)}" if blocks else "declare it under blocks:"
             message = f'no block is called "{self.block}"'
             help = did_you_mean(self.block, blocks) or declared
-            walk.report.error(message, named.span, path=where, help=help, code="unknown-block")
+            walk.report.error(message, named.span, help=help, code="unknown-block")
             return None
         if self.block in scope.calls:
             circle = " → ".join((*scope.calls[scope.calls.index(self.block) :], self.block))
             message = f"the block {self.block} contains itself"
-            walk.report.error(message, named.span, path=where, reason=circle, code="block-cycle")
+            walk.report.error(message, named.span, reason=circle, code="block-cycle")
             return None
         return blocks[self.block]
 
-    def _values(self, walk: Walk, block: Block, item: Mapping, path: Path_) -> dict[str, Any] | None:
+    def _values(self, walk: Walk, block: Block, item: Mapping) -> dict[str, Any] | None:
         """The values of the block's parameters here; None after a fault."""
-        where = (*path, "with")
         if self.given is not None and not isinstance(self.given, Mapping):
-            walk.report.wrong_type("with: expected parameters and their values", self.given, where)
+            walk.report.wrong_type("with: expected parameters and their values", self.given)
             return None
         values: dict[str, Any] = {}
         sound = True
         for entry in self.given.entries if self.given is not None else ():
-            place = (*where, entry.name)
             parameter = block.parameters.get(entry.name)
             if parameter is None:
                 known = ", ".join(block.parameters)
                 message = f'the block {self.block} has no parameter "{entry.name}"'
                 help = did_you_mean(entry.name, block.parameters) or (f"it has {known}" if known else "it takes none")
-                walk.report.error(message, entry.key.span, path=place, help=help, code="unknown-key")
+                walk.report.error(message, entry.key.span, help=help, code="unknown-key")
                 sound = False
                 continue
             values[entry.name] = plain(entry.value)
@@ -198,13 +194,13 @@ class BlockForm(Composite):
                 sound = False
             elif not fits(values[entry.name]):
                 message = f"{entry.name}: expected {expected}, got {_shown(entry.value)}"
-                walk.report.error(message, entry.value.span, path=place, code="wrong-type")
+                walk.report.error(message, entry.value.span, code="wrong-type")
                 sound = False
         for name, parameter in block.parameters.items():
             if name not in values and parameter.default is _REQUIRED:
                 span = (item.get("block") or item).span
                 message, help = f"the block {self.block} needs {name}", f"write with: {{{name}: …}}"
-                walk.report.error(message, span, path=where, help=help, code="missing-key")
+                walk.report.error(message, span, help=help, code="missing-key")
                 sound = False
             values.setdefault(name, parameter.default)
         return values if sound else None
@@ -222,13 +218,11 @@ class Contents:
     """The shape that each input must have, where that is declared."""
 
 
-def inline(
-    walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: Scope, path: Path_, inputs: References
-) -> Expansion:
+def inline(walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: Scope, inputs: References) -> Expansion:
     """Return nodes with the ids `<id>_<inner id>`; `inner` is closed to the names outside."""
     if contents.inputs and len(contents.inputs) != len(inputs):
         if inputs:
-            _wrong_inputs(walk, contents, inner.closed, len(inputs), item, path)
+            _wrong_inputs(walk, contents, inner.closed, len(inputs), item)
         return walk.nothing(item.span, scope)
     own_id = scope.prefix + id_of(item)
     prefix = own_id if id_of(item) else walk.ids.make(scope.prefix + _as_id(inner.closed), item.span.line)
@@ -238,27 +232,26 @@ def inline(
     for index, name in enumerate(contents.inputs):
         source = inputs[index]
         if contents.shapes:
-            gates.append(_gate(walk, inner.prefix + name, source, contents.shapes[index], item, path))
+            gates.append(_gate(walk, inner.prefix + name, source, contents.shapes[index], item))
             source = Reference(gates[-1].id, None, source.span, implied=True)
         inner.names[name] = Group(source, inputs=(source,), all_inputs=True)
         if len(inputs) == 1:
             inner = replace(inner, previous=source)
-    where = (*path, inner.closed)
-    expansion = walk.items(contents.do, inner, where)
+    expansion = walk.items(contents.do, inner)
     own = {name: target for name, target in inner.names.items() if name not in (*contents.inputs, "input")}
     expansion = replace(expansion, nodes=(*gates, *expansion.nodes), members=own)
-    return _with_outputs(walk, contents.output, expansion, inner, (*where, "output"))
+    return _with_outputs(walk, contents.output, expansion, inner)
 
 
-def _with_outputs(walk: Walk, output: Node | None, expansion: Expansion, inner: Scope, path: Path_) -> Expansion:
+def _with_outputs(walk: Walk, output: Node | None, expansion: Expansion, inner: Scope) -> Expansion:
     """The nodes with their declared output as end; several named ones become members, and leave no single end."""
     if output is None:
         return expansion
     if isinstance(output, Mapping):
-        named = {entry.name: inner.reference(entry.value, walk.report, path) for entry in output.entries}
+        named = {entry.name: inner.reference(entry.value, walk.report) for entry in output.entries}
     else:
         parts = output.items if isinstance(output, Sequence) else (output,)
-        sources = [source for part in parts for source in inner.reference(part, walk.report, path)]
+        sources = [source for part in parts for source in inner.reference(part, walk.report)]
         named = {source.id.removeprefix(inner.prefix): (source,) for source in sources}
     ends = {name: sources[0] for name, sources in named.items() if sources}
     several = f"{inner.closed} has several outputs, so this node must say what it reads" if len(ends) > 1 else ""
@@ -270,27 +263,18 @@ def _with_outputs(walk: Walk, output: Node | None, expansion: Expansion, inner: 
     )
 
 
-def _gate(
-    walk: Walk, identity: str, source: Reference, shape: tuple[int | None, ...], item: Mapping, path: Path_
-) -> NodeSpec:
+def _gate(walk: Walk, identity: str, source: Reference, shape: tuple[int | None, ...], item: Mapping) -> NodeSpec:
     """An Identity layer that holds what an input gets against what the file declares for it."""
     walk.ids.claim(identity, item.span.line)
-    return NodeSpec(
-        id=identity,
-        layer=KINDS["Identity"](),
-        sources=(source,),
-        expect=shape,
-        path=(*path, "from"),
-        at=item,
-        arguments=item,
-    )
+    item = replace(item, entries=tuple(entry for entry in item.entries if entry.name != "expect"))
+    return NodeSpec(id=identity, layer=KINDS["Identity"](), sources=(source,), expect=shape, at=item, arguments=item)
 
 
-def _wrong_inputs(walk: Walk, contents: Contents, name: str, got: int, item: Mapping, path: Path_) -> None:
+def _wrong_inputs(walk: Walk, contents: Contents, name: str, got: int, item: Mapping) -> None:
     wanted = f"{len(contents.inputs)} input{'s' if len(contents.inputs) != 1 else ''}"
     message = f"{name} reads {wanted}, got {got}"
     reason = f"it declares inputs: [{', '.join(contents.inputs)}]"
-    walk.report.error(message, (item.get("from") or item).span, path=(*path, "from"), reason=reason, code="arity")
+    walk.report.error(message, (item.get("from") or item).span, reason=reason, code="arity")
 
 
 def _as_id(name: str) -> str:

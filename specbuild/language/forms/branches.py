@@ -8,7 +8,7 @@ from pydantic import Field
 from specbuild.document import Entry, Mapping, Node, Scalar
 from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Located, Nodes, OptionalNodes
 from specbuild.language.forms.layers import LayerForm
-from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import References
 
@@ -23,33 +23,29 @@ class _Paths(Composite):
         None, description="The layer that joins the paths: its name, or {layer: Concatenate, …}."
     )
 
-    def joined(
-        self, walk: Walk, merge: Node, paths: list[Expansion], item: Mapping, scope: Scope, path: Path_
-    ) -> Expansion:
+    def joined(self, walk: Walk, merge: Node, paths: list[Expansion], item: Mapping, scope: Scope) -> Expansion:
         """Return the nodes of all paths and the merging layer, which gets the composite's own id."""
         sources = tuple(each.end for each in paths if each.end is not None)
-        join = self._join(walk, merge, sources, item, scope, (*path, "merge"))
+        join = self._join(walk, merge, sources, item, scope)
         nodes = tuple(node for each in (*paths, join) for node in each.nodes)
         return replace(join, nodes=nodes, complete=all(each.complete for each in (*paths, join)), named=True)
 
-    def _join(
-        self, walk: Walk, merge: Node, sources: References, item: Mapping, scope: Scope, path: Path_
-    ) -> Expansion:
+    def _join(self, walk: Walk, merge: Node, sources: References, item: Mapping, scope: Scope) -> Expansion:
         if isinstance(merge, Scalar):
             merge = Mapping((Entry(Scalar("layer", merge.span, "layer"), merge),), merge.span)
         if not isinstance(merge, Mapping):
             help = "write merge: {layer: Concatenate}"
-            walk.report.error("merge: expected a layer", merge.span, path=path, help=help, code="wrong-type")
+            walk.report.error("merge: expected a layer", merge.span, help=help, code="wrong-type")
             return walk.nothing(merge.span, scope)
         if (entry := merge.entry("from")) is not None:
             message = "a merge reads its branches; from has no place in it"
-            walk.report.error(message, entry.key.span, path=(*path, "from"), code="misplaced-key")
+            walk.report.error(message, entry.key.span, code="misplaced-key")
             merge = replace(merge, entries=tuple(e for e in merge.entries if e.name != "from"))
-        layer = LayerForm.read(merge, path, walk.report)
+        layer = LayerForm.read(merge, walk.report)
         assert layer is not None
-        part = layer.part(walk, merge, scope, path)
+        part = layer.part(walk, merge, scope)
         name = item.get("id") or merge.get("id")
-        return layer.chain(walk, [part], merge, scope, path[:-1], sources=sources, name=name)
+        return layer.chain(walk, [part], merge, scope, sources=sources, name=name)
 
 
 class BranchForm(_Paths):
@@ -65,16 +61,16 @@ class BranchForm(_Paths):
         description="Paths by name; an empty path passes its input on."
     )
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
         if not isinstance(self.branch, Mapping) or not self.branch.entries:
             message = "branch: expected paths by name"
             help = "write branch: {a: [{layer: …}], b: []}"
-            walk.report.error(message, self.branch.span, path=(*path, "branch"), help=help, code="wrong-type")
+            walk.report.error(message, self.branch.span, help=help, code="wrong-type")
             return walk.nothing(item.span, scope)
-        paths = {entry.name: walk.items(entry.value, scope, (*path, entry.name)) for entry in self.branch.entries}
+        paths = {entry.name: walk.items(entry.value, scope) for entry in self.branch.entries}
         members: dict[str, str | Group] = {name: each.end.id for name, each in paths.items() if each.end is not None}
         if self.merge is not None:
-            return replace(self.joined(walk, self.merge, [*paths.values()], item, scope, path), members=members)
+            return replace(self.joined(walk, self.merge, [*paths.values()], item, scope), members=members)
         nodes = tuple(node for each in paths.values() for node in each.nodes)
         no_end = "the branch before has no merge, so this node must say what it reads"
         return Expansion(nodes, None, no_end, all(each.complete for each in paths.values()), members)
@@ -90,8 +86,8 @@ class ResidualForm(_Paths):
         None, description="Nodes on the path around, such as a 1 × 1 convolution. Default: none."
     )
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002
-        paths = [walk.items(self.residual, scope, (*path, "residual"))]
-        paths.append(walk.items(self.shortcut, scope, (*path, "shortcut")))
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
+        paths = [walk.items(self.residual, scope)]
+        paths.append(walk.items(self.shortcut, scope))
         merge = self.merge or Scalar("Add", item.span, "Add")
-        return self.joined(walk, merge, paths, item, scope, path)
+        return self.joined(walk, merge, paths, item, scope)

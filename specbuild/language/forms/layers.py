@@ -9,7 +9,7 @@ from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistri
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
 from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
-from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk, as_mapping
 from specbuild.language.validation import validate
 
@@ -44,13 +44,13 @@ class LayerForm(PlainForm):
         description="Name of a Keras layer, of one of specbuild's own, or package>Class of a plugin."
     )
 
-    def part(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Part:
+    def part(self, walk: Walk, item: Mapping, scope: Scope) -> Part:
         """Return the layer without its place among the nodes."""
         arguments = _without(item, COMMON)
-        return Part(read_layer(walk, arguments, scope, path), arguments, item)
+        return Part(read_layer(walk, arguments, scope), arguments, item)
 
-    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
-        return self.chain(walk, [self.part(walk, item, scope, path)], item, scope, path)
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
+        return self.chain(walk, [self.part(walk, item, scope)], item, scope)
 
 
 class _Wrapper(PlainForm):
@@ -76,18 +76,17 @@ class TimeDistributedForm(_Wrapper):
         description="A layer, which may be a wrapper, or a list of layers that run in sequence."
     )
 
-    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
-        inner, where = self.time_distributed, (*path, self.KEY)
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
+        inner = self.time_distributed
         if isinstance(inner, Sequence) and not inner.items:
-            walk.report.error("time_distributed holds no layer", inner.span, path=path, code="bad-node")
-            return walk.failed(item, scope, path)
-        nested = [((*where, i), node) for i, node in enumerate(inner.items)] if isinstance(inner, Sequence) else None
+            walk.report.error("time_distributed holds no layer", inner.span, code="bad-node")
+            return walk.failed(item, scope)
         chain = []
-        for place, node in nested or [(where, inner)]:
-            layer, arguments = _inside(walk, node, scope, place)
-            wrapped = _on_every_frame(walk, layer, node, place)
+        for node in inner.items if isinstance(inner, Sequence) else (inner,):
+            layer, arguments = _inside(walk, node, scope)
+            wrapped = _on_every_frame(walk, layer, node)
             chain.append(Part(wrapped, arguments, node if isinstance(node, Mapping) else item))
-        return self.chain(walk, chain, item, scope, path)
+        return self.chain(walk, chain, item, scope)
 
 
 class BidirectionalForm(_Wrapper):
@@ -101,21 +100,21 @@ class BidirectionalForm(_Wrapper):
     def arguments(cls) -> type[Layer]:
         return Bidirectional
 
-    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
-        layer, arguments = _both_ways(walk, self.bidirectional, item, scope, path)
-        return self.chain(walk, [Part(layer, arguments, item)], item, scope, path)
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
+        layer, arguments = _both_ways(walk, self.bidirectional, item, scope)
+        return self.chain(walk, [Part(layer, arguments, item)], item, scope)
 
 
-def read_layer(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) -> Layer | None:
+def read_layer(walk: Walk, arguments: Mapping, scope: Scope) -> Layer | None:
     """Return the catalogue's instance of `{layer: Kind, …arguments}`, defaults laid under them; None if faulty."""
     report = walk.report
     named = arguments.get("layer")
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         if named is None:
             help = "write {layer: Conv2D, …}"
-            report.error("a layer needs a kind", arguments.span, path=path, help=help, code="bad-node")
+            report.error("a layer needs a kind", arguments.span, help=help, code="bad-node")
         else:
-            report.wrong_type("layer: expected the name of a layer", named, (*path, "layer"))
+            report.wrong_type("layer: expected the name of a layer", named)
         return None
     kind = named.value
     cls = kind_named(kind)
@@ -125,73 +124,71 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope, path: Path_) -> Lay
         why, instead = UNWRITABLE.get(kind, ("", ""))
         message = f"a spec cannot name {kind}" if why else f'no layer is called "{kind}"'
         help = instead or _LAYER_OF_OTHER_NAME.get(kind, "") or did_you_mean(kind, kind_names())
-        report.error(message, named.span, path=(*path, "layer"), reason=why, help=help, code="unknown-layer")
+        report.error(message, named.span, reason=why, help=help, code="unknown-layer")
         return None
     foreign = [e for e in arguments.entries if e.name in _KEY_OF_OTHER_NAME and e.name not in cls.model_fields]
     for entry in foreign:
         message, help = f'{cls.__name__} has no argument "{entry.name}"', _KEY_OF_OTHER_NAME[entry.name]
-        report.error(message, entry.key.span, path=(*path, entry.name), help=help, code="unknown-key")
+        report.error(message, entry.key.span, help=help, code="unknown-key")
     own = tuple(e for e in arguments.entries if e.name != "layer" and e not in foreign)
     defaults = scope.definitions.defaults.get(cls.__name__)
     extra = tuple(e for e in defaults.entries if arguments.entry(e.name) is None) if defaults is not None else ()
     arguments = replace(arguments, entries=(*own, *extra))
-    from_defaults = {e.name: ("defaults", kind) for e in extra}
-    layer = validate(cls, arguments, path, report, owner=kind, at=named, beside=COMMON, elsewhere=from_defaults)
+    layer = validate(cls, arguments, report, owner=kind, at=named, beside=COMMON)
     return None if foreign else layer
 
 
-def _inside(walk: Walk, node: Node, scope: Scope, path: Path_) -> tuple[Layer | None, Mapping]:
+def _inside(walk: Walk, node: Node, scope: Scope) -> tuple[Layer | None, Mapping]:
     """The layer inside a time_distributed: a plain one, or itself a wrapper."""
     if not isinstance(node, Mapping):
-        return _no_mapping(walk, node, path)
+        return _no_mapping(walk, node)
     for key in ("from", "initial_state", "expect"):
         if (entry := node.entry(key)) is not None:
             message = f"{key} stands on the time_distributed node, not on a layer inside it"
-            walk.report.error(message, entry.key.span, path=(*path, key), code="misplaced-key")
+            walk.report.error(message, entry.key.span, code="misplaced-key")
     if (inner := node.get("bidirectional")) is not None:
-        BidirectionalForm.read(node, path, walk.report)
-        return _both_ways(walk, inner, node, scope, path)
+        BidirectionalForm.read(node, walk.report)
+        return _both_ways(walk, inner, node, scope)
     if (nested := node.get("time_distributed")) is not None:
-        TimeDistributedForm.read(node, path, walk.report)
-        layer, arguments = _inside(walk, nested, scope, (*path, "time_distributed"))
-        return _on_every_frame(walk, layer, node, path), arguments
+        TimeDistributedForm.read(node, walk.report)
+        layer, arguments = _inside(walk, nested, scope)
+        return _on_every_frame(walk, layer, node), arguments
     arguments = _without(node, COMMON)
     if node.entry("application") is not None:
         from specbuild.language.forms.applications import read_application
 
-        return read_application(walk, arguments, scope, path), arguments
-    return read_layer(walk, arguments, scope, path), arguments
+        return read_application(walk, arguments, scope), arguments
+    return read_layer(walk, arguments, scope), arguments
 
 
-def _on_every_frame(walk: Walk, layer: Layer | None, at: Node, path: Path_) -> Layer | None:
+def _on_every_frame(walk: Walk, layer: Layer | None, at: Node) -> Layer | None:
     if layer is None:
         return None
     nothing = Mapping((), at.span)
-    return validate(TimeDistributed, nothing, path, walk.report, owner="TimeDistributed", given={"layer": layer})
+    return validate(TimeDistributed, nothing, walk.report, owner="TimeDistributed", given={"layer": layer})
 
 
-def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope, path: Path_) -> tuple[Layer | None, Mapping]:
+def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope) -> tuple[Layer | None, Mapping]:
     """The layer of a `bidirectional` node, and the arguments of the layer inside it."""
-    where = (*path, "bidirectional")
     if not isinstance(inner, Mapping):
-        return _no_mapping(walk, inner, where)
+        return _no_mapping(walk, inner)
     arguments = _without(inner, ("id",))
-    layer = read_layer(walk, arguments, scope, where)
+    layer = read_layer(walk, arguments, scope)
     if layer is None:
         return None, arguments
     if not isinstance(layer, Recurrent):
         message = f"bidirectional needs a recurrent layer, {layer.kind} is none"
         reason = "both directions in time exist only where there is a state"
-        walk.report.error(message, inner.span, path=where, reason=reason, code="bad-node")
+        walk.report.error(message, inner.span, reason=reason, code="bad-node")
         return None, arguments
     own = tuple(e for e in item.entries if e.name in Bidirectional.model_fields and e.name != "layer")
     settings = Mapping(own, item.span)
     given = {"layer": layer}
-    return validate(Bidirectional, settings, path, walk.report, owner="Bidirectional", given=given), arguments
+    return validate(Bidirectional, settings, walk.report, owner="Bidirectional", given=given), arguments
 
 
-def _no_mapping(walk: Walk, node: Node, path: Path_) -> tuple[None, Mapping]:
-    walk.report.wrong_type("a layer must be a mapping", node, path, as_mapping(node))
+def _no_mapping(walk: Walk, node: Node) -> tuple[None, Mapping]:
+    walk.report.wrong_type("a layer must be a mapping", node, as_mapping(node))
     return None, Mapping((), node.span)
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from specbuild.catalog.values import Value, Whole
 from specbuild.document import Mapping
 from specbuild.language.forms.base import Composite, Expansion, Nodes, misfit
-from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import MAX_STEPS, Walk
 from specbuild.language.spec import NodeSpec
 from specbuild.language.variables import NAME, NAME_HELP
@@ -85,13 +85,13 @@ class _Loop(Composite):
     def rounds(self) -> Iterator[dict[str, Any]]:
         """Return the variables of each round."""
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: object) -> Expansion:  # noqa: ARG002
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
         nodes: list[NodeSpec] = []
         complete = True
         for values in self.rounds():
-            walk.spend(item.span, path)
+            walk.spend(item.span)
             inner = replace(scope, values=ChainMap(values, scope.values))
-            expansion = walk.items(self.do, inner, (*path, "do"))
+            expansion = walk.items(self.do, inner)
             nodes += expansion.nodes
             complete = complete and expansion.complete
             scope = replace(scope, previous=expansion.end, no_previous=expansion.no_end)

@@ -12,7 +12,7 @@ from specbuild.language.extends import extended
 from specbuild.language.forms import read_blocks
 from specbuild.language.forms.base import Composite, Expansion, Located, Text
 from specbuild.language.forms.blocks import Contents, inline
-from specbuild.language.forms.scope import Definitions, Path_, Scope
+from specbuild.language.forms.scope import Definitions, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.overrides import overlay
 from specbuild.language.references import References
@@ -37,17 +37,17 @@ class ModelForm(Composite):
     def called(self, item: Mapping) -> str:  # noqa: ARG002 - by its file
         return Path(self.model).stem
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
-        opened = self._open(walk, item, scope, path)
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: References) -> Expansion:
+        opened = self._open(walk, item, scope)
         if opened is None:
             return walk.nothing(item.span, scope)
         if is_written(self.changed) and not isinstance(self.changed, Mapping):
             rule, help = "vars: expected variables and their values", "write vars: {filters: 64}"
-            walk.report.wrong_type(rule, self.changed, (*path, "vars"), help)
+            walk.report.wrong_type(rule, self.changed, help)
             return walk.nothing(item.span, scope)
         file, document = opened
         if isinstance(self.changed, Mapping):
-            document = _with_variables(walk, self.changed, document, file, path)
+            document = _with_variables(walk, self.changed, document, file)
         values = variables(document.get("vars"), walk.report)
 
         def filled(key: str) -> Node | None:
@@ -69,24 +69,24 @@ class ModelForm(Composite):
         inner = Scope(values, definitions, closed=file.stem, calls=scope.calls)
         shapes = tuple(each.section.shape for each in declared)
         contents = Contents(tuple(each.id for each in declared), layers, document.get("outputs"), shapes)
-        return inline(walk, contents, inner, item, scope, path, inputs)
+        return inline(walk, contents, inner, item, scope, inputs)
 
-    def _open(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> tuple[Path, Mapping] | None:
+    def _open(self, walk: Walk, item: Mapping, scope: Scope) -> tuple[Path, Mapping] | None:
         """The file and its document, with those that it extends; None after a fault."""
-        where, named = (*path, "model"), item.get("model")
+        named = item.get("model")
         assert named is not None
         file = scope.definitions.directory / self.model
         if file.absolute() in scope.definitions.files:
-            walk.report.error(f"{self.model} contains itself", named.span, path=where, code="model-cycle")
+            walk.report.error(f"{self.model} contains itself", named.span, code="model-cycle")
             return None
         try:
             document = walk.document(file)
         except SpecError as error:
             for fault in error.diagnostics:
-                located = fault if fault.span else replace(fault, span=named.span, path=".".join(map(str, where)))
+                located = fault if fault.span else replace(fault, span=named.span)
                 walk.report.add(located)
             return None
-        walk.report.spend(values_in(document), named.span, where)
+        walk.report.spend(values_in(document), named.span)
         if not isinstance(document, Mapping):
             walk.report.wrong_type("a spec must be a mapping", document)
             return None
@@ -97,7 +97,7 @@ class ModelForm(Composite):
         return file, whole
 
 
-def _with_variables(walk: Walk, given: Mapping, document: Mapping, file: Path, path: Path_) -> Mapping:
+def _with_variables(walk: Walk, given: Mapping, document: Mapping, file: Path) -> Mapping:
     """The document with variables changed; reports those that it does not declare."""
     declared = document.get("vars")
     known = list(declared.names()) if isinstance(declared, Mapping) else []
@@ -105,9 +105,7 @@ def _with_variables(walk: Walk, given: Mapping, document: Mapping, file: Path, p
         if entry.name not in known:
             message = f"{file.name} has no variable {entry.name}"
             help = f"it declares {', '.join(known)}" if known else ""
-            walk.report.error(
-                message, entry.key.span, path=(*path, "vars", entry.name), help=help, code="unknown-variable"
-            )
+            walk.report.error(message, entry.key.span, help=help, code="unknown-variable")
     merged = overlay(declared, given) if declared is not None else given
     entry = Entry(Scalar("vars", given.span, "vars"), merged)
     return replace(document, entries=(*(each for each in document.entries if each.name != "vars"), entry))

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from specbuild.document import Mapping, Node, did_you_mean
 from specbuild.language.forms.base import Expansion, Located, PlainForm
-from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References, reference
 from specbuild.language.spec import NodeSpec, NodeSpecs
@@ -23,28 +23,27 @@ class ReuseForm(PlainForm):
 
     reuse: Annotated[Node, Located({"type": "string"}, "an id")] = Field(description="Id of an earlier node.")
 
-    def expand(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Expansion:
-        where = (*path, "reuse")
-        named = reference(self.reuse, walk.report, where)
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
+        named = reference(self.reuse, walk.report)
         if named is None:
-            return walk.failed(item, scope, path)
+            return walk.failed(item, scope)
         target = scope.names.get(named.id)
         if target is None or named.port is not None:
             help = did_you_mean(named.id, scope.names) or "a node must stand above its reuse, with an id"
             message = f"no node is called {named}"
-            walk.report.error(message, named.span, path=where, help=help, code="unknown-id")
-            return walk.failed(item, scope, path)
+            walk.report.error(message, named.span, help=help, code="unknown-id")
+            return walk.failed(item, scope)
         ids = target.nodes if isinstance(target, Group) else (target,)
         originals = tuple(walk.nodes[identity] for identity in ids if identity in walk.nodes)
-        sources = self.sources(walk, item, scope, path) if originals else None
+        sources = self.sources(walk, item, scope) if originals else None
         if sources is None:
-            return walk.failed(item, scope, path)
+            return walk.failed(item, scope)
         inputs = target.inputs if isinstance(target, Group) else originals[0].sources
-        replaced = _replaced(walk, named.id, originals, inputs, sources, item, path)
+        replaced = _replaced(walk, named.id, originals, inputs, sources, item)
         if replaced is None:
-            return walk.failed(item, scope, path)
-        name = walk.claim(self.id, scope, path)
-        nodes = self._copies(walk, originals, inputs, sources, replaced, name, item, scope, path)
+            return walk.failed(item, scope)
+        name = walk.claim(self.id, scope)
+        nodes = self._copies(walk, originals, inputs, sources, replaced, name, item, scope)
         port = target.output.port if isinstance(target, Group) and target.output is not None else None
         end = Reference(nodes[-1].id, port, item.span, implied=True)
         if name:
@@ -61,7 +60,6 @@ class ReuseForm(PlainForm):
         name: str | None,
         item: Mapping,
         scope: Scope,
-        path: Path_,
     ) -> list[NodeSpec]:
         """The nodes once more; the last gets the name of the node."""
         copies: dict[str, str] = {}
@@ -73,7 +71,7 @@ class ReuseForm(PlainForm):
 
         nodes = []
         for index, node in enumerate(originals):
-            walk.spend(item.span, path)
+            walk.spend(item.span)
             last = index == len(originals) - 1
             base = f"{scope.prefix}{name}" if name else f"{node.id}_again"
             full = base if name and last else walk.ids.make(f"{base}_{node.id}" if name else base, item.span.line)
@@ -90,9 +88,8 @@ class ReuseForm(PlainForm):
                     named=bool(name) and last,
                     shares=node.shares or node.id,
                     sources=sources if inputs == node.sources else tuple(moved(source) for source in node.sources),
-                    initial_state=(self.state(walk, scope, path) if last else None) or state,
+                    initial_state=(self.state(walk, scope) if last else None) or state,
                     expect=self.expect if last else None,
-                    path=path,
                     at=item,
                 )
             )
@@ -100,19 +97,18 @@ class ReuseForm(PlainForm):
 
 
 def _replaced(
-    walk: Walk, name: str, originals: NodeSpecs, inputs: References, sources: References, item: Mapping, path: Path_
+    walk: Walk, name: str, originals: NodeSpecs, inputs: References, sources: References, item: Mapping
 ) -> dict[tuple[str, str | None], Reference] | None:
     """What stands for each input of the original; None after reporting that there is no telling."""
-    where = (*path, "from")
     if len(sources) != len(inputs):
         message = f"{name} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}"
-        walk.report.error(message, (item.get("from") or item).span, path=where, code="arity")
+        walk.report.error(message, (item.get("from") or item).span, code="arity")
         return None
     replaced: dict[tuple[str, str | None], Reference] = {}
     for old, new in zip(inputs, sources, strict=True):
         first = replaced.setdefault((old.id, old.port), new)
         if (first.id, first.port) != (new.id, new.port) and inputs != originals[0].sources:
             message, reason = f"{name} reads {old} twice, so here it must read one node twice", f"got {first} and {new}"
-            walk.report.error(message, new.span, path=where, reason=reason, code="bad-reference")
+            walk.report.error(message, new.span, reason=reason, code="bad-reference")
             return None
     return replaced

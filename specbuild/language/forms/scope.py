@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean
+from specbuild.document import Mapping, Node, Report, did_you_mean
 from specbuild.language.references import Reference, References, reference
 
 if TYPE_CHECKING:
     from specbuild.language.forms.blocks import Block
-
-Path_: TypeAlias = tuple[PathPart, ...]
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,9 @@ class Scope:
     no_previous: str = ""
     """Why it cannot leave `from` out; empty: that was reported already."""
 
-    def reference(self, node: Node, report: Report, path: Path_) -> References:
+    def reference(self, node: Node, report: Report) -> References:
         """Return a written reference as full ids: several for all inputs of a block, none where it is faulty."""
-        written = reference(node, report, path)
+        written = reference(node, report)
         if written is None:
             return ()
         target, port = self.names.get(written.id), written.port
@@ -80,7 +78,7 @@ class Scope:
             if target.output is None or None in ends:
                 members = ", ".join(f"{written.id}.{name}" for name in target.members)
                 message, help = f"{written} has no output of its own", f"write one of {members}"
-                report.error(message, written.span, path=path, help=help, code="bad-reference")
+                report.error(message, written.span, help=help, code="bad-reference")
                 return ()
             return tuple(
                 replace(end, port=port or end.port, span=written.span, implied=end.implied) for end in ends if end
@@ -93,5 +91,5 @@ class Scope:
         message = f"the {noun} {self.closed} has no node {written.id}"
         reason = f"{self.kind} reads its inputs and its own nodes, nothing from outside"
         help = did_you_mean(written.id, self.names) or f"it knows {', '.join(self.names)}"
-        report.error(message, written.span, path=path, reason=reason, help=help, code="unknown-id")
+        report.error(message, written.span, reason=reason, help=help, code="unknown-id")
         return ()

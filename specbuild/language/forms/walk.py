@@ -12,9 +12,9 @@ from pathlib import Path
 from specbuild.catalog import KINDS
 from specbuild.catalog.registry import kind_named
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain, read
-from specbuild.language.forms.base import COMMON, Expansion, Form, id_of
+from specbuild.language.forms.base import COMMON, Expansion, Form
 from specbuild.language.forms.ids import Ids
-from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.scope import Scope
 from specbuild.language.references import ID, ID_HELP, Reference
 from specbuild.language.spec import NodeSpec, is_written
 from specbuild.language.variables import substitute
@@ -85,7 +85,7 @@ class Walk:
         self._depth = 0
         self._documents: dict[Path, Node] = {}
 
-    def items(self, node: Node | None, scope: Scope, path: Path_) -> Expansion:
+    def items(self, node: Node | None, scope: Scope) -> Expansion:
         """Expand a list of nodes, each reading the one before.
 
         Where the outermost list unrolls into too many, the nodes before are returned, so that they are checked as well.
@@ -95,19 +95,19 @@ class Walk:
         """
         if not isinstance(node, Sequence):
             if node is not None:
-                self.report.wrong_type("expected a list of nodes", node, path)
+                self.report.wrong_type("expected a list of nodes", node)
             return Expansion((), scope.previous, scope.no_previous, complete=node is None)
         depth = self._depth = self._depth + 1
         if depth > MAX_DEPTH:
             message = f"nodes are nested deeper than {MAX_DEPTH} levels"
             reason = "what a block or a file holds counts as nested in the node that uses it"
-            self.report.error(message, node.span, path=path, reason=reason, code="too-deep")
+            self.report.error(message, node.span, reason=reason, code="too-deep")
             raise TooLarge
         nodes: list[NodeSpec] = []
         complete = True
-        for index, item in enumerate(node.items):
+        for item in node.items:
             try:
-                expansion = self.item(item, scope, (*path, id_of(item) or index))
+                expansion = self.item(item, scope)
             except TooLarge:
                 if depth > 1:
                     raise
@@ -119,19 +119,19 @@ class Walk:
         self._depth = depth - 1
         return Expansion(tuple(nodes), scope.previous, scope.no_previous, complete)
 
-    def item(self, item: Node, scope: Scope, path: Path_) -> Expansion:
+    def item(self, item: Node, scope: Scope) -> Expansion:
         """Expand one node of any form."""
         if not isinstance(item, Mapping):
-            self.report.wrong_type("a node must be a mapping", item, path, as_mapping(item))
+            self.report.wrong_type("a node must be a mapping", item, as_mapping(item))
             return self.nothing(item.span, scope)
         keys = [name for name in item.names() if name in FORMS]
         if len(keys) != 1:
-            self._no_form(item, keys, path)
-            return self.failed(item, scope, path)
+            self._no_form(item, keys)
+            return self.failed(item, scope)
         cls = FORMS[keys[0]]
-        item = self.resolve(item, scope, path, leave=cls.unbound())
-        form = cls.read(item, path, self.report)
-        expansion = form.expand(self, item, scope, path) if form is not None else self.failed(item, scope, path)
+        item = self.resolve(item, scope, leave=cls.unbound())
+        form = cls.read(item, self.report)
+        expansion = form.expand(self, item, scope) if form is not None else self.failed(item, scope)
         self.keep(expansion.nodes)
         return expansion
 
@@ -139,12 +139,12 @@ class Walk:
         """Remember nodes as they are now, for those that refer to them."""
         self.nodes.update((node.id, node) for node in nodes)
 
-    def spend(self, span: Span, path: Path_) -> None:
+    def spend(self, span: Span) -> None:
         """Count one node or one round of a loop."""
         self._steps += 1
         if self._steps > MAX_STEPS:
             message = f"the layers unroll into more than {MAX_STEPS:,} nodes"
-            self.report.error(message, span, path=path, code="too-large")
+            self.report.error(message, span, code="too-large")
             raise TooLarge
 
     def document(self, file: Path) -> Node:
@@ -157,22 +157,22 @@ class Walk:
             _, self._documents[file] = read(file)
         return self._documents[file]
 
-    def resolve(self, item: Mapping, scope: Scope, path: Path_, *, leave: AnySequence[str] = ()) -> Mapping:
+    def resolve(self, item: Mapping, scope: Scope, *, leave: AnySequence[str] = ()) -> Mapping:
         """Return the item with its variables filled in, but for the keys in `leave`, which bring some of their own."""
         if not leave:
-            return substitute(item, scope.values, self.report, path)
+            return substitute(item, scope.values, self.report)
         own = Mapping(tuple(entry for entry in item.entries if entry.name not in leave), item.span)
-        filled = substitute(own, scope.values, self.report, path)
+        filled = substitute(own, scope.values, self.report)
         left = tuple(entry for entry in item.entries if entry.name in leave)
         return item if filled is own else Mapping((*filled.entries, *left), item.span)
 
-    def failed(self, item: Mapping, scope: Scope, path: Path_) -> Expansion:
+    def failed(self, item: Mapping, scope: Scope) -> Expansion:
         """Leave out a node that could not be read, so that what reads it is not reported as well."""
         nothing = self.nothing(item.span, scope)
         written = item.get("id")
         if written is not None:
-            written = substitute(written, scope.values, self.report, (*path, "id"))
-        if name := self.claim(written, scope, path):
+            written = substitute(written, scope.values, self.report)
+        if name := self.claim(written, scope):
             assert nothing.end is not None
             scope.names[name] = nothing.end.id
         return nothing
@@ -187,7 +187,7 @@ class Walk:
         self.broken.add(identity)
         return Reference(identity, None, span, implied=True)
 
-    def claim(self, written: Node | None, scope: Scope, path: Path_) -> str | None:
+    def claim(self, written: Node | None, scope: Scope) -> str | None:
         """Claim a written id and return it without prefix; None if there is none, or none that it can have.
 
         If two nodes share an id, its readers cannot be checked, and the second node gets a generated id.
@@ -198,7 +198,7 @@ class Walk:
             if not self.report.is_known(written.span):
                 shown = f'"{plain(written)}"' if isinstance(written, Scalar) else kind_of(written)
                 message = f"{shown} cannot be an id"
-                self.report.error(message, written.span, path=(*path, "id"), help=ID_HELP, code="bad-name")
+                self.report.error(message, written.span, help=ID_HELP, code="bad-name")
             return None
         full = scope.prefix + written.value
         line = self.ids.line_of(full)
@@ -213,22 +213,22 @@ class Walk:
             else ("each round of a loop makes it again" if again else f"the first stands in line {line}")
         )
         help = "put a loop variable into it, such as id: conv_$f" if again else "give each its own id"
-        self.report.error(message, written.span, path=(*path, "id"), reason=reason, help=help, code="duplicate-id")
+        self.report.error(message, written.span, reason=reason, help=help, code="duplicate-id")
         if line:
             self.broken.add(full)
         return None
 
-    def _no_form(self, item: Mapping, keys: list[str], path: Path_) -> None:
+    def _no_form(self, item: Mapping, keys: list[str]) -> None:
         """Report a node that has the key of no form, or those of two."""
         if keys:
             entry = item.entry(keys[1])
             assert entry is not None
             message = f"a node is either {keys[0]} or {keys[1]}, not both"
-            self.report.error(message, entry.key.span, path=path, code="bad-node")
+            self.report.error(message, entry.key.span, code="bad-node")
             return
         near = (did_you_mean(name, FORMS) for name in item.names() if name not in COMMON)
         help = _misplaced_kind(item) or next(filter(None, near), f"give it one of {', '.join(FORMS)}")
-        self.report.error("a node needs a layer", item.span, path=path, help=help, code="bad-node")
+        self.report.error("a node needs a layer", item.span, help=help, code="bad-node")
 
 
 def as_mapping(item: Node) -> str:

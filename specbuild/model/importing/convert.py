@@ -132,7 +132,7 @@ def _differences(model: FlatModel, graph: Graph) -> Iterator[Diagnostic]:
             shape = shapes[Port(ref.step, name or OUTPUT)]
             if ref.shape is not None and not fits(ref.shape, shape):
                 message = f"{ref.step} gives {show(ref.shape)} in the file and {show(shape)} as a spec"
-                yield Diagnostic(message, path=f"layers.{ref.step}", code="import")
+                yield Diagnostic(message, where=f"layers.{ref.step}", code="import")
         if step.body is not None and (body := nodes[step.id].body) is not None:
             yield from _differences(step.body, body.open)
 

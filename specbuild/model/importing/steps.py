@@ -80,7 +80,7 @@ class Findings:
 
     def refuse(self, layer: str, message: str, *, reason: str = "", help: str = "") -> Refused:
         """Report a layer that a spec cannot express. What comes back is raised where nothing is left to report."""
-        self.report.error(message, path=f"{self._file}  {layer}", reason=reason, help=help, code="import")
+        self.report.error(message, where=f"{self._file}  {layer}", reason=reason, help=help, code="import")
         return Refused()
 
     def cannot_say(self, layer: str, what: str, *, reason: str = "", help: str = "") -> Refused:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent
 from specbuild.document import Entry, Mapping, Node, Scalar, Span
-from specbuild.language.forms.scope import Path_, Scope
+from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpec
@@ -32,14 +32,10 @@ class Coder:
     """What the ids of the nodes that it adds begin with."""
     at: Span
     """The key of the form."""
-    path: Path_
 
-    def error(
-        self, message: str, span: Span, path: Path_ | str, *, reason: str = "", help: str = "", code: str = "levels"
-    ) -> None:
-        """Report a fault; `path` is that of a node, or one of the form's keys."""
-        where = (*self.path, path) if isinstance(path, str) else path
-        self.walk.report.error(message, span, path=where, reason=reason, help=help, code=code)
+    def error(self, message: str, span: Span, *, reason: str = "", help: str = "", code: str = "levels") -> None:
+        """Report a fault."""
+        self.walk.report.error(message, span, reason=reason, help=help, code=code)
 
     def key(self, name: str) -> Span:
         """Where a key stands; the form's own where it is left out."""
@@ -51,16 +47,15 @@ class Coder:
         entry = self.body.entry(name)
         return entry.value.span if entry is not None else self.at
 
-    def added(self, name: str, layer: Layer, sources: References, at: Node, key: str, advice: str = "") -> NodeSpec:
-        """Return a node that nobody wrote, and that stands for `key` of the form."""
-        self.walk.spend(at.span, self.path)
+    def added(self, name: str, layer: Layer, sources: References, at: Node, advice: str = "") -> NodeSpec:
+        """Return a node that nobody wrote, and that stands at `at`."""
+        self.walk.spend(at.span)
         kind = Scalar(layer.kind, at.span, layer.kind)
         arguments = Mapping((Entry(Scalar("layer", at.span, "layer"), kind),), at.span)
         return NodeSpec(
             id=self.walk.ids.make(f"{self.prefix}_{name}", at.span.line),
             layer=layer,
             sources=sources,
-            path=(*self.path, key),
             at=arguments,
             arguments=arguments,
             inside=self.scope.closed or self.name,

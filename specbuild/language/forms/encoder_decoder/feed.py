@@ -48,7 +48,7 @@ def read_feed(coder: Coder) -> Feed | None:
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         rule = "feed: expected none, last, last_frame, a node or {repeat: node}"
         help = "name a sequence that the decoder reads, or write feed: {repeat: id} for one frame"
-        coder.walk.report.wrong_type(rule, named, (*coder.path, "feed"), help)
+        coder.walk.report.wrong_type(rule, named, help)
         return None
     source = _source(coder, named)
     if source is None:
@@ -59,7 +59,7 @@ def read_feed(coder: Coder) -> Feed | None:
     if is_written(coder.body.get("horizon")):
         message = f"the decoder of {coder.name} reads {named.value}, so horizon has no place"
         help = f"leave horizon out; to repeat one frame, write feed: {{repeat: {named.value}}}"
-        coder.error(message, coder.key("horizon"), "horizon", reason="a sequence has its own length", help=help)
+        coder.error(message, coder.key("horizon"), reason="a sequence has its own length", help=help)
         return None
     return Feed("sequence", source, at, 0)
 
@@ -73,7 +73,7 @@ def steps_of(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -
     if frame is None:
         return None
     advice = _advice(coder, feed)
-    repeat = coder.added("steps", RepeatFrame(times=feed.steps), (frame.end,), feed.at, "feed", advice)
+    repeat = coder.added("steps", RepeatFrame(times=feed.steps), (frame.end,), feed.at, advice)
     return Steps(output_of(repeat, feed.at.span), (*frame.nodes, repeat))
 
 
@@ -110,7 +110,7 @@ def _horizon(coder: Coder) -> int:
         message = f"{coder.name} needs a horizon"
         reason = "nothing else says how many frames its decoder gives"
         help = "write horizon: 10, or feed: and a sequence that the decoder reads"
-        coder.error(message, coder.key("horizon"), "horizon", reason=reason, help=help, code="missing-key")
+        coder.error(message, coder.key("horizon"), reason=reason, help=help, code="missing-key")
     return coder.keys.horizon or 0
 
 
@@ -119,9 +119,9 @@ def _source(coder: Coder, named: Scalar) -> Reference | None:
     first, scope = str(named.value).partition(".")[0], coder.scope
     if not scope.closed and first not in scope.names and coder.walk.ids.line_of(first) is None and first.isidentifier():
         help = did_you_mean(first, (*WORDS, *scope.names)) or "feed is none, last, last_frame, or a node above"
-        coder.error(f"no node is called {first}", named.span, "feed", help=help, code="unknown-id")
+        coder.error(f"no node is called {first}", named.span, help=help, code="unknown-id")
         return None
-    sources = scope.reference(named, coder.walk.report, (*coder.path, "feed"))
+    sources = scope.reference(named, coder.walk.report)
     return sources[0] if sources else None
 
 
@@ -131,7 +131,7 @@ def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -> 
     if feed.what == "none":
         level = levels_of(encoder.nodes)[-1]
         thin = Slice(axis=channel_axis(level.layer), start=0, stop=1)
-        node = coder.added("frame", thin, (output_of(level, span, _sized_port(level)),), feed.at, "feed")
+        node = coder.added("frame", thin, (output_of(level, span, _sized_port(level)),), feed.at)
         return Steps(output_of(node, span), (node,))
     if feed.what == "repeat":
         assert feed.source is not None
@@ -142,14 +142,14 @@ def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -> 
         if len(inputs) != 1:
             message = f"{coder.name} reads several sequences, so last_frame could be of any"
             help = "write from: and the one input of the encoder, or feed: {repeat: id}"
-            coder.error(message, span, "feed", help=help, code="bad-reference")
+            coder.error(message, span, help=help, code="bad-reference")
             return None
         end = inputs[0]
     if end is None:
         return None
     if end.port in (None, "sequence", "last") and _is_level(coder, end):
         return Steps(replace(end, port="last", span=span))
-    node = coder.added("frame", LastFrame(), (end,), feed.at, "feed", _advice(coder, feed))
+    node = coder.added("frame", LastFrame(), (end,), feed.at, _advice(coder, feed))
     return Steps(output_of(node, span), (node,))
 
 
@@ -185,15 +185,15 @@ def _without_input(coder: Coder, node: NodeSpec) -> Layer | None:
         else:
             reason = "without an input the decoder starts with a recurrent layer"
             help = "put it after that layer, or write feed: last"
-        coder.error(message, node.span(), node.path, reason=reason, help=help)
+        coder.error(message, node.span(), reason=reason, help=help)
     elif "use_input" in cell.model_fields_set and cell.use_input:
         message = f"{node.id} says use_input: true, and feed: none gives the decoder no input"
         help = "leave use_input out, or write feed: last"
-        coder.error(message, node.span("use_input"), (*node.path, "use_input"), help=help)
+        coder.error(message, node.span("use_input"), help=help)
     elif node.initial_state is None:
         message = f"{node.id} has neither an input nor a state"
         reason = "feed is none, so all that it knows of the frames is the state that it starts from"
-        coder.error(message, coder.key("states"), "states", reason=reason, help="write feed: last, or pass it a state")
+        coder.error(message, coder.key("states"), reason=reason, help="write feed: last, or pass it a state")
     else:
         return with_cell(node.layer, cell.model_copy(update={"use_input": False}))
     return None

@@ -8,7 +8,7 @@ from pydantic import Field
 from specbuild.catalog import Layer
 from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.values import Flag, PositiveInt
-from specbuild.document import Mapping, Node, Scalar
+from specbuild.document import Mapping, Node, Scalar, id_of
 from specbuild.language.forms.base import (
     COMMON,
     DEFINITION,
@@ -19,7 +19,6 @@ from specbuild.language.forms.base import (
     Nodes,
     OptionalNodes,
     Word,
-    id_of,
 )
 from specbuild.language.forms.encoder_decoder.coder import (
     Coder,
@@ -34,7 +33,7 @@ from specbuild.language.forms.encoder_decoder.coder import (
 from specbuild.language.forms.encoder_decoder.feed import Feed, Steps, fed, read_feed, steps_of
 from specbuild.language.forms.encoder_decoder.mirror import mirrored
 from specbuild.language.forms.encoder_decoder.states import joined_states, with_states
-from specbuild.language.forms.scope import Group, Path_, Scope
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
@@ -135,12 +134,12 @@ class EncoderDecoderForm(Composite):
     def called(self, item: Mapping) -> str:
         return id_of(item) or "the encoder_decoder"
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, path: Path_, inputs: References) -> Expansion:
-        coder = self._coder(walk, item, scope, (*path, self.KEY))
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: References) -> Expansion:
+        coder = self._coder(walk, item, scope)
         if coder is None:
             return walk.nothing(item.span, scope)
         outside = set(scope.names)
-        encoder = walk.items(coder.keys.encoder, scope, (*coder.path, "encoder"))
+        encoder = walk.items(coder.keys.encoder, scope)
         feed = read_feed(coder)
         faulty = [key for key in ("decoder", "states") if walk.report.is_known(coder.value(key))]
         sound = encoder.complete and feed is not None and not faulty
@@ -155,23 +154,23 @@ class EncoderDecoderForm(Composite):
         members = {name: target for name, target in scope.names.items() if name not in outside}
         return replace(whole, members={"encoder": Group(encoder.end), "decoder": Group(coded.end), **members})
 
-    def _coder(self, walk: Walk, item: Mapping, scope: Scope, path: Path_) -> Coder | None:
+    def _coder(self, walk: Walk, item: Mapping, scope: Scope) -> Coder | None:
         """The form's own keys, variables filled in; None where there is nothing to expand."""
         body = self.encoder_decoder
         if not isinstance(body, Mapping):
             help = "write encoder_decoder: {encoder: […], horizon: …}"
-            walk.report.wrong_type("encoder_decoder must be a mapping", body, path, help)
+            walk.report.wrong_type("encoder_decoder must be a mapping", body, help)
             return None
         word = isinstance(body.get("decoder"), Scalar)
         body = walk.resolve(
-            body, scope, path, leave=[key for key in EncoderDecoder.unbound() if key != "decoder" or not word]
+            body, scope, leave=[key for key in EncoderDecoder.unbound() if key != "decoder" or not word]
         )
-        keys = EncoderDecoder.read(body, path, walk.report)
+        keys = EncoderDecoder.read(body, walk.report)
         entry = item.entry(self.KEY)
         if keys is None or entry is None:
             return None
         prefix = f"{scope.prefix}{id_of(item) or 'encoder_decoder'}"
-        return Coder(walk, scope, keys, body, self.called(item), prefix, entry.key.span, path)
+        return Coder(walk, scope, keys, body, self.called(item), prefix, entry.key.span)
 
 
 def _coded(coder: Coder, feed: Feed | None, steps: Steps | None, encoder: Expansion, decoder: Expansion) -> Expansion:
@@ -194,7 +193,7 @@ def _no_levels(coder: Coder) -> None:
     message = f"the encoder of {coder.name} has no recurrent layer"
     reason = "a decoder starts from the states of recurrent layers"
     help = "add one, such as {layer: ConvLSTM2D, filters: 16, kernel_size: 3, padding: same}"
-    coder.error(message, coder.key("encoder"), "encoder", reason=reason, help=help)
+    coder.error(message, coder.key("encoder"), reason=reason, help=help)
 
 
 def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion:
@@ -204,11 +203,11 @@ def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion
     if written is None or not is_written(written) or (isinstance(written, Scalar) and written.value == "mirrored"):
         return mirrored(coder, encoder.nodes, start) if steps is not None else Expansion((), start, complete=False)
     if not isinstance(written, Scalar):
-        return coder.walk.items(written, replace(coder.scope, previous=start), (*coder.path, "decoder"))
+        return coder.walk.items(written, replace(coder.scope, previous=start))
     if not coder.walk.report.is_known(written.span):
         message = f'decoder: expected a list of nodes or mirrored, got "{written.value}"'
         help = "leave it out for the mirror image of the encoder"
-        coder.error(message, written.span, "decoder", help=help, code="wrong-type")
+        coder.error(message, written.span, help=help, code="wrong-type")
     return Expansion((), start, complete=False)
 
 
@@ -219,7 +218,7 @@ def _every_step(coder: Coder, decoder: Expansion) -> Expansion | None:
     for node in short:
         message = f"{node.id} gives only its last step, and a decoder gives every one"
         help = "leave return_sequences out: it follows from how the node is used"
-        coder.error(message, node.span("return_sequences"), (*node.path, "return_sequences"), help=help)
+        coder.error(message, node.span("return_sequences"), help=help)
         coder.walk.broken.add(node.id)
     if short:
         return None
@@ -249,7 +248,7 @@ def _recomputed(coder: Coder, nodes: NodeSpecs, parts: tuple[Expansion, ...]) ->
                     f"{node.layer.label} keeps all its steps; recurrences over frames, such as ConvLSTM2D, need not"
                 )
                 help = "leave remat out, or write remat: true on the levels over frames alone"
-                coder.error(message, coder.value("remat"), "remat", reason=reason, help=help)
+                coder.error(message, coder.value("remat"), reason=reason, help=help)
                 return None
             if "remat" not in cell.model_fields_set:
                 node = replace(node, layer=with_cell(node.layer, cell.model_copy(update={"remat": True})))
@@ -264,7 +263,7 @@ def _with_head(coder: Coder, coded: Expansion, levels: list[NodeSpec]) -> Expans
     if is_written(written) and not is_written(head) and not coder.walk.report.is_known(coder.value("head_input")):
         message = "head_input says what the head reads, and there is no head"
         help = "write head: and a list of nodes, or leave head_input out"
-        coder.error(message, coder.key("head_input"), "head_input", help=help, code="missing-key")
+        coder.error(message, coder.key("head_input"), help=help, code="missing-key")
         return replace(coded, complete=False)
     if not is_written(head):
         return coded
@@ -272,7 +271,7 @@ def _with_head(coder: Coder, coded: Expansion, levels: list[NodeSpec]) -> Expans
     if coder.keys.head_input == "all" and coded.complete and written is not None:
         nodes, start = _all_levels(coder, coded, levels, written)
     inner = replace(coder.scope, previous=start, no_previous=coded.no_end)
-    expansion = coder.walk.items(head, inner, (*coder.path, "head"))
+    expansion = coder.walk.items(head, inner)
     return replace(expansion, nodes=(*nodes, *expansion.nodes), complete=coded.complete and expansion.complete)
 
 
@@ -284,5 +283,5 @@ def _all_levels(coder: Coder, coded: Expansion, levels: list[NodeSpec], at: Node
     axis = channel_axis(levels[0].layer)
     layer = Concatenate(axis=axis + 1) if axis > 0 else Concatenate()
     advice = f"head_input: all joins {level_names(levels)}; give them frames of one size, or write head_input: end"
-    node = coder.added("levels", layer, sequences, at, "head_input", advice)
+    node = coder.added("levels", layer, sequences, at, advice)
     return (*coded.nodes, node), output_of(node, at.span)

@@ -39,7 +39,7 @@ def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
                 f"{node.layer.label} has no mirror image",
                 f"write the decoder of {coder.name} out: decoder: […]",
             )
-            coder.error(message, node.span(), node.path, reason=str(why), help=help)
+            coder.error(message, node.span(), reason=str(why), help=help)
             return Expansion((), start, complete=False)
         if leads:
             pieces.append([(node, image)])
@@ -56,7 +56,7 @@ def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
 
 def _mirror_image(coder: Coder, node: NodeSpec, image: Layer, source: Reference) -> NodeSpec:
     """The node with another layer, reading `source`; the image of one with an id is a name of the spec as well."""
-    coder.walk.spend(node.at.span, coder.path)
+    coder.walk.spend(node.at.span)
     identity = coder.walk.ids.make(f"{node.id}_mirror", node.at.span.line)
     if node.named:
         coder.scope.names[identity.removeprefix(coder.scope.prefix)] = identity
@@ -68,7 +68,6 @@ def _mirror_image(coder: Coder, node: NodeSpec, image: Layer, source: Reference)
         sources=(source,),
         initial_state=None,
         expect=None,
-        path=(*coder.path, "decoder"),
         at=Mapping(own, node.at.span),
         advice=f"it is the mirror image of {node.id}; write the decoder out to change it",
     )

@@ -9,7 +9,6 @@ from specbuild.catalog import KINDS, Bidirectional, Recurrent
 from specbuild.catalog.merging import Concatenate
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.encoder_decoder.coder import Coder, channel_axis, level_names, levels_of, output_of
-from specbuild.language.forms.scope import Path_
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import Levels, NodeSpec, NodeSpecs
 
@@ -30,7 +29,7 @@ def joined_states(coder: Coder, encoder: NodeSpecs) -> dict[str, dict[str, NodeS
         kind, axis = MERGES[level.layer.merge_mode], channel_axis(level.layer)
         layer = Concatenate(axis=axis) if kind == "Concatenate" and axis > 0 else KINDS[kind]()
         joined[level.id] = {
-            name: coder.added(f"{level.id}_{name}", layer, _both_ways(level, name), level.at, "states")
+            name: coder.added(f"{level.id}_{name}", layer, _both_ways(level, name), level.at)
             for name in getattr(level.layer.layer, "state_names", ())
         }
     return joined
@@ -53,7 +52,7 @@ def with_states(
             state: Reference | dict[str, Reference] = source
             if source.id in joined and not isinstance(node.layer, Bidirectional):
                 state = {name: output_of(joint, source.span) for name, joint in joined[source.id].items()}
-            levels = Levels(ids[0], ids[1], order, source.id, (*coder.path, "states"))
+            levels = Levels(ids[0], ids[1], order, source.id)
             node = replace(node, initial_state=state, levels=levels)
         nodes.append(node)
     return tuple(nodes)
@@ -70,10 +69,10 @@ def _pairs(coder: Coder, encoder: NodeSpecs, decoder: NodeSpecs) -> dict[str, Re
     own = [node for node in decoder if node.initial_state is not None]
     for node in own:
         entry = node.at.entry("initial_state")
-        place, path = entry.key.span if entry is not None else node.span(), (*node.path, "initial_state")
+        place = entry.key.span if entry is not None else node.span()
         reason = f"states of {coder.name} says what its decoder starts from; left out, it is mirrored"
         help = "leave initial_state out, or write states: none and the initial_state of every level"
-        coder.error(f"{node.id} has an initial_state of its own", place, path, reason=reason, help=help)
+        coder.error(f"{node.id} has an initial_state of its own", place, reason=reason, help=help)
     if own:
         return None
     written = coder.body.get("states")
@@ -100,7 +99,7 @@ def _uneven(coder: Coder, encoder: list[NodeSpec], decoder: list[NodeSpec]) -> N
         f"the decoder of {coder.name} has {len(decoder) or 'no'} recurrent layer{plural}, the encoder {len(encoder)}"
     )
     reason = f"encoder: {level_names(encoder)}; decoder: {level_names(decoder)}"
-    coder.error(message, coder.key("decoder"), "decoder", reason=reason, help=help)
+    coder.error(message, coder.key("decoder"), reason=reason, help=help)
 
 
 def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpecs) -> dict[str, Reference] | None:
@@ -110,10 +109,9 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
     givers: dict[str, str] = {}
     sound = True
     for entry in written.entries:
-        path = (*coder.path, "states", entry.name)
-        to = _level(coder, entry.key, "decoder", decoder, path)
+        to = _level(coder, entry.key, "decoder", decoder)
         nothing = isinstance(entry.value, Scalar) and entry.value.value in (None, "none")
-        of = None if nothing else _level(coder, entry.value, "encoder", encoder, path)
+        of = None if nothing else _level(coder, entry.value, "encoder", encoder)
         if to is None or (of is None and not nothing):
             sound = False
             continue
@@ -124,7 +122,7 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
             message = f"{of.id} gives its state to {givers[of.id]} and {entry.name}"
             reason = "each level of the encoder starts one level of the decoder"
             help = "if both should start from it, write states: none, and initial_state on each level"
-            coder.error(message, entry.value.span, path, reason=reason, help=help)
+            coder.error(message, entry.value.span, reason=reason, help=help)
             sound = False
         givers.setdefault(of.id, entry.name)
         pairs[to.id] = output_of(of, entry.value.span)
@@ -134,14 +132,14 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
         help = f"add {missing[0].id}: and a level of the encoder, or none to start from zeros"
         if any(not node.named for node in missing):
             help = "give that layer an id, and name it in states"
-        coder.error(message, coder.key("states"), "states", help=help)
+        coder.error(message, coder.key("states"), help=help)
         sound = False
     return pairs if sound else None
 
 
-def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs, path: Path_) -> NodeSpec | None:
+def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs) -> NodeSpec | None:
     """The level of the encoder or decoder that a name means; None after reporting that there is none."""
-    sources = coder.scope.reference(named, coder.walk.report, path)
+    sources = coder.scope.reference(named, coder.walk.report)
     if not sources:
         return None
     prefix = coder.scope.prefix
@@ -158,5 +156,5 @@ def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs, path: Path_)
         message, help = f"{word} is no whole state", f"write {node.id.removeprefix(prefix)}"
     else:
         message, help = f"{word} is {node.layer.label}, which has no state", choices
-    coder.error(message, named.span, path, help=help)
+    coder.error(message, named.span, help=help)
     return None
