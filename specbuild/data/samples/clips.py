@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,10 @@ from specbuild.data.sources.base import Region
 from specbuild.data.sources.class_folders import LabelledClips, open_labelled, stratified
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.pipeline import Transform
+from specbuild.graph import Graph
 from specbuild.graph.data_checks import output_fault
+from specbuild.language import Spec
 from specbuild.language.sections.target import ClassTarget
-
-if TYPE_CHECKING:
-    from specbuild.graph import Graph
-    from specbuild.language import Spec
-
 
 LabelCode: TypeAlias = Literal["number", "yes or no", "one of each"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +30,9 @@ from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.kinds import FrameContext
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import RunError
+from specbuild.graph import Graph
+from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
-
-if TYPE_CHECKING:
-    from specbuild.graph import Graph
-    from specbuild.language import Spec
 
 
 def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset | ClipDataset:

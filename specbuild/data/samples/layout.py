@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import FrameSource
 from specbuild.document import SpecError
+from specbuild.graph import Graph
 from specbuild.graph.data_checks import FrameLayout, sample_faults, without_time
+from specbuild.language import Spec
 from specbuild.language.sections.augment import not_square
 from specbuild.language.sections.data import DataSection
-
-if TYPE_CHECKING:
-    from specbuild.graph import Graph
-    from specbuild.language import Spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from specbuild.data.samples.windows import Stretch, WindowSet
 from specbuild.data.sources.base import FilePart, FrameSource, PhysicalFrames
-
-if TYPE_CHECKING:
-    from specbuild.language import Spec
+from specbuild.language import Spec
 
 MOST = 512
 """Events of an array that are compared from each split; of more events, as many, evenly spread."""

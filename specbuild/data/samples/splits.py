@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from specbuild.data.samples.windows import Stretch, WindowSet
 from specbuild.data.sources.base import FilePart, FrameSource
 from specbuild.data.time.intervals import unbroken
 from specbuild.data.time.times import between, show
 from specbuild.document import did_you_mean, listed
+from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.split import SplitSection
-
-if TYPE_CHECKING:
-    from specbuild.language import Spec
 
 Splits: TypeAlias = dict[str, tuple[Stretch, ...]]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +12,8 @@ from specbuild.data.sources.clip import FrameClip, clip_array
 from specbuild.data.sources.files import located, natural_order
 from specbuild.data.sources.frame_folder import check_order, find_clips
 from specbuild.data.sources.video import DecoderPool
+from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
-
-if TYPE_CHECKING:
-    from specbuild.language import Spec
 
 
 @dataclass(frozen=True, slots=True)

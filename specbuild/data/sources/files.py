@@ -6,15 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from specbuild.catalog.sources import format_of, suffixes_of
 from specbuild.data.sources.base import SourceError
 from specbuild.document import did_you_mean
+from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
-
-if TYPE_CHECKING:
-    from specbuild.language import Spec
 
 _WILD = re.compile(r"[*?\[]")
 

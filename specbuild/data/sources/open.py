@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from specbuild.data.sources.base import FrameMetadata, FrameSource, SourceError
 from specbuild.data.sources.checked import CheckedSource
@@ -12,11 +11,9 @@ from specbuild.data.sources.files import array_files, is_pattern, located, match
 from specbuild.data.sources.frame_folder import is_pictures
 from specbuild.data.sources.join import join
 from specbuild.data.time.intervals import differ, usual_step
+from specbuild.language import Spec
 from specbuild.language.interval import Interval
 from specbuild.language.sections.data import DataSection
-
-if TYPE_CHECKING:
-    from specbuild.language import Spec
 
 
 def open_source(spec: Spec) -> FrameSource:

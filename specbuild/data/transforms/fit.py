@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,9 @@ from specbuild.data.transforms.kinds import STEPS, FrameContext, Only, Step, Ste
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.running_statistics import RunningStatistics, running_statistics
 from specbuild.document import did_you_mean
+from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.transform import TransformSection
-
-if TYPE_CHECKING:
-    from specbuild.language import Spec
 
 Piece: TypeAlias = tuple[Floats, FrameContext | None]
 """Frames (…, C), with their context if a step needs that: then (T, *space, C)."""
