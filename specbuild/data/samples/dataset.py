@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from specbuild.data.arrays import Floats
-from specbuild.data.samples.base import SampleSet
-from specbuild.data.samples.clips import ClipDataset, open_clips
+from specbuild.data.samples.base import Samples, SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.leaks import check_leaks
 from specbuild.data.samples.sampler import Sample
@@ -35,7 +34,7 @@ from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
 
 
-def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset | ClipDataset:
+def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Samples:
     """Open windows of frames or, with `target: class`, clips; fit the transform on those for training.
 
     Args:
@@ -45,8 +44,11 @@ def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | Non
         SpecError: no data section, or data that does not fit it, the model or each other.
         RunError: `transform` cannot be read.
     """
-    opened = open_data if spec.data is None or spec.data.target is None else open_clips
-    return opened(spec, graph, transform=transform)
+    if spec.data is None or spec.data.target is None:
+        return open_data(spec, graph, transform=transform)
+    from specbuild.data.samples.clips import open_clips
+
+    return open_clips(spec, graph, transform=transform)
 
 
 def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset:

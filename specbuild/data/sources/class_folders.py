@@ -11,7 +11,6 @@ from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, Sou
 from specbuild.data.sources.clip import FrameClip, clip_array
 from specbuild.data.sources.files import located, natural_order
 from specbuild.data.sources.frame_folder import check_order, find_clips
-from specbuild.data.sources.video import DecoderPool
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
 
@@ -51,11 +50,10 @@ def _labelled(path: Path, data: DataSection) -> LabelledClips:
             reason="each of its folders is a class, and each folder or video in that a clip",
             help="put the clips of each class into a folder of its own",
         )
-    pool = DecoderPool()
     clips: list[FrameClip] = []
     labels: list[int] = []
     for label, folder in enumerate(folders):
-        clips += find_clips(folder, events=True, pool=pool)
+        clips += find_clips(folder, events=True)
         labels += [label] * (len(clips) - len(labels))
     names = tuple(f"{folders[label].name}/{clip.name}" for label, clip in zip(labels, clips, strict=True))
     packing = Packing().overridden(data.scale, data.offset, data.missing)

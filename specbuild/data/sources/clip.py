@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +12,7 @@ import numpy.typing as npt
 
 from specbuild.data.sources.base import SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels, resize, to_color
+from specbuild.data.sources.video import DecoderPool
 from specbuild.language.sections.source import SourceSection
 
 CACHED = 64 * 2**20
@@ -29,16 +27,13 @@ class FrameClip(Protocol):
         """What messages call it."""
 
     @property
-    def header(self) -> ImageHeader:
-        """Size and type of every frame."""
+    def headers(self) -> Sequence[tuple[str, ImageHeader]]:
+        """The header of each of its files, with what messages call the file."""
 
     def __len__(self) -> int:
         """Number of frames."""
 
-    def headers(self) -> Iterable[tuple[str, ImageHeader]]:
-        """Return the header of each of its files, with what messages call the file."""
-
-    def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
+    def decode(self, wanted: Iterable[int], decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
         """Decode frames and give them with their numbers: at least the wanted ones, and any others on the way.
 
         Raises:
@@ -55,15 +50,13 @@ def clip_array(clips: tuple[FrameClip, ...], section: SourceSection) -> ClipArra
     if section.color == "rgb" and "C" not in section.axes:
         raise SourceError("color", "color: rgb has three channels, the layout names none", help="add C to the layout")
     any_color = section.color is not None or "C" not in section.axes
-    channels = _CHANNELS[section.color or "gray"] if any_color else clips[0].header.channels
-    first: tuple[str, ImageHeader] | None = None
-    for name, header in chain.from_iterable(clip.headers() for clip in clips):
-        first = first or (name, header)
-        help = _difference(first[1], header, any_color=any_color, any_size=section.size is not None)
+    headers = [labelled for clip in clips for labelled in clip.headers]
+    first_name, first = headers[0]
+    for name, header in headers:
+        help = _difference(first, header, any_color=any_color, any_size=section.size is not None)
         if help:
-            words, others = header.words(), first[1].words()
-            raise SourceError("path", f"{name}, is {words}; {first[0]}, is {others}", help=help)
-    return ClipArray(clips, section.axes, channels, section.size)
+            raise SourceError("path", f"{name}, is {header.words()}; {first_name}, is {first.words()}", help=help)
+    return ClipArray(clips, section, _CHANNELS[section.color or "gray"] if any_color else first.channels)
 
 
 def _difference(first: ImageHeader, other: ImageHeader, *, any_color: bool, any_size: bool) -> str:
@@ -80,68 +73,48 @@ def _difference(first: ImageHeader, other: ImageHeader, *, any_color: bool, any_
 _CHANNELS = {"gray": 1, "rgb": 3}
 
 
-@dataclass(frozen=True)
 class ClipArray:
-    """Clips of one size as an array (N, T, H, W, C), of which `axes` names the axes it has.
+    """Clips as an array of the axes of a layout, out of N, T, H, W and C; T is as long as the longest clip."""
 
-    A clip shorter than the longest ends where it ends: `lengths` tells.
-    """
-
-    clips: tuple[FrameClip, ...]
-    axes: tuple[str, ...]
-    channels: int
-    size: tuple[int, int] | None = None
-    _cache: FrameCache = field(default_factory=lambda: FrameCache(CACHED), compare=False, repr=False)
-
-    @cached_property
-    def lengths(self) -> tuple[int, ...]:
-        """Frames of each clip."""
-        return tuple(len(clip) for clip in self.clips)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.clips[0].header.dtype
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """Height and width, after a resize."""
-        header = self.clips[0].header
-        return self.size or (header.height, header.width)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        height, width = self.frame_size
-        lengths = {"N": len(self.clips), "T": max(self.lengths), "H": height, "W": width, "C": self.channels}
-        return tuple(lengths[axis] for axis in self.axes)
+    def __init__(self, clips: tuple[FrameClip, ...], section: SourceSection, channels: int) -> None:
+        header = clips[0].headers[0][1]
+        self._clips, self._axes, self._channels = clips, section.axes, channels
+        self._size = section.size or (header.height, header.width)
+        lengths = {
+            "N": len(clips),
+            "T": max(map(len, clips)),
+            "C": channels,
+            **dict(zip("HW", self._size, strict=True)),
+        }
+        self.shape = tuple(lengths[axis] for axis in section.axes)
+        self.dtype = header.dtype
+        self._decoders, self._cache = DecoderPool(), FrameCache(CACHED)
 
     def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]:
-        at = dict(zip(self.axes, index, strict=True))
+        at = dict(zip(self._axes, index, strict=True))
         event, frames = at.get("N", 0), at["T"]
         assert isinstance(event, int)
         assert isinstance(frames, slice)
         part = tuple(at[axis] for axis in ("H", "W", "C") if axis in at)
-        wanted = range(*frames.indices(self.lengths[event]))
+        wanted = range(*frames.indices(len(self._clips[event])))
         if not wanted:
-            return np.empty((0, *self.frame_size, self.channels)[: 4 if "C" in at else 3], self.dtype)[:, *part]
-        return np.stack([pixels[part] for pixels in self.frames(event, wanted)])
+            return np.empty((0, *self.shape[self._axes.index("H") :]), self.dtype)[:, *part]
+        return np.stack([pixels[part] for pixels in self._frames(event, wanted)])
 
-    def frames(self, event: int, wanted: Iterable[int]) -> list[Pixels]:
+    def _frames(self, event: int, wanted: range) -> list[Pixels]:
         """Return the wanted frames of a clip: (H, W, C) each, or (H, W) without an axis of channels."""
-        numbers = list(wanted)
-        frames = {number: pixels for number in numbers if (pixels := self._cache.get((event, number))) is not None}
-        lacking = sorted(set(numbers) - set(frames))
-        for number, pixels in self.clips[event].decode(lacking) if lacking else ():
+        frames = {number: pixels for number in wanted if (pixels := self._cache.get((event, number))) is not None}
+        lacking = sorted(set(wanted) - set(frames))
+        for number, pixels in self._clips[event].decode(lacking, self._decoders) if lacking else ():
             ready = self._ready(pixels)
             self._cache.put((event, number), ready)
             if number in lacking:
                 frames[number] = ready
-        return [frames[number] for number in numbers]
+        return [frames[number] for number in wanted]
 
     def _ready(self, pixels: Pixels) -> Pixels:
-        shown = to_color(pixels, self.channels)
-        if self.size is not None:
-            shown = resize(shown, self.size)
-        return shown[..., np.newaxis] if "C" in self.axes and shown.ndim == 2 else shown
+        shown = resize(to_color(pixels, self._channels), self._size)
+        return shown[..., np.newaxis] if "C" in self._axes and shown.ndim == 2 else shown
 
 
 class FrameCache:

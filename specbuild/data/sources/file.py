@@ -21,7 +21,7 @@ from specbuild.data.sources.base import (
     SourceError,
     StoredArray,
 )
-from specbuild.data.sources.frame_folder import PictureFiles, is_pictures
+from specbuild.data.sources.files import is_pictures
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import LazyArray, stacked, unpacked, view
 from specbuild.data.time import times as clock
@@ -88,6 +88,8 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
 
 def _container(path: Path, data: DataSection) -> Container:
     if is_pictures(path):
+        from specbuild.data.sources.frame_folder import PictureFiles
+
         return PictureFiles(path, data.source)
     source_format = format_of(path)
     assert source_format is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from specbuild.catalog.sources import format_of, suffixes_of
+from specbuild.catalog.sources import Kind, format_of, suffixes_of
 from specbuild.data.sources.base import SourceError
 from specbuild.document import did_you_mean
 from specbuild.language import Spec
@@ -60,6 +60,23 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
     """Return the key that sorts numbers in names by their value: `9.png` before `10.png`."""
     parts = re.split(r"([0-9]+)", path.as_posix())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def picture_kind(path: Path) -> Kind | None:
+    """Return whether a file is an image or a video, by its suffix; None where it is neither."""
+    source_format = format_of(path)
+    return None if source_format is None or source_format.kind == "arrays" else source_format.kind
+
+
+def is_pictures(path: Path) -> bool:
+    """Whether a path means pictures: a video, a TIFF, a folder of images or videos, or a pattern of any of these."""
+    if is_pattern(path):
+        return picture_kind(path) is not None or any(map(is_pictures, matches(path)[:1]))
+    if path.is_dir():
+        entries = natural_order(path.iterdir())
+        inside = (inner for entry in entries for inner in ((entry, *entry.iterdir()) if entry.is_dir() else (entry,)))
+        return any(map(picture_kind, inside))
+    return picture_kind(path) is not None
 
 
 def array_files(path: Path, written: str) -> list[Path]:

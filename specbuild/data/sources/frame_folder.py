@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from specbuild.catalog.sources import Kind, format_of, suffixes_of
+from specbuild.catalog.sources import suffixes_of
 from specbuild.data.sources import images
 from specbuild.data.sources.base import SourceError, StoredArray
 from specbuild.data.sources.clip import FrameClip, clip_array
-from specbuild.data.sources.files import folder_above, is_pattern, matches, natural_order
+from specbuild.data.sources.files import folder_above, is_pattern, matches, natural_order, picture_kind
 from specbuild.data.sources.images import ImageHeader, Pixels
 from specbuild.data.sources.video import DecoderPool, VideoClip
 from specbuild.document import RunError
@@ -20,17 +18,6 @@ from specbuild.language.sections.source import SourceSection
 
 PAGED = (".tif", ".tiff")
 """Images that can hold several pages, which are then the frames."""
-
-
-def is_pictures(path: Path) -> bool:
-    """Whether a path means pictures: a video, a TIFF, a folder of images or videos, or a pattern of any of these."""
-    if is_pattern(path):
-        return _kind(path) is not None or any(map(is_pictures, matches(path)[:1]))
-    if path.is_dir():
-        entries = natural_order(path.iterdir())
-        inside = (inner for entry in entries for inner in ((entry, *entry.iterdir()) if entry.is_dir() else (entry,)))
-        return any(map(_kind, inside))
-    return _kind(path) is not None
 
 
 class PictureFiles:
@@ -71,25 +58,24 @@ def check_order(section: SourceSection) -> None:
         )
 
 
-def find_clips(path: Path, *, events: bool, pool: DecoderPool | None = None) -> tuple[FrameClip, ...]:
+def find_clips(path: Path, *, events: bool) -> tuple[FrameClip, ...]:
     """Return the clips that a path means: one without `events`, otherwise one per sub-folder or video.
 
     Raises:
         SourceError: there is none, or not as `events` says.
     """
     where = f"{path.name}/" if path.is_dir() else path.name
-    pool = pool or DecoderPool()
     if is_pattern(path):
         entries = matches(path)
         if not entries:
             above = folder_above(path)
             missed = path.relative_to(above).as_posix()
             raise SourceError("path", f"nothing matches {missed}", reason=f"looked in {above.resolve()}")
-        clips = _clips(entries, where, pool, events)
+        clips = _clips(entries, where, events)
     elif path.is_dir():
-        clips = _clips(natural_order(path.iterdir()), where, pool, events)
+        clips = _clips(natural_order(path.iterdir()), where, events)
     else:
-        clips = [_file_clip(path, pool)]
+        clips = [_file_clip(path)]
     if events or len(clips) == 1:
         return tuple(clips)
     raise SourceError(
@@ -100,50 +86,26 @@ def find_clips(path: Path, *, events: bool, pool: DecoderPool | None = None) -> 
     )
 
 
-@dataclass(frozen=True)
 class ImageClip:
-    """Images as the frames of a clip: one frame per file, or per page of one file."""
+    """Images as the frames of a clip: one frame per file or, of a single file, per page."""
 
-    name: str
-    files: tuple[Path, ...]
-    pages: int = 1
-
-    @property
-    def header(self) -> ImageHeader:
-        return self.file_headers[0]
-
-    def headers(self) -> Iterable[tuple[str, ImageHeader]]:
-        return ((f"frame {number}, {self.label(number)}", header) for number, header in enumerate(self.file_headers))
-
-    @cached_property
-    def file_headers(self) -> tuple[ImageHeader, ...]:
+    def __init__(self, name: str, files: Sequence[Path], *, paged: bool = False) -> None:
         """Read the header of every file.
 
         Raises:
-            SourceError: one cannot be read.
+            SourceError: one cannot be read, or holds several pages and is not `paged`.
         """
-        headers = []
-        for number, path in enumerate(self.files):
-            try:
-                headers.append(images.read_header(path))
-            except ValueError as error:
-                raise SourceError(
-                    "path", f"frame {number}, {self.label(number)}, is no image that can be read", reason=str(error)
-                ) from error
-        return tuple(headers)
+        self.name, self._files = name, files
+        self.headers = [(self._label(number), self._header(number, paged=paged)) for number in range(len(files))]
+        self._pages = self.headers[0][1].pages if paged else 1
 
     def __len__(self) -> int:
-        return len(self.files) * self.pages
+        return len(self._files) * self._pages
 
-    def label(self, file: int) -> str:
-        """Return what messages call a file: its name and its folder's."""
-        path = self.files[file]
-        return f"{path.parent.name}/{path.name}"
-
-    def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
+    def decode(self, wanted: Iterable[int], _decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
         for number in wanted:
-            file, page = divmod(number, self.pages)
-            path, header = self.files[file], self.file_headers[file]
+            file, page = divmod(number, self._pages)
+            path, header = self._files[file], self.headers[file][1]
             try:
                 pixels = images.read_pixels(path, header, page)
             except ValueError as error:
@@ -154,11 +116,26 @@ class ImageClip:
                 raise RunError(f"frame {number}, {path}, is {pixels.shape[0]} × {pixels.shape[1]}, others are not")
             yield number, pixels
 
+    def _label(self, number: int) -> str:
+        """Return what messages call a file: its number, its name and its folder's."""
+        path = self._files[number]
+        return f"frame {number}, {path.parent.name}/{path.name}"
 
-def _clips(entries: list[Path], where: str, pool: DecoderPool, events: bool) -> list[FrameClip]:
+    def _header(self, number: int, *, paged: bool) -> ImageHeader:
+        label = self._label(number)
+        try:
+            header = images.read_header(self._files[number])
+        except ValueError as error:
+            raise SourceError("path", f"{label}, is no image that can be read", reason=str(error)) from error
+        if header.pages > 1 and not paged:
+            raise SourceError("path", f"{label}, holds {header.pages} pages", help="name the file alone as path")
+        return header
+
+
+def _clips(entries: list[Path], where: str, events: bool) -> list[FrameClip]:
     """Return the clips of the entries of a folder or a pattern: folders, videos or images, and no mixture of them."""
-    pictures = [entry for entry in entries if _kind(entry) == "images" and entry.is_file()]
-    videos = [entry for entry in entries if _kind(entry) == "videos" and entry.is_file()]
+    pictures = [entry for entry in entries if picture_kind(entry) == "images" and entry.is_file()]
+    videos = [entry for entry in entries if picture_kind(entry) == "videos" and entry.is_file()]
     folders = [entry for entry in entries if entry.is_dir()]
     if pictures and videos:
         raise SourceError(
@@ -174,14 +151,12 @@ def _clips(entries: list[Path], where: str, pool: DecoderPool, events: bool) -> 
             help="leave N out, or put each event's images into a folder of its own",
         )
     if pictures and events:
-        return [
-            _image_clip(folder.name, list(files)) for folder, files in groupby(pictures, lambda image: image.parent)
-        ]
+        return [ImageClip(folder.name, list(files)) for folder, files in groupby(pictures, lambda image: image.parent)]
     if pictures:
-        return [_image_clip(where, pictures)]
+        return [ImageClip(where, pictures)]
     if videos:
-        return [VideoClip(video, pool) for video in videos]
-    clips = [clip for folder in folders for clip in _folder_clip(folder, pool)]
+        return [VideoClip(video) for video in videos]
+    clips = [clip for folder in folders for clip in _folder_clip(folder)]
     if not clips:
         raise SourceError(
             "path",
@@ -191,33 +166,16 @@ def _clips(entries: list[Path], where: str, pool: DecoderPool, events: bool) -> 
     return clips
 
 
-def _folder_clip(folder: Path, pool: DecoderPool) -> list[FrameClip]:
+def _folder_clip(folder: Path) -> list[FrameClip]:
     """Return the clip that a sub-folder is; none where it has no pictures."""
-    entries = [entry for entry in natural_order(folder.iterdir()) if entry.is_file() and _kind(entry)]
-    return _clips(entries, f"{folder.name}/", pool, events=False) if entries else []
+    entries = [entry for entry in natural_order(folder.iterdir()) if entry.is_file() and picture_kind(entry)]
+    return _clips(entries, f"{folder.name}/", events=False) if entries else []
 
 
-def _file_clip(path: Path, pool: DecoderPool) -> FrameClip:
-    if _kind(path) == "videos":
-        return VideoClip(path, pool)
-    clip = _image_clip(path.name, [path], paged=True)
+def _file_clip(path: Path) -> FrameClip:
+    if picture_kind(path) == "videos":
+        return VideoClip(path)
+    clip = ImageClip(path.name, [path], paged=True)
     if len(clip) == 1 and path.suffix.lower() not in PAGED:
         raise SourceError("path", f"{path.name} is a single image", help="name its folder, or a pattern such as *.png")
     return clip
-
-
-def _image_clip(name: str, files: list[Path], *, paged: bool = False) -> ImageClip:
-    clip = ImageClip(name, tuple(files))
-    for number, header in enumerate(clip.file_headers):
-        if header.pages > 1 and not paged:
-            label = clip.label(number)
-            raise SourceError(
-                "path", f"frame {number}, {label}, holds {header.pages} pages", help="name the file alone as path"
-            )
-    return ImageClip(name, clip.files, clip.header.pages) if paged else clip
-
-
-def _kind(path: Path) -> Kind | None:
-    """Whether a file is an image or a video, by its suffix; None where it is neither."""
-    source_format = format_of(path)
-    return None if source_format is None or source_format.kind == "arrays" else source_format.kind

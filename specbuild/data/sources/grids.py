@@ -6,19 +6,19 @@ import json
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import netCDF4
 import numpy as np
 import numpy.typing as npt
+import xarray
+from xarray import Dataset, Variable
 
 from specbuild.data.sources.base import Coordinate, DamagedFileError, SourceError, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.time.times import cf_times, times_of
-
-if TYPE_CHECKING:
-    from xarray import Dataset, Variable
 
 
 class GridFile:
@@ -80,8 +80,6 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     Raises:
         SourceError: it is damaged, or of another format.
     """
-    import xarray
-
     options: dict[str, Any] = {"engine": "netcdf4"}
     if path.suffix.lower() == ".zarr":
         options = {"engine": "zarr", "consolidated": _is_consolidated(path)}
@@ -110,15 +108,13 @@ def _is_consolidated(store: Path) -> bool:
 
 
 def _group_names(path: Path) -> tuple[str, ...]:
-    from netCDF4 import Dataset
-
     def below(group: Any, name: str) -> Iterator[str]:
         for short, inner in group.groups.items():
             full = f"{name}/{short}" if name else short
             yield full
             yield from below(inner, full)
 
-    with Dataset(path) as file:
+    with netCDF4.Dataset(path) as file:
         return tuple(below(file, ""))
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Pixels = npt.NDArray[Any]
 """(H, W) of grey, or (H, W, 3) of RGB."""
@@ -43,8 +45,6 @@ def read_header(path: Path) -> ImageHeader:
     Raises:
         ValueError: it is no image that can be read.
     """
-    from PIL import Image
-
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -64,8 +64,6 @@ def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
     Raises:
         ValueError: they cannot be decoded.
     """
-    from PIL import Image
-
     try:
         if header.deep:
             return _deep_colour(path)
@@ -81,8 +79,6 @@ def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
 
 def to_color(pixels: Pixels, channels: int) -> Pixels:
     """Convert grey to RGB of equal channels, or RGB to the grey of its luma, rounded to the type of the pixels."""
-    from PIL import Image
-
     if channels == 3:
         return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=-1)
     if pixels.ndim == 2:
@@ -97,8 +93,6 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
     The filter is a triangle, stretched by the factor of the reduction (Pillow's BILINEAR).
     """
-    from PIL import Image
-
     if pixels.shape[:2] == size:
         return pixels
     if pixels.dtype == np.uint8:
@@ -117,8 +111,6 @@ def _as_type(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> Pixels:
 
 
 def _deep_colour(path: Path) -> Pixels:
-    import av
-
     try:
         with av.open(str(path)) as file:
             frame = next(file.decode(video=0))

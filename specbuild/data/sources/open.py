@@ -7,8 +7,7 @@ from pathlib import Path
 from specbuild.data.sources.base import FrameMetadata, FrameSource, SourceError
 from specbuild.data.sources.checked import CheckedSource
 from specbuild.data.sources.file import open_file
-from specbuild.data.sources.files import array_files, is_pattern, located, matches
-from specbuild.data.sources.frame_folder import is_pictures
+from specbuild.data.sources.files import array_files, is_pattern, is_pictures, located, matches
 from specbuild.data.sources.join import join
 from specbuild.data.time.intervals import differ, usual_step
 from specbuild.language import Spec

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
 from specbuild.data.sources.base import DamagedFileError, SourceError
@@ -44,26 +45,24 @@ class FrameIndex:
 class VideoClip:
     """The frames of one video file. Several threads may read it: each has a decoder of its own."""
 
-    def __init__(self, path: Path, pool: DecoderPool) -> None:
+    def __init__(self, path: Path) -> None:
         """Read the file's packets, without decoding them.
 
         Raises:
             SourceError: it is no video, or ends before its end.
         """
-        self.path, self.name, self._pool = path, path.name, pool
-        self.header, self._index = _examine(path)
+        self.path, self.name = path, path.name
+        self._header, self._index = _examine(path)
+        self.headers = [(f"the video {self.name}", self._header)]
 
     def __len__(self) -> int:
         return self._index.count
 
-    def headers(self) -> Iterable[tuple[str, ImageHeader]]:
-        return ((f"the video {self.name}", self.header),)
-
-    def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
+    def decode(self, wanted: Iterable[int], decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
         numbers = sorted(set(wanted))
-        keep = self.header.height * self.header.width * self.header.channels * self.header.dtype.itemsize <= SMALL
-        pixel_format = _FORMATS[self.header.channels, self.header.dtype.itemsize]
-        with self._pool.borrow(self.path, self._index, numbers[0]) as decoder:
+        keep = self._header.height * self._header.width * self._header.channels * self._header.dtype.itemsize <= SMALL
+        pixel_format = _FORMATS[self._header.channels, self._header.dtype.itemsize]
+        with decoders.borrow(self.path, self._index, numbers[0]) as decoder:
             left = set(numbers)
             for number in numbers:
                 for at, frame in decoder.until(number):
@@ -72,10 +71,10 @@ class VideoClip:
                         left.discard(at)
 
     def _pixels(self, frame: Any, pixel_format: str, number: int) -> Pixels:
-        if (frame.height, frame.width) != (self.header.height, self.header.width):
+        if (frame.height, frame.width) != (self._header.height, self._header.width):
             raise RunError(
                 f"frame {number} of {self.path} is {frame.height} × {frame.width}, "
-                f"the video's header says {self.header.height} × {self.header.width}",
+                f"the video's header says {self._header.height} × {self._header.width}",
                 "convert the video to one size",
             )
         return np.asarray(frame.to_ndarray(format=pixel_format))
@@ -146,8 +145,6 @@ class _Decoder:
             self._container = None
 
     def _next(self, number: int) -> tuple[int, Any]:
-        import av
-
         try:
             frame = next(self._frames)
         except StopIteration:
@@ -184,8 +181,6 @@ class _Decoder:
         self._restart()
 
     def _restart(self) -> None:
-        import av
-
         self.close()
         try:
             self._container = av.open(str(self.path))
@@ -204,8 +199,6 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
     Raises:
         SourceError: it is no video, or is cut short.
     """
-    import av
-
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -254,8 +247,6 @@ def _index(path: Path, packets: list[Any], container: str, *, one_key: bool) -> 
 
 def _decoded_stamps(path: Path) -> list[int | None]:
     """Return the time of every frame, by decoding the whole file."""
-    import av
-
     with av.open(str(path)) as container:
         return [frame.pts for frame in container.decode(container.streams.video[0])]
 
