@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,8 +33,8 @@ class FrameClip(Protocol):
     def __len__(self) -> int:
         """Number of frames."""
 
-    def decode(self, wanted: Iterable[int], decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
-        """Decode frames and give them with their numbers: at least the wanted ones, and any others on the way.
+    def decode(self, wanted: Sequence[int], decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
+        """Decode frames and give them with their numbers: at least the wanted ones, rising, and others on the way.
 
         Raises:
             RunError: a frame cannot be decoded.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -102,7 +102,7 @@ class ImageClip:
     def __len__(self) -> int:
         return len(self._files) * self._pages
 
-    def decode(self, wanted: Iterable[int], _decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
+    def decode(self, wanted: Sequence[int], _decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
         for number in wanted:
             file, page = divmod(number, self._pages)
             path, header = self._files[file], self.headers[file][1]

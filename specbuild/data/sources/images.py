@@ -5,6 +5,8 @@ Pillow decodes, except for colour of 16 bits, which it would cut to 8 and FFmpeg
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 Pixels = npt.NDArray[Any]
 """(H, W) of grey, or (H, W, 3) of RGB."""
@@ -45,14 +48,11 @@ def read_header(path: Path) -> ImageHeader:
     Raises:
         ValueError: it is no image that can be read.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            dtype, channels = _MODES.get(image.mode, ("uint8", 3))
-            deep = channels == 3 and any(";16" in str(tile[-1]) for tile in image.tile)
-            pages = int(getattr(image, "n_frames", 1))
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        raise ValueError(_reason(error)) from error
+    with _opened(path) as image:
+        width, height = image.size
+        dtype, channels = _MODES.get(image.mode, ("uint8", 3))
+        deep = channels == 3 and any(";16" in str(tile[-1]) for tile in image.tile)
+        pages = int(getattr(image, "n_frames", 1))
     return ImageHeader(height, width, channels, np.dtype("uint16" if deep else dtype), deep, pages)
 
 
@@ -64,17 +64,14 @@ def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
     Raises:
         ValueError: they cannot be decoded.
     """
-    try:
-        if header.deep:
-            return _deep_colour(path)
-        with Image.open(path) as image:
-            if page:
-                image.seek(page)
-            if image.mode in _MODES and len(image.getbands()) == header.channels and image.mode != "1":
-                return np.asarray(image).astype(header.dtype, copy=False)
-            return np.asarray(image.convert("L" if header.channels == 1 else "RGB"))
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        raise ValueError(_reason(error)) from error
+    if header.deep:
+        return _deep_colour(path)
+    with _opened(path) as image:
+        if page:
+            image.seek(page)
+        if image.mode in _MODES and len(image.getbands()) == header.channels and image.mode != "1":
+            return np.asarray(image).astype(header.dtype, copy=False)
+        return np.asarray(image.convert("L" if header.channels == 1 else "RGB"))
 
 
 def to_color(pixels: Pixels, channels: int) -> Pixels:
@@ -104,6 +101,16 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         for number in range(planes.shape[-1])
     ]
     return _as_type(np.stack(resized, axis=-1).reshape(*size, *pixels.shape[2:]), pixels.dtype)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ImageFile]:
+    """Open an image; what is raised inside over a damaged file becomes ValueError."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except _UNREADABLE as error:
+        raise ValueError(_reason(error)) from error
 
 
 def _as_type(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> Pixels:
@@ -136,5 +143,8 @@ _MODES: dict[str, tuple[str, int]] = {
     "RGB": ("uint8", 3),
 }
 """Pillow's modes with their type and channels; every other mode is read as RGB of 8 bits."""
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError, OverflowError)
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError, OverflowError),
+    Image.DecompressionBombError,
+)
 """What Pillow raises over a damaged file; faults of PNG are SyntaxErrors."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -58,33 +58,27 @@ class VideoClip:
     def __len__(self) -> int:
         return self._index.count
 
-    def decode(self, wanted: Iterable[int], decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
-        numbers = sorted(set(wanted))
-        keep = self._header.height * self._header.width * self._header.channels * self._header.dtype.itemsize <= SMALL
-        pixel_format = _FORMATS[self._header.channels, self._header.dtype.itemsize]
-        with decoders.borrow(self.path, self._index, numbers[0]) as decoder:
-            left = set(numbers)
-            for number in numbers:
+    def decode(self, wanted: Sequence[int], decoders: DecoderPool) -> Iterator[tuple[int, Pixels]]:
+        header = self._header
+        keep = header.height * header.width * header.channels * header.dtype.itemsize <= SMALL
+        pixel_format = _FORMATS[header.channels, header.dtype.itemsize]
+        with decoders.borrow(self.path, self._index, wanted[0]) as decoder:
+            for number in wanted:
                 for at, frame in decoder.until(number):
-                    if keep or at in left:
-                        yield at, self._pixels(frame, pixel_format, at)
-                        left.discard(at)
-
-    def _pixels(self, frame: Any, pixel_format: str, number: int) -> Pixels:
-        if (frame.height, frame.width) != (self._header.height, self._header.width):
-            raise RunError(
-                f"frame {number} of {self.path} is {frame.height} × {frame.width}, "
-                f"the video's header says {self._header.height} × {self._header.width}",
-                "convert the video to one size",
-            )
-        return np.asarray(frame.to_ndarray(format=pixel_format))
+                    if (frame.height, frame.width) != (header.height, header.width):
+                        raise RunError(
+                            f"frame {at} of {self.path} is {frame.height} × {frame.width}, "
+                            f"the video's header says {header.height} × {header.width}",
+                            "convert the video to one size",
+                        )
+                    if keep or at in wanted:
+                        yield at, np.asarray(frame.to_ndarray(format=pixel_format))
 
 
 class DecoderPool:
     """Open decoders that are not in use, the least recently used first."""
 
-    def __init__(self, most: int = IDLE) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._idle: list[_Decoder] = []
         self._lock = threading.Lock()
 
@@ -104,8 +98,7 @@ class DecoderPool:
             raise
         with self._lock:
             self._idle.append(decoder)
-            surplus = self._idle[: -self._most]
-            del self._idle[: -self._most]
+            surplus, self._idle = self._idle[:-IDLE], self._idle[-IDLE:]
         for idle in surplus:
             idle.close()
 
@@ -116,9 +109,8 @@ class _Decoder:
     def __init__(self, path: Path, index: FrameIndex) -> None:
         self.path, self.index = path, index
         self.position = 0
-        self._container: Any = None
         self._frames: Iterator[Any] = iter(())
-        self._restart()
+        self._open()
 
     def until(self, number: int) -> Iterator[tuple[int, Any]]:
         """Decode up to frame `number`, from where decoding stands or from the keyframe before it.
@@ -140,50 +132,40 @@ class _Decoder:
             raise self._undecodable(number, "the decoder leaves it out")
 
     def close(self) -> None:
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        self._container.close()
 
     def _next(self, number: int) -> tuple[int, Any]:
+        """Decode the frame at `position`, or the next one that there is, and return its number with it."""
+        expected, self.position = self.position, self.index.count + 1
         try:
             frame = next(self._frames)
         except StopIteration:
-            self.position = self.index.count + 1
             raise self._undecodable(number, "the video ends before it") from None
         except (av.FFmpegError, OSError) as error:
-            self.position = self.index.count + 1
             raise self._undecodable(number, _reason(error)) from error
-        at = self._number(frame)
+        stamps = self.index.stamps
+        at = bisect_right(stamps, frame.pts if frame.pts is not None else frame.dts) - 1 if stamps else expected
         self.position = at + 1
         return at, frame
 
-    def _number(self, frame: Any) -> int:
-        """Return which frame this is: by its time, else by counting."""
-        stamps = self.index.stamps
-        if not stamps:
-            return self.position
-        return bisect_right(stamps, frame.pts if frame.pts is not None else frame.dts) - 1
-
     def _seek(self, key: int, number: int) -> None:
         """Go to keyframe `key`, or before it where decoding cannot begin there."""
-        if not key or not self.index.stamps:
-            self._restart()
-            return
-        stream = self._container.streams.video[0]
-        for earlier in (key, self.index.keys[bisect_right(self.index.keys, key) - 2]):
-            self._container.seek(self.index.stamps[earlier], stream=stream, backward=True)
-            self._frames = self._container.decode(stream)
-            at, frame = self._next(number)
-            if at <= key:
-                self._frames = chain([frame], self._frames)
-                self.position = at
-                return
-        self._restart()
-
-    def _restart(self) -> None:
+        if key and self.index.stamps:
+            stream = self._container.streams.video[0]
+            for earlier in (key, self.index.keys[bisect_right(self.index.keys, key) - 2]):
+                self._container.seek(self.index.stamps[earlier], stream=stream, backward=True)
+                self._frames = self._container.decode(stream)
+                at, frame = self._next(number)
+                if at <= key:
+                    self._frames = chain([frame], self._frames)
+                    self.position = at
+                    return
         self.close()
+        self._open()
+
+    def _open(self) -> None:
         try:
-            self._container = av.open(str(self.path))
+            self._container: Any = av.open(str(self.path))
         except (av.FFmpegError, OSError) as error:
             raise RunError(f"{self.path} can no longer be read: {error}", "put the file back as it was") from error
         self._frames = self._container.decode(self._container.streams.video[0])

@@ -5,47 +5,39 @@ FFmpeg plays a file that was cut off up to where it ends, without an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 _SEGMENT = 0x18538067
 """The element of Matroska and WebM that holds everything but the header."""
+_ENDS = 4096
+"""Bytes that are read at each end of a file."""
 
 
 def missing_end(path: Path) -> str:
     """Return what shows that the end of a file is missing; empty where it is there, or its format does not say."""
     with path.open("rb") as file:
-        check = _CHECKS.get(file.read(4))
-    return check(path) if check is not None else ""
+        head, length = file.read(_ENDS), file.seek(0, 2)
+        file.seek(max(0, length - _ENDS))
+        tail = file.read()
+    if head.startswith(b"GIF8"):  # ends with a semicolon; some writers add zeros
+        return "" if tail.rstrip(b"\0").endswith(b";") else "the mark of its end is missing"
+    promised = 0
+    if head.startswith(b"RIFF"):  # AVI; a file larger than 4 GiB has several such parts
+        promised = 8 + int.from_bytes(head[4:8], "little")
+    elif head.startswith(b"\x1aE\xdf\xa3"):
+        promised = _matroska(head)
+    return f"its header promises {promised} bytes, {length} are there" if promised > length else ""
 
 
-def _riff(path: Path) -> str:
-    """AVI: `RIFF`, then the bytes that follow, little-endian. A file larger than 4 GiB has several such parts."""
-    with path.open("rb") as file:
-        promised = 8 + int.from_bytes(file.read(8)[4:], "little")
-    return _compared(promised, path)
-
-
-def _matroska(path: Path) -> str:
+def _matroska(head: bytes) -> int:
     """EBML: elements of an id, a size and a content; the second one is the segment. A size of all ones is unknown."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    at = 4
-    size, at = _number(head, at)
+    size, at = _number(head, 4)
     at += size
     if int.from_bytes(head[at : at + 4]) != _SEGMENT:
-        return ""
+        return 0
     size, start = _number(head, at + 4)
     unknown = size == 2 ** (7 * (start - at - 4)) - 1
-    return "" if unknown else _compared(start + size, path)
-
-
-def _gif(path: Path) -> str:
-    """GIF ends with a semicolon; some writers add zeros."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        tail = file.read().rstrip(b"\0")
-    return "" if tail.endswith(b";") else "the mark of its end is missing"
+    return 0 if unknown else start + size
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
@@ -54,12 +46,3 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
     length = 9 - first.bit_length()
     value = int.from_bytes(data[at : at + length]) & (2 ** (7 * length) - 1)
     return value, at + length
-
-
-def _compared(promised: int, path: Path) -> str:
-    there = path.stat().st_size
-    return f"its header promises {promised} bytes, {there} are there" if promised > there else ""
-
-
-_CHECKS: dict[bytes, Callable[[Path], str]] = {b"RIFF": _riff, b"\x1aE\xdf\xa3": _matroska, b"GIF8": _gif}
-"""By the first four bytes of a file."""
