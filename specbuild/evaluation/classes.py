@@ -38,8 +38,8 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
         batch = numbers[first : first + size]
         given = _classes(trained, clips, trained.predict(np.stack([clips.sample(clip, None)[0] for clip in batch])))
         for clip, label in zip(batch, given, strict=True):
-            confusion[clips.clips.labels[clip], label] += 1
-    trained_on = [clips.clips.labels[clip] for clip in clips.splits["train"]]
+            confusion[clips.labels[clip], label] += 1
+    trained_on = [clips.labels[clip] for clip in clips.splits["train"]]
     scores = ClassScores(
         trained.spec.name,
         split,

@@ -1,5 +1,7 @@
 """Clips and their classes: the data of a spec with `target: class`, opened and checked against its model.
 
+Clips lie in folders by class, `clips/<class>/<clip>`, where a clip is a folder of frames or a video.
+
 Shapes: P frames of a clip, C channels, B samples, K classes.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,13 +20,16 @@ from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.sampler import Sample
 from specbuild.data.samples.windows import Stretch
-from specbuild.data.sources.base import Region
-from specbuild.data.sources.class_folders import LabelledClips, open_labelled, stratified
+from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, Region, SourceError
+from specbuild.data.sources.clip import FrameClip, clip_array
+from specbuild.data.sources.files import located, natural_order
+from specbuild.data.sources.frame_folder import check_order, find_clips
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.graph import Graph
 from specbuild.graph.data_checks import output_fault
 from specbuild.language import Spec
+from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.target import ClassTarget
 
 LabelCode: TypeAlias = Literal["number", "yes or no", "one of each"]
@@ -36,24 +42,25 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
         transform: the state of a transform fitted before, which is then used as it is.
 
     Raises:
-        SpecError: clips that cannot be read or do not fit the model, a split or a class without any.
+        SpecError: fewer than two classes, clips that cannot be read, differ in size or type or do not fit the model, a
+            split or a class without any.
     """
     section = spec.require_data()
     target = section.target
     assert target is not None
-    clips = open_labelled(spec)
-    source = clips.source
+    with located(spec):
+        source, labels, classes = _open_folders(spec.resolve_path(section.source.path), section)
     layout = sample_layout(spec, section, graph, source)
-    _check_units(spec, graph, len(clips.classes))
+    _check_units(spec, graph, len(classes))
     shares = {name: part for name, part in section.split.parts.items() if isinstance(part, float)}
-    splits = stratified(clips.labels, shares, target.seed)
-    _check_splits(spec, clips, splits)
+    splits = stratified(labels, shares, target.seed)
+    _check_splits(spec, labels, classes, splits)
     if transform is not None:
         fitted = Transform.from_state(transform)
     else:
         train = tuple(Stretch(clip, range(source.lengths[clip])) for clip in splits["train"])
         fitted = fit_transform(spec, section, source, train, in_time=False)
-    return ClipDataset(section, source, splits, fitted, layout, target, clips, _label_code(spec, graph))
+    return ClipDataset(section, source, splits, fitted, layout, target, labels, classes, _label_code(spec, graph))
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,10 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
     """Clips and their classes; a split lists its clips by number."""
 
     target: ClassTarget
-    clips: LabelledClips
+    labels: tuple[int, ...]
+    """The number of the class of each clip."""
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of their numbers."""
     code: LabelCode
     """How a class is encoded for the loss: its `number`; `yes or no`, 1 for the second of two; or `one of each`,
     which is a 1 at its place among zeros."""
@@ -69,11 +79,6 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
     @property
     def counted(self) -> str:
         return f"{len(self.classes)} classes; clips"
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their numbers."""
-        return self.clips.classes
 
     def sample(self, clip: int, random: np.random.Generator | None) -> tuple[Floats, Floats]:
         """Return a clip as the model reads it, (P, *crop, C), and its class as the loss reads it, (1,) or (K,).
@@ -89,7 +94,7 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
         x = self.transform.apply(np.concatenate(pixels))
         if self.augmentation is not None and random is not None:
             x = self.augmentation.draw(random).frames(self.augmentation.noisy(x, random))
-        return self.transform.fill_missing(x), self._coded(self.clips.labels[clip])
+        return self.transform.fill_missing(x), self._coded(self.labels[clip])
 
     def _sample(self, clip: int, _region: Region, random: np.random.Generator | None) -> Sample:
         return (*self.sample(clip, random), None)
@@ -126,6 +131,62 @@ def stretch_frames(length: int, count: int, step: int, random: np.random.Generat
 _FRAMES = {"even": even_frames, "stretch": stretch_frames}
 
 
+def _open_folders(path: Path, data: DataSection) -> tuple[FrameSource, tuple[int, ...], tuple[str, ...]]:
+    """Open the clips below a folder, as events: their headers are read, their frames not yet.
+
+    Returns:
+        The clips, the number of the class of each, and the names of the classes.
+    """
+    check_order(data.source)
+    if not path.is_dir():
+        raise SourceError(
+            "path", f"{data.source.path} is no folder", help="name the folder that has one for each class"
+        )
+    folders = [entry for entry in natural_order(path.iterdir()) if entry.is_dir()]
+    if len(folders) < 2:
+        raise SourceError(
+            "path",
+            f"{data.source.path} holds {'1 class' if folders else 'no classes'}",
+            reason="each of its folders is a class, and each folder or video in that a clip",
+            help="put the clips of each class into a folder of its own",
+        )
+    clips: list[FrameClip] = []
+    labels: list[int] = []
+    for label, folder in enumerate(folders):
+        clips += find_clips(folder, events=True)
+        labels += [label] * (len(clips) - len(labels))
+    packing = Packing().overridden(data.scale, data.offset, data.missing)
+    metadata = FrameMetadata(path.name, data.source.axes, packing=packing, lengths=tuple(map(len, clips)))
+    source = FrameSource(clip_array(tuple(clips), data.source), metadata)
+    return source, tuple(labels), tuple(folder.name for folder in folders)
+
+
+def stratified(labels: tuple[int, ...], shares: dict[str, float], seed: int) -> dict[str, tuple[int, ...]]:
+    """Draw the clips of each split: of every class, in an order drawn from the seed, the split's share.
+
+    What rounding to whole clips leaves over goes to the splits that lack most. Where a class has a clip for every
+    split, each split gets at least one.
+    """
+    splits: dict[str, list[int]] = {name: [] for name in shares}
+    for label in sorted(set(labels)):
+        order = np.random.default_rng((seed, label)).permutation(np.flatnonzero(np.equal(labels, label))).tolist()
+        for name, count in _counts(len(order), shares).items():
+            splits[name] += order[:count]
+            del order[:count]
+    return {name: tuple(sorted(clips)) for name, clips in splits.items()}
+
+
+def _counts(clips: int, shares: dict[str, float]) -> dict[str, int]:
+    counts = {name: int(share * clips + 1e-9) for name, share in shares.items()}
+    left = int(sum(shares.values()) * clips + 0.5) - sum(counts.values())
+    for name in sorted(shares, key=lambda name: counts[name] - shares[name] * clips)[:left]:
+        counts[name] += 1
+    for name in (name for name in shares if not counts[name] and clips >= len(shares)):
+        counts[max(counts, key=lambda other: counts[other])] -= sum(counts.values()) == clips
+        counts[name] = 1
+    return counts
+
+
 def _label_code(spec: Spec, graph: Graph) -> LabelCode:
     loss = spec.train.loss_of(graph.outputs[0].name)
     if loss is not None and "sparse" in loss.name.replace("_", "").lower():
@@ -145,10 +206,12 @@ def _check_units(spec: Spec, graph: Graph, classes: int) -> None:
         )
 
 
-def _check_splits(spec: Spec, clips: LabelledClips, splits: dict[str, tuple[int, ...]]) -> None:
-    counts = [clips.labels.count(label) for label in range(len(clips.classes))]
-    trained = {clips.labels[clip] for clip in splits["train"]}
-    for label, name in enumerate(clips.classes):
+def _check_splits(
+    spec: Spec, labels: tuple[int, ...], classes: tuple[str, ...], splits: dict[str, tuple[int, ...]]
+) -> None:
+    counts = [labels.count(label) for label in range(len(classes))]
+    trained = {labels[clip] for clip in splits["train"]}
+    for label, name in enumerate(classes):
         if label not in trained:
             raise spec.error(
                 ("data", "split", "train"),
