@@ -85,6 +85,8 @@ class Coordinate:
     name: str
     values: npt.NDArray[Any] | None = None
     units: str = ""
+    letter: str = ""
+    """The letter of a layout that the file's attributes suggest; empty where they suggest none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,6 @@ class StoredArray:
     shorter event is never read."""
     events: tuple[str, ...] = ()
     """Names of the events, such as those of their files; none where they have no names."""
-    letters: Mapping[str, str] = field(default_factory=dict)
-    """By the name of an axis the letter of a layout that the file's attributes suggest."""
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,26 +46,16 @@ class GridFile:
         if variable.dtype.kind in "SUO":
             return StoredArray(_texts(variable))
         dims = tuple(str(dim) for dim in variable.dims)
-        known = {dim: data.variables[dim] for dim in dims if dim in data.variables and data.variables[dim].ndim == 1}
-        axes = {dim: _axis(dim, coordinate, self._path.name) for dim, coordinate in known.items()}
-        letters = {
-            dim: axis_letter(known[dim].attrs if dim in known else {}, axes.get(dim, Coordinate(dim))) for dim in dims
-        }
-        return StoredArray(
-            _raw(variable),
-            packing_of(variable.attrs),
-            str(variable.attrs.get("units", "")),
-            dims,
-            axes,
-            letters={dim: letter for dim, letter in letters.items() if letter},
-        )
+        axes = {dim: _axis(dim, data.variables.get(dim), self._path.name) for dim in dims}
+        return StoredArray(_raw(variable), packing_of(variable.attrs), str(variable.attrs.get("units", "")), dims, axes)
 
     @cached_property
     def _groups(self) -> dict[str, Dataset]:
         """The root, under "", and every group that holds variables, under its path with a slash behind."""
         groups = {"": self._root}
         if not self._root.data_vars and self._path.suffix != ".zarr":
-            groups |= {f"{group}/": _open(self._path, group) for group in _group_names(self._path)}
+            with netCDF4.Dataset(self._path) as file:
+                groups |= {f"{group}/": _open(self._path, group) for group in _groups_below(file)}
         return groups
 
 
@@ -107,15 +99,11 @@ def _is_consolidated(store: Path) -> bool:
         return False
 
 
-def _group_names(path: Path) -> tuple[str, ...]:
-    def below(group: Any, name: str) -> Iterator[str]:
-        for short, inner in group.groups.items():
-            full = f"{name}/{short}" if name else short
-            yield full
-            yield from below(inner, full)
-
-    with netCDF4.Dataset(path) as file:
-        return tuple(below(file, ""))
+def _groups_below(group: Any) -> Iterator[str]:
+    """Return the paths of all groups inside a group."""
+    for inner in group.groups.values():
+        yield inner.path.lstrip("/")
+        yield from _groups_below(inner)
 
 
 def _data_names(data: Dataset) -> tuple[str, ...]:
@@ -131,28 +119,28 @@ def _texts(variable: Variable) -> npt.NDArray[np.str_]:
     return np.array([str(text) for text in variable.values.ravel()]).reshape(variable.shape)
 
 
-def _axis(name: str, variable: Variable, file: str) -> Coordinate:
-    """Read the coordinate of a dimension; times are times where their units and calendar can be read.
+def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
+    """Read the coordinate of a dimension, if any; times are times where their units and calendar can be read.
 
     Raises:
         SourceError: times that do not increase, or damaged numbers.
     """
+    if variable is None or variable.ndim != 1:
+        return Coordinate(name, letter=axis_letter({}, Coordinate(name)))
     attributes: Mapping[Hashable, Any] = variable.attrs
     units = str(attributes.get("units", ""))
     try:
-        if variable.dtype.kind in "SUO":
-            texts = _texts(variable)
-            try:
-                return Coordinate(name, times_of(texts), units)
-            except ValueError:
-                return Coordinate(name, texts, units)
-        values = np.asarray(variable.values)
+        values: npt.NDArray[Any] = _texts(variable) if variable.dtype.kind in "SUO" else np.asarray(variable.values)
     except (OSError, RuntimeError, ValueError) as error:
         raise SourceError("path", f"{name} of {file} cannot be read", reason=str(error)) from error
-    if " since " in units and values.dtype.kind in "iuf":
+    if values.dtype.kind == "U":
+        with suppress(ValueError):
+            values = times_of(values)
+    elif " since " in units and values.dtype.kind in "iuf":
         times = cf_times(values, units, str(attributes.get("calendar", "standard")))
-        return Coordinate(name, values if times is None else times, units)
-    if {"scale_factor", "add_offset"} & set(attributes):
+        values = values if times is None else times
+    elif {"scale_factor", "add_offset"} & set(attributes):
         packing = packing_of(attributes)
         values = values * packing.scale + packing.offset
-    return Coordinate(name, values, units)
+    axis = Coordinate(name, values, units)
+    return replace(axis, letter=axis_letter(attributes, axis))

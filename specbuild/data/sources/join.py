@@ -8,12 +8,11 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Coordinate, FilePart, FrameSource, Packing, RawArray, SourceError
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, Packing, RawArray, SourceError
 from specbuild.data.sources.lazy_arrays import LazyArray, events, joined, unpacked
 from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time
@@ -38,9 +37,9 @@ def join(paths: list[Path], read: Callable[[Path], FrameSource], name: str, by: 
         )
     for source in sources[1:]:
         _check_alike(source, sources[0])
-    if by == "file":
-        return _as_events(sources, name)
-    return (_event_after_event if "N" in sources[0].metadata.axes else _in_time)(sources, name)
+    return (
+        _in_time(sources, name) if by == "time" and "N" not in sources[0].metadata.axes else _as_events(sources, name)
+    )
 
 
 def _reopening(read: Callable[[Path], FrameSource]) -> Callable[[Path], FrameSource]:
@@ -97,24 +96,21 @@ def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:
 
 
 def _in_time(sources: list[FrameSource], name: str) -> FrameSource:
-    known = all(source.metadata.clocks for source in sources)
-    if known:
+    times = None
+    if all(source.metadata.clocks for source in sources):
         sources = sorted(sources, key=lambda source: source.metadata.clocks[0][0])
         for before, after in pairwise(sources):
             _check_after(before, after)
-    first = sources[0].metadata
+        times = np.concatenate([source.metadata.clocks[0] for source in sources])
     ends = accumulate(source.length for source in sources)
-    pairs = zip(sources, ends, strict=True)
-    parts = [_part(source, range(1), range(end - source.length, end)) for source, end in pairs]
-    times = np.concatenate([source.metadata.clocks[0] for source in sources]) if known else None
-    return _whole(
-        sources,
-        name,
-        lambda arrays: joined(arrays, first.axes.index("T")),
-        parts,
-        clocks=() if times is None else (times,),
-        coordinates=first.at(times),
-    )
+    parts = [
+        FilePart(source.metadata.file, range(1), range(end - source.length, end), source.metadata.bytes)
+        for source, end in zip(sources, ends, strict=True)
+    ]
+    arrays, metadata = _together(sources, name, parts)
+    coordinates, clocks = metadata.at(times), () if times is None else (times,)
+    array = joined(arrays, metadata.axes.index("T"))
+    return FrameSource(array, replace(metadata, clocks=clocks, coordinates=coordinates))
 
 
 def _check_after(before: FrameSource, after: FrameSource) -> None:
@@ -130,60 +126,33 @@ def _check_after(before: FrameSource, after: FrameSource) -> None:
 
 
 def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
-    first = sources[0].metadata
+    """Return each file as an event, or all events of files that hold several; they share all axes but that of time."""
+    ends = accumulate(source.events for source in sources)
+    parts = [
+        FilePart(source.metadata.file, range(end - source.events, end), range(source.length), source.metadata.bytes)
+        for source, end in zip(sources, ends, strict=True)
+    ]
+    arrays, metadata = _together(sources, name, parts)
+    clocks: tuple[Times, ...] = ()
+    if all(source.metadata.clocks for source in sources):
+        clocks = tuple(source.metadata.clocks[0] for source in sources for _ in range(source.events))
+    common = {letter: axis for letter, axis in metadata.coordinates.items() if letter not in "TN"}
+    metadata = replace(metadata, clocks=clocks, coordinates=common)
     lengths = tuple(source.length for source in sources)
-    parts = [_part(source, range(number, number + 1), range(source.length)) for number, source in enumerate(sources)]
-    return _whole(
-        sources,
-        name,
-        lambda arrays: events(arrays, first.axes.index("T")),
-        parts,
-        axes=("N", *first.axes),
-        clocks=_clocks(sources, (1,) * len(sources)),
-        lengths=lengths if len(set(lengths)) > 1 else None,
-    )
-
-
-def _event_after_event(sources: list[FrameSource], name: str) -> FrameSource:
-    if len({source.length for source in sources}) > 1 or any(source.metadata.lengths for source in sources):
+    uneven = len(set(lengths)) > 1
+    if "N" not in metadata.axes:
+        array = events(arrays, metadata.axes.index("T"))
+        return FrameSource(array, replace(metadata, axes=("N", *metadata.axes), lengths=lengths if uneven else None))
+    if uneven or any(source.metadata.lengths for source in sources):
         listed = ", ".join(f"{source.metadata.file} {source.length}" for source in sources[:3])
         raise SourceError("path", f"the events of {name} differ in length", reason=f"frames of each: {listed}")
-    counts = [source.events for source in sources]
-    pairs = zip(sources, accumulate(counts), strict=True)
-    parts = [_part(source, range(end - source.events, end), range(source.length)) for source, end in pairs]
-    place = sources[0].metadata.axes.index("N")
-    return _whole(sources, name, lambda arrays: joined(arrays, place), parts, clocks=_clocks(sources, counts))
+    return FrameSource(joined(arrays, metadata.axes.index("N")), metadata)
 
 
-def _part(source: FrameSource, events: range, frames: range) -> FilePart:
-    return FilePart(source.metadata.file, events, frames, source.metadata.bytes)
-
-
-def _whole(
-    sources: list[FrameSource],
-    name: str,
-    combine: Callable[[Sequence[RawArray]], RawArray],
-    parts: list[FilePart],
-    **changes: Any,
-) -> FrameSource:
-    """Return the combined arrays of all files with what is known of the first; unpacked where their packings differ.
-
-    Events have their coordinates but that of time in common.
-    """
-    first = sources[0].metadata
-    arrays, packing = [source.array for source in sources], first.packing
-    if len({(source.metadata.packing, source.dtype) for source in sources}) > 1:
-        arrays = [unpacked(source.array, source.metadata.packing) for source in sources]
-        packing = Packing()
-    common = {letter: axis for letter, axis in first.coordinates.items() if letter not in "TN"}
-    changes = {"coordinates": common, **changes}
-    metadata = replace(first, file=name, packing=packing, parts=tuple(parts), bytes=None, **changes)
-    return FrameSource(combine(arrays), metadata)
-
-
-def _clocks(sources: list[FrameSource], counts: Sequence[int]) -> tuple[Times, ...]:
-    """Return the times of each event, where every file knows its own."""
-    if not all(source.metadata.clocks for source in sources):
-        return ()
-    pairs = zip(sources, counts, strict=True)
-    return tuple(source.metadata.clocks[0] for source, count in pairs for _ in range(count))
+def _together(sources: list[FrameSource], name: str, parts: list[FilePart]) -> tuple[Sequence[RawArray], FrameMetadata]:
+    """Return the arrays of all files with what is known of the first; unpacked where their packings differ."""
+    metadata = replace(sources[0].metadata, file=name, parts=tuple(parts), bytes=None)
+    if len({(source.metadata.packing, source.dtype) for source in sources}) == 1:
+        return [source.array for source in sources], metadata
+    arrays = [unpacked(source.array, source.metadata.packing) for source in sources]
+    return arrays, replace(metadata, packing=Packing())

@@ -112,7 +112,7 @@ def _proposal(stored: StoredArray, left: list[str]) -> str:
     sizes = stored.sizes
     likely: dict[str, str] = {}
     for name in left:
-        letter = stored.letters.get(name)
+        letter = stored.coordinate(name).letter
         if letter and letter not in likely and (letter != "D" or sizes[name] > 1):
             likely[letter] = name
     if "D" in likely and not {"H", "W"} <= set(likely):
