@@ -101,10 +101,12 @@ class _Inference:
     def run(self) -> Graph | None:
         before = len(self.report.errors)
         self.drop_large_inputs()
+        self.names.check_ahead(self.spec.ahead)
         drafts = self.drafts()
         outputs = self.outputs()
         self.join_shared(drafts)
         if len(self.report.errors) > before or self.spec.broken:
+            assert self.report.failed, "a spec without a graph, and without an error that says why"
             return None
         nodes = tuple(self.finished(*draft) for draft in self.live(drafts))
         graph = Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from specbuild.catalog import Recurrent
 from specbuild.document import Report, did_you_mean
 from specbuild.language import NodeSpec, Reference, Spec
+from specbuild.language.spec import Ahead
 
 
 class Names:
@@ -12,7 +15,7 @@ class Names:
 
     def __init__(self, spec: Spec, report: Report) -> None:
         self._report = report
-        self._broken = spec.broken
+        self._broken = set(spec.broken)
         self._order = {x.id: -1 for x in spec.inputs}
         for index, node in enumerate(spec.layers):
             self._order.setdefault(node.id, index)
@@ -37,11 +40,49 @@ class Names:
             self._report.error(message, source.span, reason=reason, help=help, code=code)
         return None
 
+    def check_ahead(self, ahead: Iterable[Ahead]) -> None:
+        """Report what composites read that stands below them, or nowhere."""
+        for each in ahead:
+            source = each.source
+            if source.id in self._broken:
+                continue
+            if source.id in self._order or source.id in self._composites:
+                message, code = f"{source.id} stands below {each.reader}, which reads it", "order"
+                reason, help = self._why_not(source.id, frozenset(each.nodes)), ""
+            else:
+                message, code, reason, help = f"no node is called {source.id}", "unknown-id", "", self.known(source.id)
+                self._broken.add(source.id)
+            self._report.error(message, source.span, reason=reason, help=help, code=code)
+
+    def _why_not(self, source: str, readers: frozenset[str]) -> str:
+        """Say why `readers` cannot read a node below them: a cycle, with its nodes, or the order."""
+        before: dict[str, str] = {source: ""}
+        for node in self._walk_back(source, before):
+            if node in readers:
+                circle = [node]
+                while circle[-1] != source:
+                    circle.append(before[circle[-1]])
+                return f"they form a cycle: {' → '.join([*circle, node])}"
+        line = f"; {source} stands in line {self._lines[source]}" if source in self._lines else ""
+        return f"nodes run in the order they are written{line}"
+
+    def _walk_back(self, source: str, before: dict[str, str]) -> Iterator[str]:
+        """Every node that `source` depends on, itself included; `before` gets the node that reads each."""
+        waiting = [source]
+        while waiting:
+            name = waiting.pop(0)
+            yield name
+            node = self._nodes.get(name)
+            for read in node.sources if node is not None else ():
+                if read.id not in before:
+                    before[read.id] = name
+                    waiting.append(read.id)
+
     def _fault(self, source: Reference, reader: NodeSpec | None) -> tuple[str, str, str, str] | None:
         """What is wrong with a reference, its code, why, and what to write; no words for what is reported already."""
-        written_order = "nodes run in the order they are written"
         if reader is not None and source.id in self._composites and not source.implied:
-            return f"{source.id} stands below {reader.id}, which reads it", "order", written_order, ""
+            reason = self._why_not(source.id, frozenset({reader.id}))
+            return f"{source.id} stands below {reader.id}, which reads it", "order", reason, ""
         if source.id not in self._order:
             if any(error.code == "duplicate-id" for error in self._report.errors):
                 return "", "", "", ""  # a node that took another's id may be the one that is missing
@@ -52,10 +93,10 @@ class Names:
             return f"no node is called {source.id}", "unknown-id", reason, "give that node an id"
         if reader is not None and self._order[source.id] >= self._order[reader.id]:
             if source.implied:
-                return "", "", "", ""  # two nodes of one id, which is reported
+                return "", "", "", ""  # two nodes of one id, or what a composite reads, which is reported
             if source.id == reader.id:
-                return f"{reader.id} reads itself", "order", written_order, ""
-            reason = f"{written_order}; {source.id} stands in line {self._lines[source.id]}"
+                return f"{reader.id} reads itself", "order", "nodes run in the order they are written", ""
+            reason = self._why_not(source.id, frozenset({reader.id}))
             return f"{source.id} stands below {reader.id}, which reads it", "order", reason, ""
         if source.port is not None and (node is None or not isinstance(node.layer, Recurrent)):
             what = f"{node.layer.label} has no state" if node else "it is an input"

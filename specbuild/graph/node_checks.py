@@ -98,7 +98,7 @@ def check_expected(node: NodeSpec, ports: Mapping[str, Shape], report: Report) -
     if len(shape) == rank and all(want in (None, length) for want, length in zip(node.expect, shape, strict=True)):
         return True
     message = f"{node.id} gives {show(shape)}, not {show(node.expect)}"
-    if node.at.get("expect") is None:
+    if node.layer.kind == "Identity" and node.at.get("expect") is None:
         message = f"{node.id} reads {show(node.expect)}, got {show(shape)}"
     report.error(message, node.span("expect", "from"), code="expect")
     return False

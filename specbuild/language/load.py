@@ -125,6 +125,7 @@ def read_spec(
         overrides=overrides,
         document=document,
         broken=expanded.broken | (set(ids) - {input.id for input in inputs}),
+        ahead=tuple(expanded.walk.ahead),
         composites=tuple(
             name for name, target in expanded.scope.names.items() if isinstance(target, Group) and not target.named
         ),

@@ -88,6 +88,17 @@ NodeSpecs: TypeAlias = tuple[NodeSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a composite reads although it stands below it, or nowhere."""
+
+    source: Reference
+    reader: str
+    """What messages call the composite."""
+    nodes: tuple[str, ...]
+    """The ids of the nodes inside."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSpec:
     name: str
     source: Reference
@@ -115,6 +126,7 @@ class Spec:
     document: Mapping = field(repr=False)
     broken: frozenset[str] = frozenset()
     """Ids of nodes that could not be read; none in a spec that `load_spec` gave."""
+    ahead: tuple[Ahead, ...] = ()
     composites: tuple[str, ...] = ()
     """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
 

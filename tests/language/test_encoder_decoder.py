@@ -323,7 +323,7 @@ outputs: [a, b, a.pair.low.state.h]
 """
     )
     assert wires(graph)["a_low"] == ["a_top.sequence", "a_enc_3.state.h"]
-    assert [str(output.port) for output in graph.outputs] == ["a_low.sequence", "b.sequence", "a_low.state.h"]
+    assert [str(output.port) for output in graph.outputs] == ["a_low.sequence", "b_low.sequence", "a_low.state.h"]
     assert {weight.trainable for node in graph.nodes for weight in node.weights} == {False}
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
-from specbuild.catalog import Bidirectional, Layer, TimeDistributed
+from specbuild.catalog import KINDS, Bidirectional, Layer, TimeDistributed
 from specbuild.catalog.values import Value
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of
 from specbuild.language.forms.ids import snake
@@ -311,7 +311,7 @@ class PlainForm(Form):
 
         `sources` are what the first reads and `name` what the last is called, where the item itself does not say.
         """
-        sources = self.sources(walk, item, scope) if sources is None else sources
+        sources = first = self.sources(walk, item, scope) if sources is None else sources
         state = self.state(walk, scope)
         nodes: list[NodeSpec] = []
         end = scope.previous
@@ -341,7 +341,17 @@ class PlainForm(Form):
                 )
             end = Reference(identity, None, part.at.span, implied=True)
             sources = (end,)
-        return Expansion(tuple(nodes), end, complete=len(nodes) == len(parts))
+        complete = len(nodes) == len(parts)
+        if named and complete and len(parts) > 1:
+            anonymous = self.model_copy(update={"id": None, "expect": None})
+
+            def again(prefix: str, names: dict[str, str | Group], sources: References) -> Expansion:
+                inner = replace(scope, prefix=prefix, names=names)
+                return anonymous.chain(walk, parts, item, inner, sources=sources)
+
+            ids = tuple(node.id for node in nodes)
+            scope.names[named] = Group(end, nodes=ids, again=again, inputs=first or (), named=True)
+        return Expansion(tuple(nodes), end, complete=complete)
 
 
 class Composite(Form):
@@ -366,11 +376,32 @@ class Composite(Form):
 
     def expand(self, walk: "Walk", item: Mapping, scope: Scope) -> Expansion:
         """Return the nodes inside, with `expect` and `trainable` applied; the id becomes a name of the scope."""
-        if (entry := item.entry("initial_state")) is not None:
-            message = "initial_state stands on a recurrent node, not on a composite one"
-            walk.report.error(message, entry.key.span, code="misplaced-key")
+        refuse_state(walk, item)
         starts = self.MAY_START and scope.previous is None and not is_written(self.source)
         sources = () if starts else self.sources(walk, item, scope)
+        inside = self.expanded(walk, item, scope, sources)
+        if sources is not None and is_written(self.source) and not scope.closed:
+            walk.reads(self.called(item), sources, inside.nodes)
+        inside = expecting(walk, inside, self, item, scope)
+        name = id_of(item) if inside.named else walk.claim(self.id, scope)
+        if name:
+
+            def again(prefix: str, names: dict[str, str | Group], sources: References) -> Expansion:
+                inner = replace(scope, prefix=prefix, names=names)
+                return self.expanded(walk, without(item, "id"), inner, sources)
+
+            scope.names[name] = Group(
+                inside.end,
+                inside.members,
+                nodes=tuple(node.id for node in inside.nodes),
+                again=again if inside.complete else None,
+                inputs=sources or (),
+                named=inside.named,
+            )
+        return inside
+
+    def expanded(self, walk: "Walk", item: Mapping, scope: Scope, sources: References | None) -> Expansion:
+        """Return the nodes inside, which read `sources`; None where those are faulty."""
         previous, no_previous = None, "" if sources is None else scope.no_previous
         if sources is not None and len(sources) == 1:
             (previous,) = sources
@@ -378,18 +409,56 @@ class Composite(Form):
             no_previous = f"{self.called(item)} has several inputs, so its first node must say which it reads"
         inner = replace(scope, previous=previous, no_previous=no_previous)
         inside = self.inside(walk, item, inner, sources or ())
-        nodes = inside.nodes
-        if self.expect is not None and nodes:
-            written = tuple(entry for entry in item.entries if entry.name == "expect")
-            at = replace(nodes[-1].at, entries=(*nodes[-1].at.entries, *written))
-            nodes = (*nodes[:-1], replace(nodes[-1], expect=self.expect, at=at))
-        if self.trainable is not None:
-            nodes = tuple(replace(node, layer=_trainable(node.layer, self.trainable)) for node in nodes)
-        name = id_of(item) if inside.named else walk.claim(self.id, scope)
-        if name:
-            ids = tuple(node.id for node in nodes)
-            scope.names[name] = Group(inside.end, inside.members, ids, sources or (), named=inside.named)
-        return inside if nodes is inside.nodes else replace(inside, nodes=nodes)
+        if self.trainable is None:
+            return inside
+        nodes = tuple(replace(node, layer=_trainable(node.layer, self.trainable)) for node in inside.nodes)
+        return replace(inside, nodes=nodes)
+
+
+def refuse_state(walk: "Walk", item: Mapping) -> None:
+    """Report an `initial_state` on a node that stands for several."""
+    if (entry := item.entry("initial_state")) is not None:
+        message = "initial_state stands on a recurrent node, not on a composite one"
+        walk.report.error(message, entry.key.span, code="misplaced-key")
+
+
+def expecting(walk: "Walk", expansion: Expansion, form: Form, item: Mapping, scope: Scope) -> Expansion:
+    """Return an expansion that is held against the `expect` of its composite.
+
+    The node in which it ends is, where that is one inside; otherwise, as for a port or an input that is passed on, an
+    Identity behind it, which gets the id of the composite.
+    """
+    if form.expect is None or (expansion.end is None and not expansion.no_end):
+        return expansion
+    entry, end = item.entry("expect"), expansion.end
+    assert entry is not None
+    if end is None:
+        message = "expect: there is no single output to hold against it"
+        help = "write expect on the nodes inside"
+        walk.report.error(message, entry.key.span, reason=expansion.no_end, help=help)
+        return expansion
+    nodes = {node.id: node for node in expansion.nodes}
+    if end.port is None and end.id in nodes and nodes[end.id].expect is None:
+        node = nodes[end.id]
+        at = replace(node.at, entries=(*node.at.entries, entry))
+        nodes[end.id] = replace(node, expect=form.expect, at=at)
+        return replace(expansion, nodes=tuple(nodes.values()))
+    name = None if expansion.named else walk.claim(form.id, scope)
+    identity = scope.prefix + name if name else walk.ids.make(f"{scope.prefix}expected", item.span.line)
+    gate = gate_of(identity, end, form.expect, item)
+    end = Reference(identity, None, end.span, implied=True)
+    return replace(expansion, nodes=(*expansion.nodes, gate), end=end, named=expansion.named or bool(name))
+
+
+def gate_of(identity: str, source: Reference, shape: tuple[int | None, ...], item: Mapping) -> NodeSpec:
+    """Return an Identity layer that holds the shape of what it reads against another."""
+    layer = KINDS["Identity"]()
+    return NodeSpec(id=identity, layer=layer, sources=(source,), expect=shape, at=item, arguments=item)
+
+
+def without(item: Mapping, *keys: str) -> Mapping:
+    """Return a mapping without some of its keys."""
+    return replace(item, entries=tuple(entry for entry in item.entries if entry.name not in keys))
 
 
 def _trainable(layer: Layer, trainable: bool) -> Layer:

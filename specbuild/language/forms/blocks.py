@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from specbuild.catalog import KINDS
 from specbuild.catalog.values import Value
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of, plain
 from specbuild.language.forms.base import (
@@ -20,14 +19,15 @@ from specbuild.language.forms.base import (
     Located,
     Nodes,
     Text,
+    gate_of,
     misfit,
     sort_of,
+    without,
 )
 from specbuild.language.forms.loops import VariableName
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import ID, Reference, References
-from specbuild.language.spec import NodeSpec
 
 TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
@@ -232,7 +232,9 @@ def inline(walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: S
     for index, name in enumerate(contents.inputs):
         source = inputs[index]
         if contents.shapes:
-            gates.append(_gate(walk, inner.prefix + name, source, contents.shapes[index], item))
+            identity = inner.prefix + name
+            walk.ids.claim(identity, item.span.line)
+            gates.append(gate_of(identity, source, contents.shapes[index], without(item, "expect")))
             source = Reference(gates[-1].id, None, source.span, implied=True)
         inner.names[name] = Group(source, inputs=(source,), all_inputs=True)
         if len(inputs) == 1:
@@ -261,13 +263,6 @@ def _with_outputs(walk: Walk, output: Node | None, expansion: Expansion, inner: 
         no_end=several,
         members=expansion.members | {name: Group(end) for name, end in ends.items()},
     )
-
-
-def _gate(walk: Walk, identity: str, source: Reference, shape: tuple[int | None, ...], item: Mapping) -> NodeSpec:
-    """An Identity layer that holds what an input gets against what the file declares for it."""
-    walk.ids.claim(identity, item.span.line)
-    item = replace(item, entries=tuple(entry for entry in item.entries if entry.name != "expect"))
-    return NodeSpec(id=identity, layer=KINDS["Identity"](), sources=(source,), expect=shape, at=item, arguments=item)
 
 
 def _wrong_inputs(walk: Walk, contents: Contents, name: str, got: int, item: Mapping) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
-from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
+from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm, without
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk, as_mapping
 from specbuild.language.validation import validate
@@ -46,7 +46,7 @@ class LayerForm(PlainForm):
 
     def part(self, walk: Walk, item: Mapping, scope: Scope) -> Part:
         """Return the layer without its place among the nodes."""
-        arguments = _without(item, COMMON)
+        arguments = without(item, *COMMON)
         return Part(read_layer(walk, arguments, scope), arguments, item)
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
@@ -153,7 +153,7 @@ def _inside(walk: Walk, node: Node, scope: Scope) -> tuple[Layer | None, Mapping
         TimeDistributedForm.read(node, walk.report)
         layer, arguments = _inside(walk, nested, scope)
         return _on_every_frame(walk, layer, node), arguments
-    arguments = _without(node, COMMON)
+    arguments = without(node, *COMMON)
     if node.entry("application") is not None:
         from specbuild.language.forms.applications import read_application
 
@@ -172,7 +172,7 @@ def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope) -> tuple[La
     """The layer of a `bidirectional` node, and the arguments of the layer inside it."""
     if not isinstance(inner, Mapping):
         return _no_mapping(walk, inner)
-    arguments = _without(inner, ("id",))
+    arguments = without(inner, "id")
     layer = read_layer(walk, arguments, scope)
     if layer is None:
         return None, arguments
@@ -190,7 +190,3 @@ def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope) -> tuple[La
 def _no_mapping(walk: Walk, node: Node) -> tuple[None, Mapping]:
     walk.report.wrong_type("a layer must be a mapping", node, as_mapping(node))
     return None, Mapping((), node.span)
-
-
-def _without(item: Mapping, keys: tuple[str, ...]) -> Mapping:
-    return replace(item, entries=tuple(entry for entry in item.entries if entry.name not in keys))

@@ -1,16 +1,21 @@
-"""`reuse`: the same layers, with the same weights, on another input."""
+"""`reuse`: the same layers, with the same weights, on another input.
 
+A single layer is copied. A composite is expanded once more, as if it were written again, and each of its nodes takes
+the weights of the one that stands at its place in the original; so it has the same ports, outputs and members.
+"""
+
+from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from specbuild.document import Mapping, Node, did_you_mean
-from specbuild.language.forms.base import Expansion, Located, PlainForm
+from specbuild.language.forms.base import Expansion, Located, PlainForm, expecting, refuse_state
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References, reference
-from specbuild.language.spec import NodeSpec, NodeSpecs
+from specbuild.language.spec import NodeSpec
 
 
 class ReuseForm(PlainForm):
@@ -33,82 +38,129 @@ class ReuseForm(PlainForm):
             message = f"no node is called {named}"
             walk.report.error(message, named.span, help=help, code="unknown-id")
             return walk.failed(item, scope)
+        if isinstance(target, Group) and target.all_inputs:
+            message, reason = f"{named} is an input, which cannot be used again", "an input has no layers of its own"
+            walk.report.error(message, named.span, reason=reason, code="bad-reference")
+            return walk.failed(item, scope)
         ids = target.nodes if isinstance(target, Group) else (target,)
         originals = tuple(walk.nodes[identity] for identity in ids if identity in walk.nodes)
-        sources = self.sources(walk, item, scope) if originals else None
+        sound = len(originals) == len(ids) and (not isinstance(target, Group) or target.again is not None)
+        sources = self.sources(walk, item, scope) if sound else None
         if sources is None:
             return walk.failed(item, scope)
         inputs = target.inputs if isinstance(target, Group) else originals[0].sources
-        replaced = _replaced(walk, named.id, originals, inputs, sources, item)
-        if replaced is None:
+        if len(sources) != len(inputs):
+            message = f"{named} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}"
+            walk.report.error(message, (item.get("from") or item).span, code="arity")
             return walk.failed(item, scope)
-        name = walk.claim(self.id, scope)
-        nodes = self._copies(walk, originals, inputs, sources, replaced, name, item, scope)
-        port = target.output.port if isinstance(target, Group) and target.output is not None else None
-        end = Reference(nodes[-1].id, port, item.span, implied=True)
-        if name:
-            scope.names[name] = Group(end, nodes=tuple(node.id for node in nodes), inputs=sources)
-        return Expansion(tuple(nodes), end)
+        if isinstance(target, Group):
+            return self._group(walk, named.id, target, originals, sources, item, scope)
+        return self._single(walk, originals[0], sources, item, scope)
 
-    def _copies(
+    def _single(self, walk: Walk, original: NodeSpec, sources: References, item: Mapping, scope: Scope) -> Expansion:
+        """A layer once more."""
+        walk.spend(item.span)
+        name = walk.claim(self.id, scope)
+        identity = scope.prefix + name if name else walk.ids.make(f"{original.id}_again", item.span.line)
+        node = replace(
+            original,
+            id=identity,
+            named=bool(name),
+            shares=original.shares or original.id,
+            sources=sources,
+            initial_state=self.state(walk, scope) or original.initial_state,
+            expect=self.expect,
+            at=item,
+        )
+        if name:
+            scope.names[name] = identity
+        return Expansion((node,), Reference(identity, None, item.span, implied=True))
+
+    def _group(
         self,
         walk: Walk,
-        originals: NodeSpecs,
-        inputs: References,
+        target: str,
+        group: Group,
+        originals: tuple[NodeSpec, ...],
         sources: References,
-        replaced: dict[tuple[str, str | None], Reference],
-        name: str | None,
         item: Mapping,
         scope: Scope,
-    ) -> list[NodeSpec]:
-        """The nodes once more; the last gets the name of the node."""
-        copies: dict[str, str] = {}
-
-        def moved(source: Reference) -> Reference:
-            if source.id in copies:
-                return replace(source, id=copies[source.id])
-            return replaced.get((source.id, source.port), source)
-
+    ) -> Expansion:
+        """All the nodes of a composite once more, under ids that begin with that of the node."""
+        refuse_state(walk, item)
+        name = walk.claim(self.id, scope)
+        own = {*group.nodes}
+        names = {known: each for known, each in scope.names.items() if not _within(each, own)}
+        assert group.again is not None
+        copy = group.again(f"{scope.prefix}{name or target}#", names, sources)
+        if not copy.complete or len(copy.nodes) != len(originals):
+            return walk.nothing(item.span, scope)
+        ids: dict[str, str] = {}
+        for node, original in zip(copy.nodes, originals, strict=True):
+            rest = original.id.removeprefix(scope.prefix + target)
+            if name and not rest:
+                ids[node.id] = scope.prefix + name
+            else:
+                base = f"{scope.prefix}{name}_{rest.removeprefix('_')}" if name else f"{original.id}_again"
+                ids[node.id] = walk.ids.make(base, item.span.line)
         nodes = []
-        for index, node in enumerate(originals):
-            walk.spend(item.span)
-            last = index == len(originals) - 1
-            base = f"{scope.prefix}{name}" if name else f"{node.id}_again"
-            full = base if name and last else walk.ids.make(f"{base}_{node.id}" if name else base, item.span.line)
-            copies[node.id] = full
-            state = node.initial_state
-            if isinstance(state, Reference):
-                state = moved(state)
-            elif state is not None:
-                state = {port: moved(source) for port, source in state.items()} or None
-            nodes.append(
-                replace(
-                    node,
-                    id=full,
-                    named=bool(name) and last,
-                    shares=node.shares or node.id,
-                    sources=sources if inputs == node.sources else tuple(moved(source) for source in node.sources),
-                    initial_state=(self.state(walk, scope) if last else None) or state,
-                    expect=self.expect if last else None,
-                    at=item,
-                )
+        for node, original in zip(copy.nodes, originals, strict=True):
+            shared = replace(
+                _renamed(node, ids),
+                named=ids[node.id] == scope.prefix + (name or ""),
+                layer=original.layer,
+                body=original.body,
+                shares=original.shares or original.id,
+                at=item,
             )
-        return nodes
+            nodes.append(shared)
+        end = _moved(copy.end, ids) if copy.end is not None else None
+        members = {member: _member(each, ids) for member, each in copy.members.items()}
+        expansion = Expansion(tuple(nodes), end, copy.no_end, members=members)
+        expansion = expecting(walk, expansion, self, item, scope)
+        if name:
+            nodes_ids = tuple(node.id for node in expansion.nodes)
+            scope.names[name] = replace(group, output=expansion.end, members=members, nodes=nodes_ids, inputs=sources)
+        return expansion
 
 
-def _replaced(
-    walk: Walk, name: str, originals: NodeSpecs, inputs: References, sources: References, item: Mapping
-) -> dict[tuple[str, str | None], Reference] | None:
-    """What stands for each input of the original; None after reporting that there is no telling."""
-    if len(sources) != len(inputs):
-        message = f"{name} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}"
-        walk.report.error(message, (item.get("from") or item).span, code="arity")
-        return None
-    replaced: dict[tuple[str, str | None], Reference] = {}
-    for old, new in zip(inputs, sources, strict=True):
-        first = replaced.setdefault((old.id, old.port), new)
-        if (first.id, first.port) != (new.id, new.port) and inputs != originals[0].sources:
-            message, reason = f"{name} reads {old} twice, so here it must read one node twice", f"got {first} and {new}"
-            walk.report.error(message, new.span, reason=reason, code="bad-reference")
-            return None
-    return replaced
+def _within(target: str | Group, ids: set[str]) -> bool:
+    """Whether a name stands for nodes that are all among these."""
+    if isinstance(target, Group):
+        return bool(target.nodes) and ids.issuperset(target.nodes)
+    return target in ids
+
+
+def _renamed(node: NodeSpec, ids: AnyMapping[str, str]) -> NodeSpec:
+    """A node and all that it refers to under other ids."""
+    state, levels = node.initial_state, node.levels
+    if isinstance(state, Reference):
+        state = _moved(state, ids)
+    elif state is not None:
+        state = {name: _moved(source, ids) for name, source in state.items()}
+    if levels is not None:
+        levels = replace(
+            levels,
+            encoder=tuple(ids.get(level, level) for level in levels.encoder),
+            decoder=tuple(ids.get(level, level) for level in levels.decoder),
+            source=ids.get(levels.source, levels.source),
+        )
+    sources = tuple(_moved(source, ids) for source in node.sources)
+    return replace(node, id=ids[node.id], sources=sources, initial_state=state, levels=levels)
+
+
+def _moved(source: Reference, ids: AnyMapping[str, str]) -> Reference:
+    return replace(source, id=ids.get(source.id, source.id))
+
+
+def _member(target: str | Group, ids: AnyMapping[str, str]) -> str | Group:
+    """What a member stands for under other ids."""
+    if not isinstance(target, Group):
+        return ids.get(target, target)
+    return replace(
+        target,
+        output=_moved(target.output, ids) if target.output is not None else None,
+        members={name: _member(each, ids) for name, each in target.members.items()},
+        nodes=tuple(ids.get(node, node) for node in target.nodes),
+        inputs=tuple(_moved(source, ids) for source in target.inputs),
+    )

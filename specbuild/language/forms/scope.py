@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from specbuild.document import Mapping, Node, Report, did_you_mean
 from specbuild.language.references import Reference, References, reference
 
 if TYPE_CHECKING:
+    from specbuild.language.forms.base import Expansion
     from specbuild.language.forms.blocks import Block
 
 
@@ -24,6 +25,11 @@ class Group:
     """What `id.name` stands for."""
     nodes: tuple[str, ...] = ()
     """The ids of its nodes, in the order they run."""
+    again: Callable[[str, dict[str, str | Group], References], Expansion] | None = None
+    """Expands it once more, given the prefix of the ids, the names that may be read, and the inputs.
+
+    None for what could not be read.
+    """
     inputs: References = ()
     named: bool = False
     """Whether its id went to the node it ends in."""

@@ -15,8 +15,8 @@ from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, di
 from specbuild.language.forms.base import COMMON, Expansion, Form
 from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Scope
-from specbuild.language.references import ID, ID_HELP, Reference
-from specbuild.language.spec import NodeSpec, is_written
+from specbuild.language.references import ID, ID_HELP, Reference, References
+from specbuild.language.spec import Ahead, NodeSpec, NodeSpecs, is_written
 from specbuild.language.variables import substitute
 
 MAX_DEPTH = 64
@@ -77,10 +77,13 @@ class Walk:
 
     def __init__(self, inputs: AnySequence[str], report: Report) -> None:
         self.ids, self.report = Ids(inputs), report
+        self.inputs = frozenset(inputs)
         self.nodes: dict[str, NodeSpec] = {}
         """Every node so far by its id, as the forms that hold it left it."""
         self.broken: set[str] = set()
         """The ids of what could not be read."""
+        self.ahead: list[Ahead] = []
+        """What composites read that stands below them, or nowhere."""
         self._steps = 0
         self._depth = 0
         self._documents: dict[Path, Node] = {}
@@ -138,6 +141,13 @@ class Walk:
     def keep(self, nodes: Iterable[NodeSpec]) -> None:
         """Remember nodes as they are now, for those that refer to them."""
         self.nodes.update((node.id, node) for node in nodes)
+
+    def reads(self, reader: str, sources: References, nodes: NodeSpecs) -> None:
+        """Remember what a composite reads, where that is no node so far."""
+        inside = tuple(node.id for node in nodes)
+        known = (self.nodes, self.broken, self.inputs)
+        ahead = (each for each in sources if each.id in inside or not any(each.id in ids for ids in known))
+        self.ahead += [Ahead(source, reader, inside) for source in ahead]
 
     def spend(self, span: Span) -> None:
         """Count one node or one round of a loop."""
