@@ -110,8 +110,7 @@ class Report:
         self._work += values
         if self._work > MAX_WORK:
             reason = "each use of a list, each round of a loop and each use of a block counts"
-            message = f"the spec unrolls into more than {MAX_WORK:,} values"
-            self.error(message, span, reason=reason, code="too-large")
+            self.error(f"the spec unrolls into more than {MAX_WORK:,} values", span, reason=reason, code="too-large")
             raise TooManyErrors(self.sorted_errors())
 
     def mute(self, span: Span) -> None:

@@ -45,12 +45,10 @@ def check_head(document: Mapping, report: Report) -> None:
     version = document.entry("specbuild")
     if version is None:
         message = "the spec does not say its language version"
-        help = f"begin it with specbuild: {VERSION}"
-        report.error(message, document.span, help=help, code="missing-key")
+        report.error(message, document.span, help=f"begin it with specbuild: {VERSION}", code="missing-key")
     elif not _is_version(version.value) and not report.is_known(version.value.span):
         message = f"this specbuild reads language version {VERSION}"
-        help = f"write specbuild: {VERSION}"
-        report.error(message, version.value.span, help=help, code="bad-version")
+        report.error(message, version.value.span, help=f"write specbuild: {VERSION}", code="bad-version")
 
 
 def _is_version(node: Node) -> bool:
@@ -98,9 +96,8 @@ def read_defaults(node: Node | None, report: Report) -> dict[str, Mapping]:
     for entry in node.entries if node is not None else ():
         cls = kind_named(entry.name)
         if cls is None:
-            message = f'no layer is called "{entry.name}"'
             help = did_you_mean(entry.name, kind_names())
-            report.error(message, entry.key.span, help=help, code="unknown-layer")
+            report.error(f'no layer is called "{entry.name}"', entry.key.span, help=help, code="unknown-layer")
         elif not isinstance(entry.value, Mapping):
             report.wrong_type(f"defaults of {entry.name} must be a mapping", entry.value)
         else:

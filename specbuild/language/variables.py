@@ -34,12 +34,10 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
     written: dict[str, Node] = {}
     for entry in node.entries:
         if not NAME.fullmatch(entry.name):
-            message = f'"{entry.name}" cannot name a variable'
-            report.error(message, entry.key.span, help=NAME_HELP, code="bad-name")
+            report.error(f'"{entry.name}" cannot name a variable', entry.key.span, help=NAME_HELP, code="bad-name")
         elif isinstance(entry.value, Mapping):
-            message = f"the variable {entry.name} is a mapping"
             reason = "a variable holds a number, a word, a boolean or a list"
-            report.error(message, entry.value.span, reason=reason, code="wrong-type")
+            report.error(f"the variable {entry.name} is a mapping", entry.value.span, reason=reason, code="wrong-type")
         else:
             written[entry.name] = entry.value
     order = TopologicalSorter({name: _names_in(value) & written.keys() for name, value in written.items()})
@@ -48,8 +46,7 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
     except CycleError as cycle:
         circle = list(reversed(cycle.args[1]))
         message = "variables go round in a circle: " + " → ".join(f"${name}" for name in circle)
-        help = "give one of them a plain value"
-        report.error(message, written[circle[0]].span, help=help, code="variable-cycle")
+        report.error(message, written[circle[0]].span, help="give one of them a plain value", code="variable-cycle")
         return {name: Unknown() if _names_in(value) else plain(value) for name, value in written.items()}
     values: dict[str, Any] = {}
     for name in ordered:

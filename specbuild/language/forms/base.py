@@ -210,13 +210,11 @@ class Keys(BaseModel):
                     plain.append(entry)
             elif not cls.TAKES_ARGUMENTS and name not in (known := cls.key_names()):
                 near = did_you_mean(entry.name, known) or (f"{cls.NOUN} has {', '.join(known)}" if cls.NOUN else "")
-                message = f'unknown key "{entry.name}"'
                 help = cls.hint(entry.name, item) or near
-                report.error(message, entry.key.span, help=help, code="unknown-key")
+                report.error(f'unknown key "{entry.name}"', entry.key.span, help=help, code="unknown-key")
         missing = [key for key in cls.NEEDED if not is_written(item.get(key))]
         for key in missing:
-            message = cls.NEEDED[key].format(owner=owner)
-            report.error(message, (at or item).span, help=cls.EXAMPLE, code="missing-key")
+            report.error(cls.NEEDED[key].format(owner=owner), (at or item).span, help=cls.EXAMPLE, code="missing-key")
         if missing:
             return None
         at = at or item

@@ -113,8 +113,7 @@ class Block(Keys):
 def read_blocks(node: Node, report: Report) -> dict[str, Block | None]:
     """Return the `blocks:` section by name; None for a block that could not be read, which was reported."""
     if not isinstance(node, Mapping):
-        help = "write blocks: {stem: {do: […]}}"
-        report.wrong_type("blocks must be a mapping of names to blocks", node, help)
+        report.wrong_type("blocks must be a mapping of names to blocks", node, "write blocks: {stem: {do: […]}}")
         return {}
     return {entry.name: _block(entry.name, entry.value, report) for entry in node.entries}
 
@@ -126,8 +125,7 @@ def _block(name: str, node: Node, report: Report) -> Block | None:
     block = Block.read(node, report, owner=f"the block {name}")
     if block is None or (isinstance(block.do, Sequence) and block.do.items):
         return block
-    message = f"the block {name} needs do: and a list of nodes"
-    report.error(message, block.do.span, code="missing-key")
+    report.error(f"the block {name} needs do: and a list of nodes", block.do.span, code="missing-key")
     return None
 
 
@@ -161,14 +159,12 @@ class BlockForm(Composite):
         assert named is not None
         if self.block not in blocks:
             declared = f"declared are {', '.join(blocks)}" if blocks else "declare it under blocks:"
-            message = f'no block is called "{self.block}"'
             help = did_you_mean(self.block, blocks) or declared
-            walk.report.error(message, named.span, help=help, code="unknown-block")
+            walk.report.error(f'no block is called "{self.block}"', named.span, help=help, code="unknown-block")
             return None
         if self.block in scope.calls:
             circle = " → ".join((*scope.calls[scope.calls.index(self.block) :], self.block))
-            message = f"the block {self.block} contains itself"
-            walk.report.error(message, named.span, reason=circle, code="block-cycle")
+            walk.report.error(f"the block {self.block} contains itself", named.span, reason=circle, code="block-cycle")
             return None
         return blocks[self.block]
 
@@ -267,9 +263,8 @@ def _with_outputs(walk: Walk, output: Node | None, expansion: Expansion, inner: 
 
 def _wrong_inputs(walk: Walk, contents: Contents, name: str, got: int, item: Mapping) -> None:
     wanted = f"{len(contents.inputs)} input{'s' if len(contents.inputs) != 1 else ''}"
-    message = f"{name} reads {wanted}, got {got}"
     reason = f"it declares inputs: [{', '.join(contents.inputs)}]"
-    walk.report.error(message, (item.get("from") or item).span, reason=reason, code="arity")
+    walk.report.error(f"{name} reads {wanted}, got {got}", (item.get("from") or item).span, reason=reason, code="arity")
 
 
 def _as_id(name: str) -> str:

@@ -63,9 +63,8 @@ class BranchForm(_Paths):
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
         if not isinstance(self.branch, Mapping) or not self.branch.entries:
-            message = "branch: expected paths by name"
             help = "write branch: {a: [{layer: …}], b: []}"
-            walk.report.error(message, self.branch.span, help=help, code="wrong-type")
+            walk.report.error("branch: expected paths by name", self.branch.span, help=help, code="wrong-type")
             return walk.nothing(item.span, scope)
         paths = {entry.name: walk.items(entry.value, scope) for entry in self.branch.entries}
         members: dict[str, str | Group] = {name: each.end.id for name, each in paths.items() if each.end is not None}

@@ -111,8 +111,7 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope) -> Layer | None:
     named = arguments.get("layer")
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         if named is None:
-            help = "write {layer: Conv2D, …}"
-            report.error("a layer needs a kind", arguments.span, help=help, code="bad-node")
+            report.error("a layer needs a kind", arguments.span, help="write {layer: Conv2D, …}", code="bad-node")
         else:
             report.wrong_type("layer: expected the name of a layer", named)
         return None

@@ -35,8 +35,7 @@ class ReuseForm(PlainForm):
         target = scope.names.get(named.id)
         if target is None or named.port is not None:
             help = did_you_mean(named.id, scope.names) or "a node must stand above its reuse, with an id"
-            message = f"no node is called {named}"
-            walk.report.error(message, named.span, help=help, code="unknown-id")
+            walk.report.error(f"no node is called {named}", named.span, help=help, code="unknown-id")
             return walk.failed(item, scope)
         if isinstance(target, Group) and target.all_inputs:
             message, reason = f"{named} is an input, which cannot be used again", "an input has no layers of its own"

@@ -153,8 +153,7 @@ class Walk:
         """Count one node or one round of a loop."""
         self._steps += 1
         if self._steps > MAX_STEPS:
-            message = f"the layers unroll into more than {MAX_STEPS:,} nodes"
-            self.report.error(message, span, code="too-large")
+            self.report.error(f"the layers unroll into more than {MAX_STEPS:,} nodes", span, code="too-large")
             raise TooLarge
 
     def document(self, file: Path) -> Node:
@@ -207,8 +206,7 @@ class Walk:
         if not isinstance(written, Scalar) or not isinstance(written.value, str) or not ID.fullmatch(written.value):
             if not self.report.is_known(written.span):
                 shown = f'"{plain(written)}"' if isinstance(written, Scalar) else kind_of(written)
-                message = f"{shown} cannot be an id"
-                self.report.error(message, written.span, help=ID_HELP, code="bad-name")
+                self.report.error(f"{shown} cannot be an id", written.span, help=ID_HELP, code="bad-name")
             return None
         full = scope.prefix + written.value
         line = self.ids.line_of(full)
@@ -233,8 +231,7 @@ class Walk:
         if keys:
             entry = item.entry(keys[1])
             assert entry is not None
-            message = f"a node is either {keys[0]} or {keys[1]}, not both"
-            self.report.error(message, entry.key.span, code="bad-node")
+            self.report.error(f"a node is either {keys[0]} or {keys[1]}, not both", entry.key.span, code="bad-node")
             return
         near = (did_you_mean(name, FORMS) for name in item.names() if name not in COMMON)
         help = _misplaced_kind(item) or next(filter(None, near), f"give it one of {', '.join(FORMS)}")

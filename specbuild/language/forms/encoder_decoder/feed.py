@@ -46,9 +46,8 @@ def read_feed(coder: Coder) -> Feed | None:
     repeated = at.get("repeat") if isinstance(at, Mapping) and len(at.entries) == 1 else None
     named = repeated if repeated is not None else at
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
-        rule = "feed: expected none, last, last_frame, a node or {repeat: node}"
         help = "name a sequence that the decoder reads, or write feed: {repeat: id} for one frame"
-        coder.walk.report.wrong_type(rule, named, help)
+        coder.walk.report.wrong_type("feed: expected none, last, last_frame, a node or {repeat: node}", named, help)
         return None
     source = _source(coder, named)
     if source is None:
@@ -107,10 +106,9 @@ def fed(
 def _horizon(coder: Coder) -> int:
     """How many frames the decoder gives; 0 after a fault."""
     if coder.keys.horizon is None and not coder.walk.report.is_known(coder.value("horizon")):
-        message = f"{coder.name} needs a horizon"
         reason = "nothing else says how many frames its decoder gives"
         help = "write horizon: 10, or feed: and a sequence that the decoder reads"
-        coder.error(message, coder.key("horizon"), reason=reason, help=help, code="missing-key")
+        coder.error(f"{coder.name} needs a horizon", coder.key("horizon"), reason=reason, help=help, code="missing-key")
     return coder.keys.horizon or 0
 
 
@@ -188,8 +186,7 @@ def _without_input(coder: Coder, node: NodeSpec) -> Layer | None:
         coder.error(message, node.span(), reason=reason, help=help)
     elif "use_input" in cell.model_fields_set and cell.use_input:
         message = f"{node.id} says use_input: true, and feed: none gives the decoder no input"
-        help = "leave use_input out, or write feed: last"
-        coder.error(message, node.span("use_input"), help=help)
+        coder.error(message, node.span("use_input"), help="leave use_input out, or write feed: last")
     elif node.initial_state is None:
         message = f"{node.id} has neither an input nor a state"
         reason = "feed is none, so all that it knows of the frames is the state that it starts from"

@@ -190,10 +190,9 @@ def _coded(coder: Coder, feed: Feed | None, steps: Steps | None, encoder: Expans
 
 
 def _no_levels(coder: Coder) -> None:
-    message = f"the encoder of {coder.name} has no recurrent layer"
     reason = "a decoder starts from the states of recurrent layers"
     help = "add one, such as {layer: ConvLSTM2D, filters: 16, kernel_size: 3, padding: same}"
-    coder.error(message, coder.key("encoder"), reason=reason, help=help)
+    coder.error(f"the encoder of {coder.name} has no recurrent layer", coder.key("encoder"), reason=reason, help=help)
 
 
 def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion:
@@ -206,8 +205,7 @@ def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion
         return coder.walk.items(written, replace(coder.scope, previous=start))
     if not coder.walk.report.is_known(written.span):
         message = f'decoder: expected a list of nodes or mirrored, got "{written.value}"'
-        help = "leave it out for the mirror image of the encoder"
-        coder.error(message, written.span, help=help, code="wrong-type")
+        coder.error(message, written.span, help="leave it out for the mirror image of the encoder", code="wrong-type")
     return Expansion((), start, complete=False)
 
 
