@@ -24,7 +24,7 @@ from specbuild.catalog import Layer
 from specbuild.catalog.objects import KerasObject
 from specbuild.catalog.values import Choice, Value, written
 from specbuild.language.declarations import EXTENDING, KEYS
-from specbuild.language.forms import COMMON, FORMS
+from specbuild.language.forms import COMMON, FORMS, form_of
 from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.base import Keys, PlainForm
 from specbuild.language.forms.blocks import Block
@@ -70,7 +70,8 @@ def transforms() -> Iterator[str]:
 def forms() -> Iterator[str]:
     """Yield the table of the forms of node and the keys that each has besides those that all have."""
     rows = []
-    for key, cls in FORMS.items():
+    for key in FORMS:
+        cls = form_of(key)
         own = {field.alias or name: field for name, field in cls.model_fields.items()}
         layer = cls.arguments()
         own |= {name: field for name, field in (layer.model_fields if layer else {}).items() if name not in COMMON}

@@ -17,6 +17,7 @@ from specbuild.document.nodes import (
     locate,
     path_of,
     plain,
+    shown,
     values_in,
 )
 from specbuild.document.parse import parse, read
@@ -49,5 +50,6 @@ __all__ = [
     "path_of",
     "plain",
     "read",
+    "shown",
     "values_in",
 ]

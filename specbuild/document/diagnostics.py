@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, TypedDict, Unpack
+from functools import partialmethod
+from typing import Literal, TypeAlias
 
 from specbuild.document.errors import SpecError, TooManyErrors
 from specbuild.document.nodes import Node, PathPart, Span, kind_of, path_of
@@ -42,13 +43,6 @@ class Diagnostic:
         return self.where or (dotted(path_of(self.span))[:MAX_TEXT] if self.span else "")
 
 
-class _Parts(TypedDict, total=False):
-    """The arguments of `Report.error` that warnings share."""
-
-    reason: str
-    help: str
-
-
 class Report:
     """Collects the findings about a document, so that all of them are shown at once.
 
@@ -76,9 +70,8 @@ class Report:
         message, where, reason, help = (text[:MAX_TEXT] for text in (message, where, reason, help))
         self.add(Diagnostic(message, span, where, reason, help, code, severity))
 
-    def warning(self, message: str, span: Span | None = None, *, code: str = "lint", **parts: Unpack[_Parts]) -> None:
-        """Add a warning, with the arguments of `error`."""
-        self.error(message, span, code=code, severity="warning", **parts)
+    warning = partialmethod(error, severity="warning")
+    """Add a warning, with the arguments of `error`."""
 
     def wrong_type(self, rule: str, node: Node, help: str = "") -> None:
         """Report that a node is not what `rule` says it must be, and what it is; not where it is known to be wrong."""

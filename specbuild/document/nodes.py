@@ -176,19 +176,25 @@ def id_of(node: Node) -> str:
     return str(written.value) if isinstance(written, Scalar) and isinstance(written.value, str) else ""
 
 
-def kind_of(node: Node) -> str:
-    """Return what a node is, in the words of an error message."""
-    if isinstance(node, Mapping):
-        return "a mapping"
-    if isinstance(node, Sequence):
-        return "a list"
-    if node.value is None:
-        return "nothing"
-    if isinstance(node.value, bool):
-        return "a boolean"
-    if isinstance(node.value, (int, float)):
-        return "a number"
-    return "text"
+def kind_of(value: Any) -> str:
+    """Return what a node or a plain value is, in the words of an error message."""
+    return _KINDS.get(type(value.value if isinstance(value, Scalar) else value), "a number")
+
+
+_KINDS = {
+    **dict.fromkeys((Mapping, dict), "a mapping"),
+    **dict.fromkeys((Sequence, list, tuple), "a list"),
+    bool: "a boolean",
+    str: "text",
+    type(None): "nothing",
+}
+
+
+def shown(value: Any) -> str:
+    """Return a plain value for an error message: text in quotes, a number or a boolean as it is, else its kind."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(value).lower() if isinstance(value, int | float) else kind_of(value)
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import yaml
@@ -63,7 +64,7 @@ def _tab(source: Source, at: int) -> Diagnostic:
     tab = source.text.index("\t", start)
     message = "a tab cannot indent a line"
     reason = "YAML indents with spaces only"
-    return Diagnostic(message, source.span(tab, tab + 1), reason=reason, help="replace the tab with spaces", code="tab")
+    return replace(_diagnostic(source, message, tab, reason=reason, help="replace the tab with spaces"), code="tab")
 
 
 def _never_closed(source: Source, bracket: int) -> Diagnostic:
@@ -99,14 +100,10 @@ def _unclosed_quote(source: Source, seen: _Seen) -> Diagnostic:
 
 
 def _missing_colon(source: Source, seen: _Seen) -> Diagnostic:
-    end = source.text.find("\n", seen.began)
-    end = len(source.text) if end < 0 else end
-    line = source.text[seen.began : end].rstrip()
+    line = source.text[seen.began :].partition("\n")[0].rstrip()
     reason = "among the keys of a mapping every line is a key and its value"
     help = 'write "key: value"; indent the line further if it continues the text above it'
-    return Diagnostic(
-        'this line has no ":"', source.span(seen.began, seen.began + len(line)), reason=reason, help=help, code="syntax"
-    )
+    return _diagnostic(source, 'this line has no ":"', seen.began, len(line), reason=reason, help=help)
 
 
 def _cannot_start(source: Source, seen: _Seen) -> Diagnostic:
@@ -224,8 +221,8 @@ _BLANKS = re.compile(r"[ \t]*")
 _CLOSING_OF = {"[": "]", "{": "}"}
 
 
-def _diagnostic(source: Source, message: str, at: int, *, reason: str = "", help: str = "") -> Diagnostic:
-    end = min(at + 1, len(source.text))
+def _diagnostic(source: Source, message: str, at: int, size: int = 1, reason: str = "", help: str = "") -> Diagnostic:
+    end = min(at + size, len(source.text))
     return Diagnostic(message, source.span(at, end), reason=reason, help=help, code="syntax")
 
 

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from specbuild.document import shown
+
 LIMIT = 2**63
 """No number of a spec reaches this; a result beyond it is a mistake, or an attack."""
 _MAX_LENGTH = 1_000
@@ -139,7 +141,7 @@ def _unexpected(token: re.Match[str]) -> ExpressionError:
 
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ExpressionError(f"arithmetic needs numbers, got {_show(value)}")
+        raise ExpressionError(f"arithmetic needs numbers, got {shown(value)}")
     return value
 
 
@@ -183,9 +185,3 @@ def _bounded(value: int | float) -> int | float:
     if isinstance(value, int) and abs(value) >= LIMIT:
         raise ExpressionError("the result is too large")
     return value
-
-
-def _show(value: Any) -> str:
-    return (
-        f'"{value}"' if isinstance(value, str) else "a list" if isinstance(value, (list, tuple)) else str(value).lower()
-    )

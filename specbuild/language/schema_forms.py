@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from specbuild.catalog.application import application_kind
 from specbuild.catalog.signatures import names
-from specbuild.language.forms import COMMON, FORMS
+from specbuild.language.forms import COMMON, FORMS, form_of
 from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.base import Keys
 from specbuild.language.forms.blocks import Block
@@ -20,7 +20,7 @@ from specbuild.language.sections.inputs import InputSection
 
 def form_definitions(definitions: Schema) -> Schema:
     """Return `nodes`, `node`, every form under `node:<key>`, and what forms are made of."""
-    forms = {key: keys_schema(cls, definitions) for key, cls in FORMS.items()}
+    forms = {key: keys_schema(form_of(key), definitions) for key in FORMS}
     inside = {key: _without_place(forms[key]) for key in ("time_distributed", "bidirectional")}
     inside["time_distributed"]["properties"]["time_distributed"] = {"$ref": "#/definitions/frame layer"}
     forms["layer"] = {"$ref": "#/definitions/layer"}
@@ -62,7 +62,7 @@ def keys_schema(cls: type[Keys], definitions: Schema) -> Schema:
 def _one_of_the_forms() -> Schema:
     """The first form whose key is there; without any, the keys to choose from."""
     schema: Schema = {
-        "properties": {key: {"description": sentence(cls)} for key, cls in FORMS.items()},
+        "properties": {key: {"description": sentence(form_of(key))} for key in FORMS},
         "anyOf": [{"required": [key]} for key in FORMS],
     }
     for key in reversed([*FORMS]):

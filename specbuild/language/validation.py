@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean, locate, nearest, plain
+from specbuild.document import Mapping, Node, PathPart, Report, did_you_mean, locate, nearest, plain, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -139,29 +139,15 @@ def _owner(owner: str, place: tuple[PathPart, ...]) -> str:
 def _words(detail: ErrorDetails) -> str:
     """Return what pydantic found in plain words; what a validator of ours found, in its own."""
     if (expected := _TYPES.get(detail["type"])) is not None:
-        return f"expected {expected}, got {_got(detail['input'])}"
+        return f"expected {expected}, got {shown(detail['input'])}"
     if detail["type"] == "literal_error":
         return _choice(detail["ctx"], detail["input"])
     return detail["msg"].removeprefix("Value error, ")
 
 
-def _got(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, AnyMapping):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    return str(value)
-
-
 def _choice(context: dict[str, Any], value: Any) -> str:
     choices = [choice.strip().strip("'") for choice in str(context["expected"]).replace(" or ", ", ").split(",")]
-    text = f"expected {context['expected']}, got {_got(value)}".replace("'", '"')
+    text = f"expected {context['expected']}, got {shown(value)}".replace("'", '"')
     suggestion = did_you_mean(value, choices) if isinstance(value, str) else ""
     return f"{text}; {suggestion}" if suggestion else text
 

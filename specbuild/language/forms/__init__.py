@@ -14,7 +14,7 @@ from specbuild.document import Node, Report, Sequence
 from specbuild.language.forms.base import COMMON, Expansion
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Definitions, Group, Scope
-from specbuild.language.forms.walk import FORMS, Walk
+from specbuild.language.forms.walk import FORMS, Walk, form_of
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpecs
 
@@ -66,4 +66,4 @@ def read_blocks(node: Node | None, report: Report) -> dict[str, Block | None]:
     return read_blocks(node, report)
 
 
-__all__ = ["COMMON", "FORMS", "Definitions", "Expanded", "Group", "expand", "read_blocks", "snake"]
+__all__ = ["COMMON", "FORMS", "Definitions", "Expanded", "Group", "expand", "form_of", "read_blocks", "snake"]

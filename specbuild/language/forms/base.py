@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, TimeDistributed
 from specbuild.catalog.values import Value
-from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.references import ID, Reference, References
@@ -55,7 +55,7 @@ class Text(Value):
     def read(self, value: Any, expected: str = "") -> str:
         if isinstance(value, str):
             return value
-        raise misfit(f"expected {expected or self.words}, got {sort_of(value)}", code="wrong-type")
+        raise misfit(f"expected {expected or self.words}, got {kind_of(value)}", code="wrong-type")
 
     def schema(self) -> JsonSchemaValue:
         return {"type": "string"}
@@ -70,7 +70,7 @@ class Word(Value):
     def read(self, value: Any, expected: str = "") -> str:
         if isinstance(value, str) and value in self.choices:
             return value
-        got = f'"{value}"' if isinstance(value, str) else sort_of(value)
+        got = f'"{value}"' if isinstance(value, str) else kind_of(value)
         near = did_you_mean(value, self.choices) if isinstance(value, str) else ""
         raise misfit(f"expected {expected or self.words}, got {got}", near or self.help)
 
@@ -93,12 +93,6 @@ class Lengths(Value):
 
     def schema(self) -> JsonSchemaValue:
         return {"type": "array", "items": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}}
-
-
-def sort_of(value: Any) -> str:
-    """Return what a plain value is, in the words of `kind_of`."""
-    sorts = {list: "a list", dict: "a mapping", str: "text", bool: "a boolean", type(None): "nothing"}
-    return sorts.get(type(value), "a number")
 
 
 def misfit(message: str, help: str = "", reason: str = "", code: str = "bad-value") -> PydanticCustomError:

@@ -21,7 +21,6 @@ from specbuild.language.forms.base import (
     Text,
     gate_of,
     misfit,
-    sort_of,
     without,
 )
 from specbuild.language.forms.loops import VariableName
@@ -72,7 +71,7 @@ class _Declared(Value):
 def _by_name(value: Any) -> Any:
     if isinstance(value, dict):
         return value
-    message = f"expected names and types, got {sort_of(value)}"
+    message = f"expected names and types, got {kind_of(value)}"
     raise misfit(message, "write parameters: {f: int, k: 3}", code="wrong-type")
 
 

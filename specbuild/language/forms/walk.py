@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from collections.abc import Mapping as AnyMapping
+from collections.abc import Iterable
 from collections.abc import Sequence as AnySequence
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -25,47 +25,29 @@ MAX_STEPS = 10_000
 """Nodes and rounds of loops that a spec may come to; more is a mistake, or an attack."""
 
 
-class _Forms(AnyMapping[str, type[Form]]):
-    """Classes by the key that marks their form; each is imported when it is first used."""
-
-    def __init__(self, modules: dict[str, str]) -> None:
-        self._modules = modules
-        self._classes: dict[str, type[Form]] = {}
-
-    def __getitem__(self, key: str) -> type[Form]:
-        if key not in self._classes:
-            module = import_module(f"specbuild.language.forms.{self._modules[key]}")
-            self._classes[key] = getattr(module, key.title().replace("_", "") + "Form")
-        return self._classes[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._modules
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
+FORMS = {
+    "layer": "layers",
+    "application": "applications",
+    "time_distributed": "layers",
+    "bidirectional": "layers",
+    "repeat": "loops",
+    "for": "loops",
+    "branch": "branches",
+    "residual": "branches",
+    "block": "blocks",
+    "reuse": "reuse",
+    "model": "models",
+    "encoder_decoder": "encoder_decoder",
+    "autoregressive": "autoregressive",
+}
+"""The module of every form of node, by the key that marks it: `repeat` is RepeatForm in `loops`."""
 
 
-FORMS = _Forms(
-    {
-        "layer": "layers",
-        "application": "applications",
-        "time_distributed": "layers",
-        "bidirectional": "layers",
-        "repeat": "loops",
-        "for": "loops",
-        "branch": "branches",
-        "residual": "branches",
-        "block": "blocks",
-        "reuse": "reuse",
-        "model": "models",
-        "encoder_decoder": "encoder_decoder",
-        "autoregressive": "autoregressive",
-    }
-)
-"""Every form of node, by the key that marks it: `repeat` is RepeatForm in the module `loops`."""
+@cache
+def form_of(key: str) -> type[Form]:
+    """Return the class of a form, imported when it is first used."""
+    module = import_module(f"specbuild.language.forms.{FORMS[key]}")
+    return getattr(module, key.title().replace("_", "") + "Form")  # type: ignore[no-any-return]  # see FORMS
 
 
 class TooLarge(Exception):
@@ -131,7 +113,7 @@ class Walk:
         if len(keys) != 1:
             self._no_form(item, keys)
             return self.failed(item, scope)
-        cls = FORMS[keys[0]]
+        cls = form_of(keys[0])
         item = self.resolve(item, scope, leave=cls.unbound())
         form = cls.read(item, self.report)
         expansion = form.expand(self, item, scope) if form is not None else self.failed(item, scope)
