@@ -129,7 +129,8 @@ class _Pictured:
 
     def scene(self, dataset: Dataset, title: str) -> Scene:
         window = self.window
-        title = title if window.past_times is None else f"{title}, {show(window.past_times[-1])}"
+        times = dataset.source.times(window.event)
+        title = title if times is None else f"{title}, {show(times[window.past_frames[-1]])}"
         return forecast_scene(
             dataset.section, dataset.source.metadata, window.past, self.forecast, window.future, title=title
         )

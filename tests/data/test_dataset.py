@@ -96,8 +96,10 @@ def test_lead_labels_and_times(tmp_path: Path) -> None:
     data = open_data(spec, model(spec))
     assert data.lead_labels == ("+5 min", "+10 min", "+15 min")
     window = next(data.forecasts("train"))
-    assert window.future_times is not None
-    assert [str(time) for time in window.future_times] == [f"1970-01-01T00:{minute}:00" for minute in (10, 15, 20)]
+    times = data.source.times(window.event)
+    assert times is not None
+    future = [str(time) for time in times[window.future_frames]]
+    assert future == [f"1970-01-01T00:{minute}:00" for minute in (10, 15, 20)]
 
 
 def test_unknown_split(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Region
 from specbuild.data.time.intervals import usual_step
-from specbuild.data.time.times import Times
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.kinds import FrameContext
 from specbuild.data.transforms.pipeline import Transform
@@ -91,8 +90,6 @@ class Window:
     past_frames: range
     """The past frames by number, counted from 0 within the event."""
     future_frames: range
-    past_times: Times | None = None
-    future_times: Times | None = None
 
     @property
     def start(self) -> int:
@@ -150,16 +147,8 @@ class Dataset(SampleSet[WindowSet]):
 
     def window(self, event: int, start: int) -> Window:
         """Return the window that starts at frame `start` of an event."""
-        past, future, times = self._past(start), self._future(start), self.source.times(event)
-        return Window(
-            self.source.read(event, past),
-            self.source.read(event, future),
-            event,
-            past,
-            future,
-            None if times is None else times[past],
-            None if times is None else times[future],
-        )
+        past, future = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+        return Window(self.source.read(event, past), self.source.read(event, future), event, past, future)
 
     def context(self, at: tuple[int, int] | None, frames: range, region: Region | None = None) -> FrameContext | None:
         """Return when and where frames are, if the transform depends on that; they may lie beyond the event's end.
@@ -212,7 +201,7 @@ class Dataset(SampleSet[WindowSet]):
             at: event and number of the first past frame, which a transform that depends on the time needs.
         """
         start = 0 if at is None else at[1]
-        read, given = self._past(start), self._future(start)
+        read, given = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
         regions, cut = self.tiling.regions, self.tiling.cut(past)
         tiles = [self.prepare(tile, self.context(at, read, region)) for region, tile in zip(regions, cut, strict=True)]
         outputs = np.asarray(predict(np.stack(tiles)))
@@ -222,22 +211,16 @@ class Dataset(SampleSet[WindowSet]):
         ]
         return self.tiling.stitch(np.stack(restored))
 
-    def _past(self, start: int) -> range:
-        return past_frames(start, self.section.windows)
-
-    def _future(self, start: int) -> range:
-        return future_frames(start, self.section.windows)
-
     def _sample(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
-        if self.augmentation is None or random is None:
-            return self._read(window, region, None)
         x, y, weight = self._read(window, region, random)
+        if self.augmentation is None or random is None:
+            return x, y, weight
         turn = self.augmentation.draw(random)
         return turn.frames(x), turn.frames(y), None if weight is None else turn.weights(weight)
 
     def _read(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
         event, start = window
-        frames = self._past(start), target_frames(start, self.section.windows)
+        frames = past_frames(start, self.section.windows), target_frames(start, self.section.windows)
         past, target = (self.source.read(event, part, region) for part in frames)
         read, given = (self.context(window, part, region) for part in frames)
         x, y = self.prepare(past, read, random), self.transform.apply(target, given)

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 from specbuild.data.samples.windows import Stretch, WindowSet
-from specbuild.data.sources.base import FilePart, FrameSource, PhysicalFrames
+from specbuild.data.sources.base import FrameSource, PhysicalFrames
 from specbuild.language import Spec
 
 MOST = 512
@@ -61,7 +61,7 @@ def _compared(source: FrameSource, windows: WindowSet) -> list[Stretch]:
         ]
     if parts and all(part.size is not None for part in parts):
         sizes = Counter(part.size for part in parts)
-        files = [(stretch, _part(source, stretch)) for stretch in whole]
+        files = [(stretch, source.metadata.part_of(stretch.event, stretch.frames.start)) for stretch in whole]
         return [stretch for stretch, part in files if part is None or sizes[part.size] > 1]
     return whole[:: max(1, -(-len(whole) // (MOST_CLIPS if parts else MOST)))]
 
@@ -90,12 +90,7 @@ def _frame(source: FrameSource, stretch: Stretch, number: int) -> PhysicalFrames
 
 
 def _name(source: FrameSource, stretch: Stretch) -> str:
-    part = _part(source, stretch)
+    part = source.metadata.part_of(stretch.event, stretch.frames.start)
     if part is None:
         return f"event {stretch.event}"
     return part.name if len(part.events) == 1 else f"event {stretch.event - part.events.start} of {part.name}"
-
-
-def _part(source: FrameSource, stretch: Stretch) -> FilePart | None:
-    event, first = stretch.event, stretch.frames.start
-    return next((part for part in source.metadata.parts if event in part.events and first in part.frames), None)

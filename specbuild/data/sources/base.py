@@ -167,6 +167,10 @@ class FrameMetadata:
         """The axes of space in the order in which models read them: L, H W or D H W."""
         return tuple(axis for axis in "LDHW" if axis in self.axes)
 
+    def part_of(self, event: int, frame: int) -> FilePart | None:
+        """Return the file, or the named event, that a frame comes from; None where that is not known."""
+        return next((part for part in self.parts if event in part.events and frame in part.frames), None)
+
     def at(self, times: Times | None) -> dict[str, Coordinate]:
         """Return the coordinates with other times; without that of time where there are none."""
         return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specbuild.data.sources.base import FrameSource, PhysicalFrames, Region
+from specbuild.data.sources.base import FilePart, FrameSource, PhysicalFrames, Region
 from specbuild.data.time.times import show
 from specbuild.document import RunError
 
@@ -51,12 +51,10 @@ class CheckedSource(FrameSource):
         """Return how messages name a frame: by its file, its number there counted from 0, and its time."""
         times = self.times(event)
         time = f" ({show(times[frame])})" if times is not None and frame < len(times) else ""
-        for part in self.metadata.parts:
-            if event in part.events and frame in part.frames:
-                inside = f" of event {event - part.events.start}" if len(part.events) > 1 else ""
-                return f"frame {frame - part.frames.start}{time}{inside} of {part.name}"
-        inside = f" of event {event}" if self.events > 1 else ""
-        return f"frame {frame}{time}{inside} of {self.name}"
+        whole = FilePart(self.name, range(self.events), range(self.length))
+        part = self.metadata.part_of(event, frame) or whole
+        inside = f" of event {event - part.events.start}" if len(part.events) > 1 else ""
+        return f"frame {frame - part.frames.start}{time}{inside} of {part.name}"
 
     def _read_singly(self, event: int, frames: range, region: Region | None, error: Exception) -> PhysicalFrames:
         """Read frame by frame, so that those that cannot be read are known."""

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.sources.base import SourceError, StoredArray
+from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.document import RunError
 
 
@@ -43,30 +44,25 @@ class NpyFile:
                 f"{self._path.name} is cut short",
                 reason=f"its header promises {header.data_size} bytes of numbers, {available} are there",
             )
-        return StoredArray(MappedArray(self._path, header.size, header.shape, header.dtype, header.fortran))
+        return StoredArray(mapped(self._path, 0, header))
 
 
-@dataclass(frozen=True, slots=True)
-class MappedArray:
-    """An array in a file, uncompressed from byte `start` on.
+def mapped(path: Path, start: int, header: Header) -> LazyArray:
+    """Return the array in a file, uncompressed, whose header begins at byte `start`.
 
     Each read maps the file and copies what is wanted, so the pages it touched are released at once: resident memory
     stays that of a single read however large the file, and threads share nothing.
     """
+    order: Any = "F" if header.fortran else "C"
 
-    path: Path
-    start: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran: bool
-
-    def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]:
-        order: Any = "F" if self.fortran else "C"
+    def read(index: Index) -> npt.NDArray[Any]:
         try:
-            mapped = np.memmap(self.path, self.dtype, "r", self.start, self.shape, order)
+            numbers = np.memmap(path, header.dtype, "r", start + header.size, header.shape, order)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path} can no longer be read: {error}", "put the file back as it was") from error
-        return np.array(mapped[index])
+            raise RunError(f"{path} can no longer be read: {error}", "put the file back as it was") from error
+        return np.array(numbers[index])
+
+    return LazyArray(header.shape, header.dtype, read)
 
 
 @dataclass(frozen=True, slots=True)

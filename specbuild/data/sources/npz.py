@@ -14,11 +14,12 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from specbuild.data.sources.base import DamagedFileError, RawArray, StoredArray
-from specbuild.data.sources.npy import Header, MappedArray, read_header
+from specbuild.data.sources.npy import Header, mapped, read_header
 
 IN_MEMORY = 64 * 2**20
 """Compressed arrays of up to this many bytes are held in memory."""
@@ -46,21 +47,19 @@ class NpzFile:
         try:
             with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
                 header = read_header(file)
-            if not header.dtype.hasobject and header.size + header.data_size != member.file_size:
-                raise self._damaged(name, f"its header promises {header.data_size} bytes of numbers")
-            return StoredArray(self._numbers(member, header))
+                if not header.dtype.hasobject and header.size + header.data_size != member.file_size:
+                    raise self._damaged(name, f"its header promises {header.data_size} bytes of numbers")
+                file.seek(0)
+                return StoredArray(self._numbers(member, header, file))
         except _DAMAGE as error:
             raise self._damaged(name, error) from error
 
-    def _numbers(self, member: zipfile.ZipInfo, header: Header) -> RawArray:
+    def _numbers(self, member: zipfile.ZipInfo, header: Header, file: IO[bytes]) -> RawArray:
         if member.compress_type == zipfile.ZIP_STORED or header.dtype.hasobject:
-            path, start = self._path, self._start(member)
-        elif header.data_size <= IN_MEMORY:
-            with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
-        else:
-            path, start = self._unpacked(member), 0
-        return MappedArray(path, start + header.size, header.shape, header.dtype, header.fortran)
+            return mapped(self._path, self._start(member), header)
+        if header.data_size <= IN_MEMORY:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        return mapped(self._unpacked(member, file), 0, header)
 
     def _start(self, member: zipfile.ZipInfo) -> int:
         """Return the byte of the archive at which a stored member begins, after its local header."""
@@ -72,7 +71,7 @@ class NpzFile:
             lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
         return member.header_offset + _LOCAL_HEADER + lengths
 
-    def _unpacked(self, member: zipfile.ZipInfo) -> Path:
+    def _unpacked(self, member: zipfile.ZipInfo, packed: IO[bytes]) -> Path:
         """Return the member as a file of its own, under a name that changes when the archive does."""
         stat = self._path.stat()
         parts = (self._path.resolve(), stat.st_size, stat.st_mtime_ns, member.filename, member.CRC, member.file_size)
@@ -82,11 +81,7 @@ class NpzFile:
         if not target.exists() or target.stat().st_size != member.file_size:
             handle, partial = tempfile.mkstemp(dir=folder, suffix=".partial")
             try:
-                with (
-                    os.fdopen(handle, "wb") as unpacked,
-                    zipfile.ZipFile(self._path) as archive,
-                    archive.open(member) as packed,
-                ):
+                with os.fdopen(handle, "wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 2**20)
                 Path(partial).replace(target)
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -114,22 +115,18 @@ def fit(
     return Transform(steps, tuple(float(value) for value in filled))
 
 
+@dataclass
 class TrainingFrames:
-    """The training frames as they reach a step: after the steps before it, in the channels that it changes."""
+    """The training frames as they reach a step: after the steps `before` it, in the channels that it changes."""
 
-    def __init__(
-        self,
-        before: Transform,
-        frames: Callable[[], Iterator[Piece]],
-        channels: int,
-        clock: Clock,
-        selection: tuple[int, ...] | None,
-    ) -> None:
-        self.clock = clock
-        """What counts their slots."""
-        self.mean: npt.NDArray[np.float64] | None = None
-        """The mean of each channel, selected or not, once `statistics` knows it."""
-        self._before, self._frames, self._channels, self._selection = before, frames, channels, selection
+    before: Transform
+    frames: Callable[[], Iterator[Piece]]
+    channels: int
+    clock: Clock
+    """What counts their slots."""
+    selection: tuple[int, ...] | None
+    mean: npt.NDArray[np.float64] | None = None
+    """The mean of each channel, selected or not, once `statistics` knows it."""
 
     def statistics(self) -> list[RunningStatistics]:
         """Return the statistics of each selected channel.
@@ -137,13 +134,13 @@ class TrainingFrames:
         Raises:
             StepError: a channel without a value.
         """
-        statistics = running_statistics((values for values, _ in self._pieces()), self._channels)
+        statistics = running_statistics((values for values, _ in self._pieces()), self.channels)
         for channel, running in enumerate(statistics):
             if not running.count:
-                of = f" of channel {channel}" if self._channels > 1 else ""
+                of = f" of channel {channel}" if self.channels > 1 else ""
                 raise self._error(f"every training value{of} is missing", "check data.missing and data.split.train")
         self.mean = np.array([running.mean for running in statistics])
-        return statistics if self._selection is None else [statistics[channel] for channel in self._selection]
+        return statistics if self.selection is None else [statistics[channel] for channel in self.selection]
 
     def climatology(self, period: int) -> Floats:
         """Return the mean of each pixel at each phase, (period, *space, C); NaN where nothing is known.
@@ -164,14 +161,14 @@ class TrainingFrames:
         for values, context in self._pieces():
             if context is None:
                 raise self._error("an anomaly needs frames that follow each other in time")
-            yield values if self._selection is None else values[..., list(self._selection)], context.slots
+            yield values if self.selection is None else values[..., list(self.selection)], context.slots
 
     def _pieces(self) -> Iterator[Piece]:
-        for values, context in self._frames():
-            yield self._before.apply(values, context), context
+        for values, context in self.frames():
+            yield self.before.apply(values, context), context
 
     def _error(self, message: str, help: str = "") -> StepError:
-        return StepError(len(self._before.steps), message, help)
+        return StepError(len(self.before.steps), message, help)
 
 
 def _selection(

@@ -237,30 +237,17 @@ class ClipStep(Step):
 
 @dataclass(frozen=True, slots=True)
 class ScaleStep(Step):
-    """y = x · factor + offset."""
+    """y = x · factor + offset, a number or an array of the shape of the frames."""
 
     name: ClassVar[str] = "scale"
     factor: float
-    offset: float
+    offset: float | Array
 
     def apply(self, x: Array) -> Array:
         return x * self.factor + self.offset
 
     def invert(self, y: Array) -> Array:
         return (y - self.offset) / self.factor
-
-
-@dataclass(frozen=True, slots=True)
-class Shift(Step):
-    """y = x − offset; the offset is of the shape of the frames."""
-
-    offset: Array
-
-    def apply(self, x: Array) -> Array:
-        return x - self.offset
-
-    def invert(self, y: Array) -> Array:
-        return y + self.offset
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,7 +273,7 @@ class AnomalyStep(Step):
         if context is None:
             raise ValueError("an anomaly is of frames whose times are known")
         means = self.means[context.slots % len(self.means)]
-        return Shift(means if context.region is None else means[(slice(None), *context.region)])
+        return ScaleStep(1.0, -(means if context.region is None else means[(slice(None), *context.region)]))
 
     def apply(self, x: Array) -> Array:
         return self.at(None).apply(x)
