@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -37,6 +37,9 @@ from specbuild.language.declarations import KEYS
 _MUST_EXIST = ("vars", "layers", "inputs")
 _MAX_DEPTH = 64
 
+_Keys: TypeAlias = tuple[Scalar, ...]
+"""The parts of an override's path."""
+
 
 def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
     """Return overrides of either form as `path=value` texts."""
@@ -56,16 +59,15 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
             help = "write PATH=VALUE, for example vars.filters=64"
             report.error(message, Span(source, 1, 1, 1, len(text) + 1), help=help, code="bad-override")
             continue
-        where = _Path(source, tuple(path.split(".")))
-        start = len(path) + 1
+        keys, start = _keys(source, path), len(path) + 1
         try:
             node = parse_from(source, start) if value.strip() else Scalar(None, source.span(start, start))
         except SpecError as error:
             report.extend(error.diagnostics)
         else:
-            source.root = where.around(node)
+            source.root = _inside(keys, node, source.span(0, len(text)))
             size += values_in(node)
-            root = _set(root, where, node, size, report)
+            root = _set(root, keys, node, size, report)
     return root
 
 
@@ -73,73 +75,67 @@ def apply_nodes(root: Mapping, changes: Mapping, report: Report) -> Mapping:
     """Return the document with a `set:` mapping applied: each key is a path, each value what to put there."""
     size = values_in(root)
     for entry in changes.entries:
-        path = _Path(entry.key.span.source, tuple(entry.name.split(".")), entry.key.span)
+        keys = tuple(Scalar(part.strip(), entry.key.span, part.strip()) for part in entry.name.split("."))
         size += values_in(entry.value)
-        root = _set(root, path, entry.value, size, report)
+        root = _set(root, keys, entry.value, size, report)
     return root
 
 
-def _set(root: Mapping, path: _Path, value: Node, size: int, report: Report) -> Mapping:
+def _set(root: Mapping, keys: _Keys, value: Node, size: int, report: Report) -> Mapping:
     """Apply a change to a document of `size` values; report why it cannot be applied."""
-    report.spend(path.cost(size), path.span(0))
+    report.spend(1 + size // (5 if keys[0].value == "layers" else 10), keys[0].span)  # ids are searched everywhere
     try:
-        return _merged(root, path, 0, value)  # type: ignore[no-any-return]
+        return _merged(root, keys, 0, value)  # type: ignore[no-any-return]
     except SpecError as error:
         report.extend(error.diagnostics)
         return root
 
 
-class _Path:
-    """The parts of an override's path and their places in its text, or `key`, the place of all of it."""
-
-    def __init__(self, source: Source, parts: tuple[str, ...], key: Span | None = None) -> None:
-        self.source, self.parts, self._key = source, tuple(part.strip() for part in parts), key
-
-    def span(self, index: int) -> Span:
-        if self._key is not None:
-            return self._key
-        column = sum(len(part) + 1 for part in self.parts[:index]) + 1
-        return Span(self.source, 1, column, 1, column + len(self.parts[index]))
-
-    def around(self, value: Node) -> Node:
-        """Return the value inside a mapping for each part of the path, as a document would have it."""
-        for index in reversed(range(len(self.parts))):
-            key = Scalar(self.parts[index], self.span(index), self.parts[index])
-            value = Mapping((Entry(key, value),), self.source.span(0, len(self.source.text)))
-        return value
-
-    def cost(self, values: int) -> int:
-        """Return the work of following the path through a document of so many values: ids are searched everywhere."""
-        return 1 + values // (5 if self.parts[0] == "layers" else 10)
-
-    def dotted(self, index: int) -> str:
-        return ".".join(self.parts[: index + 1])
+def _keys(source: Source, path: str) -> _Keys:
+    """Return the parts of a path, which the text of `source` starts with, each at its place."""
+    keys: list[Scalar] = []
+    start = 0
+    for part in path.split("."):
+        keys.append(Scalar(part.strip(), source.span(start, start + len(part)), part.strip()))
+        start += len(part) + 1
+    return tuple(keys)
 
 
-def _merged(node: Node, path: _Path, index: int, value: Node) -> Any:
-    if len(path.parts) > _MAX_DEPTH:
-        raise _error(path, 0, f"the path is nested deeper than {_MAX_DEPTH} levels")
-    if index == len(path.parts):
+def _inside(keys: _Keys, value: Node, whole: Span) -> Node:
+    """Return the value inside a mapping for each part of its path, as a document has it."""
+    for key in reversed(keys):
+        value = Mapping((Entry(key, value),), whole)
+    return value
+
+
+def _dotted(keys: _Keys) -> str:
+    return ".".join(key.raw for key in keys)
+
+
+def _merged(node: Node, keys: _Keys, index: int, value: Node) -> Any:
+    if len(keys) > _MAX_DEPTH:
+        raise _error(keys, 0, f"the path is nested deeper than {_MAX_DEPTH} levels")
+    if index == len(keys):
         return overlay(node, value)
-    part = path.parts[index]
+    part = keys[index].raw
     if isinstance(node, Sequence):
-        return _in_layers(node, path, index, value)
+        return _in_layers(node, keys, index, value)
     if not isinstance(node, Mapping):
-        raise _error(path, index, f"{path.dotted(index - 1)} is {kind_of(node)}; it has no keys to set")
-    here = Scalar(part, path.span(index), part)
+        raise _error(keys, index, f"{_dotted(keys[:index])} is {kind_of(node)}; it has no keys to set")
     child = node.get(part)
     if child is None:
         if not index and part not in KEYS and _is_variable(node, part):
-            raise _error(path, index, f'unknown key "{part}"', f'did you mean "vars.{part}"?')
-        if index and path.parts[0] in _MUST_EXIST and len(path.parts) == 2:
+            raise _error(keys, index, f'unknown key "{part}"', f'did you mean "vars.{part}"?')
+        if index and keys[0].raw in _MUST_EXIST and len(keys) == 2:
             names = list(node.names())
-            known = f"there are {', '.join(names)}" if names else f"the spec declares no {path.parts[0]}"
-            raise _error(path, index, f"{path.dotted(index)} does not exist", did_you_mean(part, names) or known)
-        if index + 1 == len(path.parts):
-            return replace(node, entries=(*node.entries, Entry(here, value)))
-        child = Mapping((), here.span)
-        return replace(node, entries=(*node.entries, Entry(here, _merged(child, path, index + 1, value))))
-    changed = _merged(child, path, index + 1, value)
+            known = f"there are {', '.join(names)}" if names else f"the spec declares no {keys[0].raw}"
+            message = f"{_dotted(keys[: index + 1])} does not exist"
+            raise _error(keys, index, message, did_you_mean(part, names) or known)
+        if index + 1 == len(keys):
+            return replace(node, entries=(*node.entries, Entry(keys[index], value)))
+        child = Mapping((), keys[index].span)
+        return replace(node, entries=(*node.entries, Entry(keys[index], _merged(child, keys, index + 1, value))))
+    changed = _merged(child, keys, index + 1, value)
     return replace(node, entries=tuple(replace(e, value=changed) if e.name == part else e for e in node.entries))
 
 
@@ -163,9 +159,9 @@ def _with_value(entry: Entry, value: Node) -> Entry:
     return replace(entry, value=value)
 
 
-def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence:
+def _in_layers(node: Sequence, keys: _Keys, index: int, value: Node) -> Sequence:
     """Change the item whose id is this part of the path, however deep it is nested."""
-    wanted = path.parts[index]
+    wanted = keys[index].raw
     ids: list[str] = []
     nameless: set[str] = set()
     """Kinds of the layers without an id."""
@@ -179,7 +175,7 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
             if isinstance(identity, Scalar) and isinstance(identity.value, str):
                 ids.append(identity.value)
                 if identity.value == wanted:
-                    return _merged(item, path, index + 1, value)  # type: ignore[no-any-return]
+                    return _merged(item, keys, index + 1, value)  # type: ignore[no-any-return]
             elif isinstance(kind := item.get("layer"), Scalar):
                 nameless.add(str(kind.value))
             values = [visit(entry.value) for entry in item.entries]
@@ -190,14 +186,10 @@ def _in_layers(node: Sequence, path: _Path, index: int, value: Node) -> Sequence
     result = visit(node)
     if wanted not in ids and _generated(wanted, nameless):
         help = "give that layer an id to set it"
-        raise _error(path, index, f"{wanted} has no id in the spec", help)
+        raise _error(keys, index, f"{wanted} has no id in the spec", help)
     if wanted not in ids:
-        raise _error(
-            path,
-            index,
-            f"no layer has the id {wanted}",
-            did_you_mean(wanted, ids) or (f"ids are {', '.join(ids)}" if ids else "give the layer an id to name it"),
-        )
+        known = f"ids are {', '.join(ids)}" if ids else "give the layer an id to name it"
+        raise _error(keys, index, f"no layer has the id {wanted}", did_you_mean(wanted, ids) or known)
     assert isinstance(result, Sequence)
     return result
 
@@ -215,5 +207,5 @@ def _inline(value: Any) -> str:
     return text.removesuffix("...").strip()
 
 
-def _error(path: _Path, index: int, message: str, help: str = "") -> SpecError:
-    return SpecError([Diagnostic(message, path.span(index), path.dotted(index), "", help, "bad-override")])
+def _error(keys: _Keys, index: int, message: str, help: str = "") -> SpecError:
+    return SpecError([Diagnostic(message, keys[index].span, help=help, code="bad-override")])
