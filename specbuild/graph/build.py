@@ -64,6 +64,7 @@ def check(
     with suppress(TooManyErrors):
         spec = read_spec(source, normalize(overrides), report)
         graph = infer(spec, report, resolver) if spec is not None else None
+    assert graph is not None or report.failed, "a spec without a graph, and without an error that says why"
     return None if report.failed else graph
 
 
@@ -106,7 +107,6 @@ class _Inference:
         outputs = self.outputs()
         self.join_shared(drafts)
         if len(self.report.errors) > before or self.spec.broken:
-            assert self.report.failed, "a spec without a graph, and without an error that says why"
             return None
         nodes = tuple(self.finished(*draft) for draft in self.live(drafts))
         graph = Graph(self.spec.name, self.inputs, nodes, outputs, self.spec)

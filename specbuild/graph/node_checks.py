@@ -70,7 +70,7 @@ def report_misfit(
     wrong_rank = ranks is None or any(len(shapes[port.node][port.name]) not in ranks for port in ports)
     advice = node.advice if wrong_rank else ""
     message = error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}"
-    reason = _with_ids(error.reason, ports)
+    reason = "; ".join(filter(None, (_with_ids(error.reason, ports), node.use)))
     help = advice or error.help or _rank_help(node, ports, spec, inputs, shapes)
     report.error(message, node.span(key), reason=reason, help=help, code="shape")
 

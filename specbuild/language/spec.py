@@ -63,6 +63,8 @@ class NodeSpec:
     expect: tuple[int | None, ...] | None = None
     inside: str = ""
     """The block or file that the node comes from; empty where the spec wrote it itself."""
+    use: str = ""
+    """Where that is used, in words."""
     shares: str | None = None
     """The node whose layer, weights included, this node reuses."""
     levels: Levels | None = None

@@ -329,6 +329,7 @@ class PlainForm(Form):
                         at=item if last else part.at,
                         arguments=part.arguments,
                         inside=scope.closed,
+                        use=scope.use,
                     )
                 )
             end = Reference(identity, None, part.at.span, implied=True)

@@ -221,7 +221,9 @@ def inline(walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: S
         return walk.nothing(item.span, scope)
     own_id = scope.prefix + id_of(item)
     prefix = own_id if id_of(item) else walk.ids.make(scope.prefix + _as_id(inner.closed), item.span.line)
-    inner = replace(inner, prefix=f"{prefix}_", previous=scope.previous, no_previous=scope.no_previous)
+    file = "" if contents.do.span.source == item.span.source else f" of {item.span.source.name}"
+    use = f"{inner.closed} is used in line {item.span.line}{file}"
+    inner = replace(inner, prefix=f"{prefix}_", use=use, previous=scope.previous, no_previous=scope.no_previous)
     inner.names["input"] = Group(inputs[0] if inputs else None, inputs=inputs, all_inputs=True)
     gates = []
     for index, name in enumerate(contents.inputs):

@@ -63,6 +63,8 @@ class Scope:
     """The block, file or node whose inside this is: it reads nothing from outside. Empty at the top level."""
     kind: str = "a block"
     """What `closed` is."""
+    use: str = ""
+    """Where the block or file is used that is being expanded, in words."""
     calls: tuple[str, ...] = ()
     """The blocks being expanded, outermost first."""
     previous: Reference | None = None
