@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from specbuild.catalog.shapes import show
 from specbuild.data.generators.base import Brightness
-from specbuild.data.sources.base import SourceError
+from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
 

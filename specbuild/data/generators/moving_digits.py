@@ -11,7 +11,7 @@ import numpy.typing as npt
 from specbuild.data.generators.base import Brightness, Painter, Positions, Resolve
 from specbuild.data.generators.digit_files import read_digits
 from specbuild.data.generators.glyphs import glyphs
-from specbuild.data.sources.base import SourceError
+from specbuild.data.sources.errors import SourceError
 from specbuild.document import did_you_mean
 from specbuild.language.sections.generator import MovingDigits
 

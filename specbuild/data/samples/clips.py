@@ -20,8 +20,9 @@ from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.sampler import Sample
 from specbuild.data.samples.windows import Stretch
-from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, Region, SourceError
+from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, Region
 from specbuild.data.sources.clip import FrameClip, clip_array
+from specbuild.data.sources.errors import FileError
 from specbuild.data.sources.files import located, natural_order
 from specbuild.data.sources.frame_folder import check_order, find_clips
 from specbuild.data.transforms.fit import fit_transform
@@ -139,13 +140,10 @@ def _open_folders(path: Path, data: DataSection) -> tuple[FrameSource, tuple[int
     """
     check_order(data.source)
     if not path.is_dir():
-        raise SourceError(
-            "path", f"{data.source.path} is no folder", help="name the folder that has one for each class"
-        )
+        raise FileError(f"{data.source.path} is no folder", help="name the folder that has one for each class")
     folders = [entry for entry in natural_order(path.iterdir()) if entry.is_dir()]
     if len(folders) < 2:
-        raise SourceError(
-            "path",
+        raise FileError(
             f"{data.source.path} holds {'1 class' if folders else 'no classes'}",
             reason="each of its folders is a class, and each folder or video in that a clip",
             help="put the clips of each class into a folder of its own",

@@ -19,21 +19,6 @@ Region: TypeAlias = tuple[slice, ...]
 """The part of a frame to read: one slice per axis of space."""
 
 
-class SourceError(Exception):
-    """A file that cannot be read as the spec says. `part` is the key of `data.source` that is at fault."""
-
-    def __init__(self, part: str, message: str, *, reason: str = "", help: str = "") -> None:
-        super().__init__(message)
-        self.part, self.message, self.reason, self.help = part, message, reason, help
-
-
-class DamagedFileError(SourceError):
-    """A file that is cut short, damaged or of another format."""
-
-    def __init__(self, message: str, reason: object) -> None:
-        super().__init__("path", message, reason=" ".join(str(reason).split()), help="copy the file again")
-
-
 class RawArray(Protocol):
     """An array of a file: its header is known, its numbers are read when it is sliced."""
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.sources.base import SourceError
+from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels, resize, to_color
 from specbuild.data.sources.video import DecoderPool
 from specbuild.language.sections.source import SourceSection
@@ -55,7 +55,7 @@ def clip_array(clips: tuple[FrameClip, ...], section: SourceSection) -> ClipArra
     for name, header in headers:
         help = _difference(first, header, any_color=any_color, any_size=section.size is not None)
         if help:
-            raise SourceError("path", f"{name}, is {header.words()}; {first_name}, is {first.words()}", help=help)
+            raise FileError(f"{name}, is {header.words()}; {first_name}, is {first.words()}", help=help)
     return ClipArray(clips, section, _CHANNELS[section.color or "gray"] if any_color else first.channels)
 
 

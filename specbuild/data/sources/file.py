@@ -12,15 +12,8 @@ import numpy as np
 
 from specbuild.catalog.shapes import show
 from specbuild.catalog.sources import format_of
-from specbuild.data.sources.base import (
-    Coordinate,
-    FilePart,
-    FrameMetadata,
-    FrameSource,
-    Packing,
-    SourceError,
-    StoredArray,
-)
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, Packing, StoredArray
+from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.files import is_pictures
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import LazyArray, stacked, unpacked, view
@@ -125,10 +118,8 @@ def _stored(container: Container, key: str, label: str, data: DataSection) -> St
     stored = container.array(key)
     dtype = stored.array.dtype
     if dtype.hasobject:
-        raise SourceError(
-            "path",
-            f"{label} holds pickled Python objects, which are never loaded",
-            help="save it as an array of numbers",
+        raise FileError(
+            f"{label} holds pickled Python objects, which are never loaded", help="save it as an array of numbers"
         )
     if dtype.kind not in "biuf":
         raise SourceError("key", f"{label} holds {dtype}, not numbers")
@@ -186,8 +177,7 @@ def _times(container: Container, file: str, data: DataSection, axis: Coordinate 
         try:
             clock.check_rising(axis.values)
         except ValueError as error:
-            raise SourceError(
-                "path",
+            raise FileError(
                 f"the times of {file} do not increase from frame to frame",
                 reason=str(error),
                 help="sort the frames of the file, and keep one of each time",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from specbuild.catalog.sources import Kind, format_of, suffixes_of
-from specbuild.data.sources.base import SourceError
+from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.document import did_you_mean
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
@@ -92,7 +92,7 @@ def array_files(path: Path, written: str) -> list[Path]:
     if not paths:
         folder = folder_above(path)
         reason = f"looked in {folder.resolve()}" if folder.is_dir() else f"there is no folder {folder}"
-        raise SourceError("path", f"nothing matches {written}", reason=reason)
+        raise FileError(f"nothing matches {written}", reason=reason)
     for file in paths:
         _check_file(file, file.name)
     return paths
@@ -103,10 +103,10 @@ def _check_file(path: Path, written: str) -> None:
     known = ", ".join(suffixes_of("arrays"))
     if not path.exists():
         if not folder.is_dir():
-            raise SourceError("path", f"{written} does not exist", reason=f"there is no folder {folder}")
+            raise FileError(f"{written} does not exist", reason=f"there is no folder {folder}")
         hint = did_you_mean(path.name, sorted(entry.name for entry in folder.iterdir()))
-        raise SourceError("path", f"{written} does not exist", reason=f"looked in {folder.resolve()}", help=hint)
+        raise FileError(f"{written} does not exist", reason=f"looked in {folder.resolve()}", help=hint)
     if path.is_dir() and not (source_format and source_format.is_folder):
-        raise SourceError("path", f"{written} is a folder, not a file", help=f"name a file: {known}")
+        raise FileError(f"{written} is a folder, not a file", help=f"name a file: {known}")
     if source_format is None or source_format.kind != "arrays":
-        raise SourceError("path", f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {known}")
+        raise FileError(f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {known}")

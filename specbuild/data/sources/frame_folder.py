@@ -8,8 +8,9 @@ from pathlib import Path
 
 from specbuild.catalog.sources import suffixes_of
 from specbuild.data.sources import images
-from specbuild.data.sources.base import SourceError, StoredArray
+from specbuild.data.sources.base import StoredArray
 from specbuild.data.sources.clip import FrameClip, clip_array
+from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.files import folder_above, is_pattern, matches, natural_order, picture_kind
 from specbuild.data.sources.images import ImageHeader, Pixels
 from specbuild.data.sources.video import DecoderPool, VideoClip
@@ -70,7 +71,7 @@ def find_clips(path: Path, *, events: bool) -> tuple[FrameClip, ...]:
         if not entries:
             above = folder_above(path)
             missed = path.relative_to(above).as_posix()
-            raise SourceError("path", f"nothing matches {missed}", reason=f"looked in {above.resolve()}")
+            raise FileError(f"nothing matches {missed}", reason=f"looked in {above.resolve()}")
         clips = _clips(entries, where, events)
     elif path.is_dir():
         clips = _clips(natural_order(path.iterdir()), where, events)
@@ -126,9 +127,9 @@ class ImageClip:
         try:
             header = images.read_header(self._files[number])
         except ValueError as error:
-            raise SourceError("path", f"{label}, is no image that can be read", reason=str(error)) from error
+            raise FileError(f"{label}, is no image that can be read", reason=str(error)) from error
         if header.pages > 1 and not paged:
-            raise SourceError("path", f"{label}, holds {header.pages} pages", help="name the file alone as path")
+            raise FileError(f"{label}, holds {header.pages} pages", help="name the file alone as path")
         return header
 
 
@@ -138,8 +139,7 @@ def _clips(entries: list[Path], where: str, events: bool) -> list[FrameClip]:
     videos = [entry for entry in entries if picture_kind(entry) == "videos" and entry.is_file()]
     folders = [entry for entry in entries if entry.is_dir()]
     if pictures and videos:
-        raise SourceError(
-            "path",
+        raise FileError(
             f"{where} mixes images and videos",
             reason=f"{pictures[0].name} and {videos[0].name}",
             help="name one sort with a pattern, such as frames/*.png",
@@ -158,8 +158,7 @@ def _clips(entries: list[Path], where: str, events: bool) -> list[FrameClip]:
         return [VideoClip(video) for video in videos]
     clips = [clip for folder in folders for clip in _folder_clip(folder)]
     if not clips:
-        raise SourceError(
-            "path",
+        raise FileError(
             f"{where} holds no frames",
             help=f"frames are {', '.join(suffixes_of('images'))}; videos {', '.join(suffixes_of('videos'))}",
         )
@@ -177,5 +176,5 @@ def _file_clip(path: Path) -> FrameClip:
         return VideoClip(path)
     clip = ImageClip(path.name, [path], paged=True)
     if len(clip) == 1 and path.suffix.lower() not in PAGED:
-        raise SourceError("path", f"{path.name} is a single image", help="name its folder, or a pattern such as *.png")
+        raise FileError(f"{path.name} is a single image", help="name its folder, or a pattern such as *.png")
     return clip

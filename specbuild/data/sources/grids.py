@@ -16,8 +16,9 @@ import numpy.typing as npt
 import xarray
 from xarray import Dataset, Variable
 
-from specbuild.data.sources.base import Coordinate, DamagedFileError, SourceError, StoredArray
+from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
+from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.time.times import cf_times, times_of
@@ -34,7 +35,7 @@ class GridFile:
         """Return the variables that hold data: no coordinates, no bounds of cells."""
         names = tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
         if not names:
-            raise SourceError("path", f"{self._path.name} holds no variable with numbers")
+            raise FileError(f"{self._path.name} holds no variable with numbers")
         return names
 
     def array(self, name: str) -> StoredArray:
@@ -132,7 +133,7 @@ def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
     try:
         values: npt.NDArray[Any] = _texts(variable) if variable.dtype.kind in "SUO" else np.asarray(variable.values)
     except (OSError, RuntimeError, ValueError) as error:
-        raise SourceError("path", f"{name} of {file} cannot be read", reason=str(error)) from error
+        raise FileError(f"{name} of {file} cannot be read", reason=str(error)) from error
     if values.dtype.kind == "U":
         with suppress(ValueError):
             values = times_of(values)

@@ -7,8 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from specbuild.data.sources.base import DamagedFileError, StoredArray
+from specbuild.data.sources.base import StoredArray
 from specbuild.data.sources.cf import packing_of
+from specbuild.data.sources.errors import DamagedFileError
 
 
 class Hdf5File:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, Packing, RawArray, SourceError
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, Packing, RawArray
+from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.lazy_arrays import LazyArray, events, joined, unpacked
 from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time
@@ -66,7 +67,7 @@ def _check_alike(other: FrameSource, first: FrameSource) -> None:
     a, b = other.metadata, first.metadata
 
     def unlike(what: str, reason: str, help: str = "leave one sort out with a narrower pattern") -> SourceError:
-        return SourceError("path", f"{a.file} and {b.file} have {what}", reason=reason, help=help)
+        return FileError(f"{a.file} and {b.file} have {what}", reason=reason, help=help)
 
     if a.axes != b.axes:
         raise unlike("their axes in different orders", f"{' '.join(a.axes)} and {' '.join(b.axes)}", help="")
@@ -87,8 +88,7 @@ def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:
     numbers = a.dtype.kind in "iuf" and b.dtype.kind in "iuf"
     if np.allclose(a, b, rtol=1e-5, atol=1e-6) if numbers else np.array_equal(a, b):
         return
-    raise SourceError(
-        "path",
+    raise FileError(
         f"{first.metadata.coordinates[letter].name} of {other.metadata.file} is not that of {first.metadata.file}",
         reason=f"{a[0]} … {a[-1]} and {b[0]} … {b[-1]}",
         help="files of one record have the same grid; leave one sort out with a narrower pattern",
@@ -117,8 +117,7 @@ def _check_after(before: FrameSource, after: FrameSource) -> None:
     end, start = before.metadata.clocks[0][-1], after.metadata.clocks[0][0]
     if start <= end:
         earlier, later = before.metadata.file, after.metadata.file
-        raise SourceError(
-            "path",
+        raise FileError(
             f"{later} and {earlier} overlap in time",
             reason=f"{later} begins {show_time(start)}, {earlier} ends {show_time(end)}",
             help="leave one out with a narrower pattern, or write by: file if each is an event of its own",
@@ -145,7 +144,7 @@ def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
         return FrameSource(array, replace(metadata, axes=("N", *metadata.axes), lengths=lengths if uneven else None))
     if uneven or any(source.metadata.lengths for source in sources):
         listed = ", ".join(f"{source.metadata.file} {source.length}" for source in sources[:3])
-        raise SourceError("path", f"the events of {name} differ in length", reason=f"frames of each: {listed}")
+        raise FileError(f"the events of {name} differ in length", reason=f"frames of each: {listed}")
     return FrameSource(joined(arrays, metadata.axes.index("N")), metadata)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Coordinate, SourceError, StoredArray
+from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import is_longitude
+from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.lazy_arrays import Places
 from specbuild.document import did_you_mean, listed
 from specbuild.language.sections.source import LETTERS, SPACES, SourceSection

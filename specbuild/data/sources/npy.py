@@ -15,7 +15,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.sources.base import SourceError, StoredArray
+from specbuild.data.sources.base import StoredArray
+from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.document import RunError
 
@@ -36,11 +37,10 @@ class NpyFile:
             with self._path.open("rb") as file:
                 header = read_header(file)
         except ValueError as error:
-            raise SourceError("path", f"{self._path.name} is no NumPy array", reason=str(error)) from error
+            raise FileError(f"{self._path.name} is no NumPy array", reason=str(error)) from error
         available = self._path.stat().st_size - header.size
         if not header.dtype.hasobject and available < header.data_size:
-            raise SourceError(
-                "path",
+            raise FileError(
                 f"{self._path.name} is cut short",
                 reason=f"its header promises {header.data_size} bytes of numbers, {available} are there",
             )

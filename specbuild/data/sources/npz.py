@@ -18,7 +18,8 @@ from typing import IO
 
 import numpy as np
 
-from specbuild.data.sources.base import DamagedFileError, RawArray, StoredArray
+from specbuild.data.sources.base import RawArray, StoredArray
+from specbuild.data.sources.errors import DamagedFileError
 from specbuild.data.sources.npy import Header, mapped, read_header
 
 IN_MEMORY = 64 * 2**20

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from specbuild.data.sources.base import FrameMetadata, FrameSource, SourceError
+from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.checked import CheckedSource
+from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.file import open_file
 from specbuild.data.sources.files import array_files, is_pattern, is_pictures, located, matches
 from specbuild.data.sources.join import join

@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
-from specbuild.data.sources.base import DamagedFileError, SourceError
+from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.images import ImageHeader, Pixels
 from specbuild.data.sources.video_end import missing_end
 from specbuild.document import RunError
@@ -184,7 +184,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise SourceError("path", f"{path.name} has no pictures", reason="it holds no video stream")
+                raise FileError(f"{path.name} has no pictures", reason="it holds no video stream")
             stream = container.streams.video[0]
             header = _header(stream)
             packets = [packet for packet in container.demux(stream) if packet.size]
