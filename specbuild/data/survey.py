@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import starmap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -105,7 +105,7 @@ def survey(
     """
     most = None if every_frame else max(1, SAMPLE // (math.prod(source.space) * source.channels))
     parts = {name: list(pieces(split.stretches, most, frames_at_once(source))) for name, split in splits.items()}
-    statistics = {name: running_statistics(_read(source, parts[name]), 1)[0] for name in splits}
+    statistics = {name: running_statistics(starmap(source.read, parts[name]), 1)[0] for name in splits}
     known = [running for running in statistics.values() if running.count]
     edges = min((s.least for s in known), default=math.nan), max((s.greatest for s in known), default=math.nan)
     times = source.times(0)
@@ -139,7 +139,7 @@ def _split(
     missing = 1 - statistics.count / (frames * math.prod(source.space) * source.channels)
     histogram = np.zeros(BINS, np.int64)
     if edges[0] < edges[1]:
-        for values in _read(source, parts):
+        for values in starmap(source.read, parts):
             histogram += np.histogram(values[~np.isnan(values)].astype(np.float64), BINS, edges)[0]
     mean, std = (statistics.mean, statistics.std) if statistics.count else (math.nan, math.nan)
     return SplitSurvey(
@@ -152,10 +152,6 @@ def _split(
         windows.stretches[:LISTED],
         Values(frames, missing, statistics.least, statistics.greatest, mean, std, histogram),
     )
-
-
-def _read(source: FrameSource, parts: Parts) -> Iterator[npt.NDArray[np.float32]]:
-    return (source.read(event, frames) for event, frames in parts)
 
 
 def _when(source: FrameSource, event: int, frame: int) -> str:

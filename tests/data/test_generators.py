@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from specbuild.data import open_data
 from specbuild.data.generators import open_generator
+from specbuild.data.generators.base import Painter
 from specbuild.data.generators.glyphs import HANDS, glyphs
 from specbuild.data.generators.moving_digits import trajectory
 from specbuild.data.sources import open_source
@@ -190,17 +191,16 @@ class Ramp(GeneratorSection):
     """A generator that specbuild does not have: brightness rises from frame to frame."""
 
     generator: Literal["ramp"] = "ramp"
-    painter = f"{__name__}:RampPainter"
+    painter = f"{__name__}:ramp_painter"
     rise: int = 10
 
 
-class RampPainter:
-    def __init__(self, section: Ramp, _resolve: object) -> None:
-        self._section = section
+def ramp_painter(section: Ramp, _resolve: object) -> Painter:
+    def draw(sequence: int, frames: range) -> np.ndarray:
+        shape = (len(frames), section.size, section.size)
+        return np.broadcast_to(np.array(frames, np.uint8)[:, None, None] * section.rise + sequence, shape)
 
-    def draw(self, sequence: int, frames: range) -> np.ndarray:
-        shape = (len(frames), self._section.size, self._section.size)
-        return np.broadcast_to(np.array(frames, np.uint8)[:, None, None] * self._section.rise + sequence, shape)
+    return draw
 
 
 def test_a_generator_is_a_section_that_names_its_painter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

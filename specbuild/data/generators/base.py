@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,8 @@ Positions: TypeAlias = npt.NDArray[np.float64]
 """Coordinates and distances, in pixels or in shares of a side."""
 Resolve: TypeAlias = Callable[[str], Path]
 """From a path in the spec to the file."""
-
-
-class Painter(Protocol):
-    """Draws sequences, each from its number alone. Several threads may use it."""
-
-    def draw(self, sequence: int, frames: range) -> Brightness:
-        """Return the frames (frames, H, W) of a sequence."""
+Painter: TypeAlias = Callable[[int, range], Brightness]
+"""Draws frames (frames, H, W) of a sequence, from the sequence's number alone. Several threads may use it."""
 
 
 def open_generated(section: GeneratorSection, data: DataSection, resolve: Resolve) -> FrameSource:
@@ -54,6 +49,6 @@ def open_generator(section: GeneratorSection, resolve: Resolve) -> StoredArray:
         sequence, frames, *part = index
         assert isinstance(sequence, int)
         assert isinstance(frames, slice)
-        return painter.draw(sequence, range(*frames.indices(section.frames)))[:, *part]
+        return painter(sequence, range(*frames.indices(section.frames)))[:, *part]
 
     return StoredArray(LazyArray(shape, np.dtype(np.uint8), read), Packing(scale=1 / 255))

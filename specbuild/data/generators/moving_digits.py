@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,7 @@ import numpy.typing as npt
 from specbuild.data.generators.base import Brightness, Painter, Positions, Resolve
 from specbuild.data.generators.digit_files import read_digits
 from specbuild.data.generators.glyphs import glyphs
-from specbuild.data.sources.errors import SourceError
-from specbuild.document import did_you_mean
+from specbuild.data.sources.files import missing_file
 from specbuild.language.sections.generator import MovingDigits
 
 
@@ -27,37 +25,28 @@ def painter(section: MovingDigits, resolve: Resolve) -> Painter:
     else:
         path = resolve(section.images)
         if not path.is_file():
-            folder = path.parent
-            hint = did_you_mean(path.name, sorted(near.name for near in folder.iterdir())) if folder.is_dir() else ""
-            raise SourceError("images", f"{section.images} does not exist", reason=f"looked in {folder}", help=hint)
+            raise missing_file("images", path, section.images)
         pictures = read_digits(path, section.images_key, section.size)
-    return MovingDigitsPainter(section, pictures)
+    return partial(_draw, section, pictures)
 
 
-@dataclass(frozen=True)
-class MovingDigitsPainter:
-    """Draws sequences as the code of Srivastava et al. (2015, arXiv 1502.04681) does.
+def _draw(section: MovingDigits, pictures: Brightness, sequence: int, frames: range) -> Brightness:
+    """Draw a sequence as the code of Srivastava et al. (2015, arXiv 1502.04681) does, of pictures (n, h, w).
 
     A digit begins at a place and in a direction drawn from uniform distributions. Its place is counted from 0 to 1 over
     the room that it has (frame less digit), and each frame moves it by `speed`; a step beyond 0 or 1 ends there and
     reverses that component of the direction. The first frame shows the place after the first step. Places are truncated
     to whole pixels, and where digits overlap the brighter pixel shows.
     """
-
-    section: MovingDigits
-    pictures: Brightness
-    """(n, h, w)"""
-
-    def draw(self, sequence: int, frames: range) -> Brightness:
-        size, (count, height, width) = self.section.size, self.pictures.shape
-        digits, places = _drawn(self.section, sequence, count)
-        corners = (places * (size - height, size - width)).astype(int)
-        canvas = np.zeros((len(frames), size, size), np.uint8)
-        for number, frame in enumerate(frames):
-            for digit, (top, left) in zip(digits, corners[frame].tolist(), strict=True):
-                part = canvas[number, top : top + height, left : left + width]
-                np.maximum(part, self.pictures[digit], out=part)
-        return canvas
+    size, (count, height, width) = section.size, pictures.shape
+    digits, places = _drawn(section, sequence, count)
+    corners = (places * (size - height, size - width)).astype(int)
+    canvas = np.zeros((len(frames), size, size), np.uint8)
+    for number, frame in enumerate(frames):
+        for digit, (top, left) in zip(digits, corners[frame].tolist(), strict=True):
+            part = canvas[number, top : top + height, left : left + width]
+            np.maximum(part, pictures[digit], out=part)
+    return canvas
 
 
 @lru_cache(maxsize=1024)

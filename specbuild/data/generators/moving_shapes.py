@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,36 +13,30 @@ from specbuild.language.sections.generator import MovingShapes
 
 def painter(section: MovingShapes, _resolve: Resolve) -> Painter:
     """Return the painter of a section."""
-    return MovingShapesPainter(section)
+    return partial(_draw, section)
 
 
-@dataclass(frozen=True)
-class MovingShapesPainter:
-    """Draws each shape by its distance from every pixel's centre, with an edge one pixel wide."""
+def _draw(section: MovingShapes, sequence: int, frames: range) -> Brightness:
+    """Draw each shape by its distance from every pixel's centre, with an edge one pixel wide."""
+    random = np.random.default_rng((section.seed, sequence))
+    shapes = [_shape(section, random) for _ in range(section.shapes)]
+    canvas = np.empty((len(frames), section.size, section.size), np.uint8)
+    for number, frame in enumerate(frames):
+        canvas[number] = _frame(section, shapes, sequence, frame)
+    return canvas
 
-    section: MovingShapes
 
-    def draw(self, sequence: int, frames: range) -> Brightness:
-        section = self.section
-        random = np.random.default_rng((section.seed, sequence))
-        shapes = [_shape(section, random) for _ in range(section.shapes)]
-        canvas = np.empty((len(frames), section.size, section.size), np.uint8)
-        for number, frame in enumerate(frames):
-            canvas[number] = self._frame(shapes, sequence, frame)
-        return canvas
-
-    def _frame(self, shapes: list[_Shape], sequence: int, frame: int) -> Brightness:
-        section = self.section
-        canvas = np.zeros((section.size, section.size))
-        for shape in shapes:
-            rows, columns = shape.box(frame)
-            y, x = np.ogrid[rows, columns]
-            painted = shape.brightness * np.clip(0.5 - shape.distance(y + 0.5, x + 0.5, frame), 0, 1)
-            np.maximum(canvas[rows, columns], painted, out=canvas[rows, columns])
-        if section.noise:
-            noise = np.random.default_rng((section.seed, sequence, frame))
-            canvas = np.clip(canvas + noise.normal(0, section.noise, canvas.shape), 0, 1)
-        return np.rint(canvas * 255).astype(np.uint8)
+def _frame(section: MovingShapes, shapes: list[_Shape], sequence: int, frame: int) -> Brightness:
+    canvas = np.zeros((section.size, section.size))
+    for shape in shapes:
+        rows, columns = shape.box(frame)
+        y, x = np.ogrid[rows, columns]
+        painted = shape.brightness * np.clip(0.5 - shape.distance(y + 0.5, x + 0.5, frame), 0, 1)
+        np.maximum(canvas[rows, columns], painted, out=canvas[rows, columns])
+    if section.noise:
+        noise = np.random.default_rng((section.seed, sequence, frame))
+        canvas = np.clip(canvas + noise.normal(0, section.noise, canvas.shape), 0, 1)
+    return np.rint(canvas * 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,7 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
 
     def _coded(self, label: int) -> Floats:
         if self.code == "one of each":
-            one_of_each: Floats = np.eye(len(self.classes), dtype=np.float32)[label]
-            return one_of_each
+            return np.array([number == label for number in range(len(self.classes))], np.float32)
         return np.array([label], np.float32)
 
 

@@ -101,10 +101,6 @@ class Window:
 class Dataset(SampleSet[WindowSet]):
     """Frames, windows, splits and the transform between physical units and the model's."""
 
-    @property
-    def counted(self) -> str:
-        return "windows"
-
     @cached_property
     def skipped(self) -> SkippedWindows:
         """The windows that were skipped so far."""

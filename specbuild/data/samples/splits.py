@@ -167,26 +167,26 @@ def _named_files(spec: Spec, section: DataSection, source: FrameSource) -> dict[
     owner: dict[str, str] = {}
     names = [part.name for part in source.metadata.parts]
     for split, patterns in section.split.names.items():
+        chosen: set[str] = set()
         for number, pattern in enumerate(patterns):
-            if not any(fnmatchcase(name, pattern) for name in names):
+            fitting = [name for name in names if fnmatchcase(name, pattern)]
+            if not fitting:
                 raise spec.error(
                     ("data", "split", split, number),
                     f'no file of {source.name} is called "{pattern}"',
                     help=did_you_mean(pattern, names) or f"there are {listed(names)}",
                     code="bad-data",
                 )
-        files[split] = [
-            part for part in source.metadata.parts if any(fnmatchcase(part.name, pattern) for pattern in patterns)
-        ]
-        for part in files[split]:
-            if part.name in owner:
-                raise spec.error(
-                    ("data", "split", split),
-                    f"{part.name} is in {owner[part.name]} and in {split}",
-                    help="a file belongs to one split: write narrower patterns",
-                    code="leak",
-                )
-            owner[part.name] = split
+            chosen.update(fitting)
+        files[split] = [part for part in source.metadata.parts if part.name in chosen]
+        for name in (name for name in names if name in chosen and name in owner):
+            raise spec.error(
+                ("data", "split", split),
+                f"{name} is in {owner[name]} and in {split}",
+                help="a file belongs to one split: write narrower patterns",
+                code="leak",
+            )
+        owner |= dict.fromkeys(chosen, split)
     return files
 
 

@@ -88,24 +88,41 @@ def array_files(path: Path, written: str) -> list[Path]:
     if not is_pattern(path):
         _check_file(path, written)
         return [path]
-    paths = matches(path)
-    if not paths:
-        folder = folder_above(path)
-        reason = f"looked in {folder.resolve()}" if folder.is_dir() else f"there is no folder {folder}"
-        raise FileError(f"nothing matches {written}", reason=reason)
+    paths = matched(path, written)
     for file in paths:
         _check_file(file, file.name)
     return paths
 
 
+def matched(pattern: Path, written: str) -> list[Path]:
+    """Return the files and folders that a pattern means, at least one.
+
+    Raises:
+        SourceError: there is none.
+    """
+    folder, paths = folder_above(pattern), matches(pattern)
+    if not paths:
+        raise FileError(f"nothing matches {written}", reason=_looked_in(folder))
+    return paths
+
+
+def missing_file(part: str, path: Path, written: str) -> SourceError:
+    """Return the error over a file that is not there, which `part` of the section names."""
+    folder = path.parent
+    near = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+    hint = did_you_mean(path.name, near)
+    return SourceError(part, f"{written} does not exist", reason=_looked_in(folder), help=hint)
+
+
+def _looked_in(folder: Path) -> str:
+    return f"looked in {folder.resolve()}" if folder.is_dir() else f"there is no folder {folder}"
+
+
 def _check_file(path: Path, written: str) -> None:
-    source_format, folder = format_of(path), path.parent
+    source_format = format_of(path)
     known = ", ".join(suffixes_of("arrays"))
     if not path.exists():
-        if not folder.is_dir():
-            raise FileError(f"{written} does not exist", reason=f"there is no folder {folder}")
-        hint = did_you_mean(path.name, sorted(entry.name for entry in folder.iterdir()))
-        raise FileError(f"{written} does not exist", reason=f"looked in {folder.resolve()}", help=hint)
+        raise missing_file("path", path, written)
     if path.is_dir() and not (source_format and source_format.is_folder):
         raise FileError(f"{written} is a folder, not a file", help=f"name a file: {known}")
     if source_format is None or source_format.kind != "arrays":

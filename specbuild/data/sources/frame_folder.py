@@ -11,7 +11,7 @@ from specbuild.data.sources import images
 from specbuild.data.sources.base import StoredArray
 from specbuild.data.sources.clip import FrameClip, clip_array
 from specbuild.data.sources.errors import FileError, SourceError
-from specbuild.data.sources.files import folder_above, is_pattern, matches, natural_order, picture_kind
+from specbuild.data.sources.files import folder_above, is_pattern, matched, natural_order, picture_kind
 from specbuild.data.sources.images import ImageHeader, Pixels
 from specbuild.data.sources.video import DecoderPool, VideoClip
 from specbuild.document import RunError
@@ -67,12 +67,8 @@ def find_clips(path: Path, *, events: bool) -> tuple[FrameClip, ...]:
     """
     where = f"{path.name}/" if path.is_dir() else path.name
     if is_pattern(path):
-        entries = matches(path)
-        if not entries:
-            above = folder_above(path)
-            missed = path.relative_to(above).as_posix()
-            raise FileError(f"nothing matches {missed}", reason=f"looked in {above.resolve()}")
-        clips = _clips(entries, where, events)
+        written = path.relative_to(folder_above(path)).as_posix()
+        clips = _clips(matched(path, written), where, events)
     elif path.is_dir():
         clips = _clips(natural_order(path.iterdir()), where, events)
     else:

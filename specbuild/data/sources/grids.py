@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -75,7 +74,7 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     """
     options: dict[str, Any] = {"engine": "netcdf4"}
     if path.suffix.lower() == ".zarr":
-        options = {"engine": "zarr", "consolidated": _is_consolidated(path)}
+        options = {"engine": "zarr", "consolidated": False}
     else:
         try:
             check_length(path)
@@ -88,16 +87,6 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     except Exception as error:  # whatever the libraries below raise over a damaged file
         what = "is cut short or no Zarr store" if options["engine"] == "zarr" else "is cut short or no NetCDF"
         raise DamagedFileError(f"{path.name} {what}", getattr(error, "strerror", None) or error) from error
-
-
-def _is_consolidated(store: Path) -> bool:
-    """Whether a store keeps the headers of all its arrays in one place."""
-    if (store / ".zmetadata").exists():
-        return True
-    try:
-        return bool(json.loads((store / "zarr.json").read_text("utf-8")).get("consolidated_metadata"))
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 def _groups_below(group: Any) -> Iterator[str]:

@@ -42,17 +42,15 @@ def lay_out(
     named = _letters(stored, section, label, [dim for dim in stored.dims if dim not in selected])
     parts, letters, axes = list[int | Places](), list[str](), dict[str, Coordinate]()
     for name, length in zip(stored.dims, shape, strict=True):
-        if name in selected:
-            parts.append(selected[name])
-        elif name not in named:
-            parts.append(0)
-        else:
-            places, axis = np.arange(length), stored.coordinate(name)
-            if name in section.region:
-                places, axis = _within(axis, section.region[name], label)
-            parts.append(places)
-            letters.append(named[name])
-            axes[named[name]] = axis
+        if name not in named:
+            parts.append(selected.get(name, 0))
+            continue
+        places, axis = np.arange(length), stored.coordinate(name)
+        if name in section.region:
+            places, axis = _within(axis, section.region[name], label)
+        parts.append(places)
+        letters.append(named[name])
+        axes[named[name]] = axis
     for name in section.region:
         if name not in named:
             raise _no_dimension("region", name, stored, label)
