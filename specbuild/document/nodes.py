@@ -99,8 +99,15 @@ class Mapping:
         entry = self.entry(name)
         return entry.value if entry else None
 
+    def __getitem__(self, name: str) -> Entry:
+        """Return an entry that is known to be there."""
+        return next(entry for entry in self.entries if entry.name == name)
+
     def names(self) -> Iterator[str]:
         return (entry.name for entry in self.entries)
+
+    def without(self, *names: str) -> Mapping:
+        return Mapping(tuple(entry for entry in self.entries if entry.name not in names), self.span)
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping

@@ -151,7 +151,7 @@ class _Inference:
             report_misfit(node, ports, error, self.spec, self.inputs, self.shapes, self.report)
             return None
         self.shapes[node.id] = shapes
-        state = wire_state(node, self.shapes, self.names, self.choice, self.report) or ()
+        state = wire_state(node, self.names, self.choice) or ()
         check_batch(node, self.inputs, self.report)
         if not check_expected(node, shapes, self.report):
             del self.shapes[node.id]

@@ -60,7 +60,7 @@ class PortChoice:
     """Ports that references mean, as shapes become known."""
 
     def __init__(self, spec: Spec, shapes: Mapping[str, Mapping[str, Shape]], report: Report) -> None:
-        self._shapes, self._report = shapes, report
+        self.shapes, self.report = shapes, report
         self._nodes = {node.id: node for node in spec.layers}
         self.alive = alive(spec)
 
@@ -70,7 +70,7 @@ class PortChoice:
 
     def choose_all(self, node: NodeSpec, wanted: Ranks | None) -> tuple[Port, ...] | None:
         """Return the port behind each source of a node; None if one is unknown or reported."""
-        if any(source.id not in self._shapes for source in node.sources):
+        if any(source.id not in self.shapes for source in node.sources):
             return None
         ranks = needed_ranks(node.layer, wanted)
         if ranks is None and node.layer.keeps_rank:
@@ -80,7 +80,7 @@ class PortChoice:
         return tuple(port for port in ports if port is not None) if None not in ports else None
 
     def choose_output(self, source: Reference) -> Port | None:
-        if source.id not in self._shapes:
+        if source.id not in self.shapes:
             return None
         return self.choose(source, None, "an output", "outputs")
 
@@ -99,17 +99,17 @@ class PortChoice:
             return self._written_port(source, layer)
         if layer.return_sequences is not None:
             return Port(source.id, "sequence" if layer.return_sequences else "last")
-        fitting = fitting_outputs(self._shapes[source.id], ranks)
+        fitting = fitting_outputs(self.shapes[source.id], ranks)
         if len(fitting) == 2 and not moot:
             self._ambiguous(source, reader, key)
             return None
-        if len(fitting) == 2 and self._report.failed:
+        if len(fitting) == 2 and self.report.failed:
             return None
         # If neither fits, the shape rule of the reader reports it.
         return Port(source.id, fitting[0] if fitting else "sequence")
 
     def _written_port(self, source: Reference, layer: Recurrent) -> Port | None:
-        shapes = self._shapes[source.id]
+        shapes = self.shapes[source.id]
         states = [name for name in shapes if name.startswith("state.")]
         port = states[0] if source.port == "state" and len(states) == 1 else str(source.port)
         closed = [name for name in ("return_sequences", "return_state") if getattr(layer, name) is False]
@@ -128,12 +128,12 @@ class PortChoice:
             help = f"leave {argument} out: it follows from how the node is used"
         else:
             return Port(source.id, port)
-        self._report.error(message, source.span, reason=reason, help=help, code="unknown-port")
+        self.report.error(message, source.span, reason=reason, help=help, code="unknown-port")
         return None
 
     def _ambiguous(self, source: Reference, reader: str, key: str) -> None:
-        node, shapes = self._nodes[source.id], self._shapes[source.id]
-        if self._report.is_known(self._place(source, node)):
+        node, shapes = self._nodes[source.id], self.shapes[source.id]
+        if self.report.is_known(self._place(source, node)):
             return
         written = "outputs: [{}]" if key == "outputs" else f"{key}: {{}}"
         choices = " or ".join(written.format(f"{source.id}.{name}") for name in ("sequence", "last"))
@@ -142,14 +142,14 @@ class PortChoice:
         reason = f"{source.id}.sequence is {show(shapes['sequence'])}, {source.id}.last is {show(shapes['last'])}"
         help = f"write {choices if node.named else flag}"
         span = self._place(source, node)
-        self._report.error(message, span, reason=reason, help=help, code="ambiguous-port")
+        self.report.error(message, span, reason=reason, help=help, code="ambiguous-port")
 
     def _place(self, source: Reference, node: NodeSpec) -> Span:
         return source.span if node.named else node.span()
 
     def _sibling_ranks(self, node: NodeSpec) -> Ranks | None:
         """The ranks of what a merge reads by a port, or from layers with one output: bare references follow them."""
-        named = [(self._shapes[source.id], source.port or OUTPUT) for source in node.sources]
+        named = [(self.shapes[source.id], source.port or OUTPUT) for source in node.sources]
         return frozenset(len(shapes[port]) for shapes, port in named if port in shapes) or None
 
 

@@ -13,25 +13,24 @@ from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, show
 from specbuild.catalog.shapes import fits
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Mapping as MappingNode
-from specbuild.document import Report, did_you_mean
-from specbuild.graph.model import Port, Shapes
+from specbuild.document import did_you_mean
+from specbuild.graph.model import Port
 from specbuild.graph.names import Names
 from specbuild.graph.ports import PortChoice
 from specbuild.language import NodeSpec, Reference
 
 
-def wire_state(
-    node: NodeSpec, shapes: Shapes, names: Names, choice: PortChoice, report: Report
-) -> tuple[Port, ...] | None:
+def wire_state(node: NodeSpec, names: Names, choice: PortChoice) -> tuple[Port, ...] | None:
     """Return the ports that start a node's recurrence, in the order of its state; None for none, or after a fault."""
     if node.initial_state is None:
         return None
-    return _Wiring(node, shapes, names, choice, report).run()
+    return _Wiring(node, names, choice).run()
 
 
 class _Wiring:
-    def __init__(self, node: NodeSpec, shapes: Shapes, names: Names, choice: PortChoice, report: Report) -> None:
-        self.node, self.shapes, self.names, self.choice, self.report = node, shapes, names, choice, report
+    def __init__(self, node: NodeSpec, names: Names, choice: PortChoice) -> None:
+        self.node, self.names, self.choice = node, names, choice
+        self.shapes, self.report = choice.shapes, choice.report
         self.own = self.state(node.id)
 
     def run(self) -> tuple[Port, ...] | None:

@@ -25,7 +25,7 @@ def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Pa
     base = _base(named, directory, report, chain) if named is not None else None
     if named is not None and base is None:
         return None
-    own = replace(document, entries=tuple(e for e in document.entries if e.name not in ("extends", "set")))
+    own = document.without("extends", "set")
     merged = overlay(base, own) if base is not None else own
     changes = section_mapping(document.get("set"), report, "set", "paths to values", "{vars.filters: 64}")
     return merged if changes is None else apply_nodes(merged, changes, report)

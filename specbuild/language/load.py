@@ -166,11 +166,8 @@ def _text(document: Mapping, name: str, report: Report) -> str:
     node = document.get(name)
     if not is_written(node):
         return ""
-    if isinstance(node, Scalar) and isinstance(node.value, str):
-        return node.value
-    assert node is not None
     if isinstance(node, Scalar):
-        return node.raw
+        return node.value if isinstance(node.value, str) else node.raw
     report.wrong_type(f"{name}: expected text", node)
     return ""
 

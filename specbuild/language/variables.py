@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import re
+from collections.abc import Collection
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
@@ -58,26 +60,27 @@ def variables(node: Node | None, report: Report) -> dict[str, Any]:
 
 
 @overload
-def substitute(node: Mapping, values: AnyMapping[str, Any], report: Report) -> Mapping: ...
+def substitute(
+    node: Mapping, values: AnyMapping[str, Any], report: Report, *, leave: Collection[str] = ()
+) -> Mapping: ...
 @overload
 def substitute(node: Node, values: AnyMapping[str, Any], report: Report) -> Node: ...
-def substitute(node: Node, values: AnyMapping[str, Any], report: Report) -> Node:
-    """Return the node with every `$name` replaced. Unchanged parts stay the same objects."""
+def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leave: Collection[str] = ()) -> Node:
+    """Return the node with every `$name` replaced, but for a mapping's keys in `leave`, which bring their own.
+
+    Unchanged parts stay the same objects.
+    """
     if isinstance(node, Mapping):
         report.spend(len(node.entries), node.span)
-        entries = tuple(
-            replace(entry, value=value)
-            if (value := substitute(entry.value, values, report)) is not entry.value
-            else entry
-            for entry in node.entries
-        )
-        return (
-            node if all(a is b for a, b in zip(entries, node.entries, strict=True)) else replace(node, entries=entries)
-        )
+        entries = []
+        for entry in node.entries:
+            value = entry.value if entry.name in leave else substitute(entry.value, values, report)
+            entries.append(entry if value is entry.value else replace(entry, value=value))
+        return node if all(map(operator.is_, entries, node.entries)) else Mapping(tuple(entries), node.span)
     if isinstance(node, Sequence):
         report.spend(len(node.items), node.span)
         items = tuple(substitute(item, values, report) for item in node.items)
-        return node if all(a is b for a, b in zip(items, node.items, strict=True)) else replace(node, items=items)
+        return node if all(map(operator.is_, items, node.items)) else replace(node, items=items)
     if not isinstance(node.value, str) or "$" not in node.value:
         return node
     try:

@@ -1,6 +1,5 @@
 """`application`: a published image network of `keras.applications` as one node."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -28,7 +27,7 @@ class ApplicationForm(PlainForm):
     )
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
-        arguments = replace(item, entries=tuple(entry for entry in item.entries if entry.name not in COMMON))
+        arguments = item.without(*COMMON)
         part = Part(read_application(walk, arguments, scope), arguments, item)
         return self.chain(walk, [part], item, scope)
 
@@ -38,8 +37,7 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope) -> "Applicati
     from specbuild.catalog.application import application_kind
 
     report = walk.report
-    named = arguments.get("application")
-    assert named is not None
+    named = arguments["application"].value
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         report.wrong_type("application: expected the name of a network", named)
         return None
@@ -49,8 +47,7 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope) -> "Applicati
         help = did_you_mean(named.value, names("applications"))
         report.error(message, named.span, help=help, code="unknown-application")
         return None
-    written = replace(arguments, entries=tuple(entry for entry in arguments.entries if entry.name != "application"))
-    network = validate(cls, written, report, owner=named.value, at=named)
+    network = validate(cls, arguments.without("application"), report, owner=named.value, at=named)
     if network is None or network.weights_file is None:
         return network
     file = scope.definitions.directory / network.weights_file

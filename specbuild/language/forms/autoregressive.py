@@ -13,6 +13,7 @@ from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
 from specbuild.language.spec import BodySpec
 from specbuild.language.validation import validate
+from specbuild.language.variables import substitute
 
 
 class Feedback(Keys):
@@ -51,12 +52,12 @@ class AutoregressiveForm(PlainForm):
         return f"write it inside {cls.KEY}: {{…}}" if key in Feedback.key_names() else ""
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
-        entry = item.entry(self.KEY)
-        assert entry is not None
+        entry = item[self.KEY]
         if not isinstance(entry.value, Mapping):
             walk.report.wrong_type("autoregressive must be a mapping", entry.value, Feedback.EXAMPLE)
             return walk.failed(item, scope)
-        inner = walk.resolve(replace(entry.value, span=entry.key.span), scope, leave=Feedback.unbound())
+        inner = replace(entry.value, span=entry.key.span)
+        inner = substitute(inner, scope.values, walk.report, leave=Feedback.unbound())
         feedback = Feedback.read(inner, walk.report, at=entry.key)
         if feedback is None:
             return walk.failed(item, scope)

@@ -247,8 +247,7 @@ class Form(Keys):
     def sources(self, walk: "Walk", item: Mapping, scope: Scope) -> References | None:
         """Return what `from` names; the node before where it is left out; None after a fault."""
         if self.source is None or not is_written(self.source):
-            head = item.entry(self.KEY)
-            assert head is not None
+            head = item[self.KEY]
             span = (head.value if self.KEY == "layer" and isinstance(head.value, Scalar) else head.key).span
             if scope.previous is not None:
                 return (replace(scope.previous, span=span, implied=True),)
@@ -381,7 +380,7 @@ class Composite(Form):
 
             def again(prefix: str, names: dict[str, str | Group], sources: References) -> Expansion:
                 inner = replace(scope, prefix=prefix, names=names)
-                return self.expanded(walk, without(item, "id"), inner, sources)
+                return self.expanded(walk, item.without("id"), inner, sources)
 
             scope.names[name] = Group(
                 inside.end,
@@ -423,8 +422,7 @@ def expecting(walk: "Walk", expansion: Expansion, form: Form, item: Mapping, sco
     """
     if form.expect is None or (expansion.end is None and not expansion.no_end):
         return expansion
-    entry, end = item.entry("expect"), expansion.end
-    assert entry is not None
+    entry, end = item["expect"], expansion.end
     if end is None:
         message = "expect: there is no single output to hold against it"
         help = "write expect on the nodes inside"
@@ -447,11 +445,6 @@ def gate_of(identity: str, source: Reference, shape: tuple[int | None, ...], ite
     """Return an Identity layer that holds the shape of what it reads against another."""
     layer = KINDS["Identity"]()
     return NodeSpec(id=identity, layer=layer, sources=(source,), expect=shape, at=item, arguments=item)
-
-
-def without(item: Mapping, *keys: str) -> Mapping:
-    """Return a mapping without some of its keys."""
-    return replace(item, entries=tuple(entry for entry in item.entries if entry.name not in keys))
 
 
 def _trainable(layer: Layer, trainable: bool) -> Layer:

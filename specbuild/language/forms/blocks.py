@@ -21,7 +21,6 @@ from specbuild.language.forms.base import (
     Text,
     gate_of,
     misfit,
-    without,
 )
 from specbuild.language.forms.loops import VariableName
 from specbuild.language.forms.scope import Group, Scope
@@ -154,8 +153,7 @@ class BlockForm(Composite):
     def _declared(self, walk: Walk, item: Mapping, scope: Scope) -> Block | None:
         """The block; None after reporting that there is none, or that it contains itself."""
         blocks = scope.definitions.blocks
-        named = item.get("block")
-        assert named is not None
+        named = item["block"].value
         if self.block not in blocks:
             declared = f"declared are {', '.join(blocks)}" if blocks else "declare it under blocks:"
             help = did_you_mean(self.block, blocks) or declared
@@ -231,7 +229,7 @@ def inline(walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: S
         if contents.shapes:
             identity = inner.prefix + name
             walk.ids.claim(identity, item.span.line)
-            gates.append(gate_of(identity, source, contents.shapes[index], without(item, "expect")))
+            gates.append(gate_of(identity, source, contents.shapes[index], item.without("expect")))
             source = Reference(gates[-1].id, None, source.span, implied=True)
         inner.names[name] = Group(source, inputs=(source,), all_inputs=True)
         if len(inputs) == 1:

@@ -40,7 +40,7 @@ class _Paths(Composite):
         if (entry := merge.entry("from")) is not None:
             message = "a merge reads its branches; from has no place in it"
             walk.report.error(message, entry.key.span, code="misplaced-key")
-            merge = replace(merge, entries=tuple(e for e in merge.entries if e.name != "from"))
+            merge = merge.without("from")
         layer = LayerForm.read(merge, walk.report)
         assert layer is not None
         part = layer.part(walk, merge, scope)

@@ -8,7 +8,7 @@ from pydantic import Field
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
-from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm, without
+from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk, as_mapping
 from specbuild.language.validation import validate
@@ -46,7 +46,7 @@ class LayerForm(PlainForm):
 
     def part(self, walk: Walk, item: Mapping, scope: Scope) -> Part:
         """Return the layer without its place among the nodes."""
-        arguments = without(item, *COMMON)
+        arguments = item.without(*COMMON)
         return Part(read_layer(walk, arguments, scope), arguments, item)
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
@@ -152,7 +152,7 @@ def _inside(walk: Walk, node: Node, scope: Scope) -> tuple[Layer | None, Mapping
         TimeDistributedForm.read(node, walk.report)
         layer, arguments = _inside(walk, nested, scope)
         return _on_every_frame(walk, layer, node), arguments
-    arguments = without(node, *COMMON)
+    arguments = node.without(*COMMON)
     if node.entry("application") is not None:
         from specbuild.language.forms.applications import read_application
 
@@ -171,7 +171,7 @@ def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope) -> tuple[La
     """The layer of a `bidirectional` node, and the arguments of the layer inside it."""
     if not isinstance(inner, Mapping):
         return _no_mapping(walk, inner)
-    arguments = without(inner, "id")
+    arguments = inner.without("id")
     layer = read_layer(walk, arguments, scope)
     if layer is None:
         return None, arguments

@@ -73,8 +73,7 @@ class ModelForm(Composite):
 
     def _open(self, walk: Walk, item: Mapping, scope: Scope) -> tuple[Path, Mapping] | None:
         """The file and its document, with those that it extends; None after a fault."""
-        named = item.get("model")
-        assert named is not None
+        named = item["model"].value
         file = scope.definitions.directory / self.model
         if file.absolute() in scope.definitions.files:
             walk.report.error(f"{self.model} contains itself", named.span, code="model-cycle")
@@ -108,4 +107,4 @@ def _with_variables(walk: Walk, given: Mapping, document: Mapping, file: Path) -
             walk.report.error(message, entry.key.span, help=help, code="unknown-variable")
     merged = overlay(declared, given) if declared is not None else given
     entry = Entry(Scalar("vars", given.span, "vars"), merged)
-    return replace(document, entries=(*(each for each in document.entries if each.name != "vars"), entry))
+    return replace(document, entries=(*document.without("vars").entries, entry))

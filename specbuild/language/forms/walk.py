@@ -114,7 +114,7 @@ class Walk:
             self._no_form(item, keys)
             return self.failed(item, scope)
         cls = form_of(keys[0])
-        item = self.resolve(item, scope, leave=cls.unbound())
+        item = substitute(item, scope.values, self.report, leave=cls.unbound())
         form = cls.read(item, self.report)
         expansion = form.expand(self, item, scope) if form is not None else self.failed(item, scope)
         self.keep(expansion.nodes)
@@ -147,15 +147,6 @@ class Walk:
         if file not in self._documents:
             _, self._documents[file] = read(file)
         return self._documents[file]
-
-    def resolve(self, item: Mapping, scope: Scope, *, leave: AnySequence[str] = ()) -> Mapping:
-        """Return the item with its variables filled in, but for the keys in `leave`, which bring some of their own."""
-        if not leave:
-            return substitute(item, scope.values, self.report)
-        own = Mapping(tuple(entry for entry in item.entries if entry.name not in leave), item.span)
-        filled = substitute(own, scope.values, self.report)
-        left = tuple(entry for entry in item.entries if entry.name in leave)
-        return item if filled is own else Mapping((*filled.entries, *left), item.span)
 
     def failed(self, item: Mapping, scope: Scope) -> Expansion:
         """Leave out a node that could not be read, so that what reads it is not reported as well."""
@@ -195,14 +186,16 @@ class Walk:
         if line is None:
             self.ids.claim(full, written.span.line)
             return written.value
-        again = line == written.span.line
-        message = f"two nodes are called {full}"
-        reason = (
-            "an input has that name"
-            if line == 0
-            else ("each round of a loop makes it again" if again else f"the first stands in line {line}")
+        message, reason, help = (
+            f"two nodes are called {full}",
+            f"the first stands in line {line}",
+            "give each its own id",
         )
-        help = "put a loop variable into it, such as id: conv_$f" if again else "give each its own id"
+        if line == 0:
+            reason = "an input has that name"
+        elif line == written.span.line:
+            reason, help = "each round of a loop makes it again", "put a loop variable into it, such as id: conv_$f"
+        message = f"two nodes are called {full}"
         self.report.error(message, written.span, reason=reason, help=help, code="duplicate-id")
         if line:
             self.broken.add(full)
@@ -211,9 +204,8 @@ class Walk:
     def _no_form(self, item: Mapping, keys: list[str]) -> None:
         """Report a node that has the key of no form, or those of two."""
         if keys:
-            entry = item.entry(keys[1])
-            assert entry is not None
-            self.report.error(f"a node is either {keys[0]} or {keys[1]}, not both", entry.key.span, code="bad-node")
+            message = f"a node is either {keys[0]} or {keys[1]}, not both"
+            self.report.error(message, item[keys[1]].key.span, code="bad-node")
             return
         near = (did_you_mean(name, FORMS) for name in item.names() if name not in COMMON)
         help = _misplaced_kind(item) or next(filter(None, near), f"give it one of {', '.join(FORMS)}")

@@ -37,6 +37,7 @@ from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
+from specbuild.language.variables import substitute
 
 
 class _States(Word):
@@ -162,15 +163,13 @@ class EncoderDecoderForm(Composite):
             walk.report.wrong_type("encoder_decoder must be a mapping", body, help)
             return None
         word = isinstance(body.get("decoder"), Scalar)
-        body = walk.resolve(
-            body, scope, leave=[key for key in EncoderDecoder.unbound() if key != "decoder" or not word]
-        )
+        leave = [key for key in EncoderDecoder.unbound() if key != "decoder" or not word]
+        body = substitute(body, scope.values, walk.report, leave=leave)
         keys = EncoderDecoder.read(body, walk.report)
-        entry = item.entry(self.KEY)
-        if keys is None or entry is None:
+        if keys is None:
             return None
         prefix = f"{scope.prefix}{id_of(item) or 'encoder_decoder'}"
-        return Coder(walk, scope, keys, body, self.called(item), prefix, entry.key.span)
+        return Coder(walk, scope, keys, body, self.called(item), prefix, item[self.KEY].key.span)
 
 
 def _coded(coder: Coder, feed: Feed | None, steps: Steps | None, encoder: Expansion, decoder: Expansion) -> Expansion:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
-from specbuild.document import Mapping
 from specbuild.language.forms.base import Expansion
 from specbuild.language.forms.encoder_decoder.coder import Coder
 from specbuild.language.references import Reference
@@ -60,7 +59,6 @@ def _mirror_image(coder: Coder, node: NodeSpec, image: Layer, source: Reference)
     identity = coder.walk.ids.make(f"{node.id}_mirror", node.at.span.line)
     if node.named:
         coder.scope.names[identity.removeprefix(coder.scope.prefix)] = identity
-    own = tuple(entry for entry in node.at.entries if entry.name not in ("initial_state", "expect"))
     return replace(
         node,
         id=identity,
@@ -68,7 +66,7 @@ def _mirror_image(coder: Coder, node: NodeSpec, image: Layer, source: Reference)
         sources=(source,),
         initial_state=None,
         expect=None,
-        at=Mapping(own, node.at.span),
+        at=node.at.without("initial_state", "expect"),
         advice=f"it is the mirror image of {node.id}; write the decoder out to change it",
     )
 
