@@ -6,7 +6,7 @@ Shapes: T frames, P past, F future, `space` the axes of space (L, H W or D H W),
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,6 @@ from specbuild.data.samples.base import Samples, SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.leaks import check_leaks
 from specbuild.data.samples.sampler import Sample
-from specbuild.data.samples.skipped_windows import SkippedWindows
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
@@ -31,6 +30,9 @@ from specbuild.document import RunError
 from specbuild.graph import Graph
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
+
+LISTED = 3
+"""Frames that a note names singly."""
 
 
 def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Samples:
@@ -229,3 +231,54 @@ class Dataset(SampleSet[WindowSet]):
         if self.skipped.skips(window, frames, past, target, count=whole):
             known = np.zeros_like(known)
         return x, self.transform.fill_missing(y), known.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SkippedWindows:
+    """Windows with a frame that cannot be used, and windows whose past or whose future is missing altogether.
+
+    In training such a window has no weight; in evaluation it is not scored. Several threads may ask at once.
+    """
+
+    source: FrameSource
+    _unusable: set[tuple[int, int]] = field(default_factory=set, repr=False)
+    _empty: set[tuple[int, int]] = field(default_factory=set, repr=False)
+
+    def skips(self, window: tuple[int, int], frames: tuple[range, ...], *values: Floats, count: bool = True) -> bool:
+        """Return whether a window is skipped.
+
+        Args:
+            window: its event and first frame.
+            frames: the frames that it needs, as they were just read.
+            values: its past and its future, in physical units.
+            count: whether it counts; a part of its frames may be empty where the whole is not.
+        """
+        event, known = window[0], self.source.unusable
+        if known and any((event, frame) in known for part in frames for frame in part):
+            self._unusable.add(window)
+            return True
+        if not self.source.may_miss or not any(np.isnan(part).all() for part in values):
+            return False
+        if count:
+            self._empty.add(window)
+        return True
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was skipped so far, in sentences; none where nothing was."""
+        notes = []
+        if self._empty:
+            notes.append(f"{_windows(len(self._empty))} left out: all of the past or all of the future is missing")
+        if self.source.unusable:
+            notes.append(f"{_windows(len(self._unusable))} left out for {_frames(self.source.unusable)}")
+        return tuple(notes)
+
+
+def _windows(count: int) -> str:
+    return "1 window was" if count == 1 else f"{count:,} windows were"
+
+
+def _frames(unusable: Mapping[tuple[int, int], str]) -> str:
+    reasons = [unusable[frame] for frame in sorted(unusable)]
+    more = f"; and {len(reasons) - LISTED:,} more" if len(reasons) > LISTED else ""
+    which = "1 frame" if len(reasons) == 1 else f"{len(reasons):,} frames"
+    return f"{which} that cannot be used: {'; '.join(reasons[:LISTED])}{more}"

@@ -72,9 +72,7 @@ def _key(source: FrameSource, stretch: Stretch) -> bytes | None:
     values = np.nan_to_num(np.concatenate(ends))
     if values.min() == values.max():
         return None
-    digest = hashlib.blake2b(values.tobytes(), digest_size=16)
-    digest.update(len(stretch.frames).to_bytes(8, "little"))
-    return digest.digest()
+    return hashlib.blake2b(values.tobytes() + len(stretch.frames).to_bytes(8), digest_size=16).digest()
 
 
 def _equal(source: FrameSource, stretch: Stretch, other: Stretch) -> bool:

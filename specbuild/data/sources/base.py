@@ -86,8 +86,8 @@ class StoredArray:
     coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     """The coordinates that the file has, by the name of the axis."""
     lengths: tuple[int, ...] | None = None
-    """Frames of each event (N) where they differ. T is then as long as the longest, and what lies beyond the end of a
-    shorter event is never read."""
+    """Frames of each event (N) where they may differ. T is then as long as the longest, and what lies beyond the end of
+    a shorter event is never read."""
     events: tuple[str, ...] = ()
     """Names of the events, such as those of their files; none where they have no names."""
 
@@ -136,7 +136,7 @@ class FrameMetadata:
     units_of: Mapping[str, str] = field(default_factory=dict)
     """Units of each of several variables, as the file says; of none where it does not, or has a single one."""
     lengths: tuple[int, ...] | None = None
-    """Frames of each event where they differ."""
+    """Frames of each event where they may differ."""
     parts: tuple[FilePart, ...] = ()
     """The files that the frames come from, or the named events; none where there is a single nameless one."""
     bytes: int | None = None
@@ -167,16 +167,6 @@ class FrameMetadata:
     def units_of_variable(self, name: str) -> str:
         """Return the units of one variable; empty where they are not known."""
         return self.units_of.get(name, "") if self.units_of else self.units
-
-    def of_variable(self, variable: str) -> FrameMetadata:
-        """Return what is known of one variable alone."""
-        return replace(
-            self,
-            coordinates={letter: axis for letter, axis in self.coordinates.items() if letter != "C"},
-            variables=(variable,),
-            units=self.units_of_variable(variable),
-            units_of={name: units for name, units in self.units_of.items() if name == variable},
-        )
 
 
 @dataclass(frozen=True)
@@ -244,11 +234,13 @@ class FrameSource:
         Raises:
             RunError: none of the variables has that name.
         """
-        variables = self.metadata.variables
+        variables, units = self.metadata.variables, self.metadata.units_of_variable(name)
         if name not in variables:
             listed = f"it has {', '.join(variables)}" if variables else "its channels have no names"
             raise RunError(f"{self.name} has no variable {name}", help=did_you_mean(name, variables) or listed)
-        return replace(self, metadata=self.metadata.of_variable(name), channel=variables.index(name))
+        coordinates = {letter: axis for letter, axis in self.metadata.coordinates.items() if letter != "C"}
+        metadata = replace(self.metadata, coordinates=coordinates, variables=(name,), units=units, units_of={})
+        return replace(self, metadata=metadata, channel=variables.index(name))
 
     def read(self, event: int, frames: range, region: Region | None = None) -> PhysicalFrames:
         """Return the named frames of one event, and only these, in physical units; by default whole."""

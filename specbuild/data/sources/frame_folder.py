@@ -38,9 +38,8 @@ class PictureFiles:
             raise SourceError("key", "pictures are one array, which has no name", help="leave out the key")
         check_order(self._section)
         clips = find_clips(self._path, events="N" in self._section.axes)
-        lengths = tuple(map(len, clips))
-        uneven = lengths if len(set(lengths)) > 1 else None
-        return StoredArray(clip_array(clips, self._section), lengths=uneven, events=tuple(clip.name for clip in clips))
+        names, lengths = tuple(clip.name for clip in clips), tuple(map(len, clips))
+        return StoredArray(clip_array(clips, self._section), lengths=lengths, events=names)
 
 
 def check_order(section: SourceSection) -> None:

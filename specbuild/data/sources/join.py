@@ -136,13 +136,12 @@ def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
     if all(source.metadata.clocks for source in sources):
         clocks = tuple(source.metadata.clocks[0] for source in sources for _ in range(source.events))
     common = {letter: axis for letter, axis in metadata.coordinates.items() if letter not in "TN"}
-    metadata = replace(metadata, clocks=clocks, coordinates=common)
-    lengths = tuple(source.length for source in sources)
-    uneven = len(set(lengths)) > 1
+    lengths = tuple(length for source in sources for length in source.lengths)
+    metadata = replace(metadata, clocks=clocks, coordinates=common, lengths=lengths)
     if "N" not in metadata.axes:
         array = events(arrays, metadata.axes.index("T"))
-        return FrameSource(array, replace(metadata, axes=("N", *metadata.axes), lengths=lengths if uneven else None))
-    if uneven or any(source.metadata.lengths for source in sources):
+        return FrameSource(array, replace(metadata, axes=("N", *metadata.axes)))
+    if len(set(lengths)) > 1:
         listed = ", ".join(f"{source.metadata.file} {source.length}" for source in sources[:3])
         raise FileError(f"the events of {name} differ in length", reason=f"frames of each: {listed}")
     return FrameSource(joined(arrays, metadata.axes.index("N")), metadata)

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
-from specbuild.data.climatology import phase_means
 from specbuild.data.samples.windows import Stretch, frames_at_once, pieces
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.clock import Clock, Phases, Slots
 from specbuild.data.transforms.kinds import STEPS, FrameContext, Only, Step, StepError
 from specbuild.data.transforms.pipeline import Transform
-from specbuild.data.transforms.running_statistics import RunningStatistics, running_statistics
+from specbuild.data.transforms.running_statistics import RunningStatistics, phase_means, running_statistics
 from specbuild.document import did_you_mean
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection

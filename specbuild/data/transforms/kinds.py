@@ -160,23 +160,6 @@ class MinMaxStep(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Log1pStep(Step):
-    """y = log(1 + x)."""
-
-    name: ClassVar[str] = "log1p"
-
-    @property
-    def above(self) -> float | None:
-        return -1.0
-
-    def apply(self, x: Array) -> Array:
-        return np.log1p(x)
-
-    def invert(self, y: Array) -> Array:
-        return np.expm1(y)
-
-
-@dataclass(frozen=True, slots=True)
 class LogStep(Step):
     """y = log(x + offset)."""
 
@@ -184,7 +167,7 @@ class LogStep(Step):
     offset: float
 
     @property
-    def above(self) -> float | None:
+    def above(self) -> float:
         return -self.offset
 
     def apply(self, x: Array) -> Array:
@@ -192,6 +175,20 @@ class LogStep(Step):
 
     def invert(self, y: Array) -> Array:
         return np.exp(y) - self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Log1pStep(LogStep):
+    """y = log(1 + x)."""
+
+    name: ClassVar[str] = "log1p"
+    offset: float = 1.0
+
+    def apply(self, x: Array) -> Array:
+        return np.log1p(x)
+
+    def invert(self, y: Array) -> Array:
+        return np.expm1(y)
 
 
 @dataclass(frozen=True, slots=True)

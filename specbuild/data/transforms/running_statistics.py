@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
+from specbuild.data.time.clock import Slots
+
 PART = 2**16
 """Pixels processed together: few enough that they stay in the processor's cache."""
 
@@ -61,3 +64,37 @@ def running_statistics(pieces: Iterable[npt.NDArray[Any]], channels: int) -> lis
             for channel, running in enumerate(statistics):
                 running.add(part[:, channel])
     return statistics
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseMeans:
+    """Means of frames over time, missing values left out; NaN where every value is missing."""
+
+    means: Floats
+    """The mean at each phase, (period, *space, C)."""
+    mean: Floats
+    """The mean over all phases, (*space, C)."""
+    limits: tuple[float, float]
+    """The least and the greatest value of any pixel."""
+
+
+def phase_means(frames: Iterable[tuple[Floats, Slots]], period: int) -> PhaseMeans:
+    """Return the means of frames (T, *space, C), given in pieces with the slot of each frame, (T,)."""
+    total: npt.NDArray[np.float64] = np.zeros(0)
+    count: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    least, greatest = np.nan, np.nan
+    for values, slots in frames:
+        if not total.size:
+            total, count = np.zeros((period, *values.shape[1:])), np.zeros((period, *values.shape[1:]), np.int64)
+        for phase, frame in zip(slots % period, values, strict=True):
+            known = ~np.isnan(frame)
+            total[phase][known] += frame[known]
+            count[phase] += known
+        least, greatest = np.fmin(least, np.fmin.reduce(values, None)), np.fmax(greatest, np.fmax.reduce(values, None))
+    limits = float(least), float(greatest)
+    return PhaseMeans(_quotient(total, count), _quotient(total.sum(axis=0), count.sum(axis=0)), limits)
+
+
+def _quotient(total: npt.NDArray[np.float64], count: npt.NDArray[np.int64]) -> Floats:
+    means: npt.NDArray[np.float64] = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return means.astype(np.float32)
