@@ -34,7 +34,10 @@ def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], bat
     from specbuild.graph.summary import summarize
 
     graph = build_graph(spec, overrides=overrides, plugins=plugins)
-    summary = summarize(graph, batch=batch or graph.spec.train.batch_size)
+    size = graph.spec.batch_size
+    if batch is not None and batch != size and any(x.batch is not None for x in graph.inputs):
+        raise click.BadParameter(f"the spec fixes the batch size to {size}", param_hint="--batch")
+    summary = summarize(graph, batch=batch or size)
     if format == "json":
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:

@@ -31,7 +31,7 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
         RunError: the data has no such split.
     """
     clips = open_clips(trained.spec, trained.graph, transform=trained.transform)
-    size = trained.spec.train.batch_size
+    size = trained.spec.batch_size
     confusion = np.zeros((len(clips.classes),) * 2, int)
     numbers = clips.split(split)
     for first in range(0, len(numbers), size):

@@ -17,7 +17,15 @@ from specbuild.graph.lints import lint
 from specbuild.graph.loss_checks import check_losses
 from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
 from specbuild.graph.names import Names
-from specbuild.graph.node_checks import check_arity, check_batch, check_expected, excess, refuse_excess, report_misfit
+from specbuild.graph.node_checks import (
+    check_arity,
+    check_batch_sizes,
+    check_expected,
+    check_stateful,
+    excess,
+    refuse_excess,
+    report_misfit,
+)
 from specbuild.graph.ports import PortChoice, demands, port_shapes
 from specbuild.graph.states import wire_state
 from specbuild.language import NodeSpec, Reference, Spec, normalize, read_spec
@@ -95,6 +103,8 @@ class _Inference:
         self.names = Names(spec, report)
         self.inputs = tuple(Input(x.id, tuple(x.section.shape), x.section.dtype, x.section.batch) for x in spec.inputs)
         self.shapes: dict[str, dict[str, Shape]] = {x.id: {OUTPUT: x.shape} for x in self.inputs}
+        self.origins: dict[str, frozenset[str]] = {x.id: frozenset({x.id}) for x in self.inputs}
+        """The inputs that each node depends on."""
         self.used: dict[str, set[str]] = {node.id: set() for node in spec.layers}
         """The ports of each node that something reads."""
         self.choice = PortChoice(spec, self.shapes, report)
@@ -102,6 +112,7 @@ class _Inference:
     def run(self) -> Graph | None:
         before = len(self.report.errors)
         self.drop_large_inputs()
+        check_batch_sizes(self.spec, self.report)
         self.names.check_ahead(self.spec.ahead)
         drafts = self.drafts()
         outputs = self.outputs()
@@ -152,7 +163,9 @@ class _Inference:
             return None
         self.shapes[node.id] = shapes
         state = wire_state(node, self.names, self.choice) or ()
-        check_batch(node, self.inputs, self.report)
+        self.origins[node.id] = frozenset().union(*(self.origins[port.node] for port in (*ports, *state)))
+        depends_on = [x for x in self.spec.inputs if x.id in self.origins[node.id]]
+        check_stateful(node, depends_on, self.spec, self.report)
         if not check_expected(node, shapes, self.report):
             del self.shapes[node.id]
             return None

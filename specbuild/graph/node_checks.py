@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show, size
 from specbuild.catalog.shapes import written_shape
@@ -11,6 +11,7 @@ from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
 from specbuild.graph.model import Input, Port, Shapes
 from specbuild.language import NodeSpec, Spec
+from specbuild.language.spec import InputSpec
 
 MAX_AXES = 32
 MAX_ELEMENTS = 2**40
@@ -75,15 +76,46 @@ def report_misfit(
     report.error(message, node.span(key), reason=reason, help=help, code="shape")
 
 
-def check_batch(node: NodeSpec, inputs: tuple[Input, ...], report: Report) -> None:
-    """Report a stateful layer without a fixed batch size: a state that outlives a batch has that batch's size."""
-    open_input = next((x for x in inputs if x.batch is None), None)
-    if open_input is None or not getattr(innermost(node.layer), "stateful", False):
+def check_batch_sizes(spec: Spec, report: Report) -> None:
+    """Report fixed batch sizes of inputs that differ from each other, or from that of the training."""
+    fixed = [x for x in spec.inputs if x.section.batch is not None]
+    for x in fixed[1:]:
+        if x.section.batch != fixed[0].section.batch:
+            message = f"the inputs {fixed[0].id} and {x.id} have different batch sizes"
+            sizes = f"{fixed[0].id} has {fixed[0].section.batch} samples, {x.id} has {x.section.batch}"
+            reason = f"{sizes}; a model reads equally many samples of each input"
+            report.error(message, spec.span(("inputs", x.id, "batch")), reason=reason, code="batch")
+    written = "batch_size" in spec.train.model_fields_set
+    if fixed and written and spec.train.batch_size != fixed[0].section.batch:
+        size, fixed_size = spec.train.batch_size, fixed[0].section.batch
+        message = f"the batch size {size} does not fit the input {fixed[0].id}, whose batch size is {fixed_size}"
+        help = f"leave batch_size out, or remove batch: {fixed_size} from the input"
+        report.error(message, spec.span(("train", "batch_size")), help=help, code="batch")
+
+
+def check_stateful(node: NodeSpec, inputs: Iterable[InputSpec], spec: Spec, report: Report) -> None:
+    """Report a stateful layer without a fixed batch size, or trained on windows.
+
+    A state that outlives a batch has that batch's size. `inputs` are those that the node depends on.
+    """
+    if not getattr(innermost(node.layer), "stateful", False):
         return
-    message = "a stateful layer needs a fixed batch size"
-    reason = f"the input {open_input.id} takes any"
-    help = f"write the input as {open_input.id}: {{shape: {written_shape(open_input.shape)}, batch: 4}}"
-    report.error(message, node.span("stateful"), reason=reason, help=help, code="stateful")
+    open_input = next((x for x in inputs if x.section.batch is None), None)
+    if open_input is not None:
+        message = "a stateful layer needs a fixed batch size"
+        reason = f"the input {open_input.id} takes any"
+        written = {"shape": written_shape(open_input.section.shape)}
+        if open_input.section.dtype != "float32":
+            written["dtype"] = open_input.section.dtype
+        known = next((x.section.batch for x in spec.inputs if x.section.batch is not None), 4)
+        keys = ", ".join(f"{key}: {value}" for key, value in {**written, "batch": known}.items())
+        help = f"write the input as {open_input.id}: {{{keys}}}"
+        report.error(message, node.span("stateful"), reason=reason, help=help, code="stateful")
+    elif spec.data is not None:
+        message = f"{node.id} would keep its state from one batch of windows to the next"
+        reason = "windows are shuffled in training and stand alone in scores, so that state belongs to other windows"
+        help = "leave stateful out, or remove the data section and train from Python on a stream of batches"
+        report.error(message, node.span("stateful"), reason=reason, help=help, code="stateful")
 
 
 def check_expected(node: NodeSpec, ports: Mapping[str, Shape], report: Report) -> bool:

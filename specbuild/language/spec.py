@@ -132,6 +132,12 @@ class Spec:
     composites: tuple[str, ...] = ()
     """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
 
+    @property
+    def batch_size(self) -> int:
+        """Samples in a batch: as many as an input fixes, else `train.batch_size`."""
+        fixed = (x.section.batch for x in self.inputs if x.section.batch is not None)
+        return next(fixed, self.train.batch_size)
+
     def require_data(self) -> DataSection:
         """Return the data section.
 

@@ -133,7 +133,7 @@ class TrainedRun:
         model = build(self.graph, self.folder.manifest().get("precision", "float32"))
         model.jit_compile = bool(jit_compile())
         load_weights(model, self.folder.model_file)
-        size = self.spec.train.batch_size
+        size = self.spec.batch_size
 
         def predict(x: Floats) -> Floats:
             parts = [model.predict_on_batch(x[first : first + size]) for first in range(0, len(x), size)]

@@ -109,9 +109,9 @@ class _Training:
     def __init__(self, graph: Graph, dataset: Samples, show: Display) -> None:
         self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
         train = self.spec.train
-        self.training = dataset.sampler("train", train.batch_size, train.seed, steps=train.steps_per_epoch)
+        self.training = dataset.sampler("train", self.spec.batch_size, train.seed, steps=train.steps_per_epoch)
         self.validation = (
-            dataset.sampler("validation", train.batch_size, train.seed) if "validation" in dataset.splits else None
+            dataset.sampler("validation", self.spec.batch_size, train.seed) if "validation" in dataset.splits else None
         )
         self.watch = Watch.of(train, self.validation is not None)
         if self.validation is None and self.watch.monitor.startswith("val_"):

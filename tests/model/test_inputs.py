@@ -36,6 +36,58 @@ def test_a_stateful_layer_needs_a_fixed_batch() -> None:
     assert error.path == "layers.a.stateful"
 
 
+def fault(text: str) -> tuple[str, str, str, str]:
+    """Where the only error of a spec is, what it says, why, and what to write."""
+    with pytest.raises(SpecError) as caught:
+        build_graph(text)
+    (error,) = caught.value.diagnostics
+    return error.path, error.message, error.reason, error.help
+
+
+GRU = "id: g, layer: GRU, from: m, units: 2, stateful: true"
+
+
+def test_inputs_have_one_batch_size() -> None:
+    text = spec("{x: {shape: [8], batch: 4}, y: {shape: [8], batch: 1}}", "layer: Concatenate, from: [x, y]")
+    assert fault(text) == (
+        "inputs.y.batch",
+        "the inputs x and y have different batch sizes",
+        "x has 4 samples, y has 1; a model reads equally many samples of each input",
+        "",
+    )
+    model = build_model(text.replace("batch: 1", "batch: 4"))
+    assert model.output_shape == (4, 16)
+
+
+def test_the_batch_size_of_training_is_that_of_the_inputs() -> None:
+    text = spec("{x: {shape: [8], batch: 4}}", "layer: Dense, units: 2")
+    assert build_graph(text).spec.batch_size == 4
+    assert build_graph(text + "train: {batch_size: 4}\n").spec.batch_size == 4
+    path, message, _, help = fault(text + "train: {batch_size: 8}\n")
+    assert path == "train.batch_size"
+    assert message == "the batch size 8 does not fit the input x, whose batch size is 4"
+    assert help == "leave batch_size out, or remove batch: 4 from the input"
+
+
+def test_a_stateful_layer_asks_only_the_inputs_it_depends_on() -> None:
+    inputs = "{m: {shape: [3, 2], batch: 4}, y: [8]}"
+    assert build_model(spec(inputs, GRU, outputs="[g.last]")).output_shape == (4, 2)
+    inputs = "{x: {shape: [8], batch: 6}, m: {shape: [3, 2], dtype: float16}}"
+    path, message, reason, help = fault(spec(inputs, GRU, outputs="[g.last]"))
+    assert (path, message) == ("layers.g.stateful", "a stateful layer needs a fixed batch size")
+    assert reason == "the input m takes any"
+    assert help == "write the input as m: {shape: [3, 2], dtype: float16, batch: 6}"
+
+
+def test_a_state_is_not_carried_between_windows() -> None:
+    data = "data: {source: {path: a.npz, key: a, layout: T H W}, windows: {past: 3, future: 3}}\n"
+    text = spec("{x: {shape: [3, 8, 8, 1], batch: 4}}", f"id: a, {CONV}, stateful: true", outputs="[a.sequence]")
+    text = text.replace("filters: 2", "filters: 1")
+    path, message, reason, _ = fault(text + data)
+    assert (path, message) == ("layers.a.stateful", "a would keep its state from one batch of windows to the next")
+    assert reason.startswith("windows are shuffled in training")
+
+
 def test_any_number_of_frames() -> None:
     text = spec(
         "{x: [null, 8, 8, 1]}", f"id: a, {CONV}", "time_distributed: {layer: Conv2D, filters: 1, kernel_size: 1}"
