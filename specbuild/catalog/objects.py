@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 from pydantic import ValidationError
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from specbuild.catalog import losses
 from specbuild.catalog.signatures import Family, Signature, names, signature
-from specbuild.catalog.values import Value, error, written
+from specbuild.catalog.values import Choice, ListOf, Nullable, OneOrList, Policy, Real, Value, Whole, error, written
 from specbuild.document.suggest import did_you_mean
 
 
@@ -123,14 +123,63 @@ Schedule: TypeAlias = Annotated[KerasObject, KerasValue("schedules")]
 
 _NESTED: dict[str, Family] = {"inner_optimizer": "optimizers", "learning_rate": "schedules"}
 """Arguments that are, or may be, Keras objects again."""
-_LISTS = frozenset({"boundaries", "values", "target_class_ids"})
+_LISTS = frozenset({"boundaries", "values"})
 """Required arguments that are lists; every other required one is a number."""
 _NUMBER_OR_LIST = frozenset({"axis", "alpha"})
 """Arguments with a number as their default that take a list of them as well."""
-_NULLABLE_WORDS = frozenset({"reduction", "class_aggregation", "window", "scaling"})
+_NULLABLE_WORDS = frozenset({"window"})
 """Arguments with a word as their default that take null as well."""
 _NUMBERS_BY_DEFAULT = frozenset({"optimizers", "schedules", "activations"})
 """Families whose null defaults stand for numbers."""
+
+_SHARE = Real(0, 1)
+_SHARES = Nullable(OneOrList(_SHARE, "a number from 0 to 1 or a list of them"))
+_LIMITS: dict[str, Value] = {
+    "AUC.curve": Choice("PR", "ROC", "PRGAIN"),
+    "AUC.thresholds": Nullable(ListOf(_SHARE, "a list of numbers from 0 to 1")),
+    "AUC.summation_method": Choice("interpolation", "majoring", "minoring"),
+    "Ftrl.initial_accumulator_value": Real(0),
+    "Ftrl.l1_regularization_strength": Real(0),
+    "Ftrl.l2_regularization_strength": Real(0),
+    "Ftrl.l2_shrinkage_regularization_strength": Real(0),
+    "Ftrl.learning_rate_power": Real(maximum=0),
+    "GradientDifference.alpha": Real(),
+    "Lion.beta_1": Real(maximum=1, above=0),
+    "OrthogonalRegularizer.mode": Choice("rows", "columns"),
+    "SGD.momentum": _SHARE,
+    "STFT.side": Choice("real", "imag"),
+    "VarianceScaling.distribution": Choice("truncated_normal", "untruncated_normal", "uniform"),
+    "VarianceScaling.mode": Choice("fan_in", "fan_out", "fan_avg"),
+    "VarianceScaling.scale": Real(above=0),
+    "FBetaScore.beta": Real(above=0),
+    **{f"{score}.average": Nullable(Choice("micro", "macro", "weighted")) for score in ("F1Score", "FBetaScore")},
+    **{f"{score}.threshold": Nullable(Real(maximum=1, above=0)) for score in ("F1Score", "FBetaScore")},
+    **{f"{score}.thresholds": _SHARES for score in ("Precision", "Recall")},
+    **{f"{truth}{sign}.thresholds": _SHARES for truth in ("True", "False") for sign in ("Positives", "Negatives")},
+    "class_aggregation": Nullable(Choice("uniform_average", "variance_weighted_average")),
+    "decay_steps": Real(above=0),
+    "dtype": Nullable(Choice(*get_args(get_args(Policy)[0]))),
+    "factor": Real(0),
+    "first_decay_steps": Real(above=0),
+    "gradient_accumulation_steps": Nullable(Whole(2)),
+    "ignore_class": Nullable(Whole()),
+    "l1": Real(0),
+    "l2": Real(0),
+    "learning_rate": Real(above=0),
+    "num_classes": Whole(2),
+    "num_regressors": Whole(0),
+    "num_thresholds": Whole(2),
+    "precision": _SHARE,
+    "q": Real(above=0, below=1),
+    "recall": _SHARE,
+    "reduction": Nullable(Choice("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none")),
+    "scaling": Nullable(Choice("density", "spectrum")),
+    "seed": Nullable(Whole()),
+    "sensitivity": _SHARE,
+    "specificity": _SHARE,
+    "target_class_ids": ListOf(Whole(0), "a list of whole numbers of at least 0"),
+}
+"""Limits that Keras sets to an argument of a class, or of every class, and of which the default says nothing."""
 
 _Loc: TypeAlias = tuple[str | int, ...]
 
@@ -167,6 +216,12 @@ def _read_arguments(
             _fault(faults, (*loc, key), "unknown_argument", message, value)
         elif key in _NESTED and not _is_number(value):
             read[key] = _read_nested(name, key, value, loc, faults)
+        elif (limit := _LIMITS.get(f"{known.name}.{key}") or _LIMITS.get(key)) is not None:
+            try:
+                read[key] = limit.read(value)
+            except PydanticCustomError:
+                message = f"{name} expects {limit.words} for {key}, got {written(value)}"
+                _fault(faults, (*loc, key), "argument", message, value)
         else:
             read[key] = value
             expected, accepts = _expectation(family, known, key)
@@ -176,10 +231,21 @@ def _read_arguments(
     for key in known.required:
         if key not in given:
             _fault(faults, loc, "missing_argument", f"{name} needs the argument {key}", given)
-    if family == "losses" and len(faults) == before and (wrong := losses.fault(name, read)):
+    if len(faults) == before and (wrong := losses.fault(name, read) if family == "losses" else _mismatch(name, read)):
         key, message = wrong
         _fault(faults, (*loc, key), "argument", message, given.get(key))
     return read
+
+
+def _mismatch(name: str, arguments: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the argument that does not fit another, and why."""
+    boundaries, values = arguments.get("boundaries"), arguments.get("values")
+    if boundaries is not None and values is not None and len(values) != len(boundaries) + 1:
+        return "values", f"{name} needs one value more than boundaries, got {len(values)} and {len(boundaries)}"
+    classes, ids = arguments.get("num_classes", 2), arguments.get("target_class_ids", ())
+    if wrong := [number for number in ids if number >= classes]:
+        return "target_class_ids", f"{name} has the classes 0 to {classes - 1}, and {wrong[0]} is none of them"
+    return None
 
 
 def _read_nested(name: str, key: str, value: Any, loc: _Loc, faults: list[InitErrorDetails]) -> KerasObject | None:

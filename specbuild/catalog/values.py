@@ -159,6 +159,9 @@ class Real(Value):
                 (): "",
                 ("exclusiveMinimum",): f" above {above}",
                 ("minimum",): f" of at least {minimum}",
+                ("maximum",): f" of at most {maximum}",
+                ("exclusiveMinimum", "exclusiveMaximum"): f" between {above} and {below}",
+                ("maximum", "exclusiveMinimum"): f" above {above} and at most {maximum}",
                 ("minimum", "maximum"): f" from {minimum} to {maximum}",
                 ("minimum", "exclusiveMaximum"): f" from {minimum} to below {below}",
             }[tuple(self._bounds)]
