@@ -73,6 +73,7 @@ def check(
         spec = read_spec(source, normalize(overrides), report)
         graph = infer(spec, report, resolver) if spec is not None else None
     assert graph is not None or report.failed, "a spec without a graph, and without an error that says why"
+    assert graph is not None or report.failed, "neither a graph, nor an error that says why there is none"
     return None if report.failed else graph
 
 
