@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specbuild.data import open_data
-from specbuild.data.generators import open_generator
+from specbuild.data.generators import open_generated
 from specbuild.data.generators.base import Painter
 from specbuild.data.generators.glyphs import HANDS, glyphs
 from specbuild.data.generators.moving_digits import trajectory
@@ -20,7 +20,8 @@ from specbuild.data.sources import open_source
 from specbuild.data.sources.base import RawArray
 from specbuild.document import SpecError
 from specbuild.language import load_spec
-from specbuild.language.sections.generator import GENERATORS, GeneratorSection, generator
+from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.generator import GENERATORS, GeneratorSection
 from tests.data.samples import message, model, write_spec
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "t10k-images-idx3-ubyte.gz"
@@ -40,7 +41,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 
 def drawn(**section: Any) -> RawArray:
-    return open_generator(generator(section), Path).array
+    return open_generated(DataSection(source=section, windows={"past": 1, "future": 1}), Path).array
 
 
 def sequence(array: RawArray, number: int) -> np.ndarray:

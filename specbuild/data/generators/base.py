@@ -10,10 +10,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, StoredArray
+from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.language.sections.data import DataSection
-from specbuild.language.sections.generator import GeneratorSection
 
 Brightness: TypeAlias = npt.NDArray[np.uint8]
 """Grey frames or pictures, from 0 to 255."""
@@ -25,25 +24,17 @@ Painter: TypeAlias = Callable[[int, range], Brightness]
 """Draws frames (frames, H, W) of a sequence, from the sequence's number alone. Several threads may use it."""
 
 
-def open_generated(section: GeneratorSection, data: DataSection, resolve: Resolve) -> FrameSource:
-    """Return the sequences of a generator as events of frames, in the units that the data section asks for.
+def open_generated(data: DataSection, resolve: Resolve) -> FrameSource:
+    """Return the sequences of a generator as events of frames (N, T, H, W), in the units that the section asks for.
+
+    Unless it says otherwise, physical values reach from 0 to 1.
 
     Raises:
-        SourceError: a file that it needs is not there or does not fit.
+        SourceError: a file that the generator needs is not there or does not fit.
     """
-    stored = open_generator(section, resolve)
-    packing = stored.packing.overridden(data.scale, data.offset, data.missing)
-    return FrameSource(stored.array, FrameMetadata(section.generator, tuple(section.layout.split()), packing=packing))
-
-
-def open_generator(section: GeneratorSection, resolve: Resolve) -> StoredArray:
-    """Return the sequences of a generator, (N, T, H, W), whose physical values reach from 0 to 1.
-
-    Raises:
-        SourceError: a file that it needs is not there or does not fit.
-    """
+    section = data.source.generator
+    assert section is not None
     painter: Painter = resolve_name(section.painter)(section, resolve)
-    shape = (section.sequences, section.frames, section.size, section.size)
 
     def read(index: Index) -> Brightness:
         sequence, frames, *part = index
@@ -51,4 +42,6 @@ def open_generator(section: GeneratorSection, resolve: Resolve) -> StoredArray:
         assert isinstance(frames, slice)
         return painter(sequence, range(*frames.indices(section.frames)))[:, *part]
 
-    return StoredArray(LazyArray(shape, np.dtype(np.uint8), read), Packing(scale=1 / 255))
+    array = LazyArray((section.sequences, section.frames, section.size, section.size), np.dtype(np.uint8), read)
+    packing = Packing(scale=1 / 255).overridden(data.scale, data.offset, data.missing)
+    return FrameSource(array, FrameMetadata(section.generator, data.source.axes, packing=packing))

@@ -7,8 +7,9 @@ from collections import Counter
 
 import numpy as np
 
+from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import Stretch, WindowSet
-from specbuild.data.sources.base import FrameSource, PhysicalFrames
+from specbuild.data.sources.base import FrameSource
 from specbuild.language import Spec
 
 MOST = 512
@@ -82,7 +83,7 @@ def _equal(source: FrameSource, stretch: Stretch, other: Stretch) -> bool:
     )
 
 
-def _frame(source: FrameSource, stretch: Stretch, number: int) -> PhysicalFrames:
+def _frame(source: FrameSource, stretch: Stretch, number: int) -> Floats:
     frame = stretch.frames[number]
     return source.read(stretch.event, range(frame, frame + 1))
 

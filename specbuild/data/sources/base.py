@@ -10,11 +10,10 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.time.times import Times
 from specbuild.document import RunError, did_you_mean
 
-PhysicalFrames: TypeAlias = npt.NDArray[np.float32]
-"""(frames, *space, channels) in physical units, missing values NaN."""
 Region: TypeAlias = tuple[slice, ...]
 """The part of a frame to read: one slice per axis of space."""
 
@@ -45,7 +44,7 @@ class Packing:
             tuple(dict.fromkeys((*self.missing, *missing))),
         )
 
-    def unpack(self, raw: npt.NDArray[Any]) -> PhysicalFrames:
+    def unpack(self, raw: npt.NDArray[Any]) -> Floats:
         """Return `raw` in physical units; missing, NaN and infinite values become NaN.
 
         The arithmetic is in double precision, so that 70 · 0.01 is the float32 nearest to 0.7 and reaches a threshold
@@ -242,12 +241,12 @@ class FrameSource:
         metadata = replace(self.metadata, coordinates=coordinates, variables=(name,), units=units, units_of={})
         return replace(self, metadata=metadata, channel=variables.index(name))
 
-    def read(self, event: int, frames: range, region: Region | None = None) -> PhysicalFrames:
+    def read(self, event: int, frames: range, region: Region | None = None) -> Floats:
         """Return the named frames of one event, and only these, in physical units; by default whole."""
         physical = self._read(event, frames, region)
         return physical if self.channel is None else physical[..., self.channel : self.channel + 1]
 
-    def _read(self, event: int, frames: range, region: Region | None) -> PhysicalFrames:
+    def _read(self, event: int, frames: range, region: Region | None) -> Floats:
         """Return the frames with all of their channels."""
         axes, space = self.metadata.axes, self.metadata.space
         index: dict[str, int | slice] = {"N": event, "T": slice(frames.start, frames.stop, frames.step)}

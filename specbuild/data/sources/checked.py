@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specbuild.data.sources.base import FilePart, FrameSource, PhysicalFrames, Region
+from specbuild.data.arrays import Floats
+from specbuild.data.sources.base import FilePart, FrameSource, Region
 from specbuild.data.time.times import show
 from specbuild.document import RunError
 
@@ -33,7 +34,7 @@ class CheckedSource(FrameSource):
     def may_miss(self) -> bool:
         return self.skip or (self.allow_missing and super().may_miss)
 
-    def _read(self, event: int, frames: range, region: Region | None) -> PhysicalFrames:
+    def _read(self, event: int, frames: range, region: Region | None) -> Floats:
         """Return the frames with all of their channels.
 
         Raises:
@@ -56,10 +57,10 @@ class CheckedSource(FrameSource):
         inside = f" of event {event - part.events.start}" if len(part.events) > 1 else ""
         return f"frame {frame - part.frames.start}{time}{inside} of {part.name}"
 
-    def _read_singly(self, event: int, frames: range, region: Region | None, error: Exception) -> PhysicalFrames:
+    def _read_singly(self, event: int, frames: range, region: Region | None, error: Exception) -> Floats:
         """Read frame by frame, so that those that cannot be read are known."""
         missing = np.broadcast_to(np.float32(np.nan), (*self.space, self.size("C")))[region or ()]
-        physical: list[PhysicalFrames] = []
+        physical: list[Floats] = []
         for frame in frames:
             try:
                 physical.append(super()._read(event, range(frame, frame + 1), region)[0])
@@ -70,7 +71,7 @@ class CheckedSource(FrameSource):
             raise error
         return np.stack(physical)
 
-    def _check_whole(self, event: int, frames: range, physical: PhysicalFrames) -> None:
+    def _check_whole(self, event: int, frames: range, physical: Floats) -> None:
         for number in np.flatnonzero(np.isnan(physical.reshape(len(physical), -1)).any(axis=1)).tolist():
             if (event, frames[number]) not in self.unusable:
                 count = int(np.isnan(physical[number]).sum())

@@ -12,11 +12,11 @@ import numpy as np
 
 from specbuild.catalog.shapes import show
 from specbuild.catalog.sources import format_of
-from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, Packing, StoredArray
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.files import is_pictures
 from specbuild.data.sources.layout import lay_out
-from specbuild.data.sources.lazy_arrays import LazyArray, stacked, unpacked, view
+from specbuild.data.sources.lazy_arrays import in_one_packing, stacked, view
 from specbuild.data.time import times as clock
 from specbuild.data.time.times import Times
 from specbuild.document import did_you_mean, listed
@@ -56,7 +56,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
     views = [view(variable.array, parts) for variable in stored]
     if 0 in views[0].shape:
         raise SourceError("key", f"{label} is empty: its shape is {show(views[0].shape)}")
-    array, packing = _side_by_side(views, [variable.packing for variable in stored], several=bool(section.variables))
+    arrays, packing = in_one_packing(views, [variable.packing for variable in stored])
     if section.variables is not None:
         axes = (*axes, "C")
     length = views[0].shape[axes.index("T")]
@@ -75,7 +75,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
         tuple(FilePart(name, range(n, n + 1), range(length)) for n, name in enumerate(first.events)),
         path.stat().st_size if path.is_file() else None,
     )
-    source = FrameSource(array, metadata)
+    source = FrameSource(arrays[0] if section.variables is None else stacked(arrays), metadata)
     return source if section.dates is None else _between(source, section.dates)
 
 
@@ -156,15 +156,6 @@ def _shape(stored: StoredArray) -> str:
     return " × ".join(f"{name} ({length})" for name, length in stored.sizes.items())
 
 
-def _side_by_side(arrays: list[LazyArray], packings: list[Packing], *, several: bool) -> tuple[LazyArray, Packing]:
-    """Return an array whose last axis counts the variables, and its packing; unpacked where their packings differ."""
-    if not several:
-        return arrays[0], packings[0]
-    if len(set(packings)) == 1 and len({array.dtype for array in arrays}) == 1:
-        return stacked(arrays), packings[0]
-    return stacked(list(map(unpacked, arrays, packings))), Packing()
-
-
 def _channel_names(coordinates: Mapping[str, Coordinate]) -> tuple[str, ...]:
     axis = coordinates.get("C")
     return () if axis is None or axis.values is None else tuple(str(value) for value in axis.values.tolist())
@@ -185,9 +176,7 @@ def _times(container: Container, file: str, data: DataSection, axis: Coordinate 
         return axis.values
     if key is None:
         return None
-    if key not in container.names():
-        _key(container, file, "time", key)
-    stored = container.array(key)
+    stored = container.array(_key(container, file, "time", key))
     array = stored.array
     if array.dtype.hasobject:
         raise SourceError("time", f"{file}:{key} holds pickled Python objects, which are never loaded")

@@ -17,7 +17,7 @@ from xarray import Dataset, Variable
 
 from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
-from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
+from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.time.times import cf_times, times_of
@@ -39,9 +39,7 @@ class GridFile:
 
     def array(self, name: str) -> StoredArray:
         group, _, short = name.rpartition("/")
-        data = self._groups.get(f"{group}/" if group else "")
-        if data is None or short not in data.variables:
-            raise SourceError("key", f'{self._path.name} has no array "{name}"')
+        data = self._groups[f"{group}/" if group else ""]
         variable = data.variables[short]
         if variable.dtype.kind in "SUO":
             return StoredArray(_texts(variable))

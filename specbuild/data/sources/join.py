@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, Packing, RawArray
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, RawArray
 from specbuild.data.sources.errors import FileError, SourceError
-from specbuild.data.sources.lazy_arrays import LazyArray, events, joined, unpacked
+from specbuild.data.sources.lazy_arrays import LazyArray, events, in_one_packing, joined
 from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time
 
@@ -103,11 +103,8 @@ def _in_time(sources: list[FrameSource], name: str) -> FrameSource:
             _check_after(before, after)
         times = np.concatenate([source.metadata.clocks[0] for source in sources])
     ends = accumulate(source.length for source in sources)
-    parts = [
-        FilePart(source.metadata.file, range(1), range(end - source.length, end), source.metadata.bytes)
-        for source, end in zip(sources, ends, strict=True)
-    ]
-    arrays, metadata = _together(sources, name, parts)
+    places = [(range(1), range(end - source.length, end)) for source, end in zip(sources, ends, strict=True)]
+    arrays, metadata = _together(sources, name, places)
     coordinates, clocks = metadata.at(times), () if times is None else (times,)
     array = joined(arrays, metadata.axes.index("T"))
     return FrameSource(array, replace(metadata, clocks=clocks, coordinates=coordinates))
@@ -127,11 +124,8 @@ def _check_after(before: FrameSource, after: FrameSource) -> None:
 def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
     """Return each file as an event, or all events of files that hold several; they share all axes but that of time."""
     ends = accumulate(source.events for source in sources)
-    parts = [
-        FilePart(source.metadata.file, range(end - source.events, end), range(source.length), source.metadata.bytes)
-        for source, end in zip(sources, ends, strict=True)
-    ]
-    arrays, metadata = _together(sources, name, parts)
+    places = [(range(end - file.events, end), range(file.length)) for file, end in zip(sources, ends, strict=True)]
+    arrays, metadata = _together(sources, name, places)
     clocks: tuple[Times, ...] = ()
     if all(source.metadata.clocks for source in sources):
         clocks = tuple(source.metadata.clocks[0] for source in sources for _ in range(source.events))
@@ -147,10 +141,14 @@ def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
     return FrameSource(joined(arrays, metadata.axes.index("N")), metadata)
 
 
-def _together(sources: list[FrameSource], name: str, parts: list[FilePart]) -> tuple[Sequence[RawArray], FrameMetadata]:
-    """Return the arrays of all files with what is known of the first; unpacked where their packings differ."""
-    metadata = replace(sources[0].metadata, file=name, parts=tuple(parts), bytes=None)
-    if len({(source.metadata.packing, source.dtype) for source in sources}) == 1:
-        return [source.array for source in sources], metadata
-    arrays = [unpacked(source.array, source.metadata.packing) for source in sources]
-    return arrays, replace(metadata, packing=Packing())
+def _together(
+    sources: list[FrameSource], name: str, places: list[tuple[range, range]]
+) -> tuple[Sequence[RawArray], FrameMetadata]:
+    """Return the arrays of all files, in one packing, with what is known of the first and of the whole.
+
+    `places` says which frames of which events each file holds.
+    """
+    known = [source.metadata for source in sources]
+    arrays, packing = in_one_packing([source.array for source in sources], [file.packing for file in known])
+    parts = tuple(FilePart(file.file, *place, file.bytes) for file, place in zip(known, places, strict=True))
+    return arrays, replace(known[0], file=name, packing=packing, parts=parts, bytes=None)

@@ -57,11 +57,6 @@ def lay_out(
     return parts, tuple(letters), axes
 
 
-def dimensions(stored: StoredArray) -> str:
-    """`time (128), lat (89), lon (180)`."""
-    return ", ".join(f"{name} ({length})" for name, length in stored.sizes.items())
-
-
 def _check_nameless(stored: StoredArray, section: SourceSection, label: str) -> None:
     for key, value in (("select", section.select), ("region", section.region)):
         if value:
@@ -103,7 +98,7 @@ def _letters(stored: StoredArray, section: SourceSection, label: str, left: list
 
 
 def _has(stored: StoredArray) -> str:
-    return f"its dimensions are {dimensions(stored)}"
+    return f"its dimensions are {', '.join(f'{name} ({length})' for name, length in stored.sizes.items())}"
 
 
 def _proposal(stored: StoredArray, left: list[str]) -> str:

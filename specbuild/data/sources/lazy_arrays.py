@@ -47,6 +47,13 @@ def unpacked(array: RawArray, packing: Packing) -> LazyArray:
     return LazyArray(array.shape, np.dtype(np.float32), lambda index: packing.unpack(array[index]))
 
 
+def in_one_packing(arrays: Sequence[RawArray], packings: Sequence[Packing]) -> tuple[Sequence[RawArray], Packing]:
+    """Return arrays with the packing that they share; unpacked where they differ in that or in type."""
+    if len({(packing, array.dtype) for array, packing in zip(arrays, packings, strict=True)}) == 1:
+        return arrays, packings[0]
+    return [unpacked(array, packing) for array, packing in zip(arrays, packings, strict=True)], Packing()
+
+
 def stacked(arrays: Sequence[RawArray]) -> LazyArray:
     """Return arrays of one shape and type side by side: a new last axis counts them."""
 

@@ -6,7 +6,6 @@ within an archive, and does not say how many bytes of a cut-off file are missing
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -95,7 +94,4 @@ def read_header(file: IO[bytes]) -> Header:
     return Header(tuple(shape), fortran, dtype, file.tell() - before)
 
 
-_READERS: dict[tuple[int, int], Callable[[IO[bytes]], Any]] = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

@@ -35,7 +35,7 @@ def open_source(spec: Spec) -> FrameSource:
         if data.source.generator is not None:
             from specbuild.data.generators import open_generated
 
-            return open_generated(data.source.generator, data, spec.resolve_path)
+            return open_generated(data, spec.resolve_path)
         return _open(data, spec.resolve_path(data.source.path))
 
 

@@ -224,18 +224,13 @@ def _index(path: Path, packets: list[Any], container: str, *, one_key: bool) -> 
     apart = len(set(stamps)) == len(shown)
     if not apart or (container == "avi" and not all(packet.is_keyframe for packet in shown)):
         # AVI has no presentation times; those that a decoder makes up are wrong where frames refer to later ones.
-        shown_at = _decoded_stamps(path)
+        with av.open(str(path)) as whole:
+            shown_at = [frame.pts for frame in whole.decode(whole.streams.video[0])]
         if not apart or shown_at != list(stamps):
             return FrameIndex(len(shown_at), (), (0,))
     order = {stamp: number for number, stamp in enumerate(stamps)}
     keys = {order[packet.pts] for packet in shown if packet.is_keyframe and not one_key}
     return FrameIndex(len(shown), stamps, tuple(sorted(keys | {0})))
-
-
-def _decoded_stamps(path: Path) -> list[int | None]:
-    """Return the time of every frame, by decoding the whole file."""
-    with av.open(str(path)) as container:
-        return [frame.pts for frame in container.decode(container.streams.video[0])]
 
 
 def _reason(error: Exception) -> str:
