@@ -37,10 +37,7 @@ class Composer:
         self.nodes = 0
         self.end = 0  # of the last scalar, alias or bracket
         self.handlers: dict[type[yaml.Event], Callable[[Any], None]] = {
-            yaml.StreamStartEvent: _ignore,
-            yaml.StreamEndEvent: _ignore,
             yaml.DocumentStartEvent: self.start_document,
-            yaml.DocumentEndEvent: _ignore,
             yaml.ScalarEvent: self.scalar,
             yaml.AliasEvent: self.alias,
             yaml.SequenceStartEvent: self.start_collection,
@@ -57,7 +54,8 @@ class Composer:
         hundredth fault, an empty text and a second document end the reading at once. Errors of the parser pass through.
         """
         for event in events:
-            self.handlers[type(event)](event)
+            if (handler := self.handlers.get(type(event))) is not None:
+                handler(event)
         self.report.raise_errors()
         if self.root is None:
             raise SpecError([_empty(self.source, self.start)])
@@ -286,10 +284,6 @@ class _Anchored(NamedTuple):
     node: Node | None
     size: int = 1
     height: int = 0
-
-
-def _ignore(event: yaml.Event) -> None:
-    """Nothing to do at this event."""
 
 
 def _is_empty(node: Node) -> bool:

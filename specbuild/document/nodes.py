@@ -101,7 +101,9 @@ class Mapping:
 
     def __getitem__(self, name: str) -> Entry:
         """Return an entry that is known to be there."""
-        return next(entry for entry in self.entries if entry.name == name)
+        entry = self.entry(name)
+        assert entry is not None, name
+        return entry
 
     def names(self) -> Iterator[str]:
         return (entry.name for entry in self.entries)

@@ -72,7 +72,6 @@ def check(
     with suppress(TooManyErrors):
         spec = read_spec(source, normalize(overrides), report)
         graph = infer(spec, report, resolver) if spec is not None else None
-    assert graph is not None or report.failed, "a spec without a graph, and without an error that says why"
     assert graph is not None or report.failed, "neither a graph, nor an error that says why there is none"
     return None if report.failed else graph
 
@@ -160,7 +159,7 @@ class _Inference:
             shapes = port_shapes(node.layer, inputs)
             refuse_excess(node.layer, shapes)
         except ShapeError as error:
-            report_misfit(node, ports, error, self.spec, self.inputs, self.shapes, self.report)
+            report_misfit(node, ports, error, self.inputs, self.choice)
             return None
         self.shapes[node.id] = shapes
         state = wire_state(node, self.names, self.choice) or ()

@@ -10,6 +10,7 @@ from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
 from specbuild.graph.model import Input, Port, Shapes
+from specbuild.graph.ports import PortChoice
 from specbuild.language import NodeSpec, Spec
 from specbuild.language.spec import InputSpec
 
@@ -57,23 +58,17 @@ def refuse_excess(layer: Layer, outputs: Mapping[str, Shape]) -> None:
 
 
 def report_misfit(
-    node: NodeSpec,
-    ports: tuple[Port, ...],
-    error: ShapeError,
-    spec: Spec,
-    inputs: tuple[Input, ...],
-    shapes: Shapes,
-    report: Report,
+    node: NodeSpec, ports: tuple[Port, ...], error: ShapeError, inputs: tuple[Input, ...], choice: PortChoice
 ) -> None:
     """Report what a layer says of its inputs or arguments, with help where the number of axes is wrong."""
     key = error.argument or "from"
     ranks = node.layer.ranks
-    wrong_rank = ranks is None or any(len(shapes[port.node][port.name]) not in ranks for port in ports)
+    wrong_rank = ranks is None or any(len(choice.shapes[port.node][port.name]) not in ranks for port in ports)
     advice = node.advice if wrong_rank else ""
     message = error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}"
     reason = "; ".join(filter(None, (_with_ids(error.reason, ports), node.use)))
-    help = advice or error.help or _rank_help(node, ports, spec, inputs, shapes)
-    report.error(message, node.span(key), reason=reason, help=help, code="shape")
+    help = advice or error.help or _rank_help(node, ports, inputs, choice)
+    choice.report.error(message, node.span(key), reason=reason, help=help, code="shape")
 
 
 def check_batch_sizes(spec: Spec, report: Report) -> None:
@@ -147,27 +142,26 @@ def _with_ids(reason: str, ports: tuple[Port, ...]) -> str:
     return re.sub(r"\bits input is\b", f"its input, {ports[0]}, is", named)
 
 
-def _rank_help(node: NodeSpec, ports: tuple[Port, ...], spec: Spec, inputs: tuple[Input, ...], shapes: Shapes) -> str:
+def _rank_help(node: NodeSpec, ports: tuple[Port, ...], inputs: tuple[Input, ...], choice: PortChoice) -> str:
     """What to write where a layer reads too few or too many axes; empty where their number is right."""
-    ranks = {len(shape) for source in node.sources for shape in shapes.get(source.id, {}).values()}
+    ranks = {len(shape) for source in node.sources for shape in choice.shapes.get(source.id, {}).values()}
     if node.layer.ranks is None or ranks & set(node.layer.ranks):
         return ""
     if not isinstance(node.layer, Recurrent):
         one_more = any(rank - 1 in node.layer.ranks for rank in ranks)
         return f"to run it on every frame, write {_every_frame(node.layer)}" if one_more else ""
-    help = _missed_steps(node, spec, shapes) or _input_help(node.layer.ranks, ports, inputs)
+    help = _missed_steps(node, choice) or _input_help(node.layer.ranks, ports, inputs)
     if not help and any(rank + 1 in node.layer.ranks for rank in ranks):
         help = "it reads a sequence; {layer: RepeatFrame, times: …} shows one frame at every step"
     return help
 
 
-def _missed_steps(node: NodeSpec, spec: Spec, shapes: Shapes) -> str:
+def _missed_steps(node: NodeSpec, choice: PortChoice) -> str:
     """Help where a recurrent node reads one frame because a layer before it read only the last step of another."""
-    nodes = {layer.id: layer for layer in spec.layers}
-    reader = nodes.get(node.sources[0].id)
+    reader = choice.nodes.get(node.sources[0].id)
     while reader is not None and not isinstance(reader.layer, Recurrent):
-        before = nodes.get(reader.sources[0].id)
-        if before is not None and _read_last(reader, before, shapes):
+        before = choice.nodes.get(reader.sources[0].id)
+        if before is not None and _read_last(reader, before, choice.shapes):
             return (
                 f"{reader.id} read {before.id}.last, one frame; to run it on every step, write "
                 f"{_every_frame(reader.layer)}"

@@ -61,12 +61,12 @@ class PortChoice:
 
     def __init__(self, spec: Spec, shapes: Mapping[str, Mapping[str, Shape]], report: Report) -> None:
         self.shapes, self.report = shapes, report
-        self._nodes = {node.id: node for node in spec.layers}
+        self.nodes = {node.id: node for node in spec.layers}
         self.alive = alive(spec)
 
     def layer(self, node: str) -> Layer | None:
         """Return the layer of a node; None for an input."""
-        return self._nodes[node].layer if node in self._nodes else None
+        return self.nodes[node].layer if node in self.nodes else None
 
     def choose_all(self, node: NodeSpec, wanted: Ranks | None) -> tuple[Port, ...] | None:
         """Return the port behind each source of a node; None if one is unknown or reported."""
@@ -124,7 +124,7 @@ class PortChoice:
         elif (argument := _GIVEN_BY.get(port.partition(".")[0])) in closed:
             message = f"{source.id} does not give {source}"
             effect = "only the last output leaves it" if port == "sequence" else "its state stays inside"
-            reason = f"{argument} is false in line {self._nodes[source.id].span(str(argument)).line}, so {effect}"
+            reason = f"{argument} is false in line {self.nodes[source.id].span(str(argument)).line}, so {effect}"
             help = f"leave {argument} out: it follows from how the node is used"
         else:
             return Port(source.id, port)
@@ -132,7 +132,7 @@ class PortChoice:
         return None
 
     def _ambiguous(self, source: Reference, reader: str, key: str) -> None:
-        node, shapes = self._nodes[source.id], self.shapes[source.id]
+        node, shapes = self.nodes[source.id], self.shapes[source.id]
         if self.report.is_known(self._place(source, node)):
             return
         written = "outputs: [{}]" if key == "outputs" else f"{key}: {{}}"

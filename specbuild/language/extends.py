@@ -44,12 +44,18 @@ def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...])
         reason = " → ".join(path.name for path in (*chain, identity))
         report.error(f"{named.value} extends itself", named.span, reason=reason, code="extends-cycle")
         return None
+    base = opened(path, named, report)
+    return extended(base, path.parent, report, (*chain, identity)) if base is not None else None
+
+
+def opened(path: Path, named: Node, report: Report) -> Mapping | None:
+    """Return the document of another spec; None after reporting, at its name, why there is none."""
     try:
-        _, base = read(path)
+        _, document = read(path)
     except SpecError as error:
         report.extend(replace(diagnostic, span=diagnostic.span or named.span) for diagnostic in error.diagnostics)
         return None
-    if not isinstance(base, Mapping):
-        report.wrong_type("a spec must be a mapping", base)
+    if not isinstance(document, Mapping):
+        report.wrong_type("a spec must be a mapping", document)
         return None
-    return extended(base, path.parent, report, (*chain, identity))
+    return document

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from specbuild.document import Entry, Mapping, Node, Scalar, SpecError, values_in
+from specbuild.document import Entry, Mapping, Node, Scalar, values_in
 from specbuild.language.declarations import check_head, read_defaults, read_inputs
 from specbuild.language.extends import extended
 from specbuild.language.forms import read_blocks
@@ -78,17 +78,10 @@ class ModelForm(Composite):
         if file.absolute() in scope.definitions.files:
             walk.report.error(f"{self.model} contains itself", named.span, code="model-cycle")
             return None
-        try:
-            document = walk.document(file)
-        except SpecError as error:
-            for fault in error.diagnostics:
-                located = fault if fault.span else replace(fault, span=named.span)
-                walk.report.add(located)
+        document = walk.document(file, named)
+        if document is None:
             return None
         walk.report.spend(values_in(document), named.span)
-        if not isinstance(document, Mapping):
-            walk.report.wrong_type("a spec must be a mapping", document)
-            return None
         whole = extended(document, file.parent, walk.report)
         if whole is None:
             return None

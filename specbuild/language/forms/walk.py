@@ -11,7 +11,8 @@ from pathlib import Path
 
 from specbuild.catalog import KINDS
 from specbuild.catalog.registry import kind_named
-from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain, read
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain
+from specbuild.language.extends import opened
 from specbuild.language.forms.base import COMMON, Expansion, Form
 from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Scope
@@ -68,7 +69,7 @@ class Walk:
         """What composites read that stands below them, or nowhere."""
         self._steps = 0
         self._depth = 0
-        self._documents: dict[Path, Node] = {}
+        self._documents: dict[Path, Mapping] = {}
 
     def items(self, node: Node | None, scope: Scope) -> Expansion:
         """Expand a list of nodes, each reading the one before.
@@ -138,15 +139,12 @@ class Walk:
             self.report.error(f"the layers unroll into more than {MAX_STEPS:,} nodes", span, code="too-large")
             raise TooLarge
 
-    def document(self, file: Path) -> Node:
-        """Return the document of another file, which is read once, however often it is used.
-
-        Raises:
-            SpecError: the file cannot be read, or is no YAML.
-        """
-        if file not in self._documents:
-            _, self._documents[file] = read(file)
-        return self._documents[file]
+    def document(self, file: Path, named: Node) -> Mapping | None:
+        """Return the document of another file, read once however often it is used; None after reporting why not."""
+        document = self._documents.get(file) or opened(file, named, self.report)
+        if document is not None:
+            self._documents[file] = document
+        return document
 
     def failed(self, item: Mapping, scope: Scope) -> Expansion:
         """Leave out a node that could not be read, so that what reads it is not reported as well."""
