@@ -62,8 +62,7 @@ class SampleSet(ABC, Generic[Split]):
             return self._sample(samples[number], region, random)
 
         shuffled = split == "train" if shuffle is None else shuffle
-        frame, crop = self.source.space, self.layout.crop
-        return Sampler(len(samples), batch_size, seed, steps, shuffled, frame, crop, sample)
+        return Sampler(len(samples), batch_size, seed, steps, shuffled, self.source.space, self.layout.crop, sample)
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know about the data that was read so far."""

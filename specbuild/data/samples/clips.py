@@ -21,7 +21,7 @@ from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.sampler import Sample
 from specbuild.data.samples.windows import Stretch
 from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, Region
-from specbuild.data.sources.clip import FrameClip, clip_array
+from specbuild.data.sources.clip import clip_array
 from specbuild.data.sources.errors import FileError
 from specbuild.data.sources.files import located, natural_order
 from specbuild.data.sources.frame_folder import check_order, find_clips
@@ -147,15 +147,13 @@ def _open_folders(path: Path, data: DataSection) -> tuple[FrameSource, tuple[int
             reason="each of its folders is a class, and each folder or video in that a clip",
             help="put the clips of each class into a folder of its own",
         )
-    clips: list[FrameClip] = []
-    labels: list[int] = []
-    for label, folder in enumerate(folders):
-        clips += find_clips(folder, events=True)
-        labels += [label] * (len(clips) - len(labels))
+    classes = [find_clips(folder, events=True) for folder in folders]
+    clips = tuple(clip for members in classes for clip in members)
+    labels = tuple(label for label, members in enumerate(classes) for _ in members)
     packing = Packing().overridden(data.scale, data.offset, data.missing)
     metadata = FrameMetadata(path.name, data.source.axes, packing=packing, lengths=tuple(map(len, clips)))
-    source = FrameSource(clip_array(tuple(clips), data.source), metadata)
-    return source, tuple(labels), tuple(folder.name for folder in folders)
+    source = FrameSource(clip_array(clips, data.source), metadata)
+    return source, labels, tuple(folder.name for folder in folders)
 
 
 def stratified(labels: tuple[int, ...], shares: dict[str, float], seed: int) -> dict[str, tuple[int, ...]]:

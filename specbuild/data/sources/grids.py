@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,10 @@ class GridFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._root = _open(path)
+        self._groups = {"": _open(path)}
+        if not self._groups[""].data_vars and path.suffix.lower() != ".zarr":
+            with netCDF4.Dataset(path) as file:
+                self._groups |= {f"{group}/": _open(path, group) for group in _groups_below(file)}
 
     def names(self) -> tuple[str, ...]:
         """Return the variables that hold data: no coordinates, no bounds of cells."""
@@ -46,15 +48,6 @@ class GridFile:
         dims = tuple(str(dim) for dim in variable.dims)
         axes = {dim: _axis(dim, data.variables.get(dim), self._path.name) for dim in dims}
         return StoredArray(_raw(variable), packing_of(variable.attrs), str(variable.attrs.get("units", "")), dims, axes)
-
-    @cached_property
-    def _groups(self) -> dict[str, Dataset]:
-        """The root, under "", and every group that holds variables, under its path with a slash behind."""
-        groups = {"": self._root}
-        if not self._root.data_vars and self._path.suffix != ".zarr":
-            with netCDF4.Dataset(self._path) as file:
-                groups |= {f"{group}/": _open(self._path, group) for group in _groups_below(file)}
-        return groups
 
 
 def _raw(variable: Variable) -> LazyArray:
