@@ -53,14 +53,12 @@ class BodyRule:
             return False
         inside = Report()
         graph = self.report(x, inside)
-        for error in inside.errors:
-            report.add(error)
+        report.extend(inside.errors)
         if graph is None or not check_steps(graph, self.node.id, report):
             return False
         if not check_whole(self.node, graph, x, report):
             return False
-        for warning in graph.warnings:
-            report.add(warning)
+        report.extend(graph.warnings)
         return True
 
     def report(self, x: Shape, report: Report) -> Graph | None:

@@ -39,9 +39,9 @@ def check_samples(graph: Graph, report: Report) -> None:
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return
     source = data.source
-    for error in sample_faults(graph.spec, graph, FrameLayout(source.label, source.frame, source.channels)):
-        for diagnostic in error.diagnostics:
-            report.add(diagnostic)
+    frames = FrameLayout(source.label, source.frame, source.channels)
+    for error in sample_faults(graph.spec, graph, frames):
+        report.extend(error.diagnostics)
     if data.target is None and any(node.body is not None for node in graph.nodes):
         check_feedback(graph, data.windows, report)
 
@@ -79,7 +79,7 @@ def output_fault(spec: Spec, graph: Graph, message: str, *, reason: str = "", he
     end = next((node.spec for node in graph.nodes if node.id == graph.outputs[0].port.node), None)
     if spec.document.get("outputs") is not None or end is None:
         return spec.error(("outputs",), message, reason=reason, help=help, code="data-shape")
-    return SpecError([Diagnostic(message, end.span(), "", reason, help, "data-shape")])
+    return SpecError([Diagnostic(message, end.span(), reason=reason, help=help, code="data-shape")])
 
 
 def without_time(shape: Shape, count: int, space: Shape) -> bool:

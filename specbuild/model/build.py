@@ -158,7 +158,7 @@ def _teacher(node: Node, graph: Graph) -> Any:
 
 
 def _refused(node: Node, key: str, message: str, reason: str, help: str, code: str) -> SpecError:
-    return SpecError([Diagnostic(message, node.spec.span(key), "", reason, help, code)])
+    return SpecError([Diagnostic(message, node.spec.span(key), reason=reason, help=help, code=code)])
 
 
 def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:
