@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from specbuild.document import Node, Report, Scalar, Span, kind_of
@@ -27,8 +28,13 @@ class Reference:
     def __str__(self) -> str:
         return f"{self.id}.{self.port}" if self.port else self.id
 
+    def renamed(self, rename: Rename) -> Reference:
+        return replace(self, id=rename(self.id))
+
 
 References: TypeAlias = tuple[Reference, ...]
+Rename: TypeAlias = Callable[[str], str]
+"""Gives for the id of a node another one, or the same."""
 
 
 def reference(node: Node, report: Report) -> Reference | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -66,19 +65,10 @@ def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     """Return an autoregressive node; reading it again prefixes the ids of the nodes inside with its own."""
     prefix = f"{node.id}_"
     last = next((index for index, inner in enumerate(body.nodes) if inner.id == body.end.id), len(body.nodes))
-    nodes = [_node(_inside(inner, prefix)) for inner in body.nodes[: last + 1]]
+    nodes = [_node(inner.renamed(lambda name: name.removeprefix(prefix))) for inner in body.nodes[: last + 1]]
     own = {name: _plain(getattr(node.layer, name)) for name in _written(node.layer) if name != "trainable"}
     frozen = {"trainable": node.layer.trainable} if "trainable" in node.layer.model_fields_set else {}
     return {"autoregressive": {**own, "do": nodes}, **frozen}
-
-
-def _inside(node: NodeSpec, prefix: str) -> NodeSpec:
-    return replace(
-        node,
-        id=node.id.removeprefix(prefix),
-        sources=tuple(replace(source, id=source.id.removeprefix(prefix)) for source in node.sources),
-        shares=None if node.shares is None else node.shares.removeprefix(prefix),
-    )
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

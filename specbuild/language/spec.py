@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from specbuild.document import Diagnostic, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
-from specbuild.language.references import Reference, References
+from specbuild.language.references import Reference, References, Rename
 
 if TYPE_CHECKING:
     from specbuild.catalog import Layer
@@ -73,6 +73,20 @@ class NodeSpec:
     """How to fix a misfit with what it reads, where that was not written on the node itself."""
     body: BodySpec | None = None
     """What an autoregressive node runs."""
+
+    def renamed(self, rename: Rename) -> NodeSpec:
+        """Return the node under another id, and with other ids for all that it refers to."""
+        state, levels = self.initial_state, self.levels
+        if isinstance(state, Reference):
+            state = state.renamed(rename)
+        elif state is not None:
+            state = {name: source.renamed(rename) for name, source in state.items()}
+        if levels is not None:
+            encoder, decoder = tuple(map(rename, levels.encoder)), tuple(map(rename, levels.decoder))
+            levels = replace(levels, encoder=encoder, decoder=decoder, source=rename(levels.source))
+        sources = tuple(source.renamed(rename) for source in self.sources)
+        shares = rename(self.shares) if self.shares is not None else None
+        return replace(self, id=rename(self.id), sources=sources, initial_state=state, levels=levels, shares=shares)
 
     def span(self, *keys: str) -> Span:
         """Return where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""

@@ -4,7 +4,6 @@ A single layer is copied. A composite is expanded once more, as if it were writt
 the weights of the one that stands at its place in the original; so it has the same ports, outputs and members.
 """
 
-from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -14,7 +13,7 @@ from specbuild.document import Mapping, Node, did_you_mean
 from specbuild.language.forms.base import Expansion, Located, PlainForm, expecting, refuse_state
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
-from specbuild.language.references import Reference, References, reference
+from specbuild.language.references import Reference, References, Rename, reference
 from specbuild.language.spec import NodeSpec
 
 
@@ -102,10 +101,14 @@ class ReuseForm(PlainForm):
             else:
                 base = f"{scope.prefix}{name}_{rest.removeprefix('_')}" if name else f"{original.id}_again"
                 ids[node.id] = walk.ids.make(base, item.span.line)
+
+        def rename(identity: str) -> str:
+            return ids.get(identity, identity)
+
         nodes = []
         for node, original in zip(copy.nodes, originals, strict=True):
             shared = replace(
-                _renamed(node, ids),
+                node.renamed(rename),
                 named=ids[node.id] == scope.prefix + (name or ""),
                 layer=original.layer,
                 body=original.body,
@@ -113,8 +116,8 @@ class ReuseForm(PlainForm):
                 at=item,
             )
             nodes.append(shared)
-        end = _moved(copy.end, ids) if copy.end is not None else None
-        members = {member: _member(each, ids) for member, each in copy.members.items()}
+        end = copy.end.renamed(rename) if copy.end is not None else None
+        members = {member: _member(each, rename) for member, each in copy.members.items()}
         expansion = Expansion(tuple(nodes), end, copy.no_end, members=members)
         expansion = expecting(walk, expansion, self, item, scope)
         if name:
@@ -130,36 +133,14 @@ def _within(target: str | Group, ids: set[str]) -> bool:
     return target in ids
 
 
-def _renamed(node: NodeSpec, ids: AnyMapping[str, str]) -> NodeSpec:
-    """A node and all that it refers to under other ids."""
-    state, levels = node.initial_state, node.levels
-    if isinstance(state, Reference):
-        state = _moved(state, ids)
-    elif state is not None:
-        state = {name: _moved(source, ids) for name, source in state.items()}
-    if levels is not None:
-        levels = replace(
-            levels,
-            encoder=tuple(ids.get(level, level) for level in levels.encoder),
-            decoder=tuple(ids.get(level, level) for level in levels.decoder),
-            source=ids.get(levels.source, levels.source),
-        )
-    sources = tuple(_moved(source, ids) for source in node.sources)
-    return replace(node, id=ids[node.id], sources=sources, initial_state=state, levels=levels)
-
-
-def _moved(source: Reference, ids: AnyMapping[str, str]) -> Reference:
-    return replace(source, id=ids.get(source.id, source.id))
-
-
-def _member(target: str | Group, ids: AnyMapping[str, str]) -> str | Group:
+def _member(target: str | Group, rename: Rename) -> str | Group:
     """What a member stands for under other ids."""
     if not isinstance(target, Group):
-        return ids.get(target, target)
+        return rename(target)
     return replace(
         target,
-        output=_moved(target.output, ids) if target.output is not None else None,
-        members={name: _member(each, ids) for name, each in target.members.items()},
-        nodes=tuple(ids.get(node, node) for node in target.nodes),
-        inputs=tuple(_moved(source, ids) for source in target.inputs),
+        output=target.output.renamed(rename) if target.output is not None else None,
+        members={name: _member(each, rename) for name, each in target.members.items()},
+        nodes=tuple(map(rename, target.nodes)),
+        inputs=tuple(source.renamed(rename) for source in target.inputs),
     )
