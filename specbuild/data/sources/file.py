@@ -201,6 +201,6 @@ def _between(source: FrameSource, dates: Dates) -> FrameSource:
         )
     frames = slice(*clock.between(times, dates))
     lengths = zip(metadata.axes, source.array.shape, strict=True)
-    parts = [np.arange(length)[frames if axis == "T" else slice(None)] for axis, length in lengths]
+    parts = [range(length)[frames if axis == "T" else slice(None)] for axis, length in lengths]
     clocks = (times[frames],)
     return FrameSource(view(source.array, parts), replace(metadata, clocks=clocks, coordinates=metadata.at(clocks[0])))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import Coordinate, StoredArray
@@ -37,7 +36,7 @@ def lay_out(
     shape = stored.array.shape
     if not stored.dims:
         _check_nameless(stored, section, label)
-        return [np.arange(length) for length in shape], section.axes, {}
+        return [range(length) for length in shape], section.axes, {}
     selected = {name: _place(stored, name, value, label) for name, value in section.select.items()}
     named = _letters(stored, section, label, [dim for dim in stored.dims if dim not in selected])
     parts, letters, axes = list[int | Places](), list[str](), dict[str, Coordinate]()
@@ -45,12 +44,11 @@ def lay_out(
         if name not in named:
             parts.append(selected.get(name, 0))
             continue
-        places, axis = np.arange(length), stored.coordinate(name)
-        if name in section.region:
-            places, axis = _within(axis, section.region[name], label)
-        parts.append(places)
+        parts.append(range(length))
         letters.append(named[name])
-        axes[named[name]] = axis
+        axes[named[name]] = stored.coordinate(name)
+        if name in section.region:
+            parts[-1], axes[named[name]] = _within(stored.coordinate(name), section.region[name], label)
     for name in section.region:
         if name not in named:
             raise _no_dimension("region", name, stored, label)
@@ -179,19 +177,12 @@ def _within(axis: Coordinate, ends: tuple[float, float], label: str) -> tuple[Pl
             f"no {axis.name} of {label} lies from {ends[0]:g} to {ends[1]:g}",
             reason=f"it runs from {least:g} to {greatest:g}",
         )
-    if is_longitude(axis):
-        places = _joined(places, values, shifted)
+    gaps = np.flatnonzero(np.diff(places) > 1) + 1
+    if is_longitude(axis) and len(gaps) == 1:  # the two ends of a grid around the globe, read as they meet
+        rises = np.median(np.diff(values)) > 0
+        ahead = shifted[places[gaps[0]]] < shifted[places[0]]
+        places = np.roll(places, -gaps[0]) if ahead == rises else places
     chosen = shifted[places]
     if chosen.dtype.kind == "f":
         chosen = chosen.astype(values.dtype)
     return places, Coordinate(axis.name, chosen, axis.units)
-
-
-def _joined(places: Places, values: npt.NDArray[Any], shifted: npt.NDArray[Any]) -> Places:
-    """Return places on a grid around the globe; if they are its two ends, in the order in which these meet."""
-    gaps = np.flatnonzero(np.diff(places) > 1) + 1
-    if len(gaps) != 1:
-        return places
-    rises = np.median(np.diff(values)) > 0
-    ahead = shifted[places[gaps[0]]] < shifted[places[0]]
-    return np.roll(places, -gaps[0]) if ahead == rises else places

@@ -6,8 +6,10 @@ while a pattern of many is read.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +18,8 @@ import numpy.typing as npt
 from specbuild.data.arrays import Array
 from specbuild.data.sources.base import Packing, RawArray
 
-Places: TypeAlias = npt.NDArray[np.int64]
+Places: TypeAlias = range | npt.NDArray[np.int64]
+"""Indices along an axis: rising, or from the two ends of a grid around the globe."""
 Index: TypeAlias = tuple[int | slice, ...]
 
 
@@ -65,25 +68,24 @@ def stacked(arrays: Sequence[RawArray]) -> LazyArray:
 
 def joined(arrays: Sequence[RawArray], axis: int) -> LazyArray:
     """Return arrays of one type end to end along an axis, all of one shape otherwise."""
-    ends = np.cumsum([array.shape[axis] for array in arrays])
-    starts = [0, *ends[:-1].tolist()]
+    ends = list(accumulate(array.shape[axis] for array in arrays))
+    starts = [0, *ends[:-1]]
 
     def read(index: Index) -> Array:
         before, at, after = index[:axis], index[axis], index[axis + 1 :]
         if isinstance(at, int):
-            number = int(np.searchsorted(ends, at, side="right"))
+            number = bisect_right(ends, at)
             return arrays[number][(*before, at - starts[number], *after)]
-        places = np.arange(*at.indices(int(ends[-1])))
-        numbers = np.searchsorted(ends, places, side="right")
-        pieces = [
-            arrays[number][(*before, part, *after)]
-            for number in np.unique(numbers).tolist() or [0]
-            for part in _slices(places[numbers == number] - starts[number], at.step)
-        ]
-        return _concatenated(pieces, before)
+        wanted, pieces = range(*at.indices(ends[-1])), []
+        for number in range(bisect_right(ends, wanted.start), bisect_left(ends, wanted.stop) + 1):
+            first, end = (len(range(wanted.start, bound, wanted.step)) for bound in (starts[number], ends[number]))
+            if part := wanted[first:end]:
+                shifted = slice(part.start - starts[number], part.stop - starts[number], part.step)
+                pieces.append(arrays[number][(*before, shifted, *after)])
+        return _concatenated(pieces or [arrays[0][(*before, slice(0, 0), *after)]], before)
 
     first = arrays[0].shape
-    return LazyArray((*first[:axis], int(ends[-1]), *first[axis + 1 :]), arrays[0].dtype, read)
+    return LazyArray((*first[:axis], ends[-1], *first[axis + 1 :]), arrays[0].dtype, read)
 
 
 def events(arrays: Sequence[RawArray], time: int) -> LazyArray:
@@ -105,12 +107,14 @@ def events(arrays: Sequence[RawArray], time: int) -> LazyArray:
 
 def _chosen(part: Places, index: int | slice) -> int | list[slice]:
     """Return where the places that `index` asks for lie in the array below."""
-    return int(part[index]) if isinstance(index, int) else _slices(part[index], index.step)
+    return int(part[index]) if isinstance(index, int) else _slices(part[index], index.step or 1)
 
 
-def _slices(places: Places, step: int | None) -> list[slice]:
+def _slices(places: Places, step: int) -> list[slice]:
     """Return the slices that read the places in their order: one wherever they are `step` apart, at least one."""
-    runs = np.split(places, np.flatnonzero(np.diff(places) != (step or 1)) + 1)
+    if len(places) and places[-1] - places[0] == (len(places) - 1) * step:
+        return [slice(int(places[0]), int(places[-1]) + 1, step)]
+    runs = np.split(places, np.flatnonzero(np.diff(places) != step) + 1)
     return [slice(int(run[0]), int(run[-1]) + 1, step) if len(run) else slice(0, 0) for run in runs]
 
 
