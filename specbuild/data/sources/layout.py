@@ -179,7 +179,7 @@ def _within(axis: Coordinate, ends: tuple[float, float], label: str) -> tuple[Pl
         )
     gaps = np.flatnonzero(np.diff(places) > 1) + 1
     if is_longitude(axis) and len(gaps) == 1:  # the two ends of a grid around the globe, read as they meet
-        rises = np.median(np.diff(values)) > 0
+        rises = np.median(np.diff(values.astype(np.float64))) > 0
         ahead = shifted[places[gaps[0]]] < shifted[places[0]]
         places = np.roll(places, -gaps[0]) if ahead == rises else places
     chosen = shifted[places]
