@@ -163,7 +163,8 @@ class Composer:
         elif first is not node:
             message = f'the key "{shorten(name)}" is given twice'
             reason = f"line {first.span.line} gives it first"
-            self.refuse_key(message, node.span, "remove one of the two", reason=reason, code="duplicate-key", part=name)
+            holder.key = node
+            self.error(message, node.span, reason=reason, help="remove one of the two", code="duplicate-key")
         else:
             holder.key = node
 
@@ -215,11 +216,9 @@ class Composer:
             help = r"write the character itself, or \U and its eight hexadecimal digits"
             self.error("half a surrogate pair is not a character", span, help=help, code="character")
 
-    def refuse_key(
-        self, message: str, span: Span, help: str, *, reason: str = "", code: str = "bad-key", part: str | None = None
-    ) -> None:
+    def refuse_key(self, message: str, span: Span, help: str, *, code: str = "bad-key") -> None:
         self.open[-1].key_refused = True
-        self.error(message, span, reason=reason, help=help, code=code, part=part)
+        self.error(message, span, help=help, code=code)
 
     def count(self, size: int, height: int, start: int) -> None:
         """Count nodes that are about to be placed, and stop at the limits."""
@@ -234,11 +233,8 @@ class Composer:
         reason = "an alias counts as often as it is used"
         self.stop(message, span, reason=reason, help="use blocks and repeat for what is repeated", code="too-large")
 
-    def error(
-        self, message: str, span: Span, *, reason: str = "", help: str = "", code: str, part: str | None = None
-    ) -> None:
-        path = self.path() + (() if part is None else (part,))
-        self.report.error(message, span, where=dotted(path), reason=reason, help=help, code=code)
+    def error(self, message: str, span: Span, *, reason: str = "", help: str = "", code: str) -> None:
+        self.report.error(message, span, where=dotted(self.path()), reason=reason, help=help, code=code)
 
     def stop(self, message: str, span: Span, *, reason: str = "", help: str = "", code: str) -> NoReturn:
         self.error(message, span, reason=reason, help=help, code=code)

@@ -185,8 +185,7 @@ def _in_layers(node: Sequence, keys: _Keys, index: int, value: Node) -> Sequence
 
     result = visit(node)
     if wanted not in ids and _generated(wanted, nameless):
-        help = "give that layer an id to set it"
-        raise _error(keys, index, f"{wanted} has no id in the spec", help)
+        raise _error(keys, index, f"{wanted} has no id in the spec", "give that layer an id to set it")
     if wanted not in ids:
         known = f"ids are {', '.join(ids)}" if ids else "give the layer an id to name it"
         raise _error(keys, index, f"no layer has the id {wanted}", did_you_mean(wanted, ids) or known)

@@ -425,8 +425,7 @@ def expecting(walk: "Walk", expansion: Expansion, form: Form, item: Mapping, sco
     entry, end = item["expect"], expansion.end
     if end is None:
         message = "expect: there is no single output to hold against it"
-        help = "write expect on the nodes inside"
-        walk.report.error(message, entry.key.span, reason=expansion.no_end, help=help)
+        walk.report.error(message, entry.key.span, reason=expansion.no_end, help="write expect on the nodes inside")
         return expansion
     nodes = {node.id: node for node in expansion.nodes}
     if end.port is None and end.id in nodes and nodes[end.id].expect is None:

@@ -184,17 +184,12 @@ class Walk:
         if line is None:
             self.ids.claim(full, written.span.line)
             return written.value
-        message, reason, help = (
-            f"two nodes are called {full}",
-            f"the first stands in line {line}",
-            "give each its own id",
-        )
+        reason, help = f"the first stands in line {line}", "give each its own id"
         if line == 0:
             reason = "an input has that name"
         elif line == written.span.line:
             reason, help = "each round of a loop makes it again", "put a loop variable into it, such as id: conv_$f"
-        message = f"two nodes are called {full}"
-        self.report.error(message, written.span, reason=reason, help=help, code="duplicate-id")
+        self.report.error(f"two nodes are called {full}", written.span, reason=reason, help=help, code="duplicate-id")
         if line:
             self.broken.add(full)
         return None

@@ -69,8 +69,7 @@ def check_augment(data: "DataSection") -> None:
     for name in section.flip:
         if AXES[name] not in source.space:
             has = ", ".join(LETTERS[letter] for letter in source.space) or "no axis of space"
-            message = f"the layout {' '.join(source.axes)} has no {name} to flip; it has {has}"
-            raise fault(("augment", "flip"), message)
+            raise fault(("augment", "flip"), f"the layout {' '.join(source.axes)} has no {name} to flip; it has {has}")
     if not section.rotate:
         return
     if "H" not in source.space:

@@ -201,8 +201,7 @@ def _check_statistics(data: DataSection) -> None:
     periodic = next((step.name for step in data.transform if step.periodic), None)
     if data.statistics is not None and periodic is not None:
         needs = f"{periodic} needs the mean of every phase"
-        message = f"{needs}, so it is taken from all training frames; leave statistics out"
-        raise fault(("statistics",), message)
+        raise fault(("statistics",), f"{needs}, so it is taken from all training frames; leave statistics out")
 
 
 def _check_embargo(data: DataSection) -> None:
@@ -219,8 +218,7 @@ def _check_embargo(data: DataSection) -> None:
         lead = f" + lead {windows.lead}" if windows.lead else ""
         step = f", times step {windows.step}" if windows.step > 1 else ""
         sum_of = f"past {windows.past}{lead} + future {windows.future} - 1{step}"
-        message = f"expected at least {windows.reach} frames ({sum_of}), got {embargo}"
-        raise fault(("split", "embargo"), message)
+        raise fault(("split", "embargo"), f"expected at least {windows.reach} frames ({sum_of}), got {embargo}")
 
 
 def _check_distances(ranges: dict[str, tuple[int, int]], embargo: int) -> None:

@@ -55,8 +55,7 @@ def check_target(data: "DataSection") -> None:
             raise fault(("windows", key), message)
     for key in ("allow_missing", "on_error"):
         if key in data.model_fields_set:
-            message = f"target: class has no {key}; leave it out"
-            raise fault((key,), message)
+            raise fault((key,), f"target: class has no {key}; leave it out")
     if data.split.ranges or "by" in data.split.model_fields_set or data.split.embargo:
         message = "target: class splits the clips of each class by shares, such as {train: 0.7, test: 0.3}"
         raise fault(("split",), message)
