@@ -3,10 +3,9 @@
 from pydantic import Field
 
 from specbuild.catalog import objects
-from specbuild.catalog.axes import check_axes, positions
+from specbuild.catalog.axes import MixesAxes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
 from specbuild.catalog.values import Axes, NonNegativeNumber, Number, read_default
 
@@ -75,18 +74,14 @@ class PReLU(_ElementWise):
         return (self.shared_axes,) if isinstance(self.shared_axes, int) else self.shared_axes or ()
 
 
-class Softmax(_ElementWise):
+class Softmax(MixesAxes):
     """Positive values that sum to one along an axis."""
 
     axis: Axes = Field(-1, description="The axis, or axes, along which the values sum to one.")
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
-        check_axes(self, inputs[0], self.axis, "axis", known=False)
         if isinstance(self.axis, int) and (None, *inputs[0])[self.axis] == 1:
             message = f"{self.label} along an axis of length 1 always gives 1"
             help = "for a probability take {layer: Activation, activation: sigmoid}"
             raise ShapeError(message, reason=f"its input is {show(inputs[0])}, its axis {self.axis}", help=help)
-
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)

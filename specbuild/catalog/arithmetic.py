@@ -4,7 +4,7 @@ from typing import Annotated, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from specbuild.catalog.axes import check_axes, named_axes, positions
+from specbuild.catalog.axes import OverAxes, positions
 from specbuild.catalog.base import Layer
 from specbuild.catalog.merging import Broadcasting, check_two
 from specbuild.catalog.receptive_field import ReceptiveField, same
@@ -70,7 +70,7 @@ class Divide(Broadcasting):
         super().check(*inputs)
 
 
-class Reduce(Layer):
+class Reduce(OverAxes):
     """Reduce the named axes to their mean, maximum, minimum, sum or standard deviation.
 
     `std` divides by the number of values, not by one less. Its gradient is undefined where all of them are equal.
@@ -82,12 +82,8 @@ class Reduce(Layer):
 
     package = "specbuild"
 
-    def check(self, *inputs: Shape) -> None:
-        super().check(*inputs)
-        check_axes(self, inputs[0], self.axis, "axis", known=False)
-
     def output_shape(self, *inputs: Shape) -> Shape:
-        reduced = {axis - 1 if axis > 0 else axis + len(inputs[0]) for axis in named_axes(self.axis)}
+        reduced = positions(inputs[0], self.axis)
         kept = ((1 if at in reduced else dim, at in reduced) for at, dim in enumerate(inputs[0]))
         return tuple(dim for dim, gone in kept if self.keepdims or not gone)
 

@@ -1,9 +1,49 @@
 """Axes that a layer's argument names: counted as Keras does, from the batch axis, which is 0; -1 is the last."""
 
-from __future__ import annotations
+from typing import ClassVar
 
 from specbuild.catalog.base import Layer
+from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape, ShapeError, show
+from specbuild.catalog.values import Axes
+
+
+class OverAxes(Layer):
+    """A layer that works along one axis or several, which its argument `axis` names."""
+
+    axis: Axes
+
+    needs_lengths: ClassVar[bool] = False
+    """Whether the lengths of these axes must be known, as its weights have them."""
+
+    def check(self, *inputs: Shape) -> None:
+        """Refuses also axes that the input does not have, or that are named twice."""
+        super().check(*inputs)
+        shape, named = inputs[0], named_axes(self.axis)
+        count = len(shape)
+        positions = [number if number >= 0 else number + count + 1 for number in named]
+        for number, position in zip(named, positions, strict=True):
+            if not 1 <= position <= count:
+                what = "the batch axis" if position == 0 else f"axis {number}"
+                message = f"{self.label} cannot use {what}" if position == 0 else f"{self.label} has no {what} to use"
+                reason = f"its input is {show(shape)}: its axes are 1 to {count}, or -{count} to -1"
+                raise ShapeError(message, reason=reason, argument="axis")
+            if self.needs_lengths and shape[position - 1] is None:
+                message = f"{self.label} needs to know the length of axis {number}"
+                reason = f"its input is {show(shape)}, and its weights have that length"
+                raise ShapeError(message, reason=reason, argument="axis")
+        if len(set(positions)) < len(positions):
+            reason = f"axis is {list(named)}, its input {show(shape)}"
+            raise ShapeError(f"{self.label} names an axis twice", reason=reason, argument="axis")
+
+
+class MixesAxes(OverAxes):
+    """A layer whose output values depend on all of the named axes, and elsewhere on their own position."""
+
+    keeps_rank = True
+
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
 def named_axes(axis: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -11,37 +51,13 @@ def named_axes(axis: int | tuple[int, ...]) -> tuple[int, ...]:
     return (axis,) if isinstance(axis, int) else tuple(sorted(axis))
 
 
-def check_axes(layer: Layer, shape: Shape, axis: int | tuple[int, ...], argument: str, *, known: bool) -> None:
-    """Refuse axes that the input does not have, and with `known` those whose length is open.
-
-    Raises:
-        ShapeError: names the axis and those that would do.
-    """
-    count = len(shape)
-    named = named_axes(axis)
-    positions = [number if number >= 0 else number + count + 1 for number in named]
-    for number, position in zip(named, positions, strict=True):
-        if not 1 <= position <= count:
-            what = "the batch axis" if position == 0 else f"axis {number}"
-            message = f"{layer.label} cannot use {what}" if position == 0 else f"{layer.label} has no {what} to use"
-            reason = f"its input is {show(shape)}: its axes are 1 to {count}, or -{count} to -1"
-            raise ShapeError(message, reason=reason, argument=argument)
-        if known and shape[position - 1] is None:
-            message = f"{layer.label} needs to know the length of axis {number}"
-            reason = f"its input is {show(shape)}, and its weights have that length"
-            raise ShapeError(message, reason=reason, argument=argument)
-    if len(set(positions)) < len(positions):
-        message = f"{layer.label} names an axis twice"
-        raise ShapeError(message, reason=f"{argument} is {list(named)}, its input {show(shape)}", argument=argument)
-
-
 def positions(shape: Shape, axis: int | tuple[int, ...]) -> frozenset[int]:
-    """Return the positions in a shape without the batch axis of axes that `check_axes` accepted."""
+    """Return the positions in a shape without the batch axis of axes that `check` accepted."""
     return frozenset(number - 1 if number > 0 else number + len(shape) for number in named_axes(axis))
 
 
 def lengths(shape: Shape, axis: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the lengths of axes that `check_axes` accepted, in Keras's order."""
+    """Return the lengths of axes that `check` accepted, in Keras's order."""
     with_batch: Shape = (None, *shape)
     named = (with_batch[number] for number in named_axes(axis))
     return tuple(length for length in named if length is not None)

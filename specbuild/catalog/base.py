@@ -66,6 +66,8 @@ class Layer(BaseModel):
         Raises:
             ShapeError: what does not fit, and what would.
         """
+        if self.arity == "many" and len(inputs) < 2:
+            raise ShapeError(f"{self.label} needs at least 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
         for shape in inputs:
             if self.ranks is not None and len(shape) not in self.ranks:
                 wanted = " or ".join(str(rank) for rank in self.ranks)

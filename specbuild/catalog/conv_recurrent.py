@@ -5,9 +5,9 @@ elements.
 """
 
 from math import isqrt, prod
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from specbuild.catalog.objects import Activation
 from specbuild.catalog.receptive_field import (
@@ -19,12 +19,11 @@ from specbuild.catalog.receptive_field import (
     same,
     whole_input,
     widened,
-    windows,
 )
 from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, Formatted, window_length, window_span
-from specbuild.catalog.values import Choice, Flag, Padding, PositiveInt, read_default, refuse, written
+from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, Formatted, Strided
+from specbuild.catalog.values import Choice, Flag, PositiveInt, read_default
 
 Normalization = Annotated[Literal["none", "layer"], Choice()]
 
@@ -73,16 +72,10 @@ class OverFrames(PlainCell, Formatted):
         return None if between is None or inside is None else between + inside
 
 
-class Convolutional(Cell, OverFrames):
+class Convolutional(Cell, OverFrames, Strided):
     """A recurrence with convolutions instead of matrix products."""
 
     filters: PositiveInt = Field(description="Channels of the state and the output.")
-    kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of both kernels.")
-    strides: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Step of the input's kernel.")
-    padding: Padding = Field("valid", description="Whether the input's kernel may reach beyond the border (same).")
-    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = read_default(
-        1, "Distance between the entries of the input's kernel."
-    )
     recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     recurrent_kernel_size: Annotated[tuple[int, ...] | None, LENGTHS] = Field(
         None, description="Extent of the recurrent kernel; default: kernel_size."
@@ -98,18 +91,6 @@ class Convolutional(Cell, OverFrames):
     normalized: ClassVar[int]
     """Tensors of a step that layer normalization is applied to."""
 
-    @field_validator("dilation_rate")
-    @classmethod
-    def _strides_or_dilation(cls, value: Any, info: Any) -> Any:
-        strides = info.data.get("strides", (1,))
-        if max(value) > 1 and max(strides) > 1:
-            refuse(
-                "dilation",
-                f"expected 1, because strides is {written(strides)} and {cls.__name__} takes strides or dilation, "
-                f"not both; got {written(value)}",
-            )
-        return value
-
     @property
     def recurrent_kernel(self) -> tuple[int, ...]:
         """The extent of the recurrent kernel."""
@@ -117,16 +98,11 @@ class Convolutional(Cell, OverFrames):
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
-        if self.padding == "valid" and self.use_input:
-            self.refuse_window(inputs[0][1:], self.kernel_size, "kernel_size", self.dilation_rate)
+        if self.use_input:
+            self.refuse_small(inputs[0][1:])
 
     def state_shape(self, x: Shape) -> Shape:
-        lengths = self.split(x[1:])[0]
-        if not self.use_input:
-            return self.join(lengths, self.filters)
-        spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
-        steps = zip(lengths, spans, self.strides, strict=True)
-        return self.join(tuple(window_length(*step, self.padding) for step in steps), self.filters)
+        return self.join(self.positions(x[1:]) if self.use_input else self.split(x[1:])[0], self.filters)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         width = self.gates * self.filters
@@ -185,10 +161,7 @@ class Convolutional(Cell, OverFrames):
         """
         if self.normalization == "layer":
             return whole_input(x[1:])
-        lengths, positions = self.split(x[1:])[0], self.split(self.state_shape(x))[0]
-        spans = (window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
-        axes = zip(self.spatial_axes, lengths, positions, spans, self.strides, strict=True)
-        return self.spatial_field(self._spread(tuple(windows(*axis, self.padding) for axis in axes), known(x[0]) - 1))
+        return self.spatial_field(self._spread(self.axis_fields(x[1:]), known(x[0]) - 1))
 
     def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
         """The recurrent kernel's window, once for every step."""

@@ -8,69 +8,34 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import ReceptiveField, spread, windows
+from specbuild.catalog.kernel import WithBias, WithKernel
+from specbuild.catalog.objects import Constraint, Initializer, Regularizer
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, spread
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
-from specbuild.catalog.spatial import LENGTHS, EachAxis, Formatted, window_length, window_span
+from specbuild.catalog.spatial import EachAxis, Strided, each_written
 from specbuild.catalog.values import (
     CausalPadding,
-    Flag,
     NonNegativeInts1,
     NonNegativeInts2,
     NonNegativeInts3,
-    Padding,
     PositiveInt,
     read_default,
     refuse,
-    written,
 )
 
 NON_NEGATIVE = EachAxis(NonNegativeInts1, NonNegativeInts2, NonNegativeInts3)
 """A whole number of at least 0 for each axis."""
 
 
-class _Window(Formatted):
-    """Arguments of every convolution."""
-
-    kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of the kernel.")
-    strides: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Step between kernel positions.")
-    padding: Padding = Field(
-        "valid", description="Whether the kernel may reach beyond the border (same) or not (valid)."
-    )
-    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Distance between the kernel's entries.")
-    activation: Activation | None = Field(None, description="Function applied to the output.")
-    use_bias: Flag = Field(True, description="Whether a learned value is added to each output channel.")
-    bias_initializer: Initializer = read_default("zeros", "First values of the bias.")
-    bias_regularizer: Regularizer | None = Field(None, description="Penalty on the bias.")
-    bias_constraint: Constraint | None = Field(None, description="Limit on the bias.")
-    activity_regularizer: Regularizer | None = Field(None, description="Penalty on the output.")
+class _Window(Strided, WithBias):
+    """A layer that slides a kernel over its input; what it does not name is common to all convolutions."""
 
     keeps_rank = True
-    strided_dilation: ClassVar[bool] = False
-    """Whether Keras takes strides and dilation above 1 together."""
-
-    @field_validator("dilation_rate")
-    @classmethod
-    def _strides_or_dilation(cls, value: Any, info: ValidationInfo) -> Any:
-        strides = info.data.get("strides", (1,))
-        if not cls.strided_dilation and max(value) > 1 and max(strides) > 1:
-            refuse(
-                "dilation",
-                f"expected 1, because strides is {_each(strides)} and {cls.__name__} takes strides or dilation, "
-                f"not both; got {_each(value)}",
-            )
-        return value
-
-    @property
-    def spans(self) -> tuple[int, ...]:
-        """How far the kernel reaches along each axis, dilation included."""
-        return tuple(window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         self.known_channels(inputs[0])
-        if self.padding == "valid":
-            self.refuse_window(inputs[0], self.kernel_size, "kernel_size", self.dilation_rate)
+        self.refuse_small(inputs[0])
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return self.join(self.positions(inputs[0]), self.output_channels(inputs[0]))
@@ -79,28 +44,14 @@ class _Window(Formatted):
         """Channels of the output."""
         raise NotImplementedError
 
-    def positions(self, x: Shape) -> Shape:
-        """How many positions the kernel takes along each axis."""
-        steps = zip(self.split(x)[0], self.spans, self.strides, strict=True)
-        return tuple(window_length(*step, self.padding) for step in steps)
-
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        lengths = self.split(inputs[0])[0]
-        axes = zip(self.spatial_axes, lengths, self.positions(inputs[0]), self.spans, self.strides, strict=True)
-        return (self.spatial_field(tuple(windows(*axis, self.padding) for axis in axes)),)
-
-    def bias(self, x: Shape) -> tuple[Weight, ...]:
-        """The bias, where there is one."""
-        return (self.weight("bias", self.output_channels(x)),) if self.use_bias else ()
+        return (self.spatial_field(self.axis_fields(inputs[0])),)
 
 
-class _Kernel(_Window):
+class _Kernel(_Window, WithKernel):
     """A convolution with one kernel over all channels."""
 
     filters: PositiveInt = Field(description="Channels of the output.")
-    kernel_initializer: Initializer = read_default("glorot_uniform", "First values of the kernel.")
-    kernel_regularizer: Regularizer | None = Field(None, description="Penalty on the kernel.")
-    kernel_constraint: Constraint | None = Field(None, description="Limit on the kernel.")
 
     def output_channels(self, x: Shape) -> int:  # noqa: ARG002 - one of several kinds of answer
         return self.filters
@@ -132,7 +83,7 @@ class _Convolution(_Kernel):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         channels = self.known_channels(inputs[0]) // self.groups
         kernel = self.weight("kernel", *self.kernel_size, channels, self.filters)
-        return (kernel, *self.bias(inputs[0]))
+        return (kernel, *self.bias(self.output_channels(inputs[0])))
 
     def flops(self, *inputs: Shape) -> Dim:
         """For each output value a multiply-add per kernel entry and channel of its group, and its bias."""
@@ -169,12 +120,15 @@ class _Transpose(_Kernel):
     def _less_than_strides(cls, value: Any, info: ValidationInfo) -> Any:
         strides = info.data.get("strides")
         if value is not None and strides and any(extra >= step for extra, step in zip(value, strides, strict=True)):
-            refuse("output_padding", f"expected less than strides, which is {_each(strides)}, got {_each(value)}")
+            refuse(
+                "output_padding",
+                f"expected less than strides, which is {each_written(strides)}, got {each_written(value)}",
+            )
         return value
 
     def check(self, *inputs: Shape) -> None:
         # Any input is large enough here, so only its rank and channels matter.
-        Formatted.check(self, *inputs)
+        Strided.check(self, *inputs)
         self.known_channels(inputs[0])
         spans = zip(self.spans, self.output_padding or (1,) * self.spatial, strict=True)
         even = [span for span, extra in spans if span % 2 == 0 and extra == 0]
@@ -193,14 +147,13 @@ class _Transpose(_Kernel):
         axes = zip(self.split(x)[0], self.spans, self.strides, extras, strict=True)
         return tuple(_spread(*axis, self.padding) for axis in axes)
 
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        lengths = self.split(inputs[0])[0]
-        axes = zip(self.spatial_axes, lengths, self.positions(inputs[0]), self.spans, self.strides, strict=True)
-        return (self.spatial_field(tuple(spread(*axis, self.padding) for axis in axes)),)
+    def axis_fields(self, x: Shape) -> tuple[AxisField, ...]:
+        axes = zip(self.spatial_axes, self.split(x)[0], self.positions(x), self.spans, self.strides, strict=True)
+        return tuple(spread(*axis, self.padding) for axis in axes)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         kernel = self.weight("kernel", *self.kernel_size, self.filters, self.known_channels(inputs[0]))
-        return (kernel, *self.bias(inputs[0]))
+        return (kernel, *self.bias(self.output_channels(inputs[0])))
 
     def flops(self, *inputs: Shape) -> Dim:
         """For each input value a multiply-add per kernel entry and filter; for each output value its bias."""
@@ -241,7 +194,7 @@ class _Depthwise(_Window):
         return self.known_channels(x) * self.depth_multiplier
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        return (self.depthwise_kernel(inputs[0]), *self.bias(inputs[0]))
+        return (self.depthwise_kernel(inputs[0]), *self.bias(self.output_channels(inputs[0])))
 
     def depthwise_kernel(self, x: Shape) -> Weight:
         """A kernel for each channel and multiple."""
@@ -276,7 +229,7 @@ class _Separable(_Depthwise):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         ones = (1,) * self.spatial
         pointwise = self.weight("pointwise_kernel", *ones, self.depthwise_channels(inputs[0]), self.filters)
-        return (self.depthwise_kernel(inputs[0]), pointwise, *self.bias(inputs[0]))
+        return (self.depthwise_kernel(inputs[0]), pointwise, *self.bias(self.output_channels(inputs[0])))
 
     def flops(self, *inputs: Shape) -> Dim:
         """At each position a multiply-add per depthwise kernel entry, one per pointwise entry, and the biases."""
@@ -291,11 +244,6 @@ class SeparableConv1D(_Separable, spatial=1):
 
 class SeparableConv2D(_Separable, spatial=2):
     """Depthwise, then 1×1 convolution over height and width."""
-
-
-def _each(numbers: tuple[int, ...]) -> str:
-    """One number per axis, or the one that they all are."""
-    return written(numbers[0] if len(set(numbers)) == 1 else numbers)
 
 
 def _spread(length: Dim, span: int, stride: int, extra: int | None, padding: str) -> Dim:

@@ -3,25 +3,17 @@
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
+from specbuild.catalog.kernel import WithKernel
+from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
 from specbuild.catalog.values import Flag, Number, PositiveInt, read_default
 
 
-class Dense(Layer):
+class Dense(WithKernel):
     """A matrix product over the last axis: `(…, C)` → `(…, units)`."""
 
     units: PositiveInt = Field(description="Channels of the output.")
-    activation: Activation = Field(None, description="Function applied to the output.")
-    use_bias: Flag = Field(True, description="Whether a learned value is added to each output channel.")
-    kernel_initializer: Initializer = read_default("glorot_uniform", "First values of the kernel.")
-    bias_initializer: Initializer = read_default("zeros", "First values of the bias.")
-    kernel_regularizer: Regularizer = Field(None, description="Penalty on the kernel.")
-    bias_regularizer: Regularizer = Field(None, description="Penalty on the bias.")
-    activity_regularizer: Regularizer = Field(None, description="Penalty on the output.")
-    kernel_constraint: Constraint = Field(None, description="Limit on the kernel.")
-    bias_constraint: Constraint = Field(None, description="Limit on the bias.")
 
     keeps_rank = True
 
@@ -37,8 +29,7 @@ class Dense(Layer):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         channels = inputs[0][-1]
         assert channels is not None, "check refuses it"
-        bias = (self.weight("bias", self.units),) if self.use_bias else ()
-        return (self.weight("kernel", channels, self.units), *bias)
+        return (self.weight("kernel", channels, self.units), *self.bias(self.units))
 
     def flops(self, *inputs: Shape) -> Dim:
         """For each output value a multiply-add per channel of the input, and its bias."""

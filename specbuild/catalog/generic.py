@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, create_model, model_validator
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.objects import Activation, Constraint, Initializer, KerasObject, Regularizer, keras_object
+from specbuild.catalog.objects import KerasObject, KerasValue, keras_object
 from specbuild.catalog.registry import KINDS
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight
 from specbuild.catalog.signatures import Family, Signature, names, signature
@@ -215,10 +215,11 @@ def argument_fields(known: Signature, *, exclude: tuple[str, ...], taken: type[L
 
 def _typed(name: str, default: Any) -> tuple[Any, Any]:
     """Return type and default of an argument: Keras objects by the last word of its name, flags by their default."""
-    annotation = _OBJECTS.get(name.rpartition("_")[2])
-    if annotation is not None:
+    family = FAMILIES.get(name.rpartition("_")[2])
+    if family is not None:
+        annotation: Any = Annotated[KerasObject, KerasValue(family)]
         value = KerasObject(default) if isinstance(default, str) else default
-        return (annotation | None if value is None else annotation), value
+        return (annotation if family == "initializers" and value is not None else annotation | None), value
     if isinstance(default, bool):
         return Flag, default
     return Plain, _tuples(default)
@@ -252,9 +253,3 @@ FAMILIES: dict[str, Family] = {
     "regularizer": "regularizers",
 }
 """What kind of object an argument holds, by the last word of its name: `recurrent_activation`."""
-_OBJECTS: dict[str, Any] = {
-    "activation": Activation,
-    "constraint": Constraint,
-    "initializer": Initializer,
-    "regularizer": Regularizer,
-}

@@ -66,20 +66,12 @@ def _balanced(name: str, arguments: Mapping[str, Any]) -> Fault | None:
     return None
 
 
-def _soft_csi(name: str, arguments: Mapping[str, Any]) -> Fault | None:
-    return _rising(name, arguments) or _positive(name, arguments, "sharpness")
-
-
 def _ssim(name: str, arguments: Mapping[str, Any]) -> Fault | None:
     ends = arguments["data_range"]
     numbers = isinstance(ends, list | tuple) and all(isinstance(end, int | float) for end in ends)
     if ends is None or (numbers and len(ends) == 2 and ends[0] < ends[1]):
         return None
     return "data_range", f"{name} expects the least and the greatest physical value, such as [0, 60], for data_range"
-
-
-def _gradient(name: str, arguments: Mapping[str, Any]) -> Fault | None:
-    return _positive(name, arguments, "alpha")
 
 
 def _rising(name: str, arguments: Mapping[str, Any]) -> Fault | None:
@@ -131,7 +123,7 @@ LOSSES: dict[str, OwnLoss] = {
         formula="\\| \\|y_i − y_{i−1}\\| − \\|ŷ_i − ŷ_{i−1}\\| \\|^`alpha` along each axis of space, means summed over "
         "the axes; blind to a constant, so a term of a sum",
         source="Mathieu et al. (2016), ICLR, eq. 6",
-        check=_gradient,
+        check=lambda name, arguments: _positive(name, arguments, "alpha"),
         optional={"alpha": 1.0},
         space=1,
     ),
@@ -140,7 +132,7 @@ LOSSES: dict[str, OwnLoss] = {
         formula="1 − CSI at `thresholds`, their mean; a forecast value is an event to the degree "
         "sigmoid(`sharpness` · (ŷ − threshold)), per lead time over the batch",
         source="",
-        check=_soft_csi,
+        check=lambda name, arguments: _rising(name, arguments) or _positive(name, arguments, "sharpness"),
         required=("thresholds",),
         optional={"sharpness": 10.0},
         physical="thresholds",

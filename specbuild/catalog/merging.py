@@ -4,6 +4,8 @@ Element-wise merges broadcast as Keras does: axes are matched from the last, an 
 input with fewer axes is repeated over the axes it lacks.
 """
 
+from functools import reduce
+
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
@@ -20,7 +22,7 @@ class Concatenate(Layer):
     axis: Axis = Field(-1, description="The axis to join along; the batch axis is 0, -1 the last.")
 
     def check(self, *inputs: Shape) -> None:
-        _at_least_two(self, inputs)
+        super().check(*inputs)
         first = inputs[0]
         joined = self._joined_axis(first)
         for position, shape in enumerate(inputs[1:], start=2):
@@ -67,17 +69,14 @@ class Broadcasting(Layer):
     keeps_rank = True
 
     def check(self, *inputs: Shape) -> None:
-        _at_least_two(self, inputs)
+        super().check(*inputs)
         merged = inputs[0]
         for position, shape in enumerate(inputs[1:], start=2):
             _refuse_unlike(self.label, merged, shape, position)
             merged = _broadcast(merged, shape)
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        merged = inputs[0]
-        for shape in inputs[1:]:
-            merged = _broadcast(merged, shape)
-        return merged
+        return reduce(_broadcast, inputs)
 
     def flops(self, *inputs: Shape) -> Dim:
         """One operation for each value and each input after the first."""
@@ -181,11 +180,6 @@ class Dot(Layer):
                 raise ShapeError(message, reason=reason, argument="axes")
             axes.append(axis)
         return tuple(axes)
-
-
-def _at_least_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:
-    if len(inputs) < 2:
-        raise ShapeError(f"{layer.label} needs at least 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
 
 
 def check_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:

@@ -8,10 +8,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, field_validator
 
-from specbuild.catalog.axes import check_axes, lengths, named_axes, positions
+from specbuild.catalog.axes import MixesAxes, OverAxes, lengths, named_axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
 from specbuild.catalog.values import (
     Axes,
@@ -36,7 +35,7 @@ Factors: TypeAlias = Annotated[
 """One number, or one for each entry of the last axis."""
 
 
-class _Affine(Layer):
+class _Affine(OverAxes):
     """A normalization followed by a learned factor and offset."""
 
     epsilon: PositiveNumber = Field(0.001, description="Added to the variance, against division by zero.")
@@ -50,18 +49,10 @@ class _Affine(Layer):
     gamma_constraint: Constraint = Field(None, description="Limit on the factor.")
 
     keeps_rank = True
-
-    @property
-    def normalized(self) -> int | tuple[int, ...]:
-        """The axes that gamma and beta have an entry for."""
-        raise NotImplementedError
-
-    def check(self, *inputs: Shape) -> None:
-        super().check(*inputs)
-        check_axes(self, inputs[0], self.normalized, "axis", known=True)
+    needs_lengths = True
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        shape = lengths(inputs[0], self.normalized)
+        shape = lengths(inputs[0], self.axis)
         wanted = (("gamma", self.scale), ("beta", self.center))
         return tuple(self.weight(name, *shape) for name, there in wanted if there)
 
@@ -90,10 +81,6 @@ class BatchNormalization(_Affine):
             refuse("mapping", f"expected null or {{rmax: …, rmin: …, dmax: …}}, got {written(value)}")
         return value
 
-    @property
-    def normalized(self) -> int:
-        return self.axis
-
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         moving = ("moving_mean", "moving_variance")
         renorm = ("moving_stddev", "renorm_mean", "renorm_stddev") if self.renorm else ()
@@ -105,17 +92,10 @@ class BatchNormalization(_Affine):
         return times(2, *inputs[0])
 
 
-class LayerNormalization(_Affine):
+class LayerNormalization(_Affine, MixesAxes):
     """Normalize each sample over the named axes, separately at each position of the others."""
 
     axis: Axes = Field(-1, description="The axis, or axes, that are normalized over.")
-
-    @property
-    def normalized(self) -> int | tuple[int, ...]:
-        return self.axis
-
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
 class GroupNormalization(_Affine):
@@ -129,10 +109,6 @@ class GroupNormalization(_Affine):
     def _count(cls, value: object) -> int:
         return -1 if value == -1 else _GROUPS.read(value)
 
-    @property
-    def normalized(self) -> int:
-        return self.axis
-
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         (channels,) = lengths(inputs[0], self.axis)
@@ -144,18 +120,17 @@ class GroupNormalization(_Affine):
             raise ShapeError(message, reason=reason, argument="groups", help=help)
 
 
-class RMSNormalization(Layer):
+class RMSNormalization(MixesAxes):
     """Divide by the root mean square over the named axes, and apply a learned factor."""
 
     axis: Axes = Field(-1, description="The axis, or axes, that are normalized over.")
     epsilon: PositiveNumber = Field(1e-6, description="Added to the mean square, against division by zero.")
 
-    keeps_rank = True
+    needs_lengths = True
 
     def check(self, *inputs: Shape) -> None:
         """Refuses also axes that are not the last ones: there Keras fails on the first batch, or mixes the axes up."""
         super().check(*inputs)
-        check_axes(self, inputs[0], self.axis, "axis", known=True)
         count, named = len(inputs[0]), named_axes(self.axis)
         if [axis % (count + 1) for axis in named] != list(range(count + 1 - len(named), count + 1)):
             message = f"{self.label} normalizes only over the last axes"
@@ -170,27 +145,15 @@ class RMSNormalization(Layer):
         """Per value a square, a sum, the division and the factor."""
         return times(4, *inputs[0])
 
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
-
-class UnitNormalization(Layer):
+class UnitNormalization(MixesAxes):
     """Divide by the Euclidean norm along the named axes."""
 
     axis: Axes = Field(-1, description="The axis, or axes, along which the length becomes one.")
 
-    keeps_rank = True
-
-    def check(self, *inputs: Shape) -> None:
-        super().check(*inputs)
-        check_axes(self, inputs[0], self.axis, "axis", known=False)
-
     def flops(self, *inputs: Shape) -> Dim:
         """Per value a square, a sum and the division."""
         return times(3, *inputs[0])
-
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return (in_place(inputs[0], mixed=positions(inputs[0], self.axis)),)
 
 
 class Rescaling(Layer):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field
 
-from specbuild.catalog.axes import check_axes
+from specbuild.catalog.axes import OverAxes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import (
     ReceptiveField,
@@ -20,7 +20,7 @@ from specbuild.catalog.receptive_field import (
     same,
     windows,
 )
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, fits, show, times
 from specbuild.catalog.values import Axis, Ints2, ListOf, PositiveInt, Whole
 
 
@@ -80,7 +80,7 @@ class RepeatFrame(Layer):
         return (in_place(inputs[0], lead=1),)
 
 
-class Slice(Layer):
+class Slice(OverAxes):
     """A range of one axis, like Python's `x[start:stop:step]`."""
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
@@ -95,7 +95,6 @@ class Slice(Layer):
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
-        check_axes(self, inputs[0], self.axis, "axis", known=False)
         if self._length(inputs[0][_index(inputs[0], self.axis)]) == 0:
             bounds = ("" if bound is None else str(bound) for bound in (self.start, self.stop, self.step))
             message = f"{self.label} leaves nothing of axis {self.axis}"
@@ -121,7 +120,7 @@ class Slice(Layer):
         return 1 if self.step > 0 and (first or last) else None
 
 
-class Gather(Layer):
+class Gather(OverAxes):
     """Select entries of one axis, in the order given; an entry may be repeated."""
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
@@ -132,7 +131,6 @@ class Gather(Layer):
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
-        check_axes(self, inputs[0], self.axis, "axis", known=False)
         length = inputs[0][_index(inputs[0], self.axis)]
         beyond = [index for index in self.indices if length is not None and not -length <= index < length]
         if beyond:
@@ -159,13 +157,9 @@ class Stack(Layer):
     arity = "many"
 
     def check(self, *inputs: Shape) -> None:
-        if len(inputs) < 2:
-            raise ShapeError(f"{self.label} needs at least 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
+        super().check(*inputs)
         for position, shape in enumerate(inputs[1:], start=2):
-            alike = len(shape) == len(inputs[0]) and all(
-                None in pair or pair[0] == pair[1] for pair in zip(shape, inputs[0], strict=True)
-            )
-            if not alike:
+            if not fits(shape, inputs[0]):
                 message = f"{self.label} needs inputs of one shape"
                 reason = f"input 1 is {show(inputs[0])}, input {position} is {show(shape)}"
                 raise ShapeError(message, reason=reason, help="to join them along an axis they have, take Concatenate")
@@ -202,7 +196,7 @@ class ExpandDims(Layer):
         return 0
 
 
-class Squeeze(Layer):
+class Squeeze(OverAxes):
     """Remove an axis of length 1."""
 
     axis: Axis = Field(description="The axis to drop; the batch axis is 0, -1 the last.")
@@ -212,7 +206,6 @@ class Squeeze(Layer):
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
-        check_axes(self, inputs[0], self.axis, "axis", known=False)
         if inputs[0][_index(inputs[0], self.axis)] != 1:
             message = f"{self.label} needs axis {self.axis} to have length 1"
             help = "to pick one entry of a longer axis, take Slice first"
@@ -302,7 +295,7 @@ class DepthToSpace(_Blocks):
 
 
 def _index(shape: Shape, axis: int) -> int:
-    """Return the position in a shape without the batch axis of an axis that `check_axes` accepted."""
+    """Return the position in a shape without the batch axis of an axis that `check` accepted."""
     return axis - 1 if axis > 0 else axis + len(shape)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.shapes import Shape, ShapeError, show
+from specbuild.catalog.shapes import Shape, ShapeError, fits, show
 from specbuild.catalog.spatial import Formatted, Spatial
 from specbuild.catalog.values import Fraction, ListOf, NonNegativeInt, NonNegativeNumber, Nullable, Share, Whole
 
@@ -36,10 +36,7 @@ class _Shaped(_Noise):
         if self.noise_shape is None:
             return
         axes = (None, *inputs[0])
-        fits = len(self.noise_shape) == len(axes) and all(
-            noise in (None, 1) or length in (None, noise) for noise, length in zip(self.noise_shape, axes, strict=True)
-        )
-        if not fits:
+        if not fits(tuple(None if length == 1 else length for length in self.noise_shape), axes):
             message = f"the noise_shape of {self.label} does not fit its input"
             reason = f"it is {show(self.noise_shape)} with the batch axis, the input {show(axes)}"
             help = "write null for each axis, or 1 where the noise is shared"

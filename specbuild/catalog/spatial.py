@@ -1,14 +1,14 @@
 """Base classes of layers over one, two or three spatial axes: position of the channels, and sliding windows."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from specbuild.catalog.base import Layer
-from specbuild.catalog.receptive_field import AxisField, ReceptiveField, same
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
-from specbuild.catalog.values import DataFormat, Ints1, Ints2, Ints3
+from specbuild.catalog.values import DataFormat, Ints1, Ints2, Ints3, Padding, read_default, refuse, written
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
 """Names of the spatial axes, by their number."""
@@ -123,6 +123,61 @@ class Formatted(Spatial):
     @property
     def channels_first(self) -> bool:
         return self.data_format == "channels_first"
+
+
+class Strided(Formatted):
+    """A spatial layer that slides a kernel over its input."""
+
+    kernel_size: Annotated[tuple[int, ...], LENGTHS] = Field(description="Extent of the kernel.")
+    strides: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Step between kernel positions.")
+    padding: Padding = Field(
+        "valid", description="Whether the kernel may reach beyond the border (same) or not (valid)."
+    )
+    dilation_rate: Annotated[tuple[int, ...], LENGTHS] = read_default(1, "Distance between the kernel's entries.")
+
+    strided_dilation: ClassVar[bool] = False
+    """Whether Keras takes strides and dilation above 1 together."""
+
+    @field_validator("dilation_rate")
+    @classmethod
+    def _strides_or_dilation(cls, value: Any, info: ValidationInfo) -> Any:
+        strides = info.data.get("strides", (1,))
+        if not cls.strided_dilation and max(value) > 1 and max(strides) > 1:
+            refuse(
+                "dilation",
+                f"expected 1, because strides is {each_written(strides)} and {cls.__name__} takes strides or dilation, "
+                f"not both; got {each_written(value)}",
+            )
+        return value
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """How far the kernel reaches along each axis, dilation included."""
+        return tuple(window_span(*pair) for pair in zip(self.kernel_size, self.dilation_rate, strict=True))
+
+    def positions(self, x: Shape) -> Shape:
+        """How many positions the kernel takes along each axis."""
+        steps = zip(self.split(x)[0], self.spans, self.strides, strict=True)
+        return tuple(window_length(*step, self.padding) for step in steps)
+
+    def axis_fields(self, x: Shape) -> tuple[AxisField, ...]:
+        """The entries of each axis of space that the kernel sees from each of its positions."""
+        axes = zip(self.spatial_axes, self.split(x)[0], self.positions(x), self.spans, self.strides, strict=True)
+        return tuple(windows(*axis, self.padding) for axis in axes)
+
+    def refuse_small(self, x: Shape) -> None:
+        """Refuse an input that is smaller than the kernel, where the kernel has to lie inside.
+
+        Raises:
+            ShapeError: names the axis, its length and the window.
+        """
+        if self.padding == "valid":
+            self.refuse_window(x, self.kernel_size, "kernel_size", self.dilation_rate)
+
+
+def each_written(numbers: tuple[int, ...]) -> str:
+    """Return one number per axis as a spec writes them, or the one that they all are."""
+    return written(numbers[0] if len(set(numbers)) == 1 else numbers)
 
 
 def window_length(length: Dim, window: int, stride: int, padding: str) -> Dim:

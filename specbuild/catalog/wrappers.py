@@ -11,15 +11,36 @@ from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size,
 from specbuild.catalog.values import Choice, refuse
 
 
-class TimeDistributed(Layer):
-    """The inner layer on every frame, with the same weights. `(T, …)` → `(T, *layer.output_shape(…))`."""
+class Wrapper(Layer):
+    """A layer around another, which is not trained if that is not."""
 
-    layer: InstanceOf[Layer] = Field(description="The layer that every frame goes through.")
+    layer: InstanceOf[Layer]
 
     @model_validator(mode="before")
     @classmethod
     def _frozen_with_its_layer(cls, given: Any) -> Any:
-        return _frozen_with(given)
+        layer = given.get("layer") if isinstance(given, dict) else None
+        return {**given, "trainable": False} if isinstance(layer, Layer) and not layer.trainable else given
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}({self.layer.label})"
+
+    def layer_weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        """Return the weights of the layer inside, frozen where the wrapper is."""
+        weights = self.layer.weights(*inputs)
+        return weights if self.trainable else tuple(replace(weight, trainable=False) for weight in weights)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the wrapper itself; the layer, with what reaches Keras through it, is built alone."""
+        inner = ("layer", "return_sequences", "return_state")
+        return {name: value for name, value in super().arguments().items() if name not in inner}
+
+
+class TimeDistributed(Wrapper):
+    """The inner layer on every frame, with the same weights. `(T, …)` → `(T, *layer.output_shape(…))`."""
+
+    layer: InstanceOf[Layer] = Field(description="The layer that every frame goes through.")
 
     @field_validator("layer")
     @classmethod
@@ -27,10 +48,6 @@ class TimeDistributed(Layer):
         if layer.arity == "many":
             refuse("wrapper", f"expected a layer with one input, got {layer.label}, which merges several")
         return layer
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind}({self.layer.label})"
 
     @property
     def ranks(self) -> tuple[int, ...] | None:
@@ -48,7 +65,7 @@ class TimeDistributed(Layer):
         return (inputs[0][0], *self.layer.output_shape(inputs[0][1:]))
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        return _frozen_unless(self.trainable, self.layer.weights(inputs[0][1:]))
+        return self.layer_weights(inputs[0][1:])
 
     def flops(self, *inputs: Shape) -> Dim:
         return times(inputs[0][0], self.layer.flops(inputs[0][1:]))
@@ -60,12 +77,8 @@ class TimeDistributed(Layer):
         (frame,) = self.layer.receptive_field(inputs[0][1:])
         return ((same(0, inputs[0][0]), *moved(frame, 1)),)
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments of the wrapper itself; the layer is built from `layer`."""
-        return _without(super().arguments(), "layer")
 
-
-class Bidirectional(Recurrent):
+class Bidirectional(Wrapper, Recurrent):
     """A recurrence run forwards and, with separate weights, backwards over the sequence; outputs are merged.
 
     Both are in the order of the input, so `last` merges the forward output of the last frame with the backward output
@@ -91,7 +104,7 @@ class Bidirectional(Recurrent):
             if inner is not None and outer is not None and inner != outer:
                 refuse("wrapper", f"{name} differs on Bidirectional and on its {layer.kind}; write it once")
             given = given if inner is None else {**given, name: inner}
-        return _frozen_with(given)
+        return given
 
     @field_validator("layer")
     @classmethod
@@ -103,10 +116,6 @@ class Bidirectional(Recurrent):
         if isinstance(layer, Bidirectional):
             refuse("wrapper", "expected a recurrent layer that is not bidirectional already")
         return layer
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind}({self.layer.label})"
 
     @property
     def ranks(self) -> tuple[int, ...] | None:
@@ -126,9 +135,10 @@ class Bidirectional(Recurrent):
         return {f"{way}_{name}": shape for way in ("forward", "backward") for name, shape in states.items()}
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        weights = _frozen_unless(self.trainable, self.layer.weights(*inputs))
         return tuple(
-            replace(weight, name=f"{way}_{weight.name}") for way in ("forward", "backward") for weight in weights
+            replace(weight, name=f"{way}_{weight.name}")
+            for way in ("forward", "backward")
+            for weight in self.layer_weights(*inputs)
         )
 
     def flops(self, *inputs: Shape) -> Dim:
@@ -150,14 +160,10 @@ class Bidirectional(Recurrent):
         fields = self.layer.state_receptive_fields(x)
         return {f"{way}_{name}": field for way in ("forward", "backward") for name, field in fields.items()}
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments of the wrapper itself; the layer is built from `layer`."""
-        return _without(super().arguments(), "layer", "return_sequences", "return_state")
-
 
 def innermost(layer: Layer) -> Layer:
     """Return the layer inside all wrappers; a layer without one is its own."""
-    while isinstance(layer, TimeDistributed | Bidirectional):
+    while isinstance(layer, Wrapper):
         layer = layer.layer
     return layer
 
@@ -165,17 +171,3 @@ def innermost(layer: Layer) -> Layer:
 def asks_keras(layer: Layer) -> bool:
     """Whether a layer, or the one inside its wrapper, is resolved through Keras."""
     return innermost(layer).asks_keras
-
-
-def _frozen_with(given: Any) -> Any:
-    """Return the fields of a wrapper, which is not trained if its layer is not."""
-    layer = given.get("layer") if isinstance(given, dict) else None
-    return {**given, "trainable": False} if isinstance(layer, Layer) and not layer.trainable else given
-
-
-def _frozen_unless(trainable: bool, weights: tuple[Weight, ...]) -> tuple[Weight, ...]:
-    return weights if trainable else tuple(replace(weight, trainable=False) for weight in weights)
-
-
-def _without(arguments: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if name not in names}

@@ -268,7 +268,7 @@ def test_conv_lstm_refuses_what_keras_finds_late() -> None:
 def test_conv_lstm_refuses_strides_with_dilation() -> None:
     assert argument_error(ConvLSTM3D, filters=1, kernel_size=3, strides=2, dilation_rate=[1, 2, 2]) == (
         "dilation_rate",
-        "expected 1, because strides is [2, 2, 2] and ConvLSTM3D takes strides or dilation, not both; got [1, 2, 2]",
+        "expected 1, because strides is 2 and ConvLSTM3D takes strides or dilation, not both; got [1, 2, 2]",
     )
 
 

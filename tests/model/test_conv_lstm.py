@@ -233,7 +233,7 @@ def test_wrong_arguments() -> None:
         ConvLSTM2D(2, [3])
     with pytest.raises(
         ValueError,
-        match=r"dilation_rate: expected 1, because strides is \[2, 2\] and ConvLSTM2D takes",
+        match=r"dilation_rate: expected 1, because strides is 2 and ConvLSTM2D takes",
     ):
         ConvLSTM2D(2, 3, strides=2, dilation_rate=2)
     with pytest.raises(ValueError, match="ConvLSTM2D needs to know the height of its frames"):
