@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,11 +21,7 @@ class Baseline:
     """A named rule from a window to its forecast."""
 
     name: str
-    rule: Callable[[Climatology, Window], Floats]
-    cycle: Climatology
-
-    def forecast(self, window: Window) -> Floats:
-        return self.rule(self.cycle, window)
+    forecast: Callable[[Window], Floats]
 
 
 def baselines(dataset: Dataset, period: int | None = None, cycle: Climatology | None = None) -> tuple[Baseline, ...]:
@@ -37,7 +34,7 @@ def baselines(dataset: Dataset, period: int | None = None, cycle: Climatology | 
     """
     known = cycle or Climatology.of(dataset, period)
     rules = BASELINES if period is None else {**BASELINES, **PERIODIC_BASELINES}
-    return tuple(Baseline(name, rule, known) for name, rule in rules.items())
+    return tuple(Baseline(name, partial(rule, known)) for name, rule in rules.items())
 
 
 def persistence(_cycle: Climatology, window: Window) -> Floats:

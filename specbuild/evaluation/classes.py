@@ -12,7 +12,7 @@ import numpy as np
 
 from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.evaluation.plots import draw_confusion
-from specbuild.evaluation.result import finite
+from specbuild.evaluation.result import with_nulls
 from specbuild.runs.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -89,6 +89,10 @@ class ClassScores:
         """The accuracy of always predicting the most frequent training class."""
         return _share(self.support[self.majority], self.clips)
 
+    def of_class(self, label: int) -> dict[str, float]:
+        """Every score of one class by its name."""
+        return {"precision": self.precision(label), "recall": self.recall(label), "f1": self.f1(label)}
+
     def precision(self, label: int) -> float:
         """Share of the clips predicted as a class that belong to it; NaN if there are none."""
         return _share(self.confusion[label][label], sum(row[label] for row in self.confusion))
@@ -110,26 +114,21 @@ class ClassScores:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; what is undefined is null."""
-        return {
+        result = {
             "name": self.name,
             "split": self.split,
             "clips": self.clips,
             "convention": CONVENTION,
-            "accuracy": finite(self.accuracy),
-            "baseline_accuracy": finite(self.baseline),
-            "macro_f1": finite(self.macro_f1),
+            "accuracy": self.accuracy,
+            "baseline_accuracy": self.baseline,
+            "macro_f1": self.macro_f1,
             "classes": [
-                {
-                    "class": name,
-                    "clips": self.support[label],
-                    "precision": finite(self.precision(label)),
-                    "recall": finite(self.recall(label)),
-                    "f1": finite(self.f1(label)),
-                }
+                {"class": name, "clips": self.support[label], **self.of_class(label)}
                 for label, name in enumerate(self.classes)
             ],
-            "confusion": {"rows": "true class", "columns": "given class", "counts": [list(r) for r in self.confusion]},
+            "confusion": {"rows": "true class", "columns": "given class", "counts": self.confusion},
         }
+        return with_nulls(result)
 
     def to_csv(self) -> str:
         """One row per class: its scores, and how many of its clips were given to each class."""
@@ -137,8 +136,7 @@ class ClassScores:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["class", "clips", "precision", "recall", "f1", *(f"given {name}" for name in self.classes)])
         for label, name in enumerate(self.classes):
-            scores = (self.precision(label), self.recall(label), self.f1(label))
-            cells = ["" if math.isnan(value) else repr(value) for value in scores]
+            cells = ["" if math.isnan(value) else repr(value) for value in self.of_class(label).values()]
             writer.writerow([name, self.support[label], *cells, *self.confusion[label]])
         return stream.getvalue()
 

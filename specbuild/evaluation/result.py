@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from specbuild.catalog.scores import SCORES, SHOWN, Units
@@ -78,13 +78,11 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation for JSON; what is undefined or infinite is null."""
         *best, overall = [
-            {"baseline": None, "value": None}
-            if skill is None
-            else {"baseline": skill.baseline, "value": finite(skill.all[position])}
+            {"baseline": skill and skill.baseline, "value": skill and skill.all[position]}
             for position, skill in enumerate(self.best())
         ]
-        *persistence, over_all = map(finite, self.skill())
-        return {
+        *persistence, over_all = self.skill()
+        result = {
             "name": self.name,
             "split": self.split,
             "windows": self.windows,
@@ -95,16 +93,10 @@ class Evaluation:
             "conventions": dict(self.conventions),
             "skill": {"definition": f"{SKILL}, which is persistence", "values": persistence, "overall": over_all},
             "skill over the best baseline": {"definition": BEST, "values": best, "overall": overall},
-            "skills": [
-                {
-                    "baseline": skill.baseline,
-                    "values": list(map(finite, skill.values)),
-                    "overall": finite(skill.overall),
-                }
-                for skill in self.skills
-            ],
+            "skills": [asdict(skill) for skill in self.skills],
             "forecasts": [table.to_dict() for table in self.tables],
         }
+        return with_nulls(result)
 
     def to_csv(self) -> str:
         """Return lines of forecast,lead,score,threshold,window,value; undefined values are empty."""
@@ -184,27 +176,36 @@ class ScoreTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table for JSON: undefined and infinite scores are None."""
-        return {
+        result = {
             "forecast": self.name,
-            "leads": list(self.leads),
-            "pixels": list(self.scored),
+            "leads": self.leads,
+            "pixels": self.scored,
             "coverage": self.coverage,
             "scores": [
                 {
                     "score": column.score,
                     "threshold": column.threshold,
                     **({} if column.window is None else {"window": column.window}),
-                    "values": [finite(value) for value in column.values],
-                    "overall": finite(column.overall),
+                    "values": column.values,
+                    "overall": column.overall,
                 }
                 for column in self.columns
             ],
         }
+        return with_nulls(result)
 
 
-def finite(value: float) -> float | None:
-    """Return a number as JSON can hold it: None if it is not finite."""
-    return value if math.isfinite(value) else None
+def with_nulls(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return entries as JSON can hold them: None for numbers that are not finite, lists for tuples."""
+    return {key: _with_nulls(value) for key, value in entries.items()}
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return with_nulls(value)
+    if isinstance(value, list | tuple):
+        return [_with_nulls(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True, slots=True)

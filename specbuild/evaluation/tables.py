@@ -50,9 +50,10 @@ def class_text(scores: ClassScores) -> str:
     columns: list[TextColumn] = [
         ("class", scores.classes),
         ("clips", [str(count) for count in scores.support]),
-        ("precision", [_known(scores.precision(label), ".3f") for label in labels]),
-        ("recall", [_known(scores.recall(label), ".3f") for label in labels]),
-        ("F1", [_known(scores.f1(label), ".3f") for label in labels]),
+        *(
+            (title, [_known(scores.of_class(label)[title.lower()], ".3f") for label in labels])
+            for title in ("precision", "recall", "F1")
+        ),
     ]
     paragraphs = [
         f"{scores.name}: classes of the {scores.split} split, {scores.clips} clips",

@@ -16,7 +16,7 @@ from specbuild.model import losses
 from specbuild.model.backend import Registered, keras
 from specbuild.model.losses_combined import WeightedSum
 
-_MODULES: dict[Family, Any] = {
+MODULES: dict[Family, Any] = {
     "activations": keras.activations,
     "constraints": keras.constraints,
     "initializers": keras.initializers,
@@ -26,6 +26,7 @@ _MODULES: dict[Family, Any] = {
     "regularizers": keras.regularizers,
     "schedules": keras.optimizers.schedules,
 }
+"""Where Keras has the objects of a family."""
 
 LOSS_CLASSES: dict[str, Any] = {name: getattr(losses, name) for name in declared.LOSSES}
 """The losses of specbuild's own."""
@@ -51,7 +52,7 @@ def to_keras(item: KerasObject, family: Family) -> Any:
         for key, value in item.arguments.items()
     }
     own = LOSS_CLASSES.get(class_of(item.name) or "") if family == "losses" else None
-    factory = own or (registered(item.name, "class") if known is None else getattr(_MODULES[family], known.name))
+    factory = own or (registered(item.name, "class") if known is None else getattr(MODULES[family], known.name))
     if not isinstance(factory, type) and not arguments:
         return factory  # a function
     if known is not None and family == "activations":

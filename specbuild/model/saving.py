@@ -11,8 +11,6 @@ from specbuild.catalog.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 
 _CONFIG = "config.json"
 _TWINS = {f"specbuild>{kind.__name__}": kind for kind in (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)}
-_WITHOUT = {"normalization": "none", "use_input": True, "forget_bias": None, "peephole": "none", "remat": False}
-"""Our options, with their values in the configuration of a layer that uses none."""
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -44,10 +42,9 @@ def with_stock_layers(config: Any) -> Any:
         return config  # It is ours in any case, and its steps are faster with our layers inside.
     config = {key: with_stock_layers(value) for key, value in config.items()}
     kind = _TWINS.get(str(config.get("registered_name")))
-    if kind is None or not _is_plain(config["config"]):
+    if kind is None or kind.model_construct(**config["config"]).origin != "keras":
         return config
-    ours = (*kind.beyond_keras, *_WITHOUT)
-    arguments = {name: value for name, value in config["config"].items() if name not in ours}
+    arguments = {name: value for name, value in config["config"].items() if name not in kind.beyond_keras}
     return {
         **config,
         "module": "keras.layers",
@@ -55,15 +52,6 @@ def with_stock_layers(config: Any) -> Any:
         "config": arguments,
         "registered_name": None,
     }
-
-
-def _is_plain(arguments: dict[str, Any]) -> bool:
-    """Whether Keras's layer can do all of it; it cannot compute channels_first without a GPU."""
-    return (
-        all(arguments.get(name, value) == value for name, value in _WITHOUT.items())
-        and arguments["recurrent_kernel_size"] == arguments["kernel_size"]
-        and arguments["data_format"] == "channels_last"
-    )
 
 
 def _replace(path: Path, text: str) -> None:

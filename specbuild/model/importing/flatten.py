@@ -144,13 +144,7 @@ class _Flattening:
         if inner is not None:
             return self.inside(inner, path, [_ref(x, values) for x in call.tensors()], scope, frames)
         sources, state = _split(record, call)
-        operation = spec_operation(record, call) if record.is_operation else None
-        if path in self.first:
-            step = self.again(path, scope)
-        elif record.registered == REGISTERED:
-            step = self.autoregressive(record, call, path, scope)
-        else:
-            step = self.new(record, operation, path, scope)
+        step = self.again(path, scope) if path in self.first else self.new(record, call, path, scope)
         step = replace(
             step,
             sources=tuple(_ref(x, values, recorded=not scope.frames) for x in sources),
@@ -178,39 +172,37 @@ class _Flattening:
     def identity(self, path: tuple[str, ...], scope: _Scope) -> str:
         return self.own.get(path) or self.claim(scope.prefix + path[-1])
 
-    def new(self, record: Record, operation: SpecLayer | None, path: tuple[str, ...], scope: _Scope) -> Step:
-        """The first use of a layer, or of an operation that is one."""
-        name, step = ".".join(path), Step(self.identity(path, scope), {}, None, (), ())
+    def new(self, record: Record, call: Call, path: tuple[str, ...], scope: _Scope) -> Step:
+        """The first use of a layer, of an operation that is one, or of an autoregressive layer with its model."""
+        name, identity = ".".join(path), self.identity(path, scope)
+        layer, body = spec_operation(record, call) if record.is_operation else None, None
         try:
-            layer = operation or spec_layer(record, self.findings, name, frozen=scope.frozen, inside=scope.frames > 0)
+            if record.registered == REGISTERED:
+                self.check_feedback(name, call, scope)
+                layer, body = spec_autoregressive(
+                    record, self.findings, name, identity, frozen=scope.frozen, flatten=flatten
+                )
+            elif layer is None:
+                layer = spec_layer(record, self.findings, name, frozen=scope.frozen, inside=scope.frames > 0)
         except Refused:
-            return step
+            return Step(identity)
         layer = self.on_frames(layer, scope.frames, name)
-        return replace(step, keys=layer.keys, layer=layer.layer)
+        return Step(identity, layer.keys, layer.layer, body=body)
 
-    def autoregressive(self, record: Record, call: Call, path: tuple[str, ...], scope: _Scope) -> Step:
-        """The first use of an autoregressive layer, with the model inside it."""
-        name = ".".join(path)
+    def check_feedback(self, name: str, call: Call, scope: _Scope) -> None:
+        """Refuse true frames as an input of an autoregressive layer, and such a layer on every frame."""
         if len(call.tensors()) > 1:
             help = "save the model that was built without teacher=True"
             self.findings.refuse(name, f"{name} is called with its true frames, which a spec does not name", help=help)
         if scope.frames:
             self.findings.cannot_say(name, "stands inside a TimeDistributed")
-        step = Step(self.identity(path, scope), {}, None, (), ())
-        try:
-            layer, body = spec_autoregressive(
-                record, self.findings, name, step.id, frozen=scope.frozen, flatten=flatten
-            )
-        except Refused:
-            return step
-        return replace(step, keys=layer.keys, layer=layer.layer, body=body)
 
     def again(self, path: tuple[str, ...], scope: _Scope) -> Step:
         """A further use of a layer, with the weights it has."""
         first = self.first[path]
         base = scope.prefix + path[-1] if scope.prefix else first.id
         identity = self.claim(base if base != first.id and base not in self.taken else f"{first.id}_{self.uses[path]}")
-        return Step(identity, {"reuse": first.id}, first.layer, (), (), shares=first.id)
+        return Step(identity, {"reuse": first.id}, first.layer, shares=first.id)
 
     def on_frames(self, layer: SpecLayer, frames: int, name: str) -> SpecLayer:
         """A layer of a model that runs on every frame. A merge of frames is the same merge of whole sequences."""

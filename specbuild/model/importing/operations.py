@@ -17,15 +17,13 @@ from specbuild.model.importing.records import Call, Record, Tensor
 
 _Arguments = Mapping[str, Any]
 
-MERGES = {name: name for name in ("Add", "Divide", "Maximum", "Minimum", "Multiply", "Subtract")}
-MERGES["TrueDivide"] = "Divide"
-"""Operations on two tensors, and the merging layer that each is."""
+MERGES = ("Add", "Divide", "Maximum", "Minimum", "Multiply", "Subtract")
+"""Operations on two tensors that are a merging layer of the same name."""
 AFTER: dict[str, Callable[[float], _Arguments]] = {
     "Add": lambda c: {"scale": 1, "offset": c},
     "Divide": lambda c: {"scale": 1 / c},
     "Multiply": lambda c: {"scale": c},
     "Subtract": lambda c: {"scale": 1, "offset": -c},
-    "TrueDivide": lambda c: {"scale": 1 / c},
 }
 """A tensor and then a number: the arguments of Rescaling."""
 BEFORE: dict[str, Callable[[float], _Arguments]] = {
@@ -73,7 +71,7 @@ def _layer_of(record: Record, call: Call) -> tuple[str, _Arguments] | None:
     if set(call.kwargs) - set(OPERANDS):
         return None
     if len(operands) == 2:
-        return _of_two(record.kind, *operands)
+        return _of_two(record.kind.removeprefix("True"), *operands)  # TrueDivide is Divide
     if len(operands) != 1:
         return None
     if record.kind in SETTINGS:
@@ -88,13 +86,13 @@ def _layer_of(record: Record, call: Call) -> tuple[str, _Arguments] | None:
 
 def _of_two(kind: str, first: Any, second: Any) -> tuple[str, _Arguments] | None:
     if isinstance(first, Tensor) and isinstance(second, Tensor):
-        return (MERGES[kind], {}) if kind in MERGES else None
+        return (kind, {}) if kind in MERGES else None
     if kind == "Power" and second in POWERS:
         return "Elementwise", {"function": POWERS[second]}
     number, table = (first, BEFORE) if isinstance(second, Tensor) else (second, AFTER)
     if kind not in table or isinstance(number, bool) or not isinstance(number, int | float):
         return None
-    return None if number == 0 and "Divide" in kind else ("Rescaling", table[kind](number))
+    return None if number == 0 and kind == "Divide" else ("Rescaling", table[kind](number))
 
 
 def _activation(record: Record) -> tuple[str, _Arguments] | None:

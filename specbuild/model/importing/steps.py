@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from specbuild.catalog import Layer, Shape
@@ -26,12 +26,12 @@ class Step:
     """One node of the spec."""
 
     id: str
-    keys: dict[str, Any]
+    keys: dict[str, Any] = field(default_factory=dict)
     """What the node says about its layer."""
-    layer: Layer | None
+    layer: Layer | None = None
     """None for a layer that was refused."""
-    sources: tuple[Ref, ...]
-    state: tuple[Ref, ...]
+    sources: tuple[Ref, ...] = ()
+    state: tuple[Ref, ...] = ()
     shares: str | None = None
     sequences: bool = False
     """Whether a recurrent layer gives every step."""

@@ -35,28 +35,11 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
     cell_class: ClassVar[type[FrameCell]]
 
     def __init__(
-        self,
-        filters: int,
-        kernel_size: int | Sequence[int],
-        *,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        remat: bool = False,
-        **kwargs: Any,
+        self, filters: int, kernel_size: int | Sequence[int], *, remat: bool = False, **arguments: Any
     ) -> None:
-        own = {name: kwargs.pop(name) for name in self._cell_arguments() if name in kwargs}
-        own |= {"name": self.cell_class.cell_name, "dtype": kwargs.get("dtype")}
-        cell = self.cell_class(self.rank, filters, kernel_size, **own)
-        super().__init__(
-            cell,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            **kwargs,
-        )
+        own = {name: arguments.pop(name) for name in self._cell_arguments() if name in arguments}
+        own |= {"name": self.cell_class.cell_name, "dtype": arguments.get("dtype")}
+        super().__init__(self.cell_class(self.rank, filters, kernel_size, **own), **arguments)
         self.remat = remat
         self.input_spec = keras.InputSpec(ndim=self.rank + 3)
 
@@ -125,11 +108,14 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
         return outward(outputs[:, -1]), outward(outputs), [outward(state) for state in states]
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:  # noqa: ARG002
-        batch, *sequence = sequences_shape
-        output_shape(self.cell.entry, tuple(sequence))  # Refuses what does not fit.
-        every_step = (batch, *self.cell.entry.sequence_shape(tuple(sequence)))
-        state = (batch, *every_step[2:])
-        output = every_step if self.return_sequences else state
+        """Return the shape of the output, and those of the states where they are given as well.
+
+        Raises:
+            ValueError: the frames do not fit.
+        """
+        batch, steps, *frame = sequences_shape
+        state = (batch, *output_shape(self.cell.entry, (steps, *frame)))
+        output = (batch, steps, *state[1:]) if self.return_sequences else state
         return (output, *[state] * self.cell.states) if self.return_state else output
 
     def get_config(self) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 from specbuild.catalog import KINDS, KerasObject, Recurrent, Shape
+from specbuild.catalog.generic import FAMILIES
 from specbuild.model.backend import Registered, keras
 from specbuild.model.layers.base import entry_of, output_shape
+from specbuild.model.objects import MODULES
 
 ops = keras.ops
 
@@ -175,17 +177,13 @@ class FrameCell(Registered, keras.layers.Layer):  # type: ignore[misc]
         """Return what the cell was made with, but for `rank`, as plain values that can be saved."""
         return {name: _saved(name, getattr(self, name)) for name in argument_names(self.family, self.rank)}
 
-    @property
-    def channels_first(self) -> bool:
-        return bool(self.data_format == "channels_first")
-
     def inward(self, tensor: Any) -> Any:
         """Return a frame, a sequence of frames or a state with its channels moved to the end."""
-        return ops.moveaxis(tensor, -self.rank - 1, -1) if self.channels_first else tensor
+        return ops.moveaxis(tensor, -self.rank - 1, -1) if self.entry.channels_first else tensor
 
     def outward(self, tensor: Any) -> Any:
         """Undo `inward`."""
-        return ops.moveaxis(tensor, -1, -self.rank - 1) if self.channels_first else tensor
+        return ops.moveaxis(tensor, -1, -self.rank - 1) if self.entry.channels_first else tensor
 
     def unread(self, frames: Any) -> Any:
         """Return what `project` gives of frames that are not read: zeros (N, …, 1, 1, projected), for all places."""
@@ -229,17 +227,10 @@ def argument_names(family: str, rank: int) -> tuple[str, ...]:
     return tuple(name for name in KINDS[f"{family}{rank}D"].model_fields if name not in OF_THE_LAYER)
 
 
-_MODULES = {
-    "activation": keras.activations,
-    "initializer": keras.initializers,
-    "regularizer": keras.regularizers,
-    "constraint": keras.constraints,
-}
-
-
 def module_of(name: str) -> Any:
     """Return the module of Keras that the object in an argument is from; None for a plain value."""
-    return _MODULES.get(name.rpartition("_")[2])
+    family = FAMILIES.get(name.rpartition("_")[2])
+    return None if family is None else MODULES[family]
 
 
 def _saved(name: str, value: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 from specbuild.catalog import Shape
 from specbuild.model.backend import keras
@@ -14,19 +15,6 @@ ops = keras.ops
 
 EPSILON = 1e-5
 """What layer normalization adds to the variance, as in the authors' code."""
-
-
-class _Level(NamedTuple):
-    """The weights of one cell of the stack."""
-
-    kernel: Any
-    recurrent_kernel: Any
-    memory_kernel: Any
-    output_kernel: Any
-    fusion_kernel: Any
-    bias: Any
-    gamma: Any
-    beta: Any
 
 
 class STLSTMCell(FrameCell):
@@ -67,7 +55,9 @@ class STLSTMCell(FrameCell):
     def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
         super().build(inputs_shape, states_shape)
         cells = range(1, self.entry.cells + 1)
-        self.levels = [_Level(*(getattr(self, f"{name}_{cell}", None) for name in _Level._fields)) for cell in cells]
+        self.levels = [
+            SimpleNamespace(**{name: getattr(self, f"{name}_{cell}", None) for name in self.groups}) for cell in cells
+        ]
 
     def project(self, frames: Any, masks: Tensors | None = None) -> Any:  # noqa: ARG002 - nothing is dropped
         """The input's share of the first cell's gates, bias included: `(N, …, H, W, C)` → `(N, …, H, W, 7F)`."""
@@ -86,7 +76,7 @@ class STLSTMCell(FrameCell):
     def projected(self) -> int:
         return 7 * self.width
 
-    def _cell(self, level: _Level, x: Any, h: Any, c: Any, m: Any) -> tuple[Any, Any, Any]:
+    def _cell(self, level: SimpleNamespace, x: Any, h: Any, c: Any, m: Any) -> tuple[Any, Any, Any]:
         """The h, c and m that one cell makes of W∗x, (N, H, W, 7F), and of those before."""
         width = self.width
         u = self._normalized(level, convolve(h, level.recurrent_kernel), 7)  # (N, H, W, 4F)
@@ -103,11 +93,11 @@ class STLSTMCell(FrameCell):
         kept = self.recurrent_activation(f + self.forget_bias) * memory
         return kept + self.recurrent_activation(i) * self.activation(g)
 
-    def _read(self, level: _Level, x: Any) -> Any:
+    def _read(self, level: SimpleNamespace, x: Any) -> Any:
         convolved = self._normalized(level, convolve(x, level.kernel), 0)
         return convolved if level.bias is None else convolved + level.bias
 
-    def _normalized(self, level: _Level, x: Any, first: int) -> Any:
+    def _normalized(self, level: SimpleNamespace, x: Any, first: int) -> Any:
         """Layer normalization with the gains and offsets from channel `first`·F on, if the cell has any."""
         if level.gamma is None:
             return x
