@@ -6,7 +6,7 @@ from specbuild.catalog import objects
 from specbuild.catalog.axes import MixesAxes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
-from specbuild.catalog.shapes import Shape, ShapeError, Weight, show
+from specbuild.catalog.shapes import Shape, Weight
 from specbuild.catalog.values import Axes, NonNegativeNumber, Number, read_default
 
 
@@ -53,17 +53,15 @@ class PReLU(_ElementWise):
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
-        shape = inputs[0]
-        shared = self._shared
+        shape, shared = inputs[0], self._shared
         if any(not 1 <= axis <= len(shape) for axis in shared):
-            message = f"{self.label} cannot share its slopes along axes {list(shared)}"
-            reason = f"its input is {show(shape)}: its axes are 1 to {len(shape)}"
-            raise ShapeError(message, reason=reason, argument="shared_axes")
+            message = f"cannot share its slopes along axes {list(shared)}"
+            raise self.unfit(message, shape, f": its axes are 1 to {len(shape)}", argument="shared_axes")
         open_axes = [axis for axis, length in enumerate(shape, start=1) if length is None and axis not in shared]
         if open_axes:
-            reason = f"its input is {show(shape)}, and it has a slope for each value of a sample"
+            message = f"needs to know the length of axis {open_axes[0]}"
             help = f"share the slopes there with shared_axes: {sorted({*shared, *open_axes})}"
-            raise ShapeError(f"{self.label} needs to know the length of axis {open_axes[0]}", reason=reason, help=help)
+            raise self.unfit(message, shape, ", and it has a slope for each value of a sample", help=help)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         shape = tuple(1 if axis in self._shared else length or 1 for axis, length in enumerate(inputs[0], start=1))
@@ -82,6 +80,6 @@ class Softmax(MixesAxes):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if isinstance(self.axis, int) and (None, *inputs[0])[self.axis] == 1:
-            message = f"{self.label} along an axis of length 1 always gives 1"
+            message = "along an axis of length 1 always gives 1"
             help = "for a probability take {layer: Activation, activation: sigmoid}"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, its axis {self.axis}", help=help)
+            raise self.unfit(message, inputs[0], f", its axis {self.axis}", help=help)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, create_model
 from specbuild.catalog.base import Layer
 from specbuild.catalog.generic import AskedLayer, argument_fields
 from specbuild.catalog.signatures import signature
-from specbuild.catalog.values import refuse, written
+from specbuild.catalog.values import Text, refuse, written
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 """What the names of weight files end in."""
@@ -26,14 +26,8 @@ def _file(value: Any) -> str | None:
     return value
 
 
-def _layer_name(value: Any) -> str | None:
-    if value is not None and not (isinstance(value, str) and value):
-        refuse("name", f"expected the name of a layer of the network, got {written(value)}")
-    return value
-
-
 WeightsFile = Annotated[str | None, BeforeValidator(_file)]
-LayerName = Annotated[str | None, BeforeValidator(_layer_name)]
+LayerName = Annotated[str, Text("the name of a layer of the network")]
 
 
 class Application(AskedLayer):
@@ -43,7 +37,7 @@ class Application(AskedLayer):
     names a file.
     """
 
-    until: LayerName = Field(None, description="The layer whose output is the node's; the network ends there.")
+    until: LayerName | None = Field(None, description="The layer whose output is the node's; the network ends there.")
     weights_: WeightsFile = Field(
         None, alias="weights", description="A file of weights for the whole network; null is random."
     )

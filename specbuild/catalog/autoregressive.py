@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import ReceptiveField
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show
+from specbuild.catalog.shapes import Dim, Shape, Weight
 from specbuild.catalog.values import Choice, Flag, PositiveInt, PositiveNumber, Share, refuse
 
 
@@ -125,9 +125,7 @@ class Autoregressive(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 2:
-            raise ShapeError(
-                f"{self.label} needs a sequence of frames", reason=f"its input is {show(inputs[0])} (without the batch)"
-            )
+            raise self.unfit("needs a sequence of frames", inputs[0], " (without the batch)")
         self.body.check(inputs[0])
 
     def output_shape(self, *inputs: Shape) -> Shape:

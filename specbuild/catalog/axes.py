@@ -24,14 +24,11 @@ class OverAxes(Layer):
         positions = [number if number >= 0 else number + count + 1 for number in named]
         for number, position in zip(named, positions, strict=True):
             if not 1 <= position <= count:
-                what = "the batch axis" if position == 0 else f"axis {number}"
-                message = f"{self.label} cannot use {what}" if position == 0 else f"{self.label} has no {what} to use"
-                reason = f"its input is {show(shape)}: its axes are 1 to {count}, or -{count} to -1"
-                raise ShapeError(message, reason=reason, argument="axis")
+                message = "cannot use the batch axis" if position == 0 else f"has no axis {number} to use"
+                raise self.unfit(message, shape, f": its axes are 1 to {count}, or -{count} to -1", argument="axis")
             if self.needs_lengths and shape[position - 1] is None:
-                message = f"{self.label} needs to know the length of axis {number}"
-                reason = f"its input is {show(shape)}, and its weights have that length"
-                raise ShapeError(message, reason=reason, argument="axis")
+                message = f"needs to know the length of axis {number}"
+                raise self.unfit(message, shape, ", and its weights have that length", argument="axis")
         if len(set(positions)) < len(positions):
             reason = f"axis is {list(named)}, its input {show(shape)}"
             raise ShapeError(f"{self.label} names an axis twice", reason=reason, argument="axis")

@@ -71,8 +71,23 @@ class Layer(BaseModel):
         for shape in inputs:
             if self.ranks is not None and len(shape) not in self.ranks:
                 wanted = " or ".join(str(rank) for rank in self.ranks)
-                message = f"{self.label} needs an input with {wanted} axes, got {len(shape)}"
-                raise ShapeError(message, reason=f"its input is {show(shape)} (without the batch axis)")
+                message = f"needs an input with {wanted} axes, got {len(shape)}"
+                raise self.unfit(message, shape, " (without the batch axis)")
+
+    def unfit(
+        self, message: str, shape: Shape, more: str = "", *, argument: str | None = None, help: str = ""
+    ) -> ShapeError:
+        """Return the error of an input that the layer does not accept.
+
+        Args:
+            message: the fault, which follows the name of the layer.
+            shape: that of the input.
+            more: of the reason, which follows the shape.
+            argument: the argument to point at; None: the input itself.
+            help: the fix.
+        """
+        reason = f"its input is {show(shape)}{more}"
+        return ShapeError(f"{self.label} {message}", reason=reason, argument=argument, help=help)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the output.
@@ -117,6 +132,15 @@ class Layer(BaseModel):
         """
         written = self.model_fields_set - {"trainable"}
         return {name: getattr(self, name) for name in sorted(written) if name in type(self).model_fields}
+
+
+class View(Layer):
+    """A layer whose output is the memory of its input, in another shape."""
+
+    keeps_values = True
+
+    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
+        return 0
 
 
 class Recurrent(Layer):

@@ -21,7 +21,7 @@ from specbuild.catalog.receptive_field import (
     widened,
 )
 from specbuild.catalog.recurrent import Cell, PlainCell
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.shapes import Dim, Shape, Weight, plus, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, Formatted, Strided
 from specbuild.catalog.values import Choice, Flag, PositiveInt, read_default
 
@@ -39,6 +39,7 @@ def segment_length(steps: int) -> int:
 class OverFrames(PlainCell, Formatted):
     """A recurrence over frames of a known size, which determines the size of the state."""
 
+    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     remat: Flag = Field(
         False, description="Whether the backward pass recomputes the steps, about √T at a time, to save memory."
     )
@@ -53,9 +54,9 @@ class OverFrames(PlainCell, Formatted):
         self.known_channels(frame)
         for name, length in zip(AXIS_NAMES[self.spatial], self.split(frame)[0], strict=True):
             if length is None:
-                reason = f"its input is {show(inputs[0])}, and its state has a fixed size"
+                message = f"needs to know the {name} of its frames"
                 help = f"write the {name} in the input's shape; time alone may be left open"
-                raise ShapeError(f"{self.label} needs to know the {name} of its frames", reason=reason, help=help)
+                raise self.unfit(message, inputs[0], ", and its state has a fixed size", help=help)
 
     def step_elements(self, x: Shape) -> Dim:
         """Return how many numbers training keeps of one step: the gates, the state and their products."""
@@ -68,25 +69,30 @@ class OverFrames(PlainCell, Formatted):
             return times(steps, each)
         length = segment_length(steps)
         states = steps + -(-steps // length) * len(self.state_names)
-        between, inside = times(states, size(self.state_shape(inputs[0]))), times(length, each)
-        return None if between is None or inside is None else between + inside
+        return plus(times(states, size(self.state_shape(inputs[0]))), times(length, each))
 
 
-class Convolutional(Cell, OverFrames, Strided):
+class OptionalInput(OverFrames):
+    """A recurrence over frames that can do without reading them."""
+
+    use_input: Flag = Field(
+        True, description="Whether the input is read; if not, it only sets the number of steps and the frame size."
+    )
+
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        return super().receptive_field(*inputs) if self.use_input else (no_input(inputs[0]),)
+
+
+class Convolutional(Cell, OptionalInput, Strided):
     """A recurrence with convolutions instead of matrix products."""
 
     filters: PositiveInt = Field(description="Channels of the state and the output.")
-    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     recurrent_kernel_size: Annotated[tuple[int, ...] | None, LENGTHS] = Field(
         None, description="Extent of the recurrent kernel; default: kernel_size."
     )
     normalization: Normalization = Field(
         "none", description="Whether each gate is normalized (layer); gains and offsets take the place of the bias."
     )
-    use_input: Flag = Field(
-        True, description="Whether the input is read; if not, it only says how many steps there are, and how large."
-    )
-
     gates: ClassVar[int]
     normalized: ClassVar[int]
     """Tensors of a step that layer normalization is applied to."""
@@ -150,9 +156,6 @@ class Convolutional(Cell, OverFrames, Strided):
     def recurrent_convolutions(self) -> int:
         """How many convolutions of the state follow each other in a step."""
         return 1
-
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return super().receptive_field(*inputs) if self.use_input else (no_input(inputs[0]),)
 
     def frame_receptive_field(self, x: Shape) -> ReceptiveField:
         """The window of the input's kernel, widened by the recurrent kernel in every step after the first.

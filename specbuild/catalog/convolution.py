@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from specbuild.catalog.kernel import WithBias, WithKernel
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, spread
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, plus, size, times
 from specbuild.catalog.spatial import EachAxis, Strided, each_written
 from specbuild.catalog.values import (
     CausalPadding,
@@ -76,9 +76,8 @@ class _Convolution(_Kernel):
         super().check(*inputs)
         channels = self.known_channels(inputs[0])
         if channels % self.groups:
-            message = f"{self.label} cannot split {channels} channels into {self.groups} groups"
-            reason = f"its input is {show(inputs[0])}; {channels} is no multiple of {self.groups}"
-            raise ShapeError(message, reason=reason, argument="groups")
+            message = f"cannot split {channels} channels into {self.groups} groups"
+            raise self.unfit(message, inputs[0], f"; {channels} is no multiple of {self.groups}", argument="groups")
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         channels = self.known_channels(inputs[0]) // self.groups
@@ -158,8 +157,7 @@ class _Transpose(_Kernel):
     def flops(self, *inputs: Shape) -> Dim:
         """For each input value a multiply-add per kernel entry and filter; for each output value its bias."""
         spread = times(2 * self.filters * prod(self.kernel_size), *inputs[0])
-        bias = size(self.output_shape(*inputs)) if self.use_bias else 0
-        return None if spread is None or bias is None else spread + bias
+        return plus(spread, size(self.output_shape(*inputs)) if self.use_bias else 0)
 
 
 class Conv1DTranspose(_Transpose, spatial=1):

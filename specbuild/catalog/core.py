@@ -6,7 +6,7 @@ from specbuild.catalog.base import Layer
 from specbuild.catalog.kernel import WithKernel
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
+from specbuild.catalog.shapes import Dim, Shape, Weight, times
 from specbuild.catalog.values import Flag, Number, PositiveInt, read_default
 
 
@@ -20,8 +20,8 @@ class Dense(WithKernel):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if not inputs[0] or inputs[0][-1] is None:
-            message = f"{self.label} needs to know how many channels its input has"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, the channels being the last axis")
+            message = "needs to know how many channels its input has"
+            raise self.unfit(message, inputs[0], ", the channels being the last axis")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (*inputs[0][:-1], self.units)
@@ -68,9 +68,7 @@ class Masking(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 2:
-            raise ShapeError(
-                f"{self.label} needs an input with a time axis", reason=f"its input is {show(inputs[0])} (channels)"
-            )
+            raise self.unfit("needs an input with a time axis", inputs[0], " (channels)")
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], mixed=(len(inputs[0]) - 1,)),)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import ReceptiveField, known, same, shifted
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, plus, show, times
 from specbuild.catalog.values import Axis, AxisPair, Flag
 
 
@@ -38,9 +38,7 @@ class Concatenate(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         first = inputs[0]
         joined = self._joined_axis(first) - 1
-        lengths = [shape[joined] for shape in inputs]
-        total = None if None in lengths else sum(length for length in lengths if length is not None)
-        return (*first[:joined], total, *first[joined + 1 :])
+        return (*first[:joined], plus(*(shape[joined] for shape in inputs)), *first[joined + 1 :])
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         joined, total = self._joined_axis(inputs[0]) - 1, self.output_shape(*inputs)
@@ -153,10 +151,7 @@ class Dot(Layer):
     def flops(self, *inputs: Shape) -> Dim:
         """A multiply-add for each term; with `normalize` a square, an addition and a division for each input value."""
         terms = times(2, *self.output_shape(*inputs), inputs[0][self._summed_axes(*inputs)[0] - 1])
-        if terms is None or not self.normalize:
-            return terms
-        scaled = [size(shape) for shape in inputs]
-        return None if None in scaled else terms + 3 * sum(count for count in scaled if count is not None)
+        return plus(terms, *(times(3, *shape) for shape in inputs)) if self.normalize else terms
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """Each value depends on all of the axes that are summed over, or normalized."""

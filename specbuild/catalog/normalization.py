@@ -114,10 +114,10 @@ class GroupNormalization(_Affine):
         (channels,) = lengths(inputs[0], self.axis)
         if self.groups != -1 and channels % self.groups:
             divisors = [count for count in range(1, min(self.groups, channels) + 1) if channels % count == 0]
-            message = f"{self.label} cannot split {channels} channels into {self.groups} groups"
-            reason = f"its input is {show(inputs[0])}; {channels} is no multiple of {self.groups}"
+            message = f"cannot split {channels} channels into {self.groups} groups"
+            more = f"; {channels} is no multiple of {self.groups}"
             help = f"set groups to a divisor of {channels}, such as {divisors[-1]}"
-            raise ShapeError(message, reason=reason, argument="groups", help=help)
+            raise self.unfit(message, inputs[0], more, argument="groups", help=help)
 
 
 class RMSNormalization(MixesAxes):

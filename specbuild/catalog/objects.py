@@ -116,10 +116,8 @@ Activation: TypeAlias = Annotated[KerasObject, KerasValue("activations")] | None
 Constraint: TypeAlias = Annotated[KerasObject, KerasValue("constraints")] | None
 Initializer: TypeAlias = Annotated[KerasObject, KerasValue("initializers")]
 Loss: TypeAlias = Annotated[KerasObject, KerasValue("losses")]
-Metric: TypeAlias = Annotated[KerasObject, KerasValue("metrics")]
 Optimizer: TypeAlias = Annotated[KerasObject, KerasValue("optimizers")]
 Regularizer: TypeAlias = Annotated[KerasObject, KerasValue("regularizers")] | None
-Schedule: TypeAlias = Annotated[KerasObject, KerasValue("schedules")]
 
 _NESTED: dict[str, Family] = {"inner_optimizer": "optimizers", "learning_rate": "schedules"}
 """Arguments that are, or may be, Keras objects again."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field
 
 from specbuild.catalog.axes import OverAxes
-from specbuild.catalog.base import Layer
+from specbuild.catalog.base import Layer, View
 from specbuild.catalog.receptive_field import (
     ReceptiveField,
     at_position,
@@ -52,8 +52,7 @@ class LastFrame(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 2:
-            message = f"{self.label} needs an input with a time axis"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])} (without the batch axis)")
+            raise self.unfit("needs an input with a time axis", inputs[0], " (without the batch axis)")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0][1:]
@@ -134,9 +133,9 @@ class Gather(OverAxes):
         length = inputs[0][_index(inputs[0], self.axis)]
         beyond = [index for index in self.indices if length is not None and not -length <= index < length]
         if beyond:
-            message = f"{self.label} finds no entry {beyond[0]} on axis {self.axis}"
-            reason = f"its input is {show(inputs[0])}, that axis has the entries 0 to {(length or 0) - 1}"
-            raise ShapeError(message, reason=reason, argument="indices")
+            message = f"finds no entry {beyond[0]} on axis {self.axis}"
+            more = f", that axis has the entries 0 to {(length or 0) - 1}"
+            raise self.unfit(message, inputs[0], more, argument="indices")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         at = _index(inputs[0], self.axis)
@@ -173,13 +172,12 @@ class Stack(Layer):
         return tuple(_beside(shape, self.axis) for shape in inputs)
 
 
-class ExpandDims(Layer):
+class ExpandDims(View):
     """Insert a new axis of length 1."""
 
     axis: Axis = Field(description="Position of the new axis in the output; 1 is the first after batch, -1 the last.")
 
     package = "specbuild"
-    keeps_values = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
@@ -191,25 +189,19 @@ class ExpandDims(Layer):
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (_beside(inputs[0], self.axis),)
 
-    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
-        """Nothing: the output is the input's memory."""
-        return 0
 
-
-class Squeeze(OverAxes):
+class Squeeze(OverAxes, View):
     """Remove an axis of length 1."""
 
     axis: Axis = Field(description="The axis to drop; the batch axis is 0, -1 the last.")
 
     package = "specbuild"
-    keeps_values = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if inputs[0][_index(inputs[0], self.axis)] != 1:
-            message = f"{self.label} needs axis {self.axis} to have length 1"
             help = "to pick one entry of a longer axis, take Slice first"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])}", argument="axis", help=help)
+            raise self.unfit(f"needs axis {self.axis} to have length 1", inputs[0], argument="axis", help=help)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         at = _index(inputs[0], self.axis)
@@ -218,10 +210,6 @@ class Squeeze(OverAxes):
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         at = _index(inputs[0], self.axis)
         return ((*in_place(inputs[0][:at]), None, *moved(in_place(inputs[0][at + 1 :]), at)),)
-
-    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
-        """Nothing: the output is the input's memory."""
-        return 0
 
 
 class _Blocks(Layer):
@@ -236,8 +224,8 @@ class _Blocks(Layer):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 3:
-            message = f"{self.label} needs an image, or a sequence of images"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, not (…, height, width, channels)")
+            message = "needs an image, or a sequence of images"
+            raise self.unfit(message, inputs[0], ", not (…, height, width, channels)")
 
 
 class SpaceToDepth(_Blocks):
@@ -251,9 +239,8 @@ class SpaceToDepth(_Blocks):
         super().check(*inputs)
         for name, length, block in zip(("height", "width"), inputs[0][-3:-1], self.block_size, strict=True):
             if length is not None and length % block:
-                message = f"{self.label} cannot cut a {name} of {length} into patches of {block}"
-                reason = f"its input is {show(inputs[0])}; {length} is no multiple of {block}"
-                raise ShapeError(message, reason=reason, argument="block_size")
+                message = f"cannot cut a {name} of {length} into patches of {block}"
+                raise self.unfit(message, inputs[0], f"; {length} is no multiple of {block}", argument="block_size")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         *lead, height, width, channels = inputs[0]
@@ -276,12 +263,10 @@ class DepthToSpace(_Blocks):
         super().check(*inputs)
         channels, block = inputs[0][-1], self.block_size[0] * self.block_size[1]
         if channels is None:
-            message = f"{self.label} needs to know how many channels its input has"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])}, channels last")
+            raise self.unfit("needs to know how many channels its input has", inputs[0], ", channels last")
         if channels % block:
-            message = f"{self.label} cannot spread {channels} channels over patches of {show(self.block_size)}"
-            reason = f"its input is {show(inputs[0])}; {channels} is no multiple of {block}"
-            raise ShapeError(message, reason=reason, argument="block_size")
+            message = f"cannot spread {channels} channels over patches of {show(self.block_size)}"
+            raise self.unfit(message, inputs[0], f"; {channels} is no multiple of {block}", argument="block_size")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         *lead, height, width, channels = inputs[0]
@@ -302,9 +287,8 @@ def _index(shape: Shape, axis: int) -> int:
 def _check_new_axis(layer: Layer, shape: Shape, axis: int) -> None:
     count = len(shape) + 1
     if not (1 <= axis <= count or -count <= axis <= -1):
-        message = f"{layer.label} cannot put an axis {'before the batch axis' if axis == 0 else f'at {axis}'}"
-        reason = f"its input is {show(shape)}: the new axis can be 1 to {count}, or -{count} to -1"
-        raise ShapeError(message, reason=reason, argument="axis")
+        message = f"cannot put an axis {'before the batch axis' if axis == 0 else f'at {axis}'}"
+        raise layer.unfit(message, shape, f": the new axis can be 1 to {count}, or -{count} to -1", argument="axis")
 
 
 def _with_axis(shape: Shape, axis: int, length: int) -> Shape:

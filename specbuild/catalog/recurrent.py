@@ -11,7 +11,7 @@ from pydantic import Field
 from specbuild.catalog.base import Recurrent
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, known, moved, whole_input
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
 from specbuild.catalog.values import Choice, Flag, Fraction, NonNegativeInt, PositiveInt, read_default
 
 UseCudnn = Annotated[Literal[True, False, "auto"], Choice()]
@@ -102,12 +102,10 @@ class _Vectors(Cell):
         super().check(*inputs)
         steps, channels = inputs[0]
         if channels is None:
-            raise ShapeError(
-                f"{self.label} needs to know how many channels its input has", reason=f"its input is {show(inputs[0])}"
-            )
+            raise self.unfit("needs to know how many channels its input has", inputs[0])
         if self.unroll and steps is None:
-            message = f"{self.label} can unroll only a known number of steps"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])} (time, channels)", argument="unroll")
+            message = "can unroll only a known number of steps"
+            raise self.unfit(message, inputs[0], " (time, channels)", argument="unroll")
 
     def state_shape(self, x: Shape) -> Shape:  # noqa: ARG002 - a frame's state depends on the input
         return (self.units,)

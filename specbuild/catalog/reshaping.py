@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from specbuild.catalog.base import Layer
+from specbuild.catalog.base import Layer, View
 from specbuild.catalog.receptive_field import ReceptiveField, in_place, interpolated, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, EachAxis, Formatted, Spatial
@@ -159,19 +159,13 @@ class Cropping3D(_Cropping, Formatted, spatial=3):
     """Crop three axes."""
 
 
-class Flatten(Layer):
+class Flatten(View):
     """Flatten all axes into one. `(H, W, C)` → `(H · W · C)`."""
 
     data_format: DataFormat = Field(None, description="With channels_first, channels are moved last before flattening.")
 
-    keeps_values = True
-
     def output_shape(self, *inputs: Shape) -> Shape:
         return (size(inputs[0]),)
-
-    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
-        """Nothing: the output is the input's memory."""
-        return 0
 
 
 class Reshape(Layer):

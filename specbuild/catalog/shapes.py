@@ -54,6 +54,12 @@ def times(*factors: Dim) -> Dim:
     return size(factors)
 
 
+def plus(*terms: Dim) -> Dim:
+    """Return the sum, None where a term is unknown."""
+    known = [term for term in terms if term is not None]
+    return sum(known) if len(known) == len(terms) else None
+
+
 def show(shape: Shape) -> str:
     """`10 × 64 × 64 × 1`; an unknown axis is `?`, a shape without axes `scalar`."""
     return " × ".join("?" if dim is None else str(dim) for dim in shape) or "scalar"

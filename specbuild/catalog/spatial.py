@@ -92,8 +92,8 @@ class Spatial(Layer):
         """
         channels = self.split(shape)[1]
         if channels is None:
-            reason = f"its input is {show(shape)}, channels {'first' if self.channels_first else 'last'}"
-            raise ShapeError(f"{self.label} needs to know how many channels its input has", reason=reason)
+            more = f", channels {'first' if self.channels_first else 'last'}"
+            raise self.unfit("needs to know how many channels its input has", shape, more)
         return channels
 
     def refuse_window(

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from specbuild.catalog.conv_recurrent import OverFrames
-from specbuild.catalog.objects import Activation
 from specbuild.catalog.receptive_field import ReceptiveField, known, moved, same, whole_input, widened
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.values import Choice, Ints2, Number, OneOrList, Whole, read_default, refuse, written
+from specbuild.catalog.values import Choice, Ints2, Number, OneOrList, Whole, refuse, written
 
 
 def _same(widths: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -51,7 +50,6 @@ class STLSTM2D(OverFrames, spatial=2):
         "one cell."
     )
     kernel_size: Ints2 = Field(description="Extent of all kernels but the 1 × 1 one.")
-    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     normalization: Normalization = Field(
         "none",
         description="Whether each convolution's result is normalized, with gains per channel, or also per pixel.",

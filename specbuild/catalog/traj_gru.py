@@ -4,36 +4,33 @@ from math import prod
 
 from pydantic import Field
 
-from specbuild.catalog.conv_recurrent import OverFrames
+from specbuild.catalog.conv_recurrent import OptionalInput
 from specbuild.catalog.objects import Activation, Initializer
-from specbuild.catalog.receptive_field import ReceptiveField, known, no_input
+from specbuild.catalog.receptive_field import known
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.values import Flag, Ints2, PositiveInt, read_default
+from specbuild.catalog.values import Ints2, PositiveInt, read_default
 
 
-class TrajGRU2D(OverFrames, spatial=2):
+class TrajGRU2D(OptionalInput, spatial=2):
     """GRU over images that gathers its state along learned flows (Shi et al. 2017, arXiv 1706.03458).
 
     `(T, H, W, C)` → `(T, H, W, filters)`. In every step a small network makes `links` displacements (u, v) for each
     place from x and h: q = φ(P∗x + Q∗h + a + a′), flows S∗q + d. The state is read at (y − v, x − u) for each of them,
     with bilinear interpolation and zeros beyond the border: s. Then z, r = σ(W∗x + b + R∗s + b′);
     g = φ(W∗x + b + r∘(R∗s + b′)); h′ = z∘h + (1 − z)∘g, where R is 1 × 1 and φ the activation. The order of the gates
-    in the weights is z, r, g. All convolutions keep the size of the frames.
+    in the weights is z, r, g. All convolutions keep the size of the frames. As a flow may lead anywhere, the receptive
+    field is all of every frame.
     """
 
     activation: Activation = read_default("leaky_relu", "Function applied to the candidate and inside the flows.")
     filters: PositiveInt = Field(description="Channels of the state and the output.")
     kernel_size: Ints2 = Field(description="Extent of the input's kernel.")
-    recurrent_activation: Activation = read_default("sigmoid", "Function applied to the gates.")
     links: PositiveInt = Field(
         5, description="Number of flows, that is of positions from which each pixel gathers the state."
     )
     flow_kernel_size: Ints2 = Field((5, 5), description="Extent of the kernels that compute the flows.")
     flow_filters: PositiveInt = Field(32, description="Channels between the two convolutions that compute the flows.")
     flow_initializer: Initializer = read_default("zeros", "First values of the last kernel that computes the flows.")
-    use_input: Flag = Field(
-        True, description="Whether the input is read; if not, it only sets the number of steps and the frame size."
-    )
 
     package = "specbuild"
 
@@ -83,10 +80,6 @@ class TrajGRU2D(OverFrames, spatial=2):
         _, _, hidden, paths = self._sizes(x)
         kept = 5 * self.filters + hidden + paths + 5 * self.links * self.filters
         return times(kept, size(self.split(x[1:])[0]))
-
-    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """All of every frame up to its own: a path may lead anywhere."""
-        return super().receptive_field(*inputs) if self.use_input else (no_input(inputs[0]),)
 
     def _sizes(self, x: Shape) -> tuple[int, int, int, int]:
         """Channels of the input, of the gates, inside the flow network, and of the flows."""

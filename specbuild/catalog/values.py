@@ -212,9 +212,10 @@ class Choice(Value):
 
 
 class Text(Value):
-    """Text that is not empty."""
+    """Text that is not empty; `words` say what it is."""
 
-    words = "text"
+    def __init__(self, words: str = "text") -> None:
+        self.words = words
 
     def read(self, value: Any, expected: str = "") -> str:
         if isinstance(value, str) and value:

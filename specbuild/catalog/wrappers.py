@@ -7,7 +7,7 @@ from pydantic import Field, InstanceOf, field_validator, model_validator
 
 from specbuild.catalog.base import Layer, Recurrent
 from specbuild.catalog.receptive_field import ReceptiveField, moved, same
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, size, times
+from specbuild.catalog.shapes import Dim, Shape, Weight, plus, size, times
 from specbuild.catalog.values import Choice, refuse
 
 
@@ -57,8 +57,7 @@ class TimeDistributed(Wrapper):
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)
         if len(inputs[0]) < 2:
-            message = f"{self.label} needs an input with a time axis"
-            raise ShapeError(message, reason=f"its input is {show(inputs[0])} (without the batch axis)")
+            raise self.unfit("needs an input with a time axis", inputs[0], " (without the batch axis)")
         self.layer.check(inputs[0][1:])
 
     def output_shape(self, *inputs: Shape) -> Shape:
@@ -145,11 +144,10 @@ class Bidirectional(Wrapper, Recurrent):
         """Both directions, and the merge of their outputs: nothing for concat, a sum or product, a sum and a half."""
         both = times(2, self.layer.flops(*inputs))
         merge = times({"concat": 0, "sum": 1, "mul": 1, "ave": 2}[self.merge_mode], size(self.output_shape(*inputs)))
-        return None if both is None or merge is None else both + merge
+        return plus(both, merge)
 
     def saved_elements(self, *inputs: Shape) -> Dim:
-        both, merged = times(2, self.layer.saved_elements(*inputs)), size(self.output_shape(*inputs))
-        return None if both is None or merged is None else both + merged
+        return plus(times(2, self.layer.saved_elements(*inputs)), size(self.output_shape(*inputs)))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         """The field of the layer, except in time, where every step depends on all steps."""

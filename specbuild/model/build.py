@@ -126,10 +126,10 @@ def make_layer(node: Node, policy: str, inputs: list[Shape], *, ours: bool = Fal
         flags = {"return_sequences": node.return_sequences, "return_state": node.return_state}
     try:
         return make(node.layer, policy, inputs, flags, node.id, ours=ours)
-    except WeightsError as error:
-        raise _refused(node, "weights", str(error), error.reason, "", "weights") from error
     except ShapeError as error:
-        raise _refused(node, error.argument or "layer", error.message, error.reason, error.help, "argument") from error
+        key, code = error.argument or "layer", "weights" if isinstance(error, WeightsError) else "argument"
+        fault = Diagnostic(error.message, node.spec.span(key), reason=error.reason, help=error.help, code=code)
+        raise SpecError([fault]) from error
 
 
 def _autoregressive(node: Node, body: Body, policy: str, precision: str) -> Any:
@@ -155,10 +155,6 @@ def _teacher(node: Node, graph: Graph) -> Any:
     batch = next((x.batch for x in graph.inputs if x.batch is not None), None)
     assert isinstance(node.layer, Autoregressive)
     return keras.Input((node.layer.horizon, *node.shape[1:]), batch_size=batch, name=node.teacher)
-
-
-def _refused(node: Node, key: str, message: str, reason: str, help: str, code: str) -> SpecError:
-    return SpecError([Diagnostic(message, node.spec.span(key), reason=reason, help=help, code=code)])
 
 
 def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:

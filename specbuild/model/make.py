@@ -66,12 +66,8 @@ def make(
     return cls(**{**keras_arguments(layer, policy), **flags}, name=name)
 
 
-class WeightsError(Exception):
+class WeightsError(ShapeError):
     """A file of weights that cannot be loaded; `reason` is what Keras says."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def call(layer: Layer, keras_layer: Any, tensors: Sequence[Any], **keywords: Any) -> Any:
@@ -174,7 +170,8 @@ def _application(layer: Application, policy: str, shape: Shape, name: str) -> An
         try:
             network.load_weights(layer.weights_file)
         except Exception as error:  # HDF5 and Keras raise many types
-            raise WeightsError(f"these weights do not fit {layer.kind}", words(error)) from error
+            message = f"these weights do not fit {layer.kind}"
+            raise WeightsError(message, reason=words(error), argument="weights") from error
     end = network.output
     if layer.until is not None:
         names = [inner.name for inner in network.layers]

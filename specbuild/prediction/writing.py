@@ -46,9 +46,10 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
 
     first, coordinates = _time(forecast)
     metadata = forecast.metadata
-    space = [_axis_name(metadata, letter) for letter in metadata.space]
+    known = metadata.coordinates
+    space = [known[letter].name if letter in known else _NAMES[letter] for letter in metadata.space]
     for letter, name, length in zip(metadata.space, space, forecast.frames.shape[1:-1], strict=True):
-        axis = metadata.coordinates.get(letter)
+        axis = known.get(letter)
         if axis is not None and axis.values is not None and axis.values.shape == (length,):
             coordinates[name] = (name, axis.values, {"units": axis.units} if axis.units else {})
     names = _variables(forecast)
@@ -79,11 +80,6 @@ def _time(forecast: Forecast) -> tuple[str, dict[str, object]]:
             {"standard_name": "forecast_reference_time", "long_name": "time of the last past frame"},
         ),
     }
-
-
-def _axis_name(metadata: FrameMetadata, letter: str) -> str:
-    axis = metadata.coordinates.get(letter)
-    return axis.name if axis is not None else _NAMES[letter]
 
 
 def _variables(forecast: Forecast) -> dict[str, str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -78,34 +77,29 @@ def _files(paths: Sequence[Path]) -> Iterator[_File]:
 
 
 def _whole(files: Sequence[_File]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.name}\0{file.size}\0{sha256(file.path)}\n".encode())
-    return digest.hexdigest()
+    return _digest(f"{file.name}\0{file.size}\0{sha256(file.path)}\n".encode() for file in files)
 
 
 def _sampled(files: Sequence[_File], total: int) -> str:
+    facts = (f"{file.name}\0{file.size}\0{file.changed}\n".encode() for file in files)
+    starts = (number * (total - BLOCK) // (BLOCKS - 1) for number in range(BLOCKS))
+    return _digest(chain(facts, *(_bytes(files, start, BLOCK) for start in starts)))
+
+
+def _digest(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.name}\0{file.size}\0{file.changed}\n".encode())
-    ends = list(accumulate(file.size for file in files))
-    for number in range(BLOCKS):
-        start = number * (total - BLOCK) // (BLOCKS - 1)
-        for block in _bytes(files, ends, start, BLOCK):
-            digest.update(block)
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()
 
 
-def _bytes(files: Sequence[_File], ends: Sequence[int], start: int, count: int) -> Iterator[bytes]:
+def _bytes(files: Sequence[_File], start: int, count: int) -> Iterator[bytes]:
     """`count` bytes of all files end to end, from `start` on."""
-    number = bisect_right(ends, start)
-    while count and number < len(files):
-        begin = ends[number] - files[number].size
-        with files[number].path.open("rb") as file:
-            file.seek(start - begin)
-            block = file.read(count)
-        if not block:
-            return
-        yield block
-        start, count = start + len(block), count - len(block)
-        number = bisect_right(ends, start)
+    for file in files:
+        if count and 0 <= start < file.size:
+            with file.path.open("rb") as opened:
+                opened.seek(start)
+                block = opened.read(count)
+            yield block
+            start, count = start + len(block), count - len(block)
+        start -= file.size

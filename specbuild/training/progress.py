@@ -17,14 +17,18 @@ from specbuild.graph import Graph
 class Display:
     """Shows the course of a training run: here nothing. Epochs and steps count from 1."""
 
-    def begin(self, epochs: int, steps: int, done: int, /) -> None:
+    _epochs = 0
+
+    def begin(self, epochs: int, steps: int, done: int, /) -> None:  # noqa: ARG002 - a bar needs all of them
         """Training starts: `epochs` in all, `steps` in each, `done` epochs are finished already."""
+        self._epochs = epochs
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """A step is done; `loss` is the mean of its epoch so far."""
 
     def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
         """An epoch is done; `row` is its line of the history."""
+        self.note(epoch_line(row, self._epochs, seconds, best))
 
     def note(self, text: str) -> None:
         """Print a line of text."""
@@ -48,13 +52,6 @@ class Lines(Display):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._epochs = 0
-
-    def begin(self, epochs: int, _steps: int, _done: int, /) -> None:
-        self._epochs = epochs
-
-    def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
-        self.note(epoch_line(row, self._epochs, seconds, best))
 
     def note(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -75,10 +72,11 @@ class Bar(Display):
             console=console,
             transient=True,
         )
-        self._epochs = self._steps = 0
+        self._steps = 0
 
     def begin(self, epochs: int, steps: int, done: int, /) -> None:
-        self._epochs, self._steps = epochs, steps
+        super().begin(epochs, steps, done)
+        self._steps = steps
         self._task = self._progress.add_task(
             "",
             total=epochs * steps,
@@ -98,7 +96,7 @@ class Bar(Display):
     def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:
         if "val_loss" in row:
             self._progress.update(self._task, validation=f"  val {number(row['val_loss'])}")
-        self.note(epoch_line(row, self._epochs, seconds, best))
+        super().epoch(row, seconds, best)
 
     def note(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from specbuild.evaluation.scores.base import Family, Formula, Frame, OnDemand, Setting, Values, ratio
+from specbuild.evaluation.scores.base import Family, Frame, OnDemand, Setting, Values, ratio
 
 
 def mse(sums: Values) -> Values:
@@ -42,21 +44,13 @@ def measure(frame: Frame) -> tuple[float, ...]:
 ERRORS = Family(4, measure, {"mse": mse, "mae": mae, "rmse": rmse, "bias": bias})
 
 
-def measure_summed(frame: Frame) -> tuple[float, ...]:
-    """Return whether any pixel of the frame is known (0 or 1), its Σe² and its Σ|e|."""
-    e = frame.error
-    return float(e.size > 0), np.square(e).sum(), np.abs(e).sum()
+def summed(name: str, cost: Callable[[Values], Values]) -> Family:
+    """A cost of the errors summed over a frame, mean over the windows in which any pixel of it is known."""
 
+    def measure(frame: Frame) -> tuple[float, ...]:
+        return float(frame.error.size > 0), cost(frame.error).sum()
 
-_SUMMED: dict[str, Formula] = {
-    "mse_sum": lambda sums: ratio(sums[1], sums[0]),
-    "mae_sum": lambda sums: ratio(sums[2], sums[0]),
-}
-
-
-def summed(*names: str) -> Family:
-    """Squared or absolute errors summed over a frame, mean over windows."""
-    return Family(3, measure_summed, {name: _SUMMED[name] for name in names})
+    return Family(2, measure, {name: lambda sums: ratio(sums[1], sums[0])})
 
 
 def latitude_rmse(weights: Values) -> Family:
@@ -78,7 +72,7 @@ def _latitude(setting: Setting) -> list[Family]:
 
 
 ON_DEMAND: OnDemand = {
-    "mse_sum": lambda _: [summed("mse_sum")],
-    "mae_sum": lambda _: [summed("mae_sum")],
+    "mse_sum": lambda _: [summed("mse_sum", np.square)],
+    "mae_sum": lambda _: [summed("mae_sum", np.abs)],
     "rmse_latitude": _latitude,
 }

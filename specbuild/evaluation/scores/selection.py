@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,7 @@ class Scoring:
             ),
         ]
         shown = dict.fromkeys(SCORES[name].title for name in (*SHOWN, *names))
-        return cls(tuple(_joined(families)), tuple(shown), setting.climatology)
+        return cls(tuple(families), tuple(shown), setting.climatology)
 
     @property
     def reads_climatology(self) -> bool:
@@ -137,14 +137,3 @@ def _check_sizes(spec: Spec, dataset: Dataset) -> None:
             f"{' × '.join(map(str, plane)) or 'without space'}",
             code="score-and-data",
         )
-
-
-def _joined(families: list[Family]) -> list[Family]:
-    """Join neighbouring families that gather the same sums."""
-    joined: list[Family] = []
-    for family in families:
-        if joined and family.measure is joined[-1].measure:
-            joined[-1] = replace(joined[-1], formulas={**joined[-1].formulas, **family.formulas})
-        else:
-            joined.append(family)
-    return joined
