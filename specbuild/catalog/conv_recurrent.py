@@ -75,6 +75,7 @@ class OverFrames(PlainCell, Formatted):
 class OptionalInput(OverFrames):
     """A recurrence over frames that can do without reading them."""
 
+    filters: PositiveInt = Field(description="Channels of the state and the output.")
     use_input: Flag = Field(
         True, description="Whether the input is read; if not, it only sets the number of steps and the frame size."
     )
@@ -83,10 +84,9 @@ class OptionalInput(OverFrames):
         return super().receptive_field(*inputs) if self.use_input else (no_input(inputs[0]),)
 
 
-class Convolutional(Cell, OptionalInput, Strided):
+class Convolutional(Strided, Cell, OptionalInput):
     """A recurrence with convolutions instead of matrix products."""
 
-    filters: PositiveInt = Field(description="Channels of the state and the output.")
     recurrent_kernel_size: Annotated[tuple[int, ...] | None, LENGTHS] = Field(
         None, description="Extent of the recurrent kernel; default: kernel_size."
     )

@@ -93,6 +93,8 @@ class _Vectors(Cell):
     unroll: Flag = Field(False, description="Whether the steps are written out instead of looped: fast, but large.")
 
     gates: ClassVar[int]
+    element_flops: ClassVar[int]
+    """Operations on each element of the state besides the products and the bias."""
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -123,11 +125,6 @@ class _Vectors(Cell):
         products = 2 * (_channels(x) + self.units) * self.gates * self.units
         return products + sum(weight.size for weight in self.bias()) + self.element_flops * self.units
 
-    @property
-    def element_flops(self) -> int:
-        """Operations on each element of the state besides the products and the bias."""
-        raise NotImplementedError
-
 
 class LSTM(_Vectors):
     """Long short-term memory.
@@ -143,11 +140,7 @@ class LSTM(_Vectors):
     state_names = ("h", "c")
     gates = 4
     kept = 7  # i, f, g, o, c′, tanh(c′), h′
-
-    @property
-    def element_flops(self) -> int:
-        """One sum in each gate, two products and a sum for c′, a product for h′."""
-        return 4 + 3 + 1
+    element_flops = 4 + 3 + 1  # a sum in each gate, two products and a sum for c′, a product for h′
 
 
 class GRU(_Vectors):
@@ -163,15 +156,11 @@ class GRU(_Vectors):
 
     gates = 3
     kept = 5  # z, r, what r gates, g, h′
+    element_flops = 3 + 1 + 4  # a sum in each of z, r and g, the product with r, and four operations for h′
 
     def bias(self) -> tuple[Weight, ...]:
         shape = (2, 3 * self.units) if self.reset_after else (3 * self.units,)
         return (self.weight("bias", *shape),) if self.use_bias else ()
-
-    @property
-    def element_flops(self) -> int:
-        """One sum in each of z, r and g, the product with r, and four operations for h′."""
-        return 3 + 1 + 4
 
 
 class SimpleRNN(_Vectors):
@@ -179,11 +168,7 @@ class SimpleRNN(_Vectors):
 
     gates = 1
     kept = 1
-
-    @property
-    def element_flops(self) -> int:
-        """The sum of the two products."""
-        return 1
+    element_flops = 1  # the sum of the two products
 
 
 def _channels(x: Shape) -> int:

@@ -23,7 +23,6 @@ class TrajGRU2D(OptionalInput, spatial=2):
     """
 
     activation: Activation = read_default("leaky_relu", "Function applied to the candidate and inside the flows.")
-    filters: PositiveInt = Field(description="Channels of the state and the output.")
     kernel_size: Ints2 = Field(description="Extent of the input's kernel.")
     links: PositiveInt = Field(
         5, description="Number of flows, that is of positions from which each pixel gathers the state."

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sized
+from operator import ge, gt, le, lt
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar, get_args
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -139,6 +140,10 @@ class Whole(Value):
         return {"type": "integer", **bounds}
 
 
+_WITHIN = {"minimum": ge, "maximum": le, "exclusiveMinimum": gt, "exclusiveMaximum": lt}
+"""How a number compares with the bounds of a JSON Schema."""
+
+
 class Real(Value):
     """A finite number within bounds; `noun` is what it is. It is stored as a float."""
 
@@ -169,16 +174,10 @@ class Real(Value):
 
     def read(self, value: Any, expected: str = "") -> float:
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        if numeric and abs(value) <= sys.float_info.max and self._within(value):
+        within = numeric and all(_WITHIN[name](value, bound) for name, bound in self._bounds.items())
+        if within and abs(value) <= sys.float_info.max:
             return float(value)
         raise self.mismatch(value, expected, _hint(value, LARGEST))
-
-    def _within(self, value: float) -> bool:
-        bounds = self._bounds
-        return (
-            bounds.get("minimum", -math.inf) <= value <= bounds.get("maximum", math.inf)
-            and bounds.get("exclusiveMinimum", -math.inf) < value < bounds.get("exclusiveMaximum", math.inf)
-        )  # fmt: skip
 
     def schema(self) -> JsonSchemaValue:
         return {"type": "number", **self._bounds}

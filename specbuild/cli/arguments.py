@@ -44,6 +44,8 @@ horizon_option = click.option(
 )
 """Adds `--horizon FRAMES`, as `horizon: int | None`."""
 
+# A verb takes what it uses itself by name; `**options` are the others, which a stage takes under the same names.
+
 
 def format_option(*choices: str) -> Callable[[Function], Function]:
     """Add `--format`, with the first choice as default, as `format: str`."""

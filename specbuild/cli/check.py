@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from specbuild.cli.arguments import format_option, plugin_option, print_diagnostics, set_option, spec_argument
@@ -14,9 +16,7 @@ from specbuild.cli.arguments import format_option, plugin_option, print_diagnost
 @format_option("text", "json", "github")
 @click.option("--resolved", is_flag=True, help="Print the spec after variables, defaults and overrides.")
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
-def command(
-    spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], format: str, resolved: bool, strict: bool
-) -> None:
+def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any) -> None:
     """Find every mistake in SPEC, each with its line and column.
 
     No framework is loaded, except for layers that only Keras knows; the last line of the output names them. The exit
@@ -34,7 +34,7 @@ def command(
     from specbuild.facade import check
 
     report = Report()
-    graph = check(spec, overrides=overrides, plugins=plugins, report=report)
+    graph = check(spec, report=report, **options)
     warnings = report.warnings_as_errors() if strict else report.warnings
     diagnostics = (*report.sorted_errors(), *warnings)
     failed = any(diagnostic.severity == "error" for diagnostic in diagnostics)

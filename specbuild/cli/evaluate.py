@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -22,9 +23,7 @@ from specbuild.cli.arguments import format_option, horizon_option, plugin_option
 @horizon_option
 @plugin_option
 @format_option("text", "json")
-def command(
-    run: str, split: str, variable: str | None, horizon: int | None, plugins: tuple[str, ...], format: str
-) -> None:
+def command(run: str, split: str, format: str, **options: Any) -> None:
     """Score the model of RUN per lead time, beside persistence and the training mean.
 
     Scores are in physical units over whole frames, without missing pixels. Sums are pooled over windows and pixels
@@ -44,6 +43,6 @@ def command(
     from specbuild.evaluation.evaluate import evaluate
     from specbuild.evaluation.tables import report_text
 
-    scores = evaluate(run, split, variable=variable, horizon=horizon, plugins=plugins)
+    scores = evaluate(run, split, **options)
     warn_if_unfinished(run)
     click.echo(json.dumps(scores.to_dict(), indent=2) if format == "json" else report_text(scores))

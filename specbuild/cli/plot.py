@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,9 +24,7 @@ SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
 @click.option(
     "--format", type=click.Choice(list(SUFFIXES.values())), help="Default: from the suffix of the output, or svg."
 )
-def command(
-    spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], output: Path | None, format: str | None
-) -> None:
+def command(spec: str, output: Path | None, format: str | None, **options: Any) -> None:
     """Draw the layers of SPEC with their shapes and states, and the connections between them.
 
     No framework is loaded, except for layers that only Keras knows. States passed from one recurrence to another are
@@ -42,7 +41,7 @@ def command(
     from specbuild.graph.drawing import diagram, mermaid
 
     kind = format or _kind_of(output)
-    drawn = diagram(build_graph(spec, overrides=overrides, plugins=plugins))
+    drawn = diagram(build_graph(spec, **options))
     if kind == "mermaid":
         if output is None:
             click.echo(mermaid(drawn), nl=False)

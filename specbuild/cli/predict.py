@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,14 +26,7 @@ from specbuild.cli.arguments import horizon_option, plugin_option, set_option, w
 @horizon_option
 @set_option
 @plugin_option
-def command(
-    run: str,
-    input: str | None,
-    output: str | None,
-    horizon: int | None,
-    overrides: tuple[str, ...],
-    plugins: tuple[str, ...],
-) -> None:
+def command(run: str, input: str | None, output: str | None, **options: Any) -> None:
     """Forecast with the model of RUN, from the last frames of its data or of a file.
 
     NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
@@ -48,6 +42,6 @@ def command(
     from specbuild.prediction.predict import predict
 
     path = output or str(Path(run) / "prediction.npz")
-    forecast = predict(run, input, path, horizon=horizon, overrides=overrides, plugins=plugins)
+    forecast = predict(run, input, path, **options)
     warn_if_unfinished(run)
     click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

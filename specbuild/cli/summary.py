@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -15,7 +16,7 @@ from specbuild.cli.arguments import format_option, plugin_option, set_option, sp
 @plugin_option
 @click.option("--batch", type=click.IntRange(1), help="Batch size for the memory estimate; default: train.batch_size.")
 @format_option("text", "json", "markdown")
-def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], batch: int | None, format: str) -> None:
+def command(spec: str, batch: int | None, format: str, **options: Any) -> None:
     """Show every layer of SPEC with its output shape, state, parameters and FLOPs.
 
     No framework is loaded, except for layers that only Keras knows, whose FLOPs are shown as ?. FLOPs are for one
@@ -33,7 +34,7 @@ def command(spec: str, overrides: tuple[str, ...], plugins: tuple[str, ...], bat
     from specbuild.facade import build_graph
     from specbuild.graph.summary import summarize
 
-    graph = build_graph(spec, overrides=overrides, plugins=plugins)
+    graph = build_graph(spec, **options)
     size = graph.spec.batch_size
     if batch is not None and batch != size and any(x.batch is not None for x in graph.inputs):
         raise click.BadParameter(f"the spec fixes the batch size to {size}", param_hint="--batch")

@@ -24,14 +24,11 @@ class Layout(NamedTuple):
     compact: bool = False
 
 
+DROPPED = ("memory", "field", "state", "FLOPs", "from")
+"""The columns that a narrow table leaves out, in this order."""
 LAYOUTS = (
-    Layout(),
-    Layout(("memory",)),
-    Layout(("memory", "field")),
-    Layout(("memory", "field"), compact=True),
-    Layout(("memory", "field", "state"), compact=True),
-    Layout(("memory", "field", "state", "FLOPs"), compact=True),
-    Layout(("memory", "field", "state", "FLOPs", "from"), compact=True),
+    *(Layout(DROPPED[:count]) for count in range(3)),
+    *(Layout(DROPPED[:count], compact=True) for count in range(2, len(DROPPED) + 1)),
 )
 """From the widest table to the narrowest; the first that fits is shown."""
 
@@ -111,7 +108,7 @@ def _cells(row: Row, axes: list[str], needs_shape: bool, summary: Summary, compa
         f"{INDENT if row.inside else ''}{row.id}",
         _short(row.layer) if compact else row.layer,
         (",\n" if compact else ", ").join(row.source),
-        *(_length(lengths[axis]) if axis in lengths else "" for axis in axes),
+        *(show((lengths[axis],)) if axis in lengths else "" for axis in axes),
         *(["" if lengths else show(row.shape)] if needs_shape else []),
         state(row),
         f"{row.parameters:,}" if row.parameters else "",
@@ -119,10 +116,6 @@ def _cells(row: Row, axes: list[str], needs_shape: bool, summary: Summary, compa
         "?" if row.activation_bytes is None else size(row.activation_bytes) if row.activation_bytes else "",
         receptive_field(row, summary),
     ]
-
-
-def _length(length: Dim) -> str:
-    return "?" if length is None else str(length)
 
 
 def _short(layer: str) -> str:

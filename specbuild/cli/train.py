@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from specbuild.cli.arguments import plugin_option, set_option, spec_or_default
@@ -17,15 +19,7 @@ _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confus
 @click.option("--resume", metavar="RUN", help="Continue the run in this folder from its last epoch.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
-def command(
-    context: click.Context,
-    spec: str | None,
-    overrides: tuple[str, ...],
-    plugins: tuple[str, ...],
-    out: str,
-    resume: str | None,
-    quiet: bool,
-) -> None:
+def command(context: click.Context, /, spec: str | None, resume: str | None, quiet: bool, **options: Any) -> None:
     """Train the model of SPEC, score it on its test split and draw its forecast.
 
     Everything is written to a new run folder. Each epoch is saved there with the optimizer's state; --resume continues
@@ -48,7 +42,7 @@ def command(
     from specbuild.training.train import Interrupted, train
 
     try:
-        run = train(spec, overrides=overrides, out=out, resume=resume, plugins=plugins, quiet=quiet)
+        run = train(spec, resume=resume, quiet=quiet, **options)
     except Interrupted as stop:
         click.echo(f"\n{stop}", err=True)
         context.exit(130)

@@ -35,11 +35,9 @@ class LeadWeighted(Registered, keras.losses.Loss):  # type: ignore[misc]
         if isinstance(self.loss, PresentLoss):
             values, weight = self.loss.terms(*self.loss.prepared(y_true, y_pred, sample_weight))
             return mean(values * self._spread(values), weight)
-        values = self.loss.call(y_true, y_pred)
-        if sample_weight is None:
-            return _reduced(values * self._spread(values), ops.ones_like(values), self.reduction)
+        values = self.call(y_true, y_pred)
         weight = full_weight(sample_weight, ops.expand_dims(values, -1), self.dtype)[..., 0]
-        return _reduced(values * self._spread(values), weight, self.reduction)
+        return _reduced(values, weight, self.reduction)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         values = self.loss.call(y_true, y_pred)

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel
-
 from specbuild.catalog import Layer, Recurrent
-from specbuild.catalog.autoregressive import Autoregressive, Sampling
+from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
 from specbuild.model.importing.records import Network, Record, read_network, read_record
 from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id, each_layer
 
 REGISTERED = "specbuild>Autoregressive"
 """The registered name of the layer."""
+
+_SETTINGS = [name for name in Autoregressive.model_fields if name not in Layer.model_fields]
 
 Flatten: TypeAlias = Callable[[Network, Findings], FlatModel]
 
@@ -47,25 +47,17 @@ def spec_autoregressive(
             f"the model inside {name} does not carry its states from step to step, which a spec cannot say",
             reason="each recurrent layer in it must start from states that it is given, and give them on",
         )
-    defaults = _defaults(Autoregressive)
-    config = {name: record.config.get(name, default) for name, default in defaults.items()}
-    settings = {name: value for name, value in config.items() if value != defaults[name]}
-    if isinstance(sampling := settings.get("sampling"), Mapping):
-        usual = _defaults(Sampling)
-        settings["sampling"] = {name: value for name, value in sampling.items() if value != usual.get(name)}
-        if sampling.get("schedule") == "constant":
-            settings["sampling"].pop("end", None)
+    arguments = {name: record.config[name] for name in _SETTINGS if name in record.config}
+    if isinstance(sampling := arguments.get("sampling"), Mapping):
+        unused = "end" if sampling.get("schedule") == "constant" else ""
+        arguments["sampling"] = {key: value for key, value in sampling.items() if value is not None and key != unused}
     if (dtype := spec_dtype(record, findings, name)) is not None:
-        settings["dtype"] = dtype
+        arguments["dtype"] = dtype
     own = {"trainable": False} if frozen else {}
-    layer = validated(Autoregressive, {**settings, **own}, findings, name)
+    layer = validated(Autoregressive, {**arguments, **own}, findings, name)
+    settings = layer.model_dump(exclude_defaults=True, exclude={"trainable"})
     body = _renamed(model, record.name, identity, frozen=frozen)
     return SpecLayer({"autoregressive": settings, **own}, layer), body
-
-
-def _defaults(cls: type[BaseModel]) -> dict[str, Any]:
-    """The defaults of the arguments of a class, without those of every layer."""
-    return {name: field.default for name, field in cls.model_fields.items() if name not in Layer.model_fields}
 
 
 def _carries_its_states(model: FlatModel) -> bool:
