@@ -32,7 +32,8 @@ def families() -> list[Family]:
         psnr(0, 4, False),
         correlation(),
         acc(WEIGHTS, "the training mean", ("acc", "acc_centred")),
-        summed("mse_sum", "mae_sum"),
+        summed("mse_sum"),
+        summed("mae_sum"),
         latitude_rmse(WEIGHTS),
     ]
 

@@ -171,7 +171,7 @@ def test_the_convention_of_openstl() -> None:
     """`np.mean((pred - true)**2, axis=(0, 1)).sum()`, with batch and time first."""
     numbers = np.random.default_rng(1)
     pred, true = numbers.normal(size=(2, 5, 3, 6, 7, 2))  # (B, T, H, W, C)
-    scores = Scores(3, families=[summed("mse_sum", "mae_sum")])
+    scores = Scores(3, families=[summed("mse_sum"), summed("mae_sum")])
     for forecast, observed in zip(pred, true, strict=True):
         scores.add(forecast, observed)
     table = scores.table("model", ["1", "2", "3"])

@@ -44,11 +44,14 @@ def measure(frame: Frame) -> tuple[float, ...]:
 ERRORS = Family(4, measure, {"mse": mse, "mae": mae, "rmse": rmse, "bias": bias})
 
 
-def summed(name: str, cost: Callable[[Values], Values]) -> Family:
-    """A cost of the errors summed over a frame, mean over the windows in which any pixel of it is known."""
+_COSTS: dict[str, Callable[[Values], Values]] = {"mse_sum": np.square, "mae_sum": np.abs}
+
+
+def summed(name: str) -> Family:
+    """Squared or absolute errors summed over a frame, mean over the windows in which any pixel of it is known."""
 
     def measure(frame: Frame) -> tuple[float, ...]:
-        return float(frame.error.size > 0), cost(frame.error).sum()
+        return float(frame.error.size > 0), _COSTS[name](frame.error).sum()
 
     return Family(2, measure, {name: lambda sums: ratio(sums[1], sums[0])})
 
@@ -72,7 +75,7 @@ def _latitude(setting: Setting) -> list[Family]:
 
 
 ON_DEMAND: OnDemand = {
-    "mse_sum": lambda _: [summed("mse_sum", np.square)],
-    "mae_sum": lambda _: [summed("mae_sum", np.abs)],
+    "mse_sum": lambda _: [summed("mse_sum")],
+    "mae_sum": lambda _: [summed("mae_sum")],
     "rmse_latitude": _latitude,
 }
