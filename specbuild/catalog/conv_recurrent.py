@@ -22,8 +22,8 @@ from specbuild.catalog.receptive_field import (
 )
 from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, Weight, plus, size, times
-from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, Formatted, Strided
-from specbuild.catalog.values import Choice, Flag, PositiveInt, read_default
+from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Strided
+from specbuild.catalog.values import LENGTHS, Choice, Flag, PositiveInt, read_default
 
 Normalization = Annotated[Literal["none", "layer"], Choice()]
 

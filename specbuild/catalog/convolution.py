@@ -12,19 +12,8 @@ from specbuild.catalog.kernel import WithBias, WithKernel
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, spread
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, plus, size, times
-from specbuild.catalog.spatial import EachAxis, Strided, each_written
-from specbuild.catalog.values import (
-    CausalPadding,
-    NonNegativeInts1,
-    NonNegativeInts2,
-    NonNegativeInts3,
-    PositiveInt,
-    read_default,
-    refuse,
-)
-
-NON_NEGATIVE = EachAxis(NonNegativeInts1, NonNegativeInts2, NonNegativeInts3)
-"""A whole number of at least 0 for each axis."""
+from specbuild.catalog.spatial import Strided, each_written
+from specbuild.catalog.values import NON_NEGATIVE, CausalPadding, PositiveInt, read_default, refuse
 
 
 class _Window(Strided, WithBias):

@@ -31,8 +31,10 @@ class KerasObject:
 
     def written(self) -> str | dict[str, Any]:
         """Return the shortest form in a spec: `relu`, or `{name: leaky_relu, negative_slope: 0.2}`."""
-        if not self.arguments:
-            return self.name
+        return self.as_mapping() if self.arguments else self.name
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return the name and the arguments, as a spec writes them."""
         plain = {
             key: value.written() if isinstance(value, KerasObject) else value for key, value in self.arguments.items()
         }
@@ -49,12 +51,7 @@ class LossSum(KerasObject):
         return tuple(zip(self.arguments["losses"], self.arguments["weights"], strict=True))
 
     def written(self) -> dict[str, Any]:
-        terms = []
-        for loss, weight in self.terms:
-            plain = loss.written()
-            plain = {"name": plain} if isinstance(plain, str) else plain
-            terms.append({**plain, "weight": weight})
-        return {"sum": terms}
+        return {"sum": [{**loss.as_mapping(), "weight": weight} for loss, weight in self.terms]}
 
 
 def keras_object(family: Family, value: Any) -> KerasObject:
@@ -116,8 +113,10 @@ Activation: TypeAlias = Annotated[KerasObject, KerasValue("activations")] | None
 Constraint: TypeAlias = Annotated[KerasObject, KerasValue("constraints")] | None
 Initializer: TypeAlias = Annotated[KerasObject, KerasValue("initializers")]
 Loss: TypeAlias = Annotated[KerasObject, KerasValue("losses")]
+Metric: TypeAlias = Annotated[KerasObject, KerasValue("metrics")]
 Optimizer: TypeAlias = Annotated[KerasObject, KerasValue("optimizers")]
 Regularizer: TypeAlias = Annotated[KerasObject, KerasValue("regularizers")] | None
+Schedule: TypeAlias = Annotated[KerasObject, KerasValue("schedules")]
 
 _NESTED: dict[str, Family] = {"inner_optimizer": "optimizers", "learning_rate": "schedules"}
 """Arguments that are, or may be, Keras objects again."""

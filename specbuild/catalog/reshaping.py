@@ -7,13 +7,13 @@ from pydantic import Field
 from specbuild.catalog.base import Layer, View
 from specbuild.catalog.receptive_field import ReceptiveField, in_place, interpolated, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
-from specbuild.catalog.spatial import AXIS_NAMES, LENGTHS, EachAxis, Formatted, Spatial
+from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
 from specbuild.catalog.values import (
+    LENGTHS,
+    MARGINS,
     DataFormat,
     Interpolation,
-    Margins1,
     Margins2,
-    Margins3,
     Permutation,
     PositiveInt,
     TargetShape,
@@ -21,8 +21,6 @@ from specbuild.catalog.values import (
 )
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
-MARGINS = EachAxis(Margins1, Margins2, Margins3)
-"""Entries `(before, after)` each axis; one pair for a layer over one axis."""
 
 TAPS = {"nearest": 0, "bilinear": 4, "bicubic": 16, "lanczos3": 36, "lanczos5": 100}
 """How many input values an interpolated one is a weighted sum of."""

@@ -7,7 +7,7 @@ The section `evaluate`, tables, pictures, JSON and `docs/scores.md` follow from 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import exp, inf
 from typing import Literal, TypeAlias
 
 Units: TypeAlias = Literal["", "data", "data²", "dB"]
@@ -54,9 +54,11 @@ class Score:
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 """SSIM's Gaussian window in pixels: its σ, and its reach on each side of the centre (cut at 3.5 σ)."""
 SSIM_SIDE = 2 * SSIM_RADIUS + 1
+_BELL = [exp(-0.5 * (at / SSIM_SIGMA) ** 2) for at in range(-SSIM_RADIUS, SSIM_RADIUS + 1)]
+SSIM_WEIGHTS = tuple(value / sum(_BELL) for value in _BELL)
+"""The weights of the window along an axis; their sum is 1."""
 
 _WILKS = "Wilks (2011), section 8"
-_ANOMALIES = "anomalies from {climatology}{area}; pooled over windows"
 
 
 def _event(
@@ -66,6 +68,19 @@ def _event(
     return Score(
         title, formula, convention, limits, best, computed="with thresholds", needs=("thresholds",), source=source
     )
+
+
+def _anomalies(title: str, formula: str, convention: str) -> Score:
+    """A correlation of anomalies."""
+    convention += "; anomalies from {climatology}{area}; pooled over windows"
+    return Score(title, formula, convention, (-1, 1), 1, needs=("climatology",), source=f"{_WILKS}.6.4")
+
+
+def _frame_sum(title: str, formula: str, cost: str, theirs: str, units: Units) -> Score:
+    """A cost of the error that is summed over a frame; `theirs` is what OpenSTL calls it."""
+    formula = f"Σ{formula} over the pixels and channels of a frame, mean over windows"
+    convention = f"sum of {cost} over a frame's pixels and channels, mean over windows (OpenSTL's {theirs})"
+    return Score(title, formula, f"{convention}; nothing clipped", (0, inf), 0, units)
 
 
 SCORES: dict[str, Score] = {
@@ -134,41 +149,12 @@ SCORES: dict[str, Score] = {
         (-1, 1),
         1,
     ),
-    "acc": Score(
-        "ACC",
-        "anomaly correlation coefficient Σwf′o′ / √(Σwf′² Σwo′²)",
-        f"uncentred; {_ANOMALIES}",
-        (-1, 1),
-        1,
-        needs=("climatology",),
-        source=f"{_WILKS}.6.4",
+    "acc": _anomalies("ACC", "anomaly correlation coefficient Σwf′o′ / √(Σwf′² Σwo′²)", "uncentred"),
+    "acc_centred": _anomalies(
+        "ACC (centred)", "the same of f′ and o′ less their weighted means", "centred on the mean anomalies"
     ),
-    "acc_centred": Score(
-        "ACC (centred)",
-        "the same of f′ and o′ less their weighted means",
-        f"centred on the mean anomalies; {_ANOMALIES}",
-        (-1, 1),
-        1,
-        needs=("climatology",),
-        source=f"{_WILKS}.6.4",
-    ),
-    "mse_sum": Score(
-        "MSE (sum)",
-        "Σe² over the pixels and channels of a frame, mean over windows",
-        "sum of e^2 over a frame's pixels and channels, mean over windows (OpenSTL's MSE of Moving MNIST); nothing "
-        "clipped",
-        (0, inf),
-        0,
-        "data²",
-    ),
-    "mae_sum": Score(
-        "MAE (sum)",
-        r"Σ\|e\| over the pixels and channels of a frame, mean over windows",
-        "sum of |e| over a frame's pixels and channels, mean over windows (OpenSTL's MAE); nothing clipped",
-        (0, inf),
-        0,
-        "data",
-    ),
+    "mse_sum": _frame_sum("MSE (sum)", "e²", "e^2", "MSE of Moving MNIST", "data²"),
+    "mae_sum": _frame_sum("MAE (sum)", r"\|e\|", "|e|", "MAE", "data"),
     "rmse_latitude": Score(
         "RMSE (latitude)",
         "√(Σwe² / Σw)",

@@ -8,25 +8,10 @@ from pydantic.fields import FieldInfo
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
-from specbuild.catalog.values import DataFormat, Ints1, Ints2, Ints3, Padding, read_default, refuse, written
+from specbuild.catalog.values import LENGTHS, DataFormat, EachAxis, Padding, read_default, refuse, written
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
 """Names of the spatial axes, by their number."""
-
-
-class EachAxis:
-    """Mark a field of a family of layers that has an entry for each spatial axis.
-
-    A class of so many axes, `class Conv2D(_Convolution, spatial=2)`, takes the field over with the type for them.
-    """
-
-    def __init__(self, *types: Any) -> None:
-        self.types = types
-        """The types for one axis, for two and for three."""
-
-
-LENGTHS = EachAxis(Ints1, Ints2, Ints3)
-"""A positive whole number for each axis."""
 
 
 class Spatial(Layer):

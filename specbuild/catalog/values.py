@@ -392,6 +392,25 @@ Margins2: TypeAlias = Annotated[tuple[tuple[int, int], ...], PerAxis(_PAIR, 2, _
 Margins3: TypeAlias = Annotated[tuple[tuple[int, int], ...], PerAxis(_PAIR, 3, _MARGINS.format(3))]
 """[before, after] per spatial axis; one number stands for both sides, or for every axis."""
 
+
+class EachAxis:
+    """Mark a field of a family of layers that has an entry for each spatial axis.
+
+    A class of so many axes, `class Conv2D(_Convolution, spatial=2)`, takes the field over with the type for them.
+    """
+
+    def __init__(self, *types: Any) -> None:
+        self.types = types
+        """The types for one axis, for two and for three."""
+
+
+LENGTHS = EachAxis(Ints1, Ints2, Ints3)
+"""A positive whole number for each axis."""
+NON_NEGATIVE = EachAxis(NonNegativeInts1, NonNegativeInts2, NonNegativeInts3)
+"""A whole number of at least 0 for each axis."""
+MARGINS = EachAxis(Margins1, Margins2, Margins3)
+"""Entries `(before, after)` each axis; one pair for a layer over one axis."""
+
 Axis: TypeAlias = Annotated[int, Whole(words="a whole number (an axis, the batch axis being 0)")]
 """One axis as Keras counts them: the batch axis is 0, -1 the last."""
 Axes: TypeAlias = Annotated[int | tuple[int, ...], OneOrList(Whole(), "an axis or a list of axes", 1)]

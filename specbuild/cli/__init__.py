@@ -15,19 +15,8 @@ from specbuild.version import __version__
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else pydantic searches every installed package for some
 
-VERBS: dict[str, str] = {
-    "init": "specbuild.cli.init",
-    "check": "specbuild.cli.check",
-    "summary": "specbuild.cli.summary",
-    "plot": "specbuild.cli.plot",
-    "schema": "specbuild.cli.schema",
-    "import": "specbuild.cli.import_",
-    "data": "specbuild.cli.data",
-    "train": "specbuild.cli.train",
-    "evaluate": "specbuild.cli.evaluate",
-    "predict": "specbuild.cli.predict",
-    "doctor": "specbuild.cli.doctor",
-}
+MODULES = "init check summary plot schema import_ data train evaluate predict doctor"
+VERBS = {module.rstrip("_"): f"specbuild.cli.{module}" for module in MODULES.split()}
 """The module with the `command` of each verb, imported when the verb is first used."""
 
 

@@ -147,9 +147,7 @@ def _share(part: int, whole: int) -> float:
 
 def _classes(trained: TrainedRun, clips: ClipDataset, output: Floats) -> list[int]:
     if clips.code != "yes or no":
-        largest: list[int] = output.argmax(-1).tolist()
-        return largest
+        return [int(label) for label in output.argmax(-1)]
     loss = trained.spec.train.loss_of(trained.graph.outputs[0].name)
     logits = loss is not None and loss.arguments.get("from_logits") is True
-    yes: list[int] = (output[:, 0] >= (0.0 if logits else 0.5)).astype(int).tolist()
-    return yes
+    return [int(value >= (0.0 if logits else 0.5)) for value in output[:, 0]]

@@ -98,10 +98,8 @@ def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
     for position, table in reversed([*enumerate(evaluation.tables)]):  # the model last, on top
         _line(axes, position, table.column(shown.score, shown.threshold, shown.window).values)
     units = shown.in_units(evaluation.units)
-    event = f" {evaluation.units}" if evaluation.units and shown.threshold is not None else ""
-    box = f" in {shown.window} × {shown.window}" if shown.window else ""
-    threshold = "" if shown.threshold is None else f" ≥ {shown.threshold:g}{event}"
-    axes.set_title(f"{shown.score}{threshold}{box}{f' ({units})' if units else ''}", fontsize=9.5, color=_INK)
+    title = shown.label_with(evaluation.units)
+    axes.set_title(f"{title} ({units})" if units else title, fontsize=9.5, color=_INK)
     score = score_titled(shown.score)
     axes.set_ylabel(score.better, fontsize=7.5, color=_PALE)
     low, high = axes.get_ylim()

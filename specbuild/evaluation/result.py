@@ -134,7 +134,11 @@ class ScoreColumn:
     @property
     def label(self) -> str:
         """`RMSE`, `CSI ≥ 0.5`, `FSS ≥ 0.5 in 5 × 5`."""
-        event = "" if self.threshold is None else f" ≥ {self.threshold:g}"
+        return self.label_with("")
+
+    def label_with(self, units: str) -> str:
+        """Return the label with the units of the data behind the threshold: `FSS ≥ 0.5 mm/h in 5 × 5`."""
+        event = "" if self.threshold is None else f" ≥ {self.threshold:g}{f' {units}' if units else ''}"
         return self.score + event + ("" if self.window is None else f" in {self.window} × {self.window}")
 
     def in_units(self, units: str) -> str:

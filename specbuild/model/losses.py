@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from specbuild.catalog.losses import LOSSES
-from specbuild.catalog.scores import SSIM_RADIUS, SSIM_SIDE, SSIM_SIGMA
+from specbuild.catalog.scores import SSIM_RADIUS, SSIM_SIDE, SSIM_WEIGHTS
 from specbuild.model.backend import Registered, keras
 
 ops = keras.ops
@@ -176,10 +176,6 @@ class SSIM(PresentLoss):
         return 1 - ops.mean(likeness, axis=-1), weight[..., inside, inside, 0] * ops.cast(whole[..., 0], self.dtype)
 
 
-_GAUSSIAN = np.exp(-0.5 * (np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1) / SSIM_SIGMA) ** 2)
-_GAUSSIAN /= _GAUSSIAN.sum()
-
-
 def _means(x: Tensor) -> Tensor:
     """Return means under the window wherever it fits whole: (…, H, W, C) → (…, H − 10, W − 10, C).
 
@@ -189,8 +185,8 @@ def _means(x: Tensor) -> Tensor:
     height, width = x.shape[-3], x.shape[-2]
     if height < SSIM_SIDE or width < SSIM_SIDE:
         raise ValueError(f"ssim needs frames of at least {SSIM_SIDE} × {SSIM_SIDE}, got {height} × {width}")
-    rows = sum(float(w) * x[..., at : height - 2 * SSIM_RADIUS + at, :, :] for at, w in enumerate(_GAUSSIAN))
-    return sum(float(w) * rows[..., at : width - 2 * SSIM_RADIUS + at, :] for at, w in enumerate(_GAUSSIAN))
+    rows = sum(w * x[..., at : height - 2 * SSIM_RADIUS + at, :, :] for at, w in enumerate(SSIM_WEIGHTS))
+    return sum(w * rows[..., at : width - 2 * SSIM_RADIUS + at, :] for at, w in enumerate(SSIM_WEIGHTS))
 
 
 class GradientDifference(PresentLoss):

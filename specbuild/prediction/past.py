@@ -40,11 +40,11 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
     Raises:
         SpecError: the file cannot be read, or its frames do not fit.
     """
-    if path.suffix in ARRAYS:
-        return given_past(_array(path, trained), trained, str(path))
     if not path.exists():
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*")])
         raise refused(f"there is no file {path}", help=near)
+    if path.suffix in ARRAYS:
+        return given_past(_array(path, trained), trained, str(path))
     section = trained.data.source.model_copy(update={"path": str(path.resolve())})
     data = trained.data.model_copy(update={"source": section})
     return _end_of(open_source(replace(trained.spec, data=data)), trained)
@@ -121,9 +121,6 @@ def _array(path: Path, trained: TrainedRun) -> Array:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             return loaded if isinstance(loaded, np.ndarray) else loaded[_key(path, loaded.files, trained)]
-    except FileNotFoundError:
-        near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.np[yz]")])
-        raise refused(f"there is no file {path}", help=near) from None
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise refused(f"{path} cannot be read: {error}") from error
 

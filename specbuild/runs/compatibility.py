@@ -18,8 +18,7 @@ def check_same_model(before: Graph, after: Graph, overrides: Iterable[str]) -> N
     Raises:
         RunError: they differ; it names the overrides and the first difference.
     """
-    difference = _model_difference(before, after)
-    if difference:
+    if difference := _model_difference(before, after):
         given = tuple(overrides)
         named = [override for override in given if not override.startswith(_BESIDE_THE_MODEL)] or given
         raise RunError(

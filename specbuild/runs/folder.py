@@ -111,10 +111,6 @@ class RunFolder:
         parts = (stem, *(part for part in further if part))
         return self.path / f"{'-'.join(parts)}.{kind}"
 
-    def picture(self, name: str) -> Path:
-        """`forecast.png`, `forecast.gif` or `loss.png`."""
-        return self.path / name
-
     def checkpoint(self, epoch: int) -> Path:
         """Return the file of the state after `epoch` epochs; 0 is the state before training."""
         return self.path / "checkpoints" / f"epoch-{epoch:04d}.keras"

@@ -217,15 +217,12 @@ class _Training:
         from specbuild.runs import checkpoint
         from specbuild.training.batches import has_scheduled_sampling
 
-        saved = folder.checkpoints()
-        if not saved or not max(saved):
+        last = folder.reached
+        if not last:
             return 0
-        last, path = list(saved.items())[-1]
-        best = self.watch.best(checkpoint.read(path).history) if self.watch.keep_best else None
-        if best is None or not folder.best_file.exists():
-            best = last
-        else:
-            path = folder.best_file
+        best, path = last, folder.checkpoint(last)
+        if self.watch.keep_best and folder.best_file.exists():
+            best, path = self.watch.best(checkpoint.read(path).history) or last, folder.best_file
         if has_scheduled_sampling(self.graph):
             self._save_without_teacher(path, folder)
         else:
@@ -253,7 +250,7 @@ class _Training:
     def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Scored | None:
         from specbuild.evaluation.evaluate import evaluate
 
-        draw_history(history, folder.picture("loss.png"), best if self.watch.keep_best else None)
+        draw_history(history, folder.path / "loss.png", best if self.watch.keep_best else None)
         if "test" not in self.dataset.splits:
             return None
         return evaluate(folder.path, split="test")
@@ -266,6 +263,5 @@ def _continuing(folder: RunFolder, done: int, epochs: int) -> str:
 
 
 def _how_to_continue(folder: RunFolder) -> str:
-    epochs = list(folder.checkpoints())
-    reached = f"epoch {epochs[-1]} is saved" if epochs and epochs[-1] else "no epoch was finished"
+    reached = f"epoch {folder.reached} is saved" if folder.reached else "no epoch was finished"
     return f"interrupted; {reached}. Continue with: specbuild train --resume {folder.path}"

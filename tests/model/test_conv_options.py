@@ -119,7 +119,7 @@ def test_how_much_is_dropped(kind: type[Any], rate: float) -> None:
     """Each gate drops its own share of inputs and states, and what is kept makes up for it."""
     cell = kind(2, 1, dropout=rate, recurrent_dropout=rate, seed=1).cell
     masks = [numbers(mask) for mask in cell.masks(keras.ops.ones((20, 30, 30, 2)), rate, True)]
-    assert len(masks) == cell.gates
+    assert len(masks) == cell.entry.gates
     spread = 5 * np.sqrt(rate * (1 - rate) / masks[0].size)
     for mask in masks:
         assert np.mean(mask == 0) == pytest.approx(rate, abs=spread)

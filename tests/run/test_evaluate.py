@@ -98,7 +98,7 @@ def test_every_score_that_a_spec_asks_for_is_there(plain: Path, tmp_path: Path) 
     assert found.of("model").column("MSE (sum)").overall == pytest.approx(144 * found.of("model").column("MSE").overall)
     assert "data range 0 to 1, values clipped to it" in found.conventions["SSIM"]
     assert "the training mean of each phase of 7 frames" in found.conventions["ACC"]
-    with Image.open(run.folder.picture("scores.png")) as picture:
+    with Image.open(run.folder.path / "scores.png") as picture:
         assert picture.width > 1000
 
 
@@ -152,9 +152,9 @@ def test_ssim_of_frames_smaller_than_its_window_is_refused_before_training(plain
 
 
 def test_the_pictures_show_the_forecast(trained: Run) -> None:
-    with Image.open(trained.folder.picture("forecast.gif")) as animation:
+    with Image.open(trained.folder.path / "forecast.gif") as animation:
         assert animation.n_frames == 3 + 2
-    with Image.open(trained.folder.picture("forecast.png")) as strip:
+    with Image.open(trained.folder.path / "forecast.png") as strip:
         assert strip.width > 600
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from specbuild.catalog.scores import SSIM_RADIUS, SSIM_SIGMA
+from specbuild.catalog.scores import SSIM_SIDE, SSIM_WEIGHTS
 from specbuild.evaluation.scores.base import Family, Fields, Frame, OnDemand, Values, ratio
 
 
@@ -69,20 +70,10 @@ def _double(values: Fields, low: float, high: float, clip: bool) -> Values:
     return np.clip(double, low, high) if clip else double
 
 
-_DISTANCE = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
-_WEIGHTS = np.exp(-0.5 * (_DISTANCE / SSIM_SIGMA) ** 2)
-_WEIGHTS /= _WEIGHTS.sum()
-
-
 def _means(x: Values, axes: tuple[int, ...]) -> Values:
     """Return means under the window wherever it fits whole: each axis becomes shorter by 10."""
     for axis in axes:
-        length = x.shape[axis] - 2 * SSIM_RADIUS
-        x = np.moveaxis(x, axis, 0)
-        means = np.zeros((max(length, 0), *x.shape[1:]))
-        for first, weight in enumerate(_WEIGHTS):
-            means += weight * x[first : first + len(means)]
-        x = np.moveaxis(means, 0, axis)
+        x = sliding_window_view(x, SSIM_SIDE, axis) @ np.array(SSIM_WEIGHTS)
     return x
 
 

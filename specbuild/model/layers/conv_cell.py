@@ -44,11 +44,6 @@ class ConvCell(FrameCell):
         super().__init__(rank, filters, kernel_size, **arguments)
         self.recurrent_kernel_size = self.entry.recurrent_kernel
 
-    @property
-    def gates(self) -> int:
-        """How many gates there are, G."""
-        return int(self.entry.gates)
-
     def project(self, frames: Any, masks: Tensors | None = None) -> Any:
         """Return the input's share of all gates, bias included: `(N, …, H, W, C)` → `(N, …, P, Q, G·F)`.
 
@@ -60,14 +55,14 @@ class ConvCell(FrameCell):
 
     @property
     def projected(self) -> int:
-        return self.gates * self.width
+        return int(self.entry.gates) * self.width
 
     def masks(self, like: Any, rate: float, training: bool) -> list[Any] | None:
         """Return a dropout mask for each gate, in the shape of `like`; None where nothing is dropped."""
         if not training or not rate:
             return None
         ones = ops.ones_like(like)
-        return [keras.random.dropout(ones, rate, seed=self.seed_generator) for _ in range(self.gates)]
+        return [keras.random.dropout(ones, rate, seed=self.seed_generator) for _ in range(self.entry.gates)]
 
     @property
     def input_bias(self) -> Any:

@@ -116,7 +116,7 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
         batch, steps, *frame = sequences_shape
         state = (batch, *output_shape(self.cell.entry, (steps, *frame)))
         output = (batch, steps, *state[1:]) if self.return_sequences else state
-        return (output, *[state] * self.cell.states) if self.return_state else output
+        return (output, *[state] * len(self.cell.state_size)) if self.return_state else output
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -151,13 +151,8 @@ class FrameCell(Registered, keras.layers.Layer):  # type: ignore[misc]
         return int(filters if isinstance(filters, int) else filters[0])
 
     @property
-    def states(self) -> int:
-        """How many tensors the state is."""
-        return len(self.entry.state_names)
-
-    @property
     def state_size(self) -> list[int]:
-        return [self.width] * self.states
+        return [self.width] * len(self.entry.state_names)
 
     def masks(self, like: Any, rate: float, training: bool) -> list[Any] | None:  # noqa: ARG002
         """Return dropout masks in the shape of `like`; None where nothing is dropped."""
@@ -165,10 +160,10 @@ class FrameCell(Registered, keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_shape(self, inputs_shape: Shape, states_shape: Any = None) -> tuple[Shape, list[Shape]]:  # noqa: ARG002
         shape = (inputs_shape[0], *self.entry.state_shape((1, *inputs_shape[1:])))
-        return shape, [shape] * self.states
+        return shape, [shape] * len(self.state_size)
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        return [ops.zeros((batch_size, *self.state_shape), dtype=self.compute_dtype) for _ in range(self.states)]
+        return [ops.zeros((batch_size, *self.state_shape), dtype=self.compute_dtype) for _ in self.state_size]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rank": self.rank, **self.arguments()}
