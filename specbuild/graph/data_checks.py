@@ -101,12 +101,8 @@ def check_scores(spec: Spec, report: Report) -> None:
             report.error(message, spec.span(("evaluate", "scores", position)), code="score-and-data")
     if evaluate.latitude_weights is True and "H" not in space:
         message = f"rows of latitude are along H, and the layout {layout} has none"
-        report.error(
-            message,
-            spec.span(("evaluate", "latitude_weights")),
-            help="leave latitude_weights out",
-            code="score-and-data",
-        )
+        place = spec.span(("evaluate", "latitude_weights"))
+        report.error(message, place, help="leave latitude_weights out", code="score-and-data")
 
 
 def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:

@@ -198,10 +198,8 @@ def _report_future(node: Node, reach: int, certain: bool, warn: Warn) -> None:
 def _report_state(node: Node, warn: Warn) -> None:
     levels = node.spec.levels
     message = f"{node.id} sees the frame that it must forecast"
-    reason = (
-        f"it starts from the state of {levels.source if levels else node.initial_state[0].node}, which has seen "
-        "every frame; target: next asks for the frame that follows each"
-    )
+    state = f"the state of {levels.source if levels else node.initial_state[0].node}, which has seen every frame"
+    reason = f"it starts from {state}; target: next asks for the frame that follows each"
     warn(message, node.spec.span("initial_state"), reason=reason, help="write target: future")
 
 

@@ -175,19 +175,15 @@ class _Wiring:
         known = [(self.state(to), self.state(of)) for to, of in pairs if to in self.shapes and of in self.shapes]
         if not all(to.keys() == of.keys() and all(fits(of[name], to[name]) for name in to) for to, of in known):
             return ""
-        return (
-            f"write states: {'mirrored' if mirrored else 'in_order'}, which passes {self.node.id} the state of "
-            + (dict(pairs)[self.node.id])
-        )
+        order, source = "mirrored" if mirrored else "in_order", dict(pairs)[self.node.id]
+        return f"write states: {order}, which passes {self.node.id} the state of {source}"
 
     def one_kind(self, source: Reference) -> str:
         """What to write where an encoder_decoder pairs levels whose states have other names."""
         if self.node.levels is None:
             return ""
-        return (
-            f"make {source.id} and {self.node.id} layers of one kind, or start {self.node.id} from zeros: "
-            f"states: {{{self.node.id}: none, …}}"
-        )
+        own = self.node.id
+        return f"make {source.id} and {own} layers of one kind, or start {own} from zeros: states: {{{own}: none, …}}"
 
     def state(self, node: str) -> dict[str, Shape]:
         """The state of a node by the names of its tensors."""

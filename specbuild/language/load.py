@@ -187,11 +187,9 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
         end, layers = expanded.end, document.entry("layers")
         if end is None and layers is not None and not report.failed:
             message = "no node gives the output of the model"
-            help = (
-                "write outputs: and the ids of the nodes that the model gives"
-                if expanded.nodes
-                else "list a layer, such as {layer: ConvLSTM2D, filters: 8, kernel_size: 3}"
-            )
+            help = "list a layer, such as {layer: ConvLSTM2D, filters: 8, kernel_size: 3}"
+            if expanded.nodes:
+                help = "write outputs: and the ids of the nodes that the model gives"
             report.error(message, layers.key.span, help=help, code="missing-key")
         return ((OutputSpec(end.id, end),) if end is not None else ()), False
     if values_in(node) == 1 and not isinstance(node, Scalar):

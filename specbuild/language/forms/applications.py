@@ -52,11 +52,7 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope) -> "Applicati
         return network
     file = scope.definitions.directory / network.weights_file
     if not file.is_file():
-        report.error(
-            f"there is no file {network.weights_file}",
-            (arguments.get("weights") or named).span,
-            reason="paths are relative to the spec's folder",
-            code="missing-file",
-        )
+        message, reason = f"there is no file {network.weights_file}", "paths are relative to the spec's folder"
+        report.error(message, (arguments.get("weights") or named).span, reason=reason, code="missing-file")
         return None
     return network.with_weights(str(file.absolute()))

@@ -34,11 +34,8 @@ def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
                 raise _NoImage("it has the weights of another")
             image, leads = _image(node.layer)
         except _NoImage as why:
-            message, help = (
-                f"{node.layer.label} has no mirror image",
-                f"write the decoder of {coder.name} out: decoder: […]",
-            )
-            coder.error(message, node.span(), reason=str(why), help=help)
+            help = f"write the decoder of {coder.name} out: decoder: […]"
+            coder.error(f"{node.layer.label} has no mirror image", node.span(), reason=str(why), help=help)
             return Expansion((), start, complete=False)
         if leads:
             pieces.append([(node, image)])
