@@ -26,8 +26,14 @@ def _file(value: Any) -> str | None:
     return value
 
 
+def _layer_name(value: Any) -> str | int | None:
+    if value is not None and type(value) is not int and not (isinstance(value, str) and value):
+        refuse("name", f"expected the name or the number of a layer of the network, got {written(value)}")
+    return value
+
+
 WeightsFile = Annotated[str | None, BeforeValidator(_file)]
-LayerName = Annotated[str, Text("the name of a layer of the network")]
+LayerName = Annotated[str | int | None, BeforeValidator(_layer_name)]
 
 
 class Application(AskedLayer):
@@ -37,7 +43,11 @@ class Application(AskedLayer):
     names a file.
     """
 
-    until: LayerName | None = Field(None, description="The layer whose output is the node's; the network ends there.")
+    until: LayerName = Field(
+        None,
+        description="The layer whose output is the node's, by name or by its number in Keras's `layers`, from the end "
+        "where it is negative; the network ends there.",
+    )
     weights_: WeightsFile = Field(
         None, alias="weights", description="A file of weights for the whole network; null is random."
     )

@@ -30,7 +30,7 @@ class Layer(BaseModel):
     package: ClassVar[str] = "keras"
     """`keras` for `keras.layers.<kind>`, `specbuild` for our own."""
     arity: ClassVar[Literal["one", "many", "any"]] = "one"
-    """`many`: a merge, which takes a list of at least two inputs; `any`: as many as Keras takes."""
+    """`many`: a merge, which takes a list of inputs; `any`: as many as Keras takes."""
     keeps_rank: ClassVar[bool] = False
     """Whether the output has as many axes as the input."""
     asks_keras: ClassVar[bool] = False
@@ -66,8 +66,6 @@ class Layer(BaseModel):
         Raises:
             ShapeError: what does not fit, and what would.
         """
-        if self.arity == "many" and len(inputs) < 2:
-            raise ShapeError(f"{self.label} needs at least 2 inputs, got {len(inputs)}", help="list them: from: [a, b]")
         for shape in inputs:
             if self.ranks is not None and len(shape) not in self.ranks:
                 wanted = " or ".join(str(rank) for rank in self.ranks)

@@ -25,10 +25,16 @@ _CODE = (
     "it holds Python code, which a spec cannot",
     "write it as a layer of your own and name its module with --plugin",
 )
+_LAMBDA = (
+    _CODE[0],
+    "take a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, Stack, Add, "
+    "Multiply or Activation; or write a layer of your own and name its module with --plugin",
+)
 _CELL = ("it takes or is a cell of a recurrence", "take LSTM, GRU, SimpleRNN or a ConvLSTM")
 _WRAPPER = ("it takes layers as arguments, which a spec cannot write", "")
 UNWRITABLE: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("Lambda", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _CODE),
+    "Lambda": _LAMBDA,
+    **dict.fromkeys(("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _CODE),
     **dict.fromkeys(("GRUCell", "LSTMCell", "RNN", "SimpleRNNCell", "StackedRNNCells"), _CELL),
     **dict.fromkeys(("Pipeline", "SpectralNormalization"), _WRAPPER),
 }

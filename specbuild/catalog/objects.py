@@ -7,7 +7,9 @@ the key it stands under.
 
 from __future__ import annotations
 
+import ast
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, get_args
@@ -284,12 +286,43 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(_is_number(item) for item in value)
 
 
+def as_mapping_of_arguments(text: str, family: Family, key: str = "name") -> str:
+    """Return how a spec writes what stands in the text as a call in Python: `{name: l2, l2: 1e-8}` for `l2(1e-8)`.
+
+    Empty for what is no call of something known, or has other arguments than numbers, words and lists of them.
+    """
+    match = re.fullmatch(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", text, re.DOTALL)
+    name = match[1].rpartition(".")[2] if match else ""
+    known = signature(family, name) if match else None
+    if match is None or known is None:
+        return ""
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        assert isinstance(call, ast.Call)
+        values = dict(zip(known.arguments, map(ast.literal_eval, call.args), strict=False))
+        values |= {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError):
+        return ""
+    shown = ", ".join(f"{argument}: {_plainly(value)}" for argument, value in values.items())
+    return f"{{{key}: {name}, {shown}}}" if shown else name
+
+
+def _plainly(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_plainly, value))}]"
+    return value if isinstance(value, str) else written(value)
+
+
 def _unknown_name(family: Family, name: str) -> str:
+    if call := as_mapping_of_arguments(name, family):
+        return f"no {_NOUNS[family]} is called {written(name)}; write {call}"
     hint = did_you_mean(name, names(family))
     return f"no {_NOUNS[family]} is called {written(name)}" + (f"; {hint}" if hint else "")
 
 
 def _unknown_argument(name: str, key: str, known: Signature) -> str:
+    if key == "alpha" and "negative_slope" in known.arguments:
+        return f'{name} has no argument "alpha"; Keras 3 calls it negative_slope'
     related = next((argument for argument in known.arguments if _relates(key, argument)), None)
     hint = did_you_mean(key, known.arguments) or (f'did you mean "{related}"?' if related else "")
     if not hint and not known.arguments:

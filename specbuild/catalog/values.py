@@ -449,7 +449,12 @@ Permutation: TypeAlias = Annotated[tuple[int, ...], _Order(Whole(1), "the axes 1
 """The axes 1 … n (the batch axis is 0 and stays) in a new order."""
 
 
+_ARITHMETIC = frozenset("0123456789. ()+-*/%")
+
+
 def _hint(value: Any, maximum: int) -> str:
+    if isinstance(value, str) and set(value) <= _ARITHMETIC and set(value) & set("+*/%"):
+        return f" (to compute it, write ${{{value.strip()}}})"
     if isinstance(value, bool):
         return " (true and false are not numbers)"
     if isinstance(value, float) and value.is_integer() and abs(value) <= maximum:

@@ -26,7 +26,7 @@ def check_arity(node: NodeSpec, report: Report) -> bool:
     count, arity = len(node.sources), node.layer.arity
     if arity == "one" and count > 1:
         message, help = "reads one input", "join them first, for example with {layer: Concatenate, from: […]}"
-    elif arity == "many" and count < 2:
+    elif arity == "many" and count < 2 and not node.collects:
         message, help = "joins several inputs", "write from: [a, b]"
     else:
         return True

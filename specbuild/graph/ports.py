@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from specbuild.catalog import Layer, Recurrent, Shape, show
+from specbuild.catalog import Layer, Recurrent, Shape, TimeDistributed, show
 from specbuild.document import Report, Span, did_you_mean
 from specbuild.graph.model import OUTPUT, Port
 from specbuild.language import NodeSpec, Reference, Spec
@@ -76,8 +76,16 @@ class PortChoice:
         if ranks is None and node.layer.keeps_rank:
             ranks = self._sibling_ranks(node)
         moot = node.id not in self.alive
+        if isinstance(node.layer, TimeDistributed):
+            ranks = self._every_step(node, ranks)
         ports = [self.choose(source, ranks, node.layer.label, "from", moot=moot) for source in node.sources]
         return tuple(port for port in ports if port is not None) if None not in ports else None
+
+    def _every_step(self, node: NodeSpec, ranks: Ranks | None) -> Ranks | None:
+        """The axes of a sequence, where a layer that runs on every frame reads a recurrence: it has no use for one."""
+        ports = self.shapes[node.sources[0].id]
+        fits = "sequence" in ports and (ranks is None or len(ports["sequence"]) in ranks)
+        return frozenset({len(ports["sequence"])}) if fits else ranks
 
     def choose_output(self, source: Reference) -> Port | None:
         if source.id not in self.shapes:
@@ -99,6 +107,9 @@ class PortChoice:
             return self._written_port(source, layer)
         if layer.return_sequences is not None:
             return Port(source.id, "sequence" if layer.return_sequences else "last")
+        expected = self.nodes[source.id].expect
+        if ranks is None and expected is not None:
+            ranks = frozenset({len(expected)})
         fitting = fitting_outputs(self.shapes[source.id], ranks)
         if len(fitting) == 2 and not moot:
             self._ambiguous(source, reader, key)

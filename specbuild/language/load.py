@@ -196,9 +196,9 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
         report.error("outputs: names no node", node.span, code="missing-key")
     if isinstance(node, Mapping):
         named = [(e.name, expanded.reference(e.value)) for e in node.entries]
-        return tuple(OutputSpec(name, references[0]) for name, references in named if references), True
+        return tuple(OutputSpec(name, source) for name, source in named if source is not None), True
     parts = node.items if isinstance(node, Sequence) else (node,)
-    references = (reference for part in parts for reference in expanded.reference(part))
+    references = (reference for part in parts for reference in expanded.references(part))
     return tuple(OutputSpec(reference.id, reference) for reference in references), False
 
 

@@ -44,7 +44,7 @@ def _here(spec: Spec) -> DataSection | None:
 def _node(node: NodeSpec) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": node.id, **_form(node)}
     sources = [str(source) for source in node.sources]
-    entry["from"] = sources[0] if len(sources) == 1 else sources
+    entry["from"] = sources[0] if len(sources) == 1 and not node.collects else sources
     if isinstance(node.initial_state, Reference):
         entry["initial_state"] = str(node.initial_state)
     elif node.initial_state:

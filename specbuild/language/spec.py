@@ -71,6 +71,8 @@ class NodeSpec:
     """The levels that its initial state follows from, where an encoder_decoder passed it."""
     advice: str = ""
     """How to fix a misfit with what it reads, where that was not written on the node itself."""
+    collects: bool = False
+    """Whether it joins a list of inputs, of which there may be one alone: the rounds of a loop, or `from: [a]`."""
     body: BodySpec | None = None
     """What an autoregressive node runs."""
 

@@ -174,15 +174,21 @@ def _application(layer: Application, policy: str, shape: Shape, name: str) -> An
             raise WeightsError(message, reason=words(error), argument="weights") from error
     end = network.output
     if layer.until is not None:
-        names = [inner.name for inner in network.layers]
-        if layer.until not in names:
-            raise ShapeError(
-                f'{layer.kind} has no layer "{layer.until}"',
-                argument="until",
-                help=did_you_mean(layer.until, names) or f"it ends with {', '.join(names[-5:])}",
-            )
-        end = network.get_layer(layer.until).output
+        end = _layer_named(layer, network).output
     return keras.Model(network.input, end, name=name)
+
+
+def _layer_named(layer: Application, network: Any) -> Any:
+    """The layer of a network at which `until` ends it, by name or by number."""
+    until, names = layer.until, [inner.name for inner in network.layers]
+    if isinstance(until, int) and -len(names) <= until < len(names):
+        return network.layers[until]
+    if until in names:
+        return network.get_layer(until)
+    near = did_you_mean(until, names) if isinstance(until, str) else f"it has {len(names)} layers"
+    help = near or f"it ends with {', '.join(names[-5:])}"
+    message = f"{layer.kind} has no layer {until}" if isinstance(until, int) else f'{layer.kind} has no layer "{until}"'
+    raise ShapeError(message, argument="until", help=help)
 
 
 @contextmanager

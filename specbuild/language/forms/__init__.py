@@ -32,9 +32,13 @@ class Expanded:
     walk: Walk
     scope: Scope
 
-    def reference(self, node: Node) -> References:
-        """Return a reference from outside the layers, such as an output, as full ids."""
+    def reference(self, node: Node) -> Reference | None:
+        """Return a reference from outside the layers to one tensor, such as an output, as a full id."""
         return self.scope.reference(node, self.walk.report)
+
+    def references(self, node: Node) -> References:
+        """Return a reference from outside the layers as full ids."""
+        return self.scope.references(node, self.walk.report)
 
 
 def expand(

@@ -258,7 +258,7 @@ class Form(Keys):
         parts = self.source.items if isinstance(self.source, Sequence) else (self.source,)
         if not parts:
             walk.report.error("from: names no node", self.source.span, code="bad-reference")
-        sources = [scope.reference(part, walk.report) for part in parts]
+        sources = [scope.references(part, walk.report) for part in parts]
         return tuple(source for each in sources for source in each) if sources and all(sources) else None
 
 
@@ -278,15 +278,14 @@ class PlainForm(Form):
         if isinstance(self.initial_state, Mapping):
             entries = self.initial_state.entries
             named = {entry.name: scope.reference(entry.value, walk.report) for entry in entries}
-            return {name: sources[0] for name, sources in named.items() if sources}
+            return {name: source for name, source in named.items() if source is not None}
         if isinstance(self.initial_state, Sequence):
             message = "initial_state: expected a node or named tensors, got a list"
             reason = "the order of a list would decide which tensor is h and which is c"
             help = "write initial_state: enc1, or initial_state: {h: a, c: b}"
             walk.report.error(message, self.initial_state.span, reason=reason, help=help, code="wrong-type")
             return None
-        sources = scope.reference(self.initial_state, walk.report)
-        return sources[0] if sources else None
+        return scope.reference(self.initial_state, walk.report)
 
     def chain(
         self,
@@ -304,6 +303,7 @@ class PlainForm(Form):
         """
         sources = first = self.sources(walk, item, scope) if sources is None else sources
         state = self.state(walk, scope)
+        collects = isinstance(self.source, Sequence) or str(getattr(self.source, "value", "")).endswith(".rounds")
         nodes: list[NodeSpec] = []
         end = scope.previous
         for index, part in enumerate(parts):
@@ -327,6 +327,7 @@ class PlainForm(Form):
                         expect=self.expect if last else None,
                         at=item if last else part.at,
                         arguments=part.arguments,
+                        collects=collects,
                         inside=scope.closed,
                         use=scope.use,
                     )
@@ -403,7 +404,7 @@ class Composite(Form):
         inside = self.inside(walk, item, inner, sources or ())
         if self.trainable is None:
             return inside
-        nodes = tuple(replace(node, layer=_trainable(node.layer, self.trainable)) for node in inside.nodes)
+        nodes = tuple(replace(node, layer=with_trainable(node.layer, self.trainable)) for node in inside.nodes)
         return replace(inside, nodes=nodes)
 
 
@@ -446,11 +447,11 @@ def gate_of(identity: str, source: Reference, shape: tuple[int | None, ...], ite
     return NodeSpec(id=identity, layer=layer, sources=(source,), expect=shape, at=item, arguments=item)
 
 
-def _trainable(layer: Layer, trainable: bool) -> Layer:
+def with_trainable(layer: Layer, trainable: bool) -> Layer:
     """The layer with its weights trained or not; for a wrapper the layer inside as well."""
     changed: dict[str, Any] = {"trainable": trainable}
     if isinstance(layer, TimeDistributed | Bidirectional):
-        changed["layer"] = _trainable(layer.layer, trainable)
+        changed["layer"] = with_trainable(layer.layer, trainable)
     return layer.model_copy(update=changed)
 
 

@@ -245,12 +245,18 @@ def _with_outputs(walk: Walk, output: Node | None, expansion: Expansion, inner: 
     if output is None:
         return expansion
     if isinstance(output, Mapping):
-        named = {entry.name: inner.reference(entry.value, walk.report) for entry in output.entries}
+        given = {entry.name: inner.reference(entry.value, walk.report) for entry in output.entries}
+        ends = {name: source for name, source in given.items() if source is not None}
     else:
         parts = output.items if isinstance(output, Sequence) else (output,)
-        sources = [source for part in parts for source in inner.reference(part, walk.report)]
-        named = {source.id.removeprefix(inner.prefix): (source,) for source in sources}
-    ends = {name: sources[0] for name, sources in named.items() if sources}
+        sources = [source for part in parts for source in inner.references(part, walk.report)]
+        ends = {}
+        for source in sources:
+            name = source.id.removeprefix(inner.prefix)
+            if name in ends:
+                message, help = f"two outputs are called {name}", "give them names: output: {first: …, second: …}"
+                walk.report.error(message, output.span, help=help, code="duplicate-id")
+            ends[name] = source
     several = f"{inner.closed} has several outputs, so this node must say what it reads" if len(ends) > 1 else ""
     return replace(
         expansion,

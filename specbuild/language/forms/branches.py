@@ -12,14 +12,14 @@ from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import References
 
-_MERGE = {"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]}
+MERGE = {"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]}
 _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINITION: "nodes"}}
 
 
-class _Paths(Composite):
-    """Nodes on parallel paths."""
+class Paths(Composite):
+    """Nodes on parallel paths, and the layer that joins them."""
 
-    merge: Annotated[Node | None, Located(_MERGE, "the name of a layer, or a layer")] = Field(
+    merge: Annotated[Node | None, Located(MERGE, "the name of a layer, or a layer")] = Field(
         None, description="The layer that joins the paths: its name, or {layer: Concatenate, …}."
     )
 
@@ -38,17 +38,18 @@ class _Paths(Composite):
             walk.report.error("merge: expected a layer", merge.span, help=help, code="wrong-type")
             return walk.nothing(merge.span, scope)
         if (entry := merge.entry("from")) is not None:
-            message = "a merge reads its branches; from has no place in it"
+            message = "a merge reads what it joins; from has no place in it"
             walk.report.error(message, entry.key.span, code="misplaced-key")
             merge = merge.without("from")
         layer = LayerForm.read(merge, walk.report)
         assert layer is not None
         part = layer.part(walk, merge, scope)
         name = item.get("id") or merge.get("id")
-        return layer.chain(walk, [part], merge, scope, sources=sources, name=name)
+        join = layer.chain(walk, [part], merge, scope, sources=sources, name=name)
+        return replace(join, nodes=tuple(replace(node, collects=True) for node in join.nodes))
 
 
-class BranchForm(_Paths):
+class BranchForm(Paths):
     """Parallel paths and the layer that joins them: {branch: {a: […], b: […]}, merge: Concatenate}.
 
     Every path reads what the node reads; an empty one passes it on. Without `merge` the ends are `id.a` and `id.b`.
@@ -75,7 +76,7 @@ class BranchForm(_Paths):
         return Expansion(nodes, None, no_end, all(each.complete for each in paths.values()), members)
 
 
-class ResidualForm(_Paths):
+class ResidualForm(Paths):
     """Nodes whose input is added to their output: {residual: […]}."""
 
     KEY: ClassVar[str] = "residual"

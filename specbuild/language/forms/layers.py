@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
+from specbuild.catalog.objects import as_mapping_of_arguments
 from specbuild.catalog.registry import kind_named, kind_names
+from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
-from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm
+from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm, with_trainable
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk, as_mapping
 from specbuild.language.validation import validate
@@ -72,6 +74,7 @@ class TimeDistributedForm(_Wrapper):
 
     KEY: ClassVar[str] = "time_distributed"
 
+    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
     time_distributed: Annotated[Node, Located(_FRAME_LAYERS, "a layer, or a list of layers")] = Field(
         description="A layer, which may be a wrapper, or a list of layers that run in sequence."
     )
@@ -85,6 +88,8 @@ class TimeDistributedForm(_Wrapper):
         for node in inner.items if isinstance(inner, Sequence) else (inner,):
             layer, arguments = _inside(walk, node, scope)
             wrapped = _on_every_frame(walk, layer, node)
+            if wrapped is not None and self.trainable is not None:
+                wrapped = with_trainable(wrapped, self.trainable)
             chain.append(Part(wrapped, arguments, node if isinstance(node, Mapping) else item))
         return self.chain(walk, chain, item, scope)
 
@@ -122,7 +127,7 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope) -> Layer | None:
 
         why, instead = UNWRITABLE.get(kind, ("", ""))
         message = f"a spec cannot name {kind}" if why else f'no layer is called "{kind}"'
-        help = instead or _LAYER_OF_OTHER_NAME.get(kind, "") or did_you_mean(kind, kind_names())
+        help = instead or _LAYER_OF_OTHER_NAME.get(kind, "") or _written_otherwise(kind)
         report.error(message, named.span, reason=why, help=help, code="unknown-layer")
         return None
     foreign = [e for e in arguments.entries if e.name in _KEY_OF_OTHER_NAME and e.name not in cls.model_fields]
@@ -135,6 +140,15 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope) -> Layer | None:
     arguments = replace(arguments, entries=(*own, *extra))
     layer = validate(cls, arguments, report, owner=kind, at=named, beside=COMMON)
     return None if foreign else layer
+
+
+def _written_otherwise(kind: str) -> str:
+    """Help for a name that is no layer: a network, a call in Python, or a misspelling."""
+    if kind in names("applications"):
+        return f"it is a network of keras.applications: write {{application: {kind}, …}}"
+    if call := as_mapping_of_arguments(kind, "layers", "layer"):
+        return f"write {call}"
+    return did_you_mean(kind, kind_names())
 
 
 def _inside(walk: Walk, node: Node, scope: Scope) -> tuple[Layer | None, Mapping]:

@@ -1,4 +1,8 @@
-"""`repeat` and `for`: the same nodes several times, one after the other."""
+"""`repeat` and `for`: the same nodes several times, one after the other or side by side.
+
+Without `merge` each round reads the one before, and `id.rounds` is what all of them end in. With it every round reads
+what the loop reads, and the layer joins their ends.
+"""
 
 from abc import abstractmethod
 from collections import ChainMap
@@ -9,11 +13,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from specbuild.catalog.values import Value, Whole
-from specbuild.document import Mapping
-from specbuild.language.forms.base import Composite, Expansion, Nodes, misfit
-from specbuild.language.forms.scope import Scope
+from specbuild.document import Mapping, Node
+from specbuild.language.forms.base import Expansion, Located, Nodes, misfit
+from specbuild.language.forms.branches import MERGE, Paths
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import MAX_STEPS, Walk
-from specbuild.language.spec import NodeSpec
 from specbuild.language.variables import NAME, NAME_HELP
 
 
@@ -73,29 +77,49 @@ _COLUMNS = {
 }
 
 
-class _Loop(Composite):
+class _Loop(Paths):
     """Nodes that are expanded once per round, with the variables of that round."""
 
     MAY_START = True
     NEEDED: ClassVar[dict[str, str]] = {"do": "a loop needs do: and a list of nodes"}
 
     do: Nodes = Field(description="The nodes of one round.")
+    merge: Annotated[Node | None, Located(MERGE, "the name of a layer, or a layer")] = Field(
+        None,
+        description="The layer that joins the rounds, each of which then reads what the loop reads: its name, or "
+        "{layer: Concatenate, …}. Default: each round reads the one before.",
+    )
+    counter: Annotated[str, VariableName()] | None = Field(
+        None, alias="as", description="Variable that counts the rounds, from 1."
+    )
 
     @abstractmethod
     def rounds(self) -> Iterator[dict[str, Any]]:
-        """Return the variables of each round."""
+        """Return the variables of each round, without its number."""
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
-        nodes: list[NodeSpec] = []
-        complete = True
-        for values in self.rounds():
+        rounds: list[Expansion] = []
+        start = scope
+        for number, values in enumerate(self.rounds(), start=1):
             walk.spend(item.span)
-            inner = replace(scope, values=ChainMap(values, scope.values))
-            expansion = walk.items(self.do, inner)
-            nodes += expansion.nodes
-            complete = complete and expansion.complete
-            scope = replace(scope, previous=expansion.end, no_previous=expansion.no_end)
-        return Expansion(tuple(nodes), scope.previous, scope.no_previous, complete)
+            counted = {self.counter: number, **values} if self.counter else values
+            expansion = walk.items(self.do, replace(scope, values=ChainMap(counted, scope.values)))
+            rounds.append(expansion)
+            if self.merge is None:
+                scope = replace(scope, previous=expansion.end, no_previous=expansion.no_end)
+        if self.merge is not None and not rounds:
+            message = f"{self.called(item)} has no rounds, so there is nothing to join"
+            walk.report.error(message, self.merge.span, code="bad-node")
+            return walk.nothing(item.span, scope)
+        if self.merge is not None:
+            return self.joined(walk, self.merge, rounds, item, start)
+        nodes = tuple(node for each in rounds for node in each.nodes)
+        ends = tuple(each.end for each in rounds if each.end is not None)
+        every: dict[str, str | Group] = {}
+        if rounds and len(ends) == len(rounds):
+            every["rounds"] = Group(None, inputs=ends, all_inputs=True)
+        complete = all(each.complete for each in rounds)
+        return Expansion(nodes, scope.previous, scope.no_previous, complete, every)
 
 
 class RepeatForm(_Loop):
@@ -106,12 +130,9 @@ class RepeatForm(_Loop):
     repeat: Annotated[int, _Rounds(0, MAX_STEPS, words=f"a whole number from 0 to {MAX_STEPS:,}")] = Field(
         description="Number of rounds."
     )
-    counter: Annotated[str, VariableName()] | None = Field(
-        None, alias="as", description="Variable that counts the rounds, from 1."
-    )
 
     def rounds(self) -> Iterator[dict[str, Any]]:
-        return ({self.counter: number} if self.counter else {} for number in range(1, self.repeat + 1))
+        return ({} for _ in range(self.repeat))
 
 
 class ForForm(_Loop):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specbuild.document import Mapping, Node, Report, did_you_mean
+from specbuild.document import Mapping, Node, Report, did_you_mean, plain
 from specbuild.language.references import Reference, References, reference
 
 if TYPE_CHECKING:
@@ -72,8 +72,20 @@ class Scope:
     no_previous: str = ""
     """Why it cannot leave `from` out; empty: that was reported already."""
 
-    def reference(self, node: Node, report: Report) -> References:
-        """Return a written reference as full ids: several for all inputs of a block, none where it is faulty."""
+    def reference(self, node: Node, report: Report) -> Reference | None:
+        """Return a written reference that stands for one tensor, or one state; None where it is faulty."""
+        sources = self.references(node, report)
+        if len(sources) > 1:
+            message = f"{plain(node)} stands for {len(sources)} tensors, and one is needed here"
+            report.error(message, node.span, code="bad-reference")
+            return None
+        return sources[0] if sources else None
+
+    def references(self, node: Node, report: Report) -> References:
+        """Return a written reference as full ids; none where it is faulty.
+
+        Several are all inputs of a block, or all rounds of a loop.
+        """
         written = reference(node, report)
         if written is None:
             return ()
@@ -83,7 +95,7 @@ class Scope:
             target, port = target.members[member], rest or None
         if isinstance(target, Group):
             ends = target.inputs if target.all_inputs else (target.output,)
-            if target.output is None or None in ends:
+            if not ends or None in ends:
                 members = ", ".join(f"{written.id}.{name}" for name in target.members)
                 message, help = f"{written} has no output of its own", f"write one of {members}"
                 report.error(message, written.span, help=help, code="bad-reference")

@@ -119,8 +119,7 @@ def _source(coder: Coder, named: Scalar) -> Reference | None:
         help = did_you_mean(first, (*WORDS, *scope.names)) or "feed is none, last, last_frame, or a node above"
         coder.error(f"no node is called {first}", named.span, help=help, code="unknown-id")
         return None
-    sources = scope.reference(named, coder.walk.report)
-    return sources[0] if sources else None
+    return scope.reference(named, coder.walk.report)
 
 
 def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -> Steps | None:

@@ -139,15 +139,15 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
 
 def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs) -> NodeSpec | None:
     """The level of the encoder or decoder that a name means; None after reporting that there is none."""
-    sources = coder.scope.reference(named, coder.walk.report)
-    if not sources:
+    source = coder.scope.reference(named, coder.walk.report)
+    if source is None:
         return None
     prefix = coder.scope.prefix
-    node = next((node for node in nodes if node.id == sources[0].id), None)
+    node = next((node for node in nodes if node.id == source.id), None)
     recurrent = node is not None and isinstance(node.layer, Recurrent)
-    if node is not None and recurrent and sources[0].port in (None, "state"):
+    if node is not None and recurrent and source.port in (None, "state"):
         return node
-    word = str(named.value) if isinstance(named, Scalar) else str(sources[0])
+    word = str(named.value) if isinstance(named, Scalar) else str(source)
     names = [level.id.removeprefix(prefix) for level in levels_of(nodes) if level.named]
     choices = f"its recurrent layers are {', '.join(names)}" if names else "give its recurrent layers ids"
     if node is None:
