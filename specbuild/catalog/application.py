@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, create_model
 from specbuild.catalog.base import Layer
 from specbuild.catalog.generic import AskedLayer, argument_fields
 from specbuild.catalog.signatures import signature
-from specbuild.catalog.values import Text, refuse, written
+from specbuild.catalog.values import refuse, written
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 """What the names of weight files end in."""

@@ -121,7 +121,7 @@ def test_what_the_checker_knows_without_keras(tmp_path: Path) -> None:
             'keras.applications has no network "MobilNetV2"',
             "",
             'did you mean "MobileNetV2"?',
-            "layers.net.application",
+            "layers.net",
         )
     ]
     assert errors(IMAGE.replace("alpha", "aplha")) == [
