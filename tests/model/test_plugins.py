@@ -139,7 +139,7 @@ def test_without_it_the_package_is_unknown(package: str) -> None:
         f'{package}>Scale is unknown: no plugin has registered the package "{package}"',
         "a spec alone never imports a module",
         f"name the module that registers it: --plugin {package}, or plugins=[…] in Python",
-        "layers.scale.layer",
+        "layers.scale",
     )
     assert package not in sys.modules
 
@@ -171,7 +171,7 @@ def test_what_does_not_fit_its_class(package: str) -> None:
         f'{package}>Scael is unknown: the package "{package}" has no layer "Scael"',
         "",
         'did you mean "Scale"?',
-        "layers.a.layer",
+        "layers.a",
     )
     assert message(spec("double'"), plugins)[0] == f"{package}>double is not a layer"
     assert message(spec("Pair'"), plugins)[0] == f"{package}>Pair gives 2 tensors; a node of a spec gives one"
@@ -182,7 +182,7 @@ def test_what_does_not_fit_its_class(package: str) -> None:
         f"{package}>Once cannot stand in time_distributed",
         "Keras asks it for its output's shape there, and its class does not say",
         "give the class a method compute_output_shape(self, input_shape)",
-        "layers.a",
+        "layers.a.time_distributed",
     )
     assert message(spec("Scale', power: 2, gamma_initializer: he_norml"), plugins)[0] == (
         'no initializer is called "he_norml"; did you mean "he_normal"?'
