@@ -10,8 +10,8 @@ class _ConvGRU(Convolutional):
     """GRU with convolutions instead of matrix products.
 
     `(T, H, W, C)` → `(T, H′, W′, filters)`. z, r = σ(W∗x + U∗h + b); g = tanh(W∗x + b + r∘(U∗h + b′)), or with
-    `reset_after: false` tanh(W∗x + U∗(r∘h) + b); h′ = z∘h + (1 − z)∘g. The order of the gates in the weights is z, r,
-    g.
+    `reset_after: false` tanh(W∗x + U∗(r∘h) + b); h′ = z∘h + (1 − z)∘g. W∗x has the strides, padding and dilation;
+    U∗h keeps the state's size. The order of the gates in the weights is z, r, g.
 
     Resetting after the convolution is that of Shi et al. 2017 (arXiv 1706.03458, with leaky_relu for tanh); before it,
     that of Ballas et al. 2016 (arXiv 1511.06432, with z and 1 − z swapped) and of the TensorFlow-1 cell.

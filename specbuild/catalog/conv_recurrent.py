@@ -85,14 +85,18 @@ class OptionalInput(OverFrames):
 
 
 class Convolutional(Strided, Cell, OptionalInput):
-    """A recurrence with convolutions instead of matrix products."""
+    """A recurrence with convolutions instead of matrix products.
+
+    Strides, padding and dilation are those of the input's kernel; the recurrent one keeps the size of the state.
+    """
 
     recurrent_kernel_size: Annotated[tuple[int, ...] | None, LENGTHS] = Field(
-        None, description="Extent of the recurrent kernel; default: kernel_size."
+        None, description="Extent of the recurrent kernel, which has no strides or dilation; default: kernel_size."
     )
     normalization: Normalization = Field(
         "none", description="Whether each gate is normalized (layer); gains and offsets take the place of the bias."
     )
+
     gates: ClassVar[int]
     normalized: ClassVar[int]
     """Tensors of a step that layer normalization is applied to."""
