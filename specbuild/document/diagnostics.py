@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partialmethod
@@ -36,6 +37,14 @@ class Diagnostic:
     help: str = ""
     code: str = "invalid"
     severity: Severity = "error"
+    times: int = 1
+    """How often it was found at its place, with other numbers: in rounds of a loop, or uses of a block."""
+
+    @property
+    def why(self) -> str:
+        """The reason, and how often it was found."""
+        often = f"so {self.times} times, in rounds of a loop or uses of a block" if self.times > 1 else ""
+        return "; ".join(filter(None, [self.reason, often]))
 
     @property
     def path(self) -> str:
@@ -53,6 +62,8 @@ class Report:
         self._left = {"error": MAX_FINDINGS, "warning": MAX_FINDINGS}
         self._work = 0
         self._findings: dict[tuple[object, ...], Diagnostic] = {}
+        self._messages: set[tuple[object, ...]] = set()
+        """Every message that was found at each place."""
         self._faulty: set[tuple[str, int, int]] = set()
 
     def error(
@@ -83,10 +94,18 @@ class Report:
             self.add(diagnostic)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Add a finding, unless the same is there: the nodes of a block are read at each use, and wrong once."""
+        """Add a finding, unless the same is there: the nodes of a block are read at each use, and wrong once.
+
+        What differs in numbers alone, from one round of a loop to the next, is counted.
+        """
         d = diagnostic
-        identity = (d.severity, d.message, *((d.span,) if d.span else (d.where, d.reason)))
-        if identity not in self._findings and self._left[d.severity]:
+        place: tuple[object, ...] = (d.severity, *((d.span,) if d.span else (d.where, d.reason)))
+        identity = (*place, re.sub(r"\d+", "#", d.message) if d.span else d.message)
+        known = (*place, d.message) in self._messages
+        self._messages.add((*place, d.message))
+        if identity in self._findings and not known:
+            self._findings[identity] = replace(self._findings[identity], times=self._findings[identity].times + 1)
+        elif identity not in self._findings and self._left[d.severity]:
             self._findings[identity] = d
             self._left[d.severity] -= 1
         if d.span and d.severity == "error":

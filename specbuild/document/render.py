@@ -40,7 +40,7 @@ def render_github(diagnostic: Diagnostic) -> str:
     properties = {**_github_place(diagnostic.span), "title": diagnostic.code}
     written = ",".join(f"{name}={_github_property(str(value))}" for name, value in properties.items())
     help = f"help: {diagnostic.help}" if diagnostic.help else ""
-    message = "\n".join(part for part in (diagnostic.message, diagnostic.reason, help) if part)
+    message = "\n".join(part for part in (diagnostic.message, diagnostic.why, help) if part)
     return f"::{diagnostic.severity} {written}::{_github_data(message)}"
 
 
@@ -68,7 +68,7 @@ def _lines(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
         yield from _excerpt(span, gutter, paint)
     elif path:
         yield f"{gutter}--> {path}"
-    for line in _visible(diagnostic.reason).splitlines():
+    for line in _visible(diagnostic.why).splitlines():
         yield f"{gutter} | {line}".rstrip()
     for number, line in enumerate(_visible(diagnostic.help).splitlines()):
         yield f"{gutter} = help: {line}" if number == 0 else f"{gutter}         {line}".rstrip()
@@ -139,7 +139,7 @@ def _record(diagnostic: Diagnostic) -> dict[str, str | int | None]:
         "severity": diagnostic.severity,
         "code": diagnostic.code,
         "message": diagnostic.message,
-        "reason": diagnostic.reason,
+        "reason": diagnostic.why,
         "help": diagnostic.help,
         "path": diagnostic.path,
         "file": span.source.name if span else None,

@@ -224,7 +224,8 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: one(L.Lambda(twice, output_shape=(4, 3), name="twice")),
         "error: twice is a Lambda, which a spec cannot say\n --> model.keras  twice\n"
         "  | it holds Python code, which a spec cannot\n"
-        "  = help: write it as a layer of your own and name its module with --plugin\n",
+        "  = help: take a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, "
+        "Stack, Add, Multiply or Activation; or write a layer of your own and name its module with --plugin\n",
     ),
     "a class of a user": (
         lambda: one(Doubled(name="mine")),

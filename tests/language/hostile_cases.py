@@ -123,7 +123,7 @@ LOOPS = {
         nodes("{repeat: 9999, do: [{layer: Gather, axis: 1, indices: [%s]}]}" % ("0, " * 50_000)),
         "the spec unrolls into more than 250,000 values",
     ),
-    "a faulty node in a loop": (nodes("{repeat: 9999, as: i, do: [{layer: Conv$i}]}"), 'no layer is called "Conv1"'),
+    "a faulty node in a loop": (nodes("{repeat: 4999, as: i, do: [{layer: Conv$i}]}"), 'no layer is called "Conv1"'),
     "blocks that double": (blocks(30, 2), "the layers unroll into more than 10,000 nodes"),
     "blocks in blocks": (blocks(1_000, 1), "nodes are nested deeper than 64 levels"),
     "reuse that doubles": (reuses(30), "the layers unroll into more than 10,000 nodes"),

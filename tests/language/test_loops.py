@@ -86,3 +86,12 @@ def test_what_runs_on_every_frame_can_be_frozen() -> None:
     )
     graph = build_graph(FRAMES + f"  - {{trainable: false, {frozen}}}\n")
     assert (graph.parameters, graph.trainable_parameters) == (57, 0)
+
+
+def test_one_error_for_all_rounds() -> None:
+    node = "{id: c_$i, layer: Conv3D, filters: 2, kernel_size: 1, from: x, expect: [4, 8, 8, $i]}"
+    with pytest.raises(SpecError) as caught:
+        build_graph(FRAMES + f"  - {{repeat: 31, as: i, do: [{node}]}}\n")
+    (error,) = caught.value.diagnostics
+    assert error.message == "c_1 gives 4 × 8 × 8 × 2, not 4 × 8 × 8 × 1"
+    assert error.why == "so 30 times, in rounds of a loop or uses of a block"
