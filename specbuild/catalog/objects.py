@@ -164,7 +164,7 @@ _LIMITS: dict[str, Value] = {
     "ignore_class": Nullable(Whole()),
     "l1": Real(0),
     "l2": Real(0),
-    "learning_rate": Real(above=0),
+    "learning_rate": Real(0),
     "num_classes": Whole(2),
     "num_regressors": Whole(0),
     "num_thresholds": Whole(2),

@@ -23,7 +23,7 @@ def backend_refusals() -> tuple[type[Exception], ...]:
         return ()
     import tensorflow as tf
 
-    return (tf.errors.InvalidArgumentError,)
+    return (tf.errors.InvalidArgumentError, tf.errors.AbortedError)  # the second comes from oneDNN
 
 
 BATCH = 2

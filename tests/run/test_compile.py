@@ -80,12 +80,8 @@ def test_a_single_output_may_be_named() -> None:
     ("section", "words", "marked"),
     [
         ("loss: 'mine>Loss'", 'mine>Loss is unknown: no plugin has registered the package "mine"', "'mine>Loss'"),
-        ("optimizer: {name: SGD, momentum: 7}", "Keras cannot make SGD as written", "{name: SGD, momentum: 7}"),
-        (
-            "metrics: {b: [mse, {name: MeanIoU, num_classes: -1}]}",
-            "Keras cannot make MeanIoU as written",
-            "{name: Mean",
-        ),
+        ("optimizer: {name: SGD, momentum: 7}", "SGD expects a number from 0 to 1 for momentum, got 7", "7"),
+        ("metrics: {b: [mse, {name: AUC, num_labels: 3}]}", "Keras cannot make AUC as written", "{name: AUC"),
     ],
 )
 def test_what_keras_cannot_make_is_an_error_at_its_place(section: str, words: str, marked: str) -> None:
