@@ -16,6 +16,7 @@ from specbuild.catalog.receptive_field import (
     interpolated,
     known,
     moved,
+    no_input,
     picked,
     same,
     windows,
@@ -77,6 +78,32 @@ class RepeatFrame(Layer):
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return (in_place(inputs[0], lead=1),)
+
+
+class ZerosLike(Layer):
+    """Zeros in the shape of the input, of which nothing else is read; `filters` gives them another number of channels.
+
+    They start a recurrence from nothing, or stand for an input that a model does not have.
+    """
+
+    filters: PositiveInt | None = Field(None, description="Length of the last axis; null is that of the input.")
+
+    package = "specbuild"
+    keeps_rank = True
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        if self.filters is not None and not inputs[0]:
+            raise self.unfit("has no axis of channels to change", inputs[0], argument="filters")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0] if self.filters is None else (*inputs[0][:-1], self.filters)
+
+    def saved_elements(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
+        return 0
+
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        return (no_input(inputs[0]),)
 
 
 class Slice(OverAxes):

@@ -15,8 +15,10 @@ OURS: dict[str, str] = {
     "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
     "st_lstm": "STLSTM2D",
     "traj_gru": "TrajGRU2D",
-    "plumbing": "LastFrame RepeatFrame Slice Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace",
+    "plumbing": "LastFrame RepeatFrame ZerosLike Slice Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace",
     "arithmetic": "Elementwise Clip Divide Reduce",
+    "local": "LocalBias LocalScale",
+    "variational": "GaussianSampling",
 }
 """The kinds in modules of the catalogue that have a Keras class of ours, in `specbuild.model.layers.<module>`."""
 

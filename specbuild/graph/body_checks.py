@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
+from specbuild.catalog.receptive_field import is_empty
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
@@ -127,6 +128,8 @@ def _in_step(node: Node, graph: Graph) -> bool:
     with suppress(ShapeError):
         for field in node.layer.receptive_field(*(closed(shapes[port]) for port in node.inputs)):
             time = field[0]
+            if is_empty(field):
+                continue
             if time is None or time.axis != 0 or any(span != (p, p) for p, span in enumerate(time.spans)):
                 return False
     return node.shape[:1] == graph.inputs[0].shape[:1]
@@ -153,4 +156,4 @@ def changes_in_training(layer: Layer) -> bool:
     if layer.asks_keras:
         return True  # Nobody knows.
     drawn = any(getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout", "stddev"))
-    return bool(drawn) or (layer.kind == "BatchNormalization" and layer.trainable)
+    return bool(drawn) or layer.kind == "GaussianSampling" or (layer.kind == "BatchNormalization" and layer.trainable)

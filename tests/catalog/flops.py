@@ -144,7 +144,8 @@ COUNTS: dict[str, Callable[[Case], int]] = {
     "RMSNormalization": _each_input(4),
     "UnitNormalization": _each_input(3),
     "Rescaling": _each_input(2),
-    "Elementwise": _each_input(1),
+    **dict.fromkeys(("Elementwise", "LocalBias", "LocalScale"), _each_input(1)),
+    "GaussianSampling": lambda case: 4 * case.values,
     "Clip": lambda case: sum(bound is not None for bound in (case.layer.min, case.layer.max)) * case.read,  # type: ignore[attr-defined]
     "Reduce": lambda case: (4 if case.layer.function == "std" else 1) * case.read,  # type: ignore[attr-defined]
     "UpSampling": lambda case: (

@@ -108,8 +108,39 @@ def rescaling(draw: DrawFn) -> Case:
     return {"scale": draw(values)} | given_or_not(draw, offset=values), (shape,)
 
 
+@st.composite
+def zeros_like(draw: DrawFn) -> Case:
+    return given_or_not(draw, filters=st.integers(1, 4)), (draw(open_shape(1, 4)),)
+
+
+@st.composite
+def local(draw: DrawFn, weight: str) -> Case:
+    shape = draw(open_shape(1, 4))
+    shared = {at for at, length in enumerate(shape, start=1) if length is None}
+    shared |= draw(st.sets(st.integers(1, len(shape))))
+    axes = [draw(st.sampled_from([axis, axis - len(shape) - 1])) for axis in sorted(shared)]
+    arguments: dict[str, Any] = {"shared_axes": axes[0] if len(axes) == 1 else axes} if axes else {}
+    objects = {
+        f"{weight}_initializer": st.sampled_from(["zeros", "ones", "random_normal"]),
+        f"{weight}_regularizer": st.sampled_from(["l2", None]),
+        f"{weight}_constraint": st.sampled_from(["non_neg", None]),
+    }
+    return arguments | given_or_not(draw, trainable=st.booleans(), **objects), (shape,)
+
+
+@st.composite
+def gaussian_sampling(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 4))
+    arguments = given_or_not(draw, deterministic_in_use=st.booleans(), seed=st.integers(0, 9))
+    return arguments, (shape, shape)
+
+
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "LastFrame": last_frame(),
+    "ZerosLike": zeros_like(),
+    "LocalBias": local("bias"),
+    "LocalScale": local("scale"),
+    "GaussianSampling": gaussian_sampling(),
     "Slice": slicing(),
     "Gather": gather(),
     "Stack": stack(),

@@ -29,6 +29,15 @@ class RepeatFrame(OwnLayer):
         return keras.ops.repeat(keras.ops.expand_dims(inputs, axis=1), self.times, axis=1)  # (N, times, …)
 
 
+class ZerosLike(OwnLayer):
+    """Zeros in the shape of the input, with another number of channels where `filters` says so."""
+
+    def call(self, inputs: Any) -> Any:
+        channels = inputs if self.filters is None else inputs[..., :1]
+        zeros = keras.ops.zeros_like(channels)
+        return zeros if self.filters is None else keras.ops.repeat(zeros, self.filters, axis=-1)
+
+
 class Slice(OwnLayer):
     """`x[start:stop:step]` of one axis; the batch axis is 0."""
 
