@@ -22,6 +22,7 @@ class Names:
         self._nodes = {node.id: node for node in spec.layers}
         self._lines = {node.id: node.at.span.line for node in spec.layers}
         self._composites = spec.composites
+        self._left_out = spec.left_out
         named = [node.id for node in spec.layers if node.named and node.id not in spec.composites]
         self._written = [*(x.id for x in spec.inputs), *named, *spec.composites]
 
@@ -50,7 +51,12 @@ class Names:
                 message, code = f"{source.id} stands below {each.reader}, which reads it", "order"
                 reason, help = self._why_not(source.id, frozenset(each.nodes)), ""
             else:
-                message, code, reason, help = f"no node is called {source.id}", "unknown-id", "", self.known(source.id)
+                message, code, reason, help = (
+                    f"no node is called {source.id}",
+                    "unknown-id",
+                    self._absent(source.id),
+                    self.known(source.id),
+                )
                 self._broken.add(source.id)
             self._report.error(message, source.span, reason=reason, help=help, code=code)
 
@@ -86,7 +92,7 @@ class Names:
         if source.id not in self._order:
             if any(error.code == "duplicate-id" for error in self._report.errors):
                 return "", "", "", ""  # a node that took another's id may be the one that is missing
-            return f"no node is called {source.id}", "unknown-id", "", self.known(source.id)
+            return f"no node is called {source.id}", "unknown-id", self._absent(source.id), self.known(source.id)
         node = self._nodes.get(source.id)
         if node is not None and not node.named and not source.implied:
             reason = "specbuild made that name up for a node without an id"
@@ -103,6 +109,10 @@ class Names:
             reason = f"{what}; only recurrent nodes have ports"
             return f"{source.id} has no port {source.port}", "unknown-port", reason, f"write {source.id}"
         return None
+
+    def _absent(self, name: str) -> str:
+        """Say why a node that was written is not there."""
+        return f"its when is false in line {self._left_out[name]}" if name in self._left_out else ""
 
     def known(self, name: str) -> str:
         """Return help for a name that does not exist."""

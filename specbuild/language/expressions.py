@@ -1,8 +1,8 @@
-"""Arithmetic on variables: `$filters * 2`, `($size + 1) // 2`.
+"""Arithmetic on variables, and comparisons: `$filters * 2`, `($size + 1) // 2`, `$f != $g`, `$norm == 'batch'`.
 
-Numbers, `$name`, `+ - * / // % **`, signs and parentheses; nothing else. `/` gives a whole number where it divides
-evenly. The parser is our own because Python's `ast` knows no `$name`, refuses numbers such as 012, which YAML reads as
-twelve, and describes its faults in terms of Python.
+Numbers, `$name`, `+ - * / // % **`, signs, parentheses, `== != < <= > >=` and text in quotes; nothing else. `/`
+gives a whole number where it divides evenly. The parser is our own because Python's `ast` knows no `$name`, refuses
+numbers such as 012, which YAML reads as twelve, and describes its faults in terms of Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _MAX_LENGTH = 1_000
 _MAX_DEPTH = 50
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?)|\$(?P<name>[A-Za-z_]\w*)|(?P<operator>\*\*|//|[-+*/%()]))"
+    r"\s*(?:(?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?)|\$(?P<name>[A-Za-z_]\w*)|(?P<quote>['\"])(?P<text>[^'\"$]*)(?P=quote)"
+    r"|(?P<operator>\*\*|//|[=!<>]=|[-+*/%()<>]))"
 )
 
 
@@ -50,9 +51,11 @@ def evaluate(text: str, values: Mapping[str, Any]) -> Any:
     """
     tokens, rest = _tokens(text)
     if rest:
-        raise ExpressionError(f'"{rest[:20]}" is not arithmetic; that is numbers, $name, + - * / // % ** and ( )')
+        raise ExpressionError(
+            f'"{rest[:20]}" is not arithmetic; that is numbers, $name, + - * / // % **, comparisons and ( )'
+        )
     parser = _Parser(tokens, values)
-    value = parser.operation(0)
+    value = parser.comparison(0)
     if parser.tokens:
         raise _unexpected(parser.tokens[0])
     return value
@@ -92,6 +95,12 @@ class _Parser:
             return self.tokens.popleft()["operator"]
         return None
 
+    def comparison(self, depth: int) -> Any:
+        """Read one or two sums; of two, whether they compare as the operator between them says."""
+        left = self.operation(depth)
+        symbol = self._operator(_COMPARISONS)
+        return left if symbol is None else _compared(symbol, left, self.operation(depth))
+
     def operation(self, depth: int, level: int = 0) -> Any:
         if level == len(_LEVELS):
             return self.operand(depth)
@@ -127,9 +136,11 @@ class _Parser:
             if isinstance(value, Unknown):
                 raise UnknownUsed(f"${name} has no value")
             return value
+        if token["text"] is not None:
+            return token["text"]
         if token["operator"] != "(":
             raise _unexpected(token)
-        value = self.operation(depth + 1)
+        value = self.comparison(depth + 1)
         if not self._operator((")",)):
             raise ExpressionError('a ")" is missing')
         return value
@@ -150,6 +161,19 @@ def _apply(symbol: str, left: Any, right: Any) -> int | float:
     if symbol in ("/", "//", "%") and b == 0:
         raise ExpressionError("it divides by zero")
     return _bounded(_OPERATIONS[symbol](a, b))
+
+
+def _compared(symbol: str, left: Any, right: Any) -> bool:
+    if symbol not in ("==", "!="):
+        left, right = _number(left), _number(right)
+    elif _sort(left) != _sort(right):
+        raise ExpressionError(f"it compares {shown(left)} with {shown(right)}")
+    return bool(_COMPARISONS[symbol](left, right))
+
+
+def _sort(value: Any) -> type:
+    """Whether a value is a number, text, a boolean or a list."""
+    return float if type(value) is int else type(value)
 
 
 def _divided(a: int | float, b: int | float) -> int | float:
@@ -174,6 +198,14 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "//": operator.floordiv,
     "%": operator.mod,
     "**": _power,
+}
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 _LEVELS = (("+", "-"), ("*", "/", "//", "%"))
 """The operators by how tightly they bind, the loosest first; those of a level are applied from left to right."""

@@ -126,6 +126,7 @@ def read_spec(
         document=document,
         broken=expanded.broken | (set(ids) - {input.id for input in inputs}),
         ahead=tuple(expanded.walk.ahead),
+        left_out=expanded.walk.left_out,
         composites=tuple(
             name for name, target in expanded.scope.names.items() if isinstance(target, Group) and not target.named
         ),

@@ -145,6 +145,8 @@ class Spec:
     broken: frozenset[str] = frozenset()
     """Ids of nodes that could not be read; none in a spec that `load_spec` gave."""
     ahead: tuple[Ahead, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+    """The ids of nodes whose `when` is false, with their lines."""
     composites: tuple[str, ...] = ()
     """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
 

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Collection
 from collections.abc import Mapping as AnyMapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, overload
 
@@ -85,6 +85,8 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leav
         return node
     try:
         value = _value(node.value, values)
+        if isinstance(value, PassedNodes):
+            raise ExpressionError("it is a list of nodes, which stands where nodes stand: do: $name")
         if isinstance(value, (list, tuple, dict)):
             report.spend(_size(value, MAX_DEPTH), node.span)
     except UnknownUsed:
@@ -96,6 +98,21 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leav
         report.error(message, node.span, help=help, code="unknown-variable" if error.unknown else "bad-expression")
         return replace(node, value=None, raw="")
     return located(value, node.span)
+
+
+@dataclass(frozen=True)
+class PassedNodes:
+    """A list of nodes as the value of a block's parameter, with the variables of the place where it was written."""
+
+    nodes: Node
+    values: AnyMapping[str, Any]
+
+
+def passed(node: Node, values: AnyMapping[str, Any]) -> PassedNodes | None:
+    """Return the nodes that `do: $name` stands for; None if it is no variable that holds nodes."""
+    match = re.fullmatch(r"\$(\w+)|\$\{\s*(\w+)\s*\}", str(node.value)) if isinstance(node, Scalar) else None
+    value = values.get(match[1] or match[2]) if match is not None else None
+    return value if isinstance(value, PassedNodes) else None
 
 
 def located(value: Any, span: Span) -> Node:
@@ -130,7 +147,7 @@ def _interpolate(text: str, values: AnyMapping[str, Any]) -> str:
         if match[0] == "$$":
             return "$"
         value = evaluate(_inner(match[1]) if match[1] is not None else match[0], values)
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple, PassedNodes)):
             raise ExpressionError("a list cannot stand inside text")
         return str(value)
 
@@ -142,7 +159,7 @@ def _interpolate(text: str, values: AnyMapping[str, Any]) -> str:
 
 def _inner(text: str) -> str:
     """Add the `$` that names may omit inside `${f + 1}`."""
-    return re.sub(r"(?<![\w$.])([A-Za-z_]\w*)", r"$\1", text)
+    return re.sub(r"('[^']*'|\"[^\"]*\")|(?<![\w$.])([A-Za-z_]\w*)", lambda found: found[1] or f"${found[2]}", text)
 
 
 def _names_in(node: Node) -> set[str]:

@@ -22,7 +22,7 @@ from specbuild.language.validation import has_known_faults, validate
 if TYPE_CHECKING:
     from specbuild.language.forms.walk import Walk
 
-COMMON = ("id", "from", "initial_state", "expect")
+COMMON = ("id", "from", "when", "initial_state", "expect")
 """Keys that a node of any form may have; all others belong to its form."""
 DEFINITION = "x-definition"
 """Marks a JSON Schema that stands among the definitions of the whole language under this name."""
@@ -234,6 +234,9 @@ class Form(Keys):
         None,
         alias="from",
         description="Input of the node: an id, a port, or a list of them. Default: the previous node.",
+    )
+    when: StrictBool | None = Field(
+        None, description="Whether the node is there, such as `$f != $g`; one that is not counts as not written."
     )
     expect: Annotated[tuple[int | None, ...] | None, Lengths()] = Field(
         None,

@@ -26,6 +26,7 @@ from specbuild.language.forms.loops import VariableName
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import ID, Reference, References
+from specbuild.language.variables import PassedNodes, passed, substitute
 
 TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
@@ -33,6 +34,7 @@ TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", lambda v: isinstance(v, str)),
     "bool": ("true or false", lambda v: isinstance(v, bool)),
     "list": ("a list", lambda v: isinstance(v, list)),
+    "nodes": ("a list of nodes", lambda v: isinstance(v, list)),
     "any": ("a value", lambda _: True),
 }
 """The types of a block's parameters: what a message calls them, and the test."""
@@ -55,6 +57,8 @@ class _Declared(Value):
             kind = value.get("type", "any")
             if kind not in TYPES or set(value) - {"type", "default"}:
                 raise misfit("expected {type: …, default: …}", f"types are {', '.join(TYPES)}")
+            if kind == "nodes" and value.get("default", []) != []:
+                raise misfit("nodes have no default but []", "pass them where the block is used: with: {do: […]}")
             return Parameter(kind, value.get("default", _REQUIRED))
         if isinstance(value, str) and value in TYPES:
             return Parameter(value)
@@ -133,7 +137,7 @@ class BlockForm(Composite):
     KEY: ClassVar[str] = "block"
 
     block: Annotated[str, Text("the name of a block")] = Field(description="Name of a block declared under blocks.")
-    given: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values")] = Field(
+    given: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values", unbound=True)] = Field(
         None, alias="with", description="Values of the block's parameters."
     )
 
@@ -142,7 +146,7 @@ class BlockForm(Composite):
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: References) -> Expansion:
         block = self._declared(walk, item, scope)
-        values = self._values(walk, block, item) if block is not None else None
+        values = self._values(walk, block, item, scope) if block is not None else None
         if block is None or values is None:
             return walk.nothing(item.span, scope)
         inner = Scope(
@@ -165,7 +169,7 @@ class BlockForm(Composite):
             return None
         return blocks[self.block]
 
-    def _values(self, walk: Walk, block: Block, item: Mapping) -> dict[str, Any] | None:
+    def _values(self, walk: Walk, block: Block, item: Mapping, scope: Scope) -> dict[str, Any] | None:
         """The values of the block's parameters here; None after a fault."""
         if self.given is not None and not isinstance(self.given, Mapping):
             walk.report.wrong_type("with: expected parameters and their values", self.given)
@@ -181,11 +185,15 @@ class BlockForm(Composite):
                 walk.report.error(message, entry.key.span, help=help, code="unknown-key")
                 sound = False
                 continue
-            values[entry.name] = plain(entry.value)
             expected, fits = TYPES[parameter.type]
+            if parameter.type == "nodes":
+                nodes = passed(entry.value, scope.values) or PassedNodes(entry.value, scope.values)
+                values[entry.name], value = nodes, plain(nodes.nodes)
+            else:
+                value = values[entry.name] = plain(substitute(entry.value, scope.values, walk.report))
             if walk.report.is_known(entry.value.span):
                 sound = False
-            elif not fits(values[entry.name]):
+            elif not fits(value):
                 message = f"{entry.name}: expected {expected}, got {_shown(entry.value)}"
                 walk.report.error(message, entry.value.span, code="wrong-type")
                 sound = False
@@ -195,6 +203,8 @@ class BlockForm(Composite):
                 message, help = f"the block {self.block} needs {name}", f"write with: {{{name}: …}}"
                 walk.report.error(message, span, help=help, code="missing-key")
                 sound = False
+            if name not in values and parameter.type == "nodes":
+                values[name] = PassedNodes(Sequence((), item.span), {})
             values.setdefault(name, parameter.default)
         return values if sound else None
 

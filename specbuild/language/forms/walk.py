@@ -11,14 +11,14 @@ from pathlib import Path
 
 from specbuild.catalog import KINDS
 from specbuild.catalog.registry import kind_named
-from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, kind_of, plain
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, id_of, kind_of, plain
 from specbuild.language.extends import opened
 from specbuild.language.forms.base import COMMON, Expansion, Form
 from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Scope
 from specbuild.language.references import ID, ID_HELP, Reference, References
 from specbuild.language.spec import Ahead, NodeSpec, NodeSpecs, is_written
-from specbuild.language.variables import substitute
+from specbuild.language.variables import passed, substitute
 
 MAX_DEPTH = 64
 """Composite nodes inside each other, the blocks and files that they use included."""
@@ -65,6 +65,8 @@ class Walk:
         """Every node so far by its id, as the forms that hold it left it."""
         self.broken: set[str] = set()
         """The ids of what could not be read."""
+        self.left_out: dict[str, int] = {}
+        """The ids of nodes whose `when` is false, with their lines."""
         self.ahead: list[Ahead] = []
         """What composites read that stands below them, or nowhere."""
         self._steps = 0
@@ -79,6 +81,8 @@ class Walk:
         Raises:
             TooLarge: an inner list unrolls into too many nodes, or nests too deep; reported already.
         """
+        if node is not None and (given := passed(node, scope.values)) is not None:
+            node, scope = given.nodes, replace(scope, values=dict(given.values))
         if not isinstance(node, Sequence):
             if node is not None:
                 self.report.wrong_type("expected a list of nodes", node)
@@ -116,10 +120,20 @@ class Walk:
             return self.failed(item, scope)
         cls = form_of(keys[0])
         item = substitute(item, scope.values, self.report, leave=cls.unbound())
+        if self._left_out(item, scope):
+            return Expansion((), scope.previous, scope.no_previous)
         form = cls.read(item, self.report)
         expansion = form.expand(self, item, scope) if form is not None else self.failed(item, scope)
         self.keep(expansion.nodes)
         return expansion
+
+    def _left_out(self, item: Mapping, scope: Scope) -> bool:
+        """Whether the `when` of a node is false, so that it counts as not written."""
+        when = item.get("when")
+        left_out = isinstance(when, Scalar) and when.value is False
+        if left_out and (name := id_of(item)):
+            self.left_out[scope.prefix + name] = item.span.line
+        return left_out
 
     def keep(self, nodes: Iterable[NodeSpec]) -> None:
         """Remember nodes as they are now, for those that refer to them."""
