@@ -26,7 +26,7 @@ def form_definitions(definitions: Schema) -> Schema:
     forms["layer"] = {"$ref": "#/definitions/layer"}
     forms["application"]["properties"] |= _application_arguments(definitions)
     return {
-        "nodes": {"type": "array", "items": {"$ref": "#/definitions/node"}},
+        "nodes": {"anyOf": [{"type": "array", "items": {"$ref": "#/definitions/node"}}, VARIABLE]},
         "node": _one_of_the_forms(),
         **{f"node:{key}": schema for key, schema in forms.items()},
         "layer inside": without_place(),

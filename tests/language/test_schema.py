@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ def test_it_is_a_schema() -> None:
 def test_whole_specs_fit(spec: Path) -> None:
     found = VALIDATOR.iter_errors(plain(read(spec)[1]))
     assert [f"{list(one.absolute_path)}: {one.message}" for one in found] == []
+
+
+def test_the_specs_of_the_documentation_fit() -> None:
+    page = (ROOT / "docs" / "language.md").read_text("utf-8")
+    specs = re.findall(r"```yaml\n(specbuild: 1.*?)```", page, re.DOTALL)
+    assert len(specs) > 20
+    assert [faults(spec) for spec in specs] == [[]] * len(specs)
 
 
 def test_every_key_of_a_spec_and_every_form_of_node_is_there() -> None:
