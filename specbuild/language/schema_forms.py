@@ -26,7 +26,11 @@ def form_definitions(definitions: Schema) -> Schema:
     forms["layer"] = {"$ref": "#/definitions/layer"}
     forms["application"]["properties"] |= _application_arguments(definitions)
     return {
-        "nodes": {"anyOf": [{"type": "array", "items": {"$ref": "#/definitions/node"}}, VARIABLE]},
+        "nodes": {
+            "if": {"type": "string"},
+            "then": VARIABLE,
+            "else": {"type": "array", "items": {"$ref": "#/definitions/node"}},
+        },
         "node": _one_of_the_forms(),
         **{f"node:{key}": schema for key, schema in forms.items()},
         "layer inside": without_place(),
