@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from specbuild.catalog import Layer, Recurrent, Shape, TimeDistributed, show
+from specbuild.catalog.plumbing import LastFrame
 from specbuild.document import Report, Span, did_you_mean
 from specbuild.graph.model import OUTPUT, Port
 from specbuild.language import NodeSpec, Reference, Spec
 
 Ranks: TypeAlias = frozenset[int]
+_MOST_AXES = 10
+"""More axes than any tensor has."""
 
 
 def demands(spec: Spec) -> dict[str, Ranks | None]:
@@ -40,7 +43,6 @@ def alive(spec: Spec) -> frozenset[str]:
             state = node.initial_state
             states = state.values() if isinstance(state, dict) else (state,) if state is not None else ()
             needed.update(source.id for source in (*node.sources, *states))
-            needed.update((node.shares,) if node.shares else ())
     return frozenset(needed)
 
 
@@ -48,6 +50,8 @@ def needed_ranks(layer: Layer, of_output: Ranks | None) -> Ranks | None:
     """Return how many axes a layer's input must have, given what its own output must have."""
     if layer.ranks is not None:
         return frozenset(layer.ranks)
+    if isinstance(layer, TimeDistributed | LastFrame):
+        return frozenset(range(2, _MOST_AXES))
     return of_output if layer.keeps_rank else None
 
 
