@@ -97,6 +97,19 @@ Draft: TypeAlias = tuple[NodeSpec, tuple[Port, ...], tuple[Port, ...]]
 """A node with the ports it reads and those that start its recurrence."""
 
 
+def _with_owners(drafts: list[Draft]) -> list[Draft]:
+    """Return the nodes with weights that are left without their first user belonging to the next."""
+    ids = {node.id for node, _, _ in drafts}
+    owners: dict[str, str] = {}
+    result = []
+    for node, inputs, state in drafts:
+        if node.shares is not None and node.shares not in ids:
+            owner = owners.setdefault(node.shares, node.id)
+            node = replace(node, shares=owner if owner != node.id else None)
+        result.append((node, inputs, state))
+    return result
+
+
 class _Inference:
     def __init__(self, spec: Spec, bodies: Mapping[str, BodyRule], report: Report) -> None:
         self.spec, self.bodies, self.report = spec, bodies, report
@@ -192,7 +205,8 @@ class _Inference:
         for node, ports, _ in drafts:
             if node.shares is None or node.shares not in by_id:
                 continue
-            self.used[node.id] = self.used[node.shares] = self.used[node.id] | self.used[node.shares]
+            self.used[node.shares] |= self.used[node.id]
+            self.used[node.id] = self.used[node.shares]  # one set, for what follows as well
             first, first_ports, _ = by_id[node.shares]
             weights = node.layer.weights(*self.shapes_of(ports))
             for own, theirs in zip(weights, first.layer.weights(*self.shapes_of(first_ports)), strict=True):
@@ -204,14 +218,17 @@ class _Inference:
 
     def live(self, drafts: list[Draft]) -> list[Draft]:
         """Return the nodes that an output depends on: a model has no others. Warns of a written one nothing reads."""
+        alive = self.choice.alive
+        kept = [draft for draft in drafts if draft[0].id in alive]
         read = {port.node for _, ports, state in drafts for port in (*ports, *state)}
+        read |= {node.shares for node, _, _ in kept if node.shares is not None}
         for node, _, _ in drafts if not self.report.failed else ():
-            if node.id not in self.choice.alive and node.id not in read and not node.inside:
+            if node.id not in alive and node.id not in read and not node.inside:
                 message = f"nothing reads {node.id}, and it is no output"
                 reason = "the model leaves it out, and all that only it reads"
                 help = f"read it, list it under outputs:, or remove {node.layer.label}"
                 self.report.warning(message, node.span(), reason=reason, help=help, code="unused-node")
-        return [draft for draft in drafts if draft[0].id in self.choice.alive]
+        return _with_owners(kept)
 
     def finished(self, node: NodeSpec, inputs: tuple[Port, ...], state: tuple[Port, ...]) -> Node:
         """The node with its weights and costs. Weights that are too large are reported."""
