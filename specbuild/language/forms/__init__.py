@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from specbuild.document import Node, Report, Sequence
-from specbuild.language.forms.base import COMMON, Expansion
+from specbuild.language.forms.base import COMMON, Expansion, frozen_together
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Definitions, Group, Scope
 from specbuild.language.forms.walk import FORMS, Walk, form_of
@@ -58,7 +58,7 @@ def expand(
     elif node is not None:
         report.wrong_type("layers must be a list", node, "start each node with a hyphen: - {layer: …}")
     end = expansion.end if expansion.nodes else None
-    return Expanded(expansion.nodes, frozenset(walk.broken), end, walk, scope)
+    return Expanded(frozen_together(expansion.nodes), frozenset(walk.broken), end, walk, scope)
 
 
 def read_blocks(node: Node | None, report: Report) -> dict[str, Block | None]:

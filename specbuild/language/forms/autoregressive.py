@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool
 
 from specbuild.catalog import Layer
 from specbuild.document import Mapping, Node
-from specbuild.language.forms.base import Expansion, Keys, Located, Nodes, Part, PlainForm
+from specbuild.language.forms.base import Expansion, Keys, Located, Nodes, Part, PlainForm, frozen_together
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
@@ -83,4 +83,4 @@ def _body(walk: Walk, do: Node, name: str, scope: Scope) -> BodySpec:
         lost.add(start.id)
         message, help = f"no node gives the frames of {name}", "end do: in one node, such as the merge of the branch"
         walk.report.error(message, do.span, reason=body.no_end, help=help, code="missing-key")
-    return BodySpec(given, body.nodes, body.end or start, frozenset(walk.broken | lost))
+    return BodySpec(given, frozen_together(body.nodes), body.end or start, frozenset(walk.broken | lost))

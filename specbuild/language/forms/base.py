@@ -378,6 +378,7 @@ class Composite(Form):
         inside = self.expanded(walk, item, scope, sources)
         if sources is not None and is_written(self.source) and not scope.closed:
             walk.reads(self.called(item), sources, inside.nodes)
+        nodes = tuple(node.id for node in inside.nodes)
         inside = expecting(walk, inside, self, item, scope)
         name = id_of(item) if inside.named else walk.claim(self.id, scope)
         if name:
@@ -389,7 +390,7 @@ class Composite(Form):
             scope.names[name] = Group(
                 inside.end,
                 inside.members,
-                nodes=tuple(node.id for node in inside.nodes),
+                nodes=nodes,
                 again=again if inside.complete else None,
                 inputs=sources or (),
                 named=inside.named,
@@ -448,6 +449,15 @@ def gate_of(identity: str, source: Reference, shape: tuple[int | None, ...], ite
     """Return an Identity layer that holds the shape of what it reads against another."""
     layer = KINDS["Identity"]()
     return NodeSpec(id=identity, layer=layer, sources=(source,), expect=shape, at=item, arguments=item)
+
+
+def frozen_together(nodes: NodeSpecs) -> NodeSpecs:
+    """Return the nodes with weights frozen that are frozen where another node reuses them."""
+    frozen = {node.shares for node in nodes if node.shares is not None and not node.layer.trainable}
+    return tuple(
+        replace(node, layer=with_trainable(node.layer, False)) if (node.shares or node.id) in frozen else node
+        for node in nodes
+    )
 
 
 def with_trainable(layer: Layer, trainable: bool) -> Layer:

@@ -68,7 +68,9 @@ class BranchForm(Paths):
             walk.report.error("branch: expected paths by name", self.branch.span, help=help, code="wrong-type")
             return walk.nothing(item.span, scope)
         paths = {entry.name: walk.items(entry.value, scope) for entry in self.branch.entries}
-        members: dict[str, str | Group] = {name: each.end.id for name, each in paths.items() if each.end is not None}
+        members: dict[str, str | Group] = {
+            name: Group(each.end) for name, each in paths.items() if each.end is not None
+        }
         if self.merge is not None:
             return replace(self.joined(walk, self.merge, [*paths.values()], item, scope), members=members)
         nodes = tuple(node for each in paths.values() for node in each.nodes)

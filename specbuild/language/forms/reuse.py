@@ -90,7 +90,7 @@ class ReuseForm(PlainForm):
         own = {*group.nodes}
         names = {known: each for known, each in scope.names.items() if not _within(each, own)}
         assert group.again is not None
-        copy = group.again(f"{scope.prefix}{name or target}#", names, sources)
+        copy = group.again(walk.ids.make(f"{scope.prefix}{name or target}#", item.span.line), names, sources)
         if not copy.complete or len(copy.nodes) != len(originals):
             return walk.nothing(item.span, scope)
         ids: dict[str, str] = {}
@@ -119,10 +119,11 @@ class ReuseForm(PlainForm):
         end = copy.end.renamed(rename) if copy.end is not None else None
         members = {member: _member(each, rename) for member, each in copy.members.items()}
         expansion = Expansion(tuple(nodes), end, copy.no_end, members=members)
-        expansion = expecting(walk, expansion, self, item, scope)
+        ids_inside = tuple(node.id for node in nodes)
+        anonymous = self.model_copy(update={"id": None})  # its id is claimed
+        expansion = expecting(walk, expansion, anonymous, item, scope)
         if name:
-            nodes_ids = tuple(node.id for node in expansion.nodes)
-            scope.names[name] = replace(group, output=expansion.end, members=members, nodes=nodes_ids, inputs=sources)
+            scope.names[name] = replace(group, output=expansion.end, members=members, nodes=ids_inside, inputs=sources)
         return expansion
 
 

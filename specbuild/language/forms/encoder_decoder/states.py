@@ -11,6 +11,7 @@ from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.encoder_decoder.coder import Coder, channel_axis, level_names, levels_of, output_of
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import Levels, NodeSpec, NodeSpecs
+from specbuild.language.variables import substitute
 
 MERGES = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
 """The layers that join the states of both directions, as a Bidirectional joins its outputs."""
@@ -109,7 +110,7 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
     givers: dict[str, str] = {}
     sound = True
     for entry in written.entries:
-        to = _level(coder, entry.key, "decoder", decoder)
+        to = _level(coder, substitute(entry.key, coder.scope.values, coder.walk.report), "decoder", decoder)
         nothing = isinstance(entry.value, Scalar) and entry.value.value in (None, "none")
         of = None if nothing else _level(coder, entry.value, "encoder", encoder)
         if to is None or (of is None and not nothing):
