@@ -1,0 +1,204 @@
+"""A short run of `tools/composites.py`, and the specs by which longer ones have found a defect."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from specbuild.catalog import Layer
+from specbuild.model import make
+
+TOOLS = Path(__file__).parent.parent / "tools"
+
+
+def load(name: str) -> ModuleType:
+    """Return a module of tools/, under its own name, by which they import each other."""
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+naive = load("naive")
+composites = load("composites")
+
+HEAD = "specbuild: 1\ninputs: {x: [4], y: [4]}\n"
+FRAMES = "specbuild: 1\ninputs: {x: [3, 6, 6, 2], y: [3, 6, 6, 2]}\n"
+
+
+def seeded(number: int | str, *names: str) -> str:
+    """Arguments of a layer whose weights are the same in every model."""
+    value = f"{{name: RandomNormal, stddev: 0.4, seed: {number}}}"
+    return ", ".join(f"{name}_initializer: {value}" for name in ("kernel", *names))
+
+
+def gru(number: int | str) -> str:
+    return f"layer: ConvGRU2D, filters: 2, kernel_size: 1, {seeded(number, 'recurrent')}"
+
+
+FOUND = {
+    "a composite reused in every round of a loop, without an id": f"""\
+{HEAD}layers:
+  - {{id: two, from: x, for: {{n: [1, 2]}}, do: [{{id: l_$n, layer: Dense, units: 4, {seeded(1)}}}]}}
+  - {{repeat: 2, do: [{{reuse: two}}]}}
+""",
+    "weights reused inside a frozen composite": f"""\
+{HEAD}layers:
+  - {{id: one, layer: Dense, from: x, units: 4, {seeded(1)}}}
+  - {{id: frozen, residual: [{{reuse: one}}], trainable: false}}
+outputs: [one, frozen]
+""",
+    "weights reused inside a frozen composite of an autoregressive node": f"""\
+{FRAMES}layers:
+  - from: x
+    autoregressive:
+      do:
+        - {{id: one, {gru(1)}}}
+        - {{residual: [{{reuse: one}}], trainable: false}}
+      horizon: 2
+""",
+    "a reused node that is itself left out of the model": f"""\
+{HEAD}layers:
+  - {{layer: Dense, from: x, units: 4, {seeded(1)}}}
+  - {{id: one, layer: Dense, units: 3, {seeded(2)}}}
+  - {{id: again, reuse: one, from: y}}
+  - {{id: third, reuse: one, from: x}}
+outputs: [again, third]
+""",
+    "a recurrent layer reused twice, read by different ports": f"""\
+specbuild: 1
+inputs: {{x: [3, 4], y: [3, 4]}}
+layers:
+  - {{id: one, layer: LSTM, from: x, units: 2, {seeded(1, "recurrent")}}}
+  - {{id: two, reuse: one, from: y}}
+  - {{id: three, reuse: one, from: y}}
+outputs: [one.last, two.last, three.state.c, three.sequence]
+""",
+    "the reuse of a composite with expect on a port": f"""\
+{FRAMES}blocks:
+  last: {{do: [{{id: r, {gru(1)}}}], output: r.last}}
+layers:
+  - {{id: one, block: last, from: x, expect: [6, 6, 2]}}
+  - {{id: two, reuse: one, from: y, expect: [6, 6, null]}}
+  - {{id: three, reuse: two, from: x}}
+outputs: [one, two, three]
+""",
+    "the path of a branch that ends in a port": f"""\
+{FRAMES}layers:
+  - id: fork
+    from: x
+    branch:
+      a: [{{encoder_decoder: {{encoder: [{{{gru(1)}}}], horizon: 2}}}}]
+      b: []
+outputs: [fork.a, fork.b]
+""",
+    "levels by ids that contain a variable": f"""\
+{FRAMES}layers:
+  - from: x
+    for: {{n: [1, 2]}}
+    do:
+      - encoder_decoder:
+          encoder: [{{id: e_$n, {gru("$n")}}}]
+          decoder: [{{id: d_$n, {gru("$n + 2")}}}]
+          states: {{d_$n: e_$n}}
+          horizon: 2
+""",
+    "a Dense on every step of an LSTM, which has one vector more than its last output": f"""\
+specbuild: 1
+inputs: {{x: [3, 4]}}
+layers:
+  - {{layer: LSTM, units: 2, {seeded(1, "recurrent")}}}
+  - {{time_distributed: {{layer: Dense, units: 2, {seeded(2)}}}}}
+""",
+}
+"""Specs that were refused, that Keras refused, or that became another model than the text says."""
+
+LEVELS = f"""\
+{FRAMES}layers:
+  - from: x
+    encoder_decoder:
+      encoder:
+        - {{{gru(1)}}}
+        - {{{gru(2)}}}
+      horizon: 2
+"""
+
+ROUNDS = f"""\
+specbuild: 1
+inputs: {{x: [4]}}
+layers:
+  - {{repeat: 2, as: n, do: [{{residual: [{{layer: Dense, units: 4, {seeded("$n")}}}]}}]}}
+  - {{layer: ReLU}}
+"""
+
+
+def test_composites_do_what_their_text_says() -> None:
+    findings = composites.Findings()
+    for number in range(40):
+        composites.try_case(composites.generate(Random(f"2026.{number}")), number, findings)
+    assert {where: case.text() for where, (_, case, _) in findings.found.items()} == {}
+    assert findings.counts["compared"] > 30
+    assert len(findings.forms) == len(naive.FORMS)
+    assert len(findings.pairs) > 50
+
+
+@pytest.mark.parametrize("text", FOUND.values(), ids=FOUND)
+def test_what_was_found_stays_mended(text: str) -> None:
+    composites.judge(composites.Case(yaml.safe_load(text), {}))
+
+
+def judge_levels() -> None:
+    composites.judge(composites.Case(yaml.safe_load(LEVELS), {}))
+
+
+def test_other_outputs_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge_levels()
+    monkeypatch.setattr(naive, "passed", lambda *given: given[1].levels[given[3]].tensors)
+    with pytest.raises(composites.Wrong, match="the naive reading gives other outputs"):
+        judge_levels()
+
+
+def share_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give all rounds of a loop one place in the text, and so the same weights."""
+    within = naive.Env.within
+
+    def wrong(env: Any, *steps: Any, **changes: Any) -> Any:
+        return within(env, *(("do",) if steps[0] == "do" else steps), **changes)
+
+    monkeypatch.setattr(naive.Env, "within", wrong)
+
+
+def test_other_weights_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    share_rounds(monkeypatch)
+    with pytest.raises(composites.Wrong, match="graph parameters differ"):
+        composites.judge(composites.Case(yaml.safe_load(ROUNDS), {}))
+
+
+def test_a_layer_of_another_kind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = make._class_of
+
+    def wrong(layer: Layer, *, ours: bool) -> Any:
+        return make.keras.layers.Multiply if layer.kind == "Add" else right(layer, ours=ours)
+
+    monkeypatch.setattr(make, "_class_of", wrong)
+    with pytest.raises(composites.Wrong, match="the naive reading gives other outputs"):
+        composites.judge(composites.Case(yaml.safe_load(ROUNDS), {}))
+
+
+def test_a_finding_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    share_rounds(monkeypatch)
+    findings = composites.Findings()
+    composites.try_case(composites.Case(yaml.safe_load(ROUNDS), {}), 7, findings, shorten=True)
+    ((number, case, _),) = findings.found.values()
+    assert number == 7
+    assert len(case.text()) < len(composites.written(yaml.safe_load(ROUNDS)))
