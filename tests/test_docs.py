@@ -42,7 +42,7 @@ def test_every_whole_spec_is_right(spec: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, "utf-8")
     report = Report()
     check(str(tmp_path / "spec.yaml"), report=report)
-    assert [render_text(one) for one in report] == []
+    assert [render_text(one) for one in report if one.severity != "accepted"] == []
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS)

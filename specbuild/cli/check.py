@@ -15,7 +15,7 @@ from specbuild.cli.arguments import format_option, plugin_option, print_diagnost
 @plugin_option
 @format_option("text", "json", "github")
 @click.option("--resolved", is_flag=True, help="Print the spec after variables, defaults and overrides.")
-@click.option("--strict", is_flag=True, help="Count warnings as errors.")
+@click.option("--strict", is_flag=True, help="Count warnings as errors, except those that the spec accepts.")
 def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any) -> None:
     """Find every mistake in SPEC, each with its line and column.
 
@@ -39,9 +39,9 @@ def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any
     diagnostics = (*report.sorted_errors(), *warnings)
     failed = any(diagnostic.severity == "error" for diagnostic in diagnostics)
     if format == "json":
-        click.echo(render_json(diagnostics))
+        click.echo(render_json((*diagnostics, *report.accepted)))
     elif format == "github":
-        for diagnostic in diagnostics:
+        for diagnostic in (*diagnostics, *report.accepted):
             click.echo(render_github(diagnostic))
     else:
         print_diagnostics(diagnostics)
@@ -52,6 +52,8 @@ def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any
         else:
             nodes, parameters = len(graph.nodes), graph.parameters
             click.echo(f"{spec}: ok ({nodes} layer{'s' if nodes != 1 else ''}, {parameters:,} parameters)")
+            for diagnostic in report.accepted:
+                click.echo(f"accepted: {diagnostic.code} at {diagnostic.path} ({diagnostic.accepted})")
             if graph.resolved_by_keras:
                 click.echo(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
     if failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partialmethod
 from typing import Literal, TypeAlias
@@ -19,7 +19,8 @@ MAX_WORK = 250_000
 """Values into which a document may unroll through its variables, loops and blocks."""
 
 
-Severity: TypeAlias = Literal["error", "warning"]
+Severity: TypeAlias = Literal["error", "warning", "accepted"]
+"""`accepted` is a warning that the document accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Diagnostic:
     severity: Severity = "error"
     times: int = 1
     """How often it was found at its place, with other numbers: in rounds of a loop, or uses of a block."""
+    accepted: str = ""
+    """Why the document accepts the warning; empty if it does not."""
 
     @property
     def why(self) -> str:
@@ -113,6 +116,13 @@ class Report:
         if not self._left["error"]:
             raise TooManyErrors(self.sorted_errors())
 
+    def accept(self, reason: Callable[[Diagnostic], str | None]) -> None:
+        """Mark the warnings that the document accepts, with the reason; where that is None, the warning stands."""
+        for identity, diagnostic in self._findings.items():
+            accepted = reason(diagnostic) if diagnostic.severity == "warning" else None
+            if accepted is not None:
+                self._findings[identity] = replace(diagnostic, severity="accepted", accepted=accepted)
+
     def spend(self, values: int, span: Span) -> None:
         """Count the values into which a document unrolls.
 
@@ -147,6 +157,11 @@ class Report:
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         return tuple(d for d in self if d.severity == "warning")
+
+    @property
+    def accepted(self) -> tuple[Diagnostic, ...]:
+        """The warnings that the document accepts."""
+        return tuple(d for d in self if d.severity == "accepted")
 
     def raise_errors(self) -> None:
         """Raise SpecError with every error, in the order of the document, if there is one."""

@@ -40,8 +40,9 @@ def render_github(diagnostic: Diagnostic) -> str:
     properties = {**_github_place(diagnostic.span), "title": diagnostic.code}
     written = ",".join(f"{name}={_github_property(str(value))}" for name, value in properties.items())
     help = f"help: {diagnostic.help}" if diagnostic.help else ""
-    message = "\n".join(part for part in (diagnostic.message, diagnostic.why, help) if part)
-    return f"::{diagnostic.severity} {written}::{_github_data(message)}"
+    accepted = f"accepted: {diagnostic.accepted}" if diagnostic.accepted else ""
+    message = "\n".join(part for part in (diagnostic.message, diagnostic.why, help, accepted) if part)
+    return f"::{_GITHUB_COMMANDS[diagnostic.severity]} {written}::{_github_data(message)}"
 
 
 # Text
@@ -135,6 +136,7 @@ _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 def _record(diagnostic: Diagnostic) -> dict[str, str | int | None]:
     span = diagnostic.span
+    accepted = {"accepted": diagnostic.accepted} if diagnostic.accepted else {}
     return {
         "severity": diagnostic.severity,
         "code": diagnostic.code,
@@ -147,7 +149,11 @@ def _record(diagnostic: Diagnostic) -> dict[str, str | int | None]:
         "column": span.column if span else None,
         "end_line": span.end_line if span else None,
         "end_column": span.end_column if span else None,
+        **accepted,
     }
+
+
+_GITHUB_COMMANDS = {"error": "error", "warning": "warning", "accepted": "notice"}
 
 
 def _github_place(span: Span | None) -> dict[str, str | int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from specbuild.catalog import Recurrent, Shape, ShapeError, show
 from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
+from specbuild.graph.accepted import accept_warnings, check_allowed
 from specbuild.graph.data_checks import check_samples, check_scores
 from specbuild.graph.lints import lint
 from specbuild.graph.loss_checks import check_losses
@@ -52,7 +53,7 @@ def build_graph(
     if isinstance(spec, Spec):
         if overrides:
             raise TypeError("overrides belong to load_spec when a Spec is given")
-        graph = infer(spec, report, resolver)
+        graph = _judged(spec, report, resolver)
     else:
         graph = check(spec, overrides=overrides, report=report, resolver=resolver)
     report.raise_errors()
@@ -71,9 +72,19 @@ def check(
     graph = None
     with suppress(TooManyErrors):
         spec = read_spec(source, normalize(overrides), report)
-        graph = infer(spec, report, resolver) if spec is not None else None
+        graph = _judged(spec, report, resolver) if spec is not None else None
     assert graph is not None or report.failed, "neither a graph, nor an error that says why there is none"
     return None if report.failed else graph
+
+
+def _judged(spec: Spec, report: Report, resolver: Resolver | None) -> Graph | None:
+    """Return the graph with its warnings, of which the spec may accept some; None after reporting what does not fit."""
+    check_allowed(spec, report)
+    graph = infer(spec, report, resolver)
+    if graph is None or report.failed:
+        return None
+    accept_warnings(spec, report)
+    return replace(graph, warnings=report.warnings)
 
 
 def infer(spec: Spec, report: Report, resolver: Resolver | None = None) -> Graph | None:

@@ -36,28 +36,25 @@ def sees_the_future(graph: Graph, warn: Warn) -> None:
     """Warn if a step of a next-frame model reads later frames: the one that it must forecast, or those after it.
 
     The dependence is traced through the whole model, so padding at the start or a crop can make a window causal.
-    Without a data section, a model counts as next-frame if it is recurrent over frames and its output has the shape of
-    its input; in that case only a Conv3D is reported.
+    A model without windows of past and future frames, or with a class as its target, is no forecast.
     """
     data = graph.spec.data
-    if data is not None and data.windows.target != "next":
+    if data is None or data.target is not None or data.windows.target != "next":
         return
     spans = frame_spans(graph)
-    if data is None and not _looks_like_next_frame(graph, spans):
-        return
     if not any(_reads_ahead(spans.get(output.port, {})) for output in graph.outputs):
         return
     shapes, along = graph.shapes, _stepwise(graph)
     for node in _path_to_outputs(graph):
         if not _reads_ahead(spans.get(Port(node.id, node.port), {})):
             continue
-        if data is not None and node.initial_state and Port(node.id, node.port) not in along:
+        if node.initial_state and Port(node.id, node.port) not in along:
             _report_state(node, warn)
             return
         stepped = [bool(spans.get(port)) for port in node.inputs]
         reach = _reach(node.layer, [shapes[port] for port in node.inputs], stepped)
-        if reach and (data is not None or node.layer.kind == "Conv3D"):
-            _report_future(node, reach, data is not None, warn)
+        if reach:
+            _report_future(node, reach, warn)
 
 
 def unbounded_recurrence(graph: Graph, warn: Warn) -> None:
@@ -97,8 +94,8 @@ def _report_unbounded(node: Node, argument: str, name: str, bounded: str, warn: 
 LINTS = (
     Lint(
         "sees-the-future",
-        "a next-frame model with a step that depends on the frame it must forecast: a kernel over time with "
-        "`padding: same`, or a bidirectional layer",
+        "a forecast of the next frame (`target: next`) with a step that depends on the frame it must forecast: a "
+        "bidirectional layer, or a kernel over time with `padding: same`",
         sees_the_future,
     ),
     Lint(
@@ -130,14 +127,6 @@ _PUBLISHED = frozenset({("leaky_relu", kind) for kind in ("ConvGRU1D", "ConvGRU2
 def _reads_ahead(spans: dict[str, FrameSpans]) -> bool:
     """Whether some step depends on a frame of an input after its own."""
     return any(last > step for frames in spans.values() for step, (_, last) in enumerate(frames))
-
-
-def _looks_like_next_frame(graph: Graph, spans: dict[Port, dict[str, FrameSpans]]) -> bool:
-    if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:
-        return False
-    recurs = any(isinstance(innermost(node.layer), Recurrent) and spans.get(node.inputs[0]) for node in graph.nodes)
-    along = _stepwise(graph)
-    return recurs and any(output.shape == graph.inputs[0].shape and output.port in along for output in graph.outputs)
 
 
 def _stepwise(graph: Graph) -> set[Port]:
@@ -186,11 +175,9 @@ def _reach(layer: Layer, inputs: list[Shape], stepped: list[bool]) -> int:
     return reach
 
 
-def _report_future(node: Node, reach: int, certain: bool, warn: Warn) -> None:
+def _report_future(node: Node, reach: int, warn: Warn) -> None:
     how, key, help = _blame(node, reach)
-    asked = "target: next asks for the frame that follows each" if certain else "as in a next-frame model"
-    same = "" if certain else f"the model gives frames of its input's shape, {asked}; "
-    reason = f"{how}; {asked}" if certain else f"{same}{how}"
+    reason = f"{how}; target: next asks for the frame that follows each"
     message = f"{node.id} sees the frame that it must forecast"
     warn(message, node.spec.span(key), reason=reason, help=help)
 

@@ -27,6 +27,7 @@ from specbuild.document import (
     read,
     values_in,
 )
+from specbuild.language.allow import read_allow
 from specbuild.language.declarations import KEYS, NO_INPUTS, check_head, read_defaults, read_inputs
 from specbuild.language.extends import extended
 from specbuild.language.forms import Definitions, Expanded, Group, expand, read_blocks
@@ -130,6 +131,7 @@ def read_spec(
         composites=tuple(
             name for name, target in expanded.scope.names.items() if isinstance(target, Group) and not target.named
         ),
+        allow=read_allow(document.get("allow"), report),
     )
 
 

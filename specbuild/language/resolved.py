@@ -12,7 +12,7 @@ from specbuild.document.scalars import UnreadableNumber, resolve
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.inputs import InputSection
-from specbuild.language.spec import BodySpec, NodeSpec, Spec
+from specbuild.language.spec import BodySpec, NodeSpec, Spec, every_node
 
 
 def dump(spec: Spec) -> str:
@@ -27,10 +27,22 @@ def dump(spec: Spec) -> str:
         lines.append(block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
     else:
         lines.append(f"outputs: {flow([str(output.source) for output in spec.outputs])}\n")
+    if allow := _allowed(spec):
+        lines.append(block({"allow": allow}))
     for name, section in (("data", _here(spec)), ("train", spec.train), ("evaluate", spec.evaluate)):
         if section is not None and section.model_fields_set:
             lines.append(block({name: _plain(section)}))
     return "\n".join(lines)
+
+
+def _allowed(spec: Spec) -> dict[str, str]:
+    """Return every accepted warning with its reasons; the whole spec accepts what a part of it did."""
+    reasons: dict[str, list[str]] = {}
+    for accepted in (*spec.allow, *(each for node in every_node(spec.layers) for each in node.allow)):
+        known = reasons.setdefault(accepted.code, [])
+        if accepted.reason not in known:
+            known.append(accepted.reason)
+    return {code: _plain("; ".join(known)) for code, known in reasons.items()}
 
 
 def _here(spec: Spec) -> DataSection | None:

@@ -6,6 +6,7 @@ variables that exist, arguments that `defaults:` must give) is left to `specbuil
 
 from __future__ import annotations
 
+from specbuild.language.allow import SCHEMA as ALLOW_SCHEMA
 from specbuild.language.declarations import EXTENDING, KEYS, VERSION
 from specbuild.language.references import ID
 from specbuild.language.schema_forms import form_definitions
@@ -77,4 +78,5 @@ def _values(definitions: Schema) -> Schema:
         "data": model_schema(DataSection, definitions),
         "train": model_schema(TrainSection, definitions),
         "evaluate": model_schema(EvaluateSection, definitions),
+        "allow": ALLOW_SCHEMA,
     }

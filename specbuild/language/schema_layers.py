@@ -41,7 +41,7 @@ def without_place() -> Schema:
     """Return the schema of a layer inside another node, which takes only an id and arguments."""
     return {
         "allOf": [{"$ref": "#/definitions/layer"}],
-        "properties": dict.fromkeys(("from", "expect", "initial_state"), False),
+        "properties": dict.fromkeys((name for name in COMMON if name != "id"), False),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
@@ -33,6 +34,15 @@ class Levels:
     order: Literal["mirrored", "in_order", "mapped"]
     source: str
     """The level of the encoder that gave the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedWarning:
+    """An entry of `allow`: the name of a warning, and why the spec accepts it."""
+
+    code: str
+    reason: str
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ class NodeSpec:
     """Whether it joins a list of inputs, of which there may be one alone: the rounds of a loop, or `from: [a]`."""
     body: BodySpec | None = None
     """What an autoregressive node runs."""
+    allow: tuple[AcceptedWarning, ...] = ()
+    """The warnings that are accepted here, on the node itself or on what it stands in."""
 
     def renamed(self, rename: Rename) -> NodeSpec:
         """Return the node under another id, and with other ids for all that it refers to."""
@@ -89,6 +101,13 @@ class NodeSpec:
         sources = tuple(source.renamed(rename) for source in self.sources)
         shares = rename(self.shares) if self.shares is not None else None
         return replace(self, id=rename(self.id), sources=sources, initial_state=state, levels=levels, shares=shares)
+
+    def accepting(self, allow: tuple[AcceptedWarning, ...]) -> NodeSpec:
+        """Return the node with further warnings accepted, on the nodes that it runs as well."""
+        body = self.body
+        if body is not None:
+            body = replace(body, nodes=tuple(node.accepting(allow) for node in body.nodes))
+        return replace(self, allow=(*self.allow, *allow), body=body)
 
     def span(self, *keys: str) -> Span:
         """Return where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
@@ -149,6 +168,8 @@ class Spec:
     """The ids of nodes whose `when` is false, with their lines."""
     composites: tuple[str, ...] = ()
     """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
+    allow: tuple[AcceptedWarning, ...] = ()
+    """The warnings that are accepted anywhere."""
 
     @property
     def batch_size(self) -> int:
@@ -193,6 +214,14 @@ class Spec:
         from specbuild.language.resolved import dump
 
         return dump(self)
+
+
+def every_node(nodes: NodeSpecs) -> Iterator[NodeSpec]:
+    """Yield the nodes, and after each autoregressive one those that it runs."""
+    for node in nodes:
+        yield node
+        if node.body is not None:
+            yield from every_node(node.body.nodes)
 
 
 def is_written(node: Node | None) -> TypeGuard[Node]:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from specbuild.catalog import KINDS, Bidirectional, Layer, TimeDistributed
 from specbuild.catalog.values import Value
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of
+from specbuild.language.allow import SCHEMA as ALLOW_SCHEMA
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.references import ID, Reference, References
@@ -22,7 +23,7 @@ from specbuild.language.validation import has_known_faults, validate
 if TYPE_CHECKING:
     from specbuild.language.forms.walk import Walk
 
-COMMON = ("id", "from", "when", "initial_state", "expect")
+COMMON = ("id", "from", "when", "initial_state", "expect", "allow")
 """Keys that a node of any form may have; all others belong to its form."""
 DEFINITION = "x-definition"
 """Marks a JSON Schema that stands among the definitions of the whole language under this name."""
@@ -241,6 +242,10 @@ class Form(Keys):
     expect: Annotated[tuple[int | None, ...] | None, Lengths()] = Field(
         None,
         description="Expected output shape, without the batch axis; null for any length. Any other shape is an error.",
+    )
+    allow: Annotated[Node | None, Located(ALLOW_SCHEMA, "warnings with their reasons")] = Field(
+        None,
+        description="Warnings that are accepted here, each with the reason: {unbounded-recurrence: as published}.",
     )
 
     @abstractmethod

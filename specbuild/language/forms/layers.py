@@ -155,7 +155,7 @@ def _inside(walk: Walk, node: Node, scope: Scope) -> tuple[Layer | None, Mapping
     """The layer inside a time_distributed: a plain one, or itself a wrapper."""
     if not isinstance(node, Mapping):
         return _no_mapping(walk, node)
-    for key in ("from", "initial_state", "expect"):
+    for key in (key for key in COMMON if key != "id"):
         if (entry := node.entry(key)) is not None:
             message = f"{key} stands on the time_distributed node, not on a layer inside it"
             walk.report.error(message, entry.key.span, code="misplaced-key")

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from specbuild.document import Entry, Mapping, Node, Scalar, values_in
+from specbuild.language.allow import read_allow
 from specbuild.language.declarations import check_head, read_defaults, read_inputs
 from specbuild.language.extends import extended
 from specbuild.language.forms import read_blocks
@@ -69,7 +70,9 @@ class ModelForm(Composite):
         inner = Scope(values, definitions, closed=file.stem, calls=scope.calls)
         shapes = tuple(each.section.shape for each in declared)
         contents = Contents(tuple(each.id for each in declared), layers, document.get("outputs"), shapes)
-        return inline(walk, contents, inner, item, scope, inputs)
+        inside = inline(walk, contents, inner, item, scope, inputs)
+        allow = read_allow(filled("allow"), walk.report)
+        return replace(inside, nodes=tuple(node.accepting(allow) for node in inside.nodes))
 
     def _open(self, walk: Walk, item: Mapping, scope: Scope) -> tuple[Path, Mapping] | None:
         """The file and its document, with those that it extends; None after a fault."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from specbuild.catalog import KINDS
 from specbuild.catalog.registry import kind_named
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, id_of, kind_of, plain
+from specbuild.language.allow import read_allow
 from specbuild.language.extends import opened
 from specbuild.language.forms.base import COMMON, Expansion, Form
 from specbuild.language.forms.ids import Ids
@@ -124,6 +125,8 @@ class Walk:
             return Expansion((), scope.previous, scope.no_previous)
         form = cls.read(item, self.report)
         expansion = form.expand(self, item, scope) if form is not None else self.failed(item, scope)
+        if form is not None and (allow := read_allow(form.allow, self.report)):
+            expansion = replace(expansion, nodes=tuple(node.accepting(allow) for node in expansion.nodes))
         self.keep(expansion.nodes)
         return expansion
 
