@@ -22,6 +22,7 @@ from specbuild.graph.node_checks import (
     check_arity,
     check_batch_sizes,
     check_expected,
+    check_frames,
     check_stateful,
     excess,
     refuse_excess,
@@ -177,6 +178,8 @@ class _Inference:
             return None
         inputs = self.shapes_of(ports)
         if node.id in self.bodies and not self.bodies[node.id].check_at_lines(inputs[0], self.report):
+            return None
+        if not check_frames(node, inputs, self.report):
             return None
         try:
             node.layer.check(*inputs)

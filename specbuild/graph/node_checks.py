@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show, size
 from specbuild.catalog.shapes import written_shape
@@ -32,6 +32,17 @@ def check_arity(node: NodeSpec, report: Report) -> bool:
         return True
     message = f"{node.layer.label} {message}, got {count}"
     report.error(message, node.span("from"), help=help, code="arity")
+    return False
+
+
+def check_frames(node: NodeSpec, shapes: Sequence[Shape], report: Report) -> bool:
+    """Report a merge on every frame that joins sequences of frames with something else; whether all is well."""
+    if not node.on_frames or len({len(shape) for shape in shapes}) == 1:
+        return True
+    message = f"{node.layer.label} runs on every frame, and its inputs have different numbers of axes"
+    reason = f"they are {' and '.join(show(shape) for shape in shapes)}"
+    help = "to join what has no time with every frame, repeat it with RepeatFrame before"
+    report.error(message, node.span("from"), reason=reason, help=help, code="shape")
     return False
 
 

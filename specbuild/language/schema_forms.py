@@ -13,6 +13,7 @@ from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.base import Keys
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
+from specbuild.language.forms.layers import COMPOSITES
 from specbuild.language.schema_layers import having, sentence, without_null, without_place
 from specbuild.language.schema_values import VARIABLE, Schema, model_schema
 from specbuild.language.sections.inputs import InputSection
@@ -93,7 +94,8 @@ def _without_place(form: Schema) -> Schema:
 def _frame_layer(wrappers: Schema) -> Schema:
     """What may stand on every frame: a layer, or again a wrapper."""
     schema: Schema = {"$ref": "#/definitions/layer inside"}
-    choices = {"application": {"$ref": "#/definitions/node:application"}, **wrappers}
+    composites = {key: {"$ref": f"#/definitions/node:{key}"} for key in COMPOSITES}
+    choices = {"application": {"$ref": "#/definitions/node:application"}, **wrappers, **composites}
     for key, choice in choices.items():
         schema = {"if": having(key), "then": choice, "else": schema}
     return {"type": "object", **schema}

@@ -6,14 +6,26 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StrictBool
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
+from specbuild.catalog.merging import Broadcasting, Concatenate
 from specbuild.catalog.objects import as_mapping_of_arguments
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
-from specbuild.language.forms.base import COMMON, DEFINITION, Expansion, Located, Part, PlainForm, with_trainable
+from specbuild.language.forms.base import (
+    COMMON,
+    DEFINITION,
+    Composite,
+    Expansion,
+    Located,
+    Part,
+    PlainForm,
+    with_trainable,
+)
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk, as_mapping
+from specbuild.language.spec import NodeSpec
 from specbuild.language.validation import validate
+from specbuild.language.variables import substitute
 
 _LAYER_OF_OTHER_NAME = {
     "TimeDistributed": "write time_distributed: {layer: …}",
@@ -31,6 +43,8 @@ _KEY_OF_OTHER_NAME = {
 """Keys that Keras has for what a spec says about the node, and where they belong."""
 
 
+COMPOSITES = ("block", "model", "branch", "residual", "repeat", "for", "reuse")
+"""Keys of the composite forms that may stand in a `time_distributed`."""
 _FRAME_LAYERS = {
     "anyOf": [{DEFINITION: "frame layer"}, {"type": "array", "minItems": 1, "items": {DEFINITION: "frame layer"}}]
 }
@@ -75,12 +89,16 @@ class TimeDistributedForm(_Wrapper):
     KEY: ClassVar[str] = "time_distributed"
 
     trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
-    time_distributed: Annotated[Node, Located(_FRAME_LAYERS, "a layer, or a list of layers")] = Field(
-        description="A layer, which may be a wrapper, or a list of layers that run in sequence."
+    time_distributed: Annotated[Node, Located(_FRAME_LAYERS, "a layer, or a list of layers", unbound=True)] = Field(
+        description="A layer, which may be a wrapper, or a list of nodes that run in sequence: layers, blocks, "
+        "branches, residuals and loops."
     )
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
-        inner = self.time_distributed
+        if _holds_composites(self.time_distributed):
+            form = _OnEveryFrame.read(item, walk.report)
+            return form.expand(walk, item, scope) if form is not None else walk.failed(item, scope)
+        inner = substitute(self.time_distributed, scope.values, walk.report)
         if isinstance(inner, Sequence) and not inner.items:
             walk.report.error("time_distributed holds no layer", inner.span, code="bad-node")
             return walk.failed(item, scope)
@@ -92,6 +110,48 @@ class TimeDistributedForm(_Wrapper):
                 wrapped = with_trainable(wrapped, self.trainable)
             chain.append(Part(wrapped, arguments, node if isinstance(node, Mapping) else item))
         return self.chain(walk, chain, item, scope)
+
+
+class _OnEveryFrame(Composite):
+    """Composite nodes on every frame: each layer inside is distributed over time, and merges join frames."""
+
+    KEY: ClassVar[str] = "time_distributed"
+
+    time_distributed: Annotated[Node, Located("nodes", "a list of nodes", unbound=True)]
+
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
+        inner = self.time_distributed
+        expansion = walk.items(inner if isinstance(inner, Sequence) else Sequence((inner,), inner.span), scope)
+        nodes = [self._frames(walk, node) for node in expansion.nodes]
+        sound = tuple(node for node in nodes if node is not None)
+        return replace(expansion, nodes=sound, complete=expansion.complete and len(sound) == len(nodes))
+
+    def _frames(self, walk: Walk, node: NodeSpec) -> NodeSpec | None:
+        """A node that does on every frame what it did on one; None after reporting that it cannot."""
+        layer: Layer | None = node.layer
+        if isinstance(layer, Concatenate) and layer.axis > 0:
+            layer = layer.model_copy(update={"axis": layer.axis + 1})
+        elif isinstance(layer, Recurrent) or node.body is not None or len(node.sources) > 1:
+            joins = isinstance(layer, Broadcasting | Concatenate)
+            if not joins:
+                message = f"time_distributed cannot run {node.layer.label} on every frame"
+                reason = "it runs layers of one input, Concatenate and merges of values at one place"
+                walk.report.error(message, node.span(), reason=reason, code="bad-node")
+                walk.broken.add(node.id)
+                return None
+        elif not isinstance(layer, Broadcasting | Concatenate):
+            layer = _on_every_frame(walk, layer, node.at)
+        if layer is None:
+            walk.broken.add(node.id)
+            return None
+        expect = None if node.expect is None else (None, *node.expect)
+        return replace(node, layer=layer, expect=expect, on_frames=True)
+
+
+def _holds_composites(node: Node) -> bool:
+    """Whether a composite stands among the nodes of a `time_distributed`."""
+    items = node.items if isinstance(node, Sequence) else (node,)
+    return any(isinstance(item, Mapping) and any(key in COMPOSITES for key in item.names()) for item in items)
 
 
 class BidirectionalForm(_Wrapper):
