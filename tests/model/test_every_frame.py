@@ -57,10 +57,7 @@ def test_the_same_weights_on_other_frames() -> None:
     ("inner", "message"),
     [
         ("{block: conv, with: {f: 3}, initial_state: x}", "initial_state stands on a recurrent node"),
-        (
-            "{residual: [{layer: Flatten}, {layer: Dense, units: 4}, {layer: Stack, from: [a, a]}]}",
-            "no node is called a",
-        ),
+        ("{repeat: 1, do: [{layer: ReLU, from: nowhere}]}", "no node is called nowhere"),
         ("{repeat: 1, do: [{layer: GRU, units: 2}]}", "time_distributed cannot run GRU on every frame"),
         (
             "{repeat: 1, do: [{id: a, layer: ReLU}, {layer: Dot, axes: 1, from: [a, a]}]}",
