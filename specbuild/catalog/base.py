@@ -170,8 +170,19 @@ class Recurrent(Layer):
         """Return the shapes of the state's tensors by name, in Keras's order: `{"h": …, "c": …}`."""
         raise NotImplementedError
 
-    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
-        """Return the receptive field of the `sequence` in each initial state; by default all of it."""
+    def frame_receptive_field(self, x: Shape, delay: int, *, from_zero: bool) -> ReceptiveField:  # noqa: ARG002
+        """Return the field of a step's output in the frame read `delay` steps before it; by default all of the frame.
+
+        Neither the frame nor the output counts its axis of time. `from_zero`: whether the state that the frame met was
+        zero, so that it could not carry the frame further.
+        """
+        return whole_input(x[1:])
+
+    def state_receptive_fields(self, x: Shape, delay: int) -> dict[str, ReceptiveField]:  # noqa: ARG002
+        """Return the field of a step's output in each initial state, `delay` steps having gone before; by default all.
+
+        The output counts without its axis of time.
+        """
         return {name: whole_input(shape) for name, shape in self.state_shapes(x).items()}
 
     def output_shape(self, *inputs: Shape) -> Shape:

@@ -13,8 +13,6 @@ from specbuild.catalog.objects import Activation
 from specbuild.catalog.receptive_field import (
     AxisField,
     ReceptiveField,
-    known,
-    moved,
     no_input,
     same,
     whole_input,
@@ -161,25 +159,28 @@ class Convolutional(Strided, Cell, OptionalInput):
         """How many convolutions of the state follow each other in a step."""
         return 1
 
-    def frame_receptive_field(self, x: Shape) -> ReceptiveField:
-        """The window of the input's kernel, widened by the recurrent kernel in every step after the first.
+    def frame_receptive_field(self, x: Shape, delay: int, *, from_zero: bool) -> ReceptiveField:
+        """The window of the input's kernel, widened by the recurrent kernel in every later step.
 
-        It is that of a recurrence which starts at zero. Layer normalization mixes whole frames.
+        A frame also gates the state that it meets; where that is convolved afterwards, it spreads at once. Layer
+        normalization mixes whole frames.
         """
         if self.normalization == "layer":
             return whole_input(x[1:])
-        return self.spatial_field(self._spread(self.axis_fields(x[1:]), known(x[0]) - 1))
+        at_once = 0 if from_zero else self.recurrent_convolutions - 1
+        times = delay * self.recurrent_convolutions + at_once
+        return self.spatial_field(self._spread(self.axis_fields(x[1:]), times))
 
-    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
+    def state_receptive_fields(self, x: Shape, delay: int) -> dict[str, ReceptiveField]:
         """The recurrent kernel's window, once for every step."""
         if self.normalization == "layer":
-            return super().state_receptive_fields(x)
+            return super().state_receptive_fields(x, delay)
         positions = self.split(self.state_shape(x))[0]
         own = tuple(same(at, length) for at, length in zip(self.spatial_axes, positions, strict=True))
-        return dict.fromkeys(self.state_names, moved(self.spatial_field(self._spread(own, known(x[0]))), 1))
+        spread = self._spread(own, (delay + 1) * self.recurrent_convolutions)
+        return dict.fromkeys(self.state_names, self.spatial_field(spread))
 
-    def _spread(self, axes: tuple[AxisField, ...], steps: int) -> tuple[AxisField, ...]:
-        """The axes after so many steps, each with the smaller half of the recurrent kernel in front."""
-        times = steps * self.recurrent_convolutions
+    def _spread(self, axes: tuple[AxisField, ...], times: int) -> tuple[AxisField, ...]:
+        """The axes after so many recurrent convolutions, each with the smaller half of the kernel in front."""
         pairs = zip(axes, self.recurrent_kernel, strict=True)
         return tuple(widened(axis, times * ((k - 1) // 2), times * (k // 2)) for axis, k in pairs)

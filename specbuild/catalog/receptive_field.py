@@ -68,6 +68,13 @@ def at_position(place: int) -> AxisField:
     return AxisField(None, ((place, place),))
 
 
+def at_the_end(field: AxisField) -> AxisField:
+    """Return the field of the last position of the first output axis, without that axis."""
+    if field.axis is None:
+        return field
+    return AxisField(None, field.spans[-1:]) if field.axis == 0 else replace(field, axis=field.axis - 1)
+
+
 def windows(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> AxisField:
     """Slide a window of `span` entries that moves by `stride`, over an axis of `length`, to so many positions.
 

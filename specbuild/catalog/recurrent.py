@@ -10,7 +10,7 @@ from pydantic import Field
 
 from specbuild.catalog.base import Recurrent
 from specbuild.catalog.objects import Activation, Constraint, Initializer, Regularizer
-from specbuild.catalog.receptive_field import AxisField, ReceptiveField, known, moved, whole_input
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, known, moved
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
 from specbuild.catalog.values import Choice, Flag, Fraction, NonNegativeInt, PositiveInt, read_default
 
@@ -68,14 +68,13 @@ class PlainCell(Recurrent):
         return times(self.kept, size(self.sequence_shape(*inputs)))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """Every step depends on itself and earlier steps; backward outputs, which are reversed, count as on all."""
+        """Every step depends on itself and earlier steps; backward outputs, which are reversed, count as on all.
+
+        In space, every step counts as the last, and every frame as the first, which has spread furthest.
+        """
         steps = known(inputs[0][0])
         past = None if self.go_backwards else AxisField(0, tuple((0, step) for step in range(steps)))
-        return ((past, *moved(self.frame_receptive_field(inputs[0]), 1)),)
-
-    def frame_receptive_field(self, x: Shape) -> ReceptiveField:
-        """Return the field of the last step in each frame: largest in the first, which has spread furthest."""
-        return whole_input(x[1:])
+        return ((past, *moved(self.frame_receptive_field(inputs[0], steps - 1, from_zero=False), 1)),)
 
 
 class Cell(PlainCell):

@@ -166,12 +166,10 @@ class Flatten(View):
         return (size(inputs[0]),)
 
 
-class Reshape(Layer):
+class Reshape(View):
     """Change the shape, keeping the order of values."""
 
     target_shape: TargetShape = Field(description="The new shape without the batch axis; -1 is inferred.")
-
-    keeps_values = True
 
     def check(self, *inputs: Shape) -> None:
         super().check(*inputs)

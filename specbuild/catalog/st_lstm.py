@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from specbuild.catalog.conv_recurrent import OverFrames
-from specbuild.catalog.receptive_field import ReceptiveField, known, moved, same, whole_input, widened
+from specbuild.catalog.receptive_field import ReceptiveField, known, same, whole_input, widened
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
 from specbuild.catalog.values import Choice, Ints2, Number, OneOrList, Whole, refuse, written
 
@@ -122,18 +122,21 @@ class STLSTM2D(OverFrames, spatial=2):
         kept = self.kept + (15 if self.normalization != "none" else 0)
         return times(self.cells * kept, size(self.state_shape(x)))
 
-    def frame_receptive_field(self, x: Shape) -> ReceptiveField:
-        return self._seen(x, "x")
+    def frame_receptive_field(self, x: Shape, delay: int, *, from_zero: bool) -> ReceptiveField:  # noqa: ARG002
+        return self._seen(x, "x", delay + 1)
 
-    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
-        return {name: moved(self._seen(x, name), 1) for name in self.state_names}
+    def state_receptive_fields(self, x: Shape, delay: int) -> dict[str, ReceptiveField]:
+        return {name: self._seen(x, name, delay + 1) for name in self.state_names}
 
-    def _seen(self, x: Shape, source: str) -> ReceptiveField:
-        """The field of the last h in the first frame, or in an initial state. Layer normalization mixes frames."""
+    def _seen(self, x: Shape, source: str, steps: int) -> ReceptiveField:
+        """The field of h after so many steps in the first of their frames, or in an initial state.
+
+        Layer normalization mixes frames.
+        """
         if self.normalization != "none":
             return whole_input(x[1:])
         lengths = self.split(x[1:])[0]
-        times = self._convolutions(source, known(x[0]))
+        times = self._convolutions(source, steps)
         axes = zip(self.spatial_axes, lengths, self.kernel_size, strict=True)
         return self.spatial_field(
             tuple(widened(same(at, length), times * ((k - 1) // 2), times * (k // 2)) for at, length, k in axes)

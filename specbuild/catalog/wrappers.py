@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, InstanceOf, field_validator, model_validator
 
 from specbuild.catalog.base import Layer, Recurrent
-from specbuild.catalog.receptive_field import ReceptiveField, moved, same
+from specbuild.catalog.receptive_field import ReceptiveField, at_the_end, moved, same
 from specbuild.catalog.shapes import Dim, Shape, Weight, plus, size, times
 from specbuild.catalog.values import Choice, refuse
 
@@ -74,6 +74,8 @@ class TimeDistributed(Wrapper):
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         (frame,) = self.layer.receptive_field(inputs[0][1:])
+        if isinstance(self.layer, Recurrent) and not self.layer.return_sequences:
+            frame = tuple(axis if axis is None else at_the_end(axis) for axis in frame)
         return ((same(0, inputs[0][0]), *moved(frame, 1)),)
 
 
@@ -154,8 +156,11 @@ class Bidirectional(Wrapper, Recurrent):
         (forward,) = self.layer.receptive_field(*inputs)
         return ((None, *forward[1:]),)
 
-    def state_receptive_fields(self, x: Shape) -> dict[str, ReceptiveField]:
-        fields = self.layer.state_receptive_fields(x)
+    def frame_receptive_field(self, x: Shape, delay: int, *, from_zero: bool) -> ReceptiveField:
+        return self.layer.frame_receptive_field(x, delay, from_zero=from_zero)
+
+    def state_receptive_fields(self, x: Shape, delay: int) -> dict[str, ReceptiveField]:
+        fields = self.layer.state_receptive_fields(x, delay)
         return {f"{way}_{name}": field for way in ("forward", "backward") for name, field in fields.items()}
 
 

@@ -15,7 +15,8 @@ from specbuild.document import Report
 from specbuild.graph.body_checks import check_kinds, check_steps, check_whole
 from specbuild.graph.model import Body, Graph, Port, spent, total
 from specbuild.graph.ports import demands
-from specbuild.graph.receptive_field import MAX_CHECKED, PortField, hull, own_field, positions, propagate
+from specbuild.graph.receptive_field import MAX_CHECKED, FieldTracer, PortField, positions
+from specbuild.graph.regions import Region, at_last, one_region
 from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec
 from specbuild.language.sections.train import TrainSection
 
@@ -165,34 +166,31 @@ def _by_steps(body: BodySpec) -> BodySpec:
     return replace(body, nodes=nodes, end=stepped(body.end))
 
 
-def _field_of_last(body: Body, x: Shape, horizon: int) -> tuple[AxisField, ...]:
+def _field_of_last(body: Body, x: Shape, horizon: int) -> Region:
     """The receptive field of the last frame forecast, on each axis of the sequence, followed step by step.
 
     Raises:
         KeyError, ShapeError: a layer cannot be followed.
     """
     name, end = body.given.inputs[0].id, body.given.outputs[0].port
-    shapes, fields = {Port(name): x}, {Port(name): own_field("x", x)}
+    tracer = FieldTracer({name: x})
     for node in body.given.nodes:
-        propagate(node, shapes, fields)
-    frame, states = _last_frame(fields[end]), _states(body, fields)
+        tracer.add(node)
+    frame, states = _last_frame(tracer.fields[end]), _states(body, tracer.fields)
     for _ in range(horizon - 1):
-        shapes = {Port(name): (1, *x[1:])} | {port: shape for port, (shape, _) in states.items()}
-        fields = {Port(name): frame} | {port: field for port, (_, field) in states.items()}
+        tracer.shapes = {Port(name): (1, *x[1:])} | {port: shape for port, (shape, _) in states.items()}
+        tracer.fields = {Port(name): frame} | {port: field for port, (_, field) in states.items()}
         for node in body.step.nodes:
-            propagate(node, shapes, fields)
-        before, frame, states = (frame, states), _last_frame(fields[end]), _states(body, fields)
+            tracer.add(node)
+        before, frame, states = (frame, states), _last_frame(tracer.fields[end]), _states(body, tracer.fields)
         if before == (frame, states):
             break
-    return frame["x"]
+    return one_region(frame[name])
 
 
 def _last_frame(field: PortField) -> PortField:
     """The field of the last of several frames, as one frame that has its axes."""
-    return {
-        name: tuple(AxisField(None, (hull(axis.spans),)) if axis.axis == 0 else axis for axis in axes)
-        for name, axes in field.items()
-    }
+    return {name: at_last(regions, keep_axis=True) for name, regions in field.items()}
 
 
 def _states(body: Body, fields: dict[Port, PortField]) -> dict[Port, tuple[Shape, PortField]]:

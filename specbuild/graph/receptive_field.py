@@ -2,21 +2,42 @@
 
 Worked out position by position. For every port, input and input axis there is a list with the span that each position
 depends on, from its first to its last entry on that axis; the receptive field of a layer (`Layer.receptive_field`)
-turns the list of its input into its own. Borders, strides, dilation and the recurrence are then exact, with two
-simplifications: what lies between the first and the last entry counts, and so does all that any channel depends on.
+turns the list of its input into its own. A recurrence spreads in space from step to step, so what it has read at each
+delay is kept apart (`regions`). Borders, strides, dilation and stacked recurrences are then exact.
+
+What cannot be told exactly is too large, never too small:
+
+- what lies between the first and the last entry counts, and so does all that any channel depends on;
+- an axis that a layer folds into another (`Flatten`, `Reshape`) counts as a whole, and so do frames in which a layer
+  reads where its values say (`TrajGRU2D`) or which it normalizes;
+- all states count as depending on what the last output does, and all forecasts of an autoregressive node on what its
+  last one does;
+- where steps and positions are too many, every step of a recurrence counts as its last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from specbuild.catalog import Dim, Recurrent, Shape, ShapeError
-from specbuild.catalog.receptive_field import AxisField, Ends, ReceptiveField, is_empty
+from specbuild.catalog import Bidirectional, Dim, Recurrent, Shape, ShapeError
+from specbuild.catalog.receptive_field import AxisField, Ends, ReceptiveField, is_empty, moved
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.ports import port_shapes
+from specbuild.graph.regions import (
+    EMPTY,
+    MOST,
+    Region,
+    Regions,
+    at_last,
+    extents,
+    first_as_last,
+    gated,
+    merged,
+    through,
+)
 
 STAND_INS = (480, 960)
 """Two trial lengths for an axis known only at run time; a result that is equal for both does not depend on it."""
@@ -24,6 +45,10 @@ MAX_POSITIONS = 4_000_000
 """Ends that are worked out, over the axes of all nodes, when receptive fields are asked for."""
 MAX_CHECKED = 400_000
 """The same for every check, which must not take longer for it."""
+MAX_STEPS = 64
+"""Steps of a recurrence whose delays are kept apart."""
+MAX_DELAYED = 400_000
+"""Ends that are worked out for a single recurrence with its delays kept apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +69,8 @@ FrameSpans: TypeAlias = tuple[Ends, ...]
 """For each step of a port, the first and the last frame of an input in its receptive field."""
 
 
-PortField: TypeAlias = dict[str, tuple[AxisField, ...]]
-"""The receptive field of a port: for each input that it depends on, one entry for each of its axes."""
+PortField: TypeAlias = dict[str, Regions]
+"""The receptive field of a port: the regions of each input that it depends on."""
 
 
 def receptive_fields(graph: Graph) -> dict[str, Extents]:
@@ -82,24 +107,24 @@ def frame_spans(graph: Graph) -> dict[Port, dict[str, FrameSpans]]:
         for x in graph.inputs
         if x.shape and positions(x.shape) <= MAX_CHECKED
     }
-    shapes: dict[Port, Shape] = {Port(name): shape for name, shape in inputs.items()}
-    fields = {Port(name): {name: own_field(name, shape)[name][:1]} for name, shape in inputs.items()}
-    for node in _within(graph, MAX_CHECKED):
-        with suppress(KeyError, ShapeError):
-            propagate(node, shapes, fields)
+    tracer = FieldTracer(inputs, most=1)
+    for name, field in tracer.fields.items():
+        tracer.fields[name] = {input: (region[:1],) for input, (region,) in field.items()}
+    tracer.add_all(_within(graph, MAX_CHECKED))
+    shapes = tracer.shapes
     return {
         port: {
             name: time.spans if time.axis == 0 else time.spans * (shapes[port][0] or 0)
-            for name, (time,) in field.items()
+            for name, ((time,),) in field.items()
             if time.axis == 0 or (time.axis is None and len(shapes[port]) == len(inputs[name]))
         }
-        for port, field in fields.items()
+        for port, field in tracer.fields.items()
     }
 
 
 def own_field(name: str, shape: Shape) -> PortField:
     """Return the field of an input: each position depends on itself."""
-    return {name: tuple(AxisField(axis, tuple((p, p) for p in range(n or 0))) for axis, n in enumerate(shape))}
+    return {name: (tuple(AxisField(axis, tuple((p, p) for p in range(n or 0))) for axis, n in enumerate(shape)),)}
 
 
 def positions(shape: Shape) -> int:
@@ -107,51 +132,123 @@ def positions(shape: Shape) -> int:
     return sum(length or max(STAND_INS) for length in shape)
 
 
-def propagate(node: Node, shapes: dict[Port, Shape], fields: dict[Port, PortField]) -> None:
-    """Add the shapes and fields of a node's ports to those of the ports that it reads.
+class FieldTracer:
+    """The shapes and fields of the ports of a graph, to which those of one node after the other are added."""
 
-    Raises:
-        KeyError: an input of the node is not there.
-        ShapeError: its inputs do not fit.
-    """
-    layer, inputs = node.layer, [shapes[port] for port in node.inputs]
-    known = node.shapes
-    if any(None in shape for shape in known.values()):
-        layer.check(*inputs)
-        known = port_shapes(layer, inputs)
-    through = [
-        _through(fields[port], own) for port, own in zip(node.inputs, layer.receptive_field(*inputs), strict=True)
-    ]
-    if isinstance(layer, Recurrent):
-        states = layer.state_receptive_fields(inputs[0]).values()
-        through += [_through(fields[port], own) for port, own in zip(node.initial_state, states, strict=False)]
-    field = _union(through)
-    for name, shape in known.items():
-        shapes[Port(node.id, name)] = shape
-        fields[Port(node.id, name)] = field if name in (OUTPUT, "sequence") else _at_the_end(field)
+    def __init__(self, inputs: Mapping[str, Shape], *, most: int = MOST) -> None:
+        self.shapes: dict[Port, Shape] = {Port(name): shape for name, shape in inputs.items()}
+        self.fields: dict[Port, PortField] = {Port(name): own_field(name, shape) for name, shape in inputs.items()}
+        self.most = most
+        """Regions that a port may have for each input; 1: the steps of a recurrence are not told apart."""
+        self.apart: dict[str, set[int]] = {}
+        """The axes of each input that recurrences run along, on which regions are told apart."""
 
+    def add_all(self, nodes: Iterable[Node]) -> None:
+        """Add nodes in order, leaving out those of which an input could not be followed or a trial length not fit."""
+        for node in nodes:
+            with suppress(KeyError, ShapeError):
+                self.add(node)
 
-def hull(spans: Iterable[Ends]) -> Ends:
-    """Return the span from the first entry of all to the last."""
-    spans = tuple(spans)
-    return min((low for low, _ in spans), default=_NOTHING[0]), max((high for _, high in spans), default=_NOTHING[1])
+    def add(self, node: Node) -> None:
+        """Add the ports of a node.
 
+        Raises:
+            KeyError: an input of the node is not there.
+            ShapeError: its inputs do not fit.
+        """
+        layer, inputs = node.layer, [self.shapes[port] for port in node.inputs]
+        known = node.shapes
+        if any(None in shape for shape in known.values()):
+            layer.check(*inputs)
+            known = port_shapes(layer, inputs)
+        if isinstance(layer, Recurrent):
+            every, last = self._recurrence(node, layer, inputs[0])
+        else:
+            own = zip(node.inputs, layer.receptive_field(*inputs), strict=True)
+            every = last = self._union(_through(self.fields[port], field) for port, field in own)
+        for name, shape in known.items():
+            self.shapes[Port(node.id, name)] = shape
+            self.fields[Port(node.id, name)] = every if name in (OUTPUT, "sequence") else last
 
-_NOTHING: Ends = (1 << 62, -1)
-"""A first entry beyond every axis, a last one before it."""
+    def _recurrence(self, node: Node, layer: Recurrent, x: Shape) -> tuple[PortField, PortField]:
+        """The field of every step of a recurrence, and that of the last step, which counts for the final state."""
+        given, states = self.fields[node.inputs[0]], [self.fields[port] for port in node.initial_state]
+        regions = max((len(regions) for field in (given, *states) for regions in field.values()), default=0)
+        steps = x[0] or 0
+        if self.most == 1 or steps > MAX_STEPS or regions * steps * positions(x) > MAX_DELAYED:
+            (own,) = layer.receptive_field(x)
+            starts = (moved(field, 1) for field in layer.state_receptive_fields(x, steps - 1).values())
+            fields = [_through(given, own), *map(_through, states, starts)]
+            every = self._union(fields, most=1)
+            return every, {name: at_last(regions) for name, regions in every.items()}
+        if not isinstance(layer, Bidirectional):
+            every = self._one_way(layer, x, given, states, backwards=getattr(layer, "go_backwards", False))
+            return every, self._last(every)
+        half = len(states) // 2
+        forward = self._one_way(layer.layer, x, given, states[:half], backwards=False)
+        backward = self._one_way(layer.layer, x, given, states[half:], backwards=True)
+        last = self._union((self._last(forward), self._last(backward)))
+        reversed_back = {name: first_as_last(regions) for name, regions in backward.items()}
+        return self._union((forward, reversed_back)), last
+
+    def _one_way(
+        self, layer: Recurrent, x: Shape, given: PortField, states: list[PortField], *, backwards: bool
+    ) -> PortField:
+        """The field of each step, in the order of the steps."""
+        steps, fields = x[0] or 0, []
+        (reads_nothing,) = (is_empty(field) for field in layer.receptive_field(x))
+        for delay in range(steps):
+            starts = {not states and step == delay for step in range(delay, steps)}
+            for from_zero in sorted(starts, reverse=True) if not reads_nothing else ():
+                gates = [step >= delay and (not states and step == delay) == from_zero for step in range(steps)]
+                read = [steps - 1 - step + delay if backwards else step - delay for step in range(steps)]
+                spans = ((frame, frame) if gate else EMPTY for frame, gate in zip(read, gates, strict=True))
+                own = (
+                    AxisField(0, tuple(spans)),
+                    *moved(layer.frame_receptive_field(x, delay, from_zero=from_zero), 1),
+                )
+                fields.append({name: gated(regions, gates) for name, regions in _through(given, own).items()})
+            gates = [step == delay for step in range(steps)]
+            for state, own in zip(states, layer.state_receptive_fields(x, delay).values(), strict=False):
+                spread = _through(state, moved(own, 1))
+                fields.append({name: gated(regions, gates) for name, regions in spread.items()})
+        self._set_apart(fields)
+        return self._union(fields)
+
+    def _set_apart(self, fields: Iterable[PortField]) -> None:
+        """Note the input axes that go along with the steps of a recurrence."""
+        for field in fields:
+            for name, regions in field.items():
+                tied = (at for region in regions for at, axis in enumerate(region) if axis.axis == 0)
+                self.apart.setdefault(name, set()).update(tied)
+
+    def _last(self, field: PortField) -> PortField:
+        return self._union([{name: at_last(regions) for name, regions in field.items()}])
+
+    def _union(self, fields: Iterable[PortField], *, most: int | None = None) -> PortField:
+        """What depends on any of several inputs depends on all that they do."""
+        together: dict[str, list[Region]] = {}
+        for field in fields:
+            for name, regions in field.items():
+                together.setdefault(name, []).extend(regions)
+        return {
+            name: merged(regions, sorted(self.apart.get(name, ())), most or self.most)
+            for name, regions in together.items()
+            if regions
+        }
 
 
 def _extents(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Extents]:
     """The extents of all nodes, every input length being known."""
-    shapes: dict[Port, Shape] = {Port(name): shape for name, shape in inputs.items()}
-    fields = {Port(name): own_field(name, shape) for name, shape in inputs.items()}
-    for node in _within(graph, MAX_POSITIONS):
-        with suppress(KeyError, ShapeError):  # A stand-in does not fit, or an input of it could not be followed.
-            propagate(node, shapes, fields)
+    tracer = FieldTracer(inputs)
+    tracer.add_all(_within(graph, MAX_POSITIONS))
     return {
         node.id: {
-            name: tuple(_extent(axis, length) for axis, length in zip(axes, inputs[name], strict=True))
-            for name, axes in fields.get(Port(node.id, node.port), {}).items()
+            name: tuple(
+                Extent(most, most == length)
+                for most, length in zip(extents(regions, tracer.apart.get(name, ())), inputs[name], strict=True)
+            )
+            for name, regions in tracer.fields.get(Port(node.id, node.port), {}).items()
         }
         for node in graph.nodes
     }
@@ -171,48 +268,8 @@ def _within(graph: Graph, limit: int) -> Iterator[Node]:
 
 def _through(field: PortField, layer: ReceptiveField) -> PortField:
     """The field of an input, carried through the layer that reads it."""
-    if is_empty(layer):
-        return {}
-    return {name: tuple(_axis_through(axis, layer) for axis in axes) for name, axes in field.items()}
-
-
-def _axis_through(field: AxisField, layer: ReceptiveField) -> AxisField:
-    along: AxisField | None = None if field.axis is None else layer[field.axis]
-    if along is None:
-        return AxisField(None, (hull(field.spans),))
-    lows, highs = [low for low, _ in field.spans], [high for _, high in field.spans]
-    ranges = (slice(max(first, 0), max(last + 1, 0)) for first, last in along.spans)
-    spans = tuple((min(lows[part], default=_NOTHING[0]), max(highs[part], default=_NOTHING[1])) for part in ranges)
-    return AxisField(along.axis, spans)
-
-
-def _union(fields: Sequence[PortField]) -> PortField:
-    """What depends on any of several inputs depends on all that they do."""
-    names = dict.fromkeys(name for field in fields for name in field)
-    return {name: tuple(map(_axis_union, *(field[name] for field in fields if name in field))) for name in names}
-
-
-def _axis_union(*fields: AxisField) -> AxisField:
-    axes = {field.axis for field in fields}
-    if len(axes) == 1 and len({len(field.spans) for field in fields}) == 1:
-        return AxisField(fields[0].axis, tuple(hull(spans) for spans in zip(*(f.spans for f in fields), strict=True)))
-    return AxisField(None, (hull(span for field in fields for span in field.spans),))
-
-
-def _at_the_end(field: PortField) -> PortField:
-    """The field of the last output and the final state: the end of the sequence, without its axis of time."""
-    return {name: tuple(map(_axis_at_the_end, axes)) for name, axes in field.items()}
-
-
-def _axis_at_the_end(field: AxisField) -> AxisField:
-    if field.axis is None:
-        return field
-    return AxisField(None, (hull(field.spans),)) if field.axis == 0 else AxisField(field.axis - 1, field.spans)
-
-
-def _extent(field: AxisField, length: Dim) -> Extent:
-    most = max((max(high - low + 1, 0) for low, high in field.spans), default=0)
-    return Extent(most, most == length)
+    carried = {name: through(regions, layer) for name, regions in field.items()}
+    return {name: regions for name, regions in carried.items() if regions}
 
 
 def _independent(small: Extent, large: Extent, length: Dim) -> Extent:

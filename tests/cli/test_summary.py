@@ -163,3 +163,9 @@ outputs: [a, b, c]
         "b": "height all × all",
         "c": "",
     }
+
+
+def test_only_moving_values_takes_no_memory() -> None:
+    layers = "[{layer: Flatten}, {layer: Reshape, target_shape: [4, 4]}, {layer: Flatten}]"
+    summary = summarize(build_graph(f"specbuild: 1\ninputs: {{x: [2, 8]}}\nlayers: {layers}\n"), batch=1)
+    assert [row.activation_bytes for row in summary.rows] == [64, 0, 0, 0]

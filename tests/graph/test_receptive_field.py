@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from specbuild import build_graph
+from specbuild import SpecError, build_graph
 from specbuild.graph.receptive_field import Extent, receptive_fields
 from specbuild.model.backend import keras
 from specbuild.model.build import build
+
+SPREADING = {"layer": "ConvLSTM1D", "filters": 1, "kernel_size": 3, "padding": "same"}
+"""A recurrence that spreads by one entry on either side in each step."""
 
 MODELS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
     "convolution": ([9, 8, 1], [{"layer": "Conv2D", "filters": 1, "kernel_size": [3, 2], "padding": "same"}]),
@@ -149,6 +154,69 @@ MODELS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
         ],
     ),
     "normalized": ([4, 5, 2], [{"layer": "LayerNormalization", "axis": 2}, {"layer": "BatchNormalization"}]),
+    "stacked recurrences": ([4, 17, 1], [{**SPREADING, "return_sequences": True}] * 3),
+    "stacked, then permuted and stacked again": (
+        [3, 5, 1],
+        [
+            {**SPREADING, "return_sequences": True},
+            {**SPREADING, "return_sequences": True},
+            {"layer": "Permute", "dims": [2, 1, 3]},
+            {**SPREADING, "kernel_size": 2, "return_sequences": False},
+        ],
+    ),
+    "one step of a sequence": (
+        [4, 13, 1],
+        [
+            {**SPREADING, "return_sequences": True},
+            {**SPREADING, "return_sequences": True},
+            {"layer": "Slice", "axis": 1, "start": 1, "stop": 2},
+        ],
+    ),
+    "the last step of both directions": (
+        [3, 15, 1],
+        [
+            {"bidirectional": SPREADING, "return_sequences": True},
+            {"bidirectional": SPREADING, "return_sequences": True},
+            {"layer": "LastFrame"},
+        ],
+    ),
+    "backwards, its first step": (
+        [3, 11, 1],
+        [
+            {**SPREADING, "go_backwards": True, "return_sequences": True},
+            {"layer": "Slice", "axis": 1, "start": 0, "stop": 2},
+        ],
+    ),
+    "stacked, with states passed twice": (
+        [2, 27, 1],
+        [
+            {"id": "a", **SPREADING},
+            {"id": "b", **SPREADING},
+            {"layer": "RepeatFrame", "from": "b.last", "times": 3},
+            {"id": "c", **SPREADING, "initial_state": "b"},
+            {"id": "d", **SPREADING, "initial_state": "a", "return_sequences": True},
+            {"layer": "Slice", "axis": 1, "start": 1, "stop": 2},
+        ],
+    ),
+    "a reset before, with a state": (
+        [2, 25, 1],
+        [
+            {"id": "a", "layer": "ConvGRU1D", "filters": 1, "kernel_size": 3, "padding": "same", "reset_after": False},
+            {
+                "layer": "ConvGRU1D",
+                "filters": 1,
+                "kernel_size": 3,
+                "padding": "same",
+                "reset_after": False,
+                "initial_state": "a",
+                "return_sequences": True,
+            },
+        ],
+    ),
+    "a recurrence in every frame": (
+        [2, 5, 2],
+        [{"time_distributed": {"layer": "LSTM", "units": 2}}],
+    ),
     "a range and a patch": (
         [6, 4, 4, 1],
         [
@@ -177,14 +245,19 @@ def built(spec: dict[str, Any]) -> Any:
     return build(build_graph(spec), precision="float64")
 
 
-def changed(model: Any, shape: list[int]) -> np.ndarray:
-    """Which outputs change with which inputs: `(inputs, outputs)`, both flattened."""
+def make_positive(model: Any) -> None:
+    """Give a model weights with which no two influences cancel."""
     rng = np.random.default_rng(1)
     for weight in model.weights:
         weight.assign(rng.uniform(0.1, 0.3, weight.shape))
+
+
+def changed(model: Any, shape: list[int]) -> np.ndarray:
+    """Which outputs change with which inputs: `(inputs, outputs)`, both flattened."""
+    make_positive(model)
     count = math.prod(shape)
     one_each = np.concatenate([np.zeros((1, *shape)), np.eye(count).reshape(count, *shape)])
-    before, *after = model.predict(one_each + 0.1, batch_size=count + 1, verbose=0)
+    before, *after = keras.ops.convert_to_numpy(model(one_each + 0.1))
     return (np.abs(np.stack(after) - before) > 1e-12).reshape(count, -1)
 
 
@@ -275,3 +348,89 @@ def test_each_input_has_a_field_of_its_own() -> None:
     assert fields["both"]["height"] == (Extent(1, False), Extent(1, False), Extent(1, False))
     assert set(fields["both"]) == {"rain", "height"}
     assert set(fields["other"]) == {"unseen"}
+
+
+CONVOLUTIONAL = st.fixed_dictionaries(
+    {
+        "layer": st.sampled_from(["ConvLSTM1D", "ConvGRU1D"]),
+        "filters": st.just(1),
+        "kernel_size": st.integers(1, 3),
+        "padding": st.sampled_from(["same", "same", "valid"]),
+        "activation": st.just("linear"),
+        "return_sequences": st.just(True),
+    },
+    optional={"go_backwards": st.just(True), "recurrent_kernel_size": st.integers(1, 3)},
+)
+FORWARD = CONVOLUTIONAL.map(lambda entry: {key: entry[key] for key in entry if key != "go_backwards"})
+OVER_SEQUENCES: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    CONVOLUTIONAL,
+    CONVOLUTIONAL.filter(lambda entry: entry["layer"] == "ConvGRU1D").map(
+        lambda entry: {**entry, "reset_after": False}
+    ),
+    FORWARD.map(lambda entry: {"bidirectional": entry}),
+    st.just({"layer": "Permute", "dims": [2, 1, 3]}),
+    st.integers(2, 3).map(
+        lambda extent: {"layer": "Conv2D", "filters": 1, "kernel_size": [extent, 2], "padding": "same"}
+    ),
+    st.just({"layer": "Slice", "axis": 1, "start": 0, "stop": 2}),
+    st.just({"layer": "Slice", "axis": 2, "start": 1}),
+    st.just({"layer": "UpSampling2D", "size": [2, 1]}),
+)
+ENDS = st.sampled_from(
+    [
+        {"layer": "LastFrame"},
+        {"layer": "Slice", "axis": 1, "start": 1, "stop": 2},
+        {"layer": "GlobalAveragePooling2D"},
+        {"layer": "Activation", "activation": "softplus"},
+    ]
+)
+
+
+@settings(max_examples=25)
+@given(layers=st.lists(OVER_SEQUENCES, min_size=1, max_size=3), end=ENDS)
+def test_stacks_see_what_the_gradient_reaches(layers: list[dict[str, Any]], end: dict[str, Any]) -> None:
+    shape = [3, 7, 1]
+    spec = spec_of(shape, [*layers, end])
+    try:
+        graph = build_graph(spec)
+    except SpecError:
+        assume(False)
+    found = tuple(extent.length or 0 for extent in receptive_fields(graph)[graph.nodes[-1].id]["x"])
+    model = built(spec)
+    assert found == measured(all_channels(changed(model, shape), graph.nodes[-1].shape[-1]), shape)
+    middle = measured(gradient_of_the_middle(model, shape), shape)
+    assert all(said >= reached for said, reached in zip(found, middle, strict=True))
+
+
+def all_channels(changes: np.ndarray, channels: int | None) -> np.ndarray:
+    """Which places of the output change in any of their channels."""
+    return changes.reshape(len(changes), -1, channels or 1).any(axis=-1)
+
+
+def gradient_of_the_middle(model: Any, shape: list[int]) -> np.ndarray:
+    """Which inputs the middle output value has a gradient for, `(inputs, 1)`."""
+    if keras.backend.backend() != "tensorflow":
+        changes = changed(model, shape)
+        return changes[:, changes.shape[1] // 2][:, None]
+    import tensorflow as tf
+
+    make_positive(model)
+    x = tf.fill((1, *shape), tf.constant(0.1, tf.float64))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reshape(model(x), (-1,))
+        middle = y[len(y) // 2]
+    return np.asarray(np.abs(tape.gradient(middle, x)) > 0).reshape(-1, 1)
+
+
+def test_three_layers_over_four_frames_share_the_steps() -> None:
+    layer = {"layer": "ConvLSTM2D", "filters": 2, "kernel_size": 3, "padding": "same", "return_sequences": True}
+    fields = receptive_fields(build_graph(spec_of([4, 40, 40, 1], [layer] * 3)))
+    assert [str(extent) for extent in fields["conv_lstm2d_2"]["x"]] == ["4", "13", "13", "1"]
+
+
+def test_very_long_recurrences_are_never_too_small() -> None:
+    layer = {"layer": "ConvLSTM1D", "filters": 2, "kernel_size": 2, "padding": "same", "return_sequences": True}
+    fields = receptive_fields(build_graph(spec_of([100, 400, 1], [layer] * 2)))
+    assert [extent.length for extent in fields["conv_lstm1d"]["x"]] == [100, 2 + 99, 1]
+    assert [extent.length for extent in fields["conv_lstm1d_1"]["x"]] == [100, 3 + 2 * 99, 1]  # At most: 3 + 99.
