@@ -49,6 +49,7 @@ def load_spec(
     *,
     overrides: AnyMapping[str, Any] | Iterable[str] = (),
     change: Callable[[Mapping], tuple[str, ...]] | None = None,
+    directory: Path | None = None,
 ) -> Spec:
     """Read and check a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
 
@@ -56,12 +57,13 @@ def load_spec(
         source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
         change: gives further overrides from the document with these overrides, whose variables are not yet resolved.
+        directory: the folder that paths in the spec are relative to; default: that of its file.
 
     Raises:
         SpecError: with every fault found, each with its line and column.
     """
     report = Report()
-    spec = read_spec(source, normalize(overrides), report, change)
+    spec = read_spec(source, normalize(overrides), report, change, directory)
     report.raise_errors()
     assert spec is not None
     return spec
@@ -72,16 +74,18 @@ def read_spec(
     overrides: tuple[str, ...],
     report: Report,
     change: Callable[[Mapping], tuple[str, ...]] | None = None,
+    directory: Path | None = None,
 ) -> Spec | None:
     """Read a spec with its faults put into `report`; return as much of it as could be read, or None.
 
     The caller checks `report` before trusting it; `Spec.broken` names the nodes that are missing from it.
     """
     try:
-        text, document, directory = _read(source)
+        text, document, here = _read(source)
     except SpecError as error:
         report.extend(error.diagnostics)
         return None
+    directory = here if directory is None else directory
     if not isinstance(document, Mapping):
         report.wrong_type("a spec must be a mapping", document)
         return None

@@ -169,9 +169,11 @@ class RunFolder:
         Raises:
             SpecError: an override does not fit.
         """
-        spec = load_spec(self.spec_file, overrides=(*self.overrides, *overrides), change=change)
         manifest = self.manifest()
-        return replace(spec, name=manifest.get("name", spec.name), directory=Path(manifest.get("directory", "")))
+        directory = Path(manifest.get("directory", ""))
+        written = (*self.overrides, *overrides)
+        spec = load_spec(self.spec_file, overrides=written, change=change, directory=directory)
+        return replace(spec, name=manifest.get("name", spec.name))
 
 
 def _read_json(path: Path) -> Any:

@@ -135,8 +135,22 @@ def gaussian_sampling(draw: DrawFn) -> Case:
     return arguments, (shape, shape)
 
 
+@st.composite
+def constant(draw: DrawFn) -> Case:
+    shape = draw(st.lists(LENGTH, max_size=3))
+    value: Any = draw(st.floats(-9, 9, width=32))
+    for length in reversed(shape):
+        value = [value] * length
+    repeated = [draw(LENGTH) if length == 1 else length for length in shape]
+    longer = st.fixed_dictionaries(
+        {"shape": st.lists(LENGTH, min_size=not shape, max_size=1).map(lambda lead: [*lead, *repeated])}
+    )
+    return {"value": value} | draw(st.just({}) | longer), (draw(open_shape(1, 4)),)
+
+
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "LastFrame": last_frame(),
+    "Constant": constant(),
     "ZerosLike": zeros_like(),
     "LocalBias": local("bias"),
     "LocalScale": local("scale"),

@@ -1,16 +1,17 @@
 """`layer`, `time_distributed` and `bidirectional`: the forms that are one Keras layer, or a chain of them."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictBool
 
-from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, TimeDistributed
+from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, ShapeError, TimeDistributed
 from specbuild.catalog.merging import Broadcasting, Concatenate
 from specbuild.catalog.objects import as_mapping_of_arguments
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
-from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
+from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean
 from specbuild.language.forms.base import (
     COMMON,
     DEFINITION,
@@ -199,7 +200,30 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope) -> Layer | None:
     extra = tuple(e for e in defaults.entries if arguments.entry(e.name) is None) if defaults is not None else ()
     arguments = replace(arguments, entries=(*own, *extra))
     layer = validate(cls, arguments, report, owner=kind, at=named, beside=COMMON)
+    if layer is not None and layer.kind == "Constant":
+        layer = _with_numbers(layer, arguments, report, scope)
     return None if foreign else layer
+
+
+def _with_numbers(layer: Layer, arguments: Mapping, report: Report, scope: Scope) -> Layer | None:
+    """Return a Constant with the shape that its file has, if it names one; None after a fault."""
+    from specbuild.catalog.constant import Constant
+
+    assert isinstance(layer, Constant)
+    if layer.path is None:
+        return layer
+    path = arguments["path"].value
+    file = scope.definitions.directory / Path(layer.path).expanduser()
+    if not file.is_file():
+        message, reason = f"there is no file {layer.path}", "paths are relative to the spec's folder"
+        report.error(message, path.span, reason=reason, code="missing-file")
+        return None
+    try:
+        return layer.with_file(file.absolute())
+    except ShapeError as error:
+        span = (arguments.get(error.argument or "path") or path).span
+        report.error(error.message, span, reason=error.reason, help=error.help, code="bad-file")
+        return None
 
 
 def _written_otherwise(kind: str) -> str:

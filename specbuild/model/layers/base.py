@@ -19,10 +19,12 @@ class OwnLayer(Registered, keras.layers.Layer):  # type: ignore[misc]
 
     keeps_dtype: ClassVar[bool] = True
     """Whether tensors of any dtype keep it; otherwise the output has the compute dtype of the layer."""
+    only_in_specs: ClassVar[tuple[str, ...]] = ()
+    """Fields of the kind that the class does not have as arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kind = kind_of(type(self))
-        names = [name for name in kind.model_fields if name not in Layer.model_fields]
+        names = [name for name in kind.model_fields if name not in (*Layer.model_fields, *self.only_in_specs)]
         given = dict(zip(names, args, strict=False)) | kwargs
         super().__init__(**{name: value for name, value in given.items() if name not in names})
         self.entry: Any = entry_of(kind, {name: given[name] for name in names if name in given})
