@@ -360,6 +360,8 @@ class Place:
 
     names: dict[str, Shape] = field(default_factory=dict)
     again: list[Again] = field(default_factory=list)
+    rounds: list[tuple[str, int, Shape]] = field(default_factory=list)
+    """Id, number of rounds and shape of each of loops whose rounds may be read."""
     states: list[tuple[str, str, int, Shape]] = field(default_factory=list)
     """Id, kind, filters and shape of the state of recurrent nodes."""
     loops: tuple[str, ...] = ()
@@ -389,6 +391,8 @@ class Contents:
     result: Spot | None
     members: dict[str, Shape]
     parameters: dict[str, int] = field(default_factory=dict)
+    body: Shape | None = None
+    """The shape that the nodes handed over to a block read and end in, if it takes any."""
 
 
 class Drawing:
@@ -510,7 +514,13 @@ class Drawing:
             place.names = {"input": shapes[0]}
             spot = Spot(shapes[0], reference="input")
         inputs = set(place.names)
+        body = None if start or self.chance(0.6) else spot.shape
         tree["do"], end = self.nodes(place, spot, self.pick(1, 2), start=start)
+        if body is not None:
+            tree["parameters"]["body"] = "nodes"
+            tree["do"].insert(0, {self.pick("residual", "residual", "handed"): "$body"})
+            if "handed" in tree["do"][0]:
+                tree["do"][0] = {"repeat": 1, "do": "$body"}
         known = {key: shape for key, shape in place.names.items() if key not in inputs}
         members = {key: shape for key, shape in known.items() if "${" not in key}
         result: Spot | None = end
@@ -528,7 +538,7 @@ class Drawing:
                 members |= {f"o{index}": known[key] for index, key in enumerate(chosen)}
                 result = Spot(known[chosen[0]]) if len(chosen) == 1 else None
         self.vars = outer
-        self.blocks[name] = Contents(name, shapes, result, members)
+        self.blocks[name] = Contents(name, shapes, result, members, body=body)
         return tree
 
     # Lists of nodes
@@ -546,7 +556,11 @@ class Drawing:
         """Draw some nodes. `start`: the first must say what it reads; `keep`: only channels change; `goal`: the end."""
         items: list[Tree] = []
         for index in range(count):
+            if self.chance(0.05):
+                items.append({"when": "${2 < 1}", "layer": "Flatten"})
             item, spot = self.node(place, spot, keep=keep or goal is not None, start=start and index == 0)
+            if self.chance(0.05):
+                item["when"] = self.pick("${1 < 2}", "${3 == 3}", "${3 != 4}")
             items.append(item)
             if not spot.shape:
                 break
@@ -593,6 +607,10 @@ class Drawing:
             item = {"id": name, **item}
             result = replace(result, reference=name if result.shape else "")
             self.name(place, name, result, members)
+            if form in ("repeat", "for") and "merge" not in item and result.shape and result.last is None:
+                count = len(next(iter(item["for"].values()))) if form == "for" else item["repeat"]
+                if isinstance(count, int) and count and "$" not in name:
+                    place.rounds.append((name, count, result.shape))
             if reusable and (several or "from" not in item or isinstance(item["from"], str)):
                 place.again.append(Again(name, inputs, replace(result, reference=""), members))
         else:
@@ -629,6 +647,10 @@ class Drawing:
                 drawn += [self.both]
         if any(shape == spot.shape for shape in place.names.values()):
             drawn += [self.merge]
+        if place.rounds:
+            drawn += [self.collected] * 2
+        if steps and place.depth < 3 and not place.feedback:
+            drawn += [self.composites_on_frames] * 2
         if any(each.inputs == (spot.shape,) for each in place.again):
             drawn += [self.reuse] * 4
         if place.depth < 3:
@@ -751,6 +773,32 @@ class Drawing:
         item = {"layer": kind, "from": [first, self.random.choice(equal)], "_inputs": (spot.shape, spot.shape)}
         return item, Spot(shape), {}
 
+    def collected(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
+        """All rounds of a loop, joined."""
+        fitting = [each for each in place.rounds if each[2] == spot.shape or not keep]
+        if not fitting or place.feedback:
+            return self.layer(place, spot, keep)
+        name, rounds, shape = self.random.choice(fitting)
+        kind = self.pick("Add", "Maximum", "Average") if keep else self.pick("Add", "Average", "Concatenate")
+        channels = shape[-1] * (rounds if kind == "Concatenate" else 1)
+        return {"layer": kind, "from": f"{name}.rounds", "_again": False}, Spot((*shape[:-1], channels)), {}
+
+    def composites_on_frames(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
+        """Composites that run on every frame."""
+        changes: dict[str, Any] = {"names": {}, "again": [], "states": [], "rounds": [], "blocks": ()}
+        inner = replace(place, depth=place.depth + 1, inside="time_distributed", **changes)
+        frame = spot.shape[1:]
+        draw = self.pick(self.loop, self.branch, self.residual)
+        if draw == self.branch:
+            item, result, _ = self.branch(inner, Spot(frame), True)
+        else:
+            item, result, _ = draw(inner, Spot(frame), keep)
+        items = [item]
+        if result.shape != frame and keep:
+            more, result = self.projected(result, frame, inner)
+            items.append(more)
+        return {"time_distributed": items}, Spot((spot.shape[0], *result.shape)), {}
+
     def frames(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
         """Layers on every frame."""
         shape, channels = spot.shape, self.pick(1, 2, 3)
@@ -831,8 +879,8 @@ class Drawing:
         place.again[:] = inner.again
         place.states[:] = inner.states
 
-    def loop(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:  # noqa: ARG002 - as all draws
-        """A loop whose rounds end in the shape in which they begin."""
+    def loop(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
+        """A loop whose rounds end in the shape in which they begin, one after the other or side by side."""
         variable = f"v{len(place.loops)}{self.pick('', 'a')}"
         inner = self.inner(place, "loop", loops=(*place.loops, variable))
         if len(spot.shape) in (2, 4) and self.chance(0.25):
@@ -846,15 +894,21 @@ class Drawing:
         else:
             items, end = self.nodes(inner, Spot(spot.shape), self.pick(1, 2), goal=spot.shape)
         rounds = self.pick(1, 2, 2, 3)
+        beside = end.last is None and self.chance(0.3)
         values = list(range(1, rounds + 1))
         if self.chance(0.5):
             item = {"repeat": self.written(rounds), "as": variable, "do": items}
-            if self.chance(0.04):
+            if self.chance(0.04) and not beside:
                 item["repeat"], end = 0, Spot(spot.shape)
                 return item, end, {}
         else:
             values = self.random.sample(range(1, 9), rounds)
             item = {"for": {variable: values}, "do": items}
+            if self.chance(0.2):
+                item["as"] = self.unique("count")
+        if beside:
+            item["merge"], channels = self.merging(spot.shape[-1], rounds, keep=keep)
+            end = Spot((*spot.shape[:-1], channels))
         last = str(self.random.choice(values))
         for name, shape in inner.names.items():
             if name not in place.names:
@@ -939,6 +993,9 @@ class Drawing:
         item = {"block": contents.name, "with": {"s": self.seed(place)}, **item}
         if self.chance(0.3):
             item["with"]["n"] = 2
+        if contents.body is not None:
+            inner = Place(loops=place.loops, seeds=place.seeds, depth=place.depth + 1, inside="nodes of a block")
+            item["with"]["body"], _ = self.nodes(inner, Spot(contents.body), self.pick(1, 2), goal=contents.body)
         return item, result, members
 
     def insert(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:

@@ -25,7 +25,7 @@ from specbuild.model.layers import LAYERS
 Tree = dict[str, Any]
 Place = tuple[Any, ...]
 
-COMMON = ("id", "from", "expect", "initial_state", "layer")
+COMMON = ("id", "from", "when", "expect", "initial_state", "layer")
 STATES = {"LSTM": ("h", "c"), "GRU": ("h",), "SimpleRNN": ("h",), "ConvLSTM2D": ("h", "c"), "ConvGRU2D": ("h",)}
 """The recurrent layers, and what their state consists of in Keras's order."""
 RANKS = {
@@ -38,6 +38,8 @@ RANKS = {
 """The number of axes that a layer reads, with the batch axis."""
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 KEEPS_RANK = (*MERGES, "ReLU", "Activation", "BatchNormalization", "LayerNormalization", "Identity", "Dense")
+COMPOSITES = ("repeat", "for", "branch", "residual", "block", "model", "reuse")
+"""Forms that run on every frame as a whole."""
 JOINED = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
 """The layer that joins two directions as a Bidirectional does."""
 
@@ -103,6 +105,14 @@ class Several:
     """All inputs of a block, under one name."""
 
     things: list[Any]
+
+
+@dataclass
+class Passed:
+    """Nodes as the value of a block's parameter, with the variables of the place where they were written."""
+
+    items: list[Tree]
+    values: dict[str, Any]
 
 
 class NoInput:
@@ -233,9 +243,14 @@ class Reader:
     def __init__(self) -> None:
         self.layers: dict[Place, Any] = {}
 
-    def items(self, items: list[Tree], env: Env) -> Any:
+    def items(self, items: list[Tree] | str, env: Env) -> Any:
         """Return what a list ends in."""
+        if isinstance(items, str):
+            passed = env.values[items[1:]]
+            items, env = passed.items, replace(env, values=passed.values)
         for index, item in enumerate(items):
+            if "when" in item and not condition(item["when"]):
+                continue
             env = replace(env, previous=self.item(item, env.within(index)))
         return env.previous
 
@@ -384,10 +399,20 @@ class Reader:
     def _time_distributed(self, item: Tree, env: Env) -> Any:
         inner = item["time_distributed"]
         things = env.inputs
+        if any(form in layer for layer in (inner if isinstance(inner, list) else [inner]) for form in COMPOSITES):
+            return self.every_frame(inner if isinstance(inner, list) else [inner], one(things[0]), env)
         for index, layer in enumerate(inner if isinstance(inner, list) else [inner]):
             kind = substituted(layer["layer"], env.values)
             things = [self.apply("td", kind, own_arguments(layer, env), things, env.within(index))]
         return things[0]
+
+    def every_frame(self, items: list[Tree], sequence: Any, env: Env) -> Any:
+        """Return the frames that the items give for each frame alone, with the same layers."""
+        ends = []
+        for step in range(sequence.shape[1]):
+            inner = env.within("frame", names=dict(env.names), previous=sequence[:, step])
+            ends.append(one(self.items(items, inner)))
+        return Composite(keras.ops.stack(ends, axis=1))
 
     def _bidirectional(self, item: Tree, env: Env) -> Any:
         inner = item["bidirectional"]
@@ -404,19 +429,26 @@ class Reader:
     def _repeat(self, item: Tree, env: Env) -> Any:
         counter = item.get("as")
         rounds = range(1, substituted(item["repeat"], env.values) + 1)
-        return self.rounds(item["do"], ({counter: number} if counter else {} for number in rounds), env)
+        return self.rounds(item, ({counter: number} if counter else {} for number in rounds), env)
 
     def _for(self, item: Tree, env: Env) -> Any:
         columns = substituted(item["for"], env.values)
-        rows = zip(*columns.values(), strict=True)
-        return self.rounds(item["do"], (dict(zip(columns, row, strict=True)) for row in rows), env)
+        rows = enumerate(zip(*columns.values(), strict=True), start=1)
+        counted = (
+            {**({item["as"]: n} if "as" in item else {}), **dict(zip(columns, row, strict=True))} for n, row in rows
+        )
+        return self.rounds(item, counted, env)
 
-    def rounds(self, items: list[Tree], rounds: Iterator[dict[str, Any]], env: Env) -> Composite:
-        end = env.previous
+    def rounds(self, item: Tree, rounds: Iterator[dict[str, Any]], env: Env) -> Composite:
+        end, ends = env.previous, []
         for number, values in enumerate(rounds):
-            inner = env.within("do", number, values={**env.values, **values}, previous=end)
-            end = self.items(items, inner)
-        return Composite(end)
+            start = env.previous if "merge" in item else end
+            inner = env.within("do", number, values={**env.values, **values}, previous=start)
+            end = self.items(item["do"], inner)
+            ends.append(end)
+        if "merge" in item:
+            return Composite(self.merged(item["merge"], ends, env))
+        return Composite(end, {"rounds": Several(ends)})
 
     def _branch(self, item: Tree, env: Env) -> Any:
         members = {name: self.items(path, env.within("branch", name)) for name, path in item["branch"].items()}
@@ -441,7 +473,11 @@ class Reader:
 
     def _block(self, item: Tree, env: Env) -> Any:
         block = env.document.tree["blocks"][substituted(item["block"], env.values)]
-        given = substituted(item.get("with", {}), env.values)
+        types = block.get("parameters", {})
+        given = {
+            name: handed_over(value, env.values) if types[name] == "nodes" else substituted(value, env.values)
+            for name, value in item.get("with", {}).items()
+        }
         values = {**env.values, **{name: default(each) for name, each in block.get("parameters", {}).items()}, **given}
         return self.inlined(block["do"], block.get("inputs", []), block.get("output"), env.inputs, env, values)
 
@@ -631,6 +667,19 @@ def own_arguments(layer: Tree, env: Env) -> Tree:
     defaults = substituted(env.document.tree.get("defaults", {}).get(kind, {}), env.document.values)
     own = {key: substituted(value, env.values) for key, value in layer.items() if key not in COMMON}
     return {**defaults, **own}
+
+
+def handed_over(value: list[Tree] | str, values: dict[str, Any]) -> Passed:
+    """Return nodes that are handed to a block."""
+    return values[value[1:]] if isinstance(value, str) else Passed(value, values)
+
+
+def condition(text: str) -> bool:
+    """Return whether two whole numbers compare as a condition says."""
+    match = re.fullmatch(r"\$\{(\d+) (<|==|!=) (\d+)\}", text)
+    assert match is not None
+    left, right = int(match[1]), int(match[3])
+    return {"<": left < right, "==": left == right, "!=": left != right}[match[2]]
 
 
 def default(parameter: Any) -> Any:
