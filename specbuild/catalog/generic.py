@@ -6,7 +6,7 @@ The graph stage binds one to each such layer, so that nothing here imports Keras
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Protocol, Self
@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, create_mod
 from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import KerasObject, KerasValue, keras_object
 from specbuild.catalog.registry import KINDS
-from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight
+from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, plus, times
 from specbuild.catalog.signatures import Family, Signature, names, signature
 from specbuild.catalog.values import Flag, refuse, written
 from specbuild.catalog.wrappers import TimeDistributed, asks_keras
@@ -52,6 +52,8 @@ class Resolved:
     shape: Shape
     weights: tuple[Weight, ...]
     saved: Dim
+    flops: Dim = None
+    """Operations for one sample, as far as the layers inside tell."""
 
 
 class Resolver(Protocol):
@@ -94,9 +96,10 @@ class AskedLayer(Layer):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return self._ask(inputs).weights
 
-    def flops(self, *inputs: Shape) -> Dim:  # noqa: ARG002 - whatever the input
-        """Unknown: Keras does not say."""
-        return None
+    def flops(self, *inputs: Shape) -> Dim:
+        """Those of the layers inside a network; of most others they are unknown, as Keras does not say."""
+        count = COUNTED.get(self.kind)
+        return self._ask(inputs).flops if count is None else count(self, inputs[0])
 
     def saved_elements(self, *inputs: Shape) -> Dim:
         return self._ask(inputs).saved
@@ -251,6 +254,29 @@ def _object_or_plain(name: str, value: Any) -> Any:
 
 Plain = Annotated[Any, BeforeValidator(_plain)]
 """A value whose type the signature does not tell; Keras checks it."""
+
+
+def _einsum_flops(layer: AskedLayer, x: Shape) -> Dim:
+    """A multiply-add for each term that the equation sums up in an output value, and its bias."""
+    arguments = layer.arguments()
+    reads, gives = str(arguments["equation"]).replace(" ", "").split("->")
+    before, _, after = reads.partition(",")[0].partition("...")
+    with_batch: Shape = (1, *x)  # A label of the batch axis stands for a single sample.
+    lengths = dict(zip(before, with_batch, strict=False)) | dict(zip(reversed(after), reversed(x), strict=False))
+    summed = times(*(length for label, length in lengths.items() if label not in gives))
+    each = plus(times(2, summed), 1 if arguments.get("bias_axes") else 0)
+    written = layer.output_shape(x)  # Keras leaves a length open that its argument leaves open.
+    known = [lengths.get(label) for label in reversed(gives.rpartition("...")[2])]
+    open_ends = (*known, *(None for _ in written))
+    values = (length or end for length, end in zip(reversed(written), open_ends, strict=False))
+    return times(each, *values)
+
+
+COUNTED: dict[str, Callable[[AskedLayer, Shape], Dim]] = {
+    "EinsumDense": _einsum_flops,
+    "Normalization": lambda _, x: times(2, *x),
+}
+"""The FLOPs of layers of Keras that follow from their arguments and their input."""
 
 FAMILIES: dict[str, Family] = {
     "activation": "activations",

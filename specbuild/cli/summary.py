@@ -19,10 +19,10 @@ from specbuild.cli.arguments import format_option, plugin_option, set_option, sp
 def command(spec: str, batch: int | None, format: str, **options: Any) -> None:
     """Show every layer of SPEC with its output shape, state, parameters and FLOPs.
 
-    No framework is loaded, except for layers that only Keras knows, whose FLOPs are shown as ?. FLOPs are for one
-    sample and count a multiply-add as two. Memory is what training stores of the forward pass for the backward pass, in
-    float32. Field is the receptive field: the largest part of the input, in time and space, on which one value of the
-    output depends.
+    No framework is loaded, except for layers that only Keras knows; FLOPs that are unknown are shown as ?. FLOPs are
+    for one sample and count a multiply-add as two. Memory is what training stores of the forward pass for the backward
+    pass, in float32. Field is the receptive field: the largest part of the input, in time and space, on which one value
+    of the output depends.
 
     \b
     Examples:

@@ -41,6 +41,8 @@ INDENT = "  "
 FIELD = (
     "Field: the receptive field, the largest part of the input, in time and space, on which one output value depends"
 )
+MOST_NAMED = 5
+"""Rows that are named where their FLOPs are unknown."""
 UNBOUND = 240
 """Width off a terminal, unless COLUMNS gives another."""
 
@@ -111,7 +113,7 @@ def _cells(row: Row, axes: list[str], needs_shape: bool, summary: Summary, compa
         *(show((lengths[axis],)) if axis in lengths else "" for axis in axes),
         *(["" if lengths else show(row.shape)] if needs_shape else []),
         state(row),
-        f"{row.parameters:,}" if row.parameters else "",
+        f"shares {row.shares}" if row.shares else f"{row.parameters:,}" if row.parameters else "",
         flops(row.flops) if row.flops != 0 else "",
         "?" if row.activation_bytes is None else size(row.activation_bytes) if row.activation_bytes else "",
         receptive_field(row, summary),
@@ -144,7 +146,7 @@ def totals(summary: Summary, *, explain_field: bool = True) -> list[str]:
     memory = summary.activation_bytes
     return [
         f"Parameters: {summary.parameters:,}{split if summary.parameters else ''}",
-        f"FLOPs: {flops(summary.flops)} for one sample, forward",
+        f"FLOPs: {total_flops(summary)}",
         "Activation memory: "
         + (f"{size(memory)} for training" if memory is not None else "unknown, as a length is known only at run time")
         + (f" at batch size {summary.batch}, float32" if memory is not None else ""),
@@ -170,6 +172,16 @@ def state(row: Row) -> str:
 def flops(count: Dim) -> str:
     """Return the count with three digits: `1.23 G`."""
     return "?" if count is None else _scaled(count, 1000, ("", " k", " M", " G", " T", " P"))
+
+
+def total_flops(summary: Summary) -> str:
+    """Return what one sample takes, at least, and of which rows that is not known."""
+    unknown = summary.flops_unknown
+    if not unknown:
+        return f"{flops(summary.flops)} for one sample, forward"
+    least = f"at least {flops(summary.flops)}" if summary.flops else "?"
+    named = unknown if len(unknown) <= MOST_NAMED else (*unknown[:MOST_NAMED], f"{len(unknown) - MOST_NAMED} more")
+    return f"{least} for one sample, forward; unknown for {', '.join(named)}"
 
 
 def size(count: int) -> str:

@@ -44,18 +44,24 @@ class Row:
     receptive_field: dict[str, tuple[Extent, ...]]
     inside: str = ""
     """The autoregressive node whose body it belongs to; that node's numbers count it already."""
+    shares: str = ""
+    """The node whose weights it uses; they are counted there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A model in numbers. FLOPs are for one sample, a multiply-add counting two; memory is in bytes."""
+    """A model in numbers. FLOPs are for one sample, a multiply-add counting two; memory is in bytes.
+
+    `flops` is the sum of what is known, `flops_unknown` the ids of the rows that are missing from it.
+    """
 
     name: str
     rows: tuple[Row, ...]
     outputs: dict[str, str]
     parameters: int
     trainable_parameters: int
-    flops: Dim
+    flops: int
+    flops_unknown: tuple[str, ...]
     batch: int
     activation_bytes: Dim
 
@@ -68,15 +74,19 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
     """Return the rows and totals of a graph, activation memory for training with `batch` samples at float32."""
     fields = receptive_fields(graph)
     inputs = (_input_row(x, batch) for x in graph.inputs)
-    nodes = (row for node in graph.nodes for row in (_row(node, batch, dict(fields[node.id])), *_inside(node, batch)))
-    rows = (*inputs, *nodes)
+    whole = {node.id: _row(node, batch, dict(fields[node.id])) for node in graph.nodes}
+    inside = {node.id: tuple(_inside(node, batch)) for node in graph.nodes}
+    shared = _shared(graph)
+    rows = tuple(replace(row, shares=shared.get(row.id, "")) for node in whole for row in (whole[node], *inside[node]))
+    counted = [row for node in whole for row in ((inside[node] if whole[node].flops is None else ()) or (whole[node],))]
     return Summary(
         name=graph.name,
-        rows=rows,
+        rows=(*inputs, *rows),
         outputs={output.name: str(output.port) for output in graph.outputs},
         parameters=graph.parameters,
         trainable_parameters=graph.trainable_parameters,
-        flops=graph.flops,
+        flops=sum(row.flops or 0 for row in counted),
+        flops_unknown=tuple(row.id for row in counted if row.flops is None),
         batch=batch,
         activation_bytes=graph.activation_bytes(batch),
     )
@@ -85,6 +95,13 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
 def _input_row(x: Input, batch: int) -> Row:
     axes = _BY_RANK.get(len(x.shape), ())
     return Row(x.id, "Input", (), x.shape, axes, {}, (), 0, 0, 0, _bytes(size(x.shape), batch), {})
+
+
+def _shared(graph: Graph) -> dict[str, str]:
+    """For each node that uses the weights of another: which."""
+    nodes = [inner for node in graph.nodes for inner in (node, *(node.body.given.nodes if node.body else ()))]
+    weighted = {node.id for node in nodes if node.weights}
+    return {node.id: node.shares for node in nodes if node.shares in weighted and node.shares is not None}
 
 
 def _inside(node: Node, batch: int) -> Iterator[Row]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from specbuild.catalog import Dim, Shape, ShapeError, Weight, size
 from specbuild.catalog.application import Application
-from specbuild.catalog.generic import AskedLayer, Resolved
+from specbuild.catalog.generic import AskedLayer, Resolved, bind
+from specbuild.catalog.shapes import times
 from specbuild.graph.model import total
 from specbuild.model.backend import keras, start
 from specbuild.model.make import call, make
@@ -57,7 +58,9 @@ def _resolved(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
         keras_layer.trainable = False
     trained = {id(weight) for weight in keras_layer.trainable_weights}
     weights = tuple(Weight(x.name, tuple(x.shape), id(x) in trained) for x in keras_layer.weights)
-    return Resolved(shape, weights, _saved(keras_layer) if isinstance(layer, Application) else size(shape))
+    if isinstance(layer, Application):
+        return Resolved(shape, weights, _saved(keras_layer), _flops(keras_layer))
+    return Resolved(shape, weights, size(shape))
 
 
 def _called(layer: AskedLayer, inputs: tuple[Shape, ...]) -> tuple[Any, list[Any]]:
@@ -91,6 +94,33 @@ def _saved(network: Any) -> Dim:
     return total(
         size(_without_batch(tensor)) for layer in network.layers for tensor in keras.tree.flatten(layer.output)
     )
+
+
+def _flops(network: Any) -> Dim:
+    """Operations of all layers of a network on one sample, by the rules of the catalogue; None where one has none."""
+    return total(_flops(layer) if hasattr(layer, "layers") else _flops_of(layer) for layer in network.layers)
+
+
+OPERATIONS = {"LayerScale": 1, "StochasticDepth": 0}
+"""Operations per value of layers that Keras has only inside its networks."""
+
+
+def _flops_of(keras_layer: Any) -> Dim:
+    if isinstance(keras_layer, keras.layers.InputLayer):
+        return 0
+    from specbuild.model.importing.layers import spec_layer
+    from specbuild.model.importing.records import read_record
+    from specbuild.model.importing.steps import Findings, Refused
+
+    shapes = [_without_batch(tensor) for tensor in keras.tree.flatten(keras_layer.input)]
+    if (each := OPERATIONS.get(type(keras_layer).__name__)) is not None:
+        return times(each, *shapes[0])
+    try:
+        record = read_record(keras.saving.serialize_keras_object(keras_layer))
+        layer = spec_layer(record, Findings(""), keras_layer.name, frozen=False).layer
+        return bind(layer, KerasResolver()).flops(*shapes)
+    except (Refused, ShapeError):
+        return None
 
 
 def _without_batch(tensor: Any) -> Shape:

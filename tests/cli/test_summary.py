@@ -60,7 +60,7 @@ def test_memory_grows_with_the_batch() -> None:
 
 def test_an_unknown_length_is_shown_as_such() -> None:
     text = summary_text(summarize(build_graph(SPEC.replace("[5, 8", "[null, 8")), batch=1), 200)
-    assert "FLOPs: ?" in text
+    assert "FLOPs: ? for one sample, forward; unknown for enc, batch_normalization, dec" in text
     assert "unknown, as a length is known only at run time" in text
 
 
@@ -169,3 +169,26 @@ def test_only_moving_values_takes_no_memory() -> None:
     layers = "[{layer: Flatten}, {layer: Reshape, target_shape: [4, 4]}, {layer: Flatten}]"
     summary = summarize(build_graph(f"specbuild: 1\ninputs: {{x: [2, 8]}}\nlayers: {layers}\n"), batch=1)
     assert [row.activation_bytes for row in summary.rows] == [64, 0, 0, 0]
+
+
+def test_a_reused_layer_says_whose_weights_it_has(tmp_path: Path) -> None:
+    spec = """\
+specbuild: 1
+inputs: {x: [8, 2]}
+layers:
+  - {id: one_a, layer: Dense, units: 2}
+  - {id: pool, layer: MaxPooling1D}
+  - {id: again, reuse: one_a, from: pool}
+  - {id: pool_again, reuse: pool, from: again}
+"""
+    (tmp_path / "a.yaml").write_text(spec)
+    summary = summarize(build_graph(spec), batch=1)
+    assert {row.id: row.shares for row in summary.rows if row.shares} == {"again": "one_a"}
+    run = CliRunner().invoke
+    text, markdown, rows = (
+        run(main, ["summary", str(tmp_path / "a.yaml"), "--format", name]).stdout
+        for name in ("text", "markdown", "json")
+    )
+    assert "shares one_a" in next(line for line in text.splitlines() if line.strip().startswith("again"))
+    assert "| shares one_a |" in markdown
+    assert [row["shares"] for row in json.loads(rows)["rows"]] == ["", "", "", "one_a", ""]

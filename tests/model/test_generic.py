@@ -15,7 +15,9 @@ from specbuild.catalog.generic import UNWRITABLE, WRAPPERS, keras_kind
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
 from specbuild.cli import main
+from specbuild.cli.tables import summary_text
 from specbuild.graph import build_graph as static_graph
+from specbuild.graph.summary import summarize
 from specbuild.model.backend import keras
 from specbuild.model.resolve import KerasResolver
 from tests.test_imports import VERB, last_lines
@@ -83,6 +85,33 @@ def test_flops_are_unknown_and_shown_so() -> None:
     assert all(node.flops is None for node in graph.nodes)
 
 
+def test_what_is_known_is_summed_up() -> None:
+    layers = "[{id: all, layer: Dense, units: 4}, {id: odd, layer: Discretization, bin_boundaries: [0.0, 1.0]}]"
+    spec = f"specbuild: 1\ninputs: {{x: [6, 3]}}\nlayers: {layers}\n"
+    summary = summarize(build_graph(spec), batch=1)
+    assert (summary.flops, summary.flops_unknown) == (6 * 4 * (2 * 3 + 1), ("odd",))
+    assert "FLOPs: at least 168 for one sample, forward; unknown for odd" in summary_text(summary, 100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flops"),
+    [
+        ('equation: "...x,xy->...y", output_shape: 4, bias_axes: y', 7 * 5 * 4 * (2 * 3 + 1)),
+        ('equation: "abcd,cde->abe", output_shape: [null, 6]', 7 * 6 * 2 * 5 * 3),
+    ],
+)
+def test_flops_of_an_equation(arguments: str, flops: int) -> None:
+    graph = build_graph(f"specbuild: 1\ninputs: {{x: [7, 5, 3]}}\nlayers: [{{layer: EinsumDense, {arguments}}}]\n")
+    assert graph.flops == flops
+
+
+def test_flops_of_a_published_network() -> None:
+    """2 × 300 million multiply-adds (Sandler et al. 2018, arXiv 1801.04381, table 4), and what else counts."""
+    graph = build_graph("specbuild: 1\ninputs: {x: [224, 224, 3]}\nlayers: [{application: MobileNetV2}]\n")
+    assert graph.flops is not None
+    assert 2 * 300e6 < graph.flops < 2 * 310e6
+
+
 def test_check_names_the_layers_that_keras_was_asked_about(tmp_path: Path) -> None:
     path = tmp_path / "attention.yaml"
     path.write_text(ATTENTION, "utf-8")
@@ -93,7 +122,7 @@ def test_check_names_the_layers_that_keras_was_asked_about(tmp_path: Path) -> No
         "resolved through Keras: own, cross, pair",
     ]
     table = CliRunner().invoke(main, ["summary", str(path)]).output
-    assert "FLOPs: ? for one sample, forward" in table
+    assert "FLOPs: ? for one sample, forward; unknown for own, cross, pair" in table
 
 
 def test_keras_is_imported_with_the_first_such_layer_alone(tmp_path: Path) -> None:
