@@ -12,7 +12,7 @@ from specbuild.document import Node, Report, Scalar, Span, kind_of
 ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 """What may be the id of a node: up to 100 letters, digits, _ and -, not starting with a digit."""
 ID_HELP = "use letters, digits, _ and -, not starting with a digit"
-REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z_][A-Za-z0-9_.]*))?")
+REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z0-9_][A-Za-z0-9_.-]*))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -424,11 +424,13 @@ def refuse_state(walk: "Walk", item: Mapping) -> None:
         walk.report.error(message, entry.key.span, code="misplaced-key")
 
 
-def expecting(walk: "Walk", expansion: Expansion, form: Form, item: Mapping, scope: Scope) -> Expansion:
+def expecting(
+    walk: "Walk", expansion: Expansion, form: Form, item: Mapping, scope: Scope, *, claimed: str | None = None
+) -> Expansion:
     """Return an expansion that is held against the `expect` of its composite.
 
     The node in which it ends is, where that is one inside; otherwise, as for a port or an input that is passed on, an
-    Identity behind it, which gets the id of the composite.
+    Identity behind it, which gets the id of the composite; `claimed` is that id where it was claimed before.
     """
     if form.expect is None or (expansion.end is None and not expansion.no_end):
         return expansion
@@ -443,7 +445,7 @@ def expecting(walk: "Walk", expansion: Expansion, form: Form, item: Mapping, sco
         at = replace(node.at, entries=(*node.at.entries, entry))
         nodes[end.id] = replace(node, expect=form.expect, at=at)
         return replace(expansion, nodes=tuple(nodes.values()))
-    name = None if expansion.named else walk.claim(form.id, scope)
+    name = claimed or (None if expansion.named else walk.claim(form.id, scope))
     identity = scope.prefix + name if name else walk.ids.make(f"{scope.prefix}expected", item.span.line)
     gate = gate_of(identity, end, form.expect, item)
     end = Reference(identity, None, end.span, implied=True)

@@ -33,7 +33,7 @@ class Paths(Composite):
     def _join(self, walk: Walk, merge: Node, sources: References, item: Mapping, scope: Scope) -> Expansion:
         if isinstance(merge, Scalar):
             merge = Mapping((Entry(Scalar("layer", merge.span, "layer"), merge),), merge.span)
-        if not isinstance(merge, Mapping):
+        if not isinstance(merge, Mapping) or merge.get("layer") is None:
             help = "write merge: {layer: Concatenate}"
             walk.report.error("merge: expected a layer", merge.span, help=help, code="wrong-type")
             return walk.nothing(merge.span, scope)

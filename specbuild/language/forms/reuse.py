@@ -120,8 +120,9 @@ class ReuseForm(PlainForm):
         members = {member: _member(each, rename) for member, each in copy.members.items()}
         expansion = Expansion(tuple(nodes), end, copy.no_end, members=members)
         ids_inside = tuple(node.id for node in nodes)
-        anonymous = self.model_copy(update={"id": None})  # its id is claimed
-        expansion = expecting(walk, expansion, anonymous, item, scope)
+        free = name if name and scope.prefix + name not in ids.values() else None
+        anonymous = self.model_copy(update={"id": None})
+        expansion = expecting(walk, expansion, anonymous, item, scope, claimed=free)
         if name:
             scope.names[name] = replace(group, output=expansion.end, members=members, nodes=ids_inside, inputs=sources)
         return expansion
