@@ -102,6 +102,11 @@ outputs: [one, two, three]
       b: []
 outputs: [fork.a, fork.b]
 """,
+    "paths whose names are no ids": f"""\
+{HEAD}layers:
+  - {{id: fork, from: x, branch: {{1x1: [{{layer: ReLU}}], a-b: []}}}}
+outputs: [fork.1x1, fork.a-b]
+""",
     "levels by ids that contain a variable": f"""\
 {FRAMES}layers:
   - from: x
@@ -122,6 +127,18 @@ layers:
 """,
 }
 """Specs that were refused, that Keras refused, or that became another model than the text says."""
+
+REFUSED = {
+    "a merge that is no layer": (
+        "[{id: one, layer: ReLU, from: x}, {branch: {a: [], b: []}, merge: {reuse: one}}]",
+        "merge: expected a layer",
+    ),
+    "an expect that the copy of an empty block does not hold": (
+        "[{id: one, from: x, repeat: 0, do: [], expect: [4]}, {id: two, reuse: one, expect: [3]}]",
+        "two gives 4, not 3",
+    ),
+}
+"""The layers of specs that came to neither a graph nor an error, or to another error, and the right one."""
 
 LEVELS = f"""\
 {FRAMES}layers:
@@ -155,6 +172,13 @@ def test_composites_do_what_their_text_says() -> None:
 @pytest.mark.parametrize("text", FOUND.values(), ids=FOUND)
 def test_what_was_found_stays_mended(text: str) -> None:
     composites.judge(composites.Case(yaml.safe_load(text), {}))
+
+
+@pytest.mark.parametrize(("layers", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_wrong_is_refused(layers: str, message: str) -> None:
+    with pytest.raises(composites.Refused) as caught:
+        composites.checked(composites.Case(yaml.safe_load(f"{HEAD}layers: {layers}"), {}))
+    assert [error.message for error in caught.value.errors] == [message]
 
 
 def judge_levels() -> None:

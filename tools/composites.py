@@ -64,6 +64,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--disturbed", type=float, default=0.3, help="share of cases that are changed at random")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--refusals", action="store_true", help="print a case for each message that refuses one")
@@ -71,7 +72,11 @@ def main() -> int:
     started = time.perf_counter()
     findings = Findings()
     for number in range(options.first, options.first + options.cases):
-        try_case(generate(Random(f"{options.seed}.{number}")), number, findings, shorten=True)
+        random = Random(f"{options.seed}.{number}")
+        case = generate(random)
+        if random.random() < options.disturbed:
+            disturb(random, case)
+        try_case(case, number, findings, shorten=True)
         passed = time.perf_counter() - started
         if (number + 1) % 100 == 0:
             print(f"{number + 1:6,} {passed:5.0f} s  {findings.summary()}", flush=True)
@@ -240,6 +245,8 @@ def hold(what: str, ours: list[Any], theirs: list[Any]) -> None:
     for mine, other in zip(ours, theirs, strict=True):
         if mine.shape != other.shape:
             raise Wrong(f"{what} gives other shapes: {other.shape}, not {mine.shape}")
+        if not np.isfinite(mine).all() and not np.isfinite(other).all():
+            continue  # too many products
         if not np.allclose(mine, other, rtol=1e-5, atol=1e-6):
             raise Wrong(f"{what} gives other outputs: up to {np.abs(mine - other).max():.3g} apart")
 
@@ -262,7 +269,7 @@ def written(tree: Tree) -> str:
 # Shortening a finding
 
 
-def shortened(case: Case, where: str, tries: int = 150) -> Case:
+def shortened(case: Case, where: str, tries: int = 60) -> Case:
     """Return a case with fewer items and keys that comes to the same place."""
     changed = True
     while changed and tries > 0:
@@ -326,6 +333,56 @@ OPTIONAL = (
     *("id", "expect", "trainable", "outputs", "output", "from", "head", "head_input", "shortcut", "merge", "blocks"),
     *("defaults", "vars", "states", "feed", "initial_state", "bias_initializer", "recurrent_initializer", "give"),
 )
+
+
+# Changing a case
+
+
+def disturb(random: Random, case: Case) -> None:
+    """Change what nodes read, and what stands beside them: what comes of it is sound often enough."""
+    for _ in range(random.choice((1, 1, 2))):
+        tree = random.choice([case.tree, *case.files.values()])
+        items = [node for node in nodes_of(tree) if any(form in node for form in naive.FORMS)]
+        if not items:
+            continue
+        item = random.choice(items)
+        names = [node["id"] for node in items if "id" in node and "$" not in node["id"]]
+        names += [*tree["inputs"], "input"]
+        name = random.choice(names) + random.choice(("", "", "", ".last", ".sequence"))
+        change = random.choice(("from", "from", "two", "drop", "state", "frozen", "again", "swap", "twice"))
+        if change == "from":
+            item["from"] = name
+        elif change == "two":
+            item["from"] = [name, random.choice(names)]
+        elif change == "drop":
+            item.pop(random.choice(("from", "id", "expect", "merge", "return_sequences", "initial_state")), None)
+        elif change == "state":
+            item["initial_state"] = name
+        elif change == "frozen":
+            item["trainable"] = False
+        elif change == "again":
+            target = random.choice(names)
+            item.clear()
+            item["reuse"] = target
+        else:
+            lists = [node for node in lists_of(tree) if node and isinstance(node[0], dict)]
+            nodes = random.choice(lists)
+            if change == "twice":
+                nodes.insert(0, {key: copy.deepcopy(value) for key, value in nodes[-1].items() if key != "id"})
+            else:
+                random.shuffle(nodes)
+
+
+def nodes_of(tree: Any) -> list[Tree]:
+    """Return every mapping in a tree."""
+    inside = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [*([tree] if isinstance(tree, dict) else []), *(node for each in inside for node in nodes_of(each))]
+
+
+def lists_of(tree: Any) -> list[list[Any]]:
+    """Return every list in a tree."""
+    inside = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [*([tree] if isinstance(tree, list) else []), *(node for each in inside for node in lists_of(each))]
 
 
 # Drawing a case
@@ -805,7 +862,8 @@ class Drawing:
         first = self.weighted(place, channels, len(shape) - 1)
         result: Shape = (*shape[:-1], channels)
         if self.chance(0.5):
-            return {"time_distributed": first}, Spot(result), {}
+            frozen = {"trainable": False} if self.chance(0.1) else {}
+            return {"time_distributed": first, **frozen}, Spot(result), {}
         stack = [first, self.pick({"layer": "ReLU"}, {"layer": "BatchNormalization", **self.initial(place, "gamma")})]
         if not keep and len(shape) == 4 and shape[1] == 6 and self.chance(0.3):
             stack.append({"layer": "AveragePooling2D", "pool_size": 2})
@@ -843,6 +901,8 @@ class Drawing:
         else:
             spot = Spot((steps, *last), last)
             members = {f"state.{part}": last for part in naive.STATES[item["layer"]]}
+            if not place.feedback and self.chance(0.1):
+                item["expect"] = list(self.pick(spot.shape, last))
         if not place.feedback and self.chance(0.7):
             item = {"id": self.id(place, "r"), **item}
             place.states.append((item["id"], item["layer"], filters, last))

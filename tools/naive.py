@@ -12,6 +12,7 @@ port of a recurrent layer is meant.
 from __future__ import annotations
 
 import ast
+import copy
 import operator
 import re
 from collections.abc import Callable, Iterator
@@ -56,10 +57,14 @@ class Open:
 
     def __init__(self, choices: dict[int, Callable[[], Any]]) -> None:
         self.choices = choices
+        self.expected: int | None = None
+        """The number of axes that `expect` says, for readers of any number."""
 
     def at(self, ranks: set[int] | None) -> Any:
         """Return the tensor for a reader of so many axes; None for any number."""
         fitting = [rank for rank in self.choices if ranks is None or rank in ranks]
+        if len(fitting) > 1 and ranks is None and self.expected in fitting:
+            fitting = [self.expected]
         if len(fitting) != 1:
             raise Unsure(f"any of {sorted(self.choices)} axes, for a reader of {ranks}")
         return self.choices[fitting[0]]()
@@ -237,6 +242,16 @@ def look_up(reference: str, names: dict[str, Named]) -> Any:
     return thing
 
 
+def pinned(reference: str, names: dict[str, Named]) -> Any:
+    """Return what a reference stands for; of one to a port the recurrent node, whose bare id is that port."""
+    tensor, node = look_up(reference, names), look_up(reference.split(".")[0], names)
+    if not isinstance(node, Recurrent) or isinstance(tensor, Open):
+        return tensor
+    node = copy.copy(node)
+    node.choices = {len(tensor.shape): lambda: tensor}
+    return node
+
+
 class Reader:
     """Reads items, with the layers made so far by their place in the text."""
 
@@ -279,6 +294,8 @@ class Reader:
         if isinstance(item.get("expect"), str | list):
             expected = substituted(item["expect"], env.values)
             tensor = one(thing, {len(expected) + 1})
+            if isinstance(thing, Open):
+                thing.expected = len(expected) + 1
             if [want for want, length in zip(expected, tensor.shape[1:], strict=True) if want not in (None, length)]:
                 raise AssertionError(f"expected {expected}, got {tensor.shape}")
         if "id" in item:
@@ -323,6 +340,8 @@ class Reader:
         if needed is None and (wrapper or kind == "LastFrame"):
             ranks = set(range(3, 10))
         things = [ended(thing) for thing in inputs]
+        if wrapper and isinstance(things[0], Recurrent):
+            ranks = {len(things[0].ports["sequence"].shape)}
 
         def run(ranks: set[int] | None) -> Any:
             return self._run(wrapper, kind, arguments, [one(thing, ranks) for thing in things], env)
@@ -403,7 +422,8 @@ class Reader:
             return self.every_frame(inner if isinstance(inner, list) else [inner], one(things[0]), env)
         for index, layer in enumerate(inner if isinstance(inner, list) else [inner]):
             kind = substituted(layer["layer"], env.values)
-            things = [self.apply("td", kind, own_arguments(layer, env), things, env.within(index))]
+            at = env.within(index, frozen=env.frozen or item.get("trainable") is False)
+            things = [self.apply("td", kind, own_arguments(layer, env), things, at)]
         return things[0]
 
     def every_frame(self, items: list[Tree], sequence: Any, env: Env) -> Any:
@@ -505,7 +525,7 @@ class Reader:
             ends = {name: look_up(reference, known) for name, reference in output.items()}
         else:
             references = output if isinstance(output, list) else [output]
-            ends = {reference.split(".")[0]: look_up(reference, known) for reference in references}
+            ends = {reference.split(".")[0]: pinned(reference, known) for reference in references}
         return Composite(next(iter(ends.values())) if len(ends) == 1 else None, {**members, **ends})
 
     # Encoder and decoder
