@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from specbuild.catalog import Bidirectional, Dim, Layer, Recurrent, Shape, TimeDistributed, size
-from specbuild.graph.model import Graph, Input, Node, spent
+from specbuild.catalog import Dim, Shape, size
+from specbuild.graph.axis_names import Names, axis_names
+from specbuild.graph.model import Graph, Input, Node, Port, spent
 from specbuild.graph.receptive_field import Extent, receptive_fields
 
 AXES = ("time", "depth", "height", "width", "channels")
 """The columns that a shape is spread over."""
-
-_BY_RANK: dict[int, tuple[str, ...]] = {
-    1: ("channels",),
-    2: ("time", "channels"),
-    3: ("height", "width", "channels"),
-    4: ("time", "height", "width", "channels"),
-    5: ("time", "depth", "height", "width", "channels"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +66,10 @@ class Summary:
 def summarize(graph: Graph, *, batch: int) -> Summary:
     """Return the rows and totals of a graph, activation memory for training with `batch` samples at float32."""
     fields = receptive_fields(graph)
-    inputs = (_input_row(x, batch) for x in graph.inputs)
-    whole = {node.id: _row(node, batch, dict(fields[node.id])) for node in graph.nodes}
-    inside = {node.id: tuple(_inside(node, batch)) for node in graph.nodes}
+    names = axis_names(graph)
+    inputs = (_input_row(x, names, batch) for x in graph.inputs)
+    whole = {node.id: _row(node, names, batch, dict(fields[node.id])) for node in graph.nodes}
+    inside = {node.id: tuple(_inside(node, names, batch)) for node in graph.nodes}
     shared = _shared(graph)
     rows = tuple(replace(row, shares=shared.get(row.id, "")) for node in whole for row in (whole[node], *inside[node]))
     counted = [row for node in whole for row in ((inside[node] if whole[node].flops is None else ()) or (whole[node],))]
@@ -92,8 +86,8 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
     )
 
 
-def _input_row(x: Input, batch: int) -> Row:
-    axes = _BY_RANK.get(len(x.shape), ())
+def _input_row(x: Input, names: Mapping[Port, Names], batch: int) -> Row:
+    axes = _columns(names[Port(x.id)])
     return Row(x.id, "Input", (), x.shape, axes, {}, (), 0, 0, 0, _bytes(size(x.shape), batch), {})
 
 
@@ -104,23 +98,24 @@ def _shared(graph: Graph) -> dict[str, str]:
     return {node.id: node.shares for node in nodes if node.shares in weighted and node.shares is not None}
 
 
-def _inside(node: Node, batch: int) -> Iterator[Row]:
+def _inside(node: Node, names: Mapping[Port, Names], batch: int) -> Iterator[Row]:
     """The layers of an autoregressive node's body, with what they cost over all its steps."""
     if node.body is None:
         return
+    names = axis_names(node.body.given, {node.body.given.inputs[0].id: names[node.inputs[0]]})
     horizon = getattr(node.layer, "horizon", 1)
     for inner, step in zip(node.body.given.nodes, node.body.step.nodes, strict=True):
         flops, saved = spent(inner.flops, step.flops, horizon), spent(inner.saved, step.saved, horizon)
-        yield replace(_row(inner, batch, {}), flops=flops, activation_bytes=_bytes(saved, batch), inside=node.id)
+        yield replace(_row(inner, names, batch, {}), flops=flops, activation_bytes=_bytes(saved, batch), inside=node.id)
 
 
-def _row(node: Node, batch: int, receptive_field: dict[str, tuple[Extent, ...]]) -> Row:
+def _row(node: Node, names: Mapping[Port, Names], batch: int, receptive_field: dict[str, tuple[Extent, ...]]) -> Row:
     return Row(
         id=node.id,
         layer=node.layer.label,
         source=tuple(str(port) for port in node.inputs),
         shape=node.shape,
-        axes=axes(node.layer, node.shape),
+        axes=_columns(names[Port(node.id, node.port)]),
         state=node.state,
         initial_state=tuple(str(port) for port in node.initial_state),
         parameters=node.parameters,
@@ -131,25 +126,11 @@ def _row(node: Node, batch: int, receptive_field: dict[str, tuple[Extent, ...]])
     )
 
 
+def _columns(names: Names) -> Names:
+    """The names under which a shape is spread over columns; none where an axis has no name of its own."""
+    return () if "" in names or len(set(names)) < len(names) else names
+
+
 def _bytes(numbers: Dim, batch: int) -> Dim:
     """The size of so many numbers per sample at float32."""
     return None if numbers is None else numbers * batch * 4
-
-
-def axes(layer: Layer, shape: Shape) -> tuple[str, ...]:
-    """Return names for the axes of a layer's output, by the convention of this field; empty beyond five axes."""
-    if isinstance(layer, TimeDistributed):
-        inner = axes(layer.layer, shape[1:])
-        return (
-            ("time", *inner) if len(inner) == len(shape) - 1 and "time" not in inner else _BY_RANK.get(len(shape), ())
-        )
-    if isinstance(layer, Bidirectional):
-        return axes(layer.layer, shape)
-    names = _BY_RANK.get(len(shape), ())
-    if isinstance(layer, Recurrent) and layer.kind.endswith("1D"):
-        names = {3: ("time", "width", "channels"), 2: ("width", "channels")}.get(len(shape), names)
-    if getattr(layer, "data_format", None) == "channels_first" and names:
-        space = tuple(name for name in names if name not in ("time", "channels"))
-        lead = ("time",) if "time" in names else ()
-        return (*lead, "channels", *space)
-    return names
