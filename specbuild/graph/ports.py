@@ -79,7 +79,7 @@ class PortChoice:
         ranks = needed_ranks(node.layer, wanted)
         if ranks is None and node.layer.keeps_rank:
             ranks = self._sibling_ranks(node)
-        moot = node.id not in self.alive
+        moot = node.id not in self.alive or node.layer.kind == "Constant"
         if isinstance(node.layer, TimeDistributed):
             ranks = self._every_step(node, ranks)
         ports = [self.choose(source, ranks, node.layer.label, "from", moot=moot) for source in node.sources]
@@ -102,7 +102,8 @@ class PortChoice:
         """Return the port that `source` means to a reader that takes `ranks` axes (None: any number).
 
         The reader names it under `key`. With `moot` no output depends on the reader: what is left open follows from a
-        node that could not be read, or does not matter.
+        node that could not be read, or does not matter; nor does it to a Constant, which reads only how many samples
+        there are.
         """
         layer = self.layer(source.id)
         if not isinstance(layer, Recurrent):

@@ -100,6 +100,37 @@ def test_it_reads_nothing_of_its_input() -> None:
     assert [extent.length for extent in fields["sum"]["x"]] == [1, 1, 1]
 
 
+def test_it_reads_either_port_of_a_recurrence() -> None:
+    text = """\
+specbuild: 1
+inputs: {x: [4, 6, 6, 1]}
+layers:
+  - {id: enc, layer: ConvLSTM2D, filters: 2, kernel_size: 3, padding: same}
+  - {id: c, layer: Constant, value: 1, shape: [6, 6, 2]}
+  - {layer: Add, from: [enc.last, c]}
+"""
+    assert build_model(text).predict(np.ones((2, 4, 6, 6, 1)), verbose=0).shape == (2, 6, 6, 2)
+
+
+def test_inside_an_autoregressive_node() -> None:
+    text = """\
+specbuild: 1
+inputs: {x: [4, 6, 6, 1]}
+layers:
+  - autoregressive:
+      horizon: 3
+      do:
+        - {id: zeros, layer: ZerosLike}
+        - {id: mask, time_distributed: {layer: Constant, value: 1, shape: [6, 6, 1]}, from: input}
+        - {id: scaled, layer: LocalScale, shared_axes: 1, from: input}
+        - {layer: Concatenate, from: [zeros, mask, scaled]}
+        - {layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same}
+"""
+    model = build_model(text)
+    assert model.predict(np.ones((2, 4, 6, 6, 1)), verbose=0).shape == (2, 3, 6, 6, 1)
+    assert model.count_params() == build_graph(text).parameters
+
+
 def test_on_every_frame_and_trained(folder: Path) -> None:
     text = f"""\
 specbuild: 1
