@@ -179,9 +179,8 @@ class _Inference:
         inputs = self.shapes_of(ports)
         if node.id in self.bodies and not self.bodies[node.id].check_at_lines(inputs[0], self.report):
             return None
-        if not check_frames(node, inputs, self.report):
-            return None
         try:
+            check_frames(node, inputs)
             node.layer.check(*inputs)
             shapes = port_shapes(node.layer, inputs)
             refuse_excess(node.layer, shapes)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show, size
+from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
@@ -35,15 +36,21 @@ def check_arity(node: NodeSpec, report: Report) -> bool:
     return False
 
 
-def check_frames(node: NodeSpec, shapes: Sequence[Shape], report: Report) -> bool:
-    """Report a merge on every frame that joins sequences of frames with something else; whether all is well."""
-    if not node.on_frames or len({len(shape) for shape in shapes}) == 1:
-        return True
-    message = f"{node.layer.label} runs on every frame, and its inputs have different numbers of axes"
-    reason = f"they are {' and '.join(show(shape) for shape in shapes)}"
-    help = "to join what has no time with every frame, repeat it with RepeatFrame before"
-    report.error(message, node.span("from"), reason=reason, help=help, code="shape")
-    return False
+def check_frames(node: NodeSpec, shapes: Sequence[Shape]) -> None:
+    """Refuse a merge on every frame that joins frames with something else, or along an axis that no frame has.
+
+    Raises:
+        ShapeError: what does not fit.
+    """
+    if not node.frames:
+        return
+    if len({len(shape) for shape in shapes}) > 1:
+        message = f"{node.layer.label} runs on every frame, and its inputs have different numbers of axes"
+        reason = f"they are {' and '.join(show(shape) for shape in shapes)}"
+        help = "to join what has no time with every frame, repeat it with RepeatFrame before"
+        raise ShapeError(message, reason=reason, help=help)
+    if isinstance(node.layer, Concatenate) and node.layer.axis < 0:
+        node.layer.check(*(shape[node.frames :] for shape in shapes))
 
 
 def excess(shape: Shape) -> str:

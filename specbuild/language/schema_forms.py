@@ -13,7 +13,6 @@ from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.base import Keys
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
-from specbuild.language.forms.layers import COMPOSITES
 from specbuild.language.schema_layers import having, sentence, without_null, without_place
 from specbuild.language.schema_values import VARIABLE, Schema, model_schema
 from specbuild.language.sections.inputs import InputSection
@@ -22,10 +21,9 @@ from specbuild.language.sections.inputs import InputSection
 def form_definitions(definitions: Schema) -> Schema:
     """Return `nodes`, `node`, every form under `node:<key>`, and what forms are made of."""
     forms = {key: keys_schema(form_of(key), definitions) for key in FORMS}
-    inside = {key: _without_place(forms[key]) for key in ("time_distributed", "bidirectional")}
-    inside["time_distributed"]["properties"]["time_distributed"] = {"$ref": "#/definitions/frame layer"}
     forms["layer"] = {"$ref": "#/definitions/layer"}
     forms["application"]["properties"] |= _application_arguments(definitions)
+    wrapped = {key: _without_place(forms[key]) for key in ("application", "time_distributed", "bidirectional")}
     return {
         "nodes": {
             "if": {"type": "string"},
@@ -35,7 +33,7 @@ def form_definitions(definitions: Schema) -> Schema:
         "node": _one_of_the_forms(),
         **{f"node:{key}": schema for key, schema in forms.items()},
         "layer inside": without_place(),
-        "frame layer": _frame_layer(inside),
+        "frame layer": _frame_layer(wrapped),
         "network": {
             "description": "The name of a network.",
             "anyOf": [{"enum": list(names("applications"))}, VARIABLE],
@@ -91,11 +89,10 @@ def _without_place(form: Schema) -> Schema:
     return {**form, "properties": own}
 
 
-def _frame_layer(wrappers: Schema) -> Schema:
-    """What may stand on every frame: a layer, or again a wrapper."""
+def _frame_layer(wrapped: Schema) -> Schema:
+    """What may stand on every frame: a layer, a wrapper or a network without a place of its own, or another node."""
     schema: Schema = {"$ref": "#/definitions/layer inside"}
-    composites = {key: {"$ref": f"#/definitions/node:{key}"} for key in COMPOSITES}
-    choices = {"application": {"$ref": "#/definitions/node:application"}, **wrappers, **composites}
+    choices = {key: {"$ref": f"#/definitions/node:{key}"} for key in FORMS if key != "layer"} | wrapped
     for key, choice in choices.items():
         schema = {"if": having(key), "then": choice, "else": schema}
     return {"type": "object", **schema}

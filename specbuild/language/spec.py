@@ -83,8 +83,8 @@ class NodeSpec:
     """How to fix a misfit with what it reads, where that was not written on the node itself."""
     collects: bool = False
     """Whether it joins a list of inputs, of which there may be one alone: the rounds of a loop, or `from: [a]`."""
-    on_frames: bool = False
-    """Whether it runs on every frame of a sequence, inside a time_distributed."""
+    frames: int = 0
+    """How many composite time_distributed it stands in, each of which runs it on every frame of a sequence."""
     body: BodySpec | None = None
     """What an autoregressive node runs."""
     allow: tuple[AcceptedWarning, ...] = ()

@@ -63,8 +63,37 @@ def test_the_same_weights_on_other_frames() -> None:
             "{repeat: 1, do: [{id: a, layer: ReLU}, {layer: Dot, axes: 1, from: [a, a]}]}",
             r"cannot run Dot on every frame",
         ),
+        ("{residual: [], merge: {layer: Concatenate, axis: -4}}", "along axis -4, which is the batch axis"),
+        ("{autoregressive: {do: [{layer: GRU, units: 2}], horizon: 2}}", "cannot run Autoregressive on every frame"),
     ],
 )
 def test_what_runs_on_no_frame(inner: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         build_graph(f"specbuild: 1\ninputs: {{x: [4, 6, 6, 2]}}{BLOCKS}layers:\n  - {{time_distributed: [{inner}]}}\n")
+
+
+def test_the_weights_of_one_frame_do_not_run_on_every_frame() -> None:
+    text = "specbuild: 1\ninputs: {x: [4, 6, 6, 2]}\nlayers:\n  - {id: a, time_distributed: {layer: ReLU}}\n"
+    with pytest.raises(SpecError, match="time_distributed cannot reuse a, which stands outside"):
+        build_graph(text + "  - {time_distributed: [{reuse: a}], from: x}\n")
+
+
+NODES_OF_A_BLOCK = """specbuild: 1
+inputs: {x: [4, 6, 6, 2]}
+blocks:
+  frames: {parameters: {body: nodes}, do: [{time_distributed: $body}]}
+layers:
+  - {block: frames, with: {body: [{layer: Conv2D, filters: 2, kernel_size: 3}, {residual: [{layer: ReLU}]}]}}
+  - {time_distributed: [{when: false, layer: Flatten}, {id: b, layer: ReLU}, {layer: Add, from: [b, b]}]}
+"""
+
+
+def test_nodes_of_a_block_and_keys_of_nodes() -> None:
+    assert build_graph(NODES_OF_A_BLOCK).outputs[0].shape == (4, 4, 4, 2)
+
+
+@pytest.mark.parametrize("inner", ["[{residual: [{layer: ReLU}]}]", "[{layer: ReLU}]", "{residual: []}"])
+def test_frames_of_frames(inner: str) -> None:
+    nodes = f"  - {{time_distributed: [{{time_distributed: {inner}}}]}}\n"
+    graph = build_graph(f"specbuild: 1\ninputs: {{x: [2, 4, 6, 6, 2]}}\nlayers:\n{nodes}")
+    assert graph.outputs[0].shape == (2, 4, 6, 6, 2)

@@ -23,10 +23,10 @@ from specbuild.language.forms.base import (
     with_trainable,
 )
 from specbuild.language.forms.scope import Scope
-from specbuild.language.forms.walk import Walk, as_mapping
+from specbuild.language.forms.walk import FORMS, Walk, as_mapping
 from specbuild.language.spec import NodeSpec
 from specbuild.language.validation import validate
-from specbuild.language.variables import substitute
+from specbuild.language.variables import passed, substitute
 
 _LAYER_OF_OTHER_NAME = {
     "TimeDistributed": "write time_distributed: {layer: …}",
@@ -43,11 +43,10 @@ _KEY_OF_OTHER_NAME = {
 }
 """Keys that Keras has for what a spec says about the node, and where they belong."""
 
-
-COMPOSITES = ("block", "model", "branch", "residual", "repeat", "for", "reuse")
-"""Keys of the composite forms that may stand in a `time_distributed`."""
+_ONE_LAYER = ("layer", "application", "time_distributed", "bidirectional")
+"""The forms that are one layer: a `time_distributed` of these alone is a chain of layers."""
 _FRAME_LAYERS = {
-    "anyOf": [{DEFINITION: "frame layer"}, {"type": "array", "minItems": 1, "items": {DEFINITION: "frame layer"}}]
+    "anyOf": [{DEFINITION: "frame layer"}, {"type": "array", "minItems": 1, "items": {DEFINITION: "node"}}]
 }
 
 
@@ -96,7 +95,7 @@ class TimeDistributedForm(_Wrapper):
     )
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
-        if _holds_composites(self.time_distributed):
+        if _holds_nodes(self.time_distributed, scope):
             form = _OnEveryFrame.read(item, walk.report)
             return form.expand(walk, item, scope) if form is not None else walk.failed(item, scope)
         inner = substitute(self.time_distributed, scope.values, walk.report)
@@ -122,7 +121,15 @@ class _OnEveryFrame(Composite):
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
         inner = self.time_distributed
-        expansion = walk.items(inner if isinstance(inner, Sequence) else Sequence((inner,), inner.span), scope)
+        expansion = walk.items(Sequence((inner,), inner.span) if isinstance(inner, Mapping) else inner, scope)
+        ids = {node.id for node in expansion.nodes}
+        outside = next((node for node in expansion.nodes if node.shares is not None and node.shares not in ids), None)
+        if outside is not None:
+            message = f"time_distributed cannot reuse {outside.shares}, which stands outside"
+            reason = "a layer runs on one frame or on every frame, not on both"
+            help = "where it runs on every frame already, write reuse outside as well"
+            walk.report.error(message, outside.span("reuse"), reason=reason, help=help, code="bad-reference")
+            return walk.nothing(item.span, scope)
         nodes = [self._frames(walk, node) for node in expansion.nodes]
         sound = tuple(node for node in nodes if node is not None)
         return replace(expansion, nodes=sound, complete=expansion.complete and len(sound) == len(nodes))
@@ -132,27 +139,33 @@ class _OnEveryFrame(Composite):
         layer: Layer | None = node.layer
         if isinstance(layer, Concatenate) and layer.axis > 0:
             layer = layer.model_copy(update={"axis": layer.axis + 1})
-        elif isinstance(layer, Recurrent) or node.body is not None or len(node.sources) > 1:
-            joins = isinstance(layer, Broadcasting | Concatenate)
-            if not joins:
+        elif not isinstance(layer, Broadcasting | Concatenate):
+            if isinstance(layer, Recurrent) or node.body is not None or len(node.sources) > 1:
                 message = f"time_distributed cannot run {node.layer.label} on every frame"
                 reason = "it runs layers of one input, Concatenate and merges of values at one place"
                 walk.report.error(message, node.span(), reason=reason, code="bad-node")
                 walk.broken.add(node.id)
                 return None
-        elif not isinstance(layer, Broadcasting | Concatenate):
             layer = _on_every_frame(walk, layer, node.at)
         if layer is None:
             walk.broken.add(node.id)
             return None
         expect = None if node.expect is None else (None, *node.expect)
-        return replace(node, layer=layer, expect=expect, on_frames=True)
+        return replace(node, layer=layer, expect=expect, frames=node.frames + 1)
 
 
-def _holds_composites(node: Node) -> bool:
-    """Whether a composite stands among the nodes of a `time_distributed`."""
-    items = node.items if isinstance(node, Sequence) else (node,)
-    return any(isinstance(item, Mapping) and any(key in COMPOSITES for key in item.names()) for item in items)
+def _holds_nodes(inner: Node, scope: Scope, *, nested: bool = False) -> bool:
+    """Whether a `time_distributed` holds nodes of any form, with keys of their own, not only a chain of layers."""
+    if passed(inner, scope.values) is not None:
+        return True
+    items = [x for x in (inner.items if isinstance(inner, Sequence) else (inner,)) if isinstance(x, Mapping)]
+    keys = {key for item in items for key in item.names()}
+    if isinstance(inner, Sequence) and (nested or not keys.isdisjoint(COMMON[1:])):
+        return True
+    again = (item.get(TimeDistributedForm.KEY) for item in items)
+    return any(key in FORMS and key not in _ONE_LAYER for key in keys) or any(
+        _holds_nodes(each, scope, nested=True) for each in again if each is not None
+    )
 
 
 class BidirectionalForm(_Wrapper):
