@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import click
@@ -24,6 +24,8 @@ class Layout(NamedTuple):
     compact: bool = False
 
 
+COLUMNS = ("id", "layer", "from", "shape", "state", "parameters", "FLOPs", "memory", "field")
+"""What `--columns` can name."""
 DROPPED = ("memory", "field", "state", "FLOPs", "from")
 """The columns that a narrow table leaves out, in this order."""
 LAYOUTS = (
@@ -34,6 +36,10 @@ LAYOUTS = (
 
 SHORT = {"TimeDistributed(": "TD(", "Bidirectional(": "Bi("}
 """Names of wrappers in a compact table."""
+
+LONG = {"params": "parameters"}
+"""Columns that have another name in a compact table."""
+HOW_TO_SHOW = "--columns all shows every column, --columns id,layer,shape,… those named"
 
 INDENT = "  "
 """Precedes the id of a layer inside another node."""
@@ -47,43 +53,65 @@ UNBOUND = 240
 """Width off a terminal, unless COLUMNS gives another."""
 
 
-def print_summary(summary: Summary) -> None:
+def print_summary(summary: Summary, columns: Collection[str] | None = None) -> None:
     """Print the table of `specbuild summary`, as wide as the terminal or COLUMNS allows."""
     bound = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    title, *lines = summary_text(summary, shutil.get_terminal_size().columns if bound else UNBOUND).split("\n")
+    width = shutil.get_terminal_size().columns if bound else UNBOUND
+    title, *lines = summary_text(summary, width, columns).split("\n")
     click.echo("\n".join([click.style(title, bold=True), *lines]))
 
 
-def summary_text(summary: Summary, width: int) -> str:
-    """Return the widest layout of the table that fits into `width`, below its title, and the totals below it."""
-    for layout in LAYOUTS:
+def summary_text(summary: Summary, width: int, columns: Collection[str] | None = None) -> str:
+    """Return the widest layout of the table that fits into `width`, below its title, and the totals below it.
+
+    Columns are left out where there is no room for them, which a line says, unless `columns` names those to show.
+    """
+    for layout in LAYOUTS if columns is None else _layouts_of(columns):
         lines = _table(summary, layout)
         if max(map(text_width, lines)) <= width:
             break
     else:
-        lines = _table(summary, layout, width)
+        lines = _table(summary, layout, width) if columns is None else lines
     below = totals(summary, explain_field="field" not in layout.without)
+    if columns is None and layout.without:
+        below.append(f"Left out for lack of width: {', '.join(layout.without)}; {HOW_TO_SHOW}")
     return "\n".join([summary.name, *lines, "", *(part for line in below for part in textwrap.wrap(line, width))])
 
 
+def _layouts_of(columns: Collection[str]) -> tuple[Layout, Layout]:
+    without = tuple(name for name in COLUMNS if name not in columns)
+    return Layout(without), Layout(without, compact=True)
+
+
 def _table(summary: Summary, layout: Layout, most: int = 0) -> list[str]:
-    columns, rows = summary_cells(summary, compact=layout.compact)
-    kept = [index for index, column in enumerate(columns) if column.name not in layout.without]
-    columns, rows = [columns[index] for index in kept], [[row[index] for index in kept] for row in rows]
+    columns, rows = _cells_without(summary, layout)
     if layout.compact:
         return text_table(columns, rows, "  ", most)
     return ["", *(f" {line}" for line in text_table(columns, rows, most=most))]
 
 
-def markdown_summary(summary: Summary) -> str:
+def _cells_without(summary: Summary, layout: Layout) -> tuple[list[Column], list[list[str]]]:
+    """The columns and cells of a layout; the axes of the output are the column `shape`."""
+    columns, rows = summary_cells(summary, compact=layout.compact)
+    names = ["shape" if column.name in AXES else LONG.get(column.name, column.name) for column in columns]
+    kept = [index for index, name in enumerate(names) if name not in layout.without]
+    return [columns[index] for index in kept], [[row[index] for index in kept] for row in rows]
+
+
+def markdown_summary(summary: Summary, columns: Collection[str] | None = None) -> str:
     """Return the table and the totals as Markdown, for a README or a pull request."""
-    columns, rows = summary_cells(summary)
+    layout, _ = _layouts_of(COLUMNS if columns is None else columns)
+    return _markdown(summary, *_cells_without(summary, layout), explain_field="field" not in layout.without)
+
+
+def _markdown(summary: Summary, columns: list[Column], rows: list[list[str]], *, explain_field: bool) -> str:
+    below = totals(summary, explain_field=explain_field)
     lines = [
         _markdown_row([column.name for column in columns]),
         _markdown_row(["--:" if column.number else "---" for column in columns]),
         *(_markdown_row(cells) for cells in rows),
     ]
-    return "\n".join([f"**{summary.name}**", "", *lines, "", *(f"- {line}" for line in totals(summary))]) + "\n"
+    return "\n".join([f"**{summary.name}**", "", *lines, "", *(f"- {line}" for line in below)]) + "\n"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:

@@ -117,7 +117,8 @@ def test_no_line_ends_in_spaces_or_is_too_long(width: int) -> None:
     lines = shown(SPEC, width)
     assert lines == [line.rstrip() for line in lines]
     assert max(map(len, lines)) <= width
-    assert any(line.startswith("Field") for line in lines) == any("field" in line for line in lines)
+    heading = next(line for line in lines if "layer" in line)
+    assert any(line.startswith("Field") for line in lines) == ("field" in heading)
 
 
 def test_a_narrow_table_has_short_names() -> None:
@@ -192,3 +193,35 @@ layers:
     assert "shares one_a" in next(line for line in text.splitlines() if line.strip().startswith("again"))
     assert "| shares one_a |" in markdown
     assert [row["shares"] for row in json.loads(rows)["rows"]] == ["", "", "", "one_a", ""]
+
+
+def test_columns_are_never_left_out_in_silence() -> None:
+    def said(width: int) -> str:
+        return " ".join(shown(SPEC, width)).partition("Left out for lack of width: ")[2]
+
+    more = "; --columns all shows every column, --columns id,layer,shape,… those named"
+    assert said(240) == ""
+    assert said(165) == "memory" + more
+    assert said(80) == "memory, field, state, FLOPs, from" + more
+
+
+def test_columns_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["summary", str(tmp_path / "a.yaml"), *arguments], env={"COLUMNS": "80"})
+        return result.exit_code, result.output
+
+    code, text = run("--columns", "id, flops,shape")
+    assert code == 0
+    assert text.splitlines()[2].split() == ["id", "time", "height", "width", "channels", "FLOPs"]
+    assert "Left out" not in text
+    code, text = run("--columns", "all")
+    compact = ["id", "layer", "from", "shape", "state", "params", "FLOPs", "memory", "field"]
+    assert (code, text.splitlines()[1].split()) == (0, compact)
+    code, text = run("--columns", "id,memory", "--format", "markdown")
+    assert (code, text.splitlines()[2]) == (0, "| id | memory |")
+    code, text = run("--columns", "id,flop")
+    assert code == 2
+    assert 'there is no column "flop"; did you mean "FLOPs"?' in " ".join(text.split())
+    assert run("--columns", "all", "--format", "json")[0] == 2
