@@ -66,6 +66,12 @@ def spec_layer(record: Record, findings: Findings, name: str, *, frozen: bool, i
         arguments["dtype"] = dtype
     if frozen and cls.weights is not Layer.weights:
         arguments["trainable"] = False
+    if kind == "Constant" and "value" not in arguments:
+        message, reason = f"the numbers of {name} (Constant) are among the weights", "there are too many for a spec"
+        help = (
+            f"write the layer into a spec with path: {name}.npy, a file of model.get_layer({name!r}).get_weights()[0]"
+        )
+        raise findings.refuse(name, message, reason=reason, help=help)
     try:
         layer = cls.model_validate(arguments)
     except ValidationError as fault:
