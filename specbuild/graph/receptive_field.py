@@ -10,8 +10,8 @@ What cannot be told exactly is too large, never too small:
 - what lies between the first and the last entry counts, and so does all that any channel depends on;
 - an axis that a layer folds into another (`Flatten`, `Reshape`) counts as a whole, and so do frames in which a layer
   reads where its values say (`TrajGRU2D`) or which it normalizes;
-- all states count as depending on what the last output does, and all forecasts of an autoregressive node on what its
-  last one does;
+- all states count as depending on what the last output does, all forecasts of an autoregressive node on what its last
+  one does, and each frame that this node reads as having spread through it as far as the first;
 - where steps and positions are too many, every step of a recurrence counts as its last.
 """
 

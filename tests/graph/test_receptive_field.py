@@ -213,6 +213,30 @@ MODELS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
             },
         ],
     ),
+    "a feedback loop over two of them": (
+        [3, 17, 1],
+        [
+            {
+                "autoregressive": {
+                    "horizon": 2,
+                    "do": [
+                        SPREADING,
+                        SPREADING,
+                        {"time_distributed": {"layer": "Conv1D", "filters": 1, "kernel_size": 1}},
+                    ],
+                }
+            }
+        ],
+    ),
+    "joined in time between recurrences": (
+        [3, 9, 1],
+        [
+            {"id": "a", **SPREADING, "return_sequences": True},
+            {"layer": "Concatenate", "axis": 1, "from": ["a", "x"]},
+            {**SPREADING, "return_sequences": True},
+            {"layer": "Slice", "axis": 1, "start": 2, "stop": 4},
+        ],
+    ),
     "a recurrence in every frame": (
         [2, 5, 2],
         [{"time_distributed": {"layer": "LSTM", "units": 2}}],
