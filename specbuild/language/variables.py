@@ -102,10 +102,13 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leav
 
 @dataclass(frozen=True)
 class PassedNodes:
-    """A list of nodes as the value of a block's parameter, with the variables of the place where it was written."""
+    """A list of nodes as the value of a block's parameter, with what is known at the place where it was written."""
 
     nodes: Node
     values: AnyMapping[str, Any]
+    """The variables there."""
+    calls: tuple[str, ...] = ()
+    """The blocks that are being expanded there, outermost first."""
 
 
 def passed(node: Node, values: AnyMapping[str, Any]) -> PassedNodes | None:

@@ -94,3 +94,43 @@ def test_nodes_stand_only_where_nodes_stand() -> None:
         build_graph(HEAD + text + "  - {block: twice, from: x, with: {body: [{layer: ReLU}]}}\n")
     with pytest.raises(SpecError, match="body: expected a list of nodes, got 3"):
         build_graph(HEAD + BLOCK + "  - {block: twice, from: x, with: {body: 3}}\n")
+
+
+HEAD_OF_BLOCKS = """specbuild: 1
+inputs: {x: [8, 8, 2]}
+blocks:
+  unit: {parameters: {body: nodes}, do: [{residual: $body}]}
+  all: {parameters: {body: nodes}, do: $body}
+layers:
+"""
+
+
+def test_passed_nodes_use_the_same_block() -> None:
+    inner = "{block: unit, with: {body: [{layer: ReLU}]}}"
+    text = (
+        f"{HEAD_OF_BLOCKS}  - {{block: unit, with: {{body: [{inner}, {{block: all, with: {{body: [{inner}]}}}}]}}}}\n"
+    )
+    assert [node.layer.kind for node in build_graph(text).nodes] == ["ReLU", "Add", "ReLU", "Add", "Add"]
+
+
+def test_a_block_in_its_own_passed_nodes_contains_itself() -> None:
+    block = (
+        "circle: {parameters: {body: nodes}, do: [{block: unit, with: {body: [{block: circle, with: {body: $body}}]}}]}"
+    )
+    text = HEAD_OF_BLOCKS.replace("layers:", f"  {block}\nlayers:")
+    with pytest.raises(SpecError, match="the block circle contains itself"):
+        build_graph(f"{text}  - {{block: circle, with: {{body: [{{layer: ReLU}}]}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ("{branch: {a: [], b: []}, merge: {layer: Add, when: false}}", "when stands on the branch node"),
+        ("{residual: [], merge: {layer: Add, allow: {unused-node: a}}}", "allow stands on the residual node"),
+        ("{bidirectional: {layer: LSTM, units: 2, when: true}}", "when stands on the bidirectional node"),
+        ("{for: {i: [1]}, as: i, do: [{layer: ReLU}]}", "the loop has two variables i"),
+    ],
+)
+def test_keys_without_an_effect(node: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        build_graph(f"{HEAD_OF_BLOCKS}  - {node}\n")

@@ -127,6 +127,9 @@ def _block(name: str, node: Node, report: Report) -> Block | None:
     block = Block.read(node, report, owner=f"the block {name}")
     if block is None or (isinstance(block.do, Sequence) and block.do.items):
         return block
+    nodes = {name: PassedNodes(block.do, {}) for name, each in block.parameters.items() if each.type == "nodes"}
+    if passed(block.do, nodes) is not None:
+        return block
     report.error(f"the block {name} needs do: and a list of nodes", block.do.span, code="missing-key")
     return None
 
@@ -187,7 +190,7 @@ class BlockForm(Composite):
                 continue
             expected, fits = TYPES[parameter.type]
             if parameter.type == "nodes":
-                nodes = passed(entry.value, scope.values) or PassedNodes(entry.value, scope.values)
+                nodes = passed(entry.value, scope.values) or PassedNodes(entry.value, scope.values, scope.calls)
                 values[entry.name], value = nodes, plain(nodes.nodes)
             else:
                 value = values[entry.name] = plain(substitute(entry.value, scope.values, walk.report))

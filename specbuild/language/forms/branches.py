@@ -7,7 +7,7 @@ from pydantic import Field
 
 from specbuild.document import Entry, Mapping, Node, Scalar
 from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Located, Nodes, OptionalNodes
-from specbuild.language.forms.layers import LayerForm
+from specbuild.language.forms.layers import LayerForm, refuse_keys
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import References
@@ -41,6 +41,7 @@ class Paths(Composite):
             message = "a merge reads what it joins; from has no place in it"
             walk.report.error(message, entry.key.span, code="misplaced-key")
             merge = merge.without("from")
+        refuse_keys(walk, merge, self.KEY, ("when", "allow"))
         layer = LayerForm.read(merge, walk.report)
         assert layer is not None
         part = layer.part(walk, merge, scope)

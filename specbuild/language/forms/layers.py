@@ -1,5 +1,6 @@
 """`layer`, `time_distributed` and `bidirectional`: the forms that are one Keras layer, or a chain of them."""
 
+from collections.abc import Sequence as AnySequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -239,6 +240,14 @@ def _with_numbers(layer: Layer, arguments: Mapping, report: Report, scope: Scope
         return None
 
 
+def refuse_keys(walk: Walk, inner: Mapping, form: str, keys: AnySequence[str]) -> None:
+    """Report keys of nodes on a layer inside one."""
+    for entry in inner.entries:
+        if entry.name in keys:
+            message = f"{entry.name} stands on the {form} node, not on a layer inside it"
+            walk.report.error(message, entry.key.span, code="misplaced-key")
+
+
 def _written_otherwise(kind: str) -> str:
     """Help for a name that is no layer: a network, a call in Python, or a misspelling."""
     if kind in names("applications"):
@@ -252,10 +261,7 @@ def _inside(walk: Walk, node: Node, scope: Scope) -> tuple[Layer | None, Mapping
     """The layer inside a time_distributed: a plain one, or itself a wrapper."""
     if not isinstance(node, Mapping):
         return _no_mapping(walk, node)
-    for key in (key for key in COMMON if key != "id"):
-        if (entry := node.entry(key)) is not None:
-            message = f"{key} stands on the time_distributed node, not on a layer inside it"
-            walk.report.error(message, entry.key.span, code="misplaced-key")
+    refuse_keys(walk, node, TimeDistributedForm.KEY, COMMON[1:])
     if (inner := node.get("bidirectional")) is not None:
         BidirectionalForm.read(node, walk.report)
         return _both_ways(walk, inner, node, scope)
@@ -282,7 +288,8 @@ def _both_ways(walk: Walk, inner: Node, item: Mapping, scope: Scope) -> tuple[La
     """The layer of a `bidirectional` node, and the arguments of the layer inside it."""
     if not isinstance(inner, Mapping):
         return _no_mapping(walk, inner)
-    arguments = inner.without("id")
+    refuse_keys(walk, inner, BidirectionalForm.KEY, COMMON[1:])
+    arguments = inner.without(*COMMON)
     layer = read_layer(walk, arguments, scope)
     if layer is None:
         return None, arguments

@@ -102,6 +102,10 @@ class _Loop(Paths):
         start = scope
         for number, values in enumerate(self.rounds(), start=1):
             walk.spend(item.span)
+            if self.counter in values:
+                message, help = f"the loop has two variables {self.counter}", "give the counter another name"
+                walk.report.error(message, item["as"].value.span, help=help, code="duplicate-key")
+                return walk.nothing(item.span, scope)
             counted = {self.counter: number, **values} if self.counter else values
             expansion = walk.items(self.do, replace(scope, values=ChainMap(counted, scope.values)))
             rounds.append(expansion)
@@ -116,7 +120,7 @@ class _Loop(Paths):
         nodes = tuple(node for each in rounds for node in each.nodes)
         ends = tuple(each.end for each in rounds if each.end is not None)
         every: dict[str, str | Group] = {}
-        if rounds and len(ends) == len(rounds):
+        if len(ends) == len(rounds):
             every["rounds"] = Group(None, inputs=ends, all_inputs=True)
         complete = all(each.complete for each in rounds)
         return Expansion(nodes, scope.previous, scope.no_previous, complete, every)

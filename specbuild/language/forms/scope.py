@@ -97,7 +97,7 @@ class Scope:
             ends = target.inputs if target.all_inputs else (target.output,)
             if not ends or None in ends:
                 members = ", ".join(f"{written.id}.{name}" for name in target.members)
-                message, help = f"{written} has no output of its own", f"write one of {members}"
+                message, help = f"{written} has no output of its own", f"write one of {members}" if members else ""
                 report.error(message, written.span, help=help, code="bad-reference")
                 return ()
             return tuple(

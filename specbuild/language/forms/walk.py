@@ -83,7 +83,7 @@ class Walk:
             TooLarge: an inner list unrolls into too many nodes, or nests too deep; reported already.
         """
         if node is not None and (given := passed(node, scope.values)) is not None:
-            node, scope = given.nodes, replace(scope, values=dict(given.values))
+            node, scope = given.nodes, replace(scope, values=dict(given.values), calls=given.calls)
         if not isinstance(node, Sequence):
             if node is not None:
                 self.report.wrong_type("expected a list of nodes", node)
