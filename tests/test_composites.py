@@ -129,7 +129,7 @@ layers:
 """Specs that were refused, that Keras refused, or that became another model than the text says."""
 
 REFUSED = {
-    "a merge that is no layer": (
+    "a merge that is not a layer": (
         "[{id: one, layer: ReLU, from: x}, {branch: {a: [], b: []}, merge: {reuse: one}}]",
         "merge: expected a layer",
     ),

@@ -28,7 +28,7 @@ def _file(value: Any) -> str | None:
 
 def _layer_name(value: Any) -> str | int | None:
     if value is not None and type(value) is not int and not (isinstance(value, str) and value):
-        refuse("name", f"expected the name or the number of a layer of the network, got {written(value)}")
+        refuse("name", f"expected the name or number of a layer of the network, got {written(value)}")
     return value
 
 

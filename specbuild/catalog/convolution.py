@@ -66,7 +66,7 @@ class _Convolution(_Kernel):
         channels = self.known_channels(inputs[0])
         if channels % self.groups:
             message = f"cannot split {channels} channels into {self.groups} groups"
-            raise self.unfit(message, inputs[0], f"; {channels} is no multiple of {self.groups}", argument="groups")
+            raise self.unfit(message, inputs[0], f"; {channels} is not a multiple of {self.groups}", argument="groups")
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         channels = self.known_channels(inputs[0]) // self.groups

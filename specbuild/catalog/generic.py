@@ -27,7 +27,7 @@ _CODE = (
 )
 _LAMBDA = (
     _CODE[0],
-    "take a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, Stack, Add, "
+    "use a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, Stack, Add, "
     "Multiply or Activation; or write a layer of your own and name its module with --plugin",
 )
 _CELL = ("it takes or is a cell of a recurrence", "take LSTM, GRU, SimpleRNN or a ConvLSTM")

@@ -115,7 +115,7 @@ class GroupNormalization(_Affine):
         if self.groups != -1 and channels % self.groups:
             divisors = [count for count in range(1, min(self.groups, channels) + 1) if channels % count == 0]
             message = f"cannot split {channels} channels into {self.groups} groups"
-            more = f"; {channels} is no multiple of {self.groups}"
+            more = f"; {channels} is not a multiple of {self.groups}"
             help = f"set groups to a divisor of {channels}, such as {divisors[-1]}"
             raise self.unfit(message, inputs[0], more, argument="groups", help=help)
 

@@ -289,7 +289,7 @@ def _is_numbers(value: Any) -> bool:
 def as_mapping_of_arguments(text: str, family: Family, key: str = "name") -> str:
     """Return how a spec writes what stands in the text as a call in Python: `{name: l2, l2: 1e-8}` for `l2(1e-8)`.
 
-    Empty for what is no call of something known, or has other arguments than numbers, words and lists of them.
+    Empty for what is not a call of something known, or has other arguments than numbers, words and lists of them.
     """
     match = re.fullmatch(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", text, re.DOTALL)
     name = match[1].rpartition(".")[2] if match else ""

@@ -267,7 +267,7 @@ class SpaceToDepth(_Blocks):
         for name, length, block in zip(("height", "width"), inputs[0][-3:-1], self.block_size, strict=True):
             if length is not None and length % block:
                 message = f"cannot cut a {name} of {length} into patches of {block}"
-                raise self.unfit(message, inputs[0], f"; {length} is no multiple of {block}", argument="block_size")
+                raise self.unfit(message, inputs[0], f"; {length} is not a multiple of {block}", argument="block_size")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         *lead, height, width, channels = inputs[0]
@@ -293,7 +293,7 @@ class DepthToSpace(_Blocks):
             raise self.unfit("needs to know how many channels its input has", inputs[0], ", channels last")
         if channels % block:
             message = f"cannot spread {channels} channels over patches of {show(self.block_size)}"
-            raise self.unfit(message, inputs[0], f"; {channels} is no multiple of {block}", argument="block_size")
+            raise self.unfit(message, inputs[0], f"; {channels} is not a multiple of {block}", argument="block_size")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         *lead, height, width, channels = inputs[0]

@@ -177,7 +177,7 @@ class Reshape(View):
         if total is None or known is None:
             return
         if total % known or (-1 not in self.target_shape and total != known):
-            divided = "is no multiple of" if -1 in self.target_shape else "is not"
+            divided = "is not a multiple of" if -1 in self.target_shape else "is not"
             message = f"Reshape cannot make {_target(self.target_shape)} of {show(inputs[0])}"
             reason = f"the input has {total} values, which {divided} {known}"
             raise ShapeError(message, reason=reason, argument="target_shape")

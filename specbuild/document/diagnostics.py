@@ -46,7 +46,7 @@ class Diagnostic:
     @property
     def why(self) -> str:
         """The reason, and how often it was found."""
-        often = f"so {self.times} times, in rounds of a loop or uses of a block" if self.times > 1 else ""
+        often = f"found {self.times} times, in rounds of a loop or uses of a block" if self.times > 1 else ""
         return "; ".join(filter(None, [self.reason, often]))
 
     @property

@@ -126,7 +126,7 @@ class ClassScores:
                 {"class": name, "clips": self.support[label], **self.of_class(label)}
                 for label, name in enumerate(self.classes)
             ],
-            "confusion": {"rows": "true class", "columns": "given class", "counts": self.confusion},
+            "confusion": {"rows": "true class", "columns": "predicted class", "counts": self.confusion},
         }
         return with_nulls(result)
 

@@ -79,7 +79,7 @@ def draw_confusion(scores: ClassScores, path: Path) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(scores.classes)), scores.classes, rotation=45, ha="right")
     axes.set_yticks(range(len(scores.classes)), scores.classes)
-    axes.set_xlabel("given class")
+    axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.set_title(f"{scores.name}: {scores.clips} {scores.split} clips\naccuracy {scores.accuracy:.1%}", fontsize=10)
     if len(scores.classes) <= _MOST_NUMBERS:

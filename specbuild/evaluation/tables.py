@@ -64,7 +64,7 @@ def class_text(scores: ClassScores) -> str:
     if len(scores.classes) <= _MOST_COLUMNS:
         given = [[str(row[label]) for row in scores.confusion] for label in labels]
         confusion = [("true", scores.classes), *zip(scores.classes, given, strict=True)]
-        paragraphs += ["Clips by true class (down) and given class (across)", _rendered(confusion, "left")]
+        paragraphs += ["Clips by true class (down) and predicted class (across)", _rendered(confusion, "left")]
     return "\n\n".join([*paragraphs, _wrapped([f"Scores: {CLASS_CONVENTION}."], WIDTH)])
 
 

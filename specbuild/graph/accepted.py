@@ -38,7 +38,7 @@ def accept_warnings(spec: Spec, report: Report) -> None:
     report.accept(reason)
     for accepted, _ in allowed:
         if accepted.span not in used and accepted.span.source is spec.document.span.source:
-            message = f"allow: there is no {accepted.code} here to accept"
+            message = f"allow: no {accepted.code} warning is given here"
             report.warning(message, accepted.span, help="remove it", code="unused-allow")
 
 

@@ -237,7 +237,7 @@ class _Inference:
         read |= {node.shares for node, _, _ in kept if node.shares is not None}
         for node, _, _ in drafts if not self.report.failed else ():
             if node.id not in alive and node.id not in read and not node.inside:
-                message = f"nothing reads {node.id}, and it is no output"
+                message = f"nothing reads {node.id}, and it is not an output"
                 reason = "the model leaves it out, and all that only it reads"
                 help = f"read it, list it under outputs:, or remove {node.layer.label}"
                 self.report.warning(message, node.span(), reason=reason, help=help, code="unused-node")

@@ -36,7 +36,7 @@ def sees_the_future(graph: Graph, warn: Warn) -> None:
     """Warn if a step of a next-frame model reads later frames: the one that it must forecast, or those after it.
 
     The dependence is traced through the whole model, so padding at the start or a crop can make a window causal.
-    A model without windows of past and future frames, or with a class as its target, is no forecast.
+    A model without windows of past and future frames, or with a class as its target, is not a forecast.
     """
     data = graph.spec.data
     if data is None or data.target is not None or data.windows.target != "next":

@@ -151,7 +151,7 @@ def _end(graph: Graph, port: Port) -> _End | None:
 
 
 def _activation(layer: Layer) -> str:
-    """The activation that a layer ends in: `linear` for none, empty where that is no question of an activation."""
+    """The activation that a layer ends in: `linear` for none, empty where no activation decides that."""
     if isinstance(layer, Bidirectional) and layer.merge_mode not in ("concat", "ave"):
         return ""
     inner = innermost(layer)

@@ -42,13 +42,13 @@ class Names:
         return None
 
     def check_ahead(self, ahead: Iterable[Ahead]) -> None:
-        """Report what composites read that stands below them, or nowhere."""
+        """Report what composites read that is below them, or nowhere."""
         for each in ahead:
             source = each.source
             if source.id in self._broken:
                 continue
             if source.id in self._order or source.id in self._composites:
-                message, code = f"{source.id} stands below {each.reader}, which reads it", "order"
+                message, code = f"{source.id} is below {each.reader}, which reads it", "order"
                 reason, help = self._why_not(source.id, frozenset(each.nodes)), ""
             else:
                 message, code, reason, help = (
@@ -69,7 +69,7 @@ class Names:
                 while circle[-1] != source:
                     circle.append(before[circle[-1]])
                 return f"they form a cycle: {' → '.join([*circle, node])}"
-        line = f"; {source} stands in line {self._lines[source]}" if source in self._lines else ""
+        line = f"; {source} is on line {self._lines[source]}" if source in self._lines else ""
         return f"nodes run in the order they are written{line}"
 
     def _walk_back(self, source: str, before: dict[str, str]) -> Iterator[str]:
@@ -88,7 +88,7 @@ class Names:
         """What is wrong with a reference, its code, why, and what to write; no words for what is reported already."""
         if reader is not None and source.id in self._composites and not source.implied:
             reason = self._why_not(source.id, frozenset({reader.id}))
-            return f"{source.id} stands below {reader.id}, which reads it", "order", reason, ""
+            return f"{source.id} is below {reader.id}, which reads it", "order", reason, ""
         if source.id not in self._order:
             if any(error.code == "duplicate-id" for error in self._report.errors):
                 return "", "", "", ""  # a node that took another's id may be the one that is missing
@@ -103,7 +103,7 @@ class Names:
             if source.id == reader.id:
                 return f"{reader.id} reads itself", "order", "nodes run in the order they are written", ""
             reason = self._why_not(source.id, frozenset({reader.id}))
-            return f"{source.id} stands below {reader.id}, which reads it", "order", reason, ""
+            return f"{source.id} is below {reader.id}, which reads it", "order", reason, ""
         if source.port is not None and (node is None or not isinstance(node.layer, Recurrent)):
             what = f"{node.layer.label} has no state" if node else "it is an input"
             reason = f"{what}; only recurrent nodes have ports"
@@ -112,7 +112,7 @@ class Names:
 
     def _absent(self, name: str) -> str:
         """Say why a node that was written is not there."""
-        return f"its when is false in line {self._left_out[name]}" if name in self._left_out else ""
+        return f"it is left out: its when is false on line {self._left_out[name]}" if name in self._left_out else ""
 
     def known(self, name: str) -> str:
         """Return help for a name that does not exist."""

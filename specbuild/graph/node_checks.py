@@ -45,9 +45,9 @@ def check_frames(node: NodeSpec, shapes: Sequence[Shape]) -> None:
     if not node.frames:
         return
     if len({len(shape) for shape in shapes}) > 1:
-        message = f"{node.layer.label} runs on every frame, and its inputs have different numbers of axes"
+        message = f"{node.layer.label} runs on every frame, but its inputs have different numbers of axes"
         reason = f"they are {' and '.join(show(shape) for shape in shapes)}"
-        help = "to join what has no time with every frame, repeat it with RepeatFrame before"
+        help = "repeat the input without a time axis with RepeatFrame first"
         raise ShapeError(message, reason=reason, help=help)
     if isinstance(node.layer, Concatenate) and node.layer.axis < 0:
         node.layer.check(*(shape[node.frames :] for shape in shapes))
@@ -96,7 +96,7 @@ def check_batch_sizes(spec: Spec, report: Report) -> None:
         if x.section.batch != fixed[0].section.batch:
             message = f"the inputs {fixed[0].id} and {x.id} have different batch sizes"
             sizes = f"{fixed[0].id} has {fixed[0].section.batch} samples, {x.id} has {x.section.batch}"
-            reason = f"{sizes}; a model reads equally many samples of each input"
+            reason = f"{sizes}; a model reads the same number of samples of each input"
             report.error(message, spec.span(("inputs", x.id, "batch")), reason=reason, code="batch")
     written = "batch_size" in spec.train.model_fields_set
     if fixed and written and spec.train.batch_size != fixed[0].section.batch:
@@ -126,7 +126,7 @@ def check_stateful(node: NodeSpec, inputs: Iterable[InputSpec], spec: Spec, repo
         report.error(message, node.span("stateful"), reason=reason, help=help, code="stateful")
     elif spec.data is not None:
         message = f"{node.id} would keep its state from one batch of windows to the next"
-        reason = "windows are shuffled in training and stand alone in scores, so that state belongs to other windows"
+        reason = "windows are shuffled in training and scored alone, so the state would come from unrelated windows"
         help = "leave stateful out, or remove the data section and train from Python on a stream of batches"
         report.error(message, node.span("stateful"), reason=reason, help=help, code="stateful")
 

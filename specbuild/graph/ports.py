@@ -140,7 +140,7 @@ class PortChoice:
         elif (argument := _GIVEN_BY.get(port.partition(".")[0])) in closed:
             message = f"{source.id} does not give {source}"
             effect = "only the last output leaves it" if port == "sequence" else "its state stays inside"
-            reason = f"{argument} is false in line {self.nodes[source.id].span(str(argument)).line}, so {effect}"
+            reason = f"{argument} is false on line {self.nodes[source.id].span(str(argument)).line}, so {effect}"
             help = f"leave {argument} out: it follows from how the node is used"
         else:
             return Port(source.id, port)

@@ -23,6 +23,6 @@ def read_allow(node: Node | None, report: Report) -> tuple[AcceptedWarning, ...]
         if isinstance(reason, Scalar) and isinstance(reason.value, str) and reason.value.strip():
             accepted.append(AcceptedWarning(entry.name, reason.value, entry.key.span))
         else:
-            help = f"write allow: {{{entry.name}: as published}}, or what the reason is"
+            help = f"write the reason, such as allow: {{{entry.name}: as published}}"
             report.wrong_type(f"allow: expected the reason why {entry.name} is accepted", reason, help=help)
     return tuple(accepted)

@@ -28,7 +28,7 @@ def whole_of(text: str) -> tuple[datetime, datetime]:
     """Return the period of a date, from its start to the start of the next: `2010-01` is all of January.
 
     Raises:
-        PydanticCustomError: it is no date, or there is no such day.
+        PydanticCustomError: it is not a date, or there is no such day.
     """
     match = _WRITTEN.fullmatch(text.strip())
     if match is None:
@@ -51,7 +51,7 @@ def dates(value: Sequence[Any]) -> Dates:
     """Return a list of two as the dates from … to …, both included. A year may be written as a number.
 
     Raises:
-        PydanticCustomError: one is no date, or the second ends before the first begins.
+        PydanticCustomError: one is not a date, or the second ends before the first begins.
     """
     first, last = (str(date) if isinstance(date, int) and not isinstance(date, bool) else date for date in value)
     for date in (first, last):

@@ -47,12 +47,13 @@ def evaluate(text: str, values: Mapping[str, Any]) -> Any:
     """Return the value of an expression. A lone `$name` may have a value of any type; arithmetic needs numbers.
 
     Raises:
-        ExpressionError: unknown name, bad syntax, a value that is no number, or a result out of bounds.
+        ExpressionError: unknown name, bad syntax, a value that is not a number, or a result out of bounds.
     """
     tokens, rest = _tokens(text)
     if rest:
         raise ExpressionError(
-            f'"{rest[:20]}" is not arithmetic; that is numbers, $name, + - * / // % **, comparisons and ( )'
+            f'"{rest[:20]}" cannot be part of an expression; it may have numbers, $name, text in quotes, '
+            "+ - * / // % **, comparisons and ( )"
         )
     parser = _Parser(tokens, values)
     value = parser.comparison(0)
@@ -167,7 +168,7 @@ def _compared(symbol: str, left: Any, right: Any) -> bool:
     if symbol not in ("==", "!="):
         left, right = _number(left), _number(right)
     elif _sort(left) != _sort(right):
-        raise ExpressionError(f"it compares {shown(left)} with {shown(right)}")
+        raise ExpressionError(f"{shown(left)} and {shown(right)} cannot be compared")
     return bool(_COMPARISONS[symbol](left, right))
 
 

@@ -19,7 +19,7 @@ _MAX_DEPTH = 16
 def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Path, ...] = ()) -> Mapping | None:
     """Return the document merged over its base, with its `set:` applied; None if there is no such base.
 
-    Reports a base that cannot be read, is no mapping, or extends itself.
+    Reports a base that cannot be read, is not a mapping, or extends itself.
     """
     named = document.get("extends")
     base = _base(named, directory, report, chain) if named is not None else None

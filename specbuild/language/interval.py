@@ -29,7 +29,7 @@ class Interval:
         """Read `2 min`.
 
         Raises:
-            PydanticCustomError: the text is no positive number followed by a unit.
+            PydanticCustomError: the text is not a positive number followed by a unit.
         """
         match = _WRITTEN.fullmatch(text)
         if match is None or float(match[1]) <= 0:
@@ -37,7 +37,7 @@ class Interval:
         count, unit = float(match[1]), match[2]
         if unit not in SECONDS:
             hint = did_you_mean(unit, SECONDS) or f"known are {', '.join(SECONDS)}"
-            refuse("interval", f"{written(unit)} is no unit of time; {hint}")
+            refuse("interval", f"{written(unit)} is not a unit of time; {hint}")
         return cls(count, unit)
 
     @classmethod

@@ -55,7 +55,7 @@ def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str =
         source = Source(origin, text)
         path, equals, value = text.partition("=")
         if not equals or not path.strip():
-            message = f'"{text}" is no override'
+            message = f'"{text}" is not an override'
             help = "write PATH=VALUE, for example vars.filters=64"
             report.error(message, Span(source, 1, 1, 1, len(text) + 1), help=help, code="bad-override")
             continue

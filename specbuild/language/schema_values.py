@@ -33,7 +33,7 @@ def whole(pattern: re.Pattern[str]) -> str:
 
 
 def with_variables(schema: Schema) -> Schema:
-    """Return the schema with `$name` or arithmetic on it allowed for every value that is no mapping."""
+    """Return the schema with `$name` or arithmetic on it allowed for every value that is not a mapping."""
     notes, rest = _split(schema)
     if "$ref" in rest or DEFINITION in rest:
         return {**notes, "allOf": [_inside(rest)]} if notes else _inside(rest)

@@ -128,7 +128,7 @@ NodeSpecs: TypeAlias = tuple[NodeSpec, ...]
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What a composite reads although it stands below it, or nowhere."""
+    """What a composite reads although it is below it, or nowhere."""
 
     source: Reference
     reader: str

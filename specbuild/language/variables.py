@@ -25,7 +25,7 @@ MAX_DEPTH = 64
 def variables(node: Node | None, report: Report) -> dict[str, Any]:
     """Return the values of the `vars:` section, which may refer to each other in any order.
 
-    Reports a name that is no identifier, an unknown name, a cycle, and a value that is neither scalar nor list.
+    Reports a name that is not an identifier, an unknown name, a cycle, and a value that is neither scalar nor list.
     """
     if node is None:
         return {}
@@ -86,7 +86,7 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leav
     try:
         value = _value(node.value, values)
         if isinstance(value, PassedNodes):
-            raise ExpressionError("it is a list of nodes, which stands where nodes stand: do: $name")
+            raise ExpressionError("it is a list of nodes, to be used where nodes are expected, such as do: $name")
         if isinstance(value, (list, tuple, dict)):
             report.spend(_size(value, MAX_DEPTH), node.span)
     except UnknownUsed:
@@ -112,7 +112,7 @@ class PassedNodes:
 
 
 def passed(node: Node, values: AnyMapping[str, Any]) -> PassedNodes | None:
-    """Return the nodes that `do: $name` stands for; None if it is no variable that holds nodes."""
+    """Return the nodes that `do: $name` stands for; None if it is not a variable that holds nodes."""
     match = re.fullmatch(r"\$(\w+)|\$\{\s*(\w+)\s*\}", str(node.value)) if isinstance(node, Scalar) else None
     value = values.get(match[1] or match[2]) if match is not None else None
     return value if isinstance(value, PassedNodes) else None

@@ -257,4 +257,4 @@ class SoftCSI(PresentLoss):
 
 
 _LITTLE = 1.0
-"""Pixels added to H + M + F, so that a handful of stray tenths is no lost event."""
+"""Pixels added to H + M + F, so that a handful of stray tenths does not count as a lost event."""

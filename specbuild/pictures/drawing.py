@@ -93,7 +93,7 @@ def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path
     """Draw, of a few windows evenly spread over a split, the one whose first frame varies most.
 
     Raises:
-        RunError: frames without height and width, or a file that is no picture.
+        RunError: frames without height and width, or a file that is not a picture.
     """
     if path.suffix not in DRAW:
         raise RunError(f"a sample is drawn as {' or '.join(DRAW)}, not as {path}")

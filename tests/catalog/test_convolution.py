@@ -60,7 +60,7 @@ def test_unknown_channels() -> None:
 def test_groups_that_do_not_divide_the_channels() -> None:
     error = shape_error(Conv2D(filters=8, kernel_size=3, groups=4), (16, 16, 6))
     assert error.message == "Conv2D cannot split 6 channels into 4 groups"
-    assert error.reason == "its input is 16 × 16 × 6; 6 is no multiple of 4"
+    assert error.reason == "its input is 16 × 16 × 6; 6 is not a multiple of 4"
     assert error.argument == "groups"
 
 

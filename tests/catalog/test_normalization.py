@@ -51,7 +51,7 @@ FAULTS: list[tuple[Layer, Shape, str, str, str]] = [
         GroupNormalization(groups=4),
         (8, 8, 6),
         "GroupNormalization cannot split 6 channels into 4 groups",
-        "its input is 8 × 8 × 6; 6 is no multiple of 4",
+        "its input is 8 × 8 × 6; 6 is not a multiple of 4",
         "set groups to a divisor of 6, such as 3",
     ),
     (

@@ -23,7 +23,7 @@ def test_reshaping_to_another_number_of_values() -> None:
 def test_reshaping_what_does_not_divide() -> None:
     error = shape_error(Reshape(target_shape=[3, -1]), (4, 4))
     assert error.message == "Reshape cannot make 3 × ? of 4 × 4"
-    assert error.reason == "the input has 16 values, which is no multiple of 3"
+    assert error.reason == "the input has 16 values, which is not a multiple of 3"
 
 
 def test_reshape_works_out_what_is_left() -> None:

@@ -109,10 +109,10 @@ def test_a_warning_passes_unless_strict(folder: Path) -> None:
     (folder / "spec.yaml").write_text(SPEC + "  - {layer: ReLU, from: x}\noutputs: [enc]\n")
     result = run("check")
     assert result.exit_code == 0
-    assert "warning: nothing reads re_lu, and it is no output" in result.stderr
+    assert "warning: nothing reads re_lu, and it is not an output" in result.stderr
     strict = run("check", "--strict")
     assert strict.exit_code == 2
-    assert "error: nothing reads re_lu, and it is no output" in strict.stderr
+    assert "error: nothing reads re_lu, and it is not an output" in strict.stderr
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "other JSON": (
         lambda path: path.write_text('{"a": 1}', "utf-8"),
-        "error: model.x holds no model that Keras wrote\n  | the class_name of a layer is no text\n",
+        "error: model.x holds no model that Keras wrote\n  | the class_name of a layer is not text\n",
     ),
     "JSON without an end": (
         lambda path: path.write_text('{"a": ' * 100_000, "utf-8"),
@@ -224,12 +224,12 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: one(L.Lambda(twice, output_shape=(4, 3), name="twice")),
         "error: twice is a Lambda, which a spec cannot say\n --> model.keras  twice\n"
         "  | it holds Python code, which a spec cannot\n"
-        "  = help: take a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, "
+        "  = help: use a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, "
         "Stack, Add, Multiply or Activation; or write a layer of your own and name its module with --plugin\n",
     ),
     "a class of a user": (
         lambda: one(Doubled(name="mine")),
-        "error: mine is of the class Doubled, which is no layer of Keras\n --> model.keras  mine\n"
+        "error: mine is of the class Doubled, which is not a Keras layer\n --> model.keras  mine\n"
         "  | what it computes stands in the code that made the model, not in the file\n",
     ),
     "a subclassed model": (
@@ -295,7 +295,7 @@ def test_every_fault_is_named(folder: Path) -> None:
     (folder / "model.json").write_text(model.to_json(), "utf-8")
     stderr = run("model.json").stderr
     assert [line for line in stderr.splitlines() if line.startswith("error")] == [
-        f"error: {name} is of the class Doubled, which is no layer of Keras" for name in ("first", "second")
+        f"error: {name} is of the class Doubled, which is not a Keras layer" for name in ("first", "second")
     ]
     assert stderr.endswith("2 errors\n")
 

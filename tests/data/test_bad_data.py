@@ -62,7 +62,7 @@ def test_frames_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -> 
     assert [number for number in range(13) if not weight[number].any()] == [5, 6, 7]
     assert len(list(data.forecasts("test"))) == 18 - 3
     first, rest = data.notes()[0].split(": ", 1)
-    assert first == "6 windows were left out for 2 frames that cannot be used"
+    assert first == "6 windows were left out because of 2 frames that cannot be used"
     assert rest.startswith("frame 7 of rain.h5:rain cannot be read: ")
     assert "; frame 25 of rain.h5:rain cannot be read: " in rest
     assert np.isfinite(baselines(data)[1].forecast(next(data.forecasts("test")))).all()
@@ -88,7 +88,7 @@ def test_a_frame_of_several_files_is_named_by_its_own(tmp_path: Path) -> None:
     data = open_data(skipping, model(skipping))
     assert len(list(data.forecasts("train"))) == 10 - 2
     assert data.notes() == (
-        "2 windows were left out for 1 frame that cannot be used: "
+        "2 windows were left out because of 1 frame that cannot be used: "
         "frame 4 (2019-03-01 10:00) of part_1.nc is not whole: 1 value is missing",
     )
 

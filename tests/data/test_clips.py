@@ -185,11 +185,11 @@ def test_refused(tmp_path: Path) -> None:
     write_clips(tmp_path / "few", {"rain": 4, "snow": 1})
     assert refusal(tmp_path / "one") == (
         "data.source.path | clips holds no classes | "
-        "each of its folders is a class, and each folder or video in that a clip | "
+        "each subfolder is a class, and each folder or video in it is a clip | "
         "put the clips of each class into a folder of its own"
     )
     assert refusal(tmp_path, source={"path": "clip", "layout": "N T H W"}) == (
-        "data.source.path | clip is no folder | name the folder that has one for each class"
+        "data.source.path | clip is not a folder | name the folder that has a subfolder for each class"
     )
     assert refusal(tmp_path, units=4) == (
         "layers.class | the output class has 4 units, the clips have 3 classes | end the model with 3 units"

@@ -207,7 +207,7 @@ def test_refused(tmp_path: Path) -> None:
         "name one sort with a pattern, such as frames/*.png"
     )
     assert refusal(tmp_path, "broken").startswith(
-        "data.source.path | frame 1, broken/1.png, is no image that can be read | cannot identify image file"
+        "data.source.path | frame 1, broken/1.png, is not an image that can be read | cannot identify image file"
     )
 
 

@@ -246,7 +246,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (
         lambda path: path.write_bytes(b"text"),
         {"images": "a-idx3-ubyte"},
-        "data.source.images | a-idx3-ubyte is no IDX file of bytes | "
+        "data.source.images | a-idx3-ubyte is not an IDX file of bytes | "
         "bring .npy, .npz, or images-idx3-ubyte, .gz or not",
     ),
     (

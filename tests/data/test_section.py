@@ -72,11 +72,12 @@ def test_target_next_counts_every_step() -> None:
 @pytest.mark.parametrize(
     ("data", "place", "message"),
     [
-        ({"source": {**SOURCE, "layout": "THW"}}, "source.layout", '"THW" is no axis; write T H W'),
+        ({"source": {**SOURCE, "layout": "THW"}}, "source.layout", '"THW" is not an axis; write T H W'),
         (
             {"source": {**SOURCE, "layout": "T X"}},
             "source.layout",
-            '"X" is no axis; known are T (time), N (event), D (depth), H (height), W (width), L (length), C (channel)',
+            '"X" is not an axis; '
+            "known are T (time), N (event), D (depth), H (height), W (width), L (length), C (channel)",
         ),
         ({"source": {**SOURCE, "layout": "T H H"}}, "source.layout", 'H (height) is named twice in "T H H"'),
         ({"source": {**SOURCE, "layout": "H W"}}, "source.layout", '"H W" has no T (time), which every source needs'),
@@ -85,7 +86,7 @@ def test_target_next_counts_every_step() -> None:
             "source.layout",
             'the space of "T H" is H; it can be L, H W or D H W',
         ),
-        ({"interval": "2 mins"}, "interval", '"mins" is no unit of time; did you mean "min"?'),
+        ({"interval": "2 mins"}, "interval", '"mins" is not a unit of time; did you mean "min"?'),
         ({"interval": 2}, "interval", "expected a number and a unit such as 2 min or 1 h, got 2"),
         ({"interval": "0 min"}, "interval", 'expected a number and a unit such as 2 min or 1 h, got "0 min"'),
         ({"windows": {"past": 0, "future": 1}}, "windows.past", "expected a positive whole number, got 0"),

@@ -131,7 +131,7 @@ def test_times() -> None:
     assert str(times_of(np.array([1.0, 1.5]), "days since 1800-01-01")[1]) == "1800-01-02T12:00:00"
     with pytest.raises(ValueError, match=r"frame 1 \(1970-01-01 00:00:02\) is not later than frame 0"):
         times_of(np.array([3, 2]))
-    with pytest.raises(ValueError, match='"soon" is no time'):
+    with pytest.raises(ValueError, match='"soon" is not a time'):
         times_of(np.array(["soon"]))
 
 
@@ -275,7 +275,7 @@ def test_damaged(tmp_path: Path, write: Any, name: str) -> None:
     write(tmp_path / name)
     key = None if name == "rain.npy" else "rain"
     spec = write_spec(tmp_path, {"source": {"path": name, "key": key, "layout": "T H W"}})
-    with pytest.raises(SpecError, match=r"is no NumPy array|is cut short or damaged|is cut short or not HDF5"):
+    with pytest.raises(SpecError, match=r"is not a NumPy array|is cut short or damaged|is cut short or not HDF5"):
         open_source(spec)
 
 

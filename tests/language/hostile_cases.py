@@ -183,9 +183,9 @@ FILES: dict[str, str] = {
 
 RIGHT = "vars: {a: 1}\n" + nodes(CONV)
 OVERRIDES: dict[str, str] = {
-    "": '"" is no override',
-    "=": '"=" is no override',
-    "vars": '"vars" is no override',
+    "": '"" is not an override',
+    "=": '"=" is not an override',
+    "vars": '"vars" is not an override',
     "vars.a=!!python/object/apply:os.system ['touch ran']": "the tag !!python/object/apply:os.system is not supported",
     "train.epochs=" + "[" * 1_000: "nested deeper than 64 levels",
     "train.epochs=" + "9" * 500: "a whole number of 500 characters is too long",

@@ -90,7 +90,7 @@ def test_nodes_handed_on_to_another_block() -> None:
 
 def test_nodes_stand_only_where_nodes_stand() -> None:
     text = BLOCK.replace("{residual: $body}", "{layer: Dense, units: $body}")
-    with pytest.raises(SpecError, match="it is a list of nodes, which stands where nodes stand"):
+    with pytest.raises(SpecError, match="it is a list of nodes, to be used where nodes are expected"):
         build_graph(HEAD + text + "  - {block: twice, from: x, with: {body: [{layer: ReLU}]}}\n")
     with pytest.raises(SpecError, match="body: expected a list of nodes, got 3"):
         build_graph(HEAD + BLOCK + "  - {block: twice, from: x, with: {body: 3}}\n")

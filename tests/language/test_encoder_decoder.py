@@ -252,7 +252,7 @@ def test_the_mirror_image_of_patches_and_of_vectors() -> None:
         ),
         (
             "{id: e, layer: ConvLSTM2D, filters: 4}, {id: f, layer: ConvLSTM2D, filters: 4, from: x}",
-            "the encoder is no plain chain there",
+            "the encoder is not a plain chain there",
         ),
         ("{id: e, layer: ConvLSTM2D, filters: 2}, {reuse: e, from: e.sequence}", "it has the weights of another"),
     ],

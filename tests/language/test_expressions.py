@@ -63,7 +63,8 @@ def test_value(text: str, value: object) -> None:
         ("(" * 60 + "$n" + ")" * 60, "parentheses and powers are nested more than 50 deep"),
         (
             "__import__('os')",
-            "\"__import__('os')\" is not arithmetic; that is numbers, $name, + - * / // % **, comparisons and ( )",
+            "\"__import__('os')\" cannot be part of an expression; it may have numbers, $name, text in quotes, "
+            "+ - * / // % **, comparisons and ( )",
         ),
     ],
 )

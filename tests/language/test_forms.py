@@ -296,7 +296,7 @@ def test_one_mistake_is_one_error(right: str, wrong: str, message: str, help: st
 def test_a_composite_is_read_after_it_stands() -> None:
     text = HEAD + "blocks:\n  b: {do: [{layer: ReLU}]}\n"
     text += "layers:\n  - {layer: Add, from: [x, later]}\n  - {id: later, block: b, from: x}\n"
-    assert fault(text)[0] == "later stands below add, which reads it"
+    assert fault(text)[0] == "later is below add, which reads it"
 
 
 @pytest.mark.parametrize("loop", ["repeat: 2, as: 1", "repeat: 2, as: f-x", "for: {1: [2, 3]}", "for: {f-x: [2, 3]}"])
@@ -471,4 +471,4 @@ def test_what_no_output_depends_on_is_left_out_with_a_warning() -> None:
     assert built is not None
     assert [node.id for node in built.nodes] == ["a"]
     (warning,) = report.warnings
-    assert warning.message == "nothing reads dead, and it is no output"
+    assert warning.message == "nothing reads dead, and it is not an output"

@@ -84,7 +84,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
 
 
 def furnished(folder: Path, name: str, text: str) -> Path:
-    """A new folder with a spec and with what is no file."""
+    """A new folder with a spec and with what is not a file."""
     folder.mkdir()
     (folder / name).write_text(text, "utf-8")
     (folder / "folder").mkdir()

@@ -88,7 +88,7 @@ def test_mappings_merge_and_lists_are_replaced() -> None:
         ("vars.filter=8", "vars.filter does not exist"),
         ("layers.enc.filters=8", "no layer has the id enc"),
         ("train.epoch=8", 'unknown key "epoch"'),
-        ("filters 8", '"filters 8" is no override'),
+        ("filters 8", '"filters 8" is not an override'),
         ("vars.filters.x=8", "vars.filters is a number; it has no keys to set"),
         ("name=[", 'this "[" is never closed'),
     ],

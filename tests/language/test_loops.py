@@ -94,4 +94,4 @@ def test_one_error_for_all_rounds() -> None:
         build_graph(FRAMES + f"  - {{repeat: 31, as: i, do: [{node}]}}\n")
     (error,) = caught.value.diagnostics
     assert error.message == "c_1 gives 4 × 8 × 8 × 2, not 4 × 8 × 8 × 1"
-    assert error.why == "so 30 times, in rounds of a loop or uses of a block"
+    assert error.why == "found 30 times, in rounds of a loop or uses of a block"

@@ -179,17 +179,17 @@ outputs: [two.last]
     [
         (
             "[{repeat: 2, do: [{layer: ReLU}], from: z}, {id: z, layer: ReLU, from: x}]",
-            "z stands below this repeat, which reads it",
-            "nodes run in the order they are written; z stands in line 3",
+            "z is below this repeat, which reads it",
+            "nodes run in the order they are written; z is on line 3",
         ),
         (
             "[{id: r, repeat: 2, do: [{id: a$i, layer: ReLU}], as: i, from: z}, {id: z, layer: ReLU}]",
-            "z stands below r, which reads it",
+            "z is below r, which reads it",
             "they form a cycle: a2 → z → a2",
         ),
         (
             "[{id: p, layer: Add, from: [x, q]}, {id: q, layer: ReLU}]",
-            "q stands below p, which reads it",
+            "q is below p, which reads it",
             "they form a cycle: p → q → p",
         ),
         ("[{repeat: 0, do: [{layer: ReLU}], from: nope}, {layer: ReLU}]", "no node is called nope", ""),
@@ -209,7 +209,7 @@ def test_expect_holds_the_output_of_a_composite() -> None:
     fork = "{branch: {p: [{layer: Dense, units: 2}], q: []}, from: x, expect: [2]}"
     message, reason = refusal(HEAD + f"layers: [{fork}, {{layer: Dense, units: 1, from: x}}]\n")
     assert (message, reason.startswith("the branch before")) == (
-        "expect: there is no single output to hold against it",
+        "expect: there is no single output to compare with it",
         True,
     )
 

@@ -52,7 +52,7 @@ def test_inputs_have_one_batch_size() -> None:
     assert fault(text) == (
         "inputs.y.batch",
         "the inputs x and y have different batch sizes",
-        "x has 4 samples, y has 1; a model reads equally many samples of each input",
+        "x has 4 samples, y has 1; a model reads the same number of samples of each input",
         "",
     )
     model = build_model(text.replace("batch: 1", "batch: 4"))

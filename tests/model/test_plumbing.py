@@ -163,13 +163,13 @@ REFUSED: dict[str, tuple[Layer, tuple[Any, ...], str, str]] = {
         KINDS["SpaceToDepth"](block_size=4),
         ((10, 64, 62, 1),),
         "SpaceToDepth cannot cut a width of 62 into patches of 4",
-        "its input is 10 × 64 × 62 × 1; 62 is no multiple of 4",
+        "its input is 10 × 64 × 62 × 1; 62 is not a multiple of 4",
     ),
     "channels": (
         KINDS["DepthToSpace"](block_size=4),
         ((10, 16, 16, 8),),
         "DepthToSpace cannot spread 8 channels over patches of 4 × 4",
-        "its input is 10 × 16 × 16 × 8; 8 is no multiple of 16",
+        "its input is 10 × 16 × 16 × 8; 8 is not a multiple of 16",
     ),
     "time": (
         KINDS["LastFrame"](),

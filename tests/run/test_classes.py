@@ -57,7 +57,7 @@ def test_report() -> None:
         "| c     |     1 |         - |  0.000 | 0.000 |",
         "| d     |     0 |         - |      - |     - |",
         "",
-        "Clips by true class (down) and given class (across)",
+        "Clips by true class (down) and predicted class (across)",
         "",
         "| true | a | b | c | d |",
         "|------|---|---|---|---|",

@@ -262,7 +262,7 @@ def test_what_check_warns_of_is_said_before_training(plain: Path, capsys: pytest
         encoding="utf-8",
     )
     train(plain, overrides=["train.epochs=1"], out=plain.parent / "runs")
-    assert "warning: nothing reads idle, and it is no output" in capsys.readouterr().out
+    assert "warning: nothing reads idle, and it is not an output" in capsys.readouterr().out
 
 
 def test_what_the_framework_refuses_in_the_first_step_is_no_traceback(plain: Path) -> None:

@@ -69,7 +69,9 @@ def _idx(path: Path) -> npt.NDArray[np.uint8]:
         raise SourceError("images", f"{path.name} is cut short or damaged", reason=str(error)) from error
     if len(content) < 4 or content[:3] != bytes((0, 0, _IDX_BYTES)):
         raise SourceError(
-            "images", f"{path.name} is no IDX file of bytes", help="bring .npy, .npz, or images-idx3-ubyte, .gz or not"
+            "images",
+            f"{path.name} is not an IDX file of bytes",
+            help="bring .npy, .npz, or images-idx3-ubyte, .gz or not",
         )
     start = 4 + 4 * content[3]
     shape = tuple(int.from_bytes(content[at : at + 4]) for at in range(4, start, 4))

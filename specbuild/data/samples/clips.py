@@ -139,12 +139,14 @@ def _open_folders(path: Path, data: DataSection) -> tuple[FrameSource, tuple[int
     """
     check_order(data.source)
     if not path.is_dir():
-        raise FileError(f"{data.source.path} is no folder", help="name the folder that has one for each class")
+        raise FileError(
+            f"{data.source.path} is not a folder", help="name the folder that has a subfolder for each class"
+        )
     folders = [entry for entry in natural_order(path.iterdir()) if entry.is_dir()]
     if len(folders) < 2:
         raise FileError(
             f"{data.source.path} holds {'1 class' if folders else 'no classes'}",
-            reason="each of its folders is a class, and each folder or video in that a clip",
+            reason="each subfolder is a class, and each folder or video in it is a clip",
             help="put the clips of each class into a folder of its own",
         )
     classes = [find_clips(folder, events=True) for folder in folders]

@@ -32,7 +32,7 @@ from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
 
 LISTED = 3
-"""Frames that a note names singly."""
+"""Number of frames that a note lists one by one."""
 
 
 def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Samples:
@@ -269,7 +269,7 @@ class SkippedWindows:
         if self._empty:
             notes.append(f"{_windows(len(self._empty))} left out: all of the past or all of the future is missing")
         if self.source.unusable:
-            notes.append(f"{_windows(len(self._unusable))} left out for {_frames(self.source.unusable)}")
+            notes.append(f"{_windows(len(self._unusable))} left out because of {_frames(self.source.unusable)}")
         return tuple(notes)
 
 

@@ -161,7 +161,7 @@ def _named_files(spec: Spec, section: DataSection, source: FrameSource) -> dict[
     """Return the files of each split, by their names or patterns of these.
 
     Raises:
-        SpecError: a name that is no file's, or a file in two splits.
+        SpecError: a name that matches no file, or a file in two splits.
     """
     files: dict[str, list[FilePart]] = {}
     owner: dict[str, str] = {}

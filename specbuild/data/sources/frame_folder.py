@@ -122,7 +122,7 @@ class ImageClip:
         try:
             header = images.read_header(self._files[number])
         except ValueError as error:
-            raise FileError(f"{label}, is no image that can be read", reason=str(error)) from error
+            raise FileError(f"{label}, is not an image that can be read", reason=str(error)) from error
         if header.pages > 1 and not paged:
             raise FileError(f"{label}, holds {header.pages} pages", help="name the file alone as path")
         return header

@@ -46,7 +46,7 @@ def read_header(path: Path) -> ImageHeader:
     """Read the size and type of an image; its pixels are not decoded.
 
     Raises:
-        ValueError: it is no image that can be read.
+        ValueError: it is not an image that can be read.
     """
     with _opened(path) as image:
         width, height = image.size

@@ -36,7 +36,7 @@ class NpyFile:
             with self._path.open("rb") as file:
                 header = read_header(file)
         except ValueError as error:
-            raise FileError(f"{self._path.name} is no NumPy array", reason=str(error)) from error
+            raise FileError(f"{self._path.name} is not a NumPy array", reason=str(error)) from error
         available = self._path.stat().st_size - header.size
         if not header.dtype.hasobject and available < header.data_size:
             raise FileError(

@@ -54,7 +54,7 @@ class VideoClip:
         """Read the file's packets, without decoding them.
 
         Raises:
-            SourceError: it is no video, or ends before its end.
+            SourceError: it is not a video, or ends before its end.
         """
         self.path, self.name = path, path.name
         self._header, self._index = _examine(path)
@@ -184,7 +184,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
     """Read the size, type and index of a video.
 
     Raises:
-        SourceError: it is no video, or is cut short.
+        SourceError: it is not a video, or is cut short.
     """
     try:
         with av.open(str(path)) as container:
@@ -249,7 +249,7 @@ def _missing_end(path: Path) -> str:
         file.seek(max(0, length - _ENDS))
         tail = file.read()
     if head.startswith(b"GIF8"):  # ends with a semicolon; some writers add zeros
-        return "" if tail.rstrip(b"\0").endswith(b";") else "the mark of its end is missing"
+        return "" if tail.rstrip(b"\0").endswith(b";") else "its end marker is missing"
     promised = 0
     if head.startswith(b"RIFF"):  # AVI; a file larger than 4 GiB has several such parts
         promised = 8 + int.from_bytes(head[4:8], "little")

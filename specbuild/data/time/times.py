@@ -28,7 +28,7 @@ def times_of(values: npt.NDArray[Any], units: str = "") -> Times:
     Numbers whose units are not `<unit> since <date>` count as seconds.
 
     Raises:
-        ValueError: something is no time, or the times do not increase.
+        ValueError: something is not a time, or the times do not increase.
     """
     if values.dtype.kind == "M":
         times = values.astype("datetime64[s]")
@@ -37,7 +37,7 @@ def times_of(values: npt.NDArray[Any], units: str = "") -> Times:
     elif values.dtype.kind in "iuf":
         times = _numbers(values, units)
     else:
-        raise ValueError(f"{values.dtype} is no type of times")
+        raise ValueError(f"{values.dtype} is not a type of times")
     check_rising(times)
     return times
 
@@ -104,7 +104,7 @@ def _text(value: str | bytes) -> np.datetime64:
     text = value.decode() if isinstance(value, bytes) else str(value)
     digits = re.sub(r"\D", "", text.split(".")[0])
     if len(digits) not in (6, 8, 10, 12, 14):
-        raise ValueError(f'"{text}" is no time')
+        raise ValueError(f'"{text}" is not a time')
     date, clock = digits[:8], digits[8:].ljust(6, "0")
     day = "-".join(filter(None, (date[:4], date[4:6], date[6:8])))
     return np.datetime64(day, "s") + np.timedelta64(int(clock[:2]) * 3600 + int(clock[2:4]) * 60 + int(clock[4:6]), "s")

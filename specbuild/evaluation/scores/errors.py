@@ -24,7 +24,7 @@ def mae(sums: Values) -> Values:
 def rmse(sums: Values) -> Values:
     """Root mean squared error √(Σe² / n), in the units of the data; 0 is best.
 
-    Pooled over windows before the root is taken, so it is no mean of the windows' RMSE.
+    Pooled over windows before the root is taken, so it is not a mean of the windows' RMSE.
     """
     return np.sqrt(mse(sums))
 

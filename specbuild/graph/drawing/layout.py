@@ -1,6 +1,6 @@
 """Places for boxes and edges: a layered layout, top to bottom (Sugiyama, Tagawa & Toda 1981).
 
-Every box stands below all that it reads. An edge over several layers passes through a place of its own in each layer
+Every box is below all that it reads. An edge over several layers passes through a place of its own in each layer
 between, so that it never crosses a box. The order within a layer is that with the fewest crossings found by sweeping
 with barycentres; the places are then pulled towards their neighbours as far as the gaps between them allow.
 """

@@ -436,7 +436,7 @@ def expecting(
         return expansion
     entry, end = item["expect"], expansion.end
     if end is None:
-        message = "expect: there is no single output to hold against it"
+        message = "expect: there is no single output to compare with it"
         walk.report.error(message, entry.key.span, reason=expansion.no_end, help="write expect on the nodes inside")
         return expansion
     nodes = {node.id: node for node in expansion.nodes}

@@ -58,7 +58,10 @@ class _Declared(Value):
             if kind not in TYPES or set(value) - {"type", "default"}:
                 raise misfit("expected {type: …, default: …}", f"types are {', '.join(TYPES)}")
             if kind == "nodes" and value.get("default", []) != []:
-                raise misfit("nodes have no default but []", "pass them where the block is used: with: {do: […]}")
+                raise misfit(
+                    "a parameter of nodes can have no default but []",
+                    "pass them where the block is used: with: {do: […]}",
+                )
             return Parameter(kind, value.get("default", _REQUIRED))
         if isinstance(value, str) and value in TYPES:
             return Parameter(value)
@@ -233,7 +236,7 @@ def inline(walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: S
     own_id = scope.prefix + id_of(item)
     prefix = own_id if id_of(item) else walk.ids.make(scope.prefix + _as_id(inner.closed), item.span.line)
     file = "" if contents.do.span.source == item.span.source else f" of {item.span.source.name}"
-    use = f"{inner.closed} is used in line {item.span.line}{file}"
+    use = f"{inner.closed} is used on line {item.span.line}{file}"
     inner = replace(inner, prefix=f"{prefix}_", use=use, previous=scope.previous, no_previous=scope.no_previous)
     inner.names["input"] = Group(inputs[0] if inputs else None, inputs=inputs, all_inputs=True)
     gates = []

@@ -38,7 +38,7 @@ class Paths(Composite):
             walk.report.error("merge: expected a layer", merge.span, help=help, code="wrong-type")
             return walk.nothing(merge.span, scope)
         if (entry := merge.entry("from")) is not None:
-            message = "a merge reads what it joins; from has no place in it"
+            message = "a merge reads what it joins and takes no from"
             walk.report.error(message, entry.key.span, code="misplaced-key")
             merge = merge.without("from")
         refuse_keys(walk, merge, self.KEY, ("when", "allow"))

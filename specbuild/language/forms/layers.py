@@ -143,7 +143,7 @@ class _OnEveryFrame(Composite):
         elif not isinstance(layer, Broadcasting | Concatenate):
             if isinstance(layer, Recurrent) or node.body is not None or len(node.sources) > 1:
                 message = f"time_distributed cannot run {node.layer.label} on every frame"
-                reason = "it runs layers of one input, Concatenate and merges of values at one place"
+                reason = "only Concatenate, elementwise merges and layers of one input without a state can"
                 walk.report.error(message, node.span(), reason=reason, code="bad-node")
                 walk.broken.add(node.id)
                 return None
@@ -249,7 +249,7 @@ def refuse_keys(walk: Walk, inner: Mapping, form: str, keys: AnySequence[str]) -
 
 
 def _written_otherwise(kind: str) -> str:
-    """Help for a name that is no layer: a network, a call in Python, or a misspelling."""
+    """Help for a name that is not a layer: a network, a call in Python, or a misspelling."""
     if kind in names("applications"):
         return f"it is a network of keras.applications: write {{application: {kind}, …}}"
     if call := as_mapping_of_arguments(kind, "layers", "layer"):

@@ -76,7 +76,7 @@ class Scope:
         """Return a written reference that stands for one tensor, or one state; None where it is faulty."""
         sources = self.references(node, report)
         if len(sources) > 1:
-            message = f"{plain(node)} stands for {len(sources)} tensors, and one is needed here"
+            message = f"{plain(node)} stands for {len(sources)} tensors, but one is needed here"
             report.error(message, node.span, code="bad-reference")
             return None
         return sources[0] if sources else None

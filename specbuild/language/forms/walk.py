@@ -69,7 +69,7 @@ class Walk:
         self.left_out: dict[str, int] = {}
         """The ids of nodes whose `when` is false, with their lines."""
         self.ahead: list[Ahead] = []
-        """What composites read that stands below them, or nowhere."""
+        """What composites read that is below them, or nowhere."""
         self._steps = 0
         self._depth = 0
         self._documents: dict[Path, Mapping] = {}
@@ -143,7 +143,7 @@ class Walk:
         self.nodes.update((node.id, node) for node in nodes)
 
     def reads(self, reader: str, sources: References, nodes: NodeSpecs) -> None:
-        """Remember what a composite reads, where that is no node so far."""
+        """Remember what a composite reads, where that is not a node so far."""
         inside = tuple(node.id for node in nodes)
         known = (self.nodes, self.broken, self.inputs)
         ahead = (each for each in sources if each.id in inside or not any(each.id in ids for ids in known))
@@ -201,7 +201,7 @@ class Walk:
         if line is None:
             self.ids.claim(full, written.span.line)
             return written.value
-        reason, help = f"the first stands in line {line}", "give each its own id"
+        reason, help = f"the first is on line {line}", "give each its own id"
         if line == 0:
             reason = "an input has that name"
         elif line == written.span.line:
@@ -223,7 +223,7 @@ class Walk:
 
 
 def as_mapping(item: Node) -> str:
-    """Return how to write a node that is no mapping: `- Flatten` is `- {layer: Flatten}`."""
+    """Return how to write a node that is not a mapping: `- Flatten` is `- {layer: Flatten}`."""
     kind = item.value if isinstance(item, Scalar) and item.value in KINDS else "Conv2D, …"
     return f"write {{layer: {kind}}}"
 

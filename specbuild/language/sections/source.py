@@ -45,7 +45,7 @@ def _check_letters(letters: list[Any], shown: str) -> None:
             known = ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
             letters_of_it = isinstance(letter, str) and letter and set(letter) <= set(LETTERS)
             hint = f"write {' '.join(letter)}" if letters_of_it else f"known are {known}"
-            refuse("layout", f"{written(letter)} is no axis; {hint}")
+            refuse("layout", f"{written(letter)} is not an axis; {hint}")
         if letters.count(letter) > 1:
             refuse("layout", f"{letter} ({LETTERS[letter]}) is named twice in {shown}")
     if "T" not in letters:

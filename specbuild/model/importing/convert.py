@@ -40,7 +40,7 @@ def import_model(path: str | Path) -> Imported:
         path: a `.keras` file, a whole model in `.h5`, or the JSON of `model.to_json()` or `model.get_config()`.
 
     Raises:
-        SpecError: with every layer that a spec cannot say, by name; or why the file is no model.
+        SpecError: with every layer that a spec cannot say, by name; or why the file is not a model.
     """
     stored = read_config(path)
     findings = Findings(str(path), stored.keras_version)

@@ -102,7 +102,7 @@ def _kind(record: Record, findings: Findings, name: str) -> str:
     if record.is_operation:
         help = "use a layer for it; `specbuild schema` lists all that a spec can name"
         raise findings.cannot_say(name, f"is the operation {record.kind}", help=help)
-    raise findings.refuse(name, f"{name} is of the class {record.kind}, which is no layer of Keras", reason=computed)
+    raise findings.refuse(name, f"{name} is of the class {record.kind}, which is not a Keras layer", reason=computed)
 
 
 def _is_custom(record: Record) -> bool:
@@ -247,7 +247,7 @@ def spec_dtype(record: Record, findings: Findings, name: str) -> str | None:
     if written is None or written == "float32":
         return None
     if not isinstance(written, str):
-        raise Malformed(f"the dtype of {name} is no text")
+        raise Malformed(f"the dtype of {name} is not text")
     if written.startswith("mixed_"):
         findings.note(
             f"the dtype policy {written} is left out; train: {{precision: bfloat16}} trains with mixed precision"

@@ -88,7 +88,7 @@ def read_record(value: Any, calls: tuple[Call, ...] = ()) -> Record:
     """
     layer = _mapping(value, "a layer")
     config = _mapping(layer.get("config", {}), "the config of a layer")
-    kind = _expect(layer.get("class_name"), str, "the class_name of a layer is no text")
+    kind = _expect(layer.get("class_name"), str, "the class_name of a layer is not text")
     name = layer.get("name") or config.get("name") or kind
     registered = layer.get("registered_name") or (kind if ">" in kind else "")
     return Record(str(name), kind, str(layer.get("module") or ""), str(registered), config, calls)
@@ -223,17 +223,17 @@ def _shape(value: Any) -> tuple[int | None, ...]:
         value = value.get("items")
     lengths = _list(value, "a shape")
     if not all(x is None or (isinstance(x, int) and x >= 0) for x in lengths):
-        raise Malformed(f"this is no shape: {str(value)[:80]}")
+        raise Malformed(f"this is not a shape: {str(value)[:80]}")
     return tuple(lengths)
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
-    mapping: Mapping[str, Any] = _expect(value, Mapping, f"{what} is no mapping")
+    mapping: Mapping[str, Any] = _expect(value, Mapping, f"{what} is not a mapping")
     return mapping
 
 
 def _list(value: Any, what: str) -> list[Any]:
-    return list(_expect(value, (list, tuple), f"{what} is no list"))
+    return list(_expect(value, (list, tuple), f"{what} is not a list"))
 
 
 def _expect(value: Any, kind: type | tuple[type, ...], message: str) -> Any:

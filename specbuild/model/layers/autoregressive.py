@@ -32,7 +32,7 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
 
     `call` takes the true future frames `(N, horizon, *frame)` as `teacher`: in training, a feedback step of a sample
     reads the frame before its own from there with the scheduled probability. Outside of training they are not read.
-    The iterations behind are the count of `seed_generator`, which is saved with the layer and is no weight.
+    The iterations behind are the count of `seed_generator`, which is saved with the layer and is not a weight.
     """
 
     def __init__(

@@ -75,7 +75,7 @@ def levels_of(nodes: Iterable[NodeSpec]) -> list[NodeSpec]:
 
 def level_name(node: NodeSpec) -> str:
     """Return what messages call a level: its id, or its layer where it has none."""
-    return node.id if node.named else f"{node.layer.label} in line {node.span().line}"
+    return node.id if node.named else f"{node.layer.label} on line {node.span().line}"
 
 
 def level_names(levels: Iterable[NodeSpec]) -> str:

@@ -29,7 +29,7 @@ def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
     for node in encoder:
         try:
             if before is not None and (len(node.sources) != 1 or node.sources[0].id != before):
-                raise _NoImage("the encoder is no plain chain there")
+                raise _NoImage("the encoder is not a plain chain there")
             if node.shares is not None:
                 raise _NoImage("it has the weights of another")
             image, leads = _image(node.layer)

@@ -154,7 +154,7 @@ def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs) -> NodeSpec 
     if node is None:
         message, help = f"the {part} of {coder.name} has no level {word}", did_you_mean(word, names) or choices
     elif recurrent:
-        message, help = f"{word} is no whole state", f"write {node.id.removeprefix(prefix)}"
+        message, help = f"{word} is not a whole state", f"write {node.id.removeprefix(prefix)}"
     else:
         message, help = f"{word} is {node.layer.label}, which has no state", choices
     coder.error(message, named.span, help=help)
