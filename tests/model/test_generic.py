@@ -189,7 +189,8 @@ REFUSED: dict[str, tuple[str, str, tuple[str, str, str]]] = {
         (
             "a spec cannot name Lambda",
             "it holds Python code, which a spec cannot",
-            "write it as a layer of your own and name its module with --plugin",
+            "take a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, "
+            "Stack, Add, Multiply or Activation; or write a layer of your own and name its module with --plugin",
         ),
     ),
     "name": (
