@@ -95,3 +95,16 @@ def test_one_error_for_all_rounds() -> None:
     (error,) = caught.value.diagnostics
     assert error.message == "c_1 gives 4 × 8 × 8 × 2, not 4 × 8 × 8 × 1"
     assert error.why == "found 30 times, in rounds of a loop or uses of a block"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_rounds_are_collected_by_a_port(count: int) -> None:
+    loop = f"{{id: l, repeat: {count}, do: [{{layer: ConvLSTM2D, filters: 2, kernel_size: 1}}]}}"
+    graph = build_graph(FRAMES + f"  - {loop}\n  - {{layer: Concatenate, from: l.rounds.last}}\n")
+    assert graph.outputs[0].shape[-1] == 2 * count
+
+
+def test_no_rounds_are_collected() -> None:
+    text = FRAMES + "  - {id: l, repeat: 0, do: [{layer: ReLU}]}\n  - {layer: Concatenate, from: l.rounds}\n"
+    with pytest.raises(SpecError, match=r"l\.rounds has no output of its own"):
+        build_graph(text)

@@ -223,3 +223,10 @@ def test_the_variables_of_the_original_hold() -> None:
         + "outputs: [again, in_4]\n"
     )
     assert [output.shape for output in graph.outputs] == [(3,), (4,)]
+
+
+@pytest.mark.parametrize("outputs", ["[a, b]", "[b]"])
+def test_weights_frozen_where_they_are_declared_stay_frozen(outputs: str) -> None:
+    text = "specbuild: 1\ninputs: {x: [4]}\nlayers:\n  - {id: a, layer: Dense, units: 4, trainable: false}\n"
+    reuse = "  - {id: b, from: x, trainable: true, residual: [{reuse: a}]}\n"
+    assert build_graph(f"{text}{reuse}outputs: {outputs}\n").trainable_parameters == 0

@@ -311,7 +311,7 @@ class PlainForm(Form):
         """
         sources = first = self.sources(walk, item, scope) if sources is None else sources
         state = self.state(walk, scope)
-        collects = isinstance(self.source, Sequence) or str(getattr(self.source, "value", "")).endswith(".rounds")
+        collects = isinstance(self.source, Sequence) or ".rounds" in str(getattr(self.source, "value", ""))
         nodes: list[NodeSpec] = []
         end = scope.previous
         for index, part in enumerate(parts):
@@ -459,8 +459,8 @@ def gate_of(identity: str, source: Reference, shape: tuple[int | None, ...], ite
 
 
 def frozen_together(nodes: NodeSpecs) -> NodeSpecs:
-    """Return the nodes with weights frozen that are frozen where another node reuses them."""
-    frozen = {node.shares for node in nodes if node.shares is not None and not node.layer.trainable}
+    """Return the nodes with the weights frozen that are frozen on any node that has them."""
+    frozen = {node.shares or node.id for node in nodes if not node.layer.trainable}
     return tuple(
         replace(node, layer=with_trainable(node.layer, False)) if (node.shares or node.id) in frozen else node
         for node in nodes
