@@ -189,7 +189,7 @@ REFUSED: dict[str, tuple[str, str, tuple[str, str, str]]] = {
         (
             "a spec cannot name Lambda",
             "it holds Python code, which a spec cannot",
-            "take a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, "
+            "use a layer that computes it: Rescaling, Slice, Gather, Reshape, Permute, ExpandDims, RepeatFrame, "
             "Stack, Add, Multiply or Activation; or write a layer of your own and name its module with --plugin",
         ),
     ),
