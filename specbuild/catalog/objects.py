@@ -298,10 +298,13 @@ def as_mapping_of_arguments(text: str, family: Family, key: str = "name") -> str
         return ""
     try:
         call = ast.parse(text.strip(), mode="eval").body
-        assert isinstance(call, ast.Call)
+        if not isinstance(call, ast.Call) or ast.unparse(call.func) != match[1]:
+            return ""
         values = dict(zip(known.arguments, map(ast.literal_eval, call.args), strict=False))
         values |= {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return ""
+    if not all(isinstance(value, int | float | str | list | tuple | None) for value in values.values()):
         return ""
     shown = ", ".join(f"{argument}: {_plainly(value)}" for argument, value in values.items())
     return f"{{{key}: {name}, {shown}}}" if shown else name

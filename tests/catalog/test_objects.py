@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from specbuild.catalog.objects import (
+    _LIMITS,
     Activation,
     Constraint,
     Initializer,
@@ -20,8 +21,9 @@ from specbuild.catalog.objects import (
     Optimizer,
     Regularizer,
     Schedule,
+    as_mapping_of_arguments,
 )
-from specbuild.catalog.signatures import keras_version, names, signature
+from specbuild.catalog.signatures import Family, keras_version, names, signature
 
 
 class Holder(BaseModel):
@@ -222,3 +224,18 @@ def test_reading_the_table_loads_no_framework() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == []
     assert keras_version().startswith("3.")
+
+
+@pytest.mark.parametrize("text", ["l2(1)+(2)", "l2(1)(2)", "l2({[]: 1})", "l2(**{'a': 1})", f"l2({'-' * 3000}1)"])
+def test_no_rewriting_of_what_is_no_plain_call(text: str) -> None:
+    assert as_mapping_of_arguments(text, "regularizers") == ""
+    assert as_mapping_of_arguments("l2(1e-8)", "regularizers") == "{name: l2, l2: 1e-08}"
+
+
+def test_limits_are_those_of_arguments_that_keras_has() -> None:
+    known = set[str]()
+    for family in get_args(Family):
+        for name in names(family):
+            arguments = signature(family, name).arguments
+            known.update(arguments, (f"{name}.{argument}" for argument in arguments))
+    assert known.issuperset(_LIMITS)
