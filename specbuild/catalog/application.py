@@ -45,8 +45,8 @@ class Application(AskedLayer):
 
     until: LayerName = Field(
         None,
-        description="The layer whose output is the node's, by name or by its number in Keras's `layers`, from the end "
-        "where it is negative; the network ends there.",
+        description="The layer at which the network ends, by name or by its number in Keras's `layers`; a negative "
+        "number counts from the end.",
     )
     weights_: WeightsFile = Field(
         None, alias="weights", description="A file of weights for the whole network; null is random."

@@ -17,7 +17,7 @@ class OverAxes(Layer):
     """Whether the lengths of these axes must be known, as its weights have them."""
 
     def check(self, *inputs: Shape) -> None:
-        """Refuses also axes that the input does not have, or that are named twice."""
+        """Also refuse axes that the input does not have or that are named twice."""
         super().check(*inputs)
         shape, named = inputs[0], named_axes(self.axis)
         count = len(shape)

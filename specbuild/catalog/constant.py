@@ -112,7 +112,7 @@ class Constant(Layer):
         return self._file_shape
 
     def check(self, *inputs: Shape) -> None:
-        """Refuses also a shape that the numbers cannot be repeated to."""
+        """Also refuse a shape to which the numbers cannot be repeated."""
         super().check(*inputs)
         own, shape = self.own_shape, self.shape
         if shape is not None and not _repeats(own, shape):

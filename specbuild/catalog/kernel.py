@@ -19,12 +19,12 @@ class WithBias(Layer):
     activity_regularizer: Regularizer = Field(None, description="Penalty on the output.")
 
     def bias(self, channels: int) -> tuple[Weight, ...]:
-        """The bias of so many output channels, where there is one."""
+        """Return the bias for a number of output channels, if there is one."""
         return (self.weight("bias", channels),) if self.use_bias else ()
 
 
 class WithKernel(WithBias):
-    """A layer with one kernel over all channels besides."""
+    """A layer that also has one kernel over all channels."""
 
     kernel_initializer: Initializer = read_default("glorot_uniform", "First values of the kernel.")
     kernel_regularizer: Regularizer = Field(None, description="Penalty on the kernel.")

@@ -27,7 +27,7 @@ class _Local(Layer):
     weight_name: ClassVar[str]
 
     def check(self, *inputs: Shape) -> None:
-        """Refuses also axes that the input does not have, and weights along an axis of unknown length."""
+        """Also refuse axes that the input does not have, and weights along an axis of unknown length."""
         super().check(*inputs)
         shape, named = inputs[0], _listed(self.shared_axes)
         count = len(shape)
@@ -74,7 +74,7 @@ class LocalBias(_Local):
 
 
 class LocalScale(_Local):
-    """Multiply by a learned factor that differs from position to position: w ∘ x, as the peepholes of a ConvLSTM."""
+    """Multiply by a learned factor that differs from position to position: w ∘ x, like the peepholes of a ConvLSTM."""
 
     scale_initializer: Initializer = read_default("ones", "First values of the factor.")
     scale_regularizer: Regularizer = Field(None, description="Penalty on the factor.")

@@ -178,7 +178,7 @@ _LIMITS: dict[str, Value] = {
     "specificity": _SHARE,
     "target_class_ids": ListOf(Whole(0), "a list of whole numbers of at least 0"),
 }
-"""Limits that Keras sets to an argument of a class, or of every class, and of which the default says nothing."""
+"""Limits that Keras sets for an argument of one class, or of every class, and that the default does not show."""
 
 _Loc: TypeAlias = tuple[str | int, ...]
 
@@ -287,9 +287,9 @@ def _is_numbers(value: Any) -> bool:
 
 
 def as_mapping_of_arguments(text: str, family: Family, key: str = "name") -> str:
-    """Return how a spec writes what stands in the text as a call in Python: `{name: l2, l2: 1e-8}` for `l2(1e-8)`.
+    """Return how a spec writes a call in Python syntax: `{name: l2, l2: 1e-8}` for `l2(1e-8)`.
 
-    Empty for what is not a call of something known, or has other arguments than numbers, words and lists of them.
+    Empty if the text is not a call of a known object, or has arguments other than numbers, words and lists of them.
     """
     match = re.fullmatch(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", text, re.DOTALL)
     name = match[1].rpartition(".")[2] if match else ""

@@ -81,7 +81,7 @@ class RepeatFrame(Layer):
 
 
 class ZerosLike(Layer):
-    """Zeros in the shape of the input, of which nothing else is read; `filters` gives them another number of channels.
+    """Zeros in the shape of the input, whose values are not read; `filters` sets another number of channels.
 
     They start a recurrence from nothing, or stand for an input that a model does not have.
     """

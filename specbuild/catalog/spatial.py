@@ -17,13 +17,13 @@ AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "he
 class Spatial(Layer):
     """A layer whose input is `spatial` axes and the channels, which come last. `(H, W, C)` for two.
 
-    What layers over one, two and three axes have in common stands in a family, a class without `spatial=`.
+    What layers over one, two and three axes share is declared in a family, a class without `spatial=`.
     """
 
     spatial: ClassVar[int]
 
     def __init_subclass__(cls, spatial: int | None = None, **kwargs: Any) -> None:
-        """Give the fields of the family their types for so many axes."""
+        """Give the fields of the family their types for this number of axes."""
         super().__init_subclass__(**kwargs)
         if spatial is None:
             return

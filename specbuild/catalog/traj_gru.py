@@ -14,8 +14,8 @@ from specbuild.catalog.values import Ints2, PositiveInt, read_default
 class TrajGRU2D(OptionalInput, spatial=2):
     """GRU over images that gathers its state along learned flows (Shi et al. 2017, arXiv 1706.03458).
 
-    `(T, H, W, C)` → `(T, H, W, filters)`. In every step a small network makes `links` displacements (u, v) for each
-    place from x and h: q = φ(P∗x + Q∗h + a + a′), flows S∗q + d. The state is read at (y − v, x − u) for each of them,
+    `(T, H, W, C)` → `(T, H, W, filters)`. In every step a small network computes `links` displacements (u, v) for each
+    pixel from x and h: q = φ(P∗x + Q∗h + a + a′), flows S∗q + d. The state is read at (y − v, x − u) for each of them,
     with bilinear interpolation and zeros beyond the border: s. Then z, r = σ(W∗x + b + R∗s + b′);
     g = φ(W∗x + b + r∘(R∗s + b′)); h′ = z∘h + (1 − z)∘g, where R is 1 × 1 and φ the activation. The order of the gates
     in the weights is z, r, g. All convolutions keep the size of the frames. As a flow may lead anywhere, the receptive

@@ -396,7 +396,7 @@ Margins3: TypeAlias = Annotated[tuple[tuple[int, int], ...], PerAxis(_PAIR, 3, _
 class EachAxis:
     """Mark a field of a family of layers that has an entry for each spatial axis.
 
-    A class of so many axes, `class Conv2D(_Convolution, spatial=2)`, takes the field over with the type for them.
+    A class for a number of axes, `class Conv2D(_Convolution, spatial=2)`, inherits the field with its type.
     """
 
     def __init__(self, *types: Any) -> None:
@@ -409,7 +409,7 @@ LENGTHS = EachAxis(Ints1, Ints2, Ints3)
 NON_NEGATIVE = EachAxis(NonNegativeInts1, NonNegativeInts2, NonNegativeInts3)
 """A whole number of at least 0 for each axis."""
 MARGINS = EachAxis(Margins1, Margins2, Margins3)
-"""Entries `(before, after)` each axis; one pair for a layer over one axis."""
+"""`(before, after)` for each axis; one pair for a layer over one axis."""
 
 Axis: TypeAlias = Annotated[int, Whole(words="a whole number (an axis, the batch axis being 0)")]
 """One axis as Keras counts them: the batch axis is 0, -1 the last."""

@@ -1,4 +1,4 @@
-"""Layers of variational models: what draws a sample of a learned distribution."""
+"""Layers of variational models, which sample from a learned distribution."""
 
 from pydantic import Field
 
@@ -12,11 +12,11 @@ from specbuild.catalog.values import Flag, NonNegativeInt
 class GaussianSampling(Layer):
     """Draw from a normal distribution, given its mean and the logarithm of its variance: mean + exp(log_var / 2) · ε.
 
-    The sample is drawn in training and in use, each time anew, and gradients pass through it to both inputs (the
+    Every call draws a new sample, in training and in inference, and gradients pass through it to both inputs (the
     reparameterization trick of Kingma & Welling 2014, Auto-Encoding Variational Bayes).
     """
 
-    deterministic_in_use: Flag = Field(False, description="Whether the mean alone is given outside of training.")
+    deterministic_in_use: Flag = Field(False, description="Whether the output is the mean outside of training.")
     seed: NonNegativeInt | None = Field(None, description="Seed of the draws.")
 
     package = "specbuild"
@@ -37,7 +37,7 @@ class GaussianSampling(Layer):
         return tuple(first if first is not None else second for first, second in zip(mean, log_var, strict=True))
 
     def flops(self, *inputs: Shape) -> Dim:
-        """Per value half of the logarithm, its exponential, a product and a sum; the draw is left out."""
+        """For each value: half of the logarithm, its exponential, a product and a sum, without the draw."""
         return times(4, *self.output_shape(*inputs))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:

@@ -12,7 +12,7 @@ from specbuild.catalog.values import Choice, refuse
 
 
 class Wrapper(Layer):
-    """A layer around another, which is not trained if that is not."""
+    """A layer around another, frozen if the inner layer is."""
 
     layer: InstanceOf[Layer]
 

@@ -39,7 +39,7 @@ class Diagnostic:
     code: str = "invalid"
     severity: Severity = "error"
     times: int = 1
-    """How often it was found at its place, with other numbers: in rounds of a loop, or uses of a block."""
+    """How often it was found at its place, with different numbers: in rounds of a loop, or uses of a block."""
     accepted: str = ""
     """Why the document accepts the warning; empty if it does not."""
 

@@ -128,11 +128,11 @@ NodeSpecs: TypeAlias = tuple[NodeSpec, ...]
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What a composite reads although it is below it, or nowhere."""
+    """A node that a composite reads but that is below it, or nowhere."""
 
     source: Reference
     reader: str
-    """What messages call the composite."""
+    """The composite, as messages call it."""
     nodes: tuple[str, ...]
     """The ids of the nodes inside."""
 

@@ -133,5 +133,5 @@ def test_it_does_not_stand_inside_a_wrapper() -> None:
     inner = "{time_distributed: {layer: ReLU, allow: {unused-node: for later}}}"
     check(HEAD + f"layers: [{inner}]\n", report=report)
     assert [one.message for one in report.errors] == [
-        "allow stands on the time_distributed node, not on a layer inside it"
+        "allow belongs on the time_distributed node, not on a layer inside it"
     ]

@@ -125,9 +125,9 @@ def test_a_block_in_its_own_passed_nodes_contains_itself() -> None:
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        ("{branch: {a: [], b: []}, merge: {layer: Add, when: false}}", "when stands on the branch node"),
-        ("{residual: [], merge: {layer: Add, allow: {unused-node: a}}}", "allow stands on the residual node"),
-        ("{bidirectional: {layer: LSTM, units: 2, when: true}}", "when stands on the bidirectional node"),
+        ("{branch: {a: [], b: []}, merge: {layer: Add, when: false}}", "when belongs on the branch node"),
+        ("{residual: [], merge: {layer: Add, allow: {unused-node: a}}}", "allow belongs on the residual node"),
+        ("{bidirectional: {layer: LSTM, units: 2, when: true}}", "when belongs on the bidirectional node"),
         ("{for: {i: [1]}, as: i, do: [{layer: ReLU}]}", "the loop has two variables i"),
     ],
 )

@@ -171,7 +171,7 @@ layers:
 outputs: [two.last]
 """
     )
-    assert message == "initial_state stands on a recurrent node, not on a composite one"
+    assert message == "initial_state belongs on a recurrent node, not on a composite one"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_same_weights_on_other_frames() -> None:
 @pytest.mark.parametrize(
     ("inner", "message"),
     [
-        ("{block: conv, with: {f: 3}, initial_state: x}", "initial_state stands on a recurrent node"),
+        ("{block: conv, with: {f: 3}, initial_state: x}", "initial_state belongs on a recurrent node"),
         ("{repeat: 1, do: [{layer: ReLU, from: nowhere}]}", "no node is called nowhere"),
         ("{repeat: 1, do: [{layer: GRU, units: 2}]}", "time_distributed cannot run GRU on every frame"),
         (
@@ -74,7 +74,7 @@ def test_what_runs_on_no_frame(inner: str, message: str) -> None:
 
 def test_the_weights_of_one_frame_do_not_run_on_every_frame() -> None:
     text = "specbuild: 1\ninputs: {x: [4, 6, 6, 2]}\nlayers:\n  - {id: a, time_distributed: {layer: ReLU}}\n"
-    with pytest.raises(SpecError, match="time_distributed cannot reuse a, which stands outside"):
+    with pytest.raises(SpecError, match="time_distributed cannot reuse a, which is outside"):
         build_graph(text + "  - {time_distributed: [{reuse: a}], from: x}\n")
 
 

@@ -33,10 +33,10 @@ def painter(section: MovingDigits, resolve: Resolve) -> Painter:
 def _draw(section: MovingDigits, pictures: Brightness, sequence: int, frames: range) -> Brightness:
     """Draw a sequence as the code of Srivastava et al. (2015, arXiv 1502.04681) does, of pictures (n, h, w).
 
-    A digit begins at a place and in a direction drawn from uniform distributions. Its place is counted from 0 to 1 over
-    the room that it has (frame less digit), and each frame moves it by `speed`; a step beyond 0 or 1 ends there and
-    reverses that component of the direction. The first frame shows the place after the first step. Places are truncated
-    to whole pixels, and where digits overlap the brighter pixel shows.
+    A digit starts at a position and in a direction drawn from uniform distributions. Its position is a fraction, from 0
+    to 1, of the distance it can move (frame size minus digit size), and each frame moves it by `speed`; a step beyond 0
+    or 1 ends there and reverses that component of the direction. The first frame shows the position after the first
+    step. Positions are truncated to whole pixels, and where digits overlap, the brighter pixel is shown.
     """
     size, (count, height, width) = section.size, pictures.shape
     digits, places = _drawn(section, sequence, count)

@@ -237,7 +237,7 @@ class Form(Keys):
         description="Input of the node: an id, a port, or a list of them. Default: the previous node.",
     )
     when: StrictBool | None = Field(
-        None, description="Whether the node is there, such as `$f != $g`; one that is not counts as not written."
+        None, description="Whether to include the node, such as `$f != $g`; if false, it counts as not written."
     )
     expect: Annotated[tuple[int | None, ...] | None, Lengths()] = Field(
         None,
@@ -420,7 +420,7 @@ class Composite(Form):
 def refuse_state(walk: "Walk", item: Mapping) -> None:
     """Report an `initial_state` on a node that stands for several."""
     if (entry := item.entry("initial_state")) is not None:
-        message = "initial_state stands on a recurrent node, not on a composite one"
+        message = "initial_state belongs on a recurrent node, not on a composite one"
         walk.report.error(message, entry.key.span, code="misplaced-key")
 
 

@@ -126,7 +126,7 @@ class _OnEveryFrame(Composite):
         ids = {node.id for node in expansion.nodes}
         outside = next((node for node in expansion.nodes if node.shares is not None and node.shares not in ids), None)
         if outside is not None:
-            message = f"time_distributed cannot reuse {outside.shares}, which stands outside"
+            message = f"time_distributed cannot reuse {outside.shares}, which is outside"
             reason = "a layer runs on one frame or on every frame, not on both"
             help = "where it runs on every frame already, write reuse outside as well"
             walk.report.error(message, outside.span("reuse"), reason=reason, help=help, code="bad-reference")
@@ -136,7 +136,7 @@ class _OnEveryFrame(Composite):
         return replace(expansion, nodes=sound, complete=expansion.complete and len(sound) == len(nodes))
 
     def _frames(self, walk: Walk, node: NodeSpec) -> NodeSpec | None:
-        """A node that does on every frame what it did on one; None after reporting that it cannot."""
+        """Return a node that does on every frame what it did on one; None after reporting that it cannot."""
         layer: Layer | None = node.layer
         if isinstance(layer, Concatenate) and layer.axis > 0:
             layer = layer.model_copy(update={"axis": layer.axis + 1})
@@ -244,7 +244,7 @@ def refuse_keys(walk: Walk, inner: Mapping, form: str, keys: AnySequence[str]) -
     """Report keys of nodes on a layer inside one."""
     for entry in inner.entries:
         if entry.name in keys:
-            message = f"{entry.name} stands on the {form} node, not on a layer inside it"
+            message = f"{entry.name} belongs on the {form} node, not on a layer inside it"
             walk.report.error(message, entry.key.span, code="misplaced-key")
 
 

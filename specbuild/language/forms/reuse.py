@@ -33,7 +33,7 @@ class ReuseForm(PlainForm):
             return walk.failed(item, scope)
         target = scope.names.get(named.id)
         if target is None or named.port is not None:
-            help = did_you_mean(named.id, scope.names) or "a node must stand above its reuse, with an id"
+            help = did_you_mean(named.id, scope.names) or "a node must come before its reuse and have an id"
             walk.report.error(f"no node is called {named}", named.span, help=help, code="unknown-id")
             return walk.failed(item, scope)
         if isinstance(target, Group) and target.all_inputs:
@@ -56,7 +56,7 @@ class ReuseForm(PlainForm):
         return self._single(walk, originals[0], sources, item, scope)
 
     def _single(self, walk: Walk, original: NodeSpec, sources: References, item: Mapping, scope: Scope) -> Expansion:
-        """A layer once more."""
+        """Return a layer once more."""
         walk.spend(item.span)
         name = walk.claim(self.id, scope)
         identity = scope.prefix + name if name else walk.ids.make(f"{original.id}_again", item.span.line)
@@ -84,7 +84,7 @@ class ReuseForm(PlainForm):
         item: Mapping,
         scope: Scope,
     ) -> Expansion:
-        """All the nodes of a composite once more, under ids that begin with that of the node."""
+        """Return the nodes of a composite once more, under ids that begin with that of the node."""
         refuse_state(walk, item)
         name = walk.claim(self.id, scope)
         own = {*group.nodes}
@@ -129,14 +129,14 @@ class ReuseForm(PlainForm):
 
 
 def _within(target: str | Group, ids: set[str]) -> bool:
-    """Whether a name stands for nodes that are all among these."""
+    """Return whether all nodes that a name stands for are among `ids`."""
     if isinstance(target, Group):
         return bool(target.nodes) and ids.issuperset(target.nodes)
     return target in ids
 
 
 def _member(target: str | Group, rename: Rename) -> str | Group:
-    """What a member stands for under other ids."""
+    """Return a member under other ids."""
     if not isinstance(target, Group):
         return rename(target)
     return replace(

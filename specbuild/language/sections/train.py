@@ -58,9 +58,7 @@ class TrainSection(Section):
     epochs: PositiveInt = Field(
         10, description="Number of passes over the training data, or over steps_per_epoch batches."
     )
-    batch_size: PositiveInt = Field(
-        8, description="Windows per step; as many as an input has where that fixes `batch`."
-    )
+    batch_size: PositiveInt = Field(8, description="Windows per step; if an input fixes `batch`, that number.")
     steps_per_epoch: PositiveInt | None = Field(
         None, description="Batches per epoch; null: as many as it takes to use every training window once."
     )

@@ -30,7 +30,7 @@ class RepeatFrame(OwnLayer):
 
 
 class ZerosLike(OwnLayer):
-    """Zeros in the shape of the input, with another number of channels where `filters` says so."""
+    """Zeros in the shape of the input, whose number of channels `filters` may change."""
 
     def call(self, inputs: Any) -> Any:
         channels = inputs if self.filters is None else inputs[..., :1]
