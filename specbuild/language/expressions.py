@@ -1,8 +1,9 @@
 """Arithmetic on variables, and comparisons: `$filters * 2`, `($size + 1) // 2`, `$f != $g`, `$norm == 'batch'`.
 
-Numbers, `$name`, `+ - * / // % **`, signs, parentheses, `== != < <= > >=` and text in quotes; nothing else. `/`
-gives a whole number where it divides evenly. The parser is our own because Python's `ast` knows no `$name`, refuses
-numbers such as 012, which YAML reads as twelve, and describes its faults in terms of Python.
+Numbers, `$name`, `+ - * / // % **`, signs, parentheses, `== != < <= > >=`, text in quotes, `true`, `false`,
+and `not`, `and` and `or` between those; nothing else. `/` gives a whole number where it divides evenly. The parser is
+our own because Python's `ast` knows no `$name`, refuses numbers such as 012, which YAML reads as twelve, and describes
+its faults in terms of Python.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MAX_DEPTH = 50
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?)|\$(?P<name>[A-Za-z_]\w*)|(?P<quote>['\"])(?P<text>[^'\"$]*)(?P=quote)"
-    r"|(?P<operator>\*\*|//|[=!<>]=|[-+*/%()<>]))"
+    r"|(?P<operator>\*\*|//|[=!<>]=|[-+*/%()<>])|(?P<word>(?:not|and|or|true|false)\b))"
 )
 
 
@@ -56,7 +57,7 @@ def evaluate(text: str, values: Mapping[str, Any]) -> Any:
             "+ - * / // % **, comparisons and ( )"
         )
     parser = _Parser(tokens, values)
-    value = parser.comparison(0)
+    value = parser.choice(0)
     if parser.tokens:
         raise _unexpected(parser.tokens[0])
     return value
@@ -67,7 +68,7 @@ def is_expression(text: str) -> bool:
     if "$" not in text or len(text) > _MAX_LENGTH:
         return False
     tokens, rest = _tokens(text)
-    return not rest and any(token["name"] for token in tokens)
+    return not rest and any(token["name"] for token in tokens) and not any(token["word"] for token in tokens)
 
 
 def names(text: str) -> set[str]:
@@ -95,6 +96,29 @@ class _Parser:
         if self.tokens and self.tokens[0]["operator"] in wanted:
             return self.tokens.popleft()["operator"]
         return None
+
+    def _word(self, wanted: str) -> bool:
+        found = bool(self.tokens) and self.tokens[0]["word"] == wanted
+        if found:
+            self.tokens.popleft()
+        return found
+
+    def choice(self, depth: int, word: str = "or") -> Any:
+        """Read what `or` joins, or one level below `and`; a single operand may have a value of any type."""
+        value = self.choice(depth, "and") if word == "or" else self.negation(depth)
+        while self._word(word):
+            other = self.choice(depth, "and") if word == "or" else self.negation(depth)
+            left, right = _truth(value), _truth(other)
+            value = (left or right) if word == "or" else (left and right)
+        return value
+
+    def negation(self, depth: int) -> Any:
+        """Read a comparison, with any number of `not` before it."""
+        count = 0
+        while self._word("not"):
+            count += 1
+        value = self.comparison(depth)
+        return value if count == 0 else _truth(value) == (count % 2 == 0)
 
     def comparison(self, depth: int) -> Any:
         """Read one or two sums; of two, whether they compare as the operator between them says."""
@@ -139,9 +163,11 @@ class _Parser:
             return value
         if token["text"] is not None:
             return token["text"]
+        if token["word"] in ("true", "false"):
+            return token["word"] == "true"
         if token["operator"] != "(":
             raise _unexpected(token)
-        value = self.comparison(depth + 1)
+        value = self.choice(depth + 1)
         if not self._operator((")",)):
             raise ExpressionError('a ")" is missing')
         return value
@@ -149,6 +175,12 @@ class _Parser:
 
 def _unexpected(token: re.Match[str]) -> ExpressionError:
     return ExpressionError(f'"{token[str(token.lastgroup)]}" is not expected there')
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ExpressionError(f"not, and and or need true or false, got {shown(value)}")
+    return value
 
 
 def _number(value: Any) -> int | float:

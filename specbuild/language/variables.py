@@ -100,6 +100,13 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leav
     return located(value, node.span)
 
 
+def condition(node: Node, values: AnyMapping[str, Any], report: Report) -> Node:
+    """Return the value of a `when`, which is an expression even where it names no variable or holds words."""
+    if not isinstance(node, Scalar) or not isinstance(node.value, str) or "{" in node.value:
+        return node
+    return substitute(replace(node, value=f"${{{node.value}}}"), values, report)
+
+
 @dataclass(frozen=True)
 class PassedNodes:
     """A list of nodes as the value of a block's parameter, with what is known at the place where it was written."""
@@ -162,7 +169,8 @@ def _interpolate(text: str, values: AnyMapping[str, Any]) -> str:
 
 def _inner(text: str) -> str:
     """Add the `$` that names may omit inside `${f + 1}`."""
-    return re.sub(r"('[^']*'|\"[^\"]*\")|(?<![\w$.])([A-Za-z_]\w*)", lambda found: found[1] or f"${found[2]}", text)
+    words = r"'[^']*'|\"[^\"]*\"|\b(?:not|and|or|true|false)\b"
+    return re.sub(rf"({words})|(?<![\w$.])([A-Za-z_]\w*)", lambda found: found[1] or f"${found[2]}", text)
 
 
 def _names_in(node: Node) -> set[str]:

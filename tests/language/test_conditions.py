@@ -30,6 +30,10 @@ def wires(graph: Graph) -> dict[str, list[str]]:
         ("$v", True, True),
         ("$v", False, False),
         ("$v == (2 > 1)", True, True),
+        ("not $v", True, False),
+        ("$v == false", False, True),
+        ("$v >= 1 and not ($v == 3 or $v > 4)", 2, True),
+        ("1 == 1", 0, True),
     ],
 )
 def test_a_condition(condition: str, value: Any, there: bool) -> None:
@@ -126,7 +130,10 @@ def test_a_block_in_its_own_passed_nodes_contains_itself() -> None:
     ("node", "message"),
     [
         ("{branch: {a: [], b: []}, merge: {layer: Add, when: false}}", "when belongs on the branch node"),
-        ("{residual: [], merge: {layer: Add, allow: {unused-node: a}}}", "allow belongs on the residual node"),
+        (
+            "{residual: [{layer: ReLU}], merge: {layer: Add, allow: {unused-node: a}}}",
+            "allow belongs on the residual node",
+        ),
         ("{bidirectional: {layer: LSTM, units: 2, when: true}}", "when belongs on the bidirectional node"),
         ("{for: {i: [1]}, as: i, do: [{layer: ReLU}]}", "the loop has two variables i"),
     ],

@@ -91,6 +91,11 @@ class ResidualForm(Paths):
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
         paths = [walk.items(self.residual, scope)]
+        if paths[0].complete and not paths[0].nodes:
+            message = f"{self.called(item)} holds no nodes, so it would add its input to itself"
+            help = "put when on the residual itself"
+            walk.report.error(message, item["residual"].key.span, help=help, code="bad-node")
+            return walk.nothing(item.span, scope)
         paths.append(walk.items(self.shortcut, scope))
         merge = self.merge or Scalar("Add", item.span, "Add")
         return self.joined(walk, merge, paths, item, scope)

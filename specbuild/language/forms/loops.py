@@ -115,13 +115,18 @@ class _Loop(Paths):
             message = f"{self.called(item)} has no rounds, so there is nothing to join"
             walk.report.error(message, self.merge.span, code="bad-node")
             return walk.nothing(item.span, scope)
-        if self.merge is not None:
-            return self.joined(walk, self.merge, rounds, item, start)
+        if self.merge is not None and not any(each.nodes for each in rounds) and all(each.complete for each in rounds):
+            message = f"the rounds of {self.called(item)} hold no nodes, so there is nothing to join"
+            walk.report.error(message, item["do"].value.span, help="put when on the loop itself", code="bad-node")
+            return walk.nothing(item.span, scope)
         nodes = tuple(node for each in rounds for node in each.nodes)
         ends = tuple(each.end for each in rounds if each.end is not None)
         every: dict[str, str | Group] = {}
         if len(ends) == len(rounds):
             every["rounds"] = Group(None, inputs=ends, all_inputs=True)
+        if self.merge is not None:
+            join = self.joined(walk, self.merge, rounds, item, start)
+            return replace(join, members={**join.members, **every})
         complete = all(each.complete for each in rounds)
         return Expansion(nodes, scope.previous, scope.no_previous, complete, every)
 

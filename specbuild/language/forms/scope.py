@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from specbuild.language.forms.blocks import Block
 
 
+PORTS = ("sequence", "last", "state")
+"""What the ports of a recurrent node begin with."""
+
+
 @dataclass(frozen=True)
 class Group:
     """What the id of a composite node stands for."""
@@ -93,6 +97,11 @@ class Scope:
         while isinstance(target, Group) and port is not None and port.partition(".")[0] in target.members:
             member, _, rest = port.partition(".")
             target, port = target.members[member], rest or None
+        if isinstance(target, Group) and target.members and port and port.partition(".")[0] not in PORTS:
+            members = ", ".join(f"{written.id}.{name}" for name in target.members)
+            help = did_you_mean(port, target.members) or f"write one of {members}"
+            report.error(f"{written.id} has no output {port}", written.span, help=help, code="unknown-port")
+            return ()
         if isinstance(target, Group):
             ends = target.inputs if target.all_inputs else (target.output,)
             if not ends or None in ends:

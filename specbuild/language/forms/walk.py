@@ -19,7 +19,7 @@ from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Scope
 from specbuild.language.references import ID, ID_HELP, Reference, References
 from specbuild.language.spec import Ahead, NodeSpec, NodeSpecs, is_written
-from specbuild.language.variables import passed, substitute
+from specbuild.language.variables import condition, passed, substitute
 
 MAX_DEPTH = 64
 """Composite nodes inside each other, the blocks and files that they use included."""
@@ -120,6 +120,9 @@ class Walk:
             self._no_form(item, keys)
             return self.failed(item, scope)
         cls = form_of(keys[0])
+        if (when := item.entry("when")) is not None:
+            known = replace(when, value=condition(when.value, scope.values, self.report))
+            item = replace(item, entries=tuple(known if entry is when else entry for entry in item.entries))
         item = substitute(item, scope.values, self.report, leave=cls.unbound())
         if self._left_out(item, scope):
             return Expansion((), scope.previous, scope.no_previous)
