@@ -1,4 +1,4 @@
-"""A short run of `tools/composites.py`, and the specs by which longer ones have found a defect."""
+"""A short run of `tools/composites.py`, and the specs with which longer runs found defects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nest composite forms at random, and hold the model that comes of it against a second, naive reading of the text.
+"""Nest composite forms at random, and compare the resulting model with a second, naive reading of the text.
 
     python tools/composites.py [--cases N] [--seed N] [--minutes N] [--keep FOLDER]
 
@@ -6,7 +6,7 @@ A case is a small spec whose items are loops, branches, residuals, blocks, files
 autoregressive nodes inside each other. Every layer draws its weights from a seed of its own, which depends on the
 variables of the loops around it, so two models of one text have the same weights without any mapping of them. What
 `check` passes must build, and give what `tools/naive.py` gives: the same outputs, shapes and counts of weights, before
-and after it is written out (`resolved`). Findings go to FOLDER, shortened; the exit code is 1 if there are any.
+and after the spec is resolved. Findings go to FOLDER, shortened; the exit code is 1 if there are any.
 """
 
 from __future__ import annotations
@@ -100,22 +100,22 @@ def main() -> int:
     return 1 if findings.found else 0
 
 
-# Holding a case against its second reading
+# Comparing a case with its second reading
 
 
 @dataclass
 class Findings:
-    """What a run came to."""
+    """The results of a run."""
 
     counts: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     forms: Counter[str] = field(default_factory=Counter)
     pairs: set[tuple[str, str]] = field(default_factory=set)
     refused: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """By code the cases that were refused, and the first message."""
+    """For each error code, the refused cases and the first message."""
     places: Counter[str] = field(default_factory=Counter)
     found: dict[str, tuple[int, Case, str]] = field(default_factory=dict)
-    """By the place that it comes from: the first case that shows it, and what happened."""
+    """For each place that a finding comes from, the first case that shows it, and what happened."""
 
     def summary(self) -> str:
         total = max(1, sum(self.counts.values()))
@@ -128,7 +128,7 @@ class Wrong(Exception):
 
 
 class Refused(Exception):
-    """The check refuses a spec: the errors."""
+    """The errors of a spec that the check refuses."""
 
     def __init__(self, errors: list[Any]) -> None:
         super().__init__(errors[0].message)
@@ -136,7 +136,7 @@ class Refused(Exception):
 
 
 def try_case(case: Case, number: int, findings: Findings, *, shorten: bool = False) -> None:
-    """Count what a case comes to."""
+    """Count the result of a case."""
     findings.forms += case.forms
     try:
         judge(case)
@@ -160,7 +160,7 @@ def try_case(case: Case, number: int, findings: Findings, *, shorten: bool = Fal
 
 
 def judge(case: Case) -> None:
-    """Hold a case to its promises.
+    """Check the promises that a case must keep.
 
     Raises:
         Refused: the check refuses it, with a place for every error.
@@ -199,7 +199,7 @@ def checked(case: Case) -> Graph:
 
 
 def compare(graph: Graph, model: Any, second: Any) -> None:
-    """Hold a built model against the graph and against a second model of the same spec."""
+    """Compare a built model with the graph and with a second model of the same spec."""
     if graph.parameters != second.count_params():
         raise Wrong(f"graph parameters differ: {graph.parameters}, not {second.count_params()}")
     if counts(model) != counts(second):
@@ -270,7 +270,7 @@ def written(tree: Tree) -> str:
 
 
 def shortened(case: Case, where: str, tries: int = 60) -> Case:
-    """Return a case with fewer items and keys that comes to the same place."""
+    """Return a case with fewer items and keys that fails in the same place."""
     changed = True
     while changed and tries > 0:
         changed = False
@@ -390,7 +390,7 @@ def lists_of(tree: Any) -> list[list[Any]]:
 
 @dataclass(frozen=True)
 class Spot:
-    """What a list of nodes has come to.
+    """The output of a list of nodes so far.
 
     `shape` is that of every step where `last` is not None: then it ends in a recurrent node whose port is left open.
     """
@@ -398,7 +398,7 @@ class Spot:
     shape: Shape
     last: Shape | None = None
     reference: str = ""
-    """How it is called, where it has a name."""
+    """Its name, if it has one."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Build a spec's model in the most obvious way, as a second opinion on `specbuild.language` and `specbuild.graph`.
 
-The tree of a spec, as YAML gives it, is walked item by item, and Keras layers are called on the way: no nodes, no
-shapes, no ports that are derived. It follows docs/language.md and takes from specbuild only its Keras layers. Every
+The tree of a spec, as YAML gives it, is walked item by item, and Keras layers are called on the way, without nodes,
+shapes or derived ports. It follows docs/language.md and takes from specbuild only its Keras layers. Every
 recurrent layer gives all its steps and its state, and readers pick what they need. A layer belongs to its place in the
 text (the item, the round of the loop, the use of the block), so `reuse` is the same item read again at its old place.
 
-It believes that the spec is sound, knows the layers in its tables, and gives up (`Unsure`) where it cannot tell which
-port of a recurrent layer is meant.
+It assumes that the spec is valid, knows only the layers in its tables, and gives up (`Unsure`) where it cannot tell
+which port of a recurrent layer is meant.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ JOINED = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multi
 
 
 class Unsure(Exception):
-    """What the text means is not for this reader to say."""
+    """The reader cannot tell what the text means."""
 
 
 # What an id may stand for: a tensor, or one of these

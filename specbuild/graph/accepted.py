@@ -1,4 +1,4 @@
-"""Warnings that a spec accepts under `allow`: they are told apart from those that stand."""
+"""Warnings that a spec accepts under `allow`, apart from those that remain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_allowed(spec: Spec, report: Report) -> None:
 def accept_warnings(spec: Spec, report: Report) -> None:
     """Mark the warnings that the spec accepts, and warn of each entry of `allow` that accepts none.
 
-    Those of other files may accept what there is only where the file stands alone.
+    Entries of other files may accept warnings that occur only when the file is used alone.
     """
     allowed = list(_allowed(spec))
     used: set[Span] = set()

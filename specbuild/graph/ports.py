@@ -86,7 +86,7 @@ class PortChoice:
         return tuple(port for port in ports if port is not None) if None not in ports else None
 
     def _every_step(self, node: NodeSpec, ranks: Ranks | None) -> Ranks | None:
-        """The axes of a sequence, where a layer that runs on every frame reads a recurrence: it has no use for one."""
+        """Return the axes of the sequence where a layer that runs on every frame reads a recurrence."""
         ports = self.shapes[node.sources[0].id]
         fits = "sequence" in ports and (ranks is None or len(ports["sequence"]) in ranks)
         return frozenset({len(ports["sequence"])}) if fits else ranks

@@ -63,7 +63,7 @@ NAMES_THE_FAULT = (
 
 
 def assert_refused(layer: Layer, shapes: tuple[Shape, ...]) -> None:
-    """Assert that Keras too refuses the inputs, be it when it builds the layer or in its first batch.
+    """Assert that Keras also refuses the inputs, when it builds the layer or in the first batch.
 
     A layer of ours says what the catalogue says. One of Keras's raises an error of its own about shapes.
     """

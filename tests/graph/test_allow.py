@@ -1,4 +1,4 @@
-"""Warnings that a spec accepts: where, and what becomes of them."""
+"""Warnings that a spec accepts, and how they are reported."""
 
 from __future__ import annotations
 

@@ -427,10 +427,10 @@ def refuse_state(walk: "Walk", item: Mapping) -> None:
 def expecting(
     walk: "Walk", expansion: Expansion, form: Form, item: Mapping, scope: Scope, *, claimed: str | None = None
 ) -> Expansion:
-    """Return an expansion that is held against the `expect` of its composite.
+    """Return an expansion whose output is compared with the `expect` of its composite.
 
-    The node in which it ends is, where that is one inside; otherwise, as for a port or an input that is passed on, an
-    Identity behind it, which gets the id of the composite; `claimed` is that id where it was claimed before.
+    The node in which it ends makes the comparison if it is one inside. Otherwise, as for a port or an input that is
+    passed on, an Identity after it does, which gets the id of the composite; `claimed` is that id if already claimed.
     """
     if form.expect is None or (expansion.end is None and not expansion.no_end):
         return expansion
@@ -453,7 +453,7 @@ def expecting(
 
 
 def gate_of(identity: str, source: Reference, shape: tuple[int | None, ...], item: Mapping) -> NodeSpec:
-    """Return an Identity layer that holds the shape of what it reads against another."""
+    """Return an Identity layer that compares the shape of its input with an expected one."""
     layer = KINDS["Identity"]()
     return NodeSpec(id=identity, layer=layer, sources=(source,), expect=shape, at=item, arguments=item)
 

@@ -249,7 +249,7 @@ def refuse_keys(walk: Walk, inner: Mapping, form: str, keys: AnySequence[str]) -
 
 
 def _written_otherwise(kind: str) -> str:
-    """Help for a name that is not a layer: a network, a call in Python, or a misspelling."""
+    """Return help for a name that is not a layer: a network, a call in Python, or a misspelling."""
     if kind in names("applications"):
         return f"it is a network of keras.applications: write {{application: {kind}, …}}"
     if call := as_mapping_of_arguments(kind, "layers", "layer"):

@@ -1,4 +1,4 @@
-"""`repeat` and `for`: the same nodes several times, one after the other or side by side.
+"""`repeat` and `for`: the same nodes several times, one after the other or in parallel.
 
 Without `merge` each round reads the one before, and `id.rounds` is what all of them end in. With it every round reads
 what the loop reads, and the layer joins their ends.
