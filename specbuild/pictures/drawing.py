@@ -24,7 +24,7 @@ from specbuild.data.samples.windows import WindowSet
 from specbuild.data.sources import FrameSource
 from specbuild.document import RunError
 from specbuild.language.sections.data import DataSection
-from specbuild.pictures.scene import Planes, Scene, sample_scene, scale_of
+from specbuild.pictures.scene import ColourScale, Planes, Scene, sample_scene, scale_of
 from specbuild.runs.files import replacing
 
 _COLUMNS = 8
@@ -114,14 +114,15 @@ class _Colours:
 
     norm: Normalize
     map: Colormap
-    clipped: bool
+    extend: str
+    """At which ends of the scale values lie outside it, in Matplotlib's words."""
 
     @classmethod
     def of(cls, scene: Scene) -> _Colours:
         scale = scene.scale or scale_of(scene)
         norm = PowerNorm(0.5, scale.low, scale.high) if scale.skewed else Normalize(scale.low, scale.high)
         colormap = colormaps["magma" if scale.skewed else "viridis"].with_extremes(bad=_MISSING_GREY)
-        return cls(norm, colormap, bool(scene.reference.max() > scale.high))
+        return cls(norm, colormap, _outside(scene, scale))
 
     def palette(self) -> Image.Image:
         """One palette for all frames of an animation, so that no colour flickers: the scale, and greys for the text."""
@@ -133,14 +134,23 @@ class _Colours:
         return image
 
     def bar(self, page: _Page, axes: Axes, scene: Scene) -> None:
-        bar = page.figure.colorbar(
-            ScalarMappable(self.norm, self.map), cax=axes, extend="max" if self.clipped else "neither", extendfrac=0.03
-        )
-        bar.set_label(f"{scene.variable} ({scene.units})" if scene.units else scene.variable, color=_INK, fontsize=9)
+        bar = page.figure.colorbar(ScalarMappable(self.norm, self.map), cax=axes, extend=self.extend, extendfrac=0.03)
+        label = f"{scene.variable} ({scene.units})" if scene.units else scene.variable
+        roots = ", square-root scale" if isinstance(self.norm, PowerNorm) else ""
+        bar.set_label(label + roots, color=_INK, fontsize=9)
         bar.ax.tick_params(labelsize=8, colors=_INK)
         bar.outline.set_visible(False)
         if np.isnan(scene.past).any() or (scene.truth is not None and np.isnan(scene.truth).any()):
             axes.text(0.0, -0.02, "grey: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
+
+
+def _outside(scene: Scene, scale: ColourScale) -> str:
+    """At which ends values that are drawn lie more than a hundredth of the scale outside it."""
+    margin = (scale.high - scale.low) / 100
+    drawn = (scene.past, *scene.futures.values())
+    below = any(bool((frames < scale.low - margin).any()) for frames in drawn)
+    above = any(bool((frames > scale.high + margin).any()) for frames in drawn)
+    return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
 
 
 def _show(axes: Axes, frame: Planes, colours: _Colours, caption: str) -> None:

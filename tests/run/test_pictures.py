@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from specbuild.pictures import Scene, draw_animation, draw_strip
+from specbuild.pictures import ColourScale, Scene, draw_animation, draw_strip
 from specbuild.pictures.drawing import _Colours, _spread
 from specbuild.training.history import draw_history
 
@@ -76,6 +76,15 @@ def test_rain_gets_a_scale_for_rain_and_temperature_an_even_one() -> None:
     assert type(_Colours.of(SCENE).norm).__name__ == "PowerNorm"
     warm = replace(SCENE, past=SCENE.past + 280, truth=None, forecast=SCENE.forecast + 280)
     assert type(_Colours.of(warm).norm).__name__ == "Normalize"
+
+
+@pytest.mark.parametrize(("low", "high", "extend"), [(0, 1, "neither"), (-2, 1, "min"), (0, 9, "max"), (-2, 9, "both")])
+def test_arrows_show_what_lies_outside_the_scale(low: float, high: float, extend: str) -> None:
+    forecast = np.zeros_like(SCENE.forecast)
+    forecast[0, 0, :2] = low, high
+    even = np.broadcast_to(np.linspace(0, 1, 14), SCENE.past.shape)
+    scene = replace(SCENE, past=even, truth=None, persistence=None, forecast=forecast)
+    assert _Colours.of(replace(scene, scale=ColourScale(0, 1, False))).extend == extend
 
 
 def test_a_wild_forecast_does_not_change_the_scale() -> None:
