@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from specbuild.catalog import Recurrent
 from specbuild.document import Report, did_you_mean
 from specbuild.language import NodeSpec, Reference, Spec
-from specbuild.language.spec import Ahead
+from specbuild.language.spec import Ahead, why_absent
 
 
 class Names:
@@ -51,12 +51,7 @@ class Names:
                 message, code = f"{source.id} is below {each.reader}, which reads it", "order"
                 reason, help = self._why_not(source.id, frozenset(each.nodes)), ""
             else:
-                message, code, reason, help = (
-                    f"no node is called {source.id}",
-                    "unknown-id",
-                    self._absent(source.id),
-                    self.known(source.id),
-                )
+                message, code, reason, help = self._unknown(source.id)
                 self._broken.add(source.id)
             self._report.error(message, source.span, reason=reason, help=help, code=code)
 
@@ -92,7 +87,7 @@ class Names:
         if source.id not in self._order:
             if any(error.code == "duplicate-id" for error in self._report.errors):
                 return "", "", "", ""  # a node that took another's id may be the one that is missing
-            return f"no node is called {source.id}", "unknown-id", self._absent(source.id), self.known(source.id)
+            return self._unknown(source.id)
         node = self._nodes.get(source.id)
         if node is not None and not node.named and not source.implied:
             reason = "specbuild made that name up for a node without an id"
@@ -110,9 +105,9 @@ class Names:
             return f"{source.id} has no port {source.port}", "unknown-port", reason, f"write {source.id}"
         return None
 
-    def _absent(self, name: str) -> str:
-        """Say why a node that was written is not there."""
-        return f"it is left out: its when is false on line {self._left_out[name]}" if name in self._left_out else ""
+    def _unknown(self, name: str) -> tuple[str, str, str, str]:
+        """What is wrong with a reference to a node that is not there, as `_fault` says it."""
+        return f"no node is called {name}", "unknown-id", why_absent(name, self._left_out), self.known(name)
 
     def known(self, name: str) -> str:
         """Return help for a name that does not exist."""

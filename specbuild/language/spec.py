@@ -226,6 +226,11 @@ def every_node(nodes: NodeSpecs) -> Iterator[NodeSpec]:
             yield from every_node(node.body.nodes)
 
 
+def why_absent(name: str, left_out: dict[str, int]) -> str:
+    """Say why a node that was written is not there, given the lines of those that were left out."""
+    return f"it is left out: its when is false on line {left_out[name]}" if name in left_out else ""
+
+
 def is_written(node: Node | None) -> TypeGuard[Node]:
     """Whether a key was given a value; `from:` with nothing after it counts as absent."""
     return node is not None and not (isinstance(node, Scalar) and node.value is None)

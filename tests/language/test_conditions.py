@@ -141,3 +141,8 @@ def test_a_block_in_its_own_passed_nodes_contains_itself() -> None:
 def test_keys_without_an_effect(node: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         build_graph(f"{HEAD_OF_BLOCKS}  - {node}\n")
+
+
+def test_reuse_of_a_node_that_is_left_out() -> None:
+    with pytest.raises(SpecError, match="its when is false on line 3"):
+        build_graph(HEAD + "layers: [{id: a, when: false, layer: ReLU}, {reuse: a}]\n")

@@ -14,7 +14,7 @@ from specbuild.language.forms.base import Expansion, Located, PlainForm, expecti
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References, Rename, reference
-from specbuild.language.spec import NodeSpec
+from specbuild.language.spec import NodeSpec, why_absent
 
 
 class ReuseForm(PlainForm):
@@ -34,7 +34,8 @@ class ReuseForm(PlainForm):
         target = scope.names.get(named.id)
         if target is None or named.port is not None:
             help = did_you_mean(named.id, scope.names) or "a node must come before its reuse and have an id"
-            walk.report.error(f"no node is called {named}", named.span, help=help, code="unknown-id")
+            reason = why_absent(scope.prefix + named.id, walk.left_out)
+            walk.report.error(f"no node is called {named}", named.span, reason=reason, help=help, code="unknown-id")
             return walk.failed(item, scope)
         if isinstance(target, Group) and target.all_inputs:
             message, reason = f"{named} is an input, which cannot be used again", "an input has no layers of its own"
