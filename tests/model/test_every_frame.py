@@ -63,7 +63,10 @@ def test_the_same_weights_on_other_frames() -> None:
             "{repeat: 1, do: [{id: a, layer: ReLU}, {layer: Dot, axes: 1, from: [a, a]}]}",
             r"cannot run Dot on every frame",
         ),
-        ("{residual: [], merge: {layer: Concatenate, axis: -4}}", "along axis -4, which is the batch axis"),
+        (
+            "{residual: [{layer: ReLU}], merge: {layer: Concatenate, axis: -4}}",
+            "along axis -4, which is the batch axis",
+        ),
         ("{autoregressive: {do: [{layer: GRU, units: 2}], horizon: 2}}", "cannot run Autoregressive on every frame"),
     ],
 )
@@ -92,7 +95,7 @@ def test_nodes_of_a_block_and_keys_of_nodes() -> None:
     assert build_graph(NODES_OF_A_BLOCK).outputs[0].shape == (4, 4, 4, 2)
 
 
-@pytest.mark.parametrize("inner", ["[{residual: [{layer: ReLU}]}]", "[{layer: ReLU}]", "{residual: []}"])
+@pytest.mark.parametrize("inner", ["[{residual: [{layer: ReLU}]}]", "[{layer: ReLU}]", "{residual: [{layer: ReLU}]}"])
 def test_frames_of_frames(inner: str) -> None:
     nodes = f"  - {{time_distributed: [{{time_distributed: {inner}}}]}}\n"
     graph = build_graph(f"specbuild: 1\ninputs: {{x: [2, 4, 6, 6, 2]}}\nlayers:\n{nodes}")
