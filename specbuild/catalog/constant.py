@@ -76,8 +76,7 @@ class Constant(Layer):
     key: ArrayName | None = Field(None, description="Name of the array in an .npz file; needed if it has several.")
     shape: Lengths | None = Field(
         None,
-        description="Shape without the batch axis to which the numbers are repeated, as NumPy broadcasts them. "
-        "Default: their own; [1] for one number.",
+        description="Shape, without the batch axis, to which the numbers are broadcast. Default: their own; [1] for one.",
     )
 
     package = "specbuild"

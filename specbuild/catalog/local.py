@@ -16,8 +16,8 @@ class _Local(Layer):
 
     shared_axes: Axes | None = Field(
         None,
-        description="Axes along which one weight is shared, such as 1 for all frames of a sequence or -1 for all "
-        "channels; the batch axis is 0. Default: a weight for each value of a sample.",
+        description="Axes along which one weight is shared, such as 1 for all frames or -1 for all channels. "
+        "Default: none.",
     )
 
     package = "specbuild"
