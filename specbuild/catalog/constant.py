@@ -76,7 +76,7 @@ class Constant(Layer):
     key: ArrayName | None = Field(None, description="Name of the array in an .npz file; needed if it has several.")
     shape: Lengths | None = Field(
         None,
-        description="Shape, without the batch axis, to which the numbers are broadcast. Default: their own; [1] for one.",
+        description="Shape to which the numbers are broadcast, without the batch axis. Default: theirs; [1] for one.",
     )
 
     package = "specbuild"

@@ -144,7 +144,8 @@ class _OnEveryFrame(Composite):
             if isinstance(layer, Recurrent) or node.body is not None or len(node.sources) > 1:
                 message = f"time_distributed cannot run {node.layer.label} on every frame"
                 reason = "only Concatenate, elementwise merges and layers of one input without a state can"
-                walk.report.error(message, node.span(), reason=reason, code="bad-node")
+                help = "move it out of the time_distributed, where it reads the sequence of frames"
+                walk.report.error(message, node.span(), reason=reason, help=help, code="bad-node")
                 walk.broken.add(node.id)
                 return None
             layer = _on_every_frame(walk, layer, node.at)

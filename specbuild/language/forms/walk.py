@@ -84,6 +84,8 @@ class Walk:
         """
         if node is not None and (given := passed(node, scope.values)) is not None:
             node, scope = given.nodes, replace(scope, values=dict(given.values), calls=given.calls)
+        if isinstance(node, Scalar):
+            node = substitute(node, scope.values, self.report)
         if not isinstance(node, Sequence):
             if node is not None:
                 self.report.wrong_type("expected a list of nodes", node)
