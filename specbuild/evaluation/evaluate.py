@@ -149,8 +149,10 @@ def _check_room(dataset: Dataset, split: str) -> None:
     """Refuse windows that are longer than the split."""
     windows = dataset.split(split)
     if not len(windows):
+        lengths = dataset.source.lengths
+        events = f" in events of up to {max(lengths)}" if len(lengths) > 1 else ""
         raise RunError(
-            f"no window fits into the {split} split, which has {windows.frames} frames",
+            f"no window fits into the {split} split, which has {windows.frames} frames{events}",
             help=f"a window spans {windows.section.span} frames: evaluate a shorter horizon",
         )
 
