@@ -120,6 +120,13 @@ class Passed:
     values: dict[str, Any]
 
 
+class Inside(dict[str, Any]):
+    """The names inside what runs on every frame; what those outside mean for a frame is not for this reader to say."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Unsure(f"{name} is outside of what runs on every frame")
+
+
 class NoInput:
     """The input of a decoder that has none."""
 
@@ -430,7 +437,7 @@ class Reader:
         """Return the frames that the items give for each frame alone, with the same layers."""
         ends = []
         for step in range(sequence.shape[1]):
-            inner = env.within("frame", names=dict(env.names), previous=sequence[:, step])
+            inner = env.within("frame", names=Inside(), previous=sequence[:, step])
             ends.append(one(self.items(items, inner)))
         return Composite(keras.ops.stack(ends, axis=1))
 

@@ -25,6 +25,12 @@ class Paths(Composite):
 
     def joined(self, walk: Walk, merge: Node, paths: list[Expansion], item: Mapping, scope: Scope) -> Expansion:
         """Return the nodes of all paths and the merging layer, which gets the composite's own id."""
+        for each in paths if all(each.complete for each in paths) else ():
+            if each.end is None and each.no_end:
+                reason = each.no_end.partition(", so ")[0]
+                message = f"{self.called(item)} cannot join what ends in several nodes"
+                walk.report.error(message, merge.span, reason=reason, code="bad-node")
+                return walk.nothing(item.span, scope)
         sources = tuple(each.end for each in paths if each.end is not None)
         join = self._join(walk, merge, sources, item, scope)
         nodes = tuple(node for each in (*paths, join) for node in each.nodes)

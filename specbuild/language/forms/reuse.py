@@ -94,6 +94,8 @@ class ReuseForm(PlainForm):
         copy = group.again(walk.ids.make(f"{scope.prefix}{name or target}#", item.span.line), names, sources)
         if not copy.complete or len(copy.nodes) != len(originals):
             return walk.nothing(item.span, scope)
+        if not scope.closed:
+            walk.reads(name or f"the reuse of {target}", sources, copy.nodes)
         ids: dict[str, str] = {}
         for node, original in zip(copy.nodes, originals, strict=True):
             rest = original.id.removeprefix(scope.prefix + target)
