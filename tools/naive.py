@@ -572,7 +572,8 @@ class Reader:
         if feed == "last":
             frame = last_of(end)
         elif feed == "last_frame":
-            frame = last_of(inputs[0])
+            read = ended(inputs[0])
+            frame = last_of(read.ports["sequence"] if isinstance(read, Recurrent) else read)
         elif isinstance(feed, dict):
             thing = look_up(feed["repeat"], env.names)
             thing = ended(thing.things[0] if isinstance(thing, Several) else thing)

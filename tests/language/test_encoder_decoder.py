@@ -397,3 +397,18 @@ def test_what_is_computed_anew_is_not_kept() -> None:
     assert plain.flops == anew.flops
     again = build_graph(anew.spec.resolved())
     assert [(node.layer, node.saved) for node in again.nodes] == [(node.layer, node.saved) for node in anew.nodes]
+
+
+def test_the_last_frame_of_both_directions_is_that_of_the_sequence() -> None:
+    graph = build_graph(
+        HEAD
+        + """layers:
+  - {id: both, bidirectional: {layer: ConvGRU2D, filters: 2}}
+  - encoder_decoder:
+      encoder: [{id: enc, layer: ConvGRU2D, filters: 3}]
+      horizon: 2
+      feed: last_frame
+"""
+    )
+    (frame,) = [node for node in graph.nodes if node.layer.kind == "LastFrame"]
+    assert [str(port) for port in frame.inputs] == ["both.sequence"]

@@ -145,7 +145,9 @@ def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -> 
     if end is None:
         return None
     if end.port in (None, "sequence", "last") and _is_level(coder, end):
-        return Steps(replace(end, port="last", span=span))
+        if feed.what == "last" or not isinstance(coder.walk.nodes[end.id].layer, Bidirectional):
+            return Steps(replace(end, port="last", span=span))
+        end = replace(end, port="sequence")  # The last outputs of both directions are those of different frames.
     node = coder.added("frame", LastFrame(), (end,), feed.at, _advice(coder, feed))
     return Steps(output_of(node, span), (node,))
 
