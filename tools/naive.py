@@ -127,6 +127,10 @@ class Inside(dict[str, Any]):
         raise Unsure(f"{name} is outside of what runs on every frame")
 
 
+class EveryFrame:
+    """What is inside of what runs on every frame, read from outside: not for this reader to say."""
+
+
 class NoInput:
     """The input of a decoder that has none."""
 
@@ -233,6 +237,8 @@ def look_up(reference: str, names: dict[str, Named]) -> Any:
     """Return what `id.member.port` stands for."""
     first, *rest = reference.split(".")
     thing = names[first].thing
+    if isinstance(thing, EveryFrame):
+        raise Unsure(f"{first} is inside of what runs on every frame")
     while rest:
         if isinstance(thing, Composite) and rest[0] in thing.members:
             thing = thing.members[rest.pop(0)]
@@ -439,6 +445,7 @@ class Reader:
         for step in range(sequence.shape[1]):
             inner = env.within("frame", names=Inside(), previous=sequence[:, step])
             ends.append(one(self.items(items, inner)))
+            env.names.update(dict.fromkeys(inner.names, Named(EveryFrame())))
         return Composite(keras.ops.stack(ends, axis=1))
 
     def _bidirectional(self, item: Tree, env: Env) -> Any:
