@@ -43,7 +43,7 @@ class BodyRule:
     def __init__(self, node: NodeSpec, body: BodySpec, spec: Spec, infer: Infer) -> None:
         self.node, self.body, self._spec, self._infer = node, _by_steps(body), spec, infer
         self._graphs: dict[Shape, Graph] = {}
-        wanted = demands(self._inside((1,))).get(body.input)
+        wanted = demands(self._inside((1,))).get(body.inputs[0])
         self.ranks: tuple[int, ...] | None = tuple(sorted(wanted)) if wanted else None
 
     def check_at_lines(self, x: Shape, report: Report) -> bool:
@@ -131,7 +131,7 @@ class BodyRule:
         return replace(
             self._spec,
             name=self.node.id,
-            inputs=(InputSpec(body.input, InputSection(shape=x), end.span),),
+            inputs=(InputSpec(body.inputs[0], InputSection(shape=x), end.span),),
             layers=body.nodes,
             outputs=(OutputSpec(end.id, end),),
             named_outputs=False,

@@ -49,8 +49,8 @@ class AcceptedWarning:
 class BodySpec:
     """The nodes inside an autoregressive node. Ids are full ones, which begin with that node's."""
 
-    input: str
-    """The id under which the nodes read the frames."""
+    inputs: tuple[str, ...]
+    """The ids under which the nodes read what the node reads, in the order of its sources."""
     nodes: NodeSpecs
     end: Reference
     broken: frozenset[str]

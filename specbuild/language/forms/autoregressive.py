@@ -83,4 +83,4 @@ def _body(walk: Walk, do: Node, name: str, scope: Scope) -> BodySpec:
         lost.add(start.id)
         message, help = f"no node gives the frames of {name}", "end do: in one node, such as the merge of the branch"
         walk.report.error(message, do.span, reason=body.no_end, help=help, code="missing-key")
-    return BodySpec(given, frozen_together(body.nodes), body.end or start, frozenset(walk.broken | lost))
+    return BodySpec((given,), frozen_together(body.nodes), body.end or start, frozenset(walk.broken | lost))
