@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import signal
 import threading
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -54,7 +58,7 @@ def fit(
     batches = Batches(training, spec.train.workers, done.epoch)
     held_out = Batches(validation, spec.train.workers) if validation is not None else None
     try:
-        with keeper.interrupt:
+        with keeper.interrupt, _releasing_iterators(model):
             model.fit(
                 batches,
                 validation_data=held_out,
@@ -76,6 +80,45 @@ def fit(
             help="does the loss fit the data and the output? did the memory last? try train.batch_size=1",
         ) from error
     return tuple(keeper.history)
+
+
+@contextmanager
+def _releasing_iterators(model: Any) -> Iterator[None]:
+    """Release the iterators over batches where training breaks off.
+
+    The frames of Keras's `fit` hold them, and the traceback holds the frames until Python ends. TensorFlow would then
+    wait for the thread that fills them, which can no longer run Python, and the process would never end.
+    """
+    try:
+        yield
+    except BaseException as error:
+        _clear_frames(error)
+        model._eval_epoch_iterator = None
+        gc.collect()
+        raise
+
+
+def _clear_frames(error: BaseException) -> None:
+    """Clear the local variables of every frame that has ended and that an error or its context refers to.
+
+    Keras leaves its own frames out of the traceback; its callbacks' frames still refer to them as their callers.
+    """
+    errors: list[BaseException | None] = [error]
+    cleared: set[int] = set()
+    while errors:
+        each = errors.pop()
+        if each is None or id(each) in cleared:
+            continue
+        cleared.add(id(each))
+        errors += [each.__cause__, each.__context__]
+        for frame, _ in traceback.walk_tb(each.__traceback__):
+            caller: FrameType | None = frame
+            while caller is not None:
+                try:
+                    caller.clear()
+                except RuntimeError:  # it is still running, and so are its callers
+                    break
+                caller = caller.f_back
 
 
 class _Interrupt:

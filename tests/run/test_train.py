@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from specbuild.data.samples.sampler import Sampler
 from specbuild.document import RunError, SpecError
+from specbuild.model.backend import backend_name
 from specbuild.runs.checkpoint import read
-from specbuild.training import Run, train
+from specbuild.training import Run, fit, train
 from tests.run.conftest import blobs
 from tests.run.weights import assert_identical
 
@@ -154,6 +158,48 @@ def test_a_loss_that_is_not_finite_stops_the_run(name: str, spec: Path, tmp_path
     )
     assert (folder / "checkpoints/epoch-0000.keras").exists()
     assert json.loads((folder / "run.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.skipif(backend_name() != "tensorflow", reason="the other backends have no iterator outside of Python")
+@pytest.mark.parametrize("raised", [RunError("stop"), KeyboardInterrupt()], ids=["a fault", "Ctrl-C"])
+@pytest.mark.parametrize("method", ["on_train_batch_end", "on_test_batch_end"])
+def test_training_that_breaks_off_leaves_no_iterator(
+    raised: BaseException, method: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(fit._Keeper, method, breaks)
+    with pytest.raises(type(raised)):
+        train(plain, out=tmp_path, quiet=True)
+    assert living_iterators() == []
+
+
+@pytest.mark.skipif(backend_name() != "tensorflow", reason="the other backends have no iterator outside of Python")
+def test_data_that_cannot_be_read_leaves_no_iterator(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Sampler.batch
+
+    def breaks(self: Sampler, epoch: int, index: int) -> Any:
+        if index > 2:
+            raise OSError("the disk is gone")
+        return batch(self, epoch, index)
+
+    monkeypatch.setattr(Sampler, "batch", breaks)
+    with pytest.raises(OSError, match="the disk is gone"):
+        train(plain, out=tmp_path, quiet=True)
+    assert living_iterators() == []
+
+
+def living_iterators() -> list[object]:
+    """Iterators of TensorFlow over batches.
+
+    One that lives on when Python ends waits for a thread that can no longer run Python, so the process never ends.
+    """
+    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
+
+    return [each for each in gc.get_objects() if type(each) is OwnedIterator]
 
 
 def test_weights_that_are_not_finite_are_not_saved(plain: Path, tmp_path: Path) -> None:
