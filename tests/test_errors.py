@@ -14,6 +14,8 @@ import pytest
 
 import specbuild.graph
 import specbuild.language
+from specbuild.catalog import equation
+from specbuild.document import arithmetic
 
 ROOT = Path(__file__).parent.parent
 _spec = importlib.util.spec_from_file_location("error_examples", ROOT / "tools" / "error_examples.py")
@@ -26,6 +28,7 @@ _spec.loader.exec_module(error_examples)
 EXAMPLES = list(error_examples.examples(error_examples.PAGE.read_text("utf-8")))
 STAGES = [Path(str(stage.__file__)).parent for stage in (specbuild.language, specbuild.graph)]
 SOURCES = [path for stage in STAGES for path in sorted(stage.rglob("*.py"))]
+SOURCES += [Path(arithmetic.__file__), Path(equation.__file__)]
 RAISES = {"error", "warning", "refuse", "_error", "_at", "fault", "Diagnostic", "ExpressionError"}
 """The functions that make a diagnostic, or the error that becomes one."""
 ELSEWHERE = {

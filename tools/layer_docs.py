@@ -126,7 +126,7 @@ def _section(family: list[type[Layer]], rows: list[Row]) -> Iterator[str]:
         states = [f"`state.{name}`" for name in cls.documented_states or getattr(cls, "state_names", ())]
         facts.append(f"Ports: `sequence` (every step), `last` (the last step), {', '.join(states)}")
     if cls.arity == "many":
-        facts.append("Inputs: two or more, `from: [a, b]`")
+        facts.append(f"Inputs: {'one' if cls.joins_one else 'two'} or more, `from: [a, b]`")
     if facts:
         yield "\n".join(f"- {fact}" for fact in facts) + "\n"
     yield from _table(rows)

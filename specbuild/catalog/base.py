@@ -4,6 +4,8 @@ A kind is a subclass of `Layer` with the name of a Keras class, whose arguments 
 Lowering needs nothing else: `keras.layers.<kind>(**layer.arguments())`.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,6 +33,8 @@ class Layer(BaseModel):
     """`keras` for `keras.layers.<kind>`, `specbuild` for our own."""
     arity: ClassVar[Literal["one", "many", "any"]] = "one"
     """`many`: a merge, which takes a list of inputs; `any`: as many as Keras takes."""
+    joins_one: ClassVar[bool] = False
+    """Whether a merge makes sense of a single input that is not written as a list."""
     keeps_rank: ClassVar[bool] = False
     """Whether the output has as many axes as the input."""
     asks_keras: ClassVar[bool] = False
@@ -86,6 +90,11 @@ class Layer(BaseModel):
         """
         reason = f"its input is {show(shape)}{more}"
         return ShapeError(f"{self.label} {message}", reason=reason, argument=argument, help=help)
+
+    def with_names(self, text: str, inputs: Sequence[str]) -> str:
+        """Return a message of this layer, which knows its inputs by their numbers, with their names."""
+        named = re.sub(r"(?<=\bin )input (\d+)\b", lambda match: inputs[int(match[1]) - 1], text)
+        return re.sub(r"\bits input is\b", f"its input, {inputs[0]}, is", named)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the output.

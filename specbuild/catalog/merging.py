@@ -71,10 +71,10 @@ class Broadcasting(Layer):
         merged = inputs[0]
         for position, shape in enumerate(inputs[1:], start=2):
             _refuse_unlike(self.label, merged, shape, position)
-            merged = _broadcast(merged, shape)
+            merged = broadcast(merged, shape)
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        return reduce(_broadcast, inputs)
+        return reduce(broadcast, inputs)
 
     def flops(self, *inputs: Shape) -> Dim:
         """One operation for each value and each input after the first."""
@@ -183,16 +183,24 @@ def check_two(layer: Layer, inputs: tuple[Shape, ...]) -> None:
 
 
 def _refuse_unlike(label: str, merged: Shape, shape: Shape, position: int) -> None:
-    for back, (a, b) in enumerate(zip(reversed(merged), reversed(shape), strict=False), start=1):
-        if None not in (a, b) and a != b and 1 not in (a, b):
-            before = "input 1" if position == 2 else f"inputs 1 to {position - 1}"
-            message = f"{label} cannot match its inputs on axis -{back}"
-            reason = f"it is {a} in {before} ({show(merged)}) and {b} in input {position} ({show(shape)})"
-            raise ShapeError(message, reason=reason, help="lengths must be equal, or one of them 1")
+    if (unlike := misfit(merged, shape)) is not None:
+        back, a, b = unlike
+        before = "input 1" if position == 2 else f"inputs 1 to {position - 1}"
+        message = f"{label} cannot match its inputs on axis -{back}"
+        reason = f"it is {a} in {before} ({show(merged)}) and {b} in input {position} ({show(shape)})"
+        raise ShapeError(message, reason=reason, help="lengths must be equal, or one of them 1")
 
 
-def _broadcast(a: Shape, b: Shape) -> Shape:
-    """The shape that both stretch to. Keras calls an axis unknown as soon as one of its lengths is."""
+def misfit(a: Shape, b: Shape) -> tuple[int, int, int] | None:
+    """Return the axis, counted from the last, on which two shapes cannot be matched, and its lengths; None if none."""
+    for back, (one, other) in enumerate(zip(reversed(a), reversed(b), strict=False), start=1):
+        if one is not None and other is not None and one != other and 1 not in (one, other):
+            return back, one, other
+    return None
+
+
+def broadcast(a: Shape, b: Shape) -> Shape:
+    """Return the shape that both stretch to. Keras calls an axis unknown as soon as one of its lengths is."""
     longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
     lead = len(longer) - len(shorter)
     pairs = zip(longer[lead:], shorter, strict=True)

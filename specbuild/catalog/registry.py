@@ -17,6 +17,7 @@ OURS: dict[str, str] = {
     "traj_gru": "TrajGRU2D",
     "plumbing": "LastFrame RepeatFrame ZerosLike Slice Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace",
     "arithmetic": "Elementwise Clip Divide Reduce",
+    "equation": "Equation",
     "constant": "Constant",
     "local": "LocalBias LocalScale",
     "variational": "GaussianSampling",

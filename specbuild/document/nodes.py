@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,6 +38,10 @@ class Source:
             end_line = bisect_right(starts, end)
         return Span(self, line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1)
 
+    def offset(self, line: int, column: int) -> int:
+        """Return the character offset of a place, both of whose numbers count from 1."""
+        return _line_starts(self.text)[line - 1] + column - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -62,6 +67,24 @@ class Scalar:
     span: Span
     raw: str = ""
     quoted: bool = False
+
+    def places(self) -> tuple[int, ...] | None:
+        """Return the offset in the source of every character of a text but blanks; None where they are not told.
+
+        They are told wherever the text is written with the characters that it has, in quotes, over several lines or
+        not; not where it has escapes, or comes from elsewhere than its place in the source.
+        """
+        source, span = self.span.source, self.span
+        start = source.offset(span.line, span.column)
+        wanted = [character for character in str(self.value) if not character.isspace()]
+        if source.text[start : start + len(self.raw)] != self.raw or not wanted:
+            return None
+        header = _BLOCK_HEADER.match(self.raw) if self.quoted else None
+        inner = range(header.end() if header else self.quoted, len(self.raw) - (self.quoted and not header))
+        places = [index for index in inner if not self.raw[index].isspace()]
+        if [self.raw[index] for index in places] != wanted:
+            return None
+        return tuple(start + index for index in places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,6 +227,10 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}"'
     return str(value).lower() if isinstance(value, int | float) else kind_of(value)
+
+
+_BLOCK_HEADER = re.compile(r"[>|][-+0-9]*[ \t]*\n")
+"""What a text in block style begins with."""
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show, size
@@ -10,6 +9,7 @@ from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
+from specbuild.document.arithmetic import NAME
 from specbuild.graph.model import Input, Port, Shapes
 from specbuild.graph.ports import PortChoice
 from specbuild.language import NodeSpec, Spec
@@ -27,7 +27,7 @@ def check_arity(node: NodeSpec, report: Report) -> bool:
     count, arity = len(node.sources), node.layer.arity
     if arity == "one" and count > 1:
         message, help = "reads one input", "join them first, for example with {layer: Concatenate, from: […]}"
-    elif arity == "many" and count < 2 and not node.collects:
+    elif arity == "many" and count < 2 and not (node.collects or node.layer.joins_one):
         message, help = "joins several inputs", "write from: [a, b]"
     else:
         return True
@@ -83,8 +83,10 @@ def report_misfit(
     ranks = node.layer.ranks
     wrong_rank = ranks is None or any(len(choice.shapes[port.node][port.name]) not in ranks for port in ports)
     advice = node.advice if wrong_rank else ""
-    message = error.message if _names(node.layer, error.message) else f"{node.layer.label}: {error.message}"
-    reason = "; ".join(filter(None, (_with_ids(error.reason, ports), node.use)))
+    names = _input_names(node, ports)
+    message = node.layer.with_names(error.message, names)
+    message = message if _names(node.layer, message) else f"{node.layer.label}: {message}"
+    reason = "; ".join(filter(None, (node.layer.with_names(error.reason, names), node.use)))
     help = advice or error.help or _rank_help(node, ports, inputs, choice)
     choice.report.error(message, node.span(key), reason=reason, help=help, code="shape")
 
@@ -154,10 +156,11 @@ def _names(layer: Layer, message: str) -> bool:
     return any(kind in message for kind in layer.label.rstrip(")").split("("))
 
 
-def _with_ids(reason: str, ports: tuple[Port, ...]) -> str:
-    """Replace the numbers by which a shape rule knows its inputs by their ids."""
-    named = re.sub(r"(?<=\bin )input (\d+)\b", lambda match: str(ports[int(match[1]) - 1]), reason)
-    return re.sub(r"\bits input is\b", f"its input, {ports[0]}, is", named)
+def _input_names(node: NodeSpec, ports: tuple[Port, ...]) -> list[str]:
+    """Return what messages call the inputs of a node: the ports that are read, in an equation as it names them."""
+    spans = [source.span for source in node.sources if node.layer.kind == "Equation"]
+    words = [span.source.line(span.line)[span.column - 1 : span.end_column - 1] for span in spans]
+    return words if words and all(map(NAME.fullmatch, words)) else [str(port) for port in ports]
 
 
 def _rank_help(node: NodeSpec, ports: tuple[Port, ...], inputs: tuple[Input, ...], choice: PortChoice) -> str:

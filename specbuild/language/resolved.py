@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.document.arithmetic import NAME
 from specbuild.document.scalars import UnreadableNumber, resolve
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
@@ -54,9 +56,12 @@ def _here(spec: Spec) -> DataSection | None:
 
 
 def _node(node: NodeSpec) -> dict[str, Any]:
-    entry: dict[str, Any] = {"id": node.id, **_form(node)}
     sources = [str(source) for source in node.sources]
-    entry["from"] = sources[0] if len(sources) == 1 and not node.collects else sources
+    if (text := equation_of(node.layer, sources)) and node.shares is None:
+        entry: dict[str, Any] = {"id": node.id, "equation": text}
+    else:
+        entry = {"id": node.id, **_form(node)}
+        entry["from"] = sources[0] if len(sources) == 1 and not node.collects else sources
     if isinstance(node.initial_state, Reference):
         entry["initial_state"] = str(node.initial_state)
     elif node.initial_state:
@@ -64,6 +69,19 @@ def _node(node: NodeSpec) -> dict[str, Any]:
     if node.expect is not None:
         entry["expect"] = list(node.expect)
     return entry
+
+
+def equation_of(layer: Layer, sources: Sequence[str]) -> str:
+    """Return an equation with the names of what it reads; empty for another layer, or where a name cannot stand in it.
+
+    No id with a hyphen can, nor an id that it reads as two inputs, which would become one.
+    """
+    if layer.kind != "Equation" or not all(map(NAME.fullmatch, sources)) or len(set(sources)) < len(sources):
+        return ""
+    from specbuild.catalog.equation import Equation
+
+    assert isinstance(layer, Equation)
+    return layer.written(sources)
 
 
 def _form(node: NodeSpec) -> dict[str, Any]:

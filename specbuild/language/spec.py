@@ -120,7 +120,7 @@ class NodeSpec:
         if self.body is not None:
             return self.arguments.span
         kind = self.arguments.get("layer") or self.arguments.get("application")
-        return kind.span if kind is not None else self.at.span
+        return (kind or self.arguments).span
 
 
 NodeSpecs: TypeAlias = tuple[NodeSpec, ...]

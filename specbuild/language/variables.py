@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, overload
 
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, plain
-from specbuild.language.expressions import ExpressionError, Unknown, UnknownUsed, evaluate, is_expression, names
+from specbuild.document.arithmetic import ExpressionError
+from specbuild.language.expressions import Unknown, UnknownUsed, evaluate, is_expression, names
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 """A variable's name."""
@@ -89,15 +90,61 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leav
             raise ExpressionError("it is a list of nodes, to be used where nodes are expected, such as do: $name")
         if isinstance(value, (list, tuple, dict)):
             report.spend(_size(value, MAX_DEPTH), node.span)
-    except UnknownUsed:
-        report.mute(node.span)
-        return replace(node, value=None, raw="")
     except ExpressionError as error:
-        message = str(error) if error.unknown else f'cannot compute "{node.value}": {error}'
-        help = _help(error.unknown, values)
-        report.error(message, node.span, help=help, code="unknown-variable" if error.unknown else "bad-expression")
+        _report(error, node, values, report)
         return replace(node, value=None, raw="")
     return located(value, node.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A text with its variables filled in."""
+
+    text: str
+    node: Scalar
+    """The text as written."""
+    origins: tuple[tuple[int, int], ...]
+    """For every character of `text` the part of the written text that it comes from."""
+
+    def span(self, start: int, end: int) -> Span:
+        """Return where `text[start:end]` comes from; the whole text where that is not told."""
+        places = self.node.places()
+        if places is None or not start < end <= len(self.text):
+            return self.node.span
+        value = str(self.node.value)
+        first, last = self.origins[start][0], self.origins[end - 1][1] - 1
+        before, inside = (sum(not character.isspace() for character in value[:index]) for index in (first, last))
+        if value[first].isspace() or value[last].isspace():
+            return self.node.span
+        return self.node.span.source.span(places[before], places[inside] + 1)
+
+
+def fill(node: Scalar, values: AnyMapping[str, Any], report: Report, show: Callable[[Any], str]) -> Filled | None:
+    """Return a text with every `$name` and `${…}` in it replaced by its value as `show` writes it.
+
+    None after reporting a variable that does not exist, or a value for which `show` raises an ExpressionError.
+    """
+    text, origins = "", []
+    try:
+        for piece, start, end in _pieces(str(node.value), values, show):
+            text += piece
+            written = piece == str(node.value)[start:end]
+            origins += [(start + at, start + at + 1) if written else (start, end) for at in range(len(piece))]
+        _check_length(text)
+    except ExpressionError as error:
+        _report(error, node, values, report)
+        return None
+    return Filled(text, node, tuple(origins))
+
+
+def _report(error: ExpressionError, node: Scalar, values: AnyMapping[str, Any], report: Report) -> None:
+    """Report why a text has no value, unless that follows from what was reported."""
+    if isinstance(error, UnknownUsed):
+        report.mute(node.span)
+        return
+    message = str(error) if error.unknown else f'cannot compute "{node.value}": {error}'
+    code = "unknown-variable" if error.unknown else "bad-expression"
+    report.error(message, node.span, help=_help(error.unknown, values), code=code)
 
 
 def condition(node: Node, values: AnyMapping[str, Any], report: Report) -> Node:
@@ -153,18 +200,34 @@ def _value(text: str, values: AnyMapping[str, Any]) -> Any:
 
 
 def _interpolate(text: str, values: AnyMapping[str, Any]) -> str:
-    def replaced(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        value = evaluate(_inner(match[1]) if match[1] is not None else match[0], values)
-        if isinstance(value, (list, tuple, PassedNodes)):
-            raise ExpressionError("a list cannot stand inside text")
-        return str(value)
-
-    result = _EMBEDDED.sub(replaced, text)
-    if len(result) > _MAX_TEXT:
-        raise ExpressionError("the result is too long")
+    result = "".join(piece for piece, _, _ in _pieces(text, values, _inside_text))
+    _check_length(result)
     return result
+
+
+def _pieces(text: str, values: AnyMapping[str, Any], show: Callable[[Any], str]) -> Iterator[tuple[str, int, int]]:
+    """Yield a text with its variables filled in, piece by piece, each with its start and end in the text."""
+    end = 0
+    for match in _EMBEDDED.finditer(text):
+        yield text[end : match.start()], end, match.start()
+        end = match.end()
+        if match[0] == "$$":
+            yield "$", match.start(), end
+        else:
+            value = evaluate(_inner(match[1]) if match[1] is not None else match[0], values)
+            yield show(value), match.start(), end
+    yield text[end:], end, len(text)
+
+
+def _inside_text(value: Any) -> str:
+    if isinstance(value, (list, tuple, PassedNodes)):
+        raise ExpressionError("a list cannot stand inside text")
+    return str(value)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _MAX_TEXT:
+        raise ExpressionError("the result is too long")
 
 
 def _inner(text: str) -> str:

@@ -6,13 +6,17 @@ single values from the published equation of each layer.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from specbuild.catalog.base import Layer
 from specbuild.catalog.shapes import Shape
+from specbuild.model.backend import keras
 
 
 class Case(NamedTuple):
@@ -116,6 +120,29 @@ def _dot(case: Case) -> int:
     return 2 * case.values * summed + scaled
 
 
+def _equation(case: Case) -> int:
+    """The values of every result but those of activations; Python reads the text."""
+    shapes = {f"x{number}": shape for number, shape in enumerate(case.inputs, start=1)}
+    counted = 0
+
+    def shape(node: ast.AST) -> Shape:
+        nonlocal counted
+        if isinstance(node, ast.Name):
+            return shapes[node.id]
+        inside = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+        if isinstance(node, ast.Call):
+            inside = node.args
+        operands = [shape(child) for child in inside if not isinstance(child, ast.Constant)]
+        merged: Shape = np.broadcast_shapes(*operands)  # type: ignore[arg-type]  # lengths are known
+        named = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        if not hasattr(keras.activations, named) or named in ("", "abs"):
+            counted += prod(merged)  # type: ignore[arg-type]
+        return merged
+
+    shape(ast.parse(case.layer.formula, mode="eval").body)  # type: ignore[attr-defined]
+    return counted
+
+
 def _each_input(times: int) -> Callable[[Case], int]:
     return lambda case: times * case.read
 
@@ -135,6 +162,7 @@ COUNTS: dict[str, Callable[[Case], int]] = {
     **dict.fromkeys(("Add", "Multiply", "Maximum", "Minimum"), lambda case: (len(case.inputs) - 1) * case.values),
     "Average": lambda case: len(case.inputs) * case.values,
     **dict.fromkeys(("Subtract", "Divide"), lambda case: case.values),
+    "Equation": _equation,
     "Dot": _dot,
     "BatchNormalization": _each_input(2),
     **dict.fromkeys(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from specbuild.catalog import arithmetic
+from specbuild.catalog.equation import FUNCTIONS
 from specbuild.catalog.shapes import Shape
 from tests.catalog.strategies import Case, elementwise, given_or_not, numbers
 from tests.catalog.strategies_recurrent import open_shape
@@ -148,7 +149,25 @@ def constant(draw: DrawFn) -> Case:
     return {"value": value} | draw(st.just({}) | longer), (draw(open_shape(1, 4)),)
 
 
+@st.composite
+def equation(draw: DrawFn) -> Case:
+    """Every input once, in an order and with functions drawn."""
+    _, shapes = draw(elementwise())
+    parts = [f"x{number}" for number in range(1, len(shapes) + 1)]
+    while len(parts) > 1 or draw(st.booleans()):
+        first = parts.pop(draw(st.integers(0, len(parts) - 1)))
+        name = draw(st.sampled_from([*FUNCTIONS, "-", "**"]))
+        part = {"-": f"(-{first})", "**": f"({first} ** 2)"}.get(name, f"{name}({first})")
+        if FUNCTIONS.get(name) == 2 or (parts and draw(st.booleans())):
+            second = parts.pop() if parts else "0.5"
+            symbol = draw(st.sampled_from("+-*/"))
+            part = f"{name}({first}, {second})" if FUNCTIONS.get(name) == 2 else f"({first} {symbol} {second})"
+        parts.append(part)
+    return {"formula": parts[0]}, shapes
+
+
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
+    "Equation": equation(),
     "LastFrame": last_frame(),
     "Constant": constant(),
     "ZerosLike": zeros_like(),

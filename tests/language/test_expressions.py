@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specbuild.language.expressions import LIMIT, ExpressionError, evaluate, is_expression, names
+from specbuild.document.arithmetic import LIMIT, ExpressionError
+from specbuild.language.expressions import evaluate, is_expression, names
 
 VALUES = {"n": 8, "half": 0.5, "word": "conv", "sizes": [32, 64], "flag": True}
 

@@ -30,6 +30,7 @@ MAX_STEPS = 10_000
 FORMS = {
     "layer": "layers",
     "application": "applications",
+    "equation": "equations",
     "time_distributed": "layers",
     "bidirectional": "layers",
     "repeat": "loops",

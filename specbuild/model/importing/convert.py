@@ -194,7 +194,8 @@ def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> 
     for step in steps:
         read |= {ref.step for ref in step.state}
         sources = {ref.step for ref in step.sources}
-        follows = before is not None and [ref.step for ref in step.sources] == [before.id]
+        named = step.layer is not None and step.layer.kind == "Equation"
+        follows = before is not None and not named and [ref.step for ref in step.sources] == [before.id]
         if not follows or (isinstance(before and before.layer, Recurrent) and (step.id, step.sources[0]) not in bare):
             read |= sources
         if step.body is not None:

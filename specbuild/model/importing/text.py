@@ -11,7 +11,7 @@ from specbuild.catalog.registry import kind_named
 from specbuild.catalog.wrappers import innermost
 from specbuild.graph import Input
 from specbuild.language.forms import snake
-from specbuild.language.resolved import block, flow
+from specbuild.language.resolved import block, equation_of, flow
 from specbuild.model.importing.steps import FlatModel, Ref, Step, each_layer
 
 WIDTH = 118
@@ -104,6 +104,8 @@ class _Page:
     def node(self, index: int, indent: str) -> str:
         step = self.model.steps[index]
         keys: dict[str, Any] = {} if step.id in self.unnamed else {"id": self.short(step.id)}
+        if step.layer is not None and (text := equation_of(step.layer, self.names(step))):
+            return _filled(flow({**keys, "equation": text}), indent)
         (form, value), *arguments = each_layer(step.keys, self.needed).items()
         keys[form] = self.short(value) if form == "reuse" else value
         if (source := self.source(step, index)) is not None:
@@ -131,14 +133,18 @@ class _Page:
 
     def source(self, step: Step, index: int) -> Any:
         """What `from` says; None where it is the node before, or the only input."""
-        names = [
-            ref.step.removeprefix(self.prefix) if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources
-        ]
+        names = self.names(step)
         inputs = self.model.inputs
         before = self.model.steps[index - 1].id if index else inputs[0].id if len(inputs) == 1 else None
         if before is not None and names == [self.short(before)]:
             return None
         return names[0] if len(names) == 1 else names
+
+    def names(self, step: Step) -> list[str]:
+        """What a step reads, by name."""
+        return [
+            ref.step.removeprefix(self.prefix) if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources
+        ]
 
     def state(self, step: Step) -> Any:
         """A whole state by its owner; its tensors by name where they come from several nodes, or in another order."""

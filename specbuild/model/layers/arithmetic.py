@@ -43,7 +43,7 @@ class Divide(OwnLayer):
 
     def call(self, inputs: Sequence[Any]) -> Any:
         rank = max(len(tensor.shape) for tensor in inputs)
-        first, second = (_with_rank(tensor, rank) for tensor in inputs)
+        first, second = (with_rank(tensor, rank) for tensor in inputs)
         return keras.ops.divide(first, second)
 
 
@@ -56,7 +56,8 @@ class Reduce(OwnLayer):
         return FUNCTIONS[self.function](inputs, axis=self.axis, keepdims=self.keepdims)
 
 
-def _with_rank(tensor: Any, rank: int) -> Any:
+def with_rank(tensor: Any, rank: int) -> Any:
+    """Return a tensor with so many axes: those that it lacks come after the batch axis and have length 1."""
     for _ in range(rank - len(tensor.shape)):
         tensor = keras.ops.expand_dims(tensor, 1)
     return tensor

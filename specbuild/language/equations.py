@@ -1,0 +1,78 @@
+"""Equations on nodes: a text whose names are ids, read in the scope where it stands."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from specbuild.catalog.equation import Equation, equation
+from specbuild.document import Node, Scalar, shown
+from specbuild.document.arithmetic import ExpressionError, Name, names_in, written
+from specbuild.language.references import References
+from specbuild.language.variables import fill
+
+if TYPE_CHECKING:
+    from specbuild.language.forms.scope import Scope
+    from specbuild.language.forms.walk import Walk
+
+_SIMPLE = re.compile(r"[A-Za-z0-9_.]+")
+EXAMPLE = 'write equation: "sigmoid(f) * c"'
+
+
+class ReadEquation(NamedTuple):
+    """An equation with its names resolved."""
+
+    layer: Equation | None
+    """The layer of the catalogue that computes it; None where the text is a single name, which needs none."""
+    sources: References
+    """What the layer reads, in the order of its inputs; of a single name what that stands for."""
+
+
+def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
+    """Return the equation that a node of the document holds; None after reporting why it is none.
+
+    Variables in it are filled in, its names are those of `scope`. A name that it has several times is one input. A text
+    that is one name alone gives no layer but the source itself, so that a caller can read that without a node between.
+
+    Args:
+        node: the text as written, its variables filled in or not.
+        walk: for reports.
+        scope: where the text stands.
+    """
+    if walk.report.is_known(node.span):
+        return None
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        walk.report.wrong_type("expected an equation on nodes", node, EXAMPLE)
+        return None
+    filled = fill(node, scope.values, walk.report, _shown)
+    if filled is None:
+        return None
+    try:
+        tree = equation(filled.text)
+    except ExpressionError as error:
+        span = filled.span(*error.at) if error.at is not None else node.span
+        walk.report.error(str(error), span, help=error.help, code="bad-equation")
+        return None
+    places: dict[str, Name] = {}
+    for name in names_in(tree):
+        places.setdefault(name.name, name)
+    sources = []
+    for name in places.values():
+        span = filled.span(*name.at)
+        source = scope.reference(Scalar(name.name, span, name.name), walk.report)
+        if source is not None:
+            sources.append(source)
+    if len(sources) < len(places):
+        return None
+    if isinstance(tree, Name):
+        return ReadEquation(None, tuple(sources))
+    numbers = {name: f"x{number}" for number, name in enumerate(places, start=1)}
+    return ReadEquation(Equation(formula=written(tree, numbers.__getitem__)), tuple(sources))
+
+
+def _shown(value: Any) -> str:
+    """Return the value of a variable as an equation has it: what is more than a name or a number is in parentheses."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ExpressionError(f"an equation takes a number, a name or a part of the text, got {shown(value)}")
+    text = value if isinstance(value, str) else repr(value)
+    return text if _SIMPLE.fullmatch(text) else f"({text})"
