@@ -2,7 +2,8 @@
 
     from specbuild import build_model, load_spec, train
 
-Importing this loads no framework; `build_model`, `train`, `evaluate` and `predict` do when they are first used.
+Importing this loads no framework; `build_model`, `import_weights`, `train`, `evaluate` and `predict` do when they are
+first used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from specbuild.evaluation import evaluate
     from specbuild.facade import build_graph, load_spec
     from specbuild.model import build_model
+    from specbuild.model.mapping import import_weights
     from specbuild.prediction import Forecaster, predict
     from specbuild.training import train
 
@@ -28,6 +30,7 @@ _HOMES = {
     "build_graph": "specbuild.facade",
     "build_model": "specbuild.model",
     "evaluate": "specbuild.evaluation",
+    "import_weights": "specbuild.model.mapping",
     "load_spec": "specbuild.facade",
     "predict": "specbuild.prediction",
     "train": "specbuild.training",
@@ -42,6 +45,7 @@ __all__ = [
     "build_graph",
     "build_model",
     "evaluate",
+    "import_weights",
     "load_spec",
     "predict",
     "train",

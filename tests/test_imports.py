@@ -93,6 +93,7 @@ def test_public_names() -> None:
         "build_graph",
         "build_model",
         "evaluate",
+        "import_weights",
         "load_spec",
         "predict",
         "train",

@@ -10,7 +10,7 @@ import click
 from specbuild.cli.arguments import format_option, set_option, spec_argument
 
 
-@click.command("data", short_help="Show the data of SPEC: splits, windows, missing values, ranges.")
+@click.command("data", short_help="Show splits, windows, missing values and ranges of the data.")
 @spec_argument
 @set_option
 @click.option("--all", "every_frame", is_flag=True, help="Read every frame; otherwise only a sample of large data.")

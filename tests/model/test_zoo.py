@@ -50,8 +50,10 @@ class Published:
 
 
 _TINY = {"past": 3, "future": 2, "size": 16, "kernel": 3}
+_TINY_FRAMES = {"past": 3, "future": 2, "height": 16, "width": 16, "kernel": 3}
 _TINY_RADAR = {"past": 2, "future": 3, "size": 30, "f": 2, "low": 3, "high": 4}
 _TINY_CLIP = {"frames": 3, "size": 16, "classes": 3, "dropout": 0}
+_TINY_SIMVP = {"frames": 2, "height": 16, "width": 16, "spatial": 4, "hidden": 6, "blocks": 3, "ratio": 2}
 
 ZOO: dict[str, Published] = {
     "anomaly_autoencoder": Published(1_958_209, small={"frames": 3, "size": 16, "wide": 6, "narrow": 4}),
@@ -60,9 +62,9 @@ ZOO: dict[str, Published] = {
     "cnn_lstm": Published(118_378, small={**_TINY_CLIP, "widths": [2, 3], "units": 4}),
     "keras_next_frame": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
     "keras_next_frame_causal": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
-    "openstl_convlstm_l": Published(26_115_072, small={**_TINY, "widths": [4, 3, 3]}),
-    "openstl_convlstm_s": Published(11_675_648, small={**_TINY, "widths": [3, 2]}),
-    "predrnn": Published(23_838_720, small={**_TINY, "widths": [3, 3]}),
+    "openstl_convlstm_l": Published(26_115_072, small={**_TINY_FRAMES, "widths": [4, 3, 3]}),
+    "openstl_convlstm_s": Published(11_675_648, small={**_TINY_FRAMES, "widths": [3, 2]}),
+    "predrnn": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
     "shi2015_1layer": Published(13_524_496, small={**_TINY, "widths": [6]}),
     "shi2015_1layer_no_peephole": Published(13_522_960, small={**_TINY, "widths": [6]}),
     "shi2015_2layers": Published(10_042_896, small={**_TINY, "widths": [4, 3]}),
@@ -72,6 +74,7 @@ ZOO: dict[str, Published] = {
     "shi2015_radar": Published(896_260, small={**_TINY, "widths": [4, 3]}),
     "shi2017_convgru": Published(13_648_297, small=_TINY_RADAR),
     "shi2017_convlstm": Published(11_316_841, small=_TINY_RADAR),
+    "simvp_gsta": Published(46_769_665, 16_896, _TINY_SIMVP),
     "unet_convlstm_lanes": Published(51_148_226, 7_936, {"frames": 2, "height": 16, "width": 32, "f": 2}),
 }
 

@@ -1,0 +1,187 @@
+"""A mapping table applied to names: which weight gets which array, with every fault at its place in the table.
+
+Nothing here imports Keras.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from specbuild.catalog.constant import Constant
+from specbuild.document import Report, did_you_mean, listed, locate
+from specbuild.graph import Graph, Node
+from specbuild.model.mapping.arrange import (
+    ORDERS,
+    ArrangeError,
+    Shape,
+    axes_moved,
+    channels_taken,
+    gates_reordered,
+    unshuffled,
+)
+from specbuild.model.mapping.table import Pattern, Table, WeightSection
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def weight_shapes(graph: Graph) -> dict[str, Shape]:
+    """Return the shape of every weight of a model by its name, `<id of the node>/<name of the weight>`.
+
+    The numbers of a Constant are not among them, since the spec gives them.
+    """
+    shapes: dict[str, Shape] = {}
+    for node in graph.nodes:
+        if has_weights_to_set(node):
+            named = {f"{node.id}/{weight.name}": weight.shape for weight in node.weights}
+            shapes |= named if node.body is None else weight_shapes(node.body.open)
+    return shapes
+
+
+def has_weights_to_set(node: Node) -> bool:
+    """Whether a node has weights of its own, which no other node shares and the spec does not give."""
+    return bool(node.weights) and node.shares is None and not isinstance(node.layer, Constant)
+
+
+def assignments(
+    table: Table, shapes: Mapping[str, Shape], arrays: Arrays, variables: Mapping[str, Any], report: Report
+) -> dict[str, np.ndarray]:
+    """Return the array of every weight, in the weight's shape; put every fault into `report`.
+
+    Args:
+        table: what goes where.
+        shapes: of the weights of the model, by name.
+        arrays: of the checkpoint, by name.
+        variables: of the spec; `when` and `from` may use them.
+        report: takes the faults.
+    """
+    given: dict[str, np.ndarray] = {}
+    by: dict[str, Pattern] = {}
+    used: dict[str, str] = {}
+    faulty: set[str] = set()
+    for pattern in sorted(table.patterns, key=lambda pattern: not pattern.plain):
+        named = {name: values for name in shapes if (values := pattern.match(name)) is not None}
+        own = {name: values for name, values in named.items() if name not in by or not by[name].plain}
+        if not own and not table.left_out(pattern, variables):
+            _without_effect(pattern, [*named], shapes, report)
+        for name, values in own.items():
+            entry = table.entry(pattern, {**variables, **values}, report)
+            if entry is None:
+                faulty.add(name)
+                continue
+            if not entry.when:
+                continue
+            if name in by:
+                reason = f"{by[name].name} is for it too"
+                report.error(f"{name} is given twice", pattern.key.span, reason=reason, code="twice")
+                continue
+            by[name] = pattern
+            array = _made(entry, name, shapes[name], arrays, pattern, report)
+            used |= dict.fromkeys(entry.from_, name)
+            if array is None:
+                faulty.add(name)
+            else:
+                given[name] = array
+    _all_given(table, [name for name in shapes if name not in given and name not in faulty], report)
+    _all_used(table, arrays, used, report)
+    return {name: given[name] for name in shapes if name in given}
+
+
+def _made(
+    entry: WeightSection, name: str, shape: Shape, arrays: Arrays, pattern: Pattern, report: Report
+) -> np.ndarray | None:
+    """The array of one weight; None after reporting why there is none."""
+    place = locate(pattern.value, ("from",))
+    for source in entry.from_:
+        if source not in arrays:
+            help = did_you_mean(source, arrays) or (f"it has {listed(arrays)}" if arrays else "it has none")
+            message = f"the checkpoint has no array {source}"
+            report.error(message, place, reason=f"{name} is made from it", help=help, code="unknown-array")
+            return None
+        if arrays[source].dtype.kind not in "fiub" and "float" not in arrays[source].dtype.name:
+            report.error(f"{source} holds no numbers but {arrays[source].dtype}", place, code="bad-array")
+            return None
+    try:
+        array = _arranged(entry, shape, arrays)
+    except ArrangeError as error:
+        message = f"cannot make {name} {shape} from {_sources(entry, arrays)}"
+        report.error(message, place, reason=str(error), help=_fitting(entry, shape, arrays), code="shape")
+        return None
+    if array.shape != shape:
+        message = f"{name} is {shape}, and the table gives {array.shape}"
+        reason = f"it is made from {_sources(entry, arrays)}"
+        report.error(message, place, reason=reason, help=_fitting(entry, shape, arrays), code="shape")
+        return None
+    return array
+
+
+def _arranged(entry: WeightSection, shape: Shape, arrays: Arrays) -> np.ndarray:
+    parts = [axes_moved(arrays[source], entry.order, shape) for source in entry.from_]
+    if entry.take is not None:
+        parts = [channels_taken(part, entry.take, shape) for part in parts]
+    if len({(part.ndim, part.shape[:-1]) for part in parts}) > 1:
+        raise ArrangeError(f"they cannot be joined: {', '.join(str(part.shape) for part in parts)}")
+    array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    if entry.gates is not None:
+        array = gates_reordered(array, entry.gates)
+    return array if entry.pixel_shuffle is None else unshuffled(array, entry.pixel_shuffle)
+
+
+def _sources(entry: WeightSection, arrays: Arrays) -> str:
+    return " and ".join(f"{source} {arrays[source].shape}" for source in entry.from_)
+
+
+def _fitting(entry: WeightSection, shape: Shape, arrays: Arrays) -> str:
+    """Advice: the orders of axes that would fit."""
+    fitting = []
+    for order in ORDERS:
+        try:
+            array = _arranged(entry.model_copy(update={"order": order}), shape, arrays)
+        except ArrangeError:
+            continue
+        if array.shape == shape:
+            fitting.append(order)
+    return f"it would fit with order: {' or '.join(fitting)}" if fitting else ""
+
+
+def _without_effect(pattern: Pattern, named: list[str], shapes: Mapping[str, Shape], report: Report) -> None:
+    if named:
+        message = f"no weight is left for {pattern.name}"
+        reason = f"there are entries for {listed(named)}"
+        report.error(message, pattern.key.span, reason=reason, code="twice")
+        return
+    message = f"{'the model has no weight' if pattern.plain else 'no weight of the model is called'} {pattern.name}"
+    help = did_you_mean(pattern.name, shapes) or f"it has {listed(shapes)}"
+    report.error(message, pattern.key.span, help=help, code="unknown-weight")
+
+
+def _all_given(table: Table, missing: list[str], report: Report) -> None:
+    if missing and not any(report.is_known(pattern.key.span) for pattern in table.patterns):
+        several = f"{len(missing)} weights of the model get" if len(missing) > 1 else "one weight of the model gets"
+        place = table.document["weights"].key.span
+        report.error(f"{several} no array: {listed(missing)}", place, code="missing-weight")
+
+
+def _all_used(table: Table, arrays: Arrays, used: Mapping[str, str], report: Report) -> None:
+    """Report entries of `unused` that name no unused array, and arrays that are neither used nor listed there."""
+    left = [name for name in arrays if name not in used]
+    entry = table.document.entry("unused")
+    for number, written in enumerate(table.section.unused):
+        expression = re.compile(".*".join(map(re.escape, written.split("*"))))
+        place = locate(entry.value, (number,)) if entry is not None else None
+        matching = [name for name in arrays if expression.fullmatch(name)]
+        if not matching:
+            help = did_you_mean(written, arrays) or f"it has {listed(arrays)}"
+            report.error(f"the checkpoint has no array {written}", place, help=help, code="unknown-array")
+        elif all(name in used for name in matching):
+            message = f"{written} is used"
+            report.error(message, place, reason=f"{used[matching[0]]} is made from {matching[0]}", code="used-array")
+        left = [name for name in left if not expression.fullmatch(name)]
+    if left and not report.failed:
+        several = f"{len(left)} arrays of the checkpoint are" if len(left) > 1 else "one array of the checkpoint is"
+        key = (entry or table.document["weights"]).key
+        help = "write the weights that they make, or list them: unused: [name, other.*]"
+        report.error(f"{several} not used: {listed(left)}", key.span, help=help, code="unused-array")

@@ -1,0 +1,97 @@
+"""A model with the weights of a checkpoint of another framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from specbuild.document import Report, listed
+from specbuild.graph import Graph, build_graph
+from specbuild.language import Spec
+from specbuild.model.build import build
+from specbuild.model.mapping.checkpoint import read_checkpoint, without_prefixes
+from specbuild.model.mapping.plan import assignments, has_weights_to_set, weight_shapes
+from specbuild.model.mapping.table import read_table
+from specbuild.model.plugins import import_plugins
+from specbuild.model.resolve import KerasResolver
+
+
+def import_weights(
+    spec: Graph | Spec | str | Path | Mapping[str, Any],
+    table: str | Path,
+    checkpoint: str | Path | Mapping[str, np.ndarray],
+    *,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    plugins: Iterable[str] = (),
+    precision: str = "float32",
+) -> Any:
+    """Build the model of a spec with the weights of a checkpoint, which a mapping table rearranges.
+
+    Args:
+        spec: as for `build_model`.
+        table: path of the mapping table, a YAML file, or the name of one that comes with specbuild.
+        checkpoint: path of an `.npz` or `.safetensors` file, or arrays by name such as a state dict of NumPy arrays.
+        overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
+        plugins: modules to import, which register custom layers.
+        precision: a Keras dtype policy.
+
+    Returns:
+        keras.Model: as `build_model` returns it. Every weight has its array; numbers are converted to its dtype.
+
+    Raises:
+        SpecError: with every fault of the spec, or of the table, each with its line and column.
+    """
+    import_plugins(plugins)
+    if not isinstance(spec, Graph):
+        spec = build_graph(spec, overrides=overrides, resolver=KerasResolver())
+    arrays = arranged_weights(spec, table, checkpoint)
+    model = build(spec, precision)
+    weights = keras_weights(spec, model)
+    for name, array in arrays.items():
+        weights[name].assign(np.asarray(array, dtype="float32"))
+    return model
+
+
+def arranged_weights(
+    graph: Graph, table: str | Path, checkpoint: str | Path | Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the array of every weight of a model, by the weight's name and in its shape. Builds no model.
+
+    Raises:
+        SpecError: with every fault of the table, each with its line and column.
+    """
+    report = Report()
+    read = read_table(table, report)
+    report.raise_errors()
+    assert read is not None
+    stored = checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(checkpoint)
+    arrays = without_prefixes(stored, read.section.prefixes)
+    if stored and not arrays:
+        prefixes = " or ".join(read.section.prefixes)
+        place = read.document["prefixes"].value.span
+        help = f"it has {listed(stored)}"
+        report.error(f"no array of the checkpoint begins with {prefixes}", place, help=help, code="unknown-array")
+        report.raise_errors()
+    given = assignments(read, weight_shapes(graph), arrays, graph.spec.vars, report)
+    report.raise_errors()
+    return given
+
+
+def keras_weights(graph: Graph, model: Any) -> dict[str, Any]:
+    """Return the variables of a model by the names that `weight_shapes` gives the weights of its graph."""
+    named: dict[str, Any] = {}
+    for node in graph.nodes:
+        if not has_weights_to_set(node):
+            continue
+        layer = model.get_layer(node.id)
+        if node.body is not None:
+            named |= keras_weights(node.body.open, layer.body)
+            continue
+        for weight, variable in zip(node.weights, layer.weights, strict=True):
+            if weight.shape != tuple(variable.shape) or not weight.name.endswith(variable.name):
+                raise AssertionError(f"specbuild counted {weight} in {node.id}, Keras has {variable.path}")
+            named[f"{node.id}/{weight.name}"] = variable
+    return named

@@ -1,0 +1,131 @@
+"""OpenSTL's models: specs of the zoo with the original's weights, through mapping tables, give the original's outputs.
+
+Tolerances are ten times the difference between the original code in float32 and in float64.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from specbuild import build_graph, import_weights
+from specbuild.model.backend import keras
+from specbuild.model.mapping.plan import weight_shapes
+from tests.backends import ON_JAX
+from tests.model.recurrences import numbers
+
+ROOT = Path(__file__).parents[2]
+ZOO = ROOT / "specs" / "zoo"
+GOLDEN = ROOT / "tests" / "golden" / "openstl"
+
+FRAMES = {"past": 3, "future": 3, "height": 8, "width": 6, "channels": 3, "patch": 1}
+SIMVP = {
+    "frames": 3,
+    "height": 16,
+    "width": 12,
+    "channels": 2,
+    "spatial": 4,
+    "hidden": 16,
+    "blocks": 3,
+    "ratio": 8,
+    "first_drop": 0,
+}
+
+FORECASTERS: dict[str, tuple[str, str, dict[str, Any], float]] = {
+    "model_convlstm_ln0": ("openstl_convlstm_s", "openstl-convlstm", {"widths": [4, 4]}, 7e-7),
+    "model_predrnn_ln0": ("predrnn", "openstl-predrnn", {"widths": [4, 4]}, 1e-6),
+    "model_predrnn_ln1": ("predrnn", "openstl-predrnn", {"widths": [4, 4], "norm": "layer_per_pixel"}, 1e-5),
+}
+"""By file: the spec, the table, the variables of the small model, and the tolerance."""
+
+
+def golden(name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The state dict of a file, and everything else in it."""
+    arrays = dict(np.load(GOLDEN / f"{name}.npz"))
+    state = {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(("param/", "buffer/"))}
+    return state, arrays
+
+
+def small(spec: str, table: str, state: dict[str, np.ndarray], variables: dict[str, Any]) -> Any:
+    overrides = {f"vars.{name}": value for name, value in variables.items()}
+    return import_weights(ZOO / f"{spec}.yaml", table, state, overrides=overrides)
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_forecasts_are_those_of_the_original(name: str) -> None:
+    spec, table, variables, tolerance = FORECASTERS[name]
+    state, arrays = golden(name)
+    model = small(spec, table, state, {**FRAMES, **variables})
+    frames = numbers(model(arrays["in/frames"][:, :3].astype("float32"), training=False))
+    np.testing.assert_allclose(frames, arrays["out/frames_inference"], rtol=0, atol=tolerance)
+    loss = np.mean((frames - arrays["in/frames"][:, 1:]) ** 2)
+    np.testing.assert_allclose(loss, arrays["out/loss_inference"], rtol=0, atol=tolerance)
+
+
+def test_simvp_forecasts_like_the_original() -> None:
+    state, arrays = golden("model_simvp_gsta")
+    model = small("simvp_gsta", "openstl-simvp-gsta", state, SIMVP)
+    x = np.moveaxis(arrays["in/x"], 2, -1).astype("float32")
+    y = np.moveaxis(numbers(model(x, training=False)), -1, 2)
+    np.testing.assert_allclose(y, arrays["out/y_eval"], rtol=0, atol=1e-4)
+
+
+def test_simvp_trains_on_the_statistics_of_the_batch_like_the_original() -> None:
+    """Keras updates the running variance with the variance of the batch, PyTorch with n / (n − 1) times that."""
+    state, arrays = golden("model_simvp_gsta")
+    model = small("simvp_gsta", "openstl-simvp-gsta", state, SIMVP)
+    x = np.moveaxis(arrays["in/x"], 2, -1).astype("float32")
+    y = np.moveaxis(numbers(model(x, training=True)), -1, 2)
+    np.testing.assert_allclose(y, arrays["out/y_train"], rtol=0, atol=1e-4)
+    count = 2 * 4 * 3  # samples and places
+    for block in range(3):
+        for number in (1, 2):
+            layer = model.get_layer(f"hid{block}_norm{number}")
+            place = f"hid.enc.{block}.block.norm{number}.running"
+            after = {key: arrays[f"out/buffer_after_train/{place}_{key}"] for key in ("mean", "var")}
+            np.testing.assert_allclose(numbers(layer.moving_mean), after["mean"], rtol=0, atol=1e-5)
+            before = state[f"{place}_var"]
+            unbiased = 0.9 * before + (numbers(layer.moving_variance) - 0.9 * before) * count / (count - 1)
+            np.testing.assert_allclose(unbiased, after["var"], rtol=0, atol=1e-5)
+
+
+def test_the_whole_models_take_checkpoints_of_the_published_sizes() -> None:
+    """What a checkpoint of the published configuration holds: parameters, and for SimVP running statistics."""
+    sizes = {
+        "openstl_convlstm_s": (15_083_520, 3_407_872),
+        "openstl_convlstm_l": (33_782_784, 7_667_712),
+        "predrnn": (23_838_720, 0),
+        "simvp_gsta": (46_769_665 + 16_896, 0),
+    }
+    for name, (total, unused) in sizes.items():
+        graph = build_graph(ZOO / f"{name}.yaml")
+        assert sum(int(np.prod(shape)) for shape in weight_shapes(graph).values()) == total - unused
+
+
+def test_a_saved_model_gives_the_same(tmp_path: Path) -> None:
+    state, arrays = golden("model_simvp_gsta")
+    model = small("simvp_gsta", "openstl-simvp-gsta", state, SIMVP)
+    x = np.moveaxis(arrays["in/x"], 2, -1).astype("float32")
+    model.save(tmp_path / "simvp.keras")
+    loaded = keras.models.load_model(tmp_path / "simvp.keras")
+    np.testing.assert_allclose(numbers(loaded(x, training=False)), numbers(model(x, training=False)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+def test_on_jax() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        env=ON_JAX,
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
