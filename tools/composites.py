@@ -1228,19 +1228,41 @@ class Drawing:
             feedback=True,
             inside="autoregressive",
         )
-        first, spot_inside, _ = self.level(inner, spot, True)
-        rest, _ = self.nodes(inner, spot_inside, self.pick(0, 1, 2), goal=spot.shape)
         horizon = self.pick(1, 2, 3)
         if keep:
             horizon = spot.shape[0]
-        body: Tree = {"do": [first, *rest], "horizon": self.written(horizon)}
+        body: Tree = {"do": [], "horizon": self.written(horizon)}
+        start = spot
+        if read := self.covariates(place, spot, horizon, body):
+            inner.names |= read
+            body["do"].append({"layer": "Concatenate", "from": ["input", *read]})
+            start = Spot((*spot.shape[:-1], spot.shape[-1] + sum(shape[-1] for shape in read.values())))
+        first, spot_inside, _ = self.level(inner, start, True)
+        rest, _ = self.nodes(inner, spot_inside, self.pick(0, 1, 2), goal=spot.shape)
+        body["do"] += [first, *rest]
         steps = horizon
         if self.chance(0.3):
             body["give"] = self.pick("all", "horizon") if not keep else "horizon"
             steps = spot.shape[0] - 1 + horizon if body["give"] == "all" else horizon
         if self.chance(0.1):
             body["remat"] = True
-        return {"autoregressive": body}, Spot((steps, *spot.shape[1:])), {}
+        item: Tree = {"autoregressive": body}
+        if read:
+            item["_again"] = False
+        return item, Spot((steps, *spot.shape[1:])), {}
+
+    def covariates(self, place: Place, spot: Spot, horizon: int, body: Tree) -> dict[str, Shape]:
+        """Let feedback read more than its frames, if there is anything; what its nodes see of that, by name."""
+        wanted = (spot.shape[0] + horizon - 1, *spot.shape[1:-1])
+        moving = sorted(name for name, shape in place.names.items() if shape[:-1] == wanted and shape != spot.shape[1:])
+        still = sorted(name for name, shape in place.names.items() if shape[:-1] == spot.shape[1:-1])
+        read: dict[str, Shape] = {}
+        for key, names in (("covariates", moving), ("static", still)):
+            if names and self.chance(0.5):
+                source, name = self.random.choice(names), self.unique("w")
+                body[key] = {name: source}
+                read[name] = (*spot.shape[:-1], place.names[source][-1])
+        return read
 
 
 if __name__ == "__main__":

@@ -623,16 +623,29 @@ class Reader:
 
     # Feedback
 
+    def named(self, body: Tree, key: str, env: Env) -> list[tuple[str, str]]:
+        """Return the names and references of a mapping."""
+        return list(substituted(body.get(key, {}), env.values).items())
+
     def _autoregressive(self, item: Tree, env: Env) -> Any:
         body = item["autoregressive"]
         horizon = substituted(body["horizon"], env.values)
         frames = one(env.inputs[0], {3, 5} if isinstance(ended(env.inputs[0]), Recurrent) else None)
-        rank = len(frames.shape)
+        rank, past = len(frames.shape), frames.shape[1]
+        moving = {name: look_up(source, env.names) for name, source in self.named(body, "covariates", env)}
+        still = {name: look_up(source, env.names) for name, source in self.named(body, "static", env)}
         before: list[list[Any]] | None = None
         outputs = []
         for step in range(horizon):
             carried = Carried(before)
             names = {"input": Named(frames)}
+            at = past - 1 + step
+            for name, thing in moving.items():
+                sequence = ended(thing).ports["sequence"] if isinstance(ended(thing), Recurrent) else one(thing)
+                names[name] = Named(sequence[:, at : at + 1] if step else sequence[:, :past])
+            for name, thing in still.items():
+                frame = ended(thing).ports["last"] if isinstance(ended(thing), Recurrent) else one(thing)
+                names[name] = Named(LAYERS["RepeatFrame"](times=frames.shape[1])(frame))
             inner = env.within("feedback", names=names, previous=frames, carried=carried, parts=())
             end = one(self.items(body["do"], inner), {rank})
             outputs.append(end if step == 0 and body.get("give") == "all" else end[:, -1:])

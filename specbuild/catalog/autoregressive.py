@@ -54,30 +54,33 @@ class Sampling(BaseModel):
 
 
 class Body(Protocol):
-    """The stack inside an autoregressive node, measured for input sequences of a shape `(T, *frame)`."""
+    """The stack inside an autoregressive node, measured for inputs of any shapes.
+
+    They are the frames `(P, *frame)`, then the covariates `(P + horizon − 1, *frame)`, then what is static `(*frame)`.
+    """
 
     @property
     def ranks(self) -> tuple[int, ...] | None:
-        """Numbers of axes that the layers reading the input accept."""
+        """Numbers of axes that the layers reading the frames accept."""
 
-    def check(self, x: Shape) -> None:
+    def check(self, *inputs: Shape) -> None:
         """Refuse inputs that the stack does not accept.
 
         Raises:
             ShapeError: what does not fit.
         """
 
-    def weights(self, x: Shape) -> tuple[Weight, ...]:
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         """Return the weights of every layer, in the order they run."""
 
-    def flops(self, x: Shape, horizon: int) -> Dim:
+    def flops(self, *inputs: Shape, horizon: int) -> Dim:
         """Return the operations for all past frames at once and for horizon − 1 single steps."""
 
-    def saved_elements(self, x: Shape, horizon: int, *, remat: bool) -> Dim:
+    def saved_elements(self, *inputs: Shape, horizon: int, remat: bool) -> Dim:
         """Return how many numbers the backward pass needs; with `remat`, only those carried between steps."""
 
-    def receptive_field(self, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
-        """Return the receptive field of the last forecast frame, or with `every_step` of each output in time."""
+    def receptive_field(self, *inputs: Shape, horizon: int, every_step: bool) -> tuple[ReceptiveField, ...]:
+        """Return what the last forecast frame depends on in each input, or with `every_step` each output in time."""
 
 
 class Autoregressive(Layer):
@@ -85,6 +88,9 @@ class Autoregressive(Layer):
 
     The stack runs over all P frames at once, starting from zero states. Its last output is the first forecast frame;
     each further frame comes from one step on the previous forecast, with the states carried along.
+
+    Further inputs are read beside the frames: covariates, of which step t reads frame t of P − 1 + horizon, then
+    frames without a time axis, which every step reads.
     """
 
     horizon: PositiveInt = Field(description="Number of frames to forecast.")
@@ -123,10 +129,10 @@ class Autoregressive(Layer):
         return None if self._body is None else self._body.ranks
 
     def check(self, *inputs: Shape) -> None:
-        super().check(*inputs)
+        super().check(inputs[0])
         if len(inputs[0]) < 2:
             raise self.unfit("needs a sequence of frames", inputs[0], " (without the batch)")
-        self.body.check(inputs[0])
+        self.body.check(*inputs)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         steps, *frame = inputs[0]
@@ -134,17 +140,17 @@ class Autoregressive(Layer):
         return (self.horizon if self.give == "horizon" else every, *frame)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        weights = self.body.weights(inputs[0])
+        weights = self.body.weights(*inputs)
         return weights if self.trainable else tuple(replace(weight, trainable=False) for weight in weights)
 
     def flops(self, *inputs: Shape) -> Dim:
-        return self.body.flops(inputs[0], self.horizon)
+        return self.body.flops(*inputs, horizon=self.horizon)
 
     def saved_elements(self, *inputs: Shape) -> Dim:
-        return self.body.saved_elements(inputs[0], self.horizon, remat=self.remat)
+        return self.body.saved_elements(*inputs, horizon=self.horizon, remat=self.remat)
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        return (self.body.receptive_field(inputs[0], self.horizon, every_step=self.give == "all"),)
+        return self.body.receptive_field(*inputs, horizon=self.horizon, every_step=self.give == "all")
 
     def arguments(self) -> dict[str, Any]:
         """The node's own; the stack is built from the graph inside."""

@@ -1,137 +1,168 @@
-"""The body of an autoregressive node: its graph over the past frames and over a single frame, for any input."""
+"""The body of an autoregressive node: its graph over the past frames and over a single frame, for any inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
 from specbuild.catalog import Dim, Recurrent, Shape, ShapeError, Weight, show
 from specbuild.catalog.autoregressive import Autoregressive
-from specbuild.catalog.receptive_field import AxisField, ReceptiveField, whole_input
+from specbuild.catalog.receptive_field import AxisField, ReceptiveField, no_input, whole_input
 from specbuild.catalog.shapes import size, times
 from specbuild.document import Report
-from specbuild.graph.body_checks import check_kinds, check_steps, check_whole
+from specbuild.graph.body_checks import check_covariates, check_kinds, check_steps, check_whole, warn_unread
 from specbuild.graph.model import Body, Graph, Port, spent, total
 from specbuild.graph.ports import demands
-from specbuild.graph.receptive_field import MAX_CHECKED, FieldTracer, PortField, positions
+from specbuild.graph.receptive_field import MAX_CHECKED, FieldTracer, PortField, own_field, positions
 from specbuild.graph.regions import Region, at_last, one_region
 from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec
 from specbuild.language.sections.train import TrainSection
+from specbuild.language.spec import NodeSpecs
 
 Infer: TypeAlias = Callable[[Spec, Report], Graph | None]
 """Makes a graph of a spec, with the faults put into the report."""
 
 
 def bind_bodies(spec: Spec, infer: Infer) -> tuple[Spec, dict[str, BodyRule]]:
-    """Return the spec with each autoregressive layer bound to its body, and the bodies by the id of their node."""
+    """Return the spec with each autoregressive layer bound to its body, and the bodies by the id of their node.
+
+    What a body reads besides its frames is every step of a recurrent node where it is a sequence, else the last one.
+    """
     rules = {node.id: BodyRule(node, node.body, spec, infer) for node in spec.layers if node.body is not None}
+    recurrent = _recurrent(spec.layers)
 
     def bound(node: NodeSpec) -> NodeSpec:
         if node.id not in rules:
             return node
         assert isinstance(node.layer, Autoregressive)
-        return replace(node, layer=node.layer.bound(rules[node.id]))
+        rule = rules[node.id]
+        frames, *more = node.sources
+        moving = len(more) - rule.static
+        covariates = (_at_port(source, "sequence", recurrent) for source in more[:moving])
+        static = (_at_port(source, "last", recurrent) for source in more[moving:])
+        return replace(node, layer=node.layer.bound(rule), sources=(frames, *covariates, *static))
 
     return replace(spec, layers=tuple(map(bound, spec.layers))), rules
 
 
 class BodyRule:
-    """A body, measured for input sequences of any shape; what the catalogue's `Body` asks for."""
+    """A body, measured for inputs of any shapes; what the catalogue's `Body` asks for."""
 
     def __init__(self, node: NodeSpec, body: BodySpec, spec: Spec, infer: Infer) -> None:
         self.node, self.body, self._spec, self._infer = node, _by_steps(body), spec, infer
-        self._graphs: dict[Shape, Graph] = {}
-        wanted = demands(self._inside((1,))).get(body.inputs[0])
+        self.static = body.static
+        self._graphs: dict[tuple[Shape, ...], Graph] = {}
+        wanted = demands(self._inside(((1,),) * len(body.inputs))).get(body.inputs[0])
         self.ranks: tuple[int, ...] | None = tuple(sorted(wanted)) if wanted else None
 
-    def check_at_lines(self, x: Shape, report: Report) -> bool:
-        """Report everything that does not fit a sequence of shape `x`, each at its own line; whether all fits."""
+    def check_at_lines(self, inputs: Sequence[Shape], report: Report) -> bool:
+        """Report everything that does not fit inputs of these shapes, each at its own line; whether all fits."""
+        x = inputs[0]
         if len(x) < 2:
             return True  # The shape rule of the node says so.
+        if not check_covariates(self.node, self.body, inputs, report):
+            return False
         if not check_kinds(self.body, self.node.id, report):
             return False
         inside = Report()
-        graph = self.report(x, inside)
+        graph = self.report(self.read(inputs, x[0]), inside)
         report.extend(inside.errors)
         if graph is None or not check_steps(graph, self.node.id, report):
             return False
         if not check_whole(self.node, graph, x, report):
             return False
         report.extend(graph.warnings)
+        warn_unread(self.node, self.body, graph, report)
         return True
 
-    def report(self, x: Shape, report: Report) -> Graph | None:
-        """Return the graph for inputs of shape `x`, or None after reporting what does not fit."""
-        graph = self._infer(self._inside(x), report)
+    def read(self, inputs: Sequence[Shape], steps: Dim) -> tuple[Shape, ...]:
+        """Return the shapes of what the nodes inside read of the inputs in so many steps."""
+        moving = len(inputs) - self.static
+        return (*((steps, *x[1:]) for x in inputs[:moving]), *((steps, *x) for x in inputs[moving:]))
+
+    def report(self, read: tuple[Shape, ...], report: Report) -> Graph | None:
+        """Return the graph over what the nodes read, or None after reporting what does not fit."""
+        graph = self._infer(self._inside(read), report)
         if graph is not None:
-            self._graphs[x] = graph
+            self._graphs[read] = graph
         return graph
 
-    def graph(self, x: Shape) -> Graph:
-        """Return the graph for inputs of shape `x`.
+    def graph(self, inputs: Sequence[Shape], steps: Dim) -> Graph:
+        """Return the graph over so many steps of the inputs.
 
         Raises:
             ShapeError: it does not run on such inputs.
         """
-        if x not in self._graphs:
+        read = self.read(inputs, steps)
+        if read not in self._graphs:
             report = Report()
-            if self.report(x, report) is None:
+            if self.report(read, report) is None:
                 why = report.errors[0].message if report.errors else ""
-                raise ShapeError(f"{self.node.id} does not run on {show(x)}", reason=why)
-        return self._graphs[x]
+                raise ShapeError(f"{self.node.id} does not run on {' and '.join(map(show, read))}", reason=why)
+        return self._graphs[read]
 
-    def measured(self, x: Shape) -> Body:
+    def measured(self, inputs: Sequence[Shape]) -> Body:
         """Return the graphs over the frames given, over one frame and over any number; states enter the last two."""
-        frame = x[1:]
-        return Body(self.graph(x), _stepped(self.graph((1, *frame))), _stepped(self.graph((None, *frame))))
+        step, every = _stepped(self.graph(inputs, 1)), _stepped(self.graph(inputs, None))
+        return Body(self.graph(inputs, inputs[0][0]), step, every)
 
-    def check(self, x: Shape) -> None:
-        self.measured(x)
+    def check(self, *inputs: Shape) -> None:
+        self.measured(inputs)
 
-    def weights(self, x: Shape) -> tuple[Weight, ...]:
-        nodes = self.graph(x).nodes
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        nodes = self.graph(inputs, inputs[0][0]).nodes
         return tuple(replace(weight, name=f"{node.id}.{weight.name}") for node in nodes for weight in node.weights)
 
-    def flops(self, x: Shape, horizon: int) -> Dim:
-        return spent(self.graph(x).flops, self.graph((1, *x[1:])).flops, horizon)
+    def flops(self, *inputs: Shape, horizon: int) -> Dim:
+        return spent(self.graph(inputs, inputs[0][0]).flops, self.graph(inputs, 1).flops, horizon)
 
-    def saved_elements(self, x: Shape, horizon: int, *, remat: bool) -> Dim:
-        given, step = self._saved(x), self._saved((1, *x[1:]))
+    def saved_elements(self, *inputs: Shape, horizon: int, remat: bool) -> Dim:
+        body = self.measured(inputs)
+        given, step = (total(node.saved for node in graph.nodes) for graph in (body.given, body.step))
         if not remat:
             return spent(given, step, horizon)
-        carried = total((size(x[1:]), *(size(s) for node in self.graph(x).nodes for s in node.state.values())))
+        states = (size(shape) for node in body.step.nodes for shape in node.state.values())
+        carried = total((*(size(x[1:]) for x in inputs[: len(inputs) - self.static]), *states))
         return total((given, times(horizon - 1, carried), step if horizon > 1 else 0))
 
-    def receptive_field(self, x: Shape, horizon: int, *, every_step: bool) -> ReceptiveField:
-        """Return the field of the last of `horizon` frames on the sequence `x`, whose lengths are known.
+    def receptive_field(self, *inputs: Shape, horizon: int, every_step: bool) -> tuple[ReceptiveField, ...]:
+        """Return the field of the last of `horizon` frames in each input, whose lengths are known.
 
-        With `every_step` the output's time goes along with the input's: step p reads the frames up to p. Where the
-        steps are too many to follow, everything counts as read.
+        With `every_step` the output's time goes along with that of the inputs: step p reads the frames up to p. Where
+        the steps are too many to follow, everything counts as read.
         """
-        body = self.measured(x)
+        body = self.measured(inputs)
         work = horizon * sum(positions(shape) for node in body.given.nodes for shape in node.shapes.values())
-        field = None
+        fields = None
         if work <= MAX_CHECKED:
             with suppress(KeyError, ShapeError):
-                field = _field_of_last(body, x, horizon)
-        frames = x[0] or 0
-        space = whole_input(x)[1:] if field is None else field[1:]
-        if not every_step:
-            return (AxisField(None, ((0, frames - 1),)), *space)
-        return (AxisField(0, tuple((0, min(step, frames - 1)) for step in range(frames - 1 + horizon))), *space)
+                fields = _field_of_last(body, inputs, self.static, horizon)
+        given, moving = inputs[0][0] or 0, len(inputs) - self.static
+        every = []
+        for index, (name, x) in enumerate(zip(self.body.inputs, inputs, strict=True)):
+            if fields is not None and name not in fields:
+                every.append(no_input(x))
+                continue
+            field = whole_input(x) if fields is None else fields[name]
+            last = (x[0] or 0) - 1
+            if index < moving and every_step:
+                time = AxisField(0, tuple((0, min(step, last)) for step in range(given - 1 + horizon)))
+                field = (time, *field[1:])
+            elif index < moving:
+                field = (AxisField(None, ((0, last),)), *field[1:])
+            every.append(field)
+        return tuple(every)
 
-    def _saved(self, x: Shape) -> Dim:
-        return total(node.saved for node in self.graph(x).nodes)
-
-    def _inside(self, x: Shape) -> Spec:
+    def _inside(self, read: Sequence[Shape]) -> Spec:
         """The body as a spec of its own."""
         body, end = self.body, self.body.end
+        inputs = (InputSpec(name, InputSection(shape=x), end.span) for name, x in zip(body.inputs, read, strict=True))
         return replace(
             self._spec,
             name=self.node.id,
-            inputs=(InputSpec(body.inputs[0], InputSection(shape=x), end.span),),
+            inputs=tuple(inputs),
             layers=body.nodes,
             outputs=(OutputSpec(end.id, end),),
             named_outputs=False,
@@ -157,35 +188,67 @@ def _stepped(graph: Graph) -> Graph:
 
 def _by_steps(body: BodySpec) -> BodySpec:
     """The body with bare references to recurrent nodes meaning every step."""
-    recurrent = {node.id for node in body.nodes if isinstance(node.layer, Recurrent)}
+    recurrent = _recurrent(body.nodes)
 
     def stepped(source: Reference) -> Reference:
-        return replace(source, port="sequence") if source.port is None and source.id in recurrent else source
+        return _at_port(source, "sequence", recurrent)
 
     nodes = tuple(replace(node, sources=tuple(map(stepped, node.sources))) for node in body.nodes)
     return replace(body, nodes=nodes, end=stepped(body.end))
 
 
-def _field_of_last(body: Body, x: Shape, horizon: int) -> Region:
-    """The receptive field of the last frame forecast, on each axis of the sequence, followed step by step.
+def _recurrent(nodes: NodeSpecs) -> frozenset[str]:
+    return frozenset(node.id for node in nodes if isinstance(node.layer, Recurrent))
+
+
+def _at_port(source: Reference, port: str, recurrent: Collection[str]) -> Reference:
+    """The reference with the port that a bare one to a recurrent node means."""
+    return replace(source, port=port) if source.port is None and source.id in recurrent else source
+
+
+def _field_of_last(body: Body, inputs: Sequence[Shape], static: int, horizon: int) -> dict[str, Region]:
+    """The receptive field of the last frame forecast, on each axis of the inputs it depends on, followed step by step.
 
     Raises:
         KeyError, ShapeError: a layer cannot be followed.
     """
-    name, end = body.given.inputs[0].id, body.given.outputs[0].port
-    tracer = FieldTracer({name: x})
+    end = body.given.outputs[0].port
+    names = [x.id for x in body.given.inputs]
+    moving = len(inputs) - static
+    tracer = FieldTracer({x.id: x.shape for x in body.given.inputs})
+    pairs = list(zip(names, inputs, strict=True))
+    still = {Port(name): _at_every_step(own_field(name, x)) for name, x in pairs[moving:]}
+    tracer.fields |= still
     for node in body.given.nodes:
         tracer.add(node)
     frame, states = _last_frame(tracer.fields[end]), _states(body, tracer.fields)
-    for _ in range(horizon - 1):
-        tracer.shapes = {Port(name): (1, *x[1:])} | {port: shape for port, (shape, _) in states.items()}
-        tracer.fields = {Port(name): frame} | {port: field for port, (_, field) in states.items()}
+    given = inputs[0][0] or 0
+    for step in range(horizon - 1):
+        read = {Port(name): _at_step(own_field(name, x), given + step) for name, x in pairs[1:moving]}
+        shapes = {Port(x.id): x.shape for x in body.step.inputs}
+        tracer.shapes = shapes | {port: shape for port, (shape, _) in states.items()}
+        tracer.fields = {Port(names[0]): frame, **read, **still} | {port: field for port, (_, field) in states.items()}
         for node in body.step.nodes:
             tracer.add(node)
         before, frame, states = (frame, states), _last_frame(tracer.fields[end]), _states(body, tracer.fields)
         if before == (frame, states):
             break
-    return one_region(frame[name])
+    return {name: one_region(regions) for name, regions in frame.items()}
+
+
+def _at_every_step(field: PortField) -> PortField:
+    """The field of a frame without a time axis, as a sequence of that frame."""
+    return {name: tuple(tuple(map(_behind_time, region)) for region in regions) for name, regions in field.items()}
+
+
+def _behind_time(axis: AxisField) -> AxisField:
+    return axis if axis.axis is None else replace(axis, axis=axis.axis + 1)
+
+
+def _at_step(field: PortField, step: int) -> PortField:
+    """The field of one frame of an input, as a sequence of that frame."""
+    time = AxisField(None, ((step, step),))
+    return {name: tuple((time, *region[1:]) for region in regions) for name, regions in field.items()}
 
 
 def _last_frame(field: PortField) -> PortField:

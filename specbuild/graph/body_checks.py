@@ -6,17 +6,40 @@ that frame alone, or carries a state from the frame before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
+from specbuild.catalog import Bidirectional, Dim, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
 from specbuild.catalog.receptive_field import is_empty
-from specbuild.catalog.shapes import written_shape
+from specbuild.catalog.shapes import fits, written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
 from specbuild.graph.model import OUTPUT, Graph, Node, closed
 from specbuild.language import BodySpec, NodeSpec
 from specbuild.language.sections.data import WindowsSection
+
+
+def check_covariates(node: NodeSpec, body: BodySpec, inputs: Sequence[Shape], report: Report) -> bool:
+    """Report covariates without a time axis, and those with too few or too many frames."""
+    before = len(report.errors)
+    given, horizon = inputs[0][0], getattr(node.layer, "horizon", 1)
+    moving = len(inputs) - body.static
+    for name, source, x in list(zip(body.inputs, node.sources, inputs, strict=True))[1:moving]:
+        inner = name.removeprefix(f"{node.id}_")
+        steps = None if given is None else given + horizon - 1
+        if len(x) < 2:
+            message, reason = f"the covariate {inner} of {node.id} has no time axis", f"{source} is {show(x)}"
+            help = f"a frame that every step reads is static: {{{inner}: {source}}}"
+        elif fits(x[:1], (steps,)):
+            continue
+        else:
+            message = f"{source} has {_frames(x[0])}, {node.id} reads {steps} of {inner}"
+            reason = f"its nodes run on {_frames(given)} given and on {horizon - 1} of its own (horizon {horizon})"
+            help = "give past + horizon − 1 frames"
+            if len(x) == len(inputs[0]) - 1:
+                help += f"; a frame without a time axis is static: {{{inner}: {source}}}"
+        report.error(message, source.span, reason=reason, help=help, code="body")
+    return len(report.errors) == before
 
 
 def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
@@ -81,6 +104,20 @@ def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> Non
             reason = f"it reads {read} and the model gives {given}; {frames}"
             help = "move the layers around it into do:, or leave sampling out"
             report.error(message, node.spec.span("sampling"), reason=reason, help=help, code="body")
+
+
+def warn_unread(node: NodeSpec, body: BodySpec, graph: Graph, report: Report) -> None:
+    """Warn of covariates that no node inside reads."""
+    read = {port.node for inner in graph.nodes for port in inner.inputs}
+    for name, source in list(zip(body.inputs, node.sources, strict=True))[1:]:
+        if name not in read:
+            inner = name.removeprefix(f"{node.id}_")
+            help = f"read it, such as from: [input, {inner}], or remove it"
+            report.warning(f"nothing inside {node.id} reads {inner}", source.span, help=help, code="unused-node")
+
+
+def _frames(count: Dim) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:

@@ -177,7 +177,7 @@ class _Inference:
         if ports is None:
             return None
         inputs = self.shapes_of(ports)
-        if node.id in self.bodies and not self.bodies[node.id].check_at_lines(inputs[0], self.report):
+        if node.id in self.bodies and not self.bodies[node.id].check_at_lines(inputs, self.report):
             return None
         try:
             check_frames(node, inputs)
@@ -265,7 +265,7 @@ class _Inference:
             used=frozenset(self.used[node.id]),
             shares=node.shares,
             spec=node,
-            body=self.bodies[node.id].measured(shapes[0]) if node.id in self.bodies else None,
+            body=self.bodies[node.id].measured(shapes) if node.id in self.bodies else None,
         )
 
     def shapes_of(self, ports: Iterable[Port]) -> list[Shape]:

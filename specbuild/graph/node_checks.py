@@ -25,6 +25,8 @@ _MOST_CHANNELS = 4
 def check_arity(node: NodeSpec, report: Report) -> bool:
     """Report several inputs of a layer that takes one, or one input of a merge; whether the number fits."""
     count, arity = len(node.sources), node.layer.arity
+    if node.body is not None and count == len(node.body.inputs):
+        return True
     if arity == "one" and count > 1:
         message, help = "reads one input", "join them first, for example with {layer: Concatenate, from: […]}"
     elif arity == "many" and count < 2 and not (node.collects or node.layer.joins_one):

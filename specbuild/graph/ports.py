@@ -10,6 +10,7 @@ from specbuild.catalog.plumbing import LastFrame
 from specbuild.document import Report, Span, did_you_mean
 from specbuild.graph.model import OUTPUT, Port
 from specbuild.language import NodeSpec, Reference, Spec
+from specbuild.language.references import References
 
 Ranks: TypeAlias = frozenset[int]
 _MOST_AXES = 10
@@ -28,7 +29,7 @@ def demands(spec: Spec) -> dict[str, Ranks | None]:
             wanted[node.id] = frozenset({len(node.expect)})
         needs = needed_ranks(node.layer, wanted.get(node.id))
         if needs is not None:
-            for source in node.sources:
+            for source in _ranked(node):
                 if source.port is None:
                     have = wanted.get(source.id)
                     wanted[source.id] = needs if have is None else (have & needs or have)
@@ -44,6 +45,11 @@ def alive(spec: Spec) -> frozenset[str]:
             states = state.values() if isinstance(state, dict) else (state,) if state is not None else ()
             needed.update(source.id for source in (*node.sources, *states))
     return frozenset(needed)
+
+
+def _ranked(node: NodeSpec) -> References:
+    """Return the sources that have the axes its layer needs: of a node with a body the first, the frames."""
+    return node.sources if node.body is None else node.sources[:1]
 
 
 def needed_ranks(layer: Layer, of_output: Ranks | None) -> Ranks | None:
@@ -82,7 +88,11 @@ class PortChoice:
         moot = node.id not in self.alive or node.layer.kind == "Constant"
         if isinstance(node.layer, TimeDistributed):
             ranks = self._every_step(node, ranks)
-        ports = [self.choose(source, ranks, node.layer.label, "from", moot=moot) for source in node.sources]
+        ranked = _ranked(node)
+        ports = [
+            self.choose(source, ranks if source in ranked else None, node.layer.label, "from", moot=moot)
+            for source in node.sources
+        ]
         return tuple(port for port in ports if port is not None) if None not in ports else None
 
     def _every_step(self, node: NodeSpec, ranks: Ranks | None) -> Ranks | None:

@@ -102,7 +102,10 @@ def _inside(node: Node, names: Mapping[Port, Names], batch: int) -> Iterator[Row
     """The layers of an autoregressive node's body, with what they cost over all its steps."""
     if node.body is None:
         return
-    names = axis_names(node.body.given, {node.body.given.inputs[0].id: names[node.inputs[0]]})
+    given = node.body.given.inputs
+    read = (names[port] for port in node.inputs)
+    known = {x.id: own if len(own) == len(x.shape) else ("time", *own) for x, own in zip(given, read, strict=True)}
+    names = axis_names(node.body.given, known)
     horizon = getattr(node.layer, "horizon", 1)
     for inner, step in zip(node.body.given.nodes, node.body.step.nodes, strict=True):
         flops, saved = spent(inner.flops, step.flops, horizon), spent(inner.saved, step.saved, horizon)

@@ -61,6 +61,7 @@ def _node(node: NodeSpec) -> dict[str, Any]:
         entry: dict[str, Any] = {"id": node.id, "equation": text}
     else:
         entry = {"id": node.id, **_form(node)}
+        sources = sources[:1] if "autoregressive" in entry else sources
         entry["from"] = sources[0] if len(sources) == 1 and not node.collects else sources
     if isinstance(node.initial_state, Reference):
         entry["initial_state"] = str(node.initial_state)
@@ -97,6 +98,10 @@ def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     last = next((index for index, inner in enumerate(body.nodes) if inner.id == body.end.id), len(body.nodes))
     nodes = [_node(inner.renamed(lambda name: name.removeprefix(prefix))) for inner in body.nodes[: last + 1]]
     own = {name: _plain(getattr(node.layer, name)) for name in _written(node.layer) if name != "trainable"}
+    names = (name.removeprefix(prefix) for name in body.inputs)
+    more = [(name, str(source)) for name, source in zip(names, node.sources, strict=True)][1:]
+    moving = len(more) - body.static
+    own |= {key: dict(pairs) for key, pairs in (("covariates", more[:moving]), ("static", more[moving:])) if pairs}
     frozen = {"trainable": node.layer.trainable} if "trainable" in node.layer.model_fields_set else {}
     return {"autoregressive": {**own, "do": nodes}, **frozen}
 

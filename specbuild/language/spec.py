@@ -54,6 +54,8 @@ class BodySpec:
     nodes: NodeSpecs
     end: Reference
     broken: frozenset[str]
+    static: int = 0
+    """How many of the inputs, the last ones, have no time axis: the nodes read them at every step."""
 
 
 @dataclass(frozen=True, slots=True)

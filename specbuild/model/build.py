@@ -105,7 +105,9 @@ def call_layers(
         if node.shares:
             layers[node.id] = layers[node.shares]
         elif node.body is not None:
-            layers[node.id] = _autoregressive(node, node.body, policy, precision)
+            layers[node.id] = _autoregressive(
+                node, node.body, [tensors[port] for port in node.inputs], policy, precision
+            )
         else:
             shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
             layers[node.id] = make_layer(node, policy, shapes, ours=ours)
@@ -132,12 +134,15 @@ def make_layer(node: Node, policy: str, inputs: list[Shape], *, ours: bool = Fal
         raise SpecError([fault]) from error
 
 
-def _autoregressive(node: Node, body: Body, policy: str, precision: str) -> Any:
-    """The layer of an autoregressive node, its body a functional model of the frames and of every state."""
+def _autoregressive(node: Node, body: Body, given: list[Any], policy: str, precision: str) -> Any:
+    """The layer of an autoregressive node, its body a functional model of what is given and of every state."""
     graph, inside = body.open, str(node.layer.dtype or precision)
-    (frames,) = graph.inputs
     (end,) = graph.outputs
-    tensors = {Port(frames.id): keras.Input(frames.shape, dtype=keras.DTypePolicy(policy).compute_dtype, name="frames")}
+    tensors = {}
+    for index, (x, read) in enumerate(zip(graph.inputs, given, strict=True)):
+        is_float = not index or keras.backend.is_float_dtype(read.dtype)
+        dtype = keras.DTypePolicy(policy).compute_dtype if is_float else read.dtype
+        tensors[Port(x.id)] = keras.Input(x.shape, dtype=dtype, name=x.id if index else "frames")
     for inner in graph.nodes:
         dtype = keras.DTypePolicy(str(inner.layer.dtype or inside)).compute_dtype
         for port, (name, shape) in zip(inner.initial_state, inner.state.items(), strict=True):
@@ -147,7 +152,9 @@ def _autoregressive(node: Node, body: Body, policy: str, precision: str) -> Any:
     states = [tensors[Port(inner.id, f"state.{name}")] for inner in graph.nodes for name in inner.state]
     unroll = any(changes_in_training(inner.layer) for inner in graph.nodes)
     model = keras.Model(inputs, [tensors[end.port], *states], name=f"{node.id}_body")
-    return AutoregressiveLayer(model, **keras_arguments(node.layer, policy), unroll=unroll, name=node.id)
+    static = node.spec.body.static if node.spec.body is not None else 0
+    arguments = keras_arguments(node.layer, policy)
+    return AutoregressiveLayer(model, **arguments, unroll=unroll, static=static, name=node.id)
 
 
 def _teacher(node: Node, graph: Graph) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
-from specbuild.model.importing.records import Network, Record, read_network, read_record
+from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
 from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id, each_layer
 
 REGISTERED = "specbuild>Autoregressive"
@@ -41,7 +41,8 @@ def spec_autoregressive(
     model = flatten(read_network(read_record(record.config.get("body"))), findings)
     if any(step.layer is None for step in model.steps):
         raise Refused
-    if not _carries_its_states(model):
+    covariates = len(model.inputs) - len(model.outputs)
+    if not _carries_its_states(model, covariates):
         raise findings.refuse(
             name,
             f"the model inside {name} does not carry its states from step to step, which a spec cannot say",
@@ -56,15 +57,29 @@ def spec_autoregressive(
     own = {"trainable": False} if frozen else {}
     layer = validated(Autoregressive, {**arguments, **own}, findings, name)
     settings = layer.model_dump(exclude_defaults=True, exclude={"trainable"})
-    body = _renamed(model, record.name, identity, frozen=frozen)
-    return SpecLayer({"autoregressive": settings, **own}, layer), body
+    body = _renamed(model, record.name, identity, covariates, frozen=frozen)
+    more = _more_inputs(body, identity, record.config.get("static", 0))
+    return SpecLayer({"autoregressive": {**settings, **more}, **own}, layer), body
 
 
-def _carries_its_states(model: FlatModel) -> bool:
+def _more_inputs(body: FlatModel, identity: str, static: Any) -> dict[str, dict[str, int]]:
+    """What the node reads besides its frames: by key and name, which of its sources that is.
+
+    Raises:
+        Malformed: `static` is not a number of inputs.
+    """
+    pairs = [(x.id.removeprefix(f"{identity}_"), index) for index, x in enumerate(body.inputs)][1:]
+    if not isinstance(static, int) or not 0 <= static <= len(pairs):
+        raise Malformed(f"{identity} says that {static!r} of its {len(pairs)} covariates are static")
+    moving = len(pairs) - static
+    return {key: dict(x) for key, x in (("covariates", pairs[:moving]), ("static", pairs[moving:])) if x}
+
+
+def _carries_its_states(model: FlatModel, covariates: int) -> bool:
     """Whether every state comes in by an input of its own, and goes out by the output in the same place."""
     if not model.inputs or not model.steps or [ref.step for ref in model.outputs[:1]] != [model.steps[-1].id]:
         return False
-    given = [x.id for x in model.inputs[1:]]
+    given = [x.id for x in model.inputs[1 + covariates :]]
     kept = [(ref.step, ref.index) for ref in model.outputs[1:]]
     carried = dict(zip(given, kept, strict=False))
     states = {ref.step: (step.id, index) for step in model.steps for index, ref in enumerate(step.state, 1)}
@@ -72,7 +87,7 @@ def _carries_its_states(model: FlatModel) -> bool:
     return len(given) == len(kept) and states == carried and not stateless
 
 
-def _renamed(model: FlatModel, old: str, new: str, *, frozen: bool) -> FlatModel:
+def _renamed(model: FlatModel, old: str, new: str, covariates: int, *, frozen: bool) -> FlatModel:
     """The body with ids that begin with the node's, and without the states, which a spec does not write."""
     frames = model.inputs[0]
 
@@ -93,7 +108,7 @@ def _renamed(model: FlatModel, old: str, new: str, *, frozen: bool) -> FlatModel
             shares=None if step.shares is None else name(step.shares),
         )
 
-    inputs = (replace(frames, id=name(frames.id)),)
+    inputs = tuple(replace(x, id=name(x.id)) for x in model.inputs[: 1 + covariates])
     return FlatModel(inputs, tuple(map(renamed, model.steps)), (moved(model.outputs[0]),), ())
 
 

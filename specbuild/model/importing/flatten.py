@@ -191,7 +191,7 @@ class _Flattening:
 
     def check_feedback(self, name: str, call: Call, scope: _Scope) -> None:
         """Refuse true frames as an input of an autoregressive layer, and such a layer on every frame."""
-        if len(call.tensors()) > 1:
+        if list(tensors_in(call.kwargs.get("teacher"))):
             help = "save the model that was built without teacher=True"
             self.findings.refuse(name, f"{name} is called with its true frames, which a spec does not name", help=help)
         if scope.frames:

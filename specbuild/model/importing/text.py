@@ -122,7 +122,9 @@ class _Page:
 
     def autoregressive(self, keys: dict[str, Any], step: Step, body: FlatModel, indent: str) -> str:
         """An autoregressive node, with a line for each of its keys and nodes."""
-        settings = keys.pop("autoregressive")
+        settings = dict(keys.pop("autoregressive"))
+        for key in settings.keys() & {"covariates", "static"}:
+            settings[key] = {name: self.ref(step.sources[index]) for name, index in settings[key].items()}
         inside = _Page(body, self.bare, self.unnamed, self.defaults, f"{step.id}_").nodes(f"{indent}      ")
         lines = [
             *(f"{flow({key: value})[1:-1]}\n" for key, value in keys.items()),
@@ -133,7 +135,7 @@ class _Page:
 
     def source(self, step: Step, index: int) -> Any:
         """What `from` says; None where it is the node before, or the only input."""
-        names = self.names(step)
+        names = self.names(step) if step.body is None else self.names(step)[:1]
         inputs = self.model.inputs
         before = self.model.steps[index - 1].id if index else inputs[0].id if len(inputs) == 1 else None
         if before is not None and names == [self.short(before)]:

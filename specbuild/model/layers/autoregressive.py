@@ -20,8 +20,8 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
     """Runs a stack over frames `(N, P, *frame)` and then on its own output: `(N, horizon, *frame)`.
 
     Args:
-        body: a functional `keras.Model` from `[frames (N, any, *frame), *states]` to `[outputs, *new states]`, whose
-            outputs have the shape of its frames. States start at zero.
+        body: a functional `keras.Model` from `[frames (N, any, *frame), *covariates (N, any, …), *states]` to
+            `[outputs, *new states]`, whose outputs have the shape of its frames. States start at zero.
         horizon: frames forecast. The body's output after the P frames given is the first.
         give: `horizon` for those, `all` for the output of every step: `(N, P − 1 + horizon, *frame)`.
         sampling: scheduled sampling, as the fields of `specbuild.catalog.autoregressive.Sampling`; None: none.
@@ -29,6 +29,11 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         unroll: whether the feedback steps are written out; default: up to 32 of them on a processor, where that takes
             half the time of a loop. A body that draws random numbers or updates statistics must be.
         seed: of the draws of scheduled sampling.
+        static: how many of the covariates, the last ones, are read at every step: `call` takes them without a time
+            axis, `(N, …)`.
+
+    `call` takes the frames, or a list of the frames and the covariates `(N, P − 1 + horizon, …)`: those of the P frames
+    given come first, then those of the feedback steps.
 
     `call` takes the true future frames `(N, horizon, *frame)` as `teacher`: in training, a feedback step of a sample
     reads the frame before its own from there with the scheduled probability. Outside of training they are not read.
@@ -44,26 +49,39 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         remat: bool = False,
         unroll: bool = False,
         seed: int | None = None,
+        static: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.body, self.horizon, self.give = body, horizon, give
         self.sampling = None if sampling is None else dict(sampling)
-        self.remat, self.unroll, self.seed = remat, unroll, seed
+        self.remat, self.unroll, self.seed, self.static = remat, unroll, seed, static
         self.seed_generator = None if sampling is None else keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, frames: Any, teacher: Any = None, training: bool = False) -> Any:
-        batch = ops.shape(frames)[0]
-        zeros = [ops.zeros((batch, *state.shape[1:]), state.dtype) for state in self.body.inputs[1:]]
-        outputs, *states = _run(self.body, [frames, *zeros], training)  # (N, P, *frame)
+    def call(self, inputs: Any, teacher: Any = None, training: bool = False) -> Any:
+        frames, *covariates = inputs if isinstance(inputs, list | tuple) else [inputs]
+        moving, still = covariates[: len(covariates) - self.static], covariates[len(covariates) - self.static :]
+        batch, past = ops.shape(frames)[:2]
+        self._check_frames(frames, moving)
+        read = [frames, *(x[:, :past] for x in moving), *(_at_every_step(x, past) for x in still)]
+        zeros = [ops.zeros((batch, *state.shape[1:]), state.dtype) for state in self.body.inputs[len(read) :]]
+        outputs, *states = _run(self.body, [*read, *zeros], training)  # (N, P, *frame)
         kept = outputs if self.give == "all" else outputs[:, -1:]
         if self.horizon == 1:
             return kept
         truth = self._truth(teacher, outputs) if training and self.sampling is not None else None
-        steps = _Steps(self.body, training, sampled=truth is not None, remat=self.remat and training)
+        ahead = _Covariates([x[:, past:] for x in moving], still)
+        steps = _Steps(self.body, training, ahead, sampled=truth is not None, remat=self.remat and training)
         fed = self._feedback(steps, [outputs[:, -1], *states], truth)  # (N, K, *frame)
         return ops.concatenate([kept, fed], axis=1)
+
+    def _check_frames(self, frames: Any, covariates: list[Any]) -> None:
+        """Refuse covariates of another number of frames, as far as it is known."""
+        for x in covariates:
+            if None not in (frames.shape[1], x.shape[1]) and x.shape[1] != frames.shape[1] + self.horizon - 1:
+                wanted = f"{frames.shape[1]} frames given + horizon {self.horizon} - 1"
+                raise ValueError(f"{self.name} needs covariates of {wanted} frames, got {x.shape[1]}")
 
     def probability(self, iteration: Any) -> Any:
         """Return the probability of the true frame at an iteration, counted from 0."""
@@ -86,7 +104,11 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
     def _feedback(self, steps: _Steps, carry: list[Any], truth: Any) -> Any:
         """Return the outputs of the feedback steps `(N, K, *frame)`, through Keras's loop."""
         count = self.horizon - 1
-        read = ops.zeros((ops.shape(carry[0])[0], count, 1)) if truth is None else truth
+        batch = ops.shape(carry[0])[0]
+        parts = [*([] if truth is None else [truth]), *steps.covariates.flat(batch, count)]
+        if not all(keras.backend.is_float_dtype(part.dtype) for part in parts):
+            parts = [ops.cast(part, "float32") for part in parts]  # half precision would round whole numbers
+        read = ops.concatenate(parts, axis=-1) if parts else ops.zeros((batch, count, 1))
         written_out = (
             self.unroll,
             count == 1,
@@ -96,8 +118,9 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         loop = keras.layers.RNN(steps, return_sequences=True, unroll=any(written_out), name="feedback")
         return loop.inner_loop(read, carry, None)[1]
 
-    def compute_output_shape(self, frames_shape: Shape, teacher_shape: Any = None) -> Shape:  # noqa: ARG002
-        batch, *frames = frames_shape
+    def compute_output_shape(self, inputs_shape: Any, teacher_shape: Any = None) -> Shape:  # noqa: ARG002
+        several = isinstance(inputs_shape[0], list | tuple)
+        batch, *frames = inputs_shape[0] if several else inputs_shape
         return (batch, *Node.model_validate({"horizon": self.horizon, "give": self.give}).output_shape(tuple(frames)))
 
     def save_own_variables(self, store: Any) -> None:
@@ -111,7 +134,8 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
             self.seed_generator.state.assign(store[_STATE])
 
     def get_config(self) -> dict[str, Any]:
-        plain = {name: getattr(self, name) for name in ("horizon", "give", "sampling", "remat", "unroll", "seed")}
+        names = ("horizon", "give", "sampling", "remat", "unroll", "seed", "static")
+        plain = {name: getattr(self, name) for name in names}
         return {**super().get_config(), "body": keras.saving.serialize_keras_object(self.body), **plain}
 
     @classmethod
@@ -130,29 +154,58 @@ SCHEDULES: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
 """How far the probability has still to fall at iteration i: from 1, or near it, to 0 (Bengio et al. 2015)."""
 
 
+class _Covariates:
+    """What the feedback steps read besides frames: `moving` `(N, K, …)` step by step, `still` `(N, …)` in each."""
+
+    def __init__(self, moving: list[Any], still: list[Any]) -> None:
+        self.moving, self.still = moving, still
+
+    def flat(self, batch: Any, count: int) -> list[Any]:
+        """Return those of every step as vectors: `(N, K, numbers)`."""
+        return [ops.reshape(x, (batch, count, math.prod(ops.shape(x)[2:]))) for x in self.moving]
+
+    def at(self, vector: Any) -> list[Any]:
+        """Return those of one step, of which the vectors are given one after the other: `(N, 1, …)`."""
+        frames, start = [], 0
+        for x in self.moving:
+            shape = ops.shape(x)[2:]
+            end = start + math.prod(shape)
+            frames.append(ops.cast(ops.reshape(vector[:, start:end], (-1, 1, *shape)), x.dtype))
+            start = end
+        return [*frames, *(ops.expand_dims(x, 1) for x in self.still)]
+
+
 class _Steps:
     """One step of a body as a cell for Keras's loop; its state is the frame before and the states of the body."""
 
-    def __init__(self, body: Any, training: bool, *, sampled: bool, remat: bool) -> None:
-        self.body, self.training, self.sampled = body, training, sampled
+    def __init__(self, body: Any, training: bool, covariates: _Covariates, *, sampled: bool, remat: bool) -> None:
+        self.body, self.training, self.covariates, self.sampled = body, training, covariates, sampled
         self.state_size = [1] * len(body.outputs)
         self.run = keras.remat(self.step) if remat else self.step
 
     def call(self, inputs: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         frame, *inner = states
+        numbers = math.prod(frame.shape[1:]) if self.sampled else 0
         if self.sampled:
-            true = ops.reshape(inputs[:, :-1], (-1, *frame.shape[1:]))
-            read = ops.reshape(inputs[:, -1], (-1, *(1,) * (len(frame.shape) - 1)))
+            true = ops.cast(ops.reshape(inputs[:, :numbers], (-1, *frame.shape[1:])), frame.dtype)
+            read = ops.reshape(inputs[:, numbers], (-1, *(1,) * (len(frame.shape) - 1)))
             frame = ops.where(read > 0, true, frame)
-        output, *new = self.run(frame, *inner)
+        covariates = self.covariates.at(inputs[:, numbers + 1 :] if self.sampled else inputs)
+        output, *new = self.run(frame, *covariates, *inner)
         return output, [output, *new]
 
     __call__ = call
 
-    def step(self, frame: Any, *states: Any) -> tuple[Any, ...]:
-        """Run the body on one frame; return its output and its states."""
-        outputs, *new = _run(self.body, [ops.expand_dims(frame, 1), *states], self.training)
+    def step(self, frame: Any, *others: Any) -> tuple[Any, ...]:
+        """Run the body on one frame, its covariates and its states; return its output and its states."""
+        outputs, *new = _run(self.body, [ops.expand_dims(frame, 1), *others], self.training)
         return (outputs[:, 0], *new)
+
+
+def _at_every_step(x: Any, steps: Any) -> Any:
+    """Repeat what has no time axis: `(N, …)` → `(N, steps, …)`."""
+    batch, *rest = ops.shape(x)
+    return ops.broadcast_to(ops.expand_dims(x, 1), (batch, steps, *rest))
 
 
 def _run(body: Any, inputs: list[Any], training: bool) -> list[Any]:
