@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.backends import ON_JAX
-
-ROOT = Path(__file__).parent.parent
-
+from tests.backends import passes_on_jax
 
 SELECTIONS = {
     "states": ["tests/model/test_states.py"],
@@ -25,14 +18,4 @@ SELECTIONS = {
 
 @pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
 def test_on_jax(selection: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection],
-        cwd=ROOT,
-        env=ON_JAX,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+    assert "skipped" not in passes_on_jax(*selection)

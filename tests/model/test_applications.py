@@ -11,6 +11,7 @@ from specbuild import SpecError, build_graph, build_model, load_spec
 from specbuild.catalog.application import application_kind
 from specbuild.catalog.signatures import names
 from specbuild.model.backend import keras
+from tests.model.saving import saved_and_loaded
 from tests.test_imports import VERB, last_lines
 
 NODE = "application: MobileNetV2, include_top: false, alpha: 0.35, until: block_1_expand"
@@ -59,8 +60,7 @@ def test_frozen_on_every_frame_trained_and_saved(tmp_path: Path) -> None:
     model.fit(clip, np.ones((2, 14, 14, 2), "float32"), verbose=0)
     for before, after in zip(frozen, model.get_layer("features").weights, strict=True):
         np.testing.assert_array_equal(before, after.numpy())
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
+    again = saved_and_loaded(model, tmp_path)
     np.testing.assert_allclose(again.predict(clip, verbose=0), model.predict(clip, verbose=0), atol=1e-6)
 
 

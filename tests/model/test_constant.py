@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +15,11 @@ from specbuild.catalog import KINDS
 from specbuild.document import Report, SpecError
 from specbuild.graph import check
 from specbuild.graph.receptive_field import receptive_fields
-from specbuild.model.backend import keras
 from specbuild.model.importing import import_model
 from specbuild.model.layers import constant as constant_module
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 from tests.catalog.refusals import argument_error, shape_error
+from tests.model.saving import saved_and_loaded
 
 HEAD = "specbuild: 1\ninputs: {x: [4, 6, 1]}\nlayers:\n"
 X = np.ones((3, 4, 6, 1), "float32")
@@ -153,10 +152,9 @@ outputs: [memory.last]
 def test_saved_and_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch, constant: str, limit: int) -> None:
     monkeypatch.setattr(constant_module, "MOST_IN_CONFIGURATION", limit)
     model = build_model(written(folder, constant))
-    model.save(folder / "model.keras")
-    (folder / "mask.npy").unlink()
-    again = keras.models.load_model(folder / "model.keras")
     expected = model.predict(X, verbose=0)
+    (folder / "mask.npy").unlink()
+    again = saved_and_loaded(model, folder)
     np.testing.assert_array_equal(again.predict(X, verbose=0), expected)
     if limit == 2:
         with pytest.raises(SpecError, match=r"the numbers of c \(Constant\) are among the weights"):
@@ -273,16 +271,6 @@ def test_check_loads_numpy_only_for_a_file(folder: Path) -> None:
         assert done.stdout.strip() == expected
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env=ON_JAX,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    passes_on_jax(__file__)

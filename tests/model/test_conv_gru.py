@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +10,10 @@ import pytest
 
 from specbuild.model.backend import keras
 from specbuild.model.layers import ConvGRU1D, ConvGRU2D, ConvGRU3D
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
+from tests.model.saving import saved_and_loaded
 
 SHAPE = (2, 3, 5, 4, 2)  # (N, T, H, W, C)
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -129,23 +127,12 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     frames = keras.Input((3, 5, 4, 2))
     layer = ConvGRU2D(3, 3, reset_after=False, activation="leaky_relu", return_sequences=True, kernel_regularizer="l2")
     model = keras.Model(frames, keras.layers.Bidirectional(ConvGRU2D(2, 2, unit_gate_bias=True))(layer(frames)))
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
+    again = saved_and_loaded(model, tmp_path)
     x = clip(*SHAPE)
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
     assert again.layers[1].get_config() == layer.get_config()
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "equations or pixel or moved"],
-        env=ON_JAX,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    passes_on_jax(__file__, "-k", "equations or pixel or moved")

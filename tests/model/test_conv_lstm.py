@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from specbuild.model.backend import keras
 from specbuild.model.layers import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, conv_recurrent
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
 
@@ -281,17 +280,7 @@ def test_a_file_of_weights_fits_both(back: bool, suffix: str, tmp_path: Path) ->
     np.testing.assert_allclose(numbers(taken(x)), numbers(given(x)), atol=1e-6)
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
     names = "output or equations or (first and peepholes) or frame_by_frame or open or bfloat16 or finite or masked"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, STATEFUL, "-k", names],
-        env=ON_JAX,
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    passes_on_jax(__file__, STATEFUL, "-k", names)

@@ -12,6 +12,7 @@ from specbuild import build_model
 from specbuild.graph import build_graph
 from specbuild.model.backend import keras
 from specbuild.model.layers import ConvLSTM2D, RepeatFrame
+from tests.model.saving import saved_and_loaded
 
 Frames = Any
 LAYERS = keras.layers
@@ -111,10 +112,8 @@ def test_a_mirrored_model_trains_and_is_saved(tmp_path: Path) -> None:
     x, y = np.random.default_rng(6).normal(size=(4, 3, 8, 8, 1)).astype("float32"), np.ones((4, 2, 8, 8, 1), "float32")
     losses = model.fit(x, y, epochs=3, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
-    model.save(tmp_path / "model.keras")
-    np.testing.assert_allclose(
-        predict(keras.models.load_model(tmp_path / "model.keras"), x), predict(model, x), rtol=1e-5, atol=1e-6
-    )
+    again = saved_and_loaded(model, tmp_path)
+    np.testing.assert_allclose(predict(again, x), predict(model, x), rtol=1e-5, atol=1e-6)
 
 
 def test_vectors() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import pytest
 from specbuild import build_model
 from specbuild.model.backend import keras
 from specbuild.model.mapping import pytorch, set_weights, tensorflow1
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
@@ -48,19 +45,9 @@ def test_keras_own_layer_takes_the_weights_of_a_plain_cell() -> None:
     np.testing.assert_allclose(layer(golden["inputs"]), golden["outputs"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env=ON_JAX,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert f"{len(NAMES) + 2} passed" in done.stdout
+    assert f"{len(NAMES) + 2} passed" in passes_on_jax(__file__)
 
 
 def load(model: Any, name: str, weights: dict[str, np.ndarray]) -> None:

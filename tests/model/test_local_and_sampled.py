@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,9 @@ from specbuild.catalog import KINDS, Layer
 from specbuild.model.backend import keras
 from specbuild.model.importing import import_model
 from specbuild.model.layers import LAYERS
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 from tests.catalog.refusals import shape_error
+from tests.model.saving import saved_and_loaded
 
 X = np.arange(2 * 3 * 4 * 6 * 2, dtype="float32").reshape(2, 3, 4, 6, 2)  # (N, T, H, W, C)
 
@@ -176,8 +174,7 @@ def test_saved_loaded_and_imported(tmp_path: Path) -> None:
     assert graph.parameters == model.count_params() == 4 * 4 * 2 + 4 * 4
     x = np.random.default_rng(0).random((2, 3, 4, 4, 2), "float32")
     y = model.predict(x, verbose=0)
-    model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0), y)
+    np.testing.assert_array_equal(saved_and_loaded(model, tmp_path).predict(x, verbose=0), y)
 
     text = import_model(tmp_path / "model.keras").text
     again = build_model(text)
@@ -236,16 +233,6 @@ def test_inputs_that_do_not_fit(layer: Layer, shapes: tuple[Any, ...], message: 
     assert (error.message, error.reason) == (message, reason)
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env=ON_JAX,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    passes_on_jax(__file__)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,9 @@ from specbuild.catalog import KINDS, Layer
 from specbuild.catalog.arithmetic import FUNCTIONS, REDUCTIONS
 from specbuild.model.backend import keras
 from specbuild.model.layers import LAYERS
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 from tests.catalog.refusals import argument_error, shape_error
+from tests.model.saving import saved_and_loaded
 
 X = np.arange(2 * 3 * 4 * 6 * 2, dtype="float32").reshape(2, 3, 4, 6, 2)  # (N, T, H, W, C)
 POSITIVE = (X + 1) / 64
@@ -124,8 +122,7 @@ def test_in_a_spec_with_an_open_axis_saved_and_loaded(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((3, 5, 8, 8, 1), "float32")
     y = model.predict(x, verbose=0)
     assert y.shape == (3, 4, 2, 1)
-    model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0), y)
+    np.testing.assert_array_equal(saved_and_loaded(model, tmp_path).predict(x, verbose=0), y)
 
 
 REFUSED: dict[str, tuple[Layer, tuple[Any, ...], str, str]] = {
@@ -214,17 +211,7 @@ def test_clip_needs_bounds_in_order() -> None:
         KINDS["Clip"](min=2, max=1)
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
     tests = "numbers or numpy or undoes or frozen or merges or whole or spec"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", tests],
-        env=ON_JAX,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    passes_on_jax(__file__, "-k", tests)

@@ -9,6 +9,7 @@ import pytest
 
 from specbuild import build_graph, build_model, load_spec
 from specbuild.model.backend import keras
+from tests.model.saving import saved_and_loaded
 
 SPECS = sorted((Path(__file__).parent.parent.parent / "specs").glob("*.yaml"))
 
@@ -38,8 +39,7 @@ def test_a_batch_goes_through_and_survives_saving(path: Path, tmp_path: Path) ->
     given = keras.tree.flatten(model.predict(x if len(x) > 1 else x[0], verbose=0))
     assert sorted(y.shape for y in given) == sorted((2, *output.shape) for output in graph.outputs)
     assert all(np.isfinite(y).all() for y in given)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras").predict(x if len(x) > 1 else x[0], verbose=0)
+    loaded = saved_and_loaded(model, tmp_path).predict(x if len(x) > 1 else x[0], verbose=0)
     for again, y in zip(keras.tree.flatten(loaded), given, strict=True):
         np.testing.assert_array_equal(again, y)
 

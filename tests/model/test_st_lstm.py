@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +12,11 @@ from specbuild import build_graph, build_model
 from specbuild.catalog.st_lstm import STLSTM2D as Kind
 from specbuild.model.backend import jit_compile, keras
 from specbuild.model.layers import STLSTM2D, conv_recurrent
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
+from tests.model.saving import saved_and_loaded
 
-ROOT = Path(__file__).parents[2]
 SHAPE = (2, 3, 4, 3, 2)  # (N, T, H, W, C)
 OPTIONS: dict[str, dict[str, Any]] = {
     "three cells": {"filters": [2, 2, 2]},
@@ -197,9 +194,8 @@ def test_a_spec_with_passed_states_saved_and_loaded(tmp_path: Path) -> None:
     graph, model = build_graph(SPEC), build_model(SPEC)
     assert model.count_params() == sum(node.parameters for node in graph.nodes)
     assert graph.nodes[0].shapes["state.m"] == (4, 3, 2)
-    model.save(tmp_path / "model.keras")
     x = clip(*SHAPE)
-    loaded = keras.models.load_model(tmp_path / "model.keras")
+    loaded = saved_and_loaded(model, tmp_path)
     np.testing.assert_allclose(numbers(loaded(x)), numbers(model(x)), atol=1e-6)
 
 
@@ -223,19 +219,9 @@ def test_parameters_of_predrnn() -> None:
     assert layer.count_params() + head == 23_838_720
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
     """This cell and TrajGRU, in one process."""
     names = "taken_back or warping or its_paths"
     other = Path(__file__).with_name("test_traj_gru.py")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, other, "-k", names],
-        env=ON_JAX,
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    passes_on_jax(__file__, other, "-k", names)

@@ -14,6 +14,7 @@ from specbuild.model.layers import ConvGRU2D, TrajGRU2D, conv_recurrent
 from specbuild.model.layers.traj_gru import warp
 from tests.model import reference
 from tests.model.recurrences import EXACT, NEAR, NEAR_SLOPE, clip, filled, gradients, numbers, numerical
+from tests.model.saving import saved_and_loaded
 
 SHAPE = (2, 3, 5, 4, 2)  # (N, T, H, W, C)
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -185,9 +186,8 @@ SPEC: dict[str, Any] = {
 def test_a_spec_with_passed_states_saved_and_loaded(tmp_path: Path) -> None:
     graph, model = build_graph(SPEC), build_model(SPEC)
     assert model.count_params() == sum(node.parameters for node in graph.nodes)
-    model.save(tmp_path / "model.keras")
     x = clip(*SHAPE)
-    loaded = keras.models.load_model(tmp_path / "model.keras")
+    loaded = saved_and_loaded(model, tmp_path)
     np.testing.assert_allclose(numbers(loaded(x)), numbers(model(x)), atol=1e-6)
 
 
