@@ -4,6 +4,7 @@ from specbuild.document.diagnostics import Diagnostic, Report, dotted
 from specbuild.document.errors import RunError, SpecbuildError, SpecError, TooManyErrors
 from specbuild.document.nodes import (
     Entry,
+    Ids,
     Mapping,
     Node,
     PathPart,
@@ -26,6 +27,7 @@ from specbuild.document.suggest import did_you_mean, listed, nearest
 __all__ = [
     "Diagnostic",
     "Entry",
+    "Ids",
     "Mapping",
     "Node",
     "PathPart",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partialmethod
 from typing import Literal, TypeAlias
 
 from specbuild.document.errors import SpecError, TooManyErrors
-from specbuild.document.nodes import Node, PathPart, Span, kind_of, path_of
+from specbuild.document.nodes import Ids, Node, PathPart, Scalar, Span, kind_of, path_of
 
 MAX_FINDINGS = 100
 """Errors after which the reading of a document ends, and warnings after which no more are kept."""
@@ -68,6 +69,8 @@ class Report:
         self._messages: set[tuple[object, ...]] = set()
         """Every message that was found at each place."""
         self._faulty: set[tuple[str, int, int]] = set()
+        self.ids: Ids = {}
+        """The ids around what is being read that contain variables, as they are there."""
 
     def error(
         self,
@@ -96,12 +99,29 @@ class Report:
         for diagnostic in diagnostics:
             self.add(diagnostic)
 
+    @contextmanager
+    def naming(self, written: Node | None, value: Node | None) -> Iterator[None]:
+        """Say what a written id comes to, for the paths of what is found meanwhile."""
+        outside = self.ids
+        if written is not None and written is not value and isinstance(value, Scalar) and isinstance(value.value, str):
+            self.ids = {**outside, written.span: value.value}
+        try:
+            yield
+        finally:
+            self.ids = outside
+
+    def named(self, span: Span) -> Span:
+        """Return a span that knows the ids around it."""
+        return replace(span, ids=self.ids) if self.ids and span.ids is None else span
+
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding, unless the same is there: the nodes of a block are read at each use, and wrong once.
 
         What differs in numbers alone, from one round of a loop to the next, is counted.
         """
         d = diagnostic
+        if d.span and self.ids:
+            d = replace(d, span=self.named(d.span))
         place: tuple[object, ...] = (d.severity, *((d.span,) if d.span else (d.where, d.reason)))
         identity = (*place, re.sub(r"\d+", "#", d.message) if d.span else d.message)
         known = (*place, d.message) in self._messages

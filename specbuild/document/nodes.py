@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -43,6 +44,10 @@ class Source:
         return _line_starts(self.text)[line - 1] + column - 1
 
 
+Ids: TypeAlias = "AnyMapping[Span, str]"
+"""Ids with their variables filled in, by the place where each is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of a source. Lines and columns count from 1; the end is exclusive."""
@@ -52,6 +57,8 @@ class Span:
     column: int
     end_line: int
     end_column: int
+    ids: Ids | None = field(default=None, repr=False, compare=False)
+    """The ids around it that contain variables, as they are in one round of a loop or one use of a block."""
 
     def encloses(self, other: Span) -> bool:
         """Whether all of `other`, a span of the same source, lies within this one."""
@@ -173,8 +180,9 @@ def locate(node: Node, path: tuple[PathPart, ...], *, key: bool = False) -> Span
 def path_of(span: Span) -> tuple[PathPart, ...]:
     """Return the path of the innermost key or value that encloses `span`, in the document that the span belongs to.
 
-    An item of a list is called by its `id` if it has one, otherwise by its position. The kind of a node, such as
-    `layer: Conv2D`, has the path of the node. The path is empty for the document itself, and in a text without one.
+    An item of a list is called by its `id` if it has one, with its variables filled in where the span knows them, and
+    otherwise by its position. The kind of a node, such as `layer: Conv2D`, has the path of the node. The path is empty
+    for the document itself, and in a text without one.
     """
     path: list[PathPart] = []
     node = span.source.root
@@ -198,8 +206,14 @@ def _part_around(node: Node, span: Span) -> tuple[PathPart, Node | None] | None:
     elif isinstance(node, Sequence):
         for index, item in enumerate(node.items):
             if item.span.encloses(span):
-                return id_of(item) or index, item
+                return _name_of(item, span.ids) or index, item
     return None
+
+
+def _name_of(item: Node, ids: Ids | None) -> str:
+    """The id of an item, with its variables filled in where that is known; empty if it has none."""
+    written = id_of(item)
+    return ids.get(item["id"].value.span, written) if ids and written and isinstance(item, Mapping) else written
 
 
 def id_of(node: Node) -> str:

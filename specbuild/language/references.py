@@ -41,7 +41,7 @@ def reference(node: Node, report: Report) -> Reference | None:
     """Read a reference; report what is not one."""
     if isinstance(node, Scalar) and isinstance(node.value, str):
         if match := REFERENCE.fullmatch(node.value):
-            return Reference(match[1], match[2], node.span)
+            return Reference(match[1], match[2], report.named(node.span))
         help = "write the id of a node or input, such as enc1, or one of its ports, such as enc1.last"
         report.error(f'"{node.value}" names no node', node.span, help=help, code="bad-reference")
     elif not report.is_known(node.span):

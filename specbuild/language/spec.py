@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
-from specbuild.document import Diagnostic, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
+from specbuild.document import Diagnostic, Ids, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
 from specbuild.language.references import Reference, References, Rename
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class NodeSpec:
     """What an autoregressive node runs."""
     allow: tuple[AcceptedWarning, ...] = ()
     """The warnings that are accepted here, on the node itself or on what it stands in."""
+    ids: Ids | None = field(default=None, repr=False, compare=False)
+    """The ids around it that contain variables, as they are here."""
 
     def renamed(self, rename: Rename) -> NodeSpec:
         """Return the node under another id, and with other ids for all that it refers to."""
@@ -115,14 +117,17 @@ class NodeSpec:
 
     def span(self, *keys: str) -> Span:
         """Return where the first of `keys` stands, as an argument or on the node itself; else the node's layer."""
+        span = self._written(*keys).span
+        return span if self.ids is None or span.ids is not None else replace(span, ids=self.ids)
+
+    def _written(self, *keys: str) -> Node:
         for key in keys:
             for mapping in (self.arguments, self.at):
                 if (value := mapping.get(key)) is not None:
-                    return value.span
+                    return value
         if self.body is not None:
-            return self.arguments.span
-        kind = self.arguments.get("layer") or self.arguments.get("application")
-        return (kind or self.arguments).span
+            return self.arguments
+        return self.arguments.get("layer") or self.arguments.get("application") or self.arguments
 
 
 NodeSpecs: TypeAlias = tuple[NodeSpec, ...]

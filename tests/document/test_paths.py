@@ -3,6 +3,7 @@
 import pytest
 
 from specbuild.document import Diagnostic, Span, SpecError, dotted, parse, path_of
+from specbuild.graph import build_graph
 from specbuild.language import load_spec
 
 TEXT = """\
@@ -69,3 +70,39 @@ def test_overrides() -> None:
         load_spec(spec, overrides=["layers.a.filters=-1", "train.epochs.x=1", "train.lurning_rate=1"])
     paths = {error.path for error in caught.value.diagnostics}
     assert paths == {"layers.a.filters", "train.lurning_rate", "train.epochs"}
+
+
+LOOP = """\
+specbuild: 1
+inputs: {x: [4, 4]}
+blocks: {unit: {parameters: {f: int}, do: [{id: dense_$f, layer: Dense, units: $f}]}}
+layers:
+  - for: {i: [1, 2]}
+    do:
+"""
+"""The first round is right, the second wrong."""
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ("layer: Dense, units: 2 - $i", "layers.0.do.c_2.units"),
+        ("layer: Dense, units: 4, expect: [4, $i + 3]", "layers.0.do.c_2.expect"),
+        ("layer: Reshape, target_shape: [16 // $i]", "layers.0.do.c_2.target_shape"),
+        ("residual: [{id: d_$i, layer: Dense, units: $i + 3}]", "layers.0.do.c_2"),
+        ("residual: [{id: 'd_${i + 5}', layer: ReLU, from: nowhere}]", "layers.0.do.c_1.residual.d_6.from"),
+        ("time_distributed: [{id: d_$i, layer: Dense, units: 2 - $i}]", "layers.0.do.c_2.time_distributed.d_2.units"),
+        ("autoregressive: {horizon: 2, do: [{layer: GRU, units: $i + 3}]}", "layers.0.do.c_2.autoregressive"),
+        ("block: unit, with: {f: 2 - $i}", "blocks.unit.do.dense_0.units"),
+    ],
+)
+def test_ids_in_a_loop_are_those_of_the_round(node: str, expected: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        build_graph(f"{LOOP}      - {{id: c_$i, from: x, {node}}}\n")
+    assert [error.path for error in caught.value.diagnostics] == [expected]
+
+
+def test_ids_after_a_loop_are_as_they_are_written() -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec(f"{LOOP}      - {{id: c_$i, layer: ReLU}}\n  - {{id: last, layer: Dense, units: 0}}\n")
+    assert [error.path for error in caught.value.diagnostics] == ["layers.last.units"]

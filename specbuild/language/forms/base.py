@@ -258,7 +258,7 @@ class Form(Keys):
             head = item[self.KEY]
             span = (head.value if self.KEY == "layer" and isinstance(head.value, Scalar) else head.key).span
             if scope.previous is not None:
-                return (replace(scope.previous, span=span, implied=True),)
+                return (replace(scope.previous, span=walk.report.named(span), implied=True),)
             if scope.no_previous:
                 help = "write from: and the id of what it reads"
                 walk.report.error(scope.no_previous, span, help=help, code="missing-key")

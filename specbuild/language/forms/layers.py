@@ -104,8 +104,10 @@ class TimeDistributedForm(_Wrapper):
             walk.report.error("time_distributed holds no layer", inner.span, code="bad-node")
             return walk.failed(item, scope)
         chain = []
-        for node in inner.items if isinstance(inner, Sequence) else (inner,):
-            layer, arguments = _inside(walk, node, scope)
+        written = self.time_distributed if isinstance(self.time_distributed, Sequence) else inner
+        for as_written, node in zip(_items(written), _items(inner), strict=True):
+            with walk.report.naming(_id(as_written), _id(node)):
+                layer, arguments = _inside(walk, node, scope)
             wrapped = _on_every_frame(walk, layer, node)
             if wrapped is not None and self.trainable is not None:
                 wrapped = with_trainable(wrapped, self.trainable)
@@ -160,7 +162,7 @@ def _holds_nodes(inner: Node, scope: Scope, *, nested: bool = False) -> bool:
     """Whether a `time_distributed` holds nodes of any form, with keys of their own, not only a chain of layers."""
     if passed(inner, scope.values) is not None:
         return True
-    items = [x for x in (inner.items if isinstance(inner, Sequence) else (inner,)) if isinstance(x, Mapping)]
+    items = [x for x in _items(inner) if isinstance(x, Mapping)]
     keys = {key for item in items for key in item.names()}
     if isinstance(inner, Sequence) and (nested or not keys.isdisjoint(COMMON[1:])):
         return True
@@ -276,6 +278,14 @@ def _inside(walk: Walk, node: Node, scope: Scope) -> tuple[Layer | None, Mapping
 
         return read_application(walk, arguments, scope), arguments
     return read_layer(walk, arguments, scope), arguments
+
+
+def _items(node: Node) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Sequence) else (node,)
+
+
+def _id(node: Node) -> Node | None:
+    return node.get("id") if isinstance(node, Mapping) else None
 
 
 def _on_every_frame(walk: Walk, layer: Layer | None, at: Node) -> Layer | None:

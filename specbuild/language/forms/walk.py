@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as AnySequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -118,6 +119,19 @@ class Walk:
         if not isinstance(item, Mapping):
             self.report.wrong_type("a node must be a mapping", item, as_mapping(item))
             return self.nothing(item.span, scope)
+        with self.naming(item, scope):
+            expansion = self._expanded(item, scope)
+        self.keep(expansion.nodes)
+        return expansion
+
+    @contextmanager
+    def naming(self, item: Mapping, scope: Scope) -> Iterator[None]:
+        """Fill in the variables of an item's id in the paths of what is found meanwhile."""
+        written = item.get("id")
+        with self.report.naming(written, substitute(written, scope.values, self.report) if written else None):
+            yield
+
+    def _expanded(self, item: Mapping, scope: Scope) -> Expansion:
         keys = [name for name in item.names() if name in FORMS]
         if len(keys) != 1:
             self._no_form(item, keys)
@@ -133,7 +147,9 @@ class Walk:
         expansion = form.expand(self, item, scope) if form is not None else self.failed(item, scope)
         if form is not None and (allow := read_allow(form.allow, self.report)):
             expansion = replace(expansion, nodes=tuple(node.accepting(allow) for node in expansion.nodes))
-        self.keep(expansion.nodes)
+        if self.report.ids:
+            named = (node if node.ids else replace(node, ids=self.report.ids) for node in expansion.nodes)
+            expansion = replace(expansion, nodes=tuple(named))
         return expansion
 
     def _left_out(self, item: Mapping, scope: Scope) -> bool:
