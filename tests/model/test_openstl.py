@@ -5,9 +5,6 @@ Tolerances are ten times the difference between the original code in float32 and
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +12,10 @@ import numpy as np
 import pytest
 
 from specbuild import build_graph, import_weights
-from specbuild.model.backend import keras
 from specbuild.model.mapping.plan import weight_shapes
-from tests.backends import ON_JAX
+from tests.backends import not_on_jax, passes_on_jax
 from tests.model.recurrences import numbers
+from tests.model.saving import saved_and_loaded
 
 ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "specs" / "zoo"
@@ -112,20 +109,10 @@ def test_a_saved_model_gives_the_same(tmp_path: Path) -> None:
     state, arrays = golden("model_simvp_gsta")
     model = small("simvp_gsta", "openstl-simvp-gsta", state, SIMVP)
     x = np.moveaxis(arrays["in/x"], 2, -1).astype("float32")
-    model.save(tmp_path / "simvp.keras")
-    loaded = keras.models.load_model(tmp_path / "simvp.keras")
+    loaded = saved_and_loaded(model, tmp_path)
     np.testing.assert_allclose(numbers(loaded(x, training=False)), numbers(model(x, training=False)), rtol=0, atol=1e-6)
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the run on JAX")
+@not_on_jax
 def test_on_jax() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env=ON_JAX,
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    passes_on_jax(__file__)
