@@ -187,6 +187,11 @@ def test_every_fault_is_named_where_it_is(graph: Graph, change: tuple[str, str],
     assert said(graph, TABLE.replace(*change, 1), checkpoint()) == faults
 
 
+def test_a_pattern_of_unused_arrays_may_match_none(graph: Graph) -> None:
+    Path("table.yaml").write_text(TABLE.replace("[step]", "[step, epoch.*]"), "utf-8")
+    assert len(arranged_weights(graph, "table.yaml", checkpoint())) == 6
+
+
 def test_text_is_no_weight(graph: Graph) -> None:
     words = {**checkpoint(), "head.bias": np.array(["a", "b"])}
     assert said(graph, TABLE, words) == ["6:14 head.bias holds no numbers but <U1"]

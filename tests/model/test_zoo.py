@@ -65,6 +65,7 @@ ZOO: dict[str, Published] = {
     "openstl_convlstm_l": Published(26_115_072, small={**_TINY_FRAMES, "widths": [4, 3, 3]}),
     "openstl_convlstm_s": Published(11_675_648, small={**_TINY_FRAMES, "widths": [3, 2]}),
     "predrnn": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
+    "predrnnv2": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
     "shi2015_1layer": Published(13_524_496, small={**_TINY, "widths": [6]}),
     "shi2015_1layer_no_peephole": Published(13_522_960, small={**_TINY, "widths": [6]}),
     "shi2015_2layers": Published(10_042_896, small={**_TINY, "widths": [4, 3]}),
@@ -128,7 +129,7 @@ def test_keras_has_them_too(name: str) -> None:
 
 
 CHEAP = {
-    name: {f"defaults.{'STLSTM2D' if name == 'predrnn' else 'ConvLSTM2D'}.recurrent_initializer": "zeros"}
+    name: {f"defaults.{'STLSTM2D' if name.startswith('predrnn') else 'ConvLSTM2D'}.recurrent_initializer": "zeros"}
     for name in ZOO
     if name.startswith(("shi2015", "openstl", "unet", "predrnn"))
 }

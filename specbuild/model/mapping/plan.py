@@ -173,10 +173,10 @@ def _all_used(table: Table, arrays: Arrays, used: Mapping[str, str], report: Rep
         expression = re.compile(".*".join(map(re.escape, written.split("*"))))
         place = locate(entry.value, (number,)) if entry is not None else None
         matching = [name for name in arrays if expression.fullmatch(name)]
-        if not matching:
+        if not matching and "*" not in written:
             help = did_you_mean(written, arrays) or f"it has {listed(arrays)}"
             report.error(f"the checkpoint has no array {written}", place, help=help, code="unknown-array")
-        elif all(name in used for name in matching):
+        elif matching and all(name in used for name in matching):
             message = f"{written} is used"
             report.error(message, place, reason=f"{used[matching[0]]} is made from {matching[0]}", code="used-array")
         left = [name for name in left if not expression.fullmatch(name)]

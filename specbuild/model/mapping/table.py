@@ -81,7 +81,9 @@ class TableSection(Section):
         (), description="Beginnings of the names of the checkpoint's arrays, which are removed; others are ignored."
     )
     weights: dict[str, Any] = Field(description="Weights of the model, as id/weight, and the array that each gets.")
-    unused: Names = Field((), description="Arrays that the model does not use; * stands for any characters.")
+    unused: Names = Field(
+        (), description="Arrays that the model does not use; * stands for any characters, and may match none."
+    )
 
 
 class WeightSection(Section):
