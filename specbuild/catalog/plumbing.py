@@ -3,9 +3,9 @@
 An `axis` counts as Keras counts axes: the batch axis is 0, -1 is the last. Moving values counts no FLOPs.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from specbuild.catalog.axes import OverAxes
 from specbuild.catalog.base import Layer, View
@@ -22,7 +22,7 @@ from specbuild.catalog.receptive_field import (
     windows,
 )
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, fits, show, times
-from specbuild.catalog.values import Axis, Ints2, ListOf, PositiveInt, Whole
+from specbuild.catalog.values import Axis, Ints2, ListOf, NonNegativeInt, OneOrList, PositiveInt, Whole, refuse
 
 
 class _NotZero(Whole):
@@ -39,6 +39,9 @@ class _NotZero(Whole):
 Place: TypeAlias = Annotated[int, Whole(words="a whole number or null")]
 """A place on an axis; negative ones count from the end."""
 Step: TypeAlias = Annotated[int, _NotZero(words="a whole number other than 0")]
+Parts: TypeAlias = Annotated[
+    int | tuple[int, ...], OneOrList(Whole(1), "a positive whole number, or a list of the length of each part", 1)
+]
 Indices: TypeAlias = Annotated[
     tuple[int, ...], ListOf(Whole(), "a list of whole numbers, where -1 is the last entry", 1)
 ]
@@ -144,6 +147,71 @@ class Slice(OverAxes):
         first = self.start in (None, 0) and self.stop == 1
         last = self.start == -1 and self.stop is None
         return 1 if self.step > 0 and (first or last) else None
+
+
+class SplitPart(OverAxes):
+    """One of the parts into which an axis is cut, equal ones or of given lengths; all of them together are the input.
+
+    The form `split` gives every part a name.
+    """
+
+    parts: Parts = Field(description="Number of equal parts, or the length of each part.")
+    index: NonNegativeInt = Field(description="Which of the parts, counted from 0.")
+    axis: Axis = Field(-1, description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
+
+    package = "specbuild"
+    keeps_rank = True
+    keeps_values = True
+
+    @property
+    def label(self) -> str:
+        """Name in tables: that of the form."""
+        return "split"
+
+    @property
+    def count(self) -> int:
+        """Number of parts."""
+        return self.parts if isinstance(self.parts, int) else len(self.parts)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.index >= self.count:
+            refuse("index", f"there are {self.count} parts, 0 to {self.count - 1}, got index {self.index}")
+        return self
+
+    def check(self, *inputs: Shape) -> None:
+        super().check(*inputs)
+        length = inputs[0][_index(inputs[0], self.axis)]
+        if isinstance(self.parts, int):
+            if length is not None and length % self.parts:
+                message = f"cannot cut axis {self.axis}, of length {length}, into {self.parts} equal parts"
+                below, above = length - length % self.parts, length - length % self.parts + self.parts
+                help = f"a length of {f'{below} or ' * (below > 0)}{above} fits"
+                raise self.unfit(message, inputs[0], argument="parts", help=help)
+        elif length is not None and length != sum(self.parts):
+            total = " + ".join(map(str, self.parts))
+            message = f"needs {sum(self.parts)} entries on axis {self.axis}, got {length}"
+            raise self.unfit(message, inputs[0], f", and its parts are {total}", argument="parts")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        at = _index(inputs[0], self.axis)
+        start, stop = self.bounds(inputs[0][at])
+        return (*inputs[0][:at], None if start is None or stop is None else stop - start, *inputs[0][at + 1 :])
+
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        at = _index(inputs[0], self.axis)
+        start, stop = self.bounds(inputs[0][at])
+        taken = range(known(start), known(stop))
+        return (tuple(picked(i, taken) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
+
+    def bounds(self, length: Dim) -> tuple[Dim, Dim]:
+        """Return the first entry taken of an axis of some length, and the first not taken; None if not known."""
+        if not isinstance(self.parts, int):
+            return sum(self.parts[: self.index]), sum(self.parts[: self.index + 1])
+        if length is None:
+            return None, None
+        size = length // self.parts
+        return size * self.index, size * (self.index + 1)
 
 
 class Gather(OverAxes):

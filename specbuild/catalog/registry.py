@@ -15,7 +15,9 @@ OURS: dict[str, str] = {
     "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
     "st_lstm": "STLSTM2D",
     "traj_gru": "TrajGRU2D",
-    "plumbing": "LastFrame RepeatFrame ZerosLike Slice Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace",
+    "plumbing": (
+        "LastFrame RepeatFrame ZerosLike Slice SplitPart Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace"
+    ),
     "arithmetic": "Elementwise Clip Divide Reduce",
     "equation": "Equation",
     "constant": "Constant",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from specbuild.catalog import Layer, Recurrent, Shape, ShapeError, show, size
 from specbuild.catalog.merging import Concatenate
+from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
@@ -51,7 +52,7 @@ def check_frames(node: NodeSpec, shapes: Sequence[Shape]) -> None:
         reason = f"they are {' and '.join(show(shape) for shape in shapes)}"
         help = "repeat the input without a time axis with RepeatFrame first"
         raise ShapeError(message, reason=reason, help=help)
-    if isinstance(node.layer, Concatenate) and node.layer.axis < 0:
+    if isinstance(node.layer, Concatenate | SplitPart) and node.layer.axis < 0:
         node.layer.check(*(shape[node.frames :] for shape in shapes))
 
 

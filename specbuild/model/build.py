@@ -20,6 +20,7 @@ from specbuild.model.layers.autoregressive import Autoregressive as Autoregressi
 from specbuild.model.make import WeightsError, call, keras_arguments, make, stock_layers
 from specbuild.model.plugins import import_plugins
 from specbuild.model.resolve import KerasResolver
+from specbuild.model.splits import Splits
 
 
 def build_model(
@@ -100,9 +101,12 @@ def call_layers(
         ours: whether recurrent layers over frames are of our classes where Keras has one as well.
     """
     layers: dict[str, Any] = {}
+    splits = Splits(graph)
     for node in graph.nodes:
+        if splits.add(node, tensors, precision, ends):
+            continue
         policy = "float32" if node.id in ends and precision.startswith("mixed_") else precision
-        if node.shares:
+        if node.shares in layers:  # the parts of a tensor have none of their own
             layers[node.id] = layers[node.shares]
         elif node.body is not None:
             layers[node.id] = _autoregressive(

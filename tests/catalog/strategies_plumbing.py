@@ -166,7 +166,22 @@ def equation(draw: DrawFn) -> Case:
     return {"formula": parts[0]}, shapes
 
 
+@st.composite
+def split_part(draw: DrawFn) -> Case:
+    shape = list(draw(open_shape(1, 4)))
+    axis = draw(axis_of(tuple(shape)))
+    at = axis - 1 if axis > 0 else axis
+    lengths = draw(st.lists(LENGTH, min_size=1, max_size=3))
+    parts: Any = draw(st.sampled_from([1, 2, 3, lengths]))
+    # Unknown lengths get one stand-in in the forward pass, which every number of equal parts here divides.
+    if shape[at] is not None or parts is lengths:
+        shape[at] = sum(lengths) if parts is lengths else parts * draw(LENGTH)
+    index = draw(st.integers(0, (len(lengths) if parts is lengths else parts) - 1))
+    return {"parts": parts, "index": index} | ({} if axis == -1 else {"axis": axis}), (tuple(shape),)
+
+
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
+    "SplitPart": split_part(),
     "Equation": equation(),
     "LastFrame": last_frame(),
     "Constant": constant(),

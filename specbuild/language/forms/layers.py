@@ -10,6 +10,7 @@ from pydantic import Field, StrictBool
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, ShapeError, TimeDistributed
 from specbuild.catalog.merging import Broadcasting, Concatenate
 from specbuild.catalog.objects import as_mapping_of_arguments
+from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean
@@ -24,7 +25,7 @@ from specbuild.language.forms.base import (
     with_trainable,
 )
 from specbuild.language.forms.scope import Scope
-from specbuild.language.forms.walk import FORMS, Walk, as_mapping
+from specbuild.language.forms.walk import Walk, as_mapping, forms_of
 from specbuild.language.spec import NodeSpec
 from specbuild.language.validation import validate
 from specbuild.language.variables import passed, substitute
@@ -140,9 +141,9 @@ class _OnEveryFrame(Composite):
     def _frames(self, walk: Walk, node: NodeSpec) -> NodeSpec | None:
         """Return a node that does on every frame what it did on one; None after reporting that it cannot."""
         layer: Layer | None = node.layer
-        if isinstance(layer, Concatenate) and layer.axis > 0:
+        if isinstance(layer, Concatenate | SplitPart) and layer.axis > 0:
             layer = layer.model_copy(update={"axis": layer.axis + 1})
-        elif not isinstance(layer, Broadcasting | Concatenate):
+        elif not isinstance(layer, Broadcasting | Concatenate | SplitPart):
             if isinstance(layer, Recurrent) or node.body is not None or len(node.sources) > 1:
                 message = f"time_distributed cannot run {node.layer.label} on every frame"
                 reason = "only Concatenate, elementwise merges and layers of one input without a state can"
@@ -167,7 +168,7 @@ def _holds_nodes(inner: Node, scope: Scope, *, nested: bool = False) -> bool:
     if isinstance(inner, Sequence) and (nested or not keys.isdisjoint(COMMON[1:])):
         return True
     again = (item.get(TimeDistributedForm.KEY) for item in items)
-    return any(key in FORMS and key not in _ONE_LAYER for key in keys) or any(
+    return any(key not in _ONE_LAYER for item in items for key in forms_of(item)) or any(
         _holds_nodes(each, scope, nested=True) for each in again if each is not None
     )
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from specbuild.catalog import KINDS
-from specbuild.catalog.registry import kind_named
+from specbuild.catalog.registry import argument_names, kind_named
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, id_of, kind_of, plain
 from specbuild.language.allow import read_allow
 from specbuild.language.extends import opened
@@ -32,6 +32,7 @@ FORMS = {
     "layer": "layers",
     "application": "applications",
     "equation": "equations",
+    "split": "splits",
     "time_distributed": "layers",
     "bidirectional": "layers",
     "repeat": "loops",
@@ -52,6 +53,16 @@ def form_of(key: str) -> type[Form]:
     """Return the class of a form, imported when it is first used."""
     module = import_module(f"specbuild.language.forms.{FORMS[key]}")
     return getattr(module, key.title().replace("_", "") + "Form")  # type: ignore[no-any-return]  # see FORMS
+
+
+def forms_of(item: Mapping) -> list[str]:
+    """Return the keys of a node that mark its form; an argument of its layer, such as `equation`, marks none."""
+    keys = [name for name in item.names() if name in FORMS]
+    kind = item.get("layer")
+    if len(keys) < 2 or not isinstance(kind, Scalar) or (cls := kind_named(str(kind.value))) is None:
+        return keys
+    arguments = argument_names(cls)
+    return [key for key in keys if key == "layer" or (arguments is not None and key not in arguments)]
 
 
 class TooLarge(Exception):
@@ -132,7 +143,7 @@ class Walk:
             yield
 
     def _expanded(self, item: Mapping, scope: Scope) -> Expansion:
-        keys = [name for name in item.names() if name in FORMS]
+        keys = forms_of(item)
         if len(keys) != 1:
             self._no_form(item, keys)
             return self.failed(item, scope)

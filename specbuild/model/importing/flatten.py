@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from specbuild.catalog import KINDS, TimeDistributed
+from specbuild.catalog.plumbing import SplitPart
 from specbuild.graph import Input
 from specbuild.model.importing.autoregressive import REGISTERED, spec_autoregressive
 from specbuild.model.importing.layers import SpecLayer, spec_layer
-from specbuild.model.importing.operations import spec_operation
+from specbuild.model.importing.operations import spec_operation, spec_split
 from specbuild.model.importing.records import (
     Call,
     Malformed,
@@ -72,6 +73,8 @@ class _Flattening:
         inputs = [self.input(network, name) for name in network.inputs]
         given = [Ref(self.own[(name,)]) for name in network.inputs if (name,) in self.own]
         outputs = self.network(network, given, _Scope(frozen=not network.trainable))
+        read = {ref.step for step in self.steps for ref in (*step.sources, *step.state)} | {ref.step for ref in outputs}
+        self.steps = [step for step in self.steps if step.id in read or not isinstance(step.layer, SplitPart)]
         layers = [x.name for x in network.records.values() if x.kind != "InputLayer" and not x.is_operation]
         unused = [name for name in layers if not self.uses.get((name,))]
         if unused:
@@ -140,6 +143,8 @@ class _Flattening:
         path = (*scope.path, record.name)
         self.uses[path] = self.uses.get(path, 0) + 1
         self.check_arguments(record, call)
+        if (cut := spec_split(record, call)) is not None:
+            return self.parts(record, cut, path, [_ref(x, values) for x in call.tensors()], scope)
         inner, frames = _network_inside(record)
         if inner is not None:
             return self.inside(inner, path, [_ref(x, values) for x in call.tensors()], scope, frames)
@@ -157,6 +162,19 @@ class _Flattening:
         self.steps.append(step)
         self.first.setdefault(path, step)
         return step.id
+
+    def parts(
+        self, record: Record, cut: list[tuple[str, SpecLayer]], path: tuple[str, ...], sources: list[Ref], scope: _Scope
+    ) -> list[Ref]:
+        """Return the parts of a tensor that one layer cuts, each of which is a step."""
+        outputs = []
+        for name, layer in cut:
+            own = self.own.get(path) if name == record.name and self.uses[path] == 1 else None
+            layer = self.on_frames(layer, scope.frames, record.name)
+            step = Step(own or self.claim(scope.prefix + name), layer.keys, layer.layer, tuple(sources))
+            self.steps.append(step)
+            outputs.append(Ref(step.id))
+        return outputs
 
     def inside(self, record: Record, path: tuple[str, ...], given: list[Ref], scope: _Scope, frames: int) -> list[Ref]:
         """Return the outputs of a model inside a model, whose layers join those around it under ids of their own."""

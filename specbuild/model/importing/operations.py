@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
 
 from specbuild.catalog import KINDS
 from specbuild.catalog.arithmetic import FUNCTIONS, REDUCTIONS
+from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.signatures import signature
 from specbuild.language.forms import snake
 from specbuild.model.importing.layers import SpecLayer
 from specbuild.model.importing.objects import Inexpressible, spec_object
-from specbuild.model.importing.records import Call, Record, Tensor
+from specbuild.model.importing.records import Call, Malformed, Record, Tensor
 
 _Arguments = Mapping[str, Any]
 
@@ -36,6 +38,8 @@ OPERANDS = ("x", "x1", "x2", "xs")
 """What operations call the tensors that they read."""
 ELEMENTWISE = {"Absolute": "abs"} | {name.capitalize(): name for name in FUNCTIONS if name != "round"}
 """Operations on one tensor, and what Elementwise calls them."""
+MAX_PARTS = 10_000
+"""More parts than that have no place in a spec."""
 POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
 """Exponents, and what Elementwise calls those powers."""
 SETTINGS: dict[str, tuple[str, Callable[[_Arguments], _Arguments]]] = {
@@ -62,6 +66,41 @@ def spec_operation(record: Record, call: Call) -> SpecLayer | None:
         return SpecLayer({"layer": kind, **arguments}, KINDS[kind].model_validate(arguments))
     except ValidationError:
         return None
+
+
+def spec_split(record: Record, call: Call) -> list[tuple[str, SpecLayer]] | None:
+    """Return the parts that a layer or an operation cuts a tensor into, each with a name; None for any other.
+
+    Those of an operation are called after it, those of our layer after the nodes that they were.
+
+    Raises:
+        Malformed: the configuration is not one of our layer.
+    """
+    ours = record.registered == "specbuild>Split"
+    if not (ours or (record.kind == "Split" and record.is_operation)) or len(call.tensors()) != 1:
+        return None
+    axis, names = record.config.get("axis", -1 if ours else 0), record.config.get("names") or ()
+    cut = record.config.get("parts" if ours else "indices_or_sections")
+    if not ours and isinstance(cut, list) and isinstance(axis, int):
+        shape = call.tensors()[0].shape
+        length = (None, *shape)[axis] if shape is not None and -len(shape) <= axis <= len(shape) else None
+        ends = [0, *cut, length]
+        cut = [stop - start for start, stop in pairwise(ends)] if all(isinstance(end, int) for end in ends) else None
+    try:
+        parts = SplitPart.model_validate({"parts": cut, "index": 0, "axis": axis})
+    except ValidationError:
+        parts = None
+    if parts is None or parts.count > MAX_PARTS or not isinstance(names, list | tuple):
+        if ours:
+            raise Malformed(f"{record.name} does not say how it cuts its input")
+        return None
+    layers = []
+    for index in range(parts.count):
+        name = names[index] if index < len(names) else None
+        arguments = {"parts": cut, "index": index, **({"axis": axis} if axis != -1 else {})}
+        layer = SplitPart.model_validate(arguments)
+        layers.append((str(name or f"{record.name}_{index + 1}"), SpecLayer({"layer": layer.kind, **arguments}, layer)))
+    return layers
 
 
 def _layer_of(record: Record, call: Call) -> tuple[str, _Arguments] | None:
