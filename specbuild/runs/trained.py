@@ -18,7 +18,7 @@ from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Mapping as MappingNode
-from specbuild.document import Node, RunError, Scalar, Sequence
+from specbuild.document import Node, RunError, Scalar, Sequence, SpecError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
@@ -35,6 +35,10 @@ class TrainedRun:
     spec: Spec
     overrides: tuple[str, ...] = ()
     """What was changed of the spec that the run was trained with."""
+    horizon: int | None = None
+    """The number of frames to forecast that was asked for, which the first of the overrides sets."""
+    given: tuple[str, ...] = ()
+    """The overrides as they were asked for."""
 
     @classmethod
     def open(
@@ -67,10 +71,10 @@ class TrainedRun:
             )
         given = normalize(overrides)
         if horizon is None:
-            return cls(folder, folder.load_spec(given), given)
+            return cls(folder, folder.load_spec(given), given, given=given)
         frames = horizon
         spec = folder.load_spec(change=lambda document: (*horizon_overrides(document, frames), *given))
-        return cls(folder, spec, spec.overrides[len(folder.overrides) :])
+        return cls(folder, spec, spec.overrides[len(folder.overrides) :], horizon, (f"--horizon {frames}", *given))
 
     @cached_property
     def spec_as_trained(self) -> Spec:
@@ -92,10 +96,28 @@ class TrainedRun:
 
     @cached_property
     def graph(self) -> Graph:
-        graph = build_graph(self.spec)
+        try:
+            graph = build_graph(self.spec)
+        except SpecError as error:
+            if self.horizon is not None and [each.path for each in error.diagnostics] == ["data.windows.future"]:
+                raise self._does_not_follow() from error
+            raise
         if self.overrides:
-            check_same_weights(build_graph(self.spec_as_trained), graph, self.overrides)
+            check_same_weights(build_graph(self.spec_as_trained), graph, self.given)
         return graph
+
+    def _does_not_follow(self) -> RunError:
+        """Return the error of a horizon that the length of the model's output does not depend on."""
+        trained = self.spec_as_trained.require_data().windows.future
+        changed = self.overrides[0].partition("=")[0]
+        advice = "let the length of the model's output depend on it"
+        if not changed.startswith("vars."):
+            advice = "write it as a variable, on which the length of the model's output depends as well"
+        return RunError(
+            f"the model forecasts {trained} frame{'s' if trained != 1 else ''}, and --horizon {self.horizon} does not "
+            "change that",
+            help=f"--horizon sets {changed}: {advice}",
+        )
 
     @cached_property
     def transform(self) -> dict[str, Any]:

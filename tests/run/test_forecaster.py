@@ -24,7 +24,7 @@ from specbuild.prediction.forecast import Forecast
 from specbuild.prediction.writing import as_xarray
 from specbuild.runs.trained import TrainedRun, horizon_overrides
 from specbuild.training import Run, train
-from tests.run.conftest import SPEC, blobs
+from tests.run.conftest import CONVOLUTION, SPEC, blobs
 
 HOURS = np.datetime64("2020-02-28T00", "s") + np.arange(60) * np.timedelta64(6, "h")
 
@@ -111,6 +111,40 @@ def test_a_horizon_beyond_training_leaves_the_first_frames_as_they_are(trained: 
     assert far.shape == (5, 12, 12, 1)
     np.testing.assert_allclose(far[:2], near, atol=1e-5)
     np.testing.assert_array_equal(far, predict(trained.path, overrides=["vars.future=5"]))
+
+
+@pytest.mark.parametrize(
+    ("windows", "help"),
+    [
+        ("$lead", "vars.lead: let the length of the model's output depend on it"),
+        ("2", "data.windows.future: write it as a variable, on which the length of the model's output depends as well"),
+    ],
+)
+def test_a_horizon_that_the_model_does_not_follow(windows: str, help: str, plain: Path) -> None:
+    text = plain.read_text().replace("future: 2", "lead: 2").replace("future: $future", f"future: {windows}")
+    plain.write_text(text)
+    run = train(plain, out=plain.parent, overrides=["train.epochs=1"], quiet=True)
+    with pytest.raises(RunError) as error:
+        predict(run.path, horizon=5)
+    assert str(error.value) == (
+        f"the model forecasts 2 frames, and --horizon 5 does not change that\n  = help: --horizon sets {help}"
+    )
+
+
+def test_a_horizon_on_which_weights_depend(plain: Path) -> None:
+    layers = """layers:
+  - {layer: Permute, dims: [2, 3, 1, 4]}
+  - {layer: Reshape, target_shape: [12, 12, $past]}
+  - {id: forecast, layer: Conv2D, filters: $lead, kernel_size: 1}
+  - {layer: Permute, dims: [3, 1, 2]}
+  - {layer: Reshape, target_shape: [$lead, 12, 12, 1]}
+"""
+    text = plain.read_text().replace("future: 2", "lead: 2").replace("future: $future", "future: $lead")
+    plain.write_text(text.replace(CONVOLUTION, layers))
+    run = train(plain, out=plain.parent, overrides=["train.epochs=1"], quiet=True)
+    with pytest.raises(RunError) as error:
+        predict(run.path, horizon=5)
+    assert str(error.value).startswith("--horizon 5 changes the weights of the model: forecast.kernel has ")
 
 
 def test_a_horizon_gives_up_the_weights_of_lead_times(tmp_path: Path) -> None:
