@@ -8,6 +8,7 @@ from tests.backends import passes_on_jax
 
 SELECTIONS = {
     "states": ["tests/model/test_states.py"],
+    "cells": ["tests/model/test_recurrent.py", "-k", "equals or masked or goes_on"],
     "feedback": ["tests/model/test_autoregressive.py", "-k", "noise or longer_horizon or outside_of_training"],
     "shipped specs": ["tests/model/test_shipped.py", "-k", "radar_nowcast or next_frame or static_map"],
     "steps computed anew": ["tests/model/test_remat.py", "-k", "backwards"],

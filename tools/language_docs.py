@@ -29,6 +29,7 @@ from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.base import Keys, PlainForm
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
+from specbuild.language.forms.recurrent import Cell
 from specbuild.language.schema_layers import sentence
 from specbuild.language.sections.augment import AugmentSection
 from specbuild.language.sections.data import DataSection, WindowsSection
@@ -94,6 +95,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "block": lambda: keys_of(Block),
     "encoder_decoder": lambda: keys_of(EncoderDecoder),
     "autoregressive": lambda: keys_of(Feedback),
+    "recurrent": lambda: keys_of(Cell),
     "data": lambda: section(DataSection),
     "data.source": lambda: section(SourceSection),
     "data.source.generator": lambda: section(GeneratorSection),

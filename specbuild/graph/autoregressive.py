@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeAlias
 
 from specbuild.catalog import Dim, Recurrent, Shape, ShapeError, Weight, show
-from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, no_input, whole_input
 from specbuild.catalog.shapes import size, times
 from specbuild.document import Report
 from specbuild.graph.body_checks import check_covariates, check_kinds, check_steps, check_whole, warn_unread
-from specbuild.graph.model import Body, Graph, Port, spent, total
+from specbuild.graph.model import Body, Graph, Infer, Port, spent, total
 from specbuild.graph.ports import demands
 from specbuild.graph.receptive_field import MAX_CHECKED, FieldTracer, PortField, own_field, positions
 from specbuild.graph.regions import Region, at_last, one_region
 from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec
 from specbuild.language.sections.train import TrainSection
 from specbuild.language.spec import NodeSpecs
-
-Infer: TypeAlias = Callable[[Spec, Report], Graph | None]
-"""Makes a graph of a spec, with the faults put into the report."""
-
-
-def bind_bodies(spec: Spec, infer: Infer) -> tuple[Spec, dict[str, BodyRule]]:
-    """Return the spec with each autoregressive layer bound to its body, and the bodies by the id of their node.
-
-    What a body reads besides its frames is every step of a recurrent node where it is a sequence, else the last one.
-    """
-    rules = {node.id: BodyRule(node, node.body, spec, infer) for node in spec.layers if node.body is not None}
-    recurrent = _recurrent(spec.layers)
-
-    def bound(node: NodeSpec) -> NodeSpec:
-        if node.id not in rules:
-            return node
-        assert isinstance(node.layer, Autoregressive)
-        rule = rules[node.id]
-        frames, *more = node.sources
-        moving = len(more) - rule.static
-        covariates = (_at_port(source, "sequence", recurrent) for source in more[:moving])
-        static = (_at_port(source, "last", recurrent) for source in more[moving:])
-        return replace(node, layer=node.layer.bound(rule), sources=(frames, *covariates, *static))
-
-    return replace(spec, layers=tuple(map(bound, spec.layers))), rules
 
 
 class BodyRule:
@@ -76,6 +49,9 @@ class BodyRule:
         report.extend(graph.warnings)
         warn_unread(self.node, self.body, graph, report)
         return True
+
+    def check_use(self, used: Collection[str], report: Report) -> None:
+        """An autoregressive node has one output, whose use needs no check."""
 
     def read(self, inputs: Sequence[Shape], steps: Dim) -> tuple[Shape, ...]:
         """Return the shapes of what the nodes inside read of the inputs in so many steps."""
@@ -188,20 +164,20 @@ def _stepped(graph: Graph) -> Graph:
 
 def _by_steps(body: BodySpec) -> BodySpec:
     """The body with bare references to recurrent nodes meaning every step."""
-    recurrent = _recurrent(body.nodes)
+    recurrent = recurrent_ids(body.nodes)
 
     def stepped(source: Reference) -> Reference:
-        return _at_port(source, "sequence", recurrent)
+        return at_port(source, "sequence", recurrent)
 
     nodes = tuple(replace(node, sources=tuple(map(stepped, node.sources))) for node in body.nodes)
     return replace(body, nodes=nodes, end=stepped(body.end))
 
 
-def _recurrent(nodes: NodeSpecs) -> frozenset[str]:
+def recurrent_ids(nodes: NodeSpecs) -> frozenset[str]:
     return frozenset(node.id for node in nodes if isinstance(node.layer, Recurrent))
 
 
-def _at_port(source: Reference, port: str, recurrent: Collection[str]) -> Reference:
+def at_port(source: Reference, port: str, recurrent: Collection[str]) -> Reference:
     """The reference with the port that a bare one to a recurrent node means."""
     return replace(source, port=port) if source.port is None and source.id in recurrent else source
 

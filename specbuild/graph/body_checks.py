@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from specbuild.catalog import Bidirectional, Dim, Layer, Recurrent, Shape, ShapeError, TimeDistributed, show
+from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.catalog.receptive_field import is_empty
 from specbuild.catalog.shapes import fits, written_shape
 from specbuild.catalog.wrappers import innermost
@@ -124,7 +125,7 @@ def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:
     """Yield for each fault of a node inside the key it stands at, what is wrong, why, and what to write."""
     layer = node.layer
     later = f"{name} runs it on one frame at a time, and the frames to come are not there yet"
-    if node.body is not None:
+    if isinstance(layer, Autoregressive):
         yield "", f"{node.id} is autoregressive inside {name}", "one node forecasts, step by step", "write one of them"
     if node.initial_state is not None:
         reason = f"{name} carries the state of each layer from step to step, from zero at the first"

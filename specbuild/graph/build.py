@@ -16,7 +16,7 @@ from specbuild.graph.accepted import accept_warnings, check_allowed
 from specbuild.graph.data_checks import check_samples, check_scores
 from specbuild.graph.lints import lint
 from specbuild.graph.loss_checks import check_losses
-from specbuild.graph.model import OUTPUT, Graph, Input, Node, Output, Port
+from specbuild.graph.model import OUTPUT, Body, Graph, Input, Node, Output, Port, Step
 from specbuild.graph.names import Names
 from specbuild.graph.node_checks import (
     check_arity,
@@ -34,7 +34,7 @@ from specbuild.language import NodeSpec, Reference, Spec, normalize, read_spec
 
 if TYPE_CHECKING:
     from specbuild.catalog.generic import Resolver
-    from specbuild.graph.autoregressive import BodyRule
+    from specbuild.graph.bodies import Rule
 
 
 def build_graph(
@@ -97,9 +97,9 @@ def infer(spec: Spec, report: Report, resolver: Resolver | None = None) -> Graph
         from specbuild.catalog.generic import bind
 
         spec = replace(spec, layers=tuple(replace(node, layer=bind(node.layer, resolver)) for node in spec.layers))
-    bodies: dict[str, BodyRule] = {}
+    bodies: dict[str, Rule] = {}
     if any(node.body is not None for node in spec.layers):
-        from specbuild.graph.autoregressive import bind_bodies
+        from specbuild.graph.bodies import bind_bodies
 
         spec, bodies = bind_bodies(spec, partial(infer, resolver=resolver))
     return _Inference(spec, bodies, report).run()
@@ -123,7 +123,7 @@ def _with_owners(drafts: list[Draft]) -> list[Draft]:
 
 
 class _Inference:
-    def __init__(self, spec: Spec, bodies: Mapping[str, BodyRule], report: Report) -> None:
+    def __init__(self, spec: Spec, bodies: Mapping[str, Rule], report: Report) -> None:
         self.spec, self.bodies, self.report = spec, bodies, report
         self.names = Names(spec, report)
         self.inputs = tuple(Input(x.id, tuple(x.section.shape), x.section.dtype, x.section.batch) for x in spec.inputs)
@@ -252,6 +252,10 @@ class _Inference:
         if (weight := next((weight for weight in weights if excess(weight.shape)), None)) is not None:
             message = f"the {weight.name} of {node.id} would be {show(weight.shape)}"
             self.report.error(message, node.span(), reason=excess(weight.shape), code="too-large")
+        rule = self.bodies.get(node.id)
+        if rule is not None:
+            rule.check_use(self.used[node.id], self.report)
+        inner = rule.measured(shapes) if rule is not None else None
         return Node(
             id=node.id,
             layer=node.layer,
@@ -265,7 +269,8 @@ class _Inference:
             used=frozenset(self.used[node.id]),
             shares=node.shares,
             spec=node,
-            body=self.bodies[node.id].measured(shapes) if node.id in self.bodies else None,
+            body=inner if isinstance(inner, Body) else None,
+            step=inner if isinstance(inner, Step) else None,
         )
 
     def shapes_of(self, ports: Iterable[Port]) -> list[Shape]:

@@ -5,14 +5,14 @@ Shapes leave out the batch axis; `None` is an axis known only at run time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from specbuild.catalog import Dim, Layer, Recurrent, Shape, Weight, size
 from specbuild.catalog.shapes import times
 from specbuild.catalog.wrappers import asks_keras
-from specbuild.document import Diagnostic
+from specbuild.document import Diagnostic, Report
 from specbuild.language import NodeSpec, Spec
 
 OUTPUT = "output"
@@ -65,6 +65,15 @@ class Node:
     spec: NodeSpec = field(repr=False)
     body: Body | None = field(default=None, repr=False)
     """What an autoregressive node runs."""
+    step: Step | None = field(default=None, repr=False)
+    """What a recurrent node runs at each step."""
+
+    @property
+    def inside(self) -> tuple[Node, ...]:
+        """The nodes that it runs."""
+        if self.step is not None:
+            return self.step.graph.nodes
+        return self.body.given.nodes if self.body is not None else ()
 
     @property
     def return_sequences(self) -> bool:
@@ -168,6 +177,60 @@ class Body:
     open: Graph
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The layers inside a recurrent node: a graph from a frame, further frames, static maps and states to what follows.
+
+    Its first output is that of the step, the others are the states after it.
+    """
+
+    graph: Graph
+    sequences: int
+    """How many inputs, the first ones, have a frame for each step."""
+    states: tuple[str, ...]
+    """The inputs that are states."""
+
+    @property
+    def output_state(self) -> int | None:
+        """The place of the state that is the output as well; None if there is none."""
+        output, *states = (output.port for output in self.graph.outputs)
+        return states.index(output) if output in states else None
+
+    @property
+    def at_once(self) -> Graph:
+        """The nodes that run for all steps together before the recurrence, since they need no state.
+
+        Its outputs are what the others read. A layer that is used with and without a state runs step by step.
+        """
+        after = self.by_steps.nodes
+        stepped = {node.id for node in after}
+        own = tuple(node for node in self.graph.nodes if node.id not in stepped)
+        inside = {node.id for node in own}
+        read = [port for node in after for port in (*node.inputs, *node.initial_state)]
+        read += [output.port for output in self.graph.outputs]
+        shapes = self.graph.shapes
+        taken = dict.fromkeys(port for port in read if port.node in inside)
+        outputs = tuple(Output(str(port), port, shapes[port]) for port in taken)
+        given = tuple(each for each in self.graph.inputs if each.id not in self.states)
+        return replace(self.graph, inputs=given, nodes=own if taken else (), outputs=outputs)
+
+    @property
+    def by_steps(self) -> Graph:
+        """The nodes that run step by step: those that need a state, and those that share a layer with one."""
+        stateful = set(self.states)
+        while True:
+            shared = {node.shares or node.id for node in self.graph.nodes if node.id in stateful}
+            reached = {
+                node.id
+                for node in self.graph.nodes
+                if (node.shares or node.id) in shared
+                or any(port.node in stateful for port in (*node.inputs, *node.initial_state))
+            }
+            if reached <= stateful:
+                return replace(self.graph, nodes=tuple(node for node in self.graph.nodes if node.id in stateful))
+            stateful |= reached
+
+
 def closed(shape: Shape) -> tuple[int, ...]:
     """Return the shape with 64 in place of every open length, so that a layer can tell its receptive field."""
     return tuple(64 if length is None else length for length in shape)
@@ -182,3 +245,7 @@ def total(numbers: Iterable[Dim]) -> Dim:
 def spent(given: Dim, step: Dim, horizon: int) -> Dim:
     """Return what an autoregressive node spends on the frames given at once and on horizon − 1 single steps."""
     return total((given, times(horizon - 1, step)))
+
+
+Infer: TypeAlias = Callable[[Spec, Report], Graph | None]
+"""Makes a graph of a spec, with the faults put into the report."""

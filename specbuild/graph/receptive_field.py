@@ -163,6 +163,11 @@ class FieldTracer:
             known = port_shapes(layer, inputs)
         if isinstance(layer, Recurrent):
             every, last = self._recurrence(node, layer, inputs[0])
+            if len(inputs) > 1:  # read by a recurrent node besides the sequence that it runs over
+                more = zip(node.inputs[1:], layer.receptive_field(*inputs)[1:], strict=True)
+                others = self._union(_through(self.fields[port], field) for port, field in more)
+                every = self._union((every, others))
+                last = self._union((last, {name: at_last(regions) for name, regions in others.items()}))
         else:
             own = zip(node.inputs, layer.receptive_field(*inputs), strict=True)
             every = last = self._union(_through(self.fields[port], field) for port, field in own)
@@ -176,7 +181,7 @@ class FieldTracer:
         regions = max((len(regions) for field in (given, *states) for regions in field.values()), default=0)
         steps = x[0] or 0
         if self.most == 1 or steps > MAX_STEPS or regions * steps * positions(x) > MAX_DELAYED:
-            (own,) = layer.receptive_field(x)
+            own = layer.receptive_field(x)[0]
             starts = (moved(field, 1) for field in layer.state_receptive_fields(x, steps - 1).values())
             fields = [_through(given, own), *map(_through, states, starts)]
             every = self._union(fields, most=1)
@@ -196,7 +201,7 @@ class FieldTracer:
     ) -> PortField:
         """The field of each step, in the order of the steps."""
         steps, fields = x[0] or 0, []
-        (reads_nothing,) = (is_empty(field) for field in layer.receptive_field(x))
+        reads_nothing = is_empty(layer.receptive_field(x)[0])
         for delay in range(steps):
             starts = {not states and step == delay for step in range(delay, steps)}
             for from_zero in sorted(starts, reverse=True) if not reads_nothing else ():

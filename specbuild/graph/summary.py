@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from specbuild.catalog import Dim, Shape, size
+from specbuild.catalog.shapes import times
 from specbuild.graph.axis_names import Names, axis_names
-from specbuild.graph.model import Graph, Input, Node, Port, spent
+from specbuild.graph.model import Graph, Input, Node, Port, Step, spent
 from specbuild.graph.receptive_field import Extent, receptive_fields
 
 AXES = ("time", "depth", "height", "width", "channels")
@@ -36,7 +37,7 @@ class Row:
     activation_bytes: Dim
     receptive_field: dict[str, tuple[Extent, ...]]
     inside: str = ""
-    """The autoregressive node whose body it belongs to; that node's numbers count it already."""
+    """The autoregressive or recurrent node that runs it; that node's numbers count it already."""
     shares: str = ""
     """The node whose weights it uses; they are counted there."""
 
@@ -93,13 +94,15 @@ def _input_row(x: Input, names: Mapping[Port, Names], batch: int) -> Row:
 
 def _shared(graph: Graph) -> dict[str, str]:
     """For each node that uses the weights of another: which."""
-    nodes = [inner for node in graph.nodes for inner in (node, *(node.body.given.nodes if node.body else ()))]
+    nodes = [inner for node in graph.nodes for inner in (node, *node.inside)]
     weighted = {node.id for node in nodes if node.weights}
     return {node.id: node.shares for node in nodes if node.shares in weighted and node.shares is not None}
 
 
 def _inside(node: Node, names: Mapping[Port, Names], batch: int) -> Iterator[Row]:
-    """The layers of an autoregressive node's body, with what they cost over all its steps."""
+    """The layers that an autoregressive or a recurrent node runs, with what they cost over all its steps."""
+    if node.step is not None:
+        yield from _of_step(node, node.step, names, batch)
     if node.body is None:
         return
     given = node.body.given.inputs
@@ -110,6 +113,17 @@ def _inside(node: Node, names: Mapping[Port, Names], batch: int) -> Iterator[Row
     for inner, step in zip(node.body.given.nodes, node.body.step.nodes, strict=True):
         flops, saved = spent(inner.flops, step.flops, horizon), spent(inner.saved, step.saved, horizon)
         yield replace(_row(inner, names, batch, {}), flops=flops, activation_bytes=_bytes(saved, batch), inside=node.id)
+
+
+def _of_step(node: Node, step: Step, names: Mapping[Port, Names], batch: int) -> Iterator[Row]:
+    """The layers of a step: their shapes are those of one step, their costs those of all."""
+    steps = node.shapes["sequence"][0]
+    given = zip(step.graph.inputs, node.inputs, strict=False)
+    known = {each.id: names[port][1:] if at < step.sequences else names[port] for at, (each, port) in enumerate(given)}
+    own = axis_names(step.graph, {name: axes for name, axes in known.items() if axes})
+    for inner in step.graph.nodes:
+        flops, saved = times(steps, inner.flops), times(steps, inner.saved)
+        yield replace(_row(inner, own, batch, {}), flops=flops, activation_bytes=_bytes(saved, batch), inside=node.id)
 
 
 def _row(node: Node, names: Mapping[Port, Names], batch: int, receptive_field: dict[str, tuple[Extent, ...]]) -> Row:

@@ -5,12 +5,13 @@ from specbuild.language.load import load_spec, read_spec
 from specbuild.language.overrides import normalize
 from specbuild.language.references import Reference
 from specbuild.language.sections.inputs import InputSection
-from specbuild.language.spec import BodySpec, InputSpec, NodeSpec, OutputSpec, Spec
+from specbuild.language.spec import BodySpec, CarriedState, InputSpec, NodeSpec, OutputSpec, Spec
 
 __all__ = [
     "KEYS",
     "VERSION",
     "BodySpec",
+    "CarriedState",
     "InputSection",
     "InputSpec",
     "NodeSpec",

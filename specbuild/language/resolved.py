@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer, TimeDistributed
+from specbuild.catalog.recurrence import Recurrence
+from specbuild.catalog.wrappers import innermost
 from specbuild.document.arithmetic import NAME
 from specbuild.document.scalars import UnreadableNumber, resolve
 from specbuild.language.references import Reference
@@ -61,7 +63,7 @@ def _node(node: NodeSpec) -> dict[str, Any]:
         entry: dict[str, Any] = {"id": node.id, "equation": text}
     else:
         entry = {"id": node.id, **_form(node)}
-        sources = sources[:1] if "autoregressive" in entry else sources
+        sources = sources if node.body is None else sources[:1]
         entry["from"] = sources[0] if len(sources) == 1 and not node.collects else sources
     if isinstance(node.initial_state, Reference):
         entry["initial_state"] = str(node.initial_state)
@@ -86,10 +88,12 @@ def equation_of(layer: Layer, sources: Sequence[str]) -> str:
 
 
 def _form(node: NodeSpec) -> dict[str, Any]:
-    """Return the form of a node: a layer of its own, that of another node again, or an autoregressive stack."""
+    """Return the form of a node: a layer of its own, that of another node again, or nodes that it runs."""
     if node.shares is not None:
         return {"reuse": node.shares}
-    return _layer(node.layer) if node.body is None else _loop(node, node.body)
+    if node.body is None:
+        return _layer(node.layer)
+    return _cell(node, node.body) if node.body.states else _loop(node, node.body)
 
 
 def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
@@ -97,13 +101,44 @@ def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     prefix = f"{node.id}_"
     last = next((index for index, inner in enumerate(body.nodes) if inner.id == body.end.id), len(body.nodes))
     nodes = [_node(inner.renamed(lambda name: name.removeprefix(prefix))) for inner in body.nodes[: last + 1]]
-    own = {name: _plain(getattr(node.layer, name)) for name in _written(node.layer) if name != "trainable"}
-    names = (name.removeprefix(prefix) for name in body.inputs)
+    return {"autoregressive": {**_settings(node.layer), **_read_beside(node, body), "do": nodes}, **_frozen(node.layer)}
+
+
+def _read_beside(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
+    """Return what a node reads beside its frames, by the names inside."""
+    names = (name.removeprefix(f"{node.id}_") for name in body.inputs)
     more = [(name, str(source)) for name, source in zip(names, node.sources, strict=True)][1:]
     moving = len(more) - body.static
-    own |= {key: dict(pairs) for key, pairs in (("covariates", more[:moving]), ("static", more[moving:])) if pairs}
-    frozen = {"trainable": node.layer.trainable} if "trainable" in node.layer.model_fields_set else {}
-    return {"autoregressive": {**own, "do": nodes}, **frozen}
+    return {key: dict(pairs) for key, pairs in (("covariates", more[:moving]), ("static", more[moving:])) if pairs}
+
+
+def _cell(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
+    """Return a recurrent node; what it reads step by step outside has the names from there again."""
+    prefix, layer = f"{node.id}_", innermost(node.layer)
+    stepped = len(body.inputs) - body.static
+    outside = dict(zip(body.inputs[1:stepped], node.sources[1:stepped], strict=True))
+
+    def named(source: Reference) -> Reference:
+        if source.id in outside:
+            return outside[source.id]
+        return source.renamed(lambda name: name.removeprefix(prefix))
+
+    nodes = [_node(inner.reading(named).renamed(lambda name: name.removeprefix(prefix))) for inner in body.nodes]
+    static = {key: names for key, names in _read_beside(node, body).items() if key == "static"}
+    assert isinstance(layer, Recurrence)
+    becomes = {name: str(named(state.next)) for name, state in zip(layer.states, body.states, strict=True)}
+    inside = {**_settings(layer), **static, "do": nodes, "next": becomes, "output": str(named(body.end))}
+    if not isinstance(node.layer, Bidirectional):
+        return {"recurrent": inside, **_frozen(layer)}
+    return {"bidirectional": {"recurrent": inside}, **_settings(node.layer)}
+
+
+def _settings(layer: Layer) -> dict[str, Any]:
+    return {name: _plain(getattr(layer, name)) for name in _written(layer) if name not in ("trainable", "layer")}
+
+
+def _frozen(layer: Layer) -> dict[str, Any]:
+    return {"trainable": layer.trainable} if "trainable" in layer.model_fields_set else {}
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

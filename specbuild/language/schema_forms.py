@@ -13,6 +13,7 @@ from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.base import Keys
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
+from specbuild.language.forms.recurrent import Cell
 from specbuild.language.schema_layers import having, sentence, without_null, without_place
 from specbuild.language.schema_values import VARIABLE, Schema, model_schema
 from specbuild.language.sections.inputs import InputSection
@@ -34,12 +35,18 @@ def form_definitions(definitions: Schema) -> Schema:
         **{f"node:{key}": schema for key, schema in forms.items()},
         "layer inside": without_place(),
         "frame layer": _frame_layer(wrapped),
+        "both ways": {
+            "if": having("recurrent"),
+            "then": {"properties": {"recurrent": {"$ref": "#/definitions/recurrent cell"}}},
+            "else": {"$ref": "#/definitions/layer inside"},
+        },
         "network": {
             "description": "The name of a network.",
             "anyOf": [{"enum": list(names("applications"))}, VARIABLE],
         },
         "encoder decoder": keys_schema(EncoderDecoder, definitions),
         "feedback": keys_schema(Feedback, definitions),
+        "recurrent cell": keys_schema(Cell, definitions),
         "declared block": keys_schema(Block, definitions),
         "input": _input(definitions),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
@@ -46,8 +46,18 @@ class AcceptedWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedState:
+    """A state that a recurrence carries from step to step."""
+
+    id: str
+    """The id under which the nodes of a step read it."""
+    next: Reference
+    """What it is in the next step."""
+
+
+@dataclass(frozen=True, slots=True)
 class BodySpec:
-    """The nodes inside an autoregressive node. Ids are full ones, which begin with that node's."""
+    """The nodes inside an autoregressive or a recurrent node. Ids are full ones, which begin with that node's."""
 
     inputs: tuple[str, ...]
     """The ids under which the nodes read what the node reads, in the order of its sources."""
@@ -56,6 +66,27 @@ class BodySpec:
     broken: frozenset[str]
     static: int = 0
     """How many of the inputs, the last ones, have no time axis: the nodes read them at every step."""
+    states: tuple[CarriedState, ...] = ()
+    """Of a recurrent node, in the order of its states."""
+
+    def renamed(self, rename: Rename) -> BodySpec:
+        """Return the body with other ids."""
+        return replace(
+            self,
+            inputs=tuple(map(rename, self.inputs)),
+            nodes=tuple(node.renamed(rename) for node in self.nodes),
+            end=self.end.renamed(rename),
+            broken=frozenset(map(rename, self.broken)),
+            states=tuple(CarriedState(rename(state.id), state.next.renamed(rename)) for state in self.states),
+        )
+
+    def under(self, old: str, new: str) -> BodySpec:
+        """Return the body of a node that is now called `new`."""
+
+        def renamed(name: str) -> str:
+            return f"{new}_{name.removeprefix(f'{old}_')}" if name.startswith(f"{old}_") else name
+
+        return self.renamed(renamed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +119,31 @@ class NodeSpec:
     frames: int = 0
     """How many composite time_distributed it stands in, each of which runs it on every frame of a sequence."""
     body: BodySpec | None = None
-    """What an autoregressive node runs."""
+    """What an autoregressive or a recurrent node runs."""
     allow: tuple[AcceptedWarning, ...] = ()
     """The warnings that are accepted here, on the node itself or on what it stands in."""
     ids: Ids | None = field(default=None, repr=False, compare=False)
     """The ids around it that contain variables, as they are here."""
 
+    def reading(self, other: Callable[[Reference], Reference]) -> NodeSpec:
+        """Return the node with other references for all that it reads."""
+        state = self.initial_state
+        if isinstance(state, Reference):
+            state = other(state)
+        elif state is not None:
+            state = {name: other(source) for name, source in state.items()}
+        return replace(self, sources=tuple(map(other, self.sources)), initial_state=state)
+
     def renamed(self, rename: Rename) -> NodeSpec:
         """Return the node under another id, and with other ids for all that it refers to."""
-        state, levels = self.initial_state, self.levels
-        if isinstance(state, Reference):
-            state = state.renamed(rename)
-        elif state is not None:
-            state = {name: source.renamed(rename) for name, source in state.items()}
+        levels = self.levels
         if levels is not None:
             encoder, decoder = tuple(map(rename, levels.encoder)), tuple(map(rename, levels.decoder))
             levels = replace(levels, encoder=encoder, decoder=decoder, source=rename(levels.source))
-        sources = tuple(source.renamed(rename) for source in self.sources)
         shares = rename(self.shares) if self.shares is not None else None
-        return replace(self, id=rename(self.id), sources=sources, initial_state=state, levels=levels, shares=shares)
+        body = self.body.renamed(rename) if self.body is not None else None
+        reading = self.reading(lambda source: source.renamed(rename))
+        return replace(reading, id=rename(self.id), levels=levels, shares=shares, body=body)
 
     def accepting(self, allow: tuple[AcceptedWarning, ...]) -> NodeSpec:
         """Return the node with further warnings accepted, on the nodes that it runs as well."""
@@ -226,7 +263,7 @@ class Spec:
 
 
 def every_node(nodes: NodeSpecs) -> Iterator[NodeSpec]:
-    """Yield the nodes, and after each autoregressive one those that it runs."""
+    """Yield the nodes, and after each of them those that it runs."""
     for node in nodes:
         yield node
         if node.body is not None:

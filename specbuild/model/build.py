@@ -10,13 +10,16 @@ from typing import Any
 
 from specbuild.catalog import Bidirectional, Shape, ShapeError
 from specbuild.catalog.autoregressive import Autoregressive
+from specbuild.catalog.wrappers import innermost
 from specbuild.document import Diagnostic, SpecError
 from specbuild.graph import Graph, Node, Port, build_graph
 from specbuild.graph.body_checks import changes_in_training
-from specbuild.graph.model import OUTPUT, Body
+from specbuild.graph.model import OUTPUT, Body, Step
 from specbuild.language import Spec
 from specbuild.model.backend import keras, start
 from specbuild.model.layers.autoregressive import Autoregressive as AutoregressiveLayer
+from specbuild.model.layers.plumbing import LastFrame
+from specbuild.model.layers.recurrence import Recurrence as RecurrenceLayer
 from specbuild.model.make import WeightsError, call, keras_arguments, make, stock_layers
 from specbuild.model.plugins import import_plugins
 from specbuild.model.resolve import KerasResolver
@@ -80,12 +83,17 @@ def build(graph: Graph, precision: str = "float32", *, teacher: bool = False) ->
     if graph.spec.named_outputs:
         outputs = {output.name: tensors[output.port] for output in graph.outputs}
     model = keras.Model(
-        list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values())),
+        _one_or_all(list(inputs.values())),
         outputs if len(graph.outputs) > 1 or graph.spec.named_outputs else outputs[0],
         name=re.sub(r"[^A-Za-z0-9.]+", "-", graph.name).strip("-") or "model",
     )
     _check_agreement(graph, model)
     return model
+
+
+def _one_or_all(inputs: list[Any]) -> Any:
+    """Inputs as a model takes them: a single one by itself."""
+    return inputs if len(inputs) > 1 else inputs[0]
 
 
 def call_layers(
@@ -112,6 +120,8 @@ def call_layers(
             layers[node.id] = _autoregressive(
                 node, node.body, [tensors[port] for port in node.inputs], policy, precision
             )
+        elif node.step is not None:
+            layers[node.id] = _recurrence(node, node.step, policy, precision)
         else:
             shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
             layers[node.id] = make_layer(node, policy, shapes, ours=ours)
@@ -161,6 +171,51 @@ def _autoregressive(node: Node, body: Body, given: list[Any], policy: str, preci
     return AutoregressiveLayer(model, **arguments, unroll=unroll, static=static, name=node.id)
 
 
+def _recurrence(node: Node, step: Step, policy: str, precision: str) -> Any:
+    """The layer of a recurrent node: a functional model of what needs no state, and one of the rest of a step."""
+    own = innermost(node.layer)
+    inside = str(own.dtype or precision)
+    dtype = keras.DTypePolicy(inside).compute_dtype
+    ends = {output.port.node for output in step.graph.outputs} if policy != precision else set()
+
+    def given() -> dict[Port, Any]:
+        return {Port(each.id): keras.Input(each.shape, dtype=dtype, name=each.id) for each in step.graph.inputs}
+
+    before, after = step.at_once, step.by_steps
+    at_once, tensors, first = None, given(), {}
+    if before.nodes:
+        first = {Port(each.id): tensors[Port(each.id)] for each in before.inputs}
+        inputs = [*first.values()]
+        call_layers(before, first, inside, ends, ours=True)
+        at_once = keras.Model(
+            _one_or_all(inputs), [first[output.port] for output in before.outputs], name=f"{node.id}_at_once"
+        )
+        tensors = given()
+    taken = {
+        output.port: keras.Input(output.shape, dtype=first[output.port].dtype, name=str(output.port).replace(".", "_"))
+        for output in before.outputs
+    }
+    inputs = [*taken.values(), *tensors.values()]
+    tensors |= taken
+    call_layers(after, tensors, inside, ends, ours=True)
+    by_step = keras.Model(
+        _one_or_all(inputs), [tensors[output.port] for output in after.outputs], name=f"{node.id}_step"
+    )
+    layer = RecurrenceLayer(
+        by_step,
+        at_once,
+        **keras_arguments(own, policy),
+        sequences=step.sequences,
+        unroll=any(changes_in_training(inner.layer) for inner in step.graph.nodes),
+        return_sequences=node.return_sequences,
+        return_state=node.return_state,
+        name=node.id,
+    )
+    if isinstance(node.layer, Bidirectional):
+        return keras.layers.Bidirectional(layer, **keras_arguments(node.layer, policy), name=node.id)
+    return layer
+
+
 def _teacher(node: Node, graph: Graph) -> Any:
     """The input for the true frames that scheduled sampling reads: as many as are forecast."""
     batch = next((x.batch for x in graph.inputs if x.batch is not None), None)
@@ -172,6 +227,8 @@ def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:
     inputs = [tensors[port] for port in node.inputs]
     state = [tensors[port] for port in node.initial_state]
     keywords: dict[str, Any] = {"initial_state": state} if state else {}
+    if node.step is not None and len(inputs) > 1:
+        inputs, keywords["extra"] = inputs[:1], inputs[1:]
     if (teacher := tensors.get(Port(node.teacher))) is not None:
         keywords["teacher"] = teacher
     result = call(node.layer, layer, inputs, **keywords)
@@ -183,16 +240,17 @@ def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:
     ports = {Port(node.id, f"state.{name}"): tensor for name, tensor in zip(node.state, states, strict=True)}
     ports[Port(node.id, node.port)] = output
     if node.port == "sequence":
-        ports[Port(node.id, "last")] = _last(node, states) if "last" in node.used else None
+        ports[Port(node.id, "last")] = _last(node, output, states) if "last" in node.used else None
     return ports
 
 
-def _last(node: Node, states: list[Any]) -> Any:
+def _last(node: Node, sequence: Any, states: list[Any]) -> Any:
     """The output after the last step, where the layer itself gives every step: its state h, both directions merged."""
     layer = node.layer
     if not isinstance(layer, Bidirectional):
-        return states[0]
-    forward, backward = states[0], states[len(states) // 2]
+        return states[0] if node.step is None else LastFrame(name=f"{node.id}_last")(sequence)
+    at = (node.step.output_state or 0) if node.step is not None else 0
+    forward, backward = states[at], states[at + len(states) // 2]
     return _MERGES[layer.merge_mode](name=f"{node.id}_last")([forward, backward])
 
 

@@ -30,6 +30,7 @@ FAMILIES = {
     "reshaping": "reshaping",
     "plumbing": "reshaping",
     "autoregressive": "recurrent",
+    "recurrence": "recurrent",
     "merging": "merging",
     "core": "dense",
     "application": "convolution",

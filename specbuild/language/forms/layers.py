@@ -178,14 +178,22 @@ class BidirectionalForm(_Wrapper):
 
     KEY: ClassVar[str] = "bidirectional"
 
-    bidirectional: Annotated[Node, Located("layer inside", "a layer")] = Field(description="The recurrent layer.")
+    bidirectional: Annotated[Node, Located("both ways", "a layer", unbound=True)] = Field(
+        description="The recurrent layer, or a recurrent node: {recurrent: {…}}."
+    )
 
     @classmethod
     def arguments(cls) -> type[Layer]:
         return Bidirectional
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
-        layer, arguments = _both_ways(walk, self.bidirectional, item, scope)
+        inner = self.bidirectional
+        if isinstance(inner, Mapping) and (entry := inner.entry("recurrent")) is not None:
+            from specbuild.language.forms.recurrent import expand_cell
+
+            return expand_cell(self, walk, entry, item, scope, Bidirectional)
+        inner = substitute(inner, scope.values, walk.report)
+        layer, arguments = _both_ways(walk, inner, item, scope)
         return self.chain(walk, [Part(layer, arguments, item)], item, scope)
 
 

@@ -47,7 +47,7 @@ class ReuseForm(PlainForm):
         sources = self.sources(walk, item, scope) if sound else None
         if sources is None:
             return walk.failed(item, scope)
-        inputs = target.inputs if isinstance(target, Group) else originals[0].sources
+        inputs = target.inputs if isinstance(target, Group) else _own_sources(originals[0])
         if len(sources) != len(inputs):
             message = f"{named} reads {len(inputs)} input{'s' if len(inputs) != 1 else ''}, got {len(sources)}"
             walk.report.error(message, (item.get("from") or item).span, code="arity")
@@ -66,7 +66,7 @@ class ReuseForm(PlainForm):
             id=identity,
             named=bool(name),
             shares=original.shares or original.id,
-            sources=sources,
+            sources=(*sources, *original.sources[len(sources) :]),
             initial_state=self.state(walk, scope) or original.initial_state,
             expect=self.expect,
             at=item,
@@ -129,6 +129,11 @@ class ReuseForm(PlainForm):
         if name:
             scope.names[name] = replace(group, output=expansion.end, members=members, nodes=ids_inside, inputs=sources)
         return expansion
+
+
+def _own_sources(node: NodeSpec) -> References:
+    """Return what a node reads by its `from`; the nodes of a recurrence read others by name, which stay."""
+    return node.sources[:1] if node.body is not None and node.body.states else node.sources
 
 
 def _within(target: str | Group, ids: set[str]) -> bool:

@@ -44,6 +44,7 @@ FORMS = {
     "model": "models",
     "encoder_decoder": "encoder_decoder",
     "autoregressive": "autoregressive",
+    "recurrent": "recurrent",
 }
 """The module of every form of node, by the key that marks it: `repeat` is RepeatForm in `loops`."""
 

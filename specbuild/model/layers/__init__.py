@@ -7,6 +7,7 @@ from typing import Any
 
 from specbuild.catalog.registry import OURS
 from specbuild.model.layers.autoregressive import Autoregressive
+from specbuild.model.layers.recurrence import Recurrence
 
 LAYERS: dict[str, type[Any]] = {
     kind: getattr(import_module(f"specbuild.model.layers.{module}"), kind)
@@ -15,7 +16,7 @@ LAYERS: dict[str, type[Any]] = {
 }
 """The Keras class of each kind that we have one for."""
 
-__all__ = ["LAYERS", "Autoregressive"]
+__all__ = ["LAYERS", "Autoregressive", "Recurrence"]
 
 
 def __getattr__(name: str) -> type[Any]:

@@ -94,12 +94,12 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
         if not recompute:
             *ends, outputs = run(frames, *states)
             return self._outward(ends, outputs)
-        pieces = [frames]
+        pieces = [(frames,)]
         if mask is None and steps is not None:  # A masked step repeats the output before it, wherever that lies.
             frames, backwards = ops.flip(frames, axis=1) if backwards else frames, False
             length = segment_length(steps)
-            pieces = ops.split(frames, list(range(length, steps, length)), axis=1)
-        last, every = _recomputed(run, pieces, states)
+            pieces = [(piece,) for piece in ops.split(frames, list(range(length, steps, length)), axis=1)]
+        last, every = recomputed(run, pieces, states)
         return self._outward(last, ops.concatenate(every, axis=1) if self.return_sequences else every[-1])
 
     def _outward(self, states: Tensors, outputs: Any) -> tuple[Any, Any, list[Any]]:
@@ -130,8 +130,12 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
 
     def _fits(self, steps: int | None, frame: Shape) -> bool:
         places = math.prod(self.cell.entry.state_shape((1, *frame))) // self.cell.width
-        numbers: int = places * self.cell.projected * (steps or 1)
-        return numbers <= (LARGEST_PROJECTION if has_accelerator() else min(LARGEST_PROJECTION, LARGEST_ON_CPU))
+        return fits_at_once(places * self.cell.projected * (steps or 1))
+
+
+def fits_at_once(numbers: int) -> bool:
+    """Whether so many numbers per sample are computed before a recurrence, and not step by step."""
+    return numbers <= (LARGEST_PROJECTION if has_accelerator() else min(LARGEST_PROJECTION, LARGEST_ON_CPU))
 
 
 def recurrent_layers(cell: type[FrameCell], *ranks: int) -> tuple[type[Any], ...]:
@@ -144,10 +148,12 @@ def recurrent_layers(cell: type[FrameCell], *ranks: int) -> tuple[type[Any], ...
     )
 
 
-def _recomputed(
-    run: Callable[..., tuple[Any, ...]], pieces: Sequence[Any], states: Tensors
+def recomputed(
+    run: Callable[..., tuple[Any, ...]], pieces: Sequence[Tensors], states: Tensors
 ) -> tuple[Tensors, list[Any]]:
     """Run over one segment after the other, each recomputed in the backward pass: the last state, and the outputs.
+
+    `run` takes the tensors of a segment and the states, and gives the states after it and its outputs.
 
     TensorFlow begins with that as soon as the gradient of a segment's first result is there. That of a state comes from
     the segment behind; the last segment has the outputs first, whose gradient comes from the layer above.
@@ -159,9 +165,9 @@ def _recomputed(
 
     outputs = []
     for piece in pieces[:-1]:
-        *states, output = keras.remat(run)(piece, *states)
+        *states, output = keras.remat(run)(*piece, *states)
         outputs.append(output)
-    output, *states = keras.remat(end)(pieces[-1], *states)
+    output, *states = keras.remat(end)(*pieces[-1], *states)
     return states, [*outputs, output]
 
 

@@ -175,11 +175,17 @@ def _without_input(coder: Coder, node: NodeSpec) -> Layer | None:
     """The node's layer running on its state alone; None after reporting that it cannot."""
     cell: Any = cell_of(node.layer)
     recurs = isinstance(cell, Recurrent)
+    if node.body is not None and node.initial_state is not None:
+        given = node.body.inputs[0]
+        if all(source.id != given for inner in node.body.nodes for source in inner.sources):
+            return node.layer  # It reads its states alone.
     if not recurs or "use_input" not in type(cell).model_fields:
         coder.walk.broken.add(node.id)
         message = f"{node.layer.label} needs an input, and feed: none gives the decoder none"
         if recurs:
             reason = "only ConvLSTM and ConvGRU can run on their state alone"
+            if node.body is not None:
+                reason = "its nodes read input"
             help = "write feed: last, which shows it the encoder's last output in every step"
         else:
             reason = "without an input the decoder starts with a recurrent layer"

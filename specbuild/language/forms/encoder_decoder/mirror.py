@@ -32,6 +32,8 @@ def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
                 raise _NoImage("the encoder is not a plain chain there")
             if node.shares is not None:
                 raise _NoImage("it has the weights of another")
+            if node.body is not None and len(node.body.inputs) > 1:
+                raise _NoImage("its nodes read others, which have no mirror image")
             image, leads = _image(node.layer)
         except _NoImage as why:
             help = f"write the decoder of {coder.name} out: decoder: […]"
@@ -62,6 +64,7 @@ def _mirror_image(coder: Coder, node: NodeSpec, image: Layer, source: Reference)
         layer=image,
         sources=(source,),
         initial_state=None,
+        body=node.body.under(node.id, identity) if node.body is not None else None,
         expect=None,
         at=node.at.without("initial_state", "expect"),
         advice=f"it is the mirror image of {node.id}; write the decoder out to change it",

@@ -1,0 +1,282 @@
+"""`recurrent`: a cell written as text, nodes that run once for each step of a sequence with states of their own."""
+
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StrictBool
+
+from specbuild.catalog import Layer
+from specbuild.catalog.recurrence import Recurrence
+from specbuild.document import Entry, Mapping, Node, Scalar, did_you_mean, kind_of
+from specbuild.language.forms.base import (
+    REFERENCES_BY_NAME,
+    Expansion,
+    Keys,
+    Located,
+    Nodes,
+    Part,
+    PlainForm,
+    frozen_together,
+)
+from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.walk import Walk
+from specbuild.language.references import REFERENCE, Reference, References
+from specbuild.language.spec import BodySpec, CarriedState, NodeSpec, is_written
+from specbuild.language.validation import validate
+from specbuild.language.variables import substitute
+
+_EXAMPLE = "write recurrent: {states: {h: 64}, do: […], next: {h: …}}"
+_VALUES = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+class Cell(Keys):
+    """The keys inside `recurrent:`."""
+
+    NOUN: ClassVar[str] = "a recurrent node"
+    NEEDED: ClassVar[dict[str, str]] = {
+        "states": "a recurrent node needs states: and what each is made of",
+        "do": "a recurrent node needs do: and a list of nodes",
+        "next": "a recurrent node needs next: and what each state becomes",
+    }
+    EXAMPLE: ClassVar[str] = _EXAMPLE
+    UNOFFERED = ("trainable",)
+
+    do: Nodes = Field(
+        description="Nodes of one step. They read `input`, the states by name, each other, and what stands outside."
+    )
+    next: Annotated[Node, Located(_VALUES, "a mapping of states to what they become")] = Field(
+        description="What each state is after the step: a node, or an equation of nodes. Later ones may read `<state>_"
+        "next`."
+    )
+    output: Annotated[Node | None, Located({"type": "string"}, "a node or an equation")] = Field(
+        None,
+        description="Output of the step: a state after the step, a node, or an equation. Default: the first state.",
+    )
+    static: Annotated[Node | None, Located(REFERENCES_BY_NAME, "a mapping of names to nodes")] = Field(
+        None, description="Nodes without a time axis that every step reads, by the names that they have inside."
+    )
+
+    @classmethod
+    def arguments(cls) -> type[Layer]:
+        return Recurrence
+
+
+class RecurrentForm(PlainForm):
+    """A cell written as text: {recurrent: {states: {h: 64}, do: […], next: {h: …}}}.
+
+    Its nodes run once for each step of a sequence. They become the body of one node, with ids under its own.
+    """
+
+    KEY: ClassVar[str] = "recurrent"
+
+    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
+    recurrent: Annotated[Node, Located("recurrent cell", "a mapping", unbound=True)] = Field(
+        description="The states, the nodes of one step, and what the states become."
+    )
+
+    @classmethod
+    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - whatever the node
+        return f"write it inside {cls.KEY}: {{…}}" if key in Cell.key_names() else ""
+
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
+        return expand_cell(self, walk, item[self.KEY], item, scope)
+
+
+def expand_cell(
+    form: PlainForm, walk: Walk, entry: Entry, item: Mapping, scope: Scope, wrapper: type[Layer] | None = None
+) -> Expansion:
+    """Return the node of a cell written as text under `entry`, in a `wrapper` around it where one is given."""
+    if not isinstance(entry.value, Mapping):
+        walk.report.wrong_type("recurrent must be a mapping", entry.value, _EXAMPLE)
+        return walk.failed(item, scope)
+    inner = replace(entry.value, span=entry.key.span)
+    inner = substitute(inner, scope.values, walk.report, leave=Cell.unbound())
+    cell = Cell.read(inner, walk.report, at=entry.key)
+    if cell is None:
+        return walk.failed(item, scope)
+    own = [item.entry("trainable")] if wrapper is None else []
+    known = (*(each for each in inner.entries if each.name not in Cell.model_fields), *filter(None, own))
+    arguments = replace(inner, entries=tuple(each for each in known if each.name in Cell.key_names()))
+    layer = validate(Recurrence, arguments, walk.report, owner=RecurrentForm.KEY, at=entry.key)
+    whole: Layer | None = layer
+    if wrapper is not None and layer is not None:
+        names = [name for name in wrapper.model_fields if name != "layer"]
+        settings = Mapping(tuple(each for each in item.entries if each.name in names), item.span)
+        whole = validate(wrapper, settings, walk.report, owner=wrapper.__name__, given={"layer": layer})
+    expansion = form.chain(walk, [Part(whole, arguments, item, RecurrentForm.KEY)], item, scope)
+    assert expansion.end is not None
+    if any(len(node.sources) > 1 for node in expansion.nodes):
+        message = f"{expansion.end.id} runs over one sequence, got {len(expansion.nodes[0].sources)}"
+        help = "let the nodes inside read the others by their names"
+        walk.report.error(message, item["from"].value.span, help=help, code="arity")
+        walk.broken.add(expansion.end.id)
+        return replace(expansion, nodes=(), complete=False)
+    step = _Step(walk, cell, layer, expansion.end.id, scope)
+    body = step.body()
+    nodes = (replace(node, body=body, sources=(*node.sources, *step.read)) for node in expansion.nodes)
+    return replace(expansion, nodes=tuple(nodes))
+
+
+class _Step:
+    """The nodes of one step while they are expanded."""
+
+    def __init__(self, walk: Walk, cell: Cell, layer: Recurrence | None, name: str, scope: Scope) -> None:
+        self.walk, self.cell, self.name = walk, cell, name
+        self.line = cell.do.span.line
+        self.states = tuple(layer.states) if layer is not None else ()
+        self.input = self._input("input")
+        self.carried = {state: self._input(state) for state in self.states}
+        self.whole = self._static(scope)
+        self.read: References = ()
+        """What stands outside and is read inside: sequences, then static maps."""
+        start = Reference(self.input, None, cell.do.span, implied=True)
+        outside = {known: target for known, target in scope.names.items() if target != name}
+        inside = {"input": self.input, **self.carried, **{known: own for known, (own, _) in self.whole.items()}}
+        groups: dict[str, str | Group] = {
+            known: Group(Reference(own, None, cell.do.span, implied=True)) for known, own in inside.items()
+        }
+        self.scope = replace(
+            scope, names={**outside, **groups}, prefix=f"{name}_", previous=start, no_previous="", use=""
+        )
+        self.nodes: list[NodeSpec] = []
+        self.lost = set[str]()
+
+    def body(self) -> BodySpec:
+        """Return the nodes, with an input for everything that they read outside."""
+        expansion = self.walk.items(self.cell.do, self.scope)
+        self.nodes = [*expansion.nodes]
+        states = self._next()
+        end = self._output(states)
+        if not expansion.complete:
+            self.lost.add(self.input)
+        nodes, ends = self._closed((end, *(state.next for state in states)))
+        states = tuple(replace(state, next=source) for state, source in zip(states, ends[1:], strict=True))
+        static = tuple(own for own, _ in self.whole.values())
+        inputs = (self.input, *self.sequences, *static)
+        broken = frozenset(self.walk.broken | self.lost)
+        return BodySpec(inputs, frozen_together(nodes), ends[0], broken, len(static), states)
+
+    def _input(self, name: str) -> str:
+        identity = f"{self.name}_{name}"
+        self.walk.ids.claim(identity, 0)
+        self.walk.inputs |= {identity}
+        return identity
+
+    def _static(self, scope: Scope) -> dict[str, tuple[str, Reference]]:
+        """The inputs of what every step reads, by the names inside, each with the node outside."""
+        written = self.cell.static
+        if written is None or not is_written(written):
+            return {}
+        if not isinstance(written, Mapping):
+            help = "write static: {map: topography}"
+            self.walk.report.wrong_type("static must be a mapping of names to nodes", written, help)
+            return {}
+        found = {}
+        for entry in written.entries:
+            if entry.name == "input" or entry.name in self.states:
+                what = "the input" if entry.name == "input" else "a state"
+                message = f"{entry.name} under static has the name of {what}"
+                self.walk.report.error(message, entry.key.span, help="give it another name", code="duplicate-key")
+            source = scope.reference(entry.value, self.walk.report)
+            if source is not None:
+                found[entry.name] = (self._input(entry.name), source)
+        return found
+
+    def _next(self) -> tuple[CarriedState, ...]:
+        """What each state is after the step."""
+        written, report = self.cell.next, self.walk.report
+        if not isinstance(written, Mapping):
+            report.wrong_type("next must be a mapping of states to what they become", written, "write next: {h: …}")
+            self.lost |= {self.input, *self.carried.values()}
+            return ()
+        becomes: dict[str, Reference] = {}
+        for entry in written.entries:
+            if entry.name not in self.states:
+                help = did_you_mean(entry.name, self.states) or f"its states are {', '.join(self.states)}"
+                if self.states:
+                    report.error(f"no state is called {entry.name}", entry.key.span, help=help, code="unknown-key")
+                continue
+            source = self._value(entry.value, f"{entry.name}_next")
+            if source is None:
+                self.lost.add(self.input)
+            else:
+                becomes[entry.name] = source
+                self.scope.names.setdefault(f"{entry.name}_next", Group(source))
+        missing = [state for state in self.states if state not in written.names()]
+        if missing:
+            message = f"next does not say what {' and '.join(missing)} become{'s' if len(missing) == 1 else ''}"
+            help = f"write next: {{{missing[0]}: …}}, or {missing[0]}: {missing[0]} for a state that never changes"
+            report.error(message, written.span, help=help, code="missing-key")
+        if len(becomes) < len(self.states):
+            self.lost |= {self.input, *self.carried.values()}
+        return tuple(CarriedState(self.carried[state], becomes[state]) for state in self.states if state in becomes)
+
+    def _output(self, states: tuple[CarriedState, ...]) -> Reference:
+        """What the step gives."""
+        written = self.cell.output
+        after = {state.id: state.next for state in states}
+        name = written.value if isinstance(written, Scalar) else None
+        if not is_written(written) or written is None:
+            source = next(iter(after.values()), None)
+        elif isinstance(name, str) and name in self.carried:
+            source = after.get(self.carried[name])
+            source = replace(source, span=written.span) if source is not None else None
+        else:
+            source = self._value(written, "output")
+        if source is None:
+            self.lost.add(self.input)
+            return Reference(self.input, None, self.cell.do.span, implied=True)
+        return source
+
+    def _value(self, written: Node, name: str) -> Reference | None:
+        """What a name or an equation stands for; an equation becomes a node of that name."""
+        text = written.value if isinstance(written, Scalar) else None
+        if not isinstance(text, str):
+            if not self.walk.report.is_known(written.span):
+                message = f"{name}: expected a node or an equation, got {kind_of(written)}"
+                self.walk.report.error(message, written.span, code="wrong-type")
+            return None
+        if REFERENCE.fullmatch(text) and ("-" not in text or text in self.scope.names):
+            return self.scope.reference(written, self.walk.report)
+        named = Entry(Scalar("id", written.span, "id"), Scalar(name, written.span, name))
+        equation = Entry(Scalar("equation", written.span, "equation"), written)
+        expansion = self.walk.item(Mapping((named, equation), written.span), self.scope)
+        self.nodes += expansion.nodes
+        return expansion.end if expansion.complete else None
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """The inputs of sequences besides the first."""
+        return tuple(self._taken.values())
+
+    def _closed(self, ends: References) -> tuple[tuple[NodeSpec, ...], References]:
+        """The nodes and ends, reading inputs of their own in place of what stands outside."""
+        inside = {node.id for node in self.nodes} | self.walk.broken | {self.input, *self.carried.values()}
+        inside |= {own for own, _ in self.whole.values()}
+        self._taken: dict[tuple[str, str | None], str] = {}
+        read: list[Reference] = []
+
+        def taken(source: Reference) -> Reference:
+            if source.id in inside:
+                return source
+            key = source.id, source.port
+            if key not in self._taken:
+                self._taken[key] = self.walk.ids.make(f"{self.name}_{source.id}", self.line)
+                self.walk.inputs |= {self._taken[key]}
+                read.append(source)
+            return replace(source, id=self._taken[key], port=None, implied=True)
+
+        nodes = []
+        for node in self.nodes:
+            if node.shares is not None and node.shares not in inside:
+                message, reason = (
+                    f"{self.name} cannot reuse {node.shares}, which is outside",
+                    "its layer does not run step by step",
+                )
+                help = "move it into do:, or write its layer again"
+                self.walk.report.error(message, node.span("reuse"), reason=reason, help=help, code="bad-reference")
+                self.walk.broken.add(node.id)
+            nodes.append(node.reading(taken))
+        ends = tuple(map(taken, ends))
+        self.read = (*read, *(source for _, source in self.whole.values()))
+        return tuple(nodes), ends

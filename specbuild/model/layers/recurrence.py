@@ -1,0 +1,318 @@
+"""A recurrence over the nodes of a step, with states of their own.
+
+Shape comments: N batch, T steps, `frame` the axes of a frame.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from specbuild.catalog import Shape
+from specbuild.catalog.conv_recurrent import segment_length
+from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras
+from specbuild.model.layers.conv_recurrent import fits_at_once, recomputed
+
+ops = keras.ops
+
+
+class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
+    """Runs a step over sequences `(N, T, *frame)`: its output at every step, or at the last one.
+
+    Args:
+        step: a functional `keras.Model` from `[*computed, *frames, *constants, *states]` to `[output, *states after the
+            step]`.
+        at_once: a functional `keras.Model` from `[*frames, *constants]` to `computed`, which needs no state: it runs
+            for all steps together before the recurrence, unless its results are so large that step by step is faster.
+        states: for each state its `name` and its `initial` value, a number or `learned`.
+        sequences: how many of the inputs, the first ones, have a frame for each step.
+        return_sequences: whether the output of every step is given, `(N, T, *output)`.
+        return_state: whether the states after the last step follow.
+        go_backwards: whether the sequences are read from their end; the outputs are in that order too.
+        stateful: whether a batch starts from the states that the batch before it left.
+        remat: whether the backward pass recomputes the steps, in segments of about √T.
+        unroll: whether the steps are written out; default: up to 32 of them on a processor, where that is faster than
+            a loop. A step that draws random numbers or updates statistics must be.
+        zero_output_for_mask: whether the output of a masked step is zero, not that of the step before.
+    """
+
+    def __init__(
+        self,
+        step: Any,
+        at_once: Any = None,
+        *,
+        states: Sequence[Mapping[str, Any]],
+        sequences: int = 1,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        remat: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.step, self.at_once, self.sequences = step, at_once, sequences
+        self.state_specs = [dict(state) for state in states]
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.go_backwards, self.stateful = go_backwards, stateful
+        self.remat, self.unroll, self.zero_output_for_mask = remat, unroll, zero_output_for_mask
+        self.supports_masking, self.input_spec = True, None
+        self._kept = _Kept()
+        self.learned = {
+            state["name"]: self.add_weight(shape=given.shape[1:], initializer="zeros", name=f"initial_{state['name']}")
+            for state, given in zip(self.state_specs, self._given, strict=True)
+            if state["initial"] == "learned"
+        }
+
+    def build(self, sequences_shape: Shape) -> None:
+        """Make the states that a stateful layer keeps.
+
+        Raises:
+            ValueError: their number of samples is not known.
+        """
+        if self.stateful and not self._kept.states:
+            if sequences_shape[0] is None:
+                raise ValueError(f"{self.name} keeps its state from batch to batch and needs a fixed batch size")
+            start = self._started(sequences_shape[0])
+            self._kept.states = [keras.Variable(value, trainable=False, name="rnn_state") for value in start]
+        self.built = True
+
+    @property
+    def variables(self) -> list[Any]:
+        """With the state that a stateful layer keeps: JAX runs a model as a function of these, and would forget it."""
+        return [*super().variables, *self._kept.states]
+
+    @property
+    def states(self) -> list[Any] | None:
+        """The states that a stateful layer keeps; None for another."""
+        return self._kept.states or None
+
+    def reset_state(self) -> None:
+        """Start the next batch anew."""
+        for state, start in zip(self._kept.states, self._started_like(self._kept.states), strict=True):
+            state.assign(start)
+
+    def call(
+        self,
+        sequences: Any,
+        extra: Sequence[Any] = (),
+        initial_state: Sequence[Any] | None = None,
+        mask: Any = None,
+        training: bool = False,
+    ) -> Any:
+        """Run the recurrence.
+
+        Args:
+            sequences: what the cell reads first, (N, T, *frame).
+            extra: further sequences, then the constants.
+            initial_state: one tensor for each state.
+            mask: (N, T), False where a step is left out: states stay, and the output is that of the step before.
+            training: whether layers inside behave as in training.
+        """
+        frames = [sequences, *extra[: self.sequences - 1]]
+        constants = list(extra[self.sequences - 1 :])
+        if initial_state is None:
+            initial_state = self._kept.states or self._started(ops.shape(sequences)[0])
+        states = [ops.cast(value, given.dtype) for value, given in zip(initial_state, self._given, strict=True)]
+        outputs, states = self._run(frames, constants, states, mask, training)
+        for kept, state in zip(self._kept.states, states, strict=False):
+            kept.assign(state)
+        if not self.return_state:
+            return outputs
+        return (outputs, *(ops.cast(state, self.compute_dtype) for state in states))
+
+    def _run(
+        self, frames: list[Any], constants: list[Any], states: list[Any], mask: Any, training: bool
+    ) -> tuple[Any, list[Any]]:
+        """Return the outputs, of every step or the last, and the states after the last step."""
+        if self.go_backwards:
+            frames = [ops.flip(each, axis=1) for each in frames]
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        steps = frames[0].shape[1]
+        recompute = self.remat and training and steps is not None and segment_length(steps) < steps
+        at_once = self.at_once is not None and (self.unroll or (not recompute and self._fits(frames)))
+        masks = [] if mask is None else [ops.cast(mask, "bool")]
+        if masks and not self.zero_output_for_mask:
+            output = self.step.outputs[0]
+            states = [*states, ops.zeros((ops.shape(frames[0])[0], *output.shape[1:]), output.dtype)]
+
+        def run(*given: Any) -> tuple[Any, ...]:
+            """The states behind some of the steps, then the outputs."""
+            stepped, state = [*given[: len(frames) + len(masks)]], [*given[len(frames) + len(masks) :]]
+            inside, read = stepped[: len(frames)], stepped[len(frames) :]
+            if at_once:
+                computed = self._at_once(inside, constants, training)
+            step = _Step(self, constants, training, at_once=at_once, masked=bool(masks))
+            xs = [*(computed if at_once else ()), *inside, *read]
+            return self._looped(step, xs, state)
+
+        if recompute:
+            length = segment_length(steps)
+            cuts = list(range(length, steps, length))
+            pieces = list(zip(*(ops.split(each, cuts, axis=1) for each in (*frames, *masks)), strict=True))
+            last, each = recomputed(run, pieces, states)
+            states = [*last]
+            outputs = ops.concatenate(each, axis=1) if self.return_sequences else each[-1]
+        else:
+            *states, outputs = run(*frames, *masks, *states)
+        return outputs, [*states[: len(self.state_specs)]]
+
+    def _at_once(self, frames: list[Any], constants: list[Any], training: bool) -> list[Any]:
+        """Compute for all steps of frames `(N, T, *frame)` what needs no state: `(N, T, …)` each."""
+        steps = frames[0].shape[1]
+        count = ops.shape(frames[0])[1] if steps is None else steps
+        flat = [ops.reshape(each, (-1, *each.shape[2:])) for each in frames]
+        whole = [ops.repeat(each, count, axis=0) for each in constants]
+        results = _outputs(self.at_once, [*flat, *whole], training)
+        batch = ops.shape(frames[0])[0] if steps is None else -1
+        return [ops.reshape(each, (batch, count, *each.shape[1:])) for each in results]
+
+    def _looped(self, step: Callable[..., Any], xs: list[Any], states: list[Any]) -> tuple[Any, ...]:
+        """Run a step over the second axis of `xs`: the states after it, then the outputs of every step or the last."""
+        steps = xs[0].shape[1]
+        short = steps is not None and steps <= LONGEST_UNROLLED and not has_accelerator()
+        if steps is not None and (self.unroll or short or steps == 1):
+            outputs = []
+            for x in zip(*(ops.unstack(each, steps, axis=1) for each in xs), strict=True):
+                output, states = step(x, states)
+                outputs.append(output)
+            return (*states, ops.stack(outputs, axis=1) if self.return_sequences else outputs[-1])
+        if self.unroll:
+            raise ValueError(f"{self.name} needs to know how many steps it has: a layer inside changes while it trains")
+        loop = keras.layers.RNN(_Packed(step, xs, len(states)), return_sequences=self.return_sequences, name="steps")
+        last, outputs, after = loop.inner_loop(_packed(xs), states, None)
+        return (*after, outputs if self.return_sequences else last)
+
+    @property
+    def _given(self) -> list[Any]:
+        """The inputs of a step that are states."""
+        return list(self.step.inputs[-len(self.state_specs) :])
+
+    def _fits(self, frames: list[Any]) -> bool:
+        """Whether all steps are computed at once; what changes while it trains must be, whatever its size."""
+        numbers = sum(math.prod(each.shape[1:]) for each in self.at_once.outputs)
+        return fits_at_once(numbers * (frames[0].shape[1] or 1))
+
+    def _started(self, batch: Any) -> list[Any]:
+        """The states before the first step."""
+        result = []
+        for state, given in zip(self.state_specs, self._given, strict=True):
+            shape = (batch, *given.shape[1:])
+            if state["initial"] == "learned":
+                result.append(ops.broadcast_to(ops.cast(self.learned[state["name"]], given.dtype), shape))
+            else:
+                result.append(ops.full(shape, state["initial"], dtype=given.dtype))
+        return result
+
+    def _started_like(self, states: Sequence[Any]) -> list[Any]:
+        return self._started(states[0].shape[0]) if states else []
+
+    def compute_mask(self, _: Any, mask: Any = None) -> Any:
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
+        own = mask if self.return_sequences else None
+        return [own, *[None] * len(self.state_specs)] if self.return_state else own
+
+    def compute_output_shape(self, sequences_shape: Shape, **_: Any) -> Any:
+        """Return the shape of the output, and those of the states where they are given as well."""
+        batch, steps = sequences_shape[:2]
+        output = self.step.outputs[0].shape[1:]
+        shape = (batch, steps, *output) if self.return_sequences else (batch, *output)
+        return (shape, *((batch, *state.shape[1:]) for state in self._given)) if self.return_state else shape
+
+    def compute_output_spec(self, sequences: Any, *_: Any, **__: Any) -> Any:
+        """Return what a symbolic call gives, without running the steps."""
+        shapes = self.compute_output_shape(tuple(sequences.shape))
+        if not self.return_state:
+            return keras.KerasTensor(shapes, dtype=self.step.outputs[0].dtype)
+        dtypes = [self.step.outputs[0].dtype, *[self.compute_dtype] * len(self.state_specs)]
+        return tuple(keras.KerasTensor(shape, dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
+
+    def get_config(self) -> dict[str, Any]:
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        models = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in _MODELS}
+        return {**super().get_config(), **models, "states": self.state_specs, **plain}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(**config | {name: keras.saving.deserialize_keras_object(config[name]) for name in _MODELS})
+
+
+_MODELS = ("step", "at_once")
+_PLAIN = (
+    *("sequences", "return_sequences", "return_state", "go_backwards", "stateful", "remat", "unroll"),
+    "zero_output_for_mask",
+)
+
+
+class _Kept:
+    """The states of a stateful layer, which are no weights; Keras does not look inside."""
+
+    def __init__(self) -> None:
+        self.states: list[Any] = []
+
+
+class _Step:
+    """One step for a loop: what is read at it, and the states, to the output and the states after it."""
+
+    def __init__(
+        self, layer: Recurrence, constants: Sequence[Any], training: bool, *, at_once: bool, masked: bool
+    ) -> None:
+        self.layer, self.constants, self.training = layer, constants, training
+        self.at_once, self.masked = at_once, masked
+
+    def __call__(self, x: Sequence[Any], states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        layer = self.layer
+        own = [*states[: len(layer.state_specs)]]
+        *given, mask = x if self.masked else (*x, None)
+        if layer.at_once is not None and not self.at_once:
+            given = [*_outputs(layer.at_once, [*given, *self.constants], self.training), *given]
+        output, *after = _outputs(layer.step, [*given, *self.constants, *own], self.training)
+        after = [ops.cast(new, old.dtype) for new, old in zip(after, own, strict=True)]
+        if mask is None:
+            return output, after
+        before = ops.zeros_like(output) if layer.zero_output_for_mask else states[-1]
+        output = _where(mask, output, before)
+        after = [_where(mask, new, old) for new, old in zip(after, own, strict=True)]
+        return output, after if layer.zero_output_for_mask else [*after, output]
+
+
+class _Packed:
+    """A step as a cell for Keras's loop, which reads one tensor."""
+
+    def __init__(self, step: Callable[..., Any], xs: Sequence[Any], states: int) -> None:
+        self.step, self.state_size = step, [1] * states
+        self.shapes, self.dtypes = [x.shape[2:] for x in xs], [x.dtype for x in xs]
+
+    def call(self, packed: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        if len(self.shapes) == 1:
+            return self.step([packed], states)  # type: ignore[no-any-return]  # a step gives just that
+        ends = list(accumulate(math.prod(shape) for shape in self.shapes))[:-1]
+        parts = zip(ops.split(packed, ends, axis=-1), self.shapes, self.dtypes, strict=True)
+        own = [ops.cast(ops.reshape(part, (-1, *shape)), dtype) for part, shape, dtype in parts]
+        return self.step(own, states)  # type: ignore[no-any-return]  # as above
+
+    __call__ = call
+
+
+def _packed(xs: Sequence[Any]) -> Any:
+    """Sequences `(N, T, …)` as one, `(N, T, numbers)`; a single one stays as it is."""
+    if len(xs) == 1:
+        return xs[0]
+    steps = xs[0].shape[1]
+    lead = (-1, steps) if steps is not None else tuple(ops.shape(xs[0])[:2])
+    flat = [ops.cast(ops.reshape(x, (*lead, math.prod(x.shape[2:]))), xs[0].dtype) for x in xs]
+    return ops.concatenate(flat, axis=-1)
+
+
+def _where(mask: Any, new: Any, old: Any) -> Any:
+    return ops.where(ops.reshape(mask, (-1, *(1,) * (len(new.shape) - 1))), new, old)
+
+
+def _outputs(model: Any, inputs: list[Any], training: bool) -> list[Any]:
+    """Return the outputs of a model; Keras gives a single one as it is, and takes a single input so."""
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=training)
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]

@@ -1,0 +1,351 @@
+"""Cells written as text against Keras's own layers, and against their steps run one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from specbuild import build_graph, build_model, load_spec
+from specbuild.document import SpecError
+
+ops = keras.ops
+
+CONV_LSTM = """\
+specbuild: 1
+vars: {f: 3}
+inputs: {x: [4, 6, 5, 2]}
+layers:
+  - id: memory
+    recurrent:
+      states: {h: $f, c: $f}
+      do:
+        - {id: x, layer: Conv2D, from: input, filters: 4 * $f, kernel_size: 3, padding: same}
+        - {id: u, layer: Conv2D, from: h, filters: 4 * $f, kernel_size: 3, padding: same, use_bias: false}
+        - {id: gates, layer: Add, from: [x, u]}
+        - {id: i, layer: Slice, from: gates, axis: -1, stop: $f}
+        - {id: f, layer: Slice, from: gates, axis: -1, start: $f, stop: 2 * $f}
+        - {id: g, layer: Slice, from: gates, axis: -1, start: 2 * $f, stop: 3 * $f}
+        - {id: o, layer: Slice, from: gates, axis: -1, start: 3 * $f}
+        - {id: sigma_i, layer: Activation, from: i, activation: sigmoid}
+        - {id: sigma_f, layer: Activation, from: f, activation: sigmoid}
+        - {id: sigma_o, layer: Activation, from: o, activation: sigmoid}
+        - {id: tanh_g, layer: Activation, from: g, activation: tanh}
+        - {id: kept, layer: Multiply, from: [sigma_f, c]}
+        - {id: added, layer: Multiply, from: [sigma_i, tanh_g]}
+        - {id: c_new, layer: Add, from: [kept, added]}
+        - {id: tanh_c, layer: Activation, activation: tanh}
+        - {id: h_new, layer: Multiply, from: [sigma_o, tanh_c]}
+      next: {h: h_new, c: c_new}
+outputs: {every: memory.sequence, h: memory.state.h, c: memory.state.c}
+"""
+CELL = (
+    "recurrent: {states: {h: 3, c: 3}, do: ["
+    "{id: a, layer: Conv2D, from: input, filters: 3, kernel_size: 3, padding: same}, "
+    "{id: b, layer: Conv2D, from: h, filters: 3, kernel_size: 3, padding: same}, "
+    "{id: s, layer: Add, from: [a, b, c]}, {id: t, layer: Activation, activation: tanh}], next: {h: t, c: s}"
+)
+"""A cell whose mapping is still open, for further keys."""
+
+
+def numbers(model: Any, *, samples: int = 2, steps: int = 7) -> list[np.ndarray]:
+    """Random inputs of a model."""
+    random = np.random.default_rng(0)
+    shapes = [[steps if n is None else n for n in x.shape[1:]] for x in model.inputs]
+    return [random.normal(size=(samples, *shape)).astype("float32") for shape in shapes]
+
+
+def step_by_step(layer: Any, frames: list[Any], constants: list[Any], states: list[Any]) -> tuple[Any, list[Any]]:
+    """Every output of a layer and its last states, its two models called once for each step."""
+    outputs = []
+    frames, constants, states = (
+        [ops.convert_to_tensor(x, "float32") for x in xs] for xs in (frames, constants, states)
+    )
+    for step in range(frames[0].shape[1]):
+        given = [*(each[:, step] for each in frames), *constants]
+        first = [] if layer.at_once is None else listed(layer.at_once(given if len(given) > 1 else given[0]))
+        output, *states = listed(layer.step([*first, *given, *states]))
+        outputs.append(output)
+    return ops.stack(outputs, axis=1), states
+
+
+def listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def close(one: Any, other: Any, tolerance: float = 1e-6) -> None:
+    np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=tolerance, rtol=tolerance)
+
+
+def text(layers: str, outputs: str = "memory.sequence", inputs: str = "x: [4, 6, 5, 2]") -> str:
+    return f"specbuild: 1\ninputs: {{{inputs}}}\nlayers:\n{layers}outputs: [{outputs}]\n"
+
+
+def test_a_conv_lstm_written_as_text_equals_the_layer() -> None:
+    """Outputs, states and gradients, to rounding."""
+    written = build_model(CONV_LSTM)
+    layers = "  - {id: memory, layer: ConvLSTM2D, filters: 3, kernel_size: 3, padding: same}\n"
+    outputs = "outputs: {every: memory.sequence, h: memory.state.h, c: memory.state.c}\n"
+    known = build_model(text(layers).rsplit("outputs", 1)[0] + outputs)
+    random = np.random.default_rng(1)
+    cell = {name: random.normal(size=shape) * 0.3 for name, shape in _CONV_LSTM_WEIGHTS.items()}
+    for weight in written.weights:
+        weight.assign(cell[weight.path.removeprefix("memory_")])
+    for weight, name in zip(known.weights, ("x/kernel", "u/kernel", "x/bias"), strict=True):
+        weight.assign(cell[name])
+    (x,) = numbers(written)
+    mine, theirs = written(x), known(x)
+    for name in ("every", "h", "c"):
+        close(mine[name], theirs[name])
+    before, after = {}, {}
+    targets = {name: np.zeros(np.shape(value), "float32") for name, value in mine.items()}
+    for model, change in ((written, before), (known, after)):
+        model.compile(keras.optimizers.SGD(1.0), dict.fromkeys(targets, "mse"))
+        start = [np.asarray(weight) for weight in model.weights]
+        model.train_on_batch(x, targets)
+        change |= {
+            i: np.asarray(weight) - old for i, (weight, old) in enumerate(zip(model.weights, start, strict=True))
+        }
+    moved = {weight.path.removeprefix("memory_"): before[i] for i, weight in enumerate(written.weights)}
+    for i, name in enumerate(("x/kernel", "u/kernel", "x/bias")):
+        assert np.abs(after[i]).max() > 1e-4
+        close(moved[name], after[i])
+
+
+_CONV_LSTM_WEIGHTS = {"x/kernel": (3, 3, 2, 12), "u/kernel": (3, 3, 3, 12), "x/bias": (12,)}
+
+
+def test_what_needs_no_state_runs_for_all_steps_at_once() -> None:
+    step = next(node for node in build_graph(CONV_LSTM).nodes if node.id == "memory").step
+    assert step is not None
+    assert [node.id for node in step.at_once.nodes] == ["memory_x"]
+    layer = build_model(CONV_LSTM).get_layer("memory")
+    assert [inner.name for inner in layer.at_once.layers if inner.weights] == ["memory_x"]
+
+
+@pytest.mark.parametrize("more", ["", ", go_backwards: true"])
+@pytest.mark.parametrize("steps", ["4", "40", "null"], ids=["written out", "looped", "open"])
+def test_the_loop_equals_the_steps(steps: str, more: str) -> None:
+    model = build_model(text(f"  - {{id: memory, {CELL}{more}}}}}\n", inputs=f"x: [{steps}, 4, 3, 2]"))
+    (x,) = numbers(model)
+    zeros = [np.zeros((2, 4, 3, 3), "float32")] * 2
+    frames = x[:, ::-1] if more else x
+    every, _ = step_by_step(model.get_layer("memory"), [frames], [], zeros)
+    close(model.predict(x, verbose=0), every)
+    last = build_model(text(f"  - {{id: memory, {CELL}{more}}}}}\n", "memory.last", f"x: [{steps}, 4, 3, 2]"))
+    last.set_weights(model.get_weights())
+    close(last.predict(x, verbose=0), every[:, -1])
+
+
+def test_steps_read_sequences_and_constants_from_outside() -> None:
+    layers = """\
+  - id: memory
+    from: x
+    recurrent:
+      states: {h: 3, m: {shape: [6, 5, 2], initial: learned}, n: {shape: [6, 5, 1], initial: -2}}
+      static: {relief: map}
+      do:
+        - {id: all, layer: Concatenate, from: [input, wind, relief, n]}
+        - {id: a, layer: Conv2D, filters: 3, kernel_size: 3, padding: same}
+        - {id: b, layer: Concatenate, from: [h, m]}
+        - {id: c, layer: Conv2D, filters: 3, kernel_size: 3, padding: same}
+        - {id: t, layer: Add, from: [a, c]}
+        - {id: m_new, layer: Conv2D, filters: 2, kernel_size: 1}
+      next: {h: t, m: m_new, n: n}
+      output: all
+"""
+    model = build_model(text(layers, inputs="x: [4, 6, 5, 2], wind: [4, 6, 5, 1], map: [6, 5, 1]"))
+    layer = model.get_layer("memory")
+    learned = np.random.default_rng(2).normal(size=(6, 5, 2)).astype("float32")
+    layer.learned["m"].assign(learned)
+    x, wind, relief = numbers(model)
+    states = [np.zeros((2, 6, 5, 3)), np.broadcast_to(learned, (2, 6, 5, 2)), np.full((2, 6, 5, 1), -2.0)]
+    every, _ = step_by_step(layer, [x, wind], [relief], states)
+    close(model([x, wind, relief]), every)
+    assert layer.learned["m"].path in {weight.path for weight in model.trainable_weights}
+
+
+def test_a_memory_passes_through_the_levels_and_on_to_the_next_step() -> None:
+    """The zig-zag of PredRNN: the memory of the top level enters the lowest one in the next step."""
+    spec = """\
+specbuild: 1
+blocks:
+  level:
+    inputs: [x, h, m]
+    do:
+      - {id: read, layer: Concatenate, from: [x, h, m]}
+      - {id: new, layer: Dense, units: 3, activation: tanh}
+      - {id: kept, layer: Dense, units: 3, activation: tanh, from: [m]}
+      - {id: memory, layer: Add, from: [kept, new]}
+    output: {h: new, m: memory}
+inputs: {x: [5, 2]}
+layers:
+  - id: stack
+    recurrent:
+      states: {h1: 3, h2: 3, m: 3}
+      do:
+        - {id: one, block: level, from: [input, h1, m]}
+        - {id: two, block: level, from: [one.h, h2, one.m]}
+      next: {h1: one.h, h2: two.h, m: two.m}
+      output: h2
+outputs: [stack.sequence]
+"""
+    model = build_model(spec)
+    layer = model.get_layer("stack")
+    (x,) = numbers(model)
+
+    def dense(name: str, value: Any) -> Any:
+        inner = layer.step.get_layer(f"stack_{name}")
+        return np.tanh(value @ np.asarray(inner.kernel) + np.asarray(inner.bias))
+
+    h1 = h2 = m = np.zeros((2, 3))
+    every = []
+    for step in range(5):
+        h1 = dense("one_new", np.concatenate([x[:, step], h1, m], axis=-1))
+        m = dense("one_kept", m) + h1
+        h2 = dense("two_new", np.concatenate([h1, h2, m], axis=-1))
+        m = dense("two_kept", m) + h2
+        every.append(h2)
+    close(model(x), np.stack(every, axis=1))
+
+
+def test_masked_steps_change_nothing() -> None:
+    layers = """\
+  - {layer: Masking}
+  - id: memory
+    recurrent:
+      states: {h: 3}
+      do: [{id: a, layer: Dense, units: 3}, {id: b, layer: Dense, units: 3, from: h}, {id: t, layer: Add, from: [a, b]}]
+      next: {h: t}
+"""
+    model = build_model(text(layers, "memory.sequence, memory.state.h", "x: [5, 2]"))
+    (x,) = numbers(model)
+    x[0, 2:4] = x[1, 0] = 0
+    every, h = model(x)
+    left = np.delete(x[:1], [2, 3], axis=1)
+    kept, last = step_by_step(model.get_layer("memory"), [left], [], [np.zeros((1, 3), "float32")])
+    close(every[:1], np.asarray(kept)[:, [0, 1, 1, 1, 2]])
+    close(h[:1], last[0])
+    close(every[1, 0], np.zeros(3))
+
+
+def test_both_directions() -> None:
+    cell = f"  - {{id: memory, bidirectional: {{{CELL}}}}}, merge_mode: sum}}\n"
+    model = build_model(text(cell, "memory.sequence, memory.last, memory.state.backward_c"))
+    layer = model.get_layer("memory")
+    (x,) = numbers(model)
+    zeros = [np.zeros((2, 6, 5, 3), "float32")] * 2
+    forward, _ = step_by_step(layer.forward_layer, [x], [], zeros)
+    backward, states = step_by_step(layer.backward_layer, [x[:, ::-1]], [], zeros)
+    every, last, c = model(x)
+    close(every, np.asarray(forward) + np.asarray(backward)[:, ::-1])
+    close(last, np.asarray(forward)[:, -1] + np.asarray(backward)[:, -1])
+    close(c, states[1])
+
+
+def test_remat_changes_no_result_and_no_gradient() -> None:
+    """Nine steps, so that the last of three segments is whole."""
+    layers = "  - {{id: memory, {cell}, remat: {remat}}}}}\n"
+    changed = []
+    for remat in ("false", "true"):
+        model = build_model(text(layers.format(cell=CELL, remat=remat), "memory.sequence", "x: [9, 4, 3, 2]"))
+        (x,) = numbers(model)
+        random = np.random.default_rng(3)
+        model.set_weights([random.normal(size=weight.shape) * 0.3 for weight in model.weights])
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        loss = model.train_on_batch(x, np.zeros((2, 9, 4, 3, 3), "float32"))
+        changed.append([np.asarray(loss), *model.get_weights()])
+    for mine, theirs in zip(*changed, strict=True):
+        close(mine, theirs)
+
+
+def test_a_stateful_cell_goes_on_where_the_batch_before_it_ended() -> None:
+    layers = f"  - {{id: memory, {CELL}, stateful: true}}}}\n"
+    model = build_model(text(layers, inputs="x: {shape: [4, 6, 5, 2], batch: 2}"))
+    whole = build_model(text(f"  - {{id: memory, {CELL}}}}}\n", inputs="x: [8, 6, 5, 2]"))
+    whole.set_weights(model.get_weights())
+    (x,) = numbers(whole)
+    halves = [model.predict(half, verbose=0, batch_size=2) for half in (x[:, :4], x[:, 4:])]
+    close(np.concatenate(halves, axis=1), whole.predict(x, verbose=0))
+    model.get_layer("memory").reset_state()
+    close(model.predict(x[:, :4], verbose=0, batch_size=2), halves[0])
+
+
+COMBINED = {
+    "a level of an encoder_decoder": f"""\
+  - encoder_decoder:
+      horizon: 3
+      feed: last
+      encoder: [{{id: enc, {CELL}}}}}]
+      decoder: [{{id: dec, {CELL}}}}}]
+      remat: true
+    id: memory
+""",
+    "a mirrored decoder": f"""\
+  - {{id: memory, encoder_decoder: {{horizon: 3, feed: last, encoder: [{{id: e, {CELL}}}}}]}}}}
+""",
+    "a decoder on its state alone": f"""\
+  - encoder_decoder:
+      horizon: 3
+      encoder: [{{id: enc, {CELL}}}}}]
+      decoder: [{{id: dec, {CELL.replace("from: input", "from: c")}}}}}]
+    id: memory
+""",
+    "feedback": f"""\
+  - id: memory
+    autoregressive:
+      horizon: 3
+      remat: true
+      do: [{{id: e, {CELL}}}}}, {{time_distributed: {{layer: Conv2D, filters: 2, kernel_size: 1}}}}]
+""",
+    "used again": f"""\
+  - {{id: first, {CELL}}}}}
+  - {{id: memory, reuse: first, from: x, initial_state: first}}
+""",
+    "frozen, with random numbers": f"""\
+  - {{time_distributed: {{layer: Conv2D, filters: 2, kernel_size: 1}}}}
+  - {{id: memory, trainable: false, {CELL.replace("[{id: a", "[{layer: Dropout, rate: 0.5, from: h}, {id: a")}}}}}
+""",
+    "in a block, in a loop": f"""\
+  - repeat: 2
+    do: [{{block: inner}}]
+  - {{id: memory, {CELL}}}}}
+blocks: {{inner: {{do: [{{{CELL}}}}}, {{time_distributed: {{layer: Conv2D, filters: 2, kernel_size: 1}}}}]}}}}
+""",
+}
+
+
+@pytest.mark.parametrize("layers", COMBINED.values(), ids=[*COMBINED])
+def test_combined_with_other_forms(layers: str, tmp_path: Path) -> None:
+    """It builds, trains, is saved and loaded, and means the same when resolved."""
+    port = "memory" if "id: memory\n" in layers or "encoder_decoder" in layers else "memory.sequence"
+    spec = text(layers, port)
+    model = build_model(spec)
+    (x,) = numbers(model)
+    model.compile("sgd", "mse")
+    loss = model.train_on_batch(x, np.zeros(model.compute_output_shape(x.shape), "float32"))
+    assert np.isfinite(loss)
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    close(keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0), expected)
+    again = build_model(load_spec(spec).resolved())
+    again.set_weights(model.get_weights())
+    close(again.predict(x, verbose=0), expected)
+
+
+def test_a_state_that_changes_its_shape_is_named() -> None:
+    with pytest.raises(SpecError, match="the state c of memory changes its shape") as fault:
+        build_graph(CONV_LSTM.replace("c: c_new", "c: gates"))
+    assert [error.span.line for error in fault.value.diagnostics] == [25]
+
+
+def test_the_receptive_field_grows_by_the_kernels_of_each_step() -> None:
+    """Three frames back the first kernel has seen 3, and each of the three steps since 2 more."""
+    from specbuild.graph.receptive_field import receptive_fields
+
+    graph = build_graph(text(f"  - {{id: memory, {CELL}}}}}\n", "memory.last", "x: [4, 21, 21, 2]"))
+    field = receptive_fields(graph)["memory"]["x"]
+    assert [extent.length for extent in field] == [4, 9, 9, 2]
