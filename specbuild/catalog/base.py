@@ -96,6 +96,10 @@ class Layer(BaseModel):
         named = re.sub(r"(?<=\bin )input (\d+)\b", lambda match: inputs[int(match[1]) - 1], text)
         return re.sub(r"\bits input is\b", f"its input, {inputs[0]}, is", named)
 
+    def text(self, inputs: Sequence[str]) -> str:  # noqa: ARG002
+        """Return what the layer computes from inputs of these names, if a text says it; otherwise nothing."""
+        return ""
+
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the output.
 

@@ -287,8 +287,7 @@ class Equation(Broadcasting):
         names = {f"x{number}": name for number, name in enumerate(inputs, start=1)}
         return re.sub(r"\bx\d+\b", lambda match: names.get(match[0], match[0]), text)
 
-    def written(self, inputs: Sequence[str]) -> str:
-        """Return the text with its inputs under other names."""
+    def text(self, inputs: Sequence[str]) -> str:
         return written(self.tree, lambda name: inputs[int(name[1:]) - 1])
 
     def _results(self, inputs: tuple[Shape, ...]) -> list[Result]:

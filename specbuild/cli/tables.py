@@ -14,7 +14,7 @@ import click
 from specbuild.catalog import Dim, show
 from specbuild.document.render import text_width
 from specbuild.document.text_table import Column, text_table
-from specbuild.graph.summary import AXES, Row, Summary
+from specbuild.graph.summary import AXES, Row, Summary, shown_layer
 
 
 class Layout(NamedTuple):
@@ -136,7 +136,7 @@ def _cells(row: Row, axes: list[str], needs_shape: bool, summary: Summary, compa
     lengths = dict(zip(row.axes, row.shape, strict=True)) if row.axes and not compact else {}
     return [
         f"{INDENT if row.inside else ''}{row.id}",
-        _short(row.layer) if compact else row.layer,
+        _short(row.layer) if compact else shown_layer(row.layer, row.equation),
         (",\n" if compact else ", ").join(row.source),
         *(show((lengths[axis],)) if axis in lengths else "" for axis in axes),
         *(["" if lengths else show(row.shape)] if needs_shape else []),

@@ -12,6 +12,8 @@ from specbuild.graph.axis_names import Names, axis_names
 from specbuild.graph.model import Graph, Input, Node, Port, Step, spent
 from specbuild.graph.receptive_field import Extent, receptive_fields
 
+MOST_SHOWN = 40
+"""Characters of an equation in a table or a diagram."""
 AXES = ("time", "depth", "height", "width", "channels")
 """The columns that a shape is spread over."""
 
@@ -40,6 +42,8 @@ class Row:
     """The autoregressive or recurrent node that runs it; that node's numbers count it already."""
     shares: str = ""
     """The node whose weights it uses; they are counted there."""
+    equation: str = ""
+    """What an equation computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,13 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
         batch=batch,
         activation_bytes=graph.activation_bytes(batch),
     )
+
+
+def shown_layer(label: str, equation: str) -> str:
+    """Return how a table or a diagram calls a layer: by its label, or by its equation, cut where it is long."""
+    if not equation:
+        return label
+    return f"= {equation}" if len(equation) <= MOST_SHOWN else f"= {equation[: MOST_SHOWN - 1].rstrip(" +-*/(,")}…"
 
 
 def _input_row(x: Input, names: Mapping[Port, Names], batch: int) -> Row:
@@ -140,6 +151,7 @@ def _row(node: Node, names: Mapping[Port, Names], batch: int, receptive_field: d
         flops=node.flops,
         activation_bytes=_bytes(node.saved, batch),
         receptive_field=receptive_field,
+        equation=node.layer.text([str(port) for port in node.inputs]),
     )
 
 

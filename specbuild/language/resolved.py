@@ -79,12 +79,8 @@ def equation_of(layer: Layer, sources: Sequence[str]) -> str:
 
     No id with a hyphen can, nor an id that it reads as two inputs, which would become one.
     """
-    if layer.kind != "Equation" or not all(map(NAME.fullmatch, sources)) or len(set(sources)) < len(sources):
-        return ""
-    from specbuild.catalog.equation import Equation
-
-    assert isinstance(layer, Equation)
-    return layer.written(sources)
+    fits = all(map(NAME.fullmatch, sources)) and len(set(sources)) == len(sources)
+    return layer.text(sources) if fits else ""
 
 
 def _form(node: NodeSpec) -> dict[str, Any]:

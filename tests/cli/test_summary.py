@@ -195,6 +195,16 @@ layers:
     assert [row["shares"] for row in json.loads(rows)["rows"]] == ["", "", "", "one_a", ""]
 
 
+def test_an_equation_is_shown_by_its_text() -> None:
+    spec = "specbuild: 1\ninputs: {x: [4], y: [4]}\nlayers:\n  - {id: a, equation: tanh(x) * y}\n"
+    summary = summarize(build_graph(f"{spec}  - {{equation: {' + '.join(['a'] * 12)}}}\n"), batch=1)
+    assert [row.equation for row in summary.rows[2:]] == ["tanh(x) * y", " + ".join(["a"] * 12)]
+    wide, narrow = summary_text(summary, 200), summary_text(summary, 40)
+    assert "= tanh(x) * y " in wide
+    assert "= a + a + a + a + a + a + a + a + a + a…" in wide
+    assert "Equation" in narrow
+
+
 def test_columns_are_never_left_out_in_silence() -> None:
     def said(width: int) -> str:
         return " ".join(shown(SPEC, width)).partition("Left out for lack of width: ")[2]

@@ -58,6 +58,16 @@ def test_boxes_and_edges() -> None:
     )
 
 
+def test_an_equation_is_a_box_with_its_text() -> None:
+    text = "specbuild: 1\ninputs: {x: [4]}\nlayers: [{id: p, split: [a, b]}, {id: c, equation: p.a * tanh(p.b)}]\n"
+    boxes = diagram(build_graph(text)).boxes
+    assert [(box.id, box.layer, box.family) for box in boxes[1:]] == [
+        ("p_a", "split", "reshaping"),
+        ("p_b", "split", "reshaping"),
+        ("c", "= p_a * tanh(p_b)", "merging"),
+    ]
+
+
 def test_mermaid() -> None:
     assert mermaid(diagram(build_graph(SPEC))) == (
         "flowchart TD\n"

@@ -158,7 +158,7 @@ def test_variables_are_filled_in() -> None:
     head = f"{HEAD}vars: {{bias: -1.5, f: tanh, name: y, sum: x + y}}\n"
     built = graph('  - {equation: "$f(x) * $name ** $bias - 2 * $sum / ${bias * 2}"}\n', head)
     assert isinstance(built.nodes[0].layer, Equation)
-    assert built.nodes[0].layer.written(["x", "y"]) == "tanh(x) * y ** -1.5 - 2 * (x + y) / -3.0"
+    assert built.nodes[0].layer.text(["x", "y"]) == "tanh(x) * y ** -1.5 - 2 * (x + y) / -3.0"
     assert fault('  - {equation: "x + $w"}\n', head)[0] == "no variable is called $w"
     message, at, _ = fault('  - {equation: "$f(x) + w"}\n', head)
     assert (message, at) == ("no node is called w", "w")

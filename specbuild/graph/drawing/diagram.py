@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from specbuild.catalog import Layer, Recurrent, Shape, show
 from specbuild.catalog.wrappers import innermost
 from specbuild.graph.model import OUTPUT, Graph, Node
+from specbuild.graph.summary import shown_layer
 
 FILLS = {
     "input": "#e9e9e9",
@@ -32,6 +33,7 @@ FAMILIES = {
     "autoregressive": "recurrent",
     "recurrence": "recurrent",
     "merging": "merging",
+    "equation": "merging",
     "core": "dense",
     "application": "convolution",
 }
@@ -80,9 +82,7 @@ def diagram(graph: Graph) -> Diagram:
         return tuple(output.name for output in graph.outputs if output.port.node == node)
 
     inputs = (Box(x.id, "Input", show(x.shape), "", "input", outputs(x.id)) for x in graph.inputs)
-    nodes = (
-        Box(x.id, x.layer.label, show(x.shape), _state(x.state), _family(x.layer), outputs(x.id)) for x in graph.nodes
-    )
+    nodes = (Box(x.id, _layer(x), show(x.shape), _state(x.state), _family(x.layer), outputs(x.id)) for x in graph.nodes)
     edges = tuple(edge for node in graph.nodes for edge in (*_data_edges(node), *_state_edges(node)))
     return Diagram(graph.name, (*inputs, *nodes), edges)
 
@@ -132,6 +132,10 @@ def _state_edges(node: Node) -> Iterator[Edge]:
         names = [name for name, port in given.items() if port.node == source]
         whole = [port.name for port in given.values()] == [f"state.{name}" for name in node.state]
         yield Edge(source, node.id, "state" if whole and names == list(node.state) else ", ".join(names), state=True)
+
+
+def _layer(node: Node) -> str:
+    return shown_layer(node.layer.label, node.layer.text([str(port) for port in node.inputs]))
 
 
 def _state(states: dict[str, Shape]) -> str:
