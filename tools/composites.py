@@ -646,11 +646,11 @@ class Drawing:
         form = next(form for form in naive.FORMS if form in item)
         self.note(form, place)
         several = isinstance(item.get("from"), list)
-        if source and "from" not in item:
+        if source and "from" not in item and form != "equation":
             item["from"] = source
-        if start and "from" not in item:
+        if start and "from" not in item and form != "equation":
             item["from"] = spot.reference
-        inputs = item.pop("_inputs", (spot.shape,))
+        inputs, bare = item.pop("_inputs", (spot.shape,)), item.pop("_bare", False)
         reusable = item.pop("_again", True) and not (form == "repeat" and item["repeat"] == 0)
         composite = form in ("repeat", "for", "branch", "residual", "block", "model", "encoder_decoder")
         if composite and self.chance(0.08):
@@ -659,7 +659,7 @@ class Drawing:
             item["expect"] = [self.pick(length, length, None) for length in result.shape]
             if place.feedback:
                 item["expect"][0] = None
-        if "id" in item or self.chance(0.55) or not result.shape:
+        if not bare and ("id" in item or self.chance(0.55) or not result.shape):
             name = item.get("id") or self.id(place, form[0])
             item = {"id": name, **item}
             result = replace(result, reference=name if result.shape else "")
@@ -697,13 +697,13 @@ class Drawing:
     def choices(self, place: Place, spot: Spot) -> list[Callable[..., tuple[Tree, Spot, dict[str, Shape]]]]:
         """Return what can be drawn after a spot, as often as it should be."""
         steps = len(spot.shape) in (2, 4)
-        drawn = [self.layer] * 3
+        drawn = [self.layer] * 3 + [self.split]
         if steps:
             drawn += [self.level] * 2 + [self.frames] * 2
             if not place.feedback:
                 drawn += [self.both]
         if any(shape == spot.shape for shape in place.names.values()):
-            drawn += [self.merge]
+            drawn += [self.merge] + [self.equation] * 2
         if place.rounds:
             drawn += [self.collected] * 2
         if steps and place.depth < 3 and not place.feedback:
@@ -829,6 +829,60 @@ class Drawing:
         shape = spot.shape if kind != "Concatenate" else (*spot.shape[:-1], 2 * spot.shape[-1])
         item = {"layer": kind, "from": [first, self.random.choice(equal)], "_inputs": (spot.shape, spot.shape)}
         return item, Spot(shape), {}
+
+    def equation(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
+        """Arithmetic on something of the shape of the spot and others that fit it."""
+        equal = sorted(name for name, shape in place.names.items() if shape == spot.shape)
+        first = spot.reference if spot.reference and spot.last is None else self.random.choice(equal)
+        if not spot.reference and keep:
+            return self.layer(place, spot, keep)
+        second, third = self.random.choice(equal), self.random.choice(equal)
+        vectors = sorted(name for name, shape in place.names.items() if shape == spot.shape[-1:])
+        if len(spot.shape) > 1 and vectors and self.chance(0.5) and not place.feedback:
+            third = self.random.choice(vectors)
+        number = self.pick("2", "0.5", *(f"${name}" for name in (*self.vars, *place.loops)))
+        text = self.pick(
+            f"tanh({first})",
+            f"{first} * {number} - {second}",
+            f"sigmoid({first} - {second}) / (1 + {number})",
+            f"-maximum({first}, {second} * {third}) ** 2 + {third}",
+            f"{third} - ({first} + {second}) * ({third} - {first})",
+        )
+        used = list(dict.fromkeys(name for name in (first, second, third) if name in text))
+        inputs = tuple(place.names.get(name, spot.shape) for name in used)
+        return {"equation": text, "_inputs": inputs}, Spot(spot.shape), {}
+
+    def split(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
+        """The parts of an axis, to be read by name or joined again."""
+        first = 1 + (len(spot.shape) in (2, 4) and place.feedback)
+        axes = [axis for axis in range(first, len(spot.shape) + 1) if spot.shape[axis - 1] > 1]
+        if not axes or spot.last is not None:
+            return self.layer(place, spot, keep)
+        axis = self.random.choice(axes)
+        length = spot.shape[axis - 1]
+        cut = self.random.randrange(1, length)
+        lengths = [length // 2] * 2 if length % 2 == 0 and self.chance(0.5) else [cut, length - cut]
+        bare = not keep and self.chance(0.3) and (lengths[0] == lengths[1] or not place.loops)
+        names = [self.id(place, "p") for _ in lengths] if bare else ["a", "b"]
+        parts = (
+            names if lengths[0] == lengths[1] and (bare or self.chance(0.7)) else dict(zip(names, lengths, strict=True))
+        )
+        item: Tree = {"split": parts}
+        if axis != len(spot.shape) or self.chance(0.3):
+            item["axis"] = self.pick(axis, axis - len(spot.shape) - 1)
+        shapes = [(*spot.shape[: axis - 1], length, *spot.shape[axis:]) for length in lengths]
+        if keep or (not bare and self.chance(0.4)):
+            inner, gates = self.inner(place, "loop"), self.id(place, "s")
+            self.note("split", inner)
+            self.note("equation", inner)
+            gated = self.id(place, "q")
+            equation = {"id": gated, "equation": f"tanh({gates}.a) + {gates}.a * 0.5"}
+            joined = {"layer": "Concatenate", "axis": axis, "from": [gated, f"{gates}.b"]}
+            return {"repeat": 1, "do": [{"id": gates, **item}, equation, joined]}, Spot(spot.shape), {}
+        if bare:
+            place.names.update(zip(names, shapes, strict=True))
+            return {**item, "_bare": True}, Spot(()), {}
+        return item, Spot(()), dict(zip(names, shapes, strict=True))
 
     def collected(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
         """All rounds of a loop, joined."""

@@ -39,7 +39,7 @@ RANKS = {
 """The number of axes that a layer reads, with the batch axis."""
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 KEEPS_RANK = (*MERGES, "ReLU", "Activation", "BatchNormalization", "LayerNormalization", "Identity", "Dense")
-COMPOSITES = ("repeat", "for", "branch", "residual", "block", "model", "reuse")
+COMPOSITES = ("repeat", "for", "branch", "residual", "block", "model", "reuse", "equation", "split")
 """Forms that run on every frame as a whole."""
 JOINED = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
 """The layer that joins two directions as a Bidirectional does."""
@@ -317,9 +317,12 @@ class Reader:
 
     def sources(self, item: Tree, env: Env) -> list[Any]:
         """Return what an item reads."""
-        if "from" not in item:
+        if "equation" in item:
+            written: Any = list(names_in(filled(item["equation"], env.values)))
+        elif "from" not in item:
             return [env.previous] if env.previous is not None else []
-        written = substituted(item["from"], env.values)
+        else:
+            written = substituted(item["from"], env.values)
         things = [look_up(each, env.names) for each in (written if isinstance(written, list) else [written])]
         return [x for thing in things for x in (thing.things if isinstance(thing, Several) else [thing])]
 
@@ -361,6 +364,10 @@ class Reader:
 
         if wrapper or kind not in KEEPS_RANK:
             return run(ranks)
+        return self.of_any_rank(run, things, rank)
+
+    def of_any_rank(self, run: Callable[[set[int]], Any], things: list[Any], rank: int | None) -> Any:
+        """Return what reads things at one rank: that of those which leave no choice, else that of the reader."""
         if rank is not None:
             return run({rank})
         choices = [set(thing.choices) if isinstance(thing, Open) else {len(thing.shape)} for thing in things]
@@ -368,6 +375,38 @@ class Reader:
         if fixed:
             return run(fixed)
         return Open({rank: (lambda rank=rank: run({rank})) for rank in set.intersection(*choices)})
+
+    def _equation(self, item: Tree, env: Env) -> Any:
+        written = filled(item["equation"], env.values)
+        things = [ended(thing) for thing in env.inputs]
+
+        def run(ranks: set[int]) -> Any:
+            tensors = [one(thing, ranks) for thing in things]
+            named = dict(zip(names_in(written), tensors, strict=True))
+            return value_of(ast.parse(written, mode="eval").body, named)
+
+        expect = substituted(item.get("expect"), env.values)
+        return self.of_any_rank(run, things, len(expect) + 1 if expect else None)
+
+    def _split(self, item: Tree, env: Env) -> Any:
+        names = [text(name, env.values) for name in item["split"]]
+        lengths = [*item["split"].values()] if isinstance(item["split"], dict) else []
+        (thing,) = map(ended, env.inputs)
+
+        def part(index: int) -> Any:
+            def run(ranks: set[int]) -> Any:
+                tensor = one(thing, ranks)
+                axis = item.get("axis", -1) % len(tensor.shape)
+                sizes = lengths or [tensor.shape[axis] // len(names)] * len(names)
+                start = sum(sizes[:index])
+                return tensor[(*[slice(None)] * axis, slice(start, start + sizes[index]))]
+
+            return self.of_any_rank(run, [thing], None)
+
+        parts = {name: part(index) for index, name in enumerate(names)}
+        if "id" not in item:
+            env.names.update({name: Named(part) for name, part in parts.items()})
+        return Composite(None, parts)
 
     def _run(self, wrapper: str, kind: str, arguments: Tree, tensors: list[Any], env: Env) -> Any:
         layer = self.made(env, lambda: wrapped(wrapper, made(kind, arguments)), arguments)
@@ -654,8 +693,8 @@ class Reader:
 
 
 FORMS = (
-    *("layer", "time_distributed", "bidirectional", "repeat", "for", "branch", "residual", "block", "reuse", "model"),
-    *("encoder_decoder", "autoregressive"),
+    *("layer", "equation", "split", "time_distributed", "bidirectional", "repeat", "for", "branch", "residual"),
+    *("block", "reuse", "model", "encoder_decoder", "autoregressive"),
 )
 
 
@@ -722,6 +761,30 @@ def handed_over(value: list[Tree] | str, values: dict[str, Any]) -> Passed:
     return values[value[1:]] if isinstance(value, str) else Passed(value, values)
 
 
+def filled(equation: str, values: dict[str, Any]) -> str:
+    """Return the text of an equation with its variables, which are numbers of at least 0 or parts of ids."""
+    return re.sub(r"\$\{?([A-Za-z]\w*)\}?", lambda match: str(values[match[1]]), equation)
+
+
+def names_in(equation: str) -> dict[str, None]:
+    """Return the names of what an equation reads, in their order, each once."""
+    found = re.findall(r"[A-Za-z_]\w*(?:\.\w+)*(?!\w|\s*\()", equation)
+    return dict.fromkeys(found)
+
+
+def value_of(node: ast.AST, tensors: dict[str, Any]) -> Any:
+    """Return the value of an equation, which Python reads."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name | ast.Attribute):
+        return tensors[ast.unparse(node)]
+    if isinstance(node, ast.UnaryOp):
+        return -value_of(node.operand, tensors)
+    if isinstance(node, ast.Call):
+        return getattr(keras.ops, ast.unparse(node.func))(*(value_of(each, tensors) for each in node.args))
+    return OPERATORS[type(node.op)](value_of(node.left, tensors), value_of(node.right, tensors))
+
+
 def condition(text: str) -> bool:
     """Return whether two whole numbers compare as a condition says."""
     match = re.fullmatch(r"\$\{(\d+) (<|==|!=) (\d+)\}", text)
@@ -777,6 +840,7 @@ OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,

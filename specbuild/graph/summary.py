@@ -95,7 +95,9 @@ def shown_layer(label: str, equation: str) -> str:
     """Return how a table or a diagram calls a layer: by its label, or by its equation, cut where it is long."""
     if not equation:
         return label
-    return f"= {equation}" if len(equation) <= MOST_SHOWN else f"= {equation[: MOST_SHOWN - 1].rstrip(" +-*/(,")}…"
+    if len(equation) > MOST_SHOWN:
+        equation = equation[: MOST_SHOWN - 1].rstrip(" +-*/(,") + "…"
+    return f"= {equation}"
 
 
 def _input_row(x: Input, names: Mapping[Port, Names], batch: int) -> Row:
