@@ -1,11 +1,12 @@
-"""How fast a ConvLSTM2D runs: Keras's, ours with the same weights and results, and one written for PyTorch.
+"""How fast a ConvLSTM2D runs: Keras's, ours and one written as text, which give the same, and one for PyTorch.
 
     python benchmarks/recurrent.py [--case 4x10x32x32x8,16,3 …] [--precision float32 bfloat16] [--json FILE]
 
 A case is a batch N × T × H × W × C, filters, and the extent of both kernels; the layer pads to the same size and
-returns every step. A training step is mean squared error and plain gradient descent. Keras runs on the backend that
-KERAS_BACKEND names, PyTorch where it is installed, both on a GPU where there is one. All rows of a case take turns, and
-the fastest of each counts, so that what else the machine does hurts all of them alike.
+returns every step. The text is specs/cells/conv_lstm.yaml. A training step is mean squared error and plain gradient
+descent. Keras runs on the backend that KERAS_BACKEND names, PyTorch where it is installed, both on a GPU where there is
+one. All rows of a case take turns, and the fastest of each counts, so that what else the machine does hurts all of them
+alike.
 
 FLOP/s are those of the catalogue's count, training taken as three times inference. The share is that of the rate of a
 large matrix product in the same framework and precision, measured in the same turns.
@@ -29,11 +30,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from specbuild import build_model
 from specbuild.catalog.conv_lstm import ConvLSTM2D as Static
 from specbuild.model.backend import backend_name, device_name, has_accelerator, jit_compile, keras
 from specbuild.model.layers import ConvLSTM2D
 
-LAYERS = ["Keras", "specbuild", "PyTorch"]
+LAYERS = ["Keras", "specbuild", "text", "PyTorch"]
+TEXT = Path(__file__).parent.parent / "specs" / "cells" / "conv_lstm.yaml"
 PATIENCE = 30.0
 """Seconds after which a contender takes no more turns."""
 Run = Callable[[], Any]
@@ -122,6 +125,8 @@ def contenders(case: Case, precisions: list[str], layers: list[str]) -> Iterator
         for name, kind in (("Keras", keras.layers.ConvLSTM2D), ("specbuild", ConvLSTM2D)):
             if name in layers:
                 yield keras_contender(f"{name} ({backend_name()})", kind, case, precision)
+        if "text" in layers:
+            yield text_contender(case, precision)
         if "PyTorch" in layers and importlib.util.find_spec("torch") is not None:
             yield torch_contender(case, precision, compiled=False)
             yield torch_contender(case, precision, compiled=True)
@@ -184,6 +189,18 @@ def keras_contender(name: str, kind: type[Any], case: Case, precision: str) -> C
     layer = kind(case.filters, case.kernel, padding="same", return_sequences=True, dtype=policy)
     runs = {"tensorflow": tensorflow_runs, "jax": jax_runs}[backend_name()]
     return Contender(name, backend_name(), precision, *runs(keras.Model(frames, layer(frames)), case, precision))
+
+
+def text_contender(case: Case, precision: str) -> Contender:
+    steps, size, width, channels = case.shape[1:]
+    if size != width:
+        raise SystemExit(f"the text is for square frames, not {size} × {width}")
+    given = {"frames": steps, "size": size, "channels": channels, "filters": case.filters, "kernel": case.kernel}
+    overrides = {f"vars.{name}": value for name, value in given.items()} | {"outputs": ["memory.sequence"]}
+    policy = "float32" if precision == "float32" else "mixed_bfloat16"
+    runs = {"tensorflow": tensorflow_runs, "jax": jax_runs}[backend_name()]
+    model = build_model(TEXT, overrides=overrides, precision=policy)
+    return Contender(f"text ({backend_name()})", backend_name(), precision, *runs(model, case, precision))
 
 
 def tensorflow_runs(model: Any, case: Case, precision: str) -> tuple[Run, Run, Run]:

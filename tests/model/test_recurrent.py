@@ -14,34 +14,8 @@ from specbuild.document import SpecError
 
 ops = keras.ops
 
-CONV_LSTM = """\
-specbuild: 1
-vars: {f: 3}
-inputs: {x: [4, 6, 5, 2]}
-layers:
-  - id: memory
-    recurrent:
-      states: {h: $f, c: $f}
-      do:
-        - {id: x, layer: Conv2D, from: input, filters: 4 * $f, kernel_size: 3, padding: same}
-        - {id: u, layer: Conv2D, from: h, filters: 4 * $f, kernel_size: 3, padding: same, use_bias: false}
-        - {id: gates, layer: Add, from: [x, u]}
-        - {id: i, layer: Slice, from: gates, axis: -1, stop: $f}
-        - {id: f, layer: Slice, from: gates, axis: -1, start: $f, stop: 2 * $f}
-        - {id: g, layer: Slice, from: gates, axis: -1, start: 2 * $f, stop: 3 * $f}
-        - {id: o, layer: Slice, from: gates, axis: -1, start: 3 * $f}
-        - {id: sigma_i, layer: Activation, from: i, activation: sigmoid}
-        - {id: sigma_f, layer: Activation, from: f, activation: sigmoid}
-        - {id: sigma_o, layer: Activation, from: o, activation: sigmoid}
-        - {id: tanh_g, layer: Activation, from: g, activation: tanh}
-        - {id: kept, layer: Multiply, from: [sigma_f, c]}
-        - {id: added, layer: Multiply, from: [sigma_i, tanh_g]}
-        - {id: c_new, layer: Add, from: [kept, added]}
-        - {id: tanh_c, layer: Activation, activation: tanh}
-        - {id: h_new, layer: Multiply, from: [sigma_o, tanh_c]}
-      next: {h: h_new, c: c_new}
-outputs: {every: memory.sequence, h: memory.state.h, c: memory.state.c}
-"""
+CELLS = Path(__file__).parents[2] / "specs" / "cells"
+SMALL = {"vars.frames": 4, "vars.size": 6, "vars.channels": 2, "vars.filters": 3}
 CELL = (
     "recurrent: {states: {h: 3, c: 3}, do: ["
     "{id: a, layer: Conv2D, from: input, filters: 3, kernel_size: 3, padding: same}, "
@@ -84,45 +58,62 @@ def text(layers: str, outputs: str = "memory.sequence", inputs: str = "x: [4, 6,
     return f"specbuild: 1\ninputs: {{{inputs}}}\nlayers:\n{layers}outputs: [{outputs}]\n"
 
 
-def test_a_conv_lstm_written_as_text_equals_the_layer() -> None:
+KNOWN = {
+    "conv_lstm": (
+        "layer: ConvLSTM2D",
+        {"kernel": ("x/kernel",), "recurrent_kernel": ("u/kernel",), "bias": ("x/bias",)},
+    ),
+    "conv_gru": (
+        "layer: ConvGRU2D, reset_after: false",
+        {"kernel": ("x/kernel",), "recurrent_kernel": ("u/kernel", "g_u/kernel"), "bias": ("x/bias",)},
+    ),
+}
+"""For each cell as text the layer that it is, and from which weights of the text each of the layer's is joined."""
+
+
+@pytest.mark.parametrize("cell", KNOWN)
+def test_a_cell_written_as_text_equals_the_layer(cell: str) -> None:
     """Outputs, states and gradients, to rounding."""
-    written = build_model(CONV_LSTM)
-    layers = "  - {id: memory, layer: ConvLSTM2D, filters: 3, kernel_size: 3, padding: same}\n"
-    outputs = "outputs: {every: memory.sequence, h: memory.state.h, c: memory.state.c}\n"
-    known = build_model(text(layers).rsplit("outputs", 1)[0] + outputs)
-    random = np.random.default_rng(1)
-    cell = {name: random.normal(size=shape) * 0.3 for name, shape in _CONV_LSTM_WEIGHTS.items()}
-    for weight in written.weights:
-        weight.assign(cell[weight.path.removeprefix("memory_")])
-    for weight, name in zip(known.weights, ("x/kernel", "u/kernel", "x/bias"), strict=True):
-        weight.assign(cell[name])
+    layer, joined = KNOWN[cell]
+    written = build_model(CELLS / f"{cell}.yaml", overrides=SMALL)
     (x,) = numbers(written)
+    ports = ", ".join(f"{name}: memory.state.{name}" for name in written(x) if name != "every")
+    known = build_model(
+        f"""specbuild: 1
+inputs: {{rain: [4, 6, 6, 2]}}
+layers: [{{id: memory, {layer}, filters: 3, kernel_size: 3, padding: same}}]
+outputs: {{every: memory.sequence, {ports}}}
+"""
+    )
+    random = np.random.default_rng(1)
+    for weight in written.weights:
+        weight.assign(random.normal(size=weight.shape) * 0.3)
+
+    def as_the_layer(values: list[Any]) -> list[np.ndarray]:
+        """Values of the weights of the text as those of the layer."""
+        named = {w.path.removeprefix("memory_"): np.asarray(v) for w, v in zip(written.weights, values, strict=True)}
+        return [np.concatenate([named[part] for part in joined[weight.name]], axis=-1) for weight in known.weights]
+
+    known.set_weights(as_the_layer(written.get_weights()))
     mine, theirs = written(x), known(x)
-    for name in ("every", "h", "c"):
+    assert mine.keys() == theirs.keys()
+    for name in mine:
         close(mine[name], theirs[name])
-    before, after = {}, {}
-    targets = {name: np.zeros(np.shape(value), "float32") for name, value in mine.items()}
-    for model, change in ((written, before), (known, after)):
+    before, targets = known.get_weights(), {name: np.zeros(np.shape(value), "float32") for name, value in mine.items()}
+    for model in (written, known):
         model.compile(keras.optimizers.SGD(1.0), dict.fromkeys(targets, "mse"))
-        start = [np.asarray(weight) for weight in model.weights]
         model.train_on_batch(x, targets)
-        change |= {
-            i: np.asarray(weight) - old for i, (weight, old) in enumerate(zip(model.weights, start, strict=True))
-        }
-    moved = {weight.path.removeprefix("memory_"): before[i] for i, weight in enumerate(written.weights)}
-    for i, name in enumerate(("x/kernel", "u/kernel", "x/bias")):
-        assert np.abs(after[i]).max() > 1e-4
-        close(moved[name], after[i])
-
-
-_CONV_LSTM_WEIGHTS = {"x/kernel": (3, 3, 2, 12), "u/kernel": (3, 3, 3, 12), "x/bias": (12,)}
+    for old, stepped, expected in zip(before, as_the_layer(written.get_weights()), known.get_weights(), strict=True):
+        assert np.abs(expected - old).max() > 1e-3
+        close(stepped, expected)
 
 
 def test_what_needs_no_state_runs_for_all_steps_at_once() -> None:
-    step = next(node for node in build_graph(CONV_LSTM).nodes if node.id == "memory").step
+    step = next(node for node in build_graph(CELLS / "conv_gru.yaml").nodes if node.id == "memory").step
     assert step is not None
-    assert [node.id for node in step.at_once.nodes] == ["memory_x"]
-    layer = build_model(CONV_LSTM).get_layer("memory")
+    names = {"memory_x", "memory_z_x", "memory_r_x", "memory_g_x"}
+    assert {node.id for node in step.at_once.nodes} == names
+    layer = build_model(CELLS / "conv_gru.yaml", overrides=SMALL).get_layer("memory")
     assert [inner.name for inner in layer.at_once.layers if inner.weights] == ["memory_x"]
 
 
@@ -337,9 +328,10 @@ def test_combined_with_other_forms(layers: str, tmp_path: Path) -> None:
 
 
 def test_a_state_that_changes_its_shape_is_named() -> None:
-    with pytest.raises(SpecError, match="the state c of memory changes its shape") as fault:
-        build_graph(CONV_LSTM.replace("c: c_new", "c: gates"))
-    assert [error.span.line for error in fault.value.diagnostics] == [25]
+    spec = (CELLS / "conv_lstm.yaml").read_text("utf-8").replace("h: sigmoid(o) * tanh(c_next)", "h: sum")
+    with pytest.raises(SpecError, match="the state h of memory changes its shape") as fault:
+        build_graph(spec)
+    assert [error.span.line for error in fault.value.diagnostics if error.span is not None] == [24]
 
 
 def test_the_receptive_field_grows_by_the_kernels_of_each_step() -> None:
