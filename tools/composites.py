@@ -1292,6 +1292,11 @@ class Drawing:
             body["do"].append({"layer": "Concatenate", "from": ["input", *read]})
             start = Spot((*spot.shape[:-1], spot.shape[-1] + sum(shape[-1] for shape in read.values())))
         first, spot_inside, _ = self.level(inner, start, True)
+        states = [each for each in place.states if each[3][:-1] == spot.shape[1:-1]]
+        if states and self.chance(0.6):
+            _, kind, filters, last = self.random.choice(states)
+            first = self.cell(inner, len(spot.shape), filters, kind)
+            spot_inside = Spot((spot.shape[0], *last), last)
         rest, _ = self.nodes(inner, spot_inside, self.pick(0, 1, 2), goal=spot.shape)
         body["do"] += [first, *rest]
         steps = horizon
@@ -1301,9 +1306,27 @@ class Drawing:
         if self.chance(0.1):
             body["remat"] = True
         item: Tree = {"autoregressive": body}
+        if given := self.inner_states(body["do"], states):
+            item["initial_state"] = given
         if read:
             item["_again"] = False
         return item, Spot((steps, *spot.shape[1:])), {}
+
+    def inner_states(self, items: list[Tree], states: list[tuple[str, str, int, Shape]]) -> Any:
+        """Return what the recurrent layers among the items start from, if anything fits one of them."""
+        if not all("layer" in item or "time_distributed" in item for item in items):
+            return None  # Layers in composites have no names of their own here.
+        given: dict[str, str] = {}
+        levels = [item for item in items if item.get("layer") in naive.STATES and "when" not in item]
+        for level in levels:
+            size = self.value(level.get("filters", level.get("units")))
+            fitting = [name for name, kind, filters, _ in states if (kind, filters) == (level["layer"], size)]
+            if "id" not in level:
+                level["id"] = self.unique("m")
+            given[level["id"]] = self.random.choice(fitting) if fitting and self.chance(0.8) else "none"
+        if set(given.values()) <= {"none"} or any("$" in name for name in given):
+            return None
+        return next(iter(given.values())) if len(given) == 1 and self.chance(0.5) else given
 
     def covariates(self, place: Place, spot: Spot, horizon: int, body: Tree) -> dict[str, Shape]:
         """Let feedback read more than its frames, if there is anything; what its nodes see of that, by name."""

@@ -176,7 +176,7 @@ class Part:
 class Carried:
     """The states of an autoregressive node, in the order of its recurrent layers: those before a step, and after it."""
 
-    before: list[list[Any]] | None
+    before: list[list[Any] | None] | None
     after: list[list[Any]] = field(default_factory=list)
 
 
@@ -295,7 +295,7 @@ class Reader:
                 at = replace(at, previous=None)
             if form != "layer" and item.get("trainable") is False:
                 at = replace(at, frozen=True)
-            if state is None and "initial_state" in item:
+            if state is None and "initial_state" in item and form != "autoregressive":
                 state = self.state(substituted(item["initial_state"], at.values), at)
             return getattr(self, f"_{form}")(item, replace(at, inputs=things, state=state))
 
@@ -666,6 +666,14 @@ class Reader:
         """Return the names and references of a mapping."""
         return list(substituted(body.get(key, {}), env.values).items())
 
+    def inner_states(self, item: Tree, env: Env) -> list[list[Any] | None] | None:
+        """Return the states that the recurrent layers of feedback start from, in order."""
+        written = substituted(item.get("initial_state"), env.values)
+        if not isinstance(written, dict):
+            return None if written is None else [self.state(written, env)]
+        levels = [each["id"] for each in item["autoregressive"]["do"] if each.get("layer") in STATES]
+        return [None if written[level] in (None, "none") else self.state(written[level], env) for level in levels]
+
     def _autoregressive(self, item: Tree, env: Env) -> Any:
         body = item["autoregressive"]
         horizon = substituted(body["horizon"], env.values)
@@ -673,7 +681,7 @@ class Reader:
         rank, past = len(frames.shape), frames.shape[1]
         moving = {name: look_up(source, env.names) for name, source in self.named(body, "covariates", env)}
         still = {name: look_up(source, env.names) for name, source in self.named(body, "static", env)}
-        before: list[list[Any]] | None = None
+        before = self.inner_states(item, env)
         outputs = []
         for step in range(horizon):
             carried = Carried(before)
@@ -688,7 +696,7 @@ class Reader:
             inner = env.within("feedback", names=names, previous=frames, carried=carried, parts=())
             end = one(self.items(body["do"], inner), {rank})
             outputs.append(end if step == 0 and body.get("give") == "all" else end[:, -1:])
-            before, frames = carried.after, end[:, -1:]
+            before, frames = list(carried.after), end[:, -1:]
         return keras.layers.Concatenate(axis=1)(outputs) if horizon > 1 else outputs[0]
 
 

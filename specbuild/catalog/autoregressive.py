@@ -82,6 +82,9 @@ class Body(Protocol):
     def receptive_field(self, *inputs: Shape, horizon: int, every_step: bool) -> tuple[ReceptiveField, ...]:
         """Return what the last forecast frame depends on in each input, or with `every_step` each output in time."""
 
+    def state_receptive_fields(self, *inputs: Shape, horizon: int) -> tuple[ReceptiveField, ...]:
+        """Return what the last forecast frame depends on in each tensor of the states that the stack starts from."""
+
 
 class Autoregressive(Layer):
     """`(P, *frame)` → `(horizon, *frame)`, or with `give: all` → `(P − 1 + horizon, *frame)`.
@@ -151,6 +154,10 @@ class Autoregressive(Layer):
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
         return self.body.receptive_field(*inputs, horizon=self.horizon, every_step=self.give == "all")
+
+    def state_receptive_fields(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        """Return the receptive field in each tensor of the states that the stack starts from."""
+        return self.body.state_receptive_fields(*inputs, horizon=self.horizon)
 
     def arguments(self) -> dict[str, Any]:
         """The node's own; the stack is built from the graph inside."""

@@ -11,7 +11,7 @@ from specbuild.catalog.receptive_field import AxisField, ReceptiveField, no_inpu
 from specbuild.catalog.shapes import size, times
 from specbuild.document import Report
 from specbuild.graph.body_checks import check_covariates, check_kinds, check_steps, check_whole, warn_unread
-from specbuild.graph.model import Body, Graph, Infer, Port, spent, total
+from specbuild.graph.model import Body, Graph, Infer, Node, Port, spent, total
 from specbuild.graph.ports import demands
 from specbuild.graph.receptive_field import MAX_CHECKED, FieldTracer, PortField, own_field, positions
 from specbuild.graph.regions import Region, at_last, one_region
@@ -80,9 +80,22 @@ class BodyRule:
         return self._graphs[read]
 
     def measured(self, inputs: Sequence[Shape]) -> Body:
-        """Return the graphs over the frames given, over one frame and over any number; states enter the last two."""
-        step, every = _stepped(self.graph(inputs, 1)), _stepped(self.graph(inputs, None))
-        return Body(self.graph(inputs, inputs[0][0]), step, every)
+        """Return the graphs over the frames given, over one frame and over any number; states enter the last two.
+
+        Into the first go those that start the recurrence of a node inside.
+        """
+        given = self.graph(inputs, inputs[0][0])
+        started = {node.id for node in self.started(given)}
+        step, every = (_stepped(self.graph(inputs, steps)) for steps in (1, None))
+        return Body(_stepped(given, started), step, every)
+
+    def started(self, given: Graph) -> tuple[NodeSpec, ...]:
+        """Return the recurrent nodes inside that start from a state of another node, with that state."""
+        states = zip(self.body.recurrent, self.node.inner_states, strict=bool(self.node.inner_states))
+        live = {node.id for node in given.nodes}
+        return tuple(
+            replace(node, initial_state=state) for node, state in states if state is not None and node.id in live
+        )
 
     def check(self, *inputs: Shape) -> None:
         self.measured(inputs)
@@ -110,11 +123,7 @@ class BodyRule:
         the steps are too many to follow, everything counts as read.
         """
         body = self.measured(inputs)
-        work = horizon * sum(positions(shape) for node in body.given.nodes for shape in node.shapes.values())
-        fields = None
-        if work <= MAX_CHECKED:
-            with suppress(KeyError, ShapeError):
-                fields = _field_of_last(body, inputs, self.static, horizon)
+        fields = self._fields(body, inputs, horizon)
         given, moving = inputs[0][0] or 0, len(inputs) - self.static
         every = []
         for index, (name, x) in enumerate(zip(self.body.inputs, inputs, strict=True)):
@@ -130,6 +139,27 @@ class BodyRule:
                 field = (AxisField(None, ((0, last),)), *field[1:])
             every.append(field)
         return tuple(every)
+
+    def state_receptive_fields(self, *inputs: Shape, horizon: int) -> tuple[ReceptiveField, ...]:
+        """Return the field of the last of `horizon` frames in each state that comes in, one after the other."""
+        body = self.measured(inputs)
+        shapes = {
+            str(port): shape
+            for node in body.given.nodes
+            for port, shape in zip(node.initial_state, node.state.values(), strict=False)
+        }
+        fields = self._fields(body, inputs, horizon) if shapes else None
+        if fields is None:
+            return tuple(map(whole_input, shapes.values()))
+        return tuple(fields.get(name, no_input(shape)) for name, shape in shapes.items())
+
+    def _fields(self, body: Body, inputs: Sequence[Shape], horizon: int) -> dict[str, Region] | None:
+        """What the last frame depends on, by the ids of inputs and the ports of states; None if there is too much."""
+        work = horizon * sum(positions(shape) for node in body.given.nodes for shape in node.shapes.values())
+        if work <= MAX_CHECKED:
+            with suppress(KeyError, ShapeError):
+                return _field_of_last(body, inputs, self.static, horizon)
+        return None
 
     def _inside(self, read: Sequence[Shape]) -> Spec:
         """The body as a spec of its own."""
@@ -149,17 +179,18 @@ class BodyRule:
         )
 
 
-def _stepped(graph: Graph) -> Graph:
-    """The graph with every state coming in from outside, by the ports `given.<name>` of its node, and leaving."""
-    nodes = tuple(
-        replace(
-            node,
-            initial_state=tuple(Port(node.id, f"given.{name}") for name in node.state),
-            used=node.used | {f"state.{name}" for name in node.state},
-        )
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=nodes)
+def _stepped(graph: Graph, started: Collection[str] | None = None) -> Graph:
+    """The graph with every state coming in from outside, by the ports `given.<name>` of its node, and leaving.
+
+    With `started` only those of some nodes come in.
+    """
+
+    def open_to_states(node: Node) -> Node:
+        ports = tuple(Port(node.id, f"given.{name}") for name in node.state)
+        given = ports if started is None or node.id in started else ()
+        return replace(node, initial_state=given, used=node.used | {f"state.{name}" for name in node.state})
+
+    return replace(graph, nodes=tuple(map(open_to_states, graph.nodes)))
 
 
 def _by_steps(body: BodySpec) -> BodySpec:
@@ -192,6 +223,9 @@ def _field_of_last(body: Body, inputs: Sequence[Shape], static: int, horizon: in
     names = [x.id for x in body.given.inputs]
     moving = len(inputs) - static
     tracer = FieldTracer({x.id: x.shape for x in body.given.inputs})
+    for node in body.given.nodes:
+        for port, shape in zip(node.initial_state, node.state.values(), strict=False):
+            tracer.shapes[port], tracer.fields[port] = shape, own_field(str(port), shape)
     pairs = list(zip(names, inputs, strict=True))
     still = {Port(name): _at_every_step(own_field(name, x)) for name, x in pairs[moving:]}
     tracer.fields |= still

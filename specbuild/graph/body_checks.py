@@ -26,7 +26,7 @@ def check_covariates(node: NodeSpec, body: BodySpec, inputs: Sequence[Shape], re
     given, horizon = inputs[0][0], getattr(node.layer, "horizon", 1)
     moving = len(inputs) - body.static
     for name, source, x in list(zip(body.inputs, node.sources, inputs, strict=True))[1:moving]:
-        inner = name.removeprefix(f"{node.id}_")
+        inner = body.name_inside(name)
         steps = None if given is None else given + horizon - 1
         if len(x) < 2:
             message, reason = f"the covariate {inner} of {node.id} has no time axis", f"{source} is {show(x)}"
@@ -47,7 +47,7 @@ def check_kinds(body: BodySpec, name: str, report: Report) -> bool:
     """Report nodes that read future frames, or whose state `name` does not carry from step to step."""
     before = len(report.errors)
     for node in body.nodes:
-        for key, message, reason, help in _misfits(node, name):
+        for key, message, reason, help in _misfits(node, body, name):
             report.error(message, node.span(key), reason=reason, help=help, code="body")
             break
     return len(report.errors) == before
@@ -112,7 +112,7 @@ def warn_unread(node: NodeSpec, body: BodySpec, graph: Graph, report: Report) ->
     read = {port.node for inner in graph.nodes for port in inner.inputs}
     for name, source in list(zip(body.inputs, node.sources, strict=True))[1:]:
         if name not in read:
-            inner = name.removeprefix(f"{node.id}_")
+            inner = body.name_inside(name)
             help = f"read it, such as from: [input, {inner}], or remove it"
             report.warning(f"nothing inside {node.id} reads {inner}", source.span, help=help, code="unused-node")
 
@@ -121,15 +121,17 @@ def _frames(count: Dim) -> str:
     return "1 frame" if count == 1 else f"{count} frames"
 
 
-def _misfits(node: NodeSpec, name: str) -> Iterator[tuple[str, str, str, str]]:
+def _misfits(node: NodeSpec, body: BodySpec, name: str) -> Iterator[tuple[str, str, str, str]]:
     """Yield for each fault of a node inside the key it stands at, what is wrong, why, and what to write."""
-    layer = node.layer
+    layer, inner = node.layer, body.name_inside(node.id)
     later = f"{name} runs it on one frame at a time, and the frames to come are not there yet"
     if isinstance(layer, Autoregressive):
         yield "", f"{node.id} is autoregressive inside {name}", "one node forecasts, step by step", "write one of them"
     if node.initial_state is not None:
-        reason = f"{name} carries the state of each layer from step to step, from zero at the first"
-        yield "initial_state", f"{node.id} cannot start from another state", reason, "leave initial_state out"
+        reason = f"{name} carries the state of each layer from step to step"
+        example = f"initial_state: {{{inner}: …}}" if node.named else "give it an id, then initial_state: {id: …}"
+        help = f"say beside autoregressive what it starts from: {example}"
+        yield "initial_state", f"{node.id} cannot take a state inside {name}", reason, help
     if isinstance(layer, Bidirectional):
         help = f"write {{layer: {layer.layer.kind}, …}} without bidirectional"
         yield "layer", f"{node.id} reads the frames from their end as well", later, help

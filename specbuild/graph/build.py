@@ -29,7 +29,7 @@ from specbuild.graph.node_checks import (
     report_misfit,
 )
 from specbuild.graph.ports import PortChoice, demands, port_shapes
-from specbuild.graph.states import wire_state
+from specbuild.graph.states import wire_inner_states, wire_state
 from specbuild.language import NodeSpec, Reference, Spec, normalize, read_spec
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class _Inference:
             report_misfit(node, ports, error, self.inputs, self.choice)
             return None
         self.shapes[node.id] = shapes
-        state = wire_state(node, self.names, self.choice) or ()
+        state = self.wired(node, inputs) or ()
         self.origins[node.id] = frozenset().union(*(self.origins[port.node] for port in (*ports, *state)))
         depends_on = [x for x in self.spec.inputs if x.id in self.origins[node.id]]
         check_stateful(node, depends_on, self.spec, self.report)
@@ -197,6 +197,18 @@ class _Inference:
             return None
         self.use(*ports, *state)
         return node, ports, state
+
+    def wired(self, node: NodeSpec, inputs: list[Shape]) -> tuple[Port, ...] | None:
+        """Return the ports that start a node's recurrence, or those inside it."""
+        if not node.inner_states:
+            return wire_state(node, self.names, self.choice)
+        from specbuild.graph.autoregressive import BodyRule
+
+        rule = self.bodies[node.id]
+        assert isinstance(rule, BodyRule)
+        given = rule.measured(inputs).given
+        self.shapes |= {inner.id: inner.shapes for inner in given.nodes if inner.state}
+        return wire_inner_states(node, rule.started(given), self.names, self.choice)
 
     def outputs(self) -> tuple[Output, ...]:
         """The model's outputs, as far as they are known."""

@@ -76,6 +76,14 @@ class Node:
         return self.body.given.nodes if self.body is not None else ()
 
     @property
+    def given_states(self) -> tuple[Port | None, ...]:
+        """What its state starts from; of an autoregressive node each one inside, None where that starts at zero."""
+        if self.body is None or not self.initial_state:
+            return self.initial_state
+        ports = iter(self.initial_state)
+        return tuple(next(ports) if node.initial_state else None for node in self.body.given.nodes for _ in node.state)
+
+    @property
     def return_sequences(self) -> bool:
         if isinstance(self.layer, Recurrent) and self.layer.return_sequences is not None:
             return self.layer.return_sequences

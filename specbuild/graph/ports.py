@@ -41,9 +41,7 @@ def alive(spec: Spec) -> frozenset[str]:
     needed = {output.source.id for output in spec.outputs}
     for node in reversed(spec.layers):
         if node.id in needed:
-            state = node.initial_state
-            states = state.values() if isinstance(state, dict) else (state,) if state is not None else ()
-            needed.update(source.id for source in (*node.sources, *states))
+            needed.update(source.id for source in node.reads)
     return frozenset(needed)
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specbuild.catalog import Bidirectional, Dim, Recurrent, Shape, ShapeError
+from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.catalog.receptive_field import AxisField, Ends, ReceptiveField, is_empty, moved
 from specbuild.graph.model import OUTPUT, Graph, Node, Port
 from specbuild.graph.ports import port_shapes
@@ -169,7 +170,10 @@ class FieldTracer:
                 every = self._union((every, others))
                 last = self._union((last, {name: at_last(regions) for name, regions in others.items()}))
         else:
-            own = zip(node.inputs, layer.receptive_field(*inputs), strict=True)
+            fields = layer.receptive_field(*inputs)
+            if node.initial_state and isinstance(layer, Autoregressive):
+                fields += layer.state_receptive_fields(*inputs)
+            own = zip((*node.inputs, *node.initial_state), fields, strict=True)
             every = last = self._union(_through(self.fields[port], field) for port, field in own)
         for name, shape in known.items():
             self.shapes[Port(node.id, name)] = shape

@@ -6,7 +6,7 @@ checked: the number of tensors, their names, and every axis of each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent, Shape, show
@@ -24,12 +24,29 @@ def wire_state(node: NodeSpec, names: Names, choice: PortChoice) -> tuple[Port, 
     """Return the ports that start a node's recurrence, in the order of its state; None for none, or after a fault."""
     if node.initial_state is None:
         return None
-    return _Wiring(node, names, choice).run()
+    return _Wiring(node, names, choice, node).run()
+
+
+def wire_inner_states(
+    node: NodeSpec, levels: Iterable[NodeSpec], names: Names, choice: PortChoice
+) -> tuple[Port, ...] | None:
+    """Return the ports that start the recurrences inside an autoregressive node, one level's after the other's.
+
+    Args:
+        node: the node around, which reads the states.
+        levels: the recurrent nodes inside that start from one, with that as their `initial_state`.
+        names: the ids of the spec.
+        choice: knows the shapes of all nodes, those of the levels included.
+    """
+    ports = [_Wiring(level, names, choice, node).run() for level in levels]
+    return tuple(port for each in ports for port in each or ()) if None not in ports else None
 
 
 class _Wiring:
-    def __init__(self, node: NodeSpec, names: Names, choice: PortChoice) -> None:
-        self.node, self.names, self.choice = node, names, choice
+    """What starts the recurrence of `node`; `reader` is that node, or the autoregressive one that it is inside of."""
+
+    def __init__(self, node: NodeSpec, names: Names, choice: PortChoice, reader: NodeSpec) -> None:
+        self.node, self.names, self.choice, self.reader = node, names, choice, reader
         self.shapes, self.report = choice.shapes, choice.report
         self.own = self.state(node.id)
 
@@ -42,7 +59,7 @@ class _Wiring:
 
     def whole(self, source: Reference) -> tuple[Port, ...] | None:
         """`initial_state: enc1`: every tensor of another node's state, by name."""
-        if self.names.producer(source, self.node) is None or source.id not in self.shapes:
+        if self.names.producer(source, self.reader) is None or source.id not in self.shapes:
             return None
         theirs = self.states_of(source)
         if theirs is None:
@@ -80,7 +97,8 @@ class _Wiring:
         # Names whose reference is broken are written as well.
         names = set(written.names() if isinstance(written, MappingNode) else ()) or set(given)
         missing = [name for name in self.own if name not in names]
-        if missing and not unknown:
+        is_reuse = written is None and self.node.levels is None and self.reader is self.node
+        if missing and not unknown and not is_reuse:
             self.error(
                 f"the state of {self.node.id} is not complete: {' and '.join(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} missing",
@@ -88,14 +106,14 @@ class _Wiring:
                 help="name every tensor, or pass a whole state: initial_state: enc1",
             )
         ports = {name: self.tensor(name, source) for name, source in given.items() if name in self.own}
-        if unknown or missing or (written is None and self.node.levels is None):
+        if unknown or missing:
             return None
         state = tuple(port for name in self.own if (port := ports.get(name)) is not None)
         return state if len(state) == len(self.own) else None
 
     def tensor(self, name: str, source: Reference) -> Port | None:
         """One tensor of the state: any port of the right shape."""
-        if self.names.producer(source, self.node) is None or source.id not in self.shapes:
+        if self.names.producer(source, self.reader) is None or source.id not in self.shapes:
             return None
         rank = len(self.own[name])
         key = "initial_state" if self.node.levels is None else "states"
@@ -195,7 +213,7 @@ class _Wiring:
         return f"{node} ({layer.label})" if layer is not None else node
 
     def error(self, message: str, source: Reference | None = None, *, reason: str = "", help: str = "") -> None:
-        span = source.span if source is not None else self.node.span("initial_state")
+        span = source.span if source is not None else self.reader.span("initial_state")
         self.report.error(message, span, reason=reason, help=help, code="state")
 
 

@@ -123,9 +123,13 @@ def _inside(node: Node, names: Mapping[Port, Names], batch: int) -> Iterator[Row
     known = {x.id: own if len(own) == len(x.shape) else ("time", *own) for x, own in zip(given, read, strict=True)}
     names = axis_names(node.body.given, known)
     horizon = getattr(node.layer, "horizon", 1)
+    inner_states = (port for inner in node.body.given.nodes for port in inner.initial_state)
+    states = dict(zip(inner_states, map(str, node.initial_state), strict=True))
     for inner, step in zip(node.body.given.nodes, node.body.step.nodes, strict=True):
+        starts = tuple(states[port] for port in inner.initial_state)
         flops, saved = spent(inner.flops, step.flops, horizon), spent(inner.saved, step.saved, horizon)
-        yield replace(_row(inner, names, batch, {}), flops=flops, activation_bytes=_bytes(saved, batch), inside=node.id)
+        row = replace(_row(inner, names, batch, {}), initial_state=starts, inside=node.id)
+        yield replace(row, flops=flops, activation_bytes=_bytes(saved, batch))
 
 
 def _of_step(node: Node, step: Step, names: Mapping[Port, Names], batch: int) -> Iterator[Row]:

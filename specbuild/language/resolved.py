@@ -16,7 +16,7 @@ from specbuild.document.scalars import UnreadableNumber, resolve
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.inputs import InputSection
-from specbuild.language.spec import BodySpec, NodeSpec, Spec, every_node
+from specbuild.language.spec import BodySpec, NodeSpec, Spec, State, every_node
 
 
 def dump(spec: Spec) -> str:
@@ -63,12 +63,14 @@ def _node(node: NodeSpec) -> dict[str, Any]:
         entry: dict[str, Any] = {"id": node.id, "equation": text}
     else:
         entry = {"id": node.id, **_form(node)}
-        sources = sources if node.body is None else sources[:1]
+        every = node.body is None or (node.shares is not None and not node.body.states)
+        sources = sources if every else sources[:1]
         entry["from"] = sources[0] if len(sources) == 1 and not node.collects else sources
-    if isinstance(node.initial_state, Reference):
-        entry["initial_state"] = str(node.initial_state)
-    elif node.initial_state:
-        entry["initial_state"] = {name: str(source) for name, source in node.initial_state.items()}
+    if node.initial_state:
+        entry["initial_state"] = _state(node.initial_state)
+    elif node.inner_states and node.body is not None:
+        levels = [node.body.name_inside(inner.id) for inner in node.body.recurrent]
+        entry["initial_state"] = dict(zip(levels, map(_state, node.inner_states), strict=True))
     if node.expect is not None:
         entry["expect"] = list(node.expect)
     return entry
@@ -83,6 +85,12 @@ def equation_of(layer: Layer, sources: Sequence[str]) -> str:
     return layer.text(sources) if fits else ""
 
 
+def _state(state: State | None) -> Any:
+    if isinstance(state, Reference):
+        return str(state)
+    return "none" if state is None else {name: str(source) for name, source in state.items()}
+
+
 def _form(node: NodeSpec) -> dict[str, Any]:
     """Return the form of a node: a layer of its own, that of another node again, or nodes that it runs."""
     if node.shares is not None:
@@ -94,15 +102,14 @@ def _form(node: NodeSpec) -> dict[str, Any]:
 
 def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     """Return an autoregressive node; reading it again prefixes the ids of the nodes inside with its own."""
-    prefix = f"{node.id}_"
     last = next((index for index, inner in enumerate(body.nodes) if inner.id == body.end.id), len(body.nodes))
-    nodes = [_node(inner.renamed(lambda name: name.removeprefix(prefix))) for inner in body.nodes[: last + 1]]
+    nodes = [_node(inner.renamed(body.name_inside)) for inner in body.nodes[: last + 1]]
     return {"autoregressive": {**_settings(node.layer), **_read_beside(node, body), "do": nodes}, **_frozen(node.layer)}
 
 
 def _read_beside(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     """Return what a node reads beside its frames, by the names inside."""
-    names = (name.removeprefix(f"{node.id}_") for name in body.inputs)
+    names = map(body.name_inside, body.inputs)
     more = [(name, str(source)) for name, source in zip(names, node.sources, strict=True)][1:]
     moving = len(more) - body.static
     return {key: dict(pairs) for key, pairs in (("covariates", more[:moving]), ("static", more[moving:])) if pairs}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
+from specbuild.catalog import Recurrent
 from specbuild.document import Diagnostic, Ids, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
 from specbuild.language.references import Reference, References, Rename
 
@@ -45,6 +46,12 @@ class AcceptedWarning:
     span: Span
 
 
+State: TypeAlias = Reference | dict[str, Reference]
+"""An initial state: that of a node, or its tensors by name."""
+InnerStates: TypeAlias = tuple[State | None, ...]
+"""An initial state for each recurrent node of a body, in the order they run; None: zeros."""
+
+
 @dataclass(frozen=True, slots=True)
 class CarriedState:
     """A state that a recurrence carries from step to step."""
@@ -68,6 +75,20 @@ class BodySpec:
     """How many of the inputs, the last ones, have no time axis: the nodes read them at every step."""
     states: tuple[CarriedState, ...] = ()
     """Of a recurrent node, in the order of its states."""
+
+    @property
+    def recurrent(self) -> NodeSpecs:
+        """The nodes with a state, in the order they run."""
+        return tuple(node for node in self.nodes if isinstance(node.layer, Recurrent))
+
+    @property
+    def prefix(self) -> str:
+        """What the ids begin with."""
+        return self.inputs[0].removesuffix("input")
+
+    def name_inside(self, identity: str) -> str:
+        """Return the id of a node or an input as the nodes call it, without that of the node around."""
+        return identity.removeprefix(self.prefix)
 
     def renamed(self, rename: Rename) -> BodySpec:
         """Return the body with other ids."""
@@ -102,7 +123,7 @@ class NodeSpec:
     """The layer's arguments as written; for a wrapper those of the layer inside."""
     named: bool = False
     """Whether the id was written; a generated id cannot be referred to."""
-    initial_state: Reference | dict[str, Reference] | None = None
+    initial_state: State | None = None
     expect: tuple[int | None, ...] | None = None
     inside: str = ""
     """The block or file that the node comes from; empty where the spec wrote it itself."""
@@ -120,6 +141,8 @@ class NodeSpec:
     """How many composite time_distributed it stands in, each of which runs it on every frame of a sequence."""
     body: BodySpec | None = None
     """What an autoregressive or a recurrent node runs."""
+    inner_states: InnerStates = ()
+    """What the recurrent nodes inside an autoregressive one start from; empty: all from zeros."""
     allow: tuple[AcceptedWarning, ...] = ()
     """The warnings that are accepted here, on the node itself or on what it stands in."""
     ids: Ids | None = field(default=None, repr=False, compare=False)
@@ -127,12 +150,14 @@ class NodeSpec:
 
     def reading(self, other: Callable[[Reference], Reference]) -> NodeSpec:
         """Return the node with other references for all that it reads."""
-        state = self.initial_state
-        if isinstance(state, Reference):
-            state = other(state)
-        elif state is not None:
-            state = {name: other(source) for name, source in state.items()}
-        return replace(self, sources=tuple(map(other, self.sources)), initial_state=state)
+
+        def changed(state: State | None) -> State | None:
+            if isinstance(state, Reference):
+                return other(state)
+            return None if state is None else {name: other(source) for name, source in state.items()}
+
+        sources, inner = tuple(map(other, self.sources)), tuple(map(changed, self.inner_states))
+        return replace(self, sources=sources, initial_state=changed(self.initial_state), inner_states=inner)
 
     def renamed(self, rename: Rename) -> NodeSpec:
         """Return the node under another id, and with other ids for all that it refers to."""
@@ -165,6 +190,13 @@ class NodeSpec:
         if self.body is not None:
             return self.arguments
         return self.arguments.get("layer") or self.arguments.get("application") or self.arguments
+
+    @property
+    def reads(self) -> References:
+        """Everything that it refers to: its sources, and those of its states."""
+        states = (state for state in (self.initial_state, *self.inner_states) if state is not None)
+        tensors = ((state,) if isinstance(state, Reference) else state.values() for state in states)
+        return (*self.sources, *(tensor for each in tensors for tensor in each))
 
 
 NodeSpecs: TypeAlias = tuple[NodeSpec, ...]

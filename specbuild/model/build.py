@@ -225,7 +225,7 @@ def _teacher(node: Node, graph: Graph) -> Any:
 
 def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:
     inputs = [tensors[port] for port in node.inputs]
-    state = [tensors[port] for port in node.initial_state]
+    state = [None if port is None else tensors[port] for port in node.given_states]
     keywords: dict[str, Any] = {"initial_state": state} if state else {}
     if node.step is not None and len(inputs) > 1:
         inputs, keywords["extra"] = inputs[:1], inputs[1:]

@@ -85,3 +85,19 @@ def test_named_tensors_reach_the_state_they_name() -> None:
     rng = np.random.default_rng(0)
     frames = [rng.normal(size=(2, 4, 16, 16, 1)).astype("float32") for _ in range(2)]
     np.testing.assert_allclose(swapped(frames), reference(frames), atol=1e-6)
+
+
+def test_a_reuse_starts_from_the_named_tensors_of_its_original() -> None:
+    cell = "layer: ConvLSTM2D, filters: 2, kernel_size: 3, padding: same"
+    text = f"""specbuild: 1
+inputs: {{x: [3, 4, 4, 1]}}
+layers:
+  - {{id: enc, {cell}}}
+  - {{id: one, from: x, {cell}, initial_state: {{h: enc.state.c, c: enc.state.h}}}}
+  - {{id: two, from: x, reuse: one}}
+outputs: [one.last, two.last]
+"""
+    one, two = (node.initial_state for node in build_graph(text).nodes[1:])
+    assert [str(port) for port in two] == [str(port) for port in one] == ["enc.state.c", "enc.state.h"]
+    first, second = build_model(text).predict_on_batch(np.ones((1, 3, 4, 4, 1), "float32"))
+    np.testing.assert_allclose(np.asarray(first), np.asarray(second), atol=1e-6)

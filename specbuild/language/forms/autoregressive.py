@@ -19,10 +19,11 @@ from specbuild.language.forms.base import (
     PlainForm,
     frozen_together,
 )
+from specbuild.language.forms.inner_states import read_inner_states
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference
-from specbuild.language.spec import BodySpec, NodeSpecs, is_written
+from specbuild.language.spec import BodySpec, NodeSpecs, State, is_written
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute
 
@@ -57,7 +58,6 @@ class AutoregressiveForm(PlainForm):
     """
 
     KEY: ClassVar[str] = "autoregressive"
-    UNOFFERED = ("initial_state",)
 
     trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
     autoregressive: Annotated[Node, Located("feedback", "a mapping", unbound=True)] = Field(
@@ -94,8 +94,12 @@ class AutoregressiveForm(PlainForm):
         if not complete or not _reads_one(walk, expansion.nodes, body, item):
             walk.broken.add(name)
             return replace(expansion, nodes=(), complete=False)
-        nodes = tuple(replace(node, body=body, sources=(*node.sources, *more)) for node in expansion.nodes)
-        return replace(expansion, nodes=nodes)
+        states = read_inner_states(walk, scope, self.initial_state, body, name)
+        nodes = (replace(node, sources=(*node.sources, *more)) for node in expansion.nodes)
+        return replace(expansion, nodes=tuple(replace(node, body=body, inner_states=states) for node in nodes))
+
+    def state(self, walk: Walk, scope: Scope) -> State | None:  # noqa: ARG002 - the nodes inside have states, not it
+        return None
 
 
 def _more(walk: Walk, entry: Entry | None, scope: Scope) -> dict[Entry, Reference | None] | None:

@@ -17,7 +17,7 @@ from specbuild.language.allow import SCHEMA as ALLOW_SCHEMA
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.references import ID, Reference, References
-from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
+from specbuild.language.spec import NodeSpec, NodeSpecs, State, is_written
 from specbuild.language.validation import has_known_faults, validate
 
 if TYPE_CHECKING:
@@ -110,7 +110,14 @@ REFERENCES: JsonSchemaValue = {
 }
 REFERENCES_BY_NAME: JsonSchemaValue = {"type": "object", "additionalProperties": {DEFINITION: "reference"}}
 
-_STATE = {"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]}
+_WHOLE_STATE: JsonSchemaValue = {"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]}
+_STATE: JsonSchemaValue = {
+    "anyOf": [
+        {DEFINITION: "reference"},
+        {"type": "object", "additionalProperties": {"anyOf": [*_WHOLE_STATE["anyOf"], {"type": "null"}]}},
+    ]
+}
+"""A state, or those of the nodes inside an autoregressive node by their ids."""
 
 
 @dataclass(frozen=True)
@@ -279,21 +286,9 @@ class PlainForm(Form):
         "by name. Default: zeros.",
     )
 
-    def state(self, walk: "Walk", scope: Scope) -> Reference | dict[str, Reference] | None:
+    def state(self, walk: "Walk", scope: Scope) -> State | None:
         """Return what `initial_state` names; None if nothing, or after a fault."""
-        if self.initial_state is None or not is_written(self.initial_state):
-            return None
-        if isinstance(self.initial_state, Mapping):
-            entries = self.initial_state.entries
-            named = {entry.name: scope.reference(entry.value, walk.report) for entry in entries}
-            return {name: source for name, source in named.items() if source is not None}
-        if isinstance(self.initial_state, Sequence):
-            message = "initial_state: expected a node or named tensors, got a list"
-            reason = "the order of a list would decide which tensor is h and which is c"
-            help = "write initial_state: enc1, or initial_state: {h: a, c: b}"
-            walk.report.error(message, self.initial_state.span, reason=reason, help=help, code="wrong-type")
-            return None
-        return scope.reference(self.initial_state, walk.report)
+        return read_state(self.initial_state, walk, scope) if is_written(self.initial_state) else None
 
     def chain(
         self,
@@ -353,6 +348,20 @@ class PlainForm(Form):
             ids = tuple(node.id for node in nodes)
             scope.names[named] = Group(end, nodes=ids, again=again, inputs=first or (), named=True)
         return Expansion(tuple(nodes), end, complete=complete)
+
+
+def read_state(written: Node, walk: "Walk", scope: Scope) -> State | None:
+    """Return the initial state that is written: a node, or tensors by name; None after a fault."""
+    if isinstance(written, Mapping):
+        named = {entry.name: scope.reference(entry.value, walk.report) for entry in written.entries}
+        return {name: source for name, source in named.items() if source is not None}
+    if isinstance(written, Sequence):
+        message = "initial_state: expected a node or named tensors, got a list"
+        reason = "the order of a list would decide which tensor is h and which is c"
+        help = "write initial_state: enc1, or initial_state: {h: a, c: b}"
+        walk.report.error(message, written.span, reason=reason, help=help, code="wrong-type")
+        return None
+    return scope.reference(written, walk.report)
 
 
 class Composite(Form):

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from specbuild.document import Mapping, Node, did_you_mean
 from specbuild.language.forms.base import Expansion, Located, PlainForm, expecting, refuse_state
+from specbuild.language.forms.inner_states import read_inner_states
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References, Rename, reference
-from specbuild.language.spec import NodeSpec, why_absent
+from specbuild.language.spec import InnerStates, NodeSpec, is_written, why_absent
 
 
 class ReuseForm(PlainForm):
@@ -67,13 +68,20 @@ class ReuseForm(PlainForm):
             named=bool(name),
             shares=original.shares or original.id,
             sources=(*sources, *original.sources[len(sources) :]),
-            initial_state=self.state(walk, scope) or original.initial_state,
+            initial_state=(self.state(walk, scope) if not _runs_others(original) else None) or original.initial_state,
+            inner_states=self._inner_states(walk, original, name or identity, scope),
             expect=self.expect,
             at=item,
         )
         if name:
             scope.names[name] = identity
         return Expansion((node,), Reference(identity, None, item.span, implied=True))
+
+    def _inner_states(self, walk: Walk, original: NodeSpec, name: str, scope: Scope) -> InnerStates:
+        """Return the states inside an autoregressive node: as written, or else those of the original."""
+        if original.body is None or not _runs_others(original) or not is_written(self.initial_state):
+            return original.inner_states
+        return read_inner_states(walk, scope, self.initial_state, original.body, name)
 
     def _group(
         self,
@@ -129,6 +137,11 @@ class ReuseForm(PlainForm):
         if name:
             scope.names[name] = replace(group, output=expansion.end, members=members, nodes=ids_inside, inputs=sources)
         return expansion
+
+
+def _runs_others(node: NodeSpec) -> bool:
+    """Whether a node has no state itself, but nodes inside that may have one."""
+    return node.body is not None and not node.body.states
 
 
 def _own_sources(node: NodeSpec) -> References:

@@ -109,7 +109,8 @@ def _renamed(model: FlatModel, old: str, new: str, covariates: int, *, frozen: b
         )
 
     inputs = tuple(replace(x, id=name(x.id)) for x in model.inputs[: 1 + covariates])
-    return FlatModel(inputs, tuple(map(renamed, model.steps)), (moved(model.outputs[0]),), ())
+    carried = tuple(name(ref.step) for ref in model.outputs[1:])
+    return FlatModel(inputs, tuple(map(renamed, model.steps)), (moved(model.outputs[0]),), (), carried)
 
 
 def _thawed(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -200,5 +200,6 @@ def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> 
             read |= sources
         if step.body is not None:
             read |= _read_by_name(step.body.steps, bare)
+            read |= set(step.body.carried) if any(x.levels for x in steps) else set()
         before = step
     return read

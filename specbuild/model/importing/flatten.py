@@ -156,7 +156,10 @@ class _Flattening:
             state=tuple(_ref(x, values, recorded=not scope.frames) for x in state),
             sequences=_returns_sequences(record),
         )
-        self.check_state(step, path)
+        if record.registered == REGISTERED:
+            step = replace(step, levels=self.levels(record.name, call, self.first.get(path, step).body))
+        else:
+            self.check_state(step, path)
         if len(self.steps) >= MAX_STEPS:
             raise Malformed(f"the model flattens into more than {MAX_STEPS:,} layers")
         self.steps.append(step)
@@ -206,6 +209,18 @@ class _Flattening:
             return Step(identity)
         layer = self.on_frames(layer, scope.frames, name)
         return Step(identity, layer.keys, layer.layer, body=body)
+
+    def levels(self, name: str, call: Call, body: FlatModel | None) -> tuple[str, ...]:
+        """For each tensor of the initial states of an autoregressive layer the step inside that it starts."""
+        given = call.kwargs.get("initial_state")
+        if not isinstance(given, list | tuple) or body is None:
+            return ()
+        if len(given) != len(body.carried):
+            raise Malformed(f"{name} has {len(body.carried)} states inside and is called with {len(given)}")
+        started = [level for level, tensor in zip(body.carried, given, strict=True) if tensor is not None]
+        if set(started) & {level for level, tensor in zip(body.carried, given, strict=True) if tensor is None}:
+            self.findings.cannot_say(name, "gives a layer inside it a part of its state")
+        return tuple(started)
 
     def check_feedback(self, name: str, call: Call, scope: _Scope) -> None:
         """Refuse true frames as an input of an autoregressive layer, and such a layer on every frame."""

@@ -37,6 +37,8 @@ class Step:
     """Whether a recurrent layer gives every step."""
     body: FlatModel | None = None
     """What an autoregressive step runs. Ids inside begin with the step's."""
+    levels: tuple[str, ...] = ()
+    """For each tensor of `state` the step inside that it starts, where the step runs others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class FlatModel:
     steps: tuple[Step, ...]
     outputs: tuple[Ref, ...]
     names: tuple[str, ...]
+    carried: tuple[str, ...] = ()
+    """Of the body of an autoregressive step: for each tensor of its states the step that has it, in Keras's order."""
 
     def all_steps(self) -> Iterator[Step]:
         """Every step, each followed by those inside it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from specbuild.catalog import Bidirectional, Recurrent
@@ -111,8 +111,11 @@ class _Page:
         if (source := self.source(step, index)) is not None:
             keys["from"] = source
         keys.update(arguments)
-        if step.state:
-            keys["initial_state"] = self.state(step)
+        if (first := self.steps.get(step.shares or step.id, step)).body is not None:
+            if step.levels or first.levels:
+                keys["initial_state"] = self.inner_states(step, first.body)
+        elif step.state:
+            keys["initial_state"] = self.state(state_names(step), step.state)
         return _filled(flow(keys), indent) if step.body is None else self.autoregressive(keys, step, step.body, indent)
 
     def needed(self, keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,15 +151,24 @@ class _Page:
             ref.step.removeprefix(self.prefix) if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources
         ]
 
-    def state(self, step: Step) -> Any:
+    def inner_states(self, step: Step, body: FlatModel) -> dict[str, Any]:
+        """The states that the recurrent steps inside an autoregressive one start from, by their ids."""
+        prefix = body.inputs[0].id.removesuffix("input")
+        states: dict[str, Any] = {}
+        for inner in body.steps:
+            refs = tuple(ref for level, ref in zip(step.levels, step.state, strict=True) if level == inner.id)
+            if inner.id in body.carried:
+                states[inner.id.removeprefix(prefix)] = self.state(state_names(inner), refs) if refs else "none"
+        return states
+
+    def state(self, names: list[str], refs: Sequence[Ref]) -> Any:
         """A whole state by its owner; its tensors by name where they come from several nodes, or in another order."""
-        names = state_names(step)
-        owner = self.steps.get(step.state[0].step)
+        owner = self.steps.get(refs[0].step)
         if owner is not None and state_names(owner) == names:
             whole = [(owner.id, 1 + position) for position in range(len(names))]
-            if [(ref.step, ref.index) for ref in step.state] == whole:
+            if [(ref.step, ref.index) for ref in refs] == whole:
                 return owner.id
-        return {name: self.ref(ref) for name, ref in zip(names, step.state, strict=False)}
+        return {name: self.ref(ref) for name, ref in zip(names, refs, strict=False)}
 
 
 def _defaults(steps: Iterable[Step]) -> dict[str, dict[str, Any]]:

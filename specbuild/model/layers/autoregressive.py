@@ -21,7 +21,7 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
 
     Args:
         body: a functional `keras.Model` from `[frames (N, any, *frame), *covariates (N, any, …), *states]` to
-            `[outputs, *new states]`, whose outputs have the shape of its frames. States start at zero.
+            `[outputs, *new states]`, whose outputs have the shape of its frames.
         horizon: frames forecast. The body's output after the P frames given is the first.
         give: `horizon` for those, `all` for the output of every step: `(N, P − 1 + horizon, *frame)`.
         sampling: scheduled sampling, as the fields of `specbuild.catalog.autoregressive.Sampling`; None: none.
@@ -34,6 +34,8 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
 
     `call` takes the frames, or a list of the frames and the covariates `(N, P − 1 + horizon, …)`: those of the P frames
     given come first, then those of the feedback steps.
+
+    States start at zero, or from the tensors of `initial_state`: one for each state of the body, None for zeros.
 
     `call` takes the true future frames `(N, horizon, *frame)` as `teacher`: in training, a feedback step of a sample
     reads the frame before its own from there with the scheduled probability. Outside of training they are not read.
@@ -59,14 +61,14 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         self.seed_generator = None if sampling is None else keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, inputs: Any, teacher: Any = None, training: bool = False) -> Any:
+    def call(self, inputs: Any, teacher: Any = None, initial_state: Any = None, training: bool = False) -> Any:
         frames, *covariates = inputs if isinstance(inputs, list | tuple) else [inputs]
         moving, still = covariates[: len(covariates) - self.static], covariates[len(covariates) - self.static :]
         batch, past = ops.shape(frames)[:2]
         self._check_frames(frames, moving)
         read = [frames, *(x[:, :past] for x in moving), *(_at_every_step(x, past) for x in still)]
-        zeros = [ops.zeros((batch, *state.shape[1:]), state.dtype) for state in self.body.inputs[len(read) :]]
-        outputs, *states = _run(self.body, [*read, *zeros], training)  # (N, P, *frame)
+        states = self._first_states(self.body.inputs[len(read) :], batch, initial_state)
+        outputs, *states = _run(self.body, [*read, *states], training)  # (N, P, *frame)
         kept = outputs if self.give == "all" else outputs[:, -1:]
         if self.horizon == 1:
             return kept
@@ -75,6 +77,16 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         steps = _Steps(self.body, training, ahead, sampled=truth is not None, remat=self.remat and training)
         fed = self._feedback(steps, [outputs[:, -1], *states], truth)  # (N, K, *frame)
         return ops.concatenate([kept, fed], axis=1)
+
+    def _first_states(self, states: list[Any], batch: Any, initial_state: Any) -> list[Any]:
+        """Return the tensors given, and zeros for those that are None."""
+        given = [None] * len(states) if initial_state is None else initial_state
+        if len(given) != len(states):
+            raise ValueError(f"{self.name} has {len(states)} states inside, got initial_state for {len(given)}")
+        return [
+            ops.zeros((batch, *state.shape[1:]), state.dtype) if tensor is None else ops.cast(tensor, state.dtype)
+            for state, tensor in zip(states, given, strict=True)
+        ]
 
     def _check_frames(self, frames: Any, covariates: list[Any]) -> None:
         """Refuse covariates of another number of frames, as far as it is known."""
@@ -118,7 +130,12 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         loop = keras.layers.RNN(steps, return_sequences=True, unroll=any(written_out), name="feedback")
         return loop.inner_loop(read, carry, None)[1]
 
-    def compute_output_shape(self, inputs_shape: Any, teacher_shape: Any = None) -> Shape:  # noqa: ARG002
+    def compute_output_shape(
+        self,
+        inputs_shape: Any,
+        teacher_shape: Any = None,  # noqa: ARG002
+        initial_state_shape: Any = None,  # noqa: ARG002
+    ) -> Shape:
         several = isinstance(inputs_shape[0], list | tuple)
         batch, *frames = inputs_shape[0] if several else inputs_shape
         return (batch, *Node.model_validate({"horizon": self.horizon, "give": self.give}).output_shape(tuple(frames)))
