@@ -12,6 +12,12 @@ SELECTIONS = {
     "feedback": ["tests/model/test_autoregressive.py", "-k", "noise or longer_horizon or outside_of_training"],
     "shipped specs": ["tests/model/test_shipped.py", "-k", "radar_nowcast or next_frame or static_map"],
     "steps computed anew": ["tests/model/test_remat.py", "-k", "backwards"],
+    "equations and splits": [
+        "tests/model/test_equation.py",
+        "tests/model/test_split.py",
+        "-k",
+        "numbers or spec or mask",
+    ],
     "losses": ["tests/model/test_losses.py", "-k", "ssim or csi or sum or balanced"],
     "a training run": ["tests/run/test_train.py", "-k", "run_folder_holds_everything"],
 }

@@ -56,6 +56,7 @@ WORDS = (
         "${",
     ),
     *("$x * 2", "${1/0}", "a.b", "enc.last", "enc.state.h", "\u202e", "0x10", "é" * 90, "channels_first", "float16"),
+    *("x * 2 - x", "tanh(enc.last) ** $x", "maximum(x, 1 / 0)", "-(x"),
     *([], {}, [1], [[]], [1, 2, 3, 4], {"layer": "ReLU"}, {"name": "nope"}, [None], {"a": {}}),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.catalog import Recurrent, Shape, ShapeError, show
+from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
 from specbuild.graph.accepted import accept_warnings, check_allowed
@@ -247,6 +248,7 @@ class _Inference:
         kept = [draft for draft in drafts if draft[0].id in alive]
         read = {port.node for _, ports, state in drafts for port in (*ports, *state)}
         read |= {node.shares for node, _, _ in kept if node.shares is not None}
+        read |= self._beside(read)
         for node, _, _ in drafts if not self.report.failed else ():
             if node.id not in alive and node.id not in read and not node.inside:
                 message = f"nothing reads {node.id}, and it is not an output"
@@ -254,6 +256,12 @@ class _Inference:
                 help = f"read it, list it under outputs:, or remove {node.layer.label}"
                 self.report.warning(message, node.span(), reason=reason, help=help, code="unused-node")
         return _with_owners(kept)
+
+    def _beside(self, read: Collection[str]) -> set[str]:
+        """Return the parts of splits of which another part is read, or gives an output."""
+        parts = [node for node in self.spec.layers if isinstance(node.layer, SplitPart)]
+        splits = {node.at for node in parts if node.id in read or node.id in self.choice.alive}
+        return {node.id for node in parts if node.at in splits}
 
     def finished(self, node: NodeSpec, inputs: tuple[Port, ...], state: tuple[Port, ...]) -> Node:
         """The node with its weights and costs. Weights that are too large are reported."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from specbuild.catalog.equation import Equation, equation
 from specbuild.document import Node, Scalar, shown
 from specbuild.document.arithmetic import ExpressionError, Name, names_in, written
-from specbuild.language.references import References
+from specbuild.language.references import ID, References
 from specbuild.language.variables import fill
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
     places: dict[str, Name] = {}
     for name in names_in(tree):
         places.setdefault(name.name, name)
+        if (hyphenated := _hyphenated(name, filled.text, walk, scope)) is not None:
+            rest = hyphenated.removeprefix(name.name)[1:]
+            message = f"{hyphenated} cannot stand in an equation, which reads {name.name} minus {rest}"
+            span, help = filled.span(name.at[0], name.at[0] + len(hyphenated)), "give it an id without a hyphen"
+            walk.report.error(message, span, help=help, code="bad-equation")
+            return None
     sources = []
     for name in places.values():
         span = filled.span(*name.at)
@@ -68,6 +74,14 @@ def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
         return ReadEquation(None, tuple(sources))
     numbers = {name: f"x{number}" for number, name in enumerate(places, start=1)}
     return ReadEquation(Equation(formula=written(tree, numbers.__getitem__)), tuple(sources))
+
+
+def _hyphenated(name: Name, text: str, walk: Walk, scope: Scope) -> str | None:
+    """Return the id with a hyphen that begins with a name that is no id."""
+    match = ID.match(text, name.at[0])
+    if match is None or "-" not in match[0] or name.name in (*scope.names, *walk.inputs):
+        return None
+    return match[0] if match[0] in (*scope.names, *walk.inputs) else None
 
 
 def _shown(value: Any) -> str:

@@ -79,9 +79,9 @@ def _node(node: NodeSpec) -> dict[str, Any]:
 def equation_of(layer: Layer, sources: Sequence[str]) -> str:
     """Return an equation with the names of what it reads; empty for another layer, or where a name cannot stand in it.
 
-    No id with a hyphen can, nor an id that it reads as two inputs, which would become one.
+    No id with a hyphen can, nor an id that it reads as two inputs, which would become one; nor has an equation a dtype.
     """
-    fits = all(map(NAME.fullmatch, sources)) and len(set(sources)) == len(sources)
+    fits = layer.dtype is None and all(map(NAME.fullmatch, sources)) and len(set(sources)) == len(sources)
     return layer.text(sources) if fits else ""
 
 

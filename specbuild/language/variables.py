@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, overload
 
@@ -96,7 +97,7 @@ def substitute(node: Node, values: AnyMapping[str, Any], report: Report, *, leav
     return located(value, node.span)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Filled:
     """A text with its variables filled in."""
 
@@ -108,15 +109,18 @@ class Filled:
 
     def span(self, start: int, end: int) -> Span:
         """Return where `text[start:end]` comes from; the whole text where that is not told."""
-        places = self.node.places()
-        if places is None or not start < end <= len(self.text):
+        if not 0 <= start < end <= len(self.text):
             return self.node.span
-        value = str(self.node.value)
-        first, last = self.origins[start][0], self.origins[end - 1][1] - 1
-        before, inside = (sum(not character.isspace() for character in value[:index]) for index in (first, last))
-        if value[first].isspace() or value[last].isspace():
+        first, last = self._places.get(self.origins[start][0]), self._places.get(self.origins[end - 1][1] - 1)
+        if first is None or last is None:
             return self.node.span
-        return self.node.span.source.span(places[before], places[inside] + 1)
+        return self.node.span.source.span(first, last + 1)
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        """For the characters of the written text but blanks their offsets in the source, where they are told."""
+        inside = (at for at, character in enumerate(str(self.node.value)) if not character.isspace())
+        return dict(zip(inside, self.node.places() or (), strict=False))
 
 
 def fill(node: Scalar, values: AnyMapping[str, Any], report: Report, show: Callable[[Any], str]) -> Filled | None:

@@ -17,6 +17,12 @@ from specbuild.graph import Graph, Port
 HEAD = "specbuild: 1\ninputs: {x: [4, 4, 3], y: [4, 4, 3], z: [3]}\n"
 
 
+BLOCK = """\
+  gate: {inputs: [a, b], do: [{id: g, equation: "sigmoid(a) * b"}]}
+  double: {do: [{equation: input * 2}]}
+"""
+
+
 def graph(layers: str, head: str = HEAD) -> Graph:
     return build_graph(f"{head}layers:\n{layers}")
 
@@ -188,6 +194,36 @@ def test_operands_that_do_not_fit_are_named() -> None:
         Equation(formula="x1 + x2").check((3,))
 
 
+def test_an_id_with_a_hyphen() -> None:
+    layers = "  - {id: enc-1, layer: ReLU, from: x}\n  - {id: enc, layer: ReLU, from: x}\n  - {equation: y * %s}\n"
+    with pytest.raises(SpecError, match="which reads enc minus 1"):
+        graph(layers.replace("id: enc,", "id: f,") % "enc-1")
+    assert graph(layers % "enc-1").outputs[0].shape == (4, 4, 3)
+    resolved = graph(
+        layers % "enc - 1" + "  - {block: double, from: enc-1}\n", f"{HEAD}blocks:\n{BLOCK}"
+    ).spec.resolved()
+    assert "layer: Equation, formula: x1 * 2, from: enc-1}" in resolved
+    text = "  - {id: a, layer: Equation, formula: x1 * 2, from: x, dtype: float32}\n"
+    assert "{id: a, layer: Equation, dtype: float32, formula: x1 * 2, from: x}" in graph(text).spec.resolved()
+
+
+def test_an_equation_stays_behind_its_layer_in_a_mirrored_decoder() -> None:
+    built = graph(
+        "  - encoder_decoder:\n"
+        "      encoder:\n"
+        "        - {time_distributed: {layer: Conv2D, filters: 2, kernel_size: 3, strides: 2, padding: same}, id: c}\n"
+        "        - {equation: tanh(c) * 2}\n"
+        "        - {layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}\n"
+        "      horizon: 3\n",
+        "specbuild: 1\ninputs: {x: [5, 8, 8, 2]}\n",
+    )
+    assert [node.layer.label for node in built.nodes][-3:] == [
+        "ConvLSTM2D",
+        "TimeDistributed(Conv2DTranspose)",
+        "Equation",
+    ]
+
+
 def test_a_from_is_refused() -> None:
     help = 'write equation: "sigmoid(f) * c"'
     assert fault("  - {equation: -x, from: y}\n") == (
@@ -196,12 +232,6 @@ def test_a_from_is_refused() -> None:
         help,
     )
     assert fault("  - {equation: [x]}\n") == ("expected an equation on nodes, got a list", "[x]", help)
-
-
-BLOCK = """\
-  gate: {inputs: [a, b], do: [{id: g, equation: "sigmoid(a) * b"}]}
-  double: {do: [{equation: input * 2}]}
-"""
 
 
 def test_inside_other_forms() -> None:

@@ -135,3 +135,9 @@ def test_on_every_frame_an_axis_is_that_of_a_frame() -> None:
     assert built.outputs[0].shape == (5, 2, 6, 4)
     frames = "  - {time_distributed: [{split: [a, b], axis: -4}, {equation: a + b}]}\n"
     assert faults(frames, head)[0][0] == "split cannot use the batch axis"
+
+
+def test_a_part_may_be_left_unread_beside_one_that_is_read() -> None:
+    assert graph("  - {split: [a, b]}\n  - {equation: 2 * a}\n").warnings == ()
+    (warning,) = graph("  - {id: p, split: [a, b]}\n  - {layer: ReLU, from: x}\n").warnings[:1]
+    assert warning.message == "nothing reads p_a, and it is not an output"

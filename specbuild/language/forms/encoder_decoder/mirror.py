@@ -88,7 +88,7 @@ def _image(layer: Layer) -> tuple[Layer, bool]:
         return _like(type(cell), cell, {width: 2 * getattr(cell, width)}), True
     if isinstance(layer, Recurrent):
         return _level(layer), True
-    if layer.kind in _EITHER_WAY or layer.pointwise or layer.kind in _NORMALIZING:
+    if layer.kind in _EITHER_WAY or layer.pointwise or layer.kind in _BEHIND:
         return _frame_image(layer)
     raise _NoImage("only layers on every frame can be turned round; it reads the whole sequence")
 
@@ -109,7 +109,7 @@ def _frame_image(layer: Layer) -> tuple[Layer, bool]:
     """The mirror image of what runs on every frame."""
     if (make := _TURNED.get(layer.kind)) is not None:
         return make(layer), True
-    if layer.pointwise or layer.kind in _NORMALIZING:
+    if layer.pointwise or layer.kind in _BEHIND:
         return _like(type(layer), layer, {}), False
     raise _NoImage(f"a mirror image knows {', '.join(_FAMILIES)}, normalizations and activations")
 
@@ -161,4 +161,5 @@ _TURNED: dict[str, Callable[[Layer], Layer]] = {
 _FAMILIES = ("convolutions", "pooling", "Dense", "SpaceToDepth")
 _EITHER_WAY = ("Dense", "SpaceToDepth", "DepthToSpace")
 """Layers that are the same on a sequence as on every frame."""
-_NORMALIZING = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization")
+_BEHIND = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "Equation")
+"""Layers that stay behind the one that they stand behind, as do all those that work on each value alone."""
