@@ -10,7 +10,14 @@ from specbuild.catalog import Dim, Recurrent, Shape, ShapeError, Weight, show
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, no_input, whole_input
 from specbuild.catalog.shapes import size, times
 from specbuild.document import Report
-from specbuild.graph.body_checks import check_covariates, check_kinds, check_steps, check_whole, warn_unread
+from specbuild.graph.body_checks import (
+    check_covariates,
+    check_kinds,
+    check_penalties,
+    check_steps,
+    check_whole,
+    warn_unread,
+)
 from specbuild.graph.model import Body, Graph, Infer, Node, Port, spent, total
 from specbuild.graph.ports import demands
 from specbuild.graph.receptive_field import MAX_CHECKED, FieldTracer, PortField, own_field, positions
@@ -37,7 +44,7 @@ class BodyRule:
             return True  # The shape rule of the node says so.
         if not check_covariates(self.node, self.body, inputs, report):
             return False
-        if not check_kinds(self.body, self.node.id, report):
+        if not check_kinds(self.body, self.node.id, report) or not check_penalties(self.body, self.node.id, report):
             return False
         inside = Report()
         graph = self.report(self.read(inputs, x[0]), inside)

@@ -20,6 +20,19 @@ from specbuild.language import BodySpec, NodeSpec
 from specbuild.language.sections.data import WindowsSection
 
 
+def check_penalties(body: BodySpec, name: str, report: Report) -> bool:
+    """Report nodes that add a penalty on what they give to the loss, which a loop over steps cannot hand out."""
+    before = len(report.errors)
+    for node in body.nodes:
+        layer = innermost(node.layer)
+        if layer.kind == "ActivityRegularization" or getattr(layer, "activity_regularizer", None) is not None:
+            message = f"{node.id} adds a penalty on its output inside {name}"
+            reason = f"{name} runs it in a loop, which gives no penalties to the loss"
+            help = f"penalize what {name} gives: {{layer: ActivityRegularization, l2: …}} after it"
+            report.error(message, node.span("activity_regularizer"), reason=reason, help=help, code="body")
+    return len(report.errors) == before
+
+
 def check_covariates(node: NodeSpec, body: BodySpec, inputs: Sequence[Shape], report: Report) -> bool:
     """Report covariates without a time axis, and those with too few or too many frames."""
     before = len(report.errors)

@@ -12,7 +12,7 @@ from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.shapes import fits
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
-from specbuild.graph.body_checks import changes_in_training
+from specbuild.graph.body_checks import changes_in_training, check_penalties
 from specbuild.graph.model import Graph, Infer, Port, Step, total
 from specbuild.graph.receptive_field import FieldTracer, PortField
 from specbuild.graph.regions import one_region
@@ -39,7 +39,8 @@ class StepRule:
         whole = self._whole(len(inputs))
         if len(x) < 2:
             return True  # The shape rule of the node says so.
-        if not self._check_lengths(inputs, report) or not self._check_kinds(report):
+        sound = self._check_lengths(inputs, report) and self._check_kinds(report)
+        if not sound or not check_penalties(self.body, self.node.id, report):
             return False
         self._others = tuple(shape if at in whole else shape[1:] for at, shape in enumerate(others, start=1))
         if any(None in shape for shape in (x[1:], *self._others)):
@@ -51,7 +52,7 @@ class StepRule:
             return False
         self._graphs[x[1:]] = graph
         report.extend(graph.warnings)
-        return self._check_remat(graph, report)
+        return self._check_noise(graph, x[0], report)
 
     def graph(self, x: Shape) -> Graph:
         """Return the graph of a step for a sequence of shape `x`.
@@ -166,15 +167,22 @@ class StepRule:
             return f"declare states: {{{name}: {after[-1]}}}, or end in {before[-1]} channels"
         return "convolutions in a step need padding: same and no strides"
 
-    def _check_remat(self, graph: Graph, report: Report) -> bool:
-        """Report nodes that the backward pass would compute with other random numbers."""
-        noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)] if self.layer.remat else []
-        if noisy:
+    def _check_noise(self, graph: Graph, steps: Dim, report: Report) -> bool:
+        """Report nodes that draw random numbers or change while they train where a step must not."""
+        noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
+        if noisy and self.layer.remat:
             message = f"remat cannot recompute {noisy[0].id}"
             reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
             help = f"leave remat or {noisy[0].id} out"
             report.error(message, self.node.span("remat"), reason=reason, help=help, code="body")
-        return not noisy
+        elif noisy and steps is None:
+            message = f"{self.node.id} needs to know how many steps it has, for {noisy[0].id}"
+            reason = "training draws random numbers in it or updates its statistics, so its steps are written out"
+            help = f"write the number of frames in the input's shape, or leave {noisy[0].id} out"
+            report.error(message, noisy[0].spec.span(), reason=reason, help=help, code="body")
+        else:
+            return True
+        return False
 
     def _inside(self, x: Shape) -> Spec:
         """The step as a spec of its own, whose inputs are frames, static maps and states."""
