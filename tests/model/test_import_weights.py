@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from specbuild import SpecError, build_graph, import_weights
+from specbuild import SpecError, build_graph, build_model, import_weights
 from specbuild.graph import Graph
 from specbuild.model.backend import keras
 from specbuild.model.mapping import arranged_weights, pytorch
@@ -231,6 +231,57 @@ def test_a_convolution_of_input_and_state_is_taken_apart() -> None:
     given = arranged_weights(build_graph(spec), "table.yaml", {"conv.weight": weight, "conv.bias": bias})
     for name, array in pytorch.conv_lstm(weight, bias).items():
         np.testing.assert_array_equal(given[f"c/{name}"], array)
+
+
+NESTED = """\
+specbuild: 1
+defaults: {Conv2D: {filters: 2, kernel_size: 3, padding: same}}
+inputs: {x: [3, 6, 6, 2]}
+layers:
+  - id: cell
+    recurrent:
+      states: {h: {shape: [6, 6, 2], initial: learned}}
+      do:
+        - {id: read, layer: Conv2D, from: input}
+        - {id: norm, layer: LayerNormalization}
+        - {id: kept, layer: Conv2D, from: h}
+      next: {h: tanh(norm + kept)}
+    trainable: false
+  - id: both
+    bidirectional: {recurrent: {states: {h: 2}, do: [{id: r, layer: Conv2D}, {id: u, layer: Conv2D, from: h}],
+                                next: {h: tanh(r + u)}}}
+    return_sequences: true
+  - {id: two, bidirectional: {layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same}, return_sequences: true}
+  - {id: fixed, layer: Constant, value: 2.0}
+  - {id: scaled, layer: Multiply, from: [two, fixed]}
+  - id: fed
+    from: scaled
+    autoregressive:
+      do:
+        - id: inner
+          recurrent: {states: {h: 2}, do: [{id: e, layer: Conv2D}, {id: a, layer: Conv2D, from: h}], next: {h: e + a}}
+        - {id: last, time_distributed: {layer: Dense, units: 2}}
+      horizon: 2
+"""
+
+
+def test_weights_inside_nodes_have_names_of_their_own() -> None:
+    """Every weight has a name, and stands for the variable of that name and shape."""
+    graph = build_graph(NESTED)
+    shapes, model = weight_shapes(graph), build_model(graph)
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == model.count_params() - 1
+    variables = keras_weights(graph, model)
+    assert variables.keys() == shapes.keys()
+    assert {id(variable) for variable in variables.values()} == {
+        id(weight) for weight in model.weights if weight.name != "numbers"
+    }
+    assert {"cell/initial_h", "cell_read/kernel", "cell_kept/bias", "fed_inner_a/kernel", "fed_last/bias"} <= {*shapes}
+    for name, variable in variables.items():
+        assert tuple(variable.shape) == shapes[name]
+        assert name.endswith(variable.name)
+    layer = model.get_layer("both").backward_layer
+    assert variables["backward_both_u/kernel"] is layer.step.get_layer("both_u").kernel
+    assert variables["backward_both_r/kernel"] is layer.at_once.get_layer("both_r").kernel
 
 
 # Orders of axes, against what they mean

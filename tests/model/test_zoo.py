@@ -51,6 +51,7 @@ class Published:
 
 _TINY = {"past": 3, "future": 2, "size": 16, "kernel": 3}
 _TINY_FRAMES = {"past": 3, "future": 2, "height": 16, "width": 16, "kernel": 3}
+_TINY_CELLS = {"past": 3, "future": 2, "height": 16, "width": 16, "filters": 2}
 _TINY_RADAR = {"past": 2, "future": 3, "size": 30, "f": 2, "low": 3, "high": 4}
 _TINY_CLIP = {"frames": 3, "size": 16, "classes": 3, "dropout": 0}
 _TINY_SIMVP = {"frames": 2, "height": 16, "width": 16, "spatial": 4, "hidden": 6, "blocks": 3, "ratio": 2}
@@ -60,11 +61,13 @@ ZOO: dict[str, Published] = {
     "bcdu_net": Published(20_659_973, 896, {"size": 16, "f": 4}),
     "cnn_convlstm": Published(134_634, small={**_TINY_CLIP, "widths": [2, 3], "filters": 4}),
     "cnn_lstm": Published(118_378, small={**_TINY_CLIP, "widths": [2, 3], "units": 4}),
+    "e3dlstm": Published(51_347_456, small={**_TINY_CELLS, "cells": 2}),
     "keras_next_frame": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
     "keras_next_frame_causal": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
     "openstl_convlstm_l": Published(26_115_072, small={**_TINY_FRAMES, "widths": [4, 3, 3]}),
     "openstl_convlstm_s": Published(11_675_648, small={**_TINY_FRAMES, "widths": [3, 2]}),
     "predrnn": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
+    "predrnnpp": Published(35_307_520, small={**_TINY_CELLS, "cells": 3, "kernel": 3}),
     "predrnnv2": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
     "shi2015_1layer": Published(13_524_496, small={**_TINY, "widths": [6]}),
     "shi2015_1layer_no_peephole": Published(13_522_960, small={**_TINY, "widths": [6]}),

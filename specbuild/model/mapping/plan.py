@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from specbuild.catalog import Bidirectional, Weight
 from specbuild.catalog.constant import Constant
 from specbuild.document import Report, did_you_mean, listed, locate
 from specbuild.graph import Graph, Node
@@ -28,17 +29,48 @@ from specbuild.model.mapping.table import Pattern, Table, WeightSection
 Arrays = Mapping[str, np.ndarray]
 
 
-def weight_shapes(graph: Graph) -> dict[str, Shape]:
+def weight_shapes(graph: Graph, prefix: str = "") -> dict[str, Shape]:
     """Return the shape of every weight of a model by its name, `<id of the node>/<name of the weight>`.
 
-    The numbers of a Constant are not among them, since the spec gives them.
+    Inside a recurrent node that runs in both directions, ids have the `prefix` forward_ or backward_. The numbers of a
+    Constant are not among the weights, since the spec gives them.
     """
     shapes: dict[str, Shape] = {}
     for node in graph.nodes:
-        if has_weights_to_set(node):
-            named = {f"{node.id}/{weight.name}": weight.shape for weight in node.weights}
-            shapes |= named if node.body is None else weight_shapes(node.body.open)
+        if not has_weights_to_set(node):
+            continue
+        inside = graph_inside(node)
+        if inside is not None:
+            for direction in directions(node):
+                shapes |= weight_shapes(inside, prefix + direction)
+        shapes |= {f"{prefix}{node.id}/{weight.name}": weight.shape for weight in own_weights(node)}
     return shapes
+
+
+def graph_inside(node: Node) -> Graph | None:
+    """Return the graph of the nodes that a node runs; None for a single layer."""
+    if node.step is not None:
+        return node.step.graph
+    return None if node.body is None else node.body.open
+
+
+def directions(node: Node) -> tuple[str, ...]:
+    """Return the prefixes of the directions in which a node runs the nodes inside it."""
+    return ("forward_", "backward_") if isinstance(node.layer, Bidirectional) else ("",)
+
+
+def own_weights(node: Node) -> tuple[Weight, ...]:
+    """Return the weights of a node that do not belong to nodes inside it, such as the learned states of a cell."""
+    inside = graph_inside(node)
+    if inside is None:
+        return node.weights
+    within = {
+        f"{direction}{inner.id}.{weight.name}"
+        for direction in directions(node)
+        for inner in inside.nodes
+        for weight in inner.weights
+    }
+    return tuple(weight for weight in node.weights if weight.name not in within)
 
 
 def has_weights_to_set(node: Node) -> bool:

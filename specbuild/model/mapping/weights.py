@@ -13,7 +13,14 @@ from specbuild.graph import Graph, build_graph
 from specbuild.language import Spec
 from specbuild.model.build import build
 from specbuild.model.mapping.checkpoint import read_checkpoint, without_prefixes
-from specbuild.model.mapping.plan import assignments, has_weights_to_set, weight_shapes
+from specbuild.model.mapping.plan import (
+    assignments,
+    directions,
+    graph_inside,
+    has_weights_to_set,
+    own_weights,
+    weight_shapes,
+)
 from specbuild.model.mapping.table import read_table
 from specbuild.model.plugins import import_plugins
 from specbuild.model.resolve import KerasResolver
@@ -82,16 +89,30 @@ def arranged_weights(
 
 def keras_weights(graph: Graph, model: Any) -> dict[str, Any]:
     """Return the variables of a model by the names that `weight_shapes` gives the weights of its graph."""
+    return _variables(graph, {layer.name: layer for layer in model.layers if layer.weights})
+
+
+def _variables(graph: Graph, layers: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     named: dict[str, Any] = {}
     for node in graph.nodes:
         if not has_weights_to_set(node):
             continue
-        layer = model.get_layer(node.id)
-        if node.body is not None:
-            named |= keras_weights(node.body.open, layer.body)
-            continue
-        for weight, variable in zip(node.weights, layer.weights, strict=True):
+        layer, inside = layers[node.id], graph_inside(node)
+        within: set[int] = set()
+        if inside is not None:
+            for direction in directions(node):
+                runs = getattr(layer, f"{direction}layer") if direction else layer
+                parts = [part for part in (getattr(runs, name, None) for name in _MODELS) if part is not None]
+                known = {inner.name: inner for part in parts for inner in part.layers if inner.weights}
+                named |= _variables(inside, known, prefix + direction)
+                within |= {id(weight) for part in parts for weight in part.weights}
+        own = [weight for weight in layer.weights if id(weight) not in within]
+        for weight, variable in zip(own_weights(node), own, strict=True):
             if weight.shape != tuple(variable.shape) or not weight.name.endswith(variable.name):
                 raise AssertionError(f"specbuild counted {weight} in {node.id}, Keras has {variable.path}")
-            named[f"{node.id}/{weight.name}"] = variable
+            named[f"{prefix}{node.id}/{weight.name}"] = variable
     return named
+
+
+_MODELS = ("body", "at_once", "step")
+"""Attributes of layers that run nodes, with the models of those."""
