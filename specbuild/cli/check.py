@@ -50,7 +50,7 @@ def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any
         elif resolved:
             click.echo(graph.spec.resolved(), nl=False)
         else:
-            nodes, parameters = len(graph.nodes), graph.parameters
+            nodes, parameters = len(graph.every_node), graph.parameters
             click.echo(f"{spec}: ok ({nodes} layer{'s' if nodes != 1 else ''}, {parameters:,} parameters)")
             for diagnostic in report.accepted:
                 click.echo(f"accepted: {diagnostic.code} at {diagnostic.path} ({diagnostic.accepted})")

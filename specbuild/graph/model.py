@@ -76,6 +76,11 @@ class Node:
         return self.body.given.nodes if self.body is not None else ()
 
     @property
+    def with_inside(self) -> tuple[Node, ...]:
+        """The node, then all that it runs, at any depth."""
+        return (self, *(each for node in self.inside for each in node.with_inside))
+
+    @property
     def given_states(self) -> tuple[Port | None, ...]:
         """What its state starts from; of an autoregressive node each one inside, None where that starts at zero."""
         if self.body is None or not self.initial_state:
@@ -145,9 +150,14 @@ class Graph:
         return inputs | {Port(node.id, name): shape for node in self.nodes for name, shape in node.shapes.items()}
 
     @property
+    def every_node(self) -> tuple[Node, ...]:
+        """The nodes, and after each one those that it runs inside, such as the body of an autoregressive node."""
+        return tuple(each for node in self.nodes for each in node.with_inside)
+
+    @property
     def resolved_by_keras(self) -> tuple[str, ...]:
         """Ids of the nodes whose shapes and weights Keras had to be asked for."""
-        return tuple(node.id for node in self.nodes if asks_keras(node.layer))
+        return tuple(node.id for node in self.every_node if asks_keras(node.layer))
 
     @property
     def parameters(self) -> int:

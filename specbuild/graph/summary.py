@@ -107,9 +107,8 @@ def _input_row(x: Input, names: Mapping[Port, Names], batch: int) -> Row:
 
 def _shared(graph: Graph) -> dict[str, str]:
     """For each node that uses the weights of another: which."""
-    nodes = [inner for node in graph.nodes for inner in (node, *node.inside)]
-    weighted = {node.id for node in nodes if node.weights}
-    return {node.id: node.shares for node in nodes if node.shares in weighted and node.shares is not None}
+    weighted = {node.id for node in graph.every_node if node.weights}
+    return {node.id: node.shares for node in graph.every_node if node.shares in weighted and node.shares is not None}
 
 
 def _inside(node: Node, names: Mapping[Port, Names], batch: int) -> Iterator[Row]:

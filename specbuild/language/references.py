@@ -24,6 +24,8 @@ class Reference:
     span: Span
     implied: bool = False
     """Not written: the node before, or the last node as output."""
+    by_default: bool = False
+    """Whether the port is what a bare id means here, so that another port may be named instead."""
 
     def __str__(self) -> str:
         return f"{self.id}.{self.port}" if self.port else self.id

@@ -105,6 +105,14 @@ def test_overrides_and_resolved(folder: Path) -> None:
     assert run("check", "again.yaml").stdout == "again.yaml: ok (1 layer, 224 parameters)\n"
 
 
+def test_layers_inside_feedback_are_counted(folder: Path) -> None:
+    (folder / "feedback.yaml").write_text("""specbuild: 1
+inputs: {x: [3, 4]}
+layers: [{autoregressive: {do: [{layer: GRU, units: 4}, {layer: Dense, units: 4}], horizon: 2}}]
+""")
+    assert run("check", "feedback.yaml").stdout == "feedback.yaml: ok (3 layers, 140 parameters)\n"
+
+
 def test_a_warning_passes_unless_strict(folder: Path) -> None:
     (folder / "spec.yaml").write_text(SPEC + "  - {layer: ReLU, from: x}\noutputs: [enc]\n")
     result = run("check")

@@ -160,6 +160,7 @@ WRONG = {
     "{repeat: 3, do: [{layer: Conv9D}]}": "layers.0.do.0.layer",
     "{branch: {a: [{layer: Conv9D}]}}": "layers.0.branch.a.0.layer",
     "{branch: {a: []}, merge: {layer: Conv9D}}": "layers.0.merge",
+    "{branch: {a: []}, merge: {layer: Add, initial_state: a}}": "layers.0.merge",
 }
 
 

@@ -127,9 +127,9 @@ def _body(walk: Walk, do: Node, name: str, scope: Scope, more: AnySequence[Entry
     """The nodes of `do`, in a scope of their own: they read `input` and the names of `more`."""
     given = f"{name}_input"
     for made_up in (given, f"{name}_teacher"):
-        walk.ids.claim(made_up, do.span.line)
+        walk.ids.claim(made_up, do.span)
     start = Reference(given, None, do.span, implied=True)
-    names: dict[str, str | Group] = {"input": Group(start)}
+    names: dict[str, str | Group] = {"input": Group(start, is_input=True)}
     inner = replace(scope, names=names, prefix=f"{name}_", previous=start, no_previous="")
     inner = replace(inner, closed=name, kind="an autoregressive node")
     inputs = [given]
@@ -139,7 +139,7 @@ def _body(walk: Walk, do: Node, name: str, scope: Scope, more: AnySequence[Entry
             reason, help = f"its nodes read the frames as {each.name}", "give it another name"
             walk.report.error(message, each.key.span, reason=reason, help=help, code="duplicate-id")
         elif (own := walk.claim(each.key, inner)) is not None:
-            names[own] = Group(Reference(inner.prefix + own, None, each.key.span, implied=True))
+            names[own] = Group(Reference(inner.prefix + own, None, each.key.span, implied=True), is_input=True)
             inputs.append(inner.prefix + own)
     body = walk.items(do, inner)
     lost = set[str]()

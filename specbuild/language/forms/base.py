@@ -306,7 +306,7 @@ class PlainForm(Form):
         """
         sources = first = self.sources(walk, item, scope) if sources is None else sources
         state = self.state(walk, scope)
-        collects = isinstance(self.source, Sequence) or ".rounds" in str(getattr(self.source, "value", ""))
+        collects = isinstance(self.source, Sequence) or (is_written(self.source) and scope.is_list(self.source))
         nodes: list[NodeSpec] = []
         end = scope.previous
         for index, part in enumerate(parts):
@@ -316,7 +316,7 @@ class PlainForm(Form):
             if named := walk.claim(written, scope):
                 identity = scope.names[named] = scope.prefix + named
             else:
-                identity = walk.ids.make(scope.prefix + snake(part.kind), part.at.span.line)
+                identity = walk.ids.make(scope.prefix + snake(part.kind), part.at.span)
             if part.layer is None or sources is None:
                 walk.broken.add(identity)
             else:
@@ -455,7 +455,7 @@ def expecting(
         nodes[end.id] = replace(node, expect=form.expect, at=at)
         return replace(expansion, nodes=tuple(nodes.values()))
     name = claimed or (None if expansion.named else walk.claim(form.id, scope))
-    identity = scope.prefix + name if name else walk.ids.make(f"{scope.prefix}expected", item.span.line)
+    identity = scope.prefix + name if name else walk.ids.make(f"{scope.prefix}expected", item.span)
     gate = gate_of(identity, end, form.expect, item)
     end = Reference(identity, None, end.span, implied=True)
     return replace(expansion, nodes=(*expansion.nodes, gate), end=end, named=expansion.named or bool(name))

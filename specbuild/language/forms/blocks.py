@@ -233,21 +233,22 @@ def inline(walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: S
         if inputs:
             _wrong_inputs(walk, contents, inner.closed, len(inputs), item)
         return walk.nothing(item.span, scope)
-    own_id = scope.prefix + id_of(item)
-    prefix = own_id if id_of(item) else walk.ids.make(scope.prefix + _as_id(inner.closed), item.span.line)
+    prefix = scope.prefix + (id_of(item) or _as_id(inner.closed))
+    if not id_of(item) or prefix in walk.ids:
+        prefix = walk.ids.make(prefix, item.span)
     file = "" if contents.do.span.source == item.span.source else f" of {item.span.source.name}"
     use = f"{inner.closed} is used on line {item.span.line}{file}"
     inner = replace(inner, prefix=f"{prefix}_", use=use, previous=scope.previous, no_previous=scope.no_previous)
-    inner.names["input"] = Group(inputs[0] if inputs else None, inputs=inputs, all_inputs=True)
+    inner.names["input"] = Group(inputs[0] if inputs else None, inputs=inputs, stands_for_all=True, is_input=True)
     gates = []
     for index, name in enumerate(contents.inputs):
         source = inputs[index]
         if contents.shapes:
             identity = inner.prefix + name
-            walk.ids.claim(identity, item.span.line)
+            walk.ids.claim(identity, item.span)
             gates.append(gate_of(identity, source, contents.shapes[index], item.without("expect")))
             source = Reference(gates[-1].id, None, source.span, implied=True)
-        inner.names[name] = Group(source, inputs=(source,), all_inputs=True)
+        inner.names[name] = Group(source, is_input=True)
         if len(inputs) == 1:
             inner = replace(inner, previous=source)
     expansion = walk.items(contents.do, inner)

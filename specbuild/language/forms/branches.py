@@ -16,6 +16,12 @@ MERGE = {"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]}
 _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINITION: "nodes"}}
 
 
+_NOT_ON_A_MERGE = {
+    "from": "a merge reads what it joins and takes no from",
+    "initial_state": "a merge has no state, and takes no initial_state",
+}
+
+
 class Paths(Composite):
     """Nodes on parallel paths, and the layer that joins them."""
 
@@ -43,10 +49,10 @@ class Paths(Composite):
             help = "write merge: {layer: Concatenate}"
             walk.report.error("merge: expected a layer", merge.span, help=help, code="wrong-type")
             return walk.nothing(merge.span, scope)
-        if (entry := merge.entry("from")) is not None:
-            message = "a merge reads what it joins and takes no from"
-            walk.report.error(message, entry.key.span, code="misplaced-key")
-            merge = merge.without("from")
+        for key, message in _NOT_ON_A_MERGE.items():
+            if (entry := merge.entry(key)) is not None:
+                walk.report.error(message, entry.key.span, code="misplaced-key")
+        merge = merge.without(*_NOT_ON_A_MERGE)
         refuse_keys(walk, merge, self.KEY, ("when", "allow"))
         layer = LayerForm.read(merge, walk.report)
         assert layer is not None

@@ -5,29 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from specbuild.document import Span
+
 
 class Ids:
     """The names in use. Generated names follow Keras: `conv_lstm2d`, `conv_lstm2d_1`."""
 
-    def __init__(self, taken: Sequence[str]) -> None:
-        self._places: dict[str, int] = dict.fromkeys(taken, 0)
+    def __init__(self, inputs: Sequence[str]) -> None:
+        self._places: dict[str, Span | None] = dict.fromkeys(inputs)
         self._counts: dict[str, int] = {}
 
-    def line_of(self, name: str) -> int | None:
-        """Where `name` was first used: a line, 0 for an input; None if it is free."""
-        return self._places.get(name)
+    def __contains__(self, name: str) -> bool:
+        """Whether `name` is in use."""
+        return name in self._places
 
-    def claim(self, name: str, line: int) -> None:
-        self._places.setdefault(name, line)
+    def place(self, name: str) -> Span | None:
+        """Return where a name in use was first used; None for an input."""
+        return self._places[name]
 
-    def make(self, base: str, line: int) -> str:
+    def claim(self, name: str, span: Span | None) -> None:
+        """Take `name` for what stands at `span`; None for an input."""
+        self._places.setdefault(name, span)
+
+    def make(self, base: str, span: Span) -> str:
         """A free name made from `base`, claimed."""
         while True:
             count = self._counts.get(base, 0)
             self._counts[base] = count + 1
             name = f"{base}_{count}" if count else base
             if name not in self._places:
-                self.claim(name, line)
+                self.claim(name, span)
                 return name
 
 

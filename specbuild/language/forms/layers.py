@@ -125,7 +125,9 @@ class _OnEveryFrame(Composite):
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
         inner = self.time_distributed
+        walk.frames += 1
         expansion = walk.items(Sequence((inner,), inner.span) if isinstance(inner, Mapping) else inner, scope)
+        walk.frames -= 1
         ids = {node.id for node in expansion.nodes}
         outside = next((node for node in expansion.nodes if node.shares is not None and node.shares not in ids), None)
         if outside is not None:

@@ -123,7 +123,7 @@ class _Loop(Paths):
         ends = tuple(each.end for each in rounds if each.end is not None)
         every: dict[str, str | Group] = {}
         if len(ends) == len(rounds):
-            every["rounds"] = Group(None, inputs=ends, all_inputs=True)
+            every["rounds"] = Group(None, inputs=ends, stands_for_all=True)
         if self.merge is not None:
             join = self.joined(walk, self.merge, rounds, item, start)
             return replace(join, members={**join.members, **every})

@@ -122,7 +122,7 @@ class _Step:
 
     def __init__(self, walk: Walk, cell: Cell, layer: Recurrence | None, name: str, scope: Scope) -> None:
         self.walk, self.cell, self.name = walk, cell, name
-        self.line = cell.do.span.line
+        self.place = cell.do.span
         self.states = tuple(layer.states) if layer is not None else ()
         self.input = self._input("input")
         self.carried = {state: self._input(state) for state in self.states}
@@ -133,7 +133,8 @@ class _Step:
         outside = {known: target for known, target in scope.names.items() if target != name}
         inside = {"input": self.input, **self.carried, **{known: own for known, (own, _) in self.whole.items()}}
         groups: dict[str, str | Group] = {
-            known: Group(Reference(own, None, cell.do.span, implied=True)) for known, own in inside.items()
+            known: Group(Reference(own, None, cell.do.span, implied=True), is_input=True)
+            for known, own in inside.items()
         }
         self.scope = replace(
             scope, names={**outside, **groups}, prefix=f"{name}_", previous=start, no_previous="", use=""
@@ -158,7 +159,7 @@ class _Step:
 
     def _input(self, name: str) -> str:
         identity = f"{self.name}_{name}"
-        self.walk.ids.claim(identity, 0)
+        self.walk.ids.claim(identity, None)
         self.walk.inputs |= {identity}
         return identity
 
@@ -261,7 +262,7 @@ class _Step:
                 return source
             key = source.id, source.port
             if key not in self._taken:
-                self._taken[key] = self.walk.ids.make(f"{self.name}_{source.id}", self.line)
+                self._taken[key] = self.walk.ids.make(f"{self.name}_{source.id}", self.place)
                 self.walk.inputs |= {self._taken[key]}
                 read.append(source)
             return replace(source, id=self._taken[key], port=None, implied=True)

@@ -38,7 +38,7 @@ class ReuseForm(PlainForm):
             reason = why_absent(scope.prefix + named.id, walk.left_out)
             walk.report.error(f"no node is called {named}", named.span, reason=reason, help=help, code="unknown-id")
             return walk.failed(item, scope)
-        if isinstance(target, Group) and target.all_inputs:
+        if isinstance(target, Group) and target.is_input:
             message, reason = f"{named} is an input, which cannot be used again", "an input has no layers of its own"
             walk.report.error(message, named.span, reason=reason, code="bad-reference")
             return walk.failed(item, scope)
@@ -61,7 +61,7 @@ class ReuseForm(PlainForm):
         """Return a layer once more."""
         walk.spend(item.span)
         name = walk.claim(self.id, scope)
-        identity = scope.prefix + name if name else walk.ids.make(f"{original.id}_again", item.span.line)
+        identity = scope.prefix + name if name else walk.ids.make(f"{original.id}_again", item.span)
         node = replace(
             original,
             id=identity,
@@ -99,7 +99,7 @@ class ReuseForm(PlainForm):
         own = {*group.nodes}
         names = {known: each for known, each in scope.names.items() if not _within(each, own)}
         assert group.again is not None
-        copy = group.again(walk.ids.make(f"{scope.prefix}{name or target}#", item.span.line), names, sources)
+        copy = group.again(walk.ids.make(f"{scope.prefix}{name or target}#", item.span), names, sources)
         if not copy.complete or len(copy.nodes) != len(originals):
             return walk.nothing(item.span, scope)
         if not scope.closed:
@@ -111,7 +111,7 @@ class ReuseForm(PlainForm):
                 ids[node.id] = scope.prefix + name
             else:
                 base = f"{scope.prefix}{name}_{rest.removeprefix('_')}" if name else f"{original.id}_again"
-                ids[node.id] = walk.ids.make(base, item.span.line)
+                ids[node.id] = walk.ids.make(base, item.span)
 
         def rename(identity: str) -> str:
             return ids.get(identity, identity)

@@ -37,8 +37,10 @@ class Group:
     inputs: References = ()
     named: bool = False
     """Whether its id went to the node it ends in."""
-    all_inputs: bool = False
-    """Whether its name stands for all of `inputs` at once, as `input` does inside a block."""
+    stands_for_all: bool = False
+    """Whether its name stands for all of `inputs` at once, as `input` does inside a block, and `id.rounds`."""
+    is_input: bool = False
+    """Whether it is what a block, a file or an autoregressive node reads, and no node."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,19 @@ class Scope:
             return None
         return sources[0] if sources else None
 
+    def is_list(self, node: Node) -> bool:
+        """Return whether a written reference stands for a list, however many there are in it."""
+        target = self._target(written)[0] if (written := reference(node, Report())) is not None else None
+        return isinstance(target, Group) and target.stands_for_all
+
+    def _target(self, written: Reference) -> tuple[str | Group | None, str | None]:
+        """What a reference stands for, following the members of composites, and the port of that."""
+        target, port = self.names.get(written.id), written.port
+        while isinstance(target, Group) and port is not None and port.partition(".")[0] in target.members:
+            member, _, rest = port.partition(".")
+            target, port = target.members[member], rest or None
+        return target, port
+
     def references(self, node: Node, report: Report) -> References:
         """Return a written reference as full ids; none where it is faulty.
 
@@ -93,21 +108,23 @@ class Scope:
         written = reference(node, report)
         if written is None:
             return ()
-        target, port = self.names.get(written.id), written.port
-        while isinstance(target, Group) and port is not None and port.partition(".")[0] in target.members:
-            member, _, rest = port.partition(".")
-            target, port = target.members[member], rest or None
+        target, port = self._target(written)
         if isinstance(target, Group) and target.members and port and port.partition(".")[0] not in PORTS:
             members = ", ".join(f"{written.id}.{name}" for name in target.members)
             help = did_you_mean(port, target.members) or f"write one of {members}"
             report.error(f"{written.id} has no output {port}", written.span, help=help, code="unknown-port")
             return ()
         if isinstance(target, Group):
-            ends = target.inputs if target.all_inputs else (target.output,)
+            ends = target.inputs if target.stands_for_all else (target.output,)
             if not ends or None in ends:
                 members = ", ".join(f"{written.id}.{name}" for name in target.members)
                 message, help = f"{written} has no output of its own", f"write one of {members}" if members else ""
                 report.error(message, written.span, help=help, code="bad-reference")
+                return ()
+            if fixed := next((end for end in ends if end and not _has_port(end, port)), None):
+                name, kind = str(written).removesuffix(f".{port}"), "state" if fixed.port == "state" else "tensor"
+                message, reason = f"{name} is one {kind} and has no {port}", f"it stands for {fixed}"
+                report.error(message, written.span, reason=reason, help=f"write {name}", code="unknown-port")
                 return ()
             return tuple(
                 replace(end, port=port or end.port, span=written.span, implied=end.implied) for end in ends if end
@@ -122,3 +139,8 @@ class Scope:
         help = did_you_mean(written.id, self.names) or f"it knows {', '.join(self.names)}"
         report.error(message, written.span, reason=reason, help=help, code="unknown-id")
         return ()
+
+
+def _has_port(end: Reference, port: str | None) -> bool:
+    """Whether a name that stands for `end` may be read by a port; where that is a port itself, only by its parts."""
+    return None in (port, end.port) or end.by_default or f"{port}.".startswith(f"{end.port}.")

@@ -97,4 +97,4 @@ class SplitForm(Composite):
             scope.names[claimed] = scope.prefix + claimed
             return scope.prefix + claimed
         prefix = f"{id_of(item)}_" if id_of(item) else ""
-        return walk.ids.make(f"{scope.prefix}{prefix}{name}", span.line)
+        return walk.ids.make(f"{scope.prefix}{prefix}{name}", span)

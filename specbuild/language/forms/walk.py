@@ -86,6 +86,8 @@ class Walk:
         """What composites read that is below them, or nowhere."""
         self._steps = 0
         self._depth = 0
+        self.frames = 0
+        """How many composite `time_distributed` hold what is being expanded."""
         self._documents: dict[Path, Mapping] = {}
 
     def items(self, node: Node | None, scope: Scope) -> Expansion:
@@ -214,7 +216,7 @@ class Walk:
 
     def lost(self, span: Span, scope: Scope) -> Reference:
         """Return a reference to what could not be read."""
-        identity = self.ids.make(f"{scope.prefix}lost", span.line)
+        identity = self.ids.make(f"{scope.prefix}lost", span)
         self.broken.add(identity)
         return Reference(identity, None, span, implied=True)
 
@@ -231,17 +233,18 @@ class Walk:
                 self.report.error(f"{shown} cannot be an id", written.span, help=ID_HELP, code="bad-name")
             return None
         full = scope.prefix + written.value
-        line = self.ids.line_of(full)
-        if line is None:
-            self.ids.claim(full, written.span.line)
+        if full not in self.ids:
+            self.ids.claim(full, written.span)
             return written.value
-        reason, help = f"the first is on line {line}", "give each its own id"
-        if line == 0:
+        first, help = self.ids.place(full), "give each its own id"
+        if first is None:
             reason = "an input has that name"
-        elif line == written.span.line:
+        elif first == written.span:
             reason, help = "each round of a loop makes it again", "put a loop variable into it, such as id: conv_$f"
+        else:
+            reason = f"the first is {_relative(first, written.span)}"
         self.report.error(f"two nodes are called {full}", written.span, reason=reason, help=help, code="duplicate-id")
-        if line:
+        if first is not None:
             self.broken.add(full)
         return None
 
@@ -254,6 +257,13 @@ class Walk:
         near = (did_you_mean(name, FORMS) for name in item.names() if name not in COMMON)
         help = _misplaced_kind(item) or next(filter(None, near), f"give it one of {', '.join(FORMS)}")
         self.report.error("a node needs a layer", item.span, help=help, code="bad-node")
+
+
+def _relative(place: Span, other: Span) -> str:
+    """Say where a place is, for a message about another one."""
+    if place.source != other.source:
+        return f"on line {place.line} of {place.source.name}"
+    return f"on line {place.line}" if place.line != other.line else f"on the same line, in column {place.column}"
 
 
 def as_mapping(item: Node) -> str:

@@ -53,7 +53,7 @@ class Coder:
         kind = Scalar(layer.kind, at.span, layer.kind)
         arguments = Mapping((Entry(Scalar("layer", at.span, "layer"), kind),), at.span)
         return NodeSpec(
-            id=self.walk.ids.make(f"{self.prefix}_{name}", at.span.line),
+            id=self.walk.ids.make(f"{self.prefix}_{name}", at.span),
             layer=layer,
             sources=sources,
             at=arguments,

@@ -115,7 +115,7 @@ def _horizon(coder: Coder) -> int:
 def _source(coder: Coder, named: Scalar) -> Reference | None:
     """The node that `feed` names; None after reporting that there is none."""
     first, scope = str(named.value).partition(".")[0], coder.scope
-    if not scope.closed and first not in scope.names and coder.walk.ids.line_of(first) is None and first.isidentifier():
+    if not scope.closed and first not in scope.names and first not in coder.walk.ids and first.isidentifier():
         help = did_you_mean(first, (*WORDS, *scope.names)) or "feed is none, last, last_frame, or a node above"
         coder.error(f"no node is called {first}", named.span, help=help, code="unknown-id")
         return None

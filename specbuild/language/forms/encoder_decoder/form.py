@@ -135,6 +135,15 @@ class EncoderDecoderForm(Composite):
     def called(self, item: Mapping) -> str:
         return id_of(item) or "the encoder_decoder"
 
+    def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
+        if walk.frames:
+            message = "time_distributed cannot run an encoder_decoder on every frame"
+            reason = "its recurrent layers read sequences of frames"
+            help = "move it out of the time_distributed"
+            walk.report.error(message, item[self.KEY].key.span, reason=reason, help=help, code="bad-node")
+            return walk.failed(item, scope)
+        return super().expand(walk, item, scope)
+
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: References) -> Expansion:
         coder = self._coder(walk, item, scope)
         if coder is None:
@@ -221,7 +230,8 @@ def _every_step(coder: Coder, decoder: Expansion) -> Expansion | None:
         return None
 
     def stepwise(source: Reference) -> Reference:
-        return replace(source, port="sequence") if source.id in levels and source.port is None else source
+        bare = source.id in levels and source.port is None
+        return replace(source, port="sequence", by_default=True) if bare else source
 
     nodes = tuple(replace(node, sources=tuple(map(stepwise, node.sources))) for node in decoder.nodes)
     return replace(decoder, nodes=nodes, end=stepwise(decoder.end) if decoder.end is not None else None)
