@@ -145,7 +145,7 @@ layers: [{{time_distributed: {inside}}}]
     assert error(text).message == "time_distributed cannot run an encoder_decoder on every frame"
 
 
-def test_only_blocks_files_and_feedback_change_the_ids_inside(tmp_path: Path) -> None:
+def test_only_blocks_files_and_steps_change_the_ids_inside(tmp_path: Path) -> None:
     (tmp_path / "part.yaml").write_text("specbuild: 1\ninputs: {x: [3, 8]}\nlayers:\n  - {id: r, layer: ReLU}\n")
     (tmp_path / "spec.yaml").write_text(f"""{HEAD}blocks: {{b: {{do: [{{id: r, layer: ReLU}}]}}}}
 layers:
@@ -155,7 +155,7 @@ layers:
   - {{id: block, block: b}}
   - {{id: file, model: part.yaml}}
   - {{id: memory, encoder_decoder: {{encoder: [{{id: e, layer: LSTM, units: 8}}], feed: last, horizon: 3}}}}
-  - {{id: cell, recurrent: {{state: {{h: 8}}, do: [{{id: g, equation: tanh(input + h)}}], next: {{h: g}}}}}}
+  - {{id: cell, recurrent: {{states: {{h: 8}}, do: [{{id: g, equation: tanh(input + h)}}], next: {{h: g}}}}}}
   - {{id: feedback, autoregressive: {{do: [{{id: f, layer: LSTM, units: 8}}], horizon: 2}}}}
 """)
     graph = build_graph(tmp_path / "spec.yaml")
