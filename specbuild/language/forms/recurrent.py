@@ -130,14 +130,14 @@ class _Step:
         self.read: References = ()
         """What stands outside and is read inside: sequences, then static maps."""
         start = Reference(self.input, None, cell.do.span, implied=True)
-        outside = {known: target for known, target in scope.names.items() if target != name}
+        self.outside = {known: target for known, target in scope.names.items() if target != name}
         inside = {"input": self.input, **self.carried, **{known: own for known, (own, _) in self.whole.items()}}
         groups: dict[str, str | Group] = {
             known: Group(Reference(own, None, cell.do.span, implied=True), is_input=True)
             for known, own in inside.items()
         }
         self.scope = replace(
-            scope, names={**outside, **groups}, prefix=f"{name}_", previous=start, no_previous="", use=""
+            scope, names={**self.outside, **groups}, prefix=f"{name}_", previous=start, no_previous="", use=""
         )
         self.nodes: list[NodeSpec] = []
         self.lost = set[str]()
@@ -196,6 +196,7 @@ class _Step:
                 help = did_you_mean(entry.name, self.states) or f"its states are {', '.join(self.states)}"
                 if self.states:
                     report.error(f"no state is called {entry.name}", entry.key.span, help=help, code="unknown-key")
+                self.scope.names.setdefault(f"{entry.name}_next", self.walk.lost(entry.key.span, self.scope).id)
                 continue
             source = self._value(entry.value, f"{entry.name}_next")
             if source is None:
@@ -258,8 +259,10 @@ class _Step:
         read: list[Reference] = []
 
         def taken(source: Reference) -> Reference:
-            if source.id in inside:
+            if source.id in inside or source.id in self.lost:
                 return source
+            if source.id not in self.walk.nodes and source.id not in self.walk.inputs:
+                return self._unknown(source)
             key = source.id, source.port
             if key not in self._taken:
                 self._taken[key] = self.walk.ids.make(f"{self.name}_{source.id}", self.place)
@@ -270,10 +273,8 @@ class _Step:
         nodes = []
         for node in self.nodes:
             if node.shares is not None and node.shares not in inside:
-                message, reason = (
-                    f"{self.name} cannot reuse {node.shares}, which is outside",
-                    "its layer does not run step by step",
-                )
+                message = f"{self.name} cannot reuse {node.shares}, which is outside"
+                reason = "its layer does not run step by step"
                 help = "move it into do:, or write its layer again"
                 self.walk.report.error(message, node.span("reuse"), reason=reason, help=help, code="bad-reference")
                 self.walk.broken.add(node.id)
@@ -281,3 +282,13 @@ class _Step:
         ends = tuple(map(taken, ends))
         self.read = (*read, *(source for _, source in self.whole.values()))
         return tuple(nodes), ends
+
+    def _unknown(self, source: Reference) -> Reference:
+        """Report a name that nothing inside has, nor anything before the node."""
+        inside = [name for name, target in self.scope.names.items() if self.outside.get(name) != target]
+        help = did_you_mean(source.id, [*inside, *self.outside]) or f"inside there are {', '.join(inside)}"
+        message = f"neither {self.name} nor what comes before it has a node {source.id}"
+        if self.states:  # None were read otherwise, and it may be one of them.
+            self.walk.report.error(message, source.span, help=help, code="unknown-id")
+        self.lost.add(source.id)
+        return source
