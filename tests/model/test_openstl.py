@@ -197,7 +197,7 @@ CELLS: dict[str, Cell] = {
     "block_gsta": Cell(
         block_of(
             "simvp_gsta",
-            {"id": "hid0", "block": "gsta", "with": {"d": 8, "drop": 0.0}},
+            {"id": "hid0", "block": "unit", "with": {"d": 8, "drop": 0.0}},
             {"x": [8, 6, 8]},
             ["hid0"],
             ratio=4,

@@ -55,6 +55,7 @@ _TINY_CELLS = {"past": 3, "future": 2, "height": 16, "width": 16, "filters": 2}
 _TINY_RADAR = {"past": 2, "future": 3, "size": 30, "f": 2, "low": 3, "high": 4}
 _TINY_CLIP = {"frames": 3, "size": 16, "classes": 3, "dropout": 0}
 _TINY_SIMVP = {"frames": 2, "height": 16, "width": 16, "spatial": 4, "hidden": 6, "blocks": 3, "ratio": 2}
+_TINY_PHYDNET = {"filters": 4, "widths": [3, 4], "derivatives": 6, "groups": 2, "derivative_groups": 3}
 
 ZOO: dict[str, Published] = {
     "anomaly_autoencoder": Published(1_958_209, small={"frames": 3, "size": 16, "wide": 6, "narrow": 4}),
@@ -64,8 +65,11 @@ ZOO: dict[str, Published] = {
     "e3dlstm": Published(51_347_456, small={**_TINY_CELLS, "cells": 2}),
     "keras_next_frame": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
     "keras_next_frame_causal": Published(746_433, 256, {"frames": 3, "size": 8, "filters": 4}),
+    "mau": Published(4_475_329, small={**_TINY_FRAMES, "filters": 3, "tau": 2, "cells": 2}),
+    "mim": Published(37_945_344, small={**_TINY_FRAMES, "filters": 3}),
     "openstl_convlstm_l": Published(26_115_072, small={**_TINY_FRAMES, "widths": [4, 3, 3]}),
     "openstl_convlstm_s": Published(11_675_648, small={**_TINY_FRAMES, "widths": [3, 2]}),
+    "phydnet": Published(3_091_732, small={**_TINY_FRAMES, **_TINY_PHYDNET}),
     "predrnn": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
     "predrnnpp": Published(35_307_520, small={**_TINY_CELLS, "cells": 3, "kernel": 3}),
     "predrnnv2": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
@@ -79,6 +83,7 @@ ZOO: dict[str, Published] = {
     "shi2017_convgru": Published(13_648_297, small=_TINY_RADAR),
     "shi2017_convlstm": Published(11_316_841, small=_TINY_RADAR),
     "simvp_gsta": Published(46_769_665, 16_896, _TINY_SIMVP),
+    "tau": Published(44_656_001, 16_896, {**_TINY_SIMVP, "squeezed": 3}),
     "unet_convlstm_lanes": Published(51_148_226, 7_936, {"frames": 2, "height": 16, "width": 32, "f": 2}),
 }
 
