@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from specbuild.catalog.autoregressive import Sampling
+from specbuild.catalog.equation import FUNCTIONS
 from specbuild.document import Report, parse
 from specbuild.document.render import render_text
 from specbuild.graph import check
@@ -52,6 +53,14 @@ def test_every_fragment_is_right_among_layers(fragment: str) -> None:
     report = Report()
     check(f"specbuild: 1\ninputs: {{x: [8, 64, 64, 3]}}\nlayers:\n{layers}", report=report)
     assert [one.message for one in report.errors if one.code not in ("shape", "ambiguous-port")] == []
+
+
+def test_the_functions_of_equations_are_those_of_the_catalogue() -> None:
+    section = PAGE.split("## Equations and splits")[1].split("## ")[0]
+    (alone,) = re.findall(r"`((?:\w+ ){5,}\w+)`", section)
+    both = re.findall(r"`(\w+)\(a, b\)`", section)
+    assert sorted([*alone.split(), *both]) == sorted(FUNCTIONS)
+    assert {FUNCTIONS[name] for name in alone.split()} == {1}
 
 
 def test_a_spec_is_marked_by_its_first_line() -> None:

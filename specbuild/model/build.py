@@ -10,6 +10,7 @@ from typing import Any
 
 from specbuild.catalog import Bidirectional, Shape, ShapeError
 from specbuild.catalog.autoregressive import Autoregressive
+from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Diagnostic, SpecError
 from specbuild.graph import Graph, Node, Port, build_graph
@@ -114,7 +115,7 @@ def call_layers(
         if splits.add(node, tensors, precision, ends):
             continue
         policy = "float32" if node.id in ends and precision.startswith("mixed_") else precision
-        if node.shares in layers:  # the parts of a tensor have none of their own
+        if node.shares and not isinstance(node.layer, SplitPart):  # that may be an output of the layer of others
             layers[node.id] = layers[node.shares]
         elif node.body is not None:
             layers[node.id] = _autoregressive(
