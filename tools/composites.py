@@ -2,7 +2,7 @@
 
     python tools/composites.py [--cases N] [--seed N] [--minutes N] [--keep FOLDER]
 
-A case is a small spec whose items are loops, branches, residuals, blocks, files, reuses, encoder_decoders and
+A case is a small spec whose items are loops, branches, residuals, blocks, files, reuses, encoder_decoders, cells and
 autoregressive nodes inside each other. Every layer draws its weights from a seed of its own, which depends on the
 variables of the loops around it, so two models of one text have the same weights without any mapping of them. What
 `check` passes must build, and give what `tools/naive.py` gives: the same outputs, shapes and counts of weights, before
@@ -169,12 +169,15 @@ def judge(case: Case) -> None:
     graph = checked(case)
     model = build(graph)
     second = naive.interpret(case.tree, case.files)
+    for each in (model, second):
+        fill_learned(each)
     compare(graph, model, second)
     report = Report()
     again = check(graph.spec.resolved(), report=report)
     if again is None:
         raise Wrong(f"the resolved spec is refused, {report.errors[0].code}: {report.errors[0].message}")
     rebuilt = build(again)
+    fill_learned(rebuilt)
     values = inputs_of(model)
     hold("the resolved spec", outputs_of(model, values), outputs_of(rebuilt, values))
     if counts(rebuilt) != counts(model):
@@ -213,6 +216,13 @@ def compare(graph: Graph, model: Any, second: Any) -> None:
         raise Wrong(f"shapes differ: {stated}, not {shapes}")
     values = inputs_of(model)
     hold("the naive reading", outputs_of(model, values), outputs_of(second, values))
+
+
+def fill_learned(model: Any) -> None:
+    """Set the learned starts of states, which begin as zeros, to something that can be seen."""
+    for weight in model.weights:
+        if weight.name.startswith("initial_"):
+            weight.assign(np.linspace(-1, 1, int(np.prod(weight.shape))).reshape(weight.shape))
 
 
 def counts(model: Any) -> tuple[int, int, int]:
@@ -331,7 +341,8 @@ def paths(tree: Any) -> list[tuple[Any, ...]]:
 
 OPTIONAL = (
     *("id", "expect", "trainable", "outputs", "output", "from", "head", "head_input", "shortcut", "merge", "blocks"),
-    *("defaults", "vars", "states", "feed", "initial_state", "bias_initializer", "recurrent_initializer", "give"),
+    *("defaults", "vars", "feed", "initial_state", "bias_initializer", "recurrent_initializer", "give"),
+    *("go_backwards", "remat", "return_sequences", "initial", "merge_mode"),
 )
 
 
@@ -652,7 +663,7 @@ class Drawing:
             item["from"] = spot.reference
         inputs, bare = item.pop("_inputs", (spot.shape,)), item.pop("_bare", False)
         reusable = item.pop("_again", True) and not (form == "repeat" and item["repeat"] == 0)
-        composite = form in ("repeat", "for", "branch", "residual", "block", "model", "encoder_decoder")
+        composite = form in ("repeat", "for", "branch", "residual", "block", "model", "encoder_decoder", "recurrent")
         if composite and self.chance(0.08):
             item["trainable"] = False
         if result.shape and result.last is None and self.chance(0.12):
@@ -700,6 +711,8 @@ class Drawing:
         drawn = [self.layer] * 3 + [self.split]
         if steps:
             drawn += [self.level] * 2 + [self.frames] * 2
+            if place.depth < 3:
+                drawn += [self.recurrent] * 4
             if not place.feedback:
                 drawn += [self.both]
         if any(shape == spot.shape for shape in place.names.values()):
@@ -925,7 +938,9 @@ class Drawing:
         return {"time_distributed": stack}, Spot(result), {}
 
     def cell(self, place: Place, rank: int, filters: int, kind: str = "") -> Tree:
-        """Return a recurrent layer over frames or vectors."""
+        """Return a recurrent layer over frames or vectors, or a cell written as text."""
+        if kind == "recurrent":
+            return self.level_as_text(place, rank, filters)
         kind = kind or (self.pick("ConvLSTM2D", "ConvGRU2D") if rank == 4 else self.pick("LSTM", "GRU", "SimpleRNN"))
         layer: Tree = {"layer": kind, "filters" if rank == 4 else "units": self.written(filters)}
         if rank == 4 and kind not in self.defaults:
@@ -962,11 +977,159 @@ class Drawing:
             place.states.append((item["id"], item["layer"], filters, last))
         return item, spot, members
 
+    def recurrent(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
+        """A cell written as text."""
+        steps, *frame = spot.shape
+        inner = self.within_cell(place, tuple(frame))
+        body: Tree = {"states": {}}
+        passed = [each for each in place.states if each[1] == "recurrent" and _fits(each[3], tuple(frame))]
+        given = self.random.choice(passed) if passed and self.chance(0.6) and not place.feedback else None
+        shapes: dict[str, Shape] = {}
+        if given is not None:
+            body["states"] = copy.deepcopy(given[3][0])
+            shapes = given[3][1]
+        else:
+            for name in self.pick("h", "hc", "hm", "hcm", "m"):
+                body["states"][name], shapes[name] = self.state_of_cell(tuple(frame))
+        if still := self.still(place, tuple(frame)):
+            body["static"] = still
+            inner.names |= {name: place.names[source] for name, source in still.items()}
+        read = [name for name, shape in place.names.items() if len(shape) > 1 and shape[0] == steps]
+        if read and self.chance(0.4):
+            inner.names |= {name: place.names[name][1:] for name in self.random.sample(read, min(len(read), 2))}
+        inner.names |= {"input": tuple(frame), **shapes}
+        body["do"], _ = self.nodes(inner, Spot(tuple(frame), reference="input"), self.pick(0, 1, 1, 2))
+        body["next"] = {name: self.next_of(inner, name, shape, body["do"]) for name, shape in shapes.items()}
+        result = shapes[next(iter(shapes))]
+        if self.chance(0.5):
+            body["output"], result = self.output_of_cell(inner, shapes)
+        if keep and (len(result) != len(frame) or result[:-1] != tuple(frame)[:-1]):
+            body["output"], result = self.adapted(inner, tuple(frame), body["do"]), tuple(frame)
+        for flag, share in (("go_backwards", 0.15), ("remat", 0.1)):
+            if self.chance(share) and not (place.feedback and flag == "go_backwards"):
+                body[flag] = True
+        item: Tree = {"recurrent": body}
+        members: dict[str, Shape] = {}
+        end = Spot((steps, *result), result)
+        if not place.feedback and self.chance(0.2):
+            body["return_sequences"] = self.chance(0.6) or keep
+            end = Spot((steps, *result) if body["return_sequences"] else result)
+        else:
+            members = {f"state.{name}": shape for name, shape in shapes.items()}
+        if given is not None:
+            item["initial_state"] = given[0]
+            if self.chance(0.3):
+                item["initial_state"] = {name: f"{given[0]}.state.{name}" for name in shapes}
+        if not place.feedback and self.chance(0.7):
+            item = {"id": self.id(place, "r"), **item}
+            place.states.append((item["id"], "recurrent", 0, (body["states"], shapes)))
+        return item, end, members
+
+    def within_cell(self, place: Place, frame: Shape) -> Place:
+        """Return the place inside a cell, where names are those of one step."""
+        return Place(
+            names={"input": frame},
+            loops=place.loops,
+            seeds=place.seeds,
+            depth=place.depth + 1,
+            inside="recurrent",
+            blocks=place.blocks,
+        )
+
+    def state_of_cell(self, frame: Shape) -> tuple[Any, Shape]:
+        """Return a state as it is declared, and its shape."""
+        channels = self.pick(1, 2, 3)
+        shape = (*frame[:-1], channels)
+        declared: Any = self.written(channels)
+        if self.chance(0.3):
+            shape = self.pick(shape, (channels,), (channels, 2))
+            declared = list(shape)
+        if self.chance(0.3):
+            declared = {"shape": declared, "initial": self.pick(-1, 0.5, "learned", "learned")}
+        return declared, shape
+
+    def still(self, place: Place, frame: Shape) -> dict[str, str]:
+        """Return what has no steps, by the names inside."""
+        names = [name for name, shape in place.names.items() if shape[:-1] == frame[:-1]]
+        return {self.unique("w"): self.random.choice(names)} if names and self.chance(0.3) else {}
+
+    def adapted(self, place: Place, goal: Shape, items: list[Tree], source: str = "") -> str:
+        """Add a node that ends in a shape, from something inside a cell, and return its name."""
+        fitting = sorted(name for name, shape in place.names.items() if shape[:-1] == goal[:-1])
+        frames = sorted(name for name, shape in place.names.items() if len(shape) == 3)
+        name = self.id(place, "n")
+        if source or fitting:
+            item = {"from": source or self.random.choice(fitting), **self.weighted(place, goal[-1], len(goal))}
+        elif len(goal) == 1 and frames:
+            pooled = self.id(place, "n")
+            items.append({"id": pooled, "layer": "GlobalAveragePooling2D", "from": self.random.choice(frames)})
+            item = {"from": pooled, **self.dense(place, goal[-1])}
+        else:
+            start = self.random.choice(sorted(place.names))
+            flat, wide = self.id(place, "n"), self.id(place, "n")
+            items.append({"id": flat, "layer": "Flatten", "from": start})
+            items.append({"id": wide, "from": flat, **self.dense(place, int(np.prod(goal)))})
+            item = {"from": wide, "layer": "Reshape", "target_shape": list(goal)}
+        items.append({"id": name, **item})
+        place.names[name] = goal
+        return name
+
+    def next_of(self, place: Place, state: str, shape: Shape, items: list[Tree]) -> str:
+        """Add what a state becomes to the nodes of a cell, and return its name, or an equation."""
+        if self.chance(0.05):
+            return state
+        new = self.adapted(place, shape, items)
+        kept = self.adapted(place, shape, items, state)
+        if self.chance(0.5):
+            more, end = self.nodes(place, Spot(shape, reference=kept), self.pick(1, 1, 2), start=True, goal=shape)
+            kept = end.reference
+            if not kept:
+                kept = more[-1]["id"] = self.id(place, "n")
+            items += more
+        known = sorted(name for name, each in place.names.items() if each == shape and "." not in name)
+        other = self.random.choice(known)
+        result: str = self.pick(
+            f"tanh({new} + {kept})",
+            f"tanh({new}) * 0.5 - {kept} * {other}",
+            f"sigmoid({new}) * {state} + (1 - sigmoid({new})) * tanh({kept})",
+            new,
+        )
+        place.names[f"{state}_next"] = shape
+        if self.chance(0.3) or not result.isidentifier():
+            return result
+        items.append({"id": (name := self.id(place, "n")), "layer": "Add", "from": [new, kept]})
+        place.names[name] = shape
+        return name
+
+    def output_of_cell(self, place: Place, states: dict[str, Shape]) -> tuple[str, Shape]:
+        """Return what a cell gives, and its shape."""
+        name = self.random.choice(sorted({*place.names} - {"input", *states}) or ["h"])
+        shape = place.names.get(name, ())
+        if not shape or self.chance(0.3):
+            name = self.random.choice(sorted(states))
+            return name, states[name]
+        return self.pick(name, name, f"tanh({name}) * 2"), shape
+
+    def level_as_text(self, place: Place, rank: int, channels: int, *, blind: bool = False) -> Tree:
+        """Return a cell that can be a level, in one direction or both; `blind` reads its states alone."""
+        frame = (6, 6, 1) if rank == 4 else (1,)
+        inner = self.within_cell(place, frame)
+        shape = (*frame[:-1], channels)
+        inner.names = {"h": shape, "c": shape, **({} if blind else {"input": frame})}
+        items: list[Tree] = []
+        if not blind:
+            inner.names[self.adapted(inner, shape, items, "input")] = shape
+        self.forms["recurrent"] += 1
+        states = {"h": self.written(channels), "c": self.written(channels)}
+        becomes = {name: self.next_of(inner, name, shape, items) for name in states}
+        return {"recurrent": {"states": states, "do": items, "next": becomes}}
+
     def both(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:  # noqa: ARG002 - as all draws
         """A recurrent layer in both directions."""
         steps, *frame, _ = spot.shape
         filters = self.pick(1, 2)
-        item: Tree = {"bidirectional": self.cell(place, len(spot.shape), filters)}
+        kind = "recurrent" if self.chance(0.3) else ""
+        item: Tree = {"bidirectional": self.cell(place, len(spot.shape), filters, kind)}
         mode = self.pick("concat", "sum", "mul", "ave", None)
         if mode is not None:
             item["merge_mode"] = mode
@@ -1129,7 +1292,10 @@ class Drawing:
         if not fitting:
             return self.layer(place, spot, keep)
         chosen = self.random.choice(fitting)
-        return {"reuse": chosen.id}, chosen.result, chosen.members
+        item: Tree = {"reuse": chosen.id}
+        if not place.feedback and self.chance(0.4) and chosen.id in [state[0] for state in place.states]:
+            item["initial_state"] = chosen.id
+        return item, chosen.result, chosen.members
 
     def coder(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
         """An encoder and a decoder."""
@@ -1138,6 +1304,8 @@ class Drawing:
         inner = self.inner(place, "encoder_decoder")
         inner.again = []
         kind = self.pick("ConvLSTM2D", "ConvGRU2D") if rank == 4 else self.pick("LSTM", "GRU")
+        if self.chance(0.35):
+            kind = "recurrent"
         levels = self.pick(1, 2, 2)
         sizes = [self.pick(1, 2, 3) for _ in range(levels)]
         mirrored = rank == 4 and self.chance(0.35)
@@ -1205,14 +1373,15 @@ class Drawing:
                     decoder.append({"time_distributed": self.weighted(inner, self.pick(1, 2), rank - 1)})
                 takers.append(self.id(place, "d"))
                 both = modes[giver] and self.chance(0.4)
-                size = sizes[giver] if both else states[giver]
-                level = self.coded(takers[-1], self.cell(inner, rank, size, kind), modes[giver] if both else "")
+                half = order == "none" and modes[giver] and not both
+                size = sizes[giver] if both or half else states[giver]
+                cell = self.cell(inner, rank, size, kind)
+                if kind == "recurrent" and not number and feed == "none":
+                    cell = self.level_as_text(inner, rank, size, blind=True)
+                level = self.coded(takers[-1], cell, modes[giver] if both else "")
                 if order == "none":
-                    if modes[giver] and not both:
-                        parts = naive.STATES[kind]
-                        cell = level.get("bidirectional", level)
-                        cell["filters" if rank == 4 else "units"] = sizes[giver]
-                        size = sizes[giver]
+                    if half:
+                        parts = naive.STATES.get(kind, ("h", "c"))
                         level["initial_state"] = {part: f"{names[giver]}.state.forward_{part}" for part in parts}
                     else:
                         level["initial_state"] = names[giver]
@@ -1291,7 +1460,7 @@ class Drawing:
             inner.names |= read
             body["do"].append({"layer": "Concatenate", "from": ["input", *read]})
             start = Spot((*spot.shape[:-1], spot.shape[-1] + sum(shape[-1] for shape in read.values())))
-        first, spot_inside, _ = self.level(inner, start, True)
+        first, spot_inside, _ = self.pick(self.level, self.recurrent)(inner, start, True)
         states = [each for each in place.states if each[3][:-1] == spot.shape[1:-1]]
         if states and self.chance(0.6):
             _, kind, filters, last = self.random.choice(states)
@@ -1340,6 +1509,13 @@ class Drawing:
                 body[key] = {name: source}
                 read[name] = (*spot.shape[:-1], place.names[source][-1])
         return read
+
+
+def _fits(cell: Any, frame: Shape) -> bool:
+    """Whether the states of a cell, as declared and as shapes, are the same over other frames."""
+    states, shapes = cell
+    whole = {name: each["shape"] if isinstance(each, dict) else each for name, each in states.items()}
+    return all(isinstance(each, list) or shapes[name][:-1] == frame[:-1] for name, each in whole.items())
 
 
 if __name__ == "__main__":

@@ -159,6 +159,8 @@ class Call:
     arguments: Tree
     settings: Tree
     name: str
+    again: Callable[[Any, Env], Recurrent] | None = None
+    """Runs the nodes of a cell at another place."""
 
 
 @dataclass
@@ -489,6 +491,10 @@ class Reader:
 
     def _bidirectional(self, item: Tree, env: Env) -> Any:
         inner = item["bidirectional"]
+        if "recurrent" in inner:
+            settings = {key: item[key] for key in ("merge_mode", "return_sequences") if key in item}
+            both = {"merge_mode": "concat", **substituted(settings, env.values)}
+            return self.cell(inner["recurrent"], both, env.inputs[0], env, env.state, text(item.get("id"), env.values))
         kind = substituted(inner["layer"], env.values)
         settings = {
             key: substituted(item[key], env.values) for key in ("merge_mode", "return_sequences") if key in item
@@ -496,6 +502,101 @@ class Reader:
         both = {"merge_mode": "concat", **settings}
         arguments = own_arguments(inner, env)
         return self.recurrent(kind, arguments, both, env.inputs[0], env, env.state, text(item.get("id"), env.values))
+
+    # Cells written as text
+
+    def _recurrent(self, item: Tree, env: Env) -> Recurrent:
+        return self.cell(item["recurrent"], {}, env.inputs[0], env, env.state, text(item.get("id"), env.values))
+
+    def cell(self, body: Tree, both: Tree, thing: Any, env: Env, state: Any, name: str) -> Recurrent:
+        """Return the outputs of nodes that run once for each step; `both` has the arguments of a Bidirectional."""
+
+        def again(thing: Any, at: Env) -> Recurrent:
+            at = replace(at, document=env.document, names=env.names, values=env.values)
+            flags = ("return_sequences", "return_state", "go_backwards", "stateful")
+            own = {key: value for key, value in body.items() if key not in flags}
+            return self.cell(own, {}, thing, at, None, f"{name}_mirror" if name else "")
+
+        for part in env.parts:
+            part.calls.append(Call("bidirectional" if both else "", "recurrent", {}, {**both}, name, again))
+        if state is None and env.parts and env.parts[-1].state_of is not None:
+            part = env.parts[-1]
+            state = part.state_of(name, len(part.levels), bool(both))
+        if env.carried is not None and env.carried.before is not None:
+            state = env.carried.before[len(env.carried.after)]
+        own = list(body["states"])
+        backwards = bool(body.get("go_backwards"))
+        halves = [state[: len(own)], state[len(own) :]] if both and state is not None else [state, state]
+        ways = [self.stepped(body, thing, env.within("forward"), halves[0], backwards=backwards)]
+        names = own
+        if both:
+            ways.append(self.stepped(body, thing, env.within("backward"), halves[1], backwards=not backwards))
+            names = [f"{way}_{each}" for way in ("forward", "backward") for each in own]
+        (outputs, states), *rest = ways
+        ports = {
+            "sequence": Tied()([keras.ops.stack(outputs, axis=1), *states]),
+            "last": Tied()([outputs[-1], *states]),
+        }
+        mode = both.get("merge_mode", "concat")
+        for others, after in rest:
+            join, states = getattr(keras.layers, JOINED[mode])(), [*states, *after]
+            second = {"sequence": Tied()([keras.ops.stack(others[::-1], axis=1), *after]), "last": others[-1]}
+            ports = {port: join([ports[port], second[port]]) for port in ports}
+        written = (both or body).get("return_sequences")
+        result = Recurrent(ports["sequence"], ports["last"], dict(zip(names, states, strict=True)), written)
+        result.merge = mode if both else ""
+        for part in env.parts:
+            part.levels.append(result)
+            part.names.append(name)
+        if env.carried is not None:
+            env.carried.after.append(states)
+        return result
+
+    def stepped(self, body: Tree, thing: Any, env: Env, state: Any, *, backwards: bool) -> tuple[list[Any], list[Any]]:
+        """Return the output of every step in the order they run, and the states after the last."""
+        thing = ended(thing)
+        steps, sequence = thing.steps if isinstance(thing, NoInput) else 0, None
+        if not steps:
+            sequence = thing.ports["sequence"] if isinstance(thing, Recurrent) else one(thing)
+            steps = sequence.shape[1]
+        still = {
+            name: ended(look_up(source, env.names))
+            for name, source in substituted(body.get("static", {}), env.values).items()
+        }
+        frames = {name: x.ports["last"] if isinstance(x, Recurrent) else one(x) for name, x in still.items()}
+        states, started = {}, state
+        for index, (name, declared) in enumerate(substituted(body["states"], env.values).items()):
+            first = self.first_state(declared, sequence, env.within("initial", name))
+            states[name] = first if started is None else Tied()([started[index], *([] if first is None else [first])])
+        outputs = []
+        for step in range(steps)[:: -1 if backwards else 1]:
+            frame = None if sequence is None else sequence[:, step]
+            names = {name: Named(at_step(named.thing, step, steps)) for name, named in env.names.items()}
+            names |= {name: Named(x) for name, x in {"input": frame, **states, **frames}.items()}
+            inner = env.within("step", names=names, previous=frame, parts=(), carried=None, state=None)
+            self.items(body["do"], inner)
+            after = {}
+            for name, written in body["next"].items():
+                after[name] = self.value(written, names, env)
+                names[f"{name}_next"] = Named(after[name])
+            end = body.get("output", next(iter(states)))
+            outputs.append(after[end] if end in states else self.value(end, names, env))
+            states = {name: after[name] for name in states}
+        return outputs, [Tied()([state, *states.values()]) for state in states.values()]
+
+    def first_state(self, declared: Any, sequence: Any, place: Env) -> Any:
+        """Return a state before the first step; None where it only ever starts from another."""
+        whole = declared if isinstance(declared, dict) else {"shape": declared}
+        if sequence is None:
+            return None
+        shape = whole["shape"] if isinstance(whole["shape"], list) else [*sequence.shape[2:-1], whole["shape"]]
+        return self.made(place, lambda: Start(shape, whole.get("initial", 0)), {})(sequence)
+
+    def value(self, written: str, names: dict[str, Named], env: Env) -> Any:
+        """Return what a name or an equation stands for."""
+        written = filled(written, env.values)
+        tensors = {name: one(look_up(name, names)) for name in names_in(written)}
+        return value_of(ast.parse(written, mode="eval").body, tensors)
 
     # Loops and paths
 
@@ -641,6 +742,9 @@ class Reader:
         for number, call in enumerate(call for group in reversed(groups) for call in group):
             at = env.within("mirror", number)
             arguments = {name: value for name, value in call.arguments.items() if name != "trainable"}
+            if call.again is not None:
+                thing = self._mirrored_cell(call, thing, at)
+                continue
             if call.kind in STATES:
                 name = f"{call.name}_mirror" if call.name else ""
                 arguments.pop("return_sequences", None)
@@ -659,6 +763,14 @@ class Reader:
                 kind, arguments = "UpSampling2D", {"size": arguments.get("pool_size", 2)}
             thing = self.apply(call.wrapper, kind, arguments, [thing], at)
         return thing
+
+    def _mirrored_cell(self, call: Call, thing: Any, env: Env) -> Any:
+        """Return every step of the mirror image of a cell written as text."""
+        assert call.again is not None
+        level = call.again(thing, env)
+        if call.name:
+            env.names[f"{call.name}_mirror"] = Named(level)
+        return level.ports["sequence"]
 
     # Feedback
 
@@ -702,8 +814,50 @@ class Reader:
 
 FORMS = (
     *("layer", "equation", "split", "time_distributed", "bidirectional", "repeat", "for", "branch", "residual"),
-    *("block", "reuse", "model", "encoder_decoder", "autoregressive"),
+    *("block", "reuse", "model", "encoder_decoder", "autoregressive", "recurrent"),
 )
+
+
+class Start(keras.layers.Layer):  # type: ignore[misc]  # Keras's base class has no types
+    """A state before the first step, a number or learned, for as many samples as a sequence has."""
+
+    def __init__(self, shape: list[int], initial: Any) -> None:
+        super().__init__()
+        self.shape, self.initial = shape, initial
+        if initial == "learned":
+            self.initial = self.add_weight(shape=shape, initializer="zeros", name="initial_state")
+
+    def call(self, sequence: Any) -> Any:
+        start = keras.ops.cast(self.initial, sequence.dtype)
+        return keras.ops.broadcast_to(start, (keras.ops.shape(sequence)[0], *self.shape))
+
+    def compute_output_shape(self, sequence: Any) -> Any:
+        return (sequence[0], *self.shape)
+
+
+class Tied(keras.layers.Layer):  # type: ignore[misc]  # as above
+    """The first of several tensors; a model with it has the layers of the others as well."""
+
+    def call(self, tensors: list[Any]) -> Any:
+        return tensors[0] * 1
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        return shapes[0]
+
+
+def at_step(thing: Any, step: int, steps: int) -> Any:
+    """Return what a name outside of a cell stands for inside, at one of its steps."""
+    if isinstance(thing, Composite):
+        members = {name: at_step(member, step, steps) for name, member in thing.members.items()}
+        return Composite(at_step(thing.end, step, steps), members)
+    if isinstance(thing, Several):
+        return Several([at_step(each, step, steps) for each in thing.things])
+    if isinstance(thing, Recurrent):
+        sequence = at_step(thing.ports["sequence"], step, steps)
+        return Composite(sequence, {"sequence": sequence})
+    if thing is None or isinstance(thing, Open | EveryFrame | NoInput) or thing.shape[1:2] != (steps,):
+        return Open({})
+    return Open({len(thing.shape) - 1: lambda: thing[:, step]})
 
 
 def ended(thing: Any) -> Any:
@@ -807,7 +961,7 @@ def default(parameter: Any) -> Any:
 
 
 def _state_order(name: str) -> tuple[bool, int]:
-    return name.startswith("backward"), "hc".index(name[-1])
+    return name.startswith("backward"), "hcmn".index(name[-1])
 
 
 # Variables

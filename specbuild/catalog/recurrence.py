@@ -165,6 +165,11 @@ class Recurrence(Recurrent):
             raise TypeError("a recurrence has no shapes before the graph stage binds its step")
         return self._step
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the states, in their order."""
+        return tuple(self.states)
+
     def static(self, inputs: int) -> frozenset[int]:
         """Return which of so many inputs have no steps."""
         return frozenset(range(inputs - self._static, inputs))

@@ -133,7 +133,7 @@ def _cell(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     inside = {**_settings(layer), **static, "do": nodes, "next": becomes, "output": str(named(body.end))}
     if not isinstance(node.layer, Bidirectional):
         return {"recurrent": inside, **_frozen(layer)}
-    return {"bidirectional": {"recurrent": inside}, **_settings(node.layer)}
+    return {"bidirectional": {"recurrent": inside}, **_settings(node.layer), **_frozen(node.layer)}
 
 
 def _settings(layer: Layer) -> dict[str, Any]:
