@@ -1,7 +1,8 @@
 """The published models: their exact sizes, that they train, and that a saved one is the same elsewhere.
 
 Sizes are those of the originals. Everything that computes does so on small variants of the same specs, since what a
-variant changes are lengths and widths alone.
+variant changes are lengths and widths alone. PredRNN++ has its layer normalization as well, without which the products
+of its gates vanish at small widths.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ ZOO: dict[str, Published] = {
     "openstl_convlstm_s": Published(11_675_648, small={**_TINY_FRAMES, "widths": [3, 2]}),
     "phydnet": Published(3_091_732, small={**_TINY_FRAMES, **_TINY_PHYDNET}),
     "predrnn": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
-    "predrnnpp": Published(35_307_520, small={**_TINY_CELLS, "cells": 3, "kernel": 3}),
+    "predrnnpp": Published(35_307_520, small={**_TINY_CELLS, "cells": 3, "kernel": 3, "norm": True}),
     "predrnnv2": Published(23_838_720, small={**_TINY_FRAMES, "widths": [3, 3]}),
     "shi2015_1layer": Published(13_524_496, small={**_TINY, "widths": [6]}),
     "shi2015_1layer_no_peephole": Published(13_522_960, small={**_TINY, "widths": [6]}),
