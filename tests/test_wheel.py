@@ -65,6 +65,7 @@ def test_it_holds_every_spec_and_no_data_that_none_names(wheel: Path) -> None:
     }
     assert "specbuild/py.typed" in names
     assert "specbuild/catalog/keras_signatures.json" in names
+    assert "specbuild/model/mapping/tables/openstl_predrnn.yaml" in names
     assert not any(name.startswith(("tests/", "specs/", "tools/")) for name in names)
 
 

@@ -103,6 +103,10 @@ FAULTS: dict[tuple[str, str], list[str]] = {
         "3:3 cannot read the name cell${i - 1}/kernel | the name of a weight has plain variables, such as $i and ${i}; "
         "arithmetic belongs into from"
     ],
+    ("head/bias", "$a$b$c$d$e/bias"): [
+        "6:3 the name $a$b$c$d$e/bias has more than 4 variables | write an entry for each value of one of them"
+    ],
+    ("[step]", "[s*t*e*p*1*]"): ['7:9 unused: expected at most 4 stars in a name, got "s*t*e*p*1*"'],
     ("${i - 1}.h", "$i.h"): [
         "4:35 the checkpoint has no array cells.2.h.weight | cell2/recurrent_kernel is made from it | "
         'did you mean "cells.0.h.weight"?'

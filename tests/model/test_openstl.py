@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from specbuild import build_graph, import_weights
+from specbuild import build_graph, build_model, import_weights
 from specbuild.document import parse, plain
 from specbuild.model.mapping.plan import weight_shapes
 from specbuild.model.mapping.table import shipped_tables
@@ -293,6 +293,16 @@ def test_simvp_trains_on_the_statistics_of_the_batch_like_the_original() -> None
             before = state[f"{place}_var"]
             unbiased = 0.9 * before + (numbers(layer.moving_variance) - 0.9 * before) * count / (count - 1)
             np.testing.assert_allclose(unbiased, after["var"], rtol=0, atol=1e-5)
+
+
+def test_patches_have_the_pixels_in_the_order_of_the_original() -> None:
+    _, arrays = golden("patch_order")
+    spec = "specbuild: 1\ninputs: {{x: {shape}}}\nlayers: [{{layer: {kind}, block_size: 2}}]\n"
+    images, patches = arrays["in/images"], arrays["out/patches"]
+    to_patches = build_model(spec.format(shape=list(images.shape[1:]), kind="SpaceToDepth"))
+    to_images = build_model(spec.format(shape=list(patches.shape[1:]), kind="DepthToSpace"))
+    np.testing.assert_array_equal(numbers(to_patches(images.astype("float32"))), patches.astype("float32"))
+    np.testing.assert_array_equal(numbers(to_images(patches.astype("float32"))), arrays["out/back"].astype("float32"))
 
 
 def test_the_whole_models_take_checkpoints_of_the_published_sizes() -> None:

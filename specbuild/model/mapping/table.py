@@ -26,6 +26,8 @@ from specbuild.model.mapping.arrange import ORDERS
 
 VERSION = 1
 HEAD = "specbuild-mapping"
+MAX_OPEN = 4
+"""Variables in the name of a weight, and stars in that of an array: with many more, matching could take forever."""
 
 
 class _Version(Value):
@@ -69,7 +71,18 @@ class _Order(Value):
         return {"anyOf": [Choice(*ORDERS).schema(), _Permutation(self.words).schema()]}
 
 
+class _Starred(Text):
+    """The name of an array, in which * stands for any characters."""
+
+    def read(self, value: Any, expected: str = "") -> str:
+        text = super().read(value, expected)
+        if text.count("*") > MAX_OPEN:
+            refuse("stars", f"expected at most {MAX_OPEN} stars in a name, got {written(text)}")
+        return text
+
+
 Names = Annotated[tuple[str, ...], Several(Text(), "the name of an array, or a list of names", 1)]
+Patterns = Annotated[tuple[str, ...], Several(_Starred(), "the name of an array, or a list of names", 1)]
 
 
 class TableSection(Section):
@@ -81,7 +94,7 @@ class TableSection(Section):
         (), description="Beginnings of the names of the checkpoint's arrays, which are removed; others are ignored."
     )
     weights: dict[str, Any] = Field(description="Weights of the model, as id/weight, and the array that each gets.")
-    unused: Names = Field(
+    unused: Patterns = Field(
         (), description="Arrays that the model does not use; * stands for any characters, and may match none."
     )
 
@@ -193,7 +206,7 @@ def read_table(table: str | Path, report: Report) -> Table | None:
     return Table(section, document, tuple(pattern for pattern in patterns if pattern is not None))
 
 
-_VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)")
+_VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)", re.ASCII)
 
 
 def _pattern(name: str, key: Node, value: Node, report: Report) -> Pattern | None:
@@ -204,6 +217,10 @@ def _pattern(name: str, key: Node, value: Node, report: Report) -> Pattern | Non
         expression += f"(?P={variable})" if variable in seen else f"(?P<{variable}>[A-Za-z0-9]+)"
         end = found.end()
         seen.add(variable)
+    if len(_VARIABLE.findall(name)) > MAX_OPEN:
+        message = f"the name {name} has more than {MAX_OPEN} variables"
+        report.error(message, key.span, help="write an entry for each value of one of them", code="bad-name")
+        return None
     if "$" in _VARIABLE.sub("", name):
         message = f"cannot read the name {name}"
         reason = "the name of a weight has plain variables, such as $i and ${i}; arithmetic belongs into from"
