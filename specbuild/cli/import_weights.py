@@ -19,6 +19,13 @@ _SUFFIXES = (".weights.h5", ".keras")
 @set_option
 @plugin_option
 @click.option(
+    "--prefix",
+    "prefixes",
+    multiple=True,
+    metavar="TEXT",
+    help="Beginning of the arrays' names that is removed, e.g. model. or module., in place of the table's prefixes.",
+)
+@click.option(
     "--output",
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -30,6 +37,7 @@ def command(
     spec: str,
     table: str | None,
     checkpoint: str | None,
+    prefixes: tuple[str, ...],
     output: Path | None,
     force: bool,
     listing: bool,
@@ -47,6 +55,7 @@ def command(
       specbuild import-weights predrnn.yaml --list
       specbuild import-weights predrnn.yaml table.yaml checkpoint.npz
       specbuild import-weights predrnn.yaml openstl-predrnn checkpoint.npz -o predrnn.keras
+      specbuild import-weights predrnn.yaml openstl-predrnn lightning.npz --prefix model. -o predrnn.keras
     """
     from specbuild.facade import build_graph
 
@@ -67,12 +76,12 @@ def command(
 
     graph = build_graph(spec, **options)
     if output is None:
-        arrays = arranged_weights(graph, table, checkpoint)
+        arrays = arranged_weights(graph, table, checkpoint, prefixes)
         click.echo(
             f"{checkpoint}: ok ({len(arrays)} weights, {sum(array.size for array in arrays.values()):,} numbers)"
         )
         return
-    model = import_weights(graph, table, checkpoint)
+    model = import_weights(graph, table, checkpoint, prefixes=prefixes)
     if output.suffix == ".keras":
         save(model, output)
     else:

@@ -49,6 +49,21 @@ def test_without_output_the_table_is_checked() -> None:
     assert (result.exit_code, result.stdout) == (0, "c.npz: ok (2 weights, 8 numbers)\n")
 
 
+def test_prefixes_of_the_names() -> None:
+    np.savez("lightning.npz", **{"model.w": W, "model.b": B, "epoch": np.array(3)})
+    assert run("spec.yaml", "table.yaml", "lightning.npz", "--prefix", "model.").exit_code == 0
+    assert run("spec.yaml", "table.yaml", "lightning.npz").exit_code == 2
+    assert (
+        run("spec.yaml", "table.yaml", "lightning.npz", "--prefix", "net.").stderr
+        == """\
+error: no array of the checkpoint begins with net.
+  = help: it has model.w, model.b, epoch
+
+1 error
+"""
+    )
+
+
 def test_it_writes_weights_or_the_whole_model() -> None:
     for file in ("head.keras", "head.weights.h5"):
         assert run("spec.yaml", "table.yaml", "c.npz", "-o", file).stdout == f"wrote {file}\n"

@@ -360,6 +360,17 @@ def test_files_of_arrays_give_the_same(graph: Graph) -> None:
             np.testing.assert_array_equal(given[name], array)
 
 
+def test_numbers_of_any_precision(graph: Graph) -> None:
+    """bfloat16 is what large checkpoints are stored in."""
+    Path("table.yaml").write_text(TABLE, "utf-8")
+    arrays = {name: array.astype("bfloat16") for name, array in checkpoint().items()}
+    save_file(arrays, "half.safetensors")
+    given = arranged_weights(graph, "table.yaml", "half.safetensors")
+    np.testing.assert_array_equal(given["head/bias"].astype("float32"), arrays["head.bias"].astype("float32"))
+    model = import_weights(SPEC, "table.yaml", "half.safetensors")
+    np.testing.assert_array_equal(numbers(model.get_layer("head").layer.bias), arrays["head.bias"].astype("float32"))
+
+
 def test_what_is_no_checkpoint_is_refused(graph: Graph) -> None:
     Path("bad.npz").write_text("no archive", "utf-8")
     Path("bad.safetensors").write_text("too short", "utf-8")

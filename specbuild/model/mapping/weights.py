@@ -31,6 +31,7 @@ def import_weights(
     table: str | Path,
     checkpoint: str | Path | Mapping[str, np.ndarray],
     *,
+    prefixes: Iterable[str] = (),
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
     precision: str = "float32",
@@ -41,6 +42,8 @@ def import_weights(
         spec: as for `build_model`.
         table: path of the mapping table, a YAML file, or the name of one that comes with specbuild.
         checkpoint: path of an `.npz` or `.safetensors` file, or arrays by name such as a state dict of NumPy arrays.
+        prefixes: beginnings of the names of arrays such as `model.`, in place of the table's: they are removed, and
+            arrays with another beginning ignored.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
         plugins: modules to import, which register custom layers.
         precision: a Keras dtype policy.
@@ -54,7 +57,7 @@ def import_weights(
     import_plugins(plugins)
     if not isinstance(spec, Graph):
         spec = build_graph(spec, overrides=overrides, resolver=KerasResolver())
-    arrays = arranged_weights(spec, table, checkpoint)
+    arrays = arranged_weights(spec, table, checkpoint, prefixes)
     model = build(spec, precision)
     weights = keras_weights(spec, model)
     for name, array in arrays.items():
@@ -63,9 +66,14 @@ def import_weights(
 
 
 def arranged_weights(
-    graph: Graph, table: str | Path, checkpoint: str | Path | Mapping[str, np.ndarray]
+    graph: Graph,
+    table: str | Path,
+    checkpoint: str | Path | Mapping[str, np.ndarray],
+    prefixes: Iterable[str] = (),
 ) -> dict[str, np.ndarray]:
     """Return the array of every weight of a model, by the weight's name and in its shape. Builds no model.
+
+    The arguments are those of `import_weights`.
 
     Raises:
         SpecError: with every fault of the table, each with its line and column.
@@ -75,12 +83,13 @@ def arranged_weights(
     report.raise_errors()
     assert read is not None
     stored = checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(checkpoint)
-    arrays = without_prefixes(stored, read.section.prefixes)
+    prefixes = tuple(prefixes) or read.section.prefixes
+    arrays = without_prefixes(stored, prefixes)
     if stored and not arrays:
-        prefixes = " or ".join(read.section.prefixes)
-        place = read.document["prefixes"].value.span
+        entry = read.document.entry("prefixes") if prefixes == read.section.prefixes else None
+        message = f"no array of the checkpoint begins with {' or '.join(prefixes)}"
         help = f"it has {listed(stored)}"
-        report.error(f"no array of the checkpoint begins with {prefixes}", place, help=help, code="unknown-array")
+        report.error(message, entry.value.span if entry else None, help=help, code="unknown-array")
         report.raise_errors()
     given = assignments(read, weight_shapes(graph), arrays, graph.spec.vars, report)
     report.raise_errors()
