@@ -118,6 +118,21 @@ outputs: [fork.1x1, fork.a-b]
           states: {{d_$n: e_$n}}
           horizon: 2
 """,
+    "covariates that are the input of a block": f"""\
+specbuild: 1
+inputs: {{x: [3, 4]}}
+blocks:
+  fed:
+    do:
+      - autoregressive:
+          do:
+            - {{layer: Concatenate, from: [input, w]}}
+            - {{layer: LSTM, units: 3, {seeded(1, "recurrent")}}}
+            - {{time_distributed: {{layer: Dense, units: 4, {seeded(2)}}}}}
+          horizon: 1
+          covariates: {{w: input}}
+layers: [{{block: fed}}]
+""",
     "a Dense on every step of an LSTM, which has one vector more than its last output": f"""\
 specbuild: 1
 inputs: {{x: [3, 4]}}

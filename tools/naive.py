@@ -228,8 +228,7 @@ def interpret(tree: Tree, files: dict[str, Tree] | None = None) -> keras.Model:
 
 def one(thing: Any, ranks: set[int] | None = None) -> Any:
     """Return the tensor that a reader of so many axes takes of a thing."""
-    while isinstance(thing, Composite):
-        thing = thing.end
+    thing = ended(thing)
     if thing is None:
         raise Unsure("nothing to read")
     return thing.at(ranks) if isinstance(thing, Open) else thing
@@ -861,9 +860,9 @@ def at_step(thing: Any, step: int, steps: int) -> Any:
 
 
 def ended(thing: Any) -> Any:
-    """Return what a composite ends in."""
-    while isinstance(thing, Composite):
-        thing = thing.end
+    """Return what a composite ends in, or the only input of a block."""
+    while isinstance(thing, Composite) or (isinstance(thing, Several) and len(thing.things) == 1):
+        thing = thing.end if isinstance(thing, Composite) else thing.things[0]
     return thing
 
 
