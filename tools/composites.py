@@ -1309,7 +1309,7 @@ class Drawing:
         levels = self.pick(1, 2, 2)
         sizes = [self.pick(1, 2, 3) for _ in range(levels)]
         mirrored = rank == 4 and self.chance(0.35)
-        feed: Any = self.pick("none", "none", "last", "last_frame", "repeat", "sequence")
+        feed: Any = self.pick("none", "none", "last", "last_frame", "repeat", "sequence", "feedback")
         if rank == 2 and feed == "none":
             feed = "last"
         modes = [self.pick("", "", "", "concat", "sum") for _ in range(levels)]
@@ -1360,7 +1360,7 @@ class Drawing:
                 layer = layer[0] if isinstance(layer, list) else layer
                 last = self.value(layer["filters"])
         else:
-            order = self.pick("mirrored", "mirrored", "in_order", "ids", "none")
+            order = self.pick("mirrored", "mirrored", "in_order", "ids", "none" if feed != "feedback" else "ids")
             if order != "mirrored":
                 body["states"] = order
             givers = list(range(levels)) if order == "in_order" else list(reversed(range(levels)))
@@ -1369,10 +1369,10 @@ class Drawing:
             outputs = []
             written_states = {}
             for number, giver in enumerate(givers):
-                if number > 0 and self.chance(0.3):
+                if number > 0 and self.chance(0.3) and feed != "feedback":
                     decoder.append({"time_distributed": self.weighted(inner, self.pick(1, 2), rank - 1)})
                 takers.append(self.id(place, "d"))
-                both = modes[giver] and self.chance(0.4)
+                both = modes[giver] and self.chance(0.4) and feed != "feedback"
                 half = order == "none" and modes[giver] and not both
                 size = sizes[giver] if both or half else states[giver]
                 cell = self.cell(inner, rank, size, kind)
@@ -1398,11 +1398,11 @@ class Drawing:
                 decoder.append({"time_distributed": self.weighted(inner, channels, rank - 1)})
                 last = channels
             body["decoder"] = decoder
-            for name, size in zip(takers, outputs, strict=True):
+            for name, size in zip(takers, outputs, strict=True) if feed != "feedback" else ():
                 last_frames[f"{name}.last"] = (*frame, size)
                 if not place.loops:
                     members[f"{name}.sequence"] = (horizon, *frame, size)
-        if self.chance(0.4) or keep:
+        if self.chance(0.4) or keep or feed == "feedback":
             body["head"] = [{"time_distributed": self.weighted(inner, spot.shape[-1], rank - 1)}]
             last = spot.shape[-1]
             if self.chance(0.3):
@@ -1414,6 +1414,8 @@ class Drawing:
         if self.chance(0.1) and rank == 4:
             body["remat"] = True
         members["decoder"] = (horizon, *frame, last) if "head" not in body else ()
+        if feed == "feedback" and not mirrored and self.chance(0.4):
+            self.covarying(place, spot, horizon, body)
         members = {name: shape for name, shape in members.items() if shape}
         item: Tree = {"encoder_decoder": body}
         if spot.reference and self.chance(0.5):
@@ -1421,6 +1423,12 @@ class Drawing:
         for each in ("time_distributed", "layer"):
             self.note(each, inner)
         return item, result, members
+
+    def covarying(self, place: Place, spot: Spot, horizon: int, body: Tree) -> None:
+        """Let a feedback decoder read more than its frames, if there is anything."""
+        frame = Spot((1, *spot.shape[1:]))
+        if read := self.covariates(place, frame, horizon, body):
+            body["decoder"].insert(0, {"layer": "Concatenate", "from": ["input", *read]})
 
     def value(self, number: Any) -> int:
         """Return the value of a number that may be written with variables."""

@@ -688,13 +688,26 @@ class Reader:
         outside = set(env.names)
         encoder, decoder = Part(), Part()
         end = self.items(body["encoder"], env.within("encoder", parts=(*env.parts, encoder)))
+        if substituted(body.get("feed"), env.values) == "feedback":
+            return self.fed_back(body, end, encoder, env, outside)
         steps = self.steps(substituted(body.get("feed", "none"), env.values), body, end, env.inputs, env)
-        states = substituted(body.get("states", "mirrored"), env.values)
-        if isinstance(states, dict):
-            states = {text(taker, env.values): giver for taker, giver in states.items()}
+        states = self.state_rule(body, env)
         if states != "none":
             decoder.state_of = lambda name, number, both: passed(states, encoder, name, number, both)
         inner = env.within("decoder", parts=(*env.parts, decoder), previous=steps)
+        last, result = self.decoded(body, encoder, decoder, inner)
+        inside = {name: named.thing for name, named in env.names.items() if name not in outside}
+        return Composite(result, {**inside, "encoder": end, "decoder": last})
+
+    def state_rule(self, body: Tree, env: Env) -> Any:
+        """Return the rule by which levels of a decoder start from those of an encoder."""
+        states = substituted(body.get("states", "mirrored"), env.values)
+        if isinstance(states, dict):
+            return {text(taker, env.values): giver for taker, giver in states.items()}
+        return states
+
+    def decoded(self, body: Tree, encoder: Part, decoder: Part, inner: Env) -> tuple[Any, Any]:
+        """Return the end of a decoder and that of its head."""
         written = body.get("decoder", "mirrored")
         coded = self.mirrored(encoder.calls, inner) if written == "mirrored" else self.items(written, inner)
         last = ended(coded)
@@ -706,9 +719,29 @@ class Reader:
             if body.get("head_input") == "all":
                 sequences = [level.ports["sequence"] for level in decoder.levels]
                 previous = keras.layers.Concatenate()(sequences) if len(sequences) > 1 else sequences[0]
-            result = self.items(body["head"], env.within("head", previous=previous))
+            outer = replace(inner, place=(*inner.place[:-1], "head"), parts=inner.parts[:-1], previous=previous)
+            result = self.items(body["head"], outer)
+        return last, result
+
+    def fed_back(self, body: Tree, end: Any, encoder: Part, env: Env, outside: set[str]) -> Composite:
+        """Return the forecast of a decoder that reads the last frame, then its own, step by step."""
+        horizon = substituted(body["horizon"], env.values)
+        read = ended(env.inputs[0])
+        sequence = read.ports["sequence"] if isinstance(read, Recurrent) else one(read)
         inside = {name: named.thing for name, named in env.names.items() if name not in outside}
-        return Composite(result, {**inside, "encoder": end, "decoder": last})
+        states = self.state_rule(body, env)
+        frames, before, outputs = sequence[:, -1:], None, []
+        for step in range(horizon):
+            decoder, carried = Part(), Carried(before)
+            if step == 0 and states != "none":
+                decoder.state_of = lambda name, number, both: passed(states, encoder, name, number, both)
+            names = {"input": Named(frames), **self.beside(body, 1, step, env)}
+            inner = env.within("decoder", names=names, previous=frames, carried=carried, parts=(decoder,))
+            result = self.decoded(body, encoder, decoder, inner)[1]
+            before, frames = list(carried.after), one(result, {len(sequence.shape)})
+            outputs.append(frames)
+        result = keras.layers.Concatenate(axis=1)(outputs) if horizon > 1 else outputs[0]
+        return Composite(result, {**inside, "encoder": end})
 
     def steps(self, feed: Any, body: Tree, end: Any, inputs: list[Any], env: Env) -> Any:
         """Return what the decoder reads."""
@@ -773,9 +806,18 @@ class Reader:
 
     # Feedback
 
-    def named(self, body: Tree, key: str, env: Env) -> list[tuple[str, str]]:
-        """Return the names and references of a mapping."""
-        return list(substituted(body.get(key, {}), env.values).items())
+    def beside(self, body: Tree, past: int, step: int, env: Env) -> dict[str, Named]:
+        """Return what feedback reads besides its frames: in step 0 as often as frames are given, then once."""
+        names = {}
+        for name, source in substituted(body.get("covariates", {}), env.values).items():
+            thing = ended(look_up(source, env.names))
+            sequence = thing.ports["sequence"] if isinstance(thing, Recurrent) else one(thing)
+            names[name] = Named(sequence[:, past - 1 + step : past + step] if step else sequence[:, :past])
+        for name, source in substituted(body.get("static", {}), env.values).items():
+            thing = ended(look_up(source, env.names))
+            frame = thing.ports["last"] if isinstance(thing, Recurrent) else one(thing)
+            names[name] = Named(LAYERS["RepeatFrame"](times=1 if step else past)(frame))
+        return names
 
     def inner_states(self, item: Tree, env: Env) -> list[list[Any] | None] | None:
         """Return the states that the recurrent layers of feedback start from, in order."""
@@ -790,20 +832,11 @@ class Reader:
         horizon = substituted(body["horizon"], env.values)
         frames = one(env.inputs[0], {3, 5} if isinstance(ended(env.inputs[0]), Recurrent) else None)
         rank, past = len(frames.shape), frames.shape[1]
-        moving = {name: look_up(source, env.names) for name, source in self.named(body, "covariates", env)}
-        still = {name: look_up(source, env.names) for name, source in self.named(body, "static", env)}
         before = self.inner_states(item, env)
         outputs = []
         for step in range(horizon):
             carried = Carried(before)
-            names = {"input": Named(frames)}
-            at = past - 1 + step
-            for name, thing in moving.items():
-                sequence = ended(thing).ports["sequence"] if isinstance(ended(thing), Recurrent) else one(thing)
-                names[name] = Named(sequence[:, at : at + 1] if step else sequence[:, :past])
-            for name, thing in still.items():
-                frame = ended(thing).ports["last"] if isinstance(ended(thing), Recurrent) else one(thing)
-                names[name] = Named(LAYERS["RepeatFrame"](times=frames.shape[1])(frame))
+            names = {"input": Named(frames), **self.beside(body, past, step, env)}
             inner = env.within("feedback", names=names, previous=frames, carried=carried, parts=())
             end = one(self.items(body["do"], inner), {rank})
             outputs.append(end if step == 0 and body.get("give") == "all" else end[:, -1:])

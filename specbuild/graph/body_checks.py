@@ -15,7 +15,7 @@ from specbuild.catalog.receptive_field import is_empty
 from specbuild.catalog.shapes import fits, written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
-from specbuild.graph.model import OUTPUT, Graph, Node, closed
+from specbuild.graph.model import OUTPUT, Graph, Node, Port, closed
 from specbuild.language import BodySpec, NodeSpec
 from specbuild.language.sections.data import WindowsSection
 
@@ -86,7 +86,8 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
     elif output != x:
         message = f"{node.id} reads frames of {show(x[1:])} and gives frames of {show(output[1:])}"
         reason = "what it gives is what it reads in the next step"
-        help = f"end do: in frames of {show(x[1:])}, for example with {_head(x)}"
+        end = "head" if node.at.get("encoder_decoder") is not None else "do"
+        help = f"end {end}: in frames of {show(x[1:])}, for example with {_head(x)}"
     elif noisy and getattr(node.layer, "remat", False):
         span = node.span("remat")
         message = f"remat cannot recompute {noisy[0].id}"
@@ -107,7 +108,7 @@ def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> Non
     for node in graph.nodes:
         if node.body is None:
             continue
-        read = node.inputs[0]
+        read = _frames_of(node.inputs[0], graph)
         if windows.lead:
             message = f"{node.id} feeds back the frame after the last, the windows leave out {windows.lead}"
             help = "set data.windows.lead: 0; the frames between are forecast on the way"
@@ -132,6 +133,14 @@ def warn_unread(node: NodeSpec, body: BodySpec, graph: Graph, report: Report) ->
 
 def _frames(count: Dim) -> str:
     return "1 frame" if count == 1 else f"{count} frames"
+
+
+def _frames_of(port: Port, graph: Graph) -> Port:
+    """Return where the frames come from that a port gives, which may be the last of several, with a time axis again."""
+    nodes = {node.id: node for node in graph.nodes}
+    while port.node in nodes and nodes[port.node].layer.kind in ("LastFrame", "RepeatFrame"):
+        port = nodes[port.node].inputs[0]
+    return port
 
 
 def _misfits(node: NodeSpec, body: BodySpec, name: str) -> Iterator[tuple[str, str, str, str]]:

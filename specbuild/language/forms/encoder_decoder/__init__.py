@@ -23,13 +23,14 @@ What the nodes read that stand first in the decoder, zₖ, `feed` says:
     none                  nothing: the first level is dₖ = cell(dₖ₋₁), a cell with `use_input: false`
     last                  zₖ = the last output of the encoder, for each k
     last_frame            zₖ = the last frame that the encoder read, for each k
+    feedback              z₁ = the last frame that the encoder read, zₖ = what the head gave in step k − 1
     {repeat: id}          zₖ = one frame of another node, for each k
     id                    zₖ = frame k of a sequence, whose length is K
 
 The head reads the end of the decoder or, with `head_input: all`, the outputs of all its levels joined along channels.
 
-It comes to plain nodes alone. With `feed: none` and `states: mirrored` it is the forecaster of Shi et al. 2015 and 2017
-(arXiv 1506.04214, 1706.03458).
+It comes to plain nodes alone; with `feed: feedback` decoder and head are the body of an autoregressive node. With
+`feed: none` and `states: mirrored` it is the forecaster of Shi et al. 2015 and 2017 (arXiv 1506.04214, 1706.03458).
 """
 
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoderForm

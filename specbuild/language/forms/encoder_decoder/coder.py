@@ -32,6 +32,12 @@ class Coder:
     """What the ids of the nodes that it adds begin with."""
     at: Span
     """The key of the form."""
+    outer: Scope | None = None
+    """The scope of the encoder, where the decoder has one of its own."""
+
+    @property
+    def encoder_scope(self) -> Scope:
+        return self.outer or self.scope
 
     def error(self, message: str, span: Span, *, reason: str = "", help: str = "", code: str = "levels") -> None:
         """Report a fault."""

@@ -13,7 +13,7 @@ from specbuild.language.forms.encoder_decoder.coder import Coder, cell_of, chann
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
 
-WORDS = ("none", "last", "last_frame")
+WORDS = ("none", "last", "last_frame", "feedback")
 """What `feed` may say besides a node."""
 
 
@@ -21,7 +21,7 @@ WORDS = ("none", "last", "last_frame")
 class Feed:
     """`what` the decoder reads: a word, or `repeat` and `sequence` with the node that is read."""
 
-    what: Literal["none", "last", "last_frame", "repeat", "sequence"]
+    what: Literal["none", "last", "last_frame", "feedback", "repeat", "sequence"]
     source: Reference | None
     at: Node
     steps: int
@@ -47,7 +47,8 @@ def read_feed(coder: Coder) -> Feed | None:
     named = repeated if repeated is not None else at
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         help = "name a sequence that the decoder reads, or write feed: {repeat: id} for one frame"
-        coder.walk.report.wrong_type("feed: expected none, last, last_frame, a node or {repeat: node}", named, help)
+        expected = f"feed: expected {', '.join(WORDS)}, a node or {{repeat: node}}"
+        coder.walk.report.wrong_type(expected, named, help)
         return None
     source = _source(coder, named)
     if source is None:
@@ -116,7 +117,7 @@ def _source(coder: Coder, named: Scalar) -> Reference | None:
     """The node that `feed` names; None after reporting that there is none."""
     first, scope = str(named.value).partition(".")[0], coder.scope
     if not scope.closed and first not in scope.names and first not in coder.walk.ids and first.isidentifier():
-        help = did_you_mean(first, (*WORDS, *scope.names)) or "feed is none, last, last_frame, or a node above"
+        help = did_you_mean(first, (*WORDS, *scope.names)) or f"feed is {', '.join(WORDS)}, or a node above"
         coder.error(f"no node is called {first}", named.span, help=help, code="unknown-id")
         return None
     return scope.reference(named, coder.walk.report)
@@ -135,10 +136,12 @@ def _frame(coder: Coder, feed: Feed, encoder: Expansion, inputs: References) -> 
         bare = feed.source.port is None and _is_level(coder, feed.source)
         return Steps(replace(feed.source, port="last") if bare else feed.source)
     end = encoder.end
-    if feed.what == "last_frame":
+    if feed.what in ("last_frame", "feedback"):
         if len(inputs) != 1:
-            message = f"{coder.name} reads several sequences, so last_frame could be of any"
-            help = "write from: and the one input of the encoder, or feed: {repeat: id}"
+            frame = "last_frame" if feed.what == "last_frame" else "the last frame, which is fed first,"
+            message = f"{coder.name} reads several sequences, so {frame} could be of any"
+            other = ", or feed: {repeat: id}" if feed.what == "last_frame" else ""
+            help = f"write from: and the one input of the encoder{other}"
             coder.error(message, span, help=help, code="bad-reference")
             return None
         end = inputs[0]
@@ -164,6 +167,7 @@ def _advice(coder: Coder, feed: Feed) -> str:
         "none": "",
         "last": f"feed: last takes the last frame of a sequence: let the encoder of {coder.name} end in one",
         "last_frame": f"feed: last_frame takes the last frame of what {coder.name} reads: write feed: {{repeat: id}}",
+        "feedback": f"feed: feedback begins with the last frame of what {coder.name} reads, a sequence of frames",
         "repeat": f"feed: {{repeat: {source}}} repeats one frame; to read a sequence write feed: {source}, "
         "without horizon",
         "sequence": f"feed: {source} gives a sequence; to repeat one frame write feed: {{repeat: {source}}} "

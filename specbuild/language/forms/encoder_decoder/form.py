@@ -1,11 +1,13 @@
 """The keys of an encoder_decoder, and the steps in which it becomes plain nodes."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from specbuild.catalog import Layer
+from specbuild.catalog.autoregressive import Sampling
 from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.values import Flag, PositiveInt
 from specbuild.document import Mapping, Node, Scalar, id_of
@@ -31,8 +33,10 @@ from specbuild.language.forms.encoder_decoder.coder import (
     with_cell,
 )
 from specbuild.language.forms.encoder_decoder.feed import Feed, Steps, fed, read_feed, steps_of
+from specbuild.language.forms.encoder_decoder.feedback import fed_back
 from specbuild.language.forms.encoder_decoder.mirror import mirrored
 from specbuild.language.forms.encoder_decoder.states import joined_states, with_states
+from specbuild.language.forms.feedback import BESIDE, Covariates, Static
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References
@@ -70,7 +74,7 @@ class EncoderDecoder(Keys):
     NOUN: ClassVar[str] = "an encoder_decoder"
     NEEDED: ClassVar[dict[str, str]] = {"encoder": "an encoder_decoder needs an encoder"}
     EXAMPLE: ClassVar[str] = "write encoder: and a list of nodes with a recurrent layer among them"
-    FORGIVEN: ClassVar[frozenset[str]] = frozenset({"horizon", "states", "head_input", "remat"})
+    FORGIVEN: ClassVar[frozenset[str]] = frozenset({"horizon", "states", "head_input", "remat", "sampling"})
 
     encoder: Nodes = Field(description="Nodes of the encoder; every recurrent one is a level.")
     decoder: Annotated[
@@ -86,13 +90,14 @@ class EncoderDecoder(Keys):
     feed: Annotated[
         Node | None,
         Located(
-            {"anyOf": [{DEFINITION: "reference"}, _REPEATED]}, "`none`, `last`, `last_frame`, `{repeat: id}` or an id"
+            {"anyOf": [{DEFINITION: "reference"}, _REPEATED]},
+            "`none`, `last`, `last_frame`, `feedback`, `{repeat: id}` or an id",
         ),
     ] = Field(
         None,
         description="Input of each decoder step: nothing (none), the encoder's last output (last), the last frame that "
-        "the encoder read (last_frame), a frame from another node ({repeat: id}), or the next frame of a sequence "
-        "(id). Default: none.",
+        "the encoder read (last_frame), that frame and then the model's own forecasts (feedback), a frame from another "
+        "node ({repeat: id}), or the next frame of a sequence (id). Default: none.",
     )
     horizon: PositiveInt | None = Field(None, description="Number of frames to forecast; not with a sequence.")
     states: Annotated[str | dict[str, Any], _RULES] = Field(
@@ -109,6 +114,11 @@ class EncoderDecoder(Keys):
         False,
         description="Whether the backward pass recomputes the steps of every level: less memory, more time.",
     )
+    sampling: Sampling | None = Field(
+        None, description="Scheduled sampling in training, for feed: feedback. Default: none."
+    )
+    covariates: Covariates = None
+    static: Static = None
 
     @classmethod
     def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - wherever it stands
@@ -151,11 +161,17 @@ class EncoderDecoderForm(Composite):
         outside = set(scope.names)
         encoder = walk.items(coder.keys.encoder, scope)
         feed = read_feed(coder)
+        if feed is not None and feed.what != "feedback":
+            _refuse_feedback_keys(coder)
         faulty = [key for key in ("decoder", "states") if walk.report.is_known(coder.value(key))]
         sound = encoder.complete and feed is not None and not faulty
         if encoder.complete and not levels_of(encoder.nodes):
             _no_levels(coder)
             sound = False
+        if feed is not None and feed.what == "feedback":
+            if not sound:
+                return replace(walk.nothing(item.span, scope), nodes=encoder.nodes)
+            return self._fed_back(coder, feed, encoder, inputs, item, outside)
         steps = steps_of(coder, feed, encoder, inputs) if feed is not None and sound else None
         decoder = _decoder(coder, encoder, steps)
         coded = _coded(coder, feed, steps, encoder, decoder)
@@ -163,6 +179,17 @@ class EncoderDecoderForm(Composite):
         whole = _with_head(coder, coded, levels_of(decoder.nodes))
         members = {name: target for name, target in scope.names.items() if name not in outside}
         return replace(whole, members={"encoder": Group(encoder.end), "decoder": Group(coded.end), **members})
+
+    def _fed_back(
+        self, coder: Coder, feed: Feed, encoder: Expansion, inputs: References, item: Mapping, outside: set[str]
+    ) -> Expansion:
+        """The encoder, and an autoregressive node that decodes."""
+        members = {name: target for name, target in coder.scope.names.items() if name not in outside}
+        rest = fed_back(coder, feed, encoder.nodes, inputs, item, partial(_decoded, encoder))
+        nodes = _recomputed(coder, encoder.nodes, (encoder,))
+        complete = rest.complete and nodes is not None
+        whole = replace(rest, nodes=(*(nodes or encoder.nodes), *rest.nodes), complete=complete)
+        return replace(whole, members={"encoder": Group(encoder.end), **members})
 
     def _coder(self, walk: Walk, item: Mapping, scope: Scope) -> Coder | None:
         """The form's own keys, variables filled in; None where there is nothing to expand."""
@@ -195,6 +222,33 @@ def _coded(coder: Coder, feed: Feed | None, steps: Steps | None, encoder: Expans
                 return replace(every, nodes=nodes)
     nodes = (*encoder.nodes, *(steps.nodes if steps is not None else ()), *between, *decoder.nodes)
     return replace(coder.walk.nothing(coder.at, coder.scope), nodes=nodes)
+
+
+def _decoded(encoder: Expansion, coder: Coder, start: Reference) -> tuple[Expansion, NodeSpecs] | None:
+    """The decoder and the head, which read their own frames from `start` on, and the nodes that join states for them.
+
+    Each level has the state of the encoder as its initial one.
+    """
+    joined = joined_states(replace(coder, scope=coder.encoder_scope), encoder.nodes)
+    decoder = _decoder(coder, encoder, Steps(start))
+    every = _every_step(coder, decoder) if decoder.complete else None
+    started = with_states(coder, encoder.nodes, every.nodes, joined) if every is not None else None
+    if every is None or started is None:
+        return None
+    coder.walk.keep(started)
+    whole = _with_head(coder, replace(every, nodes=started), levels_of(started))
+    return whole, tuple(node for states in joined.values() for node in states.values())
+
+
+def _refuse_feedback_keys(coder: Coder) -> None:
+    """Report keys of a decoder that reads its own frames on one that does not."""
+    for key in ("sampling", *BESIDE):
+        if is_written(coder.body.get(key)):
+            message, help = (
+                f"{key} is for a decoder that reads its own forecasts",
+                f"write feed: feedback, or leave {key} out",
+            )
+            coder.error(message, coder.key(key), help=help, code="misplaced-key")
 
 
 def _no_levels(coder: Coder) -> None:

@@ -55,7 +55,8 @@ def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
 def _mirror_image(coder: Coder, node: NodeSpec, image: Layer, source: Reference) -> NodeSpec:
     """The node with another layer, reading `source`; the image of one with an id is a name of the spec as well."""
     coder.walk.spend(node.at.span)
-    identity = coder.walk.ids.make(f"{node.id}_mirror", node.at.span)
+    name = node.id.removeprefix(coder.encoder_scope.prefix)
+    identity = coder.walk.ids.make(f"{coder.scope.prefix}{name}_mirror", node.at.span)
     if node.named:
         coder.scope.names[identity.removeprefix(coder.scope.prefix)] = identity
     return replace(

@@ -140,10 +140,11 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
 
 def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs) -> NodeSpec | None:
     """The level of the encoder or decoder that a name means; None after reporting that there is none."""
-    source = coder.scope.reference(named, coder.walk.report)
+    scope = coder.scope if part == "decoder" else coder.encoder_scope
+    source = scope.reference(named, coder.walk.report)
     if source is None:
         return None
-    prefix = coder.scope.prefix
+    prefix = scope.prefix
     node = next((node for node in nodes if node.id == source.id), None)
     recurrent = node is not None and isinstance(node.layer, Recurrent)
     if node is not None and recurrent and source.port in (None, "state"):
