@@ -110,6 +110,7 @@ def call_layers(
         ours: whether recurrent layers over frames are of our classes where Keras has one as well.
     """
     layers: dict[str, Any] = {}
+    masked = masked_nodes(graph)
     splits = Splits(graph)
     for node in graph.nodes:
         if splits.add(node, tensors, precision, ends):
@@ -125,11 +126,22 @@ def call_layers(
             layers[node.id] = _recurrence(node, node.step, policy, precision)
         else:
             shapes = [tuple(tensors[port].shape[1:]) for port in node.inputs]
-            layers[node.id] = make_layer(node, policy, shapes, ours=ours)
+            layers[node.id] = make_layer(node, policy, shapes, ours=ours or node.id in masked)
         if not node.layer.trainable:
             # Set on the finished layer: as an argument it would leave the inside of a ConvLSTM trainable.
             layers[node.id].trainable = False
         tensors.update(_call(node, layers[node.id], tensors))
+
+
+def masked_nodes(graph: Graph) -> frozenset[str]:
+    """The nodes that may be reached by the mask of a Masking or Embedding layer: Keras's ConvLSTM takes none."""
+    masked: set[str] = set()
+    for node in graph.nodes:
+        layer = innermost(node.layer)
+        masks = layer.kind == "Masking" or getattr(layer, "mask_zero", False)
+        if masks or any(port.node in masked for port in node.inputs):
+            masked.add(node.id)
+    return frozenset(masked)
 
 
 def make_layer(node: Node, policy: str, inputs: list[Shape], *, ours: bool = False) -> Any:

@@ -223,6 +223,22 @@ def test_masked_steps_change_nothing() -> None:
     close(every[1, 0], np.zeros(3))
 
 
+@pytest.mark.parametrize("steps", [5, 40], ids=["written out", "looped"])
+@pytest.mark.parametrize("layer", ["layer: ConvLSTM2D", "layer: ConvGRU2D", CELL])
+def test_a_masked_frame_is_passed_over(layer: str, steps: int) -> None:
+    """For every number of samples: Keras's loop on JAX mixes up that number and the state's width."""
+    known = f"{layer}, filters: 3, kernel_size: 3, padding: same"
+    node = f"  - {{id: memory, {layer + '}' if layer == CELL else known}}}\n"
+    model = build_model(text("  - {layer: Masking}\n" + node, inputs=f"x: [{steps}, 3, 3, 2]"))
+    for samples in (1, 3):
+        (x,) = numbers(model, samples=samples)
+        x[0, 2] = 0
+        every = model.predict(x, verbose=0)
+        left = np.asarray(listed(model.get_layer("memory")(np.delete(x[:1], 2, axis=1)))[0])
+        close(every[0, 2], every[0, 1])
+        close(np.delete(every[:1], 2, axis=1), left)
+
+
 def test_both_directions() -> None:
     cell = f"  - {{id: memory, bidirectional: {{{CELL}}}}}, merge_mode: sum}}\n"
     model = build_model(text(cell, "memory.sequence, memory.last, memory.state.backward_c"))

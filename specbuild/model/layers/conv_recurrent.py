@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from specbuild.catalog import KINDS, Shape
@@ -11,6 +11,7 @@ from specbuild.catalog.conv_recurrent import segment_length
 from specbuild.model.backend import Registered, has_accelerator, keras, unrolls
 from specbuild.model.layers.base import output_shape
 from specbuild.model.layers.frame_cell import FrameCell, Tensors, argument_names
+from specbuild.model.layers.loop import run_steps
 
 ops = keras.ops
 
@@ -28,7 +29,7 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
     `channels_first` the axes are moved once before the recurrence and once after it, so that it runs on processors too.
 
     With `remat` training keeps the state between segments of about √T steps, and the backward pass computes the steps
-    of one segment after the other again (Chen et al. 2016, arXiv 1604.06174). Results and gradients stay the same.
+    of one segment after the other again.
     """
 
     rank: ClassVar[int]
@@ -59,53 +60,41 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
         return [*super().variables, *(self.states or [])]
 
     def inner_loop(self, sequences: Any, initial_state: Tensors, mask: Any, training: bool = False) -> Any:
-        """Run the recurrence: last output, outputs of all steps, last state.
-
-        Keras's loop, run over steps whose input is already convolved.
-        """
+        """Run the recurrence: last output, outputs of all steps, last state. The mask is `(N, T, …)`."""
         cell = self.cell
         frames = cell.inward(sequences)
         states = [cell.inward(state) for state in initial_state]
         drawn = cell.masks(frames[:, 0], cell.dropout, training)
         dropped = cell.masks(states[0], cell.recurrent_dropout, training)
         steps = frames.shape[1]
+        if self.go_backwards:
+            frames, mask = ops.flip(frames, axis=1), None if mask is None else ops.flip(mask, axis=1)
         # The input of a later segment would be convolved at the very start, and its result kept until it is read.
         recompute = self.remat and training and (steps is None or segment_length(steps) < steps)
         at_once = not recompute and self._fits(steps, sequences.shape[2:])
-        backwards, unroll = self.go_backwards, self.unroll or unrolls(steps)
 
-        def run(frames: Any, *states: Any) -> tuple[Any, ...]:
-            """The outputs, of every step or the last, behind the state that some of the steps end in."""
-            each = _Steps(cell, drawn, dropped)
-            if at_once:
-                every_step = None if drawn is None else [ops.expand_dims(mask, 1) for mask in drawn]
-                frames, each.project = cell.project(frames, every_step), False
-            loop = keras.layers.RNN(
-                each,
-                name="steps",
-                return_sequences=self.return_sequences,
-                go_backwards=backwards,
-                unroll=unroll or frames.shape[1] == 1,
-                zero_output_for_mask=self.zero_output_for_mask,
-            )
-            _, outputs, new = loop.inner_loop(frames, list(states), mask)
-            return (*new, outputs)
+        def prepare(own: Tensors) -> list[Any]:
+            every_step = None if drawn is None else [ops.expand_dims(mask, 1) for mask in drawn]
+            return [cell.project(own[0], every_step)] if at_once else [*own]
 
-        if not recompute:
-            *ends, outputs = run(frames, *states)
-            return self._outward(ends, outputs)
-        pieces = [(frames,)]
-        if mask is None and steps is not None:  # A masked step repeats the output before it, wherever that lies.
-            frames, backwards = ops.flip(frames, axis=1) if backwards else frames, False
-            length = segment_length(steps)
-            pieces = [(piece,) for piece in ops.split(frames, list(range(length, steps, length)), axis=1)]
-        last, every = recomputed(run, pieces, states)
-        return self._outward(last, ops.concatenate(every, axis=1) if self.return_sequences else every[-1])
+        def step(read: Tensors, states: Tensors) -> tuple[Any, list[Any]]:
+            return cell.step(read[0] if at_once else cell.project(read[0], drawn), states, dropped)  # type: ignore[no-any-return]
 
-    def _outward(self, states: Tensors, outputs: Any) -> tuple[Any, Any, list[Any]]:
-        """Return last output, outputs and last state in the order of `data_format`."""
-        outward = self.cell.outward
-        return outward(outputs[:, -1]), outward(outputs), [outward(state) for state in states]
+        outputs, after = run_steps(
+            step,
+            [frames],
+            states,
+            output=(tuple(states[0].shape[1:]), states[0].dtype),
+            every=self.return_sequences,
+            written_out=lambda steps: self.unroll or unrolls(steps),
+            mask=mask,
+            zero_output=self.zero_output_for_mask,
+            prepare=prepare,
+            recompute=self.remat and training,
+        )
+        outward = cell.outward
+        every = outward(outputs)
+        return every[:, -1] if self.return_sequences else every, every, [outward(state) for state in after]
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:  # noqa: ARG002
         """Return the shape of the output, and those of the states where they are given as well.
@@ -146,41 +135,3 @@ def recurrent_layers(cell: type[FrameCell], *ranks: int) -> tuple[type[Any], ...
         type(name, (ConvRecurrent,), {**shared, "rank": rank, "__doc__": KINDS[name].__doc__})
         for name, rank in kinds.items()
     )
-
-
-def recomputed(
-    run: Callable[..., tuple[Any, ...]], pieces: Sequence[Tensors], states: Tensors
-) -> tuple[Tensors, list[Any]]:
-    """Run over one segment after the other, each recomputed in the backward pass: the last state, and the outputs.
-
-    `run` takes the tensors of a segment and the states, and gives the states after it and its outputs.
-
-    TensorFlow begins with that as soon as the gradient of a segment's first result is there. That of a state comes from
-    the segment behind; the last segment has the outputs first, whose gradient comes from the layer above.
-    """
-
-    def end(*given: Any) -> tuple[Any, ...]:
-        *new, output = run(*given)
-        return (output, *new)
-
-    outputs = []
-    for piece in pieces[:-1]:
-        *states, output = keras.remat(run)(*piece, *states)
-        outputs.append(output)
-    output, *states = keras.remat(end)(*pieces[-1], *states)
-    return states, [*outputs, output]
-
-
-class _Steps:
-    """A cell for Keras's loop, with the masks that stay the same in all steps."""
-
-    def __init__(self, cell: FrameCell, input_masks: Tensors | None, state_masks: Tensors | None) -> None:
-        self.cell, self.input_masks, self.state_masks = cell, input_masks, state_masks
-        self.project = True
-        self.state_size = cell.state_size
-
-    def call(self, inputs: Any, states: Tensors) -> tuple[Any, list[Any]]:
-        projected = self.cell.project(inputs, self.input_masks) if self.project else inputs
-        return self.cell.step(projected, states, self.state_masks)
-
-    __call__ = call

@@ -6,14 +6,13 @@ Shape comments: N batch, T steps, `frame` the axes of a frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specbuild.catalog import Shape
-from specbuild.catalog.conv_recurrent import segment_length
 from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras
-from specbuild.model.layers.conv_recurrent import fits_at_once, recomputed
+from specbuild.model.layers.conv_recurrent import fits_at_once
+from specbuild.model.layers.loop import run_steps
 
 ops = keras.ops
 
@@ -132,36 +131,37 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         if self.go_backwards:
             frames = [ops.flip(each, axis=1) for each in frames]
             mask = None if mask is None else ops.flip(mask, axis=1)
-        steps = frames[0].shape[1]
-        recompute = self.remat and training and steps is not None and segment_length(steps) < steps
-        at_once = self.at_once is not None and (self.unroll or (not recompute and self._fits(frames)))
-        masks = [] if mask is None else [ops.cast(mask, "bool")]
-        if masks and not self.zero_output_for_mask:
-            output = self.step.outputs[0]
-            states = [*states, ops.zeros((ops.shape(frames[0])[0], *output.shape[1:]), output.dtype)]
+        recompute = self.remat and training
+        early = self.at_once is not None and (self.unroll or (not recompute and self._fits(frames)))
 
-        def run(*given: Any) -> tuple[Any, ...]:
-            """The states behind some of the steps, then the outputs."""
-            stepped, state = [*given[: len(frames) + len(masks)]], [*given[len(frames) + len(masks) :]]
-            inside, read = stepped[: len(frames)], stepped[len(frames) :]
-            if at_once:
-                computed = self._at_once(inside, constants, training)
-            step = _Step(self, constants, training, at_once=at_once, masked=bool(masks))
-            xs = [*(computed if at_once else ()), *inside, *read]
-            return self._looped(step, xs, state)
+        def prepare(inside: Sequence[Any]) -> list[Any]:
+            return [*(self._at_once(inside, constants, training) if early else ()), *inside]
 
-        if recompute:
-            length = segment_length(steps)
-            cuts = list(range(length, steps, length))
-            pieces = list(zip(*(ops.split(each, cuts, axis=1) for each in (*frames, *masks)), strict=True))
-            last, each = recomputed(run, pieces, states)
-            states = [*last]
-            outputs = ops.concatenate(each, axis=1) if self.return_sequences else each[-1]
-        else:
-            *states, outputs = run(*frames, *masks, *states)
-        return outputs, [*states[: len(self.state_specs)]]
+        def step(read: Sequence[Any], states: Sequence[Any]) -> tuple[Any, list[Any]]:
+            if self.at_once is not None and not early:
+                read = [*_outputs(self.at_once, [*read, *constants], training), *read]
+            output, *after = _outputs(self.step, [*read, *constants, *states], training)
+            return output, [ops.cast(new, old.dtype) for new, old in zip(after, states, strict=True)]
 
-    def _at_once(self, frames: list[Any], constants: list[Any], training: bool) -> list[Any]:
+        output = self.step.outputs[0]
+        return run_steps(
+            step,
+            frames,
+            states,
+            output=(output.shape[1:], output.dtype),
+            every=self.return_sequences,
+            written_out=self._written_out,
+            mask=mask,
+            zero_output=self.zero_output_for_mask,
+            prepare=prepare,
+            recompute=recompute,
+        )
+
+    def _written_out(self, steps: int | None) -> bool:
+        """Whether the steps are written out, as they are on a processor where they are few."""
+        return self.unroll or (steps is not None and steps <= LONGEST_UNROLLED and not has_accelerator())
+
+    def _at_once(self, frames: Sequence[Any], constants: list[Any], training: bool) -> list[Any]:
         """Compute for all steps of frames `(N, T, *frame)` what needs no state: `(N, T, …)` each."""
         steps = frames[0].shape[1]
         count = ops.shape(frames[0])[1] if steps is None else steps
@@ -170,22 +170,6 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         results = _outputs(self.at_once, [*flat, *whole], training)
         batch = ops.shape(frames[0])[0] if steps is None else -1
         return [ops.reshape(each, (batch, count, *each.shape[1:])) for each in results]
-
-    def _looped(self, step: Callable[..., Any], xs: list[Any], states: list[Any]) -> tuple[Any, ...]:
-        """Run a step over the second axis of `xs`: the states after it, then the outputs of every step or the last."""
-        steps = xs[0].shape[1]
-        short = steps is not None and steps <= LONGEST_UNROLLED and not has_accelerator()
-        if steps is not None and (self.unroll or short or steps == 1):
-            outputs = []
-            for x in zip(*(ops.unstack(each, steps, axis=1) for each in xs), strict=True):
-                output, states = step(x, states)
-                outputs.append(output)
-            return (*states, ops.stack(outputs, axis=1) if self.return_sequences else outputs[-1])
-        if self.unroll:
-            raise ValueError(f"{self.name} needs to know how many steps it has: a layer inside changes while it trains")
-        loop = keras.layers.RNN(_Packed(step, xs, len(states)), return_sequences=self.return_sequences, name="steps")
-        last, outputs, after = loop.inner_loop(_packed(xs), states, None)
-        return (*after, outputs if self.return_sequences else last)
 
     @property
     def _given(self) -> list[Any]:
@@ -253,63 +237,6 @@ class _Kept:
 
     def __init__(self) -> None:
         self.states: list[Any] = []
-
-
-class _Step:
-    """One step for a loop: what is read at it, and the states, to the output and the states after it."""
-
-    def __init__(
-        self, layer: Recurrence, constants: Sequence[Any], training: bool, *, at_once: bool, masked: bool
-    ) -> None:
-        self.layer, self.constants, self.training = layer, constants, training
-        self.at_once, self.masked = at_once, masked
-
-    def __call__(self, x: Sequence[Any], states: Sequence[Any]) -> tuple[Any, list[Any]]:
-        layer = self.layer
-        own = [*states[: len(layer.state_specs)]]
-        *given, mask = x if self.masked else (*x, None)
-        if layer.at_once is not None and not self.at_once:
-            given = [*_outputs(layer.at_once, [*given, *self.constants], self.training), *given]
-        output, *after = _outputs(layer.step, [*given, *self.constants, *own], self.training)
-        after = [ops.cast(new, old.dtype) for new, old in zip(after, own, strict=True)]
-        if mask is None:
-            return output, after
-        before = ops.zeros_like(output) if layer.zero_output_for_mask else states[-1]
-        output = _where(mask, output, before)
-        after = [_where(mask, new, old) for new, old in zip(after, own, strict=True)]
-        return output, after if layer.zero_output_for_mask else [*after, output]
-
-
-class _Packed:
-    """A step as a cell for Keras's loop, which reads one tensor."""
-
-    def __init__(self, step: Callable[..., Any], xs: Sequence[Any], states: int) -> None:
-        self.step, self.state_size = step, [1] * states
-        self.shapes, self.dtypes = [x.shape[2:] for x in xs], [x.dtype for x in xs]
-
-    def call(self, packed: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
-        if len(self.shapes) == 1:
-            return self.step([packed], states)  # type: ignore[no-any-return]  # a step gives just that
-        ends = list(accumulate(math.prod(shape) for shape in self.shapes))[:-1]
-        parts = zip(ops.split(packed, ends, axis=-1), self.shapes, self.dtypes, strict=True)
-        own = [ops.cast(ops.reshape(part, (-1, *shape)), dtype) for part, shape, dtype in parts]
-        return self.step(own, states)  # type: ignore[no-any-return]  # as above
-
-    __call__ = call
-
-
-def _packed(xs: Sequence[Any]) -> Any:
-    """Sequences `(N, T, …)` as one, `(N, T, numbers)`; a single one stays as it is."""
-    if len(xs) == 1:
-        return xs[0]
-    steps = xs[0].shape[1]
-    lead = (-1, steps) if steps is not None else tuple(ops.shape(xs[0])[:2])
-    flat = [ops.cast(ops.reshape(x, (*lead, math.prod(x.shape[2:]))), xs[0].dtype) for x in xs]
-    return ops.concatenate(flat, axis=-1)
-
-
-def _where(mask: Any, new: Any, old: Any) -> Any:
-    return ops.where(ops.reshape(mask, (-1, *(1,) * (len(new.shape) - 1))), new, old)
 
 
 def _outputs(model: Any, inputs: list[Any], training: bool) -> list[Any]:
