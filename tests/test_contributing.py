@@ -80,5 +80,5 @@ def test_the_schema_knows_what_was_added(changed: Path) -> None:
         timeout=900,
         check=True,
     )
-    for name in ("Roll", "bias_ratio", "charbonnier", "sqrt"):
+    for name in ("CumulativeSum", "bias_ratio", "charbonnier", "sqrt"):
         assert f'"{name}"' in done.stdout

@@ -242,6 +242,25 @@ class Gather(OverAxes):
         return (tuple(picked(i, places) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
 
 
+class Roll(OverAxes):
+    """Shift the entries of one axis; what leaves at one end enters at the other, as for longitudes.
+
+    `x[p]` becomes `x[p − shift]`, as in NumPy: a positive shift moves entries towards the end.
+    """
+
+    axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
+    shift: Place = Field(description="By how many entries; a negative number shifts towards the beginning.")
+
+    package = "specbuild"
+    keeps_rank = True
+
+    def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
+        at = _index(inputs[0], self.axis)
+        length = known(inputs[0][at])
+        places = [(position - self.shift) % length for position in range(length)]
+        return (tuple(picked(i, places) if i == at else same(i, n) for i, n in enumerate(inputs[0])),)
+
+
 class Stack(Layer):
     """Stack inputs of the same shape along a new axis: n × `(…)` → `(n, …)`."""
 

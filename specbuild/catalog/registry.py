@@ -16,9 +16,9 @@ OURS: dict[str, str] = {
     "st_lstm": "STLSTM2D",
     "traj_gru": "TrajGRU2D",
     "plumbing": (
-        "LastFrame RepeatFrame ZerosLike Slice SplitPart Gather Stack ExpandDims Squeeze SpaceToDepth DepthToSpace"
+        "LastFrame RepeatFrame ZerosLike Slice SplitPart Gather Roll Stack ExpandDims Squeeze SpaceToDepth DepthToSpace"
     ),
-    "arithmetic": "Elementwise Clip Divide Reduce",
+    "arithmetic": "Elementwise Clip Divide MatMul Reduce",
     "equation": "Equation",
     "constant": "Constant",
     "local": "LocalBias LocalScale",

@@ -164,6 +164,7 @@ COUNTS: dict[str, Callable[[Case], int]] = {
     **dict.fromkeys(("Subtract", "Divide"), lambda case: case.values),
     "Equation": _equation,
     "Dot": _dot,
+    "MatMul": lambda case: 2 * case.values * (case.inputs[0][-1] or 1),
     "BatchNormalization": _each_input(2),
     **dict.fromkeys(
         ("LayerNormalization", "GroupNormalization"),

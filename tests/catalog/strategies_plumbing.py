@@ -180,6 +180,23 @@ def split_part(draw: DrawFn) -> Case:
     return {"parts": parts, "index": index} | ({} if axis == -1 else {"axis": axis}), (tuple(shape),)
 
 
+@st.composite
+def roll(draw: DrawFn) -> Case:
+    shape = draw(open_shape(1, 4))
+    return {"axis": draw(axis_of(shape)), "shift": draw(st.integers(-5, 5))}, (shape,)
+
+
+@st.composite
+def matmul(draw: DrawFn) -> Case:
+    """Inputs whose first axes broadcast, as those of an attention."""
+    rows, summed, columns = (draw(LENGTH) for _ in range(3))
+    _, (first, second) = draw(elementwise(most=2))
+    second = draw(st.sampled_from([second, ()]))
+    transposed = draw(st.booleans())
+    matrix = (columns, summed) if transposed else (summed, columns)
+    return {"transpose_second": True} if transposed else {}, ((*first, rows, summed), (*second, *matrix))
+
+
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "SplitPart": split_part(),
     "Equation": equation(),
@@ -191,6 +208,7 @@ STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "GaussianSampling": gaussian_sampling(),
     "Slice": slicing(),
     "Gather": gather(),
+    "Roll": roll(),
     "Stack": stack(),
     "ExpandDims": expand_dims(),
     "Squeeze": squeeze(),
@@ -201,4 +219,5 @@ STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "Clip": every_value(st.sampled_from([{"min": 0}, {"max": 1.5}, {"min": -1, "max": 1}])),
     "Rescaling": rescaling(),
     "Divide": elementwise(most=2),
+    "MatMul": matmul(),
 }

@@ -241,6 +241,22 @@ MODELS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
         [2, 5, 2],
         [{"time_distributed": {"layer": "LSTM", "units": 2}}],
     ),
+    "around the end": (
+        [7, 2],
+        [
+            {"layer": "Roll", "axis": 1, "shift": 3},
+            {"layer": "Slice", "axis": 1, "start": 4, "stop": 6},
+            {"layer": "Conv1D", "filters": 1, "kernel_size": 2},
+        ],
+    ),
+    "rows times columns": (
+        [3, 4, 2],
+        [
+            {"id": "m", "layer": "MatMul", "from": ["x", "x"], "transpose_second": True},
+            {"layer": "Slice", "axis": 2, "start": 1, "stop": 2},
+            {"layer": "Slice", "axis": 3, "start": 2, "stop": 3},
+        ],
+    ),
     "a range and a patch": (
         [6, 4, 4, 1],
         [

@@ -30,6 +30,8 @@ MOVED: dict[str, tuple[str, dict[str, Any], Any]] = {
     "time reversed": ("Slice", {"axis": 1, "step": -1}, X[:, ::-1]),
     "one channel": ("Slice", {"axis": -1, "stop": 1}, X[..., :1]),
     "gather": ("Gather", {"axis": 3, "indices": [5, 0, 0, -2]}, X[:, :, :, [5, 0, 0, 4]]),
+    "roll": ("Roll", {"axis": 3, "shift": 2}, np.roll(X, 2, axis=3)),
+    "roll towards the beginning": ("Roll", {"axis": -2, "shift": -7}, np.roll(X, -7, axis=3)),
     "new axis": ("ExpandDims", {"axis": -1}, X[..., None]),
     "new time axis": ("ExpandDims", {"axis": 1}, X[:, None]),
     "space to depth": ("SpaceToDepth", {"block_size": [2, 3]}, FOLDED),
@@ -88,6 +90,17 @@ def test_merges() -> None:
     np.testing.assert_allclose(layer_of("Divide", {})([X, POSITIVE]), X / POSITIVE, rtol=1e-6)
     frame = POSITIVE[:, 0]
     np.testing.assert_allclose(layer_of("Divide", {})([X, frame]), X / frame[:, None], rtol=1e-6)
+
+
+def test_matrix_products() -> None:
+    wide = POSITIVE.swapaxes(-1, -2)
+    np.testing.assert_allclose(layer_of("MatMul", {})([X, wide]), X @ wide, rtol=1e-5)
+    transposed = layer_of("MatMul", {"transpose_second": True})
+    np.testing.assert_allclose(transposed([X, POSITIVE]), X @ wide, rtol=1e-5)
+    second = POSITIVE[:, 0]
+    np.testing.assert_allclose(transposed([X, second]), X @ second.swapaxes(-1, -2)[:, None], rtol=1e-5)
+    one = POSITIVE[:, :, :1]
+    np.testing.assert_allclose(transposed([X, one]), X @ one.swapaxes(-1, -2), rtol=1e-5)
 
 
 def test_whole_numbers_stay_whole_where_they_only_move() -> None:
@@ -156,6 +169,24 @@ REFUSED: dict[str, tuple[Layer, tuple[Any, ...], str, str]] = {
         "Squeeze needs axis 2 to have length 1",
         "its input is 4 × 8",
     ),
+    "products": (
+        KINDS["MatMul"](),
+        ((4, 8, 3), (4, 8, 3)),
+        "MatMul needs the same length on the axes it sums over",
+        "axis -1 of input 1 is 3 (4 × 8 × 3), axis -2 of input 2 is 8 (4 × 8 × 3)",
+    ),
+    "products of vectors": (
+        KINDS["MatMul"](),
+        ((4, 8), (8,)),
+        "MatMul needs inputs with two axes or more",
+        "input 2 is 8 (without the batch axis)",
+    ),
+    "products of unlike heads": (
+        KINDS["MatMul"](transpose_second=True),
+        ((2, 8, 3), (4, 5, 3)),
+        "MatMul cannot match its inputs on axis -3",
+        "it is 2 in input 1 (2 × 8 × 3) and 4 in input 2 (4 × 5 × 3)",
+    ),
     "patches": (
         KINDS["SpaceToDepth"](block_size=4),
         ((10, 64, 62, 1),),
@@ -213,5 +244,5 @@ def test_clip_needs_bounds_in_order() -> None:
 
 @not_on_jax
 def test_on_jax() -> None:
-    tests = "numbers or numpy or undoes or frozen or merges or whole or spec"
+    tests = "numbers or numpy or undoes or frozen or merges or products or whole or spec"
     passes_on_jax(__file__, "-k", tests)

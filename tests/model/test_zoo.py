@@ -57,6 +57,18 @@ _TINY_RADAR = {"past": 2, "future": 3, "size": 30, "f": 2, "low": 3, "high": 4}
 _TINY_CLIP = {"frames": 3, "size": 16, "classes": 3, "dropout": 0}
 _TINY_SIMVP = {"frames": 2, "height": 16, "width": 16, "spatial": 4, "hidden": 6, "blocks": 3, "ratio": 2}
 _TINY_PHYDNET = {"filters": 4, "widths": [3, 4], "derivatives": 6, "groups": 2, "derivative_groups": 3}
+_TINY_SWIN = {
+    "past": 2,
+    "future": 2,
+    "size": 32,
+    "width": 4,
+    "window": 2,
+    "places": [0, 1],
+    "down": [2, 4],
+    "down_heads": [2, 4],
+    "up": [2, 2],
+    "up_heads": [4, 2],
+}
 
 ZOO: dict[str, Published] = {
     "anomaly_autoencoder": Published(1_958_209, small={"frames": 3, "size": 16, "wide": 6, "narrow": 4}),
@@ -84,6 +96,7 @@ ZOO: dict[str, Published] = {
     "shi2017_convgru": Published(13_648_297, small=_TINY_RADAR),
     "shi2017_convlstm": Published(11_316_841, small=_TINY_RADAR),
     "simvp_gsta": Published(46_769_665, 16_896, _TINY_SIMVP),
+    "swinlstm_d": Published(18_845_409, 64, _TINY_SWIN),
     "tau": Published(44_656_001, 16_896, {**_TINY_SIMVP, "squeezed": 3}),
     "unet_convlstm_lanes": Published(51_148_226, 7_936, {"frames": 2, "height": 16, "width": 32, "f": 2}),
 }

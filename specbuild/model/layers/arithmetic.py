@@ -1,4 +1,4 @@
-"""Arithmetic without weights: functions of every value, bounds, division, and reductions along axes."""
+"""Arithmetic without weights: functions of every value, bounds, division, matrix products, and reductions."""
 
 from __future__ import annotations
 
@@ -45,6 +45,17 @@ class Divide(OwnLayer):
         rank = max(len(tensor.shape) for tensor in inputs)
         first, second = (with_rank(tensor, rank) for tensor in inputs)
         return keras.ops.divide(first, second)
+
+
+class MatMul(OwnLayer):
+    """Matrix products over the last two axes; those before them broadcast as in `Divide`."""
+
+    keeps_dtype = False
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        rank = max(len(tensor.shape) for tensor in inputs)
+        first, second = (with_rank(tensor, rank) for tensor in inputs)
+        return keras.ops.matmul(first, keras.ops.swapaxes(second, -1, -2) if self.transpose_second else second)
 
 
 class Reduce(OwnLayer):

@@ -120,6 +120,13 @@ class Gather(OwnLayer):
         return keras.ops.take(inputs, list(self.indices), axis=self.axis % len(inputs.shape))
 
 
+class Roll(OwnLayer):
+    """The entries of one axis shifted by so many, around its end."""
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.roll(inputs, self.shift, axis=self.axis % len(inputs.shape))
+
+
 class ExpandDims(OwnLayer):
     """Insert a new axis of length 1 at position `axis` of the output."""
 
