@@ -342,7 +342,7 @@ def paths(tree: Any) -> list[tuple[Any, ...]]:
 OPTIONAL = (
     *("id", "expect", "trainable", "outputs", "output", "from", "head", "head_input", "shortcut", "merge", "blocks"),
     *("defaults", "vars", "feed", "initial_state", "bias_initializer", "recurrent_initializer", "give"),
-    *("go_backwards", "remat", "return_sequences", "initial", "merge_mode"),
+    *("go_backwards", "remat", "return_sequences", "initial", "merge_mode", "projection"),
 )
 
 
@@ -1239,7 +1239,10 @@ class Drawing:
             goal = (*spot.shape[:-1], self.pick(1, 2, 3))
         item["residual"], _ = self.nodes(inner, Spot(spot.shape), self.pick(1, 2), goal=goal)
         if goal != spot.shape or self.chance(0.2):
-            item["shortcut"], _ = self.nodes(inner, Spot(spot.shape), 1, goal=goal)
+            around, _ = self.nodes(inner, Spot(spot.shape), 1, goal=goal)
+            # What is left out has no names to read, and no condition of its own.
+            plain = all("id" not in node and "projection" not in node for node in nodes_of({"layers": around}))
+            item["projection" if plain and self.chance(0.5) else "shortcut"] = around
         channels = goal[-1]
         if self.chance(0.3):
             item["merge"], channels = self.merging(channels, 2)

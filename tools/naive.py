@@ -234,6 +234,14 @@ def one(thing: Any, ranks: set[int] | None = None) -> Any:
     return thing.at(ranks) if isinstance(thing, Open) else thing
 
 
+def shapes(thing: Any) -> set[tuple[int | None, ...]]:
+    """Return the shapes with which a thing may be read."""
+    while isinstance(thing, Composite):
+        thing = thing.end
+    tensors = [choice() for choice in thing.choices.values()] if isinstance(thing, Open) else [thing]
+    return {tuple(tensor.shape) for tensor in tensors}
+
+
 def look_up(reference: str, names: dict[str, Named]) -> Any:
     """Return what `id.member.port` stands for."""
     first, *rest = reference.split(".")
@@ -631,6 +639,8 @@ class Reader:
     def _residual(self, item: Tree, env: Env) -> Any:
         main = self.items(item["residual"], env.within("residual"))
         around = self.items(item.get("shortcut") or [], env.within("shortcut"))
+        if "projection" in item and shapes(main).isdisjoint(shapes(env.previous)):
+            around = self.items(item["projection"], env.within("projection"))
         return Composite(self.merged(item.get("merge", "Add"), [main, around], env))
 
     def merged(self, merge: Any, ends: list[Any], env: Env) -> Any:

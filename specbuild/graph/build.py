@@ -98,12 +98,20 @@ def infer(spec: Spec, report: Report, resolver: Resolver | None = None) -> Graph
         from specbuild.catalog.generic import bind
 
         spec = replace(spec, layers=tuple(replace(node, layer=bind(node.layer, resolver)) for node in spec.layers))
+    if any(node.differ is not None for node in spec.layers):
+        names = Names(spec, report)
+        spec = spec.without(_inference(spec, Report(), resolver).of_one_shape(names))
+    return _inference(spec, report, resolver).run()
+
+
+def _inference(spec: Spec, report: Report, resolver: Resolver | None) -> _Inference:
+    """Return what works out a graph, with the layers that run nodes bound to those."""
     bodies: dict[str, Rule] = {}
     if any(node.body is not None for node in spec.layers):
         from specbuild.graph.bodies import bind_bodies
 
         spec, bodies = bind_bodies(spec, partial(infer, resolver=resolver))
-    return _Inference(spec, bodies, report).run()
+    return _Inference(spec, bodies, report)
 
 
 Draft: TypeAlias = tuple[NodeSpec, tuple[Port, ...], tuple[Port, ...]]
@@ -168,6 +176,23 @@ class _Inference:
         wanted = demands(self.spec)
         drafts = (self.draft(node, wanted.get(node.id)) for node in self.spec.layers)
         return [draft for draft in drafts if draft is not None]
+
+    def of_one_shape(self, names: Names) -> dict[str, Reference]:
+        """Return the nodes whose condition on two shapes does not hold, with what is read in place of each.
+
+        `names` reports references of the conditions that name no node.
+        """
+        wanted = demands(self.spec)
+        instead: dict[str, Reference] = {}
+        for written in self.spec.layers:
+            node = written.reading(lambda source: instead.get(source.id, source))
+            pair = node.differ
+            known = pair is not None and None not in [names.producer(source, node) for source in pair]
+            if pair is not None and known and self.choice.have_one_shape(*pair):
+                instead[node.id] = pair[0]
+            else:
+                self.draft(node, wanted.get(node.id))
+        return instead
 
     def draft(self, node: NodeSpec, wanted: frozenset[int] | None) -> Draft | None:
         """Wire one node and work out its shapes; None after a fault, or where an input is unknown."""

@@ -93,6 +93,21 @@ class PortChoice:
         ]
         return tuple(port for port in ports if port is not None) if None not in ports else None
 
+    def have_one_shape(self, one: Reference, other: Reference) -> bool:
+        """Return whether two nodes can be read with one shape; not where that of either is unknown."""
+        return not self._readable(one).isdisjoint(self._readable(other))
+
+    def _readable(self, source: Reference) -> set[Shape]:
+        """The shapes that a reference may stand for: of a bare recurrent node that of every step, and of the last."""
+        shapes, layer = self.shapes.get(source.id, {}), self.layer(source.id)
+        if not isinstance(layer, Recurrent):
+            names = [OUTPUT]
+        elif source.port is None and layer.return_sequences is not None:
+            names = ["sequence" if layer.return_sequences else "last"]
+        else:
+            names = ["sequence", "last"] if source.port is None else [source.port]
+        return {shapes[name] for name in names if name in shapes}
+
     def _every_step(self, node: NodeSpec, ranks: Ranks | None) -> Ranks | None:
         """Return the axes of the sequence where a layer that runs on every frame reads a recurrence."""
         ports = self.shapes[node.sources[0].id]

@@ -13,6 +13,7 @@ from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.wrappers import innermost
 from specbuild.document.arithmetic import NAME
 from specbuild.document.scalars import UnreadableNumber, resolve
+from specbuild.language.forms.base import SHAPES_DIFFER
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.inputs import InputSection
@@ -73,6 +74,8 @@ def _node(node: NodeSpec) -> dict[str, Any]:
         entry["initial_state"] = dict(zip(levels, map(_state, node.inner_states), strict=True))
     if node.expect is not None:
         entry["expect"] = list(node.expect)
+    if node.differ is not None:
+        entry["when"] = {SHAPES_DIFFER: list(map(str, node.differ))}
     return entry
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
@@ -145,6 +146,8 @@ class NodeSpec:
     """What the recurrent nodes inside an autoregressive one start from; empty: all from zeros."""
     allow: tuple[AcceptedWarning, ...] = ()
     """The warnings that are accepted here, on the node itself or on what it stands in."""
+    differ: tuple[Reference, Reference] | None = None
+    """Where these two have one shape, the node is left out, and what reads it reads the first of them."""
     ids: Ids | None = field(default=None, repr=False, compare=False)
     """The ids around it that contain variables, as they are here."""
 
@@ -157,7 +160,9 @@ class NodeSpec:
             return None if state is None else {name: other(source) for name, source in state.items()}
 
         sources, inner = tuple(map(other, self.sources)), tuple(map(changed, self.inner_states))
-        return replace(self, sources=sources, initial_state=changed(self.initial_state), inner_states=inner)
+        differ = (other(self.differ[0]), other(self.differ[1])) if self.differ is not None else None
+        state = changed(self.initial_state)
+        return replace(self, sources=sources, initial_state=state, inner_states=inner, differ=differ)
 
     def renamed(self, rename: Rename) -> NodeSpec:
         """Return the node under another id, and with other ids for all that it refers to."""
@@ -254,6 +259,17 @@ class Spec:
         """Samples in a batch: as many as an input fixes, else `train.batch_size`."""
         fixed = (x.section.batch for x in self.inputs if x.section.batch is not None)
         return next(fixed, self.train.batch_size)
+
+    def without(self, instead: AnyMapping[str, Reference]) -> Spec:
+        """Return the spec without some nodes, given what is read in place of each."""
+
+        def other(source: Reference) -> Reference:
+            return replace(instead[source.id], span=source.span) if source.id in instead else source
+
+        kept = (node for node in self.layers if node.id not in instead)
+        layers = tuple(replace(node.reading(other), differ=None) for node in kept)
+        outputs = tuple(replace(output, source=other(output.source)) for output in self.outputs)
+        return replace(self, layers=layers, outputs=outputs)
 
     def require_data(self) -> DataSection:
         """Return the data section.

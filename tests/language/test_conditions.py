@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from specbuild.document import SpecError
 from specbuild.graph import Graph, build_graph
+from specbuild.language import load_spec
+from specbuild.model import build_model
 
 HEAD = "specbuild: 1\ninputs: {x: [8], y: [8]}\n"
 
@@ -146,3 +149,111 @@ def test_keys_without_an_effect(node: str, message: str) -> None:
 def test_reuse_of_a_node_that_is_left_out() -> None:
     with pytest.raises(SpecError, match="its when is false on line 3"):
         build_graph(HEAD + "layers: [{id: a, when: false, layer: ReLU}, {reuse: a}]\n")
+
+
+IMAGE = "specbuild: 1\ninputs: {x: [8, 8, 3]}\n"
+UNIT = """blocks:
+  unit:
+    parameters: {f: int, s: 1, around: nodes}
+    do:
+      - residual:
+          - {layer: Conv2D, filters: $f, kernel_size: 3, padding: same, strides: $s}
+          - {layer: Conv2D, filters: $f, kernel_size: 3, padding: same}
+        %s: $around
+"""
+
+
+def units(key: str, *filters_and_strides: tuple[int, int], around: set[int]) -> str:
+    """Residuals, those whose numbers are given with a path around."""
+    lines = []
+    for number, (filters, strides) in enumerate(filters_and_strides):
+        conv = f"{{id: c, layer: Conv2D, filters: {filters}, kernel_size: 1, strides: {strides}}}"
+        nodes = f"[{conv}, {{id: n, layer: BatchNormalization}}]" if number in around else "[]"
+        lines.append(f"  - {{id: u{number}, block: unit, with: {{f: {filters}, s: {strides}, around: {nodes}}}}}\n")
+    return f"{IMAGE}{UNIT % key}layers:\n{''.join(lines)}"
+
+
+def measured(graph: Graph) -> list[tuple[Any, ...]]:
+    return [(node.id, node.layer.kind, node.inputs, node.shapes, node.parameters) for node in graph.every_node]
+
+
+SIZES = ((3, 1), (8, 1), (8, 1), (8, 2), (8, 1))
+
+
+def test_a_projection_is_a_shortcut_where_shapes_differ() -> None:
+    graph = build_graph(units("projection", *SIZES, around={0, 1, 2, 3, 4}))
+    assert measured(graph) == measured(build_graph(units("shortcut", *SIZES, around={1, 3})))
+    assert wires(graph)["u2_add"] == ["u2_conv2d_1", "u1_add"]
+    assert graph.spec.resolved() == build_graph(graph.spec.resolved()).spec.resolved()
+    undecided = load_spec(units("projection", *SIZES, around={0, 1, 2, 3, 4})).resolved()
+    assert undecided.count("shapes_differ") == 2 * 5
+    assert measured(build_graph(undecided)) == measured(graph)
+
+
+EVERYWHERE = {
+    "on every frame": (
+        "{x: [4, 8, 8, 3]}",
+        "[{time_distributed: [{residual: [{layer: Dense, units: %d}], projection: [{layer: Dense, units: %d}]}]}]",
+    ),
+    "in a loop and a branch": (
+        "{x: [8]}",
+        "[{branch: {a: [{repeat: 1, do: [{residual: [{layer: Dense, units: %d}], "
+        "projection: [{layer: Dense, units: %d}]}]}]}, merge: Add}]",
+    ),
+    "around a recurrence": (
+        "{x: [4, 8]}",
+        "[{residual: [{layer: GRU, units: %d}], projection: [{layer: Dense, units: %d}]}, "
+        "{layer: GRU, units: 2, return_sequences: false}]",
+    ),
+    "inside feedback": (
+        "{x: [4, 8]}",
+        "[{autoregressive: {do: [{residual: [{layer: GRU, units: %d}], "
+        "projection: [{layer: Dense, units: %d}]}, {id: out, layer: Dense, units: 8}], horizon: 2}}]",
+    ),
+    "inside a step": (
+        "{x: [4, 8]}",
+        "[{id: r, recurrent: {states: {h: 8}, return_sequences: true, do: [{residual: [{layer: Dense, units: %d}], "
+        "projection: [{layer: Dense, units: %d}]}, {id: d, layer: Dense, units: 8}], next: {h: h + d}}}]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("inputs", "layers"), EVERYWHERE.values(), ids=EVERYWHERE)
+def test_a_projection_stands_anywhere(inputs: str, layers: str) -> None:
+    width = int(re.findall(r"\d+", inputs)[-1])
+    for units in (width, width + 1):
+        text = f"specbuild: 1\ninputs: {inputs}\nlayers: {layers % (units, units)}\n"
+        graph = build_graph(text)
+        plain = text.replace(f", projection: [{{layer: Dense, units: {units}}}]", "")
+        expected = build_graph(plain if units == width else text.replace("projection", "shortcut"))
+        assert measured(graph) == measured(expected)
+        assert measured(build_graph(load_spec(text).resolved())) == measured(graph)
+        assert build_model(text).count_params() == graph.parameters
+
+
+def test_what_reads_a_projection_that_is_left_out_reads_the_input() -> None:
+    layers = """layers:
+  - {id: a, layer: Dense, from: x, units: %d}
+  - {id: b, layer: Dense, from: x, units: 8, when: {shapes_differ: [x, a]}}
+  - {id: sum, layer: Add, from: [b, y]}
+outputs: [sum, b]
+"""
+    assert wires(build_graph(HEAD + layers % 4))["sum"] == ["b", "y"]
+    left_out = build_graph(HEAD + layers % 8)
+    assert wires(left_out)["sum"] == ["x", "y"]
+    assert [str(output.port) for output in left_out.outputs] == ["sum", "x"]
+
+
+def test_a_condition_on_shapes_has_no_mirror_image() -> None:
+    with pytest.raises(SpecError) as caught:
+        build_graph("""specbuild: 1
+inputs: {x: [3, 6, 2]}
+layers:
+  - encoder_decoder:
+      encoder:
+        - {id: a, layer: ConvGRU1D, filters: 2, kernel_size: 1}
+        - {time_distributed: {layer: Conv1D, filters: 4, kernel_size: 1}, when: {shapes_differ: [x, a]}}
+      horizon: 2
+""")
+    (error,) = caught.value.diagnostics
+    assert error.reason == "whether it is there follows from shapes"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 COMMON = ("id", "from", "when", "initial_state", "expect", "allow")
 """Keys that a node of any form may have; all others belong to its form."""
+SHAPES_DIFFER = "shapes_differ"
+"""The key of the condition that two nodes have different shapes."""
 DEFINITION = "x-definition"
 """Marks a JSON Schema that stands among the definitions of the whole language under this name."""
 
@@ -110,6 +112,19 @@ REFERENCES: JsonSchemaValue = {
 }
 REFERENCES_BY_NAME: JsonSchemaValue = {"type": "object", "additionalProperties": {DEFINITION: "reference"}}
 
+_WHEN: JsonSchemaValue = {
+    "anyOf": [
+        {"type": "boolean"},
+        {
+            "type": "object",
+            "properties": {
+                SHAPES_DIFFER: {"type": "array", "items": {DEFINITION: "reference"}, "minItems": 2, "maxItems": 2}
+            },
+            "required": [SHAPES_DIFFER],
+            "additionalProperties": False,
+        },
+    ]
+}
 _WHOLE_STATE: JsonSchemaValue = {"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]}
 _STATE: JsonSchemaValue = {
     "anyOf": [
@@ -243,8 +258,10 @@ class Form(Keys):
         alias="from",
         description="Input of the node: an id, a port, or a list of them. Default: the previous node.",
     )
-    when: StrictBool | None = Field(
-        None, description="Whether to include the node, such as `$f != $g`; if false, it counts as not written."
+    when: Annotated[StrictBool | None, WithJsonSchema(_WHEN)] = Field(
+        None,
+        description="Whether to include the node, such as `$f != $g`, or {shapes_differ: [a, b]}; if false, it counts "
+        "as not written.",
     )
     expect: Annotated[tuple[int | None, ...] | None, Lengths()] = Field(
         None,

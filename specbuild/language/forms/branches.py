@@ -9,8 +9,9 @@ from specbuild.document import Entry, Mapping, Node, Scalar
 from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Located, Nodes, OptionalNodes
 from specbuild.language.forms.layers import LayerForm, refuse_keys
 from specbuild.language.forms.scope import Group, Scope
-from specbuild.language.forms.walk import Walk
+from specbuild.language.forms.walk import Walk, where_shapes_differ
 from specbuild.language.references import References
+from specbuild.language.spec import is_written
 
 MERGE = {"anyOf": [{"type": "string"}, {DEFINITION: "layer inside"}]}
 _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINITION: "nodes"}}
@@ -100,6 +101,9 @@ class ResidualForm(Paths):
     shortcut: OptionalNodes = Field(
         None, description="Nodes on the path around, such as a 1 × 1 convolution. Default: none."
     )
+    projection: OptionalNodes = Field(
+        None, description="The same, but only where the shape of the output differs from that of the input."
+    )
 
     def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
         paths = [walk.items(self.residual, scope)]
@@ -108,6 +112,13 @@ class ResidualForm(Paths):
             help = "put when on the residual itself"
             walk.report.error(message, item["residual"].key.span, help=help, code="bad-node")
             return walk.nothing(item.span, scope)
-        paths.append(walk.items(self.shortcut, scope))
+        if is_written(self.shortcut) and is_written(self.projection):
+            message, reason = "a residual has a shortcut or a projection, not both", "each is the path around the nodes"
+            walk.report.error(message, item["projection"].key.span, reason=reason, code="bad-node")
+            return walk.nothing(item.span, scope)
+        around = walk.items(self.shortcut if is_written(self.shortcut) else self.projection, scope)
+        if is_written(self.projection) and scope.previous is not None and paths[0].end is not None:
+            around = where_shapes_differ(walk, around, (scope.previous, paths[0].end), item["projection"].key.span)
+        paths.append(around)
         merge = self.merge or Scalar("Add", item.span, "Add")
         return self.joined(walk, merge, paths, item, scope)

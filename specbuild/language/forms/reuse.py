@@ -71,6 +71,7 @@ class ReuseForm(PlainForm):
             initial_state=(self.state(walk, scope) if not _runs_others(original) else None) or original.initial_state,
             inner_states=self._inner_states(walk, original, name or identity, scope),
             expect=self.expect,
+            differ=None,
             at=item,
         )
         if name:

@@ -15,7 +15,7 @@ from specbuild.catalog.registry import argument_names, kind_named
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, id_of, kind_of, plain
 from specbuild.language.allow import read_allow
 from specbuild.language.extends import opened
-from specbuild.language.forms.base import COMMON, Expansion, Form
+from specbuild.language.forms.base import COMMON, SHAPES_DIFFER, Expansion, Form
 from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Scope
 from specbuild.language.references import ID, ID_HELP, Reference, References
@@ -151,6 +151,12 @@ class Walk:
             self._no_form(item, keys)
             return self.failed(item, scope)
         cls = form_of(keys[0])
+        differ: tuple[Reference, Reference] | None = None
+        if isinstance(item.get("when"), Mapping):
+            written, place = item["when"].value, item["when"].key.span
+            differ, item = self._differing(written, scope), item.without("when")
+            if differ is None:
+                return self.failed(item, scope)
         if (when := item.entry("when")) is not None:
             known = replace(when, value=condition(when.value, scope.values, self.report))
             item = replace(item, entries=tuple(known if entry is when else entry for entry in item.entries))
@@ -161,10 +167,23 @@ class Walk:
         expansion = form.expand(self, item, scope) if form is not None else self.failed(item, scope)
         if form is not None and (allow := read_allow(form.allow, self.report)):
             expansion = replace(expansion, nodes=tuple(node.accepting(allow) for node in expansion.nodes))
+        if differ is not None:
+            expansion = where_shapes_differ(self, expansion, differ, place)
         if self.report.ids:
             named = (node if node.ids else replace(node, ids=self.report.ids) for node in expansion.nodes)
             expansion = replace(expansion, nodes=tuple(named))
         return expansion
+
+    def _differing(self, written: Node, scope: Scope) -> tuple[Reference, Reference] | None:
+        """Return the two nodes of a condition on their shapes; None after a fault."""
+        value = substitute(written, scope.values, self.report)
+        pair = value.get(SHAPES_DIFFER) if isinstance(value, Mapping) and len(value.entries) == 1 else None
+        if not isinstance(pair, Sequence) or len(pair.items) != 2:
+            message, help = "when: expected a condition, or two shapes", f"write when: {{{SHAPES_DIFFER}: [a, b]}}"
+            self.report.error(message, value.span, help=help, code="wrong-type")
+            return None
+        first, second = (scope.reference(each, self.report) for each in pair.items)
+        return (first, second) if first is not None and second is not None else None
 
     def _left_out(self, item: Mapping, scope: Scope) -> bool:
         """Whether the `when` of a node is false, so that it counts as not written."""
@@ -257,6 +276,16 @@ class Walk:
         near = (did_you_mean(name, FORMS) for name in item.names() if name not in COMMON)
         help = _misplaced_kind(item) or next(filter(None, near), f"give it one of {', '.join(FORMS)}")
         self.report.error("a node needs a layer", item.span, help=help, code="bad-node")
+
+
+def where_shapes_differ(walk: Walk, expansion: Expansion, pair: tuple[Reference, Reference], place: Span) -> Expansion:
+    """Return nodes that are there only where two others have different shapes; elsewhere the first is read instead."""
+    if any(node.differ is not None for node in expansion.nodes):
+        message = "a condition on shapes cannot hold another one"
+        help = "move the inner one out, or write it without the outer one"
+        walk.report.error(message, place, help=help, code="bad-node")
+        return replace(expansion, complete=False)
+    return replace(expansion, nodes=tuple(replace(node, differ=pair) for node in expansion.nodes))
 
 
 def _relative(place: Span, other: Span) -> str:

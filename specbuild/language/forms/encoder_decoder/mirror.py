@@ -30,6 +30,8 @@ def mirrored(coder: Coder, encoder: NodeSpecs, start: Reference) -> Expansion:
         try:
             if before is not None and (len(node.sources) != 1 or node.sources[0].id != before):
                 raise _NoImage("the encoder is not a plain chain there")
+            if node.differ is not None:
+                raise _NoImage("whether it is there follows from shapes")
             if node.shares is not None:
                 raise _NoImage("it has the weights of another")
             if node.body is not None and len(node.body.inputs) > 1:
