@@ -253,6 +253,17 @@ def test_one_step_of_the_eidetic_cell_is_that_of_the_original(name: str, toleran
     np.testing.assert_allclose(numbers(c), np.moveaxis(arrays["out/c_new"], 1, -1), rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize(("name", "tolerance"), [("cell_stlstmv2_ln0", 2e-6), ("cell_stlstmv2_ln1", 4e-6)])
+def test_the_equations_of_an_st_lstm_give_the_increments_of_its_memories(name: str, tolerance: float) -> None:
+    state, arrays = golden(name)
+    overrides = {"vars.norm": name.endswith("ln1")}
+    model = import_weights(GOLDEN / "st_lstm.yaml", GOLDEN / "st_lstm_weights.yaml", state, overrides=overrides)
+    given = [np.moveaxis(arrays[f"in/{key}"], 1, -1).astype("float32") for key in ("x_t", *STATES)]
+    for key, output in zip((*NEW, "delta_c", "delta_m"), model(given, training=False), strict=True):
+        wanted = np.moveaxis(arrays[f"out/{key}"], 1, -1)
+        np.testing.assert_allclose(numbers(output), wanted, rtol=0, atol=tolerance, err_msg=key)
+
+
 def test_convlstm_with_layer_normalization_as_text_forecasts_like_the_original() -> None:
     state, arrays = golden("model_convlstm_ln1")
     model = import_weights(GOLDEN / "convlstm_layer_norm.yaml", GOLDEN / "convlstm_layer_norm_weights.yaml", state)
