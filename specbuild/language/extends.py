@@ -16,13 +16,16 @@ from specbuild.language.overrides import apply_nodes, overlay
 _MAX_DEPTH = 16
 
 
-def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Path, ...] = ()) -> Mapping | None:
+def extended(
+    document: Mapping, directory: Path, report: Report, files: list[Path], chain: tuple[Path, ...] = ()
+) -> Mapping | None:
     """Return the document merged over its base, with its `set:` applied; None if there is no such base.
 
+    The files of its bases, which are relative to `directory`, are added to `files`.
     Reports a base that cannot be read, is not a mapping, or extends itself.
     """
     named = document.get("extends")
-    base = _base(named, directory, report, chain) if named is not None else None
+    base = _base(named, directory, report, files, chain) if named is not None else None
     if named is not None and base is None:
         return None
     own = document.without("extends", "set")
@@ -31,7 +34,7 @@ def extended(document: Mapping, directory: Path, report: Report, chain: tuple[Pa
     return merged if changes is None else apply_nodes(merged, changes, report)
 
 
-def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
+def _base(named: Node, directory: Path, report: Report, files: list[Path], chain: tuple[Path, ...]) -> Mapping | None:
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         report.wrong_type("extends: expected the path of a spec", named)
         return None
@@ -45,7 +48,8 @@ def _base(named: Node, directory: Path, report: Report, chain: tuple[Path, ...])
         report.error(f"{named.value} extends itself", named.span, reason=reason, code="extends-cycle")
         return None
     base = opened(path, named, report)
-    return extended(base, path.parent, report, (*chain, identity)) if base is not None else None
+    files.append(path)
+    return extended(base, path.parent, report, files, (*chain, identity)) if base is not None else None
 
 
 def opened(path: Path, named: Node, report: Report) -> Mapping | None:

@@ -57,7 +57,8 @@ def load_spec(
         source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
         change: gives further overrides from the document with these overrides, whose variables are not yet resolved.
-        directory: the folder that paths in the spec are relative to; default: that of its file.
+        directory: the folder that paths of data are relative to; default: that of its file, to which those of other
+            specs and of constants are relative.
 
     Raises:
         SpecError: with every fault found, each with its line and column.
@@ -89,7 +90,8 @@ def read_spec(
     if not isinstance(document, Mapping):
         report.wrong_type("a spec must be a mapping", document)
         return None
-    whole = extended(document, directory, report)
+    files: list[Path] = []
+    whole = extended(document, here, report, files)
     if whole is None:
         return None
     origin = "overrides" if text.name == "<python>" else "--set"
@@ -107,7 +109,7 @@ def read_spec(
     definitions = Definitions(
         read_defaults(document.get("defaults"), report),
         read_blocks(document.get("blocks"), report),
-        directory,
+        here,
         (Path(text.name).absolute(),),
     )
     expanded = expand(document.get("layers"), ids, values, definitions, report)
@@ -126,6 +128,8 @@ def read_spec(
         train=train,
         evaluate=evaluate,
         directory=directory,
+        here=here.resolve(),
+        files=tuple(dict.fromkeys(file.parent.resolve() / file.name for file in (*files, *expanded.walk.files))),
         written=text.text,
         overrides=overrides,
         document=document,

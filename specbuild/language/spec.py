@@ -240,7 +240,11 @@ class Spec:
     train: TrainSection
     evaluate: EvaluateSection
     directory: Path
-    """Paths in the spec are relative to this folder."""
+    """Paths of data are relative to this folder."""
+    here: Path
+    """The folder of the spec's file, to which those of `files` are relative; absolute."""
+    files: tuple[Path, ...]
+    """The other files that it was read from: its bases, specs that it uses, and those of constants; absolute."""
     written: str
     overrides: tuple[str, ...]
     document: Mapping = field(repr=False)

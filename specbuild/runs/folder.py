@@ -2,6 +2,7 @@
 
     runs/radar-nowcast-20260131-142501/
     ├── spec.yaml             the spec as written
+    ├── spec/                 the spec with the files that it extends or uses, where there are any, placed as they were
     ├── resolved.yaml         the spec with variables, defaults and overrides carried out
     ├── run.json              versions, machine, device, precision, seed, command, overrides, data files, status
     ├── transforms.json       statistics of the training data, which undo the transforms
@@ -18,6 +19,7 @@ Every file is written whole or not at all, so a run that is cut off leaves none 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -27,7 +29,7 @@ from typing import Any
 
 from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you_mean
 from specbuild.language import Spec, load_spec
-from specbuild.runs.files import write_json, write_text
+from specbuild.runs.files import copy, write_json, write_text
 
 _CHECKPOINT = re.compile(r"epoch-(\d+)\.keras")
 
@@ -151,8 +153,20 @@ class RunFolder:
         write_json(self.manifest_file, known | values)
 
     def save_spec(self, spec: Spec) -> None:
+        """Write the spec as it was written and resolved, and all files that it was read from."""
         write_text(self.spec_file, spec.written)
         write_text(self.resolved_file, spec.resolved())
+        if not spec.files:
+            return
+        root = Path(os.path.commonpath([spec.here, *(file.parent for file in spec.files)]))
+        copies = self.path / "spec"
+        for file in spec.files:
+            target = copies / file.relative_to(root)
+            if not (target.exists() and target.samefile(file)):
+                copy(file, target)
+        main = copies / spec.here.relative_to(root) / "spec.yaml"
+        write_text(main, spec.written)
+        self.update_manifest(spec=main.relative_to(self.path).as_posix())
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -172,7 +186,8 @@ class RunFolder:
         manifest = self.manifest()
         directory = Path(manifest.get("directory", ""))
         written = (*self.overrides, *overrides)
-        spec = load_spec(self.spec_file, overrides=written, change=change, directory=directory)
+        file = self.path / manifest.get("spec", self.spec_file.name)
+        spec = load_spec(file, overrides=written, change=change, directory=directory)
         return replace(spec, name=manifest.get("name", spec.name))
 
 

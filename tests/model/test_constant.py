@@ -164,7 +164,7 @@ def test_saved_and_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch, constan
         np.testing.assert_array_equal(build_model(text).predict(X, verbose=0), expected)
 
 
-def test_a_run_finds_the_file_of_its_spec(folder: Path) -> None:
+def test_a_run_keeps_the_file_of_its_spec(folder: Path) -> None:
     from specbuild.language import load_spec
     from specbuild.runs.folder import RunFolder
 
@@ -172,7 +172,8 @@ def test_a_run_finds_the_file_of_its_spec(folder: Path) -> None:
     run = RunFolder.create(folder / "runs" / "one", "model")
     run.save_spec(spec)
     run.update_manifest(directory=str(spec.directory.resolve()))
-    assert run.load_spec().layers[0].layer == spec.layers[0].layer
+    (folder / "mask.npy").unlink()
+    assert Path(run.load_spec().layers[0].layer.path) == run.path.absolute() / "spec" / "mask.npy"
 
 
 def refusal(path: Path) -> tuple[str, str, str, int]:

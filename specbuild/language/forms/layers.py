@@ -13,7 +13,7 @@ from specbuild.catalog.objects import as_mapping_of_arguments
 from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
-from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean
+from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
 from specbuild.language.forms.base import (
     COMMON,
     DEFINITION,
@@ -229,14 +229,15 @@ def read_layer(walk: Walk, arguments: Mapping, scope: Scope) -> Layer | None:
     arguments = replace(arguments, entries=(*own, *extra))
     layer = validate(cls, arguments, report, owner=kind, at=named, beside=COMMON)
     if layer is not None and layer.kind == "Constant":
-        layer = _with_numbers(layer, arguments, report, scope)
+        layer = _with_numbers(walk, layer, arguments, scope)
     return None if foreign else layer
 
 
-def _with_numbers(layer: Layer, arguments: Mapping, report: Report, scope: Scope) -> Layer | None:
+def _with_numbers(walk: Walk, layer: Layer, arguments: Mapping, scope: Scope) -> Layer | None:
     """Return a Constant with the shape that its file has, if it names one; None after a fault."""
     from specbuild.catalog.constant import Constant
 
+    report = walk.report
     assert isinstance(layer, Constant)
     if layer.path is None:
         return layer
@@ -246,6 +247,7 @@ def _with_numbers(layer: Layer, arguments: Mapping, report: Report, scope: Scope
         message, reason = f"there is no file {layer.path}", "paths are relative to the spec's folder"
         report.error(message, path.span, reason=reason, code="missing-file")
         return None
+    walk.files.append(file)
     try:
         return layer.with_file(file.absolute())
     except ShapeError as error:

@@ -85,7 +85,7 @@ class ModelForm(Composite):
         if document is None:
             return None
         walk.report.spend(values_in(document), named.span)
-        whole = extended(document, file.parent, walk.report)
+        whole = extended(document, file.parent, walk.report, walk.files)
         if whole is None:
             return None
         check_head(whole, walk.report)

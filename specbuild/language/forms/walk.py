@@ -84,6 +84,8 @@ class Walk:
         """The ids of nodes whose `when` is false, with their lines."""
         self.ahead: list[Ahead] = []
         """What composites read that is below them, or nowhere."""
+        self.files: list[Path] = []
+        """The files that were read: specs that are used here, their bases, and those of constants."""
         self._steps = 0
         self._depth = 0
         self.frames = 0
@@ -216,6 +218,7 @@ class Walk:
         document = self._documents.get(file) or opened(file, named, self.report)
         if document is not None:
             self._documents[file] = document
+            self.files.append(file)
         return document
 
     def failed(self, item: Mapping, scope: Scope) -> Expansion:
