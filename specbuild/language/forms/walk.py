@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Sequence as AnySequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -135,17 +134,22 @@ class Walk:
         if not isinstance(item, Mapping):
             self.report.wrong_type("a node must be a mapping", item, as_mapping(item))
             return self.nothing(item.span, scope)
-        with self.naming(item, scope):
-            expansion = self._expanded(item, scope)
+        named = self._named(item, scope)
+        with self.report.naming(item.get("id"), named.get("id")):
+            expansion = self._expanded(named, scope)
         self.keep(expansion.nodes)
         return expansion
 
-    @contextmanager
-    def naming(self, item: Mapping, scope: Scope) -> Iterator[None]:
-        """Fill in the variables of an item's id in the paths of what is found meanwhile."""
-        written = item.get("id")
-        with self.report.naming(written, substitute(written, scope.values, self.report) if written else None):
-            yield
+    def _named(self, item: Mapping, scope: Scope) -> Mapping:
+        """Return an item with the variables of its id filled in, but for an escaped `$$`, which stays for later."""
+        written = item.entry("id")
+        if written is None:
+            return item
+        value = substitute(written.value, scope.values, self.report)
+        if value is written.value or "$" in str(getattr(value, "value", "")):
+            return item
+        named = replace(written, value=value)
+        return replace(item, entries=tuple(named if entry is written else entry for entry in item.entries))
 
     def _expanded(self, item: Mapping, scope: Scope) -> Expansion:
         keys = forms_of(item)
