@@ -10,6 +10,10 @@ SELECTIONS = {
     "states": ["tests/model/test_states.py"],
     "cells": ["tests/model/test_recurrent.py", "-k", "equals or masked or goes_on"],
     "feedback": ["tests/model/test_autoregressive.py", "-k", "noise or longer_horizon or outside_of_training"],
+    "feedback with more": [
+        *("tests/model/test_covariates.py", "tests/model/test_inner_states.py", "tests/model/test_feedback_decoder.py"),
+        *("-k", "whole_numbers or none_starts_at_zero or head_may_read"),
+    ],
     "shipped specs": ["tests/model/test_shipped.py", "-k", "radar_nowcast or next_frame or static_map"],
     "steps computed anew": ["tests/model/test_remat.py", "-k", "backwards"],
     "equations and splits": [

@@ -55,6 +55,10 @@ def sees_the_future(graph: Graph, warn: Warn) -> None:
         reach = _reach(node.layer, [shapes[port] for port in node.inputs], stepped)
         if reach:
             _report_future(node, reach, warn)
+        elif any(_reads_ahead(spans.get(port, {})) for port in node.inputs):
+            continue
+        elif any(_past_the_first(spans.get(Port(port.node, "sequence"), {})) for port in node.initial_state):
+            _report_state(node, warn)
 
 
 def unbounded_recurrence(graph: Graph, warn: Warn) -> None:
@@ -127,6 +131,11 @@ _PUBLISHED = frozenset({("leaky_relu", kind) for kind in ("ConvGRU1D", "ConvGRU2
 def _reads_ahead(spans: dict[str, FrameSpans]) -> bool:
     """Whether some step depends on a frame of an input after its own."""
     return any(last > step for frames in spans.values() for step, (_, last) in enumerate(frames))
+
+
+def _past_the_first(spans: dict[str, FrameSpans]) -> bool:
+    """Whether a recurrence reads frames after the first, so that a step which starts from its state does as well."""
+    return any(last > 0 for frames in spans.values() for _, last in frames)
 
 
 def _stepwise(graph: Graph) -> set[Port]:

@@ -71,6 +71,25 @@ def test_a_causal_layer_after_a_leak_does_not_hide_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("encoded", ["rain", "early"])
+@pytest.mark.parametrize("form", ["recurrence", "feedback"])
+def test_a_state_that_has_seen_every_frame(form: str, encoded: str) -> None:
+    cell = "layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same"
+    node = f"{cell}, return_sequences: true"
+    if form == "feedback":
+        node = f"autoregressive: {{horizon: 1, give: all, do: [{{{cell}}}]}}"
+    text = (
+        HEAD % 8
+        + "  - {id: early, layer: Slice, axis: 1, start: 0, stop: 1}\n"
+        + f"  - {{id: enc, from: {encoded}, {cell}}}\n"
+        + f"  - {{id: next, from: rain, initial_state: enc, {node}}}\n"
+        + NEXT
+    )
+    found = [(code, message) for code, message in warnings(text) if code == "sees-the-future"]
+    sees = encoded == "rain"
+    assert found == ([("sees-the-future", "next sees the frame that it must forecast")] if sees else [])
+
+
 def test_a_future_that_no_input_holds_cannot_be_seen() -> None:
     """Windows of target: future end before what is forecast, so a layer may look at all of them, both ways."""
     text = HEAD % 8 + "  - bidirectional: {layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}\n"
