@@ -999,7 +999,9 @@ class Drawing:
             inner.names |= {name: place.names[name][1:] for name in self.random.sample(read, min(len(read), 2))}
         inner.names |= {"input": tuple(frame), **shapes}
         body["do"], _ = self.nodes(inner, Spot(tuple(frame), reference="input"), self.pick(0, 1, 1, 2))
-        body["next"] = {name: self.next_of(inner, name, shape, body["do"]) for name, shape in shapes.items()}
+        after: dict[str, Shape] = {}
+        body["next"] = {name: self.next_of(inner, name, shape, body["do"], after) for name, shape in shapes.items()}
+        inner.names |= after
         result = shapes[next(iter(shapes))]
         if self.chance(0.5):
             body["output"], result = self.output_of_cell(inner, shapes)
@@ -1074,8 +1076,13 @@ class Drawing:
         place.names[name] = goal
         return name
 
-    def next_of(self, place: Place, state: str, shape: Shape, items: list[Tree]) -> str:
-        """Add what a state becomes to the nodes of a cell, and return its name, or an equation."""
+    def next_of(self, place: Place, state: str, shape: Shape, items: list[Tree], after: dict[str, Shape]) -> str:
+        """Add what a state becomes to the nodes of a cell, and return its name, or an equation.
+
+        `after` has the states that are known after the step.
+        """
+        before = [name for name, each in after.items() if each == shape]
+        after[f"{state}_next"] = shape
         if self.chance(0.05):
             return state
         new = self.adapted(place, shape, items)
@@ -1087,14 +1094,13 @@ class Drawing:
                 kept = more[-1]["id"] = self.id(place, "n")
             items += more
         known = sorted(name for name, each in place.names.items() if each == shape and "." not in name)
-        other = self.random.choice(known)
+        other = self.random.choice([*known, *before * 3])
         result: str = self.pick(
             f"tanh({new} + {kept})",
             f"tanh({new}) * 0.5 - {kept} * {other}",
             f"sigmoid({new}) * {state} + (1 - sigmoid({new})) * tanh({kept})",
             new,
         )
-        place.names[f"{state}_next"] = shape
         if self.chance(0.3) or not result.isidentifier():
             return result
         items.append({"id": (name := self.id(place, "n")), "layer": "Add", "from": [new, kept]})
@@ -1121,7 +1127,8 @@ class Drawing:
             inner.names[self.adapted(inner, shape, items, "input")] = shape
         self.forms["recurrent"] += 1
         states = {"h": self.written(channels), "c": self.written(channels)}
-        becomes = {name: self.next_of(inner, name, shape, items) for name in states}
+        after: dict[str, Shape] = {}
+        becomes = {name: self.next_of(inner, name, shape, items, after) for name in states}
         return {"recurrent": {"states": states, "do": items, "next": becomes}}
 
     def both(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:  # noqa: ARG002 - as all draws

@@ -391,7 +391,7 @@ class Reader:
 
         def run(ranks: set[int]) -> Any:
             tensors = [one(thing, ranks) for thing in things]
-            named = dict(zip(names_in(written), tensors, strict=True))
+            named = aligned(dict(zip(names_in(written), tensors, strict=True)))
             return value_of(ast.parse(written, mode="eval").body, named)
 
         expect = substituted(item.get("expect"), env.values)
@@ -571,10 +571,11 @@ class Reader:
             for name, source in substituted(body.get("static", {}), env.values).items()
         }
         frames = {name: x.ports["last"] if isinstance(x, Recurrent) else one(x) for name, x in still.items()}
-        states, started = {}, state
+        states, firsts = {}, []
         for index, (name, declared) in enumerate(substituted(body["states"], env.values).items()):
             first = self.first_state(declared, sequence, env.within("initial", name))
-            states[name] = first if started is None else Tied()([started[index], *([] if first is None else [first])])
+            states[name] = first if state is None else state[index]
+            firsts += [] if first is None else [first]
         outputs = []
         for step in range(steps)[:: -1 if backwards else 1]:
             frame = None if sequence is None else sequence[:, step]
@@ -589,7 +590,7 @@ class Reader:
             end = body.get("output", next(iter(states)))
             outputs.append(after[end] if end in states else self.value(end, names, env))
             states = {name: after[name] for name in states}
-        return outputs, [Tied()([state, *states.values()]) for state in states.values()]
+        return outputs, [Tied()([state, *states.values(), *firsts]) for state in states.values()]
 
     def first_state(self, declared: Any, sequence: Any, place: Env) -> Any:
         """Return a state before the first step; None where it only ever starts from another."""
@@ -602,7 +603,7 @@ class Reader:
     def value(self, written: str, names: dict[str, Named], env: Env) -> Any:
         """Return what a name or an equation stands for."""
         written = filled(written, env.values)
-        tensors = {name: one(look_up(name, names)) for name in names_in(written)}
+        tensors = aligned({name: one(look_up(name, names)) for name in names_in(written)})
         return value_of(ast.parse(written, mode="eval").body, tensors)
 
     # Loops and paths
@@ -974,6 +975,18 @@ def names_in(equation: str) -> dict[str, None]:
     """Return the names of what an equation reads, in their order, each once."""
     found = re.findall(r"[A-Za-z_]\w*(?:\.\w+)*(?!\w|\s*\()", equation)
     return dict.fromkeys(found)
+
+
+def aligned(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Return tensors with as many axes as the one with most, the missing ones behind the batch axis."""
+    most = max((len(x.shape) for x in tensors.values()), default=0)
+
+    def wide(x: Any) -> Any:
+        for _ in range(most - len(x.shape)):
+            x = keras.ops.expand_dims(x, 1)
+        return x
+
+    return {name: wide(x) for name, x in tensors.items()}
 
 
 def value_of(node: ast.AST, tensors: dict[str, Any]) -> Any:

@@ -343,6 +343,28 @@ def test_combined_with_other_forms(layers: str, tmp_path: Path) -> None:
     close(again.predict(x, verbose=0), expected)
 
 
+def test_feedback_starts_a_cell_from_its_own_states() -> None:
+    """Three frames of zeros: h = h / 2 + m from h = -1 with m = 3, then once more on the output."""
+    layers = """\
+  - id: memory
+    autoregressive:
+      horizon: 2
+      do:
+        - recurrent:
+            states: {h: {shape: 2, initial: -1}, m: {shape: 2, initial: learned}}
+            do: [{id: a, layer: Dense, units: 2, kernel_initializer: zeros}]
+            next: {h: 0.5 * h + a + m, m: m}
+"""
+    model = build_model(text(layers, "memory", "x: [3, 2]"))
+    (learned,) = [weight for weight in model.trainable_weights if weight.shape == (2,) and "initial_m" in weight.path]
+    learned.assign(np.full(2, 3.0))
+    forecast = model(np.zeros((1, 3, 2), "float32"))
+    close(forecast, [[[5.125, 5.125], [5.5625, 5.5625]]])
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.zeros((1, 3, 2), "float32"), np.zeros((1, 2, 2), "float32"))
+    assert np.all(np.asarray(learned) < 3)
+
+
 def test_a_state_that_changes_its_shape_is_named() -> None:
     spec = (CELLS / "conv_lstm.yaml").read_text("utf-8").replace("h: sigmoid(o) * tanh(c_next)", "h: sum")
     with pytest.raises(SpecError, match="the state h of memory changes its shape") as fault:

@@ -12,6 +12,7 @@ from typing import Any
 from specbuild.catalog import Shape
 from specbuild.catalog.autoregressive import Autoregressive as Node
 from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras, loops_over_remat
+from specbuild.model.layers.recurrence import Recurrence
 
 ops = keras.ops
 
@@ -35,7 +36,8 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
     `call` takes the frames, or a list of the frames and the covariates `(N, P − 1 + horizon, …)`: those of the P frames
     given come first, then those of the feedback steps.
 
-    States start at zero, or from the tensors of `initial_state`: one for each state of the body, None for zeros.
+    States start as they do in the layer that they are of, at zero but for a `Recurrence` that says otherwise; or from
+    the tensors of `initial_state`: one for each state of the body, None for the layer's own.
 
     `call` takes the true future frames `(N, horizon, *frame)` as `teacher`: in training, a feedback step of a sample
     reads the frame before its own from there with the scheduled probability. Outside of training they are not read.
@@ -79,14 +81,28 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         return ops.concatenate([kept, fed], axis=1)
 
     def _first_states(self, states: list[Any], batch: Any, initial_state: Any) -> list[Any]:
-        """Return the tensors given, and zeros for those that are None."""
+        """Return the tensors given, and for those that are None what their layer starts from."""
         given = [None] * len(states) if initial_state is None else initial_state
         if len(given) != len(states):
             raise ValueError(f"{self.name} has {len(states)} states inside, got initial_state for {len(given)}")
-        return [
-            ops.zeros((batch, *state.shape[1:]), state.dtype) if tensor is None else ops.cast(tensor, state.dtype)
-            for state, tensor in zip(states, given, strict=True)
-        ]
+        own = self._own_starts(batch)
+        first = []
+        for state, tensor in zip(states, given, strict=True):
+            start = own.get(state.name) if tensor is None else tensor
+            zero = ops.zeros((batch, *state.shape[1:]), state.dtype)
+            first.append(zero if start is None else ops.cast(start, state.dtype))
+        return first
+
+    def _own_starts(self, batch: Any) -> dict[str, Any]:
+        """Return what the states of recurrences inside start from, by the names of the inputs that bring them."""
+        starts: dict[str, Any] = {}
+        for layer in self.body.layers:
+            if isinstance(layer, Recurrence):
+                first = layer.first_states(batch)
+                for node in layer._inbound_nodes:
+                    given = node.arguments.kwargs.get("initial_state") or ()
+                    starts |= {state.name: tensor for state, tensor in zip(given, first, strict=False)}
+        return starts
 
     def _check_frames(self, frames: Any, covariates: list[Any]) -> None:
         """Refuse covariates of another number of frames, as far as it is known."""

@@ -76,7 +76,7 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         if self.stateful and not self._kept.states:
             if sequences_shape[0] is None:
                 raise ValueError(f"{self.name} keeps its state from batch to batch and needs a fixed batch size")
-            start = self._started(sequences_shape[0])
+            start = self.first_states(sequences_shape[0])
             self._kept.states = [keras.Variable(value, trainable=False, name="rnn_state") for value in start]
         self.built = True
 
@@ -115,7 +115,7 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         frames = [sequences, *extra[: self.sequences - 1]]
         constants = list(extra[self.sequences - 1 :])
         if initial_state is None:
-            initial_state = self._kept.states or self._started(ops.shape(sequences)[0])
+            initial_state = self._kept.states or self.first_states(ops.shape(sequences)[0])
         states = [ops.cast(value, given.dtype) for value, given in zip(initial_state, self._given, strict=True)]
         outputs, states = self._run(frames, constants, states, mask, training)
         for kept, state in zip(self._kept.states, states, strict=False):
@@ -181,8 +181,8 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         numbers = sum(math.prod(each.shape[1:]) for each in self.at_once.outputs)
         return fits_at_once(numbers * (frames[0].shape[1] or 1))
 
-    def _started(self, batch: Any) -> list[Any]:
-        """The states before the first step."""
+    def first_states(self, batch: Any) -> list[Any]:
+        """Return the states before the first step, for so many samples."""
         result = []
         for state, given in zip(self.state_specs, self._given, strict=True):
             shape = (batch, *given.shape[1:])
@@ -193,7 +193,7 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         return result
 
     def _started_like(self, states: Sequence[Any]) -> list[Any]:
-        return self._started(states[0].shape[0]) if states else []
+        return self.first_states(states[0].shape[0]) if states else []
 
     def compute_mask(self, _: Any, mask: Any = None) -> Any:
         mask = mask[0] if isinstance(mask, list | tuple) else mask
