@@ -10,7 +10,7 @@ from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
 from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
-from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id, each_layer
+from specbuild.model.importing.steps import Findings, FlatModel, Refused, as_id, each_layer, renamed_model, thawed
 
 REGISTERED = "specbuild>Autoregressive"
 """The registered name of the layer."""
@@ -94,25 +94,9 @@ def _renamed(model: FlatModel, old: str, new: str, covariates: int, *, frozen: b
     def name(identity: str) -> str:
         return f"{new}_input" if identity == frames.id else f"{new}_{identity.removeprefix(f'{as_id(old)}_')}"
 
-    def moved(ref: Ref) -> Ref:
-        return replace(ref, step=name(ref.step))
-
-    def renamed(step: Step) -> Step:
-        keys = {"reuse": name(step.shares)} if step.shares is not None else step.keys
-        return replace(
-            step,
-            id=name(step.id),
-            keys=each_layer(keys, _thawed) if frozen else keys,
-            sources=tuple(map(moved, step.sources)),
-            state=(),
-            shares=None if step.shares is None else name(step.shares),
-        )
-
-    inputs = tuple(replace(x, id=name(x.id)) for x in model.inputs[: 1 + covariates])
-    carried = tuple(name(ref.step) for ref in model.outputs[1:])
-    return FlatModel(inputs, tuple(map(renamed, model.steps)), (moved(model.outputs[0]),), (), carried)
-
-
-def _thawed(keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a node inside a frozen one, which freezes it."""
-    return {key: value for key, value in keys.items() if key != "trainable"}
+    whole = renamed_model(model, name)
+    steps = tuple(
+        replace(step, keys=each_layer(step.keys, thawed) if frozen else step.keys, state=()) for step in whole.steps
+    )
+    carried = tuple(ref.step for ref in whole.outputs[1:])
+    return FlatModel(whole.inputs[: 1 + covariates], steps, whole.outputs[:1], (), carried)

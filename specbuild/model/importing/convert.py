@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.catalog import Recurrent, show
+from specbuild.catalog.autoregressive import Autoregressive
+from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.shapes import fits
+from specbuild.catalog.wrappers import innermost
 from specbuild.document import Diagnostic, SpecError
-from specbuild.graph import Graph, Port, build_graph
+from specbuild.graph import Graph, Node, Port, build_graph
 from specbuild.graph.model import OUTPUT
 from specbuild.graph.ports import demands, fitting_outputs, needed_ranks
 from specbuild.language import NodeSpec, load_spec
@@ -116,25 +119,35 @@ def _text(name: str, model: FlatModel, findings: Findings) -> str:
 
 
 def _wiring(graph: Graph) -> list[Any]:
-    """What every node reads, those inside autoregressive ones included."""
-    return [(n.id, n.inputs, n.initial_state, n.body and _wiring(n.body.open)) for n in graph.nodes]
+    """What every node reads, those inside others included, and what is read of all."""
+    inside = {node.id: _graph_inside(node) for node in graph.nodes}
+    nodes = [(n.id, n.inputs, n.initial_state, (own := inside[n.id]) and _wiring(own)) for n in graph.nodes]
+    return [*nodes, [output.port for output in graph.outputs]]
+
+
+def _graph_inside(node: Node) -> Graph | None:
+    """What an autoregressive or a recurrent node runs."""
+    if node.step is not None:
+        return node.step.graph
+    return node.body.open if node.body is not None else None
 
 
 def _differences(model: FlatModel, graph: Graph) -> Iterator[Diagnostic]:
     steps = {step.id: step for step in model.steps}
     nodes = {node.id: node for node in graph.nodes}
     shapes = graph.shapes
+    given = {x.id: own.shape for x, own in zip(model.inputs, graph.inputs, strict=False)}
     for step in model.steps:
         if step.id not in nodes:
             continue
         for ref in (*step.sources, *step.state):
             name = port(steps[ref.step], ref.index) if ref.step in steps else None
-            shape = shapes[Port(ref.step, name or OUTPUT)]
+            shape = given[ref.step] if ref.step in given else shapes[Port(ref.step, name or OUTPUT)]
             if ref.shape is not None and not fits(ref.shape, shape):
                 message = f"{ref.step} gives {show(ref.shape)} in the file and {show(shape)} as a spec"
                 yield Diagnostic(message, where=f"layers.{ref.step}", code="import")
-        if step.body is not None and (body := nodes[step.id].body) is not None:
-            yield from _differences(step.body, body.open)
+        if step.body is not None and (inside := _graph_inside(nodes[step.id])) is not None:
+            yield from _differences(step.body, inside)
 
 
 def _bare(model: FlatModel, graph: Graph) -> frozenset[tuple[str, Ref]]:
@@ -145,13 +158,13 @@ def _bare(model: FlatModel, graph: Graph) -> frozenset[tuple[str, Ref]]:
     wanted = demands(graph.spec)
     nodes = {node.id: node for node in graph.nodes}
     steps = {step.id: step for step in model.steps}
-    bare = {
-        (inner.id, ref)
-        for step in model.steps
-        for inner in (step.body.steps if step.body is not None else ())
-        for ref in inner.sources
-        if not ref.index
-    }
+    bare: set[tuple[str, Ref]] = set()
+    for step in model.steps:
+        inside = _graph_inside(nodes[step.id]) if step.id in nodes else None
+        if step.body is not None and inside is not None:
+            bare |= _bare(step.body, inside)
+            every = step.body.steps if isinstance(step.layer, Autoregressive) else ()
+            bare |= {(inner.id, ref) for inner in every for ref in inner.sources if not ref.index}
     for step in model.steps:
         node = nodes.get(step.id)
         for ref in step.sources if node is not None else ():
@@ -159,6 +172,8 @@ def _bare(model: FlatModel, graph: Graph) -> frozenset[tuple[str, Ref]]:
             if source is None or not isinstance(source.layer, Recurrent) or ref.index or node is None:
                 continue
             ranks = needed_ranks(node.layer, wanted.get(node.id))
+            if source.sequences and isinstance(innermost(node.layer), Recurrence):
+                bare.add((step.id, ref))
             if fitting_outputs(nodes[ref.step].shapes, ranks) == [port(source, 0)]:
                 bare.add((step.id, ref))
     return frozenset(bare)
@@ -183,8 +198,10 @@ def _unnamed(name: str, model: FlatModel, bare: frozenset[tuple[str, Ref]]) -> f
 
 
 def _inside(node: NodeSpec) -> tuple[NodeSpec, ...]:
-    """The nodes written inside an autoregressive one; a reuse of it writes none."""
-    return () if node.body is None or node.shares is not None else node.body.nodes
+    """The nodes written inside one that runs others; a reuse of it writes none."""
+    if node.body is None or node.shares is not None:
+        return ()
+    return tuple(each for inner in node.body.nodes for each in (inner, *_inside(inner)))
 
 
 def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> set[str]:
@@ -200,6 +217,7 @@ def _read_by_name(steps: tuple[Step, ...], bare: frozenset[tuple[str, Ref]]) -> 
             read |= sources
         if step.body is not None:
             read |= _read_by_name(step.body.steps, bare)
+            read |= set() if isinstance(step.layer, Autoregressive) else {ref.step for ref in step.body.outputs}
             read |= set(step.body.carried) if any(x.levels for x in steps) else set()
         before = step
     return read

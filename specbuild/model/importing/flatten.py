@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from specbuild.catalog import KINDS, TimeDistributed
 from specbuild.catalog.plumbing import SplitPart
+from specbuild.catalog.wrappers import innermost
 from specbuild.graph import Input
 from specbuild.model.importing.autoregressive import REGISTERED, spec_autoregressive
 from specbuild.model.importing.layers import SpecLayer, spec_layer
@@ -24,7 +24,8 @@ from specbuild.model.importing.records import (
     read_record,
     tensors_in,
 )
-from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id
+from specbuild.model.importing.recurrence import is_recurrence, spec_recurrence
+from specbuild.model.importing.steps import Findings, FlatModel, Ref, Refused, Step, as_id, free_name
 
 MAX_STEPS = 20_000
 """Steps that a model may flatten to; more is a mistake, or an attack."""
@@ -83,9 +84,7 @@ class _Flattening:
 
     def claim(self, name: str) -> str:
         """Return a free id made from a name of Keras, and take it."""
-        base = as_id(name)
-        numbered = (f"{base}_{count}" for count in itertools.count(2))
-        identity = next(x for x in itertools.chain([base], numbered) if x not in self.taken)
+        identity = free_name(as_id(name), self.taken)
         self.taken.add(identity)
         return identity
 
@@ -160,6 +159,7 @@ class _Flattening:
             step = replace(step, levels=self.levels(record.name, call, self.first.get(path, step).body))
         else:
             self.check_state(step, path)
+            self.check_beside(step, path)
         if len(self.steps) >= MAX_STEPS:
             raise Malformed(f"the model flattens into more than {MAX_STEPS:,} layers")
         self.steps.append(step)
@@ -194,13 +194,19 @@ class _Flattening:
         return self.own.get(path) or self.claim(scope.prefix + path[-1])
 
     def new(self, record: Record, call: Call, path: tuple[str, ...], scope: _Scope) -> Step:
-        """The first use of a layer, of an operation that is one, or of an autoregressive layer with its model."""
+        """The first use of a layer, of an operation that is one, or of a layer that runs models, with those."""
         name, identity = ".".join(path), self.identity(path, scope)
         layer, body = spec_operation(record, call) if record.is_operation else None, None
         try:
             if record.registered == REGISTERED:
                 self.check_feedback(name, call, scope)
                 layer, body = spec_autoregressive(
+                    record, self.findings, name, identity, frozen=scope.frozen, flatten=flatten
+                )
+            elif is_recurrence(record):
+                if scope.frames:
+                    self.findings.cannot_say(name, "stands inside a TimeDistributed")
+                layer, body = spec_recurrence(
                     record, self.findings, name, identity, frozen=scope.frozen, flatten=flatten
                 )
             elif layer is None:
@@ -259,6 +265,18 @@ class _Flattening:
             name = ".".join(path)
             message = f"{name} starts from a passed state in one call and from zero in another"
             self.findings.refuse(name, message, reason="a reuse in a spec takes the state of its original")
+
+    def check_beside(self, step: Step, path: tuple[str, ...]) -> None:
+        """Refuse another use of a recurrent node whose nodes read others there: in a spec they read the same ones."""
+        first, name = self.first.get(path), ".".join(path)
+        if first is None:
+            if step.body is not None and step.layer is not None:
+                states = len(getattr(innermost(step.layer), "state_names", ()))
+                if len(step.sources) != len(step.body.inputs) - states:
+                    raise Malformed(f"{name} reads {len(step.sources)} tensors, and its nodes others")
+        elif first.body is not None and step.sources[1:] != first.sources[1:]:
+            message = f"the nodes inside {name} read other sequences in one call than in another"
+            self.findings.refuse(name, message, reason="a reuse in a spec replaces the input alone")
 
     def check_arguments(self, record: Record, call: Call) -> None:
         """Refuse what a call says besides its tensors."""
@@ -349,7 +367,7 @@ def _split(record: Record, call: Call) -> tuple[tuple[Tensor, ...], tuple[Tensor
     state = tuple(tensors_in(call.kwargs.get("initial_state")))
     rest = [x for key, x in call.kwargs.items() if key != "initial_state" and not key.endswith("mask")]
     reads = (*tensors_in(call.args), *tensors_in(rest))
-    if not state and _is_recurrent(record) and len(reads) > 1:
+    if not state and _is_recurrent(record) and not is_recurrence(record) and len(reads) > 1:
         return reads[:1], reads[1:]
     return reads, state
 

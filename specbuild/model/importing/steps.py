@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specbuild.catalog import Layer, Shape
@@ -36,7 +37,7 @@ class Step:
     sequences: bool = False
     """Whether a recurrent layer gives every step."""
     body: FlatModel | None = None
-    """What an autoregressive step runs. Ids inside begin with the step's."""
+    """What an autoregressive or a recurrent step runs. Ids inside begin with the step's."""
     levels: tuple[str, ...] = ()
     """For each tensor of `state` the step inside that it starts, where the step runs others."""
 
@@ -69,6 +70,36 @@ def each_layer(keys: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Ma
     }
 
 
+def thawed(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a node inside a frozen one, which freezes it."""
+    return {key: value for key, value in keys.items() if key != "trainable"}
+
+
+def renamed_model(model: FlatModel, name: Callable[[str], str]) -> FlatModel:
+    """Return a model with other ids of its inputs and steps; those inside a step still begin with that step's."""
+
+    def moved(ref: Ref) -> Ref:
+        return replace(ref, step=name(ref.step))
+
+    def renamed(step: Step) -> Step:
+        body = step.body
+        if body is not None:
+            body = renamed_model(body, lambda inner: f"{name(step.id)}{inner.removeprefix(step.id)}")
+        return replace(
+            step,
+            id=name(step.id),
+            keys={"reuse": name(step.shares)} if step.shares is not None else step.keys,
+            sources=tuple(map(moved, step.sources)),
+            state=tuple(map(moved, step.state)),
+            shares=None if step.shares is None else name(step.shares),
+            body=body,
+        )
+
+    inputs = tuple(replace(x, id=name(x.id)) for x in model.inputs)
+    outputs, carried = tuple(map(moved, model.outputs)), tuple(map(name, model.carried))
+    return FlatModel(inputs, tuple(map(renamed, model.steps)), outputs, model.names, carried)
+
+
 class Refused(Exception):
     """A layer that a spec cannot express, which is reported."""
 
@@ -98,6 +129,12 @@ class Findings:
     @property
     def notes(self) -> tuple[str, ...]:
         return tuple(self._notes)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a name, with a number behind it where it is taken."""
+    numbered = (f"{name}_{count}" for count in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
 def as_id(name: str) -> str:

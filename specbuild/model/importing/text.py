@@ -7,11 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from specbuild.catalog import Bidirectional, Recurrent
+from specbuild.catalog.plumbing import SplitPart
+from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.registry import kind_named
 from specbuild.catalog.wrappers import innermost
 from specbuild.graph import Input
 from specbuild.language.forms import snake
 from specbuild.language.resolved import block, equation_of, flow
+from specbuild.model.importing.recurrence import written_beside
 from specbuild.model.importing.steps import FlatModel, Ref, Step, each_layer
 
 WIDTH = 118
@@ -57,6 +60,17 @@ def port(step: Step, index: int) -> str | None:
     return f"state.{names[index - 1]}" if index <= len(names) else None
 
 
+def parts_from(steps: Sequence[Step], index: int) -> int:
+    """Return how many steps from one on are all the parts of a tensor, in their order; 0 where they are not."""
+    first = steps[index]
+    if not isinstance(first.layer, SplitPart):
+        return 0
+    run = steps[index : index + first.layer.count]
+    wanted = [first.layer.model_copy(update={"index": place}) for place in range(first.layer.count)]
+    alike = [step.layer for step in run] == wanted and all(step.sources == first.sources for step in run)
+    return len(run) if alike and len(run) > 1 and not any(step.shares for step in run) else 0
+
+
 def state_names(step: Step) -> list[str]:
     """Return the names of a recurrent step's state, in Keras's order."""
     if step.layer is None:
@@ -74,7 +88,10 @@ def made_up(step: Step) -> str:
 
 
 class _Page:
-    """The nodes of a model, or those inside an autoregressive node, whose ids begin with `prefix`."""
+    """The nodes of a model, or those inside another node, whose ids begin with `prefix`.
+
+    `outside` has the names of inputs that stand outside of a recurrent node.
+    """
 
     def __init__(
         self,
@@ -83,13 +100,23 @@ class _Page:
         unnamed: Collection[str],
         defaults: dict[str, dict[str, Any]] | None = None,
         prefix: str = "",
+        outside: Mapping[str, str] | None = None,
     ) -> None:
         self.model, self.bare, self.unnamed, self.prefix = model, bare, unnamed, prefix
+        self.outside = outside
         self.steps = {step.id: step for step in model.steps}
+        self.parts = {index: count for index, _ in enumerate(model.steps) if (count := parts_from(model.steps, index))}
+        self.within = {index + place for index, count in self.parts.items() for place in range(1, count)}
         self.defaults = _defaults(model.all_steps()) if defaults is None else defaults
 
-    def nodes(self, indent: str = "  ") -> str:
-        return "".join(self.node(index, indent) for index in range(len(self.model.steps)))
+    def nodes(self, indent: str = "  ", count: int | None = None) -> str:
+        """The first `count` nodes, or all; the parts of a tensor are one node."""
+        total = len(self.model.steps) if count is None else count
+        return "".join(
+            self.split(index, indent) if index in self.parts else self.node(index, indent)
+            for index in range(total)
+            if index not in self.within
+        )
 
     def ref(self, ref: Ref) -> str:
         """Return a tensor as a spec names it."""
@@ -99,7 +126,7 @@ class _Page:
 
     def short(self, identity: str) -> str:
         """An id as it is written here."""
-        return identity.removeprefix(self.prefix)
+        return (self.outside or {}).get(identity, identity.removeprefix(self.prefix))
 
     def node(self, index: int, indent: str) -> str:
         step = self.model.steps[index]
@@ -111,12 +138,28 @@ class _Page:
         if (source := self.source(step, index)) is not None:
             keys["from"] = source
         keys.update(arguments)
-        if (first := self.steps.get(step.shares or step.id, step)).body is not None:
+        first = self.steps.get(step.shares or step.id, step)
+        if first.body is not None and not _is_cell(step):
             if step.levels or first.levels:
                 keys["initial_state"] = self.inner_states(step, first.body)
         elif step.state:
             keys["initial_state"] = self.state(state_names(step), step.state)
-        return _filled(flow(keys), indent) if step.body is None else self.autoregressive(keys, step, step.body, indent)
+        if step.body is None:
+            return _filled(flow(keys), indent)
+        write = self.recurrent if _is_cell(step) else self.autoregressive
+        return write(keys, step, step.body, indent)
+
+    def split(self, index: int, indent: str) -> str:
+        """All parts of a tensor, as one node with their ids."""
+        first, names = self.model.steps[index], []
+        layer = first.layer
+        assert isinstance(layer, SplitPart)
+        names = [self.short(step.id) for step in self.model.steps[index : index + self.parts[index]]]
+        parts = names if isinstance(layer.parts, int) else dict(zip(names, layer.parts, strict=True))
+        keys: dict[str, Any] = {"split": parts}
+        if (source := self.source(first, index)) is not None:
+            keys["from"] = source
+        return _filled(flow(keys | ({} if layer.axis == -1 else {"axis": layer.axis})), indent)
 
     def needed(self, keys: Mapping[str, Any]) -> dict[str, Any]:
         """The keys of a layer without those that the defaults give it."""
@@ -136,20 +179,76 @@ class _Page:
         ]
         return f"{indent}- " + f"{indent}  ".join(lines)
 
+    def recurrent(self, keys: dict[str, Any], step: Step, body: FlatModel, indent: str) -> str:
+        """A recurrent node, with a line for each of its keys and nodes."""
+        both = keys.pop("bidirectional", {})
+        settings = dict(both.get("recurrent") or keys.pop("recurrent"))
+        read = self.names(step)
+        static = {name: read[index] for name, index in settings.pop("static", {}).items()}
+        stepped = len(read) - len(static)
+        outside = {x.id: name for x, name in zip(body.inputs[1:stepped], read[1:stepped], strict=True)}
+        page = _Page(body, self.bare, self.unnamed, self.defaults, f"{step.id}_", outside)
+        states = settings.pop("states")
+        becomes, output, nodes = page.ends(step.id, [*states])
+        depth = f"{indent}      " if both else f"{indent}    "
+        inside = page.nodes(f"{depth}  ", nodes)
+        further = {"next": becomes, **({"output": output} if output else {}), **settings}
+        lines = [
+            f"{depth}{line}\n"
+            for line in (
+                flow({key: value})[1:-1] for key, value in {"states": states, "static": static}.items() if value
+            )
+        ]
+        lines += [f"{depth}do:\n{inside}" if inside else f"{depth}do: []\n"]
+        lines += [_block(key, value, depth) for key, value in further.items()]
+        head = "".join(f"{flow({key: value})[1:-1]}\n{indent}  " for key, value in self.before(keys).items())
+        form = f"bidirectional:\n{indent}    recurrent:\n" if both else "recurrent:\n"
+        tail = "".join(f"{indent}  {flow({key: value})[1:-1]}\n" for key, value in keys.items())
+        return f"{indent}- {head}{form}{''.join(lines)}{tail}"
+
+    def before(self, keys: dict[str, Any]) -> dict[str, Any]:
+        """Take out what is written above the nodes of a recurrent node."""
+        return {key: keys.pop(key) for key in ("id", "from", "initial_state") if key in keys}
+
+    def ends(self, name: str, states: Sequence[str]) -> tuple[dict[str, str], str, int]:
+        """What the states of a recurrent node become, its output if that is not the first of them, the nodes before."""
+        equations = {}
+        for step in reversed(written_beside(name, self.model, states)):
+            if step.layer is None or not (text := equation_of(step.layer, self.names(step))):
+                break
+            equations[step.id] = text
+        output, *after = self.model.outputs
+        texts = [equations.get(ref.step) or self.ref(ref) for ref in after]
+        becomes = dict(zip(states, texts, strict=True))
+        order = [f"{name}_{state}_next" for state in states]
+        given = [identity for identity in reversed(equations) if identity in order]
+        if given != [identity for identity in order if identity in given]:
+            places = {identity: place for place, identity in enumerate(given)}
+            by_place = sorted(zip(states, order, strict=True), key=lambda pair: places.get(pair[1], -1))
+            becomes = {state: becomes[state] for state, _ in by_place}
+        ends = [(ref.step, ref.index) for ref in after]
+        if (output.step, output.index) in ends:
+            at = ends.index((output.step, output.index))
+            said = states[at] if at else ""
+        else:
+            said = equations.get(output.step) or self.ref(output)
+        return becomes, said, len(self.model.steps) - len(equations)
+
     def source(self, step: Step, index: int) -> Any:
         """What `from` says; None where it is the node before, or the only input."""
-        names = self.names(step) if step.body is None else self.names(step)[:1]
+        names = self.names(step) if step.body is None and not _is_cell(step) else self.names(step)[:1]
         inputs = self.model.inputs
-        before = self.model.steps[index - 1].id if index else inputs[0].id if len(inputs) == 1 else None
+        only = len(inputs) == 1 or self.outside is not None
+        before = self.model.steps[index - 1].id if index else inputs[0].id if only else None
+        if index - 1 in self.within:
+            before = None  # a split that names its parts has no end
         if before is not None and names == [self.short(before)]:
             return None
         return names[0] if len(names) == 1 else names
 
     def names(self, step: Step) -> list[str]:
         """What a step reads, by name."""
-        return [
-            ref.step.removeprefix(self.prefix) if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources
-        ]
+        return [self.short(ref.step) if (step.id, ref) in self.bare else self.ref(ref) for ref in step.sources]
 
     def inner_states(self, step: Step, body: FlatModel) -> dict[str, Any]:
         """The states that the recurrent steps inside an autoregressive one start from, by their ids."""
@@ -201,6 +300,20 @@ def _layer(keys: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(inner, dict):
         return _layer(inner)
     return keys if "layer" in keys else None
+
+
+def _is_cell(step: Step) -> bool:
+    """Whether a step runs the nodes of a recurrent node, its own or those of the one that it uses again."""
+    return step.layer is not None and isinstance(innermost(step.layer), Recurrence)
+
+
+def _block(key: str, value: Any, indent: str) -> str:
+    """A key, with a line for each entry of its mapping where one line is too short for them."""
+    line = f"{indent}{flow({key: value})[1:-1]}\n"
+    if len(line) <= WIDTH or not isinstance(value, dict):
+        return line
+    entries = (f"{indent}  {flow({name: each})[1:-1]}\n" for name, each in value.items())
+    return f"{indent}{key}:\n{''.join(entries)}"
 
 
 def _filled(text: str, indent: str) -> str:
