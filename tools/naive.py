@@ -547,7 +547,8 @@ class Reader:
         mode = both.get("merge_mode", "concat")
         for others, after in rest:
             join, states = getattr(keras.layers, JOINED[mode])(), [*states, *after]
-            second = {"sequence": Tied()([keras.ops.stack(others[::-1], axis=1), *after]), "last": others[-1]}
+            sequence = keras.ops.stack(others[::-1], axis=1)
+            second = {"sequence": Tied()([sequence, *after]), "last": Tied()([others[-1], *after])}
             ports = {port: join([ports[port], second[port]]) for port in ports}
         written = (both or body).get("return_sequences")
         result = Recurrent(ports["sequence"], ports["last"], dict(zip(names, states, strict=True)), written)

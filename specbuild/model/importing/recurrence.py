@@ -186,7 +186,7 @@ def _in_order(step: FlatModel, computed: list[str]) -> list[Step]:
     places = {name: place for place, name in enumerate(computed)}
     own = {each.id for each in step.steps}
     ends = {ref.step: place for place, ref in reversed([*enumerate((*step.outputs[1:], step.outputs[0]))])}
-    waiting = sorted(step.steps, key=lambda each: (_is_equation(each), ends.get(each.id, -1)))
+    waiting = sorted(step.steps, key=lambda each: ends.get(each.id, 0) if _is_equation(each) else -1)
     done = set[str]()
     ordered: list[Step] = []
     seen = 0
