@@ -39,13 +39,13 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
 
     from specbuild.evaluation.classes import ClassScores
     from specbuild.evaluation.tables import report_text
-    from specbuild.training.train import Interrupted, train
+    from specbuild.training import Interrupted, train
 
     try:
         run = train(spec, resume=resume, quiet=quiet, **options)
     except Interrupted as stop:
         click.echo(f"\n{stop}", err=True)
-        context.exit(130)
+        context.exit(128 + stop.number)
     if quiet:
         return
     if run.scores is not None:

@@ -3,6 +3,7 @@
 The package is not called `train`: as an attribute of `specbuild` it would hide the function of that name.
 """
 
-from specbuild.training.train import Interrupted, Run, train
+from specbuild.training.interrupt import Interrupted
+from specbuild.training.train import Run, train
 
 __all__ = ["Interrupted", "Run", "train"]

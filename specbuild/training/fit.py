@@ -1,11 +1,9 @@
-"""Keras's `fit` over batches, with checkpoints, checks of every loss, and Ctrl-C. Imports Keras."""
+"""Keras's `fit` over batches, with checkpoints, checks of every loss, and signals obeyed. Imports Keras."""
 
 from __future__ import annotations
 
 import gc
 import math
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -25,6 +23,7 @@ from specbuild.runs.files import copy, write_text
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
 from specbuild.training.history import Watch, history_csv
+from specbuild.training.interrupt import Signals
 from specbuild.training.progress import Display
 
 
@@ -37,20 +36,23 @@ def fit(
     watch: Watch,
     display: Display,
     done: checkpoint.Progress,
+    signals: Signals,
 ) -> tuple[dict[str, float], ...]:
     """Train until the last epoch or until `watch` ends it; save a checkpoint after each epoch.
 
     Args:
         model: compiled, with the weights to start from.
         done: the finished epochs.
+        signals: what may end training after a step.
 
     Returns:
         The history: one row per epoch.
 
     Raises:
         RunError: the loss or a weight is not finite, or the data could not be read.
+        KeyboardInterrupt: a signal came.
     """
-    keeper = _Keeper(spec, folder, watch, display, done, len(training))
+    keeper = _Keeper(spec, folder, watch, display, done, len(training), signals)
     if done.epoch >= spec.train.epochs or watch.is_over(done.history):
         return done.history
     if not folder.checkpoints():
@@ -58,7 +60,8 @@ def fit(
     batches = Batches(training, spec.train.workers, done.epoch)
     held_out = Batches(validation, spec.train.workers) if validation is not None else None
     try:
-        with keeper.interrupt, _releasing_iterators(model):
+        signals.stepping = True
+        with _releasing_iterators(model):
             model.fit(
                 batches,
                 validation_data=held_out,
@@ -79,6 +82,8 @@ def fit(
             f"{backend_name()} could not train the model: {words(error)}",
             help="does the loss fit the data and the output? did the memory last? try train.batch_size=1",
         ) from error
+    finally:
+        signals.stepping = False
     return tuple(keeper.history)
 
 
@@ -121,40 +126,23 @@ def _clear_frames(error: BaseException) -> None:
                 caller = caller.f_back
 
 
-class _Interrupt:
-    """Ctrl-C, obeyed after the running step; a second one is obeyed at once.
-
-    An exception raised wherever the signal arrives can land in a framework's callback, which drops it.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _note(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
 class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
     """Checks every loss, saves every epoch and reports both to the display."""
 
     def __init__(
-        self, spec: Spec, folder: RunFolder, watch: Watch, display: Display, done: checkpoint.Progress, steps: int
+        self,
+        spec: Spec,
+        folder: RunFolder,
+        watch: Watch,
+        display: Display,
+        done: checkpoint.Progress,
+        steps: int,
+        signals: Signals,
     ) -> None:
         super().__init__()
         self._spec, self._folder, self._watch, self._display = spec, folder, watch, display
+        self._signals = signals
         self.history = list(done.history)
-        self.interrupt = _Interrupt()
         self._steps = steps
         self._pending: tuple[int, Any] | None = None
         self._started = 0.0
@@ -174,7 +162,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         # Reading a loss waits for the step that computes it. One step late, the accelerator has its next one already.
         self._check_pending()
         self._pending = batch + 1, (logs or {})["loss"]
-        if self.interrupt.asked:
+        if self._signals.asked is not None:
             raise KeyboardInterrupt
 
     def on_test_begin(self, _logs: Mapping[str, Any] | None = None) -> None:

@@ -24,6 +24,7 @@ from specbuild.runs.folder import RunFolder
 from specbuild.runs.provenance import check_data_unchanged, data_files, machine, now, versions
 from specbuild.training.compile import TrainingPolicy, compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
+from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.progress import Display, display, opening_lines
 
 if TYPE_CHECKING:
@@ -42,10 +43,6 @@ class Run:
     @property
     def path(self) -> Path:
         return self.folder.path
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was interrupted from the keyboard. Finished epochs are saved; the message tells how to continue."""
 
 
 def train(
@@ -71,7 +68,7 @@ def train(
     Raises:
         SpecError: the spec or its data is wrong, which is noticed before a framework is loaded.
         RunError: training failed: the loss is not finite, a checkpoint is damaged.
-        Interrupted: Ctrl-C. Finished epochs are saved.
+        Interrupted: Ctrl-C, or another signal that ends a run, such as SIGTERM. Finished epochs are saved.
     """
     if (spec is None) == (resume is None):
         raise TypeError("train needs a spec or resume=, and not both")
@@ -136,16 +133,26 @@ class _Training:
             self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
-        try:
-            with self.show:
-                history = self._fit(model, folder, done)
-        except KeyboardInterrupt:
-            kept = self._keep_model(folder)
-            folder.update_manifest(status="interrupted", finished=now(), **self._selection(kept))
-            raise Interrupted(_how_to_continue(folder)) from None
-        except BaseException as error:
-            folder.update_manifest(status="failed", finished=now(), error=str(error))
-            raise
+        with Signals() as signals:
+            try:
+                with self.show:
+                    history = self._fit(model, folder, done, signals)
+            except KeyboardInterrupt:
+                kept = self._keep_model(folder)
+                folder.update_manifest(status="interrupted", finished=now(), **self._selection(kept))
+                raise Interrupted(_how_to_continue(folder), signals.number) from None
+            except BaseException as error:
+                folder.update_manifest(status="failed", finished=now(), error=str(error))
+                raise
+            try:
+                return self._finished(folder, history)
+            except KeyboardInterrupt:
+                folder.update_manifest(status="interrupted", finished=now())
+                message = f"interrupted after training. Score the model with: specbuild evaluate {folder.path}"
+                raise Interrupted(message, signals.number) from None
+
+    def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:
+        """Keep the model that training gave, and score it."""
         notes = self.dataset.notes()
         for note in notes:
             self.show.note(f"note: {note}")
@@ -201,13 +208,13 @@ class _Training:
         )
         return model, checkpoint.restore(model, saved[max(saved)]) if saved else Progress()
 
-    def _fit(self, model: Any, folder: RunFolder, done: Progress) -> tuple[dict[str, float], ...]:
+    def _fit(self, model: Any, folder: RunFolder, done: Progress, signals: Signals) -> tuple[dict[str, float], ...]:
         from specbuild.training.batches import with_true_frames
         from specbuild.training.fit import fit
 
         training = with_true_frames(self.graph, self.training)
         held_out = with_true_frames(self.graph, self.validation, shown=False) if self.validation is not None else None
-        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done)
+        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals)
 
     def _keep_model(self, folder: RunFolder) -> int:
         """Write model.keras of the best epoch, or of the last where no best is kept; return that epoch.

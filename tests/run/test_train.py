@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
+import signal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ from specbuild.data.samples.sampler import Sampler
 from specbuild.document import RunError, SpecError
 from specbuild.model.backend import backend_name
 from specbuild.runs.checkpoint import read
-from specbuild.training import Run, fit, train
+from specbuild.training import Interrupted, Run, fit, train
+from specbuild.training.interrupt import SIGNALS
 from tests.run.conftest import blobs
 from tests.run.weights import assert_identical
 
@@ -316,3 +320,19 @@ def test_what_the_framework_refuses_in_the_first_step_is_no_traceback(plain: Pat
         train(plain, overrides=["train.loss=SparseCategoricalCrossentropy"], out=plain.parent / "runs", quiet=True)
     assert "could not train the model" in caught.value.message
     assert "Graph execution error" not in caught.value.message
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_a_run_is_scored_ends_it_at_once(number: int, plain: Path, monkeypatch: Any) -> None:
+    def killed(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(import_module("specbuild.evaluation.evaluate"), "evaluate", killed)
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match=r"interrupted after training\. Score the model with") as stop:
+        train(plain, overrides=["train.epochs=1", "train.steps_per_epoch=1"], out=plain.parent, quiet=True)
+    assert stop.value.number == number
+    assert signal.getsignal(number) is before
+    (manifest,) = plain.parent.glob("*/run.json")
+    assert json.loads(manifest.read_text("utf-8"))["status"] == "interrupted"
+    assert (manifest.parent / "model.keras").is_file()

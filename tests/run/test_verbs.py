@@ -94,14 +94,15 @@ def test_a_run_that_was_killed_continues_as_if_it_had_not_been(spec: Path, tmp_p
     assert_identical(resumed.folder.model_file, whole.folder.model_file)
 
 
-def test_ctrl_c_keeps_what_was_reached_and_tells_how_to_continue(plain: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_keeps_what_was_reached_and_tells_how_to_continue(number: signal.Signals, plain: Path) -> None:
     process = start("train", "nowcast.yaml", "--set", "train.epochs=100000", cwd=plain.parent)
     wait_for("runs/*/checkpoints/epoch-0002.keras", plain.parent, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=600)
     (folder,) = plain.parent.glob("runs/*")
     reached = max(RunFolder.open(folder).checkpoints())
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + number, err
     assert err == (
         f"\ninterrupted; epoch {reached} is saved. Continue with: "
         f"specbuild train --resume {folder.relative_to(plain.parent)}\n"
