@@ -18,12 +18,12 @@ from specbuild.graph.body_checks import (
     check_whole,
     warn_unread,
 )
+from specbuild.graph.inside import spec_inside, weights_inside
 from specbuild.graph.model import Body, Graph, Infer, Node, Port, spent, total
 from specbuild.graph.ports import demands
 from specbuild.graph.receptive_field import MAX_CHECKED, FieldTracer, PortField, own_field, positions
 from specbuild.graph.regions import Region, at_last, one_region
-from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Reference, Spec
-from specbuild.language.sections.train import TrainSection
+from specbuild.language import BodySpec, NodeSpec, Reference, Spec
 from specbuild.language.spec import NodeSpecs
 
 
@@ -108,8 +108,7 @@ class BodyRule:
         self.measured(inputs)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
-        nodes = self.graph(inputs, inputs[0][0]).nodes
-        return tuple(replace(weight, name=f"{node.id}.{weight.name}") for node in nodes for weight in node.weights)
+        return weights_inside(self.graph(inputs, inputs[0][0]))
 
     def flops(self, *inputs: Shape, horizon: int) -> Dim:
         return spent(self.graph(inputs, inputs[0][0]).flops, self.graph(inputs, 1).flops, horizon)
@@ -170,20 +169,8 @@ class BodyRule:
 
     def _inside(self, read: Sequence[Shape]) -> Spec:
         """The body as a spec of its own."""
-        body, end = self.body, self.body.end
-        inputs = (InputSpec(name, InputSection(shape=x), end.span) for name, x in zip(body.inputs, read, strict=True))
-        return replace(
-            self._spec,
-            name=self.node.id,
-            inputs=tuple(inputs),
-            layers=body.nodes,
-            outputs=(OutputSpec(end.id, end),),
-            named_outputs=False,
-            data=None,
-            train=TrainSection(),
-            broken=body.broken,
-            composites=(),
-        )
+        inputs = dict(zip(self.body.inputs, read, strict=True))
+        return spec_inside(self.node, self.body, self._spec, inputs)
 
 
 def _stepped(graph: Graph, started: Collection[str] | None = None) -> Graph:

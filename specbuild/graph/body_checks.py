@@ -78,7 +78,6 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
     """Report a body that forgets past frames, whose frames cannot be fed back, or that cannot be recomputed."""
     output = graph.outputs[0].shape
     noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
-    span = node.span()
     if x[0] != 1 and not any(inner.state for inner in graph.nodes):
         message = f"nothing inside {node.id} has a state"
         reason = "each forecast would follow from one frame alone, the one before it; the others given are not used"
@@ -89,14 +88,20 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
         end = "head" if node.at.get("encoder_decoder") is not None else "do"
         help = f"end {end}: in frames of {show(x[1:])}, for example with {_head(x)}"
     elif noisy and getattr(node.layer, "remat", False):
-        span = node.span("remat")
-        message = f"remat cannot recompute {noisy[0].id}"
-        reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
-        help = f"leave remat or {noisy[0].id} out"
+        refuse_remat(node, noisy[0], report)
+        return False
     else:
         return True
-    report.error(message, span, reason=reason, help=help, code="body")
+    report.error(message, node.span(), reason=reason, help=help, code="body")
     return False
+
+
+def refuse_remat(node: NodeSpec, noisy: Node, report: Report) -> None:
+    """Report `remat` on a node that runs one which training does not run twice with the same result."""
+    message = f"remat cannot recompute {noisy.id}"
+    reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
+    help = f"leave remat or {noisy.id} out"
+    report.error(message, node.span("remat"), reason=reason, help=help, code="body")
 
 
 def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from specbuild.catalog import Bidirectional, Dim, Shape, ShapeError, Weight, show
 from specbuild.catalog.autoregressive import Autoregressive
@@ -12,12 +11,12 @@ from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.shapes import fits
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
-from specbuild.graph.body_checks import changes_in_training, check_penalties
+from specbuild.graph.body_checks import changes_in_training, check_penalties, refuse_remat
+from specbuild.graph.inside import spec_inside, weights_inside
 from specbuild.graph.model import Graph, Infer, Port, Step, total
 from specbuild.graph.receptive_field import FieldTracer, PortField
 from specbuild.graph.regions import one_region
-from specbuild.language import BodySpec, InputSection, InputSpec, NodeSpec, OutputSpec, Spec
-from specbuild.language.sections.train import TrainSection
+from specbuild.language import BodySpec, NodeSpec, OutputSpec, Spec
 
 
 class StepRule:
@@ -81,8 +80,7 @@ class StepRule:
         return self.graph(x).outputs[0].shape
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:
-        nodes = self.graph(x).nodes
-        return tuple(replace(weight, name=f"{node.id}.{weight.name}") for node in nodes for weight in node.weights)
+        return weights_inside(self.graph(x))
 
     def flops(self, x: Shape) -> Dim:
         return self.graph(x).flops
@@ -127,7 +125,7 @@ class StepRule:
         """Report nodes that a step cannot run."""
         before = len(report.errors)
         if isinstance(self.node.layer, Bidirectional) and len(self.body.inputs) > 1:
-            message = f"{self.node.id} reads {self.body.inputs[1].removeprefix(f'{self.node.id}_')} from both ends"
+            message = f"{self.node.id} reads {self.body.name_inside(self.body.inputs[1])} from both ends"
             reason = "Keras runs both directions on one sequence alone"
             help = "join the sequences before it, for example with Concatenate"
             report.error(message, self.node.span(), reason=reason, help=help, code="body")
@@ -171,10 +169,7 @@ class StepRule:
         """Report nodes that draw random numbers or change while they train where a step must not."""
         noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
         if noisy and self.layer.remat:
-            message = f"remat cannot recompute {noisy[0].id}"
-            reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
-            help = f"leave remat or {noisy[0].id} out"
-            report.error(message, self.node.span("remat"), reason=reason, help=help, code="body")
+            refuse_remat(self.node, noisy[0], report)
         elif noisy and steps is None:
             message = f"{self.node.id} needs to know how many steps it has, for {noisy[0].id}"
             reason = "training draws random numbers in it or updates its statistics, so its steps are written out"
@@ -186,23 +181,12 @@ class StepRule:
 
     def _inside(self, x: Shape) -> Spec:
         """The step as a spec of its own, whose inputs are frames, static maps and states."""
-        body, end = self.body, self.body.end
+        body = self.body
         given = dict(zip(body.inputs, (x[1:], *self._others), strict=True))
         states = zip(body.states, self.layer.state_shapes(x).values(), strict=False)  # one may be faulty
         given |= {state.id: shape for state, shape in states}
         after = (OutputSpec(f"{state.id}_next", state.next) for state in body.states)
-        return replace(
-            self._spec,
-            name=self.node.id,
-            inputs=tuple(InputSpec(name, InputSection(shape=shape), end.span) for name, shape in given.items()),
-            layers=body.nodes,
-            outputs=(OutputSpec(end.id, end), *after),
-            named_outputs=False,
-            data=None,
-            train=TrainSection(),
-            broken=body.broken,
-            composites=(),
-        )
+        return spec_inside(self.node, body, self._spec, given, after)
 
 
 class _Trace:

@@ -299,6 +299,19 @@ def test_a_composite_is_read_after_it_stands() -> None:
     assert fault(text)[0] == "later is below add, which reads it"
 
 
+@pytest.mark.parametrize(
+    "node",
+    [
+        "autoregressive: {horizon: 2, do: [{layer: ConvLSTM1D, filters: 1, kernel_size: 3, padding: same}]}",
+        "recurrent: {states: {h: 1}, do: [{id: y, layer: Conv1D, filters: 1, kernel_size: 1}], next: {h: y}}",
+    ],
+)
+def test_what_a_composite_reads_below_it_is_no_fault_of_a_node_that_runs_others(node: str) -> None:
+    text = f"specbuild: 1\ninputs: {{x: [4, 8, 1]}}\nlayers:\n  - {{id: cell, {node}}}\n"
+    text += "  - {id: sum, residual: [{layer: ReLU}], from: later}\n  - {id: later, layer: ReLU, from: cell}\n"
+    assert fault(text)[0] == "later is below sum, which reads it"
+
+
 @pytest.mark.parametrize("loop", ["repeat: 2, as: 1", "repeat: 2, as: f-x", "for: {1: [2, 3]}", "for: {f-x: [2, 3]}"])
 def test_a_loop_variable_that_cannot_be_written(loop: str) -> None:
     message, help = fault(HEAD + f"layers:\n  - {{{loop}, do: [{{layer: ReLU}}]}}\n")

@@ -15,6 +15,7 @@ from specbuild.catalog import Bidirectional, Weight
 from specbuild.catalog.constant import Constant
 from specbuild.document import Report, did_you_mean, listed, locate
 from specbuild.graph import Graph, Node
+from specbuild.graph.inside import weights_inside
 from specbuild.model.mapping.arrange import (
     ORDERS,
     ArrangeError,
@@ -64,12 +65,7 @@ def own_weights(node: Node) -> tuple[Weight, ...]:
     inside = graph_inside(node)
     if inside is None:
         return node.weights
-    within = {
-        f"{direction}{inner.id}.{weight.name}"
-        for direction in directions(node)
-        for inner in inside.nodes
-        for weight in inner.weights
-    }
+    within = {f"{direction}{weight.name}" for direction in directions(node) for weight in weights_inside(inside)}
     return tuple(weight for weight in node.weights if weight.name not in within)
 
 
