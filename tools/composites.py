@@ -1247,8 +1247,8 @@ class Drawing:
         item["residual"], _ = self.nodes(inner, Spot(spot.shape), self.pick(1, 2), goal=goal)
         if goal != spot.shape or self.chance(0.2):
             around, _ = self.nodes(inner, Spot(spot.shape), 1, goal=goal)
-            # What is left out has no names to read, and no condition of its own.
-            plain = all("id" not in node and "projection" not in node for node in nodes_of({"layers": around}))
+            # What is left out has no names to read and no condition of its own; weights that it freezes stay frozen.
+            plain = all({"id", "projection", "reuse"}.isdisjoint(node) for node in nodes_of({"layers": around}))
             item["projection" if plain and self.chance(0.5) else "shortcut"] = around
         channels = goal[-1]
         if self.chance(0.3):

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence as AnySequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -46,7 +47,7 @@ class Located(Value):
         return value
 
     def schema(self) -> JsonSchemaValue:
-        return self._schema
+        return deepcopy(self._schema)  # pydantic adds the default of the field
 
 
 class Text(Value):
