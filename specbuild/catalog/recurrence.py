@@ -87,7 +87,11 @@ _STATES = {
             _StateShape().schema(),
             {
                 "type": "object",
-                "properties": {"shape": _StateShape().schema(), "initial": _Initial().schema()},
+                "properties": {
+                    "shape": _StateShape().schema(),
+                    "initial": _Initial().schema(),
+                    "copies": Whole(1).schema(),  # which the language writes out
+                },
                 "required": ["shape"],
                 "additionalProperties": False,
             },

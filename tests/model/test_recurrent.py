@@ -159,7 +159,8 @@ def test_steps_read_sequences_and_constants_from_outside() -> None:
     assert layer.learned["m"].path in {weight.path for weight in model.trainable_weights}
 
 
-def test_a_memory_passes_through_the_levels_and_on_to_the_next_step() -> None:
+@pytest.mark.parametrize("written", ["by hand", "in a loop"])
+def test_a_memory_passes_through_the_levels_and_on_to_the_next_step(written: str) -> None:
     """The zig-zag of PredRNN: the memory of the top level enters the lowest one in the next step."""
     spec = """\
 specbuild: 1
@@ -178,12 +179,25 @@ layers:
     recurrent:
       states: {h1: 3, h2: 3, m: 3}
       do:
-        - {id: one, block: level, from: [input, h1, m]}
-        - {id: two, block: level, from: [one.h, h2, one.m]}
-      next: {h1: one.h, h2: two.h, m: two.m}
+        - {id: cell1, block: level, from: [input, h1, m]}
+        - {id: cell2, block: level, from: [cell1.h, h2, cell1.m]}
+      next: {h1: cell1.h, h2: cell2.h, m: cell2.m}
       output: h2
 outputs: [stack.sequence]
 """
+    if written == "in a loop":
+        do = """\
+        - id: levels
+          repeat: 2
+          as: i
+          do:
+            - {when: $i == 1, id: cell1, block: level, from: [input, h1, m]}
+            - {when: $i > 1, id: cell$i, block: level, from: ["cell${i - 1}.h", h$i, "cell${i - 1}.m"]}
+"""
+        spec = spec.replace("h1: 3, h2: 3", "h: {shape: 3, copies: 2}").replace(
+            "h1: cell1.h, h2: cell2.h", "h: levels.rounds.h"
+        )
+        spec = f"{spec[: spec.index('        - {id: cell1')]}{do}{spec[spec.index('      next:') :]}"
     model = build_model(spec)
     layer = model.get_layer("stack")
     (x,) = numbers(model)
@@ -195,10 +209,10 @@ outputs: [stack.sequence]
     h1 = h2 = m = np.zeros((2, 3))
     every = []
     for step in range(5):
-        h1 = dense("one_new", np.concatenate([x[:, step], h1, m], axis=-1))
-        m = dense("one_kept", m) + h1
-        h2 = dense("two_new", np.concatenate([h1, h2, m], axis=-1))
-        m = dense("two_kept", m) + h2
+        h1 = dense("cell1_new", np.concatenate([x[:, step], h1, m], axis=-1))
+        m = dense("cell1_kept", m) + h1
+        h2 = dense("cell2_new", np.concatenate([h1, h2, m], axis=-1))
+        m = dense("cell2_kept", m) + h2
         every.append(h2)
     close(model(x), np.stack(every, axis=1))
 

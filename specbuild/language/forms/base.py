@@ -151,6 +151,8 @@ class Expansion:
     """What may be read of a composite as `id.name`."""
     named: bool = False
     """Whether the id of a composite went to the node it ends in."""
+    last: dict[str, str | Group] = field(default_factory=dict)
+    """Of a list of nodes: the members of the last one."""
 
 
 @dataclass(frozen=True, slots=True)

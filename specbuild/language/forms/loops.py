@@ -97,7 +97,7 @@ class _Loop(Paths):
     def rounds(self) -> Iterator[dict[str, Any]]:
         """Return the variables of each round, without its number."""
 
-    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:  # noqa: ARG002
+    def inside(self, walk: Walk, item: Mapping, scope: Scope, inputs: object) -> Expansion:
         rounds: list[Expansion] = []
         start = scope
         for number, values in enumerate(self.rounds(), start=1):
@@ -121,14 +121,27 @@ class _Loop(Paths):
             return walk.nothing(item.span, scope)
         nodes = tuple(node for each in rounds for node in each.nodes)
         ends = tuple(each.end for each in rounds if each.end is not None)
+        outputs = _of_every_round(rounds)
         every: dict[str, str | Group] = {}
-        if len(ends) == len(rounds):
-            every["rounds"] = Group(None, inputs=ends, stands_for_all=True)
+        if len(ends) == len(rounds) or outputs:
+            inputs = ends if len(ends) == len(rounds) else ()
+            every["rounds"] = Group(None, outputs, inputs=inputs, stands_for_all=True)
         if self.merge is not None:
             join = self.joined(walk, self.merge, rounds, item, start)
             return replace(join, members={**join.members, **every})
         complete = all(each.complete for each in rounds)
         return Expansion(nodes, scope.previous, scope.no_previous, complete, every)
+
+
+def _of_every_round(rounds: list[Expansion]) -> dict[str, str | Group]:
+    """Return the outputs that every round ends in, by name: those of the block that stands last in it."""
+    every: dict[str, str | Group] = {}
+    for name in rounds[0].last if rounds else ():
+        named = [each.last.get(name) for each in rounds]
+        ends = tuple(each.output for each in named if isinstance(each, Group) and each.output is not None)
+        if len(ends) == len(rounds):
+            every[name] = Group(None, inputs=ends, stands_for_all=True)
+    return every
 
 
 class RepeatForm(_Loop):

@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool
 
 from specbuild.catalog import Layer
 from specbuild.catalog.recurrence import Recurrence
-from specbuild.document import Entry, Mapping, Node, Scalar, did_you_mean, kind_of
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of, plain, shown
 from specbuild.language.forms.base import (
     REFERENCES_BY_NAME,
     Expansion,
@@ -19,14 +19,17 @@ from specbuild.language.forms.base import (
     frozen_together,
 )
 from specbuild.language.forms.scope import Group, Scope
-from specbuild.language.forms.walk import Walk
+from specbuild.language.forms.walk import MAX_STEPS, Walk
 from specbuild.language.references import REFERENCE, Reference, References
 from specbuild.language.spec import BodySpec, CarriedState, NodeSpec, is_written
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute
 
 _EXAMPLE = "write recurrent: {states: {h: 64}, do: […], next: {h: …}}"
-_VALUES = {"type": "object", "additionalProperties": {"type": "string"}}
+_VALUES = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+}
 
 
 class Cell(Keys):
@@ -91,6 +94,10 @@ def expand_cell(
         return walk.failed(item, scope)
     inner = replace(entry.value, span=entry.key.span)
     inner = substitute(inner, scope.values, walk.report, leave=Cell.unbound())
+    written = _written_out(inner, walk.report)
+    if written is None:
+        return walk.failed(item, scope)
+    inner, copied = written
     cell = Cell.read(inner, walk.report, at=entry.key)
     if cell is None:
         return walk.failed(item, scope)
@@ -111,16 +118,55 @@ def expand_cell(
         walk.report.error(message, item["from"].value.span, help=help, code="arity")
         walk.broken.add(expansion.end.id)
         return replace(expansion, nodes=(), complete=False)
-    step = _Step(walk, cell, layer, expansion.end.id, scope)
+    step = _Step(walk, cell, layer, expansion.end.id, scope, copied)
     body = step.body()
     nodes = (replace(node, body=body, sources=(*node.sources, *step.read)) for node in expansion.nodes)
     return replace(expansion, nodes=tuple(nodes))
 
 
+def _written_out(inner: Mapping, report: Report) -> tuple[Mapping, dict[str, tuple[str, ...]]] | None:
+    """Return the keys of a recurrent node with every state that has `copies` as so many, and the names of those.
+
+    None after reporting a number that is none.
+    """
+    states = inner.entry("states")
+    if states is None or not isinstance(states.value, Mapping):
+        return inner, {}
+    entries: list[Entry] = []
+    copied: dict[str, tuple[str, ...]] = {}
+    for entry in states.value.entries:
+        count = entry.value.get("copies") if isinstance(entry.value, Mapping) else None
+        if count is None or not isinstance(entry.value, Mapping):
+            entries.append(entry)
+            continue
+        number = count.value if isinstance(count, Scalar) else None
+        if type(number) is not int or not 0 < number <= MAX_STEPS:
+            message = f"copies: expected a positive whole number, got {shown(plain(count))}"
+            report.error(message, count.span, code="bad-value")
+            return None
+        names = copied[entry.name] = tuple(f"{entry.name}{at}" for at in range(1, number + 1))
+        value = entry.value.without("copies")
+        entries += [replace(entry, key=replace(entry.key, value=name, raw=name), value=value) for name in names]
+    if not copied:
+        return inner, {}
+    known = replace(states, value=replace(states.value, entries=tuple(entries)))
+    return replace(inner, entries=tuple(known if each is states else each for each in inner.entries)), copied
+
+
 class _Step:
     """The nodes of one step while they are expanded."""
 
-    def __init__(self, walk: Walk, cell: Cell, layer: Recurrence | None, name: str, scope: Scope) -> None:
+    def __init__(
+        self,
+        walk: Walk,
+        cell: Cell,
+        layer: Recurrence | None,
+        name: str,
+        scope: Scope,
+        copied: dict[str, tuple[str, ...]],
+    ) -> None:
+        self.copied = copied
+        """The names of the states that were written as copies of one."""
         self.walk, self.cell, self.name = walk, cell, name
         self.place = cell.do.span
         self.states = tuple(layer.states) if layer is not None else ()
@@ -191,9 +237,13 @@ class _Step:
             self.lost |= {self.input, *self.carried.values()}
             return ()
         becomes: dict[str, Reference] = {}
+        declared = self._declared()
         for entry in written.entries:
+            if entry.name in self.copied:
+                becomes |= self._copies(entry)
+                continue
             if entry.name not in self.states:
-                help = did_you_mean(entry.name, self.states) or f"its states are {', '.join(self.states)}"
+                help = did_you_mean(entry.name, declared) or f"its states are {', '.join(declared)}"
                 if self.states:
                     report.error(f"no state is called {entry.name}", entry.key.span, help=help, code="unknown-key")
                 self.scope.names.setdefault(f"{entry.name}_next", self.walk.lost(entry.key.span, self.scope).id)
@@ -204,7 +254,7 @@ class _Step:
             else:
                 becomes[entry.name] = source
                 self.scope.names.setdefault(f"{entry.name}_next", Group(source))
-        missing = [state for state in self.states if state not in written.names()]
+        missing = [name for name, own in declared.items() if {name, *own}.isdisjoint(written.names())]
         if missing:
             message = f"next does not say what {' and '.join(missing)} become{'s' if len(missing) == 1 else ''}"
             help = f"write next: {{{missing[0]}: …}}, or {missing[0]}: {missing[0]} for a state that never changes"
@@ -212,6 +262,31 @@ class _Step:
         if len(becomes) < len(self.states):
             self.lost |= {self.input, *self.carried.values()}
         return tuple(CarriedState(self.carried[state], becomes[state]) for state in self.states if state in becomes)
+
+    def _declared(self) -> dict[str, tuple[str, ...]]:
+        """The states by the names under which they were declared, each with those that it comes to."""
+        names = {own: name for name, each in self.copied.items() for own in each}
+        declared: dict[str, tuple[str, ...]] = {}
+        for state in self.states:
+            name = names.get(state, state)
+            declared[name] = (*declared.get(name, ()), state)
+        return declared
+
+    def _copies(self, entry: Entry) -> dict[str, Reference]:
+        """What the copies of a state become: a list, or all rounds of a loop."""
+        names = self.copied[entry.name]
+        if isinstance(entry.value, Sequence):
+            values = [self._value(each, f"{name}_next") for each, name in zip(entry.value.items, names, strict=False)]
+            count = len(entry.value.items)
+        else:
+            values = [*self.scope.references(entry.value, self.walk.report)]
+            count = len(values)
+        if count and count != len(names):
+            message = f"{entry.name} is {len(names)} states, and next gives it {count}"
+            help = f"give one for each of {', '.join(names)}: a list, or the rounds of a loop"
+            self.walk.report.error(message, entry.value.span, help=help, code="arity")
+            return {}
+        return {name: value for name, value in zip(names, values, strict=False) if value is not None}
 
     def _output(self, states: tuple[CarriedState, ...]) -> Reference:
         """What the step gives."""
@@ -291,4 +366,5 @@ class _Step:
         if self.states:  # None were read otherwise, and it may be one of them.
             self.walk.report.error(message, source.span, help=help, code="unknown-id")
         self.lost.add(source.id)
+        self.walk.broken.add(source.id)
         return source

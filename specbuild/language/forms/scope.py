@@ -110,14 +110,15 @@ class Scope:
             return ()
         target, port = self._target(written)
         if isinstance(target, Group) and target.members and port and port.partition(".")[0] not in PORTS:
-            members = ", ".join(f"{written.id}.{name}" for name in target.members)
+            name = str(written).removesuffix(f".{port}")
+            members = ", ".join(f"{name}.{member}" for member in target.members)
             help = did_you_mean(port, target.members) or f"write one of {members}"
-            report.error(f"{written.id} has no output {port}", written.span, help=help, code="unknown-port")
+            report.error(f"{name} has no output {port}", written.span, help=help, code="unknown-port")
             return ()
         if isinstance(target, Group):
             ends = target.inputs if target.stands_for_all else (target.output,)
             if not ends or None in ends:
-                members = ", ".join(f"{written.id}.{name}" for name in target.members)
+                members = ", ".join(f"{written}.{member}" for member in target.members)
                 message, help = f"{written} has no output of its own", f"write one of {members}" if members else ""
                 report.error(message, written.span, help=help, code="bad-reference")
                 return ()

@@ -16,7 +16,7 @@ from specbuild.language.allow import read_allow
 from specbuild.language.extends import opened
 from specbuild.language.forms.base import COMMON, SHAPES_DIFFER, Expansion, Form
 from specbuild.language.forms.ids import Ids
-from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.references import ID, ID_HELP, Reference, References
 from specbuild.language.spec import Ahead, NodeSpec, NodeSpecs, is_written
 from specbuild.language.variables import condition, passed, substitute
@@ -115,6 +115,7 @@ class Walk:
             raise TooLarge
         nodes: list[NodeSpec] = []
         complete = True
+        last: dict[str, str | Group] = {}
         for item in node.items:
             try:
                 expansion = self.item(item, scope)
@@ -124,10 +125,11 @@ class Walk:
                 complete = False
                 break
             nodes += expansion.nodes
+            last = expansion.members if expansion.nodes else last
             complete = complete and expansion.complete
             scope = replace(scope, previous=expansion.end, no_previous=expansion.no_end)
         self._depth = depth - 1
-        return Expansion(tuple(nodes), scope.previous, scope.no_previous, complete)
+        return Expansion(tuple(nodes), scope.previous, scope.no_previous, complete, last=last)
 
     def item(self, item: Node, scope: Scope) -> Expansion:
         """Expand one node of any form."""
