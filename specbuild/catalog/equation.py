@@ -168,6 +168,16 @@ def _error(message: str, at: Place, help: str = "") -> NoReturn:
     raise ExpressionError(message, at=at, help=help)
 
 
+def input_name(index: int) -> str:
+    """Return what a formula calls an input: `x1` is the first, whose index is 0."""
+    return f"x{index + 1}"
+
+
+def input_index(name: str) -> int:
+    """Return the index of the input that a formula calls `name`."""
+    return int(name[1:]) - 1
+
+
 class _Text(Value):
     """An equation on inputs by their numbers."""
 
@@ -181,7 +191,7 @@ class _Text(Value):
         except ExpressionError as fault:
             refuse("equation", str(fault))
         names = {name.name for name in names_in(tree)}
-        if names != {f"x{number}" for number in range(1, len(names) + 1)}:
+        if names != {input_name(index) for index in range(len(names))}:
             refuse("equation", f"expected {expected or self.words}, got the names {', '.join(sorted(names))}")
         return written(tree)
 
@@ -209,7 +219,7 @@ class _Shapes:
         """Return the shape of a part, None for a number; its results are added."""
         match tree:
             case Name(_, name):
-                return self.inputs[int(name[1:]) - 1]
+                return self.inputs[input_index(name)]
             case Signed(_, negative, operand):
                 return self.result([self.of(operand)]) if negative else self.of(operand)
             case Power(_, base, _):
@@ -284,11 +294,11 @@ class Equation(Broadcasting):
         return plus(*(size(result.shape) for result in self._results(inputs)))
 
     def with_names(self, text: str, inputs: Sequence[str]) -> str:
-        names = {f"x{number}": name for number, name in enumerate(inputs, start=1)}
+        names = {input_name(index): name for index, name in enumerate(inputs)}
         return re.sub(r"\bx\d+\b", lambda match: names.get(match[0], match[0]), text)
 
     def text(self, inputs: Sequence[str]) -> str:
-        return written(self.tree, lambda name: inputs[int(name[1:]) - 1])
+        return written(self.tree, lambda name: inputs[input_index(name)])
 
     def _results(self, inputs: tuple[Shape, ...]) -> list[Result]:
         shapes = _Shapes(self.label, inputs, [])

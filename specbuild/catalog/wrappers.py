@@ -10,6 +10,11 @@ from specbuild.catalog.receptive_field import ReceptiveField, at_the_end, moved,
 from specbuild.catalog.shapes import Dim, Shape, Weight, plus, size, times
 from specbuild.catalog.values import Choice, refuse
 
+DIRECTIONS = ("forward", "backward")
+"""What the names of states, weights and layers begin with in a Bidirectional, in Keras's order."""
+MERGES = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
+"""The layer that joins the outputs of both directions, by `merge_mode`."""
+
 
 class Wrapper(Layer):
     """A layer around another, frozen if the inner layer is."""
@@ -87,7 +92,7 @@ class Bidirectional(Wrapper, Recurrent):
     through the layer.
     """
 
-    documented_states = ("forward_…", "backward_…")
+    documented_states = tuple(f"{way}_…" for way in DIRECTIONS)
 
     layer: InstanceOf[Recurrent] = Field(description="The recurrent layer.")
     merge_mode: Annotated[Literal["concat", "sum", "mul", "ave"], Choice()] = Field(
@@ -133,13 +138,11 @@ class Bidirectional(Wrapper, Recurrent):
     def state_shapes(self, x: Shape) -> dict[str, Shape]:
         """The layer's states, forward ones first: `forward_h`, `forward_c`, `backward_h`, `backward_c`."""
         states = self.layer.state_shapes(x)
-        return {f"{way}_{name}": shape for way in ("forward", "backward") for name, shape in states.items()}
+        return {f"{way}_{name}": shape for way in DIRECTIONS for name, shape in states.items()}
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return tuple(
-            replace(weight, name=f"{way}_{weight.name}")
-            for way in ("forward", "backward")
-            for weight in self.layer_weights(*inputs)
+            replace(weight, name=f"{way}_{weight.name}") for way in DIRECTIONS for weight in self.layer_weights(*inputs)
         )
 
     def flops(self, *inputs: Shape) -> Dim:
@@ -161,7 +164,7 @@ class Bidirectional(Wrapper, Recurrent):
 
     def state_receptive_fields(self, x: Shape, delay: int) -> dict[str, ReceptiveField]:
         fields = self.layer.state_receptive_fields(x, delay)
-        return {f"{way}_{name}": field for way in ("forward", "backward") for name, field in fields.items()}
+        return {f"{way}_{name}": field for way in DIRECTIONS for name, field in fields.items()}
 
 
 def innermost(layer: Layer) -> Layer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from specbuild.catalog.equation import Equation, equation
+from specbuild.catalog.equation import Equation, equation, input_name
 from specbuild.document import Node, Scalar, shown
 from specbuild.document.arithmetic import ExpressionError, Name, names_in, written
 from specbuild.language.references import ID, References
@@ -72,8 +72,8 @@ def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
         return None
     if isinstance(tree, Name):
         return ReadEquation(None, tuple(sources))
-    numbers = {name: f"x{number}" for number, name in enumerate(places, start=1)}
-    return ReadEquation(Equation(formula=written(tree, numbers.__getitem__)), tuple(sources))
+    names = {name: input_name(index) for index, name in enumerate(places)}
+    return ReadEquation(Equation(formula=written(tree, names.__getitem__)), tuple(sources))
 
 
 def _hyphenated(name: Name, text: str, walk: Walk, scope: Scope) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from specbuild.catalog import Bidirectional, Shape, ShapeError
 from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.catalog.plumbing import SplitPart
-from specbuild.catalog.wrappers import innermost
+from specbuild.catalog.wrappers import MERGES, innermost
 from specbuild.document import Diagnostic, SpecError
 from specbuild.graph import Graph, Node, Port, build_graph
 from specbuild.graph.body_checks import changes_in_training
@@ -264,15 +264,8 @@ def _last(node: Node, sequence: Any, states: list[Any]) -> Any:
         return states[0] if node.step is None else LastFrame(name=f"{node.id}_last")(sequence)
     at = (node.step.output_state or 0) if node.step is not None else 0
     forward, backward = states[at], states[at + len(states) // 2]
-    return _MERGES[layer.merge_mode](name=f"{node.id}_last")([forward, backward])
-
-
-_MERGES: dict[str, Any] = {
-    "concat": keras.layers.Concatenate,
-    "sum": keras.layers.Add,
-    "ave": keras.layers.Average,
-    "mul": keras.layers.Multiply,
-}
+    merge = getattr(keras.layers, MERGES[layer.merge_mode])
+    return merge(name=f"{node.id}_last")([forward, backward])
 
 
 def _check_agreement(graph: Graph, model: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from specbuild.catalog import Shape
 from specbuild.catalog.autoregressive import Autoregressive as Node
 from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras, loops_over_remat
+from specbuild.model.layers.base import outputs_of
 from specbuild.model.layers.recurrence import Recurrence
 
 ops = keras.ops
@@ -70,7 +71,7 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         self._check_frames(frames, moving)
         read = [frames, *(x[:, :past] for x in moving), *(_at_every_step(x, past) for x in still)]
         states = self._first_states(self.body.inputs[len(read) :], batch, initial_state)
-        outputs, *states = _run(self.body, [*read, *states], training)  # (N, P, *frame)
+        outputs, *states = outputs_of(self.body, [*read, *states], training)  # (N, P, *frame)
         kept = outputs if self.give == "all" else outputs[:, -1:]
         if self.horizon == 1:
             return kept
@@ -231,7 +232,7 @@ class _Steps:
 
     def step(self, frame: Any, *others: Any) -> tuple[Any, ...]:
         """Run the body on one frame, its covariates and its states; return its output and its states."""
-        outputs, *new = _run(self.body, [ops.expand_dims(frame, 1), *others], self.training)
+        outputs, *new = outputs_of(self.body, [ops.expand_dims(frame, 1), *others], self.training)
         return (outputs[:, 0], *new)
 
 
@@ -239,9 +240,3 @@ def _at_every_step(x: Any, steps: Any) -> Any:
     """Repeat what has no time axis: `(N, …)` → `(N, steps, …)`."""
     batch, *rest = ops.shape(x)
     return ops.broadcast_to(ops.expand_dims(x, 1), (batch, steps, *rest))
-
-
-def _run(body: Any, inputs: list[Any], training: bool) -> list[Any]:
-    """Return the outputs of a body and its states; Keras gives a single output as it is."""
-    outputs = body(inputs if len(inputs) > 1 else inputs[0], training=training)
-    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
@@ -90,3 +90,9 @@ def output_shape(entry: Layer, *shapes: Shape) -> Shape:
         return entry.output_shape(*shapes)
     except ShapeError as error:
         raise ValueError(": ".join(filter(None, [error.message, error.reason]))) from error
+
+
+def outputs_of(model: Any, inputs: Sequence[Any], training: bool) -> list[Any]:
+    """Return the outputs of a model that a layer runs; Keras takes and gives a single tensor without a list."""
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=training)
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]

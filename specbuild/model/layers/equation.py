@@ -54,7 +54,7 @@ def _value(tree: Tree, tensors: Sequence[Any]) -> Any:
         return number
     match tree:
         case Name(_, name):
-            return tensors[int(name[1:]) - 1]
+            return tensors[equation.input_index(name)]
         case Signed(_, negative, operand):
             value = _value(operand, tensors)
             return keras.ops.negative(value) if negative else value

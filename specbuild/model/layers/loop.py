@@ -17,14 +17,14 @@ from specbuild.model.backend import keras
 
 ops = keras.ops
 
-Step: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, Sequence[Any]]]
+StepFunction: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, Sequence[Any]]]
 """One step: what is read at it and the states before it, to its output and the states after it."""
 Prepare: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 """From the sequences of some of the steps to what the steps read of them."""
 
 
 def run_steps(
-    step: Step,
+    step: StepFunction,
     sequences: Sequence[Any],
     states: Sequence[Any],
     *,
@@ -82,7 +82,12 @@ def run_steps(
 
 
 def _looped(
-    step: Step, xs: Sequence[Any], states: Sequence[Any], *, every: bool, written_out: Callable[[int | None], bool]
+    step: StepFunction,
+    xs: Sequence[Any],
+    states: Sequence[Any],
+    *,
+    every: bool,
+    written_out: Callable[[int | None], bool],
 ) -> tuple[Any, ...]:
     """The states after the last step, then the outputs."""
     steps = xs[0].shape[1]
@@ -118,7 +123,7 @@ def _recomputed(
     return states, [*outputs, output]
 
 
-def _passing_over(step: Step, count: int, *, zero_output: bool) -> Step:
+def _passing_over(step: StepFunction, count: int, *, zero_output: bool) -> StepFunction:
     """A step with a mask behind what it reads, and behind its `count` states the output before it, if that is kept."""
 
     def masked(x: Sequence[Any], states: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
@@ -139,7 +144,7 @@ def _where(mask: Any, new: Any, old: Any) -> Any:
 class _Packed:
     """A step as a cell for Keras's loop, which reads one tensor."""
 
-    def __init__(self, step: Step, xs: Sequence[Any], states: int) -> None:
+    def __init__(self, step: StepFunction, xs: Sequence[Any], states: int) -> None:
         self.step, self.state_size = step, [1] * states
         self.shapes, self.dtypes = [x.shape[2:] for x in xs], [x.dtype for x in xs]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from specbuild.catalog import Shape
 from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras
+from specbuild.model.layers.base import outputs_of
 from specbuild.model.layers.conv_recurrent import fits_at_once
 from specbuild.model.layers.loop import run_steps
 
@@ -139,8 +140,8 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
 
         def step(read: Sequence[Any], states: Sequence[Any]) -> tuple[Any, list[Any]]:
             if self.at_once is not None and not early:
-                read = [*_outputs(self.at_once, [*read, *constants], training), *read]
-            output, *after = _outputs(self.step, [*read, *constants, *states], training)
+                read = [*outputs_of(self.at_once, [*read, *constants], training), *read]
+            output, *after = outputs_of(self.step, [*read, *constants, *states], training)
             return output, [ops.cast(new, old.dtype) for new, old in zip(after, states, strict=True)]
 
         output = self.step.outputs[0]
@@ -167,7 +168,7 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         count = ops.shape(frames[0])[1] if steps is None else steps
         flat = [ops.reshape(each, (-1, *each.shape[2:])) for each in frames]
         whole = [ops.repeat(each, count, axis=0) for each in constants]
-        results = _outputs(self.at_once, [*flat, *whole], training)
+        results = outputs_of(self.at_once, [*flat, *whole], training)
         batch = ops.shape(frames[0])[0] if steps is None else -1
         return [ops.reshape(each, (batch, count, *each.shape[1:])) for each in results]
 
@@ -177,7 +178,7 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         return list(self.step.inputs[-len(self.state_specs) :])
 
     def _fits(self, frames: list[Any]) -> bool:
-        """Whether all steps are computed at once; what changes while it trains must be, whatever its size."""
+        """Whether what is computed for all steps at once is small enough."""
         numbers = sum(math.prod(each.shape[1:]) for each in self.at_once.outputs)
         return fits_at_once(numbers * (frames[0].shape[1] or 1))
 
@@ -237,9 +238,3 @@ class _Kept:
 
     def __init__(self) -> None:
         self.states: list[Any] = []
-
-
-def _outputs(model: Any, inputs: list[Any], training: bool) -> list[Any]:
-    """Return the outputs of a model; Keras gives a single one as it is, and takes a single input so."""
-    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=training)
-    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]

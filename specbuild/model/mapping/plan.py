@@ -13,6 +13,7 @@ import numpy as np
 
 from specbuild.catalog import Bidirectional, Weight
 from specbuild.catalog.constant import Constant
+from specbuild.catalog.wrappers import DIRECTIONS
 from specbuild.document import Report, did_you_mean, listed, locate
 from specbuild.graph import Graph, Node
 from specbuild.graph.inside import weights_inside
@@ -57,7 +58,7 @@ def graph_inside(node: Node) -> Graph | None:
 
 def directions(node: Node) -> tuple[str, ...]:
     """Return the prefixes of the directions in which a node runs the nodes inside it."""
-    return ("forward_", "backward_") if isinstance(node.layer, Bidirectional) else ("",)
+    return tuple(f"{way}_" for way in DIRECTIONS) if isinstance(node.layer, Bidirectional) else ("",)
 
 
 def own_weights(node: Node) -> tuple[Weight, ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from specbuild.catalog import Bidirectional, Layer, Recurrent
 from specbuild.catalog.plumbing import LastFrame, RepeatFrame, Slice
+from specbuild.catalog.wrappers import DIRECTIONS
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.base import Expansion
 from specbuild.language.forms.encoder_decoder.coder import Coder, cell_of, channel_axis, levels_of, output_of, with_cell
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
 
-WORDS = ("none", "last", "last_frame", "feedback")
+FeedWord: TypeAlias = Literal["none", "last", "last_frame", "feedback"]
+WORDS: tuple[FeedWord, ...] = get_args(FeedWord)
 """What `feed` may say besides a node."""
 
 
@@ -21,7 +23,7 @@ WORDS = ("none", "last", "last_frame", "feedback")
 class Feed:
     """`what` the decoder reads: a word, or `repeat` and `sequence` with the node that is read."""
 
-    what: Literal["none", "last", "last_frame", "feedback", "repeat", "sequence"]
+    what: FeedWord | Literal["repeat", "sequence"]
     source: Reference | None
     at: Node
     steps: int
@@ -40,9 +42,10 @@ def read_feed(coder: Coder) -> Feed | None:
     """Return `feed` and `horizon`; None after a fault of either."""
     written = coder.keys.feed
     at: Node = written if is_written(written) else Scalar("none", coder.at, "none")
-    if isinstance(at, Scalar) and at.value in WORDS:
+    word = next((word for word in WORDS if isinstance(at, Scalar) and at.value == word), None)
+    if word is not None:
         steps = _horizon(coder)
-        return Feed(at.value, None, at, steps) if steps else None  # type: ignore[arg-type]  # one of the words
+        return Feed(word, None, at, steps) if steps else None
     repeated = at.get("repeat") if isinstance(at, Mapping) and len(at.entries) == 1 else None
     named = repeated if repeated is not None else at
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
@@ -210,5 +213,5 @@ def _without_input(coder: Coder, node: NodeSpec) -> Layer | None:
 def _sized_port(level: NodeSpec) -> str:
     """A port with frames of the state's size; a Bidirectional always joins outputs along the last axis."""
     if isinstance(level.layer, Bidirectional):
-        return f"state.forward_{getattr(level.layer.layer, 'state_names', ('h',))[0]}"
+        return f"state.{DIRECTIONS[0]}_{getattr(level.layer.layer, 'state_names', ('h',))[0]}"
     return "last"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from specbuild.catalog import Layer
+from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.autoregressive import Sampling
 from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.values import Flag, PositiveInt
@@ -32,7 +32,7 @@ from specbuild.language.forms.encoder_decoder.coder import (
     output_of,
     with_cell,
 )
-from specbuild.language.forms.encoder_decoder.feed import Feed, Steps, fed, read_feed, steps_of
+from specbuild.language.forms.encoder_decoder.feed import WORDS, Feed, Steps, fed, read_feed, steps_of
 from specbuild.language.forms.encoder_decoder.feedback import fed_back
 from specbuild.language.forms.encoder_decoder.mirror import mirrored
 from specbuild.language.forms.encoder_decoder.states import joined_states, with_states
@@ -91,7 +91,7 @@ class EncoderDecoder(Keys):
         Node | None,
         Located(
             {"anyOf": [{DEFINITION: "reference"}, _REPEATED]},
-            "`none`, `last`, `last_frame`, `feedback`, `{repeat: id}` or an id",
+            f"{', '.join(f'`{word}`' for word in WORDS)}, `{{repeat: id}}` or an id",
         ),
     ] = Field(
         None,
@@ -273,8 +273,8 @@ def _decoder(coder: Coder, encoder: Expansion, steps: Steps | None) -> Expansion
 
 def _every_step(coder: Coder, decoder: Expansion) -> Expansion | None:
     """The decoder with every step of a level where its bare id stands; None if a level gives only its last one."""
-    levels = {node.id: node for node in levels_of(decoder.nodes)}
-    short = [node for node in levels.values() if node.layer.return_sequences is False]  # type: ignore[attr-defined]
+    levels = {node.id for node in levels_of(decoder.nodes)}
+    short = [x for x in decoder.nodes if isinstance(x.layer, Recurrent) and x.layer.return_sequences is False]
     for node in short:
         message = f"{node.id} gives only its last step, and a decoder gives every one"
         help = "leave return_sequences out: it follows from how the node is used"

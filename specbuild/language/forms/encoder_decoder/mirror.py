@@ -100,7 +100,7 @@ def _level(layer: Layer) -> Layer:
     """A recurrent layer with the same arguments, from its first frame on and without flags."""
     if max(getattr(layer, "strides", (1,))) > 1:
         raise _NoImage("its strides make its state smaller than its frames")
-    if getattr(layer, "padding", "same") == "valid" and max(layer.kernel_size) > 1:  # type: ignore[attr-defined]
+    if getattr(layer, "padding", "same") == "valid" and max(getattr(layer, "kernel_size", (1,))) > 1:
         raise _NoImage("padding: valid makes its state smaller than its frames")
     return _like(type(layer), layer, {}, without=_FLAGS)
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from specbuild.catalog import KINDS, Bidirectional, Recurrent
 from specbuild.catalog.merging import Concatenate
+from specbuild.catalog.wrappers import DIRECTIONS, MERGES
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
 from specbuild.language.forms.encoder_decoder.coder import Coder, channel_axis, level_names, levels_of, output_of
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import Levels, NodeSpec, NodeSpecs
 from specbuild.language.variables import substitute
 
-MERGES = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
-"""The layers that join the states of both directions, as a Bidirectional joins its outputs."""
-Part = Literal["encoder", "decoder"]
+Side: TypeAlias = Literal["encoder", "decoder"]
 
 
 def joined_states(coder: Coder, encoder: NodeSpecs) -> dict[str, dict[str, NodeSpec]]:
@@ -43,9 +42,6 @@ def with_states(
     pairs = _pairs(coder, encoder, decoder)
     if pairs is None:
         return None
-    order: Literal["mirrored", "in_order", "mapped"] = "mapped"
-    if coder.keys.states in ("mirrored", "in_order"):
-        order = coder.keys.states  # type: ignore[assignment]  # one of the two words
     ids = tuple(tuple(level.id for level in levels_of(nodes)) for nodes in (encoder, decoder))
     nodes = []
     for node in decoder:
@@ -53,14 +49,22 @@ def with_states(
             state: Reference | dict[str, Reference] = source
             if source.id in joined and not isinstance(node.layer, Bidirectional):
                 state = {name: output_of(joint, source.span) for name, joint in joined[source.id].items()}
-            levels = Levels(ids[0], ids[1], order, source.id)
+            levels = Levels(ids[0], ids[1], _order(coder), source.id)
             node = replace(node, initial_state=state, levels=levels)
         nodes.append(node)
     return tuple(nodes)
 
 
+def _order(coder: Coder) -> Literal["mirrored", "in_order", "mapped"]:
+    """Return the rule by which levels start from levels."""
+    match coder.keys.states:
+        case "mirrored" | "in_order" as rule:
+            return rule
+    return "mapped"
+
+
 def _both_ways(level: NodeSpec, name: str) -> References:
-    return tuple(output_of(level, level.span(), f"state.{way}_{name}") for way in ("forward", "backward"))
+    return tuple(output_of(level, level.span(), f"state.{way}_{name}") for way in DIRECTIONS)
 
 
 def _pairs(coder: Coder, encoder: NodeSpecs, decoder: NodeSpecs) -> dict[str, Reference] | None:
@@ -138,9 +142,9 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
     return pairs if sound else None
 
 
-def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs) -> NodeSpec | None:
+def _level(coder: Coder, named: Node, side: Side, nodes: NodeSpecs) -> NodeSpec | None:
     """The level of the encoder or decoder that a name means; None after reporting that there is none."""
-    scope = coder.scope if part == "decoder" else coder.encoder_scope
+    scope = coder.scope if side == "decoder" else coder.encoder_scope
     source = scope.reference(named, coder.walk.report)
     if source is None:
         return None
@@ -153,7 +157,7 @@ def _level(coder: Coder, named: Node, part: Part, nodes: NodeSpecs) -> NodeSpec 
     names = [level.id.removeprefix(prefix) for level in levels_of(nodes) if level.named]
     choices = f"its recurrent layers are {', '.join(names)}" if names else "give its recurrent layers ids"
     if node is None:
-        message, help = f"the {part} of {coder.name} has no level {word}", did_you_mean(word, names) or choices
+        message, help = f"the {side} of {coder.name} has no level {word}", did_you_mean(word, names) or choices
     elif recurrent:
         message, help = f"{word} is not a whole state", f"write {node.id.removeprefix(prefix)}"
     else:
