@@ -126,10 +126,10 @@ def check_feedback(graph: Graph, windows: WindowsSection, report: Report) -> Non
             report.error(message, node.spec.span("sampling"), reason=reason, help=help, code="body")
 
 
-def warn_unread(node: NodeSpec, body: BodySpec, graph: Graph, report: Report) -> None:
-    """Warn of covariates that no node inside reads."""
-    read = {port.node for inner in graph.nodes for port in inner.inputs}
-    for name, source in list(zip(body.inputs, node.sources, strict=True))[1:]:
+def warn_unread(node: NodeSpec, body: BodySpec, graph: Graph, report: Report, *, first: int = 1) -> None:
+    """Warn of covariates and static maps, what the node reads from number `first` on, that no node inside reads."""
+    read = {port.node for inner in graph.nodes for port in inner.inputs} | {x.port.node for x in graph.outputs}
+    for name, source in list(zip(body.inputs, node.sources, strict=True))[first:]:
         if name not in read:
             inner = body.name_inside(name)
             help = f"read it, such as from: [input, {inner}], or remove it"

@@ -278,7 +278,7 @@ class _Inference:
             if node.id not in alive and node.id not in read and not node.inside:
                 message = f"nothing reads {node.id}, and it is not an output"
                 reason = "the model leaves it out, and all that only it reads"
-                help = f"read it, list it under outputs:, or remove {node.layer.label}"
+                help = f"read it, make it an output, or remove {node.layer.label}"
                 self.report.warning(message, node.span(), reason=reason, help=help, code="unused-node")
         return _with_owners(kept)
 

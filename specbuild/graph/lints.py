@@ -10,6 +10,7 @@ from specbuild.catalog import Bidirectional, KerasObject, Layer, Recurrent, Shap
 from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report, Span
+from specbuild.graph.growth import UNBOUNDED, growing
 from specbuild.graph.loss_lints import Warn, loss_and_output, output_range
 from specbuild.graph.model import OUTPUT, Graph, Node, Port, closed
 from specbuild.graph.receptive_field import FrameSpans, frame_spans
@@ -73,6 +74,17 @@ def unbounded_recurrence(graph: Graph, warn: Warn) -> None:
             if place not in places:
                 _report_unbounded(node, argument, name, bounded, warn)
             places.add(place)
+        growth = growing(node.step) if node.step is not None else None
+        if growth is None:
+            continue
+        spec = next(inner.spec for inner in node.inside if inner.id == growth.node)
+        place = spec.span("activation" if spec.arguments.get("activation") is not None else "equation", "layer")
+        if place not in places:
+            message = f"{growth.activation} inside the recurrence of {node.id} can grow without bound"
+            way = f"{growth.node} is on the way from a state to the next"
+            reason = f"{way}; what grows a little in every step ends as NaN"
+            warn(message, place, reason=reason, help="write tanh in its place, or normalize the state")
+        places.add(place)
 
 
 def unbounded_activations(layer: Layer) -> Iterator[tuple[str, str, str]]:
@@ -104,7 +116,8 @@ LINTS = (
     ),
     Lint(
         "unbounded-recurrence",
-        "`relu`, or another unbounded activation, inside a recurrence",
+        "`relu`, or another unbounded activation, inside a recurrence: that of a recurrent layer, or on the way from a "
+        "state of a `recurrent` node to the next",
         unbounded_recurrence,
     ),
     Lint(
@@ -115,14 +128,6 @@ LINTS = (
     Lint("output-range", "an activation whose range excludes values of the standardized frames", output_range),
 )
 """Every lint, in the order that warnings are shown."""
-
-UNBOUNDED = frozenset(
-    {
-        *("relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "softplus", "squareplus"),
-        *("linear", "exponential"),
-    }
-)
-"""Activations of Keras that no number bounds from above."""
 
 _PUBLISHED = frozenset({("leaky_relu", kind) for kind in ("ConvGRU1D", "ConvGRU2D", "ConvGRU3D", "TrajGRU2D")})
 """Published so (Shi et al. 2017), and trained with clipped gradients: the update gate mixes, it does not add."""
@@ -203,7 +208,7 @@ def _blame(node: Node, reach: int) -> tuple[str, str, str]:
     """How a node comes to read later frames, the key that says so, and what to write instead."""
     layer = node.layer
     if isinstance(layer, Bidirectional):
-        inner = f"{{layer: {layer.layer.kind}, …}}"
+        inner = "recurrent: {…}" if node.step is not None else f"{{layer: {layer.layer.kind}, …}}"
         return "its backward half starts from the last frame", "layer", f"write {inner} without bidirectional"
     if isinstance(layer, Recurrent) and getattr(layer, "go_backwards", False):
         return "go_backwards starts it from the last frame", "go_backwards", "leave go_backwards out"

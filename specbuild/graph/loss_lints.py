@@ -144,14 +144,14 @@ def _end(graph: Graph, port: Port) -> _End | None:
         return None
     if node.body is not None:
         return _end(node.body.given, node.body.given.outputs[0].port)
-    activation = _activation(node.layer)
+    activation = activation_of(node.layer)
     if activation not in RANGES or port.name.startswith("state."):
         return None
     return _End(node, activation, node.shapes[port.name][-1] if node.shapes[port.name] else None)
 
 
-def _activation(layer: Layer) -> str:
-    """The activation that a layer ends in: `linear` for none, empty where no activation decides that."""
+def activation_of(layer: Layer) -> str:
+    """Return the activation that a layer ends in: `linear` for none, empty where no activation decides that."""
     if isinstance(layer, Bidirectional) and layer.merge_mode not in ("concat", "ave"):
         return ""
     inner = innermost(layer)

@@ -11,7 +11,7 @@ from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.shapes import fits
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report
-from specbuild.graph.body_checks import changes_in_training, check_penalties, refuse_remat
+from specbuild.graph.body_checks import changes_in_training, check_penalties, refuse_remat, warn_unread
 from specbuild.graph.inside import spec_inside, weights_inside
 from specbuild.graph.model import Graph, Infer, Port, Step, total
 from specbuild.graph.receptive_field import FieldTracer, PortField
@@ -51,6 +51,7 @@ class StepRule:
             return False
         self._graphs[x[1:]] = graph
         report.extend(graph.warnings)
+        warn_unread(self.node, self.body, graph, report, first=whole.start)
         return self._check_noise(graph, x[0], report)
 
     def graph(self, x: Shape) -> Graph:

@@ -129,6 +129,11 @@ def _inside(node: Node, names: Mapping[Port, Names], batch: int) -> Iterator[Row
         flops, saved = spent(inner.flops, step.flops, horizon), spent(inner.saved, step.saved, horizon)
         row = replace(_row(inner, names, batch, {}), initial_state=starts, inside=node.id)
         yield replace(row, flops=flops, activation_bytes=_bytes(saved, batch))
+        for first, later in zip(_inside(inner, names, batch), _inside(step, names, batch), strict=True):
+            flops = spent(first.flops, later.flops, horizon)
+            yield replace(
+                first, flops=flops, activation_bytes=spent(first.activation_bytes, later.activation_bytes, horizon)
+            )
 
 
 def _of_step(node: Node, step: Step, names: Mapping[Port, Names], batch: int) -> Iterator[Row]:
@@ -140,6 +145,9 @@ def _of_step(node: Node, step: Step, names: Mapping[Port, Names], batch: int) ->
     for inner in step.graph.nodes:
         flops, saved = times(steps, inner.flops), times(steps, inner.saved)
         yield replace(_row(inner, own, batch, {}), flops=flops, activation_bytes=_bytes(saved, batch), inside=node.id)
+        for row in _inside(inner, own, batch):
+            flops, saved = times(steps, row.flops), times(steps, row.activation_bytes)
+            yield replace(row, flops=flops, activation_bytes=saved)
 
 
 def _row(node: Node, names: Mapping[Port, Names], batch: int, receptive_field: dict[str, tuple[Extent, ...]]) -> Row:

@@ -195,6 +195,32 @@ layers:
     assert [row["shares"] for row in json.loads(rows)["rows"]] == ["", "", "", "one_a", ""]
 
 
+def test_layers_in_a_cell_in_feedback_are_rows_that_come_to_its_costs() -> None:
+    text = """\
+specbuild: 1
+inputs: {rain: [4, 8, 8, 2]}
+layers:
+  - id: forecast
+    autoregressive:
+      horizon: 3
+      do:
+        - id: memory
+          recurrent:
+            states: {h: 2}
+            do: [{id: a, layer: Conv2D, filters: 2, kernel_size: 3, padding: same}]
+            next: {h: tanh(a + h)}
+"""
+    rows = {row.id: row for row in summarize(build_graph(text), batch=2).rows}
+    inside = {"forecast_memory": "forecast", "forecast_memory_a": "forecast_memory"}
+    assert {name: rows[name].inside for name in inside} == inside
+    parts = [row for row in rows.values() if row.inside == "forecast_memory"]
+    whole = rows["forecast_memory"]
+    assert len(parts) == 2
+    assert sum(row.flops or 0 for row in parts) == whole.flops == rows["forecast"].flops
+    assert rows["forecast_memory_a"].flops == 6 * 8 * 8 * 2 * (2 * 9 * 2 + 1)
+    assert sum(row.activation_bytes or 0 for row in parts) == whole.activation_bytes
+
+
 def test_an_equation_is_shown_by_its_text() -> None:
     spec = "specbuild: 1\ninputs: {x: [4], y: [4]}\nlayers:\n  - {id: a, equation: tanh(x) * y}\n"
     summary = summarize(build_graph(f"{spec}  - {{equation: {' + '.join(['a'] * 12)}}}\n"), batch=1)

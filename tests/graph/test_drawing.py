@@ -68,6 +68,27 @@ def test_an_equation_is_a_box_with_its_text() -> None:
     ]
 
 
+def test_a_node_that_runs_others_says_how_many() -> None:
+    text = """\
+specbuild: 1
+inputs: {rain: [4, 8, 8, 1]}
+layers:
+  - id: memory
+    recurrent:
+      states: {h: 2, c: 3}
+      do: [{id: a, layer: Dense, units: 2}, {id: b, layer: Dense, from: c, units: 3}]
+      next: {h: tanh(a + h), c: b}
+  - id: forecast
+    from: memory.sequence
+    autoregressive:
+      horizon: 2
+      do: [{recurrent: {states: {h: 2}, do: [], next: {h: tanh(input + h)}}}]
+"""
+    memory, forecast = diagram(build_graph(text)).boxes[1:]
+    assert (memory.layer, memory.state) == ("Recurrence, 3 layers inside", "h: 8 × 8 × 2; c: 8 × 8 × 3")
+    assert forecast.layer == "Autoregressive, 2 layers inside"
+
+
 def test_mermaid() -> None:
     assert mermaid(diagram(build_graph(SPEC))) == (
         "flowchart TD\n"

@@ -147,6 +147,97 @@ def test_a_recurrence_with_bounds(activation: str) -> None:
     assert warnings(text) == []
 
 
+CELL = (
+    "  - id: r\n    recurrent:\n      states: {h: 4, c: 4}\n      do:\n"
+    "        - {id: a, layer: Conv2D, from: input, filters: 4, kernel_size: 3, padding: same}\n"
+    "        - {id: b, layer: Conv2D, from: h, filters: 4, kernel_size: 3, padding: same}\n"
+)
+"""The first nodes of a cell, with weights on what it reads and on a state."""
+
+
+@pytest.mark.parametrize(
+    ("more", "becomes"),
+    [
+        ("", "{c: relu(a + b), h: sigmoid(a) * c_next}"),
+        ("", "{c: c + sigmoid(a) * relu(a + b), h: sigmoid(a) * c_next}"),
+        ("        - {id: d, layer: ReLU}\n", "{c: c, h: d}"),
+        ("        - {id: d, layer: Dense, units: 4, activation: softplus}\n", "{c: d, h: c}"),
+        (
+            "        - {id: d, split: [i, f], from: b}\n        - {id: e, layer: Concatenate, from: [d.f, d.i]}\n",
+            "{c: a, h: gelu(e)}",
+        ),
+        ("", "{h: a + c, c: relu(b)}"),
+    ],
+    ids=["equation", "added", "layer", "argument", "parts", "through another state"],
+)
+def test_a_cell_without_bounds(more: str, becomes: str) -> None:
+    codes = [code for code, _ in warnings(HEAD % 8 + CELL + more + f"      next: {becomes}\n" + READ)]
+    assert [code for code in codes if code != "unused-node"] == ["unbounded-recurrence"]
+
+
+READ = "outputs: [r.sequence]\n"
+
+
+@pytest.mark.parametrize(
+    "becomes",
+    [
+        "{c: c + relu(a), h: tanh(b + c)}",
+        "{c: sigmoid(a) * c + sigmoid(b) * tanh(a), h: tanh(c_next) * sigmoid(b)}",
+        "{c: relu(tanh(b) + c + a), h: c_next / (1 + c_next)}",
+        "{c: a, h: 'minimum(relu(b), 6) + c'}",
+        "{c: a, h: leaky_relu(b)}",
+        "{c: a, h: a + b}",
+    ],
+    ids=["of the input", "LSTM", "behind a bound", "up to 6", "leaky", "linear"],
+)
+def test_a_cell_with_bounds_or_not_certainly_without(becomes: str) -> None:
+    assert warnings(HEAD % 8 + CELL + f"      next: {becomes}\n" + READ) == []
+
+
+def test_a_layer_in_a_cell_bounds_its_state() -> None:
+    after = "        - {layer: ReLU}\n        - {id: d, layer: %s}\n      next: {h: d, c: a}\n"
+    assert warnings(HEAD % 8 + CELL + after % "LayerNormalization" + READ) == []
+    assert warnings(HEAD % 8 + CELL + after.replace("ReLU", "ReLU, max_value: 6") % "Identity" + READ) == []
+    message = "relu inside the recurrence of r can grow without bound"
+    assert warnings(HEAD % 8 + CELL + after % "Identity" + READ) == [("unbounded-recurrence", message)]
+
+
+def test_what_nothing_reads_inside_a_cell() -> None:
+    more = "        - {id: d, layer: Dense, units: 4, from: a}\n      next: {h: tanh(a + b), c: c}\n"
+    text = HEAD % 8 + CELL + more + READ
+    assert warnings(text) == [("unused-node", "nothing reads r_d, and it is not an output")]
+    text = text.replace("1]}", "1], map: [16, 16, 1]}").replace("  - id: r\n", "  - id: r\n    from: rain\n")
+    text = text.replace("      do:", "      static: {relief: map}\n      do:").replace(
+        "units: 4, from: a", "units: 4, from: b"
+    )
+    assert warnings(text.replace("tanh(a + b)", "tanh(a + d)")) == [("unused-node", "nothing inside r reads relief")]
+
+
+@pytest.mark.parametrize(
+    ("node", "how"),
+    [
+        (CELL + "      next: {h: tanh(a + b), c: c}\n", ""),
+        (
+            CELL + "      next: {h: tanh(a + b), c: c}\n      go_backwards: true\n",
+            "go_backwards starts it from the last frame",
+        ),
+        (
+            "  - id: r\n    bidirectional: {recurrent: {states: {h: 1}, do: [{id: d, layer: Conv2D, filters: 1, "
+            "kernel_size: 1}], next: {h: tanh(d + h)}}}\n",
+            "its backward half starts from the last frame",
+        ),
+    ],
+    ids=["forwards", "backwards", "both"],
+)
+def test_cells_that_see_the_future(node: str, how: str) -> None:
+    report = Report()
+    forecast = "  - {id: forecast, from: r.sequence, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 1}}\n"
+    check(HEAD % 8 + node + forecast + NEXT, report=report)
+    assert not report.errors
+    assert [warning.code for warning in report.warnings] == ["sees-the-future"] * bool(how)
+    assert all(warning.reason.startswith(how) for warning in report.warnings)
+
+
 def test_the_rounds_of_a_loop_are_warned_of_once() -> None:
     loop = f"  - {{repeat: 3, do: [{RECURRENT[4:-2]}, activation: relu}}]}}\n"
     assert len(warnings(HEAD % 8 + loop)) == 1

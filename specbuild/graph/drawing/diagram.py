@@ -135,7 +135,9 @@ def _state_edges(node: Node) -> Iterator[Edge]:
 
 
 def _layer(node: Node) -> str:
-    return shown_layer(node.layer.label, node.layer.text([str(port) for port in node.inputs]))
+    text = shown_layer(node.layer.label, node.layer.text([str(port) for port in node.inputs]))
+    count = len(node.with_inside) - 1
+    return f"{text}, {count} layer{'s' * (count > 1)} inside" if count else text
 
 
 def _state(states: dict[str, Shape]) -> str:
