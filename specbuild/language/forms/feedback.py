@@ -85,6 +85,7 @@ def enter(walk: Walk, name: str, scope: Scope, settings: Mapping, at: Span, kind
     start = Reference(given, None, at, implied=True)
     names: dict[str, str | Group] = {"input": Group(start, is_input=True)}
     inner = replace(scope, names=names, prefix=f"{name}_", previous=start, no_previous="", closed=name, kind=kind)
+    inner = replace(inner, opening="name what is outside under covariates or static")
     inputs = [given]
     for each in (*moving, *still):
         if each.name in names:

@@ -69,6 +69,8 @@ class Scope:
     """The block, file or node whose inside this is: it reads nothing from outside. Empty at the top level."""
     kind: str = "a block"
     """What `closed` is."""
+    opening: str = ""
+    """How the inside of `closed` comes to read what is outside, for help."""
     use: str = ""
     """Where the block or file is used that is being expanded, in words."""
     calls: tuple[str, ...] = ()
@@ -137,7 +139,8 @@ class Scope:
         noun = self.kind.partition(" ")[2]
         message = f"the {noun} {self.closed} has no node {written.id}"
         reason = f"{self.kind} reads its inputs and its own nodes, nothing from outside"
-        help = did_you_mean(written.id, self.names) or f"it knows {', '.join(self.names)}"
+        known = f"it knows {', '.join(self.names)}{f'; {self.opening}' if self.opening else ''}"
+        help = did_you_mean(written.id, self.names) or known
         report.error(message, written.span, reason=reason, help=help, code="unknown-id")
         return ()
 
