@@ -49,8 +49,8 @@ class BodyRule:
         inside = Report()
         graph = self.report(self.read(inputs, x[0]), inside)
         report.extend(inside.errors)
-        if graph is None or not check_steps(graph, self.node.id, report):
-            return False
+        if graph is None or not graph.outputs or not check_steps(graph, self.node.id, report):
+            return False  # No output: what gives it could not be read, which is reported.
         if not check_whole(self.node, graph, x, report):
             return False
         report.extend(graph.warnings)

@@ -191,3 +191,34 @@ def test_covariates_of_another_length_are_refused_when_it_runs() -> None:
     made.compile(run_eagerly=False)
     with pytest.raises(Exception, match=r"reshape|covariates"):
         made.predict([GIVEN[0], GIVEN[1][:, 1:], GIVEN[2]], verbose=0)
+
+
+def test_a_recurrence_inside_reads_them_step_by_step() -> None:
+    text = """specbuild: 1
+inputs: {x: [3, 4], wind: [5, 2], place: [3]}
+layers:
+  - id: forecast
+    from: x
+    autoregressive:
+      horizon: 3
+      covariates: {w: wind}
+      static: {p: place}
+      do:
+        - id: memory
+          recurrent:
+            states: {h: 4}
+            do: [{id: seen, layer: Concatenate, from: [input, w, p, h]}, {id: new, layer: Dense, units: 4}]
+            next: {h: tanh(new)}
+"""
+    assert load_spec(load_spec(text).resolved()).resolved() == load_spec(text).resolved()
+    made = build_model(text)
+    x, wind, place = (
+        np.random.default_rng(n).normal(size=(2, *s)).astype("float32") for n, s in enumerate(((3, 4), (5, 2), (3,)))
+    )
+    kernel, bias = (np.array(weight) for weight in made.get_weights())
+    state, frame, forecasts = np.zeros((2, 4)), x[:, 0], []
+    for step in range(5):
+        frame = x[:, step] if step < 3 else state
+        state = np.tanh(np.concatenate([frame, wind[:, step], place, state], axis=1) @ kernel + bias)
+        forecasts.append(state)
+    np.testing.assert_allclose(run(made, x, wind, place), np.stack(forecasts[2:], axis=1), atol=1e-5)
