@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from specbuild.catalog.equation import Equation, equation, input_name
-from specbuild.document import Node, Scalar, shown
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, shown
 from specbuild.document.arithmetic import ExpressionError, Name, names_in, written
 from specbuild.language.references import ID, References
 from specbuild.language.variables import fill
@@ -74,6 +74,33 @@ def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
         return ReadEquation(None, tuple(sources))
     names = {name: input_name(index) for index, name in enumerate(places)}
     return ReadEquation(Equation(formula=written(tree, names.__getitem__)), tuple(sources))
+
+
+def refuse_cut(mapping: Mapping, entry: Entry, report: Report) -> bool:
+    """Report a text in braces that its own comma has ended, as in `{equation: maximum(a, b)}`.
+
+    Return whether `entry`, whose key is unknown, is the rest of one: `b)`.
+    """
+    entries = mapping.entries
+    start = at = next(index for index, other in enumerate(entries) if other is entry)
+    while start and _is_null(entries[start]):
+        start -= 1
+    begun = entries[start].value
+    if start == at or not isinstance(begun, Scalar) or not isinstance(begun.value, str):
+        return False
+    for end in range(at, len(entries)):
+        names = [other.name for other in entries[start + 1 : end + 1]]
+        whole = ", ".join([begun.value, *names])
+        if _is_null(entries[end]) and whole.count("(") == whole.count(")") > begun.value.count(")"):
+            message = f'a comma ends the text of {entries[start].name}: "{begun.value}"'
+            help = f'in {{ }} a comma separates keys; put the text in quotes: "{whole}"'
+            report.error(message, begun.span, help=help, code="bad-equation")
+            return True
+    return False
+
+
+def _is_null(entry: Entry) -> bool:
+    return isinstance(entry.value, Scalar) and entry.value.value is None
 
 
 def _hyphenated(name: Name, text: str, walk: Walk, scope: Scope) -> str | None:

@@ -142,6 +142,26 @@ def test_errors_point_at_the_part_that_is_wrong(text: str, message: str, at: str
     assert found[2].replace('"', "") == help
 
 
+@pytest.mark.parametrize(
+    ("node", "whole"),
+    [
+        ("{equation: maximum(x, x)}", "maximum(x, x)"),
+        ("{id: a, equation: 2 * minimum(x, maximum(x, 0)), when: true}", "2 * minimum(x, maximum(x, 0))"),
+    ],
+)
+def test_a_comma_in_braces_is_one_error(node: str, whole: str) -> None:
+    message, at, help = fault(f"  - {node}\n")
+    assert message == f'a comma ends the text of equation: "{at}"'
+    assert help == f'in {{ }} a comma separates keys; put the text in quotes: "{whole}"'
+
+
+def test_a_comma_in_the_braces_of_next_is_one_error() -> None:
+    cell = "{states: {h: 3}, do: [{layer: Identity}], next: {h: maximum(h, input)}}"
+    message, at, help = fault(f"  - {{id: m, from: x, recurrent: {cell}}}\noutputs: [m.sequence]\n")
+    assert (message, at) == ('a comma ends the text of h: "maximum(h"', "maximum(h")
+    assert help.endswith('put the text in quotes: "maximum(h, input)"')
+
+
 def test_a_text_over_several_lines_points_at_its_words() -> None:
     folded = "  - id: a\n    equation: >-\n      x *\n      (y + w)\n"
     assert fault(folded)[:2] == ("no node is called w", "w")

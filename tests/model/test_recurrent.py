@@ -217,6 +217,23 @@ outputs: [stack.sequence]
     close(model(x), np.stack(every, axis=1))
 
 
+def test_a_state_may_become_a_number() -> None:
+    """Such as one that says whether a step is the first."""
+    layers = """\
+  - id: memory
+    recurrent:
+      states: {before: 2, started: {shape: [1]}, sign: {shape: [1], initial: 3}}
+      do: [{id: change, equation: started * (input - before) + sign}]
+      next: {before: input, started: 1, sign: -0.5}
+      output: change
+"""
+    model = build_model(text(layers, inputs="x: [5, 2]"))
+    (x,) = numbers(model)
+    close(model(x), np.concatenate([np.full((2, 1, 2), 3.0), x[:, 1:] - x[:, :-1] - 0.5], axis=1))
+    again = build_model(load_spec(text(layers, inputs="x: [5, 2]")).resolved())
+    close(again(x), model(x))
+
+
 def test_masked_steps_change_nothing() -> None:
     layers = """\
   - {layer: Masking}

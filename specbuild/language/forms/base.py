@@ -15,6 +15,7 @@ from specbuild.catalog import KINDS, Bidirectional, Layer, TimeDistributed
 from specbuild.catalog.values import Value
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of
 from specbuild.language.allow import SCHEMA as ALLOW_SCHEMA
+from specbuild.language.equations import refuse_cut
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.references import ID, Reference, References
@@ -229,6 +230,8 @@ class Keys(BaseModel):
                 elif is_written(entry.value) or name in required or report.is_known(entry.value.span):
                     plain.append(entry)
             elif not cls.TAKES_ARGUMENTS and name not in (known := cls.key_names()):
+                if refuse_cut(item, entry, report):
+                    continue
                 near = did_you_mean(entry.name, known) or (f"{cls.NOUN} has {', '.join(known)}" if cls.NOUN else "")
                 help = cls.hint(entry.name, item) or near
                 report.error(f'unknown key "{entry.name}"', entry.key.span, help=help, code="unknown-key")

@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool
 from specbuild.catalog import Layer
 from specbuild.catalog.recurrence import Recurrence
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of, plain, shown
+from specbuild.language.equations import refuse_cut
 from specbuild.language.forms.base import (
     REFERENCES_BY_NAME,
     Expansion,
@@ -25,10 +26,13 @@ from specbuild.language.spec import BodySpec, CarriedState, NodeSpec, is_written
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute
 
+_NEXT = "a node, an equation or a number"
 _EXAMPLE = "write recurrent: {states: {h: 64}, do: […], next: {h: …}}"
 _VALUES = {
     "type": "object",
-    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    "additionalProperties": {
+        "anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}]
+    },
 }
 
 
@@ -48,7 +52,7 @@ class Cell(Keys):
         description="Nodes of one step. They read `input`, the states by name, each other, and what stands outside."
     )
     next: Annotated[Node, Located(_VALUES, "a mapping of states to what they become")] = Field(
-        description="What each state is after the step: a node, or an equation of nodes. Later ones may read `<state>_"
+        description="What each state is after the step: a node, an equation or a number. Later ones may read `<state>_"
         "next`."
     )
     output: Annotated[Node | None, Located({"type": "string"}, "a node or an equation")] = Field(
@@ -238,17 +242,19 @@ class _Step:
             return ()
         becomes: dict[str, Reference] = {}
         declared = self._declared()
+        unknown = [entry for entry in written.entries if entry.name not in (*self.states, *self.copied)]
+        rests = [entry.name for entry in unknown if refuse_cut(written, entry, report)]
         for entry in written.entries:
             if entry.name in self.copied:
                 becomes |= self._copies(entry)
                 continue
-            if entry.name not in self.states:
+            if entry in unknown:
                 help = did_you_mean(entry.name, declared) or f"its states are {', '.join(declared)}"
-                if self.states:
+                if self.states and entry.name not in rests:
                     report.error(f"no state is called {entry.name}", entry.key.span, help=help, code="unknown-key")
                 self.scope.names.setdefault(f"{entry.name}_next", self.walk.lost(entry.key.span, self.scope).id)
                 continue
-            source = self._value(entry.value, f"{entry.name}_next")
+            source = self._value(_equation(entry.name, entry.value), f"{entry.name}_next", _NEXT)
             if source is None:
                 self.lost.add(self.input)
             else:
@@ -276,7 +282,8 @@ class _Step:
         """What the copies of a state become: a list, or all rounds of a loop."""
         names = self.copied[entry.name]
         if isinstance(entry.value, Sequence):
-            values = [self._value(each, f"{name}_next") for each, name in zip(entry.value.items, names, strict=False)]
+            pairs = zip(entry.value.items, names, strict=False)
+            values = [self._value(_equation(name, each), f"{name}_next", _NEXT) for each, name in pairs]
             count = len(entry.value.items)
         else:
             values = [*self.scope.references(entry.value, self.walk.report)]
@@ -299,18 +306,18 @@ class _Step:
             source = after.get(self.carried[name])
             source = replace(source, span=written.span) if source is not None else None
         else:
-            source = self._value(written, "output")
+            source = self._value(written, "output", "a node or an equation")
         if source is None:
             self.lost.add(self.input)
             return Reference(self.input, None, self.cell.do.span, implied=True)
         return source
 
-    def _value(self, written: Node, name: str) -> Reference | None:
+    def _value(self, written: Node, name: str, expected: str) -> Reference | None:
         """What a name or an equation stands for; an equation becomes a node of that name."""
         text = written.value if isinstance(written, Scalar) else None
         if not isinstance(text, str):
             if not self.walk.report.is_known(written.span):
-                message = f"{name}: expected a node or an equation, got {kind_of(written)}"
+                message = f"{name}: expected {expected}, got {kind_of(written)}"
                 self.walk.report.error(message, written.span, code="wrong-type")
             return None
         if REFERENCE.fullmatch(text) and ("-" not in text or text in self.scope.names):
@@ -368,3 +375,11 @@ class _Step:
         self.lost.add(source.id)
         self.walk.broken.add(source.id)
         return source
+
+
+def _equation(state: str, written: Node) -> Node:
+    """What a state becomes; a number as an equation on the state, which has its shape."""
+    if not isinstance(written, Scalar) or isinstance(written.value, bool) or not isinstance(written.value, int | float):
+        return written
+    text = f"{state} * 0 + {written.value!r}" if written.value else f"{state} * 0"
+    return replace(written, value=text)
