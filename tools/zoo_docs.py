@@ -30,8 +30,8 @@ Published models as specs, each about a page long. `specbuild init zoo/shi2015-2
 
 Parameters are those of the published architecture, counted from the paper and its code; `specbuild summary` and Keras
 give exactly these numbers. Published scores are quoted as reported by the authors, with their conventions; they were
-not computed with these files. [Tables](checkpoints.md#tables-for-published-models) carry the weights of some original
-checkpoints over, with which the outputs are those of the original code.
+not computed with these files. For some models a [mapping table](checkpoints.md#tables-for-published-models) imports the
+weights of an original checkpoint; with them the outputs are those of the original code.
 """
 TABLE = """\
 | spec | paper | task | parameters | published |

@@ -33,7 +33,7 @@ class FrameLayout:
 def check_samples(graph: Graph, report: Report) -> None:
     """Report mismatches that do not depend on the contents of the file.
 
-    A model of several inputs or outputs is left alone: it is trained from Python, with arrays of one's own.
+    A model of several inputs or outputs is left alone: it is trained from Python, with the user's arrays.
     """
     data = graph.spec.data
     if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:

@@ -130,7 +130,7 @@ FAULTS: dict[tuple[str, str], list[str]] = {
     ],
     ("order: linear", "order: [0, 2]"): [
         "5:43 order: expected same, conv, transposed_conv, depthwise_conv, linear, channels_last, per_channel, or the "
-        "old place of each axis such as [2, 3, 1, 0], got [0, 2]"
+        "old position of each axis such as [2, 3, 1, 0], got [0, 2]"
     ],
     ("order: linear", "order: [0, 2, 1]"): [
         "5:23 cannot make head/kernel (4, 2) from head.weight (2, 4) | order names 3 axes, and the array has 2 | "
@@ -141,7 +141,7 @@ FAULTS: dict[tuple[str, str], list[str]] = {
         "the last axis of (4, 2) cannot be split into 3 gates"
     ],
     ("order: linear", "order: linear, gates: [1, 2]"): [
-        "5:58 gates: expected the old place of each gate such as [0, 1, 3, 2], got [1, 2]"
+        "5:58 gates: expected the old position of each gate such as [0, 1, 3, 2], got [1, 2]"
     ],
     ("order: linear", "order: linear, pixel_shuffle: 2"): [
         "5:23 cannot make head/kernel (4, 2) from head.weight (2, 4) | the last axis of (4, 2) is not a multiple of 2²"
@@ -153,20 +153,20 @@ FAULTS: dict[tuple[str, str], list[str]] = {
     ],
     ("unused: [step]", ""): [
         "2:1 one array of the checkpoint is not used: step | "
-        "write the weights that they make, or list them: unused: [name, other.*]"
+        "write the weights that they are for, or list them: unused: [name, other.*]"
     ],
     ("[step]", "[stp]"): ['7:10 the checkpoint has no array stp | did you mean "step"?'],
-    ("[step]", "[step, head.*]"): ["7:16 head.* is used | head/kernel is made from head.weight"],
+    ("[step]", "[step, head.*]"): ["7:16 head.* is listed as unused, but is used | head/kernel is made from head.weight"],
     ("unused:", "  head/$w: head.bias\nunused:"): [
-        "7:3 no weight is left for head/$w | there are entries for head/kernel, head/bias"
+        "7:3 every weight that head/$w matches has an entry without variables | there are entries for head/kernel, head/bias"
     ],
     ("head/bias: head.bias", "$a/bias: head.bias\n  head/$b: head.bias"): [
-        "7:3 head/bias is given twice | $a/bias is for it too"
+        "7:3 head/bias is given twice | $a/bias matches it too"
     ],
     ("head/bias: head.bias", "head/bias: 3"): ["6:14 head/bias must be a mapping, got a number"],
     ("head/bias: head.bias", "head/bias: {from: [head.bias, head.weight]}"): [
         "6:21 cannot make head/bias (2,) from head.bias (2,) and head.weight (2, 4) | "
-        "they cannot be joined: (2,), (2, 4)"
+        "the arrays cannot be joined: (2,), (2, 4)"
     ],
     ("head/bias: head.bias", "head/bias: {from: head.bias, when: false}"): [
         "2:1 one weight of the model gets no array: head/bias"
@@ -176,7 +176,7 @@ FAULTS: dict[tuple[str, str], list[str]] = {
     ],
     ("head/bias: head.bias", "head/bias: {from: step, order: [0]}"): [
         "6:21 cannot make head/bias (2,) from step () | order names 1 axes, and the array has 0",
-        "7:10 step is used | head/bias is made from step",
+        "7:10 step is listed as unused, but is used | head/bias is made from step",
     ],
     ("unused:", "prefixes: [param/]\nunused:"): [
         "7:11 no array of the checkpoint begins with param/ | it has cells.0.x.weight, cells.0.h.weight, "
@@ -198,7 +198,7 @@ def test_a_pattern_of_unused_arrays_may_match_none(graph: Graph) -> None:
 
 def test_text_is_no_weight(graph: Graph) -> None:
     words = {**checkpoint(), "head.bias": np.array(["a", "b"])}
-    assert said(graph, TABLE, words) == ["6:14 head.bias holds no numbers but <U1"]
+    assert said(graph, TABLE, words) == ["6:14 head.bias holds <U1, not numbers"]
 
 
 def test_an_entry_that_the_variables_of_the_spec_leave_out(graph: Graph) -> None:

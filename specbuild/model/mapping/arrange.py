@@ -51,7 +51,7 @@ ORDERS: dict[str, tuple[str, Callable[[Array], Array]]] = {
         _with_axes(2, "(out, in)", lambda array: np.moveaxis(array, 0, -1)),
     ),
     "channels_last": (
-        "A number for each channel and place: (C, *space) → (*space, C).",
+        "A number for each channel and position: (C, *space) → (*space, C).",
         _with_axes(1, "(C, *space)", lambda array: np.moveaxis(array, 0, -1)),
     ),
     "per_channel": ("A number for each channel: (C,) → (1, …, 1, C).", lambda array: array),
@@ -60,7 +60,7 @@ ORDERS: dict[str, tuple[str, Callable[[Array], Array]]] = {
 
 
 def axes_moved(array: Array, order: str | Sequence[int], wanted: Shape) -> Array:
-    """Return the array with its axes in another order: one of ORDERS, or the old place of each axis.
+    """Return the array with its axes in another order: one of ORDERS, or the old position of each axis.
 
     Args:
         array: from the checkpoint.
@@ -95,7 +95,7 @@ def channels_taken(array: Array, end: str, wanted: Shape) -> Array:
 
 
 def gates_reordered(array: Array, gates: Sequence[int]) -> Array:
-    """Return the array with equal parts of its last axis in another order: the old place of each.
+    """Return the array with equal parts of its last axis in another order, given by the old position of each.
 
     Raises:
         ArrangeError: the axis cannot be split into so many parts.

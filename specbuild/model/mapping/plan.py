@@ -104,7 +104,7 @@ def assignments(
             if not entry.when:
                 continue
             if name in by:
-                reason = f"{by[name].name} is for it too"
+                reason = f"{by[name].name} matches it too"
                 report.error(f"{name} is given twice", pattern.key.span, reason=reason, code="twice")
                 continue
             by[name] = pattern
@@ -131,7 +131,7 @@ def _made(
             report.error(message, place, reason=f"{name} is made from it", help=help, code="unknown-array")
             return None
         if arrays[source].dtype.kind not in "fiub" and "float" not in arrays[source].dtype.name:
-            report.error(f"{source} holds no numbers but {arrays[source].dtype}", place, code="bad-array")
+            report.error(f"{source} holds {arrays[source].dtype}, not numbers", place, code="bad-array")
             return None
     try:
         array = _arranged(entry, shape, arrays)
@@ -152,7 +152,7 @@ def _arranged(entry: WeightSection, shape: Shape, arrays: Arrays) -> np.ndarray:
     if entry.take is not None:
         parts = [channels_taken(part, entry.take, shape) for part in parts]
     if len({(part.ndim, part.shape[:-1]) for part in parts}) > 1:
-        raise ArrangeError(f"they cannot be joined: {', '.join(str(part.shape) for part in parts)}")
+        raise ArrangeError(f"the arrays cannot be joined: {', '.join(str(part.shape) for part in parts)}")
     array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     if entry.gates is not None:
         array = gates_reordered(array, entry.gates)
@@ -164,7 +164,7 @@ def _sources(entry: WeightSection, arrays: Arrays) -> str:
 
 
 def _fitting(entry: WeightSection, shape: Shape, arrays: Arrays) -> str:
-    """Advice: the orders of axes that would fit."""
+    """Return a help that names the orders of axes that would fit."""
     fitting = []
     for order in ORDERS:
         try:
@@ -178,7 +178,7 @@ def _fitting(entry: WeightSection, shape: Shape, arrays: Arrays) -> str:
 
 def _without_effect(pattern: Pattern, named: list[str], shapes: Mapping[str, Shape], report: Report) -> None:
     if named:
-        message = f"no weight is left for {pattern.name}"
+        message = f"every weight that {pattern.name} matches has an entry without variables"
         reason = f"there are entries for {listed(named)}"
         report.error(message, pattern.key.span, reason=reason, code="twice")
         return
@@ -206,11 +206,11 @@ def _all_used(table: Table, arrays: Arrays, used: Mapping[str, str], report: Rep
             help = did_you_mean(written, arrays) or f"it has {listed(arrays)}"
             report.error(f"the checkpoint has no array {written}", place, help=help, code="unknown-array")
         elif matching and all(name in used for name in matching):
-            message = f"{written} is used"
+            message = f"{written} is listed as unused, but is used"
             report.error(message, place, reason=f"{used[matching[0]]} is made from {matching[0]}", code="used-array")
         left = [name for name in left if not expression.fullmatch(name)]
     if left and not report.failed:
         several = f"{len(left)} arrays of the checkpoint are" if len(left) > 1 else "one array of the checkpoint is"
         key = (entry or table.document["weights"]).key
-        help = "write the weights that they make, or list them: unused: [name, other.*]"
+        help = "write the weights that they are for, or list them: unused: [name, other.*]"
         report.error(f"{several} not used: {listed(left)}", key.span, help=help, code="unused-array")

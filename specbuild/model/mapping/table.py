@@ -58,9 +58,9 @@ class _Permutation(ListOf):
 
 
 class _Order(Value):
-    """The name of an order of axes, or the old place of each axis."""
+    """The name of an order of axes, or the old position of each axis."""
 
-    words = f"{', '.join(ORDERS)}, or the old place of each axis such as [2, 3, 1, 0]"
+    words = f"{', '.join(ORDERS)}, or the old position of each axis such as [2, 3, 1, 0]"
 
     def read(self, value: Any, expected: str = "") -> str | tuple[int, ...]:
         if isinstance(value, list | tuple):
@@ -91,11 +91,11 @@ class TableSection(Section):
     version: Annotated[int, _Version()] = Field(alias=HEAD, description=f"Version of the table's language: {VERSION}.")
     description: str = Field("", description="What the checkpoint is, for readers.")
     prefixes: Names = Field(
-        (), description="Beginnings of the names of the checkpoint's arrays, which are removed; others are ignored."
+        (), description="Prefixes to remove from the names of the arrays; arrays without one of them are ignored."
     )
-    weights: dict[str, Any] = Field(description="Weights of the model, as id/weight, and the array that each gets.")
+    weights: dict[str, Any] = Field(description="Weights of the model, as id/weight, and the array for each.")
     unused: Patterns = Field(
-        (), description="Arrays that the model does not use; * stands for any characters, and may match none."
+        (), description="Arrays that the model does not use; * matches any characters. A pattern may match no array."
     )
 
 
@@ -104,18 +104,18 @@ class WeightSection(Section):
 
     from_: Names = Field(alias="from", description="An array of the checkpoint, or a list joined along the last axis.")
     order: Annotated[str | tuple[int, ...], _Order()] = Field(
-        "same", description="How the axes move: one of the orders below, or the old place of each axis."
+        "same", description="Order of the axes: one of the names below, or the old position of each axis."
     )
     take: Annotated[Literal["first", "last"], Choice()] | None = Field(
-        None, description="Which input channels are taken of a kernel that reads more than the weight: first or last."
+        None, description="Which input channels of a larger kernel the weight gets: first or last."
     )
-    gates: Annotated[tuple[int, ...], _Permutation("the old place of each gate such as [0, 1, 3, 2]")] | None = Field(
-        None, description="Old place of each of the equal parts of the last axis."
+    gates: Annotated[tuple[int, ...], _Permutation("the old position of each gate such as [0, 1, 3, 2]")] | None = Field(
+        None, description="Old position of each gate, as equal parts of the last axis."
     )
     pixel_shuffle: PositiveInt | None = Field(
         None, description="Block size of the pixel shuffle that follows the convolution; for DepthToSpace."
     )
-    when: Flag = Field(True, description="Whether the entry counts, such as $norm == 'layer'.")
+    when: Flag = Field(True, description="Whether the entry applies, such as $norm == 'layer'.")
 
 
 @dataclass(frozen=True, slots=True)
