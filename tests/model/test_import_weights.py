@@ -141,7 +141,7 @@ FAULTS: dict[tuple[str, str], list[str]] = {
         "the last axis of (4, 2) cannot be split into 3 gates"
     ],
     ("order: linear", "order: linear, gates: [1, 2]"): [
-        "5:58 gates: expected the old position of each gate such as [0, 1, 3, 2], got [1, 2]"
+        "5:58 gates: expected the old position of each gate, as [0, 1, 3, 2], got [1, 2]"
     ],
     ("order: linear", "order: linear, pixel_shuffle: 2"): [
         "5:23 cannot make head/kernel (4, 2) from head.weight (2, 4) | the last axis of (4, 2) is not a multiple of 2²"
@@ -156,9 +156,9 @@ FAULTS: dict[tuple[str, str], list[str]] = {
         "write the weights that they are for, or list them: unused: [name, other.*]"
     ],
     ("[step]", "[stp]"): ['7:10 the checkpoint has no array stp | did you mean "step"?'],
-    ("[step]", "[step, head.*]"): ["7:16 head.* is listed as unused, but is used | head/kernel is made from head.weight"],
+    ("[step]", "[step, head.*]"): ["7:16 head.* is not unused | head/kernel is made from head.weight"],
     ("unused:", "  head/$w: head.bias\nunused:"): [
-        "7:3 every weight that head/$w matches has an entry without variables | there are entries for head/kernel, head/bias"
+        "7:3 head/$w applies to no weight | other entries give head/kernel, head/bias"
     ],
     ("head/bias: head.bias", "$a/bias: head.bias\n  head/$b: head.bias"): [
         "7:3 head/bias is given twice | $a/bias matches it too"
@@ -176,7 +176,7 @@ FAULTS: dict[tuple[str, str], list[str]] = {
     ],
     ("head/bias: head.bias", "head/bias: {from: step, order: [0]}"): [
         "6:21 cannot make head/bias (2,) from step () | order names 1 axes, and the array has 0",
-        "7:10 step is listed as unused, but is used | head/bias is made from step",
+        "7:10 step is not unused | head/bias is made from step",
     ],
     ("unused:", "prefixes: [param/]\nunused:"): [
         "7:11 no array of the checkpoint begins with param/ | it has cells.0.x.weight, cells.0.h.weight, "

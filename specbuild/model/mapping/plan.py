@@ -178,8 +178,8 @@ def _fitting(entry: WeightSection, shape: Shape, arrays: Arrays) -> str:
 
 def _without_effect(pattern: Pattern, named: list[str], shapes: Mapping[str, Shape], report: Report) -> None:
     if named:
-        message = f"every weight that {pattern.name} matches has an entry without variables"
-        reason = f"there are entries for {listed(named)}"
+        message = f"{pattern.name} applies to no weight"
+        reason = f"other entries give {listed(named)}"
         report.error(message, pattern.key.span, reason=reason, code="twice")
         return
     message = f"{'the model has no weight' if pattern.plain else 'no weight of the model is called'} {pattern.name}"
@@ -206,7 +206,7 @@ def _all_used(table: Table, arrays: Arrays, used: Mapping[str, str], report: Rep
             help = did_you_mean(written, arrays) or f"it has {listed(arrays)}"
             report.error(f"the checkpoint has no array {written}", place, help=help, code="unknown-array")
         elif matching and all(name in used for name in matching):
-            message = f"{written} is listed as unused, but is used"
+            message = f"{written} is not unused"
             report.error(message, place, reason=f"{used[matching[0]]} is made from {matching[0]}", code="used-array")
         left = [name for name in left if not expression.fullmatch(name)]
     if left and not report.failed:

@@ -109,7 +109,7 @@ class WeightSection(Section):
     take: Annotated[Literal["first", "last"], Choice()] | None = Field(
         None, description="Which input channels of a larger kernel the weight gets: first or last."
     )
-    gates: Annotated[tuple[int, ...], _Permutation("the old position of each gate such as [0, 1, 3, 2]")] | None = Field(
+    gates: Annotated[tuple[int, ...], _Permutation("the old position of each gate, as [0, 1, 3, 2]")] | None = Field(
         None, description="Old position of each gate, as equal parts of the last axis."
     )
     pixel_shuffle: PositiveInt | None = Field(
