@@ -13,7 +13,7 @@ from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.wrappers import innermost
 from specbuild.document.arithmetic import NAME
 from specbuild.document.scalars import UnreadableNumber, resolve
-from specbuild.language.forms.base import SHAPES_DIFFER
+from specbuild.language.forms.values import SHAPES_DIFFER
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.inputs import InputSection

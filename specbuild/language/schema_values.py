@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 
 from specbuild.catalog.objects import FAMILY, KerasObject
 from specbuild.catalog.signatures import Family, Signature, names, signature
-from specbuild.language.forms.base import DEFINITION
+from specbuild.language.forms.values import DEFINITION
 
 Schema: TypeAlias = dict[str, Any]
 

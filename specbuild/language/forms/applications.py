@@ -6,8 +6,9 @@ from pydantic import Field
 
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
-from specbuild.language.forms.base import COMMON, Expansion, Located, Part, PlainForm
+from specbuild.language.forms.base import COMMON, Expansion, Part, PlainForm
 from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.values import Located
 from specbuild.language.forms.walk import Walk
 from specbuild.language.validation import validate
 

@@ -3,22 +3,16 @@
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StrictBool
+from pydantic import Field
 
 from specbuild.catalog import Layer
 from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.document import Mapping, Node
-from specbuild.language.forms.base import (
-    Expansion,
-    Keys,
-    Located,
-    Nodes,
-    Part,
-    PlainForm,
-)
+from specbuild.language.forms.base import Expansion, Keys, Part, PlainForm
 from specbuild.language.forms.feedback import Covariates, Static, enter
 from specbuild.language.forms.inner_states import read_inner_states
 from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.values import Located, Nodes, Trainable
 from specbuild.language.forms.walk import Walk
 from specbuild.language.spec import BodySpec, NodeSpecs, State
 from specbuild.language.validation import validate
@@ -49,15 +43,12 @@ class AutoregressiveForm(PlainForm):
     """
 
     KEY: ClassVar[str] = "autoregressive"
+    INSIDE: ClassVar[type[Keys]] = Feedback
 
-    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
+    trainable: Trainable = None
     autoregressive: Annotated[Node, Located("feedback", "a mapping", unbound=True)] = Field(
         description="The nodes, the horizon, and options for training."
     )
-
-    @classmethod
-    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - whatever the node
-        return f"write it inside {cls.KEY}: {{…}}" if key in Feedback.key_names() else ""
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
         entry = item[self.KEY]

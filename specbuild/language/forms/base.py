@@ -2,22 +2,19 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence as AnySequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import PydanticCustomError
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, TimeDistributed
-from specbuild.catalog.values import Value
-from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of
+from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of
 from specbuild.language.allow import SCHEMA as ALLOW_SCHEMA
 from specbuild.language.equations import refuse_cut
 from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import REFERENCES, STATE, WHEN, Lengths, Located, Trainable
 from specbuild.language.references import ID, Reference, References
 from specbuild.language.spec import NodeSpec, NodeSpecs, State, is_written
 from specbuild.language.validation import has_known_faults, validate
@@ -27,114 +24,6 @@ if TYPE_CHECKING:
 
 COMMON = ("id", "from", "when", "initial_state", "expect", "allow")
 """Keys that a node of any form may have; all others belong to its form."""
-SHAPES_DIFFER = "shapes_differ"
-"""The key of the condition that two nodes have different shapes."""
-DEFINITION = "x-definition"
-"""Marks a JSON Schema that stands among the definitions of the whole language under this name."""
-
-
-class Located(Value):
-    """A value that stays a node of the document, because it holds nodes or names some.
-
-    Its JSON Schema is given, or a definition of the language is named. `unbound` marks what brings variables of its
-    own, such as those of a loop; those of the scope are not yet filled in.
-    """
-
-    def __init__(self, schema: str | JsonSchemaValue, words: str, *, unbound: bool = False) -> None:
-        self._schema: JsonSchemaValue = {DEFINITION: schema} if isinstance(schema, str) else schema
-        self.words, self.unbound = words, unbound
-
-    def read(self, value: Any, expected: str = "") -> Any:  # noqa: ARG002 - the form reads it
-        return value
-
-    def schema(self) -> JsonSchemaValue:
-        return deepcopy(self._schema)  # pydantic adds the default of the field
-
-
-class Text(Value):
-    """A word; `words` say what it names."""
-
-    def __init__(self, words: str) -> None:
-        self.words = words
-
-    def read(self, value: Any, expected: str = "") -> str:
-        if isinstance(value, str):
-            return value
-        raise misfit(f"expected {expected or self.words}, got {kind_of(value)}", code="wrong-type")
-
-    def schema(self) -> JsonSchemaValue:
-        return {"type": "string"}
-
-
-class Word(Value):
-    """One of a few words; `help` says what they mean."""
-
-    def __init__(self, *choices: str, words: str = "", help: str) -> None:
-        self.choices, self.words, self.help = choices, words or " or ".join(choices), help
-
-    def read(self, value: Any, expected: str = "") -> str:
-        if isinstance(value, str) and value in self.choices:
-            return value
-        got = f'"{value}"' if isinstance(value, str) else kind_of(value)
-        near = did_you_mean(value, self.choices) if isinstance(value, str) else ""
-        raise misfit(f"expected {expected or self.words}, got {got}", near or self.help)
-
-    def schema(self) -> JsonSchemaValue:
-        return {"enum": list(self.choices)}
-
-
-class Lengths(Value):
-    """The shape of an output without the batch axis; None is any length."""
-
-    words = "the lengths of the output's axes"
-
-    def read(self, value: Any, expected: str = "") -> tuple[int | None, ...] | None:  # noqa: ARG002 - its own words
-        if value is None:
-            return None
-        if isinstance(value, list) and all(length is None or (type(length) is int and length > 0) for length in value):
-            return tuple(value)
-        help = "write the shape without the batch axis, such as [10, 64, 64, 32]; null fits any length"
-        raise misfit(f"expected {self.words}", help, code="wrong-type")
-
-    def schema(self) -> JsonSchemaValue:
-        return {"type": "array", "items": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}}
-
-
-def misfit(message: str, help: str = "", reason: str = "", code: str = "bad-value") -> PydanticCustomError:
-    """Return the error of a value that does not fit."""
-    context = {"message": message, "help": help, "reason": reason, "code": code}
-    return PydanticCustomError("specbuild.form", "{message}", context)
-
-
-Nodes = Annotated[Node, Located("nodes", "a list of nodes", unbound=True)]
-"""A list of nodes, kept as written until its variables are known."""
-OptionalNodes = Annotated[Node | None, Located("nodes", "a list of nodes", unbound=True)]
-REFERENCES: JsonSchemaValue = {
-    "anyOf": [{DEFINITION: "reference"}, {"type": "array", "items": {DEFINITION: "reference"}}]
-}
-REFERENCES_BY_NAME: JsonSchemaValue = {"type": "object", "additionalProperties": {DEFINITION: "reference"}}
-
-_WHEN: JsonSchemaValue = {
-    "anyOf": [
-        {"type": "boolean"},
-        {
-            "type": "object",
-            "properties": {
-                SHAPES_DIFFER: {"type": "array", "items": {DEFINITION: "reference"}, "minItems": 2, "maxItems": 2}
-            },
-            "required": [SHAPES_DIFFER],
-            "additionalProperties": False,
-        },
-    ]
-}
-_WHOLE_STATE: JsonSchemaValue = {"anyOf": [{DEFINITION: "reference"}, REFERENCES_BY_NAME]}
-_STATE: JsonSchemaValue = {
-    "anyOf": [
-        {DEFINITION: "reference"},
-        {"type": "object", "additionalProperties": {"anyOf": [*_WHOLE_STATE["anyOf"], {"type": "null"}]}},
-    ]
-}
-"""A state, or those of the nodes inside an autoregressive node by their ids."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +143,8 @@ class Form(Keys):
     """One item of `layers:`, identified by the key of its form."""
 
     KEY: ClassVar[str]
+    INSIDE: ClassVar[type[Keys] | None] = None
+    """The keys of the mapping that stands under the key of the form."""
     FORGIVEN = frozenset({"expect", "trainable"})
 
     id: Annotated[Node | None, Located({"type": "string", "pattern": f"^{ID.pattern}$"}, "text")] = Field(
@@ -264,7 +155,7 @@ class Form(Keys):
         alias="from",
         description="Input of the node: an id, a port, or a list of them. Default: the previous node.",
     )
-    when: Annotated[StrictBool | None, WithJsonSchema(_WHEN)] = Field(
+    when: Annotated[StrictBool | None, WithJsonSchema(WHEN)] = Field(
         None,
         description="Whether to include the node, such as `$f != $g`, or {shapes_differ: [a, b]}; if false, it counts "
         "as not written.",
@@ -277,6 +168,11 @@ class Form(Keys):
         None,
         description="Warnings that are accepted here, each with the reason: {unbounded-recurrence: as published}.",
     )
+
+    @classmethod
+    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - whatever the node
+        """Return where an unknown key belongs: inside, if it is one of the keys there."""
+        return f"write it inside {cls.KEY}: {{…}}" if cls.INSIDE is not None and key in cls.INSIDE.key_names() else ""
 
     @abstractmethod
     def expand(self, walk: "Walk", item: Mapping, scope: Scope) -> Expansion:
@@ -303,7 +199,7 @@ class Form(Keys):
 class PlainForm(Form):
     """A form that expands to one layer, or to a chain of layers."""
 
-    initial_state: Annotated[Node | None, Located(_STATE, "an id, or a mapping of names to ids")] = Field(
+    initial_state: Annotated[Node | None, Located(STATE, "an id, or a mapping of names to ids")] = Field(
         None,
         description="Initial state of the recurrence: a node whose whole state is passed, or a mapping of each tensor "
         "by name. Default: zeros.",
@@ -393,7 +289,7 @@ class Composite(Form):
     MAY_START: ClassVar[bool] = False
     """Whether it may stand where there is nothing to read: the nodes inside say what they read."""
 
-    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
+    trainable: Trainable = None
 
     @classmethod
     def key_names(cls) -> list[str]:

@@ -10,20 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from specbuild.catalog.values import Value
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of, plain
-from specbuild.language.forms.base import (
-    REFERENCES,
-    REFERENCES_BY_NAME,
-    Composite,
-    Expansion,
-    Keys,
-    Located,
-    Nodes,
-    Text,
-    gate_of,
-    misfit,
-)
+from specbuild.language.forms.base import Composite, Expansion, Keys, gate_of
 from specbuild.language.forms.loops import VariableName
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import REFERENCES, REFERENCES_BY_NAME, Located, Nodes, PlainText, misfit
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import ID, Reference, References
 from specbuild.language.variables import PassedNodes, passed, substitute
@@ -142,7 +132,9 @@ class BlockForm(Composite):
 
     KEY: ClassVar[str] = "block"
 
-    block: Annotated[str, Text("the name of a block")] = Field(description="Name of a block declared under blocks.")
+    block: Annotated[str, PlainText("the name of a block")] = Field(
+        description="Name of a block declared under blocks."
+    )
     given: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values", unbound=True)] = Field(
         None, alias="with", description="Values of the block's parameters."
     )

@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from specbuild.document import Entry, Mapping, Node, Scalar
-from specbuild.language.forms.base import DEFINITION, Composite, Expansion, Located, Nodes, OptionalNodes
+from specbuild.language.forms.base import Composite, Expansion
 from specbuild.language.forms.layers import LayerForm, refuse_keys
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import DEFINITION, Located, Nodes, OptionalNodes
 from specbuild.language.forms.walk import Walk, where_shapes_differ
 from specbuild.language.references import References
 from specbuild.language.spec import is_written

@@ -7,8 +7,9 @@ from pydantic import Field
 from specbuild.catalog.equation import Equation
 from specbuild.document import Entry, Mapping, Node, Scalar
 from specbuild.language.equations import EXAMPLE, read_equation
-from specbuild.language.forms.base import Expansion, Located, Part, PlainForm
+from specbuild.language.forms.base import Expansion, Part, PlainForm
 from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.values import Located
 from specbuild.language.forms.walk import Walk
 
 

@@ -8,8 +8,9 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from specbuild.document import Entry, Mapping, Node, Span
-from specbuild.language.forms.base import REFERENCES_BY_NAME, Expansion, Located, frozen_together
+from specbuild.language.forms.base import Expansion, frozen_together
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import REFERENCES_BY_NAME, Located
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import BodySpec, is_written

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StrictBool
+from pydantic import Field
 
 from specbuild.catalog import KINDS, Bidirectional, Layer, Recurrent, ShapeError, TimeDistributed
 from specbuild.catalog.merging import Broadcasting, Concatenate
@@ -14,17 +14,9 @@ from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
-from specbuild.language.forms.base import (
-    COMMON,
-    DEFINITION,
-    Composite,
-    Expansion,
-    Located,
-    Part,
-    PlainForm,
-    with_trainable,
-)
+from specbuild.language.forms.base import COMMON, Composite, Expansion, Part, PlainForm, with_trainable
 from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.values import DEFINITION, Located, Trainable
 from specbuild.language.forms.walk import Walk, as_mapping, forms_of
 from specbuild.language.spec import NodeSpec
 from specbuild.language.validation import validate
@@ -90,7 +82,7 @@ class TimeDistributedForm(_Wrapper):
 
     KEY: ClassVar[str] = "time_distributed"
 
-    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
+    trainable: Trainable = None
     time_distributed: Annotated[Node, Located(_FRAME_LAYERS, "a layer, or a list of layers", unbound=True)] = Field(
         description="A layer, which may be a wrapper, or a list of nodes that run in sequence: layers, blocks, "
         "branches, residuals and loops."

@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from specbuild.catalog.values import Value, Whole
 from specbuild.document import Mapping, Node
-from specbuild.language.forms.base import Expansion, Located, Nodes, misfit
+from specbuild.language.forms.base import Expansion
 from specbuild.language.forms.branches import MERGE, Paths
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import Located, Nodes, misfit
 from specbuild.language.forms.walk import MAX_STEPS, Walk
 from specbuild.language.variables import NAME, NAME_HELP
 

@@ -11,9 +11,10 @@ from specbuild.language.allow import read_allow
 from specbuild.language.declarations import check_head, read_defaults, read_inputs
 from specbuild.language.extends import extended
 from specbuild.language.forms import read_blocks
-from specbuild.language.forms.base import Composite, Expansion, Located, Text
+from specbuild.language.forms.base import Composite, Expansion
 from specbuild.language.forms.blocks import Contents, inline
 from specbuild.language.forms.scope import Definitions, Scope
+from specbuild.language.forms.values import Located, PlainText
 from specbuild.language.forms.walk import Walk
 from specbuild.language.overrides import overlay
 from specbuild.language.references import References
@@ -30,7 +31,9 @@ class ModelForm(Composite):
 
     KEY: ClassVar[str] = "model"
 
-    model: Annotated[str, Text("the path of a spec")] = Field(description="Path of the spec, relative to this file.")
+    model: Annotated[str, PlainText("the path of a spec")] = Field(
+        description="Path of the spec, relative to this file."
+    )
     changed: Annotated[Node | None, Located({"type": "object"}, "a mapping of names to values")] = Field(
         None, alias="vars", description="Changed variables of that spec."
     )

@@ -3,23 +3,15 @@
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StrictBool
+from pydantic import Field
 
 from specbuild.catalog import Layer
 from specbuild.catalog.recurrence import Recurrence
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of, plain, shown
 from specbuild.language.equations import refuse_cut
-from specbuild.language.forms.base import (
-    REFERENCES_BY_NAME,
-    Expansion,
-    Keys,
-    Located,
-    Nodes,
-    Part,
-    PlainForm,
-    frozen_together,
-)
+from specbuild.language.forms.base import Expansion, Keys, Part, PlainForm, frozen_together
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import REFERENCES_BY_NAME, Located, Nodes, Trainable
 from specbuild.language.forms.walk import MAX_STEPS, Walk
 from specbuild.language.references import REFERENCE, Reference, References
 from specbuild.language.spec import BodySpec, CarriedState, NodeSpec, is_written
@@ -75,15 +67,12 @@ class RecurrentForm(PlainForm):
     """
 
     KEY: ClassVar[str] = "recurrent"
+    INSIDE: ClassVar[type[Keys]] = Cell
 
-    trainable: StrictBool | None = Field(None, description="Whether training changes the weights inside.")
+    trainable: Trainable = None
     recurrent: Annotated[Node, Located("recurrent cell", "a mapping", unbound=True)] = Field(
         description="The states, the nodes of one step, and what the states become."
     )
-
-    @classmethod
-    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - whatever the node
-        return f"write it inside {cls.KEY}: {{…}}" if key in Cell.key_names() else ""
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
         return expand_cell(self, walk, item[self.KEY], item, scope)

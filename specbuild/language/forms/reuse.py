@@ -10,9 +10,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from specbuild.document import Mapping, Node, did_you_mean
-from specbuild.language.forms.base import Expansion, Located, PlainForm, expecting, refuse_state
+from specbuild.language.forms.base import Expansion, PlainForm, expecting, refuse_state
 from specbuild.language.forms.inner_states import read_inner_states
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import Located
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References, Rename, reference
 from specbuild.language.spec import InnerStates, NodeSpec, is_written, why_absent

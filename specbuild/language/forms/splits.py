@@ -9,8 +9,9 @@ from pydantic.json_schema import JsonSchemaValue
 from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.values import Axis, Value
 from specbuild.document import Entry, Mapping, Scalar, id_of, kind_of
-from specbuild.language.forms.base import Composite, Expansion, misfit
+from specbuild.language.forms.base import Composite, Expansion
 from specbuild.language.forms.scope import Scope
+from specbuild.language.forms.values import misfit
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import ID, ID_HELP, References
 from specbuild.language.spec import NodeSpec

@@ -14,9 +14,10 @@ from specbuild.catalog.registry import argument_names, kind_named
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, id_of, kind_of, plain
 from specbuild.language.allow import read_allow
 from specbuild.language.extends import opened
-from specbuild.language.forms.base import COMMON, SHAPES_DIFFER, Expansion, Form
+from specbuild.language.forms.base import COMMON, Expansion, Form
 from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import SHAPES_DIFFER
 from specbuild.language.references import ID, ID_HELP, Reference, References
 from specbuild.language.spec import Ahead, NodeSpec, NodeSpecs, is_written
 from specbuild.language.variables import condition, passed, substitute

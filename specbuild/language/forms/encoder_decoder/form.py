@@ -11,17 +11,7 @@ from specbuild.catalog.autoregressive import Sampling
 from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.values import Flag, PositiveInt
 from specbuild.document import Mapping, Node, Scalar, id_of
-from specbuild.language.forms.base import (
-    COMMON,
-    DEFINITION,
-    Composite,
-    Expansion,
-    Keys,
-    Located,
-    Nodes,
-    OptionalNodes,
-    Word,
-)
+from specbuild.language.forms.base import COMMON, Composite, Expansion, Keys
 from specbuild.language.forms.encoder_decoder.coder import (
     Coder,
     cell_of,
@@ -38,6 +28,7 @@ from specbuild.language.forms.encoder_decoder.mirror import mirrored
 from specbuild.language.forms.encoder_decoder.states import joined_states, with_states
 from specbuild.language.forms.feedback import BESIDE, Covariates, Static
 from specbuild.language.forms.scope import Group, Scope
+from specbuild.language.forms.values import DEFINITION, Located, Nodes, OptionalNodes, Word
 from specbuild.language.forms.walk import Walk
 from specbuild.language.references import Reference, References
 from specbuild.language.spec import NodeSpec, NodeSpecs, is_written
@@ -132,15 +123,12 @@ class EncoderDecoderForm(Composite):
     """
 
     KEY: ClassVar[str] = "encoder_decoder"
+    INSIDE: ClassVar[type[Keys]] = EncoderDecoder
     MAY_START = True
 
     encoder_decoder: Annotated[Node, Located("encoder decoder", "a mapping", unbound=True)] = Field(
         description="The encoder, the decoder, and what is passed between them."
     )
-
-    @classmethod
-    def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - wherever it stands
-        return "write it inside encoder_decoder: {…}" if key in EncoderDecoder.key_names() else ""
 
     def called(self, item: Mapping) -> str:
         return id_of(item) or "the encoder_decoder"
