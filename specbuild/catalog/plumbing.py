@@ -36,9 +36,8 @@ class _NotZero(Whole):
         return {**super().schema(), "not": {"const": 0}}
 
 
-Place: TypeAlias = Annotated[int, Whole(words="a whole number or null")]
+Bound: TypeAlias = Annotated[int, Whole(words="a whole number or null")] | None
 """A place on an axis; negative ones count from the end."""
-Step: TypeAlias = Annotated[int, _NotZero(words="a whole number other than 0")]
 Parts: TypeAlias = Annotated[
     int | tuple[int, ...], OneOrList(Whole(1), "a positive whole number, or a list of the length of each part", 1)
 ]
@@ -113,11 +112,11 @@ class Slice(OverAxes):
     """A range of one axis, like Python's `x[start:stop:step]`."""
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
-    start: Place | None = Field(None, description="First entry; negative counts from the end, null is the beginning.")
-    stop: Place | None = Field(
-        None, description="First entry not taken; negative counts from the end, null is the end."
+    start: Bound = Field(None, description="First entry; negative counts from the end, null is the beginning.")
+    stop: Bound = Field(None, description="First entry not taken; negative counts from the end, null is the end.")
+    step: Annotated[int, _NotZero(words="a whole number other than 0")] = Field(
+        1, description="Every step-th entry; a negative one reverses the order."
     )
-    step: Step = Field(1, description="Every step-th entry; a negative one reverses the order.")
 
     package = "specbuild"
     keeps_rank = True
@@ -249,7 +248,9 @@ class Roll(OverAxes):
     """
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
-    shift: Place = Field(description="By how many entries; a negative number shifts towards the beginning.")
+    shift: Annotated[int, Whole()] = Field(
+        description="By how many entries; a negative number shifts towards the beginning."
+    )
 
     package = "specbuild"
     keeps_rank = True

@@ -32,7 +32,6 @@ class BodyRule:
 
     def __init__(self, node: NodeSpec, body: BodySpec, spec: Spec, infer: Infer) -> None:
         self.node, self.body, self._spec, self._infer = node, _by_steps(body), spec, infer
-        self.static = body.static
         self._graphs: dict[tuple[Shape, ...], Graph] = {}
         wanted = demands(self._inside(((1,),) * len(body.inputs))).get(body.inputs[0])
         self.ranks: tuple[int, ...] | None = tuple(sorted(wanted)) if wanted else None
@@ -62,7 +61,7 @@ class BodyRule:
 
     def read(self, inputs: Sequence[Shape], steps: Dim) -> tuple[Shape, ...]:
         """Return the shapes of what the nodes inside read of the inputs in so many steps."""
-        moving = len(inputs) - self.static
+        moving = self.body.sequences
         return (*((steps, *x[1:]) for x in inputs[:moving]), *((steps, *x) for x in inputs[moving:]))
 
     def report(self, read: tuple[Shape, ...], report: Report) -> Graph | None:
@@ -119,7 +118,7 @@ class BodyRule:
         if not remat:
             return spent(given, step, horizon)
         states = (size(shape) for node in body.step.nodes for shape in node.state.values())
-        carried = total((*(size(x[1:]) for x in inputs[: len(inputs) - self.static]), *states))
+        carried = total((*(size(x[1:]) for x in inputs[: self.body.sequences]), *states))
         return total((given, times(horizon - 1, carried), step if horizon > 1 else 0))
 
     def receptive_field(self, *inputs: Shape, horizon: int, every_step: bool) -> tuple[ReceptiveField, ...]:
@@ -130,7 +129,7 @@ class BodyRule:
         """
         body = self.measured(inputs)
         fields = self._fields(body, inputs, horizon)
-        given, moving = inputs[0][0] or 0, len(inputs) - self.static
+        given, moving = inputs[0][0] or 0, self.body.sequences
         every = []
         for index, (name, x) in enumerate(zip(self.body.inputs, inputs, strict=True)):
             if fields is not None and name not in fields:
@@ -164,7 +163,7 @@ class BodyRule:
         work = horizon * sum(positions(shape) for node in body.given.nodes for shape in node.shapes.values())
         if work <= MAX_CHECKED:
             with suppress(KeyError, ShapeError):
-                return _field_of_last(body, inputs, self.static, horizon)
+                return _field_of_last(body, inputs, self.body.sequences, horizon)
         return None
 
     def _inside(self, read: Sequence[Shape]) -> Spec:
@@ -207,15 +206,16 @@ def at_port(source: Reference, port: str, recurrent: Collection[str]) -> Referen
     return replace(source, port=port) if source.port is None and source.id in recurrent else source
 
 
-def _field_of_last(body: Body, inputs: Sequence[Shape], static: int, horizon: int) -> dict[str, Region]:
+def _field_of_last(body: Body, inputs: Sequence[Shape], moving: int, horizon: int) -> dict[str, Region]:
     """The receptive field of the last frame forecast, on each axis of the inputs it depends on, followed step by step.
+
+    The first `moving` of the inputs have a time axis.
 
     Raises:
         KeyError, ShapeError: a layer cannot be followed.
     """
     end = body.given.outputs[0].port
     names = [x.id for x in body.given.inputs]
-    moving = len(inputs) - static
     tracer = FieldTracer({x.id: x.shape for x in body.given.inputs})
     for node in body.given.nodes:
         for port, shape in zip(node.initial_state, node.state.values(), strict=False):

@@ -38,7 +38,7 @@ def bind_bodies(spec: Spec, infer: Infer) -> tuple[Spec, dict[str, Rule]]:
             rules[node.id] = step = StepRule(node, node.body, spec, infer)
             inner = inner.bound(step, node.body.static)
             frames = at_port(frames, "sequence", recurrent)
-        moving = len(more) - node.body.static
+        moving = node.body.sequences - 1
         covariates = (at_port(source, "sequence", recurrent) for source in more[:moving])
         static = (at_port(source, "last", recurrent) for source in more[moving:])
         layer = inner if innermost(layer) is layer else layer.model_copy(update={"layer": inner})

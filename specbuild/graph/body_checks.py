@@ -37,8 +37,7 @@ def check_covariates(node: NodeSpec, body: BodySpec, inputs: Sequence[Shape], re
     """Report covariates without a time axis, and those with too few or too many frames."""
     before = len(report.errors)
     given, horizon = inputs[0][0], getattr(node.layer, "horizon", 1)
-    moving = len(inputs) - body.static
-    for name, source, x in list(zip(body.inputs, node.sources, inputs, strict=True))[1:moving]:
+    for name, source, x in list(zip(body.inputs, node.sources, inputs, strict=True))[1 : body.sequences]:
         inner = body.name_inside(name)
         steps = None if given is None else given + horizon - 1
         if len(x) < 2:

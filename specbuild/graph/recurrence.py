@@ -72,7 +72,7 @@ class StepRule:
     def measured(self, inputs: Sequence[Shape]) -> Step:
         """Return the graph of a step, and what of it runs for all steps at once."""
         graph = self.graph(inputs[0])
-        return Step(graph, len(inputs) - self.body.static, tuple(state.id for state in self.body.states))
+        return Step(graph, self.body.sequences, tuple(state.id for state in self.body.states))
 
     def check(self, x: Shape) -> None:
         self.graph(x)
@@ -202,7 +202,7 @@ class _Trace:
         self._states = {
             Port(state.id): output.port for state, output in zip(body.states, graph.outputs[1:], strict=True)
         }
-        self._frames = [Port(name) for name in body.inputs[: len(body.inputs) - body.static]]
+        self._frames = [Port(name) for name in body.inputs[: body.sequences]]
         self._fields: list[PortField] = []
         self._ended = False
 

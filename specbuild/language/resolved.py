@@ -17,7 +17,7 @@ from specbuild.language.forms.values import SHAPES_DIFFER
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.inputs import InputSection
-from specbuild.language.spec import BodySpec, NodeSpec, Spec, State, every_node
+from specbuild.language.spec import BodySpec, InitialState, NodeSpec, Spec, every_node
 
 
 def dump(spec: Spec) -> str:
@@ -64,7 +64,7 @@ def _node(node: NodeSpec) -> dict[str, Any]:
         entry: dict[str, Any] = {"id": node.id, "equation": text}
     else:
         entry = {"id": node.id, **_form(node)}
-        every = node.body is None or (node.shares is not None and not node.body.states)
+        every = node.body is None or (node.shares is not None and not node.body.is_step)
         sources = sources if every else sources[:1]
         entry["from"] = sources[0] if len(sources) == 1 and not node.collects else sources
     if node.initial_state:
@@ -88,7 +88,7 @@ def equation_of(layer: Layer, sources: Sequence[str]) -> str:
     return layer.text(sources) if fits else ""
 
 
-def _state(state: State | None) -> Any:
+def _state(state: InitialState | None) -> Any:
     if isinstance(state, Reference):
         return str(state)
     return "none" if state is None else {name: str(source) for name, source in state.items()}
@@ -100,7 +100,7 @@ def _form(node: NodeSpec) -> dict[str, Any]:
         return {"reuse": node.shares}
     if node.body is None:
         return _layer(node.layer)
-    return _cell(node, node.body) if node.body.states else _loop(node, node.body)
+    return _cell(node, node.body) if node.body.is_step else _loop(node, node.body)
 
 
 def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
@@ -114,22 +114,21 @@ def _read_beside(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     """Return what a node reads beside its frames, by the names inside."""
     names = map(body.name_inside, body.inputs)
     more = [(name, str(source)) for name, source in zip(names, node.sources, strict=True)][1:]
-    moving = len(more) - body.static
-    return {key: dict(pairs) for key, pairs in (("covariates", more[:moving]), ("static", more[moving:])) if pairs}
+    moving, still = more[: body.sequences - 1], more[body.sequences - 1 :]
+    return {key: dict(pairs) for key, pairs in (("covariates", moving), ("static", still)) if pairs}
 
 
 def _cell(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     """Return a recurrent node; what it reads step by step outside has the names from there again."""
-    prefix, layer = f"{node.id}_", innermost(node.layer)
-    stepped = len(body.inputs) - body.static
-    outside = dict(zip(body.inputs[1:stepped], node.sources[1:stepped], strict=True))
+    layer = innermost(node.layer)
+    outside = dict(zip(body.inputs[1 : body.sequences], node.sources[1 : body.sequences], strict=True))
 
     def named(source: Reference) -> Reference:
         if source.id in outside:
             return outside[source.id]
-        return source.renamed(lambda name: name.removeprefix(prefix))
+        return source.renamed(body.name_inside)
 
-    nodes = [_node(inner.reading(named).renamed(lambda name: name.removeprefix(prefix))) for inner in body.nodes]
+    nodes = [_node(inner.reading(named).renamed(body.name_inside)) for inner in body.nodes]
     static = {key: names for key, names in _read_beside(node, body).items() if key == "static"}
     assert isinstance(layer, Recurrence)
     becomes = {name: str(named(state.next)) for name, state in zip(layer.states, body.states, strict=True)}

@@ -47,9 +47,9 @@ class AcceptedWarning:
     span: Span
 
 
-State: TypeAlias = Reference | dict[str, Reference]
+InitialState: TypeAlias = Reference | dict[str, Reference]
 """An initial state: that of a node, or its tensors by name."""
-InnerStates: TypeAlias = tuple[State | None, ...]
+InnerStates: TypeAlias = tuple[InitialState | None, ...]
 """An initial state for each recurrent node of a body, in the order they run; None: zeros."""
 
 
@@ -76,6 +76,16 @@ class BodySpec:
     """How many of the inputs, the last ones, have no time axis: the nodes read them at every step."""
     states: tuple[CarriedState, ...] = ()
     """Of a recurrent node, in the order of its states."""
+
+    @property
+    def is_step(self) -> bool:
+        """Whether they are the step of a recurrent node, not what an autoregressive one feeds back."""
+        return bool(self.states)
+
+    @property
+    def sequences(self) -> int:
+        """How many of the inputs, the first ones, have a time axis."""
+        return len(self.inputs) - self.static
 
     @property
     def recurrent(self) -> NodeSpecs:
@@ -124,10 +134,10 @@ class NodeSpec:
     """The layer's arguments as written; for a wrapper those of the layer inside."""
     named: bool = False
     """Whether the id was written; a generated id cannot be referred to."""
-    initial_state: State | None = None
+    initial_state: InitialState | None = None
     expect: tuple[int | None, ...] | None = None
     inside: str = ""
-    """The block or file that the node comes from; empty where the spec wrote it itself."""
+    """The block, file or node that it comes from; empty where the spec wrote it itself."""
     use: str = ""
     """Where that is used, in words."""
     shares: str | None = None
@@ -154,7 +164,7 @@ class NodeSpec:
     def reading(self, other: Callable[[Reference], Reference]) -> NodeSpec:
         """Return the node with other references for all that it reads."""
 
-        def changed(state: State | None) -> State | None:
+        def changed(state: InitialState | None) -> InitialState | None:
             if isinstance(state, Reference):
                 return other(state)
             return None if state is None else {name: other(source) for name, source in state.items()}

@@ -14,7 +14,7 @@ from specbuild.language.forms.inner_states import read_inner_states
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.values import Located, Nodes, Trainable
 from specbuild.language.forms.walk import Walk
-from specbuild.language.spec import BodySpec, NodeSpecs, State
+from specbuild.language.spec import BodySpec, InitialState, NodeSpecs
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute
 
@@ -78,7 +78,7 @@ class AutoregressiveForm(PlainForm):
         nodes = (replace(node, sources=(*node.sources, *inside.sources)) for node in expansion.nodes)
         return replace(expansion, nodes=tuple(replace(node, body=body, inner_states=states) for node in nodes))
 
-    def state(self, walk: Walk, scope: Scope) -> State | None:  # noqa: ARG002 - the nodes inside have states, not it
+    def state(self, walk: Walk, scope: Scope) -> InitialState | None:  # noqa: ARG002 - the nodes inside have states, not it
         return None
 
 

@@ -16,7 +16,7 @@ from specbuild.language.forms.ids import snake
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.values import REFERENCES, STATE, WHEN, Lengths, Located, Trainable
 from specbuild.language.references import ID, Reference, References
-from specbuild.language.spec import NodeSpec, NodeSpecs, State, is_written
+from specbuild.language.spec import InitialState, NodeSpec, NodeSpecs, is_written
 from specbuild.language.validation import has_known_faults, validate
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class PlainForm(Form):
         "by name. Default: zeros.",
     )
 
-    def state(self, walk: "Walk", scope: Scope) -> State | None:
+    def state(self, walk: "Walk", scope: Scope) -> InitialState | None:
         """Return what `initial_state` names; None if nothing, or after a fault."""
         return read_state(self.initial_state, walk, scope) if is_written(self.initial_state) else None
 
@@ -269,7 +269,7 @@ class PlainForm(Form):
         return Expansion(tuple(nodes), end, complete=complete)
 
 
-def read_state(written: Node, walk: "Walk", scope: Scope) -> State | None:
+def read_state(written: Node, walk: "Walk", scope: Scope) -> InitialState | None:
     """Return the initial state that is written: a node, or tensors by name; None after a fault."""
     if isinstance(written, Mapping):
         named = {entry.name: scope.reference(entry.value, walk.report) for entry in written.entries}

@@ -6,7 +6,7 @@ from specbuild.document import Entry, Mapping, Node, Scalar, did_you_mean, plain
 from specbuild.language.forms.base import read_state
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.walk import Walk
-from specbuild.language.spec import BodySpec, InnerStates, NodeSpec, State, is_written
+from specbuild.language.spec import BodySpec, InitialState, InnerStates, NodeSpec, is_written
 from specbuild.language.variables import substitute
 
 
@@ -39,7 +39,7 @@ def read_inner_states(walk: Walk, scope: Scope, written: Node | None, body: Body
             help = f"write initial_state: {{{', '.join(f'{level}: …' for level in levels)}}}"
             walk.report.error(message, written.span, help=help, code="state")
         return (state,) if state is not None and len(levels) == 1 else ()
-    states: dict[str, State | None] = {}
+    states: dict[str, InitialState | None] = {}
     sound = True
     for entry in written.entries:
         level = _level(walk, scope, entry, levels, name)

@@ -143,12 +143,12 @@ class ReuseForm(PlainForm):
 
 def _runs_others(node: NodeSpec) -> bool:
     """Whether a node has no state itself, but nodes inside that may have one."""
-    return node.body is not None and not node.body.states
+    return node.body is not None and not node.body.is_step
 
 
 def _own_sources(node: NodeSpec) -> References:
     """Return what a node reads by its `from`; the nodes of a recurrence read others by name, which stay."""
-    return node.sources[:1] if node.body is not None and node.body.states else node.sources
+    return node.sources[:1] if node.body is not None and node.body.is_step else node.sources
 
 
 def _within(target: str | Group, ids: set[str]) -> bool:
