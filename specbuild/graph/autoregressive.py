@@ -64,9 +64,12 @@ class BodyRule:
         moving = self.body.sequences
         return (*((steps, *x[1:]) for x in inputs[:moving]), *((steps, *x) for x in inputs[moving:]))
 
-    def report(self, read: tuple[Shape, ...], report: Report) -> Graph | None:
-        """Return the graph over what the nodes read, or None after reporting what does not fit."""
-        graph = self._infer(self._inside(read), report)
+    def report(self, read: tuple[Shape, ...], report: Report, *, known: bool = False) -> Graph | None:
+        """Return the graph over what the nodes read, or None after reporting what does not fit.
+
+        `known`: whether the number of steps is known where the nodes run, even if it is left open here.
+        """
+        graph = self._infer(replace(self._inside(read), known_steps=known), report)
         if graph is not None:
             self._graphs[read] = graph
         return graph
@@ -80,7 +83,7 @@ class BodyRule:
         read = self.read(inputs, steps)
         if read not in self._graphs:
             report = Report()
-            if self.report(read, report) is None:
+            if self.report(read, report, known=inputs[0][0] is not None) is None:
                 why = report.errors[0].message if report.errors else ""
                 raise ShapeError(f"{self.node.id} does not run on {' and '.join(map(show, read))}", reason=why)
         return self._graphs[read]

@@ -171,7 +171,7 @@ class StepRule:
         noisy = [inner for inner in graph.nodes if changes_in_training(inner.layer)]
         if noisy and self.layer.remat:
             refuse_remat(self.node, noisy[0], report)
-        elif noisy and steps is None:
+        elif noisy and steps is None and not self._spec.known_steps:
             message = f"{self.node.id} needs to know how many steps it has, for {noisy[0].id}"
             reason = "training draws random numbers in it or updates its statistics, so its steps are written out"
             help = f"write the number of frames in the input's shape, or leave {noisy[0].id} out"

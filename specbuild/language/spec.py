@@ -267,6 +267,8 @@ class Spec:
     """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
     allow: tuple[AcceptedWarning, ...] = ()
     """The warnings that are accepted anywhere."""
+    known_steps: bool = False
+    """Of nodes that another one runs: whether the number of steps is known there, even if left open here."""
 
     @property
     def batch_size(self) -> int:

@@ -23,6 +23,11 @@ CELL = (
     "{id: s, layer: Add, from: [a, b, c]}, {id: t, layer: Activation, activation: tanh}], next: {h: t, c: s}"
 )
 """A cell whose mapping is still open, for further keys."""
+NOISY = CELL.replace(
+    "{id: s, layer: Add, from: [a, b, c]}",
+    "{layer: BatchNormalization, from: b}, {id: n, layer: Dropout, rate: 0.5}, {id: s, layer: Add, from: [a, n, c]}",
+)
+"""The same with layers that behave otherwise in training."""
 
 
 def numbers(model: Any, *, samples: int = 2, steps: int = 7) -> list[np.ndarray]:
@@ -338,6 +343,14 @@ COMBINED = {
       horizon: 3
       remat: true
       do: [{{id: e, {CELL}}}}}, {{time_distributed: {{layer: Conv2D, filters: 2, kernel_size: 1}}}}]
+""",
+    "feedback, with random numbers": f"""\
+  - id: memory
+    autoregressive:
+      horizon: 3
+      do:
+        - {{id: e, {NOISY}}}}}
+        - {{time_distributed: {{layer: Conv2D, filters: 2, kernel_size: 1}}}}
 """,
     "used again": f"""\
   - {{id: first, {CELL}}}}}
