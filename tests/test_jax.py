@@ -23,6 +23,7 @@ SELECTIONS = {
         "numbers or spec or mask",
     ],
     "losses": ["tests/model/test_losses.py", "-k", "ssim or csi or sum or balanced"],
+    "training a cell": ["tests/run/test_cells.py", "-k", "resumed"],
     "a training run": ["tests/run/test_train.py", "-k", "run_folder_holds_everything"],
 }
 
