@@ -53,7 +53,7 @@ class Sampling(BaseModel):
         return self
 
 
-class Body(Protocol):
+class MeasuredBody(Protocol):
     """The stack inside an autoregressive node, measured for inputs of any shapes.
 
     They are the frames `(P, *frame)`, then the covariates `(P + horizon − 1, *frame)`, then what is static `(*frame)`.
@@ -108,16 +108,16 @@ class Autoregressive(Layer):
     package: ClassVar[str] = "specbuild"
     keeps_rank = True
 
-    _body: Body | None = PrivateAttr(None)
+    _body: MeasuredBody | None = PrivateAttr(None)
 
-    def bound(self, body: Body) -> Self:
+    def bound(self, body: MeasuredBody) -> Self:
         """Return a copy of the node with its stack, from which its shapes and costs are computed."""
         copy = self.model_copy()
         copy._body = body
         return copy
 
     @property
-    def body(self) -> Body:
+    def body(self) -> MeasuredBody:
         """The stack.
 
         Raises:

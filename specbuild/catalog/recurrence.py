@@ -100,7 +100,7 @@ _STATES = {
 }
 
 
-class Step(Protocol):
+class MeasuredStep(Protocol):
     """The nodes of a step, measured for an input sequence of a shape `(T, *frame)`; T does not matter to them."""
 
     def check(self, x: Shape) -> None:
@@ -149,17 +149,17 @@ class Recurrence(Recurrent):
 
     package: ClassVar[str] = "specbuild"
 
-    _step: Step | None = PrivateAttr(None)
+    _step: MeasuredStep | None = PrivateAttr(None)
     _static: int = PrivateAttr(0)
 
-    def bound(self, step: Step, static: int) -> Self:
+    def bound(self, step: MeasuredStep, static: int) -> Self:
         """Return a copy with the nodes of a step, of whose inputs the last `static` are read whole."""
         copy = self.model_copy()
         copy._step, copy._static = step, static
         return copy
 
     @property
-    def step(self) -> Step:
+    def step(self) -> MeasuredStep:
         """The nodes of a step.
 
         Raises:

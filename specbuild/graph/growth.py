@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from specbuild.catalog import KerasObject, Layer, Recurrent
-from specbuild.catalog.equation import Equation
+from specbuild.catalog.equation import Equation, input_index
 from specbuild.catalog.wrappers import innermost
 from specbuild.document.arithmetic import Call, Chain, Literal, Name, Power, Signed, Tree
 from specbuild.graph.loss_lints import activation_of
@@ -21,7 +21,7 @@ UNBOUNDED = frozenset(
 """Activations of Keras that no number bounds from above."""
 _UNJUDGED = ("linear", "leaky_relu", "exponential")
 """Unbounded ones that do not tell: published cells have leaky ones behind a gate, which mixes and does not add."""
-_WEIGHING = ("Conv", "DepthwiseConv", "SeparableConv", "Dense", "LocallyConnected")
+_WEIGHING = ("Conv", "DepthwiseConv", "SeparableConv", "Dense")
 _PASSING = (
     *("Add", "Subtract", "Multiply", "Average", "Maximum", "Concatenate", "Activation", "ReLU", "ELU", "Dropout"),
     *("Identity", "Slice", "SplitPart", "Reshape", "Permute", "ZeroPadding", "Cropping", "UpSampling"),
@@ -87,8 +87,7 @@ def _passed(node: Node) -> Iterator[tuple[Port, str]]:
     """Yield the inputs as which a node's output grows, and the activation in between; none where that is not known."""
     layer = innermost(node.layer)
     if isinstance(layer, Equation):
-        numbers = {f"x{number}": port for number, port in enumerate(node.inputs, start=1)}
-        yield from ((numbers[name], function) for name, function in _open(layer.tree))
+        yield from ((node.inputs[input_index(name)], function) for name, function in _open(layer.tree))
     elif layer.kind.startswith((*_WEIGHING, *_PASSING)) and not isinstance(layer, Recurrent):
         activation = activation_of(layer)
         if activation in ("", *UNBOUNDED) and not _has_maximum(layer):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
-from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
-from specbuild.model.importing.steps import Findings, FlatModel, Refused, as_id, each_layer, renamed_model, thawed
+from specbuild.model.importing.records import Malformed, Record, read_network, read_record
+from specbuild.model.importing.steps import (
+    Findings,
+    FlatModel,
+    Flatten,
+    Refused,
+    as_id,
+    each_layer,
+    renamed_model,
+    thawed,
+)
 
 REGISTERED = "specbuild>Autoregressive"
 """The registered name of the layer."""
 
 _SETTINGS = [name for name in Autoregressive.model_fields if name not in Layer.model_fields]
-
-Flatten: TypeAlias = Callable[[Network, Findings], FlatModel]
 
 
 def spec_autoregressive(

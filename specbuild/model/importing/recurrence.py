@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from specbuild.catalog import Bidirectional, Recurrent
 from specbuild.catalog.core import Identity
 from specbuild.catalog.recurrence import Recurrence
 from specbuild.graph import Input
 from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
-from specbuild.model.importing.records import Malformed, Network, Record, read_network, read_record
+from specbuild.model.importing.records import Malformed, Record, read_network, read_record
 from specbuild.model.importing.steps import (
     Findings,
     FlatModel,
+    Flatten,
     Ref,
     Refused,
     Step,
@@ -29,8 +30,6 @@ REGISTERED = "specbuild>Recurrence"
 """The registered name of the layer."""
 
 _SETTINGS = [name for name in Recurrence.model_fields if name not in (*Recurrent.model_fields, "states")]
-
-Flatten: TypeAlias = Callable[[Network, Findings], FlatModel]
 
 
 def is_recurrence(record: Record) -> bool:

@@ -6,11 +6,12 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from specbuild.catalog import Layer, Shape
 from specbuild.document import Report
 from specbuild.graph import Input
+from specbuild.model.importing.records import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ def renamed_model(model: FlatModel, name: Callable[[str], str]) -> FlatModel:
     inputs = tuple(replace(x, id=name(x.id)) for x in model.inputs)
     outputs, carried = tuple(map(moved, model.outputs)), tuple(map(name, model.carried))
     return FlatModel(inputs, tuple(map(renamed, model.steps)), outputs, model.names, carried)
+
+
+Flatten: TypeAlias = Callable[[Network, "Findings"], FlatModel]
+"""Turns a model inside a layer into steps."""
 
 
 class Refused(Exception):
