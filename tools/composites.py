@@ -938,7 +938,7 @@ class Drawing:
         return {"time_distributed": stack}, Spot(result), {}
 
     def cell(self, place: Place, rank: int, filters: int, kind: str = "") -> Tree:
-        """Return a recurrent layer over frames or vectors, or a cell written as text."""
+        """Return a recurrent layer over frames or vectors, or a custom cell."""
         if kind == "recurrent":
             return self.level_as_text(place, rank, filters)
         kind = kind or (self.pick("ConvLSTM2D", "ConvGRU2D") if rank == 4 else self.pick("LSTM", "GRU", "SimpleRNN"))
@@ -978,7 +978,7 @@ class Drawing:
         return item, spot, members
 
     def recurrent(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
-        """A cell written as text."""
+        """A custom cell."""
         steps, *frame = spot.shape
         inner = self.within_cell(place, tuple(frame))
         body: Tree = {"states": {}}

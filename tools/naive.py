@@ -510,7 +510,7 @@ class Reader:
         arguments = own_arguments(inner, env)
         return self.recurrent(kind, arguments, both, env.inputs[0], env, env.state, text(item.get("id"), env.values))
 
-    # Cells written as text
+    # Custom cells
 
     def _recurrent(self, item: Tree, env: Env) -> Recurrent:
         return self.cell(item["recurrent"], {}, env.inputs[0], env, env.state, text(item.get("id"), env.values))
@@ -809,7 +809,7 @@ class Reader:
         return thing
 
     def _mirrored_cell(self, call: Call, thing: Any, env: Env) -> Any:
-        """Return every step of the mirror image of a cell written as text."""
+        """Return every step of the mirror image of a custom cell."""
         assert call.again is not None
         level = call.again(thing, env)
         if call.name:

@@ -43,20 +43,20 @@ FUNCTIONS = {**dict.fromkeys(ACTIVATIONS, 1), **OPERATIONS}
 _OTHERWISE = {
     **dict.fromkeys(
         ("softmax", "log_softmax", "sparsemax", "glu"),
-        "it mixes the values along an axis: write {{id: …, layer: {layer}}} as a node of its own, and its id here",
+        "it works along an axis: write {{id: …, layer: {layer}}} as a separate node, and its id here",
     ),
     **dict.fromkeys(
         ("mean", "sum", "std", "max", "min"),
-        "for a reduction write {{id: …, layer: Reduce, function: {name}, axis: …}} as a node of its own, and its id "
+        "for a reduction write {{id: …, layer: Reduce, function: {name}, axis: …}} as a separate node, and its id "
         "here; of two values one is maximum(a, b) or minimum(a, b)",
     ),
-    **dict.fromkeys(("hadamard", "mul", "multiply"), "write a * b, which multiplies value by value"),
+    **dict.fromkeys(("hadamard", "mul", "multiply"), "write a * b, which multiplies element by element"),
     **dict.fromkeys(("pow", "power"), "write a ** 2"),
     **dict.fromkeys(("add", "subtract", "divide", "negative"), "write a + b, a - b, a / b, -a"),
     **dict.fromkeys(("swish",), "write silu(x)"),
     **dict.fromkeys(
         ("conv", "matmul", "dot", "dense", "concat", "concatenate", "norm"),
-        "an equation works value by value; write a layer as a node of its own, and its id here",
+        "an equation works element by element; write a layer as a separate node, and its id here",
     ),
 }
 """What to write for functions that an equation does not have."""
@@ -65,7 +65,7 @@ _SYMBOLS = {
     **dict.fromkeys("−–", "write -"),
     **dict.fromkeys("÷", "write /"),
     "^": "a power is written x ** 2",
-    "@": "a matrix product is a layer of its own, such as Dense; * multiplies value by value",
+    "@": "a matrix product is a layer, such as MatMul or Dense; * multiplies element by element",
     "σ": "write sigmoid(x)",
     "$": "a variable is written $name",
 }
@@ -161,7 +161,7 @@ def _check_call(tree: Call, function: Name, arguments: tuple[Tree, ...]) -> None
         message = f"{name} takes {count} argument{'s' * (count > 1)}, got {len(arguments)}"
         _error(message, function.at, f"write {name}({', '.join('ab'[:count])})")
     if not names_in(tree):
-        _error(f"{written(tree)} is a number", tree.at, "write the number that it is")
+        _error(f"{written(tree)} is a number", tree.at, "write its value as a number")
 
 
 def _error(message: str, at: Place, help: str = "") -> NoReturn:
@@ -267,7 +267,7 @@ class Equation(Broadcasting):
     """
 
     formula: Annotated[str, _Text()] = Field(
-        description='The text, such as "sigmoid(x1) * x2 + 0.5"; x1 is the first input.'
+        description='The equation, such as "sigmoid(x1) * x2 + 0.5"; x1 is the first input.'
     )
 
     package = "specbuild"

@@ -95,7 +95,7 @@ class Add(Broadcasting):
 
 
 class Multiply(Broadcasting):
-    """The product of the inputs, value by value."""
+    """The elementwise product of the inputs."""
 
 
 class Average(Broadcasting):
@@ -107,11 +107,11 @@ class Average(Broadcasting):
 
 
 class Maximum(Broadcasting):
-    """The largest of the inputs, value by value."""
+    """The elementwise maximum of the inputs."""
 
 
 class Minimum(Broadcasting):
-    """The smallest of the inputs, value by value."""
+    """The elementwise minimum of the inputs."""
 
 
 class Subtract(Broadcasting):

@@ -175,7 +175,7 @@ class SplitPart(OverAxes):
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if self.index >= self.count:
-            refuse("index", f"there are {self.count} parts, 0 to {self.count - 1}, got index {self.index}")
+            refuse("index", f"expected an index from 0 to {self.count - 1} for {self.count} parts, got {self.index}")
         return self
 
     def check(self, *inputs: Shape) -> None:

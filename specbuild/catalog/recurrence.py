@@ -186,7 +186,7 @@ class Recurrence(Recurrent):
         whole = self.static(len(inputs))
         for at, shape in enumerate(inputs):
             if None in (shape if at in whole else shape[1:]):
-                raise self.unfit("needs to know the size of its frames", shape, "; time alone may be left open")
+                raise self.unfit("needs to know the size of its frames", shape, "; only the time axis may be left open")
             if at not in whole and shape[:1] != x[:1]:
                 help = "name it under static: if every step reads all of it"
                 raise self.unfit("reads sequences step by step", x, f", another is {show(shape)}", help=help)

@@ -279,7 +279,7 @@ class _Parser:
 
     def atom(self, depth: int) -> Tree:
         if not self.tokens:
-            message = f"it ends where {self._notation.operand} is expected"
+            message = f"{self._notation.operand} is missing at the end"
             raise ExpressionError(message, at=(max(self._read - 1, 0), self._end))
         token = self._next()
         place, groups = _place(token), token.groupdict()
@@ -323,7 +323,7 @@ def _place(token: Token) -> Place:
 def _unexpected(token: Token) -> ExpressionError:
     factor = token["name"] or token["number"] or token["operator"] == "("
     help = "write * between two factors" if factor else ""
-    return ExpressionError(f'"{token[str(token.lastgroup)]}" is not expected there', at=_place(token), help=help)
+    return ExpressionError(f'unexpected "{token[str(token.lastgroup)]}"', at=_place(token), help=help)
 
 
 def names_in(tree: Tree) -> tuple[Name, ...]:
@@ -394,7 +394,7 @@ def apply(symbol: str, left: int | float, right: int | float) -> int | float:
         ExpressionError: it divides by zero, or the result is too large.
     """
     if symbol in ("/", "//", "%") and right == 0:
-        raise ExpressionError("it divides by zero")
+        raise ExpressionError("division by zero")
     return bounded(_OPERATIONS[symbol](left, right))
 
 
@@ -416,9 +416,9 @@ def _divided(a: int | float, b: int | float) -> int | float:
 
 def _power(base: int | float, exponent: int | float) -> int | float:
     if base == 0 and exponent < 0:
-        raise ExpressionError("it divides by zero")
+        raise ExpressionError("division by zero")
     if base < 0 and not float(exponent).is_integer():
-        raise ExpressionError("a negative number has no broken power")
+        raise ExpressionError("a negative number has no fractional power")
     if abs(base) > 1 and abs(exponent) * math.log2(abs(base)) > 64:
         raise ExpressionError("the result is too large")
     result: int | float = base**exponent

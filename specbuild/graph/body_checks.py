@@ -26,9 +26,9 @@ def check_penalties(body: BodySpec, name: str, report: Report) -> bool:
     for node in body.nodes:
         layer = innermost(node.layer)
         if layer.kind == "ActivityRegularization" or getattr(layer, "activity_regularizer", None) is not None:
-            message = f"{node.id} adds a penalty on its output inside {name}"
-            reason = f"{name} runs it in a loop, which gives no penalties to the loss"
-            help = f"penalize what {name} gives: {{layer: ActivityRegularization, l2: …}} after it"
+            message = f"{node.id} cannot penalize its output inside {name}"
+            reason = f"{name} runs it in a loop, from which no penalties reach the loss"
+            help = f"penalize the output of {name}: {{layer: ActivityRegularization, l2: …}} after it"
             report.error(message, node.span("activity_regularizer"), reason=reason, help=help, code="body")
     return len(report.errors) == before
 
@@ -42,15 +42,15 @@ def check_covariates(node: NodeSpec, body: BodySpec, inputs: Sequence[Shape], re
         steps = None if given is None else given + horizon - 1
         if len(x) < 2:
             message, reason = f"the covariate {inner} of {node.id} has no time axis", f"{source} is {show(x)}"
-            help = f"a frame that every step reads is static: {{{inner}: {source}}}"
+            help = f"a map that every step reads goes under static: {{{inner}: {source}}}"
         elif fits(x[:1], (steps,)):
             continue
         else:
-            message = f"{source} has {_frames(x[0])}, {node.id} reads {steps} of {inner}"
-            reason = f"its nodes run on {_frames(given)} given and on {horizon - 1} of its own (horizon {horizon})"
+            message = f"{source} has {_frames(x[0])}, but {node.id} needs {steps} of {inner}"
+            reason = f"it reads {_frames(given)} given and {horizon - 1} of its own forecasts (horizon {horizon})"
             help = "give past + horizon − 1 frames"
             if len(x) == len(inputs[0]) - 1:
-                help += f"; a frame without a time axis is static: {{{inner}: {source}}}"
+                help += f"; a map without a time axis goes under static: {{{inner}: {source}}}"
         report.error(message, source.span, reason=reason, help=help, code="body")
     return len(report.errors) == before
 
@@ -83,7 +83,7 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
         help = "put a ConvLSTM2D, an LSTM or the like into do:, or give one frame"
     elif output != x:
         message = f"{node.id} reads frames of {show(x[1:])} and gives frames of {show(output[1:])}"
-        reason = "what it gives is what it reads in the next step"
+        reason = "its output is its input in the next step"
         end = "head" if node.at.get("encoder_decoder") is not None else "do"
         help = f"end {end}: in frames of {show(x[1:])}, for example with {_head(x)}"
     elif noisy and getattr(node.layer, "remat", False):
@@ -98,8 +98,8 @@ def check_whole(node: NodeSpec, graph: Graph, x: Shape, report: Report) -> bool:
 def refuse_remat(node: NodeSpec, noisy: Node, report: Report) -> None:
     """Report `remat` on a node that runs one which training does not run twice with the same result."""
     message = f"remat cannot recompute {noisy.id}"
-    reason = "training draws random numbers in it or updates its statistics, which would differ the second time"
-    help = f"leave remat or {noisy.id} out"
+    reason = "in training it draws random numbers or updates statistics, which would differ when recomputed"
+    help = f"remove remat or {noisy.id}"
     report.error(message, node.span("remat"), reason=reason, help=help, code="body")
 
 
@@ -155,8 +155,8 @@ def _misfits(node: NodeSpec, body: BodySpec, name: str) -> Iterator[tuple[str, s
         yield "", f"{node.id} is autoregressive inside {name}", "one node forecasts, step by step", "write one of them"
     if node.initial_state is not None:
         reason = f"{name} carries the state of each layer from step to step"
-        example = f"initial_state: {{{inner}: …}}" if node.named else "give it an id, then initial_state: {id: …}"
-        help = f"say beside autoregressive what it starts from: {example}"
+        example = f"initial_state: {{{inner}: …}}" if node.named else "give it an id, and write initial_state: {id: …}"
+        help = f"its initial state belongs next to autoregressive: {example}"
         yield "initial_state", f"{node.id} cannot take a state inside {name}", reason, help
     if isinstance(layer, Bidirectional):
         help = f"write {{layer: {layer.layer.kind}, …}} without bidirectional"

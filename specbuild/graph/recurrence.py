@@ -126,15 +126,15 @@ class StepRule:
         """Report nodes that a step cannot run."""
         before = len(report.errors)
         if isinstance(self.node.layer, Bidirectional) and len(self.body.inputs) > 1:
-            message = f"{self.node.id} reads {self.body.name_inside(self.body.inputs[1])} from both ends"
-            reason = "Keras runs both directions on one sequence alone"
-            help = "join the sequences before it, for example with Concatenate"
+            message = f"{self.node.id} reads {self.body.name_inside(self.body.inputs[1])} in both directions"
+            reason = "Keras's Bidirectional reads a single sequence"
+            help = "join the sequences before this node, for example with Concatenate"
             report.error(message, self.node.span(), reason=reason, help=help, code="body")
         for inner in self.body.nodes:
             if isinstance(innermost(inner.layer), Autoregressive):
-                message = f"{inner.id} forecasts inside {self.node.id}"
-                reason = "a step has one frame, and an autoregressive node reads a sequence"
-                help = "put the recurrent node into the autoregressive one"
+                message = f"{inner.id} cannot forecast inside {self.node.id}"
+                reason = "a step reads one frame, and an autoregressive node reads a sequence"
+                help = "put the recurrent node inside the autoregressive one"
                 report.error(message, inner.span(), reason=reason, help=help, code="body")
         return len(report.errors) == before
 
@@ -144,7 +144,7 @@ class StepRule:
         given = self.layer.state_shapes(x)
         for (name, shape), output, state in zip(given.items(), graph.outputs[1:], self.body.states, strict=True):
             if not fits(output.shape, shape) or None in output.shape:
-                message = f"the state {name} of {self.node.id} changes its shape"
+                message = f"the state {name} of {self.node.id} changes shape"
                 reason = f"it is {show(shape)} before the step, and {show(output.shape)} after it"
                 help = self._fix(output.shape, shape, name)
                 report.error(message, state.next.span, reason=reason, help=help, code="state")
@@ -156,9 +156,9 @@ class StepRule:
         end, states = self.body.end, {(state.next.id, state.next.port) for state in self.body.states}
         both = isinstance(self.node.layer, Bidirectional) and {"sequence", "last"} <= {*used}
         if both and (end.id, end.port) not in states:
-            message = f"{self.node.id}.last is not known beside {self.node.id}.sequence"
-            reason = "the last output of both directions is read from the state, and none of its states is the output"
-            help = "let the output be a state, or read one of the two"
+            message = f"{self.node.id}.last cannot be read together with {self.node.id}.sequence"
+            reason = "the last output of both directions is read from the states, and no state is the output"
+            help = "make a state the output, or read only one of the two"
             report.error(message, self.node.span(), reason=reason, help=help, code="body")
 
     def _fix(self, after: Shape, before: Shape, name: str) -> str:
@@ -172,9 +172,9 @@ class StepRule:
         if noisy and self.layer.remat:
             refuse_remat(self.node, noisy[0], report)
         elif noisy and steps is None and not self._spec.known_steps:
-            message = f"{self.node.id} needs to know how many steps it has, for {noisy[0].id}"
-            reason = "training draws random numbers in it or updates its statistics, so its steps are written out"
-            help = f"write the number of frames in the input's shape, or leave {noisy[0].id} out"
+            message = f"{self.node.id} needs a known number of steps because of {noisy[0].id}"
+            reason = f"in training {noisy[0].id} draws random numbers or updates statistics, so the steps are unrolled"
+            help = f"write the number of frames in the input's shape, or remove {noisy[0].id}"
             report.error(message, noisy[0].spec.span(), reason=reason, help=help, code="body")
         else:
             return True

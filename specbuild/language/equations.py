@@ -58,7 +58,7 @@ def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
         places.setdefault(name.name, name)
         if (hyphenated := _hyphenated(name, filled.text, walk, scope)) is not None:
             rest = hyphenated.removeprefix(name.name)[1:]
-            message = f"{hyphenated} cannot stand in an equation, which reads {name.name} minus {rest}"
+            message = f"{hyphenated} cannot be used in an equation, which reads it as {name.name} minus {rest}"
             span, help = filled.span(name.at[0], name.at[0] + len(hyphenated)), "give it an id without a hyphen"
             walk.report.error(message, span, help=help, code="bad-equation")
             return None
@@ -114,6 +114,8 @@ def _hyphenated(name: Name, text: str, walk: Walk, scope: Scope) -> str | None:
 def _shown(value: Any) -> str:
     """Return the value of a variable as an equation has it: what is more than a name or a number is in parentheses."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ExpressionError(f"an equation takes a number, a name or a part of the text, got {shown(value)}")
+        raise ExpressionError(
+            f"a variable in an equation holds a number, a name or part of an equation, got {shown(value)}"
+        )
     text = value if isinstance(value, str) else repr(value)
     return text if _SIMPLE.fullmatch(text) else f"({text})"

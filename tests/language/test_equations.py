@@ -105,16 +105,16 @@ def place_of_fault(text: str) -> tuple[int, int] | None:
             "y * softmax(x)",
             'an equation has no function "softmax"',
             "softmax",
-            "it mixes the values along an axis: write {id: …, layer: Softmax} as a node of its own, and its id here",
+            "it works along an axis: write {id: …, layer: Softmax} as a separate node, and its id here",
         ),
         (
             "hadamard(x, y)",
             'an equation has no function "hadamard"',
             "hadamard",
-            "write a * b, which multiplies value by value",
+            "write a * b, which multiplies element by element",
         ),
         ("maximum(x)", "maximum takes 2 arguments, got 1", "maximum", "write maximum(a, b)"),
-        ("x + exp(1)", "exp(1) is a number", "exp(1)", "write the number that it is"),
+        ("x + exp(1)", "exp(1) is a number", "exp(1)", "write its value as a number"),
         (
             "x ** y",
             "the exponent of ** is not a number",
@@ -124,9 +124,9 @@ def place_of_fault(text: str) -> tuple[int, int] | None:
         ("x // 2", "an equation has no //", "x // 2", ""),
         ("x + (y < 2)", "an equation has no comparisons", "y < 2", "it has + - * / ** and functions"),
         ("1 + 2", "an equation needs the id of a node to read", "1 + 2", ""),
-        ("x * (1 / 0)", "it divides by zero", "1 / 0", ""),
-        ("2 x", '"x" is not expected there', "x", "write * between two factors"),
-        ("x +", "it ends where a number or the id of a node is expected", "+", ""),
+        ("x * (1 / 0)", "division by zero", "1 / 0", ""),
+        ("2 x", 'unexpected "x"', "x", "write * between two factors"),
+        ("x +", "a number or the id of a node is missing at the end", "+", ""),
         ("tanh(x", 'a ")" is missing', "tanh", ""),
         (
             "x ⊙ y",
@@ -216,7 +216,7 @@ def test_operands_that_do_not_fit_are_named() -> None:
 
 def test_an_id_with_a_hyphen() -> None:
     layers = "  - {id: enc-1, layer: ReLU, from: x}\n  - {id: enc, layer: ReLU, from: x}\n  - {equation: y * %s}\n"
-    with pytest.raises(SpecError, match="which reads enc minus 1"):
+    with pytest.raises(SpecError, match="which reads it as enc minus 1"):
         graph(layers.replace("id: enc,", "id: f,") % "enc-1")
     assert graph(layers % "enc-1").outputs[0].shape == (4, 4, 3)
     resolved = graph(

@@ -97,7 +97,7 @@ def test_errors(node: str, found: tuple[str, str, str]) -> None:
 
 
 def test_what_reads_a_split_names_a_part() -> None:
-    message = "the split before has several parts, so this node must say which it reads"
+    message = "the split above has several parts, so this node must name the one it reads"
     assert faults("  - {id: p, split: [a, b]}\n  - {layer: ReLU}\n")[0][0] == message
     assert faults("  - {id: p, split: [a, b]}\n  - {layer: ReLU, from: p}\n")[0][::2] == (
         "p has no output of its own",

@@ -156,7 +156,7 @@ FAULTS: dict[tuple[str, str], list[str]] = {
         "write the weights that they are for, or list them: unused: [name, other.*]"
     ],
     ("[step]", "[stp]"): ['7:10 the checkpoint has no array stp | did you mean "step"?'],
-    ("[step]", "[step, head.*]"): ["7:16 head.* is not unused | head/kernel is made from head.weight"],
+    ("[step]", "[step, head.*]"): ["7:16 head.* is used | head/kernel is made from head.weight"],
     ("unused:", "  head/$w: head.bias\nunused:"): [
         "7:3 head/$w applies to no weight | other entries give head/kernel, head/bias"
     ],
@@ -176,7 +176,7 @@ FAULTS: dict[tuple[str, str], list[str]] = {
     ],
     ("head/bias: head.bias", "head/bias: {from: step, order: [0]}"): [
         "6:21 cannot make head/bias (2,) from step () | order names 1 axes, and the array has 0",
-        "7:10 step is not unused | head/bias is made from step",
+        "7:10 step is used | head/bias is made from step",
     ],
     ("unused:", "prefixes: [param/]\nunused:"): [
         "7:11 no array of the checkpoint begins with param/ | it has cells.0.x.weight, cells.0.h.weight, "

@@ -1,4 +1,4 @@
-"""Cells written as text against Keras's own layers, and against their steps run one by one."""
+"""Custom cells against Keras's own layers, and against their steps run one by one."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ KNOWN = {
         {"kernel": ("x/kernel",), "recurrent_kernel": ("u/kernel", "g_u/kernel"), "bias": ("x/bias",)},
     ),
 }
-"""For each cell as text the layer that it is, and from which weights of the text each of the layer's is joined."""
+"""For each custom cell the layer that it equals, and the weights of the cell that make up each weight of the layer."""
 
 
 @pytest.mark.parametrize("cell", KNOWN)
-def test_a_cell_written_as_text_equals_the_layer(cell: str) -> None:
+def test_a_custom_cell_equals_the_layer(cell: str) -> None:
     """Outputs, states and gradients, to rounding."""
     layer, joined = KNOWN[cell]
     written = build_model(CELLS / f"{cell}.yaml", overrides=SMALL)
@@ -95,7 +95,7 @@ outputs: {{every: memory.sequence, {ports}}}
         weight.assign(random.normal(size=weight.shape) * 0.3)
 
     def as_the_layer(values: list[Any]) -> list[np.ndarray]:
-        """Values of the weights of the text as those of the layer."""
+        """The weights of the custom cell, joined as those of the layer."""
         named = {w.path.removeprefix("memory_"): np.asarray(v) for w, v in zip(written.weights, values, strict=True)}
         return [np.concatenate([named[part] for part in joined[weight.name]], axis=-1) for weight in known.weights]
 
@@ -411,7 +411,7 @@ def test_feedback_starts_a_cell_from_its_own_states() -> None:
 
 def test_a_state_that_changes_its_shape_is_named() -> None:
     spec = (CELLS / "conv_lstm.yaml").read_text("utf-8").replace("h: sigmoid(o) * tanh(c_next)", "h: sum")
-    with pytest.raises(SpecError, match="the state h of memory changes its shape") as fault:
+    with pytest.raises(SpecError, match="the state h of memory changes shape") as fault:
         build_graph(spec)
     assert [error.span.line for error in fault.value.diagnostics if error.span is not None] == [24]
 

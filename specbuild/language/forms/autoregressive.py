@@ -87,6 +87,6 @@ def _reads_one(walk: Walk, nodes: NodeSpecs, body: BodySpec, item: Mapping) -> b
     several = [node for node in nodes if len(node.sources) > 1 and len(body.inputs) > 1]
     for node in several:
         message = f"{node.id} reads one sequence of frames, got {len(node.sources)}"
-        help = "keep the one whose next frames it gives, and name the others under covariates or static"
+        help = "keep the one that it forecasts, and list the others under covariates or static"
         walk.report.error(message, (item.get("from") or item).span, help=help, code="arity")
     return not several

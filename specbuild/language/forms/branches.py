@@ -20,7 +20,7 @@ _PATHS = {"type": "object", "minProperties": 1, "additionalProperties": {DEFINIT
 
 _NOT_ON_A_MERGE = {
     "from": "a merge reads what it joins and takes no from",
-    "initial_state": "a merge has no state, and takes no initial_state",
+    "initial_state": "a merge has no state and takes no initial_state",
 }
 
 

@@ -14,7 +14,7 @@ from specbuild.language.forms.walk import Walk
 
 
 class EquationForm(PlainForm):
-    """Arithmetic on nodes, value by value: {equation: "sigmoid(f) * c + sigmoid(i) * tanh(g)"}.
+    """Elementwise arithmetic on nodes: {equation: "sigmoid(f) * c + sigmoid(i) * tanh(g)"}.
 
     The ids in the text are what it reads, so it has no `from`.
     """

@@ -26,7 +26,9 @@ Covariates: TypeAlias = Annotated[
 Static: TypeAlias = Annotated[
     Node | None,
     Located(REFERENCES_BY_NAME, "a mapping of names to ids"),
-    Field(description="Frames without a time axis that the nodes read at every step, by name: {height: relief}."),
+    Field(
+        description="Maps without a time axis, read at every step, by the name that the nodes use: {height: relief}."
+    ),
 ]
 BESIDE = ("covariates", "static")
 """The keys that name what is read besides the frames."""
@@ -86,11 +88,11 @@ def enter(walk: Walk, name: str, scope: Scope, settings: Mapping, at: Span, kind
     start = Reference(given, None, at, implied=True)
     names: dict[str, str | Group] = {"input": Group(start, is_input=True)}
     inner = replace(scope, names=names, prefix=f"{name}_", previous=start, no_previous="", closed=name, kind=kind)
-    inner = replace(inner, opening="name what is outside under covariates or static")
+    inner = replace(inner, opening="list nodes outside under covariates or static")
     inputs = [given]
     for each in (*moving, *still):
         if each.name in names:
-            message = f"{name} has an input called {each.name} already"
+            message = f"{name} already has an input called {each.name}"
             reason, help = f"its nodes read the frames as {each.name}", "give it another name"
             walk.report.error(message, each.key.span, reason=reason, help=help, code="duplicate-id")
         elif (own := walk.claim(each.key, inner)) is not None:

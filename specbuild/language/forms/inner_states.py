@@ -29,13 +29,13 @@ def read_inner_states(walk: Walk, scope: Scope, written: Node | None, body: Body
     if any(identity.startswith(body.prefix) for identity in body.broken):
         return ()  # Those that could not be read may be meant.
     if not levels:
-        message, help = f"nothing inside {name} has a state to start from", "leave initial_state out"
+        message, help = f"no node inside {name} has a state", "remove initial_state"
         walk.report.error(message, written.span, help=help, code="state")
         return ()
     if not isinstance(written, Mapping):
         state = read_state(written, walk, scope)
         if state is not None and len(levels) > 1:
-            message = f"{len(levels)} nodes inside {name} have a state, so {plain(written)} could be for any"
+            message = f"{len(levels)} nodes inside {name} have a state, and {plain(written)} could be for any of them"
             help = f"write initial_state: {{{', '.join(f'{level}: …' for level in levels)}}}"
             walk.report.error(message, written.span, help=help, code="state")
         return (state,) if state is not None and len(levels) == 1 else ()
@@ -50,7 +50,7 @@ def read_inner_states(walk: Walk, scope: Scope, written: Node | None, body: Body
     missing = [level for level in levels if level not in states]
     if missing and sound:
         message = f"initial_state does not say what {', '.join(missing)} start{'s' if len(missing) == 1 else ''} from"
-        help = f"add {missing[0]}: and a node with a state, or none to start from zeros"
+        help = f"write {missing[0]}: and a node with a state, or none to start from zeros"
         walk.report.error(message, written.span, help=help, code="state")
         sound = False
     return tuple(states[level] for level in levels) if sound else ()
@@ -63,7 +63,7 @@ def _level(walk: Walk, scope: Scope, entry: Entry, levels: dict[str, NodeSpec], 
     if level in levels and levels[level].named:
         return level
     named = [each for each, node in levels.items() if node.named]
-    help = did_you_mean(entry.name, named) or (f"there are {', '.join(named)}" if named else "give it an id")
-    message = f"nothing with a state inside {name} is called {entry.name}"
+    help = did_you_mean(entry.name, named) or (f"choose from {', '.join(named)}" if named else "give it an id")
+    message = f"no node with a state inside {name} is called {entry.name}"
     walk.report.error(message, entry.key.span, help=help, code="state")
     return None

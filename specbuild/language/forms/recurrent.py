@@ -1,4 +1,4 @@
-"""`recurrent`: a cell written as text, nodes that run once for each step of a sequence with states of their own."""
+"""`recurrent`: a custom cell, nodes that run once for each step of a sequence and carry declared states."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar
@@ -33,26 +33,26 @@ class Cell(Keys):
 
     NOUN: ClassVar[str] = "a recurrent node"
     NEEDED: ClassVar[dict[str, str]] = {
-        "states": "a recurrent node needs states: and what each is made of",
-        "do": "a recurrent node needs do: and a list of nodes",
-        "next": "a recurrent node needs next: and what each state becomes",
+        "states": "a recurrent node needs states: with the size of each",
+        "do": "a recurrent node needs do: with a list of nodes",
+        "next": "a recurrent node needs next: with the new value of each state",
     }
     EXAMPLE: ClassVar[str] = _EXAMPLE
     UNOFFERED = ("trainable",)
 
     do: Nodes = Field(
-        description="Nodes of one step. They read `input`, the states by name, each other, and what stands outside."
+        description="Nodes of one step. They read `input`, the states by name, each other, and nodes outside."
     )
-    next: Annotated[Node, Located(_VALUES, "a mapping of states to what they become")] = Field(
-        description="What each state is after the step: a node, an equation or a number. Later ones may read `<state>_"
-        "next`."
+    next: Annotated[Node, Located(_VALUES, "a mapping of states to new values")] = Field(
+        description="New value of each state: a node, an equation or a number. Later entries may read `<state>_next`."
     )
     output: Annotated[Node | None, Located({"type": "string"}, "a node or an equation")] = Field(
         None,
         description="Output of the step: a state after the step, a node, or an equation. Default: the first state.",
     )
     static: Annotated[Node | None, Located(REFERENCES_BY_NAME, "a mapping of names to nodes")] = Field(
-        None, description="Nodes without a time axis that every step reads, by the names that they have inside."
+        None,
+        description="Nodes without a time axis that every step reads, by the names used inside: {map: topography}.",
     )
 
     @classmethod
@@ -61,7 +61,7 @@ class Cell(Keys):
 
 
 class RecurrentForm(PlainForm):
-    """A cell written as text: {recurrent: {states: {h: 64}, do: […], next: {h: …}}}.
+    """A custom recurrent cell: {recurrent: {states: {h: 64}, do: […], next: {h: …}}}.
 
     Its nodes run once for each step of a sequence. They become the body of one node, with ids under its own.
     """
@@ -71,7 +71,7 @@ class RecurrentForm(PlainForm):
 
     trainable: Trainable = None
     recurrent: Annotated[Node, Located("recurrent cell", "a mapping", unbound=True)] = Field(
-        description="The states, the nodes of one step, and what the states become."
+        description="The states, the nodes of one step, and the new values of the states."
     )
 
     def expand(self, walk: Walk, item: Mapping, scope: Scope) -> Expansion:
@@ -81,7 +81,7 @@ class RecurrentForm(PlainForm):
 def expand_cell(
     form: PlainForm, walk: Walk, entry: Entry, item: Mapping, scope: Scope, wrapper: type[Layer] | None = None
 ) -> Expansion:
-    """Return the node of a cell written as text under `entry`, in a `wrapper` around it where one is given."""
+    """Return the node of the custom cell under `entry`, in a `wrapper` if one is given."""
     if not isinstance(entry.value, Mapping):
         walk.report.wrong_type("recurrent must be a mapping", entry.value, _EXAMPLE)
         return walk.failed(item, scope)
@@ -107,7 +107,7 @@ def expand_cell(
     assert expansion.end is not None
     if any(len(node.sources) > 1 for node in expansion.nodes):
         message = f"{expansion.end.id} runs over one sequence, got {len(expansion.nodes[0].sources)}"
-        help = "let the nodes inside read the others by their names"
+        help = "the nodes inside read other sequences by their ids"
         walk.report.error(message, item["from"].value.span, help=help, code="arity")
         walk.broken.add(expansion.end.id)
         return replace(expansion, nodes=(), complete=False)
@@ -226,7 +226,7 @@ class _Step:
         """What each state is after the step."""
         written, report = self.cell.next, self.walk.report
         if not isinstance(written, Mapping):
-            report.wrong_type("next must be a mapping of states to what they become", written, "write next: {h: …}")
+            report.wrong_type("next must be a mapping of states to new values", written, "write next: {h: …}")
             self.lost |= {self.input, *self.carried.values()}
             return ()
         becomes: dict[str, Reference] = {}
@@ -238,7 +238,7 @@ class _Step:
                 becomes |= self._copies(entry)
                 continue
             if entry in unknown:
-                help = did_you_mean(entry.name, declared) or f"its states are {', '.join(declared)}"
+                help = did_you_mean(entry.name, declared) or f"the states are {', '.join(declared)}"
                 if self.states and entry.name not in rests:
                     report.error(f"no state is called {entry.name}", entry.key.span, help=help, code="unknown-key")
                 self.scope.names.setdefault(f"{entry.name}_next", self.walk.lost(entry.key.span, self.scope).id)
@@ -251,7 +251,7 @@ class _Step:
                 self.scope.names.setdefault(f"{entry.name}_next", Group(source))
         missing = [name for name, own in declared.items() if {name, *own}.isdisjoint(written.names())]
         if missing:
-            message = f"next does not say what {' and '.join(missing)} become{'s' if len(missing) == 1 else ''}"
+            message = f"next has no new value for {' and '.join(missing)}"
             help = f"write next: {{{missing[0]}: …}}, or {missing[0]}: {missing[0]} for a state that never changes"
             report.error(message, written.span, help=help, code="missing-key")
         if len(becomes) < len(self.states):
@@ -278,7 +278,7 @@ class _Step:
             values = [*self.scope.references(entry.value, self.walk.report)]
             count = len(values)
         if count and count != len(names):
-            message = f"{entry.name} is {len(names)} states, and next gives it {count}"
+            message = f"{entry.name} has {len(names)} copies, but next gives {count} value{'s' * (count != 1)}"
             help = f"give one for each of {', '.join(names)}: a list, or the rounds of a loop"
             self.walk.report.error(message, entry.value.span, help=help, code="arity")
             return {}
@@ -344,7 +344,7 @@ class _Step:
         nodes = []
         for node in self.nodes:
             if node.shares is not None and node.shares not in inside:
-                message = f"{self.name} cannot reuse {node.shares}, which is outside"
+                message = f"{self.name} cannot reuse {node.shares}, which is outside it"
                 reason = "its layer does not run step by step"
                 help = "move it into do:, or write its layer again"
                 self.walk.report.error(message, node.span("reuse"), reason=reason, help=help, code="bad-reference")
@@ -358,7 +358,7 @@ class _Step:
         """Report a name that nothing inside has, nor anything before the node."""
         inside = [name for name, target in self.scope.names.items() if self.outside.get(name) != target]
         help = did_you_mean(source.id, [*inside, *self.outside]) or f"inside there are {', '.join(inside)}"
-        message = f"neither {self.name} nor what comes before it has a node {source.id}"
+        message = f"there is no node {source.id} in {self.name} or before it"
         if self.states:  # None were read otherwise, and it may be one of them.
             self.walk.report.error(message, source.span, help=help, code="unknown-id")
         self.lost.add(source.id)

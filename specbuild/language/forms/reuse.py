@@ -40,7 +40,7 @@ class ReuseForm(PlainForm):
             walk.report.error(f"no node is called {named}", named.span, reason=reason, help=help, code="unknown-id")
             return walk.failed(item, scope)
         if isinstance(target, Group) and target.is_input:
-            message, reason = f"{named} is an input, which cannot be used again", "an input has no layers of its own"
+            message, reason = f"{named} is an input, which cannot be reused", "an input has no layers"
             walk.report.error(message, named.span, reason=reason, code="bad-reference")
             return walk.failed(item, scope)
         ids = target.nodes if isinstance(target, Group) else (target,)

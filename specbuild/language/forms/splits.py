@@ -49,7 +49,7 @@ class _Parts(Value):
 
 
 class SplitForm(Composite):
-    """Parts of the channels, or of another axis, by name: {id: gates, split: [i, f, g, o]}.
+    """Named parts of the channels or of another axis: {id: gates, split: [i, f, g, o]}.
 
     They are read as `gates.i` and so on; without an `id` their names are ids of their own.
     """
@@ -58,7 +58,7 @@ class SplitForm(Composite):
     UNOFFERED: ClassVar[tuple[str, ...]] = ("trainable", "expect")
 
     split: Annotated[dict[str, int | None], _Parts()] = Field(
-        description="Names of equal parts, in their order, or a mapping of names to lengths."
+        description="Names of equal parts, in order, or a mapping of names to lengths."
     )
     axis: Axis = Field(-1, description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
 
@@ -88,7 +88,7 @@ class SplitForm(Composite):
                 use=scope.use,
             )
             nodes.append(node)
-        no_end = "the split before has several parts, so this node must say which it reads"
+        no_end = "the split above has several parts, so this node must name the one it reads"
         return Expansion(tuple(nodes), None, no_end, members={**ids})
 
     def _identity(self, walk: Walk, name: str, item: Mapping, scope: Scope) -> str:

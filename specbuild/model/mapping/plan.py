@@ -206,7 +206,7 @@ def _all_used(table: Table, arrays: Arrays, used: Mapping[str, str], report: Rep
             help = did_you_mean(written, arrays) or f"it has {listed(arrays)}"
             report.error(f"the checkpoint has no array {written}", place, help=help, code="unknown-array")
         elif matching and all(name in used for name in matching):
-            message = f"{written} is not unused"
+            message = f"{written} is used"
             report.error(message, place, reason=f"{used[matching[0]]} is made from {matching[0]}", code="used-array")
         left = [name for name in left if not expression.fullmatch(name)]
     if left and not report.failed:
