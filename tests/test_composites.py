@@ -52,6 +52,28 @@ FOUND = {
   - {{id: two, from: x, for: {{n: [1, 2]}}, do: [{{id: l_$n, layer: Dense, units: 4, {seeded(1)}}}]}}
   - {{repeat: 2, do: [{{reuse: two}}]}}
 """,
+    "a state for every round of a loop inside a cell": f"""\
+specbuild: 1
+inputs: {{x: [3, 4]}}
+blocks:
+  level:
+    inputs: [x, h]
+    do:
+      - {{id: a, layer: Dense, from: x, units: 4, {seeded("$i")}}}
+      - {{id: b, layer: Dense, from: h, units: 4, {seeded("$i + 10")}}}
+      - {{id: new, equation: tanh(a + b)}}
+      - {{id: out, equation: new * 2}}
+    output: {{h: new, o: out}}
+    parameters: {{i: int}}
+layers:
+  - id: memory
+    recurrent:
+      states: {{h: {{shape: 4, copies: 2}}}}
+      do: [{{id: levels, repeat: 2, as: i, do: [{{block: level, with: {{i: $i}}, from: [input, h$i]}}]}}]
+      next: {{h: levels.rounds.h}}
+      output: h2
+outputs: [memory.sequence]
+""",
     "weights reused inside a frozen composite": f"""\
 {HEAD}layers:
   - {{id: one, layer: Dense, from: x, units: 4, {seeded(1)}}}

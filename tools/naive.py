@@ -249,6 +249,10 @@ def look_up(reference: str, names: dict[str, Named]) -> Any:
     if isinstance(thing, EveryFrame):
         raise Unsure(f"{first} is inside of what runs on every frame")
     while rest:
+        if isinstance(thing, Several):
+            name = rest.pop(0)
+            thing = Several([each.members[name] for each in thing.things])
+            continue
         if isinstance(thing, Composite) and rest[0] in thing.members:
             thing = thing.members[rest.pop(0)]
             continue
@@ -517,6 +521,7 @@ class Reader:
 
     def cell(self, body: Tree, both: Tree, thing: Any, env: Env, state: Any, name: str) -> Recurrent:
         """Return the outputs of nodes that run once for each step; `both` has the arguments of a Bidirectional."""
+        body = {**body, "states": every_copy(substituted(body["states"], env.values))}
 
         def again(thing: Any, at: Env) -> Recurrent:
             at = replace(at, document=env.document, names=env.names, values=env.values)
@@ -586,6 +591,10 @@ class Reader:
             self.items(body["do"], inner)
             after = {}
             for name, written in body["next"].items():
+                if name not in states:
+                    rounds = look_up(filled(written, env.values), names).things
+                    after |= {f"{name}{at}": one(thing) for at, thing in enumerate(rounds, start=1)}
+                    continue
                 after[name] = self.value(written, names, env)
                 names[f"{name}_next"] = Named(after[name])
             end = body.get("output", next(iter(states)))
@@ -1001,6 +1010,16 @@ def value_of(node: ast.AST, tensors: dict[str, Any]) -> Any:
     if isinstance(node, ast.Call):
         return getattr(keras.ops, ast.unparse(node.func))(*(value_of(each, tensors) for each in node.args))
     return OPERATORS[type(node.op)](value_of(node.left, tensors), value_of(node.right, tensors))
+
+
+def every_copy(states: Tree) -> Tree:
+    """Return states with so many in place of one that has `copies`."""
+    every: Tree = {}
+    for name, declared in states.items():
+        copies = declared.get("copies") if isinstance(declared, dict) else None
+        names = [name] if copies is None else [f"{name}{at}" for at in range(1, copies + 1)]
+        every |= dict.fromkeys(names, declared)
+    return every
 
 
 def condition(text: str) -> bool:
