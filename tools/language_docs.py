@@ -26,9 +26,10 @@ from specbuild.catalog.values import Choice, Value, written
 from specbuild.language.declarations import EXTENDING, KEYS
 from specbuild.language.forms import COMMON, FORMS, form_of
 from specbuild.language.forms.autoregressive import Feedback
-from specbuild.language.forms.base import Keys, PlainForm
+from specbuild.language.forms.base import PlainForm
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
+from specbuild.language.forms.keys import Keys
 from specbuild.language.forms.recurrent import Cell
 from specbuild.language.schema_layers import sentence
 from specbuild.language.sections.augment import AugmentSection

@@ -10,9 +10,9 @@ from specbuild.catalog.application import application_kind
 from specbuild.catalog.signatures import names
 from specbuild.language.forms import COMMON, FORMS, form_of
 from specbuild.language.forms.autoregressive import Feedback
-from specbuild.language.forms.base import Keys
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
+from specbuild.language.forms.keys import Keys
 from specbuild.language.forms.recurrent import Cell
 from specbuild.language.schema_layers import having, sentence, without_null, without_place
 from specbuild.language.schema_values import VARIABLE, Schema, model_schema

@@ -8,9 +8,10 @@ from pydantic import Field
 from specbuild.catalog import Layer
 from specbuild.catalog.autoregressive import Autoregressive
 from specbuild.document import Mapping, Node
-from specbuild.language.forms.base import Expansion, Keys, Part, PlainForm
+from specbuild.language.forms.base import Expansion, Part, PlainForm
 from specbuild.language.forms.feedback import Covariates, Static, enter
 from specbuild.language.forms.inner_states import read_inner_states
+from specbuild.language.forms.keys import Keys
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.values import Located, Nodes, Trainable
 from specbuild.language.forms.walk import Walk

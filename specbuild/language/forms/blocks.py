@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from specbuild.catalog.values import Value
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, did_you_mean, id_of, kind_of, plain
-from specbuild.language.forms.base import Composite, Expansion, Keys, gate_of
+from specbuild.language.forms.base import Composite, Expansion, gate_of
+from specbuild.language.forms.keys import Keys
 from specbuild.language.forms.loops import VariableName
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.values import REFERENCES, REFERENCES_BY_NAME, Located, Nodes, PlainText, misfit

@@ -9,7 +9,8 @@ from specbuild.catalog import Layer
 from specbuild.catalog.recurrence import Recurrence
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of, plain, shown
 from specbuild.language.equations import refuse_cut
-from specbuild.language.forms.base import Expansion, Keys, Part, PlainForm, frozen_together
+from specbuild.language.forms.base import Expansion, Part, PlainForm, frozen_together
+from specbuild.language.forms.keys import Keys
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.values import REFERENCES_BY_NAME, Located, Nodes, Trainable
 from specbuild.language.forms.walk import MAX_STEPS, Walk

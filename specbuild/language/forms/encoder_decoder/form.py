@@ -11,7 +11,7 @@ from specbuild.catalog.autoregressive import Sampling
 from specbuild.catalog.merging import Concatenate
 from specbuild.catalog.values import Flag, PositiveInt
 from specbuild.document import Mapping, Node, Scalar, id_of
-from specbuild.language.forms.base import COMMON, Composite, Expansion, Keys
+from specbuild.language.forms.base import COMMON, Composite, Expansion
 from specbuild.language.forms.encoder_decoder.coder import (
     Coder,
     cell_of,
@@ -27,6 +27,7 @@ from specbuild.language.forms.encoder_decoder.feedback import fed_back
 from specbuild.language.forms.encoder_decoder.mirror import mirrored
 from specbuild.language.forms.encoder_decoder.states import joined_states, with_states
 from specbuild.language.forms.feedback import BESIDE, Covariates, Static
+from specbuild.language.forms.keys import Keys
 from specbuild.language.forms.scope import Group, Scope
 from specbuild.language.forms.values import DEFINITION, Located, Nodes, OptionalNodes, Word
 from specbuild.language.forms.walk import Walk
