@@ -1,4 +1,4 @@
-"""How fast a ConvLSTM2D runs: Keras's, ours and one written as text, which give the same, and one for PyTorch.
+"""How fast a ConvLSTM2D runs: Keras's, ours and a custom cell, which give the same, and one for PyTorch.
 
     python benchmarks/recurrent.py [--case 4x10x32x32x8,16,3 …] [--precision float32 bfloat16] [--json FILE]
 

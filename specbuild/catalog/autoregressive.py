@@ -56,7 +56,7 @@ class Sampling(BaseModel):
 class MeasuredBody(Protocol):
     """The stack inside an autoregressive node, measured for inputs of any shapes.
 
-    They are the frames `(P, *frame)`, then the covariates `(P + horizon − 1, *frame)`, then what is static `(*frame)`.
+    They are the frames `(P, *frame)`, then the covariates `(P + horizon − 1, *frame)`, then the static maps `(*frame)`.
     """
 
     @property

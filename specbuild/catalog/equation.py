@@ -1,4 +1,4 @@
-"""Equations: arithmetic on the values at one position of several inputs, as a text."""
+"""Equations: elementwise arithmetic on several inputs, written as text."""
 
 import re
 from collections.abc import Sequence
@@ -74,10 +74,10 @@ _SYMBOLS = {
 
 @lru_cache(maxsize=1_000)
 def equation(text: str) -> Tree:
-    """Return the tree of an equation whose names may be any.
+    """Return the tree of an equation with arbitrary names.
 
     Raises:
-        ExpressionError: it is none, with the place of the fault.
+        ExpressionError: the text is not an equation; with the place of the fault.
     """
     try:
         tree = parse(text, EQUATION)
@@ -93,10 +93,10 @@ def equation(text: str) -> Tree:
 
 
 def number(tree: Tree) -> int | float | None:
-    """Return the value of a part that names nothing; None for one that does.
+    """Return the value of a part without names; None for a part with names.
 
     Raises:
-        ExpressionError: it has none, as it divides by zero.
+        ExpressionError: it divides by zero.
     """
     match tree:
         case Literal(_, int() | float() as value):
@@ -200,11 +200,11 @@ class _Text(Value):
 
 
 class Result(NamedTuple):
-    """What an operation of an equation gives."""
+    """The result of an operation in an equation."""
 
     shape: Shape
     counted: bool
-    """Whether the operation counts as one of arithmetic; activations do not."""
+    """Whether the operation counts as arithmetic; activations do not."""
 
 
 @dataclass(slots=True)

@@ -125,7 +125,7 @@ class MeasuredStep(Protocol):
     def fields(self, x: Shape, delay: int) -> tuple[tuple[ReceptiveField, ...], dict[str, ReceptiveField]]:
         """Return the fields of a step's output in each input, read `delay` steps before, and in each state before it.
 
-        None of them counts the axis of time. What is read whole at every step counts for all of them.
+        The fields leave out the time axis. A static map is read at every step.
         """
 
 
@@ -153,7 +153,7 @@ class Recurrence(Recurrent):
     _static: int = PrivateAttr(0)
 
     def bound(self, step: MeasuredStep, static: int) -> Self:
-        """Return a copy with the nodes of a step, of whose inputs the last `static` are read whole."""
+        """Return a copy bound to the nodes of a step; the last `static` of its inputs are static maps."""
         copy = self.model_copy()
         copy._step, copy._static = step, static
         return copy
@@ -214,7 +214,7 @@ class Recurrence(Recurrent):
         return times(inputs[0][0], self.step.flops(inputs[0]))
 
     def saved_elements(self, *inputs: Shape) -> Dim:
-        """All of every step; with `remat` the output, the states before each segment and all of one segment's steps."""
+        """The numbers of every step; with `remat` the output, the states before each segment and the steps of one."""
         x = inputs[0]
         steps, each = x[0], self.step.saved_elements(x)
         if not self.remat or steps is None or segment_length(steps) == steps:
@@ -225,7 +225,7 @@ class Recurrence(Recurrent):
         return plus(kept, times(length, each))
 
     def receptive_field(self, *inputs: Shape) -> tuple[ReceptiveField, ...]:
-        """Every step depends on itself and earlier steps; backward outputs, which are reversed, count as on all."""
+        """Every step depends on itself and earlier steps; with `go_backwards` it counts as depending on all."""
         steps = known(inputs[0][0])
         past = None if self.go_backwards else AxisField(0, tuple((0, step) for step in range(steps)))
         frames, _ = self.step.fields(inputs[0], steps - 1)
@@ -239,7 +239,7 @@ class Recurrence(Recurrent):
         return self.step.fields(x, delay)[1]
 
     def arguments(self) -> dict[str, Any]:
-        """The node's own; the step is built from the graph inside."""
+        """Return the arguments of the node itself; the step is built from the graph inside."""
         own = {name: value for name, value in super().arguments().items() if not name.startswith("return_")}
         own["states"] = [{"name": name, "initial": state.initial} for name, state in self.states.items()]
         return own

@@ -1,4 +1,4 @@
-"""`specbuild import-weights`: give the model of a spec the weights of a checkpoint of another framework."""
+"""`specbuild import-weights`: load the weights of a checkpoint of another framework into the model of a spec."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from specbuild.cli.arguments import plugin_option, set_option
 _SUFFIXES = (".weights.h5", ".keras")
 
 
-@click.command("import-weights", short_help="Give a model the weights of a checkpoint.")
+@click.command("import-weights", short_help="Load the weights of a checkpoint into a model.")
 @click.argument("spec", metavar="SPEC")
 @click.argument("table", metavar="TABLE", required=False)
 @click.argument("checkpoint", metavar="CHECKPOINT", required=False)
@@ -43,9 +43,9 @@ def command(
     listing: bool,
     **options: Any,
 ) -> None:
-    """Give the model of SPEC the weights of CHECKPOINT, an .npz or .safetensors file of arrays by name.
+    """Load the weights of CHECKPOINT, an .npz or .safetensors file of arrays by name, into the model of SPEC.
 
-    TABLE is a YAML file that says which array each weight gets, and how its axes are ordered; or the name of a table
+    TABLE is a YAML file that says which array each weight gets and how its axes are ordered, or the name of a table
     that comes with specbuild. Every weight must get an array of its shape, and every array must be used or be listed
     as unused. Without --output this is only checked. A .pt or .pth file is a pickle, which runs code when it is read:
     the error says how to convert it.

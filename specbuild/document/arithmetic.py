@@ -124,13 +124,13 @@ class Choice(Tree):
 
 
 class Notation(NamedTuple):
-    """What an expression may be made of."""
+    """What an expression may contain."""
 
     token: re.Pattern[str]
     what: str
-    """What messages call a text in this notation."""
+    """The name of this notation in messages."""
     contents: str
-    """What it may have, in words."""
+    """What it may contain, in words."""
     operand: str
     """What an operand is, in words."""
 
@@ -198,7 +198,7 @@ def parse(text: str, notation: Notation) -> Tree:
 
 
 class _Parser:
-    """Recursive descent. `tokens` are those still to be read, `depth` counts how deep an operand stands."""
+    """A recursive-descent parser. `tokens` are those still to be read; `depth` is the nesting depth of an operand."""
 
     def __init__(self, tokens: deque[Token], notation: Notation, end: int) -> None:
         self.tokens, self._notation, self._end = tokens, notation, end
@@ -327,7 +327,7 @@ def _unexpected(token: Token) -> ExpressionError:
 
 
 def names_in(tree: Tree) -> tuple[Name, ...]:
-    """Return the names in a tree, as often as they stand there; those of functions are left out."""
+    """Return the names in a tree, with repetitions; the names of functions are left out."""
     match tree:
         case Name():
             return (tree,)
@@ -376,7 +376,7 @@ _SIGN, _POWER, _ATOM = len(LEVELS), len(LEVELS) + 1, len(LEVELS) + 2
 
 
 def _tightness(tree: Tree) -> int:
-    """How tightly the loosest operator of a part binds, on the scale of `LEVELS`."""
+    """Return the precedence of the loosest operator of a part, on the scale of `LEVELS`."""
     if isinstance(tree, Chain):
         return next(level for level, symbols in enumerate(LEVELS) if tree.rest[0][0] in symbols)
     if isinstance(tree, Signed):

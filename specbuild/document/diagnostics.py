@@ -70,7 +70,7 @@ class Report:
         """Every message that was found at each place."""
         self._faulty: set[tuple[str, int, int]] = set()
         self.ids: Ids = {}
-        """The ids around what is being read that contain variables, as they are there."""
+        """The ids with variables around the node that is being read, with their values filled in."""
 
     def error(
         self,
@@ -101,7 +101,7 @@ class Report:
 
     @contextmanager
     def naming(self, written: Node | None, value: Node | None) -> Iterator[None]:
-        """Say what a written id comes to, for the paths of what is found meanwhile."""
+        """Set the value of a written id, for the paths of diagnostics reported in the meantime."""
         outside = self.ids
         if written is not None and written is not value and isinstance(value, Scalar) and isinstance(value.value, str):
             self.ids = {**outside, written.span: value.value}

@@ -76,10 +76,10 @@ class Scalar:
     quoted: bool = False
 
     def places(self) -> tuple[int, ...] | None:
-        """Return the offset in the source of every character of a text but blanks; None where they are not told.
+        """Return the offset in the source of every character of a text except blanks; None where they are unknown.
 
-        They are told wherever the text is written with the characters that it has, in quotes, over several lines or
-        not; not where it has escapes, or comes from elsewhere than its place in the source.
+        They are known where the text in the source is the value itself, plain, in quotes or over several lines; not
+        where it has escapes, or comes from another place in the source.
         """
         source, span = self.span.source, self.span
         start = source.offset(span.line, span.column)

@@ -1,4 +1,4 @@
-"""The body of an autoregressive node: its graph over the past frames and over a single frame, for any inputs."""
+"""The body of an autoregressive node: its graphs over the past frames and over one frame, for inputs of any shape."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BodyRule:
         self.ranks: tuple[int, ...] | None = tuple(sorted(wanted)) if wanted else None
 
     def check_at_lines(self, inputs: Sequence[Shape], report: Report) -> bool:
-        """Report everything that does not fit inputs of these shapes, each at its own line; whether all fits."""
+        """Report everything that does not fit inputs of these shapes, each at its line; return whether all fits."""
         x = inputs[0]
         if len(x) < 2:
             return True  # The shape rule of the node says so.

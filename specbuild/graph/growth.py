@@ -1,4 +1,4 @@
-"""States of recurrent nodes that can grow without bound: what leads from a state to a later one."""
+"""States of recurrent nodes that can grow without bound, found along the paths from a state to its next value."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ UNBOUNDED = frozenset(
         *("linear", "exponential"),
     }
 )
-"""Activations of Keras that no number bounds from above."""
+"""Activations of Keras without an upper bound."""
 _UNJUDGED = ("linear", "leaky_relu", "exponential")
-"""Unbounded ones that do not tell: published cells have leaky ones behind a gate, which mixes and does not add."""
+"""Unbounded ones that give no warning: published cells use leaky ones behind a gate, which averages."""
 _WEIGHING = ("Conv", "DepthwiseConv", "SeparableConv", "Dense")
 _PASSING = (
     *("Add", "Subtract", "Multiply", "Average", "Maximum", "Concatenate", "Activation", "ReLU", "ELU", "Dropout"),
     *("Identity", "Slice", "SplitPart", "Reshape", "Permute", "ZeroPadding", "Cropping", "UpSampling"),
     *("MaxPooling", "AveragePooling", "SpaceToDepth", "DepthToSpace"),
 )
-"""Kinds of layers through which a number that grows goes on growing; of any other that is not known."""
+"""Kinds of layers that keep a growing number growing; any other kind is unknown."""
 
 
 class Growth(NamedTuple):
-    """An activation without a bound on the way from a state to itself in a later step."""
+    """An unbounded activation on the path from a state to itself in a later step."""
 
     node: str
     """The node inside that has it."""
@@ -39,12 +39,12 @@ class Growth(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """How a value depends on a state, without a bound in between."""
+    """How a value depends on a state along a path without a bound."""
 
     weighted: bool
-    """Whether it passes weights, which can make it larger."""
+    """Whether the path passes weights, which can make the value larger."""
     through: Growth | None
-    """The first activation without a bound that it passes."""
+    """The first unbounded activation on the path."""
 
 
 def growing(step: Step) -> Growth | None:
@@ -84,7 +84,7 @@ def _ways(step: Step, state: Port) -> Mapping[Port, frozenset[_Way]]:
 
 
 def _passed(node: Node) -> Iterator[tuple[Port, str]]:
-    """Yield the inputs as which a node's output grows, and the activation in between; none where that is not known."""
+    """Yield the inputs with which a node's output grows, and the activation in between; none where that is unknown."""
     layer = innermost(node.layer)
     if isinstance(layer, Equation):
         yield from ((node.inputs[input_index(name)], function) for name, function in _open(layer.tree))
@@ -95,7 +95,7 @@ def _passed(node: Node) -> Iterator[tuple[Port, str]]:
 
 
 def _has_maximum(layer: Layer) -> bool:
-    """Whether a relu ends at a number."""
+    """Whether a relu has an upper bound."""
     given = getattr(layer, "activation", None)
     arguments = given.arguments if isinstance(given, KerasObject) else {}
     return arguments.get("max_value", getattr(layer, "max_value", None)) is not None

@@ -33,7 +33,7 @@ class StepRule:
         self._traces: dict[Shape, _Trace] = {}
 
     def check_at_lines(self, inputs: Sequence[Shape], report: Report) -> bool:
-        """Report everything that does not fit sequences of these shapes, each at its own line; whether all fits."""
+        """Report everything that does not fit sequences of these shapes, each at its line; return whether all fits."""
         x, *others = inputs
         whole = self._whole(len(inputs))
         if len(x) < 2:
@@ -102,7 +102,7 @@ class StepRule:
         return inputs, {name: of(state.id, own[name]) for name, state in zip(own, self.body.states, strict=True)}
 
     def _field(self, x: Shape, delay: int) -> PortField | None:
-        """The field of the output, `delay` steps after its inputs and states were read; None if it cannot be told."""
+        """The field of the output, `delay` steps after its inputs and states were read; None if it is unknown."""
         if x[1:] not in self._traces:
             self._traces[x[1:]] = _Trace(self.graph(x), self.body)
         return self._traces[x[1:]].at(delay)

@@ -1,4 +1,4 @@
-"""Keras's `fit` over batches, with checkpoints, checks of every loss, and signals obeyed. Imports Keras."""
+"""Keras's `fit` over batches, with checkpoints, checks of every loss, and signals. Imports Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that end a run: Ctrl-C, and those that schedulers and containers send before they end it themselves."""
+"""Signals that end a run: Ctrl-C, and those that schedulers and containers send before they kill it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU") if hasattr(signal, name)
 )
-"""Those obeyed, as far as the system has them."""
+"""The signals that end a run, as far as the system has them."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -23,7 +23,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Obeys the signals within its block, by a KeyboardInterrupt.
+    """Turns the signals into a KeyboardInterrupt within its block.
 
     While `stepping` is set, the first is only noted as `asked`, and obeyed after the running step: an exception raised
     wherever it arrives can land in a framework's callback, which drops it. A second one is obeyed at once. Outside of

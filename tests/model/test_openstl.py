@@ -264,7 +264,7 @@ def test_the_equations_of_an_st_lstm_give_the_increments_of_its_memories(name: s
         np.testing.assert_allclose(numbers(output), wanted, rtol=0, atol=tolerance, err_msg=key)
 
 
-def test_convlstm_with_layer_normalization_as_text_forecasts_like_the_original() -> None:
+def test_convlstm_with_layer_normalization_as_a_custom_cell_forecasts_like_the_original() -> None:
     state, arrays = golden("model_convlstm_ln1")
     model = import_weights(GOLDEN / "convlstm_layer_norm.yaml", GOLDEN / "convlstm_layer_norm_weights.yaml", state)
     frames = numbers(model(arrays["in/frames"][:, :3].astype("float32"), training=False))

@@ -1,4 +1,4 @@
-"""Cells of published models, written as text in the zoo, beside their equations, on both backends; they train on both.
+"""Custom cells of published models in the zoo against their equations, on both backends; they train on both.
 
 Weights are called as in the equations: `self["d2_conv_x"]` is a kernel, and its bias where it has one.
 """

@@ -1,4 +1,4 @@
-"""Training a cell written as text: a resumed run is the same, and the run is evaluated and forecasts."""
+"""Training a custom cell: a resumed run is the same, and the run is evaluated and forecasts."""
 
 from __future__ import annotations
 

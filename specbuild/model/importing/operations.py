@@ -39,7 +39,7 @@ OPERANDS = ("x", "x1", "x2", "xs")
 ELEMENTWISE = {"Absolute": "abs"} | {name.capitalize(): name for name in FUNCTIONS if name != "round"}
 """Operations on one tensor, and what Elementwise calls them."""
 MAX_PARTS = 10_000
-"""More parts than that have no place in a spec."""
+"""The largest number of parts that is imported."""
 POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
 """Exponents, and what Elementwise calls those powers."""
 SETTINGS: dict[str, tuple[str, Callable[[_Arguments], _Arguments]]] = {

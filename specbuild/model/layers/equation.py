@@ -1,4 +1,4 @@
-"""Equations: arithmetic on the values at one position of several inputs, as a text."""
+"""Equations: elementwise arithmetic on several inputs, written as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of a recurrence over its steps: written out, or the framework's; in segments that are computed again.
+"""The loop of a recurrence over its steps: unrolled, or the framework's loop; in segments that are recomputed.
 
 Masks are applied here. Keras's own loop broadcasts a mask wrongly on JAX, and takes the first state for the output.
 
@@ -18,9 +18,9 @@ from specbuild.model.backend import keras
 ops = keras.ops
 
 StepFunction: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, Sequence[Any]]]
-"""One step: what is read at it and the states before it, to its output and the states after it."""
+"""One step: from its inputs and the states before it to its output and the states after it."""
 Prepare: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
-"""From the sequences of some of the steps to what the steps read of them."""
+"""From the sequences of some steps to what these steps read."""
 
 
 def run_steps(
@@ -36,21 +36,21 @@ def run_steps(
     prepare: Prepare = list,
     recompute: bool = False,
 ) -> tuple[Any, list[Any]]:
-    """Run a step over sequences: the outputs, `(N, T, …)` or of the last step alone, and the states after it.
+    """Run a step over sequences and return the outputs, `(N, T, …)` or of the last step alone, and the states after it.
 
     Args:
-        step: what is run.
+        step: one step.
         sequences: what it reads, `(N, T, …)` each.
         states: those before the first step, whose shapes and dtypes stay.
         output: shape, without the batch, and dtype of the output of a step.
         every: whether the output of every step is given.
-        written_out: whether so many steps (None: unknown) are written out instead of looped.
-        mask: `(N, T)`, False where a step is passed over: the states stay, and the output is that of the step before,
-            before the first step zero. One for each place of the frames, `(N, T, …)`, passes over a step where it is
-            False at every place.
+        written_out: whether so many steps (None: unknown) are unrolled.
+        mask: `(N, T)`, False where a step is skipped: the states stay, and the output is that of the step before,
+            before the first step zero. A mask for each position of the frames, `(N, T, …)`, skips a step where it is
+            False at every position.
         zero_output: whether the output of such a step is zero instead.
         prepare: applied to the sequences before the loop, for all steps of a segment at once.
-        recompute: whether the backward pass computes the steps again, in segments of about √T (Chen et al. 2016, arXiv
+        recompute: whether the backward pass recomputes the steps, in segments of about √T (Chen et al. 2016, arXiv
             1604.06174). Results and gradients stay the same.
     """
     count = len(states)

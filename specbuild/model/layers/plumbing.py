@@ -62,14 +62,14 @@ class SplitPart(OwnLayer):
 
 
 class Split(Registered, keras.layers.Layer):  # type: ignore[misc]
-    """All parts into which an axis is cut, as a list: several nodes of the kind `SplitPart` that read one tensor.
+    """All parts into which an axis is cut, as a list: the nodes of kind `SplitPart` that read one tensor.
 
     The gradient of one operation that gives every part is one tensor; that of a slice is a tensor of zeros around it.
 
     Args:
         parts: how many equal parts, or the length of each.
         axis: the axis; the batch axis is 0.
-        names: ids of the nodes that the parts are, in their order; None for a part that no node is.
+        names: ids of the nodes of the parts, in order; None for a part without a node.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Gather(OwnLayer):
 
 
 class Roll(OwnLayer):
-    """The entries of one axis shifted by so many, around its end."""
+    """The entries of one axis, shifted with wraparound."""
 
     def call(self, inputs: Any) -> Any:
         return keras.ops.roll(inputs, self.shift, axis=self.axis % len(inputs.shape))

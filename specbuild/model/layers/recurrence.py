@@ -92,7 +92,7 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
         return self._kept.states or None
 
     def reset_state(self) -> None:
-        """Start the next batch anew."""
+        """Reset the states to their initial values."""
         for state, start in zip(self._kept.states, self._started_like(self._kept.states), strict=True):
             state.assign(start)
 

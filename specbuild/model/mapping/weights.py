@@ -36,14 +36,14 @@ def import_weights(
     plugins: Iterable[str] = (),
     precision: str = "float32",
 ) -> Any:
-    """Build the model of a spec with the weights of a checkpoint, which a mapping table rearranges.
+    """Build the model of a spec and load the weights of a checkpoint by a mapping table.
 
     Args:
         spec: as for `build_model`.
         table: path of the mapping table, a YAML file, or the name of one that comes with specbuild.
         checkpoint: path of an `.npz` or `.safetensors` file, or arrays by name such as a state dict of NumPy arrays.
-        prefixes: beginnings of the names of arrays such as `model.`, in place of the table's: they are removed, and
-            arrays with another beginning ignored.
+        prefixes: prefixes of the names of arrays, such as `model.`, in place of the table's. They are removed, and
+            arrays without one of them are ignored.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
         plugins: modules to import, which register custom layers.
         precision: a Keras dtype policy.
