@@ -155,6 +155,46 @@ blocks:
           covariates: {{w: input}}
 layers: [{{block: fed}}]
 """,
+    "a cell whose output is a state as it was before the step": f"""\
+specbuild: 1
+inputs: {{x: [3, 4]}}
+layers:
+  - id: memory
+    recurrent:
+      states: {{h: {{shape: 2, initial: 0.5}}, c: 2}}
+      do:
+        - {{id: a, layer: Dense, units: 2, from: h, {seeded(1)}}}
+        - {{id: same, from: h, branch: {{p: [], q: [{{layer: ReLU}}]}}}}
+      next: {{h: tanh(a + h), c: a}}
+      output: same.p
+outputs: [memory.sequence]
+""",
+    "a frozen cell in both directions, of which only the last output is read": f"""\
+specbuild: 1
+inputs: {{x: [3, 4]}}
+layers:
+  - id: memory
+    trainable: false
+    bidirectional:
+      recurrent:
+        states: {{h: 2, c: {{shape: 2, initial: learned}}}}
+        do: [{{id: a, layer: Dense, units: 2, from: h, {seeded(1)}}}, {{id: b, layer: Dense, units: 2, {seeded(2)}}}]
+        next: {{h: tanh(a + b), c: b * c}}
+outputs: [memory.last]
+""",
+    "a cell in feedback that starts from a number and from a learned state": f"""\
+specbuild: 1
+inputs: {{x: [3, 4]}}
+layers:
+  - id: forecast
+    autoregressive:
+      horizon: 2
+      do:
+        - recurrent:
+            states: {{h: {{shape: 4, initial: -1}}, m: {{shape: 4, initial: learned}}}}
+            do: [{{id: a, layer: Dense, units: 4, {seeded(1)}}}]
+            next: {{h: 0.5 * h + a + m, m: m}}
+""",
     "a Dense on every step of an LSTM, which has one vector more than its last output": f"""\
 specbuild: 1
 inputs: {{x: [3, 4]}}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -132,10 +133,20 @@ def _cell(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     static = {key: names for key, names in _read_beside(node, body).items() if key == "static"}
     assert isinstance(layer, Recurrence)
     becomes = {name: str(named(state.next)) for name, state in zip(layer.states, body.states, strict=True)}
-    inside = {**_settings(layer), **static, "do": nodes, "next": becomes, "output": str(named(body.end))}
+    output = str(named(body.end))
+    if output in becomes and output != becomes[output]:  # the state before the step: as an output it is the one after
+        kept = next(name for name in _numbered("before") if name not in {each["id"] for each in nodes})
+        nodes.append({"id": kept, "layer": "Identity", "from": output})
+        output = kept
+    inside = {**_settings(layer), **static, "do": nodes, "next": becomes, "output": output}
     if not isinstance(node.layer, Bidirectional):
         return {"recurrent": inside, **_frozen(layer)}
     return {"bidirectional": {"recurrent": inside}, **_settings(node.layer), **_frozen(node.layer)}
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{count}" for count in itertools.count(2))
 
 
 def _settings(layer: Layer) -> dict[str, Any]:
