@@ -1076,15 +1076,15 @@ class Drawing:
         place.names[name] = goal
         return name
 
-    def next_of(self, place: Place, state: str, shape: Shape, items: list[Tree], after: dict[str, Shape]) -> str:
-        """Add what a state becomes to the nodes of a cell, and return its name, or an equation.
+    def next_of(self, place: Place, state: str, shape: Shape, items: list[Tree], after: dict[str, Shape]) -> Any:
+        """Add what a state becomes to the nodes of a cell, and return its name, an equation, or a number.
 
         `after` has the states that are known after the step.
         """
         before = [name for name, each in after.items() if each == shape]
         after[f"{state}_next"] = shape
         if self.chance(0.05):
-            return state
+            return self.pick(state, state, 0, -0.5)
         new = self.adapted(place, shape, items)
         kept = self.adapted(place, shape, items, state)
         if self.chance(0.5):

@@ -595,7 +595,8 @@ class Reader:
                     rounds = look_up(filled(written, env.values), names).things
                     after |= {f"{name}{at}": one(thing) for at, thing in enumerate(rounds, start=1)}
                     continue
-                after[name] = self.value(written, names, env)
+                number = isinstance(written, int | float)
+                after[name] = one(states[name]) * 0 + written if number else self.value(written, names, env)
                 names[f"{name}_next"] = Named(after[name])
             end = body.get("output", next(iter(states)))
             outputs.append(after[end] if end in states else self.value(end, names, env))
