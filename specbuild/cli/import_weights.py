@@ -23,7 +23,7 @@ _SUFFIXES = (".weights.h5", ".keras")
     "prefixes",
     multiple=True,
     metavar="TEXT",
-    help="Beginning of the arrays' names that is removed, e.g. model. or module., in place of the table's prefixes.",
+    help="Prefix to remove from the names of the arrays, e.g. model. or module., in place of the table's prefixes.",
 )
 @click.option(
     "--output",

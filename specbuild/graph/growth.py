@@ -50,7 +50,7 @@ class _Way(NamedTuple):
 def growing(step: Step) -> Growth | None:
     """Return an activation by which a state can grow in every step, where that is certain; None otherwise.
 
-    On the way from the state to itself there must be weights, and neither a bound, such as tanh, nor a normalization.
+    The path from the state to itself must pass weights, and neither a bound, such as tanh, nor a normalization.
     """
     after = [output.port for output in step.graph.outputs[1:]]
     ways = {state: _ways(step, Port(state)) for state in step.states}

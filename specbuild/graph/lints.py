@@ -81,9 +81,9 @@ def unbounded_recurrence(graph: Graph, warn: Warn) -> None:
         place = spec.span("activation" if spec.arguments.get("activation") is not None else "equation", "layer")
         if place not in places:
             message = f"{growth.activation} inside the recurrence of {node.id} can grow without bound"
-            way = f"{growth.node} is on the way from a state to the next"
+            way = f"{growth.node} is on the path from a state to its new value"
             reason = f"{way}; what grows a little in every step ends as NaN"
-            warn(message, place, reason=reason, help="write tanh in its place, or normalize the state")
+            warn(message, place, reason=reason, help="use tanh instead, or normalize the state")
         places.add(place)
 
 

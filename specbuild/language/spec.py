@@ -60,7 +60,7 @@ class CarriedState:
     id: str
     """The id under which the nodes of a step read it."""
     next: Reference
-    """What it is in the next step."""
+    """Its value after the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ class BodySpec:
     """The nodes inside an autoregressive or a recurrent node. Ids are full ones, which begin with that node's."""
 
     inputs: tuple[str, ...]
-    """The ids under which the nodes read what the node reads, in the order of its sources."""
+    """The ids of the inputs inside, in the order of the node's sources."""
     nodes: NodeSpecs
     end: Reference
     broken: frozenset[str]
     static: int = 0
     """How many of the inputs, the last ones, have no time axis: the nodes read them at every step."""
     states: tuple[CarriedState, ...] = ()
-    """Of a recurrent node, in the order of its states."""
+    """The states of a recurrent node, in order."""
 
     @property
     def is_step(self) -> bool:
@@ -94,7 +94,7 @@ class BodySpec:
 
     @property
     def prefix(self) -> str:
-        """What the ids begin with."""
+        """The prefix of the ids."""
         return self.inputs[0].removesuffix("input")
 
     def name_inside(self, identity: str) -> str:

@@ -84,7 +84,7 @@ class AutoregressiveForm(PlainForm):
 
 
 def _reads_one(walk: Walk, nodes: NodeSpecs, body: BodySpec, item: Mapping) -> bool:
-    """Whether a node with covariates reads one sequence besides them; reported where it does not."""
+    """Return whether a node with covariates reads one sequence besides them; report it if not."""
     several = [node for node in nodes if len(node.sources) > 1 and len(body.inputs) > 1]
     for node in several:
         message = f"{node.id} reads one sequence of frames, got {len(node.sources)}"

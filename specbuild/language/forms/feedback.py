@@ -1,4 +1,4 @@
-"""The inside of a node that runs on its own output: a scope of its own, and what is read besides the frames."""
+"""The inside of a node that runs on its own output: its scope, its covariates and its static maps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Static: TypeAlias = Annotated[
     ),
 ]
 BESIDE = ("covariates", "static")
-"""The keys that name what is read besides the frames."""
+"""The keys that list inputs besides the frames."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Inside:
     """A place for the nodes of a body."""
 
     scope: Scope
-    """Where they stand: they know `input`, and what is read besides, by name."""
+    """Their scope: they know `input`, the covariates and the static maps by name."""
     inputs: tuple[str, ...]
-    """The ids of those."""
+    """The ids of these inputs."""
     sources: References
-    """What is read besides the frames."""
+    """The covariates and static maps."""
     static: int
     """How many of the inputs, the last ones, have no time axis."""
     sound: bool
-    """Whether all of that could be read."""
+    """Whether all of them could be read."""
 
     @property
     def start(self) -> Reference:
@@ -69,7 +69,7 @@ class Inside:
 
 
 def enter(walk: Walk, name: str, scope: Scope, settings: Mapping, at: Span, kind: str) -> Inside | None:
-    """Return the place inside a node; None where `covariates` or `static` is no mapping, which is reported.
+    """Return the place inside a node; None after reporting that `covariates` or `static` is not a mapping.
 
     Args:
         walk: the walk over `layers:`.

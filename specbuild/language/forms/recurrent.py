@@ -119,9 +119,9 @@ def expand_cell(
 
 
 def _written_out(inner: Mapping, report: Report) -> tuple[Mapping, dict[str, tuple[str, ...]]] | None:
-    """Return the keys of a recurrent node with every state that has `copies` as so many, and the names of those.
+    """Return the keys of a recurrent node with each state that has `copies` written out, and the names of the copies.
 
-    None after reporting a number that is none.
+    None after reporting an invalid number of copies.
     """
     states = inner.entry("states")
     if states is None or not isinstance(states.value, Mapping):
@@ -160,7 +160,7 @@ class _Step:
         copied: dict[str, tuple[str, ...]],
     ) -> None:
         self.copied = copied
-        """The names of the states that were written as copies of one."""
+        """The names of the copies of each state that has `copies`."""
         self.walk, self.cell, self.name = walk, cell, name
         self.place = cell.do.span
         self.states = tuple(layer.states) if layer is not None else ()
@@ -168,7 +168,7 @@ class _Step:
         self.carried = {state: self._input(state) for state in self.states}
         self.whole = self._static(scope)
         self.read: References = ()
-        """What stands outside and is read inside: sequences, then static maps."""
+        """The nodes outside that are read inside: sequences, then static maps."""
         start = Reference(self.input, None, cell.do.span, implied=True)
         self.outside = {known: target for known, target in scope.names.items() if target != name}
         inside = {"input": self.input, **self.carried, **{known: own for known, (own, _) in self.whole.items()}}
@@ -183,7 +183,7 @@ class _Step:
         self.lost = set[str]()
 
     def body(self) -> BodySpec:
-        """Return the nodes, with an input for everything that they read outside."""
+        """Return the nodes, with an input for each node that they read outside."""
         expansion = self.walk.items(self.cell.do, self.scope)
         self.nodes = [*expansion.nodes]
         states = self._next()
@@ -204,7 +204,7 @@ class _Step:
         return identity
 
     def _static(self, scope: Scope) -> dict[str, tuple[str, Reference]]:
-        """The inputs of what every step reads, by the names inside, each with the node outside."""
+        """The inputs of the static maps, by the names inside, each with the node outside."""
         written = self.cell.static
         if written is None or not is_written(written):
             return {}
@@ -224,7 +224,7 @@ class _Step:
         return found
 
     def _next(self) -> tuple[CarriedState, ...]:
-        """What each state is after the step."""
+        """The value of each state after the step."""
         written, report = self.cell.next, self.walk.report
         if not isinstance(written, Mapping):
             report.wrong_type("next must be a mapping of states to new values", written, "write next: {h: …}")
@@ -260,7 +260,7 @@ class _Step:
         return tuple(CarriedState(self.carried[state], becomes[state]) for state in self.states if state in becomes)
 
     def _declared(self) -> dict[str, tuple[str, ...]]:
-        """The states by the names under which they were declared, each with those that it comes to."""
+        """The declared states, each with the names of its copies, or its own name."""
         names = {own: name for name, each in self.copied.items() for own in each}
         declared: dict[str, tuple[str, ...]] = {}
         for state in self.states:
@@ -269,7 +269,7 @@ class _Step:
         return declared
 
     def _copies(self, entry: Entry) -> dict[str, Reference]:
-        """What the copies of a state become: a list, or all rounds of a loop."""
+        """The new values of the copies of a state: a list, or all rounds of a loop."""
         names = self.copied[entry.name]
         if isinstance(entry.value, Sequence):
             pairs = zip(entry.value.items, names, strict=False)
@@ -286,7 +286,7 @@ class _Step:
         return {name: value for name, value in zip(names, values, strict=False) if value is not None}
 
     def _output(self, states: tuple[CarriedState, ...]) -> Reference:
-        """What the step gives."""
+        """The output of the step."""
         written = self.cell.output
         after = {state.id: state.next for state in states}
         name = written.value if isinstance(written, Scalar) else None
@@ -324,7 +324,7 @@ class _Step:
         return tuple(self._taken.values())
 
     def _closed(self, ends: References) -> tuple[tuple[NodeSpec, ...], References]:
-        """The nodes and ends, reading inputs of their own in place of what stands outside."""
+        """The nodes and ends, reading inputs of the body in place of the nodes outside."""
         inside = {node.id for node in self.nodes} | self.walk.broken | {self.input, *self.carried.values()}
         inside |= {own for own, _ in self.whole.values()}
         self._taken: dict[tuple[str, str | None], str] = {}
@@ -356,7 +356,7 @@ class _Step:
         return tuple(nodes), ends
 
     def _unknown(self, source: Reference) -> Reference:
-        """Report a name that nothing inside has, nor anything before the node."""
+        """Report an id that exists neither inside nor before the node."""
         inside = [name for name, target in self.scope.names.items() if self.outside.get(name) != target]
         help = did_you_mean(source.id, [*inside, *self.outside]) or f"inside there are {', '.join(inside)}"
         message = f"there is no node {source.id} in {self.name} or before it"
