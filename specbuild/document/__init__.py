@@ -4,7 +4,7 @@ from specbuild.document.diagnostics import Diagnostic, Report, dotted
 from specbuild.document.errors import RunError, SpecbuildError, SpecError, TooManyErrors
 from specbuild.document.nodes import (
     Entry,
-    Ids,
+    FilledIds,
     Mapping,
     Node,
     PathPart,
@@ -27,7 +27,7 @@ from specbuild.document.suggest import did_you_mean, listed, nearest
 __all__ = [
     "Diagnostic",
     "Entry",
-    "Ids",
+    "FilledIds",
     "Mapping",
     "Node",
     "PathPart",

@@ -10,7 +10,7 @@ from functools import partialmethod
 from typing import Literal, TypeAlias
 
 from specbuild.document.errors import SpecError, TooManyErrors
-from specbuild.document.nodes import Ids, Node, PathPart, Scalar, Span, kind_of, path_of
+from specbuild.document.nodes import FilledIds, Node, PathPart, Scalar, Span, kind_of, path_of
 
 MAX_FINDINGS = 100
 """Errors after which the reading of a document ends, and warnings after which no more are kept."""
@@ -69,7 +69,7 @@ class Report:
         self._messages: set[tuple[object, ...]] = set()
         """Every message that was found at each place."""
         self._faulty: set[tuple[str, int, int]] = set()
-        self.ids: Ids = {}
+        self.ids: FilledIds = {}
         """The ids with variables around the node that is being read, with their values filled in."""
 
     def error(

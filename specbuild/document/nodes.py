@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -44,7 +44,7 @@ class Source:
         return _line_starts(self.text)[line - 1] + column - 1
 
 
-Ids: TypeAlias = "AnyMapping[Span, str]"
+FilledIds: TypeAlias = "AnyMapping[Span, str]"
 """Ids with their variables filled in, by the place where each is written."""
 
 
@@ -57,7 +57,7 @@ class Span:
     column: int
     end_line: int
     end_column: int
-    ids: Ids | None = field(default=None, repr=False, compare=False)
+    ids: FilledIds | None = field(default=None, repr=False, compare=False)
     """The ids around it that contain variables, as they are in one round of a loop or one use of a block."""
 
     def encloses(self, other: Span) -> bool:
@@ -138,6 +138,11 @@ class Mapping:
     def names(self) -> Iterator[str]:
         return (entry.name for entry in self.entries)
 
+    def with_value(self, name: str, value: Node) -> Mapping:
+        """Return the mapping with another value under one of its keys."""
+        entries = (replace(entry, value=value) if entry.name == name else entry for entry in self.entries)
+        return Mapping(tuple(entries), self.span)
+
     def without(self, *names: str) -> Mapping:
         return Mapping(tuple(entry for entry in self.entries if entry.name not in names), self.span)
 
@@ -210,7 +215,7 @@ def _part_around(node: Node, span: Span) -> tuple[PathPart, Node | None] | None:
     return None
 
 
-def _name_of(item: Node, ids: Ids | None) -> str:
+def _name_of(item: Node, ids: FilledIds | None) -> str:
     """The id of an item, with its variables filled in where that is known; empty if it has none."""
     written = id_of(item)
     return ids.get(item["id"].value.span, written) if ids and written and isinstance(item, Mapping) else written

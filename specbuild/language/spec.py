@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from specbuild.catalog import Recurrent
-from specbuild.document import Diagnostic, Ids, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
+from specbuild.document import Diagnostic, FilledIds, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
 from specbuild.language.references import Reference, References, Rename
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class NodeSpec:
     """The warnings that are accepted here, on the node itself or on what it stands in."""
     differ: tuple[Reference, Reference] | None = None
     """Where these two have one shape, the node is left out, and what reads it reads the first of them."""
-    ids: Ids | None = field(default=None, repr=False, compare=False)
+    ids: FilledIds | None = field(default=None, repr=False, compare=False)
     """The ids around it that contain variables, as they are here."""
 
     def reading(self, other: Callable[[Reference], Reference]) -> NodeSpec:

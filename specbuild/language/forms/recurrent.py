@@ -143,8 +143,7 @@ def _written_out(inner: Mapping, report: Report) -> tuple[Mapping, dict[str, tup
         entries += [replace(entry, key=replace(entry.key, value=name, raw=name), value=value) for name in names]
     if not copied:
         return inner, {}
-    known = replace(states, value=replace(states.value, entries=tuple(entries)))
-    return replace(inner, entries=tuple(known if each is states else each for each in inner.entries)), copied
+    return inner.with_value("states", replace(states.value, entries=tuple(entries))), copied
 
 
 class _Step:

@@ -151,8 +151,7 @@ class Walk:
         value = substitute(written.value, scope.values, self.report)
         if value is written.value or "$" in str(getattr(value, "value", "")):
             return item
-        named = replace(written, value=value)
-        return replace(item, entries=tuple(named if entry is written else entry for entry in item.entries))
+        return item.with_value("id", value)
 
     def _expanded(self, item: Mapping, scope: Scope) -> Expansion:
         keys = forms_of(item)
@@ -167,8 +166,7 @@ class Walk:
             if differ is None:
                 return self.failed(item, scope)
         if (when := item.entry("when")) is not None:
-            known = replace(when, value=condition(when.value, scope.values, self.report))
-            item = replace(item, entries=tuple(known if entry is when else entry for entry in item.entries))
+            item = item.with_value("when", condition(when.value, scope.values, self.report))
         item = substitute(item, scope.values, self.report, leave=cls.unbound())
         if self._left_out(item, scope):
             return Expansion((), scope.previous, scope.no_previous)

@@ -10,7 +10,7 @@ Nothing here imports Keras.
 
 import re
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -167,8 +167,7 @@ def _with_condition(value: Node, values: AnyMapping[str, Any], report: Report) -
     when = value.entry("when") if isinstance(value, Mapping) else None
     if when is None or not isinstance(value, Mapping):
         return value
-    known = replace(when, value=condition(when.value, values, report))
-    return replace(value, entries=tuple(known if entry is when else entry for entry in value.entries))
+    return value.with_value("when", condition(when.value, values, report))
 
 
 SHIPPED = Path(__file__).parent / "tables"
