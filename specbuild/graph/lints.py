@@ -116,8 +116,8 @@ LINTS = (
     ),
     Lint(
         "unbounded-recurrence",
-        "`relu`, or another unbounded activation, inside a recurrence: that of a recurrent layer, or on the way from a "
-        "state of a `recurrent` node to the next",
+        "`relu`, or another unbounded activation, inside a recurrence: in a recurrent layer, or on the path from a "
+        "state of a `recurrent` node to its new value",
         unbounded_recurrence,
     ),
     Lint(
