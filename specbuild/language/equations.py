@@ -22,17 +22,16 @@ EXAMPLE = 'write equation: "sigmoid(f) * c"'
 class ReadEquation(NamedTuple):
     """An equation with its names resolved."""
 
-    layer: Equation | None
-    """The layer of the catalogue that computes it; None where the text is a single name, which needs none."""
+    layer: Equation
+    """The layer of the catalogue that computes it."""
     sources: References
-    """What the layer reads, in the order of its inputs; of a single name what that stands for."""
+    """What the layer reads, in the order of its inputs."""
 
 
 def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
     """Return the equation that a node of the document holds; None after reporting why it is none.
 
-    Variables in it are filled in, its names are those of `scope`. A name that it has several times is one input. A text
-    that is one name alone gives no layer but the source itself, so that a caller can read that without a node between.
+    Variables in it are filled in, its names are those of `scope`. A name that it has several times is one input.
 
     Args:
         node: the text as written, its variables filled in or not.
@@ -70,8 +69,6 @@ def read_equation(node: Node, walk: Walk, scope: Scope) -> ReadEquation | None:
             sources.append(source)
     if len(sources) < len(places):
         return None
-    if isinstance(tree, Name):
-        return ReadEquation(None, tuple(sources))
     names = {name: input_name(index) for index, name in enumerate(places)}
     return ReadEquation(Equation(formula=written(tree, names.__getitem__)), tuple(sources))
 

@@ -229,6 +229,7 @@ def test_arguments_that_do_not_fit() -> None:
         'expected mean, max, min, sum or std, got "median"; did you mean "mean"?',
     )
     assert argument_error(KINDS["Slice"], axis=1, step=0) == ("step", "expected a whole number other than 0, got 0")
+    assert argument_error(KINDS["Roll"], axis=1, shift=None) == ("shift", "expected a whole number, got null")
     assert argument_error(KINDS["Gather"], axis=1, indices=[]) == (
         "indices",
         "expected a list of whole numbers, where -1 is the last entry, got []",

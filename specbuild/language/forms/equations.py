@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from specbuild.catalog.equation import Equation
 from specbuild.document import Entry, Mapping, Node, Scalar
 from specbuild.language.equations import EXAMPLE, read_equation
 from specbuild.language.forms.base import Expansion, Part, PlainForm
@@ -31,7 +30,7 @@ class EquationForm(PlainForm):
             message = "an equation reads the nodes that it names, and takes no from"
             walk.report.error(message, entry.key.span, help=EXAMPLE, code="misplaced-key")
         read = read_equation(self.equation, walk, scope)
-        layer = (read.layer or Equation(formula="x1")) if read is not None else None
+        layer = read.layer if read is not None else None
         span = self.equation.span
         arguments = Mapping((Entry(Scalar("formula", span, "formula"), self.equation),), span)
         part = Part(layer, arguments, item, form=self.KEY)
