@@ -61,7 +61,7 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
 
     def inner_loop(self, sequences: Any, initial_state: Tensors, mask: Any, training: bool = False) -> Any:
         """Run the recurrence: last output, outputs of all steps, last state. The mask is `(N, T, …)`."""
-        cell = self.cell
+        cell: FrameCell = self.cell
         frames = cell.inward(sequences)
         states = [cell.inward(state) for state in initial_state]
         drawn = cell.masks(frames[:, 0], cell.dropout, training)
@@ -78,7 +78,7 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
             return [cell.project(own[0], every_step)] if at_once else [*own]
 
         def step(read: Tensors, states: Tensors) -> tuple[Any, list[Any]]:
-            return cell.step(read[0] if at_once else cell.project(read[0], drawn), states, dropped)  # type: ignore[no-any-return]
+            return cell.step(read[0] if at_once else cell.project(read[0], drawn), states, dropped)
 
         outputs, after = run_steps(
             step,
