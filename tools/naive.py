@@ -601,7 +601,7 @@ class Reader:
             end = body.get("output", next(iter(states)))
             outputs.append(after[end] if end in states else self.value(end, names, env))
             states = {name: after[name] for name in states}
-        return outputs, [Tied()([state, *states.values(), *firsts]) for state in states.values()]
+        return outputs, [Tied()([state, *states.values(), *firsts, outputs[-1]]) for state in states.values()]
 
     def first_state(self, declared: Any, sequence: Any, place: Env) -> Any:
         """Return a state before the first step; None where it only ever starts from another."""

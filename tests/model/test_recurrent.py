@@ -409,6 +409,18 @@ def test_feedback_starts_a_cell_from_its_own_states() -> None:
     assert np.all(np.asarray(learned) < 3)
 
 
+def test_a_cell_in_another_file_reads_the_inputs_of_that_file(tmp_path: Path) -> None:
+    cell = "{states: {h: 2}, do: [{id: a, layer: Dense, from: y, units: 2}], next: {h: tanh(a) + h + input}}"
+    part = f"specbuild: 1\ninputs: {{x: [3, 2], y: [3, 4]}}\nlayers: [{{id: memory, from: x, recurrent: {cell}}}]\n"
+    (tmp_path / "part.yaml").write_text(part + "outputs: [memory.sequence]\n", "utf-8")
+    whole = "specbuild: 1\ninputs: {x: [3, 2], y: [3, 4]}\nlayers: [{model: part.yaml, from: [x, y]}]\n"
+    (tmp_path / "whole.yaml").write_text(whole, "utf-8")
+    model, inside = build_model(tmp_path / "whole.yaml"), build_model(tmp_path / "part.yaml")
+    model.set_weights(inside.get_weights())
+    x = numbers(model)
+    close(model(x), inside(x))
+
+
 def test_a_state_that_changes_its_shape_is_named() -> None:
     spec = (CELLS / "conv_lstm.yaml").read_text("utf-8").replace("h: sigmoid(o) * tanh(c_next)", "h: sum")
     with pytest.raises(SpecError, match="the state h of memory changes shape") as fault:

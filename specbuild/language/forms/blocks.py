@@ -240,7 +240,8 @@ def inline(walk: Walk, contents: Contents, inner: Scope, item: Mapping, scope: S
             identity = inner.prefix + name
             walk.ids.claim(identity, item.span)
             gates.append(gate_of(identity, source, contents.shapes[index], item.without("expect")))
-            source = Reference(gates[-1].id, None, source.span, implied=True)
+            walk.keep(gates[-1:])
+            source = Reference(identity, None, source.span, implied=True)
         inner.names[name] = Group(source, is_input=True)
         if len(inputs) == 1:
             inner = replace(inner, previous=source)
