@@ -219,7 +219,7 @@ def compare(graph: Graph, model: Any, second: Any) -> None:
 
 
 def fill_learned(model: Any) -> None:
-    """Set the learned starts of states, which begin as zeros, to something that can be seen."""
+    """Set the learned initial states, which start as zeros, to other values."""
     for weight in model.weights:
         if weight.name.startswith("initial_"):
             weight.assign(np.linspace(-1, 1, int(np.prod(weight.shape))).reshape(weight.shape))
@@ -846,7 +846,7 @@ class Drawing:
         return item, Spot(shape), {}
 
     def equation(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
-        """Arithmetic on something of the shape of the spot and others that fit it."""
+        """An equation on nodes whose shapes broadcast to that of the spot."""
         equal = sorted(name for name, shape in place.names.items() if shape == spot.shape)
         first = spot.reference if spot.reference and spot.last is None else self.random.choice(equal)
         if not spot.reference and keep:
@@ -868,7 +868,7 @@ class Drawing:
         return {"equation": text, "_inputs": inputs}, Spot(spot.shape), {}
 
     def split(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
-        """The parts of an axis, to be read by name or joined again."""
+        """A split, whose parts are read by name or joined again."""
         first = 1 + (len(spot.shape) in (2, 4) and place.feedback)
         axes = [axis for axis in range(first, len(spot.shape) + 1) if spot.shape[axis - 1] > 1]
         if not axes or spot.last is not None:
@@ -1053,7 +1053,7 @@ class Drawing:
         return declared, shape
 
     def still(self, place: Place, frame: Shape) -> dict[str, str]:
-        """Return what has no steps, by the names inside."""
+        """Return the static maps, by the names inside."""
         names = [name for name, shape in place.names.items() if shape[:-1] == frame[:-1]]
         return {self.unique("w"): self.random.choice(names)} if names and self.chance(0.3) else {}
 
@@ -1110,7 +1110,7 @@ class Drawing:
         return name
 
     def output_of_cell(self, place: Place, states: dict[str, Shape]) -> tuple[str, Shape]:
-        """Return what a cell gives, and its shape."""
+        """Return the output of a cell, and its shape."""
         name = self.random.choice(sorted({*place.names} - {"input", *states}) or ["h"])
         shape = place.names.get(name, ())
         if not shape or self.chance(0.3):
@@ -1437,7 +1437,7 @@ class Drawing:
         return item, result, members
 
     def covarying(self, place: Place, spot: Spot, horizon: int, body: Tree) -> None:
-        """Let a feedback decoder read more than its frames, if there is anything."""
+        """Give a feedback decoder covariates and static maps, if any fit."""
         frame = Spot((1, *spot.shape[1:]))
         if read := self.covariates(place, frame, horizon, body):
             body["decoder"].insert(0, {"layer": "Concatenate", "from": ["input", *read]})
@@ -1502,7 +1502,7 @@ class Drawing:
         return item, Spot((steps, *spot.shape[1:])), {}
 
     def inner_states(self, items: list[Tree], states: list[tuple[str, str, int, Shape]]) -> Any:
-        """Return what the recurrent layers among the items start from, if anything fits one of them."""
+        """Return initial states for the recurrent layers among the items, if any fit."""
         if not all("layer" in item or "time_distributed" in item for item in items):
             return None  # Layers in composites have no names of their own here.
         given: dict[str, str] = {}
@@ -1518,7 +1518,7 @@ class Drawing:
         return next(iter(given.values())) if len(given) == 1 and self.chance(0.5) else given
 
     def covariates(self, place: Place, spot: Spot, horizon: int, body: Tree) -> dict[str, Shape]:
-        """Let feedback read more than its frames, if there is anything; what its nodes see of that, by name."""
+        """Give feedback covariates and static maps, if any fit; return their shapes inside, by name."""
         wanted = (spot.shape[0] + horizon - 1, *spot.shape[1:-1])
         moving = sorted(name for name, shape in place.names.items() if shape[:-1] == wanted and shape != spot.shape[1:])
         still = sorted(name for name, shape in place.names.items() if shape[:-1] == spot.shape[1:-1])

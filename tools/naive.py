@@ -829,7 +829,7 @@ class Reader:
     # Feedback
 
     def beside(self, body: Tree, past: int, step: int, env: Env) -> dict[str, Named]:
-        """Return what feedback reads besides its frames: in step 0 as often as frames are given, then once."""
+        """Return the covariates and static maps of feedback: in step 0 for all past frames, then for one."""
         names = {}
         for name, source in substituted(body.get("covariates", {}), env.values).items():
             thing = ended(look_up(source, env.names))
@@ -978,18 +978,18 @@ def handed_over(value: list[Tree] | str, values: dict[str, Any]) -> Passed:
 
 
 def filled(equation: str, values: dict[str, Any]) -> str:
-    """Return the text of an equation with its variables, which are numbers of at least 0 or parts of ids."""
+    """Return the text of an equation with its variables filled in, numbers of at least 0 or parts of ids."""
     return re.sub(r"\$\{?([A-Za-z]\w*)\}?", lambda match: str(values[match[1]]), equation)
 
 
 def names_in(equation: str) -> dict[str, None]:
-    """Return the names of what an equation reads, in their order, each once."""
+    """Return the names that an equation reads, in order, without repetitions."""
     found = re.findall(r"[A-Za-z_]\w*(?:\.\w+)*(?!\w|\s*\()", equation)
     return dict.fromkeys(found)
 
 
 def aligned(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Return tensors with as many axes as the one with most, the missing ones behind the batch axis."""
+    """Return tensors with equal numbers of axes, the missing ones after the batch axis."""
     most = max((len(x.shape) for x in tensors.values()), default=0)
 
     def wide(x: Any) -> Any:
@@ -1014,7 +1014,7 @@ def value_of(node: ast.AST, tensors: dict[str, Any]) -> Any:
 
 
 def every_copy(states: Tree) -> Tree:
-    """Return states with so many in place of one that has `copies`."""
+    """Return states with each one that has `copies` written out."""
     every: Tree = {}
     for name, declared in states.items():
         copies = declared.get("copies") if isinstance(declared, dict) else None

@@ -255,7 +255,7 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: one(
             L.Bidirectional(L.LSTM(2), backward_layer=L.LSTM(2, go_backwards=True, activation="relu"), name="both")
         ),
-        "error: the two directions of both are layers of their own, which a spec cannot say\n",
+        "error: the two directions of both are different layers, which a spec cannot express\n",
     ),
     "directions apart": (
         lambda: one(lambda x: L.Bidirectional(L.LSTM(2), merge_mode=None, name="both")(x)[0]),

@@ -77,7 +77,7 @@ def test_it_writes_weights_or_the_whole_model() -> None:
         np.testing.assert_allclose(model.predict(X, verbose=0), X @ W.T + B)
 
 
-def test_what_is_wrong_is_shown_where_it_is() -> None:
+def test_errors_point_at_the_table() -> None:
     result = run("spec.yaml", "table.yaml", "c.npz", "--set", "vars.units=3")
     assert result.exit_code == 2
     assert (

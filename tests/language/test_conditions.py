@@ -164,7 +164,7 @@ UNIT = """blocks:
 
 
 def units(key: str, *filters_and_strides: tuple[int, int], around: set[int]) -> str:
-    """Residuals, those whose numbers are given with a path around."""
+    """Residuals, with a shortcut where their numbers are given."""
     lines = []
     for number, (filters, strides) in enumerate(filters_and_strides):
         conv = f"{{id: c, layer: Conv2D, filters: {filters}, kernel_size: 1, strides: {strides}}}"

@@ -1,4 +1,4 @@
-"""Equations on nodes: their text, their names, and where their errors point."""
+"""Equations on nodes: their text, their names, and the places of their errors."""
 
 from __future__ import annotations
 

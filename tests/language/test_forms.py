@@ -306,7 +306,7 @@ def test_a_composite_is_read_after_it_stands() -> None:
         "recurrent: {states: {h: 1}, do: [{id: y, layer: Conv1D, filters: 1, kernel_size: 1}], next: {h: y}}",
     ],
 )
-def test_what_a_composite_reads_below_it_is_no_fault_of_a_node_that_runs_others(node: str) -> None:
+def test_a_composite_below_reports_no_error_at_a_node_that_runs_others(node: str) -> None:
     text = f"specbuild: 1\ninputs: {{x: [4, 8, 1]}}\nlayers:\n  - {{id: cell, {node}}}\n"
     text += "  - {id: sum, residual: [{layer: ReLU}], from: later}\n  - {id: later, layer: ReLU, from: x}\n"
     assert fault(text)[0] == "later is below sum, which reads it"

@@ -41,7 +41,7 @@ PORTS = {
 
 
 @pytest.mark.parametrize(("text", "read", "expected"), PORTS.values(), ids=PORTS)
-def test_what_stands_for_a_port_has_no_other(text: str, read: str, expected: tuple[str, str]) -> None:
+def test_a_member_that_is_one_port_has_no_other(text: str, read: str, expected: tuple[str, str]) -> None:
     found = error(f"{HEAD}{text}outputs: [{read}]\n")
     assert (found.message, found.reason) == expected
     assert found.help == f"write {read.rpartition('.')[0]}"
@@ -108,7 +108,7 @@ layers:
     assert graph.outputs[0].shape == (3, 8)
 
 
-def test_one_id_twice(tmp_path: Path) -> None:
+def test_two_nodes_with_the_same_id(tmp_path: Path) -> None:
     block = "blocks: {b: {do: [{id: r, layer: ReLU}]}}\n"
     twice = error(f"{HEAD}{block}layers:\n  - {{id: one, block: b, from: x}}\n  - {{id: one, block: b}}\n")
     assert (twice.message, twice.reason) == ("two nodes are called one", "the first is on line 5")

@@ -35,7 +35,7 @@ def test_equal_parts_are_members() -> None:
     assert [(node.shape, node.flops, node.saved) for node in parts] == [((4, 6, 2), 0, 48)] * 4
 
 
-def test_parts_of_given_lengths_are_ids_of_their_own() -> None:
+def test_parts_of_given_lengths_are_ids() -> None:
     built = graph("  - {split: {top: 1, rest: 3}, axis: 1}\n  - {layer: Concatenate, axis: 1, from: [rest, top]}\n")
     assert {node.id: node.shape for node in built.nodes} == {
         "top": (1, 6, 8),
@@ -137,7 +137,7 @@ def test_on_every_frame_an_axis_is_that_of_a_frame() -> None:
     assert faults(frames, head)[0][0] == "split cannot use the batch axis"
 
 
-def test_a_part_may_be_left_unread_beside_one_that_is_read() -> None:
+def test_one_of_two_parts_may_be_unread() -> None:
     assert graph("  - {split: [a, b]}\n  - {equation: 2 * a}\n").warnings == ()
     (warning,) = graph("  - {id: p, split: [a, b]}\n  - {layer: ReLU, from: x}\n").warnings[:1]
     assert warning.message == "nothing reads p_a, and it is not an output"

@@ -56,7 +56,7 @@ def run(made: Any, *inputs: Floats, training: bool = False) -> Floats:
 
 
 def by_hand() -> Any:
-    """The same with layers of Keras, every step written out."""
+    """The same with Keras layers, every step written out."""
     one, two = (layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True, return_state=True) for _ in range(2))
     head = layers.TimeDistributed(layers.Conv2D(1, 1))
     x = frames = keras.Input((3, 6, 6, 1))
@@ -72,7 +72,7 @@ def by_hand() -> Any:
 
 
 def after_a_step(made: Any) -> list[Floats]:
-    """The weights after one step of gradient descent, which are the gradient."""
+    """The weights after one step of gradient descent, which show the gradient."""
     made.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=EAGER, jit_compile="auto")
     made.train_on_batch(RAIN, TRUTH)
     return list(made.get_weights())

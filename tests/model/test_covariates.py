@@ -1,4 +1,4 @@
-"""Covariates of feedback: read at the right step, on both sides of the last past frame, in every way it is run."""
+"""Covariates of feedback: read at the right step, before and after the last past frame, however it runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TRUTH = np.random.default_rng(7).normal(size=(2, 4, 6, 6, 1)).astype("float32")
 
 
 def model(text: str = SPEC, *, teacher: bool = False, **settings: Any) -> Any:
-    """A model with weights that are the same every time."""
+    """A model with reproducible weights."""
     overrides = {f"{SETTINGS}.{name}": value for name, value in settings.items()}
     made = build_model(text, overrides=overrides, teacher=teacher)
     generator = np.random.default_rng(1)
@@ -58,7 +58,7 @@ def run(made: Any, *inputs: Floats, training: bool = False) -> Floats:
 
 
 def by_hand() -> Any:
-    """The same with layers of Keras, every step written out: step t reads frame t of the covariate."""
+    """The same with Keras layers, every step written out: step t reads frame t of the covariate."""
     memory = layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True, return_state=True)
     head = layers.TimeDistributed(layers.Conv2D(1, 1))
     rain, wind, height = inputs = [keras.Input(shape) for shape in SHAPES]
@@ -73,7 +73,7 @@ def by_hand() -> Any:
 
 
 def after_a_step(made: Any) -> list[Floats]:
-    """The weights after one step of gradient descent, which are the gradient."""
+    """The weights after one step of gradient descent, which show the gradient."""
     made.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=EAGER, jit_compile="auto")
     made.train_on_batch(GIVEN, TRUTH)
     return list(made.get_weights())
@@ -90,7 +90,7 @@ def test_outputs_and_gradients_are_those_of_a_loop_by_hand(way: str, monkeypatch
         np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
-def test_its_receptive_field_is_all_of_its_inputs_and_a_step_sees_none_of_the_covariate_ahead() -> None:
+def test_its_receptive_field_is_all_inputs_but_no_future_covariate() -> None:
     (node,) = build_graph(SPEC, overrides={f"{SETTINGS}.give": "all"}).nodes
     rain, wind, height = node.layer.receptive_field(*SHAPES)
     assert [field.spans for field in (rain[0], wind[0]) if field is not None] == [
@@ -108,7 +108,7 @@ def test_only_the_steps_from_a_covariates_frame_on_depend_on_it() -> None:
     assert changed.tolist() == [False, False, True, True]
 
 
-def test_scheduled_sampling_reads_the_truth_beside_the_covariates() -> None:
+def test_scheduled_sampling_reads_true_frames_and_covariates() -> None:
     taught = model(teacher=True, sampling={"schedule": "constant"})
     frames = np.concatenate([GIVEN[0], TRUTH[:, :3]], axis=1)
     text = SPEC.replace("rain: [3,", "rain: [6,")
@@ -119,7 +119,7 @@ def test_scheduled_sampling_reads_the_truth_beside_the_covariates() -> None:
     assert np.isfinite(taught.train_on_batch([*GIVEN, TRUTH], TRUTH))
 
 
-def test_what_computes_a_covariate_is_trained_through_it() -> None:
+def test_a_layer_before_a_covariate_is_trained() -> None:
     text = with_layer("{id: seen, from: uv, layer: ConvLSTM2D, filters: 2, kernel_size: 1}")
     text = text.replace("wind: uv", "wind: seen")
     made = model(text, remat=True)
@@ -182,7 +182,7 @@ def test_resolved_and_reused_it_reads_the_same() -> None:
     assert made.count_params() == build_graph(SPEC).parameters
 
 
-def test_covariates_of_another_length_are_refused_when_it_runs() -> None:
+def test_covariates_of_the_wrong_length_are_refused_when_the_layer_runs() -> None:
     text = SPEC.replace("rain: [3,", "rain: [null,").replace("uv: [6,", "uv: [null,")
     made = model(text)
     np.testing.assert_allclose(run(made, *GIVEN), run(model(), *GIVEN), atol=1e-6)

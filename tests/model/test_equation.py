@@ -1,4 +1,4 @@
-"""Equations as Keras layers: their numbers beside NumPy's, in any precision, saved, loaded and imported."""
+"""Equations as Keras layers: compared with NumPy, in any precision, saved, loaded and imported."""
 
 from __future__ import annotations
 

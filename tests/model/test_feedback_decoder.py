@@ -36,7 +36,7 @@ TRUTH = np.random.default_rng(6).normal(size=(2, 3, 6, 6, 1)).astype("float32")
 
 
 def model(text: str = SPEC, *, teacher: bool = False, **settings: Any) -> Any:
-    """A model with weights that are the same every time."""
+    """A model with reproducible weights."""
     made = build_model(text, overrides={f"{SETTINGS}.{k}": v for k, v in settings.items()}, teacher=teacher)
     generator = np.random.default_rng(1)
     made.set_weights([generator.normal(scale=0.5, size=weight.shape) for weight in made.get_weights()])
@@ -49,7 +49,7 @@ def run(made: Any, *inputs: Floats, training: bool = False) -> Floats:
 
 
 def by_hand(ours: Any, *, mirrored: bool = True, joined: bool = False) -> tuple[Any, list[tuple[Any, Any]]]:
-    """The same with layers of Keras, every step written out; its layers and ours, with the same weights."""
+    """The same with Keras layers, every step written out; its layers and ours, with the same weights."""
     cells = [layers.ConvLSTM2D(f, 3, padding="same", return_sequences=True, return_state=True) for f in (3, 2, 2, 3)]
     cells[2:] = cells[2:] if mirrored else cells[:1:-1]
     head = layers.TimeDistributed(layers.Conv2D(1, 1))
@@ -153,7 +153,7 @@ def test_it_is_plain_nodes_that_save_import_and_resolve(tmp_path: Path) -> None:
         np.testing.assert_array_equal(run(again, RAIN), wanted)
 
 
-def test_it_is_frozen_reused_and_repeated_as_any_composite() -> None:
+def test_it_is_frozen_reused_and_repeated_like_any_composite() -> None:
     encoder, rest = SPEC.split("layers:\n")
     text = f"""{encoder}blocks:
   forecaster:

@@ -1,4 +1,4 @@
-"""Mapping tables: their faults word for word, the orders of axes, and files of checkpoints.
+"""Mapping tables: the words of their errors, the orders of axes, and files of checkpoints.
 
 The numbers of whole models are in test_openstl.
 """
@@ -69,7 +69,7 @@ def checkpoint() -> dict[str, np.ndarray]:
 
 
 def said(graph: Graph, table: str, arrays: dict[str, np.ndarray] | str) -> list[str]:
-    """Every fault as `line:column message | reason | help`."""
+    """Every error as `line:column message | reason | help`."""
     Path("table.yaml").write_text(table, "utf-8")
     with pytest.raises(SpecError) as caught:
         arranged_weights(graph, "table.yaml", arrays)
@@ -196,7 +196,7 @@ def test_a_pattern_of_unused_arrays_may_match_none(graph: Graph) -> None:
     assert len(arranged_weights(graph, "table.yaml", checkpoint())) == 6
 
 
-def test_text_is_no_weight(graph: Graph) -> None:
+def test_text_cannot_be_a_weight(graph: Graph) -> None:
     words = {**checkpoint(), "head.bias": np.array(["a", "b"])}
     assert said(graph, TABLE, words) == ["6:14 head.bias holds <U1, not numbers"]
 
@@ -218,8 +218,8 @@ def test_prefixes_choose_the_arrays(graph: Graph) -> None:
     np.testing.assert_array_equal(given["head/bias"], arrays["module.head.bias"])
 
 
-def test_a_convolution_of_input_and_state_is_taken_apart() -> None:
-    """The table says what the function for this checkpoint does."""
+def test_a_convolution_of_input_and_state_is_split() -> None:
+    """The table does the same as the function for this checkpoint."""
     layers = "layers: [{id: c, layer: ConvLSTM2D, filters: 2, kernel_size: 3}]\noutputs: [c.last]\n"
     spec = f"specbuild: 1\ninputs: {{x: [2, 6, 6, 3]}}\n{layers}"
     Path("table.yaml").write_text(
@@ -269,8 +269,8 @@ layers:
 """
 
 
-def test_weights_inside_nodes_have_names_of_their_own() -> None:
-    """Every weight has a name, and stands for the variable of that name and shape."""
+def test_weights_inside_nodes_have_unique_names() -> None:
+    """Every weight has the name and shape of its variable."""
     graph = build_graph(NESTED)
     shapes, model = weight_shapes(graph), build_model(graph)
     assert sum(int(np.prod(shape)) for shape in shapes.values()) == model.count_params() - 1
@@ -288,7 +288,7 @@ def test_weights_inside_nodes_have_names_of_their_own() -> None:
     assert variables["backward_both_r/kernel"] is layer.at_once.get_layer("both_r").kernel
 
 
-# Orders of axes, against what they mean
+# Orders of axes, against their definitions
 
 
 def test_a_matrix() -> None:
@@ -301,7 +301,7 @@ def test_a_matrix() -> None:
 
 
 def test_a_transposed_convolution() -> None:
-    """PyTorch adds x[i] · w[i, o] at every place of the kernel around (stride · y, stride · x)."""
+    """PyTorch adds x[i] · w[i, o] at every position of the kernel around (stride · y, stride · x)."""
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(3, 4, 5)), rng.normal(size=(3, 2, 3, 2))
     wanted = np.zeros((2, 9, 10))
@@ -371,7 +371,7 @@ def test_numbers_of_any_precision(graph: Graph) -> None:
     np.testing.assert_array_equal(numbers(model.get_layer("head").layer.bias), arrays["head.bias"].astype("float32"))
 
 
-def test_what_is_no_checkpoint_is_refused(graph: Graph) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(graph: Graph) -> None:
     Path("bad.npz").write_text("no archive", "utf-8")
     Path("bad.safetensors").write_text("too short", "utf-8")
     np.savez("objects.npz", x=np.array([{}], dtype=object))

@@ -133,7 +133,7 @@ layers:
       output: same
 outputs: {every: memory.sequence, c: memory.state.c}
 """
-"""Layers of one shape, whose order in the file is that in which a step reads them; the output is a state before it."""
+"""Layers of one shape, in the file in the order a step reads them; the output is a state before the step."""
 
 
 def wiring(graph: Graph) -> list[Any]:
@@ -182,13 +182,13 @@ def changed(text: str, folder: Path, change: Any) -> Path:
     return path
 
 
-def test_what_a_spec_cannot_say_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_a_spec_cannot_express_is_refused(tmp_path: Path) -> None:
     def other_sequence(layers: list[Any]) -> None:
         """Let the second call read its input in place of the wind."""
         second = layers[0]["inbound_nodes"][1]
         second["kwargs"]["extra"][0] = second["args"][0]
 
-    with pytest.raises(SpecError, match="the nodes inside memory read other sequences in one call than in another"):
+    with pytest.raises(SpecError, match="the nodes inside memory read different sequences in different calls"):
         import_model(changed(OUTSIDE, tmp_path, other_sequence))
 
     def one_way_with_bias(layers: list[Any]) -> None:
@@ -196,7 +196,7 @@ def test_what_a_spec_cannot_say_is_refused(tmp_path: Path) -> None:
         (kept,) = [layer for layer in step["layers"] if layer["name"] == "memory_kept"]
         kept["config"]["use_bias"] = True
 
-    with pytest.raises(SpecError, match="the two directions of memory are layers of their own"):
+    with pytest.raises(SpecError, match="the two directions of memory are different layers"):
         import_model(changed(BOTH, tmp_path, one_way_with_bias))
 
 
@@ -210,7 +210,7 @@ def test_what_a_spec_cannot_say_is_refused(tmp_path: Path) -> None:
     ],
     ids=["no states", "two states of one name", "too many sequences", "without what its step reads"],
 )
-def test_what_is_damaged_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+def test_damaged_files_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     path = changed(LSTM, tmp_path, lambda layers: layers[0]["config"].update(change))
     with pytest.raises(SpecError, match=r"holds no model that Keras wrote|cannot be said by a spec"):
         import_model(path)

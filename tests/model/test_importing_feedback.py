@@ -175,7 +175,7 @@ def test_another_name_outside_is_another_name_inside(tmp_path: Path) -> None:
     assert (first.id, [one.id for one in first.body.given.nodes]) == ("_7_steps", ["_7_steps_lstm", "_7_steps_dense"])
 
 
-def test_what_a_spec_cannot_say_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_a_spec_cannot_express_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="forecast is called with its true frames, which a spec does not name"):
         again(build_model(PATCHES, teacher=True), tmp_path)
     keras.backend.clear_session()

@@ -39,7 +39,7 @@ TRUTH = np.random.default_rng(7).normal(size=(2, 3, 6, 6, 1)).astype("float32")
 
 
 def model(text: str = SPEC, **settings: Any) -> Any:
-    """A model with weights that are the same every time."""
+    """A model with reproducible weights."""
     made = build_model(text, overrides={f"layers.forecast.autoregressive.{k}": v for k, v in settings.items()})
     generator = np.random.default_rng(1)
     made.set_weights([generator.normal(scale=0.5, size=weight.shape) for weight in made.get_weights()])
@@ -53,7 +53,7 @@ def run(made: Any) -> list[Floats]:
 
 
 def by_hand(ours: Any) -> Any:
-    """The same with layers of Keras, every step written out, and the weights of our model."""
+    """The same with Keras layers, every step written out, and the weights of our model."""
     cells = [layers.ConvLSTM2D(f, 3, padding="same", return_sequences=True, return_state=True) for f in (2, 1, 2, 1)]
     rain, past = inputs = [keras.Input(x.shape[1:]) for x in GIVEN]
     hidden, *first = cells[0](past)
@@ -87,7 +87,7 @@ def test_outputs_and_gradients_are_those_of_layers_called_by_hand(way: str, monk
             np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
-def test_what_starts_from_none_starts_at_zero() -> None:
+def test_none_starts_from_zeros() -> None:
     one = model(SPEC.replace("mem2: enc2", "mem2: none"))
     before = run(one)[0]
     one.get_layer("enc1").set_weights([np.zeros_like(weight) for weight in one.get_layer("enc1").get_weights()])

@@ -230,7 +230,7 @@ def test_one_step_of_a_cell_is_that_of_the_original(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize(("name", "tolerance"), [("cell_e3dlstm_ln0", 5e-6), ("cell_e3dlstm_ln1", 6e-6)])
 def test_one_step_of_the_eidetic_cell_is_that_of_the_original(name: str, tolerance: float, tmp_path: Path) -> None:
-    """The original is given three memories, which do not include c; here c is the fourth, and is not seen."""
+    """The original reads three memories without c; here c is the fourth and masked."""
     state, arrays = golden(name)
     rows, volume = 2 * 6 * 4, [2, 6, 4, 4]
     spec = block_of(
@@ -272,7 +272,7 @@ def test_convlstm_with_layer_normalization_as_a_custom_cell_forecasts_like_the_o
 
 
 def only(table: str, entries: str, folder: Path) -> Path:
-    """A table without the entries of what is outside of the cell."""
+    """A table without the entries of layers outside the cell."""
     whole = yaml.safe_load(shipped_tables()[table].read_text("utf-8"))
     whole["weights"] = {key: value for key, value in whole["weights"].items() if re.match(entries, key)}
     (folder / "table.yaml").write_text(yaml.safe_dump(whole), "utf-8")
@@ -317,7 +317,7 @@ def test_patches_have_the_pixels_in_the_order_of_the_original() -> None:
 
 
 def test_the_whole_models_take_checkpoints_of_the_published_sizes() -> None:
-    """What a checkpoint of the published configuration holds: parameters, and for SimVP running statistics."""
+    """The size of a checkpoint of the published configuration: parameters, and for SimVP running statistics."""
     sizes = {
         "openstl_convlstm_s": (15_083_520, 3_407_872),
         "openstl_convlstm_l": (33_782_784, 7_667_712),

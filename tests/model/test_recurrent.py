@@ -113,7 +113,7 @@ outputs: {{every: memory.sequence, {ports}}}
         close(stepped, expected)
 
 
-def test_what_needs_no_state_runs_for_all_steps_at_once() -> None:
+def test_nodes_without_a_state_run_for_all_steps_at_once() -> None:
     step = next(node for node in build_graph(CELLS / "conv_gru.yaml").nodes if node.id == "memory").step
     assert step is not None
     names = {"memory_x", "memory_z_x", "memory_r_x", "memory_g_x"}
@@ -166,7 +166,7 @@ def test_steps_read_sequences_and_constants_from_outside() -> None:
 
 @pytest.mark.parametrize("written", ["by hand", "in a loop"])
 def test_a_memory_passes_through_the_levels_and_on_to_the_next_step(written: str) -> None:
-    """The zig-zag of PredRNN: the memory of the top level enters the lowest one in the next step."""
+    """The zigzag of PredRNN: the memory of the top level enters the lowest one in the next step."""
     spec = """\
 specbuild: 1
 blocks:
@@ -261,7 +261,7 @@ def test_masked_steps_change_nothing() -> None:
 
 @pytest.mark.parametrize("steps", [5, 40], ids=["written out", "looped"])
 @pytest.mark.parametrize("layer", ["layer: ConvLSTM2D", "layer: ConvGRU2D", CELL])
-def test_a_masked_frame_is_passed_over(layer: str, steps: int) -> None:
+def test_a_masked_frame_is_skipped(layer: str, steps: int) -> None:
     """For every number of samples: Keras's loop on JAX mixes up that number and the state's width."""
     known = f"{layer}, filters: 3, kernel_size: 3, padding: same"
     node = f"  - {{id: memory, {layer + '}' if layer == CELL else known}}}\n"
@@ -305,7 +305,7 @@ def test_remat_changes_no_result_and_no_gradient() -> None:
         close(mine, theirs)
 
 
-def test_a_stateful_cell_goes_on_where_the_batch_before_it_ended() -> None:
+def test_a_stateful_cell_continues_from_the_batch_before() -> None:
     layers = f"  - {{id: memory, {CELL}, stateful: true}}}}\n"
     model = build_model(text(layers, inputs="x: {shape: [4, 6, 5, 2], batch: 2}"))
     whole = build_model(text(f"  - {{id: memory, {CELL}}}}}\n", inputs="x: [8, 6, 5, 2]"))

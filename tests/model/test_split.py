@@ -107,7 +107,7 @@ def test_the_split_of_keras_is_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ['"parts": 0', '"parts": "x"', '"parts": 1000000000', '"axis": "y"'])
-def test_a_configuration_of_no_split_is_refused(change: str, tmp_path: Path) -> None:
+def test_a_damaged_configuration_of_a_split_is_refused(change: str, tmp_path: Path) -> None:
     text = build_model("specbuild: 1\ninputs: {x: [8]}\nlayers: [{split: [a, b]}]\noutputs: [a, b]\n").to_json()
     key = change.split(":")[0]
     old = {'"parts"': '"parts": 2', '"axis"': '"axis": -1'}[key]

@@ -36,7 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "up_heads": [2, 2],
     },
 }
-"""The variables of small models."""
+"""Variables of small models."""
 
 Array = np.ndarray
 Cell = Callable[["Weights", Array, dict[str, Any]], Array]
@@ -96,7 +96,7 @@ def mim(w: Weights, x: Array, s: dict[str, Any]) -> Array:
     s["h0"] = gate * np.tanh(w.conv("cell0_conv_last", both))
     change = np.zeros_like(below) if first else s["h0"] - below
     for i in (1, 2, 3):
-        # MIM-N: what changes below; the original skips it in the first step.
+        # MIM-N: the change of the features below; the original skips it in the first step.
         if not first:
             change, s[f"dc{i}"] = peephole_lstm(w, f"cell{i}_change", change, s[f"dh{i}"], s[f"dc{i}"])
             s[f"dh{i}"] = change
@@ -104,7 +104,7 @@ def mim(w: Weights, x: Array, s: dict[str, Any]) -> Array:
         wx, wm = parts(w.conv(f"cell{i}_conv_x", x), "i g f o"), parts(w.conv(f"cell{i}_conv_m", s["m"]), "i g f o")
         wh = parts(w.conv(f"cell{i}_conv_h", s[f"h{i}"]), "i g o")
         s["m"] = sigmoid(wx["f"] + wm["f"] + 1) * s["m"] + sigmoid(wx["i"] + wm["i"]) * np.tanh(wx["g"] + wm["g"])
-        # MIM-S: what stays takes the place of the forget gate.
+        # MIM-S: the stationary part replaces the forget gate.
         kept, s[f"s{i}"] = peephole_lstm(w, f"cell{i}_stays", change, s[f"c{i}"], s[f"s{i}"])
         s[f"c{i}"] = kept + sigmoid(wx["i"] + wh["i"]) * np.tanh(wx["g"] + wh["g"])
         both = np.concatenate([s[f"c{i}"], s["m"]], -1)
@@ -177,7 +177,7 @@ def swin(w: Weights, place: str, x: Array, other: Array | None, shift: int, wind
     mixed = np.zeros_like(query)
     places = [(row, column) for row in range(side) for column in range(side)]
     for row, column in places:
-        # Windows lie around the shifted places; what a roll brings from the other border is not seen.
+        # Shifted windows; pixels that the roll brings from the other border are masked.
         seen = [
             (r, c)
             for r, c in places

@@ -52,7 +52,7 @@ def whole(spec: Path) -> Run:
 
 
 def test_a_resumed_run_is_the_same(spec: Path, whole: Run) -> None:
-    """Random numbers, statistics, learned states and the optimizer go on where they were."""
+    """Random numbers, statistics, learned states and the optimizer continue where they stopped."""
     part = train(spec, overrides={"train.epochs": 1}, out=spec.parent / "part", quiet=True)
     rest = train(resume=part.path, overrides={"train.epochs": 2}, quiet=True)
     assert rest.history == whole.history

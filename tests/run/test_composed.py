@@ -1,4 +1,4 @@
-"""Runs of specs made of several files: they need none of those files once they have begun."""
+"""Runs of specs in several files need none of these files once they have started."""
 
 from __future__ import annotations
 

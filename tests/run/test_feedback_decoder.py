@@ -1,4 +1,4 @@
-"""A run with a decoder that reads its own forecasts: trained with scheduled sampling, then asked for more."""
+"""A run with a decoder that reads its own forecasts: trained with scheduled sampling, then with a longer horizon."""
 
 from __future__ import annotations
 

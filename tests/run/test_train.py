@@ -167,7 +167,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(name: str, spec: Path, tmp_path
 @pytest.mark.skipif(backend_name() != "tensorflow", reason="the other backends have no iterator outside of Python")
 @pytest.mark.parametrize("raised", [RunError("stop"), KeyboardInterrupt()], ids=["a fault", "Ctrl-C"])
 @pytest.mark.parametrize("method", ["on_train_batch_end", "on_test_batch_end"])
-def test_training_that_breaks_off_leaves_no_iterator(
+def test_a_failed_training_leaves_no_iterator(
     raised: BaseException, method: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: object, **__: object) -> None:

@@ -225,7 +225,7 @@ class _Flattening:
             raise Malformed(f"{name} has {len(body.carried)} states inside and is called with {len(given)}")
         started = [level for level, tensor in zip(body.carried, given, strict=True) if tensor is not None]
         if set(started) & {level for level, tensor in zip(body.carried, given, strict=True) if tensor is None}:
-            self.findings.cannot_say(name, "gives a layer inside it a part of its state")
+            self.findings.cannot_say(name, "gives a layer inside it only part of its state")
         return tuple(started)
 
     def check_feedback(self, name: str, call: Call, scope: _Scope) -> None:
@@ -275,8 +275,8 @@ class _Flattening:
                 if len(step.sources) != len(step.body.inputs) - states:
                     raise Malformed(f"{name} reads {len(step.sources)} tensors, and its nodes others")
         elif first.body is not None and step.sources[1:] != first.sources[1:]:
-            message = f"the nodes inside {name} read other sequences in one call than in another"
-            self.findings.refuse(name, message, reason="a reuse in a spec replaces the input alone")
+            message = f"the nodes inside {name} read different sequences in different calls"
+            self.findings.refuse(name, message, reason="a reuse in a spec replaces only the input")
 
     def check_arguments(self, record: Record, call: Call) -> None:
         """Refuse what a call says besides its tensors."""

@@ -213,7 +213,7 @@ def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, 
     if (written := record.config.get("backward_layer")) is not None:
         backward = spec_layer(read_record(written), findings, name, frozen=frozen, inside=inside)
         if {**inner.keys, "go_backwards": True} != backward.keys:
-            message = f"the two directions of {name} are layers of their own, which a spec cannot say"
+            message = f"the two directions of {name} are different layers, which a spec cannot express"
             help = "give both the same arguments, or write two layers and join them"
             raise findings.refuse(name, message, help=help)
     merge = record.config.get("merge_mode", "concat")

@@ -69,7 +69,7 @@ def spec_recurrence(
         ways.append(_one_way(way, record.name, findings, name, identity, frozen=frozen, flatten=flatten))
     (cell, body), backward = ways
     if (cell.keys, body) != (backward[0].keys, backward[1]):
-        message = f"the two directions of {name} are layers of their own, which a spec cannot say"
+        message = f"the two directions of {name} are different layers, which a spec cannot express"
         raise findings.refuse(
             name, message, help="give both the same nodes, or write two recurrent nodes and join them"
         )
