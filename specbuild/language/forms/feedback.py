@@ -99,6 +99,7 @@ def enter(walk: Walk, name: str, scope: Scope, settings: Mapping, at: Span, kind
             names[own] = Group(Reference(inner.prefix + own, None, each.key.span, implied=True), is_input=True)
             inputs.append(inner.prefix + own)
     walk.inputs |= {*inputs}
+    walk.sequences |= {*inputs}
     sources = tuple(source for source in (*moving.values(), *still.values()) if source is not None)
     sound = len(inputs) - 1 == len(sources) == len(moving) + len(still)
     return Inside(inner, tuple(inputs), sources, len(still), sound)

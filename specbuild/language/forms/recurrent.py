@@ -112,7 +112,9 @@ def expand_cell(
         walk.report.error(message, item["from"].value.span, help=help, code="arity")
         walk.broken.add(expansion.end.id)
         return replace(expansion, nodes=(), complete=False)
-    step = _Step(walk, cell, layer, expansion.end.id, scope, copied)
+    declared = inner.get("states")
+    states = tuple(filter(str.isidentifier, declared.names())) if isinstance(declared, Mapping) else ()
+    step = _Step(walk, cell, states, expansion.end.id, scope, copied)
     body = step.body()
     nodes = (replace(node, body=body, sources=(*node.sources, *step.read)) for node in expansion.nodes)
     return replace(expansion, nodes=tuple(nodes))
@@ -153,7 +155,7 @@ class _Step:
         self,
         walk: Walk,
         cell: Cell,
-        layer: Recurrence | None,
+        states: tuple[str, ...],
         name: str,
         scope: Scope,
         copied: dict[str, tuple[str, ...]],
@@ -162,9 +164,12 @@ class _Step:
         """The names of the copies of each state that has `copies`."""
         self.walk, self.cell, self.name = walk, cell, name
         self.place = cell.do.span
-        self.states = tuple(layer.states) if layer is not None else ()
+        self.states = states
+        self.lost = set[str]()
         self.input = self._input("input")
         self.carried = {state: self._input(state) for state in self.states}
+        self.stepwise: dict[str, Group] = {}
+        """What stands under static by mistake, by the names inside."""
         self.whole = self._static(scope)
         self.read: References = ()
         """The nodes outside that are read inside: sequences, then static maps."""
@@ -175,15 +180,15 @@ class _Step:
             known: Group(Reference(own, None, cell.do.span, implied=True), is_input=True)
             for known, own in inside.items()
         }
-        self.scope = replace(
-            scope, names={**self.outside, **groups}, prefix=f"{name}_", previous=start, no_previous="", use=""
-        )
+        names = {**self.outside, **self.stepwise, **groups}
+        self.scope = replace(scope, names=names, prefix=f"{name}_", previous=start, no_previous="", use="")
         self.nodes: list[NodeSpec] = []
-        self.lost = set[str]()
 
     def body(self) -> BodySpec:
         """Return the nodes, with an input for each node that they read outside."""
-        expansion = self.walk.items(self.cell.do, self.scope)
+        sequences, self.walk.sequences = self.walk.sequences, frozenset()
+        expansion = self.walk.items(self.cell.do, self.scope)  # A step reads a frame of each.
+        self.walk.sequences = sequences
         self.nodes = [*expansion.nodes]
         states = self._next()
         end = self._output(states)
@@ -218,7 +223,13 @@ class _Step:
                 message = f"{entry.name} under static has the name of {what}"
                 self.walk.report.error(message, entry.key.span, help="give it another name", code="duplicate-key")
             source = scope.reference(entry.value, self.walk.report)
-            if source is not None:
+            if source is not None and source.id in self.walk.sequences:
+                name = plain(entry.value)
+                message = f"static: {name} has a time axis"
+                help = f"remove it from static; the nodes inside read its frame of the step as {name}"
+                self.walk.report.error(message, entry.value.span, help=help, code="bad-reference")
+                self.stepwise[entry.name] = Group(source)
+            elif source is not None:
                 found[entry.name] = (self._input(entry.name), source)
         return found
 
@@ -357,10 +368,17 @@ class _Step:
     def _unknown(self, source: Reference) -> Reference:
         """Report an id that exists neither inside nor before the node."""
         inside = [name for name, target in self.scope.names.items() if self.outside.get(name) != target]
-        help = did_you_mean(source.id, [*inside, *self.outside]) or f"inside there are {', '.join(inside)}"
-        message = f"there is no node {source.id} in {self.name} or before it"
+        state = source.id.removesuffix("_next")
+        reason = ""
+        if state != source.id and state in self.carried:
+            message = f"{source.id} is not known yet"
+            reason = f"only the entries of next below {state} can read the new value of {state}"
+            help = f"move {state} above it in next, or read {state}, its value before the step"
+        else:
+            help = did_you_mean(source.id, [*inside, *self.outside]) or f"inside there are {', '.join(inside)}"
+            message = f"there is no node {source.id} in {self.name} or before it"
         if self.states:  # None were read otherwise, and it may be one of them.
-            self.walk.report.error(message, source.span, help=help, code="unknown-id")
+            self.walk.report.error(message, source.span, reason=reason, help=help, code="unknown-id")
         self.lost.add(source.id)
         self.walk.broken.add(source.id)
         return source

@@ -76,6 +76,8 @@ class Walk:
     def __init__(self, inputs: AnySequence[str], report: Report) -> None:
         self.ids, self.report = Ids(inputs), report
         self.inputs = frozenset(inputs)
+        self.sequences = frozenset[str]()
+        """The inputs of the feedback bodies being read, which have a frame for every step."""
         self.nodes: dict[str, NodeSpec] = {}
         """Every node so far by its id, as the forms that hold it left it."""
         self.broken: set[str] = set()

@@ -97,7 +97,8 @@ def _uneven(coder: Coder, encoder: list[NodeSpec], decoder: list[NodeSpec]) -> N
     """Report a decoder with fewer or more levels than the encoder."""
     help = "give the decoder one for each level of the encoder, or leave decoder out"
     if decoder:
-        to, of = decoder[-1].id if decoder[-1].named else "dec1", encoder[0].id if encoder[0].named else "enc1"
+        to = _written(coder, decoder[-1], "decoder") if decoder[-1].named else "dec1"
+        of = _written(coder, encoder[0], "encoder") if encoder and encoder[0].named else "enc1"
         help = f"give the decoder one for each level, or say which state goes where: states: {{{to}: {of}, …}}"
     plural = "" if len(decoder) == 1 else "s"
     message = (
@@ -134,12 +135,18 @@ def _mapped(coder: Coder, written: Mapping, encoder: NodeSpecs, decoder: NodeSpe
     missing = [node for node in levels_of(decoder) if node.id not in takers]
     if missing and sound:
         message = f"states does not say what {level_names(missing)} start{'s' if len(missing) == 1 else ''} from"
-        help = f"add {missing[0].id}: and a level of the encoder, or none to start from zeros"
+        help = f"add {_written(coder, missing[0], 'decoder')}: and a level of the encoder, or none to start from zeros"
         if any(not node.named for node in missing):
             help = "give that layer an id, and name it in states"
         coder.error(message, coder.key("states"), help=help)
         sound = False
     return pairs if sound else None
+
+
+def _written(coder: Coder, level: NodeSpec, side: Side) -> str:
+    """The name by which `states` means a level."""
+    scope = coder.scope if side == "decoder" else coder.encoder_scope
+    return level.id.removeprefix(scope.prefix)
 
 
 def _level(coder: Coder, named: Node, side: Side, nodes: NodeSpecs) -> NodeSpec | None:
@@ -148,18 +155,17 @@ def _level(coder: Coder, named: Node, side: Side, nodes: NodeSpecs) -> NodeSpec 
     source = scope.reference(named, coder.walk.report)
     if source is None:
         return None
-    prefix = scope.prefix
     node = next((node for node in nodes if node.id == source.id), None)
     recurrent = node is not None and isinstance(node.layer, Recurrent)
     if node is not None and recurrent and source.port in (None, "state"):
         return node
     word = str(named.value) if isinstance(named, Scalar) else str(source)
-    names = [level.id.removeprefix(prefix) for level in levels_of(nodes) if level.named]
+    names = [_written(coder, level, side) for level in levels_of(nodes) if level.named]
     choices = f"its recurrent layers are {', '.join(names)}" if names else "give its recurrent layers ids"
     if node is None:
         message, help = f"the {side} of {coder.name} has no level {word}", did_you_mean(word, names) or choices
     elif recurrent:
-        message, help = f"{word} is not a whole state", f"write {node.id.removeprefix(prefix)}"
+        message, help = f"{word} is not a whole state", f"write {_written(coder, node, side)}"
     else:
         message, help = f"{word} is {node.layer.label}, which has no state", choices
     coder.error(message, named.span, help=help)
