@@ -54,7 +54,7 @@ class State(BaseModel):
         description="Channels of a state as large as the frames of the input, or a shape without the batch axis."
     )
     initial: Annotated[float | Literal["learned"], _Initial()] = Field(
-        0.0, description="Its value before the first step: a number, or a learned one for each element."
+        0.0, description="Value before the first step: a number, or learned for a weight of the state's shape."
     )
 
     def at(self, x: Shape) -> Shape:
@@ -138,8 +138,8 @@ class Recurrence(Recurrent):
     states: Annotated[
         dict[str, Annotated[State, BeforeValidator(_whole)]], BeforeValidator(_by_name), WithJsonSchema(_STATES)
     ] = Field(
-        description="States by name: channels at the size of the input's frames, a whole shape, or {shape: …, initial: "
-        "…}."
+        description="States by name: channels at the size of the input's frames, a shape, or {shape: …, initial: …, "
+        "copies: …}."
     )
     go_backwards: Flag = Field(False, description="Whether the sequence is read from its end; outputs are reversed.")
     stateful: Flag = Field(False, description="Whether a batch starts from the state that the batch before it left.")

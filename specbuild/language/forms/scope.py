@@ -40,7 +40,7 @@ class Group:
     stands_for_all: bool = False
     """Whether its name stands for all of `inputs` at once, as `input` does inside a block, and `id.rounds`."""
     is_input: bool = False
-    """Whether it is what a block, a file or an autoregressive node reads, and no node."""
+    """Whether it is an input of a block, a file or an autoregressive node, not a node."""
 
 
 @dataclass(frozen=True)
