@@ -8,7 +8,7 @@ from tests.backends import passes_on_jax
 
 SELECTIONS = {
     "states": ["tests/model/test_states.py"],
-    "cells": ["tests/model/test_recurrent.py", "-k", "equals or masked or goes_on or feedback"],
+    "cells": ["tests/model/test_recurrent.py", "-k", "equals or masked or goes_on or feedback_starts"],
     "feedback": ["tests/model/test_autoregressive.py", "-k", "noise or longer_horizon or outside_of_training"],
     "feedback with more": [
         *("tests/model/test_covariates.py", "tests/model/test_inner_states.py", "tests/model/test_feedback_decoder.py"),
