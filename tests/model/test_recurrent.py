@@ -272,7 +272,7 @@ def test_a_masked_frame_is_skipped(layer: str, steps: int) -> None:
         every = model.predict(x, verbose=0)
         left = np.asarray(listed(model.get_layer("memory")(np.delete(x[:1], 2, axis=1)))[0])
         close(every[0, 2], every[0, 1])
-        close(np.delete(every[:1], 2, axis=1), left)
+        close(np.delete(every[:1], 2, axis=1), left, 1e-5)  # compiled and not, over forty steps
 
 
 def test_both_directions() -> None:

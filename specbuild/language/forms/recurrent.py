@@ -254,7 +254,7 @@ class _Step:
                     report.error(f"no state is called {entry.name}", entry.key.span, help=help, code="unknown-key")
                 self.scope.names.setdefault(f"{entry.name}_next", self.walk.lost(entry.key.span, self.scope).id)
                 continue
-            source = self._value(_equation(entry.name, entry.value), f"{entry.name}_next", _NEXT)
+            source = self._becomes(entry.name, entry.value)
             if source is None:
                 self.lost.add(self.input)
             else:
@@ -283,7 +283,7 @@ class _Step:
         names = self.copied[entry.name]
         if isinstance(entry.value, Sequence):
             pairs = zip(entry.value.items, names, strict=False)
-            values = [self._value(_equation(name, each), f"{name}_next", _NEXT) for each, name in pairs]
+            values = [self._becomes(name, each) for each, name in pairs]
             count = len(entry.value.items)
         else:
             values = [*self.scope.references(entry.value, self.walk.report)]
@@ -311,6 +311,17 @@ class _Step:
             self.lost.add(self.input)
             return Reference(self.input, None, self.cell.do.span, implied=True)
         return source
+
+    def _becomes(self, state: str, written: Node) -> Reference | None:
+        """What a state becomes: a name, an equation, or a number at every place of its shape."""
+        number = written.value if isinstance(written, Scalar) else None
+        if not isinstance(written, Scalar) or isinstance(number, bool) or not isinstance(number, int | float):
+            return self._value(written, f"{state}_next", _NEXT)
+        zeros, span = f"{state}_zeros", written.span
+        keys = {"id": zeros, "layer": "ZerosLike", "from": state}
+        entries = tuple(Entry(Scalar(key, span, key), Scalar(value, span, value)) for key, value in keys.items())
+        self.nodes += self.walk.item(Mapping(entries, span), self.scope).nodes
+        return self._value(replace(written, value=f"{zeros} + {number!r}"), f"{state}_next", _NEXT)
 
     def _value(self, written: Node, name: str, expected: str) -> Reference | None:
         """What a name or an equation stands for; an equation becomes a node of that name."""
@@ -382,11 +393,3 @@ class _Step:
         self.lost.add(source.id)
         self.walk.broken.add(source.id)
         return source
-
-
-def _equation(state: str, written: Node) -> Node:
-    """What a state becomes; a number as an equation on the state, which has its shape."""
-    if not isinstance(written, Scalar) or isinstance(written.value, bool) or not isinstance(written.value, int | float):
-        return written
-    text = f"{state} * 0 + {written.value!r}" if written.value else f"{state} * 0"
-    return replace(written, value=text)
