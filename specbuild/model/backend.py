@@ -67,6 +67,12 @@ def start() -> None:
     _devices()
 
 
+def set_seed(seed: int) -> None:
+    """Set every random seed. Keras also sets that of TensorFlow where it is installed, which then starts."""
+    with _without_start_up_notes():
+        keras.utils.set_random_seed(seed)
+
+
 def backend_name() -> str:
     """`tensorflow`, `jax` or `torch`."""
     return str(keras.backend.backend())

@@ -189,14 +189,14 @@ class _Training:
 
     def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         """Return the compiled model, with the state of the last checkpoint where a run is continued."""
-        from specbuild.model.backend import keras
+        from specbuild.model.backend import set_seed
         from specbuild.model.build import build
         from specbuild.runs import checkpoint
 
         saved = folder.checkpoints() if folder is not None else {}
         if folder is not None and not saved:
             raise RunError(f"{folder.path} has no checkpoint to continue from", help="start a new run")
-        keras.utils.set_random_seed(self.spec.train.seed)
+        set_seed(self.spec.train.seed)
         model = build(self.graph, precision, teacher=True)
         outputs = [output.name for output in self.graph.outputs]
         compile_model(
