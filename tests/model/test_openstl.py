@@ -161,14 +161,14 @@ CELLS: dict[str, Cell] = {
         f"cell_causallstm_{name}": Cell(
             block_of(
                 "predrnnpp",
-                {"id": "forecast_stack_cell1", "block": "causal", "with": {"at": 1}},
-                {"x": [8, 6, 3], "m": IMAGE, "h": IMAGE, "c": IMAGE},
+                {"id": "forecast_stack_cell1", "block": "causal"},
+                {"x": [8, 6, 3], "h": IMAGE, "c": IMAGE, "m": IMAGE},
                 [f"forecast_stack_cell1.{state}" for state in "hcm"],
                 filters=4,
                 norm=name == "ln1",
             ),
             "openstl-predrnnpp",
-            ("x_t", "m_t", "h_t", "c_t"),
+            ("x_t", *STATES),
             NEW,
             tolerance,
             "forecast_stack_cell",
