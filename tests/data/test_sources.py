@@ -131,7 +131,7 @@ def test_times() -> None:
     assert str(times_of(np.array([1.0, 1.5]), "days since 1800-01-01")[1]) == "1800-01-02T12:00:00"
     with pytest.raises(ValueError, match=r"frame 1 \(1970-01-01 00:00:02\) is not later than frame 0"):
         times_of(np.array([3, 2]))
-    with pytest.raises(ValueError, match='"soon" is not a time'):
+    with pytest.raises(ValueError, match='the time of frame 0, "soon", is not a time'):
         times_of(np.array(["soon"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,13 +36,17 @@ class Packing:
     scale: float = 1.0
     offset: float = 0.0
     missing: tuple[float, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
+    """What is wrong with what the file says, each with the key of `data` that would replace it."""
 
     def overridden(self, scale: float | None, offset: float | None, missing: tuple[float, ...]) -> Packing:
         """Return the packing with what a spec says: its scale and offset where given, and more values for missing."""
+        given = {"scale": scale is not None, "offset": offset is not None, "missing": bool(missing)}
         return Packing(
             self.scale if scale is None else scale,
             self.offset if offset is None else offset,
             tuple(dict.fromkeys((*self.missing, *missing))),
+            tuple((key, fault) for key, fault in self.faults if not given[key]),
         )
 
     def unpack(self, raw: npt.NDArray[Any]) -> Floats:
@@ -55,11 +60,19 @@ class Packing:
                 physical = raw.astype(np.float32)
             else:
                 physical = (raw * np.float64(self.scale) + np.float64(self.offset)).astype(np.float32)
-        for value in self.missing:
-            physical[raw == raw.dtype.type(value)] = np.nan
+            for value in self.missing:
+                if can_occur(value, raw.dtype):
+                    physical[raw == raw.dtype.type(value)] = np.nan
         if raw.dtype.kind == "f":
             physical[~np.isfinite(physical)] = np.nan
         return physical
+
+
+def can_occur(value: float, dtype: np.dtype[Any]) -> bool:
+    """Whether raw numbers of a type can have a value, apart from rounding."""
+    if dtype.kind not in "iu":
+        return dtype.kind != "b" or value in (0, 1)
+    return math.isfinite(value) and value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,8 @@ class Coordinate:
     units: str = ""
     letter: str = ""
     """The letter of a layout that the file's attributes suggest; empty where they suggest none."""
+    fault: str = ""
+    """Why its values are no times although its units or its type say so; empty where they are, or do not say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +97,8 @@ class StoredArray:
     units: str = ""
     dims: tuple[str, ...] = ()
     """Names of its axes in order; none where the format does not name them."""
+    calendar: str = ""
+    """Of times, the calendar that they are counted in; empty is ours."""
     coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     """The coordinates that the file has, by the name of the axis."""
     lengths: tuple[int, ...] | None = None

@@ -11,13 +11,26 @@ from specbuild.data.sources.base import Coordinate, Packing
 
 
 def packing_of(attributes: Mapping[Hashable, Any]) -> Packing:
-    """Return what `scale_factor`, `add_offset`, `_FillValue`, `missing_value` and `_Unsigned` say."""
-    missing = [value for key in ("_FillValue", "missing_value") for value in _numbers(attributes, key)]
+    """Return what `scale_factor`, `add_offset`, `_FillValue`, `missing_value` and `_Unsigned` say.
+
+    An attribute that is not as the conventions have it (CF 2.5.1 and 8.1) is among the faults of what is returned:
+    text, several numbers, or a scale of 0.
+    """
+    read = {
+        name: _Attribute(attributes, name) for name in ("scale_factor", "add_offset", "_FillValue", "missing_value")
+    }
+    scale, offset = (read[name].numbers for name in ("scale_factor", "add_offset"))
+    missing = (*read["_FillValue"].numbers, *read["missing_value"].numbers)
     return Packing(
-        next(iter(_numbers(attributes, "scale_factor")), 1.0),
-        next(iter(_numbers(attributes, "add_offset")), 0.0),
+        scale[0] if scale else 1.0,
+        offset[0] if offset else 0.0,
         tuple(dict.fromkeys(value for value in missing if not np.isnan(value))),
+        tuple((_REPLACED_BY[name], fault) for name, attribute in read.items() if (fault := attribute.fault)),
     )
+
+
+_REPLACED_BY = {"scale_factor": "scale", "add_offset": "offset", "_FillValue": "missing", "missing_value": "missing"}
+"""The key of `data` that says in place of an attribute what it should say."""
 
 
 def axis_letter(attributes: Mapping[Hashable, Any], axis: Coordinate) -> str:
@@ -78,8 +91,29 @@ def _plain(units: str) -> str:
     return units.lower().replace("_", "")
 
 
-def _numbers(attributes: Mapping[Hashable, Any], key: str) -> list[float]:
-    values = np.ravel(attributes.get(key, ()))
-    if values.dtype.kind == "i" and str(attributes.get("_Unsigned", "")).lower() == "true":
-        values = values.view(f"u{values.dtype.itemsize}")
-    return [value.item() for value in values] if values.dtype.kind in "biuf" else []
+class _Attribute:
+    """An attribute that should be a number, or for `missing_value` several: what it says, or why it is not."""
+
+    def __init__(self, attributes: Mapping[Hashable, Any], name: str) -> None:
+        self.numbers: tuple[float, ...] = ()
+        self.fault = ""
+        if attributes.get(name) is None:
+            return
+        values = np.ravel(attributes[name])
+        if values.dtype.kind == "i" and str(attributes.get("_Unsigned", "")).lower() == "true":
+            values = values.view(f"u{values.dtype.itemsize}")
+        wanted = "numbers" if name == "missing_value" else "a number"
+        if values.dtype.kind not in "iuf" or (values.size != 1 and name != "missing_value"):
+            self.fault = f"its attribute {name} is {_shown(attributes[name])}, not {wanted}"
+        elif name in ("scale_factor", "add_offset") and not np.isfinite(values[0]):
+            self.fault = f"its attribute {name} is {values[0]}, not {wanted}"
+        elif name == "scale_factor" and not values[0]:
+            self.fault = "its attribute scale_factor is 0, which makes every value the same"
+        else:
+            self.numbers = tuple(value.item() for value in values)
+
+
+def _shown(value: Any) -> str:
+    """Return a value of an attribute in at most forty characters."""
+    text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray | np.generic) else value).split())
+    return text if len(text) <= 40 else f"{text[:39]}…"

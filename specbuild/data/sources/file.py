@@ -12,7 +12,7 @@ import numpy as np
 
 from specbuild.catalog.shapes import show
 from specbuild.catalog.sources import format_of
-from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray, can_occur
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.files import is_pictures
 from specbuild.data.sources.layout import lay_out
@@ -124,7 +124,17 @@ def _stored(container: Container, key: str, label: str, data: DataSection) -> St
     if dtype.kind not in "biuf":
         raise SourceError("key", f"{label} holds {dtype}, not numbers")
     _check_missing(data.missing, dtype, label)
-    return replace(stored, packing=stored.packing.overridden(data.scale, data.offset, data.missing))
+    packing = stored.packing.overridden(data.scale, data.offset, data.missing)
+    for part, fault in packing.faults:
+        raise SourceError(part, f"{label} does not say how it is packed", reason=fault, help=_SAY[part])
+    return replace(stored, packing=packing)
+
+
+_SAY = {
+    "scale": "write data.scale, the factor from raw to physical values; 1 if there is none",
+    "offset": "write data.offset, what is added to the scaled values; 0 if there is none",
+    "missing": "write data.missing, the raw values that mark missing data",
+}
 
 
 def _check_missing(missing: Iterable[float], dtype: np.dtype[Any], label: str) -> None:
@@ -132,7 +142,7 @@ def _check_missing(missing: Iterable[float], dtype: np.dtype[Any], label: str) -
         return
     bounds = np.iinfo(dtype)
     for value in missing:
-        if value != int(value) or not bounds.min <= value <= bounds.max:
+        if not can_occur(value, dtype):
             raise SourceError(
                 "missing",
                 f"missing: {value} cannot occur in {label}",
@@ -163,17 +173,11 @@ def _channel_names(coordinates: Mapping[str, Coordinate]) -> tuple[str, ...]:
 
 def _times(container: Container, file: str, data: DataSection, axis: Coordinate | None, length: int) -> Times | None:
     """Return when the frames are: what `source.time` names, or the coordinate of the axis T where it holds times."""
+    if data.source.time is False:
+        return None
     key = data.source.time if isinstance(data.source.time, str) else None
-    if axis is not None and axis.values is not None and axis.values.dtype.kind == "M" and key in (None, axis.name):
-        try:
-            clock.check_rising(axis.values)
-        except ValueError as error:
-            raise FileError(
-                f"the times of {file} do not increase from frame to frame",
-                reason=str(error),
-                help="sort the frames of the file, and keep one of each time",
-            ) from error
-        return axis.values
+    if axis is not None and axis.values is not None and key in (None, axis.name):
+        return _axis_times(axis, file)
     if key is None:
         return None
     stored = container.array(_key(container, file, "time", key))
@@ -185,9 +189,43 @@ def _times(container: Container, file: str, data: DataSection, axis: Coordinate 
             "time", f"{file}:{key} must hold one time per frame", reason=f"it has {show(array.shape)}, not {length}"
         )
     try:
-        return clock.times_of(array[(slice(None),)], stored.units)
+        return clock.times_of(array[(slice(None),)], stored.units, stored.calendar, stored.packing.missing)
     except ValueError as error:
         raise SourceError("time", f"{file}:{key} does not hold times", reason=str(error)) from error
+
+
+def _axis_times(axis: Coordinate, file: str) -> Times | None:
+    """Return the times along an axis; None where its numbers are no times, but count frames that are evenly spaced.
+
+    Raises:
+        SourceError: they cannot be decoded, do not increase, or say nothing of how long a gap between frames is.
+    """
+    assert axis.values is not None
+    if axis.fault:
+        raise SourceError("time", f"{axis.name} of {file} does not hold times", reason=axis.fault, help=_IGNORE)
+    if axis.values.dtype.kind == "M":
+        try:
+            clock.check_rising(axis.values)
+        except ValueError as error:
+            raise FileError(
+                f"the times of {file} do not increase from frame to frame",
+                reason=str(error),
+                help="sort the frames of the file, and keep one of each time",
+            ) from error
+        return axis.values
+    uneven = clock.uneven(axis.values)
+    if uneven is not None:
+        known = f'its units are "{axis.units}"' if axis.units else "it has no units"
+        raise SourceError(
+            "time",
+            f"{axis.name} of {file} is not evenly spaced, and is not in units such as hours since 2019-03-01",
+            reason=f"{known}, and frame {uneven} has {axis.values[uneven]} after {axis.values[uneven - 1]}",
+            help=_IGNORE,
+        )
+    return None
+
+
+_IGNORE = "correct the file, or write time: false to read its frames as evenly spaced"
 
 
 def _between(source: FrameSource, dates: Dates) -> FrameSource:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.netcdf3 import check_length
-from specbuild.data.time.times import cf_times, times_of
+from specbuild.data.time.times import decoded
 
 
 class GridFile:
@@ -47,7 +46,8 @@ class GridFile:
             return StoredArray(_texts(variable))
         dims = tuple(str(dim) for dim in variable.dims)
         axes = {dim: _axis(dim, data.variables.get(dim), self._path.name) for dim in dims}
-        return StoredArray(_raw(variable), packing_of(variable.attrs), str(variable.attrs.get("units", "")), dims, axes)
+        units, calendar = (str(variable.attrs.get(key, "")) for key in ("units", "calendar"))
+        return StoredArray(_raw(variable), packing_of(variable.attrs), units, dims, calendar, axes)
 
 
 def _raw(variable: Variable) -> LazyArray:
@@ -114,14 +114,16 @@ def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
         values: npt.NDArray[Any] = _texts(variable) if variable.dtype.kind in "SUO" else np.asarray(variable.values)
     except (OSError, RuntimeError, ValueError) as error:
         raise FileError(f"{name} of {file} cannot be read", reason=str(error)) from error
-    if values.dtype.kind == "U":
-        with suppress(ValueError):
-            values = times_of(values)
-    elif " since " in units and values.dtype.kind in "iuf":
-        times = cf_times(values, units, str(attributes.get("calendar", "standard")))
-        values = values if times is None else times
-    elif {"scale_factor", "add_offset"} & set(attributes):
-        packing = packing_of(attributes)
-        values = values * packing.scale + packing.offset
-    axis = Coordinate(name, values, units)
+    packing, fault = packing_of(attributes), ""
+    if packing.faults:
+        raise FileError(f"{name} of {file} cannot be read", reason=packing.faults[0][1])
+    missing = np.array([value for value in packing.missing if value])  # Zarr 2 gives 0 to what has none; 0 is a time
+    if values.dtype.kind in "iuf" and (packing.scale != 1 or packing.offset):
+        values, missing = (part * packing.scale + packing.offset for part in (values, missing))
+    if values.dtype.kind in "MmU" or " since " in units:
+        try:
+            values = decoded(values, units, str(attributes.get("calendar", "")), missing.tolist())
+        except ValueError as error:
+            fault = str(error)
+    axis = Coordinate(name, values, units, fault=fault)
     return replace(axis, letter=axis_letter(attributes, axis))

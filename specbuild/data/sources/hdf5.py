@@ -30,7 +30,11 @@ class Hdf5File:
         dataset = self._file[name]
         if h5py.check_string_dtype(dataset.dtype):
             return StoredArray(np.array(dataset.asstr()[()].tolist()))
-        units = dataset.attrs.get("units", b"")
-        return StoredArray(
-            dataset, packing_of(dataset.attrs), units.decode() if isinstance(units, bytes) else str(units)
-        )
+        units, calendar = (_text(dataset, key) for key in ("units", "calendar"))
+        return StoredArray(dataset, packing_of(dataset.attrs), units, calendar=calendar)
+
+
+def _text(dataset: h5py.Dataset, attribute: str) -> str:
+    """Return an attribute that is a text; empty where there is none."""
+    value = dataset.attrs.get(attribute, "")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -79,6 +79,10 @@ def _check_alike(other: FrameSource, first: FrameSource) -> None:
         _check_axis(other, first, letter)
     if a.units != b.units:
         raise unlike("different units", f'"{a.units}" and "{b.units}"')
+    if bool(a.clocks) != bool(b.clocks):
+        timed, untimed = (a, b) if a.clocks else (b, a)
+        help = "correct the file, or write time: false to read the frames of all of them as evenly spaced"
+        raise SourceError("time", f"{timed.file} says when its frames are, and {untimed.file} does not", help=help)
 
 
 def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:
@@ -97,7 +101,7 @@ def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:
 
 def _in_time(sources: list[FrameSource], name: str) -> FrameSource:
     times = None
-    if all(source.metadata.clocks for source in sources):
+    if sources[0].metadata.clocks:
         sources = sorted(sources, key=lambda source: source.metadata.clocks[0][0])
         for before, after in pairwise(sources):
             _check_after(before, after)
@@ -127,7 +131,7 @@ def _as_events(sources: list[FrameSource], name: str) -> FrameSource:
     places = [(range(end - file.events, end), range(file.length)) for file, end in zip(sources, ends, strict=True)]
     arrays, metadata = _together(sources, name, places)
     clocks: tuple[Times, ...] = ()
-    if all(source.metadata.clocks for source in sources):
+    if sources[0].metadata.clocks:
         clocks = tuple(source.metadata.clocks[0] for source in sources for _ in range(source.events))
     common = {letter: axis for letter, axis in metadata.coordinates.items() if letter not in "TN"}
     lengths = tuple(length for source in sources for length in source.lengths)

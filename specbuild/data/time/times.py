@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from bisect import bisect_left
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,50 +22,66 @@ Times: TypeAlias = npt.NDArray[np.datetime64]
 
 _UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 """Units of `<unit> since <date>` (CF conventions), in seconds."""
+_ORDINARY = ("", "standard", "gregorian", "proleptic_gregorian")
+"""Calendars whose days since 1582 are ours."""
+_FIRST, _LAST = np.datetime64("0001-01-01", "s"), np.datetime64("9999-12-31", "s")
+"""The times that a date can be written of."""
 
 
-def times_of(values: npt.NDArray[Any], units: str = "") -> Times:
+def times_of(values: npt.NDArray[Any], units: str = "", calendar: str = "", missing: Collection[float] = ()) -> Times:
     """Return times in whole seconds, of dates, texts (`2019-06-10T00:02`, `20190610-000200`) or numbers with `units`.
 
     Numbers whose units are not `<unit> since <date>` count as seconds.
 
+    Args:
+        missing: numbers that mean that a time is missing.
+
     Raises:
-        ValueError: something is not a time, or the times do not increase.
+        ValueError: something is not a time, or the times do not increase; naming the first frame where that is so.
     """
-    if values.dtype.kind == "M":
-        times = values.astype("datetime64[s]")
-    elif values.dtype.kind in "US":
-        times = np.array([_text(value) for value in values.tolist()], "datetime64[s]")
-    elif values.dtype.kind in "iuf":
-        times = _numbers(values, units)
-    else:
-        raise ValueError(f"{values.dtype} is not a type of times")
+    times = decoded(values, units, calendar, missing)
     check_rising(times)
     return times
 
 
-def cf_times(values: npt.NDArray[Any], units: str, calendar: str) -> Times | None:
+def decoded(values: npt.NDArray[Any], units: str = "", calendar: str = "", missing: Collection[float] = ()) -> Times:
+    """Return times as `times_of` does, in whatever order they are; a date that is missing stays so (NaT).
+
+    Raises:
+        ValueError: something is not a time; naming the first frame where that is so.
+    """
+    if values.dtype.kind == "M":
+        return _known(values.astype("datetime64[s]"), values, str(values.dtype))
+    if values.dtype.kind in "US":
+        return np.array([_text_of(*item) for item in enumerate(values.tolist())], "datetime64[s]")
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"{values.dtype} is not a type of times")
+    lacking = ~np.isfinite(values) | np.isin(values, list(missing))
+    if lacking.any():
+        frame = int(np.flatnonzero(lacking)[0])
+        raise ValueError(f"the time of frame {frame} is missing: it is {values[frame]}")
+    unit, since, _ = units.partition(" since ")
+    if since and (unit.strip() not in _UNITS or calendar.lower() not in _ORDINARY):
+        return cf_times(values, units, calendar)
+    return _known(_numbers(values, units), values, units)
+
+
+def cf_times(values: npt.NDArray[Any], units: str, calendar: str = "standard") -> Times:
     """Return times in whole seconds of numbers in `<unit> since <date>` of a calendar (CF conventions 4.4).
 
     A calendar may have days that ours has not (30 February of 360 days a year), or lack some. Where one of its months
     is longer or shorter than ours, a time is put at the same share of our month: years, months and the order of times
     stay as they are, and no gap arises, as it would in xarray's `convert_calendar`, which drops days.
 
-    Returns:
-        The times; None where units or calendar are none that CF knows, such as `months since …` of ordinary months.
+    Raises:
+        ValueError: units or calendar are none that CF knows, such as `months since …` of ordinary months, or a number
+            is not a time in them; naming the first frame where that is so.
     """
-    import xarray
-
-    stored = xarray.Dataset({"time": ("time", values, {"units": units, "calendar": calendar})})
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            decoded = xarray.decode_cf(stored)["time"].values
-    except (ValueError, OverflowError, KeyError):
-        return None
-    if decoded.dtype.kind == "M":
-        return (decoded + np.timedelta64(500, "ms")).astype("datetime64[s]")
-    return np.array([_placed(date) for date in decoded.ravel()], "datetime64[s]").reshape(decoded.shape)
+        return _known(_by_calendar(values, units, calendar or "standard"), values, units)
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+        reason = _first_fault(values, units, calendar or "standard")
+        raise ValueError(reason or str(error)) from error
 
 
 def check_rising(times: Times) -> None:
@@ -80,6 +98,16 @@ def check_rising(times: Times) -> None:
         raise ValueError(f"frame {frame} ({show(times[frame])}) is not later than frame {frame - 1}")
 
 
+def uneven(numbers: npt.NDArray[Any]) -> int | None:
+    """Return the first frame whose number is not about one usual step after the one before; None where all are."""
+    if len(numbers) < 2 or numbers.dtype.kind not in "iuf":
+        return None
+    steps = np.diff(numbers.astype(np.float64))
+    usual = np.median(steps)
+    wrong = ~((steps / usual > 0.5) & (steps / usual < 1.5)) if usual else np.ones(len(steps), bool)
+    return int(np.flatnonzero(wrong)[0]) + 1 if wrong.any() else None
+
+
 def between(times: Times, dates: Dates) -> tuple[int, int]:
     """Return the first frame in a range of dates, and the frame after its last."""
     start, end = (np.datetime64(moment, "s") for moment in (whole_of(dates[0])[0], whole_of(dates[1])[1]))
@@ -92,6 +120,47 @@ def show(time: np.datetime64) -> str:
     return text.removesuffix(":00").removesuffix(" 00:00")
 
 
+def _by_calendar(values: npt.NDArray[Any], units: str, calendar: str) -> Times:
+    import xarray
+
+    stored = xarray.Dataset({"time": ("time", values, {"units": units, "calendar": calendar})})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        times = xarray.decode_cf(stored)["time"].values
+    if times.dtype.kind == "M":
+        return (times + np.timedelta64(500, "ms")).astype("datetime64[s]")
+    return np.array([_placed(date) for date in times.ravel()], "datetime64[s]").reshape(times.shape)
+
+
+def _first_fault(values: npt.NDArray[Any], units: str, calendar: str) -> str:
+    """Return why numbers cannot be decoded, naming the first that cannot; empty where each of them can."""
+
+    def fails(part: npt.NDArray[Any]) -> bool:
+        try:
+            _known(_by_calendar(part, units, calendar), part, units)
+        except (ArithmeticError, KeyError, TypeError, ValueError):
+            return True
+        return False
+
+    if fails(np.zeros(1, np.int64)):
+        return f'"{units}" in the calendar "{calendar}" are no units of time that the CF conventions know'
+    frame = bisect_left(range(1, len(values) + 1), x=True, key=lambda count: fails(values[:count]))
+    return f'the time of frame {frame}, {values[frame]} "{units}", cannot be decoded' if frame < len(values) else ""
+
+
+def _known(times: Times, values: npt.NDArray[Any], units: str) -> Times:
+    """Return the times, if every one of them can be written as a date.
+
+    Raises:
+        ValueError: naming the first frame where that is not so.
+    """
+    outside = np.flatnonzero((times < _FIRST) | (times > _LAST))
+    if outside.size:
+        frame = int(outside[0])
+        raise ValueError(f'the time of frame {frame}, {values[frame]} "{units}", is in no year from 1 to 9999')
+    return times
+
+
 def _placed(date: Any) -> np.datetime64:
     """Return a date of any calendar (`cftime.datetime`) as one of ours."""
     month = np.datetime64(f"{date.year:04d}-{date.month:02d}", "M")
@@ -100,8 +169,15 @@ def _placed(date: Any) -> np.datetime64:
     return np.datetime64(first + np.timedelta64(round(elapsed * days / date.daysinmonth), "s"))
 
 
-def _text(value: str | bytes) -> np.datetime64:
-    text = value.decode() if isinstance(value, bytes) else str(value)
+def _text_of(frame: int, value: str | bytes) -> np.datetime64:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    try:
+        return _text(text)
+    except ValueError as error:
+        raise ValueError(f'the time of frame {frame}, "{text}", is not a time') from error
+
+
+def _text(text: str) -> np.datetime64:
     digits = re.sub(r"\D", "", text.split(".")[0])
     if len(digits) not in (6, 8, 10, 12, 14):
         raise ValueError(f'"{text}" is not a time')
@@ -111,9 +187,11 @@ def _text(value: str | bytes) -> np.datetime64:
 
 
 def _numbers(values: npt.NDArray[Any], units: str) -> Times:
-    if not np.isfinite(values).all():
-        raise ValueError("a time is missing")
     unit, _, start = units.partition(" since ")
-    seconds = np.round(values * float(_UNITS.get(unit.strip(), 1))).astype("timedelta64[s]")
+    seconds = np.clip(np.round(values * float(_UNITS.get(unit.strip(), 1))), -_BEYOND, _BEYOND)
     origin = _text(start.strip()) if unit.strip() in _UNITS and start.strip() else np.datetime64(0, "s")
-    return origin + seconds
+    return origin + seconds.astype("timedelta64[s]")
+
+
+_BEYOND = 10**12
+"""Seconds from any date to a year that cannot be written."""

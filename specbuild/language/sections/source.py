@@ -55,11 +55,13 @@ def _check_letters(letters: list[Any], shown: str) -> None:
         refuse("layout", f"the space of {shown} is {' '.join(sorted(space))}; it can be L, H W or D H W")
 
 
-def _time(value: Any) -> str | Dates:
-    if isinstance(value, str) and value:
+def _time(value: Any) -> str | Dates | Literal[False]:
+    if value is False or (isinstance(value, str) and value):
         return value
     if not isinstance(value, list | tuple) or len(value) != 2:
-        refuse("time", f"expected the name of an array, or dates such as [2010-01, 2017-12], got {written(value)}")
+        refuse(
+            "time", f"expected the name of an array, dates such as [2010-01, 2017-12] or false, got {written(value)}"
+        )
     return dates(value)
 
 
@@ -97,7 +99,7 @@ Variables: TypeAlias = (
     Annotated[tuple[str, ...], ListOf(Text(), "a list of names such as [t2m, u10]", 1, limit=MOST, once="a variable")]
     | None
 )
-TimeOf: TypeAlias = Annotated[str | Annotated[Dates, DatePair()], BeforeValidator(_time)] | None
+TimeOf: TypeAlias = Annotated[str | Annotated[Dates, DatePair()] | Literal[False], BeforeValidator(_time)] | None
 Select: TypeAlias = Annotated[dict[str, int | float | str], BeforeValidator(_select)]
 Bounds: TypeAlias = Annotated[dict[str, tuple[float, float]], BeforeValidator(_region)]
 FrameSize: TypeAlias = (
@@ -128,7 +130,8 @@ class SourceSection(Section):
     time: TimeOf = Field(
         None,
         description="Name of the array with the time of each frame, for formats without a time coordinate; windows "
-        "then never span a gap. Or the first and the last date to read, both included.",
+        "then never span a gap. Or the first and the last date to read, both included. false: read no times; frames "
+        "count as evenly spaced.",
     )
     select: Select = Field(
         {}, description="The value of each dimension that is not in the layout, such as {level: 850}."
