@@ -1,4 +1,4 @@
-"""Checks the table of scores in `docs/scores.md`, or writes it from the catalogue.
+"""Checks the tables of scores and baselines in `docs/scores.md`, or writes them from the catalogue.
 
 python tools/score_docs.py            exit code 1 if the page is stale
 python tools/score_docs.py --write
@@ -11,19 +11,34 @@ import re
 import sys
 from pathlib import Path
 
+from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.scores import SCORES, SELECTABLE, Score
 
 PAGE = Path(__file__).parent.parent / "docs" / "scores.md"
-MARK = "<!-- Table written by tools/score_docs.py from specbuild/catalog/scores.py; change it there. -->\n"
+MARK = "<!-- Table written by tools/score_docs.py from specbuild/catalog/{}.py; change it there. -->\n"
 HEAD = "| score | in `scores:` | computed | what it is | units | values | best | source |\n" + "|---" * 8 + "|\n"
 UNITS = {"": "", "data": "of the data", "data²": "of the data, squared", "dB": "dB"}
 
 
+BASELINE_HEAD = "| baseline | forecast | needs | source |\n" + "|---" * 4 + "|\n"
+NEEDS = {"": "", "period": "`evaluate.period`", "height and width": "frames of height and width alone"}
+
+
 def page() -> str:
-    """Return the page with a fresh table."""
-    before, _, after = PAGE.read_text("utf-8").partition(MARK)
+    """Return the page with fresh tables."""
+    text = _with_table(PAGE.read_text("utf-8"), "scores", HEAD + "".join(map(_row, SCORES)))
+    rows = (
+        f"| `{name}` | {baseline.forecast} | {NEEDS[baseline.needs]} | {baseline.source} |\n"
+        for name, baseline in BASELINES.items()
+    )
+    return _with_table(text, "baselines", BASELINE_HEAD + "".join(rows))
+
+
+def _with_table(text: str, module: str, table: str) -> str:
+    mark = MARK.format(module)
+    before, _, after = text.partition(mark)
     rest = re.sub(r"\A\s*(\|[^\n]*\n)*\s*", "", after)
-    return before + MARK + "\n" + HEAD + "".join(map(_row, SCORES)) + "\n" + rest
+    return f"{before}{mark}\n{table}\n{rest}"
 
 
 def _row(name: str) -> str:

@@ -68,7 +68,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     _check_room(dataset, split)
     scoring = Scoring.of(trained.spec, dataset)
     cycle, leads = scoring.climatology, dataset.lead_labels
-    rivals = baselines(dataset, trained.spec.evaluate.period, cycle)
+    rivals = baselines(dataset, trained.spec.evaluate.period, cycle, trained.spec.evaluate.baselines)
     sums = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(rival.name for rival in rivals))}
     comparison = Comparison(len(leads), [rival.name for rival in rivals])
     pictured, scored = None, 0

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.catalog.scores import SCORES, SHOWN, Units
 
 MODEL = "model"
-PERSISTENCE = "persistence"
 
 ALL = "all"
 """The label of what is pooled over every lead time."""

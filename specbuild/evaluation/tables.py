@@ -14,9 +14,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
 from specbuild.evaluation.classes import ClassScores
-from specbuild.evaluation.result import ALL, BEST, CONVENTION, PERSISTENCE, Evaluation, ScoreColumn
+from specbuild.evaluation.result import ALL, BEST, CONVENTION, Evaluation, ScoreColumn
 
 WIDTH = 100
 _MOST_COLUMNS = 12

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from specbuild.catalog.baselines import BASELINES
 from specbuild.data import open_data
 from specbuild.data.sources.base import Coordinate
 from specbuild.document import RunError, SpecError
@@ -45,13 +46,18 @@ def test_the_files_say_what_the_scores_mean(trained: Run) -> None:
     found = json.loads(trained.folder.evaluation("scores.json").read_text())
     assert (found["split"], found["variable"], found["units"]) == ("test", "rain rate", "mm/h")
     assert found["convention"].startswith("pooled over windows, pixels and channels in physical units")
-    assert [table["forecast"] for table in found["forecasts"]] == ["model", "persistence", "training mean"]
+    assert [table["forecast"] for table in found["forecasts"]] == [
+        "model",
+        "persistence",
+        "training mean",
+        "extrapolation",
+    ]
     assert found["forecasts"][0]["leads"] == ["+5 min", "+10 min"]
     first = trained.folder.evaluation("scores.csv").read_text().splitlines()[:2]
     assert first[0] == "forecast,lead,score,threshold,window,value"
     assert first[1].startswith("model,+5 min,MSE,,,")
     assert found["conventions"]["RMSE"] == "root of the mean of e^2 over all windows"
-    assert found["skill over the best baseline"]["overall"]["baseline"] in ("persistence", "training mean")
+    assert found["skill over the best baseline"]["overall"]["baseline"] in BASELINES
     assert found["forecasts"][1]["coverage"] == 1
 
 

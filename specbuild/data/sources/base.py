@@ -226,6 +226,11 @@ class FrameSource:
         return tuple(map(self.size, self.metadata.space))
 
     @property
+    def has_plane(self) -> bool:
+        """Whether frames have height and width, and no depth."""
+        return self.metadata.space == ("H", "W")
+
+    @property
     def channels(self) -> int:
         return self.size("C") if self.channel is None else 1
 

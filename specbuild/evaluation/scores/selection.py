@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.scores import SCORES, SHOWN, SSIM_SIDE
 from specbuild.data import Climatology, Dataset
 from specbuild.data.sources.cf import is_latitude
@@ -71,6 +72,7 @@ def check_scoring(spec: Spec, dataset: Dataset) -> Values | None:
         SpecError: as `Scoring.of`.
     """
     _check_sizes(spec, dataset)
+    _check_baselines(spec, dataset)
     return _weights(spec, dataset)
 
 
@@ -137,3 +139,14 @@ def _check_sizes(spec: Spec, dataset: Dataset) -> None:
             f"{' × '.join(map(str, plane)) or 'without space'}",
             code="score-and-data",
         )
+
+
+def _check_baselines(spec: Spec, dataset: Dataset) -> None:
+    for position, name in enumerate(spec.evaluate.baselines or ()):
+        if BASELINES[name].needs == "height and width" and not dataset.source.has_plane:
+            axes = " ".join(dataset.source.metadata.space) or "none"
+            raise spec.error(
+                ("evaluate", "baselines", position),
+                f"{name} needs frames with height and width alone, those of {dataset.source.name} have {axes}",
+                code="score-and-data",
+            )

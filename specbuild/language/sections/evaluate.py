@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
+from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE
 from specbuild.catalog.values import Choice, Flag, ListOf, Name, PositiveInt, Real, Whole, fault, refuse
 from specbuild.language.sections.base import Section
@@ -34,6 +35,11 @@ Thresholds: TypeAlias = Annotated[
 ScoreNames: TypeAlias = Annotated[
     tuple[str, ...],
     ListOf(Name("score", SELECTABLE), "a list of scores such as [ssim, psnr]"),
+    AfterValidator(_distinct),
+]
+BaselineNames: TypeAlias = Annotated[
+    tuple[str, ...],
+    ListOf(Name("baseline", BASELINES), "a list of baselines such as [persistence, extrapolation]"),
     AfterValidator(_distinct),
 ]
 Widths: TypeAlias = Annotated[
@@ -71,6 +77,10 @@ class EvaluateSection(Section):
         description="Frames in one cycle, such as 24 for hourly data; adds the baselines same phase and anomaly "
         "persistence.",
     )
+    baselines: BaselineNames | None = Field(
+        None,
+        description="Baselines beside persistence. Default: all that can be computed; with `period` no extrapolation.",
+    )
     convention: Literal["openstl"] | None = Field(
         None,
         description="openstl: add the scores that OpenSTL reports for Moving MNIST: MSE and MAE summed over each "
@@ -92,6 +102,9 @@ class EvaluateSection(Section):
         for position, name in enumerate(self.scores):
             if "thresholds" in SCORES[name].needs and not self.thresholds:
                 raise fault(("scores", position), f"{name} counts values at or above thresholds, and evaluate has none")
+        for position, name in enumerate(self.baselines or ()):
+            if BASELINES[name].needs == "period" and self.period is None:
+                raise fault(("baselines", position), f"{name} knows the phase of a cycle, and evaluate has no period")
         if self.convention and self.data_range not in (None, (0.0, 1.0)):
             raise fault(("data_range",), "convention: openstl scores values from 0 to 1; leave data_range out")
         return self

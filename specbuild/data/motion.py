@@ -1,0 +1,124 @@
+"""Motion of what frames show, and frames moved along it.
+
+The motion between two frames is dense optical flow (Farnebäck, 2003, "Two-frame motion estimation based on polynomial
+expansion", SCIA), as OpenCV computes it. Frames are moved by a backward semi-Lagrangian scheme: from each pixel the
+path is followed upstream, step by step through a motion that stays as it is, and the value is read where the path
+begins (Germann and Zawadzki, 2002, Mon. Weather Rev. 130, 2859).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.arrays import Array, Floats
+
+Motion: TypeAlias = npt.NDArray[np.float32]
+"""Pixels along x (the width) and y (the height) from one frame to the next: (H, W, 2)."""
+
+PAIRS = 3
+"""Pairs of successive frames, the latest, over which motion is averaged."""
+_LEVELS, _SCALE, _ROUNDS = 5, 0.5, 3
+_NEIGHBOURS, _SPREAD = 7, 1.5
+_WINDOW = 31
+"""Pixels over which flow is averaged; a smaller frame has a smaller window."""
+_SMOOTHING = 8.0
+"""σ in pixels of the Gaussian that smooths the motion."""
+_INTERMITTENT = 0.05
+"""The share of values at the minimum from which a field counts as one that comes and goes, like rain."""
+
+
+def motion(frames: Floats) -> Motion:
+    """Return the mean motion between successive frames, in pixels per frame.
+
+    A field of which many values are its minimum, such as rain, is compared on a logarithmic scale, so that showers do
+    not hide drizzle; any other on a linear scale. Missing values count as the minimum.
+
+    Args:
+        frames: the latest frames (T, H, W), at least two, one step apart; NaN where missing.
+
+    Returns:
+        (H, W, 2). Zero where the frames show nothing that moves.
+    """
+    import cv2
+
+    pictures = _grey(frames)
+    window = min(_WINDOW, *frames.shape[1:]) | 1
+    smoothing = _SMOOTHING * window / _WINDOW
+    flows = [
+        cv2.calcOpticalFlowFarneback(
+            before,
+            after,
+            np.zeros((*before.shape, 2), np.float32),
+            _SCALE,
+            _LEVELS,
+            window,
+            _ROUNDS,
+            _NEIGHBOURS,
+            _SPREAD,
+            cv2.OPTFLOW_FARNEBACK_GAUSSIAN,
+        )
+        for before, after in pairwise(pictures)
+    ]
+    mean = np.mean(flows, axis=0, dtype=np.float32)
+    return np.asarray(cv2.GaussianBlur(mean, (0, 0), smoothing, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def advect(frame: Floats, flow: Motion, steps: Iterable[int]) -> Floats:
+    """Return a frame as it will be after so many steps of a motion that stays as it is.
+
+    What enters from outside of the frame has the value of its edge. A value is missing where more than half of what it
+    is interpolated from is.
+
+    Args:
+        frame: (H, W), NaN where missing.
+        flow: its motion, as `motion` returns it.
+        steps: rising numbers of steps of 1 and more.
+
+    Returns:
+        (number of `steps`, H, W).
+    """
+    import cv2
+
+    def read(values: Floats, x: Array, y: Array) -> Floats:
+        return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+    height, width = frame.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    known = np.isfinite(frame)
+    values, share = np.where(known, frame, 0).astype(np.float32), known.astype(np.float32)
+    moved, done = [], 0
+    for step in steps:
+        for _ in range(done, step):
+            # The path of one step is straight: it has the motion of its middle.
+            half = read(flow, x, y) / 2
+            back = read(flow, x - half[..., 0], y - half[..., 1])
+            x, y = x - back[..., 0], y - back[..., 1]
+        done = step
+        if known.all():
+            moved.append(read(values, x, y))
+            continue
+        weight = read(share, x, y)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            moved.append(np.where(weight >= 0.5, read(values, x, y) / weight, np.float32(np.nan)))
+    return np.stack(moved)
+
+
+def _grey(frames: Floats) -> npt.NDArray[np.uint8]:
+    """Return frames as pictures of bytes, all on the same scale."""
+    known = frames[np.isfinite(frames)]
+    if not known.size:
+        return np.zeros(frames.shape, np.uint8)
+    least = known.min()
+    above = known[known > least] - least
+    values = np.nan_to_num(frames - least, nan=0.0, posinf=0.0, neginf=0.0)
+    if not above.size:
+        return np.zeros(frames.shape, np.uint8)
+    if above.size < (1 - _INTERMITTENT) * known.size:
+        unit = np.median(above)
+        values, above = np.log1p(values / unit), np.log1p(above / unit)
+    return np.asarray(np.clip(np.rint(values * (255 / above.max())), 0, 255), np.uint8)
