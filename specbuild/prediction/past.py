@@ -13,6 +13,8 @@ from specbuild.data.arrays import Array, Floats
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import FrameMetadata
+from specbuild.data.sources.errors import SourceError
+from specbuild.data.sources.limits import check_regular
 from specbuild.data.time.times import Times
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
@@ -43,6 +45,10 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
     if not path.exists():
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*")])
         raise refused(f"there is no file {path}", help=near)
+    try:
+        check_regular(path, str(path))
+    except SourceError as error:
+        raise refused(error.message, help=error.help) from error
     if path.suffix in ARRAYS:
         return given_past(_array(path, trained), trained, str(path))
     section = trained.data.source.model_copy(update={"path": str(path.resolve())})

@@ -236,7 +236,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (
         lambda path: path.write_bytes(gzip.compress(b"\0\0\x08\x03" + bytes(20))),
         {"images": "a.gz"},
-        "data.source.images | a.gz is cut short | its header promises 0 bytes, 8 are there",
+        "data.source.images | a.gz is cut short | its header promises 0 bytes, more are there",
     ),
     (
         lambda path: path.write_bytes(b"\x1f\x8b rubbish"),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from specbuild.catalog.shapes import show
 from specbuild.data.generators.base import Brightness
 from specbuild.data.sources.errors import SourceError
+from specbuild.data.sources.limits import check_regular, in_units
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
 
@@ -29,6 +30,7 @@ def read_digits(path: Path, key: str | None, size: int) -> Brightness:
         SourceError: the file holds no such pictures, or ones that do not fit into frames of `size`.
     """
     suffix = path.suffix.lower()
+    check_regular(path, path.name)
     pictures = _array(path, key, suffix) if suffix in (".npy", ".npz") else _idx(path)
     if pictures.ndim != 3 or not pictures.size:
         raise SourceError("images", f"{path.name} has the shape {show(pictures.shape)}, not pictures, height, width")
@@ -64,20 +66,24 @@ def _idx(path: Path) -> npt.NDArray[np.uint8]:
     """
     try:
         with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
-            content = file.read(MOST + 1)
+            start = file.read(4)
+            if start[:3] != bytes((0, 0, _IDX_BYTES)) or len(start) < 4:
+                raise SourceError(
+                    "images",
+                    f"{path.name} is not an IDX file of bytes",
+                    help="bring .npy, .npz, or images-idx3-ubyte, .gz or not",
+                )
+            lengths = file.read(4 * start[3])
+            shape = tuple(int.from_bytes(lengths[at : at + 4]) for at in range(0, 4 * start[3], 4))
+            size = prod(shape)
+            if size > MOST:
+                raise SourceError("images", f"{path.name} holds {in_units(size)}, at most {in_units(MOST)} are read")
+            content = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError("images", f"{path.name} is cut short or damaged", reason=str(error)) from error
-    if len(content) < 4 or content[:3] != bytes((0, 0, _IDX_BYTES)):
+    if len(content) != size:
+        there = len(content) if len(content) < size else "more"
         raise SourceError(
-            "images",
-            f"{path.name} is not an IDX file of bytes",
-            help="bring .npy, .npz, or images-idx3-ubyte, .gz or not",
+            "images", f"{path.name} is cut short", reason=f"its header promises {size} bytes, {there} are there"
         )
-    start = 4 + 4 * content[3]
-    shape = tuple(int.from_bytes(content[at : at + 4]) for at in range(4, start, 4))
-    if len(content) - start != prod(shape):
-        there = max(len(content) - start, 0)
-        raise SourceError(
-            "images", f"{path.name} is cut short", reason=f"its header promises {prod(shape)} bytes, {there} are there"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -24,7 +24,7 @@ def painter(section: MovingDigits, resolve: Resolve) -> Painter:
         pictures = glyphs(section.digit_size)
     else:
         path = resolve(section.images)
-        if not path.is_file():
+        if not path.exists() or path.is_dir():
             raise missing_file("images", path, section.images)
         pictures = read_digits(path, section.images_key, section.size)
     return partial(_draw, section, pictures)

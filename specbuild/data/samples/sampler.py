@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
 from specbuild.data.sources.base import Region
+from specbuild.data.sources.checked import LESS
+from specbuild.document import RunError
 
 Sample: TypeAlias = tuple[Floats, Floats, Floats | None]
 """What the model reads, its target, and the weight of each pixel of the target (None: all weigh the same)."""
@@ -46,14 +48,21 @@ class Sampler:
         return self.steps or -(-self.samples // self.batch_size)
 
     def batch(self, epoch: int, index: int) -> Sample:
-        """Return batch `index` of an epoch: x (B, P, *crop, C), y (B, F, *crop, C) and weight (B, F, *crop) or None."""
+        """Return batch `index` of an epoch: x (B, P, *crop, C), y (B, F, *crop, C) and weight (B, F, *crop) or None.
+
+        Raises:
+            RunError: memory runs out.
+        """
         first = index * self.batch_size
         last = first + self.batch_size if self.steps else min(first + self.batch_size, self.samples)
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
-        samples = [self.sample(*self._draw(epoch, position)) for position in range(first, last)]
-        x, y, weight = zip(*samples, strict=True)
-        return np.stack(x), np.stack(y), None if weight[0] is None else np.stack(weight)
+        try:
+            samples = [self.sample(*self._draw(epoch, position)) for position in range(first, last)]
+            x, y, weight = zip(*samples, strict=True)
+            return np.stack(x), np.stack(y), None if weight[0] is None else np.stack(weight)
+        except MemoryError as error:
+            raise RunError(f"there is not enough memory for a batch of {last - first} samples", LESS) from error
 
     def _draw(self, epoch: int, position: int) -> tuple[int, Region, np.random.Generator | None]:
         """Return the sample, its region and, in training, the random numbers at a position of the epoch."""

@@ -16,6 +16,13 @@ UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, KeyError, IndexError,
 """What readers raise over a damaged file."""
 
 
+LESS = (
+    "read less at once: a smaller train.batch_size, fewer train.workers, data.crop, or a part of the file with "
+    "data.source.region"
+)
+"""What to do where memory runs out over data."""
+
+
 class FrameError(RunError):
     """A frame that cannot be used. The message names its file and its number."""
 
@@ -42,6 +49,8 @@ class CheckedSource(FrameSource):
         """
         try:
             physical = super()._read(event, frames, region)
+        except MemoryError as error:
+            raise RunError(f"there is not enough memory to read {len(frames)} frames of {self.name}", LESS) from error
         except UNREADABLE as error:
             physical = self._read_singly(event, frames, region, error)
         if not self.allow_missing:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from specbuild.catalog.sources import Kind, format_of, suffixes_of
 from specbuild.data.sources.errors import FileError, SourceError
+from specbuild.data.sources.limits import check_regular
 from specbuild.document import did_you_mean
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
@@ -21,7 +22,7 @@ def located(spec: Spec) -> Iterator[None]:
     """Locate what is raised inside over a file, at the key of the data section that is at fault.
 
     Raises:
-        SpecError: in place of SourceError and OSError.
+        SpecError: in place of SourceError, OSError and MemoryError.
     """
     try:
         yield
@@ -33,6 +34,11 @@ def located(spec: Spec) -> Iterator[None]:
         reason = error.strerror or str(error)
         place = ("data", "source", "path")
         raise spec.error(place, f"{name} cannot be read", reason=reason, code="bad-data") from error
+    except MemoryError as error:
+        message = f"there is not enough memory to open {spec.require_data().source.label}"
+        help = "read a part of it with data.source.region or data.source.select, or end other programs"
+        place = ("data", "source", "path")
+        raise spec.error(place, message, reason=str(error), help=help, code="bad-data") from error
 
 
 def is_pattern(path: Path) -> bool:
@@ -125,5 +131,6 @@ def _check_file(path: Path, written: str) -> None:
         raise missing_file("path", path, written)
     if path.is_dir() and not (source_format and source_format.is_folder):
         raise FileError(f"{written} is a folder, not a file", help=f"name a file: {known}")
+    check_regular(path, written)
     if source_format is None or source_format.kind != "arrays":
         raise FileError(f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {known}")

@@ -13,6 +13,7 @@ from specbuild.data.sources.clip import FrameClip, clip_array
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.files import folder_above, is_pattern, matched, natural_order, picture_kind
 from specbuild.data.sources.images import ImageHeader, Pixels
+from specbuild.data.sources.limits import check_memory, check_regular
 from specbuild.data.sources.video import DecoderPool, VideoClip
 from specbuild.document import RunError
 from specbuild.language.sections.source import SourceSection
@@ -71,6 +72,7 @@ def find_clips(path: Path, *, events: bool) -> tuple[FrameClip, ...]:
     elif path.is_dir():
         clips = _clips(natural_order(path.iterdir()), where, events)
     else:
+        check_regular(path, path.name)
         clips = [_file_clip(path)]
     if events or len(clips) == 1:
         return tuple(clips)
@@ -123,6 +125,7 @@ class ImageClip:
             header = images.read_header(self._files[number])
         except ValueError as error:
             raise FileError(f"{label}, is not an image that can be read", reason=str(error)) from error
+        check_memory(header.bytes, f"{label}, of {header.words()},")
         if header.pages > 1 and not paged:
             raise FileError(f"{label}, holds {header.pages} pages", help="name the file alone as path")
         return header

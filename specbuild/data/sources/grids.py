@@ -17,6 +17,7 @@ from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.lazy_arrays import LazyArray
+from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.time.times import decoded
 
@@ -43,9 +44,10 @@ class GridFile:
         data = self._groups[f"{group}/" if group else ""]
         variable = data.variables[short]
         if variable.dtype.kind in "SUO":
-            return StoredArray(_texts(variable))
+            return StoredArray(LazyArray(variable.shape, np.dtype("U1"), lambda index: _texts(variable[index])))
         dims = tuple(str(dim) for dim in variable.dims)
         axes = {dim: _axis(dim, data.variables.get(dim), self._path.name) for dim in dims}
+        check_chunk(_chunk(variable), variable.dtype, f"{self._path.name}:{name}")
         units, calendar = (str(variable.attrs.get(key, "")) for key in ("units", "calendar"))
         return StoredArray(_raw(variable), packing_of(variable.attrs), units, dims, calendar, axes)
 
@@ -63,9 +65,12 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     Raises:
         SourceError: it is damaged, or of another format.
     """
+    place: Any = path
     options: dict[str, Any] = {"engine": "netcdf4"}
     if path.suffix.lower() == ".zarr":
-        options = {"engine": "zarr", "consolidated": False}
+        from specbuild.data.sources.zarr_store import local_store
+
+        place, options = local_store(path), {"engine": "zarr", "consolidated": False}
     else:
         try:
             check_length(path)
@@ -73,11 +78,33 @@ def _open(path: Path, group: str | None = None) -> Dataset:
             raise DamagedFileError(f"{path.name} is cut short", error) from error
     try:
         return xarray.open_dataset(
-            path, group=group, mask_and_scale=False, decode_times=False, cache=False, chunks=None, **options
+            place,
+            group=group,
+            mask_and_scale=False,
+            decode_times=False,
+            cache=False,
+            chunks=None,
+            create_default_indexes=False,
+            **options,
         )
+    except MemoryError:
+        raise
     except Exception as error:  # whatever the libraries below raise over a damaged file
+        if isinstance(error, KeyError) and any(name in str(error) for name in _DIMENSION_NAMES):
+            raise FileError(
+                f"the arrays of {path.name} have no dimension names",
+                reason="Zarr needs them to tell which axis is which",
+                help="name the axes: dimension_names in format 3, the attribute _ARRAY_DIMENSIONS in format 2",
+            ) from error
+        if type(error).__name__ == "ContainsArrayError":
+            help = "put the array into a group, and name its axes"
+            raise FileError(f"{path.name} is a single array, not a group of arrays", help=help) from error
         what = "is cut short or no Zarr store" if options["engine"] == "zarr" else "is cut short or no NetCDF"
         raise DamagedFileError(f"{path.name} {what}", getattr(error, "strerror", None) or error) from error
+
+
+_DIMENSION_NAMES = ("dimension_names", "_ARRAY_DIMENSIONS")
+"""Where the two formats of Zarr keep the names of dimensions."""
 
 
 def _groups_below(group: Any) -> Iterator[str]:
@@ -96,6 +123,12 @@ def _data_names(data: Dataset) -> tuple[str, ...]:
     )
 
 
+def _chunk(variable: Variable) -> tuple[int, ...] | None:
+    """Return what is unpacked as a whole: a chunk, of Zarr's shards a part."""
+    encoding = variable.encoding
+    return None if encoding.get("contiguous") else encoding.get("chunksizes") or encoding.get("chunks")
+
+
 def _texts(variable: Variable) -> npt.NDArray[np.str_]:
     return np.array([str(text) for text in variable.values.ravel()]).reshape(variable.shape)
 
@@ -110,6 +143,7 @@ def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
         return Coordinate(name, letter=axis_letter({}, Coordinate(name)))
     attributes: Mapping[Hashable, Any] = variable.attrs
     units = str(attributes.get("units", ""))
+    check_memory(8 * variable.size, f"{name} of {file}, {variable.size:,} numbers,")
     try:
         values: npt.NDArray[Any] = _texts(variable) if variable.dtype.kind in "SUO" else np.asarray(variable.values)
     except (OSError, RuntimeError, ValueError) as error:

@@ -9,7 +9,9 @@ import numpy as np
 
 from specbuild.data.sources.base import StoredArray
 from specbuild.data.sources.cf import packing_of
-from specbuild.data.sources.errors import DamagedFileError
+from specbuild.data.sources.errors import DamagedFileError, FileError
+from specbuild.data.sources.lazy_arrays import LazyArray
+from specbuild.data.sources.limits import check_chunk, check_regular
 
 
 class Hdf5File:
@@ -20,6 +22,7 @@ class Hdf5File:
             self._file = h5py.File(path, "r")
         except OSError as error:
             raise DamagedFileError(f"{path.name} is cut short or not HDF5", error) from error
+        self._path = path
 
     def names(self) -> tuple[str, ...]:
         names: list[str] = []
@@ -28,10 +31,27 @@ class Hdf5File:
 
     def array(self, name: str) -> StoredArray:
         dataset = self._file[name]
+        check_chunk(dataset.chunks, dataset.dtype, f"{self._path.name}:{name}")
+        self._check_elsewhere(dataset)
         if h5py.check_string_dtype(dataset.dtype):
-            return StoredArray(np.array(dataset.asstr()[()].tolist()))
+            texts = dataset.asstr(errors="replace")
+            return StoredArray(LazyArray(dataset.shape, np.dtype("U1"), lambda index: np.array(texts[index].tolist())))
         units, calendar = (_text(dataset, key) for key in ("units", "calendar"))
         return StoredArray(dataset, packing_of(dataset.attrs), units, calendar=calendar)
+
+    def _check_elsewhere(self, dataset: h5py.Dataset) -> None:
+        """Check that the files that hold the numbers of a dataset in place of its own are there.
+
+        HDF5 reads zeros where they are not.
+        """
+        virtual = [source.file_name for source in dataset.virtual_sources()] if dataset.is_virtual else []
+        for name in {*virtual, *(name for name, *_ in dataset.external or ())} - {"."}:
+            path = self._path.parent / name
+            if not path.exists():
+                raise FileError(
+                    f"{self._path.name} reads {name}, which does not exist", help="copy it next to the file"
+                )
+            check_regular(path, name)
 
 
 def _text(dataset: h5py.Dataset, attribute: str) -> str:

@@ -37,6 +37,11 @@ class ImageHeader:
     """Colour of 16 bits, which Pillow would cut to 8."""
     pages: int = 1
 
+    @property
+    def bytes(self) -> int:
+        """What its pixels take in memory, those of one page."""
+        return self.height * self.width * self.channels * self.dtype.itemsize
+
     def words(self) -> str:
         """`64 × 64 grey, uint8`, for messages."""
         return f"{self.height} × {self.width} {'grey' if self.channels == 1 else 'colour'}, {self.dtype}"
@@ -144,7 +149,7 @@ _MODES: dict[str, tuple[str, int]] = {
 }
 """Pillow's modes with their type and channels; every other mode is read as RGB of 8 bits."""
 _UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError, OverflowError),
-    Image.DecompressionBombError,
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 """What Pillow raises over a damaged file; faults of PNG are SyntaxErrors."""

@@ -7,8 +7,10 @@ within an archive, and does not say how many bytes of a cut-off file are missing
 from __future__ import annotations
 
 from dataclasses import dataclass
+from errno import ENOMEM
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -58,6 +60,8 @@ def mapped(path: Path, start: int, header: Header) -> LazyArray:
         try:
             numbers = np.memmap(path, header.dtype, "r", start + header.size, header.shape, order)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno == ENOMEM:
+                raise MemoryError from error
             raise RunError(f"{path} can no longer be read: {error}", "put the file back as it was") from error
         return np.array(numbers[index])
 
@@ -90,8 +94,22 @@ def read_header(file: IO[bytes]) -> Header:
     reader = _READERS.get(version)
     if reader is None:
         raise ValueError(f"version {version[0]}.{version[1]} of NumPy's format is not known")
-    shape, fortran, dtype = reader(file)
-    return Header(tuple(shape), fortran, dtype, file.tell() - before)
+    start, count = file.tell(), _COUNTS[version]
+    length = int.from_bytes(file.read(count), "little")
+    if length > _LONGEST:
+        raise ValueError(f"its header promises to be {length} bytes long")
+    file.seek(start)
+    try:
+        shape, fortran, dtype = reader(file)
+    except (MemoryError, RecursionError, SyntaxError, TokenError, TypeError) as error:
+        raise ValueError("its header is damaged") from error
+    if not all(length >= 0 for length in shape):
+        raise ValueError(f"its header promises the shape {shape}")
+    return Header(tuple(int(length) for length in shape), fortran, dtype, file.tell() - before)
 
 
+_LONGEST = 10_000
+"""Bytes of the longest header that NumPy reads."""
+_COUNTS = {(1, 0): 2, (2, 0): 4}
+"""Bytes of the length of the header."""
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

@@ -19,7 +19,8 @@ from typing import IO
 import numpy as np
 
 from specbuild.data.sources.base import RawArray, StoredArray
-from specbuild.data.sources.errors import DamagedFileError
+from specbuild.data.sources.errors import DamagedFileError, FileError
+from specbuild.data.sources.limits import in_units
 from specbuild.data.sources.npy import Header, mapped, read_header
 
 IN_MEMORY = 64 * 2**20
@@ -80,6 +81,13 @@ class NpzFile:
         folder = cache_folder()
         target = folder / f"{digest[:32]}.npy"
         if not target.exists() or target.stat().st_size != member.file_size:
+            free = shutil.disk_usage(folder).free
+            if member.file_size > free:
+                raise FileError(
+                    f"{self._path.name} unpacks to {in_units(member.file_size)}, and {in_units(free)} are free",
+                    reason=f"it is unpacked in {folder}",
+                    help="name a folder with room in the environment variable SPECBUILD_CACHE",
+                )
             handle, partial = tempfile.mkstemp(dir=folder, suffix=".partial")
             try:
                 with os.fdopen(handle, "wb") as unpacked:

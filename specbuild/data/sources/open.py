@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
+import numpy as np
+
+from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.checked import CheckedSource
 from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.file import open_file
 from specbuild.data.sources.files import array_files, is_pattern, is_pictures, located, matches
 from specbuild.data.sources.join import join
+from specbuild.data.sources.limits import check_memory
 from specbuild.data.time.intervals import differ, usual_step
 from specbuild.language import Spec
 from specbuild.language.interval import Interval
@@ -55,8 +60,16 @@ def _open(data: DataSection, path: Path) -> FrameSource:
         source = join(paths, lambda file: open_file(file, data), Path(written).name, data.source.by)
     if not source.length:
         raise SourceError("time", f"no frame of {source.name} lies between the dates")
+    _check_frame(source)
     _check_interval(data, source.metadata)
     return CheckedSource(source.array, source.metadata, allow_missing=data.allow_missing, skip=data.on_error == "skip")
+
+
+def _check_frame(source: FrameSource) -> None:
+    """Check that a frame fits into memory, as it is stored and as it is read."""
+    size = prod(source.space) * source.channels * (source.dtype.itemsize + np.dtype(np.float32).itemsize)
+    frame = f"a frame of {source.name}, {show(source.space)}," if source.space else f"a frame of {source.name}"
+    check_memory(size, frame, "read a part of it with data.source.region, or copy the file again if this is wrong")
 
 
 def _check_interval(data: DataSection, metadata: FrameMetadata) -> None:

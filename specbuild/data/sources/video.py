@@ -19,6 +19,7 @@ import numpy as np
 
 from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.images import ImageHeader, Pixels
+from specbuild.data.sources.limits import check_memory
 from specbuild.document import RunError
 
 IDLE = 8
@@ -192,6 +193,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
                 raise FileError(f"{path.name} has no pictures", reason="it holds no video stream")
             stream = container.streams.video[0]
             header = _header(stream)
+            check_memory(header.bytes, f"a frame of {path.name}, {header.words()},")
             packets = [packet for packet in container.demux(stream) if packet.size]
             promised = stream.frames if container.format.name.startswith("mov") else 0
             index = _index(path, packets, container.format.name, one_key=stream.codec_context.name == "gif")
@@ -202,8 +204,8 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
         missing = f"its header promises {promised} frames, {len(packets)} are there"
     if missing or any(packet.is_corrupt for packet in packets):
         raise DamagedFileError(f"{path.name} is cut short", missing or "its last frame is incomplete")
-    if not index.count:
-        raise DamagedFileError(f"{path.name} has no frames", "")
+    if not index.count or not header.bytes:
+        raise DamagedFileError(f"{path.name} has no frames", "" if header.bytes else "its header says no size")
     return header, index
 
 
