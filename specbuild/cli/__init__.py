@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 from typing import IO, Any
 
 import click
@@ -64,6 +65,9 @@ class _Verbs(click.Group):
             return super().invoke(ctx)
         except SpecbuildError as error:
             raise _Reported(error) from error
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted", err=True)
+            ctx.exit(128 + signal.SIGINT)
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader has closed the pipe, as `| head` does
                 raise

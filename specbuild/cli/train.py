@@ -16,19 +16,21 @@ _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confus
 @set_option
 @plugin_option
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where to create the run folder.")
-@click.option("--resume", metavar="RUN", help="Continue the run in this folder from its last epoch.")
+@click.option("--resume", metavar="RUN", help="Continue this run, or the latest unfinished one in a folder of runs.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def command(context: click.Context, /, spec: str | None, resume: str | None, quiet: bool, **options: Any) -> None:
     """Train the model of SPEC, score it on its test split and draw its forecast.
 
     Everything is written to a new run folder. Each epoch is saved there with the optimizer's state; --resume continues
-    an interrupted run with the same result as an uninterrupted one.
+    an interrupted run with the same result as an uninterrupted one. Given a folder of runs, it continues the latest
+    that is neither finished nor being trained by another process.
 
     \b
     Examples:
       specbuild train nowcast.yaml
       specbuild train nowcast.yaml --set train.epochs=3 --set vars.filters=16
+      specbuild train --resume runs
       specbuild train --resume runs/nowcast-20260131-142501
       specbuild train --resume runs/nowcast-20260131-142501 --set train.epochs=40
     """

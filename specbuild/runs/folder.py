@@ -18,10 +18,15 @@ Every file is written whole or not at all, so a run that is cut off leaves none 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +35,11 @@ from typing import Any
 from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you_mean
 from specbuild.language import Spec, load_spec
 from specbuild.runs.files import copy, write_json, write_text
+from specbuild.runs.lock import LOCK, Process, RunLock, writer
+from specbuild.runs.status import RunStatus
 
+_MANIFEST = threading.Lock()
+"""Held while run.json is written: a signal may end the run from another thread."""
 _CHECKPOINT = re.compile(r"epoch-(\d+)\.keras")
 
 
@@ -59,28 +68,52 @@ class RunFolder:
     model_file = _File("model.keras")
 
     @classmethod
-    def create(cls, out: str | Path, name: str, *, now: datetime | None = None) -> RunFolder:
-        """Make a new, empty folder `<out>/<name>-<date>-<time>`; a number is added rather than reuse an existing one.
+    @contextmanager
+    def create(
+        cls, out: str | Path, name: str, fill: Callable[[RunFolder], None], *, time: datetime | None = None
+    ) -> Iterator[RunFolder]:
+        """Make the folder `<out>/<name>-<date>-<time>` and hold its lock within the block.
+
+        The folder is filled under a hidden name and then renamed, so that it is there with everything that `fill`
+        writes, or not at all. A number is added rather than reuse an existing one.
+
+        Args:
+            out: where to make it.
+            name: of the spec.
+            fill: writes the files that every run folder has.
+            time: when the run began; None: now.
 
         Raises:
             RunError: the folder cannot be made.
         """
-        stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
+        stamp = (time or datetime.now()).strftime("%Y%m%d-%H%M%S")
         base = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.') or 'run'}-{stamp}"
         try:
-            Path(out).mkdir(parents=True, exist_ok=True)
-            for number in range(1, 1000):
-                path = Path(out) / (base if number == 1 else f"{base}-{number}")
-                try:
-                    path.mkdir()
-                except FileExistsError:
-                    continue
-                return cls(path)
+            hidden, lock = _hidden_folder(Path(out), base)
         except OSError as error:
-            raise RunError(
-                f"cannot make a run folder in {out}: {error.strerror}", help="choose another place with --out"
-            ) from error
-        raise RunError(f"{out} already holds 999 runs called {base}")
+            raise _unmakeable(out, error) from error
+        with lock:
+            try:
+                fill(cls(hidden))
+                path = _publish(hidden, Path(out) / base)
+            except OSError as error:
+                shutil.rmtree(hidden, ignore_errors=True)
+                raise _unmakeable(out, error) from error
+            except BaseException:
+                shutil.rmtree(hidden, ignore_errors=True)
+                raise
+            lock.moved(path)
+            yield cls(path)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the lock of the folder within the block.
+
+        Raises:
+            RunError: another process holds it, or the folder cannot be written.
+        """
+        with RunLock(self.path):
+            yield
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -98,6 +131,24 @@ class RunFolder:
             raise _wrong(f"there is no run folder {path}", help)
         what = "a file" if folder.path.is_file() else "not a run folder: it has no run.json"
         raise _wrong(f"{path} is {what}", _latest(folder.path) or "give a folder that specbuild train made")
+
+    @classmethod
+    def to_resume(cls, path: str | Path) -> RunFolder:
+        """Return the run in a folder; of a folder of runs, the latest that is neither finished nor being written.
+
+        Where all are finished, it is the latest.
+
+        Raises:
+            SpecError: there is no such folder, or neither is it a run folder nor does it hold any.
+            RunError: every run in it that is not finished is being written.
+        """
+        if cls(Path(path)).manifest_file.is_file() or not (runs := _by_start(Path(path))):
+            return cls.open(path)
+        states = [(run, run.status()) for run in reversed(runs)]
+        free = [(run, status.state) for run, status in states if status.state != "running"]
+        if not free:
+            raise RunError(f"every run in {path} is being written: {states[0][0].path.name}: {states[0][1].text}")
+        return next((run for run, state in free if state != "finished"), free[0][0])
 
     def evaluation(
         self, name: str, split: str = "test", horizon: int | None = None, variable: str | None = None
@@ -138,6 +189,20 @@ class RunFolder:
             raise RunError(f"{self.manifest_file} is damaged: it holds no mapping")
         return manifest
 
+    def status(self) -> RunStatus:
+        """Return whether the run is being written, and if not, how it ended.
+
+        Raises:
+            RunError: run.json is damaged.
+        """
+        manifest, process = self.manifest(), writer(self.path)
+        state, gone = manifest["status"], None
+        if process is not None:
+            state = "running"
+        elif state == "running":
+            state, gone = "interrupted", manifest.get("process")
+        return RunStatus(state, self.reached, process or (gone and Process(**gone)), manifest.get("error", ""))
+
     def transform(self) -> dict[str, Any]:
         """Return the state of the transform that the model was trained with.
 
@@ -149,8 +214,9 @@ class RunFolder:
 
     def update_manifest(self, **values: Any) -> None:
         """Write `values` into run.json, beside what is there."""
-        known = self.manifest() if self.manifest_file.exists() else {}
-        write_json(self.manifest_file, known | values)
+        with _MANIFEST:
+            known = self.manifest() if self.manifest_file.exists() else {}
+            write_json(self.manifest_file, known | values)
 
     def save_spec(self, spec: Spec) -> None:
         """Write the spec as it was written and resolved, and all files that it was read from."""
@@ -191,6 +257,50 @@ class RunFolder:
         return replace(spec, name=manifest.get("name", spec.name))
 
 
+def _hidden_folder(out: Path, base: str) -> tuple[Path, RunLock]:
+    """Make an empty folder that no pattern for runs finds, and lock it; remove those that dead processes left."""
+    out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(".*.new"):
+        _remove_abandoned(left)
+    while True:
+        hidden = out / f".{base}.{secrets.token_hex(4)}.new"
+        hidden.mkdir()
+        # Between these two lines it looks abandoned to another process, which may remove it.
+        with suppress(FileNotFoundError):
+            return hidden, RunLock(hidden)
+
+
+def _remove_abandoned(hidden: Path) -> None:
+    """Remove a folder whose process ended before the folder got its name."""
+    with suppress(OSError, RunError):
+        if not (hidden / LOCK).exists():
+            hidden.rmdir()
+            return
+        with RunLock(hidden, patience=0) as lock:
+            # Renamed first: nobody who waits for the lock finds it in a folder that is half removed.
+            removed = hidden.rename(hidden.with_name(f".{secrets.token_hex(4)}.new"))
+            lock.moved(removed)
+            shutil.rmtree(removed)
+
+
+def _publish(hidden: Path, path: Path) -> Path:
+    """Give a folder its name, with a number where the name is taken, and return its new path."""
+    for number in range(1, 1000):
+        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        if free.exists():
+            continue
+        try:
+            return hidden.rename(free)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES) or not free.exists():
+                raise
+    raise RunError(f"{path.parent} already holds 999 runs called {path.name}")
+
+
+def _unmakeable(out: str | Path, error: OSError) -> RunError:
+    return RunError(f"cannot make a run folder in {out}: {error.strerror}", help="choose another place with --out")
+
+
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -202,10 +312,20 @@ def _runs_in(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/run.json")) if folder.is_dir() else []
 
 
+def _by_start(folder: Path) -> list[RunFolder]:
+    """Return the runs in `folder` in the order in which they began, without those whose run.json is damaged."""
+    began = []
+    for name in _runs_in(folder):
+        run = RunFolder(folder / name)
+        with suppress(RunError):
+            began.append((run.manifest().get("started", ""), run.path.stat().st_mtime_ns, name, run))
+    return [run for *_, run in sorted(began, key=lambda each: each[:3])]
+
+
 def _latest(folder: Path) -> str:
     """Return a hint at the youngest run in `folder`; empty where it holds none."""
-    runs = [folder / name for name in _runs_in(folder)]
-    return f"the latest run there is {max(runs, key=lambda run: run.stat().st_mtime)}" if runs else ""
+    runs = _by_start(folder)
+    return f"the latest run there is {runs[-1].path}" if runs else ""
 
 
 def _wrong(message: str, help: str) -> SpecError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -66,8 +65,3 @@ def _changed_data(spec: Spec, reason: str, *, sampled: bool = False) -> SpecErro
         help=f"start a new run, or put the old data back{copied}",
         code="changed-data",
     )
-
-
-def now() -> str:
-    """Return the time, in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

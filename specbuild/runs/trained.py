@@ -83,11 +83,11 @@ class TrainedRun:
 
     @property
     def note(self) -> str:
-        """A sentence on training that was interrupted; empty where it was not."""
-        reached, epochs = self.folder.reached, self.spec.train.epochs
-        if self.folder.manifest().get("status") == "finished" or reached in (None, epochs):
+        """A sentence on training that is not finished; empty where it is."""
+        status = replace(self.folder.status(), epochs=self.spec.train.epochs)
+        if status.state == "finished" or status.reached in (None, status.epochs):
             return ""
-        return f"training of {self.folder.path} was interrupted after epoch {reached} of {epochs}"
+        return f"the training of {self.folder.path} is not finished: {status.text}"
 
     @property
     def data(self) -> DataSection:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,12 @@ from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
 from specbuild.runs.checkpoint import Progress
+from specbuild.runs.clock import now
 from specbuild.runs.compatibility import check_same_model
 from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
-from specbuild.runs.provenance import check_data_unchanged, data_files, machine, now, versions
+from specbuild.runs.lock import Process
+from specbuild.runs.provenance import check_data_unchanged, data_files, machine, versions
 from specbuild.training.compile import TrainingPolicy, compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.interrupt import Interrupted, Signals
@@ -60,7 +63,8 @@ def train(
         spec: path of a YAML file, YAML text, its content as a mapping, or a loaded spec. None with `resume`.
         overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
         out: where to create the run folder.
-        resume: a run folder to continue from its last checkpoint. On a CPU the result is bit-identical to that of an
+        resume: a run folder to continue from its last checkpoint; of a folder of runs, the latest that is neither
+            finished nor being written, or else the latest. On a CPU the result is bit-identical to that of an
             uninterrupted run.
         plugins: modules to import, which register custom layers.
         quiet: whether to print nothing.
@@ -72,20 +76,41 @@ def train(
     """
     if (spec is None) == (resume is None):
         raise TypeError("train needs a spec or resume=, and not both")
-    import_plugins(plugins)
-    if resume is not None:
-        folder = RunFolder.open(resume)
-        changes, before = normalize(overrides), folder.load_spec()
-        graph = build_graph(folder.load_spec(changes))
-        if changes:
-            check_same_model(build_graph(before), graph, changes)
-        check_data_unchanged(graph.spec, folder.manifest().get("data", []))
-        fitted = folder.transform() if graph.spec.data == before.data else None
-    else:
-        assert spec is not None
-        folder, fitted = None, None
-        graph = build_graph(spec, overrides=overrides)
-    return _Training(graph, _opened(graph, fitted), display(quiet)).run(folder, out)
+    with Signals() as signals:
+        if resume is None:
+            assert spec is not None
+            import_plugins(plugins)
+            with _interruptible(signals, "interrupted before training began; nothing was written"):
+                graph = build_graph(spec, overrides=overrides)
+                return _Training(graph, _opened(graph, None), display(quiet)).run(None, out, signals)
+        folder = RunFolder.to_resume(resume)
+        # Before anything else: a second process is refused at once, not after a framework is loaded.
+        with (
+            folder.writing(),
+            _interruptible(signals, f"interrupted before anything was changed. {_continue_with(folder)}"),
+        ):
+            import_plugins(plugins)
+            changes, before = normalize(overrides), folder.load_spec()
+            graph = build_graph(folder.load_spec(changes))
+            if changes:
+                check_same_model(build_graph(before), graph, changes)
+            check_data_unchanged(graph.spec, folder.manifest().get("data", []))
+            fitted = folder.transform() if graph.spec.data == before.data else None
+            return _Training(graph, _opened(graph, fitted), display(quiet)).run(folder, out, signals)
+
+
+@contextmanager
+def _interruptible(signals: Signals, message: str) -> Iterator[None]:
+    """Turn a signal that comes while nothing is written yet into an `Interrupted` that says `message`."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except BaseException as error:
+        # What a signal ends in a framework may come out as another error.
+        if signals.asked is None and not isinstance(error, KeyboardInterrupt):
+            raise
+        raise Interrupted(message, signals.number) from None
 
 
 def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Samples:
@@ -119,37 +144,62 @@ class _Training:
                 code="no-validation",
             )
 
-    def run(self, folder: RunFolder | None, out: str | Path) -> Run:
+    def run(self, folder: RunFolder | None, out: str | Path, signals: Signals) -> Run:
+        """Train in an existing folder, whose lock the caller holds, or in a new one below `out`."""
         precision = policy_for(self.spec.train.precision)
         # The run folder is made or changed only once the model is known to fit: what is refused leaves no trace.
         model, done = self._prepare(folder, precision)
+        if signals.asked is not None:
+            raise KeyboardInterrupt
         if folder is None:
-            folder = RunFolder.create(out, self.spec.name)
-            self._describe(folder, precision)
-        else:
-            self._note_resumption(folder, done.epoch)
-            self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
+            description = self._description(precision)
+            with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
+                return self._run(model, folder, done, precision, signals)
+        self._note_resumption(folder, done.epoch)
+        self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
+        return self._run(model, folder, done, precision, signals)
+
+    def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
+        def interrupted() -> str:
+            self._ended(folder, "interrupted")
+            return _how_to_continue(folder)
+
+        signals.at_once = interrupted
+        try:
+            return self._fit_and_score(model, folder, done, precision, signals)
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # a second signal, while the first was obeyed
+            raise Interrupted(interrupted(), signals.number) from None
+        finally:
+            signals.at_once = None
+
+    def _fit_and_score(
+        self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals
+    ) -> Run:
         for line in opening_lines(self.graph, self.dataset, folder.path, precision):
             self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
-        with Signals() as signals:
-            try:
-                with self.show:
-                    history = self._fit(model, folder, done, signals)
-            except KeyboardInterrupt:
-                kept = self._keep_model(folder)
-                folder.update_manifest(status="interrupted", finished=now(), **self._selection(kept))
-                raise Interrupted(_how_to_continue(folder), signals.number) from None
-            except BaseException as error:
-                folder.update_manifest(status="failed", finished=now(), error=str(error))
-                raise
-            try:
-                return self._finished(folder, history)
-            except KeyboardInterrupt:
-                folder.update_manifest(status="interrupted", finished=now())
-                message = f"interrupted after training. Score the model with: specbuild evaluate {folder.path}"
-                raise Interrupted(message, signals.number) from None
+        try:
+            with self.show:
+                history = self._fit(model, folder, done, signals)
+        except KeyboardInterrupt:
+            self._ended(folder, "interrupted")
+            folder.update_manifest(**self._selection(self._keep_model(folder)))
+            raise Interrupted(_how_to_continue(folder), signals.number) from None
+        except BaseException as error:
+            self._ended(folder, "failed", error=str(error))
+            raise
+        try:
+            return self._finished(folder, history)
+        except KeyboardInterrupt:
+            self._ended(folder, "interrupted")
+            message = f"interrupted after training. Score the model with: specbuild evaluate {folder.path}"
+            raise Interrupted(message, signals.number) from None
+
+    def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
+        folder.update_manifest(status=status, finished=now(), process=None, **values)
 
     def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:
         """Keep the model that training gave, and score it."""
@@ -159,33 +209,45 @@ class _Training:
         best = self._keep_model(folder)
         scores = self._score(folder, history, best)
         folder.update_manifest(
-            status="finished", finished=now(), epochs=len(history), notes=list(notes), **self._selection(best)
+            status="finished",
+            finished=now(),
+            process=None,
+            epochs=len(history),
+            notes=list(notes),
+            **self._selection(best),
         )
         return Run(folder, history, best, scores)
 
-    def _describe(self, folder: RunFolder, precision: str) -> None:
+    def _description(self, precision: str) -> dict[str, Any]:
+        """Return what run.json says of a run from its beginning."""
         spec = self.spec
-        folder.save_spec(spec)
+        return {
+            "status": "running",
+            "process": Process.this().model_dump(),
+            "name": spec.name,
+            "started": now(),
+            "command": sys.argv,
+            "overrides": list(spec.overrides),
+            "directory": str(spec.directory.resolve()),
+            "data": data_files(spec),
+            "seed": spec.train.seed,
+            "precision": precision,
+            "versions": versions(),
+            "machine": machine(),
+        }
+
+    def _describe(self, folder: RunFolder, description: Mapping[str, Any]) -> None:
+        """Write the files that every run folder has."""
+        folder.update_manifest(**description)
+        folder.save_spec(self.spec)
         write_json(folder.transforms_file, self.dataset.transform.state())
-        folder.update_manifest(
-            status="running",
-            name=spec.name,
-            started=now(),
-            command=sys.argv,
-            overrides=list(spec.overrides),
-            directory=str(spec.directory.resolve()),
-            data=data_files(spec),
-            seed=spec.train.seed,
-            precision=precision,
-            versions=versions(),
-            machine=machine(),
-        )
 
     def _note_resumption(self, folder: RunFolder, epoch: int) -> None:
         earlier = folder.manifest().get("resumed", [])
         resumed = [*earlier, {"at": now(), "after_epoch": epoch, "versions": versions()}]
         folder.save_spec(self.spec)
-        folder.update_manifest(status="running", overrides=list(self.spec.overrides), resumed=resumed)
+        process = Process.this().model_dump()
+        folder.update_manifest(status="running", process=process, overrides=list(self.spec.overrides), resumed=resumed)
 
     def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         """Return the compiled model, with the state of the last checkpoint where a run is continued."""
@@ -271,4 +333,8 @@ def _continuing(folder: RunFolder, done: int, epochs: int) -> str:
 
 def _how_to_continue(folder: RunFolder) -> str:
     reached = f"epoch {folder.reached} is saved" if folder.reached else "no epoch was finished"
-    return f"interrupted; {reached}. Continue with: specbuild train --resume {folder.path}"
+    return f"interrupted; {reached}. {_continue_with(folder)}"
+
+
+def _continue_with(folder: RunFolder) -> str:
+    return f"Continue with: specbuild train --resume {folder.path}"

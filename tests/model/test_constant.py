@@ -169,9 +169,13 @@ def test_a_run_keeps_the_file_of_its_spec(folder: Path) -> None:
     from specbuild.runs.folder import RunFolder
 
     spec = load_spec(written(folder, "path: mask.npy"))
-    run = RunFolder.create(folder / "runs" / "one", "model")
-    run.save_spec(spec)
-    run.update_manifest(directory=str(spec.directory.resolve()))
+
+    def fill(run: RunFolder) -> None:
+        run.save_spec(spec)
+        run.update_manifest(directory=str(spec.directory.resolve()))
+
+    with RunFolder.create(folder / "runs", "model", fill) as run:
+        pass
     (folder / "mask.npy").unlink()
     assert Path(run.load_spec().layers[0].layer.path) == run.path.absolute() / "spec" / "mask.npy"
 

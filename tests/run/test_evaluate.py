@@ -191,4 +191,6 @@ def test_a_run_that_was_interrupted_says_so(trained: Run, tmp_path: Path) -> Non
     assert TrainedRun.open(copy).note == ""
     RunFolder(copy).update_manifest(status="interrupted")
     (copy / "checkpoints/epoch-0003.keras").unlink()
-    assert TrainedRun.open(copy).note == f"training of {copy} was interrupted after epoch 2 of 3"
+    assert TrainedRun.open(copy).note == (
+        f"the training of {copy} is not finished: it was interrupted after epoch 2 of 3"
+    )

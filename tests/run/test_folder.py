@@ -14,10 +14,14 @@ NOON = datetime(2026, 1, 31, 12, 0, 5)
 
 
 def made(out: Path, name: str = "radar") -> RunFolder:
-    folder = RunFolder.create(out, name, now=NOON)
-    folder.update_manifest(status="finished")
-    write_text(folder.spec_file, "")
-    return folder
+    """A run folder with an empty spec, made at noon."""
+
+    def fill(folder: RunFolder) -> None:
+        folder.update_manifest(status="finished")
+        write_text(folder.spec_file, "")
+
+    with RunFolder.create(out, name, fill, time=NOON) as folder:
+        return folder
 
 
 def message(error: pytest.ExceptionInfo[SpecError]) -> tuple[str, str]:
@@ -26,23 +30,23 @@ def message(error: pytest.ExceptionInfo[SpecError]) -> tuple[str, str]:
 
 
 def test_a_new_folder_is_named_after_the_spec_and_the_time(tmp_path: Path) -> None:
-    assert RunFolder.create(tmp_path / "runs", "radar", now=NOON).path == tmp_path / "runs/radar-20260131-120005"
+    assert made(tmp_path / "runs").path == tmp_path / "runs/radar-20260131-120005"
 
 
 def test_a_name_that_no_file_system_takes_is_made_one_that_it_does(tmp_path: Path) -> None:
-    assert RunFolder.create(tmp_path, "../Shi 2015: 5×5/", now=NOON).path.name == "Shi-2015-5-5-20260131-120005"
-    assert RunFolder.create(tmp_path, "...", now=NOON).path.name == "run-20260131-120005"
+    assert made(tmp_path, "../Shi 2015: 5×5/").path.name == "Shi-2015-5-5-20260131-120005"
+    assert made(tmp_path, "...").path.name == "run-20260131-120005"
 
 
 def test_an_existing_folder_is_never_used_again(tmp_path: Path) -> None:
-    names = [RunFolder.create(tmp_path, "radar", now=NOON).path.name for _ in range(3)]
+    names = [made(tmp_path).path.name for _ in range(3)]
     assert names == ["radar-20260131-120005", "radar-20260131-120005-2", "radar-20260131-120005-3"]
 
 
 def test_a_place_where_no_folder_can_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     with pytest.raises(RunError, match=r"cannot make a run folder in .*runs: File exists") as error:
-        RunFolder.create(tmp_path / "runs", "radar")
+        made(tmp_path / "runs")
     assert error.value.help == "choose another place with --out"
 
 
@@ -97,7 +101,7 @@ def test_checkpoints_come_in_the_order_of_their_epochs(tmp_path: Path) -> None:
 
 
 def test_the_spec_of_a_run_keeps_its_overrides_and_its_folder(spec: Path, tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path / "runs", "tiny")
+    folder = made(tmp_path / "runs", "tiny")
     loaded = load_spec(spec, overrides=["train.epochs=7"])
     folder.save_spec(loaded)
     folder.update_manifest(name=loaded.name, overrides=list(loaded.overrides), directory=str(spec.parent))
