@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import lead_frames
@@ -49,9 +51,11 @@ class Forecast:
 
 
 def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
-    """Return the run's forecast from past frames."""
+    """Return the run's forecast from past frames: all missing where everything in these is."""
     data, metadata = trained.data, past.dataset.source.metadata
     frames = past.dataset.forecast(past.frames, trained.predict, past.at)
+    if np.isnan(past.frames).all():
+        frames = np.full_like(frames, np.nan)
     ahead = lead_frames(data.windows)
     return Forecast(
         frames=frames,

@@ -16,7 +16,7 @@ from specbuild.data.time.intervals import is_gap
 from specbuild.document import RunError
 from specbuild.language.interval import Interval
 from specbuild.prediction.forecast import Forecast, make_forecast
-from specbuild.prediction.past import given_past
+from specbuild.prediction.past import check_finite, given_past
 from specbuild.runs.trained import TrainedRun
 
 
@@ -75,15 +75,18 @@ class Forecaster:
                 forgotten, since the model never saw one.
 
         Returns:
-            The forecast (F, *space, C) in physical units; None as long as `missing` frames are missing.
+            The forecast (F, *space, C) in physical units; None as long as `missing` frames are missing. Where every
+            value of every past frame is missing, so is all of the forecast.
 
         Raises:
-            SpecError: the frame does not fit the model.
+            SpecError: the frame does not fit the model, or has infinite values.
             RunError: the frame is of another size than those before; its time is not after the one before.
         """
         newest = np.asarray(frame)
         if self._frames and newest.shape != self._frames[-1].shape:
             raise RunError(f"the frame is {show(newest.shape)}, those before are {show(self._frames[-1].shape)}")
+        if newest.dtype.kind == "f":
+            check_finite(newest[np.newaxis], "the frame")
         self._note(time)
         self._frames.append(newest)
         if self.missing:

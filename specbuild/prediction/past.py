@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.sources.errors import SourceError
-from specbuild.data.sources.limits import check_regular
+from specbuild.data.sources.limits import check_memory, check_regular
+from specbuild.data.sources.npy import NpyFile
+from specbuild.data.sources.npz import NpzFile
 from specbuild.data.time.times import Times
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
@@ -28,9 +30,10 @@ def latest_past(trained: TrainedRun) -> Past:
     """Return the last frames of the last event of the run's data.
 
     Raises:
-        SpecError: it is gone, or has fewer frames than the model reads.
+        SpecError: it is gone, has fewer frames than the model reads, or all of these are missing.
     """
-    return _end_of(open_source(trained.spec), trained)
+    source = open_source(trained.spec)
+    return _with_values(_end_of(source, trained), source.name)
 
 
 def read_past(path: Path, trained: TrainedRun) -> Past:
@@ -40,7 +43,7 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
     and variables, layout, scale and missing values are as `data` says of the run's own.
 
     Raises:
-        SpecError: the file cannot be read, or its frames do not fit.
+        SpecError: the file cannot be read, its frames do not fit, or all of their values are missing.
     """
     if not path.exists():
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*")])
@@ -50,17 +53,17 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
     except SourceError as error:
         raise refused(error.message, help=error.help) from error
     if path.suffix in ARRAYS:
-        return given_past(_array(path, trained), trained, str(path))
+        return _with_values(given_past(_array(path, trained), trained, str(path)), str(path))
     section = trained.data.source.model_copy(update={"path": str(path.resolve())})
     data = trained.data.model_copy(update={"source": section})
-    return _end_of(open_source(replace(trained.spec, data=data)), trained)
+    return _with_values(_end_of(open_source(replace(trained.spec, data=data)), trained), str(path))
 
 
 def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times: Times | None = None) -> Past:
     """Return past frames in memory, (P, *space) or (P, *space, C), in physical units with NaN where missing.
 
     Raises:
-        SpecError: they are no numbers, or their shape does not fit the model.
+        SpecError: they are no numbers, some are infinite, or their shape does not fit the model.
     """
     past = _fitting(frames, trained, name)
     space = trained.data.source.space
@@ -72,6 +75,31 @@ def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times
 def refused(message: str, help: str = "") -> SpecError:
     """Return the error of a file, or frames, that cannot be used."""
     return SpecError([Diagnostic(message, help=help, code="bad-file")])
+
+
+def check_finite(frames: Array, name: str) -> None:
+    """Refuse frames (T, …) with values that are infinite as float32, which the model reads; NaN is missing.
+
+    Raises:
+        SpecError: with the first frame that has any, counted from 0.
+    """
+    with np.errstate(over="ignore"):
+        infinite = np.isinf(frames.astype(np.float32)).reshape(len(frames), -1).sum(axis=1)
+    if infinite.any():
+        number = int(np.flatnonzero(infinite)[0])
+        values = "1 value is" if infinite[number] == 1 else f"{infinite[number]:,} values are"
+        place = name if len(frames) == 1 else f"frame {number} of {name}"
+        raise refused(f"{values} infinite in {place}", help="write NaN where a value is missing")
+
+
+def _with_values(past: Past, name: str) -> Past:
+    """Return past frames of which something is known; there is no forecast from nothing."""
+    if np.isnan(past.frames).all():
+        raise refused(
+            f"every value of the {len(past.frames)} past frames of {name} is missing",
+            help="give frames with values; missing ones among them are NaN",
+        )
+    return past
 
 
 def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
@@ -105,6 +133,7 @@ def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
             f"{name} is {show(given)}, the model reads {' × '.join(wanted)} ({' × '.join(['T', *space, 'C'])})",
             help=f"give the {frames} frames before the forecast, in physical units",
         )
+    check_finite(array, name)
     return array.astype(np.float32)
 
 
@@ -124,16 +153,21 @@ def _fits(wanted: str, length: int) -> bool:
 
 def _array(path: Path, trained: TrainedRun) -> Array:
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return loaded if isinstance(loaded, np.ndarray) else loaded[_key(path, loaded.files, trained)]
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise refused(f"{path} cannot be read: {error}") from error
+        container = NpyFile(path) if path.suffix == ".npy" else NpzFile(path)
+        stored = container.array(_key(path, container.names(), trained)).array
+        label = f"{path}, {show(stored.shape)}"
+        check_memory(prod(stored.shape) * (stored.dtype.itemsize + 4), f"{label},", "give the past frames alone")
+        if stored.dtype.hasobject:
+            raise refused(f"{path} holds pickled Python objects, which are never loaded")
+        return stored[(slice(None),) * len(stored.shape)]
+    except SourceError as error:
+        reason = f": {error.reason}" if error.reason else ""
+        raise refused(f"{path} cannot be read: {error.message}{reason}", help=error.help) from error
 
 
-def _key(path: Path, keys: list[str], trained: TrainedRun) -> str:
-    if len(keys) == 1:
-        return keys[0]
+def _key(path: Path, keys: tuple[str, ...], trained: TrainedRun) -> str:
+    if len(keys) < 2:
+        return "".join(keys)
     wanted = trained.data.source.key or "past"
     if wanted not in keys:
         raise refused(f"{path} has no array {wanted}", help=f"it has {', '.join(keys)}; call the past frames {wanted}")

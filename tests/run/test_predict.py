@@ -9,7 +9,7 @@ from PIL import Image
 
 from specbuild.document import SpecError
 from specbuild.pictures import DRAW, ColourScale, Scene
-from specbuild.prediction import predict
+from specbuild.prediction import Forecaster, predict
 from specbuild.training import Run
 from tests.run.conftest import blobs
 
@@ -94,6 +94,39 @@ def test_files_that_hold_no_frames_are_refused(trained: Run, tmp_path: Path) -> 
         with pytest.raises(SpecError) as error:
             predict(trained.path, tmp_path / name)
         assert refusal(error)[0].startswith(f"{tmp_path}/{name} cannot be read: ")
+
+
+def test_past_frames_that_are_not_finite(trained: Run, tmp_path: Path) -> None:
+    past = blobs()[-3:].astype(np.float64)
+    infinite, beyond, missing, partly = past.copy(), past.copy(), np.full_like(past, np.nan), past.copy()
+    infinite[1, :2, :3] = np.inf
+    beyond[2, 0, 0] = -1e39
+    partly[:2] = np.nan
+    help = "write NaN where a value is missing"
+    for frames, told in (
+        (infinite, ("6 values are infinite in frame 1 of {path}", help)),
+        (beyond, ("1 value is infinite in frame 2 of {path}", help)),
+        (
+            missing,
+            (
+                "every value of the 3 past frames of {path} is missing",
+                "give frames with values; missing ones among them are NaN",
+            ),
+        ),
+    ):
+        np.save(tmp_path / "past.npy", frames)
+        with pytest.raises(SpecError) as error:
+            predict(trained.path, tmp_path / "past.npy")
+        assert refusal(error) == tuple(part.format(path=tmp_path / "past.npy") for part in told)
+    np.save(tmp_path / "past.npy", partly)
+    assert np.isfinite(predict(trained.path, tmp_path / "past.npy")).all()
+    forecaster = Forecaster(trained.path)
+    with pytest.raises(SpecError) as error:
+        forecaster.update(infinite[1])
+    assert refusal(error) == ("6 values are infinite in the frame", help)
+    given = [forecaster.update(frame) for frame in (*missing, past[0])]
+    assert np.isnan(given[2]).all()
+    assert np.isfinite(given[3]).all()
 
 
 def test_an_output_of_another_kind_is_refused_before_anything_is_computed(trained: Run, tmp_path: Path) -> None:
