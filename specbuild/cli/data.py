@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,7 +20,8 @@ from specbuild.cli.arguments import format_option, set_option, spec_argument
 def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: str | None, format: str) -> None:
     """Show the data of SPEC: frames, times, windows per split, missing values and the distribution of values.
 
-    Values are in physical units, before any transform. No framework is loaded, and the model is not checked.
+    Values are in physical units, before any transform. No framework is loaded. Of the model, only the input is
+    compared with the frames; a warning says where it differs.
 
     \b
     Examples:
@@ -31,7 +33,9 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     from specbuild.data.samples.splits import open_splits
     from specbuild.data.sources import open_source
     from specbuild.data.survey import survey
+    from specbuild.document.render import render_text
     from specbuild.facade import load_spec
+    from specbuild.graph.data_checks import FrameLayout, input_faults
 
     loaded = load_spec(spec, overrides=overrides)
     data = loaded.require_data()
@@ -39,6 +43,9 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     splits = open_splits(loaded, data, source)
     surveyed = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
     click.echo(json.dumps(surveyed.to_dict(), indent=2) if format == "json" else survey_text(surveyed))
+    for error in input_faults(loaded, FrameLayout(source.name, source.space, source.channels)):
+        for fault in error.diagnostics:
+            click.echo(render_text(replace(fault, severity="warning")), err=True)
     if output is not None:
         from specbuild.pictures import draw_sample
 

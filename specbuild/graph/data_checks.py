@@ -55,8 +55,19 @@ def sample_faults(spec: Spec, graph: Graph, frames: FrameLayout) -> Iterator[Spe
     if spec.data.target is not None:
         yield from _class_faults(spec, spec.data, graph, frames)
         return
-    yield from _input(spec, spec.data, graph, frames)
+    yield from _input(spec, spec.data, graph.inputs[0].id, graph.inputs[0].shape, frames)
     yield from _output(spec, spec.data, graph, frames)
+
+
+def input_faults(spec: Spec, frames: FrameLayout) -> Iterator[SpecError]:
+    """Yield an error for every number in which the input alone differs from windows of frames.
+
+    None of a spec with several inputs, which is trained from Python.
+    """
+    data = spec.require_data()
+    if len(spec.inputs) == 1:
+        name, shape = spec.inputs[0].id, tuple(spec.inputs[0].section.shape)
+        yield from _input(spec, data, name, shape, frames)
 
 
 def _class_faults(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
@@ -105,9 +116,9 @@ def check_scores(spec: Spec, report: Report) -> None:
         report.error(message, place, help="leave latitude_weights out", code="score-and-data")
 
 
-def _input(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
+def _input(spec: Spec, data: DataSection, name: str, shape: Shape, frames: FrameLayout) -> Iterator[SpecError]:
     error = partial(spec.error, code="data-shape")
-    past, name, shape = data.windows.past, graph.inputs[0].id, graph.inputs[0].shape
+    past = data.windows.past
     crop, timeless = data.crop_shape(frames.space), without_time(shape, past, frames.space)
     channels = None if frames.channels is None else frames.channels + data.mask_channels
     wanted: Shape = (*(() if timeless else (past,)), *_filled(crop, shape), channels)

@@ -88,8 +88,20 @@ def test_a_sample_is_drawn(spec: Path, tmp_path: Path) -> None:
     assert run(spec, "--output", tmp_path / "sample.csv").exit_code == 1
 
 
-def test_a_model_that_does_not_fit_does_not_matter(spec: Path) -> None:
-    assert run(spec, "--set", "data.windows.past=3").exit_code == 0
+def test_an_input_that_does_not_fit_the_frames_is_a_warning(spec: Path) -> None:
+    assert "warning" not in run(spec).output
+    result = run(spec, "--set", "data.windows.past=3")
+    assert result.exit_code == 0
+    assert "warning: the model reads 2 frames, the windows have 3 past" in result.stderr
+    text = spec.read_text(encoding="utf-8")
+    spec.write_text(text.replace("x: [2, 8, 8, 1]", "x: [2, 16, 16, 3]"), encoding="utf-8")
+    result = run(spec, "--format", "json")
+    assert (result.exit_code, json.loads(result.stdout)["space"]) == (0, [8, 8])
+    assert "warning: the model reads frames of 16 × 16, whole frames are 8 × 8" in result.stderr
+    assert "warning: x has 3 channels, rain.npz:rain has 1 channel" in result.stderr
+    several = text.replace("x: [2, 8, 8, 1]", "x: [2, 16, 16, 3], z: [2, 8, 8, 1]").replace("id: y", "id: y, from: z")
+    spec.write_text(several, encoding="utf-8")
+    assert "warning" not in run(spec).output
 
 
 def test_without_data_it_says_what_to_add(tmp_path: Path) -> None:
