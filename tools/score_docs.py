@@ -21,7 +21,12 @@ UNITS = {"": "", "data": "of the data", "data²": "of the data, squared", "dB": 
 
 
 BASELINE_HEAD = "| baseline | forecast | needs | source |\n" + "|---" * 4 + "|\n"
-NEEDS = {"": "", "period": "`evaluate.period`", "height and width": "frames of height and width alone"}
+NEEDS = {
+    "": "",
+    "period": "`evaluate.period`",
+    "height and width": "frames of height and width alone",
+    "pysteps": "`pip install 'specbuild[pysteps]'`, rain in mm/h",
+}
 
 
 def page() -> str:

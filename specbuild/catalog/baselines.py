@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Need: TypeAlias = Literal["", "period", "height and width"]
-"""What a baseline needs beside the frames of a window: `evaluate.period`, frames with two axes of space."""
+Need: TypeAlias = Literal["", "period", "height and width", "pysteps"]
+"""What a baseline needs beside the frames of a window: `evaluate.period`, frames with two axes of space, the package
+pySTEPS and with it rain rates in mm/h on two axes of space."""
 
 PERSISTENCE = "persistence"
 EXTRAPOLATION = "extrapolation"
@@ -42,12 +43,22 @@ BASELINES: dict[str, Baseline] = {
     "anomaly persistence": Baseline(
         "the climatology, plus the last past frame's departure from it", "period", "Wilks (2011), section 8"
     ),
+    "pysteps": Baseline(
+        "the last past frame, moved along the motion that pySTEPS's Lucas-Kanade method finds",
+        "pysteps",
+        "Pulkkinen et al. (2019), *Geosci. Model Dev.* 12, 4185",
+    ),
+    "pysteps ensemble": Baseline(
+        "the mean of a STEPS ensemble of 20 members",
+        "pysteps",
+        "Bowler et al. (2006), *Q. J. R. Meteorol. Soc.* 132, 2127",
+    ),
 }
 """Every baseline by the name that a spec, tables and files give it, in their order there."""
 
 
 def by_default(period: int | None, plane: bool) -> tuple[str, ...]:
-    """Return the baselines of a spec that names none: all that can be computed.
+    """Return the baselines of a spec that names none: all that can be computed without further packages.
 
     A cycle, such as that of the day, tells more of a field than its motion, so there is no extrapolation with `period`.
 
@@ -55,5 +66,5 @@ def by_default(period: int | None, plane: bool) -> tuple[str, ...]:
         period: `evaluate.period`.
         plane: whether frames have height and width, and no depth.
     """
-    able = {"": True, "period": period is not None, "height and width": plane and period is None}
+    able = {"": True, "period": period is not None, "height and width": plane and period is None, "pysteps": False}
     return tuple(name for name, baseline in BASELINES.items() if able[baseline.needs])

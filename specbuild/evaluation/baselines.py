@@ -17,7 +17,10 @@ from specbuild.data import Climatology, Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.motion import PAIRS, advect, motion
 from specbuild.data.sources import FrameSource
-from specbuild.data.time.intervals import unbroken
+from specbuild.data.sources.cf import is_latitude
+from specbuild.data.time.intervals import median_step, unbroken
+from specbuild.evaluation import pysteps_baselines
+from specbuild.language.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,41 @@ def baselines(
             forecast needs them.
         names: which baselines, beside persistence; None: all that can be computed.
     """
-    known = cycle or Climatology.of(dataset, period)
+    record = Record(dataset, cycle or Climatology.of(dataset, period))
     chosen = by_default(period, dataset.source.has_plane) if names is None else {PERSISTENCE, *names}
-    return tuple(Baseline(name, partial(rule, known)) for name, rule in RULES.items() if name in chosen)
+    return tuple(Baseline(name, partial(rule, record)) for name, rule in RULES.items() if name in chosen)
 
 
-def persistence(_cycle: Climatology, window: Window) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The data that baselines know beside the window: frames before the forecast, and means of the training frames."""
+
+    dataset: Dataset
+    cycle: Climatology
+
+    @property
+    def source(self) -> FrameSource:
+        return self.dataset.source
+
+    def latest(self, window: Window, count: int) -> Floats:
+        """Return up to so many frames before the forecast, one step of the data apart, which no gap parts."""
+        last = window.past_frames[-1]
+        stretches = unbroken(self.source.times(window.event), self.source.lengths[window.event])
+        start = next(part for part in stretches if last in part).start
+        frames = range(max(start, last + 1 - count), last + 1)
+        values = self.source.read(window.event, frames)
+        unusable = [frame for frame in frames if (window.event, frame) in self.source.unusable]
+        return values[max(unusable) + 1 - frames.start :] if unusable else values
+
+
+def persistence(_record: Record, window: Window) -> Floats:
     """Repeat the last past frame."""
     return np.repeat(window.past[-1:], len(window.future), axis=0)
 
 
-def training_mean(cycle: Climatology, window: Window) -> Floats:
+def training_mean(record: Record, window: Window) -> Floats:
     """Return the training mean of each pixel."""
-    return np.repeat(cycle.training.mean[np.newaxis], len(window.future), axis=0)
+    return np.repeat(record.cycle.training.mean[np.newaxis], len(window.future), axis=0)
 
 
 def climatology(cycle: Climatology, window: Window) -> Floats:
@@ -62,12 +87,12 @@ def climatology(cycle: Climatology, window: Window) -> Floats:
     return cycle.at(window.event, window.future_frames)
 
 
-def same_phase(cycle: Climatology, window: Window) -> Floats:
+def same_phase(record: Record, window: Window) -> Floats:
     """Return the last observed frame of the same phase: the same hour yesterday, the same month last year.
 
     NaN where the event has none before the forecast is made.
     """
-    frames = np.full_like(window.future, np.nan)
+    frames, cycle = np.full_like(window.future, np.nan), record.cycle
     for number, frame in enumerate(window.future_frames):
         earlier = cycle.phases.earlier(window.event, frame, window.past_frames[-1])
         if earlier is not None:
@@ -75,45 +100,79 @@ def same_phase(cycle: Climatology, window: Window) -> Floats:
     return frames
 
 
-def anomaly_persistence(cycle: Climatology, window: Window) -> Floats:
+def anomaly_persistence(record: Record, window: Window) -> Floats:
     """Add the last past frame's departure from the climatology to the climatology of each forecast frame."""
+    cycle = record.cycle
     return climatology(cycle, window) + (window.past[-1:] - cycle.at(window.event, window.past_frames[-1:]))
 
 
-def extrapolation(cycle: Climatology, window: Window) -> Floats:
+def extrapolation(record: Record, window: Window) -> Floats:
     """Move the last past frame along the motion of the latest frames, as `specbuild/data/motion.py` does.
 
     The motion is that between the last frames before the forecast is made, one step of the data apart, even if the
     model reads frames further apart or fewer of them; each variable has its own. After a gap, or at the beginning of an
     event, where a single frame is known, nothing moves.
     """
+    return _by_channel(
+        record.latest(window, PAIRS + 1), window, lambda frames, steps: advect(frames[-1], motion(frames), steps)
+    )
+
+
+def pysteps(record: Record, window: Window) -> Floats:
+    """Move the last past frame as pySTEPS does, along the motion of the latest frames."""
+    return _by_channel(record.latest(window, PAIRS + 1), window, pysteps_baselines.extrapolation)
+
+
+def pysteps_ensemble(record: Record, window: Window) -> Floats:
+    """Return the mean of pySTEPS's ensemble; the noise of a window is the same each time."""
+    minutes, kilometres = frame_minutes(record.dataset) or 5.0, _kilometres(record.source)
+
+    def mean(frames: Floats, steps: Sequence[int]) -> Floats:
+        if len(frames) < 3:
+            return pysteps_baselines.extrapolation(frames, steps)
+        return pysteps_baselines.ensemble_mean(frames, steps, minutes, kilometres, window.start + 1)
+
+    return _by_channel(record.latest(window, PAIRS + 1), window, mean)
+
+
+def _by_channel(frames: Floats, window: Window, forecast: Callable[[Floats, Sequence[int]], Floats]) -> Floats:
+    """Forecast each channel of the latest frames by itself; a single frame stays as it is."""
     last = window.past_frames[-1]
-    frames = _latest(cycle.source, window.event, last)
     steps = [frame - last for frame in window.future_frames]
-    moved = [_moved(frames[..., channel], steps) for channel in range(frames.shape[-1])]
-    return np.stack(moved, axis=-1)
-
-
-def _latest(source: FrameSource, event: int, last: int) -> Floats:
-    """Return the frames up to `last` that no gap parts from it, as many as motion is computed from."""
-    stretch = next(part for part in unbroken(source.times(event), source.lengths[event]) if last in part)
-    frames = range(max(stretch.start, last - PAIRS), last + 1)
-    unusable = [frame for frame in frames if (event, frame) in source.unusable]
-    return source.read(event, range(max(unusable) + 1, last + 1) if unusable else frames)
-
-
-def _moved(frames: Floats, steps: Sequence[int]) -> Floats:
     if len(frames) < 2:
         return np.repeat(frames[-1:], len(steps), axis=0)
-    return advect(frames[-1], motion(frames), steps)
+    return np.stack([forecast(frames[..., channel], steps) for channel in range(frames.shape[-1])], axis=-1)
 
 
-RULES: dict[str, Callable[[Climatology, Window], Floats]] = {
+def frame_minutes(dataset: Dataset) -> float | None:
+    """Return the time between two frames of the data; None where it is not known."""
+    times = dataset.source.times(0)
+    if times is not None and len(times) > 1:
+        return median_step(times) / 60
+    interval = dataset.section.interval
+    return None if interval is None else Interval.parse(interval).mean_seconds / 60
+
+
+def _kilometres(source: FrameSource) -> float:
+    """Return the height of a pixel, 1 km where the data does not say it."""
+    axis = source.metadata.coordinates.get("H")
+    if axis is None or axis.values is None or len(axis.values) < 2:
+        return 1.0
+    step = float(np.median(np.abs(np.diff(np.asarray(axis.values, np.float64)))))
+    scale = _KILOMETRES_PER_DEGREE if is_latitude(axis) else {"km": 1.0, "m": 0.001}.get(axis.units, 0.0)
+    return step * scale or 1.0
+
+
+_KILOMETRES_PER_DEGREE = 111.2
+
+RULES: dict[str, Callable[[Record, Window], Floats]] = {
     PERSISTENCE: persistence,
     "training mean": training_mean,
     EXTRAPOLATION: extrapolation,
-    "climatology": climatology,
+    "climatology": lambda record, window: climatology(record.cycle, window),
     "same phase": same_phase,
     "anomaly persistence": anomaly_persistence,
+    "pysteps": pysteps,
+    "pysteps ensemble": pysteps_ensemble,
 }
 """How each baseline of the catalogue is computed."""

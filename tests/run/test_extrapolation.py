@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from specbuild.catalog.baselines import BASELINES, by_default
 from specbuild.data import Dataset, Window, open_data
 from specbuild.document import SpecError
+from specbuild.evaluation import pysteps_baselines
 from specbuild.evaluation.baselines import RULES, baselines
 from specbuild.evaluation.scores import check_scoring
+from specbuild.language import Spec, load_spec
 from tests.data.samples import MRMS, dataset, model, write_spec
 from tests.data.test_motion import showers
 
@@ -140,3 +144,34 @@ def test_profiles_have_no_extrapolation(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="extrapolation needs frames with height and width alone") as error:
         check_scoring(graph.spec, data)
     assert error.value.diagnostics[0].path == "evaluate.baselines.0"
+
+
+def test_pysteps_needs_its_package_and_rain_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dataset(tmp_path, showers(17), split={"train": [0, 5], "test": [9, 17]}, units="mm/h")
+    asked = data_spec(tmp_path, baselines=["pysteps"])
+    monkeypatch.setattr(pysteps_baselines, "installed", lambda: False)
+    with pytest.raises(SpecError, match="pysteps needs the package pySTEPS") as missing:
+        check_scoring(asked, data)
+    assert missing.value.diagnostics[0].help == "pip install 'specbuild[pysteps]'"
+    without_units = replace(data, section=data.section.model_copy(update={"units": ""}))
+    with pytest.raises(SpecError, match=r"pysteps forecasts rain rates in mm/h, rain\.npy has no units"):
+        check_scoring(asked, without_units)
+
+
+@pytest.mark.skipif(not pysteps_baselines.installed(), reason="pySTEPS is not installed")
+def test_pysteps_moves_a_shower(tmp_path: Path) -> None:
+    data = dataset(tmp_path, showers(17, dx=1), split={"train": [0, 5], "test": [9, 17]}, interval="5 min")
+    rules = {one.name: one.forecast for one in baselines(data, names=["pysteps", "pysteps ensemble"])}
+    window = data.window(*data.split("test")[0])
+    inner = (slice(None), slice(8, -8), slice(8, -8))
+    errors = {name: float(np.nanmean(np.abs(rule(window) - window.future)[inner])) for name, rule in rules.items()}
+    assert errors["pysteps"] < 0.25 * errors["persistence"]
+    np.testing.assert_array_equal(*(rules["pysteps ensemble"](window) for _ in range(2)))
+    assert errors["pysteps ensemble"] < 2 * errors["persistence"]
+
+
+def data_spec(folder: Path, **evaluate: object) -> Spec:
+    """The spec in a folder with a section `evaluate`."""
+    path = folder / "spec.yaml"
+    path.write_text(path.read_text("utf-8") + yaml.safe_dump({"evaluate": evaluate}), "utf-8")
+    return load_spec(path)

@@ -11,6 +11,7 @@ from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.scores import SCORES, SHOWN, SSIM_SIDE
 from specbuild.data import Climatology, Dataset
 from specbuild.data.sources.cf import is_latitude
+from specbuild.evaluation import pysteps_baselines
 from specbuild.evaluation.scores import correlation, errors, events, structure
 from specbuild.evaluation.scores.base import Family, OnDemand, Setting, Values
 from specbuild.language import Spec
@@ -142,11 +143,18 @@ def _check_sizes(spec: Spec, dataset: Dataset) -> None:
 
 
 def _check_baselines(spec: Spec, dataset: Dataset) -> None:
+    source = dataset.source
+    units = dataset.section.units or source.metadata.units
     for position, name in enumerate(spec.evaluate.baselines or ()):
-        if BASELINES[name].needs == "height and width" and not dataset.source.has_plane:
-            axes = " ".join(dataset.source.metadata.space) or "none"
-            raise spec.error(
-                ("evaluate", "baselines", position),
-                f"{name} needs frames with height and width alone, those of {dataset.source.name} have {axes}",
-                code="score-and-data",
-            )
+        needs = BASELINES[name].needs
+        reason, help = "", ""
+        if needs in ("height and width", "pysteps") and not source.has_plane:
+            axes = " ".join(source.metadata.space) or "none"
+            reason = f"{name} needs frames with height and width alone, those of {source.name} have {axes}"
+        elif needs == "pysteps" and units not in pysteps_baselines.UNITS:
+            reason = f"{name} forecasts rain rates in mm/h, {source.name} has {units or 'no units'}"
+            help = "state the units in data.units if they are mm/h; extrapolation moves any field"
+        elif needs == "pysteps" and not pysteps_baselines.installed():
+            reason, help = f"{name} needs the package pySTEPS", "pip install 'specbuild[pysteps]'"
+        if reason:
+            raise spec.error(("evaluate", "baselines", position), reason, help=help, code="score-and-data")

@@ -79,7 +79,8 @@ class EvaluateSection(Section):
     )
     baselines: BaselineNames | None = Field(
         None,
-        description="Baselines beside persistence. Default: all that can be computed; with `period` no extrapolation.",
+        description="Baselines beside persistence. Default: all that can be computed, but pySTEPS's; with `period` no "
+        "extrapolation.",
     )
     convention: Literal["openstl"] | None = Field(
         None,
