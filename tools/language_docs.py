@@ -33,6 +33,7 @@ from specbuild.language.forms.keys import Keys
 from specbuild.language.forms.recurrent import Cell
 from specbuild.language.schema_layers import sentence
 from specbuild.language.sections.augment import AugmentSection
+from specbuild.language.sections.base import OnResume
 from specbuild.language.sections.data import DataSection, WindowsSection
 from specbuild.language.sections.evaluate import EvaluateSection
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection
@@ -89,6 +90,22 @@ def keys_of(cls: type[Keys]) -> Iterator[str]:
     return own if layer is None else chain(own, islice(section(layer, Layer), 2, None))
 
 
+def on_resume() -> Iterator[str]:
+    """Yield the table of what a change of each key means to a run that is resumed."""
+    rows: dict[OnResume, list[str]] = {}
+    for path, cls in (("train", TrainSection), ("data", DataSection)):
+        for name, field in cls.model_fields.items():
+            if mark := OnResume.of(field):
+                rows.setdefault(mark, []).append(f"`{path}.{name}`")
+        if cls.unmarked is not None:
+            rows[cls.unmarked] = [f"the other keys of `{path}`"]
+    for mark, keys in rows.items():
+        refused = f"refused: {mark.reason}"
+        said = "; otherwise ".join([*([mark.effect] if mark.effect else []), *([refused] if mark.reason else [])])
+        rows[mark] = [", ".join(keys), said]
+    yield from _table(("key", "another value on resume"), [(cells[0], cells[1]) for cells in rows.values()])
+
+
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "keys": keys,
     "node": lambda: section(PlainForm),
@@ -107,6 +124,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "data.augment": lambda: section(AugmentSection),
     "data.target": lambda: section(ClassTarget),
     "train": lambda: section(TrainSection),
+    "resume": on_resume,
     "train.early_stopping": lambda: section(EarlyStopping),
     "train.checkpoints": lambda: section(Checkpoints),
     "evaluate": lambda: section(EvaluateSection),

@@ -224,6 +224,11 @@ _Dumper.add_representer(float, _float)
 _Dumper.add_representer(str, _text)
 
 
+def inline(value: Any) -> str:
+    """Return a value of a section on one line, as a spec writes it: `{name: Adam, learning_rate: 0.01}`, `mse`."""
+    return flow(_plain(value)).removesuffix("...").rstrip()
+
+
 def flow(value: Any) -> str:
     """Return a value on one line, as YAML 1.2 reads it: `{id: enc, filters: 32}`."""
     return yaml.dump(

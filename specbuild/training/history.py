@@ -59,9 +59,15 @@ class Watch:
 
 
 def history_csv(history: Sequence[EpochRow]) -> str:
-    """Return the history as CSV, numbers with every digit."""
+    """Return the history as CSV, numbers with every digit; empty where an epoch did not report a value."""
     names = list(dict.fromkeys(name for row in history for name in row))
-    lines = [",".join(str(int(row[name])) if name == "epoch" else repr(row[name]) for name in names) for row in history]
+
+    def cell(row: EpochRow, name: str) -> str:
+        if name == "epoch":
+            return str(int(row[name]))
+        return repr(row[name]) if name in row else ""
+
+    lines = [",".join(cell(row, name) for name in names) for row in history]
     return "\n".join([",".join(names), *lines]) + "\n"
 
 

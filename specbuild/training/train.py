@@ -20,7 +20,7 @@ from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
 from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
-from specbuild.runs.compatibility import check_same_model
+from specbuild.runs.compatibility import Change, check_resumable
 from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.lock import Process
@@ -90,13 +90,12 @@ def train(
             _interruptible(signals, f"interrupted before anything was changed. {_continue_with(folder)}"),
         ):
             import_plugins(plugins)
-            changes, before = normalize(overrides), folder.load_spec()
-            graph = build_graph(folder.load_spec(changes))
-            if changes:
-                check_same_model(build_graph(before), graph, changes)
+            given = normalize(overrides)
+            graph = build_graph(folder.load_spec(given))
+            changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
             check_data_unchanged(graph.spec, folder.manifest().get("data", []))
-            fitted = folder.transform() if graph.spec.data == before.data else None
-            return _Training(graph, _opened(graph, fitted), display(quiet)).run(folder, out, signals)
+            dataset = _opened(graph, folder.transform())
+            return _Training(graph, dataset, display(quiet), changes).run(folder, out, signals)
 
 
 @contextmanager
@@ -128,7 +127,8 @@ def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Samples:
 class _Training:
     """One call of `train`, after all checks that need no framework."""
 
-    def __init__(self, graph: Graph, dataset: Samples, show: Display) -> None:
+    def __init__(self, graph: Graph, dataset: Samples, show: Display, changes: tuple[Change, ...] = ()) -> None:
+        self.changes = changes
         self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
         train = self.spec.train
         self.training = dataset.sampler("train", self.spec.batch_size, train.seed, steps=train.steps_per_epoch)
@@ -146,7 +146,7 @@ class _Training:
 
     def run(self, folder: RunFolder | None, out: str | Path, signals: Signals) -> Run:
         """Train in an existing folder, whose lock the caller holds, or in a new one below `out`."""
-        precision = policy_for(self.spec.train.precision)
+        precision = self._precision(folder)
         # The run folder is made or changed only once the model is known to fit: what is refused leaves no trace.
         model, done = self._prepare(folder, precision)
         if signals.asked is not None:
@@ -155,8 +155,10 @@ class _Training:
             description = self._description(precision)
             with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
                 return self._run(model, folder, done, precision, signals)
-        self._note_resumption(folder, done.epoch)
+        self._note_resumption(folder, done.epoch, precision)
         self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
+        for change in self.changes:
+            self.show.note(f"changed: {change}")
         return self._run(model, folder, done, precision, signals)
 
     def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
@@ -201,6 +203,13 @@ class _Training:
     def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
         folder.update_manifest(status=status, finished=now(), process=None, **values)
 
+    def _precision(self, folder: RunFolder | None) -> TrainingPolicy:
+        """Return the dtype policy: of a resumed run the one that it has, unless the spec changes it now."""
+        if folder is None or any(change.path == "train.precision" for change in self.changes):
+            return policy_for(self.spec.train.precision)
+        known: TrainingPolicy = folder.manifest().get("precision") or policy_for(self.spec.train.precision)
+        return known
+
     def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:
         """Keep the model that training gave, and score it."""
         notes = self.dataset.notes()
@@ -242,12 +251,19 @@ class _Training:
         folder.save_spec(self.spec)
         write_json(folder.transforms_file, self.dataset.transform.state())
 
-    def _note_resumption(self, folder: RunFolder, epoch: int) -> None:
+    def _note_resumption(self, folder: RunFolder, epoch: int, precision: TrainingPolicy) -> None:
         earlier = folder.manifest().get("resumed", [])
-        resumed = [*earlier, {"at": now(), "after_epoch": epoch, "versions": versions()}]
+        entry: dict[str, Any] = {"at": now(), "after_epoch": epoch, "versions": versions()}
+        if self.changes:
+            entry["changes"] = {change.path: [change.before, change.after] for change in self.changes}
         folder.save_spec(self.spec)
-        process = Process.this().model_dump()
-        folder.update_manifest(status="running", process=process, overrides=list(self.spec.overrides), resumed=resumed)
+        folder.update_manifest(
+            status="running",
+            process=Process.this().model_dump(),
+            overrides=list(self.spec.overrides),
+            precision=precision,
+            resumed=[*earlier, entry],
+        )
 
     def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         """Return the compiled model, with the state of the last checkpoint where a run is continued."""
@@ -268,7 +284,28 @@ class _Training:
             outputs=outputs,
             transform=self.dataset.transform,
         )
-        return model, checkpoint.restore(model, saved[max(saved)]) if saved else Progress()
+        if not saved:
+            return model, Progress()
+        from specbuild.runs.optimizer import arguments_kept
+
+        path = saved[max(saved)]
+        model.optimizer.build(model.trainable_variables)
+        with arguments_kept(model, path):
+            done = checkpoint.restore(model, path)
+        self._check_monitor(done)
+        return model, done
+
+    def _check_monitor(self, done: Progress) -> None:
+        """Refuse to judge epochs by a value that they did not report."""
+        monitor = self.watch.monitor
+        if any(monitor not in row for row in done.history):
+            raise self.spec.error(
+                ("train", "early_stopping", "monitor"),
+                f"the epochs before did not report {monitor}",
+                reason="the best epoch is chosen among all epochs, with those before the run was resumed",
+                help=f"choose among {', '.join(name for name in done.history[0] if name != 'epoch')}",
+                code="unknown-name",
+            )
 
     def _fit(self, model: Any, folder: RunFolder, done: Progress, signals: Signals) -> tuple[dict[str, float], ...]:
         from specbuild.training.batches import with_true_frames

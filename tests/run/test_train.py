@@ -265,7 +265,7 @@ def test_a_run_does_not_continue_as_another_model(trained: Run, tmp_path: Path) 
     with pytest.raises(RunError) as error:
         train(resume=copy, overrides=overrides, quiet=True)
     assert error.value.message == (
-        "layers.enc.filters=4, layers.dec.filters=4 changes the model, whose weights are those of this run: "
+        "layers.enc.filters=4, layers.dec.filters=4 changes the model of this run: "
         "enc.kernel has 3 × 3 × 1 × 12 in the run, 3 × 3 × 1 × 16 now"
     )
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before

@@ -1,18 +1,71 @@
 """Base classes of the sections of a spec."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 from specbuild.catalog.values import Name, Value, refuse, written
 from specbuild.document import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class OnResume:
+    """What a change of a key means to a run that is resumed, as a mark in the key's `Annotated` type."""
+
+    effect: str = ""
+    """What the change does; empty: it is refused."""
+    reason: str = ""
+    """Why it is refused; where `effect` is given as well, only if what `kept` returns would change."""
+    kept: Callable[[Any], object] | None = None
+    """The part of the value that cannot change."""
+    between_epochs: bool = False
+    """Whether the position within an epoch depends on the key, so that it can change only between two."""
+
+    @classmethod
+    def of(cls, field: FieldInfo) -> "OnResume | None":
+        """Return the mark of a field."""
+        return next((mark for mark in field.metadata if isinstance(mark, cls)), None)
+
+    def allows(self, before: Any, after: Any) -> bool:
+        """Return whether a run may be resumed with another value."""
+        return bool(self.effect) and (self.kept is None or self.kept(before) == self.kept(after))
 
 
 class Section(BaseModel):
     """A mapping of a spec whose keys are declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    unmarked: ClassVar[OnResume | None] = None
+    """What a change of a key without a mark means to a run that is resumed; None: sections are changed key by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedKey:
+    """A key that has another value in one spec than in another: `train.epochs`, 3, 5."""
+
+    path: str
+    before: Any
+    after: Any
+    mark: OnResume
+
+
+def changed_keys(before: Section, after: Section, path: str) -> Iterator[ChangedKey]:
+    """Yield the keys of a section at `path` whose values differ, in the order of their declaration."""
+    for name, field in type(before).model_fields.items():
+        old, new, place = getattr(before, name), getattr(after, name), f"{path}.{name}"
+        if old == new:
+            continue
+        mark = OnResume.of(field) or before.unmarked
+        if mark is not None:
+            yield ChangedKey(place, old, new, mark)
+        elif isinstance(old, Section) and isinstance(new, Section):
+            yield from changed_keys(old, new, place)
+        else:
+            raise AssertionError(f"{place} does not say what a change means to a run that is resumed")
 
 
 class Named(Value):

@@ -2,14 +2,14 @@
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, Real, Several, Whole, fault
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.augment import AugmentSection, check_augment
-from specbuild.language.sections.base import Section
+from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.source import SourceOrGenerator
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import Target, check_target
@@ -36,6 +36,8 @@ Crop: TypeAlias = (
 )
 Size = TypeVar("Size", bound=int | None)
 """The length of an axis: None where it is not known."""
+
+_LABELS = OnResume("changes the labels of tables, pictures and forecasts")
 
 Time: TypeAlias = Annotated[str, Field(examples=["2 min"]), BeforeValidator(interval)]
 
@@ -81,9 +83,18 @@ class WindowsSection(Section):
 class DataSection(Section):
     """Frames in physical units are raw · scale + offset; missing values are NaN."""
 
-    source: SourceOrGenerator = Field(description="The files with the frames, or a generator.")
-    variable: str = Field("value", description="Name of the quantity, for tables and pictures.")
-    units: str = Field("", description="Physical units, for tables and pictures.")
+    unmarked: ClassVar[OnResume] = OnResume(reason="its samples are those of the epochs before")
+
+    source: Annotated[
+        SourceOrGenerator,
+        OnResume(
+            "other paths, where the same data lies now",
+            "its data are those of the epochs before",
+            kept=lambda source: source.with_paths(lambda _: ""),
+        ),
+    ] = Field(description="The files with the frames, or a generator.")
+    variable: Annotated[str, _LABELS] = Field("value", description="Name of the quantity, for tables and pictures.")
+    units: Annotated[str, _LABELS] = Field("", description="Physical units, for tables and pictures.")
     scale: Number | None = Field(
         None, description="Factor in physical = raw * scale + offset. Default: the file's, or 1."
     )
@@ -102,7 +113,7 @@ class DataSection(Section):
         description="Whether to add a last channel to the input: 1 where every channel of a pixel is known, 0 where "
         "one is missing.",
     )
-    on_error: Literal["raise", "skip"] = Field(
+    on_error: Annotated[Literal["raise", "skip"], OnResume("applies to what is read from here on")] = Field(
         "raise",
         description="What to do about a frame that cannot be read, or that has missing values although allow_missing "
         "is false. raise: end the run. skip: skip and count the windows that contain it.",

@@ -6,8 +6,11 @@ from pydantic import Field
 
 from specbuild.catalog.objects import KerasObject, Optimizer
 from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Whole
-from specbuild.language.sections.base import Section
+from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
+
+_INCOMPARABLE = "losses before and after could not be compared, so no epoch would be the best"
+_POSITION = "from the next epoch on; refused in the middle of an epoch, whose batches would be others"
 
 
 class EarlyStopping(Section):
@@ -33,47 +36,60 @@ class Checkpoints(Section):
 class TrainSection(Section):
     """How to train. Every key has a default, so the section may be left out."""
 
-    optimizer: Optimizer = Field(
-        KerasObject("Adam"), description="Optimizer, with Keras's names for it and its arguments."
-    )
-    loss: Losses = Field(
+    optimizer: Annotated[
+        Optimizer,
+        OnResume(
+            "other arguments of the same optimizer take effect at the next step",
+            "another optimizer keeps other state",
+            kept=lambda optimizer: optimizer.name,
+        ),
+    ] = Field(KerasObject("Adam"), description="Optimizer, with Keras's names for it and its arguments.")
+    loss: Annotated[Losses, OnResume(reason=_INCOMPARABLE)] = Field(
         KerasObject("MeanSquaredError"),
         description="Loss of Keras, with Keras's names, or one of specbuild's own; {sum: […]} adds several. For "
         "several outputs a mapping of output to loss.",
         validate_default=False,
     )
-    loss_weights: dict[str, NonNegativeNumber] | None = Field(
+    loss_weights: Annotated[dict[str, NonNegativeNumber] | None, OnResume(reason=_INCOMPARABLE)] = Field(
         None, description="Weight of each output's loss in the total, by output. Default: 1 each."
     )
-    lead_weights: LeadWeights = Field(
+    lead_weights: Annotated[LeadWeights, OnResume(reason=_INCOMPARABLE)] = Field(
         None,
         description="Weight of each output frame in the loss, first to last, or one such list for each output. Only "
         "proportions matter. Default: equal weights.",
     )
-    metrics: MetricLists = Field(
+    metrics: Annotated[MetricLists, OnResume("reported from the next epoch on")] = Field(
         (),
         description="Metrics to report per epoch, by Keras's names: a list, or one list for each output.",
         validate_default=False,
     )
-    epochs: PositiveInt = Field(
+    epochs: Annotated[PositiveInt, OnResume("the number of epochs in all, with those that are done")] = Field(
         10, description="Number of passes over the training data, or over steps_per_epoch batches."
     )
-    batch_size: PositiveInt = Field(8, description="Windows per step; if an input fixes `batch`, that number.")
-    steps_per_epoch: PositiveInt | None = Field(
+    batch_size: Annotated[PositiveInt, OnResume(_POSITION, between_epochs=True)] = Field(
+        8, description="Windows per step; if an input fixes `batch`, that number."
+    )
+    steps_per_epoch: Annotated[PositiveInt | None, OnResume(_POSITION, between_epochs=True)] = Field(
         None, description="Batches per epoch; null: as many as it takes to use every training window once."
     )
-    workers: Annotated[int, Whole(0, 64)] = Field(
+    workers: Annotated[int, Whole(0, 64), OnResume("changes only the speed")] = Field(
         1,
         description="Threads that prepare batches while the model computes; 0: none. The number changes only the "
         "speed.",
     )
-    seed: NonNegativeInt = Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
-    precision: Literal["float32", "bfloat16", "auto"] = Field(
+    seed: Annotated[NonNegativeInt, OnResume(reason="it gave the initial weights and the order of the windows")] = (
+        Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
+    )
+    precision: Annotated[Literal["float32", "bfloat16", "auto"], OnResume("applies from the next step on")] = Field(
         "float32",
         description="Precision of the computation; weights stay float32. auto: bfloat16 if the hardware supports it.",
     )
-    early_stopping: EarlyStopping | None = Field(None, description="When to stop before the last epoch; null: never.")
-    checkpoints: Checkpoints = Field(Checkpoints.model_construct(), description="Which checkpoints to keep.")
+    early_stopping: Annotated[EarlyStopping | None, OnResume("judges all epochs, with those that are done")] = Field(
+        None, description="When to stop before the last epoch; null: never."
+    )
+    checkpoints: Annotated[Checkpoints, OnResume("applies from the next checkpoint on")] = Field(
+        Checkpoints.model_construct(), description="Which checkpoints to keep."
+    )
 
     @property
     def by_output(self) -> dict[str, tuple[str, ...]]:

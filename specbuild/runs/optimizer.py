@@ -1,0 +1,89 @@
+"""The optimizer of a resumed run: its state from the checkpoint, its arguments from the spec. Imports Keras."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from specbuild.document import RunError
+from specbuild.model.backend import keras
+
+_WEIGHTS = "model.weights.h5"
+
+
+@contextmanager
+def arguments_kept(model: Any, path: Path) -> Iterator[None]:
+    """Load a checkpoint inside: the optimizer then has its state, with the learning rate that the spec says.
+
+    Keras stores a learning rate that is a number among the state, and none where it is a schedule, so that a checkpoint
+    would put the old number back, and one of the other kind would not load at all.
+
+    Args:
+        model: compiled as the spec says; its optimizer is built.
+        path: the checkpoint.
+
+    Raises:
+        RunError: the arguments of the optimizer in the spec need other state than the checkpoint has.
+    """
+    optimizer = model.optimizer
+    own = _innermost(optimizer)
+    rate = float(own.learning_rate) if _has_number(own) else None
+    saved = _variables_in(path, "optimizer/inner_optimizer" if own is not optimizer else "optimizer")
+    if saved in (None, len(own.variables)):
+        yield
+    else:
+        stand_in = _with_other_rate(own, model.trainable_variables)
+        if own is not optimizer or len(stand_in.variables) != saved:
+            raise RunError(
+                f"the arguments of {type(own).__name__} in train.optimizer do not go with this run: they need other "
+                f"state than {path} has",
+                help="a resumed run can change the learning rate and what else needs no state, such as clipnorm",
+            )
+        model.optimizer = stand_in
+        try:
+            yield
+        finally:
+            model.optimizer = optimizer
+        for variable, value in zip(_besides_rate(own), _besides_rate(stand_in), strict=True):
+            variable.assign(value)
+    if rate is not None:
+        own.learning_rate = rate
+
+
+def _innermost(optimizer: Any) -> Any:
+    """Return the optimizer inside one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _has_number(optimizer: Any) -> bool:
+    return isinstance(optimizer.get_config().get("learning_rate"), float)
+
+
+def _with_other_rate(optimizer: Any, variables: list[Any]) -> Any:
+    """Return an optimizer like another, with a schedule where that has a number and the reverse."""
+    schedule = keras.optimizers.schedules.ExponentialDecay(1.0, 1, 1.0)
+    other = schedule if _has_number(optimizer) else 1.0
+    made = type(optimizer).from_config({**optimizer.get_config(), "learning_rate": other})
+    made.build(variables)
+    return made
+
+
+def _besides_rate(optimizer: Any) -> list[Any]:
+    """Return the variables of an optimizer without the learning rate, which is the second where it is a number."""
+    first, *rest = optimizer.variables
+    return [first, *(rest[1:] if _has_number(optimizer) else rest)]
+
+
+def _variables_in(path: Path, place: str) -> int | None:
+    """Return how many variables of the optimizer a checkpoint has; None where it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(_WEIGHTS))) as file:
+            return len(file[f"{place}/vars"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
