@@ -28,6 +28,7 @@ def load_spec(
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
+    roots: Iterable[str | Path] = (),
 ) -> Spec:
     """Read and check a spec: its language, not yet its shapes (`build_graph` does those).
 
@@ -35,12 +36,13 @@ def load_spec(
         source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
         plugins: modules to import, which register custom layers.
+        roots: folders besides the spec's own under which the files may lie that it names.
 
     Raises:
         SpecError: with every fault found, each with its line and column.
     """
     import_plugins(plugins)
-    return language.load_spec(source, overrides=overrides)
+    return language.load_spec(source, overrides=overrides, roots=roots)
 
 
 def build_graph(
@@ -48,6 +50,7 @@ def build_graph(
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
+    roots: Iterable[str | Path] = (),
 ) -> Graph:
     """Return the graph of a spec, with every shape, state, weight and cost.
 
@@ -57,7 +60,7 @@ def build_graph(
         SpecError: with every fault, each with its line and column.
     """
     import_plugins(plugins)
-    return static.build_graph(spec, overrides=overrides, resolver=_LazyResolver())
+    return static.build_graph(spec, overrides=overrides, resolver=_LazyResolver(), roots=roots)
 
 
 def check(
@@ -65,11 +68,12 @@ def check(
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
+    roots: Iterable[str | Path] = (),
     report: Report,
 ) -> Graph | None:
     """Read a spec and return its graph; put every fault of either into `report`, and return None if there is one."""
     import_plugins(plugins)
-    return static.check(source, overrides=overrides, report=report, resolver=_LazyResolver())
+    return static.check(source, overrides=overrides, report=report, resolver=_LazyResolver(), roots=roots)
 
 
 def import_plugins(modules: Iterable[str]) -> None:

@@ -32,6 +32,7 @@ SOURCES += [Path(arithmetic.__file__), Path(equation.__file__)]
 RAISES = {"error", "warning", "refuse", "_error", "_at", "fault", "Diagnostic", "ExpressionError"}
 """The functions that make a diagnostic, or the error that becomes one."""
 ELSEWHERE = {
+    "Home.of": "a root is named by the user, not by a spec",
     "Spec.error": "what later stages call, with the data at hand",
     "Spec.require_data": "a spec without data is right until a stage needs its data",
 }

@@ -63,8 +63,8 @@ class Application(AskedLayer):
         """The file that lowering loads, as a path from the working directory."""
         return self.weights_
 
-    def with_weights(self, file: str) -> Self:
-        """Return the same network with its weights from another file."""
+    def with_weights(self, file: str | None) -> Self:
+        """Return the same network with its weights from another file, or from none."""
         return self.model_copy(update={"weights_": file})
 
 

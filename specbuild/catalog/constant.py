@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Self, TypeAlias
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGEST_CONSTANT = 100_000_000
 """Numbers of a constant, at most: 400 MB."""
+LARGEST_HEADER = 20_000
+"""Bytes that are read of an array to learn its shape: a header says how long it is, and may lie."""
 SUFFIXES = (".npy", ".npz")
 
 
@@ -160,9 +163,10 @@ def array_shape(file: Path, key: str | None) -> tuple[int, ...]:
     from numpy.lib import format as npy
 
     with _opened(file, key) as stream:
-        version = npy.read_magic(stream)
+        start = BytesIO(stream.read(LARGEST_HEADER))
+        version = npy.read_magic(start)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = header(stream)
+        shape, _, dtype = header(start)
     if dtype.kind not in "biuf":
         raise ShapeError(f"{file.name} has no numbers", reason=f"its type is {dtype}", argument="path")
     if prod(shape) > LARGEST_CONSTANT:

@@ -41,6 +41,8 @@ UNWRITABLE: dict[str, tuple[str, str]] = {
 """Layers of Keras that a spec cannot name: why, and what to do instead."""
 WRAPPERS = ("Bidirectional", "TimeDistributed")
 """Layers of Keras that have a form of their own in the language."""
+OPENED = ("idf_weights", "vocabulary")
+"""Arguments that Keras opens as a file or fetches from a network where they are text; a spec writes a list."""
 PAIRED = ("AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention")
 """Layers whose inputs are a query, a value and, optionally, a key."""
 
@@ -231,6 +233,8 @@ def _typed(name: str, default: Any) -> tuple[Any, Any]:
         return (annotation if family == "initializers" and value is not None else annotation | None), value
     if isinstance(default, bool):
         return Flag, default
+    if name in OPENED:
+        return Annotated[Any, BeforeValidator(_no_path), BeforeValidator(_plain)], _tuples(default)
     return Plain, _tuples(default)
 
 
@@ -238,6 +242,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         refuse("argument", f"expected a number, a word or a list, got {written(value)}")
     return _tuples(value)
+
+
+def _no_path(value: Any) -> Any:
+    if isinstance(value, str):
+        refuse("argument", f"expected a list, got {written(value)}: a layer opens no file, so write the values out")
+    return value
 
 
 def _tuples(value: Any) -> Any:

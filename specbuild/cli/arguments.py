@@ -39,6 +39,15 @@ plugin_option = click.option(
 )
 """Adds `--plugin MODULE`, any number of times, as `plugins: tuple[str, ...]`."""
 
+root_option = click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    metavar="FOLDER",
+    help="Also read files that the spec names and that lie under FOLDER; without it, only those under its own folder.",
+)
+"""Adds `--root FOLDER`, any number of times, as `roots: tuple[str, ...]`."""
+
 horizon_option = click.option(
     "--horizon", type=click.IntRange(min=1), metavar="FRAMES", help="Frames to forecast. Default: as in training."
 )

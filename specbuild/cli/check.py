@@ -6,12 +6,20 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, plugin_option, print_diagnostics, set_option, spec_argument
+from specbuild.cli.arguments import (
+    format_option,
+    plugin_option,
+    print_diagnostics,
+    root_option,
+    set_option,
+    spec_argument,
+)
 
 
 @click.command("check", short_help="Find every mistake in SPEC, with its line and column.")
 @spec_argument
 @set_option
+@root_option
 @plugin_option
 @format_option("text", "json", "github")
 @click.option("--resolved", is_flag=True, help="Print the spec after variables, defaults and overrides.")

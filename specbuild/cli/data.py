@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, set_option, spec_argument
+from specbuild.cli.arguments import format_option, root_option, set_option, spec_argument
 
 
 @click.command("data", short_help="Show splits, windows, missing values and ranges of the data.")
 @spec_argument
 @set_option
+@root_option
 @click.option("--all", "every_frame", is_flag=True, help="Read every frame; otherwise only a sample of large data.")
 @click.option("--output", metavar="FILE", help="Draw a window of the training split into FILE: .png or .gif.")
 @format_option("text", "json")
-def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: str | None, format: str) -> None:
+def command(spec: str, every_frame: bool, output: str | None, format: str, **options: Any) -> None:
     """Show the data of SPEC: frames, times, windows per split, missing values and the distribution of values.
 
     Values are in physical units, before any transform. No framework is loaded. Of the model, only the input is
@@ -37,7 +39,7 @@ def command(spec: str, overrides: tuple[str, ...], every_frame: bool, output: st
     from specbuild.facade import load_spec
     from specbuild.graph.data_checks import FrameLayout, input_faults
 
-    loaded = load_spec(spec, overrides=overrides)
+    loaded = load_spec(spec, **options)
     data = loaded.require_data()
     source = open_source(loaded)
     splits = open_splits(loaded, data, source)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import plugin_option, set_option
+from specbuild.cli.arguments import plugin_option, root_option, set_option
 
 _SUFFIXES = (".weights.h5", ".keras")
 
@@ -17,6 +17,7 @@ _SUFFIXES = (".weights.h5", ".keras")
 @click.argument("table", metavar="TABLE", required=False)
 @click.argument("checkpoint", metavar="CHECKPOINT", required=False)
 @set_option
+@root_option
 @plugin_option
 @click.option(
     "--prefix",

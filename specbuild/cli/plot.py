@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import plugin_option, set_option, spec_argument
+from specbuild.cli.arguments import plugin_option, root_option, set_option, spec_argument
 
 SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
 """The format of each suffix."""
@@ -17,6 +17,7 @@ SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
 @click.command("plot", short_help="Draw the layers of SPEC with their shapes and states.")
 @spec_argument
 @set_option
+@root_option
 @plugin_option
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: the model's name with .svg."

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, plugin_option, set_option, spec_argument
+from specbuild.cli.arguments import format_option, plugin_option, root_option, set_option, spec_argument
 
 
 @click.command("summary", short_help="Show each layer's shape, state, parameters and FLOPs.")
 @spec_argument
 @set_option
+@root_option
 @plugin_option
 @click.option("--batch", type=click.IntRange(1), help="Batch size for the memory estimate; default: train.batch_size.")
 @click.option("--columns", metavar="NAMES", help="Columns to show, with commas between them, or all.")

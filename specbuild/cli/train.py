@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import plugin_option, set_option, spec_or_default
+from specbuild.cli.arguments import plugin_option, root_option, set_option, spec_or_default
 
 _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confusion.png", "scores.csv")
 
@@ -14,6 +14,7 @@ _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confus
 @click.command("train", short_help="Train the model of SPEC, score it and draw its forecast.")
 @click.argument("spec", required=False, metavar="[SPEC]")
 @set_option
+@root_option
 @plugin_option
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where to create the run folder.")
 @click.option("--resume", metavar="RUN", help="Continue this run, or the latest unfinished one in a folder of runs.")

@@ -40,7 +40,7 @@ def _read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         if not path.parent.is_dir():
             _refuse(f"there is no file {path}", reason=f"there is no folder {path.parent}", code="no-file")
-        help = did_you_mean(path.name, _names(path.parent)) or _specs_in(path.parent)
+        help = did_you_mean(path.name, files_in(path.parent)) or _specs_in(path.parent)
         _refuse(f"there is no file {path}", help=help, code="no-file")
     except NotADirectoryError:
         _refuse(f"there is no file {path}", reason=f"{path.parent} is not a folder", code="no-file")
@@ -71,14 +71,14 @@ def _refuse_encoding(name: str, data: bytes, offset: int) -> NoReturn:
 
 
 def _specs_in(folder: Path) -> str:
-    specs = [name for name in _names(folder) if name.endswith(SUFFIXES)]
+    specs = [name for name in files_in(folder) if name.endswith(SUFFIXES)]
     return f"the specs in it are {', '.join(specs[:5])}" + (" and more" if len(specs) > 5 else "") if specs else ""
 
 
-def _names(folder: Path) -> list[str]:
-    """The files of a folder, specs first."""
+def files_in(folder: Path, suffix: str = "") -> list[str]:
+    """Return the names of the files of a folder that end in `suffix`, specs first; none if it cannot be read."""
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+        names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(suffix) and entry.is_file())
     except OSError:
         return []
     return sorted(names, key=lambda name: not name.endswith(SUFFIXES))

@@ -43,10 +43,12 @@ def build_graph(
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     resolver: Resolver | None = None,
+    roots: Iterable[str | Path] = (),
 ) -> Graph:
     """Return the graph of a spec, with every shape, state, weight and cost worked out. Loads no framework.
 
-    `resolver` answers for layers without a rule of their own; without one they are refused.
+    `resolver` answers for layers without a rule of their own; without one they are refused. `roots` are folders besides
+    the spec's own under which the files may lie that it names.
 
     Raises:
         SpecError: with everything that does not fit, each with its line and column.
@@ -57,7 +59,7 @@ def build_graph(
             raise TypeError("overrides belong to load_spec when a Spec is given")
         graph = _judged(spec, report, resolver)
     else:
-        graph = check(spec, overrides=overrides, report=report, resolver=resolver)
+        graph = check(spec, overrides=overrides, report=report, resolver=resolver, roots=roots)
     report.raise_errors()
     assert graph is not None
     return graph
@@ -69,11 +71,12 @@ def check(
     overrides: Mapping[str, Any] | Iterable[str] = (),
     report: Report,
     resolver: Resolver | None = None,
+    roots: Iterable[str | Path] = (),
 ) -> Graph | None:
     """Read a spec and work out its graph, putting every fault of either into `report`; None if there is one."""
     graph = None
     with suppress(TooManyErrors):
-        spec = read_spec(source, normalize(overrides), report)
+        spec = read_spec(source, normalize(overrides), report, roots=roots)
         graph = _judged(spec, report, resolver) if spec is not None else None
     assert graph is not None or report.failed, "neither a graph, nor an error that says why there is none"
     return None if report.failed else graph

@@ -6,26 +6,26 @@ applied, in the grammar of `--set`. The order is: the base (with its own base fi
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from specbuild.document import Mapping, Node, Report, Scalar, SpecError, read
+from specbuild.document import Mapping, Node, Report, Scalar
 from specbuild.language.declarations import section_mapping
+from specbuild.language.files import Home, document_of
 from specbuild.language.overrides import apply_nodes, overlay
 
 _MAX_DEPTH = 16
 
 
 def extended(
-    document: Mapping, directory: Path, report: Report, files: list[Path], chain: tuple[Path, ...] = ()
+    document: Mapping, home: Home, report: Report, files: list[Path], chain: tuple[Path, ...] = ()
 ) -> Mapping | None:
     """Return the document merged over its base, with its `set:` applied; None if there is no such base.
 
-    The files of its bases, which are relative to `directory`, are added to `files`.
+    The files of its bases, which are relative to `home`, are added to `files`.
     Reports a base that cannot be read, is not a mapping, or extends itself.
     """
     named = document.get("extends")
-    base = _base(named, directory, report, files, chain) if named is not None else None
+    base = _base(named, home, report, files, chain) if named is not None else None
     if named is not None and base is None:
         return None
     own = document.without("extends", "set")
@@ -34,11 +34,11 @@ def extended(
     return merged if changes is None else apply_nodes(merged, changes, report)
 
 
-def _base(named: Node, directory: Path, report: Report, files: list[Path], chain: tuple[Path, ...]) -> Mapping | None:
+def _base(named: Node, home: Home, report: Report, files: list[Path], chain: tuple[Path, ...]) -> Mapping | None:
     if not isinstance(named, Scalar) or not isinstance(named.value, str):
         report.wrong_type("extends: expected the path of a spec", named)
         return None
-    path = directory / named.value
+    path = home.folder / named.value
     try:
         identity = path.resolve()
     except (OSError, RuntimeError, ValueError):  # a name that no file can have, or links in a circle
@@ -47,19 +47,6 @@ def _base(named: Node, directory: Path, report: Report, files: list[Path], chain
         reason = " → ".join(path.name for path in (*chain, identity))
         report.error(f"{named.value} extends itself", named.span, reason=reason, code="extends-cycle")
         return None
-    base = opened(path, named, report)
+    base = document_of(path, home, named.span, report)
     files.append(path)
-    return extended(base, path.parent, report, files, (*chain, identity)) if base is not None else None
-
-
-def opened(path: Path, named: Node, report: Report) -> Mapping | None:
-    """Return the document of another spec; None after reporting, at its name, why there is none."""
-    try:
-        _, document = read(path)
-    except SpecError as error:
-        report.extend(replace(diagnostic, span=diagnostic.span or named.span) for diagnostic in error.diagnostics)
-        return None
-    if not isinstance(document, Mapping):
-        report.wrong_type("a spec must be a mapping", document)
-        return None
-    return document
+    return extended(base, home.beside(path), report, files, (*chain, identity)) if base is not None else None

@@ -30,6 +30,7 @@ from specbuild.document import (
 from specbuild.language.allow import read_allow
 from specbuild.language.declarations import KEYS, NO_INPUTS, check_head, read_defaults, read_inputs
 from specbuild.language.extends import extended
+from specbuild.language.files import Home
 from specbuild.language.forms import Definitions, Expanded, Group, expand, read_blocks
 from specbuild.language.overrides import apply, normalize
 from specbuild.language.spec import OutputSpec, Spec, is_written
@@ -50,6 +51,7 @@ def load_spec(
     overrides: AnyMapping[str, Any] | Iterable[str] = (),
     change: Callable[[Mapping], tuple[str, ...]] | None = None,
     directory: Path | None = None,
+    roots: Iterable[str | Path] = (),
 ) -> Spec:
     """Read and check a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
 
@@ -59,12 +61,13 @@ def load_spec(
         change: gives further overrides from the document with these overrides, whose variables are not yet resolved.
         directory: the folder that paths of data are relative to; default: that of its file, to which those of other
             specs and of constants are relative.
+        roots: folders besides its own under which the files may lie that the spec names (`specbuild.language.files`).
 
     Raises:
         SpecError: with every fault found, each with its line and column.
     """
     report = Report()
-    spec = read_spec(source, normalize(overrides), report, change, directory)
+    spec = read_spec(source, normalize(overrides), report, change, directory, roots)
     report.raise_errors()
     assert spec is not None
     return spec
@@ -76,6 +79,7 @@ def read_spec(
     report: Report,
     change: Callable[[Mapping], tuple[str, ...]] | None = None,
     directory: Path | None = None,
+    roots: Iterable[str | Path] = (),
 ) -> Spec | None:
     """Read a spec with its faults put into `report`; return as much of it as could be read, or None.
 
@@ -83,6 +87,7 @@ def read_spec(
     """
     try:
         text, document, here = _read(source)
+        home = Home.of(here, roots)
     except SpecError as error:
         report.extend(error.diagnostics)
         return None
@@ -91,7 +96,7 @@ def read_spec(
         report.wrong_type("a spec must be a mapping", document)
         return None
     files: list[Path] = []
-    whole = extended(document, here, report, files)
+    whole = extended(document, home, report, files)
     if whole is None:
         return None
     origin = "overrides" if text.name == "<python>" else "--set"
@@ -109,7 +114,7 @@ def read_spec(
     definitions = Definitions(
         read_defaults(document.get("defaults"), report),
         read_blocks(document.get("blocks"), report),
-        here,
+        home,
         (Path(text.name).absolute(),),
     )
     expanded = expand(document.get("layers"), ids, values, definitions, report)

@@ -62,6 +62,20 @@ class Registered:
         keras.saving.register_keras_serializable(package="specbuild")(cls)
 
 
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Give the weights of layers that are built inside their shapes, and never any numbers."""
+    from keras.src.backend.common import global_state
+
+    waiting = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(waiting) or ())
+    with keras.StatelessScope(initialize_variables=False):
+        try:
+            yield
+        finally:  # Keras would fill them at the end of the next such scope
+            global_state.set_global_attribute(waiting, before)
+
+
 def start() -> None:
     """Find the devices, which TensorFlow does with notes of its own at the first operation."""
     _devices()

@@ -32,6 +32,7 @@ def build_model(
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
+    roots: Iterable[str | Path] = (),
     precision: str = "float32",
     stock: bool = False,
     teacher: bool = False,
@@ -42,6 +43,7 @@ def build_model(
         spec: a path, YAML text, a mapping, or the result of `load_spec` or `build_graph`.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`.
         plugins: modules to import, which register custom layers.
+        roots: folders besides the spec's own under which the files may lie that it names.
         precision: a Keras dtype policy.
         stock: whether to use Keras's own ConvLSTM even where ours is faster (see `specbuild.model.make`).
         teacher: whether to build the model for scheduled sampling, with an extra input `<id>_teacher` for the true
@@ -55,7 +57,7 @@ def build_model(
     """
     import_plugins(plugins)
     if not isinstance(spec, Graph):
-        spec = build_graph(spec, overrides=overrides, resolver=KerasResolver())
+        spec = build_graph(spec, overrides=overrides, resolver=KerasResolver(), roots=roots)
     with stock_layers() if stock else nullcontext():
         return build(spec, precision, teacher=teacher)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from contextlib import suppress
+from math import prod
+from pathlib import Path
 from typing import Any
 
 from specbuild.catalog import Dim, Shape, ShapeError, Weight, size
 from specbuild.catalog.application import Application
-from specbuild.catalog.generic import AskedLayer, Resolved, bind
+from specbuild.catalog.generic import AskedLayer, PluginLayer, Resolved, bind
 from specbuild.catalog.shapes import times
 from specbuild.graph.model import total
-from specbuild.model.backend import keras, start
-from specbuild.model.make import call, make
+from specbuild.model.backend import keras, start, without_memory
+from specbuild.model.make import WeightsError, call, make
 from specbuild.model.objects import words
 
 
@@ -42,6 +44,8 @@ class KerasResolver:
 
 def _resolved(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
     keras_layer, outputs = _called(layer, inputs)
+    if isinstance(layer, Application) and layer.weights_file is not None:
+        _check_weights(layer, layer.weights_file, inputs)
     if len(outputs) != 1:
         raise ShapeError(
             f"{layer.label} gives {len(outputs)} tensors; a node of a spec gives one",
@@ -64,15 +68,48 @@ def _resolved(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Resolved:
 
 
 def _called(layer: AskedLayer, inputs: tuple[Shape, ...]) -> tuple[Any, list[Any]]:
-    """The Keras layer, and the symbolic tensors that it gives."""
+    """The Keras layer, and the symbolic tensors that it gives; its weights have shapes, but no numbers.
+
+    A plugin's layer that cannot do without the numbers gets them.
+    """
+    bare = layer.with_weights(None) if isinstance(layer, Application) else layer
+    try:
+        with without_memory():
+            return _called_with(bare, inputs, "float32")
+    except _Uncallable as error:  # whatever a layer raises is what a user has to know
+        with suppress(_Uncallable), without_memory():
+            return _called_with(bare, inputs, "int32")
+        with suppress(_Uncallable):
+            if isinstance(layer, PluginLayer):
+                return _called_with(layer, inputs, "float32")
+        raise ShapeError(f"{layer.label} does not take this input", reason=words(error.fault)) from error.fault
+
+
+class _Uncallable(Exception):
+    """What Keras raises when a layer is called."""
+
+    def __init__(self, fault: Exception) -> None:
+        self.fault = fault
+
+
+def _called_with(layer: AskedLayer, inputs: tuple[Shape, ...], dtype: str) -> tuple[Any, list[Any]]:
     keras_layer = _made(layer, inputs)
     try:
-        return keras_layer, _outputs(layer, keras_layer, inputs, "float32")
-    except Exception as error:  # whatever a layer raises is what a user has to know
-        with suppress(Exception):
-            keras_layer = _made(layer, inputs)
-            return keras_layer, _outputs(layer, keras_layer, inputs, "int32")
-        raise ShapeError(f"{layer.label} does not take this input", reason=words(error)) from error
+        tensors = [keras.KerasTensor((None, *shape), dtype=dtype) for shape in inputs]
+        return keras_layer, list(keras.tree.flatten(call(layer, keras_layer, tensors)))
+    except Exception as error:
+        raise _Uncallable(error) from error
+
+
+def _check_weights(layer: Application, file: str, inputs: tuple[Shape, ...]) -> None:
+    """Load a file of weights into the network, unless it is too small to hold them."""
+    with without_memory():
+        whole = _made(layer.with_weights(None).model_copy(update={"until": None}), inputs)
+    count, stored = sum(prod(weight.shape) for weight in whole.weights), Path(file).stat().st_size
+    if count > stored:
+        reason = f"the network has {count:,} parameters, the file {stored:,} bytes"
+        raise WeightsError(f"these weights do not fit {layer.kind}", reason=reason, argument="weights")
+    _made(layer, inputs)
 
 
 def _made(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Any:
@@ -82,11 +119,6 @@ def _made(layer: AskedLayer, inputs: tuple[Shape, ...]) -> Any:
         raise
     except Exception as error:
         raise ShapeError(f"Keras cannot make {layer.label} as written", reason=words(error)) from error
-
-
-def _outputs(layer: AskedLayer, keras_layer: Any, inputs: tuple[Shape, ...], dtype: str) -> list[Any]:
-    tensors = [keras.KerasTensor((None, *shape), dtype=dtype) for shape in inputs]
-    return list(keras.tree.flatten(call(layer, keras_layer, tensors)))
 
 
 def _saved(network: Any) -> Dim:

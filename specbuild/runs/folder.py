@@ -253,7 +253,9 @@ class RunFolder:
         directory = Path(manifest.get("directory", ""))
         written = (*self.overrides, *overrides)
         file = self.path / manifest.get("spec", self.spec_file.name)
-        spec = load_spec(file, overrides=written, change=change, directory=directory)
+        copies = self.path / "spec"
+        roots = [copies] if copies.is_dir() else []
+        spec = load_spec(file, overrides=written, change=change, directory=directory, roots=roots)
         return replace(spec, name=manifest.get("name", spec.name))
 
 

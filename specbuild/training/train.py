@@ -55,6 +55,7 @@ def train(
     out: str | Path = "runs",
     resume: str | Path | None = None,
     plugins: Iterable[str] = (),
+    roots: Iterable[str | Path] = (),
     quiet: bool = False,
 ) -> Run:
     """Train the model of a spec, score it on the test split and draw it, all into one run folder.
@@ -67,6 +68,7 @@ def train(
             finished nor being written, or else the latest. On a CPU the result is bit-identical to that of an
             uninterrupted run.
         plugins: modules to import, which register custom layers.
+        roots: folders besides the spec's own under which the files may lie that it names.
         quiet: whether to print nothing.
 
     Raises:
@@ -81,7 +83,7 @@ def train(
             assert spec is not None
             import_plugins(plugins)
             with _interruptible(signals, "interrupted before training began; nothing was written"):
-                graph = build_graph(spec, overrides=overrides)
+                graph = build_graph(spec, overrides=overrides, roots=roots)
                 return _Training(graph, _opened(graph, None), display(quiet)).run(None, out, signals)
         folder = RunFolder.to_resume(resume)
         # Before anything else: a second process is refused at once, not after a framework is loaded.

@@ -155,7 +155,36 @@ FAULTS = {
 PARTS = {
     "a base that is a folder": ("extends: folder\n", "folder is a folder, not a file"),
     "a base that is a pipe": ("extends: pipe\n", "pipe is not a regular file"),
-    "a base without end": ("extends: /dev/zero\n", "/dev/zero is not a regular file"),
+    "a base without end": ("extends: /dev/zero\n", "/dev/zero is not a spec"),
+    "a base that is not for everybody": ("extends: /etc/passwd\n", "/etc/passwd is not a spec"),
+    "a base that holds a secret": ("extends: secret.yaml\n", "secret.yaml is not a spec"),
+    "a base that holds a secret and a mistake": ("extends: broken.yaml\n", "broken.yaml is not a spec"),
+    "a part that holds a secret": (nodes("{model: /proc/self/environ}"), "/proc/self/environ is not a spec"),
+    "numbers from another folder": (nodes("{layer: Constant, path: ../large.npy}"), "../large.npy lies outside"),
+    "numbers from behind a link": (nodes("{layer: Constant, path: away.npy}"), "away.npy lies outside"),
+    "numbers from a user's folder": (nodes("{layer: Constant, path: ~nobody-here/a.npy}"), "there is no file ~nobody"),
+    "numbers from a pipe": (nodes("{layer: Constant, path: pipe.npy}"), "pipe.npy is not a regular file"),
+    "a header that lies": (nodes("{layer: Constant, path: header.npy}"), "header.npy cannot be read as an array"),
+    "weights from another folder": (
+        nodes("{application: MobileNetV2, weights: /tmp/w.weights.h5}"),
+        "/tmp/w.weights.h5 lies outside",
+    ),
+    "weights from a network": (
+        nodes("{application: MobileNetV2, weights: 'https://localhost/w.h5'}"),
+        "there is no file https://localhost/w.h5",
+    ),
+    "words from a network": (
+        nodes("{layer: IntegerLookup, vocabulary: 'gs://bucket/words'}"),
+        'vocabulary: expected a list, got "gs://bucket/words"',
+    ),
+    "words from a file": (
+        nodes("{time_distributed: {layer: TextVectorization, vocabulary: /etc/passwd}}"),
+        'vocabulary: expected a list, got "/etc/passwd"',
+    ),
+    "weights of words from a file": (
+        nodes("{layer: StringLookup, output_mode: tf_idf, idf_weights: /etc/passwd}"),
+        'idf_weights: expected a list, got "/etc/passwd"',
+    ),
     "a base of links in a circle": ("extends: circle\n", "'circle' cannot be read"),
     "a base with a NUL": ('extends: "a\\0b"\n', "'a\\x00b' cannot be read"),
     "a base that is itself": ("extends: hostile.yaml\n", "hostile.yaml extends itself"),

@@ -21,6 +21,7 @@ from tests.language.hostile_cases import FILES, LARGE, OVERRIDES, RIGHT, SPECS
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each case is forked, so that it can be measured")
 
 SECONDS, MEGABYTES = 60, 300
+SECRET = "hunter2"
 
 RUNNER = """
 import json, os, resource, signal, sys, traceback
@@ -84,12 +85,17 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
 
 
 def furnished(folder: Path, name: str, text: str) -> Path:
-    """A new folder with a spec and with what is not a file."""
+    """A new folder with a spec, with what is not a file, and with what nobody shall see."""
     folder.mkdir()
     (folder / name).write_text(text, "utf-8")
     (folder / "folder").mkdir()
     (folder / "circle").symlink_to("circle")
+    (folder / "away.npy").symlink_to("/etc/passwd")
+    (folder / "secret.yaml").write_text(f"name: of a service\npassword: {SECRET}\n", "utf-8")
+    (folder / "broken.yaml").write_text(f"password: {SECRET}\n}}\n", "utf-8")
+    (folder / "header.npy").write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100_000))
     os.mkfifo(folder / "pipe")
+    os.mkfifo(folder / "pipe.npy")
     return folder
 
 
@@ -102,6 +108,8 @@ def test_hostile(verdicts: dict[str, Verdict], name: str) -> None:
     first, second, *_ = verdict.said.splitlines()
     assert first.startswith(f"error: {MESSAGES[name]}")
     assert "Traceback" not in verdict.said
+    assert SECRET not in verdict.said
+    assert "root:" not in verdict.said
     assert verdict.code == 2
     assert verdict.seconds < SECONDS
     assert verdict.megabytes < MEGABYTES

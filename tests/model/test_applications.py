@@ -73,7 +73,7 @@ def test_weights_from_a_file_beside_the_spec(tmp_path: Path) -> None:
     image = np.random.default_rng(0).random((1, 32, 32, 3), "float32")
     np.testing.assert_allclose(build_model(path)(image), cut(image), atol=1e-6)
     resolved = load_spec(path).resolved()
-    np.testing.assert_allclose(build_model(resolved)(image), cut(image), atol=1e-6)
+    np.testing.assert_allclose(build_model(resolved, roots=[tmp_path])(image), cut(image), atol=1e-6)
 
 
 def test_weights_of_another_network(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_whole_numbers_of_a_file(folder: Path) -> None:
 def test_the_resolved_spec_names_the_file_by_its_absolute_path(folder: Path) -> None:
     resolved = build_graph(written(folder, "path: mask.npy")).spec.resolved()
     assert f"path: {(folder / 'mask.npy').absolute()}" in resolved
-    np.testing.assert_array_equal(build_model(resolved).predict(X, verbose=0)[0], MASK)
+    np.testing.assert_array_equal(build_model(resolved, roots=[folder]).predict(X, verbose=0)[0], MASK)
 
 
 def test_a_file_of_a_model_within_the_model(folder: Path) -> None:
@@ -140,7 +140,7 @@ layers:
   - {{id: memory, layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same}}
 outputs: [memory.last]
 """
-    model = build_model(text)
+    model = build_model(text, roots=[folder])
     model.compile("adam", "mse")
     model.fit(np.ones((2, 5, 4, 6, 1)), np.ones((2, 4, 6, 1)), verbose=0)
     numbers = next(weight for weight in model.weights if weight.name == "numbers")
@@ -200,7 +200,12 @@ def test_files_that_are_refused(folder: Path) -> None:
         np.lib.format.write_array_header_1_0(file, {"shape": (10**9,), "fortran_order": False, "descr": "<f4"})
 
     cases = {
-        "path: maks.npy": ("there is no file maks.npy", "paths are relative to the spec's folder", "", 36),
+        "path: maks.npy": (
+            "there is no file maks.npy",
+            "paths are relative to the spec's folder",
+            'did you mean "mask.npy"?',
+            36,
+        ),
         "path: words.npy": ("words.npy has no numbers", "its type is <U1", "", 36),
         "path: objects.npy": ("objects.npy has no numbers", "its type is object", "", 36),
         "path: empty.npy": ("empty.npy has no numbers", "its shape is [0, 3]", "", 36),

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Scalar, did_you_mean
+from specbuild.language.files import file_of
 from specbuild.language.forms.base import COMMON, Expansion, Part, PlainForm
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.values import Located
@@ -51,9 +52,9 @@ def read_application(walk: Walk, arguments: Mapping, scope: Scope) -> "Applicati
     network = validate(cls, arguments.without("application"), report, owner=named.value, at=named)
     if network is None or network.weights_file is None:
         return network
-    file = scope.definitions.directory / network.weights_file
-    if not file.is_file():
-        message, reason = f"there is no file {network.weights_file}", "paths are relative to the spec's folder"
-        report.error(message, (arguments.get("weights") or named).span, reason=reason, code="missing-file")
+    written = arguments.get("weights") or named
+    file = file_of(network.weights_file, scope.definitions.home, written.span, report)
+    if file is None:
         return None
-    return network.with_weights(str(file.absolute()))
+    walk.files.append(file)
+    return network.with_weights(str(file))

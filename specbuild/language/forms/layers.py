@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence as AnySequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -14,6 +13,7 @@ from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
 from specbuild.document import Mapping, Node, Scalar, Sequence, did_you_mean
+from specbuild.language.files import file_of
 from specbuild.language.forms.base import COMMON, Composite, Expansion, Part, PlainForm, with_trainable
 from specbuild.language.forms.scope import Scope
 from specbuild.language.forms.values import DEFINITION, Located, Trainable
@@ -234,14 +234,12 @@ def _with_numbers(walk: Walk, layer: Layer, arguments: Mapping, scope: Scope) ->
     if layer.path is None:
         return layer
     path = arguments["path"].value
-    file = scope.definitions.directory / Path(layer.path).expanduser()
-    if not file.is_file():
-        message, reason = f"there is no file {layer.path}", "paths are relative to the spec's folder"
-        report.error(message, path.span, reason=reason, code="missing-file")
+    file = file_of(layer.path, scope.definitions.home, path.span, report)
+    if file is None:
         return None
     walk.files.append(file)
     try:
-        return layer.with_file(file.absolute())
+        return layer.with_file(file)
     except ShapeError as error:
         span = (arguments.get(error.argument or "path") or path).span
         report.error(error.message, span, reason=error.reason, help=error.help, code="bad-file")

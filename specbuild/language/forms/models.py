@@ -67,7 +67,7 @@ class ModelForm(Composite):
         definitions = Definitions(
             read_defaults(filled("defaults"), walk.report),
             read_blocks(document.get("blocks"), walk.report),
-            file.parent,
+            scope.definitions.home.beside(file),
             (*scope.definitions.files, file.absolute()),
         )
         inner = Scope(values, definitions, closed=file.stem, calls=scope.calls)
@@ -80,15 +80,16 @@ class ModelForm(Composite):
     def _open(self, walk: Walk, item: Mapping, scope: Scope) -> tuple[Path, Mapping] | None:
         """The file and its document, with those that it extends; None after a fault."""
         named = item["model"].value
-        file = scope.definitions.directory / self.model
+        home = scope.definitions.home
+        file = home.folder / self.model
         if file.absolute() in scope.definitions.files:
             walk.report.error(f"{self.model} contains itself", named.span, code="model-cycle")
             return None
-        document = walk.document(file, named)
+        document = walk.document(file, home, named)
         if document is None:
             return None
         walk.report.spend(values_in(document), named.span)
-        whole = extended(document, file.parent, walk.report, walk.files)
+        whole = extended(document, home.beside(file), walk.report, walk.files)
         if whole is None:
             return None
         check_head(whole, walk.report)

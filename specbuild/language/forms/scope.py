@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuild.document import Mapping, Node, Report, did_you_mean, plain
+from specbuild.language.files import Home
 from specbuild.language.references import Reference, References, reference
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Definitions:
     defaults: dict[str, Mapping]
     blocks: dict[str, Block | None]
     """The blocks by name; None for one that could not be read."""
-    directory: Path
+    home: Home
     files: tuple[Path, ...] = ()
     """The files being read, outermost first, so that none can contain itself."""
 

@@ -13,7 +13,7 @@ from specbuild.catalog import KINDS
 from specbuild.catalog.registry import argument_names, kind_named
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, id_of, kind_of, plain
 from specbuild.language.allow import read_allow
-from specbuild.language.extends import opened
+from specbuild.language.files import Home, document_of
 from specbuild.language.forms.base import COMMON, Expansion, Form
 from specbuild.language.forms.ids import Ids
 from specbuild.language.forms.scope import Group, Scope
@@ -220,9 +220,9 @@ class Walk:
             self.report.error(f"the layers unroll into more than {MAX_STEPS:,} nodes", span, code="too-large")
             raise TooLarge
 
-    def document(self, file: Path, named: Node) -> Mapping | None:
+    def document(self, file: Path, home: Home, named: Node) -> Mapping | None:
         """Return the document of another file, read once however often it is used; None after reporting why not."""
-        document = self._documents.get(file) or opened(file, named, self.report)
+        document = self._documents.get(file) or document_of(file, home, named.span, self.report)
         if document is not None:
             self._documents[file] = document
             self.files.append(file)
