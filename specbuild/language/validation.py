@@ -86,7 +86,7 @@ def _report(
         report.error(message, locate(node, place) if place else at.span, code="missing-key")
     else:
         name = next((part for part in reversed(place) if isinstance(part, str)), owner)
-        text = _words(detail)
+        text = in_words(detail)
         message = f"{name}: {text}" if text.startswith("expected") else text
         key = detail["type"] == "specbuild.unknown_argument" or detail["loc"][-1:] == ("[key]",)
         reason, help = context.get("reason", ""), context.get("help", "")
@@ -136,7 +136,7 @@ def _owner(owner: str, place: tuple[PathPart, ...]) -> str:
     return str(place[-1]) if place else owner
 
 
-def _words(detail: ErrorDetails) -> str:
+def in_words(detail: ErrorDetails) -> str:
     """Return what pydantic found in plain words; what a validator of ours found, in its own."""
     if (expected := _TYPES.get(detail["type"])) is not None:
         return f"expected {expected}, got {shown(detail['input'])}"

@@ -19,7 +19,6 @@ Every file is written whole or not at all, so a run that is cut off leaves none 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import secrets
@@ -32,10 +31,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you_mean
 from specbuild.language import Spec, load_spec
 from specbuild.runs.files import copy, write_json, write_text
 from specbuild.runs.lock import LOCK, Process, RunLock, writer
+from specbuild.runs.records import damaged, manifest_problem, read_json
 from specbuild.runs.status import RunStatus
 
 _MANIFEST = threading.Lock()
@@ -184,10 +185,10 @@ class RunFolder:
         Raises:
             RunError: it is damaged.
         """
-        manifest = _read_json(self.manifest_file)
-        if not isinstance(manifest, dict):
-            raise RunError(f"{self.manifest_file} is damaged: it holds no mapping")
-        return manifest
+        values = read_json(self.manifest_file)
+        if problem := manifest_problem(values):
+            raise damaged(self.manifest_file, problem)
+        return values
 
     def status(self) -> RunStatus:
         """Return whether the run is being written, and if not, how it ended.
@@ -209,13 +210,19 @@ class RunFolder:
         Raises:
             RunError: it is damaged.
         """
-        state: dict[str, Any] = _read_json(self.transforms_file)
+        state = read_json(self.transforms_file)
+        try:
+            Transform.from_state(state)
+        except RunError as error:
+            raise damaged(self.transforms_file, error.message) from error
         return state
 
     def update_manifest(self, **values: Any) -> None:
-        """Write `values` into run.json, beside what is there."""
+        """Write `values` into run.json, beside what is there; `Manifest` has the keys."""
         with _MANIFEST:
             known = self.manifest() if self.manifest_file.exists() else {}
+            if problem := manifest_problem(known | values):
+                raise ValueError(problem)
             write_json(self.manifest_file, known | values)
 
     def save_spec(self, spec: Spec) -> None:
@@ -237,7 +244,7 @@ class RunFolder:
     @property
     def overrides(self) -> tuple[str, ...]:
         """The overrides that the run was trained with."""
-        return tuple(self.manifest().get("overrides", ()))
+        return tuple(self.manifest()["overrides"])
 
     def load_spec(
         self, overrides: Iterable[str] = (), *, change: Callable[[Mapping], tuple[str, ...]] | None = None
@@ -250,13 +257,13 @@ class RunFolder:
             SpecError: an override does not fit.
         """
         manifest = self.manifest()
-        directory = Path(manifest.get("directory", ""))
+        directory = Path(manifest["directory"])
         written = (*self.overrides, *overrides)
         file = self.path / manifest.get("spec", self.spec_file.name)
         copies = self.path / "spec"
         roots = [copies] if copies.is_dir() else []
         spec = load_spec(file, overrides=written, change=change, directory=directory, roots=roots)
-        return replace(spec, name=manifest.get("name", spec.name))
+        return replace(spec, name=manifest["name"])
 
 
 def _hidden_folder(out: Path, base: str) -> tuple[Path, RunLock]:
@@ -303,13 +310,6 @@ def _unmakeable(out: str | Path, error: OSError) -> RunError:
     return RunError(f"cannot make a run folder in {out}: {error.strerror}", help="choose another place with --out")
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-
-
 def _runs_in(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/run.json")) if folder.is_dir() else []
 
@@ -320,7 +320,7 @@ def _by_start(folder: Path) -> list[RunFolder]:
     for name in _runs_in(folder):
         run = RunFolder(folder / name)
         with suppress(RunError):
-            began.append((run.manifest().get("started", ""), run.path.stat().st_mtime_ns, name, run))
+            began.append((run.manifest()["started"], run.path.stat().st_mtime_ns, name, run))
     return [run for *_, run in sorted(began, key=lambda each: each[:3])]
 
 

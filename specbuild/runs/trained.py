@@ -141,9 +141,12 @@ class TrainedRun:
 
         Raises:
             SpecError: they do not fit the model.
+            RunError: the saved transform is not that of the spec.
         """
         layout = sample_layout(self.spec, self.data, self.graph, source)
-        return Dataset(timed(self.data, source), source, {}, Transform.from_state(self.transform), layout)
+        transform = Transform.from_state(self.transform)
+        transform.check_fits(self.data.transform, source.channels)
+        return Dataset(timed(self.data, source), source, {}, transform, layout)
 
     @cached_property
     def predict(self) -> Callable[[Floats], Floats]:
@@ -152,7 +155,7 @@ class TrainedRun:
         from specbuild.model.build import build
         from specbuild.runs.checkpoint import load_weights
 
-        model = build(self.graph, self.folder.manifest().get("precision", "float32"))
+        model = build(self.graph, self.folder.manifest()["precision"])
         model.jit_compile = bool(jit_compile())
         load_weights(model, self.folder.model_file)
         size = self.spec.batch_size

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from specbuild.catalog import KerasObject
 from specbuild.catalog.signatures import Family, signature
 from specbuild.data import Transform
 from specbuild.language import Spec
+from specbuild.runs.records import TrainingPolicy
 from specbuild.training.losses import output_loss
-
-TrainingPolicy: TypeAlias = Literal["float32", "mixed_bfloat16"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 

@@ -25,7 +25,8 @@ from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.lock import Process
 from specbuild.runs.provenance import check_data_unchanged, data_files, machine, versions
-from specbuild.training.compile import TrainingPolicy, compile_model, policy_for
+from specbuild.runs.records import TrainingPolicy
+from specbuild.training.compile import compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.progress import Display, display, opening_lines
@@ -95,7 +96,7 @@ def train(
             given = normalize(overrides)
             graph = build_graph(folder.load_spec(given))
             changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
-            check_data_unchanged(graph.spec, folder.manifest().get("data", []))
+            check_data_unchanged(graph.spec, folder.manifest()["data"])
             dataset = _opened(graph, folder.transform())
             return _Training(graph, dataset, display(quiet), changes).run(folder, out, signals)
 
@@ -209,7 +210,7 @@ class _Training:
         """Return the dtype policy: of a resumed run the one that it has, unless the spec changes it now."""
         if folder is None or any(change.path == "train.precision" for change in self.changes):
             return policy_for(self.spec.train.precision)
-        known: TrainingPolicy = folder.manifest().get("precision") or policy_for(self.spec.train.precision)
+        known: TrainingPolicy = folder.manifest()["precision"]
         return known
 
     def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:

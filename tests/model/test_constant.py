@@ -20,6 +20,7 @@ from specbuild.model.layers import constant as constant_module
 from tests.backends import not_on_jax, passes_on_jax
 from tests.catalog.refusals import argument_error, shape_error
 from tests.model.saving import saved_and_loaded
+from tests.run.manifests import manifest
 
 HEAD = "specbuild: 1\ninputs: {x: [4, 6, 1]}\nlayers:\n"
 X = np.ones((3, 4, 6, 1), "float32")
@@ -171,8 +172,8 @@ def test_a_run_keeps_the_file_of_its_spec(folder: Path) -> None:
     spec = load_spec(written(folder, "path: mask.npy"))
 
     def fill(run: RunFolder) -> None:
+        run.update_manifest(**manifest(directory=str(spec.directory.resolve())))
         run.save_spec(spec)
-        run.update_manifest(directory=str(spec.directory.resolve()))
 
     with RunFolder.create(folder / "runs", "model", fill) as run:
         pass

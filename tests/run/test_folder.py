@@ -9,6 +9,7 @@ from specbuild.document import RunError, SpecError
 from specbuild.language import load_spec
 from specbuild.runs.files import replacing, write_text
 from specbuild.runs.folder import RunFolder
+from tests.run.manifests import manifest
 
 NOON = datetime(2026, 1, 31, 12, 0, 5)
 
@@ -17,7 +18,7 @@ def made(out: Path, name: str = "radar") -> RunFolder:
     """A run folder with an empty spec, made at noon."""
 
     def fill(folder: RunFolder) -> None:
-        folder.update_manifest(status="finished")
+        folder.update_manifest(**manifest(status="finished"))
         write_text(folder.spec_file, "")
 
     with RunFolder.create(out, name, fill, time=NOON) as folder:
@@ -51,7 +52,7 @@ def test_a_place_where_no_folder_can_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_run_folder_opens(tmp_path: Path) -> None:
-    assert RunFolder.open(str(made(tmp_path).path)).manifest() == {"status": "finished"}
+    assert RunFolder.open(str(made(tmp_path).path)).manifest() == manifest(status="finished")
 
 
 def test_a_misspelt_run_folder_gets_the_nearest(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
 def test_a_damaged_run_json_is_named(tmp_path: Path) -> None:
     folder = made(tmp_path)
     folder.manifest_file.write_text("{")
-    with pytest.raises(RunError, match=r"run\.json cannot be read: Expecting property name"):
+    with pytest.raises(RunError, match=r"run\.json is damaged: Expecting property name"):
         folder.manifest()
     folder.manifest_file.write_text("[]")
     with pytest.raises(RunError, match=r"run\.json is damaged: it holds no mapping"):

@@ -22,6 +22,7 @@ from specbuild.runs import lock
 from specbuild.runs.files import write_text
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.lock import LOCK, Process, RunLock, writer
+from tests.run.manifests import manifest
 
 ROOT = str(Path(specbuild.__file__).parents[1])
 NOON = datetime(2026, 1, 31, 12, 0, 5)
@@ -37,7 +38,7 @@ with RunLock(Path(sys.argv[1])):
 
 
 def fill(folder: RunFolder) -> None:
-    folder.update_manifest(status="running", process=Process.this().model_dump())
+    folder.update_manifest(**manifest(process=Process.this().model_dump()))
     write_text(folder.spec_file, "")
 
 

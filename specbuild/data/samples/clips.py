@@ -58,6 +58,7 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     _check_splits(spec, labels, classes, splits)
     if transform is not None:
         fitted = Transform.from_state(transform)
+        fitted.check_fits(section.transform, source.channels)
     else:
         train = tuple(Stretch(clip, range(source.lengths[clip])) for clip in splits["train"])
         fitted = fit_transform(spec, section, source, train, in_time=False)

@@ -43,7 +43,7 @@ def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | Non
 
     Raises:
         SpecError: no data section, or data that does not fit it, the model or each other.
-        RunError: `transform` cannot be read.
+        RunError: `transform` cannot be read, or does not fit.
     """
     if spec.data is None or spec.data.target is None:
         return open_data(spec, graph, transform=transform)
@@ -61,7 +61,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
     Raises:
         SpecError: no data section, a file that does not fit it, splits without a window or with frames in common,
             frames that do not fit the model; located at the key to change.
-        RunError: `transform` cannot be read.
+        RunError: `transform` cannot be read, or does not fit.
     """
     section = spec.require_data()
     source = open_source(spec)
@@ -69,6 +69,7 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
     splits = open_splits(spec, section, source)
     if transform is not None:
         fitted = Transform.from_state(transform)
+        fitted.check_fits(section.transform, source.channels)
     else:
         check_leaks(spec, source, splits)
         fitted = fit_transform(spec, section, source, splits["train"].stretches)

@@ -6,21 +6,21 @@ the channels, and leaves NaN as NaN.
 
 from __future__ import annotations
 
-import base64
 import math
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict
 
 from specbuild.data.arrays import Array
 from specbuild.data.sources.base import Region
 from specbuild.data.time.clock import Clock, Slots
-from specbuild.document import RunError
+from specbuild.data.transforms.records import STRICT, AnomalyState, OnlyState, read_record
+from specbuild.document import RunError, shown
 from specbuild.language.sections import transform as sections
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class FrameContext:
 class Step(ABC):
     """One step with its statistics, which are its fields."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: ClassVar[str]
 
     @classmethod
@@ -94,8 +95,23 @@ class Step(ABC):
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Step:
-        """Return the step that `state` gave."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in state.items()})
+        """Return the step that `state` gave.
+
+        Raises:
+            ValueError: no step of this kind gives such a state.
+        """
+        return read_record(cls, state)
+
+    def check_channels(self, channels: int) -> None:
+        """Check that there are statistics of that many channels.
+
+        Raises:
+            ValueError: there are not.
+        """
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, tuple) and len(value) != channels:
+                raise ValueError(f"{part.name}: {len(value)} numbers for {channels} channels")
 
     @abstractmethod
     def apply(self, x: Array) -> Array: ...
@@ -279,13 +295,16 @@ class AnomalyStep(Step):
         return self.at(None).invert(y)
 
     def state(self) -> dict[str, Any]:
-        packed = base64.b64encode(zlib.compress(self.means.astype("<f4").tobytes())).decode()
-        return {"shape": list(self.means.shape), "means": packed, "clock": self.counted_by.state()}
+        return AnomalyState.pack(self.means, self.counted_by.state()).model_dump()
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> AnomalyStep:
-        means = np.frombuffer(zlib.decompress(base64.b64decode(state["means"])), "<f4")
-        return cls(means.reshape(state["shape"]).astype(np.float32), Clock.from_state(state["clock"]))
+        record = read_record(AnomalyState, state)
+        return cls(record.unpack(), Clock.from_state(record.clock.model_dump()))
+
+    def check_channels(self, channels: int) -> None:
+        if self.means.shape[-1] != channels:
+            raise ValueError(f"means: {self.means.shape[-1]} channels instead of {channels}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,11 +332,18 @@ class Only(Step):
         return self._change(y, self.step.invert)
 
     def state(self) -> dict[str, Any]:
-        return {"channels": list(self.channels), "step": {"name": self.step.name, **self.step.state()}}
+        step = {"name": self.step.name, **self.step.state()}
+        return OnlyState(channels=list(self.channels), step=step).model_dump()
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Only:
-        return cls(restored(state["step"]), tuple(state["channels"]))
+        record = read_record(OnlyState, state)
+        return cls(restored(record.step), tuple(record.channels))
+
+    def check_channels(self, channels: int) -> None:
+        if len(set(self.channels)) < len(self.channels) or any(channel >= channels for channel in self.channels):
+            raise ValueError(f"channels: {list(self.channels)} are not among {channels}")
+        self.step.check_channels(len(self.channels))
 
     def _change(self, x: Array, change: Callable[[Array], Array]) -> Array:
         changed = np.array(x)
@@ -329,9 +355,12 @@ def restored(state: Mapping[str, Any]) -> Step:
     """Return the step of a saved state, whose `name` says which.
 
     Raises:
-        KeyError: no step has that name.
+        ValueError: no step has that name and gives such a state.
     """
-    kind = Only if state["name"] == Only.name else STEPS[state["name"]]
+    name = state.get("name")
+    kind = Only if name == Only.name else STEPS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ValueError(f"no step is called {shown(name)}")
     return kind.restore({key: value for key, value in state.items() if key != "name"})
 
 

@@ -6,7 +6,7 @@ without missing values, and are saved with the model; every split, and every for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.time.clock import Clock
-from specbuild.data.transforms.kinds import FrameContext, Step, restored
+from specbuild.data.transforms.kinds import FrameContext, Only, Step, restored
+from specbuild.data.transforms.records import TransformState, read_record
 from specbuild.document import RunError
+from specbuild.language.sections.transform import TransformSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Transform:
 
     def state(self) -> dict[str, Any]:
         """Return everything, as JSON can hold it."""
-        return {"steps": [{"name": step.name, **step.state()} for step in self.steps], "fill": list(self.fill)}
+        steps = [{"name": step.name, **step.state()} for step in self.steps]
+        return TransformState(steps=steps, fill=list(self.fill)).model_dump()
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Transform:
@@ -69,7 +72,29 @@ class Transform:
         Raises:
             RunError: the state is not one of this version of specbuild.
         """
+        place = ""
         try:
-            return cls(tuple(restored(step) for step in state["steps"]), tuple(float(fill) for fill in state["fill"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"the saved transform cannot be read: {error!r}", "train the model again") from error
+            record = read_record(TransformState, state)
+            steps = []
+            for number, step in enumerate(record.steps):
+                place = f"steps[{number}]."
+                steps.append(restored(step))
+                steps[-1].check_channels(len(record.fill))
+        except (ValueError, OverflowError, RecursionError) as error:
+            raise RunError(f"the saved transform cannot be read: {place}{error}", "train the model again") from error
+        return cls(tuple(steps), tuple(record.fill))
+
+    def check_fits(self, sections: Sequence[TransformSection], channels: int) -> None:
+        """Check that this is the transform that a spec describes, for frames of so many channels.
+
+        Raises:
+            RunError: it is not.
+        """
+        ours = [step.step.name if isinstance(step, Only) else step.name for step in self.steps]
+        theirs = [section.name for section in sections]
+        if ours != theirs or len(self.fill) != channels:
+            kept, asked = (f"{', '.join(names) or 'no step'}" for names in (ours, theirs))
+            raise RunError(
+                f"the saved transform is {kept} for {len(self.fill)} channels, that of the spec {asked} for {channels}",
+                help="train the model again, or put the files of the run back as they were",
+            )

@@ -1,0 +1,169 @@
+"""The records of a run: what run.json holds, declared once for writing and for reading.
+
+A record is read strictly, since it may have been edited or damaged: every fault is one error that names the file and
+the key.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from specbuild.data.transforms.records import first_problem
+from specbuild.document import RunError
+from specbuild.runs.lock import Process
+
+Text = Annotated[str, Field(max_length=100_000)]
+Count = Annotated[int, Field(ge=0, le=2**63)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Versions = dict[Text, Text]
+TrainingPolicy: TypeAlias = Literal["float32", "mixed_bfloat16"]
+"""Keras's dtype policies for training: the parameters are float32 in both."""
+Result = TypeVar("Result")
+
+
+class Record(BaseModel):
+    """A mapping in a JSON file of a run, whose keys are declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataFiles(Record):
+    """The data of one path that the spec names."""
+
+    path: Text
+    bytes: Count
+    files: Count | None = None
+    """Their number, where it is not one file."""
+    sha256: Sha256 | None = None
+    sampled_sha256: Sha256 | None = None
+
+
+class Machine(Record):
+    """Where a run was trained."""
+
+    system: Text
+    cpu: Text
+    cores: Count | None
+    device: Text
+
+
+class Resumption(Record):
+    """A moment from which a run was continued."""
+
+    at: Text
+    after_epoch: Count
+    versions: Versions
+    notes: list[Text] = []
+    changes: dict[Text, Annotated[list[Text], Field(min_length=2, max_length=2)]] = {}
+    """The value before and after of each key of the spec that changed."""
+
+
+class Colours(Record):
+    """The colours of forecast.png; see `ColourScale`."""
+
+    low: float
+    high: float
+    skewed: bool
+
+
+class Manifest(Record):
+    """What run.json holds."""
+
+    status: Literal["running", "interrupted", "failed", "finished"]
+    name: Text
+    started: Text
+    command: list[Text]
+    overrides: list[Text]
+    directory: Text
+    """The folder that paths of the spec are relative to."""
+    data: list[DataFiles]
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63)]
+    precision: TrainingPolicy
+    versions: Versions
+    machine: Machine
+    process: Process | None = None
+    """The process that trains it; None once training has ended."""
+    spec: Annotated[Text, Field(pattern=r"^spec/([^/]+/)*spec\.yaml$")] | None = None
+    """The file to read the spec from, in the run folder; None: spec.yaml."""
+    finished: Text | None = None
+    error: Text | None = None
+    """Why it failed."""
+    epochs: Count | None = None
+    notes: list[Text] = []
+    model_epoch: Count | None = None
+    chosen_by: Text | None = None
+    best_epoch: Count | None = None
+    resumed: list[Resumption] = []
+    colours: Colours | None = None
+
+    @field_validator("spec")
+    @classmethod
+    def _inside(cls, spec: str | None) -> str | None:
+        if spec is not None and ".." in spec.split("/"):
+            raise ValueError("expected a file in the run folder")
+        return spec
+
+
+def manifest_problem(values: dict[str, Any]) -> str:
+    """Return what is wrong with the content of a run.json; empty where nothing is."""
+    try:
+        Manifest.model_validate(values)
+    except ValidationError as error:
+        return first_problem(error)
+    return ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON file.
+
+    Raises:
+        RunError: it is not there, is no JSON, or holds no mapping; a key is there twice; a number is not finite.
+    """
+    value = reading(path, lambda: json.loads(path.read_bytes().decode(), **_STRICTLY))
+    if not isinstance(value, dict):
+        raise damaged(path, "it holds no mapping")
+    return value
+
+
+def reading(path: Path, read: Callable[[], Result]) -> Result:
+    """Return what `read` returns.
+
+    Raises:
+        RunError: it raises an error that a damaged file or one that is gone causes.
+    """
+    try:
+        return read()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"byte {error.start + 1} is not UTF-8") from error
+    except RecursionError as error:
+        raise damaged(path, "it is nested too deeply") from error
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, problem: str) -> RunError:
+    return RunError(
+        f"{path} is damaged: {' '.join(problem.split())}",
+        help="put back a copy of it, or train again; specbuild alone writes this file",
+    )
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in mapping:
+            raise ValueError(f"it has the key {json.dumps(key)} twice")
+        mapping[key] = value
+    return mapping
+
+
+def _not_finite(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a number that JSON knows")
+
+
+_STRICTLY: dict[str, Any] = {"object_pairs_hook": _once, "parse_constant": _not_finite}
