@@ -35,6 +35,8 @@ def command(spec: str, every_frame: bool, output: str | None, format: str, **opt
     from specbuild.data.samples.splits import open_splits
     from specbuild.data.sources import open_source
     from specbuild.data.survey import survey
+    from specbuild.data.transforms.precision import check_precision
+    from specbuild.document import SpecError
     from specbuild.document.render import render_text
     from specbuild.facade import load_spec
     from specbuild.graph.data_checks import FrameLayout, input_faults
@@ -45,9 +47,13 @@ def command(spec: str, every_frame: bool, output: str | None, format: str, **opt
     splits = open_splits(loaded, data, source)
     surveyed = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
     click.echo(json.dumps(surveyed.to_dict(), indent=2) if format == "json" else survey_text(surveyed))
-    for error in input_faults(loaded, FrameLayout(source.name, source.space, source.channels)):
-        for fault in error.diagnostics:
-            click.echo(render_text(replace(fault, severity="warning")), err=True)
+    faults = [*input_faults(loaded, FrameLayout(source.name, source.space, source.channels))]
+    try:
+        check_precision(loaded, source, splits["train"].stretches)
+    except SpecError as error:
+        faults.append(error)
+    for fault in (diagnostic for error in faults for diagnostic in error.diagnostics):
+        click.echo(render_text(replace(fault, severity="warning")), err=True)
     if output is not None:
         from specbuild.pictures import draw_sample
 

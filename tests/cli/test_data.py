@@ -104,6 +104,13 @@ def test_an_input_that_does_not_fit_the_frames_is_a_warning(spec: Path) -> None:
     assert "warning" not in run(spec).output
 
 
+def test_values_that_float32_loses_are_a_warning(spec: Path) -> None:
+    np.savez(spec.parent / "rain.npz", rain=1e9 + 1e-3 * np.random.default_rng(0).random((20, 8, 8)))
+    result = run(spec, "--set", "data.source.time=null")
+    assert result.exit_code == 0
+    assert "around 1e+09, which is lost in float32" in result.stderr
+
+
 def test_without_data_it_says_what_to_add(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(SPEC.split("data:")[0], encoding="utf-8")
     result = run(tmp_path / "spec.yaml")

@@ -49,7 +49,7 @@ class Packing:
             tuple((key, fault) for key, fault in self.faults if not given[key]),
         )
 
-    def unpack(self, raw: npt.NDArray[Any]) -> Floats:
+    def unpack(self, raw: npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
         """Return `raw` in physical units; missing, NaN and infinite values become NaN.
 
         The arithmetic is in double precision, so that 70 · 0.01 is the float32 nearest to 0.7 and reaches a threshold
@@ -57,9 +57,9 @@ class Packing:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             if self.scale == 1 and self.offset == 0:
-                physical = raw.astype(np.float32)
+                physical = raw.astype(dtype)
             else:
-                physical = (raw * np.float64(self.scale) + np.float64(self.offset)).astype(np.float32)
+                physical = (raw * np.float64(self.scale) + np.float64(self.offset)).astype(dtype)
             for value in self.missing:
                 if can_occur(value, raw.dtype):
                     physical[raw == raw.dtype.type(value)] = np.nan
@@ -268,8 +268,17 @@ class FrameSource:
         physical = self._read(event, frames, region)
         return physical if self.channel is None else physical[..., self.channel : self.channel + 1]
 
+    def exact(self, event: int, frames: range) -> npt.NDArray[np.float64]:
+        """Return whole frames with all of their channels, in physical units and double precision."""
+        exact: npt.NDArray[np.float64] = self.metadata.packing.unpack(self._raw(event, frames, None), np.float64)
+        return exact
+
     def _read(self, event: int, frames: range, region: Region | None) -> Floats:
         """Return the frames with all of their channels."""
+        return self.metadata.packing.unpack(self._raw(event, frames, region))
+
+    def _raw(self, event: int, frames: range, region: Region | None) -> npt.NDArray[Any]:
+        """Return the frames as they are stored, (frames, *space, C)."""
         axes, space = self.metadata.axes, self.metadata.space
         index: dict[str, int | slice] = {"N": event, "T": slice(frames.start, frames.stop, frames.step)}
         index.update(zip(space, region or (), strict=False))
@@ -277,4 +286,4 @@ class FrameSource:
         left = [axis for axis in axes if axis != "N"]
         wanted = [axis for axis in ("T", *space, "C") if axis in left]
         raw = raw.transpose([left.index(axis) for axis in wanted])  # (frames, *space[, channels])
-        return self.metadata.packing.unpack(raw if "C" in left else raw[..., np.newaxis])
+        return raw if "C" in left else raw[..., np.newaxis]

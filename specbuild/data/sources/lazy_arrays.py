@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -46,15 +46,19 @@ def view(array: RawArray, parts: Sequence[int | Places]) -> LazyArray:
 
 
 def unpacked(array: RawArray, packing: Packing) -> LazyArray:
-    """Return an array in physical units."""
-    return LazyArray(array.shape, np.dtype(np.float32), lambda index: packing.unpack(array[index]))
+    """Return an array in physical units, as exactly as it is stored."""
+    wide = array.dtype.itemsize > (4 if array.dtype.kind == "f" else 2)
+    dtype = np.float64 if wide else np.float32
+    return LazyArray(array.shape, np.dtype(dtype), lambda index: packing.unpack(array[index], dtype))
 
 
 def in_one_packing(arrays: Sequence[RawArray], packings: Sequence[Packing]) -> tuple[Sequence[RawArray], Packing]:
     """Return arrays with the packing that they share; unpacked where they differ in that or in type."""
     if len({(packing, array.dtype) for array, packing in zip(arrays, packings, strict=True)}) == 1:
         return arrays, packings[0]
-    return [unpacked(array, packing) for array, packing in zip(arrays, packings, strict=True)], Packing()
+    alike = [unpacked(array, packing) for array, packing in zip(arrays, packings, strict=True)]
+    dtype = np.result_type(*(array.dtype for array in alike))
+    return [replace(array, dtype=dtype) for array in alike], Packing()
 
 
 def stacked(arrays: Sequence[RawArray]) -> LazyArray:

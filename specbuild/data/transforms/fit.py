@@ -15,6 +15,7 @@ from specbuild.data.sources import FrameSource
 from specbuild.data.time.clock import Clock, Phases, Slots
 from specbuild.data.transforms.kinds import STEPS, FrameContext, Only, Step, StepError
 from specbuild.data.transforms.pipeline import Transform
+from specbuild.data.transforms.precision import check_precision
 from specbuild.data.transforms.running_statistics import RunningStatistics, phase_means, running_statistics
 from specbuild.document import did_you_mean
 from specbuild.language import Spec
@@ -37,8 +38,9 @@ def fit_transform(
         in_time: whether samples are frames that follow each other in time, as anomalies need them.
 
     Raises:
-        SpecError: a training value that a step cannot take, located at the step.
+        SpecError: a training value that a step cannot take, located at the step; values that float32 cannot tell apart.
     """
+    check_precision(spec, source, train)
     phases = Phases(source, 1)
 
     def frames() -> Iterator[Piece]:
