@@ -35,7 +35,7 @@ from specbuild.language.schema_layers import sentence
 from specbuild.language.sections.augment import AugmentSection
 from specbuild.language.sections.base import OnResume
 from specbuild.language.sections.data import DataSection, WindowsSection
-from specbuild.language.sections.evaluate import EvaluateSection
+from specbuild.language.sections.evaluate import EvaluateSection, ForecastFile
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection
 from specbuild.language.sections.source import SourceSection
 from specbuild.language.sections.split import SplitSection
@@ -128,6 +128,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "train.early_stopping": lambda: section(EarlyStopping),
     "train.checkpoints": lambda: section(Checkpoints),
     "evaluate": lambda: section(EvaluateSection),
+    "evaluate.forecasts": lambda: section(ForecastFile),
 }
 
 

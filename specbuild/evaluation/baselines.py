@@ -20,6 +20,8 @@ from specbuild.data.sources import FrameSource
 from specbuild.data.sources.cf import is_latitude
 from specbuild.data.time.intervals import median_step, unbroken
 from specbuild.evaluation import pysteps_baselines
+from specbuild.evaluation.forecast_files import forecasts
+from specbuild.language import Spec
 from specbuild.language.interval import Interval
 
 
@@ -48,6 +50,20 @@ def baselines(
     record = Record(dataset, cycle or Climatology.of(dataset, period))
     chosen = by_default(period, dataset.source.has_plane) if names is None else {PERSISTENCE, *names}
     return tuple(Baseline(name, partial(rule, record)) for name, rule in RULES.items() if name in chosen)
+
+
+def rivals_of(spec: Spec, dataset: Dataset, cycle: Climatology | None = None) -> tuple[Baseline, ...]:
+    """Return the baselines of a spec, and the forecasts of other systems that it names.
+
+    Raises:
+        RunError: the files of such a system cannot be read, or do not fit the data.
+    """
+    section = spec.evaluate
+    others = forecasts(section.forecasts, dataset, spec.resolve_path)
+    return (
+        *baselines(dataset, section.period, cycle, section.baselines),
+        *(Baseline(name, forecast) for name, forecast in others.items()),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from specbuild.data.arrays import Floats
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.times import show
 from specbuild.document import RunError
-from specbuild.evaluation.baselines import baselines, climatology
+from specbuild.evaluation.baselines import climatology, rivals_of
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
@@ -68,7 +68,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     _check_room(dataset, split)
     scoring = Scoring.of(trained.spec, dataset)
     cycle, leads = scoring.climatology, dataset.lead_labels
-    rivals = baselines(dataset, trained.spec.evaluate.period, cycle, trained.spec.evaluate.baselines)
+    rivals = rivals_of(trained.spec, dataset, cycle)
     sums = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(rival.name for rival in rivals))}
     comparison = Comparison(len(leads), [rival.name for rival in rivals])
     pictured, scored = None, 0

@@ -11,7 +11,9 @@ from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.scores import SCORES, SHOWN, SSIM_SIDE
 from specbuild.data import Climatology, Dataset
 from specbuild.data.sources.cf import is_latitude
+from specbuild.document import RunError
 from specbuild.evaluation import pysteps_baselines
+from specbuild.evaluation.forecast_files import forecasts
 from specbuild.evaluation.scores import correlation, errors, events, structure
 from specbuild.evaluation.scores.base import Family, OnDemand, Setting, Values
 from specbuild.language import Spec
@@ -158,3 +160,10 @@ def _check_baselines(spec: Spec, dataset: Dataset) -> None:
             reason, help = f"{name} needs the package pySTEPS", "pip install 'specbuild[pysteps]'"
         if reason:
             raise spec.error(("evaluate", "baselines", position), reason, help=help, code="score-and-data")
+    for name, file in spec.evaluate.forecasts.items():
+        try:
+            forecasts({name: file}, dataset, spec.resolve_path)
+        except RunError as error:
+            raise spec.error(
+                ("evaluate", "forecasts", name), error.message, help=error.help, code="score-and-data"
+            ) from error

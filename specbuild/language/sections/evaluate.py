@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE
-from specbuild.catalog.values import Choice, Flag, ListOf, Name, PositiveInt, Real, Whole, fault, refuse
+from specbuild.catalog.values import Choice, Flag, ListOf, Name, PositiveInt, Real, Whole, fault, refuse, written
 from specbuild.language.sections.base import Section
 
 Item = TypeVar("Item")
@@ -51,6 +51,13 @@ Range: TypeAlias = Annotated[tuple[float, float], ListOf(Real(), _ENDS, 2, 2), A
 Weighting: TypeAlias = Annotated[Literal["auto", True, False], Choice()]
 
 
+class ForecastFile(Section):
+    """The forecasts of another system, to compare with: NetCDF or Zarr by the CF conventions."""
+
+    path: str = Field(description="File, or a pattern such as inca/*.nc, relative to the folder of the spec.")
+    variable: str | None = Field(None, description="Its variable. Default: the only one with two axes or more.")
+
+
 class EvaluateSection(Section):
     """What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias."""
 
@@ -82,6 +89,9 @@ class EvaluateSection(Section):
         description="Baselines beside persistence. Default: all that can be computed, but pySTEPS's; with `period` no "
         "extrapolation.",
     )
+    forecasts: dict[str, ForecastFile] = Field(
+        {}, description="Forecasts of other systems in files, which are baselines too, each by the name to show."
+    )
     convention: Literal["openstl"] | None = Field(
         None,
         description="openstl: add the scores that OpenSTL reports for Moving MNIST: MSE and MAE summed over each "
@@ -106,6 +116,9 @@ class EvaluateSection(Section):
         for position, name in enumerate(self.baselines or ()):
             if BASELINES[name].needs == "period" and self.period is None:
                 raise fault(("baselines", position), f"{name} knows the phase of a cycle, and evaluate has no period")
+        for name in self.forecasts:
+            if name in BASELINES or name in ("model", "all", ""):
+                raise fault(("forecasts", name), f"{written(name)} is taken; choose another name")
         if self.convention and self.data_range not in (None, (0.0, 1.0)):
             raise fault(("data_range",), "convention: openstl scores values from 0 to 1; leave data_range out")
         return self
