@@ -311,7 +311,8 @@ def _unmakeable(out: str | Path, error: OSError) -> RunError:
 
 
 def _runs_in(folder: Path) -> list[str]:
-    return sorted(path.parent.name for path in folder.glob("*/run.json")) if folder.is_dir() else []
+    names = (path.parent.name for path in folder.glob("*/run.json"))
+    return sorted(name for name in names if not name.startswith("."))  # the others are still being filled
 
 
 def _by_start(folder: Path) -> list[RunFolder]:
