@@ -11,6 +11,7 @@ from importlib import import_module
 from specbuild.catalog.base import Layer
 
 OURS: dict[str, str] = {
+    "recurrent": "LSTM GRU SimpleRNN",
     "conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
     "st_lstm": "STLSTM2D",
@@ -28,7 +29,6 @@ OURS: dict[str, str] = {
 
 MODULES: dict[str, str] = {
     **OURS,
-    "recurrent": "LSTM GRU SimpleRNN",
     "convolution": (
         "Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose SeparableConv1D SeparableConv2D "
         "DepthwiseConv1D DepthwiseConv2D"

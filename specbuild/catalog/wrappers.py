@@ -119,6 +119,12 @@ class Bidirectional(Wrapper, Recurrent):
             refuse(
                 "wrapper", f"expected a {layer.kind} that reads forward; Bidirectional makes the backward one itself"
             )
+        if "zero_output_for_mask" in layer.model_fields_set:
+            refuse(
+                "wrapper",
+                f"expected a {layer.kind} without zero_output_for_mask; Bidirectional sets the output of a masked step "
+                "to zero where it gives every step",
+            )
         if isinstance(layer, Bidirectional):
             refuse("wrapper", "expected a recurrent layer that is not bidirectional already")
         return layer

@@ -111,6 +111,11 @@ def jit_compile() -> bool | str:
     return False if backend_name() == "tensorflow" and not has_accelerator() else "auto"
 
 
+def mask_of(tensor: Any) -> Any:
+    """Return the mask that Masking, Embedding or a layer behind them gave a tensor; None without one."""
+    return getattr(tensor, "_keras_mask", None)
+
+
 def unrolls(length: int | None) -> bool:
     """Whether a recurrence over so many steps (None: unknown) is written out instead of looped.
 

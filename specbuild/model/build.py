@@ -17,7 +17,7 @@ from specbuild.graph import Graph, Node, Port, build_graph
 from specbuild.graph.body_checks import changes_in_training
 from specbuild.graph.model import OUTPUT, Body, Step
 from specbuild.language import Spec
-from specbuild.model.backend import keras, start
+from specbuild.model.backend import keras, mask_of, start
 from specbuild.model.layers.autoregressive import Autoregressive as AutoregressiveLayer
 from specbuild.model.layers.plumbing import LastFrame
 from specbuild.model.layers.recurrence import Recurrence as RecurrenceLayer
@@ -246,6 +246,8 @@ def _call(node: Node, layer: Any, tensors: dict[Port, Any]) -> dict[Port, Any]:
         inputs, keywords["extra"] = inputs[:1], inputs[1:]
     if (teacher := tensors.get(Port(node.teacher))) is not None:
         keywords["teacher"] = teacher
+    if keywords and node.state and (mask := mask_of(inputs[0])) is not None:
+        keywords["mask"] = mask  # Keras hands it on by itself only to layers that are called with one tensor.
     result = call(node.layer, layer, inputs, **keywords)
     if not node.state:
         return {Port(node.id, OUTPUT): result}

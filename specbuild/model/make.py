@@ -1,9 +1,12 @@
 """One Keras layer from one layer of the catalogue. No layer has a builder of its own.
 
-A layer that both Keras and specbuild have, ConvLSTM without options of our own, becomes the class that is measured to
-be faster. Weights, their names, first values and results are the same, so the choice changes only the speed. (On JAX
-ours also keeps the state of a stateful layer from call to call; Keras's loses it in compiled ones.)
-`benchmarks/recurrent.py` measures it; docs/performance.md holds the numbers.
+A layer that both Keras and specbuild have, such as ConvLSTM without options of our own, becomes the class that is
+measured to be faster. Weights, their names, first values and results are the same, so the choice changes only the
+speed; `benchmarks/recurrent.py` measures it, and docs/performance.md holds the numbers. LSTM, GRU and SimpleRNN follow
+the same table; without a mask ours run Keras's own loop.
+
+Where Keras is wrong ours are taken for the results: behind a mask everywhere, and on JAX for the state of a stateful
+layer, which Keras's loses in compiled calls.
 
 | backend    | device      | class    | why                                                                          |
 | ---------- | ----------- | -------- | ---------------------------------------------------------------------------- |

@@ -7,17 +7,20 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from specbuild.catalog.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
+from specbuild.catalog import KINDS
+from specbuild.catalog.registry import OURS
+from specbuild.model.backend import keras
 
 _CONFIG = "config.json"
-_TWINS = {f"specbuild>{kind.__name__}": kind for kind in (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)}
+_TWINS = {f"specbuild>{kind}": kind for kinds in OURS.values() for kind in kinds.split() if hasattr(keras.layers, kind)}
 
 
 def save(model: Any, path: str | Path) -> None:
     """Write a model, with its optimizer if it has one, as a `.keras` file.
 
-    Our ConvLSTM, where it has no option of its own, is written as Keras's layer of that name, whose weights and results
-    are the same. Other layers of ours stay as they are: `import specbuild.model` before loading a file with one.
+    Our LSTM, GRU and SimpleRNN, and our ConvLSTM where it has no option of its own, are written as Keras's layers of
+    those names, whose weights are the same. Other layers of ours stay as they are: `import specbuild.model` before
+    loading a file with one.
 
     Args:
         model: a `keras.Model`.
@@ -33,7 +36,7 @@ def save(model: Any, path: str | Path) -> None:
 
 
 def with_stock_layers(config: Any) -> Any:
-    """Return the configuration of a model or layer, as JSON, with Keras's ConvLSTM wherever it can replace ours."""
+    """Return the configuration of a model or layer, as JSON, with Keras's layers wherever they can replace ours."""
     if isinstance(config, list):
         return [with_stock_layers(entry) for entry in config]
     if not isinstance(config, dict):
@@ -41,10 +44,13 @@ def with_stock_layers(config: Any) -> Any:
     if config.get("registered_name") == "specbuild>Autoregressive":
         return config  # It is ours in any case, and its steps are faster with our layers inside.
     config = {key: with_stock_layers(value) for key, value in config.items()}
-    kind = _TWINS.get(str(config.get("registered_name")))
+    name = _TWINS.get(str(config.get("registered_name")))
+    kind: Any = None if name is None else KINDS[name]
     if kind is None or kind.model_construct(**config["config"]).origin != "keras":
         return config
-    arguments = {name: value for name, value in config["config"].items() if name not in kind.beyond_keras}
+    arguments = {
+        name: value for name, value in config["config"].items() if name not in getattr(kind, "beyond_keras", ())
+    }
     return {
         **config,
         "module": "keras.layers",

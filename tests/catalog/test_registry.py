@@ -10,6 +10,7 @@ from importlib import import_module
 import pytest
 
 from specbuild.catalog import KINDS, Layer
+from specbuild.catalog.base import Recurrent
 from specbuild.catalog.registry import MODULES
 from specbuild.model.backend import keras
 from specbuild.model.layers import LAYERS
@@ -25,7 +26,7 @@ def test_the_table_says_what_the_module_holds(module: str) -> None:
 
 
 def test_every_kind_of_our_own_has_a_keras_class_of_its_name() -> None:
-    ours = [kind for kind, cls in KINDS.items() if cls.package == "specbuild" or hasattr(cls, "beyond_keras")]
+    ours = [kind for kind, cls in KINDS.items() if cls.package == "specbuild" or issubclass(cls, Recurrent)]
     assert sorted(LAYERS) == sorted(ours)
     assert all(cls.__name__ == kind and issubclass(cls, keras.layers.Layer) for kind, cls in LAYERS.items())
     assert all(keras.saving.get_registered_object(f"specbuild>{kind}") is cls for kind, cls in LAYERS.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +22,6 @@ _EVERY_LAYER = frozenset(("name", "trainable", "dtype"))
 HARMLESS = _EVERY_LAYER.union(
     ("autocast", "batch_input_shape", "batch_shape", "implementation", "input_length", "key_shape", "oov_method"),
     ("query_shape", "ragged", "renorm_momentum", "sparse", "time_major", "value_shape", "vocabulary_size"),
-    ("zero_output_for_mask",),
 )
 """Entries of a configuration that are no arguments, or that change nothing a spec can say."""
 _FOLLOWS = {"recurrent_kernel_size": "kernel_size", "strides": "pool_size", "value_dim": "key_dim"}
@@ -208,10 +207,20 @@ def _shorter(value: Any) -> list[Any]:
     return [*_shorter(value[0]), value[0]]
 
 
+def one_direction(written: Any) -> Record:
+    """Return a layer inside Bidirectional without what Keras sets there whatever was written.
+
+    Raises:
+        Malformed: the configuration is not one of Keras.
+    """
+    record = read_record(written)
+    return replace(record, config={key: x for key, x in record.config.items() if key != "zero_output_for_mask"})
+
+
 def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, inside: bool) -> SpecLayer:
-    inner = spec_layer(read_record(record.config.get("layer")), findings, name, frozen=frozen, inside=inside)
+    inner = spec_layer(one_direction(record.config.get("layer")), findings, name, frozen=frozen, inside=inside)
     if (written := record.config.get("backward_layer")) is not None:
-        backward = spec_layer(read_record(written), findings, name, frozen=frozen, inside=inside)
+        backward = spec_layer(one_direction(written), findings, name, frozen=frozen, inside=inside)
         if {**inner.keys, "go_backwards": True} != backward.keys:
             message = f"the two directions of {name} are different layers, which a spec cannot express"
             help = "give both the same arguments, or write two layers and join them"

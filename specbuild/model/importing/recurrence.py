@@ -10,7 +10,7 @@ from specbuild.catalog import Bidirectional, Recurrent
 from specbuild.catalog.core import Identity
 from specbuild.catalog.recurrence import Recurrence
 from specbuild.graph import Input
-from specbuild.model.importing.layers import SpecLayer, spec_dtype, validated
+from specbuild.model.importing.layers import SpecLayer, one_direction, spec_dtype, validated
 from specbuild.model.importing.records import Malformed, Record, read_network, read_record
 from specbuild.model.importing.steps import (
     Findings,
@@ -64,7 +64,7 @@ def spec_recurrence(
         return _one_way(record, record.name, findings, name, identity, frozen=frozen, flatten=flatten)
     ways = []
     for key, backwards in (("layer", False), ("backward_layer", True)):
-        way = read_record(record.config.get(key))
+        way = one_direction(record.config.get(key))
         way = replace(way, config={**way.config, "go_backwards": way.config.get("go_backwards") is not backwards})
         ways.append(_one_way(way, record.name, findings, name, identity, frozen=frozen, flatten=flatten))
     (cell, body), backward = ways

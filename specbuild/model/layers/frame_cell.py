@@ -212,7 +212,9 @@ def convolve(
     return convolved if lead == 1 else ops.reshape(convolved, (*lengths, *convolved.shape[1:]))
 
 
-OF_THE_LAYER = frozenset({*Recurrent.model_fields, "activity_regularizer", "go_backwards", "stateful", "remat"})
+OF_THE_LAYER = frozenset(
+    {*Recurrent.model_fields, "activity_regularizer", "go_backwards", "stateful", "zero_output_for_mask", "remat"}
+)
 """Arguments of a recurrent layer that are not those of its cell."""
 
 
