@@ -76,12 +76,17 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], file: IO[Any] | None = 
         click.echo(f"{errors} error{'s' if errors > 1 else ''}", file=file)
 
 
+def print_note(text: str) -> None:
+    """Print a note on standard error."""
+    click.echo(f"note: {text}", err=True)
+
+
 def warn_if_unfinished(run: str) -> None:
     """Print a note on standard error if the training of a run was not finished."""
     from specbuild.runs.trained import TrainedRun
 
     if note := TrainedRun.open(run).note:
-        click.echo(f"note: {note}", err=True)
+        print_note(note)
 
 
 def spec_or_default(context: click.Context, _parameter: click.Parameter | None, value: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, horizon_option, plugin_option, warn_if_unfinished
+from specbuild.cli.arguments import format_option, horizon_option, plugin_option, set_option, warn_if_unfinished
 
 
 @click.command("evaluate", short_help="Score the model of RUN per lead time, beside baselines.")
@@ -21,6 +21,7 @@ from specbuild.cli.arguments import format_option, horizon_option, plugin_option
 )
 @click.option("--variable", metavar="NAME", help="Score one of several variables; default: all, pooled.")
 @horizon_option
+@set_option
 @plugin_option
 @format_option("text", "json")
 def command(run: str, split: str, format: str, **options: Any) -> None:
@@ -31,6 +32,9 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
     value at or above a threshold. Skill is 1 - MSE / MSE of a baseline. The evaluate: section of the spec selects the
     scores; their conventions are printed below the tables.
 
+    Data that have changed since training are refused; if they have moved, --set data.source.path says where to. Other
+    data named in this way are scored with the transform of the run, into files of their own (scores-on-2024.json).
+
     Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score by lead time.
 
     \b
@@ -39,6 +43,8 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
       specbuild evaluate runs/nowcast-20260131-142501 --split validation
       specbuild evaluate runs/nowcast-20260131-142501 --variable t2m --horizon 30
       specbuild evaluate runs/nowcast-20260131-142501 --format json
+      specbuild evaluate runs/nowcast-20260131-142501 --set data.source.path=/new/place/rain.nc
+      specbuild evaluate runs/nowcast-20260131-142501 --set evaluate.thresholds=[1,10]
     """
     from specbuild.evaluation.evaluate import evaluate
     from specbuild.evaluation.tables import report_text

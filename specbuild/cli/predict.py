@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import horizon_option, plugin_option, set_option, warn_if_unfinished
+from specbuild.cli.arguments import horizon_option, plugin_option, print_note, set_option, warn_if_unfinished
 
 
 @click.command("predict", short_help="Forecast with the model of RUN.")
@@ -29,6 +29,7 @@ from specbuild.cli.arguments import horizon_option, plugin_option, set_option, w
 def command(run: str, input: str | None, output: str | None, **options: Any) -> None:
     """Forecast with the model of RUN, from the last frames of its data or of a file.
 
+    If the data have moved, --set data.source.path says where to; a note says if they have changed since training.
     NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
     channels), the lead times, the variable and its units.
 
@@ -38,10 +39,11 @@ def command(run: str, input: str | None, output: str | None, **options: Any) -> 
       specbuild predict runs/nowcast-20260131-142501 --input today.nc --output forecast.nc
       specbuild predict runs/nowcast-20260131-142501 --input past.npy --output forecast.gif
       specbuild predict runs/nowcast-20260131-142501 --horizon 30 --output forecast.zarr
+      specbuild predict runs/nowcast-20260131-142501 --set data.source.path=/new/place/rain.nc
     """
     from specbuild.prediction.predict import predict
 
     path = output or str(Path(run) / "prediction.npz")
-    forecast = predict(run, input, path, **options)
+    forecast = predict(run, input, path, note=print_note, **options)
     warn_if_unfinished(run)
     click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

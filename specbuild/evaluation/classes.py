@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.evaluation.plots import draw_confusion
 from specbuild.evaluation.result import with_nulls
 from specbuild.runs.files import write_json, write_text
+from specbuild.runs.provenance import check_described, data_files, perhaps_moved
 
 if TYPE_CHECKING:
     from specbuild.data.arrays import Floats
@@ -30,7 +32,10 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
         SpecError: the clips are no longer there, or no longer fit.
         RunError: the data has no such split.
     """
-    clips = open_clips(trained.spec, trained.graph, transform=trained.transform)
+    other = trained.other_data
+    with perhaps_moved(trained.spec):
+        clips = open_clips(trained.spec, trained.graph, transform=trained.transform)
+    check_described(trained.samples_of_training, clips, same=not other and not trained.given)
     size = trained.spec.batch_size
     confusion = np.zeros((len(clips.classes),) * 2, int)
     numbers = clips.split(split)
@@ -46,10 +51,11 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
         clips.classes,
         tuple(tuple(row) for row in confusion.tolist()),
         max(range(len(clips.classes)), key=trained_on.count),
+        tuple(data_files(trained.spec)) if other else (),
     )
-    write_json(trained.folder.evaluation("scores.json", split), scores.to_dict())
-    write_text(trained.folder.evaluation("scores.csv", split), scores.to_csv())
-    draw_confusion(scores, trained.folder.evaluation("confusion.png", split))
+    write_json(trained.folder.evaluation("scores.json", split, data=other), scores.to_dict())
+    write_text(trained.folder.evaluation("scores.csv", split, data=other), scores.to_csv())
+    draw_confusion(scores, trained.folder.evaluation("confusion.png", split, data=other))
     return scores
 
 
@@ -69,6 +75,8 @@ class ClassScores:
     confusion: tuple[tuple[int, ...], ...]
     majority: int
     """The class with most training clips, which the baseline always predicts."""
+    data: tuple[Mapping[str, Any], ...] = ()
+    """The fingerprint of each path of other data than those of the run; empty for those."""
 
     @property
     def clips(self) -> int:
@@ -118,6 +126,7 @@ class ClassScores:
             "name": self.name,
             "split": self.split,
             "clips": self.clips,
+            **({"data": list(self.data)} if self.data else {}),
             "convention": CONVENTION,
             "accuracy": self.accuracy,
             "baseline_accuracy": self.baseline,

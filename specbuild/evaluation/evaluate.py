@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
@@ -17,9 +17,11 @@ from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Comparison, Scores, Scoring
+from specbuild.language import normalize
 from specbuild.pictures import Scene, draw_animation, draw_strip, forecast_scene, scale_of
 from specbuild.pictures.scene import variation
 from specbuild.runs.files import write_json, write_text
+from specbuild.runs.provenance import check_described, data_files
 from specbuild.runs.trained import TrainedRun
 
 Scored: TypeAlias = Evaluation | ClassScores
@@ -32,6 +34,7 @@ def evaluate(
     *,
     variable: str | None = None,
     horizon: int | None = None,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
 ) -> Scored:
     """Score a trained run on one split of its data, and write scores and pictures into its folder.
@@ -44,25 +47,41 @@ def evaluate(
         split: `train`, `validation` or `test`.
         variable: the variable to score, of several; None pools all of them, with a note if their units differ.
         horizon: number of frames to forecast and score, if not as in training, in windows of the same split.
+        overrides: `data.source.path`, where the data lie now, or other data to score, with the transform of the run;
+            `data.split` of those; what `evaluate` computes.
         plugins: modules to import, which register custom layers.
 
     Returns:
         The scores of the model and of every baseline; for a classifier, those of its classes. They are also written, as
         `scores.json`, `scores.csv` and `scores.png` (`confusion.png`) for the test split and as
         `scores-validation.json` … for the others, `scores-t2m.json` … for one variable and `scores-horizon-15.json` …
-        for another horizon.
+        for another horizon; `scores-on-2024.json` for other data, from `2024.nc`.
 
     Raises:
-        SpecError: it is not a run folder, the data is gone, or it does not allow a score that the spec asks for.
+        SpecError: it is not a run folder, the data is gone or has changed since training, or it does not allow a score
+            that the spec asks for.
         RunError: the run has no trained model, or its data has no such split or variable.
     """
-    trained = TrainedRun.open(run, plugins, horizon=horizon)
+    given = normalize(overrides)
+    for override in given:
+        if not override.startswith(_CHANGEABLE):
+            raise RunError(
+                f"{override} cannot be set to score a run",
+                help=f"it can change {', '.join(key.rstrip('.=') for key in _CHANGEABLE)}",
+            )
+    trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
     if trained.data.target is not None:
         return evaluate_classes(trained, split)
     return _evaluate_forecasts(trained, split, variable, horizon)
 
 
+_CHANGEABLE = ("data.source.", "data.split.", "data.split=", "evaluate.")
+"""How overrides begin that change what is scored, and not the model."""
+
+
 def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:
+    other = trained.other_data
+    check_described(trained.samples_of_training, trained.dataset, same=not other and not trained.given)
     selected = None if variable is None else trained.dataset.source.variable(variable)
     dataset = trained.dataset if selected is None else replace(trained.dataset, source=selected)
     _check_room(dataset, split)
@@ -92,18 +111,19 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
         skills=comparison.skills(),
         shown=scoring.shown,
         conventions=scoring.conventions,
-        notes=(*dataset.notes(), *_mixed_units(dataset.source, trained)),
+        notes=(*_changes(trained), *dataset.notes(), *_mixed_units(dataset.source, trained)),
+        data=tuple(data_files(trained.spec)) if other else (),
     )
 
     def file(name: str) -> Path:
-        return trained.folder.evaluation(name, split, horizon, variable)
+        return trained.folder.evaluation(name, split, horizon, variable, other)
 
     write_json(file("scores.json"), evaluation.to_dict())
     write_text(file("scores.csv"), evaluation.to_csv())
     draw_scores(evaluation, file("scores.png"))
     if split == "test" and pictured is not None and len(trained.data.source.space) > 1:
         scene = pictured.scene(dataset, f"{trained.spec.name}: test window {pictured.number} of {scored}")
-        if horizon is None and variable is None:
+        if horizon is None and variable is None and not other:
             trained.folder.update_manifest(colours=asdict(scale_of(scene)))
         draw_strip(scene, file("forecast.png"))
         draw_animation(scene, file("forecast.gif"))
@@ -134,6 +154,20 @@ class _Pictured:
         return forecast_scene(
             dataset.section, dataset.source.metadata, window.past, self.forecast, window.future, title=title
         )
+
+
+def _changes(trained: TrainedRun) -> tuple[str, ...]:
+    """Return notes on other data than those of the training, and on overrides of what is scored."""
+    notes = []
+    if trained.other_data:
+        source = trained.dataset.source.name
+        notes.append(
+            f"scored on {source}, which is not what the run was trained with: {trained.data_change}; the transform is "
+            "that of the training, and the baselines learn from the train split of these data"
+        )
+    if asked := [override for override in trained.given if not override.startswith(("data.source", "--horizon"))]:
+        notes.append(f"scored with {', '.join(asked)}")
+    return tuple(notes)
 
 
 def _mixed_units(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:

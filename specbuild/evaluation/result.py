@@ -41,7 +41,9 @@ class Evaluation:
     shown: tuple[str, ...] = tuple(SCORES[name].title for name in SHOWN)
     conventions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """Which data was skipped, and why."""
+    """Which data was skipped, and why; what was scored other than the data of the run."""
+    data: tuple[Mapping[str, Any], ...] = ()
+    """The fingerprint of each path of other data than those of the run; empty for those."""
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ class Evaluation:
             "split": self.split,
             "windows": self.windows,
             **({"notes": list(self.notes)} if self.notes else {}),
+            **({"data": list(self.data)} if self.data else {}),
             "variable": self.variable,
             "units": self.units,
             "convention": f"{CONVENTION}; {EVENTS}",

@@ -57,7 +57,8 @@ def class_text(scores: ClassScores) -> str:
         ),
     ]
     paragraphs = [
-        f"{scores.name}: classes of the {scores.split} split, {scores.clips} clips",
+        f"{scores.name}: classes of the {scores.split} split, {scores.clips} clips"
+        + (", of other data than those of the training" if scores.data else ""),
         f"accuracy {_known(scores.accuracy, '.1%')}, macro F1 {_known(scores.macro_f1, '.3f')}; "
         f"always {scores.classes[scores.majority]}: accuracy {_known(scores.baseline, '.1%')}",
         _rendered(columns, "left"),

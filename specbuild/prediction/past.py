@@ -20,10 +20,27 @@ from specbuild.data.sources.npz import NpzFile
 from specbuild.data.time.times import Times
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.prediction.forecast import Past
+from specbuild.runs.provenance import check_units, perhaps_moved
 from specbuild.runs.trained import TrainedRun
 
 ARRAYS = (".npy", ".npz")
 """Files of past frames in physical units; every other file is read as the run's own data is."""
+
+
+def changed_since_training(trained: TrainedRun) -> str:
+    """Return a note if the run's data are not those that it was trained on; empty where they are.
+
+    A forecast reads only the last frames, and with the transform of the training, so data that grow or are replaced by
+    newer ones are no fault.
+    """
+    if not trained.data_change:
+        return ""
+    with perhaps_moved(trained.spec):
+        source = open_source(trained.spec)
+    then, now = trained.samples_of_training.get("frames"), sum(source.lengths)
+    if then is not None and now > then:
+        return f"{source.name} has grown since training, from {then:,} to {now:,} frames"
+    return f"{source.name} is not what the run was trained with: {trained.data_change}"
 
 
 def latest_past(trained: TrainedRun) -> Past:
@@ -32,7 +49,8 @@ def latest_past(trained: TrainedRun) -> Past:
     Raises:
         SpecError: it is gone, has fewer frames than the model reads, or all of these are missing.
     """
-    source = open_source(trained.spec)
+    with perhaps_moved(trained.spec):
+        source = open_source(trained.spec)
     return _with_values(_end_of(source, trained), source.name)
 
 
@@ -104,6 +122,7 @@ def _with_values(past: Past, name: str) -> Past:
 
 def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
     """Return the past frames at the end of the last event."""
+    check_units(trained.samples_of_training, source)
     windows, event = trained.data.windows, source.events - 1
     reach = (windows.past - 1) * windows.step
     first = source.lengths[event] - 1 - reach

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from specbuild.data.arrays import Floats
+from specbuild.document import RunError
+from specbuild.language import normalize
 from specbuild.pictures import DRAW, ColourScale, forecast_scene
 from specbuild.prediction.forecast import make_forecast
-from specbuild.prediction.past import latest_past, read_past
+from specbuild.prediction.past import changed_since_training, latest_past, read_past
 from specbuild.prediction.writing import WRITERS, check_output
 from specbuild.runs.trained import TrainedRun
+
+_WITHOUT_EFFECT = ("train.", "evaluate.", "data.split", "data.transform", "data.statistics", "data.augment")
+"""How overrides begin that change the training or the scores."""
 
 
 def predict(
@@ -22,6 +27,7 @@ def predict(
     horizon: int | None = None,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
+    note: Callable[[str], None] = lambda _: None,
 ) -> Floats:
     """Forecast with a trained run.
 
@@ -34,19 +40,30 @@ def predict(
             `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
             and `.gif` are pictures of it.
         horizon: number of frames to forecast, if not as in training; for models whose weights do not depend on it.
-        overrides: changes of the run's spec that leave its weights unchanged, such as `{"vars.horizon": 30}`.
+        overrides: changes of the run's spec that leave its weights unchanged, such as `{"vars.horizon": 30}`, or
+            `data.source.path`, where the data lie now.
         plugins: modules to import, which register custom layers.
+        note: called with a sentence for whatever the user should know, such as data that have grown since training.
 
     Returns:
         The forecast in physical units, (F, *space, C).
 
     Raises:
         SpecError: a file that cannot be read or written as asked, or whose shape does not fit.
-        RunError: the run has no trained model, or an override changes its weights.
+        RunError: the run has no trained model, an override changes its weights or has no effect, or the past frames are
+            in other units than the data of the training.
     """
     if output is not None:
         check_output(Path(output))
-    trained = TrainedRun.open(run, plugins, overrides=overrides, horizon=horizon)
+    given = normalize(overrides)
+    for override in given:
+        if override.startswith(_WITHOUT_EFFECT):
+            raise RunError(
+                f"{override} has no effect on a forecast", help="the model and its transform are those of the training"
+            )
+    trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
+    if input is None and (change := changed_since_training(trained)):
+        note(change)
     past = latest_past(trained) if input is None else read_past(Path(input), trained)
     forecast = make_forecast(trained, past)
     if output is not None:

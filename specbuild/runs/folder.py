@@ -152,16 +152,22 @@ class RunFolder:
         return next((run for run, state in free if state != "finished"), free[0][0])
 
     def evaluation(
-        self, name: str, split: str = "test", horizon: int | None = None, variable: str | None = None
+        self, name: str, split: str = "test", horizon: int | None = None, variable: str | None = None, data: str = ""
     ) -> Path:
         """Return a file of an evaluation: `scores.json`, `scores-validation.json`, `forecast-t2m-horizon-15.png`.
 
         Args:
             name: what it is called for the test split, all variables (`variable` None) and the horizon of the training
                 (`horizon` None).
+            data: the name of other data than those of the run, as in `scores-on-2024.json`.
         """
         stem, kind = name.split(".")
-        further = ("" if split == "test" else split, variable or "", "" if horizon is None else f"horizon-{horizon}")
+        further = (
+            f"on-{data}" if data else "",
+            "" if split == "test" else split,
+            variable or "",
+            "" if horizon is None else f"horizon-{horizon}",
+        )
         parts = (stem, *(part for part in further if part))
         return self.path / f"{'-'.join(parts)}.{kind}"
 

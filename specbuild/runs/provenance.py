@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from specbuild.data.sources import source_files
-from specbuild.document import SpecError
+from specbuild.data.samples.base import Samples
+from specbuild.data.sources import FrameSource, source_files
+from specbuild.document import Diagnostic, RunError, SpecError
 from specbuild.language import Spec
 from specbuild.runs.fingerprint import difference, fingerprint
 from specbuild.version import __version__
@@ -42,26 +46,121 @@ def data_files(spec: Spec) -> list[dict[str, Any]]:
     return [fingerprint(path, files) for path, files in source_files(spec).items()]
 
 
+def described(samples: Samples) -> dict[str, Any]:
+    """Return what run.json records of the samples: frames, units, variables or classes, and how many each split has."""
+    metadata = samples.source.metadata
+    return {
+        "frames": sum(samples.source.lengths),
+        "units": metadata.units_of or metadata.units,
+        "classes": list(getattr(samples, "classes", ())),
+        "splits": {name: len(split) for name, split in samples.splits.items()},
+    }
+
+
+def check_described(recorded: dict[str, Any], samples: Samples, *, same: bool) -> None:
+    """Compare samples with those that a run was trained on.
+
+    Args:
+        recorded: what `described` returned then; empty where it is not known.
+        samples: of the same data or of others.
+        same: whether the data are the same, so that the splits must be as well.
+
+    Raises:
+        RunError: units, classes or the sizes of the splits differ.
+    """
+    here = described(samples)
+    if recorded and recorded["classes"] != here["classes"]:
+        raise RunError(
+            f"the classes are {', '.join(here['classes'])}, the run was trained on {', '.join(recorded['classes'])}",
+            help="the model gives the classes of its training, in their order",
+        )
+    if recorded and same and here["splits"] != recorded["splits"]:
+        then, now = (", ".join(f"{name} {size}" for name, size in each["splits"].items()) for each in (recorded, here))
+        raise RunError(
+            f"the splits have moved since training: {then} then, {now} now",
+            help="score the run with the version of specbuild that trained it, which run.json names",
+        )
+    check_units(recorded, samples.source)
+
+
+def check_units(recorded: dict[str, Any], source: FrameSource) -> None:
+    """Refuse frames whose file states other units than that of the training; what states none passes.
+
+    Raises:
+        RunError: they differ.
+    """
+    then, now = recorded.get("units"), source.metadata.units_of or source.metadata.units
+    if not then or not now or then == now:
+        return
+    raise RunError(
+        f"{source.name} is in {_units(now)}, the run was trained on {_units(then)}",
+        help="convert the data to the units of the training",
+    )
+
+
+def _units(units: str | Mapping[str, str]) -> str:
+    return units if isinstance(units, str) else ", ".join(f"{name} ({unit})" for name, unit in units.items())
+
+
+def data_difference(spec: Spec, recorded: list[dict[str, Any]]) -> str:
+    """Return how the data differ from those that a run records, in words; empty where they do not, or are gone."""
+    return _difference(spec, recorded)[0]
+
+
 def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:
     """Refuse to continue on other data than a run began with; data that is gone is an error when it is opened.
 
     Raises:
         SpecError: located at the data's path.
     """
+    how, sampled = _difference(spec, recorded)
+    if how:
+        raise changed_data(spec, how, "start a new run, or put the old data back", sampled=sampled)
+
+
+def _difference(spec: Spec, recorded: list[dict[str, Any]]) -> tuple[str, bool]:
+    """Return how the data differ, and whether blocks of them were compared."""
     present = data_files(spec)
     if len(present) != len(recorded):
-        raise _changed_data(spec, f"it is read from {len(present)} paths, run.json records {len(recorded)}")
+        return f"it is read from {len(present)} paths, run.json records {len(recorded)}", False
     for before, after in zip(recorded, present, strict=True):
         if after.get("files") != 0 and (how := difference(before, after)):
-            raise _changed_data(spec, how, sampled="sampled_sha256" in after)
+            return how, "sampled_sha256" in after
+    return "", False
 
 
-def _changed_data(spec: Spec, reason: str, *, sampled: bool = False) -> SpecError:
+def changed_data(spec: Spec, reason: str, help: str, *, sampled: bool = False) -> SpecError:
+    """Return the error of data that are not those that a run was trained with, located at their path."""
     copied = "; copies of large files must keep the times of their last change, as cp -p does" if sampled else ""
     return spec.error(
         ("data", "source", "path"),
         "the data is not what this run began with",
         reason=reason,
-        help=f"start a new run, or put the old data back{copied}",
+        help=f"{help}{copied}",
         code="changed-data",
     )
+
+
+@contextmanager
+def perhaps_moved(spec: Spec) -> Iterator[None]:
+    """Say how to name the new place of the data, in the error over data that are gone.
+
+    Raises:
+        SpecError: what is raised inside.
+    """
+    try:
+        yield
+    except SpecError as error:
+        gone = [path for path, files in source_files(spec).items() if not any(file.exists() for file in files)]
+        if not gone:
+            raise
+        moved = "if the data have moved, name their new place with --set data.source.path=…"
+        faults = (
+            replace(fault, help="; ".join(filter(None, (fault.help, moved)))) if _names_data(fault) else fault
+            for fault in error.diagnostics
+        )
+        raise SpecError(faults) from error
+
+
+def _names_data(fault: Diagnostic) -> bool:
+    return fault.path.startswith("data.source")

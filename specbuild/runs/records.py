@@ -41,6 +41,17 @@ class DataFiles(Record):
     sampled_sha256: Sha256 | None = None
 
 
+class Samples(Record):
+    """The samples of a run: what tells whether others are like them."""
+
+    frames: Count
+    units: Text | dict[Text, Text]
+    """Those that the file states, of each of several variables."""
+    classes: list[Text]
+    splits: dict[Text, Count]
+    """The number of samples of each split."""
+
+
 class Machine(Record):
     """Where a run was trained."""
 
@@ -80,6 +91,7 @@ class Manifest(Record):
     directory: Text
     """The folder that paths of the spec are relative to."""
     data: list[DataFiles]
+    samples: Samples | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63)]
     precision: TrainingPolicy
     versions: Versions

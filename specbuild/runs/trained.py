@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +26,7 @@ from specbuild.language import Spec, normalize
 from specbuild.language.sections.data import DataSection
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
+from specbuild.runs.provenance import changed_data, data_difference, perhaps_moved
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,35 @@ class TrainedRun:
         )
 
     @cached_property
+    def data_change(self) -> str:
+        """How the data differ from those of the training, in words; empty where they do not."""
+        return data_difference(self.spec, self.folder.manifest().get("data", []))
+
+    @cached_property
+    def samples_of_training(self) -> dict[str, Any]:
+        """What run.json records of the samples; empty where it records nothing."""
+        samples: dict[str, Any] = self.folder.manifest().get("samples") or {}
+        return samples
+
+    @property
+    def other_data(self) -> str:
+        """The name of data that were asked for in place of those of the training; empty where these are read.
+
+        Raises:
+            SpecError: the data are others than those of the training, and were not asked for.
+        """
+        if not self.data_change:
+            return ""
+        if not any(override.startswith("data.source") for override in self.given):
+            raise changed_data(
+                self.spec,
+                self.data_change,
+                "put the old data back, or score these as other data, in files of their own: specbuild evaluate "
+                f"{self.folder.path} --set data.source.path={self.data.source.path}",
+            )
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.data.source.path).stem).strip("-.") or "other"
+
+    @cached_property
     def transform(self) -> dict[str, Any]:
         """The state of the transform that the model was trained with."""
         return self.folder.transform()
@@ -131,10 +162,18 @@ class TrainedRun:
         Raises:
             SpecError: it is no longer there, or no longer fits.
         """
-        dataset = self.dataset_of(open_source(self.spec))
-        splits = open_splits(self.spec_as_trained, self.spec_as_trained.require_data(), dataset.source)
+        with perhaps_moved(self.spec):
+            dataset = self.dataset_of(open_source(self.spec))
+        spec = self._spec_of_splits
+        splits = open_splits(spec, spec.require_data(), dataset.source)
         windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
         return replace(dataset, splits=windows)
+
+    @property
+    def _spec_of_splits(self) -> Spec:
+        """The spec as trained, with the splits that the overrides set: without those that follow from a horizon."""
+        asked = [override for override in self.given if override.startswith("data.s")]
+        return self.folder.load_spec(asked) if asked else self.spec_as_trained
 
     def dataset_of(self, source: FrameSource) -> Dataset:
         """Return frames as a data set without splits, with the transform of the run.

@@ -24,7 +24,14 @@ from specbuild.runs.compatibility import Change, check_resumable
 from specbuild.runs.files import copy, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.lock import Process
-from specbuild.runs.provenance import check_data_unchanged, data_files, machine, versions
+from specbuild.runs.provenance import (
+    check_data_unchanged,
+    data_files,
+    described,
+    machine,
+    perhaps_moved,
+    versions,
+)
 from specbuild.runs.records import TrainingPolicy
 from specbuild.training.compile import compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
@@ -97,7 +104,8 @@ def train(
             graph = build_graph(folder.load_spec(given))
             changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
             check_data_unchanged(graph.spec, folder.manifest()["data"])
-            dataset = _opened(graph, folder.transform())
+            with perhaps_moved(graph.spec):
+                dataset = _opened(graph, folder.transform())
             return _Training(graph, dataset, display(quiet), changes).run(folder, out, signals)
 
 
@@ -242,6 +250,7 @@ class _Training:
             "overrides": list(spec.overrides),
             "directory": str(spec.directory.resolve()),
             "data": data_files(spec),
+            "samples": described(self.dataset),
             "seed": spec.train.seed,
             "precision": precision,
             "versions": versions(),
