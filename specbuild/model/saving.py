@@ -1,9 +1,12 @@
-"""Saving a model so that it loads without specbuild wherever Keras has all its layers."""
+"""Saving a model so that it loads without specbuild wherever Keras has all its layers, in the same bytes each time."""
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,16 @@ from specbuild.catalog import KINDS
 from specbuild.catalog.registry import OURS
 from specbuild.model.backend import keras
 
-_CONFIG = "config.json"
+_CONFIG, _METADATA = "config.json", "metadata.json"
+_SHARED = re.compile(r'("shared_object_id": )(\d+)')
 _TWINS = {f"specbuild>{kind}": kind for kinds in OURS.values() for kind in kinds.split() if hasattr(keras.layers, kind)}
+
+
+class _Memory(io.BytesIO):
+    """A `.keras` file in memory; Keras wants a name with that suffix."""
+
+    def __str__(self) -> str:
+        return "model.keras"
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -26,13 +37,32 @@ def save(model: Any, path: str | Path) -> None:
         model: a `keras.Model`.
         path: with the suffix `.keras`.
     """
-    model.save(path)
-    with zipfile.ZipFile(path) as archive:
-        text = archive.read(_CONFIG).decode()
-    config = json.loads(text)
-    stock = with_stock_layers(config)
-    if stock != config:
-        _replace(Path(path), json.dumps(stock))
+    write_members(members(model), path)
+
+
+def members(model: Any) -> dict[str, bytes]:
+    """Return what the `.keras` file of a model consists of, by the names of the archive's members.
+
+    It depends on the model alone: Keras's time of saving is left out, and the objects that layers share are numbered in
+    their order instead of by their addresses.
+    """
+    buffer = _Memory()
+    keras.saving.save_model(model, buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.dumps(with_stock_layers(json.loads(parts[_CONFIG])))
+    numbers: dict[str, int] = {}
+    config = _SHARED.sub(lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers))}", config)
+    metadata = json.loads(parts[_METADATA])
+    metadata.pop("date_saved", None)
+    return {**parts, _METADATA: json.dumps(metadata).encode(), _CONFIG: config.encode()}
+
+
+def write_members(members: Mapping[str, bytes], path: str | Path) -> None:
+    """Write an archive with these members, which is the same whenever it is written."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def with_stock_layers(config: Any) -> Any:
@@ -58,15 +88,3 @@ def with_stock_layers(config: Any) -> Any:
         "config": arguments,
         "registered_name": None,
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put another configuration into a `.keras` file."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(new, "w") as archive:
-            for member in old.infolist():
-                archive.writestr(member, text if member.filename == _CONFIG else old.read(member))
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -1,70 +1,166 @@
 """Checkpoints: a model, its optimizer and everything else needed to resume, in one file.
 
-A `.keras` file is a zip archive. Keras stores the weights and the optimizer in it but not the state of the random
-seeds that dropout draws from; these and the history stand in one more member, `specbuild.json`.
+A `.keras` file is a zip archive. Keras stores the weights and the optimizer in it. What it does not store stands in one
+more member, `specbuild.json`: the history, the position within the running epoch, the running means of its loss and
+metrics, and the random seeds that dropout draws from. All else in a run folder that changes with training follows from
+the last checkpoint, so that putting this one file in place is what completes an epoch.
 """
 
-from __future__ import annotations
-
-import json
 import re
 import warnings
 import zipfile
-from collections.abc import Sequence
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from specbuild.document import RunError
 from specbuild.runs.files import replacing
 
 _MEMBER = "specbuild.json"
+_MEMBERS = {_MEMBER, "config.json", "metadata.json", "model.weights.h5"}
+_NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _MISFIT = re.compile(
     r"variable\.shape=\(([^)]*)\), Received: value\.shape=\(([^)]*)\)\. Target variable: <\w+ path=([^,]+)"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Progress of a run: one row per finished epoch, and the random seeds after the last."""
+class Position(NamedTuple):
+    """How far training is: `epoch` epochs are finished, and of the next one `step` steps."""
+
+    epoch: int
+    step: int = 0
+
+    @property
+    def file_name(self) -> str:
+        """`epoch-0003.keras` after an epoch, `epoch-0004-step-000500.keras` within the fourth."""
+        if self.step:
+            return f"epoch-{self.epoch + 1:04d}-step-{self.step:06d}.keras"
+        return f"epoch-{self.epoch:04d}.keras"
+
+    @classmethod
+    def named(cls, file_name: str) -> "Position | None":
+        """Return the position of a checkpoint by its file's name; None where it is not the name of one."""
+        match = _NAME.fullmatch(file_name)
+        if match is None:
+            return None
+        return cls(int(match[1])) if match[2] is None else cls(int(match[1]) - 1, int(match[2]))
+
+    def __str__(self) -> str:
+        """`epoch 3`, `epoch 4, step 500`; `the start` before the first step."""
+        if self.step:
+            return f"epoch {self.epoch + 1}, step {self.step}"
+        return f"epoch {self.epoch}" if self.epoch else "the start"
+
+
+class Progress(BaseModel):
+    """Progress of a run, with what Keras does not store of a model's state."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
     history: tuple[dict[str, float], ...] = ()
+    """One row per finished epoch."""
+    step: Annotated[int, Field(ge=0)] = 0
+    """Steps of the running epoch that are done."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps of an epoch, where some of the running one are done."""
     seeds: tuple[tuple[int, ...], ...] = ()
+    """The states of the random seeds."""
+    metrics: tuple[tuple[float, ...], ...] = ()
+    """The variables of loss and metrics over the steps of the running epoch, flat."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if any(row.get("epoch") != number or "loss" not in row for number, row in enumerate(self.history, 1)):
+            raise ValueError("the history does not have one row per epoch")
+        if self.step > (self.steps or 0):
+            raise ValueError(f"step {self.step} is beyond the {self.steps} of an epoch")
+        return self
 
     @property
     def epoch(self) -> int:
         """The number of finished epochs."""
         return len(self.history)
 
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.step)
 
-def save(model: Any, path: Path, history: Sequence[dict[str, float]]) -> None:
-    """Write the model, its optimizer and the progress to `path`, which exists afterwards whole or not at all."""
-    from specbuild.model import save as save_model
-    from specbuild.model.backend import keras
-
-    seeds = [keras.ops.convert_to_numpy(seed).tolist() for seed in _seeds(model)]
-    progress = {"history": list(history), "seeds": seeds}
-    with replacing(path) as new:
-        save_model(model, new)
-        with zipfile.ZipFile(new, "a") as archive:
-            archive.writestr(_MEMBER, json.dumps(progress))
+    @property
+    def reached(self) -> str:
+        """`epoch 3`, and within the fourth `epoch 4, step 120 of 500`."""
+        return f"{self.position} of {self.steps}" if self.step else str(self.position)
 
 
-def restore(model: Any, path: Path) -> Progress:
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a run at one moment, in memory, as the members of a `.keras` file."""
+
+    progress: Progress
+    members: dict[str, bytes]
+
+    @classmethod
+    def take(cls, model: Any, history: tuple[dict[str, float], ...], step: int = 0, steps: int | None = None) -> Self:
+        """Return the state of a model, its optimizer and its seeds now; within an epoch, its metrics as well.
+
+        Args:
+            model: compiled, with an optimizer whose variables exist.
+            history: one row per finished epoch.
+            step: steps of the running epoch that are done, of `steps`.
+        """
+        from specbuild.model.saving import members
+
+        progress = Progress(
+            history=history,
+            step=step,
+            steps=steps if step else None,
+            seeds=tuple(tuple(_flat(seed)) for seed in seeds(model)),
+            metrics=tuple(tuple(_flat(variable)) for variable in model.metrics_variables) if step else (),
+        )
+        return cls(progress, {**members(model), _MEMBER: progress.model_dump_json().encode()})
+
+    def write(self, path: Path) -> None:
+        """Write the file, which exists afterwards whole or not at all, and stays there if the machine stops."""
+        from specbuild.model.saving import write_members
+
+        with replacing(path) as new:
+            write_members(self.members, new)
+
+
+def restore(model: Any, path: Path, progress: Progress) -> None:
     """Put a checkpoint's weights, optimizer and seeds into a compiled model of the same spec.
 
     Raises:
         RunError: the file is damaged or belongs to another model.
     """
-    progress = read(path)
     model.optimizer.build(model.trainable_variables)
     load_weights(model, path)
-    seeds = _seeds(model)
-    if len(seeds) != len(progress.seeds):
-        raise RunError(f"{path} has {len(progress.seeds)} random seeds, the model of this spec {len(seeds)}")
-    for variable, seed in zip(seeds, progress.seeds, strict=True):
+    variables = seeds(model)
+    if [len(_flat(variable)) for variable in variables] != [len(seed) for seed in progress.seeds]:
+        raise RunError(f"{path} has {len(progress.seeds)} random seeds, the model of this spec {len(variables)}")
+    for variable, seed in zip(variables, progress.seeds, strict=True):
         variable.assign(list(seed))
-    return progress
+
+
+def restore_metrics(model: Any, progress: Progress) -> None:
+    """Put the loss and metrics of the running epoch back into a model whose metrics are built.
+
+    Raises:
+        RunError: it has other metrics.
+    """
+    import numpy as np
+
+    variables = model.metrics_variables
+    if [len(_flat(variable)) for variable in variables] != [len(values) for values in progress.metrics]:
+        raise RunError(
+            f"the metrics are not those of the checkpoint after {progress.position}, which is within an epoch",
+            help="metrics can change between epochs: to continue after the epoch before, delete the checkpoints with a "
+            "step in their names",
+        )
+    for variable, values in zip(variables, progress.metrics, strict=True):
+        variable.assign(np.reshape(np.array(values), variable.shape))
 
 
 def read(path: Path) -> Progress:
@@ -75,12 +171,43 @@ def read(path: Path) -> Progress:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            value = json.loads(archive.read(_MEMBER))
-        return Progress(tuple(value["history"]), tuple(tuple(seed) for seed in value["seeds"]))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise RunError(
-            f"the checkpoint {path} cannot be read: {error}", help="delete it to continue from the one before"
-        ) from error
+            missing = _MEMBERS - set(archive.namelist())
+            if missing:
+                raise _damaged(path, f"it has no {min(missing)}")
+            record = archive.read(_MEMBER)
+    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    try:
+        progress = Progress.model_validate_json(record)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise _damaged(path, f"{_MEMBER}: {f'{place}: ' if place else ''}{first['msg']}") from error
+    named = Position.named(path.name)
+    if named is not None and named != progress.position:
+        raise _damaged(path, f"it was written after {progress.position}")
+    return progress
+
+
+def verify(path: Path) -> Progress:
+    """Return the progress that a checkpoint holds, after a look at every byte of it.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    progress = read(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if damaged:
+        raise _damaged(path, f"{damaged} is not what was written")
+    return progress
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(f"the checkpoint {path} cannot be read: {' '.join(reason.split())}")
 
 
 def load_weights(model: Any, path: Path) -> None:
@@ -116,11 +243,13 @@ def _misfit(message: str) -> str:
     return f": {layer}.{weight} has {there} in the file and {here} in the model"
 
 
-def _seeds(model: Any) -> list[Any]:
-    """The variables of a model that Keras does not save: the states of its random seeds."""
+def seeds(model: Any) -> list[Any]:
+    """Return the variables of a model that Keras does not save: the states of its random seeds."""
     saved = {id(variable) for variable in model.weights}
-    return [
-        variable
-        for variable in model.variables
-        if id(variable) not in saved and variable.name == "seed_generator_state"
-    ]
+    return [variable for variable in model.variables if id(variable) not in saved]
+
+
+def _flat(variable: Any) -> list[Any]:
+    from specbuild.model.backend import keras
+
+    return keras.ops.convert_to_numpy(variable).reshape(-1).tolist()  # type: ignore[no-any-return]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_UNFINISHED = re.compile(r"\..+\.(\d+)(\.\w+)?")
+"""The name of a file that `replacing` yields, with the number of its process."""
 
 
 @contextmanager
@@ -22,11 +26,41 @@ def replacing(path: Path) -> Iterator[Path]:
     new = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield new
-        with new.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(new)
         new.replace(path)
+        _sync(path.parent)
     finally:
         new.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the files in a folder, and in the folders in it, that processes left when they ended while writing."""
+    for path in folder.rglob(".*"):
+        if (match := _UNFINISHED.fullmatch(path.name)) and path.is_file() and not _lives(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,8 +7,8 @@
     ├── run.json              versions, machine, device, precision, seed, command, overrides, data files, status
     ├── transforms.json       statistics of the training data, which undo the transforms
     ├── history.csv           one row per epoch
-    ├── checkpoints/          epoch-0003.keras …: weights, optimizer and everything that continuing needs
-    ├── best.keras            the checkpoint of the best epoch; none where nothing tells one, as without validation data
+    ├── checkpoints/          epoch-0003.keras, epoch-0004-step-000500.keras …: weights, optimizer, history, seeds;
+    │                         those of the last epochs, of the best, and of the last steps of the running epoch
     ├── model.keras           the model that evaluate and predict use
     ├── scores.json  scores.csv  scores.png
     └── forecast.png  forecast.gif  loss.png
@@ -34,6 +34,7 @@ from typing import Any
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you_mean
 from specbuild.language import Spec, load_spec
+from specbuild.runs.checkpoint import Position
 from specbuild.runs.files import copy, write_json, write_text
 from specbuild.runs.lock import LOCK, Process, RunLock, writer
 from specbuild.runs.records import damaged, manifest_problem, read_json
@@ -41,7 +42,6 @@ from specbuild.runs.status import RunStatus
 
 _MANIFEST = threading.Lock()
 """Held while run.json is written: a signal may end the run from another thread."""
-_CHECKPOINT = re.compile(r"epoch-(\d+)\.keras")
 
 
 class _File:
@@ -65,7 +65,6 @@ class RunFolder:
     manifest_file = _File("run.json")
     transforms_file = _File("transforms.json")
     history_file = _File("history.csv")
-    best_file = _File("best.keras")
     model_file = _File("model.keras")
 
     @classmethod
@@ -171,18 +170,18 @@ class RunFolder:
         parts = (stem, *(part for part in further if part))
         return self.path / f"{'-'.join(parts)}.{kind}"
 
-    def checkpoint(self, epoch: int) -> Path:
-        """Return the file of the state after `epoch` epochs; 0 is the state before training."""
-        return self.path / "checkpoints" / f"epoch-{epoch:04d}.keras"
+    def checkpoint(self, epoch: int, step: int = 0) -> Path:
+        """Return the file of the state after `epoch` epochs and `step` steps of the next."""
+        return self.path / "checkpoints" / Position(epoch, step).file_name
 
-    def checkpoints(self) -> dict[int, Path]:
-        """Return the checkpoints on disk by epoch, in order."""
+    def checkpoints(self) -> dict[Position, Path]:
+        """Return the checkpoints on disk by how far training was, in order."""
         paths = (self.path / "checkpoints").glob("epoch-*.keras")
-        return dict(sorted((int(match[1]), path) for path in paths if (match := _CHECKPOINT.fullmatch(path.name))))
+        return dict(sorted((position, path) for path in paths if (position := Position.named(path.name))))
 
     @property
-    def reached(self) -> int | None:
-        """The epoch of the last checkpoint, 0 where no epoch was finished; None where no checkpoint is left."""
+    def reached(self) -> Position | None:
+        """How far training is by its last checkpoint; None where there is none."""
         return max(self.checkpoints(), default=None)
 
     def manifest(self) -> dict[str, Any]:

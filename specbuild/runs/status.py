@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from specbuild.runs.checkpoint import Position
 from specbuild.runs.lock import Process
 
 State: TypeAlias = Literal["running", "interrupted", "failed", "finished"]
@@ -15,8 +16,8 @@ class RunStatus:
     """How far a run is. A run whose process is gone is interrupted, whatever run.json says."""
 
     state: State
-    reached: int | None
-    """The last epoch that a checkpoint holds; None where there is no checkpoint."""
+    reached: Position | None
+    """How far the last checkpoint is; None where there is no checkpoint."""
     process: Process | None = None
     """The process that writes it, or that ended without a word."""
     error: str = ""
@@ -27,11 +28,11 @@ class RunStatus:
     @property
     def text(self) -> str:
         """The status in words: `its process 1234 on node7 ended without a word after epoch 3`."""
-        of = f" of {self.epochs}" if self.epochs is not None else ""
-        where = f"after epoch {self.reached}{of}" if self.reached else "before the first epoch was finished"
+        of = f" of {self.epochs}" if self.epochs is not None and self.reached and not self.reached.step else ""
+        where = f"after {self.reached}{of}" if self.reached else "before the first epoch was finished"
         match self.state:
             case "running":
-                done = f"epoch {self.reached}{of} is saved" if self.reached else "no epoch is finished yet"
+                done = f"{self.reached}{of} is saved" if self.reached else "no epoch is finished yet"
                 since = f"{self.process}, since {self.process.since}" if self.process is not None else "another process"
                 return f"it is being trained by {since}; {done}"
             case "interrupted" if self.process is not None:

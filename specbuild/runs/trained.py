@@ -65,8 +65,10 @@ class TrainedRun:
         """
         import_plugins(plugins)
         folder = RunFolder.open(path)
-        if not folder.model_file.exists() or folder.reached == 0:
-            why = "no epoch was finished" if not folder.reached else f"training stopped after epoch {folder.reached}"
+        reached = folder.reached
+        if not folder.model_file.exists() or (reached is not None and reached.epoch == 0):
+            epoch = reached.epoch if reached is not None else 0
+            why = f"training stopped after epoch {epoch}" if epoch else "no epoch was finished"
             raise RunError(
                 f"{folder.path} has no trained model: {why}",
                 help=f"finish its training with: specbuild train --resume {folder.path}",
@@ -87,7 +89,7 @@ class TrainedRun:
     def note(self) -> str:
         """A sentence on training that is not finished; empty where it is."""
         status = replace(self.folder.status(), epochs=self.spec.train.epochs)
-        if status.state == "finished" or status.reached in (None, status.epochs):
+        if status.state == "finished" or status.reached is None or status.reached.epoch >= self.spec.train.epochs:
             return ""
         return f"the training of {self.folder.path} is not finished: {status.text}"
 

@@ -24,12 +24,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches that background threads prepare while the model computes; their number does not change which ones.
 
     With `first_epoch` they go on epoch after epoch as one sequence, so that the next epoch's first batches are ready
-    when it begins; without, they are one pass, the same every time.
+    when it begins; without, they are one pass, the same every time. The first `first_step` batches are left out.
     """
 
-    def __init__(self, source: BatchSource, workers: int, first_epoch: int | None = None) -> None:
+    def __init__(self, source: BatchSource, workers: int, first_epoch: int | None = None, first_step: int = 0) -> None:
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=max(8, 2 * workers))
-        self._source, self._first_epoch = source, first_epoch
+        self._source, self._first_epoch, self._first_step = source, first_epoch, first_step
         self.failure: Exception | None = None
 
     @property
@@ -37,7 +37,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return len(self._source) if self._first_epoch is None else None
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        epoch, step = divmod(index, len(self._source))
+        epoch, step = divmod(index + self._first_step, len(self._source))
         try:
             x, y, weight = self._source.batch((self._first_epoch or 0) + epoch, step)
         except Exception as error:

@@ -19,11 +19,12 @@ from specbuild.language import Spec
 from specbuild.model.backend import backend_name, keras
 from specbuild.model.objects import words
 from specbuild.runs import checkpoint
-from specbuild.runs.files import copy, write_text
+from specbuild.runs.checkpoint import Progress
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
-from specbuild.training.history import Watch, history_csv
+from specbuild.training.history import Watch
 from specbuild.training.interrupt import Signals
+from specbuild.training.keeping import Background, Keeping
 from specbuild.training.progress import Display
 
 
@@ -35,46 +36,66 @@ def fit(
     validation: BatchSource | None,
     watch: Watch,
     display: Display,
-    done: checkpoint.Progress,
+    done: Progress,
     signals: Signals,
 ) -> tuple[dict[str, float], ...]:
-    """Train until the last epoch or until `watch` ends it; save a checkpoint after each epoch.
+    """Train until the last epoch or until `watch` ends it; save a checkpoint after each epoch and within long ones.
 
     Args:
         model: compiled, with the weights to start from.
-        done: the finished epochs.
+        done: how far training is.
         signals: what may end training after a step.
 
     Returns:
         The history: one row per epoch.
 
     Raises:
-        RunError: the loss or a weight is not finite, or the data could not be read.
-        KeyboardInterrupt: a signal came.
+        RunError: the loss or a weight is not finite, the data could not be read or a checkpoint not be written.
+        KeyboardInterrupt: a signal came. The steps before it are saved.
     """
-    keeper = _Keeper(spec, folder, watch, display, done, len(training), signals)
-    if done.epoch >= spec.train.epochs or watch.is_over(done.history):
+    keeping = Keeping(folder, watch, spec.train.checkpoints.keep)
+    keeping.follow(done.position, done.history)
+    epochs = spec.train.epochs
+    if done.history:
+        _check_monitor(spec, watch, done.history[-1])
+    if done.epoch >= epochs or watch.is_over(done.history):
         return done.history
-    if not folder.checkpoints():
-        keeper.save(model)
-    batches = Batches(training, spec.train.workers, done.epoch)
     held_out = Batches(validation, spec.train.workers) if validation is not None else None
+    read = [held_out] if held_out is not None else []
+
+    def train(first: Progress, last_epoch: int, steps: int) -> None:
+        """Train from the position `first` to the end of an epoch, in epochs of `steps` steps."""
+        batches = Batches(training, spec.train.workers, first.epoch, first.step)
+        read.append(batches)
+        model.fit(
+            batches,
+            validation_data=held_out,
+            epochs=last_epoch,
+            initial_epoch=first.epoch,
+            steps_per_epoch=steps,
+            callbacks=[keeper],
+            shuffle=False,
+            verbose=0,
+        )
+
     try:
-        signals.stepping = True
-        with _releasing_iterators(model):
-            model.fit(
-                batches,
-                validation_data=held_out,
-                epochs=spec.train.epochs,
-                initial_epoch=done.epoch,
-                steps_per_epoch=len(training),
-                callbacks=[keeper],
-                shuffle=False,
-                verbose=0,
-            )
+        with Background() as background:
+            keeper = _Keeper(spec, keeping, display, done, len(training), held_out is not None, signals, background)
+            display.begin(epochs, len(training), done.epoch)
+            signals.stepping = True
+            with _releasing_iterators(model), _keeping_last_weights(model.optimizer):
+                if done.step:
+                    # Keras begins at the first step of an epoch: the rest of this one is a shorter epoch of its own.
+                    _build_metrics(model, training.batch(done.epoch, 0))
+                if 0 < done.step < len(training):
+                    train(done, done.epoch + 1, len(training) - done.step)
+                elif done.step:
+                    keeper.end_epoch(model, held_out)
+                if len(keeper.history) < epochs and not watch.is_over(keeper.history):
+                    train(Progress(history=tuple(keeper.history)), epochs, len(training))
     except Exception as error:
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
-        if failure := batches.failure or (held_out and held_out.failure):
+        if failure := next((batches.failure for batches in read if batches.failure), None):
             raise failure from None
         if isinstance(error, SpecbuildError | OSError):
             raise
@@ -85,6 +106,25 @@ def fit(
     finally:
         signals.stepping = False
     return tuple(keeper.history)
+
+
+def _build_metrics(model: Any, batch: tuple[Any, Any, Any]) -> None:
+    """Make the variables of loss and metrics, which Keras does in the first step otherwise."""
+    x, y, weight = batch
+    model._symbolic_build(data_batch=(x, y) if weight is None else (x, y, weight))
+
+
+@contextmanager
+def _keeping_last_weights(optimizer: Any) -> Iterator[None]:
+    """Leave the weights as the last step left them where `fit` ends.
+
+    With `use_ema`, Keras would put the moving average in their place, also in the middle of a run.
+    """
+    optimizer.finalize_variable_values = lambda _: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values
 
 
 @contextmanager
@@ -127,73 +167,118 @@ def _clear_frames(error: BaseException) -> None:
 
 
 class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Checks every loss, saves every epoch and reports both to the display."""
+    """Checks every loss, saves every epoch and what `checkpoints.every` asks for, and reports to the display."""
 
     def __init__(
         self,
         spec: Spec,
-        folder: RunFolder,
-        watch: Watch,
+        keeping: Keeping,
         display: Display,
-        done: checkpoint.Progress,
+        done: Progress,
         steps: int,
+        validated: bool,
         signals: Signals,
+        background: Background,
     ) -> None:
         super().__init__()
-        self._spec, self._folder, self._watch, self._display = spec, folder, watch, display
-        self._signals = signals
+        self._spec, self._keeping, self._watch, self._display = spec, keeping, keeping.watch, display
+        self._signals, self._background = signals, background
         self.history = list(done.history)
-        self._steps = steps
+        self._steps, self._validated = steps, validated
+        self._resumed: Progress | None = done if done.step else None
+        self._before = done.step
+        """Steps of the running epoch that were done when `fit` began."""
         self._pending: tuple[int, Any] | None = None
-        self._started = 0.0
+        self._started = self._saved = time.monotonic()
+        self._trained: list[tuple[Any, Any]] = []
+        """What validation changes of the model, with the values before it."""
 
     @property
     def _epoch(self) -> int:
         """The running epoch, counted from 1."""
         return len(self.history) + 1
 
-    def on_train_begin(self, _logs: Mapping[str, Any] | None = None) -> None:
-        self._display.begin(self._spec.train.epochs, self._steps, len(self.history))
-
     def on_epoch_begin(self, _index: int, _logs: Mapping[str, Any] | None = None) -> None:
         self._started = time.monotonic()
+        self._continue_means()
+
+    def _continue_means(self) -> None:
+        if self._resumed is not None:
+            checkpoint.restore_metrics(self.model, self._resumed)
+            self._resumed = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # Reading a loss waits for the step that computes it. One step late, the accelerator has its next one already.
         self._check_pending()
-        self._pending = batch + 1, (logs or {})["loss"]
+        step = self._before + batch + 1
+        self._pending = step, (logs or {})["loss"]
+        self._background.check()
         if self._signals.asked is not None:
-            raise KeyboardInterrupt
+            self._save_and_stop(step)
+        elif self._is_due(step):
+            self._save(step)
+
+    def _is_due(self, step: int) -> bool:
+        """Whether to save after a step. After the last one, validation may take long; without, the epoch is saved."""
+        if step == self._steps and not self._validated:
+            return False
+        every = self._spec.train.checkpoints
+        return bool(every.steps and step % every.steps == 0) or time.monotonic() - self._saved >= every.seconds
 
     def on_test_begin(self, _logs: Mapping[str, Any] | None = None) -> None:
         self._check_pending()
+        model = self.model
+        changing = [*model.metrics_variables, *model.non_trainable_variables]
+        self._trained = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in changing]
+
+    def on_test_batch_end(self, _batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - by name
+        if self._signals.asked is not None:
+            _ = self.model  # on JAX, its variables have no values before
+            for variable, value in self._trained:
+                variable.assign(value)
+            self._save_and_stop(self._steps)
 
     def on_epoch_end(self, _index: int, logs: Mapping[str, Any] | None = None) -> None:
         self._check_pending()
         row = {"epoch": float(self._epoch)} | {name: float(value) for name, value in (logs or {}).items()}
         if not math.isfinite(row.get("val_loss", 0.0)):
             raise self._diverged(f"the validation loss became {row['val_loss']} after epoch {self._epoch}")
-        if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in self.model.weights):
-            raise self._diverged(f"the weights were no longer finite after epoch {self._epoch}, step {self._steps}")
-        if self._watch.monitor not in row:
-            raise _unknown_monitor(self._spec, self._watch.monitor, [name for name in row if name != "epoch"])
+        self._check_weights(self._steps)
+        _check_monitor(self._spec, self._watch, row)
         self.history.append(row)
+        self._before = 0
         best = self._watch.best(self.history) == len(self.history)
-        self.save(self.model)
+        self._save()
         self._display.epoch(row, time.monotonic() - self._started, best and self._watch.keep_best)
         if self._watch.is_over(self.history):
             self.model.stop_training = True
+        if self._signals.asked is not None:
+            self._background.wait()
+            raise KeyboardInterrupt
 
-    def save(self, model: Any) -> None:
-        """Save the state after the last finished epoch, then the files that follow from it."""
-        epoch = len(self.history)
-        checkpoint.save(model, self._folder.checkpoint(epoch), self.history)
-        if epoch and self._watch.keep_best and self._watch.best(self.history) == epoch:
-            copy(self._folder.checkpoint(epoch), self._folder.best_file)
-        if epoch:
-            write_text(self._folder.history_file, history_csv(self.history))
-        for old in list(self._folder.checkpoints().values())[: -self._spec.train.checkpoints.keep]:
-            old.unlink()
+    def end_epoch(self, model: Any, held_out: Batches | None) -> None:
+        """Validate and end an epoch whose steps were all done before."""
+        self.set_model(model)
+        self._continue_means()
+        logs = dict(model.get_metrics_result())
+        if held_out is not None:
+            values = model.evaluate(held_out, callbacks=[self], return_dict=True, verbose=0)
+            logs |= {f"val_{name}": value for name, value in values.items()}
+        self.on_epoch_end(len(self.history), logs)
+
+    def _save_and_stop(self, step: int) -> None:
+        self._save(step)
+        self._background.wait()
+        raise KeyboardInterrupt
+
+    def _save(self, step: int = 0) -> None:
+        """Save the state after `step` steps of the running epoch: take it now, and write it while training goes on."""
+        if step:
+            self._check_pending()
+            self._check_weights(step)
+        snapshot = checkpoint.Snapshot.take(self.model, tuple(self.history), step, self._steps)
+        self._background.start(lambda: self._keeping.write(snapshot))
+        self._saved = time.monotonic()
 
     def _check_pending(self) -> None:
         """Check the loss of the step before, which has been computed meanwhile."""
@@ -205,12 +290,17 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
             raise self._diverged(f"the loss became {loss} in epoch {self._epoch}, step {step}")
         self._display.step(self._epoch, step, loss)
 
+    def _check_weights(self, step: int) -> None:
+        if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in self.model.weights):
+            raise self._diverged(f"the weights were no longer finite after epoch {self._epoch}, step {step}")
+
     def _diverged(self, message: str) -> RunError:
-        epoch, path = list(self._folder.checkpoints().items())[-1]
-        when = f"after epoch {epoch}" if epoch else "before training"
-        return RunError(
-            message, help="; ".join([*likely_causes(self._spec), f"the last good weights, {when}, are in {path}"])
-        )
+        self._background.wait()
+        saved = self._keeping.folder.checkpoints()
+        weights = "there are no good weights before: no checkpoint was written yet"
+        if saved:
+            weights = f"the last good weights, after {max(saved)}, are in {saved[max(saved)]}"
+        return RunError(message, help="; ".join([*likely_causes(self._spec), weights]))
 
 
 def likely_causes(spec: Spec) -> list[str]:
@@ -229,10 +319,18 @@ def likely_causes(spec: Spec) -> list[str]:
     return [*unbounded, *causes]
 
 
-def _unknown_monitor(spec: Spec, monitor: str, known: list[str]) -> Exception:
-    return spec.error(
+def _check_monitor(spec: Spec, watch: Watch, row: Mapping[str, float]) -> None:
+    """Refuse to watch a value that the run does not report.
+
+    Raises:
+        SpecError: located at the monitor.
+    """
+    if watch.monitor in row:
+        return
+    known = [name for name in row if name != "epoch"]
+    raise spec.error(
         ("train", "early_stopping", "monitor"),
-        f'this run reports no "{monitor}"',
-        help=did_you_mean(monitor, known) or f"it reports {', '.join(known)}",
+        f'this run reports no "{watch.monitor}"',
+        help=did_you_mean(watch.monitor, known) or f"it reports {', '.join(known)}",
         code="unknown-name",
     )

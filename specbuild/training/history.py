@@ -6,7 +6,7 @@ Every decision follows from the history alone, so that a resumed run decides ali
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +38,15 @@ class Watch:
         larger = by_name if early.mode == "auto" else early.mode == "max"
         return cls(early.monitor, larger, early.patience, early.min_delta, early.restore_best)
 
-    def best(self, history: Sequence[EpochRow]) -> int | None:
-        """Return the epoch with the best value, the earliest among equals; None before the first."""
-        values = [(self._cost(row), int(row["epoch"])) for row in history]
+    def best(self, history: Sequence[EpochRow], among: Container[int] | None = None) -> int | None:
+        """Return the epoch with the best value, the earliest among equals; None before the first.
+
+        Args:
+            history: all epochs.
+            among: those to choose from; None: all.
+        """
+        rows = [row for row in history if among is None or int(row["epoch"]) in among]
+        values = [(self._cost(row), int(row["epoch"])) for row in rows]
         return min(values)[1] if values else None
 
     def is_over(self, history: Sequence[EpochRow]) -> bool:
@@ -55,7 +61,10 @@ class Watch:
         return waited >= self.patience
 
     def _cost(self, row: EpochRow) -> float:
-        return -row[self.monitor] if self.larger_is_better else row[self.monitor]
+        value = row.get(self.monitor, math.nan)
+        if math.isnan(value):
+            return math.inf
+        return -value if self.larger_is_better else value
 
 
 def history_csv(history: Sequence[EpochRow]) -> str:

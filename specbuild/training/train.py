@@ -21,7 +21,7 @@ from specbuild.language import Spec, normalize
 from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
 from specbuild.runs.compatibility import Change, check_resumable
-from specbuild.runs.files import copy, write_json
+from specbuild.runs.files import copy, remove_leftovers, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.lock import Process
 from specbuild.runs.provenance import (
@@ -147,6 +147,7 @@ class _Training:
             dataset.sampler("validation", self.spec.batch_size, train.seed) if "validation" in dataset.splits else None
         )
         self.watch = Watch.of(train, self.validation is not None)
+        self.notes: list[str] = []
         if self.validation is None and self.watch.monitor.startswith("val_"):
             raise self.spec.error(
                 ("train", "early_stopping", "monitor"),
@@ -167,7 +168,7 @@ class _Training:
             with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
                 return self._run(model, folder, done, precision, signals)
         self._note_resumption(folder, done.epoch, precision)
-        self.show.note(_continuing(folder, done.epoch, self.spec.train.epochs))
+        self.show.note(_continuing(folder, done, self.spec.train.epochs))
         for change in self.changes:
             self.show.note(f"changed: {change}")
         return self._run(model, folder, done, precision, signals)
@@ -223,9 +224,8 @@ class _Training:
 
     def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:
         """Keep the model that training gave, and score it."""
-        notes = self.dataset.notes()
-        for note in notes:
-            self.show.note(f"note: {note}")
+        for note in self.dataset.notes():
+            self._note(note)
         best = self._keep_model(folder)
         scores = self._score(folder, history, best)
         folder.update_manifest(
@@ -233,7 +233,7 @@ class _Training:
             finished=now(),
             process=None,
             epochs=len(history),
-            notes=list(notes),
+            notes=self.notes,
             **self._selection(best),
         )
         return Run(folder, history, best, scores)
@@ -268,6 +268,8 @@ class _Training:
         entry: dict[str, Any] = {"at": now(), "after_epoch": epoch, "versions": versions()}
         if self.changes:
             entry["changes"] = {change.path: [change.before, change.after] for change in self.changes}
+        if self.notes:
+            entry["notes"] = self.notes
         folder.save_spec(self.spec)
         folder.update_manifest(
             status="running",
@@ -283,9 +285,6 @@ class _Training:
         from specbuild.model.build import build
         from specbuild.runs import checkpoint
 
-        saved = folder.checkpoints() if folder is not None else {}
-        if folder is not None and not saved:
-            raise RunError(f"{folder.path} has no checkpoint to continue from", help="start a new run")
         set_seed(self.spec.train.seed)
         model = build(self.graph, precision, teacher=True)
         outputs = [output.name for output in self.graph.outputs]
@@ -296,15 +295,16 @@ class _Training:
             outputs=outputs,
             transform=self.dataset.transform,
         )
-        if not saved:
+        if folder is None:
             return model, Progress()
-        from specbuild.runs.optimizer import arguments_kept
+        done, path = self._last_checkpoint(folder)
+        if path is not None:
+            from specbuild.runs.optimizer import arguments_kept
 
-        path = saved[max(saved)]
-        model.optimizer.build(model.trainable_variables)
-        with arguments_kept(model, path):
-            done = checkpoint.restore(model, path)
-        self._check_monitor(done)
+            model.optimizer.build(model.trainable_variables)
+            with arguments_kept(model, path):
+                checkpoint.restore(model, path, done)
+            self._check_monitor(done)
         return model, done
 
     def _check_monitor(self, done: Progress) -> None:
@@ -319,10 +319,46 @@ class _Training:
                 code="unknown-name",
             )
 
+    def _last_checkpoint(self, folder: RunFolder) -> tuple[Progress, Path | None]:
+        """Return the last checkpoint that training can go on from; without one it starts over.
+
+        Raises:
+            RunError: there are checkpoints, and none can be read; the spec changes what the last one, within an epoch,
+                does not allow.
+        """
+        from specbuild.runs import checkpoint
+
+        damaged: RunError | None = None
+        for path in reversed(folder.checkpoints().values()):
+            try:
+                progress = checkpoint.verify(path)
+            except RunError as error:
+                damaged = error
+                self._note(f"{error.message}; it is left out")
+                continue
+            between = [change.path for change in self.changes if change.between_epochs]
+            if progress.step and (between or progress.steps != len(self.training)):
+                raise RunError(
+                    f"{', '.join(between) or 'the number of steps'} can change only between two epochs, and this run "
+                    f"stopped after {progress.reached}",
+                    help="finish the epoch first; or delete the checkpoints with a step in their names, to go back to "
+                    "the last finished epoch",
+                )
+            return progress, path
+        if damaged is not None:
+            raise RunError(damaged.message, help="start a new run; no other checkpoint of this one can be read")
+        return Progress(), None
+
+    def _note(self, text: str) -> None:
+        """Say something on the terminal, and in run.json once training ends."""
+        self.notes.append(text)
+        self.show.note(f"note: {text}")
+
     def _fit(self, model: Any, folder: RunFolder, done: Progress, signals: Signals) -> tuple[dict[str, float], ...]:
         from specbuild.training.batches import with_true_frames
         from specbuild.training.fit import fit
 
+        remove_leftovers(folder.path)
         training = with_true_frames(self.graph, self.training)
         held_out = with_true_frames(self.graph, self.validation, shown=False) if self.validation is not None else None
         return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals)
@@ -335,26 +371,36 @@ class _Training:
         from specbuild.runs import checkpoint
         from specbuild.training.batches import has_scheduled_sampling
 
-        last = folder.reached
-        if not last:
+        saved = folder.checkpoints()
+        kept = [position.epoch for position in saved if position.epoch and not position.step]
+        if not kept:
             return 0
-        best, path = last, folder.checkpoint(last)
-        if self.watch.keep_best and folder.best_file.exists():
-            best, path = self.watch.best(checkpoint.read(path).history) or last, folder.best_file
+        epoch = max(kept)
+        if self.watch.keep_best:
+            history = checkpoint.read(saved[max(saved)]).history
+            best, epoch = self.watch.best(history), self.watch.best(history, among=kept) or epoch
+            if best != epoch:
+                self._note(
+                    f"the best epoch by {self.watch.monitor} is {best}, whose checkpoint was not kept; "
+                    f"the model is that of epoch {epoch}, the best of those that were"
+                )
+        path = folder.checkpoint(epoch)
         if has_scheduled_sampling(self.graph):
             self._save_without_teacher(path, folder)
         else:
             copy(path, folder.model_file)
-        return best
+        return epoch
 
     def _save_without_teacher(self, path: Path, folder: RunFolder) -> None:
         """Write model.keras from a checkpoint whose model reads true frames as well."""
+        from specbuild.model.backend import set_seed
         from specbuild.model.build import build
         from specbuild.runs import checkpoint
 
+        set_seed(self.spec.train.seed)
         model = build(self.graph, policy_for(self.spec.train.precision))
         checkpoint.load_weights(model, path)
-        checkpoint.save(model, folder.model_file, checkpoint.read(path).history)
+        checkpoint.Snapshot.take(model, checkpoint.read(path).history).write(folder.model_file)
 
     def _selection(self, epoch: int) -> dict[str, Any]:
         """Return for run.json which epoch model.keras is of, and why; there is a best one only where one is kept."""
@@ -374,15 +420,20 @@ class _Training:
         return evaluate(folder.path, split="test")
 
 
-def _continuing(folder: RunFolder, done: int, epochs: int) -> str:
-    if done >= epochs:
+def _continuing(folder: RunFolder, done: Progress, epochs: int) -> str:
+    if done.epoch >= epochs:
         return f"{folder.path} has all its {epochs} epochs; for more: --set train.epochs={2 * epochs}"
-    return f"continuing {folder.path} after epoch {done} of {epochs}"
+    if not done.epoch and not done.step:
+        return f"{folder.path} has no checkpoint yet, and starts over"
+    return f"continuing {folder.path} after {done.reached}{'' if done.step else f' of {epochs}'}"
 
 
 def _how_to_continue(folder: RunFolder) -> str:
-    reached = f"epoch {folder.reached} is saved" if folder.reached else "no epoch was finished"
-    return f"interrupted; {reached}. {_continue_with(folder)}"
+    from specbuild.runs import checkpoint
+
+    last = folder.reached
+    reached = f"after {checkpoint.read(folder.checkpoint(*last)).reached}" if last else "before a step was saved"
+    return f"interrupted {reached}. {_continue_with(folder)}"
 
 
 def _continue_with(folder: RunFolder) -> str:

@@ -178,7 +178,7 @@ def test_a_run_without_an_epoch_is_refused(trained: Run, tmp_path: Path) -> None
     shutil.copytree(trained.path, copy)
     for path in (copy / "checkpoints").glob("*"):
         path.unlink()
-    (copy / "checkpoints/epoch-0000.keras").write_bytes(b"")
+    (copy / "checkpoints/epoch-0001-step-000004.keras").write_bytes(b"")
     for verb in (evaluate, predict):
         with pytest.raises(RunError) as error:
             verb(copy)

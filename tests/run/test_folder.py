@@ -95,10 +95,12 @@ def test_a_damaged_run_json_is_named(tmp_path: Path) -> None:
 def test_checkpoints_come_in_the_order_of_their_epochs(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     (tmp_path / "checkpoints").mkdir()
-    for name in ("epoch-0010.keras", "epoch-0009.keras", "epoch-12345.keras", ".epoch-0011.7.keras", "notes.txt"):
+    names = ("epoch-0010.keras", "epoch-0011-step-000500.keras", "epoch-0009.keras", "epoch-12345.keras")
+    for name in (*names, ".epoch-0011.7.keras", "notes.txt"):
         (tmp_path / "checkpoints" / name).write_text("")
-    assert list(folder.checkpoints()) == [9, 10, 12345]
-    assert folder.checkpoints()[9] == folder.checkpoint(9)
+    assert list(folder.checkpoints()) == [(9, 0), (10, 0), (10, 500), (12345, 0)]
+    assert [path.name for path in folder.checkpoints().values()] == [names[2], names[0], names[1], names[3]]
+    assert all(folder.checkpoint(*position) == path for position, path in folder.checkpoints().items())
 
 
 def test_the_spec_of_a_run_keeps_its_overrides_and_its_folder(spec: Path, tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ def test_the_run_folder_holds_everything(trained: Run) -> None:
         "history.csv",
         "checkpoints/epoch-0002.keras",
         "checkpoints/epoch-0003.keras",
-        "best.keras",
         "model.keras",
         "scores.json",
         "scores.csv",
@@ -126,7 +125,6 @@ def test_without_validation_the_last_epoch_is_kept(plain: Path, tmp_path: Path) 
     run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
     assert columns(run) == ["epoch", "loss", "mae"]
     assert run.best == 2
-    assert not run.folder.best_file.exists()
     manifest = run.folder.manifest()
     assert (manifest["model_epoch"], manifest["chosen_by"], manifest["best_epoch"]) == (2, "last epoch", None)
 
@@ -157,10 +155,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(name: str, spec: Path, tmp_path
     (folder,) = tmp_path.glob("tiny-nowcast-*")
     relu = "relu inside the recurrence of enc can grow without bound; use tanh; " if name == "relu" else ""
     assert error.value.help == (
-        f"{relu}lower the learning rate (1e+30 is written) or set clipnorm on the optimizer; the last good weights, "
-        f"before training, are in {folder}/checkpoints/epoch-0000.keras"
+        f"{relu}lower the learning rate (1e+30 is written) or set clipnorm on the optimizer; there are no good "
+        "weights before: no checkpoint was written yet"
     )
-    assert (folder / "checkpoints/epoch-0000.keras").exists()
+    assert not (folder / "checkpoints").exists()
     assert json.loads((folder / "run.json").read_text())["status"] == "failed"
 
 
@@ -212,7 +210,7 @@ def test_weights_that_are_not_finite_are_not_saved(plain: Path, tmp_path: Path) 
     with pytest.raises(RunError) as error:
         train(plain, overrides=overrides, out=tmp_path, quiet=True)
     assert "epoch 1" in error.value.message
-    assert "epoch-0000.keras" in error.value.help
+    assert error.value.help.endswith("no checkpoint was written yet")
 
 
 def test_a_monitor_that_is_not_reported_is_an_error_at_its_place(plain: Path, tmp_path: Path) -> None:
@@ -286,14 +284,23 @@ def test_weights_of_another_model_are_refused_by_name_and_shape(trained: Run, tm
     assert (copy / "run.json").read_bytes() == manifest
 
 
-def test_a_damaged_checkpoint_is_named(trained: Run, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(trained: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(trained.path, copy)
     last = copy / "checkpoints/epoch-0003.keras"
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"epoch-0003\.keras cannot be read: File is not a zip file") as error:
-        train(resume=copy, overrides=["train.epochs=4"], quiet=True)
-    assert error.value.help == "delete it to continue from the one before"
+    again = train(resume=copy, quiet=True)
+    note = f"the checkpoint {last} cannot be read: File is not a zip file; it is left out"
+    manifest = again.folder.manifest()
+    assert [entry["notes"] for entry in manifest["resumed"]] == [[note]]
+    assert note in manifest["notes"]
+    assert again.history == trained.history
+    assert_identical(last, trained.path / "checkpoints/epoch-0003.keras")
+    for path in again.folder.checkpoints().values():
+        path.write_bytes(b"")
+    with pytest.raises(RunError, match=r"epoch-0002\.keras cannot be read: File is not a zip file") as error:
+        train(resume=copy, quiet=True)
+    assert error.value.help == "start a new run; no other checkpoint of this one can be read"
 
 
 def test_a_spec_or_a_run_but_not_both(trained: Run) -> None:

@@ -81,7 +81,7 @@ def test_a_run_that_was_killed_continues_as_if_it_had_not_been(spec: Path, tmp_p
     process.kill()
     process.communicate()
     folder = RunFolder.open(checkpoint.parents[1])
-    reached = max(folder.checkpoints())
+    reached = max(folder.checkpoints()).epoch
     assert folder.manifest()["status"] == "running"
     assert reached < 12
 
@@ -101,11 +101,10 @@ def test_a_signal_keeps_what_was_reached_and_tells_how_to_continue(number: signa
     process.send_signal(number)
     out, err = process.communicate(timeout=600)
     (folder,) = plain.parent.glob("runs/*")
-    reached = max(RunFolder.open(folder).checkpoints())
+    reached = read(list(RunFolder.open(folder).checkpoints().values())[-1]).reached
     assert process.returncode == 128 + number, err
     assert err == (
-        f"\ninterrupted; epoch {reached} is saved. Continue with: "
-        f"specbuild train --resume {folder.relative_to(plain.parent)}\n"
+        f"\ninterrupted after {reached}. Continue with: specbuild train --resume {folder.relative_to(plain.parent)}\n"
     )
     assert "Traceback" not in out
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"

@@ -1,16 +1,33 @@
 """The `train` section: how the model is fitted, and which epochs are kept."""
 
-from typing import Annotated, Literal
+import math
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from specbuild.catalog.objects import KerasObject, Optimizer
-from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Whole
+from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Whole, refuse, written
+from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
 
 _INCOMPARABLE = "losses before and after could not be compared, so no epoch would be the best"
+_METRICS = "reported from the next epoch on; refused in the middle of an epoch"
 _POSITION = "from the next epoch on; refused in the middle of an epoch, whose batches would be others"
+_STEPS = re.compile(r"\s*([0-9]{1,9})\s*steps?\s*")
+
+
+def _how_often(value: Any) -> str:
+    """Return a time or a number of steps as it is written, or raise the error that a user reads."""
+    match = _STEPS.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        if not int(match[1]):
+            refuse("interval", f"expected at least 1 step, got {written(value)}")
+        return "1 step" if int(match[1]) == 1 else f"{int(match[1])} steps"
+    if not isinstance(value, str) or not value[:1].isdigit():
+        refuse("interval", f"expected a time or a number of steps such as 10 min or 500 steps, got {written(value)}")
+    return interval(value)
 
 
 class EarlyStopping(Section):
@@ -28,9 +45,24 @@ class EarlyStopping(Section):
 
 
 class Checkpoints(Section):
-    """How many checkpoints to keep. Every epoch is saved with the optimizer's state; old ones are removed."""
+    """When to save the state of training, and how much of it to keep. Every epoch is saved as well."""
 
+    every: Annotated[str, Field(examples=["10 min", "500 steps"]), BeforeValidator(_how_often)] | None = Field(
+        "10 min",
+        description="Time or steps of an epoch after which to save within it; null: only after epochs.",
+    )
     keep: PositiveInt = Field(3, description="Number of latest epochs to keep on disk, besides the best.")
+
+    @property
+    def seconds(self) -> float:
+        """The time after which to save within an epoch; infinite where `every` gives none."""
+        return Interval.parse(self.every).mean_seconds if self.every is not None and not self.steps else math.inf
+
+    @property
+    def steps(self) -> int:
+        """The number of steps after which to save within an epoch; 0 where `every` gives none."""
+        match = _STEPS.fullmatch(self.every or "")
+        return int(match[1]) if match else 0
 
 
 class TrainSection(Section):
@@ -58,7 +90,7 @@ class TrainSection(Section):
         description="Weight of each output frame in the loss, first to last, or one such list for each output. Only "
         "proportions matter. Default: equal weights.",
     )
-    metrics: Annotated[MetricLists, OnResume("reported from the next epoch on")] = Field(
+    metrics: Annotated[MetricLists, OnResume(_METRICS, between_epochs=True)] = Field(
         (),
         description="Metrics to report per epoch, by Keras's names: a list, or one list for each output.",
         validate_default=False,

@@ -1,0 +1,253 @@
+"""A run that was ended at any moment goes on to the same files, byte for byte, as one that was not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specbuild.document import RunError
+from specbuild.runs.checkpoint import Position, Progress, read, verify
+from specbuild.runs.files import remove_leftovers
+from specbuild.training import Interrupted, Run, fit, train
+from specbuild.training.history import Watch
+from specbuild.training.keeping import kept_positions
+from tests.run.weights import stored
+
+OVERRIDES = [
+    "train.epochs=3",
+    "train.checkpoints={every: 3 steps, keep: 2}",
+    "train.early_stopping={patience: 9, monitor: val_mae}",
+    "train.optimizer={name: AdamW, learning_rate: {name: CosineDecay, initial_learning_rate: 0.05, decay_steps: 20}, "
+    "use_ema: true}",
+    "train.workers=2",
+    "data.augment={flip: [height, width], noise: 0.1}",
+]
+DROPOUT = "\n  - {id: drop, layer: Dropout, rate: 0.2}\ndata:"
+
+
+@pytest.fixture
+def spec_with_dropout(plain: Path) -> Path:
+    plain.write_text(plain.read_text("utf-8").replace("\ndata:", DROPOUT, 1), "utf-8")
+    return plain
+
+
+def files(run: Run) -> dict[str, bytes]:
+    """Every file of a run but run.json, by its name; of a `.keras` file the arrays and what we write ourselves.
+
+    Within one process Keras numbers optimizers in their names, which it stores as well.
+    """
+    contents = {}
+    for path in sorted(run.path.rglob("*")):
+        name = str(path.relative_to(run.path))
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                contents[f"{name}/specbuild.json"] = archive.read("specbuild.json")
+            contents |= {f"{name}/{array}": value.tobytes() for array, value in stored(path).items()}
+        elif path.is_file() and name != "run.json":
+            contents[name] = path.read_bytes()
+    return contents
+
+
+def send_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int) -> None:
+    """Send SIGTERM to this process before the given call of a method of the callback."""
+    original: Callable[..., None] = getattr(fit._Keeper, method)
+    calls = iter(range(1, 10_000))
+
+    def sends(*arguments: Any, **keywords: Any) -> None:
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(*arguments, **keywords)
+
+    monkeypatch.setattr(fit._Keeper, method, sends)
+
+
+def test_a_run_that_is_ended_again_and_again_ends_as_if_it_had_not_been(
+    spec_with_dropout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(spec_with_dropout, overrides=OVERRIDES, out=tmp_path / "whole", quiet=True)
+    part: dict[str, Any] = {"spec": spec_with_dropout, "overrides": OVERRIDES, "out": tmp_path / "part"}
+    reached = []
+    # Within an epoch, after all its steps, while it is validated, and where it ends.
+    for method, call in (
+        ("on_train_batch_end", 4),
+        ("on_train_batch_end", 4),
+        ("on_test_batch_end", 2),
+        ("on_epoch_end", 1),
+        ("on_train_batch_end", 16),
+    ):
+        with monkeypatch.context() as patch:
+            send_at(patch, method, call)
+            with pytest.raises(Interrupted) as stop:
+                train(**part, quiet=True)
+        reached.append(str(stop.value).partition(".")[0])
+        (folder,) = (tmp_path / "part").glob("*")
+        part = {"resume": folder}
+    assert reached == [
+        "interrupted after epoch 1, step 4 of 8",
+        "interrupted after epoch 1, step 8 of 8",
+        "interrupted after epoch 1, step 8 of 8",
+        "interrupted after epoch 1",
+        "interrupted after epoch 3, step 8 of 8",
+    ]
+    assert files(train(**part, quiet=True)) == files(whole)
+
+
+def test_a_finished_run_stays_as_it_is(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    assert files(train(resume=copy, quiet=True)) == files(trained)
+
+
+def test_a_run_without_a_checkpoint_starts_over(plain: Path, tmp_path: Path) -> None:
+    run = train(plain, overrides=["train.epochs=1"], out=tmp_path, quiet=True)
+    before = files(run)
+    for path in run.folder.checkpoints().values():
+        path.unlink()
+    (run.path / "checkpoints/.epoch-0001.999999999.keras").write_bytes(b"half")
+    assert files(train(resume=run.path, quiet=True)) == before
+
+
+def test_another_best_epoch_is_one_that_is_still_there(plain: Path, tmp_path: Path) -> None:
+    overrides = ["train.epochs=4", "train.checkpoints.keep=1", "train.early_stopping={monitor: val_loss}"]
+    run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
+    rows = run.history
+    assert run.best == 4, "the loss falls in every epoch"
+    again = train(resume=run.path, overrides=["train.early_stopping.mode=max"], quiet=True)
+    note = (
+        "the best epoch by val_loss is 1, whose checkpoint was not kept; the model is that of epoch 4, the best of "
+        "those that were"
+    )
+    manifest = again.folder.manifest()
+    assert (again.best, manifest["model_epoch"], manifest["notes"]) == (4, 4, [note])
+    assert read(again.folder.model_file).history == rows
+
+
+def test_batches_and_metrics_change_only_between_epochs(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        send_at(patch, "on_train_batch_end", 11)
+        with pytest.raises(Interrupted):
+            train(plain, overrides=["train.epochs=2"], out=tmp_path, quiet=True)
+    (folder,) = tmp_path.glob("tiny*")
+    before = (folder / "run.json").read_bytes()
+    for override in ("train.batch_size=8", "train.steps_per_epoch=4", "train.metrics=[mse]"):
+        with pytest.raises(RunError) as error:
+            train(resume=folder, overrides=[override], quiet=True)
+        assert error.value.message == (
+            f"{override.partition('=')[0]} can change only between two epochs, and this run stopped after epoch 2, "
+            "step 3 of 8"
+        )
+    assert (folder / "run.json").read_bytes() == before
+    (folder / "checkpoints/epoch-0002-step-000003.keras").unlink()
+    run = train(resume=folder, overrides=["train.batch_size=8", "train.metrics=[mse]"], quiet=True)
+    (resumed,) = run.folder.manifest()["resumed"]
+    assert resumed["after_epoch"] == 1
+    assert [sorted(row) for row in run.history] == [
+        ["epoch", "loss", "mae", "val_loss", "val_mae"],
+        ["epoch", "loss", "mse", "val_loss", "val_mse"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("positions", "best", "kept"),
+    [
+        ([(1, 0), (2, 0), (3, 0), (4, 0)], 1, [(1, 0), (3, 0), (4, 0)]),
+        ([(1, 0), (2, 0), (3, 0)], None, [(2, 0), (3, 0)]),
+        ([(0, 3), (0, 6), (1, 0)], 1, [(1, 0)]),
+        ([(0, 3), (1, 0), (1, 3), (1, 6), (1, 9)], 1, [(1, 0), (1, 6), (1, 9)]),
+        ([(0, 3)], None, [(0, 3)]),
+        ([], None, []),
+    ],
+)
+def test_the_last_epochs_the_best_and_the_last_steps_are_kept(
+    positions: list[tuple[int, int]], best: int | None, kept: list[tuple[int, int]]
+) -> None:
+    assert sorted(kept_positions([Position(*each) for each in positions], 2, best)) == kept
+
+
+def test_the_best_is_chosen_among_those_that_are_there() -> None:
+    history = [{"epoch": float(epoch), "val_loss": value} for epoch, value in enumerate((3.0, 1.0, 2.0), 1)]
+    watch = Watch("val_loss")
+    assert (watch.best(history), watch.best(history, among={1, 3}), watch.best(history, among={9})) == (2, 3, None)
+
+
+@pytest.mark.parametrize("position", [Position(3), Position(3, 500), Position(0, 1), Position(12345, 1234567)])
+def test_the_name_of_a_checkpoint_says_how_far_training_was(position: Position) -> None:
+    assert Position.named(position.file_name) == position
+    assert Position.named(f".{position.file_name}") is None
+
+
+RECORDS = {
+    "null": "its record is empty",
+    "[]": "",
+    "{}": "it was written after the start",
+    '{"history": {}}': "history: ",
+    '{"history": [[]]}': "history.0: ",
+    '{"history": [{"epoch": "1", "loss": 1.0}]}': "history.0.epoch: ",
+    '{"history": [{"epoch": 2, "loss": 1.0}]}': "the history does not have one row per epoch",
+    '{"history": [{"epoch": 1}]}': "the history does not have one row per epoch",
+    '{"history": [], "step": true}': "step: ",
+    '{"history": [], "step": 2, "steps": 1}': "step 2 is beyond the 1 of an epoch",
+    '{"history": [], "seeds": [[0.5]]}': "seeds.0.0: ",
+    '{"history": [], "seeds": 3}': "seeds: ",
+    '{"history": [], "metrics": ["a"]}': "metrics.0: ",
+    '{"histori": []}': "histori: ",
+    '{"history": ': "",
+    "\ud800": "",
+}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_wrong_record_is_a_damaged_checkpoint(record: str, trained: Run, tmp_path: Path) -> None:
+    path = tmp_path / "epoch-0003.keras"
+    with zipfile.ZipFile(trained.folder.checkpoint(3)) as old, zipfile.ZipFile(path, "w") as new:
+        for member in old.namelist():
+            content = record.encode("utf-8", "surrogatepass") if member == "specbuild.json" else old.read(member)
+            new.writestr(member, content)
+    with pytest.raises(RunError) as error:
+        read(path)
+    assert error.value.message.startswith(f"the checkpoint {path} cannot be read: ")
+    assert RECORDS[record].replace("its record is empty", "") in error.value.message
+    assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize("member", ["specbuild.json", "config.json", "metadata.json", "model.weights.h5"])
+def test_a_missing_or_changed_member_is_damage(member: str, trained: Run, tmp_path: Path) -> None:
+    whole = trained.folder.checkpoint(3)
+    assert verify(whole) == read(whole)
+    path = tmp_path / "epoch-0003.keras"
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for name in set(old.namelist()) - {member}:
+            new.writestr(name, old.read(name))
+        start = old.getinfo(member).header_offset
+    with pytest.raises(RunError, match=f"it has no {member}"):
+        verify(path)
+    content = bytearray(whole.read_bytes())
+    content[start + 200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"cannot be read: "):
+        verify(path)
+
+
+def test_the_progress_of_a_run_survives_as_json() -> None:
+    history = ({"epoch": 1.0, "loss": 0.1 + 0.2, "iou": float("inf")},)
+    progress = Progress(history=history, step=3, steps=8, seeds=((1, 2**32 - 1),), metrics=((1 / 3, 5.0),))
+    assert Progress.model_validate_json(progress.model_dump_json()) == progress
+
+
+def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    dead = [".run.999999999.json", "checkpoints/.epoch-0006.999999999.keras"]
+    living = [f".run.{os.getpid()}.json", ".notes", "run.json", "checkpoints/.hidden.keras"]
+    for name in (*dead, *living):
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(living)
