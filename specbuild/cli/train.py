@@ -23,7 +23,7 @@ _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confus
 def command(context: click.Context, /, spec: str | None, resume: str | None, quiet: bool, **options: Any) -> None:
     """Train the model of SPEC, score it on its test split and draw its forecast.
 
-    Everything is written to a new run folder. Each epoch is saved there with the optimizer's state; --resume continues
+    Everything is written to a new run folder. Each epoch and every ten minutes are saved there; --resume continues
     an interrupted run with the same result as an uninterrupted one. Given a folder of runs, it continues the latest
     that is neither finished nor being trained by another process.
 
