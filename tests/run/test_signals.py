@@ -92,7 +92,7 @@ def test_a_second_signal_ends_a_run_that_does_not_hear_the_first(plain: Path, mo
     assert err.startswith(f"error: the run folder {name} is being written by process {process.pid} on ")
     assert folder.status().state == "running"
     err = ended(process, signal.SIGTERM, signal.SIGUSR1)
-    assert err == f"\ninterrupted; epoch 1 is saved. Continue with: specbuild train --resume {name}\n"
+    assert err == f"\ninterrupted after epoch 1. Continue with: specbuild train --resume {name}\n"
     assert folder.status().text == "it was interrupted after epoch 1"
     monkeypatch.delenv("STALL")
     code, _, err = run("train", "--resume", "runs", cwd=plain.parent)
