@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.sources import FrameSource
@@ -100,7 +101,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
         comparison.add(forecast, others, window.future)
         varies = variation(window.future)
         if pictured is None or varies > pictured.variation:
-            pictured = _Pictured(varies, scored, window, forecast)
+            pictured = _Pictured(varies, scored, window, forecast, others)
     evaluation = Evaluation(
         name=trained.spec.name,
         split=split,
@@ -122,7 +123,12 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     write_text(file("scores.csv"), evaluation.to_csv())
     draw_scores(evaluation, file("scores.png"))
     if split == "test" and pictured is not None and len(trained.data.source.space) > 1:
-        scene = pictured.scene(dataset, f"{trained.spec.name}: test window {pictured.number} of {scored}")
+        best = evaluation.best()[-1]
+        scene = pictured.scene(
+            dataset,
+            f"{trained.spec.name}: test window {pictured.number} of {scored}",
+            PERSISTENCE if best is None else best.baseline,
+        )
         if horizon is None and variable is None and not other:
             trained.folder.update_manifest(colours=asdict(scale_of(scene)))
         draw_strip(scene, file("forecast.png"))
@@ -146,13 +152,22 @@ class _Pictured:
     number: int
     window: Window
     forecast: Floats
+    others: Mapping[str, Floats]
 
-    def scene(self, dataset: Dataset, title: str) -> Scene:
+    def scene(self, dataset: Dataset, title: str, rival: str) -> Scene:
+        """Return the picture of the window, with the baseline called `rival`."""
         window = self.window
         times = dataset.source.times(window.event)
         title = title if times is None else f"{title}, {show(times[window.past_frames[-1]])}"
         return forecast_scene(
-            dataset.section, dataset.source.metadata, window.past, self.forecast, window.future, title=title
+            dataset.section,
+            dataset.source.metadata,
+            window.past,
+            self.forecast,
+            window.future,
+            self.others[rival],
+            rival=rival,
+            title=title,
         )
 
 

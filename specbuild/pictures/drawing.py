@@ -36,7 +36,7 @@ _FRAME_MS = 450
 
 
 def draw_strip(scene: Scene, path: Path) -> None:
-    """Write a PNG: rows past, observed, forecast and persistence; columns are times; one colour scale for all."""
+    """Write a PNG: rows past, observed, forecast and baseline; columns are times; one colour scale for all."""
     past = list(range(len(scene.past)))[-_COLUMNS:]
     leads = _spread(len(scene.forecast), _COLUMNS)
     columns, rows = max(len(past), len(leads)), ["past", *scene.futures]

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames
 from specbuild.data.sources import FrameSource
@@ -35,8 +36,8 @@ class ColourScale:
 class Scene:
     """One forecast and what it is compared with, in physical units; NaN is missing.
 
-    `past` is (P, H, W); `truth`, `forecast` and `persistence` are (F, H, W), of which truth and persistence may be
-    absent. `past_labels` and `lead_labels` name the frames: `-4 min`, `+10 min`. `scale` None: the scene's own.
+    `past` is (P, H, W); `truth`, `forecast` and `baseline` are (F, H, W), of which truth and baseline may be absent.
+    `past_labels` and `lead_labels` name the frames: `-4 min`, `+10 min`. `scale` None: the scene's own.
     """
 
     past: Planes
@@ -44,7 +45,9 @@ class Scene:
     past_labels: tuple[str, ...]
     lead_labels: tuple[str, ...]
     truth: Planes | None = None
-    persistence: Planes | None = None
+    baseline: Planes | None = None
+    rival: str = PERSISTENCE
+    """The name of the baseline."""
     variable: str = "value"
     units: str = ""
     title: str = ""
@@ -55,7 +58,7 @@ class Scene:
     @property
     def futures(self) -> dict[str, Planes]:
         """The rows below the past, by name."""
-        rows = {"observed": self.truth, self.called: self.forecast, "persistence": self.persistence}
+        rows = {"observed": self.truth, self.called: self.forecast, self.rival: self.baseline}
         return {name: frames for name, frames in rows.items() if frames is not None}
 
     @property
@@ -85,6 +88,7 @@ def forecast_scene(
     past: Planes,
     forecast: Planes,
     truth: Planes | None = None,
+    baseline: Planes | None = None,
     **more: Any,
 ) -> Scene:
     """Return the scene of one forecast.
@@ -93,10 +97,14 @@ def forecast_scene(
         data: says how frames are called.
         metadata: names the channels of the frames.
         past, forecast, truth: (T, *space, C) in physical units.
-        more: the title, the scale and what the forecast is called, as `Scene` has them.
+        baseline: what the forecast is compared with; None: persistence where there is a truth.
+        more: the title, the scale and what the forecast and the baseline are called, as `Scene` has them.
     """
     variable, units = first_channel(data, metadata)
     windows = data.windows
+    rival = None if baseline is None else plane(baseline)
+    if rival is None and truth is not None:
+        rival = np.repeat(plane(past)[-1:], len(forecast), axis=0)
     return Scene(
         past=plane(past),
         forecast=plane(forecast),
@@ -105,7 +113,7 @@ def forecast_scene(
         ),
         lead_labels=tuple(map(data.lead_label, lead_frames(windows))),
         truth=None if truth is None else plane(truth),
-        persistence=None if truth is None else np.repeat(plane(past)[-1:], len(forecast), axis=0),
+        baseline=rival,
         variable=variable,
         units=units,
         **more,

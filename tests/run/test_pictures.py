@@ -16,7 +16,7 @@ SCENE = Scene(
     past=RAIN[:3],
     truth=RAIN[3:],
     forecast=RAIN[2:8],
-    persistence=np.repeat(RAIN[2:3], 6, axis=0),
+    baseline=np.repeat(RAIN[2:3], 6, axis=0),
     past_labels=("-10 min", "-5 min", "0 min"),
     lead_labels=tuple(f"+{5 * lead} min" for lead in range(1, 7)),
     variable="rain rate",
@@ -47,7 +47,7 @@ def test_missing_pixels_are_grey(tmp_path: Path) -> None:
 
 
 def test_a_forecast_without_a_truth_is_drawn(tmp_path: Path) -> None:
-    alone = replace(SCENE, truth=None, persistence=None)
+    alone = replace(SCENE, truth=None, baseline=None)
     assert list(alone.futures) == ["forecast"]
     draw_strip(alone, tmp_path / "alone.png")
     draw_animation(alone, tmp_path / "alone.gif")
@@ -83,7 +83,7 @@ def test_arrows_show_what_lies_outside_the_scale(low: float, high: float, extend
     forecast = np.zeros_like(SCENE.forecast)
     forecast[0, 0, :2] = low, high
     even = np.broadcast_to(np.linspace(0, 1, 14), SCENE.past.shape)
-    scene = replace(SCENE, past=even, truth=None, persistence=None, forecast=forecast)
+    scene = replace(SCENE, past=even, truth=None, baseline=None, forecast=forecast)
     assert _Colours.of(replace(scene, scale=ColourScale(0, 1, False))).extend == extend
 
 
