@@ -14,7 +14,7 @@ from specbuild.model.mapping import pytorch, set_weights, tensorflow1
 from tests.backends import not_on_jax, passes_on_jax
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
+NAMES = sorted(path.stem for framework in ("tf1", "torch") for path in GOLDEN.glob(f"{framework}_*.npz"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,7 +41,7 @@ def test_keras_own_layer_takes_the_weights_of_a_plain_cell() -> None:
     layer = keras.layers.ConvLSTM2D(4, 3, padding="same", return_sequences=True)
     layer.build(golden["inputs"].shape)
     variables = {"kernel": golden["weight:fw/kernel"], "bias": golden["weight:fw/bias"]}
-    set_weights(layer, tensorflow1.conv_lstm(variables, forget_bias=1))
+    set_weights(layer, tensorflow1.conv_lstm(variables))
     np.testing.assert_allclose(layer(golden["inputs"]), golden["outputs"], rtol=0, atol=1e-5)
 
 
@@ -58,12 +58,8 @@ def load(model: Any, name: str, weights: dict[str, np.ndarray]) -> None:
         return
     convert = tensorflow1.conv_gru if "gru" in name else tensorflow1.conv_lstm
     if "bidirectional" not in name:
-        set_weights(model.get_layer("fw"), convert(scope(weights, "fw/")))
+        set_weights(model.get_layer("fw"), convert(weights, scope="fw/"))
         return
     both = model.get_layer("both")
-    set_weights(both.forward_layer, convert(scope(weights, "fw/")))
-    set_weights(both.backward_layer, convert(scope(weights, "bw/")))
-
-
-def scope(weights: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {key.removeprefix(prefix): array for key, array in weights.items() if key.startswith(prefix)}
+    set_weights(both.forward_layer, convert(weights, scope="fw/"))
+    set_weights(both.backward_layer, convert(weights, scope="bw/"))

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from specbuild.document import did_you_mean
+from specbuild.document import did_you_mean, listed
 
 
 class WeightsMismatch(Exception):
-    """Arrays that are not the weights of a layer, by name or by shape."""
+    """Arrays that are not the weights of a layer, by name or by shape, or a layer that computes something else."""
+
+
+class CellWeights(dict[str, np.ndarray]):
+    """The weights of a cell of another framework by name, with what the cell computes besides them.
+
+    Args:
+        arrays: the weights, gates in the order of the layers here.
+        forget_bias: what the cell adds to its forget gate, the second of four; None for a cell without one.
+        arguments: arguments that a layer must have to compute the same, such as `reset_after=False`.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], *, forget_bias: float | None = None, **arguments: Any) -> None:
+        super().__init__(arrays)
+        self.forget_bias, self.arguments = forget_bias, arguments
+
+    def fitted(self, layer: Any) -> dict[str, np.ndarray]:
+        """Return the weights for a layer, whose bias takes up the forget bias where the layer adds none.
+
+        Raises:
+            WeightsMismatch: the layer computes something else.
+        """
+        for name, wanted in self.arguments.items():
+            if (given := getattr(layer, name, wanted)) != wanted:
+                raise WeightsMismatch(f"the cell has {name}: {wanted}, and {layer.name} has {name}: {given}")
+        own = getattr(layer, "forget_bias", None)
+        if self.forget_bias is None or self.forget_bias == (own or 0.0):
+            return dict(self)
+        if own is not None:
+            message = f"the cell adds {self.forget_bias} to its forget gate, and {layer.name} adds {own}"
+            raise WeightsMismatch(f"{message}; give it forget_bias: {self.forget_bias}")
+        if "beta" in self:
+            beta = self["beta"].copy()
+            beta[1] += self.forget_bias
+            return {**self, "beta": beta}
+        if "bias" not in self:
+            message = f"the cell adds {self.forget_bias} to its forget gate, and has no bias that could hold it"
+            raise WeightsMismatch(f"{message}; give {layer.name} forget_bias: {self.forget_bias}")
+        bias = self["bias"].copy()
+        np.split(bias, 4)[1][...] += self.forget_bias
+        return {**self, "bias": bias}
 
 
 def set_weights(layer: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -20,9 +60,13 @@ def set_weights(layer: Any, arrays: Mapping[str, np.ndarray]) -> None:
     For Bidirectional call it with `layer.forward_layer` and `layer.backward_layer`.
 
     Raises:
-        WeightsMismatch: a weight has no array, an array no weight, or a shape differs; nothing is changed then.
+        WeightsMismatch: a weight has no array, an array no weight, a shape differs, or the cell that the arrays are
+            from computes something else; nothing is changed then.
     """
     weights = named_weights(layer)
+    arrays = arrays.fitted(layer) if isinstance(arrays, CellWeights) else arrays
+    if not arrays:
+        raise WeightsMismatch(f"there are no arrays for {layer.name}; it has {', '.join(weights)}")
     for name in arrays:
         if name not in weights:
             hint = did_you_mean(name, list(weights)) or f"it has {', '.join(weights)}"
@@ -46,6 +90,38 @@ def named_weights(layer: Any) -> dict[str, Any]:
     if len(weights) < len(layer.weights):
         raise WeightsMismatch(f"{layer.name} holds several layers; set the weights of each")
     return weights
+
+
+def named_arrays(arrays: Mapping[str, np.ndarray], prefix: str, needed: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with a prefix, without it.
+
+    Raises:
+        WeightsMismatch: one that is needed is missing.
+    """
+    named = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    for name in needed:
+        if name in named:
+            continue
+        longer = next((other for other in named if other.endswith((f".{name}", f"/{name}"))), None)
+        if longer is not None:
+            hint = f"names begin with {prefix}{longer.removesuffix(name)}: give that as the prefix"
+        elif named:
+            hint = did_you_mean(name, list(named)) or f"there are {listed(named)}"
+        else:
+            hint = f"no name begins with {prefix}; there are {listed(arrays)}" if arrays else "there are none at all"
+        raise WeightsMismatch(f"there is no array {prefix}{name}; {hint}")
+    return named
+
+
+def refuse_surplus(arrays: Iterable[str], used: Collection[str], cell: str) -> None:
+    """Refuse arrays that a converter does not use.
+
+    Raises:
+        WeightsMismatch: there are some; they are named.
+    """
+    surplus = [name for name in arrays if name not in used]
+    if surplus:
+        raise WeightsMismatch(f"{cell} has no weight {listed(surplus)}; it has {listed(used)}")
 
 
 def split_kernel(kernel: np.ndarray, filters: int) -> tuple[np.ndarray, np.ndarray]:
