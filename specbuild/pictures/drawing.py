@@ -5,6 +5,7 @@ Drawn with matplotlib's Agg canvas and without pyplot, so it touches no global s
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,6 +30,8 @@ from specbuild.runs.files import replacing
 
 _COLUMNS = 8
 """Most panels in a row of the strip; longer forecasts are shown by evenly spaced frames, first and last included."""
+_LETTERS, _LETTER = 14, 0.085
+"""Letters in a line of a row's name, and the inches that one takes."""
 _MISSING_GREY = "#9a9a9a"
 _INK = "#333333"
 _DPI = 130
@@ -40,7 +43,9 @@ def draw_strip(scene: Scene, path: Path) -> None:
     past = list(range(len(scene.past)))[-_COLUMNS:]
     leads = _spread(len(scene.forecast), _COLUMNS)
     columns, rows = max(len(past), len(leads)), ["past", *scene.futures]
-    side, gap, caption, left, top = 1.3, 0.06, 0.23, 0.95, 0.4
+    names = [textwrap.fill(name, _LETTERS) for name in rows]
+    left = 0.2 + _LETTER * max(len(line) for name in names for line in name.splitlines())
+    side, gap, caption, top = 1.3, 0.06, 0.23, 0.4
     height = side * _aspect(scene)
     row_height = height + caption + gap
     page = _Page(left + columns * (side + gap) + 0.95, top + len(rows) * row_height + 0.1)
@@ -50,7 +55,7 @@ def draw_strip(scene: Scene, path: Path) -> None:
         return page.axes(left + column * (side + gap), top + row * row_height + caption, side, height)
 
     page.text(left, 0.12, scene.title, fontsize=10, fontweight="bold", va="top")
-    for row, name in enumerate(rows):
+    for row, name in enumerate(names):
         page.text(
             left - 0.12, top + row * row_height + caption + height / 2, name, fontsize=10, ha="right", va="center"
         )
