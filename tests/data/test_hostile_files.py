@@ -279,3 +279,31 @@ def test_images_that_are_cut_short(tmp_path: Path) -> None:
     source = open_source(write_spec(tmp_path, {"source": {"path": "frames", "layout": "T H W"}}))
     with pytest.raises(RunError, match=f"frame 3, .*{image.name}, cannot be decoded"):
         source.read(0, range(5))
+
+
+def test_floats_that_the_netcdf_library_takes_for_texts(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["rain"] = VALUES.astype(np.float16)
+    assert refused(tmp_path, "a.nc") == (
+        "data.source.path | rain of a.nc holds float16, which the NetCDF library does not read | "
+        "save it as float32, or give the file the suffix .h5"
+    )
+
+
+def test_values_beyond_float32_are_missing(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["rain"] = np.arange(240, dtype=np.int16).reshape(40, 2, 3)
+        file["rain"].attrs["scale_factor"] = 1e37
+    source = open_source(write_spec(tmp_path, {"source": {"path": "a.h5", "layout": "T H W"}}))
+    assert np.isfinite(source.read(0, range(5))).all()
+    assert np.isnan(source.read(0, range(30, 31))).all()
+
+
+def test_names_of_a_file_stay_on_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in ("a\nb", "c\x1b[31m"):
+            with archive.open(f"{name}.npy", "w") as file:
+                np.save(file, VALUES)
+    assert refused(tmp_path, "a.npz") == (
+        "data.source.key | a.npz holds 2 arrays | say which with key: a\\nb, c\\x1b[31m"
+    )

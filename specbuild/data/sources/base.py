@@ -63,7 +63,7 @@ class Packing:
             for value in self.missing:
                 if can_occur(value, raw.dtype):
                     physical[raw == raw.dtype.type(value)] = np.nan
-        if raw.dtype.kind == "f":
+        if raw.dtype.kind == "f" or self.scale != 1 or self.offset != 0:
             physical[~np.isfinite(physical)] = np.nan
         return physical
 

@@ -15,7 +15,7 @@ from xarray import Dataset, Variable
 
 from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
-from specbuild.data.sources.errors import DamagedFileError, FileError
+from specbuild.data.sources.errors import DamagedFileError, FileError, one_line
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
@@ -56,7 +56,21 @@ def _raw(variable: Variable) -> LazyArray:
     """Return the numbers of a variable as they are stored."""
     unsigned = variable.dtype.kind == "i" and str(variable.attrs.get("_Unsigned", "")).lower() == "true"
     dtype = np.dtype(f"{variable.dtype.byteorder}u{variable.dtype.itemsize}") if unsigned else variable.dtype
-    return LazyArray(tuple(variable.shape), dtype, lambda index: np.asarray(variable[index].values).view(dtype))
+    return LazyArray(tuple(variable.shape), dtype, lambda index: _numbers(variable[index]).view(dtype))
+
+
+def _numbers(variable: Variable) -> npt.NDArray[Any]:
+    """Read a variable.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    try:
+        return np.asarray(variable.values)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # whatever the libraries below raise over damaged numbers
+        raise OSError(str(error)) from error
 
 
 def _open(path: Path, group: str | None = None) -> Dataset:
@@ -77,6 +91,8 @@ def _open(path: Path, group: str | None = None) -> Dataset:
         except ValueError as error:
             raise DamagedFileError(f"{path.name} is cut short", error) from error
     try:
+        if options["engine"] == "netcdf4":
+            _check_texts(path, group)
         return xarray.open_dataset(
             place,
             group=group,
@@ -87,7 +103,7 @@ def _open(path: Path, group: str | None = None) -> Dataset:
             create_default_indexes=False,
             **options,
         )
-    except MemoryError:
+    except (FileError, MemoryError):
         raise
     except Exception as error:  # whatever the libraries below raise over a damaged file
         if isinstance(error, KeyError) and any(name in str(error) for name in _DIMENSION_NAMES):
@@ -103,6 +119,29 @@ def _open(path: Path, group: str | None = None) -> Dataset:
         raise DamagedFileError(f"{path.name} {what}", getattr(error, "strerror", None) or error) from error
 
 
+def _check_texts(path: Path, group: str | None) -> None:
+    """Check that what the NetCDF library takes for texts is text: it crashes over floats of 16 bits.
+
+    Raises:
+        SourceError: it is not.
+    """
+    with netCDF4.Dataset(path) as file:
+        variables = (file[group] if group else file).variables
+        texts = [name for name, variable in variables.items() if variable.dtype is str]
+    if not texts:
+        return
+    import h5py
+
+    with h5py.File(path, "r") as stored:
+        for name in texts:
+            dataset = stored.get(f"{group or ''}/{name}")
+            if isinstance(dataset, h5py.Dataset) and not h5py.check_string_dtype(dataset.dtype):
+                raise FileError(
+                    f"{name} of {path.name} holds {dataset.dtype}, which the NetCDF library does not read",
+                    help="save it as float32, or give the file the suffix .h5",
+                )
+
+
 _DIMENSION_NAMES = ("dimension_names", "_ARRAY_DIMENSIONS")
 """Where the two formats of Zarr keep the names of dimensions."""
 
@@ -115,11 +154,11 @@ def _groups_below(group: Any) -> Iterator[str]:
 
 
 def _data_names(data: Dataset) -> tuple[str, ...]:
-    bounds = {variable.attrs.get("bounds") for variable in data.variables.values()}
+    bounds = {str(variable.attrs.get("bounds")) for variable in data.variables.values()}
     return tuple(
         str(name)
         for name, variable in data.data_vars.items()
-        if variable.dtype.kind in "biuf" and variable.ndim and name not in bounds
+        if variable.dtype.kind in "biuf" and variable.ndim and str(name) not in bounds
     )
 
 
@@ -130,7 +169,7 @@ def _chunk(variable: Variable) -> tuple[int, ...] | None:
 
 
 def _texts(variable: Variable) -> npt.NDArray[np.str_]:
-    return np.array([str(text) for text in variable.values.ravel()]).reshape(variable.shape)
+    return np.array([str(text) for text in _numbers(variable).ravel()]).reshape(variable.shape)
 
 
 def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
@@ -145,9 +184,9 @@ def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
     units = str(attributes.get("units", ""))
     check_memory(8 * variable.size, f"{name} of {file}, {variable.size:,} numbers,")
     try:
-        values: npt.NDArray[Any] = _texts(variable) if variable.dtype.kind in "SUO" else np.asarray(variable.values)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise FileError(f"{name} of {file} cannot be read", reason=str(error)) from error
+        values: npt.NDArray[Any] = _texts(variable) if variable.dtype.kind in "SUO" else _numbers(variable)
+    except OSError as error:
+        raise FileError(f"{name} of {file} cannot be read", reason=one_line(error)) from error
     packing, fault = packing_of(attributes), ""
     if packing.faults:
         raise FileError(f"{name} of {file} cannot be read", reason=packing.faults[0][1])

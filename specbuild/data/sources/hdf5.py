@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -26,10 +28,15 @@ class Hdf5File:
 
     def names(self) -> tuple[str, ...]:
         names: list[str] = []
-        self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        with self._damage("it"):
+            self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
         return tuple(names)
 
     def array(self, name: str) -> StoredArray:
+        with self._damage(f'"{name}" of it'):
+            return self._array(name)
+
+    def _array(self, name: str) -> StoredArray:
         dataset = self._file[name]
         check_chunk(dataset.chunks, dataset.dtype, f"{self._path.name}:{name}")
         self._check_elsewhere(dataset)
@@ -38,6 +45,14 @@ class Hdf5File:
             return StoredArray(LazyArray(dataset.shape, np.dtype("U1"), lambda index: np.array(texts[index].tolist())))
         units, calendar = (_text(dataset, key) for key in ("units", "calendar"))
         return StoredArray(dataset, packing_of(dataset.attrs), units, calendar=calendar)
+
+    @contextmanager
+    def _damage(self, what: str) -> Iterator[None]:
+        """Turn what h5py raises over damaged headers into an error over the file."""
+        try:
+            yield
+        except (KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+            raise DamagedFileError(f"{self._path.name} is damaged", f"{what} cannot be read: {error}") from error
 
     def _check_elsewhere(self, dataset: h5py.Dataset) -> None:
         """Check that the files that hold the numbers of a dataset in place of its own are there.

@@ -5,6 +5,7 @@ Pillow decodes, except for colour of 16 bits, which it would cut to 8 and FFmpeg
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,13 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from specbuild.data.sources.errors import one_line
+
 Pixels = npt.NDArray[Any]
 """(H, W) of grey, or (H, W, 3) of RGB."""
+
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+"""Pillow warns of attributes that it cannot read, of which nothing here depends."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -124,16 +130,15 @@ def _as_type(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> Pixels:
 
 def _deep_colour(path: Path) -> Pixels:
     try:
-        with av.open(str(path)) as file:
+        with av.open(str(path), metadata_errors="replace") as file:
             frame = next(file.decode(video=0))
             return np.asarray(frame.to_ndarray(format="rgb48le"))
-    except (av.FFmpegError, StopIteration, IndexError) as error:
+    except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:
         raise ValueError(_reason(error)) from error
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return one_line(error) or type(error).__name__
 
 
 _MODES: dict[str, tuple[str, int]] = {

@@ -34,6 +34,10 @@ _ENDS = 4096
 """Bytes that are read at each end of a file."""
 
 
+UNREADABLE = (av.FFmpegError, OSError, ValueError)
+"""What PyAV raises over a damaged file."""
+
+
 @dataclass(frozen=True, slots=True)
 class FrameIndex:
     """Where each frame of a video is. Frames are counted from 0 in the order in which they are shown.
@@ -147,7 +151,7 @@ class _Decoder:
             frame = next(self._frames)
         except StopIteration:
             raise self._undecodable(number, "the video ends before it") from None
-        except (av.FFmpegError, OSError) as error:
+        except UNREADABLE as error:
             raise self._undecodable(number, _reason(error)) from error
         stamps = self.index.stamps
         at = bisect_right(stamps, frame.pts if frame.pts is not None else frame.dts) - 1 if stamps else expected
@@ -171,14 +175,19 @@ class _Decoder:
 
     def _open(self) -> None:
         try:
-            self._container: Any = av.open(str(self.path))
-        except (av.FFmpegError, OSError) as error:
+            self._container: Any = opened(self.path)
+        except UNREADABLE as error:
             raise RunError(f"{self.path} can no longer be read: {error}", "put the file back as it was") from error
         self._frames = self._container.decode(self._container.streams.video[0])
         self.position = 0
 
     def _undecodable(self, number: int, reason: str) -> RunError:
         return RunError(f"frame {number} of {self.path} cannot be decoded: {reason}", "repair or replace the video")
+
+
+def opened(path: Path) -> Any:
+    """Open a video or an image with FFmpeg; its texts, which nothing depends on, may be in any encoding."""
+    return av.open(str(path), metadata_errors="replace")
 
 
 def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
@@ -188,7 +197,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
         SourceError: it is not a video, or is cut short.
     """
     try:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             if not container.streams.video:
                 raise FileError(f"{path.name} has no pictures", reason="it holds no video stream")
             stream = container.streams.video[0]
@@ -197,7 +206,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
             packets = [packet for packet in container.demux(stream) if packet.size]
             promised = stream.frames if container.format.name.startswith("mov") else 0
             index = _index(path, packets, container.format.name, one_key=stream.codec_context.name == "gif")
-    except (av.FFmpegError, OSError) as error:
+    except UNREADABLE as error:
         raise DamagedFileError(f"{path.name} is cut short or no video", _reason(error)) from error
     missing = _missing_end(path)
     if not missing and promised > len(packets):
@@ -211,6 +220,8 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
 
 def _header(stream: Any) -> ImageHeader:
     context = stream.codec_context
+    if context is None:
+        raise ValueError("its codec is not known")
     components = context.format.components if context.format is not None else ()
     deep = any(component.bits > 8 for component in components)
     grey = len([component for component in components if not component.is_alpha]) == 1
@@ -226,7 +237,7 @@ def _index(path: Path, packets: list[Any], container: str, *, one_key: bool) -> 
     apart = len(set(stamps)) == len(shown)
     if not apart or (container == "avi" and not all(packet.is_keyframe for packet in shown)):
         # AVI has no presentation times; those that a decoder makes up are wrong where frames refer to later ones.
-        with av.open(str(path)) as whole:
+        with opened(path) as whole:
             shown_at = [frame.pts for frame in whole.decode(whole.streams.video[0])]
         if not apart or shown_at != list(stamps):
             return FrameIndex(len(shown_at), (), (0,))

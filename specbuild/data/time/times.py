@@ -188,7 +188,8 @@ def _text(text: str) -> np.datetime64:
 
 def _numbers(values: npt.NDArray[Any], units: str) -> Times:
     unit, _, start = units.partition(" since ")
-    seconds = np.clip(np.round(values * float(_UNITS.get(unit.strip(), 1))), -_BEYOND, _BEYOND)
+    exact = values.astype(np.float64)
+    seconds = np.clip(np.round(exact * float(_UNITS.get(unit.strip(), 1))), -_BEYOND, _BEYOND)
     origin = _text(start.strip()) if unit.strip() in _UNITS and start.strip() else np.datetime64(0, "s")
     return origin + seconds.astype("timedelta64[s]")
 
