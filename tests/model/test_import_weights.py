@@ -23,6 +23,8 @@ from specbuild.model.mapping.weights import keras_weights
 from tests.model.recurrences import numbers
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)
+GOLDEN = Path(__file__).parents[1] / "golden"
 SPEC = """\
 specbuild: 1
 vars: {norm: none}
@@ -410,10 +412,68 @@ def test_the_page_has_every_key_order_and_table() -> None:
 
 
 def test_the_example_of_the_page_is_right() -> None:
-    spec, table = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)[:2]
+    spec, table = BLOCKS[:2]
     Path("table.yaml").write_text(table, "utf-8")
     arrays: dict[str, np.ndarray] = {}
     for name, shape in {"net.0.weight": (8, 3, 3, 3), "net.0.bias": (8,), "net.1.weight": (8, 8, 3, 3)}.items():
         arrays[name] = np.ones(shape)
     arrays |= {"net.1.bias": np.ones(8), "head.weight": np.ones((10, 8)), "head.bias": np.ones(10), "step": np.ones(())}
     assert len(arranged_weights(build_graph(spec), "table.yaml", arrays)) == 6
+
+
+CELLS = {
+    "torch_convlstm_nobias_timefirst": (2, "layer1_outputs"),
+    "tf1_convlstm2d_peephole1_layernorm1": (4, "outputs"),
+    "tf1_convgru3d_bidirectional": (6, "outputs"),
+}
+"""Reference files of cells by name: the place of their spec on the page, with their table behind it, and the output."""
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_tables_of_cells_on_the_page_give_the_outputs_of_the_original(name: str) -> None:
+    block, key = CELLS[name]
+    spec, table = BLOCKS[block : block + 2]
+    golden = dict(np.load(GOLDEN / f"{name}.npz"))
+    arrays = {key.removeprefix("weight:"): array for key, array in golden.items() if key.startswith("weight:")}
+    inputs = golden["inputs"]
+    if name.endswith("nobias_timefirst"):
+        spec = spec.replace("kernel_size: 3}", "kernel_size: 3, use_bias: false}")
+        table = "".join(line for line in table.splitlines(keepends=True) if "/bias" not in line)
+        inputs = inputs.swapaxes(0, 1)
+    Path("table.yaml").write_text(table, "utf-8")
+    wrapped = {f"module.{name}": array for name, array in arrays.items()}
+    outputs = import_weights(spec, "table.yaml", wrapped, prefixes=["module."]).predict(inputs, verbose=0)
+    expected = golden[key]
+    if "outputs_backward" in golden:
+        expected = np.concatenate([expected, golden["outputs_backward"]], axis=-1)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)
+
+
+def test_a_prefix_that_is_missing_everywhere_is_one_error(graph: Graph) -> None:
+    wrapped = {f"module.{name}": array for name, array in checkpoint().items()}
+    assert said(graph, TABLE, wrapped) == [
+        "2:1 the names of the checkpoint begin with module., those of the table do not | "
+        "the checkpoint has module.head.weight | "
+        "remove it with prefixes: module. in the table, or with --prefix module."
+    ]
+    longer = (
+        TABLE.replace("cells.", "net.cells.").replace("from: head", "from: net.head").replace(": head", ": net.head")
+    )
+    assert said(graph, longer, checkpoint()) == [
+        "2:1 the names of the table begin with net., those of the checkpoint do not | the checkpoint has head.weight"
+    ]
+    assert said(graph, TABLE, {}) == ["2:1 the checkpoint has no arrays"]
+
+
+def test_arguments_that_the_weights_do_not_show_are_required(graph: Graph) -> None:
+    good = "requires: {cell$i: {padding: same, kernel_size: 3, activation: tanh}, head: {units: 2}}\n"
+    Path("table.yaml").write_text(TABLE + good, "utf-8")
+    assert len(arranged_weights(graph, "table.yaml", checkpoint())) == 6
+    bad = "requires: {cell1: {forget_bias: 1}, hed: {units: 2}, head: {bogus: 3}}\n"
+    assert said(graph, TABLE + bad, checkpoint()) == [
+        "8:33 cell1 has forget_bias: null, and the checkpoint is from one with 1 | "
+        "its weights have the same shapes, and the outputs would be others",
+        '8:37 the model has no node hed | did you mean "head"?',
+        "8:61 head is a Dense, which has no argument bogus",
+    ]
+    assert said(graph, TABLE + "requires: {cell$i: 3}\n", checkpoint()) == ["8:20 requires.cell$i: expected a mapping"]

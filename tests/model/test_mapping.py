@@ -142,7 +142,7 @@ def test_names_with_a_prefix_missing_names_and_names_too_many() -> None:
         "the cell has no weight biases; it has kernel, bias": (
             lambda: tensorflow1.conv_lstm({"kernel": kernel, "biases": np.ones(4)})
         ),
-        "there is no array gates/kernel; there are candidate/kernel": (
+        'there is no array gates/kernel; did you mean "candidate/kernel"?': (
             lambda: tensorflow1.conv_gru({"candidate/kernel": kernel})
         ),
     }

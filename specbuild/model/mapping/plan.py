@@ -6,17 +6,21 @@ Nothing here imports Keras.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from specbuild.catalog import Bidirectional, Weight
+from specbuild.catalog import Bidirectional, KerasObject, Layer, Weight
 from specbuild.catalog.constant import Constant
-from specbuild.catalog.wrappers import DIRECTIONS
-from specbuild.document import Report, did_you_mean, listed, locate
+from specbuild.catalog.values import written
+from specbuild.catalog.wrappers import DIRECTIONS, innermost
+from specbuild.document import Entry, Report, did_you_mean, listed, locate, plain
+from specbuild.document import Mapping as Mapped
 from specbuild.graph import Graph, Node
 from specbuild.graph.inside import weights_inside
+from specbuild.language.variables import substitute
 from specbuild.model.mapping.arrange import (
     ORDERS,
     ArrangeError,
@@ -56,6 +60,53 @@ def graph_inside(node: Node) -> Graph | None:
     return None if node.body is None else node.body.open
 
 
+def own_layers(graph: Graph, prefix: str = "") -> dict[str, Layer]:
+    """Return the layer of every node, without its wrappers, by the id that the names of its weights begin with."""
+    layers: dict[str, Layer] = {}
+    for node in graph.nodes:
+        inside = graph_inside(node)
+        for direction in directions(node) if inside is not None else ():
+            layers |= own_layers(inside, prefix + direction) if inside is not None else {}
+        layers[f"{prefix}{node.id}"] = innermost(node.layer)
+    return layers
+
+
+def check_layers(table: Table, graph: Graph, variables: Mapping[str, Any], report: Report) -> None:
+    """Report layers that do not have the arguments that a table requires.
+
+    Args:
+        table: with the arguments by id, which may hold variables as the names of weights do.
+        graph: with the layers.
+        variables: of the spec; the values may use them.
+        report: takes the faults.
+    """
+    layers = own_layers(graph)
+    for pattern in table.requirements:
+        matched = {name: values for name in layers if (values := pattern.match(name)) is not None}
+        if not matched:
+            help = did_you_mean(pattern.name, layers) or f"it has {listed(layers)}"
+            report.error(f"the model has no node {pattern.name}", pattern.key.span, help=help, code="unknown-weight")
+        for name, values in matched.items():
+            required = substitute(pattern.value, {**variables, **values}, report)
+            for entry in required.entries if isinstance(required, Mapped) else ():
+                _check_argument(layers[name], name, entry, report)
+
+
+def _check_argument(layer: Layer, name: str, entry: Entry, report: Report) -> None:
+    if entry.name not in type(layer).model_fields:
+        help = did_you_mean(entry.name, type(layer).model_fields)
+        message = f"{name} is a {layer.kind}, which has no argument {entry.name}"
+        report.error(message, entry.key.span, help=help, code="requires")
+        return
+    given, wanted = getattr(layer, entry.name), plain(entry.value)
+    given = given.written() if isinstance(given, KerasObject) else list(given) if isinstance(given, tuple) else given
+    same = given == wanted or (isinstance(given, list) and given == [wanted] * len(given))
+    if not same:
+        message = f"{name} has {entry.name}: {written(given)}, and the checkpoint is from one with {written(wanted)}"
+        reason = "its weights have the same shapes, and the outputs would be others"
+        report.error(message, entry.value.span, reason=reason, code="requires")
+
+
 def directions(node: Node) -> tuple[str, ...]:
     """Return the prefixes of the directions in which a node runs the nodes inside it."""
     return tuple(f"{way}_" for way in DIRECTIONS) if isinstance(node.layer, Bidirectional) else ("",)
@@ -91,6 +142,7 @@ def assignments(
     by: dict[str, Pattern] = {}
     used: dict[str, str] = {}
     faulty: set[str] = set()
+    absent: list[_Absent] = []
     for pattern in sorted(table.patterns, key=lambda pattern: not pattern.plain):
         named = {name: values for name in shapes if (values := pattern.match(name)) is not None}
         own = {name: values for name, values in named.items() if name not in by or not by[name].plain}
@@ -108,15 +160,58 @@ def assignments(
                 report.error(f"{name} is given twice", pattern.key.span, reason=reason, code="twice")
                 continue
             by[name] = pattern
-            array = _made(entry, name, shapes[name], arrays, pattern, report)
             used |= dict.fromkeys(entry.from_, name)
+            missing = next((source for source in entry.from_ if source not in arrays), None)
+            if missing is not None:
+                absent.append(_Absent(missing, name, locate(pattern.value, ("from",))))
+                faulty.add(name)
+                continue
+            array = _made(entry, name, shapes[name], arrays, pattern, report)
             if array is None:
                 faulty.add(name)
             else:
                 given[name] = array
+    if not _names_agree(table, absent, arrays, report):
+        return {}
     _all_given(table, [name for name in shapes if name not in given and name not in faulty], report)
     _all_used(table, arrays, used, report)
     return {name: given[name] for name in shapes if name in given}
+
+
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """An array that a weight is made from, and that the checkpoint does not have."""
+
+    source: str
+    weight: str
+    place: Any
+
+
+def _names_agree(table: Table, absent: Sequence[_Absent], arrays: Arrays, report: Report) -> bool:
+    """Report arrays that do not exist; return False after one error for all names, which lack or have a prefix."""
+    if not absent:
+        return True
+    whole, first = table.document["weights"].key.span, absent[0].source
+    if not arrays:
+        report.error("the checkpoint has no arrays", whole, code="unknown-array")
+        return False
+    longer = next((name for name in arrays if name.endswith(first)), "")
+    shorter = next((name for name in arrays if first.endswith(name)), "")
+    prefix, surplus = longer.removesuffix(first), first.removesuffix(shorter) if shorter else ""
+    if prefix and all(f"{prefix}{each.source}" in arrays for each in absent):
+        message = f"the names of the checkpoint begin with {prefix}, those of the table do not"
+        help = f"remove it with prefixes: {prefix} in the table, or with --prefix {prefix}"
+        report.error(message, whole, reason=f"the checkpoint has {longer}", help=help, code="unknown-array")
+        return False
+    if surplus and all(each.source.removeprefix(surplus) in arrays for each in absent):
+        message = f"the names of the table begin with {surplus}, those of the checkpoint do not"
+        report.error(message, whole, reason=f"the checkpoint has {shorter}", code="unknown-array")
+        return False
+    for each in absent:
+        help = did_you_mean(each.source, arrays) or f"it has {listed(arrays)}"
+        message, reason = f"the checkpoint has no array {each.source}", f"{each.weight} is made from it"
+        report.error(message, each.place, reason=reason, help=help, code="unknown-array")
+    return True
 
 
 def _made(
@@ -125,11 +220,6 @@ def _made(
     """The array of one weight; None after reporting why there is none."""
     place = locate(pattern.value, ("from",))
     for source in entry.from_:
-        if source not in arrays:
-            help = did_you_mean(source, arrays) or (f"it has {listed(arrays)}" if arrays else "it has none")
-            message = f"the checkpoint has no array {source}"
-            report.error(message, place, reason=f"{name} is made from it", help=help, code="unknown-array")
-            return None
         if arrays[source].dtype.kind not in "fiub" and "float" not in arrays[source].dtype.name:
             report.error(f"{source} holds {arrays[source].dtype}, not numbers", place, code="bad-array")
             return None
@@ -151,9 +241,9 @@ def _arranged(entry: WeightSection, shape: Shape, arrays: Arrays) -> np.ndarray:
     parts = [axes_moved(arrays[source], entry.order, shape) for source in entry.from_]
     if entry.take is not None:
         parts = [channels_taken(part, entry.take, shape) for part in parts]
-    if len({(part.ndim, part.shape[:-1]) for part in parts}) > 1:
+    if len({part.shape if entry.stack else (part.ndim, part.shape[:-1]) for part in parts}) > 1:
         raise ArrangeError(f"the arrays cannot be joined: {', '.join(str(part.shape) for part in parts)}")
-    array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    array = np.stack(parts) if entry.stack else np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
     if entry.gates is not None:
         array = gates_reordered(array, entry.gates)
     return array if entry.pixel_shuffle is None else unshuffled(array, entry.pixel_shuffle)
@@ -198,15 +288,15 @@ def _all_used(table: Table, arrays: Arrays, used: Mapping[str, str], report: Rep
     """Report entries of `unused` that name no unused array, and arrays that are neither used nor listed there."""
     left = [name for name in arrays if name not in used]
     entry = table.document.entry("unused")
-    for number, written in enumerate(table.section.unused):
-        expression = re.compile(".*".join(map(re.escape, written.split("*"))))
+    for number, name_or_stars in enumerate(table.section.unused):
+        expression = re.compile(".*".join(map(re.escape, name_or_stars.split("*"))))
         place = locate(entry.value, (number,)) if entry is not None else None
         matching = [name for name in arrays if expression.fullmatch(name)]
-        if not matching and "*" not in written:
-            help = did_you_mean(written, arrays) or f"it has {listed(arrays)}"
-            report.error(f"the checkpoint has no array {written}", place, help=help, code="unknown-array")
+        if not matching and "*" not in name_or_stars:
+            help = did_you_mean(name_or_stars, arrays) or f"it has {listed(arrays)}"
+            report.error(f"the checkpoint has no array {name_or_stars}", place, help=help, code="unknown-array")
         elif matching and all(name in used for name in matching):
-            message = f"{written} is used"
+            message = f"{name_or_stars} is used"
             report.error(message, place, reason=f"{used[matching[0]]} is made from {matching[0]}", code="used-array")
         left = [name for name in left if not expression.fullmatch(name)]
     if left and not report.failed:

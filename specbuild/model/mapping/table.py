@@ -94,6 +94,9 @@ class TableSection(Section):
         (), description="Prefixes to remove from the names of the arrays; arrays without one of them are ignored."
     )
     weights: dict[str, Any] = Field(description="Weights of the model, as id/weight, and the array for each.")
+    requires: dict[str, dict[str, Any]] = Field(
+        {}, description="Arguments that layers must have for the weights to give the same outputs, by id."
+    )
     unused: Patterns = Field(
         (), description="Arrays that the model does not use; * matches any characters. A pattern may match no array."
     )
@@ -106,6 +109,7 @@ class WeightSection(Section):
     order: Annotated[str | tuple[int, ...], _Order()] = Field(
         "same", description="Order of the axes: one of the names below, or the old position of each axis."
     )
+    stack: Flag = Field(False, description="Whether a list becomes the rows of a new first axis instead.")
     take: Annotated[Literal["first", "last"], Choice()] | None = Field(
         None, description="Which input channels of a larger kernel the weight gets: first or last."
     )
@@ -144,6 +148,8 @@ class Table:
     section: TableSection
     document: Mapping
     patterns: tuple[Pattern, ...]
+    requirements: tuple[Pattern, ...] = ()
+    """The ids under `requires`, with the arguments of their layers."""
 
     def entry(self, pattern: Pattern, values: AnyMapping[str, Any], report: Report) -> WeightSection | None:
         """Return the entry for the values of its variables; None after reporting its faults."""
@@ -199,10 +205,14 @@ def read_table(table: str | Path, report: Report) -> Table | None:
     section = validate(TableSection, document, report, owner="the table")
     if section is None or not isinstance(document, Mapping):
         return None
-    weights = document["weights"].value
-    assert isinstance(weights, Mapping), "pydantic has read a mapping"
-    patterns = [_pattern(entry.name, entry.key, entry.value, report) for entry in weights.entries]
-    return Table(section, document, tuple(pattern for pattern in patterns if pattern is not None))
+
+    def patterns(key: str) -> tuple[Pattern, ...]:
+        value = document.get(key)
+        entries = value.entries if isinstance(value, Mapping) else ()
+        read = (_pattern(entry.name, entry.key, entry.value, report) for entry in entries)
+        return tuple(pattern for pattern in read if pattern is not None)
+
+    return Table(section, document, patterns("weights"), patterns("requires"))
 
 
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)", re.ASCII)

@@ -15,6 +15,7 @@ from specbuild.model.build import build
 from specbuild.model.mapping.checkpoint import read_checkpoint, without_prefixes
 from specbuild.model.mapping.plan import (
     assignments,
+    check_layers,
     directions,
     graph_inside,
     has_weights_to_set,
@@ -91,6 +92,7 @@ def arranged_weights(
         help = f"it has {listed(stored)}"
         report.error(message, entry.value.span if entry else None, help=help, code="unknown-array")
         report.raise_errors()
+    check_layers(read, graph, graph.spec.vars, report)
     given = assignments(read, weight_shapes(graph), arrays, graph.spec.vars, report)
     report.raise_errors()
     return given
