@@ -32,6 +32,7 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
       specbuild train nowcast.yaml
       specbuild train nowcast.yaml --set train.epochs=3 --set vars.filters=16
       specbuild train --resume runs
+      specbuild train nowcast.yaml --set train.init_from=runs/nowcast-20260131-142501
       specbuild train --resume runs/nowcast-20260131-142501
       specbuild train --resume runs/nowcast-20260131-142501 --set train.epochs=40
     """

@@ -18,6 +18,7 @@ from specbuild.language.forms.values import SHAPES_DIFFER
 from specbuild.language.references import Reference
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.inputs import InputSection
+from specbuild.language.sections.train import TrainSection
 from specbuild.language.spec import BodySpec, InitialState, NodeSpec, Spec, every_node
 
 
@@ -35,7 +36,7 @@ def dump(spec: Spec) -> str:
         lines.append(f"outputs: {flow([str(output.source) for output in spec.outputs])}\n")
     if allow := _allowed(spec):
         lines.append(block({"allow": allow}))
-    for name, section in (("data", _here(spec)), ("train", spec.train), ("evaluate", spec.evaluate)):
+    for name, section in (("data", _here(spec)), ("train", _start(spec)), ("evaluate", spec.evaluate)):
         if section is not None and section.model_fields_set:
             lines.append(block({name: _plain(section)}))
     return "\n".join(lines)
@@ -57,6 +58,13 @@ def _here(spec: Spec) -> DataSection | None:
         return None
     source = spec.data.source.with_paths(lambda path: str(spec.resolve_path(path).absolute()))
     return spec.data.model_copy(update={"source": source})
+
+
+def _start(spec: Spec) -> TrainSection:
+    """Return the train section with an absolute path of the weights to start from."""
+    if spec.train.init_from is None:
+        return spec.train
+    return spec.train.model_copy(update={"init_from": str(spec.resolve_path(spec.train.init_from).absolute())})
 
 
 def _node(node: NodeSpec) -> dict[str, Any]:

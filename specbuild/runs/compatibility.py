@@ -44,7 +44,7 @@ def check_resumable(folder: RunFolder, before: Graph, after: Graph, overrides: I
     Raises:
         RunError: the model changes, or a key of `train` or `data` that a resumed run cannot change.
     """
-    start_anew = f"start a new run from the weights of this one with --set train.init_from={folder.path}"
+    start_anew = f"start a new run from the weights of this one with --set train.init_from={folder.path.resolve()}"
     if difference := _model_difference(before, after):
         given = tuple(overrides)
         named = [override for override in given if not override.startswith(_BESIDE_THE_MODEL)] or given

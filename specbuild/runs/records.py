@@ -52,6 +52,18 @@ class Samples(Record):
     """The number of samples of each split."""
 
 
+class InitFrom(Record):
+    """The weights that a run began with, by name."""
+
+    path: Text
+    sha256: Sha256
+    taken: list[Text]
+    missing: list[Text]
+    surplus: list[Text]
+    other_shape: dict[Text, Annotated[list[list[Count]], Field(min_length=2, max_length=2)]]
+    """The shape of the weight there and here."""
+
+
 class Machine(Record):
     """Where a run was trained."""
 
@@ -92,6 +104,7 @@ class Manifest(Record):
     """The folder that paths of the spec are relative to."""
     data: list[DataFiles]
     samples: Samples | None = None
+    init_from: InitFrom | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63)]
     precision: TrainingPolicy
     versions: Versions

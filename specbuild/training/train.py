@@ -23,6 +23,7 @@ from specbuild.runs.clock import now
 from specbuild.runs.compatibility import Change, check_resumable
 from specbuild.runs.files import copy, remove_leftovers, write_json
 from specbuild.runs.folder import RunFolder
+from specbuild.runs.initial_weights import InitialWeights, WeightSource
 from specbuild.runs.lock import Process
 from specbuild.runs.provenance import (
     check_data_unchanged,
@@ -92,6 +93,7 @@ def train(
             import_plugins(plugins)
             with _interruptible(signals, "interrupted before training began; nothing was written"):
                 graph = build_graph(spec, overrides=overrides, roots=roots)
+                WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
                 return _Training(graph, _opened(graph, None), display(quiet)).run(None, out, signals)
         folder = RunFolder.to_resume(resume)
         # Before anything else: a second process is refused at once, not after a framework is loaded.
@@ -140,6 +142,7 @@ class _Training:
 
     def __init__(self, graph: Graph, dataset: Samples, show: Display, changes: tuple[Change, ...] = ()) -> None:
         self.changes = changes
+        self.initial: InitialWeights | None = None
         self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
         train = self.spec.train
         self.training = dataset.sampler("train", self.spec.batch_size, train.seed, steps=train.steps_per_epoch)
@@ -192,6 +195,8 @@ class _Training:
         self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals
     ) -> Run:
         for line in opening_lines(self.graph, self.dataset, folder.path, precision):
+            self.show.note(line)
+        for line in self.initial.lines() if self.initial is not None else ():
             self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
@@ -251,6 +256,7 @@ class _Training:
             "directory": str(spec.directory.resolve()),
             "data": data_files(spec),
             "samples": described(self.dataset),
+            **({"init_from": self.initial.record()} if self.initial is not None else {}),
             "seed": spec.train.seed,
             "precision": precision,
             "versions": versions(),
@@ -295,9 +301,9 @@ class _Training:
             outputs=outputs,
             transform=self.dataset.transform,
         )
-        if folder is None:
-            return model, Progress()
-        done, path = self._last_checkpoint(folder)
+        done, path = self._last_checkpoint(folder) if folder is not None else (Progress(), None)
+        if path is None and (start := WeightSource.of(self.spec)) is not None:
+            self.initial = start.put_into(self.graph, model)
         if path is not None:
             from specbuild.runs.optimizer import arguments_kept
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from specbuild.catalog.objects import KerasObject, Optimizer
-from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Whole, refuse, written
+from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Text, Whole, refuse, written
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
@@ -108,6 +108,14 @@ class TrainSection(Section):
         1,
         description="Threads that prepare batches while the model computes; 0: none. The number changes only the "
         "speed.",
+    )
+    init_from: Annotated[
+        Annotated[str, Text("the path of a run folder or of a .keras file")] | None,
+        OnResume(reason="it has its own weights"),
+    ] = Field(
+        None,
+        description="Run folder or .keras file to take the initial weights from, by the ids of layers; relative to the "
+        "spec's folder. Default: random ones.",
     )
     seed: Annotated[NonNegativeInt, OnResume(reason="it gave the initial weights and the order of the windows")] = (
         Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
