@@ -60,7 +60,7 @@ def shifted(axis: int, length: Dim, by: int) -> AxisField:
 
 def picked(axis: int, places: Iterable[int]) -> AxisField:
     """Position p depends on the p-th of `places`."""
-    return AxisField(axis, tuple((place, place) for place in places))
+    return AxisField(axis, tuple([(place, place) for place in places]))
 
 
 def at_position(place: int) -> AxisField:
@@ -83,7 +83,9 @@ def windows(axis: int, length: Dim, positions: Dim, span: int, stride: int, padd
     count = known(positions)
     missing = max((count - 1) * stride + span - known(length), 0)
     front = {"valid": 0, "same": missing // 2, "causal": span - 1}[padding]
-    return AxisField(axis, tuple((p * stride - front, p * stride - front + span - 1) for p in range(count)))
+    firsts = range(-front, count * stride - front, stride)
+    lasts = range(span - 1 - front, count * stride + span - 1 - front, stride)
+    return AxisField(axis, tuple(zip(firsts, lasts, strict=True)))
 
 
 def spread(axis: int, length: Dim, positions: Dim, span: int, stride: int, padding: str) -> AxisField:

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from specbuild.cli.arguments import print_diagnostics
+from specbuild.cli.arguments import print_diagnostics, say
 from specbuild.document import SpecbuildError, SpecError, did_you_mean
 from specbuild.version import __version__
 
@@ -37,7 +37,7 @@ class _Reported(click.ClickException):
         if isinstance(self.error, SpecError):
             print_diagnostics(self.error.diagnostics, file)
         else:
-            click.echo(f"error: {self.error}", file=file, err=True)
+            say(f"error: {self.error}", file=file, err=True)
 
 
 class _Verbs(click.Group):
@@ -66,7 +66,7 @@ class _Verbs(click.Group):
         except SpecbuildError as error:
             raise _Reported(error) from error
         except KeyboardInterrupt:
-            click.echo("\ninterrupted", err=True)
+            say("\ninterrupted", err=True)
             ctx.exit(128 + signal.SIGINT)
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader has closed the pipe, as `| head` does

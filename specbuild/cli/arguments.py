@@ -10,6 +10,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from specbuild.document import Diagnostic
+from specbuild.document.printable import printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -76,9 +77,14 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], file: IO[Any] | None = 
         click.echo(f"{errors} error{'s' if errors > 1 else ''}", file=file)
 
 
+def say(text: str, *, nl: bool = True, err: bool = False, file: IO[Any] | None = None) -> None:
+    """Print text, with what could steer a terminal written as escapes: names and units come from anywhere."""
+    click.echo(printable(text), nl=nl, err=err, file=file)
+
+
 def print_note(text: str) -> None:
     """Print a note on standard error."""
-    click.echo(f"note: {text}", err=True)
+    say(f"note: {text}", err=True)
 
 
 def warn_if_unfinished(run: str) -> None:

@@ -11,6 +11,7 @@ from specbuild.cli.arguments import (
     plugin_option,
     print_diagnostics,
     root_option,
+    say,
     set_option,
     spec_argument,
 )
@@ -47,22 +48,22 @@ def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any
     diagnostics = (*report.sorted_errors(), *warnings)
     failed = any(diagnostic.severity == "error" for diagnostic in diagnostics)
     if format == "json":
-        click.echo(render_json((*diagnostics, *report.accepted)))
+        say(render_json((*diagnostics, *report.accepted)))
     elif format == "github":
         for diagnostic in (*diagnostics, *report.accepted):
-            click.echo(render_github(diagnostic))
+            say(render_github(diagnostic))
     else:
         print_diagnostics(diagnostics)
         if graph is None or failed:
             pass
         elif resolved:
-            click.echo(graph.spec.resolved(), nl=False)
+            say(graph.spec.resolved(), nl=False)
         else:
             nodes, parameters = len(graph.every_node), graph.parameters
-            click.echo(f"{spec}: ok ({nodes} layer{'s' if nodes != 1 else ''}, {parameters:,} parameters)")
+            say(f"{spec}: ok ({nodes} layer{'s' if nodes != 1 else ''}, {parameters:,} parameters)")
             for diagnostic in report.accepted:
-                click.echo(f"accepted: {diagnostic.code} at {diagnostic.path} ({diagnostic.accepted})")
+                say(f"accepted: {diagnostic.code} at {diagnostic.path} ({diagnostic.accepted})")
             if graph.resolved_by_keras:
-                click.echo(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
+                say(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
     if failed:
         raise SystemExit(2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, root_option, set_option, spec_argument
+from specbuild.cli.arguments import format_option, root_option, say, set_option, spec_argument
 
 
 @click.command("data", short_help="Show splits, windows, missing values and ranges of the data.")
@@ -46,16 +46,16 @@ def command(spec: str, every_frame: bool, output: str | None, format: str, **opt
     source = open_source(loaded)
     splits = open_splits(loaded, data, source)
     surveyed = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
-    click.echo(json.dumps(surveyed.to_dict(), indent=2) if format == "json" else survey_text(surveyed))
+    say(json.dumps(surveyed.to_dict(), indent=2) if format == "json" else survey_text(surveyed))
     faults = [*input_faults(loaded, FrameLayout(source.name, source.space, source.channels))]
     try:
         check_precision(loaded, source, splits["train"].stretches)
     except SpecError as error:
         faults.append(error)
     for fault in (diagnostic for error in faults for diagnostic in error.diagnostics):
-        click.echo(render_text(replace(fault, severity="warning")), err=True)
+        say(render_text(replace(fault, severity="warning")), err=True)
     if output is not None:
         from specbuild.pictures import draw_sample
 
         draw_sample(data, source, splits["train"], Path(output), loaded.name)
-        click.echo(f"a training window is drawn in {output}", err=True)
+        say(f"a training window is drawn in {output}", err=True)

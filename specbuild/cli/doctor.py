@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from specbuild.cli.arguments import format_option
+from specbuild.cli.arguments import format_option, say
 
 
 @click.command("doctor", short_help="Check that everything works on this machine.")
@@ -31,7 +31,7 @@ def command(context: click.Context, out: str, format: str) -> None:
     for finding in examine(Path(out)):
         findings.append(finding)
         if format == "text":
-            click.echo(f"{finding.verdict:<5}  {finding.subject:<9}  {finding.text}")
+            say(f"{finding.verdict:<5}  {finding.subject:<9}  {finding.text}")
     if format == "json":
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        say(json.dumps([asdict(finding) for finding in findings], indent=2))
     context.exit(1 if any(finding.verdict == "fault" for finding in findings) else 0)

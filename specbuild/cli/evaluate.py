@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, horizon_option, plugin_option, set_option, warn_if_unfinished
+from specbuild.cli.arguments import (
+    format_option,
+    horizon_option,
+    plugin_option,
+    say,
+    set_option,
+    warn_if_unfinished,
+)
 
 
 @click.command("evaluate", short_help="Score the model of RUN per lead time, beside baselines.")
@@ -51,4 +58,4 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
 
     scores = evaluate(run, split, **options)
     warn_if_unfinished(run)
-    click.echo(json.dumps(scores.to_dict(), indent=2) if format == "json" else report_text(scores))
+    say(json.dumps(scores.to_dict(), indent=2) if format == "json" else report_text(scores))

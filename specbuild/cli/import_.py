@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from specbuild.cli.arguments import plugin_option
+from specbuild.cli.arguments import plugin_option, say
 
 
 @click.command("import", short_help="Print the spec of a saved Keras MODEL.")
@@ -35,9 +35,9 @@ def command(model: str, plugins: tuple[str, ...], output: Path | None, force: bo
     import_plugins(plugins)
     imported = import_model(model)
     for note in imported.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     if output is None:
-        click.echo(imported.text, nl=False)
+        say(imported.text, nl=False)
     else:
         output.write_text(imported.text, "utf-8")
-        click.echo(f"wrote {output}")
+        say(f"wrote {output}")

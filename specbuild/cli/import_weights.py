@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import plugin_option, root_option, set_option
+from specbuild.cli.arguments import plugin_option, root_option, say, set_option
 
 _SUFFIXES = (".weights.h5", ".keras")
 
@@ -64,7 +64,7 @@ def command(
         from specbuild.model.mapping.plan import weight_shapes
 
         for name, shape in weight_shapes(build_graph(spec, **options)).items():
-            click.echo(f"{name}  {shape}")
+            say(f"{name}  {shape}")
         return
     if table is None or checkpoint is None:
         raise click.UsageError("name a TABLE and a CHECKPOINT, or --list the model's weights")
@@ -78,13 +78,11 @@ def command(
     graph = build_graph(spec, **options)
     if output is None:
         arrays = arranged_weights(graph, table, checkpoint, prefixes)
-        click.echo(
-            f"{checkpoint}: ok ({len(arrays)} weights, {sum(array.size for array in arrays.values()):,} numbers)"
-        )
+        say(f"{checkpoint}: ok ({len(arrays)} weights, {sum(array.size for array in arrays.values()):,} numbers)")
         return
     model = import_weights(graph, table, checkpoint, prefixes=prefixes)
     if output.suffix == ".keras":
         save(model, output)
     else:
         model.save_weights(output, overwrite=True)
-    click.echo(f"wrote {output}")
+    say(f"wrote {output}")

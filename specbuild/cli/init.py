@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from specbuild.cli.arguments import say
+
 
 @click.command("init", short_help="Write a spec to start from, with the data that it needs.")
 @click.argument("template", required=False)
@@ -31,7 +33,7 @@ def command(template: str | None, file: Path | None, listed: bool, force: bool) 
     if listed:
         for name, entry in known.items():
             width = max(len(other) for other in known if _folder(other) == _folder(name))
-            click.echo(f"{name:{width}}  {entry.description}{'' if entry.has_data else '; without data'}")
+            say(f"{name:{width}}  {entry.description}{'' if entry.has_data else '; without data'}")
         return
     names = f"{', '.join(name for name in known if '/' not in name)}; --list shows all"
     if template is None:
@@ -49,11 +51,11 @@ def command(template: str | None, file: Path | None, listed: bool, force: bool) 
         raise click.UsageError(f"{' and '.join(existing)} {verb} already; --force replaces {them}")
     write(pairs)
     for _, copy in pairs:
-        click.echo(f"wrote {copy}")
+        say(f"wrote {copy}")
     if selected.has_data:
-        click.echo(f"next: specbuild train {target}")
+        say(f"next: specbuild train {target}")
     else:
-        click.echo(f"next: specbuild summary {target}; it trains when it has a data section")
+        say(f"next: specbuild summary {target}; it trains when it has a data section")
 
 
 def _folder(name: str) -> str:

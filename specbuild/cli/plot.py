@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import plugin_option, root_option, set_option, spec_argument
+from specbuild.cli.arguments import plugin_option, root_option, say, set_option, spec_argument
 
 SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
 """The format of each suffix."""
@@ -45,7 +45,7 @@ def command(spec: str, output: Path | None, format: str | None, **options: Any) 
     drawn = diagram(build_graph(spec, **options))
     if kind == "mermaid":
         if output is None:
-            click.echo(mermaid(drawn), nl=False)
+            say(mermaid(drawn), nl=False)
             return
         output.write_text(mermaid(drawn), "utf-8")
     else:
@@ -53,7 +53,7 @@ def command(spec: str, output: Path | None, format: str | None, **options: Any) 
 
         output = output or Path(f"{_file_name(drawn.name)}.{kind}")
         draw(drawn, output, kind)
-    click.echo(str(output))
+    say(str(output))
 
 
 def _kind_of(output: Path | None) -> str:

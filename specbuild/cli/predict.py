@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import horizon_option, plugin_option, print_note, set_option, warn_if_unfinished
+from specbuild.cli.arguments import horizon_option, plugin_option, print_note, say, set_option, warn_if_unfinished
 
 
 @click.command("predict", short_help="Forecast with the model of RUN.")
@@ -46,4 +46,4 @@ def command(run: str, input: str | None, output: str | None, **options: Any) -> 
     path = output or str(Path(run) / "prediction.npz")
     forecast = predict(run, input, path, note=print_note, **options)
     warn_if_unfinished(run)
-    click.echo(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")
+    say(f"{path}: {' x '.join(str(length) for length in forecast.shape)}")

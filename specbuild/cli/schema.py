@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from specbuild.cli.arguments import say
+
 
 @click.command("schema")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
@@ -30,6 +32,6 @@ def command(output: Path | None) -> None:
 
     text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        say(text, nl=False)
     else:
         output.write_text(text, "utf-8")

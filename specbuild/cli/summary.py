@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, plugin_option, root_option, set_option, spec_argument
+from specbuild.cli.arguments import format_option, plugin_option, root_option, say, set_option, spec_argument
 
 
 @click.command("summary", short_help="Show each layer's shape, state, parameters and FLOPs.")
@@ -47,12 +47,12 @@ def command(spec: str, batch: int | None, columns: str | None, format: str, **op
     summary = summarize(graph, batch=batch or size)
     shown = _columns(columns, format)
     if format == "json":
-        click.echo(json.dumps(summary.to_dict(), indent=2))
+        say(json.dumps(summary.to_dict(), indent=2))
     else:
         from specbuild.cli.tables import markdown_summary, print_summary
 
         if format == "markdown":
-            click.echo(markdown_summary(summary, shown), nl=False)
+            say(markdown_summary(summary, shown), nl=False)
         else:
             print_summary(summary, shown)
 

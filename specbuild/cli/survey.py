@@ -8,6 +8,7 @@ import numpy as np
 
 from specbuild.catalog import show
 from specbuild.data.survey import Counts, SplitSurvey, Survey
+from specbuild.document.printable import one_line
 from specbuild.document.text_table import Column, text_table
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -19,16 +20,16 @@ def survey_text(survey: Survey) -> str:
 
 
 def _heading(survey: Survey) -> list[str]:
-    units = f" ({survey.units})" if survey.units else ""
+    units = f" ({one_line(survey.units)})" if survey.units else ""
     least, most = min(survey.lengths), max(survey.lengths)
     count = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     events = f"{len(survey.lengths):,} events of " if len(survey.lengths) > 1 else ""
     size = f" of {show(survey.space)}" if survey.space else ""
     apart = f", {survey.step} apart" if survey.step else ""
-    named = f": {', '.join(survey.variables)}" if survey.variables else ""
+    named = f": {one_line(', '.join(survey.variables))}" if survey.variables else ""
     channels = f"{survey.channels} channel{'s' if survey.channels > 1 else ''}{named}"
     return [
-        f"{survey.source}: {survey.variable}{units}, {survey.dtype} in the file",
+        f"{one_line(f'{survey.source}: {survey.variable}')}{units}, {survey.dtype} in the file",
         f"{events}{count} frames{size}{apart}; {channels}",
     ]
 

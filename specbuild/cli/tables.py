@@ -12,6 +12,7 @@ from typing import NamedTuple
 import click
 
 from specbuild.catalog import Dim, show
+from specbuild.document.printable import one_line, printable
 from specbuild.document.render import text_width
 from specbuild.document.text_table import Column, text_table
 from specbuild.graph.summary import AXES, Row, Summary, shown_layer
@@ -57,7 +58,7 @@ def print_summary(summary: Summary, columns: Collection[str] | None = None) -> N
     """Print the table of `specbuild summary`, as wide as the terminal or COLUMNS allows."""
     bound = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
     width = shutil.get_terminal_size().columns if bound else UNBOUND
-    title, *lines = summary_text(summary, width, columns).split("\n")
+    title, *lines = printable(summary_text(summary, width, columns)).split("\n")
     click.echo("\n".join([click.style(title, bold=True), *lines]))
 
 
@@ -75,7 +76,9 @@ def summary_text(summary: Summary, width: int, columns: Collection[str] | None =
     below = totals(summary, explain_field="field" not in layout.without)
     if columns is None and layout.without:
         below.append(f"Left out for lack of width: {', '.join(layout.without)}; {HOW_TO_SHOW}")
-    return "\n".join([summary.name, *lines, "", *(part for line in below for part in textwrap.wrap(line, width))])
+    return "\n".join(
+        [one_line(summary.name), *lines, "", *(part for line in below for part in textwrap.wrap(line, width))]
+    )
 
 
 def _layouts_of(columns: Collection[str]) -> tuple[Layout, Layout]:
@@ -111,7 +114,7 @@ def _markdown(summary: Summary, columns: list[Column], rows: list[list[str]], *,
         _markdown_row(["--:" if column.number else "---" for column in columns]),
         *(_markdown_row(cells) for cells in rows),
     ]
-    return "\n".join([f"**{summary.name}**", "", *lines, "", *(f"- {line}" for line in below)]) + "\n"
+    return "\n".join([f"**{one_line(summary.name)}**", "", *lines, "", *(f"- {line}" for line in below)]) + "\n"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
@@ -179,7 +182,8 @@ def totals(summary: Summary, *, explain_field: bool = True) -> list[str]:
         + (f"{size(memory)} for training" if memory is not None else "unknown, as a length is known only at run time")
         + (f" at batch size {summary.batch}, float32" if memory is not None else ""),
         *([FIELD] if explain_field else []),
-        "Outputs: " + ", ".join(name if name == port else f"{name} = {port}" for name, port in summary.outputs.items()),
+        "Outputs: "
+        + ", ".join(one_line(name if name == port else f"{name} = {port}") for name, port in summary.outputs.items()),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from specbuild.cli.arguments import plugin_option, root_option, set_option, spec_or_default
+from specbuild.cli.arguments import plugin_option, root_option, say, set_option, spec_or_default
 
 _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confusion.png", "scores.csv")
 
@@ -48,13 +48,13 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
     try:
         run = train(spec, resume=resume, quiet=quiet, **options)
     except Interrupted as stop:
-        click.echo(f"\n{stop}", err=True)
+        say(f"\n{stop}", err=True)
         context.exit(128 + stop.number)
     if quiet:
         return
     if run.scores is not None:
-        click.echo(report_text(run.scores))
-    click.echo(f"\nrun folder: {run.path}")
-    click.echo(f"to look at: {', '.join(name for name in _TO_LOOK_AT if (run.path / name).is_file())}")
+        say(report_text(run.scores))
+    say(f"\nrun folder: {run.path}")
+    say(f"to look at: {', '.join(name for name in _TO_LOOK_AT if (run.path / name).is_file())}")
     if not isinstance(run.scores, ClassScores):
-        click.echo(f"next: specbuild predict {run.path}")
+        say(f"next: specbuild predict {run.path}")

@@ -44,6 +44,10 @@ class Diagnostic:
     accepted: str = ""
     """Why the document accepts the warning; empty if it does not."""
 
+    def __post_init__(self) -> None:
+        if len(lines := self.message.splitlines()) > 1:
+            object.__setattr__(self, "message", " ".join(filter(None, map(str.strip, lines))))
+
     @property
     def why(self) -> str:
         """The reason, and how often it was found."""

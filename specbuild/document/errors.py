@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
+from specbuild.document.printable import printable
+
 if TYPE_CHECKING:
     from specbuild.document.diagnostics import Diagnostic
 
@@ -51,4 +53,4 @@ class RunError(SpecbuildError):
         super().__init__(message)
 
     def __str__(self) -> str:
-        return f"{self.message}\n  = help: {self.help}" if self.help else self.message
+        return printable(f"{self.message}\n  = help: {self.help}" if self.help else self.message)

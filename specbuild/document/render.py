@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from specbuild.document.diagnostics import Diagnostic
 from specbuild.document.nodes import Span
+from specbuild.document.printable import printable
 
 MAX_LINE = 120
 TAB = "    "
@@ -38,11 +39,11 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> str:
 def render_github(diagnostic: Diagnostic) -> str:
     """One workflow command of GitHub Actions: `::error file=...,line=...,col=...,endColumn=...,title=code::message`."""
     properties = {**_github_place(diagnostic.span), "title": diagnostic.code}
-    written = ",".join(f"{name}={_github_property(str(value))}" for name, value in properties.items())
+    written = ",".join(f"{name}={_github_property(printable(str(value)))}" for name, value in properties.items())
     help = f"help: {diagnostic.help}" if diagnostic.help else ""
     accepted = f"accepted: {diagnostic.accepted}" if diagnostic.accepted else ""
     message = "\n".join(part for part in (diagnostic.message, diagnostic.why, help, accepted) if part)
-    return f"::{_GITHUB_COMMANDS[diagnostic.severity]} {written}::{_github_data(message)}"
+    return f"::{_GITHUB_COMMANDS[diagnostic.severity]} {written}::{_github_data(printable(message))}"
 
 
 # Text
@@ -60,18 +61,18 @@ class _Paint:
 
 
 def _lines(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
-    span, path = diagnostic.span, _visible(diagnostic.path)
+    span, path = diagnostic.span, printable(diagnostic.path)
     gutter = " " * len(str(span.line)) if span else " "
-    yield f"{paint(diagnostic.severity)}: {_visible(diagnostic.message)}"
+    yield f"{paint(diagnostic.severity)}: {printable(diagnostic.message)}"
     if span:
-        place = f"{_visible(span.source.name)}:{span.line}:{span.column}"
+        place = f"{printable(span.source.name)}:{span.line}:{span.column}"
         yield f"{gutter}--> {place}  {path}".rstrip()
         yield from _excerpt(span, gutter, paint)
     elif path:
         yield f"{gutter}--> {path}"
-    for line in _visible(diagnostic.why).splitlines():
+    for line in printable(diagnostic.why).splitlines():
         yield f"{gutter} | {line}".rstrip()
-    for number, line in enumerate(_visible(diagnostic.help).splitlines()):
+    for number, line in enumerate(printable(diagnostic.help).splitlines()):
         yield f"{gutter} = help: {line}" if number == 0 else f"{gutter}         {line}".rstrip()
 
 
@@ -104,17 +105,8 @@ def _window(line: str, start: int, end: int) -> tuple[str, str, str]:
     return before, marked, after
 
 
-def _visible(text: str) -> str:
-    """Return the text with control characters other than line breaks, and invisible letters, written as escapes."""
-    return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE and c != "\n" else c for c in text)
-
-
 def _visible_line(text: str) -> str:
-    return _visible(text.replace("\t", TAB)).replace("\n", " ")
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    return printable(text.replace("\t", TAB)).replace("\n", " ")
 
 
 def text_width(text: str) -> int:
@@ -126,9 +118,6 @@ def _columns(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
-
-
-_UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 # JSON and GitHub

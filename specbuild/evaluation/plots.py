@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from specbuild.catalog.scores import score_titled
+from specbuild.document.printable import one_line
 from specbuild.evaluation.result import Evaluation, ScoreColumn
 from specbuild.pictures import save_figure
 
@@ -77,8 +78,10 @@ def draw_confusion(scores: ClassScores, path: Path) -> None:
     figure = Figure((side + 1, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(scores.classes)), scores.classes, rotation=45, ha="right")
-    axes.set_yticks(range(len(scores.classes)), scores.classes)
+    axes.set_xticks(
+        range(len(scores.classes)), [*map(one_line, scores.classes)], rotation=45, ha="right", parse_math=False
+    )
+    axes.set_yticks(range(len(scores.classes)), [*map(one_line, scores.classes)], parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.set_title(f"{scores.name}: {scores.clips} {scores.split} clips\naccuracy {scores.accuracy:.1%}", fontsize=10)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from specbuild.catalog.baselines import PERSISTENCE
+from specbuild.document.printable import one_line
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
 from specbuild.evaluation.classes import ClassScores
 from specbuild.evaluation.result import ALL, BEST, CONVENTION, Evaluation, ScoreColumn
@@ -57,7 +58,7 @@ def class_text(scores: ClassScores) -> str:
         ),
     ]
     paragraphs = [
-        f"{scores.name}: classes of the {scores.split} split, {scores.clips} clips"
+        f"{one_line(scores.name)}: classes of the {scores.split} split, {scores.clips} clips"
         + (", of other data than those of the training" if scores.data else ""),
         f"accuracy {_known(scores.accuracy, '.1%')}, macro F1 {_known(scores.macro_f1, '.3f')}; "
         f"always {scores.classes[scores.majority]}: accuracy {_known(scores.baseline, '.1%')}",
@@ -73,7 +74,7 @@ def class_text(scores: ClassScores) -> str:
 def _headline(evaluation: Evaluation) -> list[str]:
     windows = f"{evaluation.windows} window{'s' if evaluation.windows != 1 else ''}"
     return [
-        f"{evaluation.name}: {evaluation.variable} on the {evaluation.split} split, {windows}",
+        f"{one_line(evaluation.name)}: {one_line(evaluation.variable)} on the {evaluation.split} split, {windows}",
         f"Scores are {CONVENTION}.",
         *(
             f"{table.name} knows {table.coverage:.1%} of the observed pixels: its scores are of these, skill over it "
@@ -111,9 +112,11 @@ def _tables(evaluation: Evaluation) -> Iterator[tuple[str, list[TextColumn]]]:
 def _title(evaluation: Evaluation, shown: ScoreColumn) -> str:
     units = shown.in_units(evaluation.units)
     if shown.threshold is None:
-        return f"{shown.score}, {units}" if units else shown.score
+        return one_line(f"{shown.score}, {units}") if units else shown.score
     event = f"{evaluation.variable} >= {shown.threshold:g}{f' {evaluation.units}' if evaluation.units else ''}"
-    return f"{shown.score} of {event}{f' in boxes of {shown.window} x {shown.window}' if shown.window else ''}"
+    return (
+        f"{shown.score} of {one_line(event)}{f' in boxes of {shown.window} x {shown.window}' if shown.window else ''}"
+    )
 
 
 def _skill(evaluation: Evaluation) -> list[TextColumn]:

@@ -42,7 +42,7 @@ from specbuild.graph.regions import (
 
 STAND_INS = (480, 960)
 """Two trial lengths for an axis known only at run time; a result that is equal for both does not depend on it."""
-MAX_POSITIONS = 4_000_000
+MAX_POSITIONS = 2_000_000
 """Ends that are worked out, over the axes of all nodes, when receptive fields are asked for."""
 MAX_CHECKED = 400_000
 """The same for every check, which must not take longer for it."""

@@ -7,7 +7,7 @@ for each delay: the frames that are read that many steps before, and how far tho
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import TypeAlias
@@ -49,11 +49,33 @@ def _spans_through(inner: tuple[Ends, ...], outer: tuple[Ends, ...]) -> tuple[En
 
     Height and width are often alike, and so are the delays of a recurrence; hence the cache.
     """
-    lows, highs = [low for low, _ in inner], [high for _, high in inner]
-    ranges = ((max(first, 0), min(last, len(inner) - 1)) for first, last in outer)
+    if not inner:
+        return (EMPTY,) * len(outer)
+    lows, highs = map(list, zip(*inner, strict=True))
+    end = len(inner) - 1
+    ranges = [(first if first > 0 else 0, last if last < end else end) for first, last in outer]
     if lows == sorted(lows) and highs == sorted(highs):
-        return tuple((lows[first], highs[last]) if first <= last else EMPTY for first, last in ranges)
-    return tuple(hull(inner[first : max(last + 1, 0)]) for first, last in ranges)
+        return tuple([(lows[first], highs[last]) if first <= last else EMPTY for first, last in ranges])
+    longest = max((last - first for first, last in ranges), default=-1) + 1
+    least, most = _over_powers(min, lows, longest), _over_powers(max, highs, longest)
+    spans = []
+    for first, last in ranges:
+        if first > last:
+            spans.append(EMPTY)
+            continue
+        power = (last - first + 1).bit_length() - 1
+        again = last + 1 - (1 << power)
+        spans.append((min(least[power][first], least[power][again]), max(most[power][first], most[power][again])))
+    return tuple(spans)
+
+
+def _over_powers(of_two: Callable[[int, int], int], values: list[int], longest: int) -> list[list[int]]:
+    """For each power of two up to `longest` the least or greatest of so many values, from each position on."""
+    powers = [values]
+    while 2 ** len(powers) <= longest:
+        half = 2 ** (len(powers) - 1)
+        powers.append(list(map(of_two, powers[-1], powers[-1][half:])))
+    return powers
 
 
 def gated(regions: Regions, gates: Sequence[bool]) -> Regions:
@@ -166,7 +188,7 @@ def _longest(fields: Sequence[AxisField]) -> int:
     along: dict[int | None, list[AxisField]] = {}
     for field in fields:
         along.setdefault(field.axis, []).append(field)
-    spans = [[span for span in _axis_union(group).spans if not is_nothing(span)] for group in along.values()]
+    spans = [[span for span in _axis_union(group).spans if span[1] >= span[0]] for group in along.values()]
     spans = [group for group in spans if group]
     longest = max((high - low + 1 for group in spans for low, high in group), default=0)
     firsts = [min(low for low, _ in group) for group in spans]

@@ -5,6 +5,7 @@ Drawn with matplotlib's Agg canvas and without pyplot, so it touches no global s
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from specbuild.data.samples.windows import WindowSet
 from specbuild.data.sources import FrameSource
 from specbuild.document import RunError
+from specbuild.document.printable import printable
 from specbuild.language.sections.data import DataSection
 from specbuild.pictures.scene import ColourScale, Planes, Scene, sample_scene, scale_of
 from specbuild.runs.files import replacing
@@ -109,8 +112,22 @@ def draw_sample(data: DataSection, source: FrameSource, windows: WindowSet, path
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG. Without a stamp of the drawing software, the same run gives the same file."""
+    _without_formulas(figure)
     with replacing(path) as new:
         figure.savefig(new, dpi=_DPI, facecolor="white", metadata={"Software": ""})
+
+
+def _without_formulas(figure: Figure) -> None:
+    """Draw names and units as they are: Matplotlib reads text between dollars as a formula, which may fail."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if not _POWER.fullmatch(text.get_text()):
+            text.set_text(printable(text.get_text()))
+            text.set_parse_math(False)
+
+
+_POWER = re.compile(r"\$\\mathdefault\{[^a-zA-Z$]*\}\$")
+"""A number as Matplotlib itself writes it at an axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +228,7 @@ class _Page:
 
     def image(self) -> Image.Image:
         buffer = BytesIO()
+        _without_formulas(self.figure)
         self.figure.savefig(buffer, dpi=100)
         return Image.open(buffer).convert("RGB")
 

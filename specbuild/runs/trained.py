@@ -203,7 +203,8 @@ class TrainedRun:
 
         def predict(x: Floats) -> Floats:
             parts = [model.predict_on_batch(x[first : first + size]) for first in range(0, len(x), size)]
-            return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]).astype(np.float32)
+            tensors = [tensor for part in parts for tensor in keras.tree.flatten(part)]  # one each, perhaps by name
+            return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
 
         return predict
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from specbuild.data.samples.base import Samples
+from specbuild.document.printable import printable
 from specbuild.graph import Graph
 
 
@@ -54,7 +55,7 @@ class Lines(Display):
         self._stream = stream
 
     def note(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(printable(text), file=self._stream, flush=True)
 
 
 class Bar(Display):
@@ -99,7 +100,7 @@ class Bar(Display):
         super().epoch(row, seconds, best)
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Display:
         self._progress.start()

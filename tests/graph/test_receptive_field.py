@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from specbuild import SpecError, build_graph
 from specbuild.graph.receptive_field import Extent, receptive_fields
+from specbuild.graph.regions import EMPTY, _spans_through, hull
 from specbuild.model.backend import keras
 from specbuild.model.build import build
 
@@ -474,3 +476,28 @@ def test_very_long_recurrences_are_never_too_small() -> None:
     fields = receptive_fields(build_graph(spec_of([100, 400, 1], [layer] * 2)))
     assert [extent.length for extent in fields["conv_lstm1d"]["x"]] == [100, 2 + 99, 1]
     assert [extent.length for extent in fields["conv_lstm1d_1"]["x"]] == [100, 3 + 2 * 99, 1]  # At most: 3 + 99.
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"layer": "Roll", "shift": 5, "axis": 1}, {"layer": "LSTM", "units": 2, "return_sequences": True}],
+        [{"layer": "Conv1D", "filters": 2, "kernel_size": 4001, "padding": "same"}] * 4,
+        [{"bidirectional": {"layer": "LSTM", "units": 2, "return_sequences": True}}] * 2,
+    ],
+)
+def test_long_sequences_take_no_longer_than_they_are_long(layers: list[dict[str, Any]]) -> None:
+    graph = build_graph({"specbuild": 1, "inputs": {"x": [65_536, 2]}, "layers": layers})
+    before = time.process_time()
+    fields = receptive_fields(graph)
+    assert time.process_time() - before < 20  # seconds; going through all pairs of positions takes an hour
+    assert fields[graph.nodes[-1].id]["x"][0].length
+
+
+@given(st.data())
+def test_spans_that_are_out_of_order(data: st.DataObject) -> None:
+    read = st.one_of(st.just(EMPTY), st.tuples(st.integers(0, 20), st.integers(0, 20)))
+    inner = tuple(data.draw(st.lists(read, min_size=1, max_size=12)))
+    outer = tuple(data.draw(st.lists(st.tuples(st.integers(-3, 20), st.integers(-3, 20)), max_size=12)))
+    held = [inner[max(first, 0) : max(last + 1, 0)] for first, last in outer]
+    assert _spans_through(inner, outer) == tuple(hull(spans) if spans else EMPTY for spans in held)

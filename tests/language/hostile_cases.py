@@ -153,6 +153,13 @@ FAULTS = {
     ),
 }
 PARTS = {
+    "a parameter whose type is a mapping": (
+        HEAD + "blocks: {b: {parameters: {f: {type: {a: 1}}}, do: [{layer: ReLU}]}}\nlayers: [{block: b}]\n",
+        "f: expected {type: …, default: …}",
+    ),
+    "a message of several lines": (nodes('{layer: ReLU, from: "a\\nb\\n\\nc"}'), '"a b c" names no node'),
+    "two hundred thousand brackets": ("a: " + "[" * 200_000, "nested deeper than 64 levels"),
+    "two hundred thousand list items": ("- " * 200_000, "nested deeper than 64 levels"),
     "a base that is a folder": ("extends: folder\n", "folder is a folder, not a file"),
     "a base that is a pipe": ("extends: pipe\n", "pipe is not a regular file"),
     "a base without end": ("extends: /dev/zero\n", "/dev/zero is not a spec"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from specbuild.catalog import Layer, Recurrent, Shape, show
 from specbuild.catalog.wrappers import innermost
+from specbuild.document.printable import one_line
 from specbuild.graph.model import OUTPUT, Graph, Node
 from specbuild.graph.summary import shown_layer
 
@@ -79,12 +80,12 @@ def diagram(graph: Graph) -> Diagram:
     """Return the boxes and edges of a graph."""
 
     def outputs(node: str) -> tuple[str, ...]:
-        return tuple(output.name for output in graph.outputs if output.port.node == node)
+        return tuple(one_line(output.name) for output in graph.outputs if output.port.node == node)
 
     inputs = (Box(x.id, "Input", show(x.shape), "", "input", outputs(x.id)) for x in graph.inputs)
     nodes = (Box(x.id, _layer(x), show(x.shape), _state(x.state), _family(x.layer), outputs(x.id)) for x in graph.nodes)
     edges = tuple(edge for node in graph.nodes for edge in (*_data_edges(node), *_state_edges(node)))
-    return Diagram(graph.name, (*inputs, *nodes), edges)
+    return Diagram(one_line(graph.name), (*inputs, *nodes), edges)
 
 
 def mermaid(diagram: Diagram) -> str:

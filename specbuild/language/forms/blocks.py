@@ -46,7 +46,7 @@ class _Declared(Value):
     def read(self, value: Any, expected: str = "") -> Parameter:  # noqa: ARG002 - its own words
         if isinstance(value, dict):
             kind = value.get("type", "any")
-            if kind not in TYPES or set(value) - {"type", "default"}:
+            if not isinstance(kind, str) or kind not in TYPES or set(value) - {"type", "default"}:
                 raise misfit("expected {type: …, default: …}", f"types are {', '.join(TYPES)}")
             if kind == "nodes" and value.get("default", []) != []:
                 raise misfit(
