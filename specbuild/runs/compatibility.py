@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from specbuild.catalog import KerasObject, Layer, show
 from specbuild.catalog.signatures import signature
 from specbuild.document import RunError
@@ -138,10 +140,17 @@ def _arguments(name: str, ours: Node, theirs: Node) -> str:
     """Return the first argument of a layer that differs, in words; empty where none does."""
     old, new = (_flat(node.layer) for node in (ours, theirs))
     for argument in dict.fromkeys((*old, *new)):
-        if old.get(argument) != new.get(argument):
+        if not _same(old.get(argument), new.get(argument)):
             then, now = (_shown(values.get(argument)) for values in (old, new))
             return f"{name}.{argument} is {then} in the run, {now} now"
     return ""
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Return whether two arguments are the same; those of a constant are arrays."""
+    if isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
+        return np.array_equal(old, new)
+    return bool(old == new)
 
 
 def _flat(layer: Layer) -> dict[str, Any]:

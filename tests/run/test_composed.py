@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,44 @@ def test_a_run_holds_every_file_that_its_spec_was_read_from(tmp_path: Path) -> N
     again = train(resume=moved, overrides={"train.epochs": 2}, quiet=True)
     assert len(again.history) == 2
     assert json.loads((again.path / "run.json").read_text("utf-8"))["spec"] == "spec/specs/spec.yaml"
+
+
+PLUGIN = """\
+import keras
+
+@keras.saving.register_keras_serializable(package="halving")
+class Halve(keras.layers.Layer):
+    def call(self, x):
+        return x / 2
+"""
+
+
+def test_a_composed_spec_with_a_plugin_and_data_elsewhere_is_moved_and_forecasts_further(tmp_path: Path) -> None:
+    base, specs, data = (tmp_path / name for name in ("base", "base/specs", "data"))
+    for folder in (specs, data):
+        folder.mkdir(parents=True)
+    np.save(data / "blobs.npy", blobs())
+    (tmp_path / "halving.py").write_text(PLUGIN, "utf-8")
+    text = SPEC.replace("path: blobs.npy", f"path: {data}/blobs.npy").replace("epochs: 3", "epochs: 1")
+    (base / "base.yaml").write_text(text, "utf-8")
+    (base / "part.yaml").write_text(
+        "specbuild: 1\ninputs: {x: [null, 12, 12, 3]}\nlayers:\n"
+        "  - {layer: halving>Halve}\n  - {time_distributed: {layer: Conv2D, filters: 1, kernel_size: 1}}\n",
+        "utf-8",
+    )
+    layers = text[text.index("layers:") : text.index("  - {id: forecast")]
+    (specs / "mine.yaml").write_text(
+        f"specbuild: 1\nextends: ../base.yaml\nset: {{vars.past: 2}}\n{layers}  - {{model: ../part.yaml}}\n",
+        "utf-8",
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        run = train(specs / "mine.yaml", out=tmp_path / "runs", plugins=["halving"], quiet=True)
+    finally:
+        sys.path.remove(str(tmp_path))
+    shutil.rmtree(base)
+    moved = Path(shutil.move(run.path, tmp_path / "elsewhere"))
+    assert predict(moved, horizon=5).shape[0] == 5
+    evaluate(moved, horizon=3)
+    assert (moved / "scores-horizon-3.json").is_file()
+    assert len(train(resume=moved, overrides={"train.epochs": 2}, quiet=True).history) == 2
