@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import random
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -460,6 +462,71 @@ def test_a_config_without_its_class(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(OLD["config"]), "utf-8")
     assert len(build_graph(import_model(path).text).nodes) == 4
+
+
+def old_sequential() -> dict[str, Any]:
+    """A next-frame model as Keras 2 wrote it: the shape of the input stands in the first layer."""
+    frames = {"filters": 4, "kernel_size": [3, 3], "strides": [1, 1], "padding": "same", "return_sequences": True}
+    return {
+        "class_name": "Sequential",
+        "config": {
+            "name": "sequential",
+            "layers": [
+                old_layer("ConvLSTM2D", "a", {"batch_input_shape": [None, None, 8, 8, 1], **frames}),
+                old_layer("BatchNormalization", "norm", {"axis": [4], "momentum": 0.99, "epsilon": 0.001}),
+                old_layer("Conv3D", "input", {"filters": 1, "kernel_size": [3, 3, 3], "padding": "same"}),
+            ],
+        },
+        "keras_version": "2.2.4-tf",
+        "backend": "tensorflow",
+    }
+
+
+def test_a_sequential_of_keras_2_without_an_input_layer(tmp_path: Path) -> None:
+    """As JSON, HDF5 and an archive, and in the notation before 2.2.3; a layer may have the name of our input."""
+    config = old_sequential()
+    older = {**config, "config": config["config"]["layers"]}
+    (tmp_path / "model.json").write_text(json.dumps(config), "utf-8")
+    (tmp_path / "older.json").write_text(json.dumps(older), "utf-8")
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file.attrs["model_config"], file.attrs["keras_version"] = json.dumps(config), "2.2.4-tf"
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "2.12.0"}))
+    for name in ("model.json", "older.json", "model.h5", "model.keras"):
+        text = import_model(tmp_path / name).text
+        assert "  input_0: [null, 8, 8, 1]\n" in text
+        assert layers(text) == [
+            "{id: a, layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}",
+            "{id: norm, layer: BatchNormalization, axis: 4}",
+            "{id: input, layer: Conv3D, filters: 1, kernel_size: 3, padding: same}",
+        ]
+    assert build_model(text).count_params() == 4 * 4 * (9 * 5 + 1) + 4 * 4 + 27 * 4 + 1
+
+
+def test_where_a_sequential_keeps_the_shape_of_its_input(tmp_path: Path) -> None:
+    """In the model that is its first layer, in what it was built for, or in what its first layer was."""
+    dense = old_layer("Dense", "a", {"units": 3, "activation": "relu"})
+    sized = old_layer("Dense", "a", {"units": 3, "batch_input_shape": [None, 4]})
+
+    def sequential(*inside: Any, **more: Any) -> dict[str, Any]:
+        return {"class_name": "Sequential", "config": {"name": "s", "layers": [*inside], **more}}
+
+    shapes = {
+        "nested": sequential(sequential(sized), old_layer("Dense", "b", {"units": 2})),
+        "the model": sequential(dense, build_input_shape=[None, 4]),
+        "the layer": sequential({**dense, "build_config": {"input_shape": [None, 4]}}),
+    }
+    model = keras.Sequential([L.Dense(3, name="a")])
+    model.build((None, 4))
+    shapes["Keras 3"] = json.loads(model.to_json())
+    for name, config in shapes.items():
+        (tmp_path / "model.json").write_text(json.dumps(config), "utf-8")
+        (x,) = build_graph(import_model(tmp_path / "model.json").text).inputs
+        assert x.shape == (4,), name
+    (tmp_path / "model.json").write_text(json.dumps(sequential(dense)), "utf-8")
+    with pytest.raises(SpecError, match="s does not say the shape of its input"):
+        import_model(tmp_path / "model.json")
 
 
 # Damaged files

@@ -87,8 +87,11 @@ def read_record(value: Any, calls: tuple[Call, ...] = ()) -> Record:
         Malformed: it is none.
     """
     layer = _mapping(value, "a layer")
-    config = _mapping(layer.get("config", {}), "the config of a layer")
     kind = _expect(layer.get("class_name"), str, "the class_name of a layer is not text")
+    config = layer.get("config", {})
+    if kind == "Sequential" and isinstance(config, list):  # as Keras wrote it before 2.2.3
+        config = {"layers": config}
+    config = _mapping(config, "the config of a layer")
     name = layer.get("name") or config.get("name") or kind
     registered = layer.get("registered_name") or (kind if ">" in kind else "")
     return Record(str(name), kind, str(layer.get("module") or ""), str(registered), config, calls)
@@ -138,11 +141,30 @@ def _sequential(record: Record, layers: list[Any], trainable: bool) -> Network:
     if not records:
         raise Malformed(f"the Sequential {record.name} has no layers")
     if records[0].kind != "InputLayer":
-        shape = batch_shape(records[0].config) or batch_shape({"batch_shape": record.config.get("build_input_shape")})
-        records.insert(0, Record("input", "InputLayer", "keras.layers", "", {"batch_shape": shape}))
+        taken = {x.name for x in records}
+        name = next(x for x in ("input", *(f"input_{number}" for number in range(len(taken)))) if x not in taken)
+        shape = _first_shape(record)
+        config = {} if shape is None else {"batch_shape": list(shape)}
+        records.insert(0, Record(name, "InputLayer", "keras.layers", "", config))
     chained = [replace(x, calls=(Call((Tensor(before.name, 0, 0),), {}),)) for before, x in pairwise(records)]
     by_name = _by_name([records[0], *chained])
     return Network(record.name, by_name, (records[0].name,), (Tensor(records[-1].name, 0, 0),), (), trainable)
+
+
+def _first_shape(record: Record) -> tuple[int | None, ...] | None:
+    """The shape of what a Sequential without an input layer reads, the batch axis first; None where it is not recorded.
+
+    Keras 2 records it with the first layer, later versions with what each layer or the Sequential was built for. Where
+    the first layer is a model, it is the shape of the first input of that.
+    """
+    written = _list(record.config["layers"], "layers")[0]
+    first, built = read_record(written), _mapping(written.get("build_config") or {}, "the build_config of a layer")
+    own = batch_shape(first.config)
+    if own is None and first.is_network:
+        network = read_network(first)
+        own = batch_shape(network.records[network.inputs[0]].config)
+    shapes = (built.get("input_shape"), record.config.get("build_input_shape"))
+    return own or next((_shape(shape) for shape in shapes if shape is not None), None)
 
 
 def _by_name(records: list[Record]) -> dict[str, Record]:
