@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import logging
 import multiprocessing
 import re
 import resource
@@ -172,6 +173,10 @@ class Bench:
     def __init__(self, folder: Path, formats: list[str]) -> None:
         self._names, self._whole, self._folder = formats, folder / "whole", folder / "damaged"
         self._specs: dict[tuple[str, bool], Spec] = {}
+        self._records: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: self._records.append(handler.format(record))  # type: ignore[method-assign]
+        logging.getLogger().handlers[:] = [handler]
         for name in formats:
             form = FORMATS[name]
             (self._whole / name).mkdir(parents=True)
@@ -187,6 +192,11 @@ class Bench:
         source = open_source(self._specs[name, False])
         if _read(source) != source.events:
             raise Wrong(f"a whole file of the format {name} is not read")
+
+    def _logged(self) -> str:
+        """What was logged since this was last asked."""
+        logged, self._records[:] = "\n".join(self._records), []
+        return logged
 
     def damage(self, seed: int, number: int) -> tuple[Random, str]:
         """Writes the damaged file of a case: what draws further numbers, and its format."""
@@ -207,6 +217,8 @@ class Bench:
         except Exception as fault:  # anything at all is a finding
             outcome, (where, what) = "wrong", _place(fault)
         taken = time.perf_counter() - started
+        if logged := self._logged():
+            outcome, where, what = "wrong", f"logged: {name}", logged
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
         if taken > SLOW:
             outcome, where, what = "wrong", f"slow: {name}", f"{taken:.1f} s, {outcome}\n{what}"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from specbuild.catalog.shapes import show
 from specbuild.data.generators.base import Brightness
-from specbuild.data.sources.errors import SourceError, one_line
+from specbuild.data.sources.errors import SourceError, reason_of
 from specbuild.data.sources.limits import check_regular, in_units
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
@@ -80,7 +80,7 @@ def _idx(path: Path) -> npt.NDArray[np.uint8]:
                 raise SourceError("images", f"{path.name} holds {in_units(size)}, at most {in_units(MOST)} are read")
             content = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise SourceError("images", f"{path.name} is cut short or damaged", reason=one_line(error)) from error
+        raise SourceError("images", f"{path.name} is cut short or damaged", reason=reason_of(error)) from error
     if len(content) != size:
         there = len(content) if len(content) < size else "more"
         raise SourceError(

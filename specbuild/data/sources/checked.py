@@ -9,7 +9,7 @@ import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.sources.base import FilePart, FrameSource, Region
-from specbuild.data.sources.errors import one_line
+from specbuild.data.sources.errors import reason_of
 from specbuild.data.time.times import show
 from specbuild.document import RunError
 
@@ -93,7 +93,7 @@ class CheckedSource(FrameSource):
         """Note a frame that cannot be used, or raise the error where none is skipped."""
         fault = error
         if not isinstance(fault, RunError):
-            reason = "" if error is None else f": {one_line(error) or type(error).__name__}"
+            reason = "" if error is None else f": {reason_of(error) or type(error).__name__}"
             fix = "data.allow_missing: true" if error is None else "copy the file again"
             fault = FrameError(
                 f"{self.where(event, frame)} {what}{reason}",

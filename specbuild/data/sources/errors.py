@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from specbuild.document.printable import printable
+
 
 class SourceError(Exception):
     """A file that cannot be read as the spec says. `part` is the key of `data.source` that is at fault."""
@@ -22,10 +24,10 @@ class DamagedFileError(FileError):
     """A file that is cut short, damaged or of another format."""
 
     def __init__(self, message: str, reason: object) -> None:
-        super().__init__(message, reason=one_line(reason), help="copy the file again")
+        super().__init__(message, reason=reason_of(reason), help="copy the file again")
 
 
-def one_line(reason: object) -> str:
+def reason_of(error: object) -> str:
     """Return what a library says of a file in one line of at most 200 characters, all of them printable."""
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(reason)).split())
+    text = printable(" ".join(str(error).split()))
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from specbuild.catalog.sources import Kind, format_of, suffixes_of
-from specbuild.data.sources.errors import FileError, SourceError, one_line
+from specbuild.data.sources.errors import FileError, SourceError, reason_of
 from specbuild.data.sources.limits import check_regular
 from specbuild.document import did_you_mean
+from specbuild.document.printable import one_line
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
 
@@ -28,23 +29,18 @@ def located(spec: Spec) -> Iterator[None]:
         yield
     except SourceError as error:
         place = ("data", error.part) if error.part in DataSection.model_fields else ("data", "source", error.part)
-        message, reason, help = map(_escaped, (error.message, error.reason, error.help))
+        message, reason, help = map(one_line, (error.message, error.reason, error.help))
         raise spec.error(place, message, reason=reason, help=help, code="bad-data") from error
     except OSError as error:
         name = Path(error.filename).name if isinstance(error.filename, str) else spec.require_data().source.label
-        reason = one_line(error.strerror or error)
+        reason = reason_of(error.strerror or error)
         place = ("data", "source", "path")
         raise spec.error(place, f"{name} cannot be read", reason=reason, code="bad-data") from error
     except MemoryError as error:
         message = f"there is not enough memory to open {spec.require_data().source.label}"
         help = "read a part of it with data.source.region or data.source.select, or end other programs"
         place = ("data", "source", "path")
-        raise spec.error(place, message, reason=one_line(error), help=help, code="bad-data") from error
-
-
-def _escaped(text: str) -> str:
-    """Return a text with names from a file in it as one line."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+        raise spec.error(place, message, reason=reason_of(error), help=help, code="bad-data") from error
 
 
 def is_pattern(path: Path) -> bool:

@@ -15,7 +15,7 @@ from xarray import Dataset, Variable
 
 from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
-from specbuild.data.sources.errors import DamagedFileError, FileError, one_line
+from specbuild.data.sources.errors import DamagedFileError, FileError, reason_of
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
@@ -186,7 +186,7 @@ def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
     try:
         values: npt.NDArray[Any] = _texts(variable) if variable.dtype.kind in "SUO" else _numbers(variable)
     except OSError as error:
-        raise FileError(f"{name} of {file} cannot be read", reason=one_line(error)) from error
+        raise FileError(f"{name} of {file} cannot be read", reason=reason_of(error)) from error
     packing, fault = packing_of(attributes), ""
     if packing.faults:
         raise FileError(f"{name} of {file} cannot be read", reason=packing.faults[0][1])

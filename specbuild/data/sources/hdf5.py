@@ -27,10 +27,10 @@ class Hdf5File:
         self._path = path
 
     def names(self) -> tuple[str, ...]:
-        names: list[str] = []
+        names: list[str | bytes] = []
         with self._damage("it"):
             self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        return tuple(names)
+        return tuple(name.decode(errors="replace") if isinstance(name, bytes) else name for name in names)
 
     def array(self, name: str) -> StoredArray:
         with self._damage(f'"{name}" of it'):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from specbuild.data.sources.errors import one_line
+from specbuild.data.sources.errors import reason_of
 
 Pixels = npt.NDArray[Any]
 """(H, W) of grey, or (H, W, 3) of RGB."""
@@ -138,7 +138,7 @@ def _deep_colour(path: Path) -> Pixels:
 
 
 def _reason(error: BaseException) -> str:
-    return one_line(error) or type(error).__name__
+    return reason_of(error) or type(error).__name__
 
 
 _MODES: dict[str, tuple[str, int]] = {

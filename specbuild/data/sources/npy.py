@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.sources.base import StoredArray
-from specbuild.data.sources.errors import FileError, SourceError, one_line
+from specbuild.data.sources.errors import FileError, SourceError, reason_of
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.document import RunError
 
@@ -38,7 +38,7 @@ class NpyFile:
             with self._path.open("rb") as file:
                 header = read_header(file)
         except ValueError as error:
-            raise FileError(f"{self._path.name} is not a NumPy array", reason=one_line(error)) from error
+            raise FileError(f"{self._path.name} is not a NumPy array", reason=reason_of(error)) from error
         available = self._path.stat().st_size - header.size
         if not header.dtype.hasobject and available < header.data_size:
             raise FileError(
