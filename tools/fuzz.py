@@ -1,37 +1,46 @@
 """Break valid specs at random, and verify that the static check always gives a graph or located errors, in time.
 
-    python tools/fuzz.py [--cases N] [--seed N] [--build-every N] [--keep FOLDER]
+    python tools/fuzz.py [--cases N] [--seconds N] [--seed N] [--edits] [--build-every N] [--keep FOLDER]
 
-A spec is broken as a tree (keys, values and branches go, come, change and move) or as text. Whatever comes out, the
-check must give a graph that can be summarized and written out again, or errors that each stand inside the text and can
-be rendered. Of the graphs that are accepted every N-th is built in Keras, which must agree with its shapes and weights.
-Findings go to FOLDER, one for each place that they come from; the exit code is 1 if there are any.
+A spec is broken as a tree (keys, values and branches go, come, change and move) or as text. With `--edits` it is one of
+those that are shipped, and is changed as a user might change it: arguments get values that they have elsewhere, layers
+get other kinds and arguments, move, and are wrapped; much of that is sound.
+
+Whatever comes out, the check must give a graph that can be summarized and written out again, or errors that each stand
+inside the text and can be rendered. Of the graphs that are accepted every N-th is built in Keras, which must agree with
+its shapes and weights, and must run a batch. Findings go to FOLDER, one for each place that they come from; the exit
+code is 1 if there are any.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import re
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import yaml
 
+from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Diagnostic, Report, SpecError, parse, plain
 from specbuild.document.render import render_github, render_json, render_text
-from specbuild.graph import Graph, check
+from specbuild.facade import check
+from specbuild.graph import Graph
 from specbuild.graph.summary import summarize
 
 ROOT = Path(__file__).parent.parent
-SLOW = 5.0
-"""Seconds after which a check counts as a finding."""
+SLOW = 2.0
+"""Seconds of the processor after which a check counts as a finding."""
 MAX_BUILT = 2_000_000
 """Parameters, and numbers in any tensor, of the largest graph that is built in Keras."""
 
@@ -69,6 +78,7 @@ class Findings:
     codes: Counter[str] = field(default_factory=Counter)
     found: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By the place that it comes from: the first spec that shows it, and what happened."""
+    cases: int = 0
 
 
 class Corpus:
@@ -86,12 +96,15 @@ class Wrong(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="Stop after so long, whatever --cases says.")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--edits", action="store_true", help="Change shipped specs as a user might.")
     parser.add_argument("--build-every", type=int, default=500)
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     started = time.perf_counter()
-    findings = fuzz(options.cases, options.seed, options.build_every)
+    generator = edits if options.edits else breaks
+    findings = fuzz(options.cases, options.seed, options.build_every, generator(), options.seconds)
     for where, (text, what) in findings.found.items():
         print(f"--- {where}\n{what}")
         if options.keep:
@@ -99,19 +112,29 @@ def main() -> int:
             (options.keep / f"{re.sub(r'[^a-z0-9]+', '-', where.lower())[:80]}.yaml").write_text(
                 text, "utf-8", "replace"
             )
-    rate = options.cases / (time.perf_counter() - started)
-    print(f"{options.cases:,} cases, {rate:.0f} a second; {len(findings.found)} findings; {dict(findings.counts)}")
+    rate = findings.cases / (time.perf_counter() - started)
+    print(f"{findings.cases:,} cases, {rate:.0f} a second; {len(findings.found)} findings; {dict(findings.counts)}")
     print(f"errors by code: {dict(findings.codes.most_common())}")
     return 1 if findings.found else 0
 
 
-def fuzz(cases: int, seed: int, build_every: int = 0) -> Findings:
-    """Judges so many broken specs; 0 for `build_every` builds none."""
-    right, wrong = Corpus(sound()), Corpus(unsound())
+Generator = Callable[[Random], str]
+"""Makes the text of a spec; the working directory is then the folder that it may name files of."""
+
+
+def fuzz(
+    cases: int, seed: int, build_every: int = 0, generator: Generator | None = None, seconds: float = math.inf
+) -> Findings:
+    """Judges so many specs, or as many as fit into so many seconds; 0 for `build_every` builds none."""
+    generator = generator or breaks()
     findings = Findings()
+    end = time.monotonic() + seconds
+    home = Path.cwd()
     for number in range(cases):
-        random = Random(f"{seed}.{number}")
-        text = broken(random, wrong if random.random() < 0.25 else right)
+        if time.monotonic() > end:
+            break
+        findings.cases += 1
+        text = generator(Random(f"{seed}.{number}"))
         try:
             graph = judged(text, findings)
             if graph is not None:
@@ -120,7 +143,15 @@ def fuzz(cases: int, seed: int, build_every: int = 0) -> Findings:
             where, what = _place(fault)
             findings.counts["wrong"] += 1
             findings.found.setdefault(where, (text, what))
+        finally:
+            os.chdir(home)
     return findings
+
+
+def breaks() -> Generator:
+    """Return what breaks sound specs, and specs that are broken already."""
+    right, wrong = Corpus(sound()), Corpus(unsound())
+    return lambda random: broken(random, wrong if random.random() < 0.25 else right)
 
 
 def sound() -> Iterator[str]:
@@ -146,9 +177,9 @@ def unsound() -> Iterator[str]:
 def judged(text: str, findings: Findings) -> Graph | None:
     """The graph of a text, if it is sound, after holding what the check says against the text."""
     report = Report()
-    started = time.perf_counter()
+    started = time.process_time()
     graph = check(text if "\n" in text else f"{text}\n", report=report)
-    taken = time.perf_counter() - started
+    taken = time.process_time() - started
     for one in report:
         located(one)
     render_json(report)
@@ -188,16 +219,33 @@ def accepted(graph: Graph, findings: Findings, build_every: int) -> None:
         summarize(graph, batch=2)
         written_out(graph)
     if build_every and count % build_every == 0 and is_modest(graph):
-        from specbuild.model.build import build
-
         findings.counts["built"] += 1
-        build(graph, "float32")
+        built(graph)
+
+
+def built(graph: Graph) -> None:
+    """What the check lets pass is built, and gives outputs of the shapes that it says."""
+    from specbuild.model.backend import keras
+    from specbuild.model.build import build
+
+    keras.backend.clear_session()
+    try:
+        model = build(graph, "float32")
+        batch = [np.zeros((x.batch or 2, *(length or 8 for length in x.shape)), x.dtype) for x in graph.inputs]
+        given = model(batch[0] if len(batch) == 1 else batch)
+    except Exception as fault:
+        raise Wrong(f"the check passed, the build failed {_place(fault)[0]}: {fault}") from fault
+    given = given if isinstance(given, dict | list | tuple) else [given]
+    for number, output in enumerate(graph.outputs):
+        tensor = given[output.name if isinstance(given, dict) else number]
+        if any(said not in (None, length) for said, length in zip(output.shape, tensor.shape[1:], strict=True)):
+            raise Wrong(f"an output has another shape: {output.shape}, {tensor.shape}")
 
 
 def written_out(graph: Graph) -> None:
     """The resolved spec gives the same graph."""
     report = Report()
-    again = check(graph.spec.resolved(), report=report)
+    again = check(graph.spec.resolved(), report=report, roots=[graph.spec.here])
     if again is None:
         raise Wrong(f"the resolved spec is refused, {report.errors[0].code}: {report.errors[0].message}")
     if [(node.id, node.shapes, node.parameters) for node in graph.nodes] != [
@@ -337,6 +385,132 @@ def _wrap(random: Random, tree: Any, _: list[Any]) -> None:
 
 
 TREE = (_delete, _duplicate, _swap, _change, _change, _nudge, _nudge, _rename, _move, _move, _wrap)
+
+
+# Editing
+
+
+def edits() -> Generator:
+    """Return what changes shipped specs as a user might, with the working directory at their folder."""
+    specs = [(path, plain(parse(path.read_text("utf-8")))) for path in sorted((ROOT / "specs").rglob("*.yaml"))]
+    editor = Editor([tree for _, tree in specs])
+
+    def edited(random: Random) -> str:
+        path, tree = random.choice(specs)
+        os.chdir(path.parent)
+        tree = _copy(tree)
+        for _ in range(random.choice((1, 1, 1, 2, 2, 3, 5))):
+            random.choice(editor.kinds)(random, tree)
+        return yaml.dump(tree, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+
+    return edited
+
+
+class Editor:
+    """Changes of specs, with the values that keys have in any of them."""
+
+    def __init__(self, trees: list[Any]) -> None:
+        self.trees = trees
+        self.values: dict[Any, list[Any]] = {}
+        self.nodes: list[Any] = []
+        for tree in trees:
+            for holder, key in _places(tree):
+                if isinstance(holder, dict):
+                    self.values.setdefault(key, []).append(holder[key])
+                elif isinstance(holder[key], dict):
+                    self.nodes.append(holder[key])
+        self.kinds = (
+            *(self.value, self.value, self.value, self.nudge, self.argument, self.argument, self.kind, self.shape),
+            *(self.leave_out, self.move, self.insert, self.wrap, self.flip),
+        )
+
+    def value(self, random: Random, tree: Any) -> None:
+        """A key gets a value that it has elsewhere."""
+        if places := [place for place in _places(tree) if isinstance(place[0], dict)]:
+            holder, key = random.choice(places)
+            holder[key] = _copy(random.choice(self.values.get(key, WORDS)))
+
+    def nudge(self, random: Random, tree: Any) -> None:
+        _nudge(random, tree, self.trees)
+
+    def flip(self, random: Random, tree: Any) -> None:
+        if places := [(holder, key) for holder, key in _places(tree) if isinstance(holder[key], bool)]:
+            holder, key = random.choice(places)
+            holder[key] = not holder[key]
+
+    def argument(self, random: Random, tree: Any) -> None:
+        """A layer gets one more argument, or another value of one."""
+        if layers := _layers(tree):
+            layer = random.choice(layers)
+            cls = kind_named(str(layer["layer"]))
+            if cls is not None:
+                name = random.choice([field.alias or name for name, field in cls.model_fields.items()])
+                known = [
+                    *self.values.get(name, ()),
+                    True,
+                    False,
+                    None,
+                    0,
+                    1,
+                    2,
+                    3,
+                    "same",
+                    "valid",
+                    [2, 2],
+                    "tanh",
+                    0.5,
+                ]
+                layer[name] = _copy(random.choice(known))
+
+    def kind(self, random: Random, tree: Any) -> None:
+        if layers := _layers(tree):
+            random.choice(layers)["layer"] = random.choice([*kind_names(), *self.values["layer"]])
+
+    def shape(self, random: Random, tree: Any) -> None:
+        """An axis of an input gets another length, or is left open."""
+        if places := [(holder, key) for holder, key in _places(tree.get("inputs", {})) if isinstance(holder, list)]:
+            holder, key = random.choice(places)
+            holder[key] = random.choice((None, 1, 2, 3, 4, 8, 9, 16))
+
+    def leave_out(self, random: Random, tree: Any) -> None:
+        _delete(random, tree, self.trees)
+
+    def move(self, random: Random, tree: Any) -> None:
+        _swap(random, tree, self.trees)
+
+    def insert(self, random: Random, tree: Any) -> None:
+        """A node of some spec stands in another place."""
+        lists = [
+            holder[key] for holder, key in _places(tree) if key in ("layers", "do") and isinstance(holder[key], list)
+        ]
+        if lists:
+            chosen = random.choice(lists)
+            chosen.insert(random.randint(0, len(chosen)), _copy(random.choice(self.nodes)))
+
+    def wrap(self, random: Random, tree: Any) -> None:
+        places = [
+            (holder, key) for holder, key in _places(tree) if isinstance(holder, list) and isinstance(holder[key], dict)
+        ]
+        if places:
+            holder, key = random.choice(places)
+            node = holder[key]
+            holder[key] = random.choice(
+                (
+                    {"repeat": 2, "do": [node]},
+                    {"residual": [node]},
+                    {"time_distributed": node},
+                    {"bidirectional": node},
+                    {"branch": {"a": [node], "b": []}, "merge": {"layer": "Concatenate"}},
+                    {"for": {"k": [1, 2]}, "do": [node]},
+                    {"time_distributed": {"do": [node]}},
+                    {"autoregressive": {"horizon": 2, "do": [node]}},
+                )
+            )
+
+
+def _layers(tree: Any) -> list[dict[str, Any]]:
+    """Every mapping with a key `layer`."""
+    return [holder[key] for holder, key in _places(tree) if isinstance(holder[key], dict) and "layer" in holder[key]]
 
 
 def _broken_text(random: Random, text: str) -> str:

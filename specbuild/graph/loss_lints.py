@@ -45,6 +45,14 @@ def output_range(graph: Graph, warn: Warn) -> None:
     warn(message, end.node.spec.span("activation"), reason=reason, help=help)
 
 
+def learns_nothing(graph: Graph, warn: Warn) -> None:
+    """Warn of a learning rate of 0, with which no step changes a weight."""
+    given = graph.spec.train.optimizer.arguments
+    if given.get("learning_rate") == 0:
+        place = graph.spec.span(("train", "optimizer", "learning_rate"))
+        warn("with a learning rate of 0 the model learns nothing", place, help="write a rate such as 1e-3")
+
+
 @dataclass(frozen=True, slots=True)
 class _End:
     """What gives an output its values: the last node with an activation, and the number of its channels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any, get_args
@@ -22,6 +23,7 @@ from specbuild.catalog.objects import (
     Regularizer,
     Schedule,
     as_mapping_of_arguments,
+    keras_object,
 )
 from specbuild.catalog.signatures import Family, keras_version, names, signature
 
@@ -97,7 +99,7 @@ FAULTS: list[tuple[str, Any, tuple[str, ...], str]] = [
         "activation",
         {"name": "relu", "max_value": "six"},
         ("max_value",),
-        'relu expects a number or null for max_value, got "six"',
+        'relu expects a number of at least 0 or null for max_value, got "six"',
     ),
     (
         "activation",
@@ -132,7 +134,7 @@ FAULTS: list[tuple[str, Any, tuple[str, ...], str]] = [
         'MaxNorm expects a number or a list of numbers for axis, got "all"',
     ),
     ("loss", "mean_square_error", (), 'no loss is called "mean_square_error"; did you mean "mean_squared_error"?'),
-    ("loss", {"name": "Huber", "delta": None}, ("delta",), "Huber expects a number for delta, got null"),
+    ("loss", {"name": "Huber", "delta": None}, ("delta",), "Huber expects a number above 0 for delta, got null"),
     ("metric", {"name": "MeanIoU"}, (), "MeanIoU needs the argument num_classes"),
     (
         "metric",
@@ -239,3 +241,37 @@ def test_limits_are_those_of_arguments_that_keras_has() -> None:
             arguments = signature(family, name).arguments
             known.update(arguments, (f"{name}.{argument}" for argument in arguments))
     assert known.issuperset(_LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("family", "written", "message"),
+    [
+        ("optimizers", {"name": "Adam", "learning_rate": -1}, "a number of at least 0 for learning_rate, got -1"),
+        ("optimizers", {"name": "Adam", "beta_1": 1}, "a number from 0 to below 1 for beta_1, got 1"),
+        ("optimizers", {"name": "Adam", "clipnorm": 0}, "a number above 0 or null for clipnorm, got 0"),
+        ("optimizers", {"name": "Adam", "weight_decay": -1}, "a number of at least 0 or null for weight_decay, got -1"),
+        ("optimizers", {"name": "AdamW", "weight_decay": None}, "a number of at least 0 for weight_decay, got null"),
+        (
+            "schedules",
+            {"name": "CosineDecay", "initial_learning_rate": -1, "decay_steps": 5},
+            "a number of at least 0 for initial_learning_rate, got -1",
+        ),
+        ("regularizers", {"name": "l2", "l2": -1e-4}, "a number of at least 0 for l2, got -0.0001"),
+        ("constraints", {"name": "max_norm", "max_value": -1}, "a number of at least 0 for max_value, got -1"),
+        ("initializers", {"name": "random_normal", "stddev": -1}, "a number of at least 0 for stddev, got -1"),
+        ("losses", {"name": "huber", "delta": 0}, "a number above 0 for delta, got 0"),
+    ],
+)
+def test_what_would_train_the_wrong_way_is_refused(family: Family, written: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(f"{written['name']} expects {message}")):
+        keras_object(family, written)
+
+
+def test_values_that_do_not_fit_each_other() -> None:
+    falling = {"name": "PiecewiseConstantDecay", "boundaries": [5, 3], "values": [1, 2, 3]}
+    with pytest.raises(ValidationError, match=r"needs boundaries that rise, got \[5, 3\]"):
+        keras_object("schedules", falling)
+    with pytest.raises(ValidationError, match="expects values of at least 0, got -3"):
+        keras_object("schedules", {"name": "PiecewiseConstantDecay", "boundaries": [5], "values": [1, -3]})
+    with pytest.raises(ValidationError, match=r"needs a min_value of at most max_value, 1\.0, got 2"):
+        keras_object("constraints", {"name": "min_max_norm", "min_value": 2})

@@ -72,8 +72,8 @@ layers:
   - {id: unread, layer: ReLU, allow: {unused-node: for later}}
   - {id: cell, layer: ConvLSTM2D, from: x, filters: 2, kernel_size: 3, padding: same, activation: relu}
   - {id: out, layer: Conv3D, filters: 1, kernel_size: 3, padding: same, activation: relu, from: cell.sequence}
-allow: {sees-the-future: a, unbounded-recurrence: b, output-range: c, loss-and-output: d}
-train: {loss: binary_crossentropy}
+allow: {sees-the-future: a, unbounded-recurrence: b, output-range: c, loss-and-output: d, learns-nothing: e}
+train: {loss: binary_crossentropy, optimizer: {name: SGD, learning_rate: 0}}
 """
     )
     text += NEXT.replace("windows:", "transform: [standardize], windows:").replace("path: rain", "key: x, path: rain")
