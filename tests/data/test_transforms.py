@@ -34,6 +34,7 @@ CHAINS: list[list[Any]] = [
     ["log"],
     [{"name": "log", "offset": 0.01}],
     ["dbz"],
+    [{"name": "rain", "minimum": -20}],
     [{"name": "scale", "factor": 0.5, "offset": 3}],
     ["log1p", "standardize"],
     ["dbz", "minmax", {"name": "scale", "factor": 2}],
@@ -97,6 +98,16 @@ def test_dbz_is_marshall_palmer() -> None:
     rates = np.array([[0], [0.05], [1], [10], [100]], np.float32)
     np.testing.assert_allclose(chosen.apply(rates).ravel(), [7.01, 7.01, 23.01, 39.01, 55.01], atol=0.01)
     np.testing.assert_allclose(chosen.invert(chosen.apply(rates)).ravel(), [0, 0, 1, 10, 100], rtol=1e-5)
+
+
+def test_rain_is_the_inverse_of_dbz() -> None:
+    reflectivities = np.array([[-30], [7], [23.0103], [39.0103]], np.float32)
+    chosen = fitted(["rain"], reflectivities)
+    rates = chosen.apply(reflectivities)
+    np.testing.assert_allclose(rates.ravel(), [0, 0, 1, 10], rtol=1e-5)
+    np.testing.assert_allclose(fitted(["dbz"], rates).apply(rates[2:]), reflectivities[2:], rtol=1e-6)
+    np.testing.assert_allclose(chosen.invert(rates).ravel(), [7, 7, 23.0103, 39.0103], rtol=1e-6)
+    np.testing.assert_array_equal(chosen.invert(np.array([[-1.0]], np.float32)), 7)
 
 
 def test_clip_and_minmax() -> None:

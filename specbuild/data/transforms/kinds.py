@@ -226,6 +226,28 @@ class DbzStep(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class RainStep(Step):
+    """y = (10^(x / 10) / a)^(1 / b) mm/h of the reflectivity x in dBZ; what is up to `minimum` becomes 0 and comes back
+    as `minimum`.
+    """
+
+    name: ClassVar[str] = "rain"
+    a: float
+    b: float
+    minimum: float
+
+    def apply(self, x: Array) -> Array:
+        rate: Array = 10 ** ((x / 10 - math.log10(self.a)) / self.b)
+        return np.where(x <= self.minimum, np.zeros_like(rate), rate)
+
+    def invert(self, y: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            reflectivity: Array = 10 * (math.log10(self.a) + self.b * np.log10(np.maximum(y, 0)))
+        bounded: Array = np.maximum(reflectivity, y.dtype.type(self.minimum))
+        return bounded
+
+
+@dataclass(frozen=True, slots=True)
 class ClipStep(Step):
     """y = min(max(x, least), greatest), both ways: the inverse holds to the bounds as well.
 
@@ -366,7 +388,7 @@ def restored(state: Mapping[str, Any]) -> Step:
 
 STEPS: dict[str, type[Step]] = {
     step.name: step
-    for step in (StandardizeStep, MinMaxStep, Log1pStep, LogStep, DbzStep, ClipStep, ScaleStep, AnomalyStep)
+    for step in (StandardizeStep, MinMaxStep, Log1pStep, LogStep, DbzStep, RainStep, ClipStep, ScaleStep, AnomalyStep)
 }
 """The step of each transform that a spec may name."""
 

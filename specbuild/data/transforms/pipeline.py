@@ -47,7 +47,7 @@ class Transform:
         return physical
 
     def invert(self, transformed: Floats, context: FrameContext | None = None) -> Floats:
-        """Convert the model's output to physical units: undo `apply`, except for values removed by `clip` and `dbz`.
+        """Convert the model's output to physical units: undo `apply`, except for what `clip`, `dbz` and `rain` cut off.
 
         `clip` keeps to its bounds here too. Frames are (…, T, *space, C) where a context is given.
         """

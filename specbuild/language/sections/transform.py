@@ -103,6 +103,17 @@ class Dbz(TransformSection):
     )
 
 
+class Rain(TransformSection):
+    """Rain rate in mm/h of a radar reflectivity Z in dBZ: (10^(Z/10) / a)^(1/b), the inverse of `dbz`."""
+
+    name: Literal["rain"] = "rain"
+    a: PositiveNumber = Field(200.0, description="Factor of the Z-R relation.")
+    b: PositiveNumber = Field(1.6, description="Exponent of the Z-R relation.")
+    minimum: Number = Field(
+        7.0, description="Reflectivities up to this many dBZ count as dry: 0 mm/h; the inverse gives this value."
+    )
+
+
 class Clip(TransformSection):
     """Clip values to the bounds, also when a forecast is converted back to physical units."""
 
@@ -154,7 +165,7 @@ def _check_order(least: float, greatest: float) -> None:
 
 TRANSFORMS: dict[str, type[TransformSection]] = {
     section.model_fields["name"].default: section
-    for section in (Standardize, MinMax, Log1p, Log, Dbz, Clip, Scale, Anomaly)
+    for section in (Standardize, MinMax, Log1p, Log, Dbz, Rain, Clip, Scale, Anomaly)
 }
 """The transforms by name, in the order in which messages list them."""
 
