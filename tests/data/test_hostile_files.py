@@ -307,3 +307,17 @@ def test_names_of_a_file_stay_on_one_line(tmp_path: Path) -> None:
     assert refused(tmp_path, "a.npz") == (
         "data.source.key | a.npz holds 2 arrays | say which with key: a\\nb, c\\x1b[31m"
     )
+
+
+def test_texts_that_hdf5_would_read_without_end(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["rain"], file["when"] = VALUES, [f"2019-03-{1 + day // 2:02}T{day % 2 * 12:02}" for day in range(40)]
+    spec = write_spec(tmp_path, {"source": {"path": "a.h5", "key": "rain", "time": "when", "layout": "T H W"}})
+    assert str(open_source(spec).times(0)[39]) == "2019-03-20T12:00:00"
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    content[content.index(b"GCOL") + 24] = 0
+    content[content.index(b"GCOL") + 16] = 0
+    (tmp_path / "b.h5").write_bytes(content)
+    assert refused(tmp_path, "b.h5", key="rain", time="when") == (
+        "data.source.path | b.h5 is cut short or not HDF5 | a heap of texts is damaged | copy the file again"
+    )

@@ -16,6 +16,7 @@ from xarray import Dataset, Variable
 from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.errors import DamagedFileError, FileError, reason_of
+from specbuild.data.sources.hdf5_heap import check_heaps
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
@@ -92,6 +93,7 @@ def _open(path: Path, group: str | None = None) -> Dataset:
             raise DamagedFileError(f"{path.name} is cut short", error) from error
     try:
         if options["engine"] == "netcdf4":
+            check_heaps(path)
             _check_texts(path, group)
         return xarray.open_dataset(
             place,

@@ -12,6 +12,7 @@ import numpy as np
 from specbuild.data.sources.base import StoredArray
 from specbuild.data.sources.cf import packing_of
 from specbuild.data.sources.errors import DamagedFileError, FileError
+from specbuild.data.sources.hdf5_heap import check_heaps
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.limits import check_chunk, check_regular
 
@@ -21,8 +22,9 @@ class Hdf5File:
 
     def __init__(self, path: Path) -> None:
         try:
+            check_heaps(path)
             self._file = h5py.File(path, "r")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise DamagedFileError(f"{path.name} is cut short or not HDF5", error) from error
         self._path = path
 
