@@ -19,6 +19,9 @@ class BatchSource(Protocol):
     def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
         """Inputs, targets and weights (None: all equal)."""
 
+    def numbers(self, epoch: int, index: int) -> list[int]:
+        """The samples of a batch by number."""
+
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches that background threads prepare while the model computes; their number does not change which ones.
@@ -68,6 +71,9 @@ class _WithTrueFrames:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def numbers(self, epoch: int, index: int) -> list[int]:
+        return self.source.numbers(epoch, index)
 
     def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
         x, y, weight = self.source.batch(epoch, index)

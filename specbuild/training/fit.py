@@ -19,9 +19,10 @@ from specbuild.language import Spec
 from specbuild.model.backend import backend_name, keras
 from specbuild.model.objects import words
 from specbuild.runs import checkpoint
-from specbuild.runs.checkpoint import Progress
+from specbuild.runs.checkpoint import Position, Progress
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
+from specbuild.training.diagnosis import Diverged, State, cause_in_training, cause_in_validation
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Signals
 from specbuild.training.keeping import Background, Keeping
@@ -78,6 +79,9 @@ def fit(
             verbose=0,
         )
 
+    # Until the first checkpoint, nothing else holds the weights that a fault is looked for with.
+    model.optimizer.build(model.trainable_variables)
+    beginning = None if folder.checkpoints() else (done.position, State.of(model))
     try:
         with Background() as background:
             keeper = _Keeper(spec, keeping, display, done, len(training), held_out is not None, signals, background)
@@ -93,6 +97,8 @@ def fit(
                     keeper.end_epoch(model, held_out)
                 if len(keeper.history) < epochs and not watch.is_over(keeper.history):
                     train(Progress(history=tuple(keeper.history)), epochs, len(training))
+    except Diverged as fault:
+        raise _explained(model, fault, keeping.folder, training, validation, beginning) from fault
     except Exception as error:
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
         if failure := next((batches.failure for batches in read if batches.failure), None):
@@ -106,6 +112,33 @@ def fit(
     finally:
         signals.stepping = False
     return tuple(keeper.history)
+
+
+def _explained(
+    model: Any,
+    fault: Diverged,
+    folder: RunFolder,
+    training: BatchSource,
+    validation: BatchSource | None,
+    beginning: tuple[Position, State] | None,
+) -> RunError:
+    """Return the error of a loss that is not finite, with the first number that is not, where it can be found."""
+    try:
+        if fault.validating and validation is not None:
+            return fault.because(cause_in_validation(model, validation))
+        before = [position for position in folder.checkpoints() if position < fault.position]
+        if before:
+            first = max(before)
+            path = folder.checkpoints()[first]
+            checkpoint.restore(model, path, checkpoint.read(path))
+        elif beginning is not None:
+            first, state = beginning
+            state.put_into(model)
+        else:
+            return fault
+        return fault.because(cause_in_training(model, training, fault, first))
+    except Exception:  # whatever fails while the cause is looked for: what the user has to know is the loss
+        return fault
 
 
 def _build_metrics(model: Any, batch: tuple[Any, Any, Any]) -> None:
@@ -242,7 +275,8 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._check_pending()
         row = {"epoch": float(self._epoch)} | {name: float(value) for name, value in (logs or {}).items()}
         if not math.isfinite(row.get("val_loss", 0.0)):
-            raise self._diverged(f"the validation loss became {row['val_loss']} after epoch {self._epoch}")
+            message = f"the validation loss became {row['val_loss']} after epoch {self._epoch}"
+            raise self._diverged(message, self._steps, validating=True)
         self._check_weights(self._steps)
         _check_monitor(self._spec, self._watch, row)
         self.history.append(row)
@@ -287,20 +321,22 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
             return
         step, loss = pending[0], float(pending[1])
         if not math.isfinite(loss):
-            raise self._diverged(f"the loss became {loss} in epoch {self._epoch}, step {step}")
+            raise self._diverged(f"the loss became {loss} in epoch {self._epoch}, step {step}", step)
         self._display.step(self._epoch, step, loss)
 
     def _check_weights(self, step: int) -> None:
         if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in self.model.weights):
-            raise self._diverged(f"the weights were no longer finite after epoch {self._epoch}, step {step}")
+            raise self._diverged(f"the weights were no longer finite after epoch {self._epoch}, step {step}", step)
 
-    def _diverged(self, message: str) -> RunError:
+    def _diverged(self, message: str, step: int, *, validating: bool = False) -> Diverged:
         self._background.wait()
+        _ = self.model  # on JAX, its variables have no values before
         saved = self._keeping.folder.checkpoints()
         weights = "there are no good weights before: no checkpoint was written yet"
         if saved:
             weights = f"the last good weights, after {max(saved)}, are in {saved[max(saved)]}"
-        return RunError(message, help="; ".join([*likely_causes(self._spec), weights]))
+        help = "; ".join([*likely_causes(self._spec), weights])
+        return Diverged(message, help, Position(len(self.history), step), validating=validating)
 
 
 def likely_causes(spec: Spec) -> list[str]:

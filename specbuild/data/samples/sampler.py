@@ -64,6 +64,12 @@ class Sampler:
         except MemoryError as error:
             raise RunError(f"there is not enough memory for a batch of {last - first} samples", LESS) from error
 
+    def numbers(self, epoch: int, index: int) -> list[int]:
+        """Return which samples batch `index` of an epoch has, by number."""
+        first = index * self.batch_size
+        last = first + self.batch_size if self.steps else min(first + self.batch_size, self.samples)
+        return [self._draw(epoch, position)[0] for position in range(first, last)]
+
     def _draw(self, epoch: int, position: int) -> tuple[int, Region, np.random.Generator | None]:
         """Return the sample, its region and, in training, the random numbers at a position of the epoch."""
         turn, number = divmod(position, self.samples)
