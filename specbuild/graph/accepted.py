@@ -54,7 +54,10 @@ def _allowed(spec: Spec) -> Iterator[tuple[AcceptedWarning, NodeSpec | None]]:
 def _covers(accepted: AcceptedWarning, node: NodeSpec | None, warning: Diagnostic) -> bool:
     if accepted.code != warning.code:
         return False
-    return node is None or (warning.span is not None and _stands_in(warning.span, (node.at, node.arguments)))
+    if node is None or warning.span is None:
+        return node is None
+    fed = node.levels.fed if node.levels is not None else None
+    return warning.span == fed or _stands_in(warning.span, (node.at, node.arguments))
 
 
 def _stands_in(span: Span, mappings: tuple[Mapping, ...]) -> bool:

@@ -107,6 +107,59 @@ def _report_unbounded(node: Node, argument: str, name: str, bounded: str, warn: 
     warn(message, node.spec.span(argument), reason=reason, help=help)
 
 
+def feeds_the_target(graph: Graph, warn: Warn) -> None:
+    """Warn if each step of a decoder reads that frame of an input which its output must forecast.
+
+    That is an input as large as the output, which the encoder does not read: the true future frames, which must be fed
+    one step later. Frames that are known in advance and happen to be as large are warned of as well.
+    """
+    decoders = [node for node in graph.nodes if node.spec.levels is not None and node.spec.levels.fed is not None]
+    if not decoders:
+        return
+    spans, above = frame_spans(graph), _above(graph)
+    for node in decoders:
+        ends = [output.shape for output in graph.outputs if node.id in above[output.port.node]]
+        encoded = {name for port in node.initial_state for name in above[port.node]}
+        future = {x.id for x in graph.inputs if x.id not in encoded and x.shape in ends}
+        read = {name: frames for port in node.inputs for name, frames in spans.get(port, {}).items()}
+        for name in (name for name, frames in read.items() if name in future and _at_or_after(frames)):
+            message = f"{node.id} reads the frame of {name} that it must forecast, if {name} holds the true frames"
+            reason = f"{name} is as large as the output, and each step reads the frame of its own time"
+            help = (
+                "feed the frame before each: the last past frame and all but the last of the true ones, joined with "
+                "Slice and Concatenate; or write feed: feedback, which needs no such input"
+            )
+            assert node.spec.levels is not None
+            warn(message, node.spec.levels.fed, reason=reason, help=help)
+
+
+def _above(graph: Graph) -> dict[str, set[str]]:
+    """For each node, its id and those of the nodes and inputs that it depends on."""
+    above = {x.id: {x.id} for x in graph.inputs}
+    for node in graph.nodes:
+        read = (above.get(port.node, set()) for port in (*node.inputs, *node.initial_state))
+        above[node.id] = {node.id}.union(*read)
+    return above
+
+
+def _at_or_after(frames: FrameSpans) -> bool:
+    """Whether some step depends on a frame of its own time or a later one."""
+    return any(last >= step for step, (_, last) in enumerate(frames))
+
+
+def concatenated_space(graph: Graph, warn: Warn) -> None:
+    """Warn of a bidirectional layer that joins its directions along an axis of space: the last, not the channels."""
+    for node in graph.nodes:
+        layer = node.layer
+        if not isinstance(layer, Bidirectional) or layer.merge_mode != "concat":
+            continue
+        if getattr(innermost(layer), "channels_first", False):
+            message = f"{node.id} joins its two directions along the last axis, an axis of space, which doubles"
+            reason = "merge_mode is concat, and with channels_first the channels do not come last"
+            help = "write data_format: channels_last, or merge_mode: sum, ave or mul"
+            warn(message, node.spec.span("merge_mode", "data_format", "layer"), reason=reason, help=help)
+
+
 LINTS = (
     Lint(
         "sees-the-future",
@@ -126,6 +179,17 @@ LINTS = (
         loss_and_output,
     ),
     Lint("learns-nothing", "a learning rate of 0", learns_nothing),
+    Lint(
+        "feeds-the-target",
+        "a decoder whose steps read the frame of the same time of an input as large as the output, which gives the "
+        "forecast away if the input holds the true frames",
+        feeds_the_target,
+    ),
+    Lint(
+        "concatenated-space",
+        "a bidirectional layer with `channels_first` whose directions are joined along the last axis, an axis of space",
+        concatenated_space,
+    ),
     Lint("output-range", "an activation whose range excludes values of the standardized frames", output_range),
 )
 """Every lint, in the order that warnings are shown."""

@@ -36,6 +36,8 @@ class Levels:
     order: Literal["mirrored", "in_order", "mapped"]
     source: str
     """The level of the encoder that gave the state."""
+    fed: Span | None = None
+    """Where the sequence is named that the decoder reads; None where it reads none."""
 
 
 @dataclass(frozen=True, slots=True)

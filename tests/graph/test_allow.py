@@ -79,7 +79,24 @@ train: {loss: binary_crossentropy, optimizer: {name: SGD, learning_rate: 0}}
     text += NEXT.replace("windows:", "transform: [standardize], windows:").replace("path: rain", "key: x, path: rain")
     standing, accepted = found(text)
     assert standing == []
-    assert sorted(accepted) == sorted(WARNINGS)
+    more = """\
+specbuild: 1
+inputs: {frames: [5, 1, 8, 8], truth: [5, 1, 8, 8]}
+defaults: {ConvLSTM2D: {filters: 1, kernel_size: 3, padding: same, data_format: channels_first}}
+layers:
+  - {id: both, bidirectional: {layer: ConvLSTM2D}, from: frames, allow: {concatenated-space: a}}
+  - id: forecast
+    from: frames
+    encoder_decoder:
+      encoder: [{id: enc, layer: ConvLSTM2D}]
+      decoder: [{id: dec, layer: ConvLSTM2D}]
+      feed: truth
+    allow: {feeds-the-target: b}
+outputs: [both.last, forecast]
+"""
+    standing, others = found(more)
+    assert standing == []
+    assert sorted([*accepted, *others]) == sorted(WARNINGS)
 
 
 def test_another_node_is_not_accepted_with_it() -> None:

@@ -276,3 +276,58 @@ def test_the_activation_is_found_behind_layers_that_move_values() -> None:
     assert [code for code, _ in warnings(text + "train: {loss: binary_crossentropy}\n")] == ["loss-and-output"]
     sound = text + "  - {layer: Activation, activation: sigmoid}\ntrain: {loss: binary_crossentropy}\n"
     assert warnings(sound) == []
+
+
+FED = """\
+specbuild: 1
+inputs: {frames: [5, 8, 8, 1], truth: [%s, 8, 8, 1]}
+layers:
+  - {id: embedded, from: truth, time_distributed: {layer: Conv2D, filters: 4, kernel_size: 1}}
+  - {id: end, layer: LastFrame, from: frames}
+  - {id: first, layer: ExpandDims, axis: 1}
+  - {id: before, layer: Slice, from: truth, axis: 1, stop: -1}
+  - {id: shifted, layer: Concatenate, from: [first, before], axis: 1}
+  - id: nowcast
+    from: frames
+    encoder_decoder:
+      encoder: [{id: enc, layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}]
+      decoder: [{id: dec, layer: ConvLSTM2D, filters: 4, kernel_size: 3, padding: same}]
+      feed: %s
+      head: [{time_distributed: {layer: Conv2D, filters: %s, kernel_size: 1}}]
+outputs: [nowcast, embedded, shifted]
+"""
+
+
+@pytest.mark.parametrize("steps", ["5", "7", "null"])
+@pytest.mark.parametrize(
+    ("feed", "filters", "warned"),
+    [
+        ("truth", 1, True),
+        ("embedded", 1, True),
+        ("shifted", 1, False),  # each step reads the frame before its own
+        ("frames", 1, False),  # which the encoder has read already
+        ("truth", 2, False),  # the output has other channels, so these are no frames of the target
+    ],
+)
+def test_a_decoder_that_is_fed_its_target(steps: str, feed: str, filters: int, warned: bool) -> None:
+    text = FED % (steps, feed, filters)
+    message = "dec reads the frame of truth that it must forecast, if truth holds the true frames"
+    assert warnings(text) == ([("feeds-the-target", message)] if warned else [])
+    allowed = text + "allow: {feeds-the-target: these are the frames before}\n"
+    assert [code for code, _ in warnings(allowed)] == ([] if warned else ["unused-allow"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "warned"),
+    [
+        ("data_format: channels_first}", True),
+        ("data_format: channels_first}, merge_mode: concat", True),
+        ("data_format: channels_first}, merge_mode: sum", False),
+        ("data_format: channels_last}", False),
+    ],
+)
+def test_directions_that_are_joined_along_space(keys: str, warned: bool) -> None:
+    node = f"  - {{id: both, bidirectional: {{layer: ConvLSTM2D, filters: 4, kernel_size: 1, {keys}}}\n"
+    message = "both joins its two directions along the last axis, an axis of space, which doubles"
+    found = warnings(HEAD % 8 + node + "outputs: [both.last]\n")
+    assert found == ([("concatenated-space", message)] if warned else [])

@@ -91,6 +91,8 @@ def fed(
     nodes: list[NodeSpec] = []
     sound = True
     for node in decoder:
+        if feed.what == "sequence" and node.levels is not None:
+            node = replace(node, levels=replace(node.levels, fed=feed.at.span))
         if all(source.id != steps.end.id for source in node.sources):
             nodes.append(node)
         elif feed.what != "none":
