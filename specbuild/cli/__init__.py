@@ -71,8 +71,11 @@ class _Verbs(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader has closed the pipe, as `| head` does
                 raise
+            from specbuild.runs.faults import FULL
+
             where = f": {error.filename}" if error.filename is not None else ""
-            raise click.ClickException(f"{error.strerror or error}{where}") from error
+            help = "\n  = help: make room, then run the command again" if error.errno in FULL else ""
+            raise click.ClickException(f"{error.strerror or error}{where}{help}") from error
 
 
 @click.command(

@@ -68,6 +68,7 @@ def predict(
     forecast = make_forecast(trained, past)
     if output is not None:
         path = Path(output)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if write := WRITERS.get(path.suffix):
             write(forecast, path)
         else:

@@ -20,15 +20,19 @@ _UNFINISHED = re.compile(r"\..+\.(\d+)(\.\w+)?")
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path`, with the same suffix, whose file takes its place at the end of the block.
 
-    An exception in the block leaves `path` as it was and removes the new file.
+    An exception in the block leaves `path` as it was and removes the new file. The folder must exist: to make it would
+    bring back a run folder that was removed while the run went on.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield new
         _sync(new)
         new.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        if error.filename is None:  # as of a write to a disk that is full
+            error.filename = str(path)
+        raise
     finally:
         new.unlink(missing_ok=True)
 

@@ -40,6 +40,7 @@ from specbuild.runs.lock import LOCK, Process, RunLock, writer
 from specbuild.runs.records import damaged, manifest_problem, read_json
 from specbuild.runs.status import RunStatus
 
+CHECKPOINTS = "checkpoints"
 _MANIFEST = threading.Lock()
 """Held while run.json is written: a signal may end the run from another thread."""
 
@@ -94,6 +95,7 @@ class RunFolder:
             raise _unmakeable(out, error) from error
         with lock:
             try:
+                (hidden / CHECKPOINTS).mkdir()
                 fill(cls(hidden))
                 path = _publish(hidden, Path(out) / base)
             except OSError as error:
@@ -113,6 +115,7 @@ class RunFolder:
             RunError: another process holds it, or the folder cannot be written.
         """
         with RunLock(self.path):
+            (self.path / CHECKPOINTS).mkdir(exist_ok=True)
             yield
 
     @classmethod
@@ -172,11 +175,11 @@ class RunFolder:
 
     def checkpoint(self, epoch: int, step: int = 0) -> Path:
         """Return the file of the state after `epoch` epochs and `step` steps of the next."""
-        return self.path / "checkpoints" / Position(epoch, step).file_name
+        return self.path / CHECKPOINTS / Position(epoch, step).file_name
 
     def checkpoints(self) -> dict[Position, Path]:
         """Return the checkpoints on disk by how far training was, in order."""
-        paths = (self.path / "checkpoints").glob("epoch-*.keras")
+        paths = (self.path / CHECKPOINTS).glob("epoch-*.keras")
         return dict(sorted((position, path) for path in paths if (position := Position.named(path.name))))
 
     @property
@@ -222,13 +225,20 @@ class RunFolder:
             raise damaged(self.transforms_file, error.message) from error
         return state
 
+    def write_manifest(self, **values: Any) -> None:
+        """Write run.json; `Manifest` has its keys."""
+        if problem := manifest_problem(values):
+            raise ValueError(problem)
+        write_json(self.manifest_file, values)
+
     def update_manifest(self, **values: Any) -> None:
-        """Write `values` into run.json, beside what is there; `Manifest` has the keys."""
+        """Write `values` into run.json, beside what is there.
+
+        Raises:
+            RunError: it is damaged, or gone.
+        """
         with _MANIFEST:
-            known = self.manifest() if self.manifest_file.exists() else {}
-            if problem := manifest_problem(known | values):
-                raise ValueError(problem)
-            write_json(self.manifest_file, known | values)
+            self.write_manifest(**self.manifest() | values)
 
     def save_spec(self, spec: Spec) -> None:
         """Write the spec as it was written and resolved, and all files that it was read from."""
@@ -241,8 +251,10 @@ class RunFolder:
         for file in spec.files:
             target = copies / file.relative_to(root)
             if not (target.exists() and target.samefile(file)):
+                target.parent.mkdir(parents=True, exist_ok=True)
                 copy(file, target)
         main = copies / spec.here.relative_to(root) / "spec.yaml"
+        main.parent.mkdir(parents=True, exist_ok=True)
         write_text(main, spec.written)
         self.update_manifest(spec=main.relative_to(self.path).as_posix())
 

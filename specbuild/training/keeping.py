@@ -9,6 +9,7 @@ from types import TracebackType
 
 from specbuild.document import RunError
 from specbuild.runs.checkpoint import Position, Snapshot
+from specbuild.runs.faults import explained
 from specbuild.runs.files import write_text
 from specbuild.runs.folder import RunFolder
 from specbuild.training.history import EpochRow, Watch, history_csv
@@ -32,8 +33,9 @@ class Keeping:
         position = snapshot.progress.position
         path = self.folder.checkpoint(*position)
         try:
-            snapshot.write(path)
-            self.follow(position, snapshot.progress.history)
+            with explained(self.folder.path):
+                snapshot.write(path)
+                self.follow(position, snapshot.progress.history)
         except OSError as error:
             raise RunError(
                 f"cannot write the checkpoint after {position}, {error.filename or path}: {error.strerror or error}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from specbuild.language import Spec, normalize
 from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
 from specbuild.runs.compatibility import Change, check_resumable
+from specbuild.runs.faults import explained
 from specbuild.runs.files import copy, remove_leftovers, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.initial_weights import InitialWeights, WeightSource
@@ -170,7 +171,8 @@ class _Training:
             description = self._description(precision)
             with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
                 return self._run(model, folder, done, precision, signals)
-        self._note_resumption(folder, done.epoch, precision)
+        with explained(folder.path):
+            self._note_resumption(folder, done.epoch, precision)
         self.show.note(_continuing(folder, done, self.spec.train.epochs))
         for change in self.changes:
             self.show.note(f"changed: {change}")
@@ -201,24 +203,31 @@ class _Training:
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
         try:
-            with self.show:
+            with self.show, explained(folder.path):
                 history = self._fit(model, folder, done, signals)
         except KeyboardInterrupt:
             self._ended(folder, "interrupted")
-            folder.update_manifest(**self._selection(self._keep_model(folder)))
+            with explained(folder.path):
+                folder.update_manifest(**self._selection(self._keep_model(folder)))
             raise Interrupted(_how_to_continue(folder), signals.number) from None
         except BaseException as error:
             self._ended(folder, "failed", error=str(error))
             raise
         try:
-            return self._finished(folder, history)
+            with explained(folder.path):
+                return self._finished(folder, history)
         except KeyboardInterrupt:
             self._ended(folder, "interrupted")
             message = f"interrupted after training. Score the model with: specbuild evaluate {folder.path}"
             raise Interrupted(message, signals.number) from None
+        except BaseException as error:
+            self._ended(folder, "failed", error=str(error))
+            raise
 
     def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
-        folder.update_manifest(status=status, finished=now(), process=None, **values)
+        # Where this cannot be written either, the status is that of a run whose process ended without a word.
+        with suppress(OSError, RunError):
+            folder.update_manifest(status=status, finished=now(), process=None, **values)
 
     def _precision(self, folder: RunFolder | None) -> TrainingPolicy:
         """Return the dtype policy: of a resumed run the one that it has, unless the spec changes it now."""
@@ -265,7 +274,7 @@ class _Training:
 
     def _describe(self, folder: RunFolder, description: Mapping[str, Any]) -> None:
         """Write the files that every run folder has."""
-        folder.update_manifest(**description)
+        folder.write_manifest(**description)
         folder.save_spec(self.spec)
         write_json(folder.transforms_file, self.dataset.transform.state())
 

@@ -172,7 +172,7 @@ def test_a_run_keeps_the_file_of_its_spec(folder: Path) -> None:
     spec = load_spec(written(folder, "path: mask.npy"))
 
     def fill(run: RunFolder) -> None:
-        run.update_manifest(**manifest(directory=str(spec.directory.resolve())))
+        run.write_manifest(**manifest(directory=str(spec.directory.resolve())))
         run.save_spec(spec)
 
     with RunFolder.create(folder / "runs", "model", fill) as run:

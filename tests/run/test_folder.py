@@ -18,7 +18,7 @@ def made(out: Path, name: str = "radar") -> RunFolder:
     """A run folder with an empty spec, made at noon."""
 
     def fill(folder: RunFolder) -> None:
-        folder.update_manifest(**manifest(status="finished"))
+        folder.write_manifest(**manifest(status="finished"))
         write_text(folder.spec_file, "")
 
     with RunFolder.create(out, name, fill, time=NOON) as folder:

@@ -38,7 +38,7 @@ with RunLock(Path(sys.argv[1])):
 
 
 def fill(folder: RunFolder) -> None:
-    folder.update_manifest(**manifest(process=Process.this().model_dump()))
+    folder.write_manifest(**manifest(process=Process.this().model_dump()))
     write_text(folder.spec_file, "")
 
 
@@ -105,7 +105,6 @@ def test_a_run_whose_process_is_gone_says_so(tmp_path: Path) -> None:
     assert status.text == (
         f"its process {us.pid} on {us.host} ended without a word before the first epoch was finished"
     )
-    folder.checkpoint(3).parent.mkdir()
     folder.checkpoint(3).touch()
     assert folder.status().text == f"its process {us.pid} on {us.host} ended without a word after epoch 3"
     folder.update_manifest(status="failed", process=None, error="no space")
@@ -206,7 +205,7 @@ def test_eight_that_begin_in_the_same_second_get_eight_folders(tmp_path: Path) -
     base = "radar-20260131-120005"
     assert names == sorted([base, *(f"{base}-{number}" for number in range(2, 9))])
     for path in tmp_path.iterdir():
-        assert sorted(file.name for file in path.iterdir()) == ["run.json", "spec.yaml"]
+        assert sorted(file.name for file in path.iterdir()) == ["checkpoints", "run.json", "spec.yaml"]
 
 
 def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def folder(plain: Path) -> RunFolder:
     dataset = open_data(spec, build_graph(spec))
 
     def fill(folder: RunFolder) -> None:
-        folder.update_manifest(
+        folder.write_manifest(
             **manifest(
                 name=spec.name,
                 directory=str(spec.directory.resolve()),
@@ -55,7 +55,6 @@ def folder(plain: Path) -> RunFolder:
         folder.transforms_file.write_text(json.dumps(dataset.transform.state()), encoding="utf-8")
 
     with RunFolder.create(plain.parent / "runs", spec.name, fill) as run:
-        (run.path / "checkpoints").mkdir()
         for file in (run.checkpoint(1), run.model_file):
             file.touch()
         return run
