@@ -104,14 +104,15 @@ def main() -> int:
     options = parser.parse_args()
     started = time.perf_counter()
     generator = edits if options.edits else breaks
-    findings = fuzz(options.cases, options.seed, options.build_every, generator(), options.seconds)
-    for where, (text, what) in findings.found.items():
-        print(f"--- {where}\n{what}")
+
+    def found(where: str, text: str, what: str) -> None:
+        print(f"--- {where}\n{what}", flush=True)
         if options.keep:
             options.keep.mkdir(parents=True, exist_ok=True)
-            (options.keep / f"{re.sub(r'[^a-z0-9]+', '-', where.lower())[:80]}.yaml").write_text(
-                text, "utf-8", "replace"
-            )
+            name = re.sub(r"[^a-z0-9]+", "-", where.lower())[:80]
+            (options.keep / f"{name}.yaml").write_text(text, "utf-8", "replace")
+
+    findings = fuzz(options.cases, options.seed, options.build_every, generator(), options.seconds, found)
     rate = findings.cases / (time.perf_counter() - started)
     print(f"{findings.cases:,} cases, {rate:.0f} a second; {len(findings.found)} findings; {dict(findings.counts)}")
     print(f"errors by code: {dict(findings.codes.most_common())}")
@@ -123,9 +124,17 @@ Generator = Callable[[Random], str]
 
 
 def fuzz(
-    cases: int, seed: int, build_every: int = 0, generator: Generator | None = None, seconds: float = math.inf
+    cases: int,
+    seed: int,
+    build_every: int = 0,
+    generator: Generator | None = None,
+    seconds: float = math.inf,
+    found: Callable[[str, str, str], None] = lambda *_: None,
 ) -> Findings:
-    """Judges so many specs, or as many as fit into so many seconds; 0 for `build_every` builds none."""
+    """Judges so many specs, or as many as fit into so many seconds; 0 for `build_every` builds none.
+
+    `found` hears of the first spec of each finding: where it comes from, the text, and what happened.
+    """
     generator = generator or breaks()
     findings = Findings()
     end = time.monotonic() + seconds
@@ -142,7 +151,9 @@ def fuzz(
         except Exception as fault:  # anything at all is a finding
             where, what = _place(fault)
             findings.counts["wrong"] += 1
-            findings.found.setdefault(where, (text, what))
+            if where not in findings.found:
+                findings.found[where] = text, what
+                found(where, text, what)
         finally:
             os.chdir(home)
     return findings

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as AnyMapping
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -23,12 +23,14 @@ def validate(
     at: Node | None = None,
     given: AnyMapping[str, Any] | None = None,
     beside: Sequence[str] = (),
+    meant: Collection[str] = (),
 ) -> Model | None:
     """Return `node` as an instance of `cls`, or None after reporting everything that is wrong with it.
 
     `owner` is what the mapping describes (`Conv2D`, `train`); `at` is where a missing key is reported, if not at the
     mapping itself; `given` are values that come from elsewhere than the document; `beside` are keys that the mapping
-    may have had in mind although its class does not know them.
+    may have had in mind although its class does not know them; `meant` are those that an unknown key, reported already,
+    is a misspelling of.
     """
     if not isinstance(node, Mapping):
         report.wrong_type(f"{owner} must be a mapping", node)
@@ -38,7 +40,7 @@ def validate(
         return None if has_known_faults(node, report) else model
     except ValidationError as error:
         details = error.errors(include_url=False)
-        misspelt = _misspelt(details)
+        misspelt = _misspelt(details) | {(name,) for name in meant}
         for detail in details:
             if detail["type"] == "missing" and detail["loc"] in misspelt:
                 continue

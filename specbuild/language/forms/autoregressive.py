@@ -63,7 +63,8 @@ class AutoregressiveForm(PlainForm):
             return walk.failed(item, scope)
         known = (*inner.entries, *filter(None, [item.entry("trainable")]))
         arguments = replace(inner, entries=tuple(each for each in known if each.name in Autoregressive.model_fields))
-        layer = validate(Autoregressive, arguments, walk.report, owner=self.KEY, at=entry.key)
+        meant = Feedback.meant(inner)
+        layer = validate(Autoregressive, arguments, walk.report, owner=self.KEY, at=entry.key, meant=meant)
         expansion = self.chain(walk, [Part(layer, arguments, item, self.KEY)], item, scope)
         assert expansion.end is not None
         name = expansion.end.id

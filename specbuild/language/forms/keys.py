@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict
 
 from specbuild.catalog import Layer
-from specbuild.document import Entry, Mapping, Node, Report, did_you_mean
+from specbuild.document import Entry, Mapping, Node, Report, did_you_mean, nearest
 from specbuild.language.equations import refuse_cut
 from specbuild.language.forms.values import Located
 from specbuild.language.spec import is_written
@@ -48,6 +48,16 @@ class Keys(BaseModel):
         return [key for key, located in _own_keys(cls).items() if located is not None and located.unbound]
 
     @classmethod
+    def meant(cls, item: Mapping) -> set[str]:
+        """Return the keys that are left out, and of which an unknown key is a misspelling."""
+        if cls.TAKES_ARGUMENTS:
+            return set()
+        known = cls.key_names()
+        absent = [key for key in known if item.entry(key) is None]
+        near = (nearest(name, absent) for name in item.names() if name not in known)
+        return {key for key in near if key is not None}
+
+    @classmethod
     def hint(cls, key: str, item: Mapping) -> str:  # noqa: ARG003 - for forms that know better
         """Return where an unknown key belongs."""
         return ""
@@ -62,6 +72,7 @@ class Keys(BaseModel):
         own, required = _own_keys(cls), _required_keys(cls)
         plain: list[Entry] = []
         given: dict[str, Node] = {}
+        meant = cls.meant(item)
         for entry in item.entries:
             name = entry.name
             if name in own:
@@ -77,17 +88,19 @@ class Keys(BaseModel):
                 report.error(f'unknown key "{entry.name}"', entry.key.span, help=help, code="unknown-key")
         missing = [key for key in cls.NEEDED if not is_written(item.get(key))]
         for key in missing:
+            if key in meant:
+                continue
             report.error(cls.NEEDED[key].format(owner=owner), (at or item).span, help=cls.EXAMPLE, code="missing-key")
         if missing:
             return None
         at = at or item
-        model = validate(cls, Mapping(tuple(plain), item.span), report, owner=owner, at=at, given=given)
+        model = validate(cls, Mapping(tuple(plain), item.span), report, owner=owner, at=at, given=given, meant=meant)
         if model is not None:
             return model
         sound = tuple(entry for entry in plain if entry.name not in cls.FORGIVEN or not _faulty(entry.value, report))
         if len(sound) == len(plain):
             return None
-        return validate(cls, Mapping(sound, item.span), report, owner=owner, at=at, given=given)
+        return validate(cls, Mapping(sound, item.span), report, owner=owner, at=at, given=given, meant=meant)
 
 
 def _faulty(value: Node, report: Report) -> bool:

@@ -7,7 +7,19 @@ from pydantic import Field
 
 from specbuild.catalog import Layer
 from specbuild.catalog.recurrence import Recurrence
-from specbuild.document import Entry, Mapping, Node, Report, Scalar, Sequence, did_you_mean, kind_of, plain, shown
+from specbuild.document import (
+    Entry,
+    Mapping,
+    Node,
+    Report,
+    Scalar,
+    Sequence,
+    did_you_mean,
+    kind_of,
+    nearest,
+    plain,
+    shown,
+)
 from specbuild.language.equations import refuse_cut
 from specbuild.language.forms.base import Expansion, Part, PlainForm, frozen_together
 from specbuild.language.forms.keys import Keys
@@ -98,7 +110,7 @@ def expand_cell(
     own = [item.entry("trainable")] if wrapper is None else []
     known = (*(each for each in inner.entries if each.name not in Cell.model_fields), *filter(None, own))
     arguments = replace(inner, entries=tuple(each for each in known if each.name in Cell.key_names()))
-    layer = validate(Recurrence, arguments, walk.report, owner=RecurrentForm.KEY, at=entry.key)
+    layer = validate(Recurrence, arguments, walk.report, owner=RecurrentForm.KEY, at=entry.key, meant=Cell.meant(inner))
     whole: Layer | None = layer
     if wrapper is not None and layer is not None:
         names = [name for name in wrapper.model_fields if name != "layer"]
@@ -168,6 +180,7 @@ class _Step:
         self.lost = set[str]()
         self.input = self._input("input")
         self.carried = {state: self._input(state) for state in self.states}
+        walk.states.update(self.carried.values())
         self.stepwise: dict[str, Group] = {}
         """What stands under static by mistake, by the names inside."""
         self.whole = self._static(scope)
@@ -243,6 +256,7 @@ class _Step:
         becomes: dict[str, Reference] = {}
         declared = self._declared()
         unknown = [entry for entry in written.entries if entry.name not in (*self.states, *self.copied)]
+        meant = {nearest(entry.name, declared) for entry in unknown}
         rests = [entry.name for entry in unknown if refuse_cut(written, entry, report)]
         for entry in written.entries:
             if entry.name in self.copied:
@@ -260,7 +274,8 @@ class _Step:
             else:
                 becomes[entry.name] = source
                 self.scope.names.setdefault(f"{entry.name}_next", Group(source))
-        missing = [name for name, own in declared.items() if {name, *own}.isdisjoint(written.names())]
+        given = {*written.names(), *meant}
+        missing = [name for name, own in declared.items() if {name, *own}.isdisjoint(given)]
         if missing:
             message = f"next has no new value for {' and '.join(missing)}"
             help = f"write next: {{{missing[0]}: …}}, or {missing[0]}: {missing[0]} for a state that never changes"

@@ -78,6 +78,8 @@ class Walk:
         self.inputs = frozenset(inputs)
         self.sequences = frozenset[str]()
         """The inputs of the feedback bodies being read, which have a frame for every step."""
+        self.states = set[str]()
+        """The ids that states have in the nodes of a step."""
         self.nodes: dict[str, NodeSpec] = {}
         """Every node so far by its id, as the forms that hold it left it."""
         self.broken: set[str] = set()
@@ -267,7 +269,7 @@ class Walk:
             return written.value
         first, help = self.ids.place(full), "give each its own id"
         if first is None:
-            reason = "an input has that name"
+            reason = "a state has that name" if full in self.states else "an input has that name"
         elif first == written.span:
             reason, help = "each round of a loop makes it again", "put a loop variable into it, such as id: conv_$f"
         else:
