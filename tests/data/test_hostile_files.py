@@ -321,3 +321,41 @@ def test_texts_that_hdf5_would_read_without_end(tmp_path: Path) -> None:
     assert refused(tmp_path, "b.h5", key="rain", time="when") == (
         "data.source.path | b.h5 is cut short or not HDF5 | a heap of texts is damaged | copy the file again"
     )
+
+
+VERB = """
+import sys
+from specbuild.cli import main
+for spec in sys.argv[1:]:
+    try:
+        main(["data", spec], prog_name="specbuild")
+    except SystemExit as ended:
+        print("exit", ended.code, file=sys.stderr)
+"""
+
+
+def test_the_verb_ends_in_an_error_and_nothing_else(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "garbage.npz").write_bytes(bytes(range(200)))
+    _hdf5(tmp_path / "large.h5", (40, 10**7, 10**7), (1, 100, 100))
+    with netCDF4.Dataset(tmp_path / "times.nc", "w") as file:
+        for name, length in (("time", 40), ("y", 2), ("x", 3)):
+            file.createDimension(name, length)
+        file.createVariable("time", "f8", ("time",)).units = "parsecs since 2000-01-01"
+        file["time"][:] = np.arange(40)
+        file.createVariable("rain", "f4", ("time", "y", "x"))[:] = VALUES
+    expected = {
+        "pipe.npy": "pipe.npy is a pipe, not a file",
+        "garbage.npz": "garbage.npz is cut short or no .npz archive",
+        "large.h5": "a frame of large.h5:rain, 10000000 × 10000000, takes 800 TB",
+        "times.nc": "time of times.nc does not hold times",
+    }
+    for name in expected:
+        write_spec(tmp_path, {"source": {"path": name, "layout": "T H W"}}, f"{name}.yaml")
+    command = [sys.executable, "-c", VERB, *(f"{name}.yaml" for name in expected)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    *texts, rest = ended.stderr.split("exit 2\n")
+    assert (len(texts), rest, ended.stdout) == (4, "", "")
+    for text, told in zip(texts, expected.values(), strict=True):
+        assert f"error: {told}" in text
+        assert "Traceback" not in text

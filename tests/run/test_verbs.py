@@ -161,3 +161,8 @@ def test_a_forecast_is_written_where_it_says(trained: Run, tmp_path: Path) -> No
     code, out, err = run("predict", str(trained.path), "--output", "f.npz", cwd=tmp_path)
     assert (code, out, err) == (0, "f.npz: 2 x 12 x 12 x 1\n", "")
     assert np.load(tmp_path / "f.npz")["forecast"].shape == (2, 12, 12, 1)
+    np.save(tmp_path / "past.npy", np.full((3, 12, 12), np.inf))
+    code, out, err = run("predict", str(trained.path), "--input", "past.npy", "--output", "g.npz", cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: 144 values are infinite in frame 0 of past.npy\n")
+    assert not (tmp_path / "g.npz").exists()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from specbuild.data import open_data
+from specbuild.data import Dataset, open_data
+from specbuild.document import RunError
 from specbuild.facade import build_graph
 from specbuild.language import load_spec
 from specbuild.training import train
@@ -31,3 +33,15 @@ def test_epochs_follow_one_another_in_the_order_of_the_sampler(plain: Path) -> N
     for number in (0, 1, len(sampler), 2 * len(sampler) + 1):
         epoch, index = divmod(number, len(sampler))
         np.testing.assert_array_equal(batches[number][0], sampler.batch(3 + epoch, index)[0])
+
+
+def test_memory_that_runs_out_in_a_thread_ends_in_what_to_change(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Dataset, "_sample", fail)
+    with pytest.raises(RunError, match="there is not enough memory for a batch of 4 samples") as caught:
+        train(plain, overrides=["train.workers=2"], out=tmp_path, quiet=True)
+    assert "a smaller train.batch_size, fewer train.workers" in caught.value.help
