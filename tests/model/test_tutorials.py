@@ -42,6 +42,11 @@ def every_layer(sequence: tuple[int, ...], state: tuple[int, ...], axis: int) ->
     return shapes
 
 
+def both_ways(*lead: int) -> dict[str, tuple[int | None, ...]]:
+    """The shapes of the outputs of two directions with 12 filters, joined and as a pair."""
+    return {"both": (*lead, 24), "forward": (*lead, 12), "backward": (*lead, 12)}
+
+
 SHOWN: dict[str, Shown] = {
     "stacked_valid": Shown(4, {"one": (6, 26, 26, 1), "two": (6, 22, 22, 2), "three": (6, 18, 18, 3)}),
     "stacked_valid_channels_first": Shown(4, {"one": (6, 1, 26, 26), "two": (6, 2, 22, 22), "three": (6, 3, 18, 18)}),
@@ -54,9 +59,10 @@ SHOWN: dict[str, Shown] = {
     "channels_last": Shown(64, {"h": (64, 64, 30)}, run=1),
     "all_states": Shown(64, every_layer((20,), (64, 64), 0), {"vars.frames": 3}, run=1),
     "all_states_channels_last": Shown(64, every_layer((20,), (64, 64), 2), {"vars.frames": 3}, run=1),
-    "line_bidirectional": Shown(32, {"both": (100, 100, 24)}, {"vars.steps": 10}, run=2),
-    "volume_bidirectional": Shown(32, {"both": (100, 50, 50, 50, 24)}, {"vars.steps": 2}, run=1),
+    "line_bidirectional": Shown(32, both_ways(100, 100), {"vars.steps": 10}, run=2),
+    "volume_bidirectional": Shown(32, both_ways(100, 50, 50, 50), {"vars.steps": 2}, run=1),
     "long_clip": Shown(32, {"memory": (100, 640, 480, 12)}, {"vars.frames": 2}, run=1),
+    "long_clip_gru": Shown(32, {"memory": (100, 640, 480, 12)}, {"vars.frames": 2}, run=1),
     "stateful": Shown(2, {"output": (10, 10, 3), "h": (10, 10, 3)}),
     "regularized": Shown(2, {"memory": (6, 6, 2)}),
     "next_frame": Shown(4, {"next": (40, 40, 1)}),
@@ -226,6 +232,26 @@ def test_every_layer_gives_its_states_on_request() -> None:
     results = named(model, model(frames(graph, 1)))
     for layer in range(3):
         np.testing.assert_array_equal(results[f"layer{layer}"][:, -1], results[f"layer{layer}_h"])
+
+
+def test_the_parameters_of_the_long_clip() -> None:
+    """Peepholes of every pixel; a kernel of input and state for each gate; gains and offsets of each normalization."""
+    lstm, gru = build_graph(spec("long_clip")), build_graph(spec("long_clip_gru"))
+    assert lstm.parameters == 3 * 640 * 480 * 12 + 9 * (3 + 12) * 4 * 12 + 5 * 2 * 12 == 11_065_800
+    assert gru.parameters == 9 * (3 + 12) * 3 * 12 + 3 * 2 * 12 == 4_932
+    plain = build_graph(spec("long_clip"), overrides={"vars.peephole": "none", "vars.normalization": "none"})
+    assert plain.parameters == 9 * (3 + 12) * 4 * 12 + 4 * 12
+
+
+def test_the_pair_of_directions_is_in_the_order_of_the_input() -> None:
+    graph = build_graph(spec("line_bidirectional"), overrides={"vars.steps": 4, "vars.size": 6})
+    model = build_model(graph)
+    x = frames(graph, 2)
+    results = named(model, model(x))
+    layers = model.get_layer("both")
+    np.testing.assert_allclose(results["forward"], numbers(layers.forward_layer(x)), atol=1e-6)
+    np.testing.assert_allclose(results["backward"], numbers(layers.backward_layer(x))[:, ::-1], atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([results["forward"], results["backward"]], -1), results["both"])
 
 
 def test_the_volume_is_the_tensorflow1_cell() -> None:
