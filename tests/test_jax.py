@@ -24,7 +24,10 @@ SELECTIONS = {
     ],
     "losses": ["tests/model/test_losses.py", "-k", "ssim or csi or sum or balanced"],
     "training a cell": ["tests/run/test_cells.py", "-k", "resumed"],
-    "a training run": ["tests/run/test_train.py", "-k", "run_folder_holds_everything"],
+    "a training run": [
+        *("tests/run/test_train.py", "tests/run/test_resume.py", "tests/run/test_workers.py"),
+        *("-k", "run_folder_holds_everything or again_and_again or any_number_of_workers"),
+    ],
 }
 
 

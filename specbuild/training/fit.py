@@ -88,9 +88,9 @@ def fit(
             display.begin(epochs, len(training), done.epoch)
             signals.stepping = True
             with _releasing_iterators(model), _keeping_last_weights(model.optimizer):
-                if done.step:
-                    # Keras begins at the first step of an epoch: the rest of this one is a shorter epoch of its own.
+                if done.step or backend_name() != "tensorflow":
                     _build_metrics(model, training.batch(done.epoch, 0))
+                # Keras begins at the first step of an epoch: the rest of this one is a shorter epoch of its own.
                 if 0 < done.step < len(training):
                     train(done, done.epoch + 1, len(training) - done.step)
                 elif done.step:
@@ -142,7 +142,10 @@ def _explained(
 
 
 def _build_metrics(model: Any, batch: tuple[Any, Any, Any]) -> None:
-    """Make the variables of loss and metrics, which Keras does in the first step otherwise."""
+    """Make the variables of loss and metrics, which Keras does in the first step otherwise.
+
+    Except on TensorFlow, it would take a batch from the data for this, which several workers do not give it twice.
+    """
     x, y, weight = batch
     model._symbolic_build(data_batch=(x, y) if weight is None else (x, y, weight))
 

@@ -84,7 +84,7 @@ def train(
     Raises:
         SpecError: the spec or its data is wrong, which is noticed before a framework is loaded.
         RunError: training failed: the loss is not finite, a checkpoint is damaged.
-        Interrupted: Ctrl-C, or another signal that ends a run, such as SIGTERM. Finished epochs are saved.
+        Interrupted: Ctrl-C, or another signal that ends a run, such as SIGTERM. The steps that are done are saved.
     """
     if (spec is None) == (resume is None):
         raise TypeError("train needs a spec or resume=, and not both")

@@ -74,21 +74,23 @@ def test_quiet_prints_nothing(plain: Path) -> None:
 
 
 def test_a_run_that_was_killed_continues_as_if_it_had_not_been(spec: Path, tmp_path: Path) -> None:
-    overrides = ["train.epochs=12", "train.early_stopping={patience: 12}", "train.checkpoints={keep: 12}"]
+    overrides = ["train.epochs=4", "train.early_stopping={patience: 4}", "train.checkpoints={keep: 4, every: 2 steps}"]
     arguments = [part for override in overrides for part in ("--set", override)]
     process = start("train", "nowcast.yaml", *arguments, cwd=spec.parent)
-    checkpoint = wait_for("runs/*/checkpoints/epoch-0003.keras", spec.parent, process)
+    checkpoint = wait_for("runs/*/checkpoints/epoch-0002-step-*.keras", spec.parent, process)
     process.kill()
     process.communicate()
     folder = RunFolder.open(checkpoint.parents[1])
-    reached = max(folder.checkpoints()).epoch
+    reached = max(folder.checkpoints())
     assert folder.manifest()["status"] == "running"
-    assert reached < 12
+    assert folder.status().state == "interrupted"
+    assert (1, 0) < reached < (4, 0)
 
     resumed = train(resume=folder.path, quiet=True)
     whole = train(spec, overrides=overrides, out=tmp_path / "whole", quiet=True)
     assert resumed.folder.history_file.read_bytes() == whole.folder.history_file.read_bytes()
-    for epoch in range(reached, 13):
+    assert list(resumed.folder.checkpoints()) == list(whole.folder.checkpoints()) == [(1, 0), (2, 0), (3, 0), (4, 0)]
+    for epoch in range(1, 5):
         assert_identical(resumed.folder.checkpoint(epoch), whole.folder.checkpoint(epoch))
         assert read(resumed.folder.checkpoint(epoch)) == read(whole.folder.checkpoint(epoch))
     assert_identical(resumed.folder.model_file, whole.folder.model_file)
