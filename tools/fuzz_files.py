@@ -512,6 +512,10 @@ def _netcdf3(path: Path) -> None:
     _grid().to_netcdf(path, format="NETCDF3_CLASSIC", engine="netcdf4", unlimited_dims=["time"])
 
 
+def _netcdf5(path: Path) -> None:
+    _grid().to_netcdf(path, format="NETCDF3_64BIT_DATA", engine="netcdf4")
+
+
 def _netcdf4(path: Path) -> None:
     packed = {"dtype": "i2", "scale_factor": 0.1, "add_offset": 3.0, "_FillValue": -1, "zlib": True}
     _grid().to_netcdf(path, engine="netcdf4", encoding={"rain": packed})
@@ -570,6 +574,7 @@ FORMATS = {
     "h5": Format(_hdf5, "a.h5", NAMED, (_damage_hdf5,)),
     "h5-texts": Format(_hdf5_texts, "a.h5", NAMED, (_damage_hdf5,)),
     "nc3": Format(_netcdf3, "a.nc", GRID, (_damage_netcdf,)),
+    "nc5": Format(_netcdf5, "a.nc", GRID, (_damage_netcdf,)),
     "nc4": Format(_netcdf4, "a.nc", GRID, (_damage_netcdf, _damage_hdf5)),
     "zarr2": Format(_zarr(2), "a.zarr", GRID, METADATA),
     "zarr3": Format(_zarr(3), "a.zarr", GRID, METADATA),

@@ -197,6 +197,8 @@ def read_array(file: Path, key: str | None) -> "np.ndarray[Any, Any]":
 def _opened(file: Path, key: str | None) -> Iterator[IO[bytes]]:
     """Open the array of a file: the whole of an .npy file, a member of an .npz file."""
     try:
+        if file.exists() and not file.is_file():
+            raise ShapeError(f"{file.name} is not a regular file", argument="path")
         if file.suffix == ".npy":
             if key is not None:
                 message = f"{file.name} is one array, which has no name"

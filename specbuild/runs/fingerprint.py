@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from specbuild.runs.files import sha256
@@ -65,7 +66,7 @@ class _File:
 
 
 def _files(paths: Sequence[Path]) -> Iterator[_File]:
-    """Every file that exists; those of folders by their path within."""
+    """Every regular file that exists; those of folders by their path within."""
     single = len(paths) == 1 and paths[0].is_dir()
     base = paths[0] if single else os.path.commonpath([path.parent for path in paths]) if paths else ""
     for path in paths:
@@ -73,7 +74,8 @@ def _files(paths: Sequence[Path]) -> Iterator[_File]:
         for file in inside if path.is_dir() else (path,):
             with suppress(FileNotFoundError):
                 stat = file.stat()
-                yield _File(file, file.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns)
+                if S_ISREG(stat.st_mode):
+                    yield _File(file, file.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns)
 
 
 def _whole(files: Sequence[_File]) -> str:

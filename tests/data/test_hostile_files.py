@@ -23,6 +23,9 @@ from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import limits, npz, open_source
 from specbuild.data.survey import survey
 from specbuild.document import RunError, SpecError
+from specbuild.graph import build_graph
+from specbuild.language import load_spec
+from specbuild.runs.fingerprint import fingerprint
 from tests.data.pictures import GREY, write_frames
 from tests.data.samples import dataset, frames, message, write_spec
 
@@ -71,6 +74,19 @@ def test_a_pipe_inside_a_zarr_store(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "rain" / "zarr.json").unlink()
     os.mkfifo(tmp_path / "a.zarr" / "rain" / "zarr.json")
     assert "zarr.json is a pipe, not a file" in refused(tmp_path, "a.zarr")
+
+
+def test_pipes_are_not_opened_by_the_check_or_the_fingerprint(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mask.npy")
+    constant = "{id: mask, layer: Constant, from: x, path: mask.npy}"
+    text = f"specbuild: 1\ninputs: {{x: [4, 4, 1]}}\nlayers: [{constant}]\n"
+    (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=r"mask.npy is not a regular file"):
+        build_graph(load_spec(tmp_path / "spec.yaml"))
+    np.save(tmp_path / "a.npy", VALUES)
+    before = fingerprint(tmp_path, [tmp_path])
+    os.mkfifo(tmp_path / "b.npy")
+    assert before == fingerprint(tmp_path, [tmp_path])
 
 
 def test_a_zarr_store_without_names(tmp_path: Path) -> None:
@@ -295,6 +311,7 @@ def test_values_beyond_float32_are_missing(tmp_path: Path) -> None:
         file["rain"] = np.arange(240, dtype=np.int16).reshape(40, 2, 3)
         file["rain"].attrs["scale_factor"] = 1e37
     source = open_source(write_spec(tmp_path, {"source": {"path": "a.h5", "layout": "T H W"}}))
+    assert source.may_miss
     assert np.isfinite(source.read(0, range(5))).all()
     assert np.isnan(source.read(0, range(30, 31))).all()
 

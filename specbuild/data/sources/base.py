@@ -29,6 +29,9 @@ class RawArray(Protocol):
     def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]: ...
 
 
+_GREATEST = float(np.finfo(np.float32).max)
+
+
 @dataclass(frozen=True, slots=True)
 class Packing:
     """How raw numbers encode physical ones: raw · scale + offset, with raw values that mean missing."""
@@ -48,6 +51,11 @@ class Packing:
             tuple(dict.fromkeys((*self.missing, *missing))),
             tuple((key, fault) for key, fault in self.faults if not given[key]),
         )
+
+    def overflows(self, dtype: np.dtype[Any]) -> bool:
+        """Whether whole numbers of a type can be beyond float32 in physical units, where they are missing."""
+        bounds = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (0, 1)
+        return any(abs(bound * self.scale + self.offset) > _GREATEST for bound in bounds)
 
     def unpack(self, raw: npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
         """Return `raw` in physical units; missing, NaN and infinite values become NaN.
@@ -242,7 +250,8 @@ class FrameSource:
     @property
     def may_miss(self) -> bool:
         """Whether a value can be missing."""
-        return bool(self.metadata.packing.missing) or self.dtype.kind == "f"
+        packing = self.metadata.packing
+        return bool(packing.missing) or self.dtype.kind == "f" or packing.overflows(self.dtype)
 
     def times(self, event: int) -> Times | None:
         """Return when each frame of an event is, if known."""

@@ -89,7 +89,7 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     else:
         try:
             check_length(path)
-        except ValueError as error:
+        except (OverflowError, ValueError) as error:
             raise DamagedFileError(f"{path.name} is cut short", error) from error
     try:
         if options["engine"] == "netcdf4":

@@ -24,7 +24,9 @@ Pixels = npt.NDArray[Any]
 """(H, W) of grey, or (H, W, 3) of RGB."""
 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-"""Pillow warns of attributes that it cannot read, of which nothing here depends."""
+"""Pillow warns of attributes that it cannot read, and nothing here depends on them."""
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+"""Whether the pixels of an image fit into memory is checked here."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
