@@ -210,7 +210,7 @@ class RunFolder:
             state = "running"
         elif state == "running":
             state, gone = "interrupted", manifest.get("process")
-        return RunStatus(state, self.reached, process or (gone and Process(**gone)), manifest.get("error", ""))
+        return RunStatus(state, self.reached, process or (gone and Process(**gone)), manifest.get("error") or "")
 
     def transform(self) -> dict[str, Any]:
         """Return the state of the transform that the model was trained with.
@@ -240,6 +240,16 @@ class RunFolder:
         with _MANIFEST:
             self.write_manifest(**self.manifest() | values)
 
+    def directories(self, spec: Spec) -> dict[str, str]:
+        """Return for run.json the folder that the paths of a spec are relative to."""
+        directory = spec.directory.resolve()
+        with suppress(ValueError):  # on another drive of Windows
+            return {
+                "directory": str(directory),
+                "relative_directory": Path(os.path.relpath(directory, self.path.resolve())).as_posix(),
+            }
+        return {"directory": str(directory)}
+
     def save_spec(self, spec: Spec) -> None:
         """Write the spec as it was written and resolved, and all files that it was read from."""
         write_text(self.spec_file, spec.written)
@@ -268,15 +278,19 @@ class RunFolder:
     ) -> Spec:
         """Return the run's spec, with the overrides it was trained with, then `overrides`, then those of `change`.
 
-        Its paths are still relative to the folder of the file it was read from.
+        Its paths are still relative to the folder of the file it was read from. Where that folder is gone, they are
+        relative to the one that is now where it was as seen from the run folder.
 
         Raises:
             SpecError: an override does not fit.
         """
         manifest = self.manifest()
         directory = Path(manifest["directory"])
+        beside = self.path.absolute() / (manifest.get("relative_directory") or ".")
+        if not directory.is_dir() and beside.is_dir():
+            directory = beside.resolve()
         written = (*self.overrides, *overrides)
-        file = self.path / manifest.get("spec", self.spec_file.name)
+        file = self.path / (manifest.get("spec") or self.spec_file.name)
         copies = self.path / "spec"
         roots = [copies] if copies.is_dir() else []
         spec = load_spec(file, overrides=written, change=change, directory=directory, roots=roots)

@@ -158,12 +158,12 @@ def _acquired(path: Path, patience: float) -> int:
 def _claim(descriptor: int, path: Path) -> None:
     """Take the file where there are no locks: of two that do so at once, the later one has it."""
     process = _named(descriptor)
-    if process is not None and _lives(process, path, descriptor):
-        raise _taken(path, process)
+    if _lives(process, path, descriptor):
+        raise _taken(path, process, f"; if it is gone, remove {path}")
     ours = _name(descriptor)
     time.sleep(_SETTLING)
-    if (now_named := _named(descriptor)) != ours:
-        raise _taken(path, now_named)
+    if (named := _named(descriptor)) != ours:
+        raise _taken(path, named)
 
 
 def _lives(process: Process | None, path: Path, descriptor: int) -> bool:
@@ -171,7 +171,7 @@ def _lives(process: Process | None, path: Path, descriptor: int) -> bool:
     if process is None:
         return False
     if process.host != Process.this().host:
-        return abs(time.time() - os.fstat(descriptor).st_mtime) < SILENT
+        return time.time() - os.fstat(descriptor).st_mtime < SILENT  # also if the clock was set back
     if process.pid == os.getpid():
         return path.resolve() in _ours
     try:
@@ -183,11 +183,11 @@ def _lives(process: Process | None, path: Path, descriptor: int) -> bool:
     return True
 
 
-def _taken(path: Path, process: Process | None) -> RunError:
+def _taken(path: Path, process: Process | None, otherwise: str = "") -> RunError:
     who = f"{process}, since {process.since}" if process is not None else "another process"
     return RunError(
         f"the run folder {path.parent} is being written by {who}",
-        help="wait until it has ended, or end it; two processes would overwrite each other's checkpoints",
+        help=f"wait until it has ended, or end it; two would overwrite each other's checkpoints{otherwise}",
     )
 
 

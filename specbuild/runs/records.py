@@ -102,6 +102,8 @@ class Manifest(Record):
     overrides: list[Text]
     directory: Text
     """The folder that paths of the spec are relative to."""
+    relative_directory: Text | None = None
+    """The same relative to the run folder, for a run that is moved together with its data."""
     data: list[DataFiles]
     samples: Samples | None = None
     init_from: InitFrom | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -189,9 +191,21 @@ class TrainedRun:
         transform.check_fits(self.data.transform, source.channels)
         return Dataset(timed(self.data, source), source, {}, transform, layout)
 
+    def _check_model_file(self) -> None:
+        if damage := _damage(self.folder.model_file):
+            raise RunError(
+                f"the model {self.folder.model_file} is damaged: {damage}",
+                help=f"write it again from its checkpoint with: specbuild train --resume {self.folder.path}",
+            )
+
     @cached_property
     def predict(self) -> Callable[[Floats], Floats]:
-        """The function from a batch of inputs, as the model reads them, to its outputs. Loads the framework."""
+        """The function from a batch of inputs, as the model reads them, to its outputs. Loads the framework.
+
+        Raises:
+            RunError: the file of the model is damaged.
+        """
+        self._check_model_file()
         from specbuild.model.backend import jit_compile, keras
         from specbuild.model.build import build
         from specbuild.runs.checkpoint import load_weights
@@ -207,6 +221,16 @@ class TrainedRun:
             return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
 
         return predict
+
+
+def _damage(path: Path) -> str:
+    """Return what is wrong with a `.keras` file, every byte of which is read; empty where nothing is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = archive.testzip()
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError) as error:
+        return " ".join(str(error).split())
+    return f"{member} is not what was written" if member else ""
 
 
 def horizon_overrides(document: MappingNode, frames: int) -> tuple[str, ...]:

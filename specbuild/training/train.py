@@ -262,7 +262,6 @@ class _Training:
             "started": now(),
             "command": sys.argv,
             "overrides": list(spec.overrides),
-            "directory": str(spec.directory.resolve()),
             "data": data_files(spec),
             "samples": described(self.dataset),
             **({"init_from": self.initial.record()} if self.initial is not None else {}),
@@ -274,7 +273,7 @@ class _Training:
 
     def _describe(self, folder: RunFolder, description: Mapping[str, Any]) -> None:
         """Write the files that every run folder has."""
-        folder.write_manifest(**description)
+        folder.write_manifest(**description, **folder.directories(self.spec))
         folder.save_spec(self.spec)
         write_json(folder.transforms_file, self.dataset.transform.state())
 
@@ -290,6 +289,7 @@ class _Training:
             status="running",
             process=Process.this().model_dump(),
             overrides=list(self.spec.overrides),
+            **folder.directories(self.spec),
             precision=precision,
             resumed=[*earlier, entry],
         )

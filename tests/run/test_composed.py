@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from specbuild.document import RunError
 from specbuild.evaluation import evaluate
 from specbuild.prediction import predict
+from specbuild.runs.folder import RunFolder
 from specbuild.training import train
 from tests.run.conftest import CONVOLUTION, SPEC, blobs
 
@@ -95,3 +98,26 @@ def test_a_composed_spec_with_a_plugin_and_data_elsewhere_is_moved_and_forecasts
     evaluate(moved, horizon=3)
     assert (moved / "scores-horizon-3.json").is_file()
     assert len(train(resume=moved, overrides={"train.epochs": 2}, quiet=True).history) == 2
+
+
+def test_a_run_is_moved_together_with_its_data_and_its_damaged_model_is_written_again(plain: Path) -> None:
+    project = plain.parent / "project"
+    project.mkdir()
+    for name in ("nowcast.yaml", "blobs.npy"):
+        (plain.parent / name).rename(project / name)
+    run = train(project / "nowcast.yaml", overrides=["train.epochs=1"], out=project / "runs", quiet=True)
+    moved = project.rename(plain.parent / "moved") / "runs" / run.path.name
+    forecast = predict(moved)
+    model = moved / "model.keras"
+    whole = model.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (b"", whole[:100], whole[: len(whole) // 2], whole[:-10], bytes(flipped), b"no model" * 100):
+        model.write_bytes(damaged)
+        with pytest.raises(RunError) as error:
+            predict(moved)
+        assert error.value.message.startswith(f"the model {model} is damaged: ")
+        assert error.value.help == f"write it again from its checkpoint with: specbuild train --resume {moved}"
+    train(resume=moved, quiet=True)
+    np.testing.assert_array_equal(predict(moved), forecast)
+    assert RunFolder(moved).manifest()["directory"] == str(moved.parents[1].resolve())

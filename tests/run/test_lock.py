@@ -168,6 +168,11 @@ def test_without_locks_the_process_and_its_heartbeat_decide(tmp_path: Path) -> N
     elsewhere = Process(pid=1, host="elsewhere", since=us.since)
     left(elsewhere, 3)
     assert writer(folder.path) == elsewhere
+    left(elsewhere, -1e6)
+    assert writer(folder.path) == elsewhere
+    with pytest.raises(RunError) as error, folder.writing():
+        raise AssertionError
+    assert error.value.help.endswith(f"; if it is gone, remove {path}")
     left(elsewhere, 1e6)
     assert writer(folder.path) is None
     left(us, 0)

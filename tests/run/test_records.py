@@ -17,7 +17,8 @@ from specbuild.language import load_spec
 from specbuild.prediction.past import latest_past
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.lock import Process
-from specbuild.runs.provenance import data_files
+from specbuild.runs.provenance import data_files, described
+from specbuild.runs.records import Manifest
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import train
 from specbuild.training.train import _Training
@@ -42,16 +43,33 @@ def folder(plain: Path) -> RunFolder:
         folder.write_manifest(
             **manifest(
                 name=spec.name,
-                directory=str(spec.directory.resolve()),
+                **folder.directories(spec),
+                samples=described(dataset),
                 data=data_files(spec),
                 process=Process.this().model_dump(),
                 resumed=[{"at": "2026-01-31", "after_epoch": 1, "versions": {"python": "3.11.4"}}],
                 colours={"low": 0.0, "high": 6.5, "skewed": True},
                 notes=["a note"],
+                init_from={
+                    "path": "/runs/before",
+                    "sha256": "0" * 64,
+                    "taken": ["forecast"],
+                    "missing": [],
+                    "surplus": ["enc"],
+                    "other_shape": {"dec": [[3, 3, 1, 4], [3, 3, 1, 8]]},
+                },
+                finished="2026-01-31T12:10:00+00:00",
+                error="the disk is full",
+                epochs=1,
                 model_epoch=1,
+                chosen_by="lowest val_loss",
+                best_epoch=1,
+                spec="spec/spec.yaml",
             )
         )
         folder.save_spec(spec)
+        (folder.path / "spec").mkdir()
+        (folder.path / "spec/spec.yaml").write_text(text, encoding="utf-8")
         folder.transforms_file.write_text(json.dumps(dataset.transform.state()), encoding="utf-8")
 
     with RunFolder.create(plain.parent / "runs", spec.name, fill) as run:
@@ -147,6 +165,7 @@ def test_no_edit_of_a_record_is_a_traceback(name: str, folder: RunFolder, monkey
     monkeypatch.setattr(_Training, "run", lambda *_: None)
     for opening in OPENINGS:
         opening(folder)
+    assert set(folder.manifest()) == set(Manifest.model_fields)
     path = folder.path / name
     before = path.read_bytes()
     number = refused = 0
