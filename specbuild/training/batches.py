@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,9 @@ class BatchSource(Protocol):
 
     def numbers(self, epoch: int, index: int) -> list[int]:
         """The samples of a batch by number."""
+
+    def sized(self, batch_size: int) -> BatchSource:
+        """The same samples in batches of another size."""
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -71,6 +74,9 @@ class _WithTrueFrames:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def sized(self, batch_size: int) -> BatchSource:
+        return replace(self, source=self.source.sized(batch_size))
 
     def numbers(self, epoch: int, index: int) -> list[int]:
         return self.source.numbers(epoch, index)

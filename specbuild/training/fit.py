@@ -26,6 +26,7 @@ from specbuild.training.diagnosis import Diverged, State, cause_in_training, cau
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Signals
 from specbuild.training.keeping import Background, Keeping
+from specbuild.training.memory import is_out_of_memory, out_of_memory
 from specbuild.training.progress import Display
 
 
@@ -101,13 +102,16 @@ def fit(
         raise _explained(model, fault, keeping.folder, training, validation, beginning) from fault
     except Exception as error:
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
-        if failure := next((batches.failure for batches in read if batches.failure), None):
+        failure = next((batches.failure for batches in read if batches.failure), None)
+        if is_out_of_memory(failure or error):
+            raise out_of_memory(model, spec, folder, training) from error
+        if failure:
             raise failure from None
         if isinstance(error, SpecbuildError | OSError):
             raise
         raise RunError(
             f"{backend_name()} could not train the model: {words(error)}",
-            help="does the loss fit the data and the output? did the memory last? try train.batch_size=1",
+            help="does the loss fit the data and the output? specbuild check looks at both",
         ) from error
     finally:
         signals.stepping = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -63,6 +63,10 @@ class Sampler:
             return np.stack(x), np.stack(y), None if weight[0] is None else np.stack(weight)
         except MemoryError as error:
             raise RunError(f"there is not enough memory for a batch of {last - first} samples", LESS) from error
+
+    def sized(self, batch_size: int) -> Sampler:
+        """Return the same samples in batches of another size."""
+        return replace(self, batch_size=batch_size)
 
     def numbers(self, epoch: int, index: int) -> list[int]:
         """Return which samples batch `index` of an epoch has, by number."""
