@@ -30,8 +30,8 @@ def save(model: Any, path: str | Path) -> None:
     """Write a model, with its optimizer if it has one, as a `.keras` file.
 
     Our LSTM, GRU and SimpleRNN, and our ConvLSTM where it has no option of its own, are written as Keras's layers of
-    those names, whose weights are the same. Other layers of ours stay as they are: `import specbuild.model` before
-    loading a file with one.
+    those names, whose weights and results are the same, except behind a mask. Other layers of ours stay as they are:
+    `import specbuild.model` before loading a file with one.
 
     Args:
         model: a `keras.Model`.
@@ -71,16 +71,16 @@ def with_stock_layers(config: Any) -> Any:
         return [with_stock_layers(entry) for entry in config]
     if not isinstance(config, dict):
         return config
-    if config.get("registered_name") == "specbuild>Autoregressive":
-        return config  # It is ours in any case, and its steps are faster with our layers inside.
+    if config.get("registered_name") == "specbuild>Autoregressive" or _is_masked(config):
+        # Autoregressive is ours in any case, and its steps are faster with our layers inside.
+        return config
     config = {key: with_stock_layers(value) for key, value in config.items()}
     name = _TWINS.get(str(config.get("registered_name")))
     kind: Any = None if name is None else KINDS[name]
     if kind is None or kind.model_construct(**config["config"]).origin != "keras":
         return config
-    arguments = {
-        name: value for name, value in config["config"].items() if name not in getattr(kind, "beyond_keras", ())
-    }
+    beyond = getattr(kind, "beyond_keras", ())
+    arguments = {name: value for name, value in config["config"].items() if name not in beyond}
     return {
         **config,
         "module": "keras.layers",
@@ -88,3 +88,9 @@ def with_stock_layers(config: Any) -> Any:
         "config": arguments,
         "registered_name": None,
     }
+
+
+def _is_masked(config: dict[str, Any]) -> bool:
+    """Whether a layer of a model is called with a mask, under which Keras's recurrent layers give other numbers."""
+    nodes = config.get("inbound_nodes") or ()
+    return any(isinstance(node, dict) and node.get("kwargs", {}).get("mask") is not None for node in nodes)

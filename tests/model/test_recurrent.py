@@ -275,6 +275,22 @@ def test_a_masked_frame_is_skipped(layer: str, steps: int) -> None:
         close(np.delete(every[:1], 2, axis=1), left, 1e-5)  # compiled and not, over forty steps
 
 
+@pytest.mark.parametrize("layer", ["layer: ConvLSTM2D", CELL])
+def test_a_masked_frame_is_skipped_from_a_given_state_too(layer: str) -> None:
+    """Keras hands the mask on by itself only to a layer with a single input."""
+    known = f"{layer}, filters: 3, kernel_size: 3, padding: same"
+    node = f"{layer + '}' if layer == CELL else known}, initial_state: {{h: h, c: c}}"
+    inputs = "x: [5, 3, 3, 2], h: [3, 3, 3], c: [3, 3, 3]"
+    model = build_model(text(f"  - {{layer: Masking, from: x}}\n  - {{id: memory, {node}}}\n", inputs=inputs))
+    x, *states = numbers(model)
+    x[0, 2] = 0
+    every = model.predict([x, *states], verbose=0)
+    first = [state[:1] for state in states]
+    left = listed(model.get_layer("memory")(np.delete(x[:1], 2, axis=1), initial_state=first))[0]
+    close(every[0, 2], every[0, 1])
+    close(np.delete(every[:1], 2, axis=1), left)
+
+
 def test_both_directions() -> None:
     cell = f"  - {{id: memory, bidirectional: {{{CELL}}}}}, merge_mode: sum}}\n"
     model = build_model(text(cell, "memory.sequence, memory.last, memory.state.backward_c"))
