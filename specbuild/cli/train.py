@@ -25,16 +25,19 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
 
     Everything is written to a new run folder. Each epoch and every ten minutes are saved there; --resume continues
     an interrupted run with the same result as an uninterrupted one. Given a folder of runs, it continues the latest
-    that is neither finished nor being trained by another process.
+    that is neither finished nor being trained by another process. With --resume, --set applies what can change, such as
+    the learning rate or the number of epochs, and refuses the rest, such as the loss: for that, start a new run from
+    the weights of this one with train.init_from.
 
     \b
     Examples:
       specbuild train nowcast.yaml
       specbuild train nowcast.yaml --set train.epochs=3 --set vars.filters=16
-      specbuild train --resume runs
       specbuild train nowcast.yaml --set train.init_from=runs/nowcast-20260131-142501
+      specbuild train --resume runs
       specbuild train --resume runs/nowcast-20260131-142501
       specbuild train --resume runs/nowcast-20260131-142501 --set train.epochs=40
+      specbuild train --resume runs/nowcast-20260131-142501 --set train.optimizer.learning_rate=1e-4
     """
     if spec is not None and resume is not None:
         raise click.UsageError("give a SPEC or --resume, not both: a run folder holds its spec")

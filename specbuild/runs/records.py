@@ -78,6 +78,8 @@ class Resumption(Record):
 
     at: Text
     after_epoch: Count
+    after_step: Count | None = None
+    """Steps that were done of the epoch after that; None where there were none."""
     versions: Versions
     notes: list[Text] = []
     changes: dict[Text, Annotated[list[Text], Field(min_length=2, max_length=2)]] = {}

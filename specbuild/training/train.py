@@ -172,7 +172,7 @@ class _Training:
             with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
                 return self._run(model, folder, done, precision, signals)
         with explained(folder.path):
-            self._note_resumption(folder, done.epoch, precision)
+            self._note_resumption(folder, done, precision)
         self.show.note(_continuing(folder, done, self.spec.train.epochs))
         for change in self.changes:
             self.show.note(f"changed: {change}")
@@ -277,9 +277,11 @@ class _Training:
         folder.save_spec(self.spec)
         write_json(folder.transforms_file, self.dataset.transform.state())
 
-    def _note_resumption(self, folder: RunFolder, epoch: int, precision: TrainingPolicy) -> None:
+    def _note_resumption(self, folder: RunFolder, done: Progress, precision: TrainingPolicy) -> None:
         earlier = folder.manifest().get("resumed", [])
-        entry: dict[str, Any] = {"at": now(), "after_epoch": epoch, "versions": versions()}
+        entry: dict[str, Any] = {"at": now(), "after_epoch": done.epoch, "versions": versions()}
+        if done.step:
+            entry["after_step"] = done.step
         if self.changes:
             entry["changes"] = {change.path: [change.before, change.after] for change in self.changes}
         if self.notes:

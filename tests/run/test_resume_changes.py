@@ -6,10 +6,12 @@ import json
 import shutil
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from specbuild.data.samples.sampler import Sampler
 from specbuild.document import RunError, SpecError
 from specbuild.language.sections.base import OnResume
 from specbuild.language.sections.data import DataSection
@@ -71,6 +73,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
         (f"{OPTIMIZER}.beta_1=0.1", {f"{OPTIMIZER}.beta_1": ["0.9", "0.1"]}),
         (SCHEDULE, None),
         ("train.batch_size=2", {"train.batch_size": ["4", "2"]}),
+        ("train.steps_per_epoch=2", {"train.steps_per_epoch": ["3", "2"]}),
     ],
 )
 def test_what_takes_effect_changes_the_losses_and_is_recorded(
@@ -107,6 +110,37 @@ def test_a_change_counts_even_if_the_run_was_killed_before_the_next_checkpoint(c
     manifest["overrides"] += ["train.epochs=2", f"{OPTIMIZER}.learning_rate=0.5"]
     (copy / "run.json").write_text(json.dumps(manifest), "utf-8")
     assert losses(train(resume=copy, quiet=True))[1] != losses(unchanged)[1]
+
+
+@pytest.mark.usefixtures("unscored")
+def test_early_stopping_and_checkpoints_take_effect(copy: Path) -> None:
+    overrides = ["train.epochs=5", "train.early_stopping={patience: 1, min_delta: 100}", "train.checkpoints.keep=1"]
+    run = train(resume=copy, overrides=overrides, quiet=True)
+    assert len(run.history) == 2
+    assert {each.epoch for each in run.folder.checkpoints()} == {run.best, 2}
+
+
+@pytest.mark.usefixtures("unscored")
+def test_a_change_within_an_epoch_is_recorded_with_its_step(
+    copy: Path, unchanged: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Sampler.batch
+
+    def breaks(self: Sampler, epoch: int, index: int) -> Any:
+        if (epoch, index) == (1, 2):
+            raise OSError("the disk is gone")
+        return batch(self, epoch, index)
+
+    monkeypatch.setattr(Sampler, "batch", breaks)
+    overrides = ["train.epochs=2", "train.workers=0", "train.checkpoints.every=1 steps"]
+    with pytest.raises(OSError, match="the disk is gone"):
+        train(resume=copy, overrides=overrides, quiet=True)
+    monkeypatch.setattr(Sampler, "batch", batch)
+    run = train(resume=copy, overrides=[f"{OPTIMIZER}.learning_rate=0.5"], quiet=True)
+    *_, entry = run.folder.manifest()["resumed"]
+    assert (entry["after_epoch"], entry["changes"]) == (1, {f"{OPTIMIZER}.learning_rate": ["0.01", "0.5"]})
+    assert entry["after_step"] in (1, 2)
+    assert run.history[1]["val_loss"] != unchanged.history[1]["val_loss"]
 
 
 REFUSED: dict[str, tuple[str, str]] = {
