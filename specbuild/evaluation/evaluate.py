@@ -130,7 +130,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
             PERSISTENCE if best is None else best.baseline,
         )
         if horizon is None and variable is None and not other:
-            trained.folder.update_manifest(colours=asdict(scale_of(scene)))
+            trained.folder.offer(colours=asdict(scale_of(scene)))
         draw_strip(scene, file("forecast.png"))
         draw_animation(scene, file("forecast.gif"))
     return evaluation

@@ -240,6 +240,23 @@ class RunFolder:
         with _MANIFEST:
             self.write_manifest(**self.manifest() | values)
 
+    def offer(self, **values: Any) -> None:
+        """Write `values` into run.json unless another process writes the folder, which would lose what that one writes.
+
+        Raises:
+            RunError: run.json is damaged, or gone.
+        """
+        process = writer(self.path)
+        if process is not None and process.is_this:
+            self.update_manifest(**values)
+        elif process is None:
+            try:
+                lock = RunLock(self.path)
+            except RunError:  # another process was faster, or the folder cannot be written
+                return
+            with lock:
+                self.update_manifest(**values)
+
     def directories(self, spec: Spec) -> dict[str, str]:
         """Return for run.json the folder that the paths of a spec are relative to."""
         directory = spec.directory.resolve()

@@ -54,6 +54,11 @@ class Process(BaseModel):
         """Return this process, from now on."""
         return cls(pid=os.getpid(), host=socket.gethostname()[:255] or "localhost", since=now())
 
+    @property
+    def is_this(self) -> bool:
+        """Whether it is the process that asks."""
+        return self.pid == os.getpid() and self.host == self.this().host
+
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 

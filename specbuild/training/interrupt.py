@@ -42,6 +42,8 @@ class Signals:
     def __init__(self) -> None:
         self.asked: signal.Signals | None = None
         self.stepping = False
+        self.begun = False
+        """Whether the run folder has been written, so that whoever ends the run must say so there."""
         self.at_once: Callable[[], str] | None = None
         """Called in that other thread before the process ends; it returns what to print."""
         self._before: dict[int, Any] = {}

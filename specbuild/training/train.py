@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.data.samples.dataset import open_samples
-from specbuild.document import RunError
+from specbuild.document import RunError, SpecbuildError
 from specbuild.document.render import render_text
 from specbuild.evaluation.scores import check_scoring
 from specbuild.facade import build_graph, import_plugins
@@ -97,6 +97,7 @@ def train(
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
                 return _Training(graph, _opened(graph, None), display(quiet)).run(None, out, signals)
         folder = RunFolder.to_resume(resume)
+        status = folder.status()
         # Before anything else: a second process is refused at once, not after a framework is loaded.
         with (
             folder.writing(),
@@ -109,7 +110,10 @@ def train(
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
                 dataset = _opened(graph, folder.transform())
-            return _Training(graph, dataset, display(quiet), changes).run(folder, out, signals)
+            training = _Training(graph, dataset, display(quiet), changes)
+            if status.process is not None:
+                training.show.note(f"note: {status.text}")
+            return training.run(folder, out, signals)
 
 
 @contextmanager
@@ -121,7 +125,8 @@ def _interruptible(signals: Signals, message: str) -> Iterator[None]:
         raise
     except BaseException as error:
         # What a signal ends in a framework may come out as another error.
-        if signals.asked is None and not isinstance(error, KeyboardInterrupt):
+        from_signal = signals.asked is not None and not isinstance(error, SpecbuildError)
+        if signals.begun or not (from_signal or isinstance(error, KeyboardInterrupt)):
             raise
         raise Interrupted(message, signals.number) from None
 
@@ -183,7 +188,7 @@ class _Training:
             self._ended(folder, "interrupted")
             return _how_to_continue(folder)
 
-        signals.at_once = interrupted
+        signals.at_once, signals.begun = interrupted, True
         try:
             return self._fit_and_score(model, folder, done, precision, signals)
         except Interrupted:

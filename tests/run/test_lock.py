@@ -268,3 +268,17 @@ def test_of_a_folder_of_runs_the_latest_unfinished_is_continued(tmp_path: Path) 
 def test_where_every_run_is_being_written_none_is_continued(tmp_path: Path) -> None:
     with made(tmp_path).writing(), pytest.raises(RunError, match=r"every run in .* is being written: radar-.*trained"):
         RunFolder.to_resume(tmp_path)
+
+
+def test_what_is_offered_to_a_run_that_another_process_writes_is_left_out(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    colours = {"low": 0.0, "high": 1.0, "skewed": False}
+    first = other(folder.path)
+    folder.offer(colours=colours)
+    assert "colours" not in folder.manifest()
+    first.communicate("\n")
+    folder.offer(notes=["alone"])
+    with folder.writing():
+        folder.offer(colours=colours)
+    assert (folder.manifest()["colours"], folder.manifest()["notes"]) == (colours, ["alone"])
+    assert not (folder.path / LOCK).exists()
