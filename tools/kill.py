@@ -19,6 +19,7 @@ import errno
 import importlib
 import json
 import os
+import pkgutil
 import random
 import shutil
 import signal
@@ -34,6 +35,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import specbuild
 
 SPEC = """\
 specbuild: 1
@@ -63,15 +66,6 @@ train:
   early_stopping: {monitor: val_loss, patience: 2}
   checkpoints: {every: 2 steps, keep: 1}
 """
-MODULES = (
-    "specbuild.training.fit",
-    "specbuild.model.build",
-    "specbuild.runs.optimizer",
-    "specbuild.evaluation.evaluate",
-    "specbuild.evaluation.plots",
-    "matplotlib.backends.backend_agg",
-)
-"""What `train` imports on its way."""
 OTHERWISE = {"started", "finished", "command", "directory", "data", "process", "resumed", "overrides", "error"}
 """Keys of run.json that have times, paths and processes."""
 TIMEOUT = 300.0
@@ -94,8 +88,9 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="try each n-th operation only")
     parser.add_argument("--keep", type=Path, help="folder for what differs")
     given = parser.parse_args()
-    for name in MODULES:
-        importlib.import_module(name)
+    for module in pkgutil.walk_packages(specbuild.__path__, "specbuild."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
@@ -129,7 +124,7 @@ def main() -> int:
             result = verdict(ends, out, expected)
             table[result.partition(":")[0]] += 1
             print(f"{name}: {result}; ended {[end.code for end in ends]}", flush=True)
-            if not result.startswith("identical") and given.keep:
+            if not result.startswith("identical") and given.keep and out.exists():
                 shutil.copytree(out, given.keep / name.replace(" ", "-"), dirs_exist_ok=True)
             shutil.rmtree(out, ignore_errors=True)
     print(f"| {backend} | {given.mode} | {sum(table.values())} cases | {dict(table)} |")
@@ -174,8 +169,10 @@ def verdict(ends: list[Ended], out: Path, expected: dict[str, Any]) -> str:
 
 def only(out: Path) -> Path:
     """Return the one run in a folder."""
-    (run,) = out.glob("killed-*")
-    return run
+    runs = list(out.glob("killed-*"))
+    if len(runs) != 1:
+        raise RuntimeError(f"{out} has {len(runs)} runs")
+    return runs[0]
 
 
 def contents(folder: Path) -> dict[str, Any]:

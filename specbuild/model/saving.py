@@ -36,7 +36,12 @@ def save(model: Any, path: str | Path) -> None:
     Args:
         model: a `keras.Model`.
         path: with the suffix `.keras`.
+
+    Raises:
+        ValueError: it has another suffix.
     """
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"expected a file name that ends in .keras, got {path}")
     write_members(members(model), path)
 
 

@@ -454,8 +454,13 @@ def _how_to_continue(folder: RunFolder) -> str:
     from specbuild.runs import checkpoint
 
     last = folder.reached
-    reached = f"after {checkpoint.read(folder.checkpoint(*last)).reached}" if last else "before a step was saved"
-    return f"interrupted {reached}. {_continue_with(folder)}"
+    if last is None:
+        return f"interrupted before a step was saved. {_continue_with(folder)}"
+    try:
+        reached = checkpoint.read(folder.checkpoint(*last)).reached
+    except RunError:  # what is wrong with the file is said when the run is continued
+        reached = str(last)
+    return f"interrupted after {reached}. {_continue_with(folder)}"
 
 
 def _continue_with(folder: RunFolder) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import signal
@@ -13,11 +15,12 @@ from typing import Any
 import pytest
 
 from specbuild.document import RunError
+from specbuild.model import saving
 from specbuild.runs.checkpoint import Position, Progress, read, verify
 from specbuild.runs.files import remove_leftovers
 from specbuild.training import Interrupted, Run, fit, train
 from specbuild.training.history import Watch
-from specbuild.training.keeping import kept_positions
+from specbuild.training.keeping import Background, kept_positions
 from tests.run.weights import stored
 
 OVERRIDES = [
@@ -154,6 +157,49 @@ def test_batches_and_metrics_change_only_between_epochs(
         ["epoch", "loss", "mae", "val_loss", "val_mae"],
         ["epoch", "loss", "mse", "val_loss", "val_mse"],
     ]
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_full_disk_ends_training_and_loses_nothing(
+    number: int, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = ["train.epochs=2", "train.checkpoints.every=3 steps"]
+    whole = train(plain, overrides=overrides, out=tmp_path / "whole", quiet=True)
+    writes = iter(range(1, 100))
+    write = saving.write_members
+
+    def full(*arguments: Any) -> None:
+        if next(writes) >= number:
+            raise OSError(errno.ENOSPC, "No space left on device", str(arguments[1]))
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("specbuild.model.saving.write_members", full)
+        with pytest.raises(RunError) as error:
+            train(plain, overrides=overrides, out=tmp_path / "part", quiet=True)
+    (folder,) = (tmp_path / "part").glob("*")
+    name = {1: "epoch-0001-step-000003", 4: "epoch-0002-step-000003"}[number]
+    assert error.value.message.startswith(f"cannot write {folder}/checkpoints/.{name}.")
+    assert error.value.message.endswith(".keras: the disk is full")
+    assert error.value.help.endswith(f"specbuild train --resume {folder}")
+    assert json.loads((folder / "run.json").read_text("utf-8"))["status"] == "failed"
+    assert files(train(resume=folder, quiet=True)) == files(whole)
+
+
+def test_what_a_thread_raises_is_raised_where_it_is_waited_for() -> None:
+    def fails() -> None:
+        raise RunError("no")
+
+    order: list[int] = []
+    background = Background()
+    background.start(lambda: order.append(1))
+    background.start(fails)
+    with pytest.raises(RunError, match="no"):
+        background.wait()
+    background.check()
+    background.start(lambda: order.append(2))
+    background.wait()
+    assert order == [1, 2]
 
 
 @pytest.mark.parametrize(
