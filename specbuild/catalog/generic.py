@@ -31,12 +31,17 @@ _LAMBDA = (
     "Multiply or Activation; or write a layer of your own and name its module with --plugin",
 )
 _CELL = ("it takes or is a cell of a recurrence", "take LSTM, GRU, SimpleRNN or a ConvLSTM")
+_TEXT = (
+    "it reads text, and the inputs of a model are numbers",
+    "give each word a number before, and use IntegerLookup",
+)
 _WRAPPER = ("it takes layers as arguments, which a spec cannot write", "")
 UNWRITABLE: dict[str, tuple[str, str]] = {
     "Lambda": _LAMBDA,
     **dict.fromkeys(("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _CODE),
     **dict.fromkeys(("GRUCell", "LSTMCell", "RNN", "SimpleRNNCell", "StackedRNNCells"), _CELL),
     **dict.fromkeys(("Pipeline", "SpectralNormalization"), _WRAPPER),
+    **dict.fromkeys(("StringLookup", "TextVectorization"), _TEXT),
 }
 """Layers of Keras that a spec cannot name: why, and what to do instead."""
 WRAPPERS = ("Bidirectional", "TimeDistributed")
@@ -131,6 +136,10 @@ class KerasLayer(AskedLayer):
         if self.kind in PAIRED and len(inputs) < 2:
             message = f"{self.label} reads a query and a value, got 1 input"
             raise ShapeError(message, help="write from: [query, value]; for self-attention name one node twice")
+        if self.kind == "IntegerLookup" and not self.arguments().get("vocabulary"):
+            raise ShapeError(
+                "IntegerLookup needs a vocabulary", help="write vocabulary: [3, 5, 8], the numbers it knows"
+            )
         super().check(*inputs)
 
 

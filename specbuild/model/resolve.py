@@ -14,8 +14,8 @@ from specbuild.catalog.application import Application
 from specbuild.catalog.generic import AskedLayer, PluginLayer, Resolved, bind
 from specbuild.catalog.shapes import times
 from specbuild.graph.model import total
-from specbuild.model.backend import keras, start, without_memory
-from specbuild.model.make import WeightsError, call, make
+from specbuild.model.backend import backend_name, keras, start, without_memory
+from specbuild.model.make import OWN_DTYPE, WeightsError, call, make
 from specbuild.model.objects import words
 
 
@@ -96,9 +96,35 @@ def _called_with(layer: AskedLayer, inputs: tuple[Shape, ...], dtype: str) -> tu
     keras_layer = _made(layer, inputs)
     try:
         tensors = [keras.KerasTensor((None, *shape), dtype=dtype) for shape in inputs]
-        return keras_layer, list(keras.tree.flatten(call(layer, keras_layer, tensors)))
+        outputs = list(keras.tree.flatten(call(layer, keras_layer, tensors)))
+        if any(output is tensor for output in outputs for tensor in tensors):
+            raise ValueError("its output is its input itself, which Keras takes for a cycle")
+        if _is_traceable(layer, keras_layer):
+            _Traced(layer, keras_layer).compute_output_spec(tensors)
+        return keras_layer, outputs
     except Exception as error:
         raise _Uncallable(error) from error
+
+
+def _is_traceable(layer: AskedLayer, keras_layer: Any) -> bool:
+    """Whether a layer says its output's shape itself, so that Keras has not tried what it computes.
+
+    A network has no more to say than its layers, and JAX cannot follow layers that look things up with TensorFlow.
+    """
+    silent = type(keras_layer).compute_output_shape is keras.layers.Layer.compute_output_shape
+    follows = backend_name() == "tensorflow" or layer.kind not in OWN_DTYPE
+    return follows and not silent and not isinstance(layer, Application)
+
+
+class _Traced(keras.Operation):  # type: ignore[misc]  # Keras has no types
+    """What a layer computes, as an operation that follows it without numbers."""
+
+    def __init__(self, layer: AskedLayer, keras_layer: Any) -> None:
+        super().__init__()
+        self._layer, self._keras_layer = layer, keras_layer
+
+    def call(self, tensors: list[Any]) -> Any:
+        return call(self._layer, self._keras_layer, tensors)
 
 
 def _check_weights(layer: Application, file: str, inputs: tuple[Shape, ...]) -> None:

@@ -185,11 +185,11 @@ PARTS = {
         'vocabulary: expected a list, got "gs://bucket/words"',
     ),
     "words from a file": (
-        nodes("{time_distributed: {layer: TextVectorization, vocabulary: /etc/passwd}}"),
+        nodes("{time_distributed: {layer: IntegerLookup, vocabulary: /etc/passwd}}"),
         'vocabulary: expected a list, got "/etc/passwd"',
     ),
     "weights of words from a file": (
-        nodes("{layer: StringLookup, output_mode: tf_idf, idf_weights: /etc/passwd}"),
+        nodes("{layer: IntegerLookup, output_mode: tf_idf, idf_weights: /etc/passwd}"),
         'idf_weights: expected a list, got "/etc/passwd"',
     ),
     "a base of links in a circle": ("extends: circle\n", "'circle' cannot be read"),

@@ -255,3 +255,26 @@ def test_answers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolver.resolve(layer, ((8, 8, 3),)) is first
     with pytest.raises(ShapeError, match="Keras cannot make CenterCrop as written"):
         resolver.resolve(layer, ((9, 9, 3),))
+
+
+@pytest.mark.parametrize(
+    ("node", "shape"),
+    [
+        ("{layer: AutoContrast}", "[4]"),
+        ("{layer: Resizing, height: 4, width: 3}", "[4, 6, 6, 2]"),
+        ("{time_distributed: {layer: RandomHue, factor: 0.1}}", "[4, 4]"),
+        ("{layer: Equalization}", "[8, 8, 3]"),
+        ("{layer: AdaptiveAveragePooling1D, output_size: 5}", "[3, 8, 8, 1]"),
+        ("{layer: MelSpectrogram, max_freq: same}", "[8000]"),
+        ("{layer: IntegerLookup}", "[4]"),
+    ],
+)
+def test_what_keras_would_only_find_when_it_runs_is_found_before(node: str, shape: str) -> None:
+    (error,) = errors(text(node, shape))
+    assert error[0].split()[0] == node.partition("layer: ")[2].split(",")[0].strip("}")
+
+
+@pytest.mark.parametrize("kind", ["StringLookup", "TextVectorization"])
+def test_layers_that_read_text_have_nothing_to_read(kind: str) -> None:
+    ((message, reason, _),) = errors(text(f"{{layer: {kind}}}", "[4]"))
+    assert (message, reason) == (f"a spec cannot name {kind}", "it reads text, and the inputs of a model are numbers")
