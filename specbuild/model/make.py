@@ -61,7 +61,7 @@ def make(
     """
     if isinstance(layer, TimeDistributed | Bidirectional):
         frames = [shape[1:] for shape in inputs] if isinstance(layer, TimeDistributed) else inputs
-        inner = make(layer.layer, policy, frames, flags, name)
+        inner = make(layer.layer, policy, frames, flags, name, ours=ours)
         return getattr(keras.layers, layer.kind)(inner, **keras_arguments(layer, policy), name=name)
     if isinstance(layer, Application):
         return _application(layer, policy, inputs[0], name)
