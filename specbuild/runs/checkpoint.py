@@ -129,13 +129,19 @@ class Snapshot:
             write_members(self.members, new)
 
 
+def build_optimizer(model: Any) -> None:
+    """Make the variables of a model's optimizer, once: one that scales the loss would make some of them again."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
 def restore(model: Any, path: Path, progress: Progress) -> None:
     """Put a checkpoint's weights, optimizer and seeds into a compiled model of the same spec.
 
     Raises:
         RunError: the file is damaged or belongs to another model.
     """
-    model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     load_weights(model, path)
     variables = seeds(model)
     if [len(_flat(variable)) for variable in variables] != [len(seed) for seed in progress.seeds]:

@@ -81,7 +81,7 @@ def fit(
         )
 
     # Until the first checkpoint, nothing else holds the weights that a fault is looked for with.
-    model.optimizer.build(model.trainable_variables)
+    checkpoint.build_optimizer(model)
     beginning = None if folder.checkpoints() else (done.position, State.of(model))
     try:
         with Background() as background:

@@ -323,7 +323,7 @@ class _Training:
         if path is not None:
             from specbuild.runs.optimizer import arguments_kept
 
-            model.optimizer.build(model.trainable_variables)
+            checkpoint.build_optimizer(model)
             with arguments_kept(model, path):
                 checkpoint.restore(model, path, done)
             self._check_monitor(done)

@@ -143,6 +143,22 @@ def test_a_change_within_an_epoch_is_recorded_with_its_step(
     assert run.history[1]["val_loss"] != unchanged.history[1]["val_loss"]
 
 
+@pytest.mark.usefixtures("unscored")
+def test_an_optimizer_that_scales_the_loss_resumes_exactly_and_takes_another_rate(begun: Path, tmp_path: Path) -> None:
+    inner = "inner_optimizer: {name: Adam, learning_rate: %s}"
+    overrides = [f"{OPTIMIZER}=null", f"{OPTIMIZER}={{name: LossScaleOptimizer, {inner % 0.01}}}"]
+    spec = begun.parent / "plain.yaml"
+    short = [*overrides, "train.steps_per_epoch=2", "train.epochs=2"]
+    whole = train(spec, overrides=short, out=tmp_path / "whole", quiet=True)
+    part = train(spec, overrides=[*short, "train.epochs=1"], out=tmp_path / "part", quiet=True)
+    other = Path(shutil.copytree(part.path, tmp_path / "other"))
+    rest = train(resume=part.path, overrides=["train.epochs=2"], quiet=True)
+    assert rest.history == whole.history
+    faster = f"{OPTIMIZER}.{(inner % 0.5).replace(': ', '=', 1)}"
+    changed = train(resume=other, overrides=["train.epochs=2", faster], quiet=True)
+    assert losses(changed)[1] != losses(whole)[1]
+
+
 REFUSED: dict[str, tuple[str, str]] = {
     "train.optimizer={name: SGD, learning_rate: 0.01}": (
         "train.optimizer from {name: Adam, learning_rate: 0.01} to {name: SGD, learning_rate: 0.01}",
