@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import h5py
 import netCDF4
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -195,6 +197,56 @@ def test_a_bomb_of_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     spec = write_spec(tmp_path, {"source": {"generator": "moving_digits", "images": "c.gz"}})
     with pytest.raises(SpecError, match=r"c.gz holds 68.7 GB, at most 1.07 GB are read"):
         open_source(spec)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "gzip", "blosc"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_chunk_that_unpacks_to_more_than_its_array_says(tmp_path: Path, codec: str, version: int) -> None:
+    codecs: Any = numcodecs if version == 2 else zarr.codecs
+    name = {"zstd": "Zstd", "gzip": "GZip", "blosc": "Blosc"}[codec] if version == 2 else f"{codec.capitalize()}Codec"
+    names = ["time", "y", "x"]
+    for folder, (height, width) in (("a.zarr", (2, 3)), ("b.zarr", (200, 300))):
+        group = zarr.create_group(tmp_path / folder, zarr_format=version)
+        options = {"compressors": [getattr(codecs, name)()], "chunks": (1, height, width)}
+        if version == 3:
+            options["dimension_names"] = names
+        array = group.create_array("rain", shape=(40, height, width), dtype="f4", **options)
+        if version == 2:
+            array.attrs["_ARRAY_DIMENSIONS"] = names
+        array[:] = np.arange(40, dtype=np.float32).reshape(40, 1, 1) + 1
+    chunk = "rain/3.0.0" if version == 2 else "rain/c/3/0/0"
+    spec = write_spec(tmp_path, {"source": {"path": "a.zarr", "layout": "T H W"}})
+    np.testing.assert_array_equal(open_source(spec).read(0, range(40))[:, 0, 0, 0], np.arange(40) + 1)
+    shutil.copyfile(tmp_path / "b.zarr" / chunk, tmp_path / "a.zarr" / chunk)
+    with pytest.raises(RunError) as caught:
+        open_source(spec).read(0, range(5))
+    assert caught.value.message == (
+        f"frame 3 of a.zarr:rain cannot be read: {chunk} unpacks to 240 kB, its chunk has 24 B"
+    )
+    whole = (tmp_path / "b.zarr" / chunk).read_bytes()
+    (tmp_path / "b.zarr" / chunk).write_bytes(whole[:-9])
+    with pytest.raises(RunError, match=r"frame 3 of b.zarr:rain cannot be read"):
+        open_source(write_spec(tmp_path, {"source": {"path": "b.zarr", "layout": "T H W"}})).read(0, range(5))
+
+
+def test_texts_longer_than_their_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["rain"], file["when"] = VALUES, [f"2019-03-{1 + day // 2:02}T{day % 2 * 12:02}" for day in range(40)]
+        start = file["when"].id.get_offset()
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    content[start + 32 : start + 36] = b"\xff\xff\xff\x7f"
+    (tmp_path / "a.h5").write_bytes(content)
+    assert refused(tmp_path, "a.h5", key="rain", time="when") == (
+        'data.source.path | a.h5 is damaged | "when" of it cannot be read: a text is longer than the file | '
+        "copy the file again"
+    )
+
+
+def test_archives_without_arrays(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w"), h5py.File(tmp_path / "a.h5", "w"):
+        pass
+    assert "a.npz holds no arrays" in refused(tmp_path, "a.npz", key="rain")
+    assert "a.h5 holds no arrays" in refused(tmp_path, "a.h5", key="rain")
 
 
 def test_numbers_that_lie_in_other_files(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ class Hdf5File:
         names: list[str | bytes] = []
         with self._damage("it"):
             self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        if not names:
+            raise FileError(f"{self._path.name} holds no arrays")
         return tuple(name.decode(errors="replace") if isinstance(name, bytes) else name for name in names)
 
     def array(self, name: str) -> StoredArray:
@@ -43,6 +45,7 @@ class Hdf5File:
         check_chunk(dataset.chunks, dataset.dtype, f"{self._path.name}:{name}")
         self._check_elsewhere(dataset)
         if h5py.check_string_dtype(dataset.dtype):
+            self._check_texts(dataset)
             texts = dataset.asstr(errors="replace")
             return StoredArray(LazyArray(dataset.shape, np.dtype("U1"), lambda index: np.array(texts[index].tolist())))
         units, calendar = (_text(dataset, key) for key in ("units", "calendar"))
@@ -55,6 +58,21 @@ class Hdf5File:
             yield
         except (KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{self._path.name} is damaged", f"{what} cannot be read: {error}") from error
+
+    def _check_texts(self, dataset: h5py.Dataset) -> None:
+        """Check that no text is longer than the file: HDF5 takes as much memory as a reference to it says.
+
+        References are 4 bytes of length and 12 of a place (File Format Specification, III.E, IV.A.2.d).
+        """
+        start = dataset.id.get_offset()
+        if start is None or h5py.check_string_dtype(dataset.dtype).length is not None:
+            return
+        with self._path.open("rb") as file:
+            file.seek(start)
+            references = file.read(16 * dataset.size)
+        lengths = np.frombuffer(references, "<u4", len(references) // 16 * 4)[::4]
+        if (lengths > self._path.stat().st_size).any():
+            raise ValueError("a text is longer than the file")
 
     def _check_elsewhere(self, dataset: h5py.Dataset) -> None:
         """Check that the files that hold the numbers of a dataset in place of its own are there.

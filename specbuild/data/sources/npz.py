@@ -39,6 +39,8 @@ class NpzFile:
                 members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise DamagedFileError(f"{path.name} is cut short or no .npz archive", error) from error
+        if not members:
+            raise FileError(f"{path.name} holds no arrays", help="numpy.savez writes arrays by name")
         self._members = {member.filename.removesuffix(".npy"): member for member in members}
 
     def names(self) -> tuple[str, ...]:

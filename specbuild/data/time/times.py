@@ -188,8 +188,9 @@ def _text(text: str) -> np.datetime64:
 
 def _numbers(values: npt.NDArray[Any], units: str) -> Times:
     unit, _, start = units.partition(" since ")
-    exact = values.astype(np.float64)
-    seconds = np.clip(np.round(exact * float(_UNITS.get(unit.strip(), 1))), -_BEYOND, _BEYOND)
+    with np.errstate(over="ignore"):
+        exact = values.astype(np.float64) * _UNITS.get(unit.strip(), 1)
+    seconds = np.clip(np.round(exact), -_BEYOND, _BEYOND)
     origin = _text(start.strip()) if unit.strip() in _UNITS and start.strip() else np.datetime64(0, "s")
     return origin + seconds.astype("timedelta64[s]")
 
