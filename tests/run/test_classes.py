@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,22 @@ def test_another_split(run: Path) -> None:
     trained = TrainedRun.open(run)
     assert evaluate_classes(trained, "validation") == found
     assert (run / "confusion-validation.png").exists()
+
+
+def test_other_clips_are_scored_where_their_classes_are_the_same(run: Path) -> None:
+    folder = run.parents[1]
+    other = Path(shutil.copytree(folder / "clips", folder / "other"))
+    shutil.rmtree(other / "grey" / "0")
+    before = (run / "scores.json").read_bytes()
+    found = evaluate(run, overrides=["data.source.path=other"])
+    assert isinstance(found, ClassScores)
+    assert report_text(found).splitlines()[0].endswith(" clips, of other data than those of the training")
+    assert json.loads((run / "scores-on-other.json").read_text("utf-8"))["data"][0]["path"] == str(other)
+    assert (run / "scores.json").read_bytes() == before
+    (other / "grey").rename(other / "blinding")
+    with pytest.raises(RunError) as error:
+        evaluate(run, overrides=["data.source.path=other"])
+    assert error.value.message == ("the classes are blinding, bright, dark, the run was trained on bright, dark, grey")
 
 
 def test_forecasts_are_refused(run: Path) -> None:
