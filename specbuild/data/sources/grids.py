@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def _open(path: Path, group: str | None = None) -> Dataset:
     try:
         if options["engine"] == "netcdf4":
             check_heaps(path)
-            _check_texts(path, group)
+            stat = path.stat()
+            _check_texts(path, group, stat.st_size, stat.st_mtime_ns)
         return xarray.open_dataset(
             place,
             group=group,
@@ -121,8 +123,11 @@ def _open(path: Path, group: str | None = None) -> Dataset:
         raise DamagedFileError(f"{path.name} {what}", getattr(error, "strerror", None) or error) from error
 
 
-def _check_texts(path: Path, group: str | None) -> None:
+@lru_cache(maxsize=10_000)
+def _check_texts(path: Path, group: str | None, _size: int, _changed: int) -> None:
     """Check that what the NetCDF library takes for texts is text: it crashes over floats of 16 bits.
+
+    A file that has not changed is checked once.
 
     Raises:
         SourceError: it is not.
