@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.data.samples.dataset import open_samples
-from specbuild.document import RunError, SpecbuildError
+from specbuild.document import RunError, SpecbuildError, SpecError
 from specbuild.document.render import render_text
 from specbuild.evaluation.scores import check_scoring
 from specbuild.facade import build_graph, import_plugins
@@ -216,7 +216,7 @@ class _Training:
                 folder.update_manifest(**self._selection(self._keep_model(folder)))
             raise Interrupted(_how_to_continue(folder), signals.number) from None
         except BaseException as error:
-            self._ended(folder, "failed", error=str(error))
+            self._ended(folder, "failed", error=_reason(error))
             raise
         try:
             with explained(folder.path):
@@ -226,7 +226,7 @@ class _Training:
             message = f"interrupted after training. Score the model with: specbuild evaluate {folder.path}"
             raise Interrupted(message, signals.number) from None
         except BaseException as error:
-            self._ended(folder, "failed", error=str(error))
+            self._ended(folder, "failed", error=_reason(error))
             raise
 
     def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
@@ -440,6 +440,12 @@ class _Training:
         if "test" not in self.dataset.splits:
             return None
         return evaluate(folder.path, split="test")
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a run failed, in one line."""
+    first = error.diagnostics[0] if isinstance(error, SpecError) else error
+    return " ".join(str(getattr(first, "message", error)).split()) or type(error).__name__
 
 
 def _continuing(folder: RunFolder, done: Progress, epochs: int) -> str:
