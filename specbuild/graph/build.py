@@ -29,6 +29,7 @@ from specbuild.graph.node_checks import (
     refuse_excess,
     report_misfit,
 )
+from specbuild.graph.number_types import check_number_types
 from specbuild.graph.ports import PortChoice, demands, port_shapes
 from specbuild.graph.states import wire_inner_states, wire_state
 from specbuild.language import NodeSpec, Reference, Spec, normalize, read_spec
@@ -162,6 +163,7 @@ class _Inference:
             check_samples(graph, self.report)
             check_scores(self.spec, self.report)
             check_losses(graph, self.report)
+            check_number_types(graph, self.report)
         if not self.report.failed:
             lint(graph, self.report)
         return replace(graph, warnings=self.report.warnings)
