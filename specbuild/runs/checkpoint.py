@@ -21,6 +21,8 @@ from specbuild.runs.files import replacing
 
 _MEMBER = "specbuild.json"
 _MEMBERS = {_MEMBER, "config.json", "metadata.json", "model.weights.h5"}
+_UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError)
+"""What `zipfile` raises over a damaged archive."""
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
 _MISFIT = re.compile(
     r"variable\.shape=\(([^)]*)\), Received: value\.shape=\(([^)]*)\)\. Target variable: <\w+ path=([^,]+)"
@@ -181,7 +183,7 @@ def read(path: Path) -> Progress:
             if missing:
                 raise _damaged(path, f"it has no {min(missing)}")
             record = archive.read(_MEMBER)
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise _damaged(path, str(error)) from error
     try:
         progress = Progress.model_validate_json(record)
@@ -202,14 +204,19 @@ def verify(path: Path) -> Progress:
         RunError: the file is damaged.
     """
     progress = read(path)
+    if problem := damage(path):
+        raise _damaged(path, problem)
+    return progress
+
+
+def damage(path: Path) -> str:
+    """Return what is wrong with a `.keras` file, every byte of which is read; empty where nothing is."""
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
-    if damaged:
-        raise _damaged(path, f"{damaged} is not what was written")
-    return progress
+            member = archive.testzip()
+    except _UNREADABLE as error:
+        return " ".join(str(error).split())
+    return f"{member} is not what was written" if member else ""
 
 
 def _damaged(path: Path, reason: str) -> RunError:

@@ -114,7 +114,14 @@ class RunFolder:
         Raises:
             RunError: another process holds it, or the folder cannot be written.
         """
-        with RunLock(self.path):
+        try:
+            lock = RunLock(self.path)
+        except OSError as error:
+            raise RunError(
+                f"the run folder {self.path} cannot be written: {error.strerror}",
+                help="copy it to a place where you may write, and use the copy",
+            ) from error
+        with lock:
             (self.path / CHECKPOINTS).mkdir(exist_ok=True)
             yield
 
@@ -252,7 +259,7 @@ class RunFolder:
         elif process is None:
             try:
                 lock = RunLock(self.path)
-            except RunError:  # another process was faster, or the folder cannot be written
+            except (RunError, OSError):  # another process was faster, or the folder cannot be written
                 return
             with lock:
                 self.update_manifest(**values)
@@ -322,9 +329,13 @@ def _hidden_folder(out: Path, base: str) -> tuple[Path, RunLock]:
     while True:
         hidden = out / f".{base}.{secrets.token_hex(4)}.new"
         hidden.mkdir()
-        # Between these two lines it looks abandoned to another process, which may remove it.
-        with suppress(FileNotFoundError):
+        try:
             return hidden, RunLock(hidden)
+        except FileNotFoundError:  # without a lock it looked abandoned to another process, which removed it
+            continue
+        except OSError:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
 
 
 def _remove_abandoned(hidden: Path) -> None:

@@ -71,22 +71,14 @@ class RunLock:
         patience: seconds for which a lock that is taken is tried again.
 
     Raises:
-        RunError: another process holds it, or the folder cannot be written.
-        FileNotFoundError: there is no such folder.
+        RunError: another process holds it.
+        OSError: there is no such folder, or it cannot be written.
     """
 
     def __init__(self, folder: Path, patience: float = 0.5) -> None:
         # Whoever asks who holds a lock has it for a moment, so one that is taken may be free the next time.
         self._path = folder / LOCK
-        try:
-            self._descriptor = _acquired(self._path, patience)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise RunError(
-                f"the run folder {folder} cannot be written: {error.strerror}",
-                help="copy it to a place where you may write, and use the copy",
-            ) from error
+        self._descriptor = _acquired(self._path, patience)
         _ours.add(self._path.resolve())
         self._over = threading.Event()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +24,7 @@ from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
 from specbuild.language.sections.data import DataSection
+from specbuild.runs.checkpoint import damage
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.provenance import changed_data, data_difference, perhaps_moved
@@ -192,9 +191,9 @@ class TrainedRun:
         return Dataset(timed(self.data, source), source, {}, transform, layout)
 
     def _check_model_file(self) -> None:
-        if damage := _damage(self.folder.model_file):
+        if problem := damage(self.folder.model_file):
             raise RunError(
-                f"the model {self.folder.model_file} is damaged: {damage}",
+                f"the model {self.folder.model_file} is damaged: {problem}",
                 help=f"write it again from its checkpoint with: specbuild train --resume {self.folder.path}",
             )
 
@@ -221,16 +220,6 @@ class TrainedRun:
             return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
 
         return predict
-
-
-def _damage(path: Path) -> str:
-    """Return what is wrong with a `.keras` file, every byte of which is read; empty where nothing is."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            member = archive.testzip()
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError) as error:
-        return " ".join(str(error).split())
-    return f"{member} is not what was written" if member else ""
 
 
 def horizon_overrides(document: MappingNode, frames: int) -> tuple[str, ...]:

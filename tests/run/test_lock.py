@@ -226,6 +226,17 @@ def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_locked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(lock.os, "write", full)
+    with pytest.raises(RunError) as error, RunFolder.create(tmp_path, "radar", fill):
+        raise AssertionError
+    assert error.value.message == f"cannot make a run folder in {tmp_path}: No space left on device"
+    assert list(tmp_path.iterdir()) == []
+
+
 def signalled() -> None:
     raise KeyboardInterrupt
 

@@ -283,6 +283,26 @@ def test_a_missing_or_changed_member_is_damage(member: str, trained: Run, tmp_pa
         verify(path)
 
 
+def test_any_changed_byte_is_damage_or_without_effect(tmp_path: Path) -> None:
+    path = tmp_path / "epoch-0001.keras"
+    progress = Progress(history=({"epoch": 1.0, "loss": 0.5},))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("config.json", "metadata.json", "model.weights.h5"):
+            archive.writestr(name, b"{}")
+        archive.writestr("specbuild.json", progress.model_dump_json())
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        for value in (0, 1, 255):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            try:
+                assert verify(path) == progress
+            except RunError as error:
+                assert error.message.startswith(f"the checkpoint {path} cannot be read: ")
+                refused += 1
+    assert refused > len(whole)
+
+
 def test_the_progress_of_a_run_survives_as_json() -> None:
     history = ({"epoch": 1.0, "loss": 0.1 + 0.2, "iou": float("inf")},)
     progress = Progress(history=history, step=3, steps=8, seeds=((1, 2**32 - 1),), metrics=((1 / 3, 5.0),))
