@@ -291,16 +291,16 @@ def test_any_changed_byte_is_damage_or_without_effect(tmp_path: Path) -> None:
             archive.writestr(name, b"{}")
         archive.writestr("specbuild.json", progress.model_dump_json())
     whole = path.read_bytes()
-    refused = 0
+    refused = []
     for place in range(len(whole)):
-        for value in (0, 1, 255):
+        for value in (0, 255):
             path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
             try:
                 assert verify(path) == progress
             except RunError as error:
-                assert error.message.startswith(f"the checkpoint {path} cannot be read: ")
-                refused += 1
-    assert refused > len(whole)
+                refused.append(error.message)
+    assert len(refused) > len(whole)
+    assert all(message.startswith(f"the checkpoint {path} cannot be read: ") for message in refused)
 
 
 def test_the_progress_of_a_run_survives_as_json() -> None:
