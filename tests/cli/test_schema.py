@@ -43,4 +43,7 @@ def test_a_full_disk_is_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     monkeypatch.setattr(Path, "write_text", full)
     result = CliRunner().invoke(main, ["schema", "--output", str(tmp_path / "schema.json")])
-    assert (result.exit_code, result.output) == (1, "Error: No space left on device\n")
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: No space left on device\n  = help: make room, then run the command again\n",
+    )
