@@ -11,6 +11,8 @@ import pytest
 
 from specbuild import build_graph, build_model, load_spec
 from specbuild.document import SpecError
+from specbuild.model import save
+from specbuild.model.importing import import_model
 
 ops = keras.ops
 
@@ -289,6 +291,25 @@ def test_a_masked_frame_is_skipped_from_a_given_state_too(layer: str) -> None:
     left = listed(model.get_layer("memory")(np.delete(x[:1], 2, axis=1), initial_state=first))[0]
     close(every[0, 2], every[0, 1])
     close(np.delete(every[:1], 2, axis=1), left)
+
+
+def test_the_output_of_a_masked_frame_may_be_zero(tmp_path: Path) -> None:
+    """In every recurrence over frames; the text that `import` writes says so too."""
+    kinds = [f"layer: {kind}, filters: 3, kernel_size: 3" for kind in ("TrajGRU2D", "STLSTM2D")]
+    kinds += [f"layer: {kind}, filters: 3, kernel_size: 3, padding: same" for kind in ("ConvLSTM2D", "ConvGRU2D")]
+    kinds = [f"{{id: r{at}, from: masked, {kind}, zero_output_for_mask: true}}" for at, kind in enumerate(kinds)]
+    kinds.append(f"{{id: r4, from: masked, {CELL}, zero_output_for_mask: true}}}}")
+    layers = "".join(f"  - {node}\n" for node in ("{id: masked, layer: Masking, from: x}", *kinds))
+    outputs = ", ".join(f"r{at}.sequence" for at in range(len(kinds)))
+    model = build_model(text(layers, outputs, "x: [4, 5, 5, 2]"))
+    (x,) = numbers(model)
+    x[0, 2] = 0
+    for output in model(x):
+        assert not np.any(np.asarray(output)[0, 2])
+        assert np.all(np.any(np.asarray(output)[:, [0, 1, 3]], axis=(2, 3, 4)))
+    save(model, tmp_path / "model.keras")
+    again = import_model(tmp_path / "model.keras").text
+    assert again.count("zero_output_for_mask: true") == len(kinds)
 
 
 def test_both_directions() -> None:
