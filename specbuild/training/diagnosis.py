@@ -19,6 +19,8 @@ Batch: TypeAlias = tuple[Any, Any, Any]
 
 LONGEST = 120.0
 """Seconds for which steps are repeated from the last good weights."""
+NO_CHECKPOINT = "there are no good weights before: no checkpoint was written yet"
+"""What the help says where a run fails before its first checkpoint."""
 LISTED = 8
 """Samples of a batch that are named."""
 
@@ -33,9 +35,10 @@ class Diverged(RunError):
         super().__init__(message, help)
         self.position, self.validating = position, validating
 
-    def because(self, explanation: str) -> RunError:
-        """Return the error with what caused it."""
-        return RunError(f"{self.message}: {explanation}" if explanation else self.message, self.help)
+    def because(self, explanation: str, kept: str = "") -> RunError:
+        """Return the error with what caused it, and where weights are `kept` that no checkpoint has."""
+        message = f"{self.message}: {explanation}" if explanation else self.message
+        return RunError(message, self.help.replace(NO_CHECKPOINT, kept) if kept else self.help)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,12 @@ class State:
             variable.assign(value)
 
 
-def cause_in_training(model: Any, batches: BatchSource, fault: Diverged, first: Position) -> str:
-    """Return which number was the first that is not finite, in words; empty where that cannot be told.
+def cause_in_training(
+    model: Any, batches: BatchSource, fault: Diverged, first: Position
+) -> tuple[str, tuple[int, State] | None]:
+    """Return which number was the first that is not finite, in words, and the step before with its state.
+
+    The words are empty where that cannot be told, and there is no state where the step was not reached.
 
     Args:
         model: compiled, in the state of the position `first`, with an optimizer that is built.
@@ -64,11 +71,11 @@ def cause_in_training(model: Any, batches: BatchSource, fault: Diverged, first: 
     """
     epoch, last = fault.position
     if first.epoch != epoch:
-        return ""
+        return "", None
     began = time.monotonic()
     for index in range(first.step, last):
         if index + 1 < last and time.monotonic() - began > LONGEST:
-            return f"its place was not looked for, {last - first.step} steps after the last good weights"
+            return f"its place was not looked for, {last - first.step} steps after the last good weights", None
         before = State.of(model)
         x, y, weight = batches.batch(epoch, index)
         loss = float(model.train_on_batch(x, y, sample_weight=weight, return_dict=True)["loss"])
@@ -77,8 +84,9 @@ def cause_in_training(model: Any, batches: BatchSource, fault: Diverged, first: 
             continue
         before.put_into(model)
         found = _first_in_step(model, (x, y, weight), before)
-        return f"{found} in step {index + 1}, {_named(batches, epoch, index)}" if found else ""
-    return ""
+        words = f"{found} in step {index + 1}, {_named(batches, epoch, index)}" if found else ""
+        return words, (index, before)
+    return "", None
 
 
 def cause_in_validation(model: Any, batches: BatchSource) -> str:

@@ -18,11 +18,13 @@ from specbuild.graph.lints import unbounded_activations
 from specbuild.language import Spec
 from specbuild.model.backend import backend_name, keras
 from specbuild.model.objects import words
+from specbuild.model.saving import save
 from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Position, Progress
+from specbuild.runs.files import replacing
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
-from specbuild.training.diagnosis import Diverged, State, cause_in_training, cause_in_validation
+from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_in_training, cause_in_validation
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Signals
 from specbuild.training.keeping import Background, Keeping
@@ -118,6 +120,10 @@ def fit(
     return tuple(keeper.history)
 
 
+LAST_GOOD = "last-good.keras"
+"""The file of the weights before a step that fails, in a run without a checkpoint."""
+
+
 def _explained(
     model: Any,
     fault: Diverged,
@@ -140,7 +146,15 @@ def _explained(
             state.put_into(model)
         else:
             return fault
-        return fault.because(cause_in_training(model, training, fault, first))
+        explanation, good = cause_in_training(model, training, fault, first)
+        if before or good is None:
+            return fault.because(explanation)
+        step, state = good
+        state.put_into(model)
+        path = folder.path / LAST_GOOD
+        with replacing(path) as new:
+            save(model, new)
+        return fault.because(explanation, f"the last good weights, before step {step + 1}, are in {path}")
     except Exception:  # whatever fails while the cause is looked for: what the user has to know is the loss
         return fault
 
@@ -339,7 +353,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._background.wait()
         _ = self.model  # on JAX, its variables have no values before
         saved = self._keeping.folder.checkpoints()
-        weights = "there are no good weights before: no checkpoint was written yet"
+        weights = NO_CHECKPOINT
         if saved:
             weights = f"the last good weights, after {max(saved)}, are in {saved[max(saved)]}"
         help = "; ".join([*likely_causes(self._spec), weights])

@@ -57,7 +57,7 @@ def model_of(rate: float = 0.01, scale: float = 1.0) -> keras.Model:
 
 def cause(model: keras.Model, *inputs: np.ndarray) -> str:
     fault = Diverged("the loss became nan", "", Position(0, len(inputs)))
-    return cause_in_training(model, Batches(*inputs), fault, Position(0))
+    return cause_in_training(model, Batches(*inputs), fault, Position(0))[0]
 
 
 def test_a_layer_is_named_with_its_input_and_the_samples() -> None:
@@ -106,6 +106,16 @@ def test_a_state_is_put_back_whole() -> None:
     assert any(not np.array_equal(*pair) for pair in zip(before.values, State.of(model).values, strict=True))
     before.put_into(model)
     assert all(np.array_equal(*pair) for pair in zip(before.values, State.of(model).values, strict=True))
+
+
+def test_the_weights_before_the_step_are_kept_where_there_is_no_checkpoint(plain: Path, tmp_path: Path) -> None:
+    rate = "{name: PiecewiseConstantDecay, boundaries: [1], values: [0.01, 1e30]}"
+    with pytest.raises(RunError) as error:
+        train(plain, overrides=[f"train.optimizer.learning_rate={rate}"], out=tmp_path, quiet=True)
+    (folder,) = tmp_path.glob("tiny-nowcast-*")
+    assert f"the last good weights, before step 4, are in {folder}/last-good.keras" in error.value.help
+    kept = keras.models.load_model(folder / "last-good.keras", compile=False)
+    assert all(np.isfinite(weight).all() for weight in kept.get_weights())
 
 
 def test_a_run_names_the_layer_and_keeps_the_last_good_weights(spec: Path, tmp_path: Path) -> None:

@@ -155,8 +155,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(name: str, spec: Path, tmp_path
     (folder,) = tmp_path.glob("tiny-nowcast-*")
     relu = "relu inside the recurrence of enc can grow without bound; use tanh; " if name == "relu" else ""
     assert error.value.help == (
-        f"{relu}lower the learning rate (1e+30 is written) or set clipnorm on the optimizer; there are no good "
-        "weights before: no checkpoint was written yet"
+        f"{relu}lower the learning rate (1e+30 is written) or set clipnorm on the optimizer; the last good "
+        f"weights, before step 2, are in {folder}/last-good.keras"
     )
     assert list((folder / "checkpoints").iterdir()) == []
     assert json.loads((folder / "run.json").read_text())["status"] == "failed"
