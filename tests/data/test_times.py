@@ -111,6 +111,12 @@ def test_numbers_without_a_date_say_nothing_of_gaps(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("numbers", [[0.0, 1, 1e308, -1e308, 4, 5], [1.0, 1, 1, 1, 1, 1], [0, 1, np.inf, 3, 4, 5]])
+def test_numbers_that_do_not_count_frames(tmp_path: Path, numbers: list[float]) -> None:
+    netcdf(tmp_path / "a.nc", numbers, {})
+    assert "time of a.nc is not evenly spaced" in refused(tmp_path)
+
+
 def test_a_file_without_times_among_files_with_times(tmp_path: Path) -> None:
     netcdf(tmp_path / "a.nc", [0, 1, 2], HOURS)
     netcdf(tmp_path / "b.nc", [0, 1, 2], {})

@@ -102,9 +102,10 @@ def uneven(numbers: npt.NDArray[Any]) -> int | None:
     """Return the first frame whose number is not about one usual step after the one before; None where all are."""
     if len(numbers) < 2 or numbers.dtype.kind not in "iuf":
         return None
-    steps = np.diff(numbers.astype(np.float64))
-    usual = np.median(steps)
-    wrong = ~((steps / usual > 0.5) & (steps / usual < 1.5)) if usual else np.ones(len(steps), bool)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        steps = np.diff(numbers.astype(np.float64))
+        share = steps / np.median(steps)
+    wrong = ~((share > 0.5) & (share < 1.5))
     return int(np.flatnonzero(wrong)[0]) + 1 if wrong.any() else None
 
 
