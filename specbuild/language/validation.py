@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as AnyMapping
 from typing import Any, TypeVar
@@ -136,6 +137,23 @@ def _flat(annotation: Any) -> list[Any]:
 
 def _owner(owner: str, place: tuple[PathPart, ...]) -> str:
     return str(place[-1]) if place else owner
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first of pydantic's findings in a record, with its key: `steps[0].mean: expected a list, …`."""
+    detail = error.errors(include_url=False)[0]
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        *parents, key = detail["loc"]
+        return f"{_dotted(parents)}unknown key {json.dumps(key)}"
+    if detail["type"] in ("missing", "missing_argument"):
+        *parents, key = detail["loc"]
+        return f"{_dotted(parents)}it has no {json.dumps(key)}"
+    return _dotted(detail["loc"]) + in_words(detail)
+
+
+def _dotted(parts: Sequence[int | str]) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+    return f"{place}: " if place else ""
 
 
 def in_words(detail: ErrorDetails) -> str:

@@ -17,10 +17,13 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from specbuild.document import RunError
+from specbuild.language.validation import first_problem
 from specbuild.runs.files import replacing
 
+WEIGHTS = "model.weights.h5"
+"""The member with the weights and the optimizer."""
 _MEMBER = "specbuild.json"
-_MEMBERS = {_MEMBER, "config.json", "metadata.json", "model.weights.h5"}
+_MEMBERS = {_MEMBER, "config.json", "metadata.json", WEIGHTS}
 _UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError)
 """What `zipfile` raises over a damaged archive."""
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.keras")
@@ -188,9 +191,7 @@ def read(path: Path) -> Progress:
     try:
         progress = Progress.model_validate_json(record)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _damaged(path, f"{_MEMBER}: {f'{place}: ' if place else ''}{first['msg']}") from error
+        raise _damaged(path, f"{_MEMBER}: {first_problem(error)}") from error
     named = Position.named(path.name)
     if named is not None and named != progress.position:
         raise _damaged(path, f"it was written after {progress.position}")
@@ -260,6 +261,11 @@ def seeds(model: Any) -> list[Any]:
     """Return the variables of a model that Keras does not save: the states of its random seeds."""
     saved = {id(variable) for variable in model.weights}
     return [variable for variable in model.variables if id(variable) not in saved]
+
+
+def state_variables(model: Any) -> list[Any]:
+    """Return all variables of a compiled model that a step reads or changes, but those of the metrics."""
+    return [*model.weights, *seeds(model), *model.optimizer.variables]
 
 
 def _flat(variable: Any) -> list[Any]:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from specbuild.runs.processes import lives
+
 _UNFINISHED = re.compile(r"\..+\.(\d+)(\.\w+)?")
 """The name of a file that `replacing` yields, with the number of its process."""
 
@@ -51,20 +53,8 @@ def _sync(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the files in a folder, and in the folders in it, that processes left when they ended while writing."""
     for path in folder.rglob(".*"):
-        if (match := _UNFINISHED.fullmatch(path.name)) and path.is_file() and not _lives(int(match[1])):
+        if (match := _UNFINISHED.fullmatch(path.name)) and path.is_file() and not lives(int(match[1])):
             path.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    if process == os.getpid():
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def write_text(path: Path, text: str) -> None:

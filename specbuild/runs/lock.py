@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from specbuild.document import RunError
 from specbuild.runs.clock import now
+from specbuild.runs.processes import CAN_ASK, lives
 
 if sys.platform != "win32":
     import fcntl
@@ -167,17 +168,11 @@ def _lives(process: Process | None, path: Path, descriptor: int) -> bool:
     """Return whether the process that a lock file names lives, as far as can be told without locks."""
     if process is None:
         return False
-    if process.host != Process.this().host:
-        return time.time() - os.fstat(descriptor).st_mtime < SILENT  # also if the clock was set back
-    if process.pid == os.getpid():
+    if process.is_this:
         return path.resolve() in _ours
-    try:
-        os.kill(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    if process.host != Process.this().host or not CAN_ASK:
+        return time.time() - os.fstat(descriptor).st_mtime < SILENT  # also if the clock was set back
+    return lives(process.pid)
 
 
 def _taken(path: Path, process: Process | None, otherwise: str = "") -> RunError:

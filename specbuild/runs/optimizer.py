@@ -13,8 +13,7 @@ import h5py
 
 from specbuild.document import RunError
 from specbuild.model.backend import keras
-
-_WEIGHTS = "model.weights.h5"
+from specbuild.runs.checkpoint import WEIGHTS
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def _besides_rate(optimizer: Any) -> list[Any]:
 def _variables_in(path: Path, place: str) -> int | None:
     """Return how many variables of the optimizer a checkpoint has; None where it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(_WEIGHTS))) as file:
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS))) as file:
             return len(file[f"{place}/vars"])
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None

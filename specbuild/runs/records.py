@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from specbuild.data.transforms.records import first_problem
 from specbuild.document import RunError
+from specbuild.language.validation import first_problem
 from specbuild.runs.lock import Process
 
 Text = Annotated[str, Field(max_length=100_000)]

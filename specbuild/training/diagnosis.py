@@ -11,7 +11,7 @@ import numpy as np
 
 from specbuild.document import RunError
 from specbuild.model.backend import backend_name, keras
-from specbuild.runs.checkpoint import Position, seeds
+from specbuild.runs.checkpoint import Position, state_variables
 from specbuild.training.batches import BatchSource
 
 Batch: TypeAlias = tuple[Any, Any, Any]
@@ -49,10 +49,10 @@ class State:
 
     @classmethod
     def of(cls, model: Any) -> State:
-        return cls(tuple(np.array(keras.ops.convert_to_numpy(variable)) for variable in _variables(model)))
+        return cls(tuple(np.array(keras.ops.convert_to_numpy(variable)) for variable in state_variables(model)))
 
     def put_into(self, model: Any) -> None:
-        for variable, value in zip(_variables(model), self.values, strict=True):
+        for variable, value in zip(state_variables(model), self.values, strict=True):
             variable.assign(value)
 
 
@@ -80,7 +80,7 @@ def cause_in_training(
         x, y, weight = batches.batch(epoch, index)
         loss = float(model.train_on_batch(x, y, sample_weight=weight, return_dict=True)["loss"])
         model.reset_metrics()
-        if np.isfinite(loss) and _finite(model.trainable_variables):
+        if np.isfinite(loss) and finite(model.trainable_variables):
             continue
         before.put_into(model)
         found = _first_in_step(model, (x, y, weight), before)
@@ -131,7 +131,7 @@ def _first_in_forward(model: Any, batch: Batch, *, training: bool) -> str:
             continue
         layer = node.operation
         read = _largest([keras.ops.convert_to_numpy(values[id(tensor)]) for tensor in node.input_tensors])
-        weights = "" if _finite(layer.weights) else " and whose weights are not finite either"
+        weights = "" if finite(layer.weights) else " and whose weights are not finite either"
         return (
             f"the first number that is not finite comes out of {layer.name} ({_kind(layer)}), whose input reaches "
             f"{read:.2g}{weights}"
@@ -175,7 +175,7 @@ def _by_jax(loss: Callable[[], Any], model: Any, values: list[Any]) -> Sequence[
     import jax
 
     others = [
-        variable for variable in _variables(model) if not any(variable is own for own in model.trainable_variables)
+        variable for variable in state_variables(model) if not any(variable is own for own in model.trainable_variables)
     ]
     rest = [(variable, variable.value) for variable in others]
 
@@ -193,12 +193,8 @@ def _packed(model: Any, x: Any) -> Any:
     return keras.tree.pack_sequence_as(model.input, keras.tree.flatten(x))
 
 
-def _variables(model: Any) -> list[Any]:
-    """Return all variables that a step reads or changes, but the metrics."""
-    return [*model.weights, *seeds(model), *model.optimizer.variables]
-
-
-def _finite(variables: Sequence[Any]) -> bool:
+def finite(variables: Sequence[Any]) -> bool:
+    """Return whether every value of every variable is finite."""
     return all(bool(np.isfinite(keras.ops.convert_to_numpy(variable)).all()) for variable in variables)
 
 

@@ -24,11 +24,11 @@ from specbuild.runs.checkpoint import Position, Progress
 from specbuild.runs.files import replacing
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
-from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_in_training, cause_in_validation
+from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_in_training, cause_in_validation, finite
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Signals
 from specbuild.training.keeping import Background, Keeping
-from specbuild.training.memory import is_out_of_memory, out_of_memory
+from specbuild.training.memory import is_out_of_memory, out_of_memory, with_causes
 from specbuild.training.progress import Display
 
 
@@ -60,8 +60,6 @@ def fit(
     keeping = Keeping(folder, watch, spec.train.checkpoints.keep)
     keeping.follow(done.position, done.history)
     epochs = spec.train.epochs
-    if done.history:
-        _check_monitor(spec, watch, done.history[-1])
     if done.epoch >= epochs or watch.is_over(done.history):
         return done.history
     held_out = Batches(validation, spec.train.workers) if validation is not None else None
@@ -101,6 +99,7 @@ def fit(
                 if len(keeper.history) < epochs and not watch.is_over(keeper.history):
                     train(Progress(history=tuple(keeper.history)), epochs, len(training))
     except Diverged as fault:
+        signals.stepping = False  # a signal ends the search for the cause, which may take long
         raise _explained(model, fault, keeping.folder, training, validation, beginning) from fault
     except Exception as error:
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
@@ -155,7 +154,7 @@ def _explained(
         with replacing(path) as new:
             save(model, new)
         return fault.because(explanation, f"the last good weights, before step {step + 1}, are in {path}")
-    except Exception:  # whatever fails while the cause is looked for: what the user has to know is the loss
+    except (Exception, KeyboardInterrupt):  # whatever ends the search: what the user has to know is the loss
         return fault
 
 
@@ -202,14 +201,7 @@ def _clear_frames(error: BaseException) -> None:
 
     Keras leaves its own frames out of the traceback; its callbacks' frames still refer to them as their callers.
     """
-    errors: list[BaseException | None] = [error]
-    cleared: set[int] = set()
-    while errors:
-        each = errors.pop()
-        if each is None or id(each) in cleared:
-            continue
-        cleared.add(id(each))
-        errors += [each.__cause__, each.__context__]
+    for each in with_causes(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
             caller: FrameType | None = frame
             while caller is not None:
@@ -346,7 +338,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._display.step(self._epoch, step, loss)
 
     def _check_weights(self, step: int) -> None:
-        if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in self.model.weights):
+        if not finite(self.model.weights):
             raise self._diverged(f"the weights were no longer finite after epoch {self._epoch}, step {step}", step)
 
     def _diverged(self, message: str, step: int, *, validating: bool = False) -> Diverged:

@@ -11,7 +11,7 @@ import numpy as np
 from specbuild.document import RunError
 from specbuild.language import Spec
 from specbuild.model.backend import backend_name, keras
-from specbuild.runs.checkpoint import seeds
+from specbuild.runs.checkpoint import state_variables
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import BatchSource
 
@@ -27,7 +27,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(each, MemoryError)
         or type(each).__name__ in _TYPES
         or (isinstance(each, RuntimeError) and any(word in str(each) for word in _WORDS))
-        for each in _with_causes(error)
+        for each in with_causes(error)
     )
 
 
@@ -85,11 +85,12 @@ def _fits(model: Any, batches: BatchSource) -> bool:
 def _with_values(model: Any) -> None:
     """Give the variables values where the step that failed has taken them, as on JAX."""
     if backend_name() == "jax":
-        for variable in (*model.weights, *seeds(model), *model.optimizer.variables, *model.metrics_variables):
+        for variable in (*state_variables(model), *model.metrics_variables):
             variable.assign(np.zeros(variable.shape, keras.backend.standardize_dtype(variable.dtype)))
 
 
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
+def with_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and those that it comes from or that were handled when it came, each once."""
     known: set[int] = set()
     left: list[BaseException | None] = [error]
     while left:

@@ -18,6 +18,7 @@ from specbuild.evaluation.scores import check_scoring
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
+from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
 from specbuild.runs.compatibility import Change, check_resumable
@@ -305,7 +306,6 @@ class _Training:
         """Return the compiled model, with the state of the last checkpoint where a run is continued."""
         from specbuild.model.backend import set_seed
         from specbuild.model.build import build
-        from specbuild.runs import checkpoint
 
         set_seed(self.spec.train.seed)
         model = build(self.graph, precision, teacher=True)
@@ -348,8 +348,6 @@ class _Training:
             RunError: there are checkpoints, and none can be read; the spec changes what the last one, within an epoch,
                 does not allow.
         """
-        from specbuild.runs import checkpoint
-
         damaged: RunError | None = None
         for path in reversed(folder.checkpoints().values()):
             try:
@@ -390,7 +388,6 @@ class _Training:
 
         Before the first epoch is finished there is nothing to write, and the epoch is 0.
         """
-        from specbuild.runs import checkpoint
         from specbuild.training.batches import has_scheduled_sampling
 
         saved = folder.checkpoints()
@@ -417,7 +414,6 @@ class _Training:
         """Write model.keras from a checkpoint whose model reads true frames as well."""
         from specbuild.model.backend import set_seed
         from specbuild.model.build import build
-        from specbuild.runs import checkpoint
 
         set_seed(self.spec.train.seed)
         model = build(self.graph, policy_for(self.spec.train.precision))
@@ -457,8 +453,6 @@ def _continuing(folder: RunFolder, done: Progress, epochs: int) -> str:
 
 
 def _how_to_continue(folder: RunFolder) -> str:
-    from specbuild.runs import checkpoint
-
     last = folder.reached
     if last is None:
         return f"interrupted before a step was saved. {_continue_with(folder)}"

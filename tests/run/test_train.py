@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,21 @@ def test_a_loss_that_is_not_finite_stops_the_run(name: str, spec: Path, tmp_path
     )
     assert list((folder / "checkpoints").iterdir()) == []
     assert json.loads((folder / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_signal_ends_the_search_for_the_cause_and_not_the_report(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def searching(*_: object) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+        raise AssertionError("the signal was not obeyed")
+
+    monkeypatch.setattr(fit, "cause_in_training", searching)
+    with pytest.raises(RunError, match=r"^the loss became (nan|inf) in epoch 1, step \d+\n"):
+        train(plain, overrides=["train.optimizer={name: SGD, learning_rate: 1e30}"], out=tmp_path, quiet=True)
+    (folder,) = tmp_path.glob("*/run.json")
+    assert json.loads(folder.read_text())["status"] == "failed"
 
 
 @pytest.mark.skipif(backend_name() != "tensorflow", reason="the other backends have no iterator outside of Python")

@@ -5,14 +5,14 @@ import binascii
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from specbuild.language.validation import in_words
+from specbuild.language.validation import first_problem
 
 Result = TypeVar("Result")
 
@@ -91,20 +91,3 @@ def read_record(cls: type[Result], state: Any) -> Result:
         return TypeAdapter(cls).validate_json(json.dumps(state))
     except ValidationError as error:
         raise ValueError(first_problem(error)) from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """Return the first of pydantic's findings, with the key that it is about: `steps[0].mean: expected a list, …`."""
-    detail = error.errors(include_url=False)[0]
-    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        *parents, key = detail["loc"]
-        return f"{_place(parents)}unknown key {json.dumps(key)}"
-    if detail["type"] in ("missing", "missing_argument"):
-        *parents, key = detail["loc"]
-        return f"{_place(parents)}it has no {json.dumps(key)}"
-    return _place(detail["loc"]) + in_words(detail)
-
-
-def _place(parts: Sequence[int | str]) -> str:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
-    return f"{place}: " if place else ""
