@@ -132,8 +132,16 @@ def main() -> int:
 
 
 def killed(root: Path, delays: list[float]) -> Callable[[Path], list[Ended]]:
-    """Return a case: a run that is killed after each delay, and then continued."""
-    return lambda out: [*(run(root, out, delay=delay) for delay in delays), run(root, out)]
+    """Return a case: a run that is killed after each delay, and continued. If it has ended, the first comes sooner."""
+
+    def case(out: Path) -> list[Ended]:
+        first, *others = delays
+        while (end := run(root, out, delay=first)).code == 0:
+            shutil.rmtree(out)
+            first /= 2
+        return [end, *(run(root, out, delay=delay) for delay in others), run(root, out)]
+
+    return case
 
 
 def full_disk(root: Path, point: int) -> Callable[[Path], list[Ended]]:
