@@ -10,6 +10,7 @@
     ├── checkpoints/          epoch-0003.keras, epoch-0004-step-000500.keras …: weights, optimizer, history, seeds;
     │                         those of the last epochs, of the best, and of the last steps of the running epoch
     ├── model.keras           the model that evaluate and predict use
+    ├── last-good.keras       until there is a checkpoint: the weights before a step that failed
     ├── scores.json  scores.csv  scores.png
     └── forecast.png  forecast.gif  loss.png
 
@@ -67,6 +68,7 @@ class RunFolder:
     transforms_file = _File("transforms.json")
     history_file = _File("history.csv")
     model_file = _File("model.keras")
+    last_good_file = _File("last-good.keras")
 
     @classmethod
     @contextmanager

@@ -119,10 +119,6 @@ def fit(
     return tuple(keeper.history)
 
 
-LAST_GOOD = "last-good.keras"
-"""The file of the weights before a step that fails, in a run without a checkpoint."""
-
-
 def _explained(
     model: Any,
     fault: Diverged,
@@ -150,7 +146,7 @@ def _explained(
             return fault.because(explanation)
         step, state = good
         state.put_into(model)
-        path = folder.path / LAST_GOOD
+        path = folder.last_good_file
         with replacing(path) as new:
             save(model, new)
         return fault.because(explanation, f"the last good weights, before step {step + 1}, are in {path}")

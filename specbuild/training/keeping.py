@@ -35,6 +35,7 @@ class Keeping:
         try:
             with explained(self.folder.path):
                 snapshot.write(path)
+                self.folder.last_good_file.unlink(missing_ok=True)
                 self.follow(position, snapshot.progress.history)
         except OSError as error:
             raise RunError(

@@ -116,6 +116,8 @@ def test_the_weights_before_the_step_are_kept_where_there_is_no_checkpoint(plain
     assert f"the last good weights, before step 4, are in {folder}/last-good.keras" in error.value.help
     kept = keras.models.load_model(folder / "last-good.keras", compile=False)
     assert all(np.isfinite(weight).all() for weight in kept.get_weights())
+    train(resume=folder, overrides=["train.optimizer.learning_rate=0.01", "train.epochs=1"], quiet=True)
+    assert not (folder / "last-good.keras").exists()
 
 
 def test_a_run_names_the_layer_and_keeps_the_last_good_weights(spec: Path, tmp_path: Path) -> None:

@@ -53,16 +53,13 @@ class Sampler:
         Raises:
             RunError: memory runs out.
         """
-        first = index * self.batch_size
-        last = first + self.batch_size if self.steps else min(first + self.batch_size, self.samples)
-        if not 0 <= index < len(self):
-            raise IndexError(f"batch {index} of {len(self)}")
+        positions = self._positions(index)
         try:
-            samples = [self.sample(*self._draw(epoch, position)) for position in range(first, last)]
+            samples = [self.sample(*self._draw(epoch, position)) for position in positions]
             x, y, weight = zip(*samples, strict=True)
             return np.stack(x), np.stack(y), None if weight[0] is None else np.stack(weight)
         except MemoryError as error:
-            raise RunError(f"there is not enough memory for a batch of {last - first} samples", LESS) from error
+            raise RunError(f"there is not enough memory for a batch of {len(positions)} samples", LESS) from error
 
     def sized(self, batch_size: int) -> Sampler:
         """Return the same samples in batches of another size."""
@@ -70,9 +67,14 @@ class Sampler:
 
     def numbers(self, epoch: int, index: int) -> list[int]:
         """Return which samples batch `index` of an epoch has, by number."""
+        return [self._draw(epoch, position)[0] for position in self._positions(index)]
+
+    def _positions(self, index: int) -> range:
+        """Return which positions of an epoch a batch has."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)}")
         first = index * self.batch_size
-        last = first + self.batch_size if self.steps else min(first + self.batch_size, self.samples)
-        return [self._draw(epoch, position)[0] for position in range(first, last)]
+        return range(first, first + self.batch_size if self.steps else min(first + self.batch_size, self.samples))
 
     def _draw(self, epoch: int, position: int) -> tuple[int, Region, np.random.Generator | None]:
         """Return the sample, its region and, in training, the random numbers at a position of the epoch."""
