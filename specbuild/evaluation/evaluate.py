@@ -19,11 +19,12 @@ from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Comparison, Scores, Scoring
 from specbuild.language import normalize
+from specbuild.language.overrides import is_under
 from specbuild.pictures import Scene, draw_animation, draw_strip, forecast_scene, scale_of
 from specbuild.pictures.scene import variation
 from specbuild.runs.files import write_json, write_text
 from specbuild.runs.provenance import check_described, data_files
-from specbuild.runs.trained import TrainedRun
+from specbuild.runs.trained import SCORED_DATA, TrainedRun
 
 Scored: TypeAlias = Evaluation | ClassScores
 """The result of an evaluation: scores of forecasts, or of classes."""
@@ -65,10 +66,10 @@ def evaluate(
     """
     given = normalize(overrides)
     for override in given:
-        if not override.startswith(_CHANGEABLE):
+        if not is_under(override, *_CHANGEABLE):
             raise RunError(
                 f"{override} cannot be set to score a run",
-                help=f"it can change {', '.join(key.rstrip('.=') for key in _CHANGEABLE)}",
+                help=f"it can change {', '.join(_CHANGEABLE)}",
             )
     trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
     if trained.data.target is not None:
@@ -76,8 +77,8 @@ def evaluate(
     return _evaluate_forecasts(trained, split, variable, horizon)
 
 
-_CHANGEABLE = ("data.source.", "data.split.", "data.split=", "evaluate.")
-"""How overrides begin that change what is scored, and not the model."""
+_CHANGEABLE = (*SCORED_DATA, "evaluate")
+"""What changes the scores, and not the model."""
 
 
 def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:
@@ -180,7 +181,7 @@ def _changes(trained: TrainedRun) -> tuple[str, ...]:
             f"scored on {source}, which is not what the run was trained with: {trained.data_change}; the transform is "
             "that of the training, and the baselines learn from the train split of these data"
         )
-    if asked := [override for override in trained.given if not override.startswith(("data.source", "--horizon"))]:
+    if asked := [override for override in trained.given if is_under(override, "data.split", "evaluate")]:
         notes.append(f"scored with {', '.join(asked)}")
     return tuple(notes)
 

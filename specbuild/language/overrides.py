@@ -48,6 +48,12 @@ def normalize(overrides: AnyMapping[str, Any] | Iterable[str]) -> tuple[str, ...
     return tuple(overrides)
 
 
+def is_under(override: str, *paths: str) -> bool:
+    """Return whether a `path=value` sets one of some paths, or something below it."""
+    parts = [part.strip() for part in override.partition("=")[0].split(".")]
+    return any(parts[: len(keys)] == keys for keys in (path.split(".") for path in paths))
+
+
 def apply(root: Mapping, overrides: Iterable[str], report: Report, origin: str = "--set") -> Mapping:
     """Return the document with each `path=value` applied, in order."""
     size = values_in(root)

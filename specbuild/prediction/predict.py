@@ -9,14 +9,15 @@ from typing import Any
 from specbuild.data.arrays import Floats
 from specbuild.document import RunError
 from specbuild.language import normalize
+from specbuild.language.overrides import is_under
 from specbuild.pictures import DRAW, ColourScale, forecast_scene
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import changed_since_training, latest_past, read_past
 from specbuild.prediction.writing import WRITERS, check_output
 from specbuild.runs.trained import TrainedRun
 
-_WITHOUT_EFFECT = ("train.", "evaluate.", "data.split", "data.transform", "data.statistics", "data.augment")
-"""How overrides begin that change the training or the scores."""
+_WITHOUT_EFFECT = ("train", "evaluate", "data.split", "data.transform", "data.statistics", "data.augment")
+"""What changes the training or the scores."""
 
 
 def predict(
@@ -57,7 +58,7 @@ def predict(
         check_output(Path(output))
     given = normalize(overrides)
     for override in given:
-        if override.startswith(_WITHOUT_EFFECT):
+        if is_under(override, *_WITHOUT_EFFECT):
             raise RunError(
                 f"{override} has no effect on a forecast", help="the model and its transform are those of the training"
             )

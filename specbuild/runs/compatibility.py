@@ -13,11 +13,12 @@ from specbuild.catalog.signatures import signature
 from specbuild.document import RunError
 from specbuild.graph import Graph
 from specbuild.graph.model import Node
+from specbuild.language.overrides import is_under
 from specbuild.language.resolved import inline
 from specbuild.language.sections.base import ChangedKey, changed_keys
 from specbuild.runs.folder import RunFolder
 
-_BESIDE_THE_MODEL = ("train.", "evaluate.", "data.")
+_BESIDE_THE_MODEL = ("train", "evaluate", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def check_resumable(folder: RunFolder, before: Graph, after: Graph, overrides: I
     start_anew = f"start a new run from the weights of this one with --set train.init_from={folder.path.resolve()}"
     if difference := _model_difference(before, after):
         given = tuple(overrides)
-        named = [override for override in given if not override.startswith(_BESIDE_THE_MODEL)] or given
+        named = [override for override in given if not is_under(override, *_BESIDE_THE_MODEL)] or given
         raise RunError(
             f"{', '.join(named)} changes the model of this run: {difference}",
             help=f"a run is resumed with the model that it began with; leave the override out, or {start_anew}",

@@ -23,11 +23,17 @@ from specbuild.document import Node, RunError, Scalar, Sequence, SpecError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
+from specbuild.language.overrides import is_under
 from specbuild.language.sections.data import DataSection
 from specbuild.runs.checkpoint import damage
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.provenance import changed_data, data_difference, perhaps_moved
+
+DATA_SOURCE = "data.source"
+"""The path of where the data are, in overrides."""
+SCORED_DATA = (DATA_SOURCE, "data.split")
+"""The paths of what says which windows are scored."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class TrainedRun:
         """
         if not self.data_change:
             return ""
-        if not any(override.startswith("data.source") for override in self.given):
+        if not any(is_under(override, DATA_SOURCE) for override in self.given):
             raise changed_data(
                 self.spec,
                 self.data_change,
@@ -175,7 +181,7 @@ class TrainedRun:
     @property
     def _spec_of_splits(self) -> Spec:
         """The spec as trained, with the splits that the overrides set: without those that follow from a horizon."""
-        asked = [override for override in self.given if override.startswith("data.s")]
+        asked = [override for override in self.given if is_under(override, *SCORED_DATA)]
         return self.folder.load_spec(asked) if asked else self.spec_as_trained
 
     def dataset_of(self, source: FrameSource) -> Dataset:

@@ -166,8 +166,14 @@ def test_splits_that_moved_with_the_same_data_are_refused(run: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "override", "message"),
     [
-        ("evaluate", "train.batch_size=1", "train.batch_size=1 cannot be set to score a run"),
+        (
+            "evaluate",
+            "train.batch_size=1",
+            r"^train.batch_size=1 cannot be set to score a run\n.*it can change data.source, data.split, evaluate$",
+        ),
+        ("evaluate", "evaluated=1", "evaluated=1 cannot be set to score a run"),
         ("evaluate", "data.transform=[log1p]", r"data.transform=\[log1p\] cannot be set to score a run"),
+        ("predict", "train={epochs: 9}", r"train=\{epochs: 9\} has no effect on a forecast"),
         ("predict", "train.epochs=9", "train.epochs=9 has no effect on a forecast"),
         ("predict", "data.transform=[log1p]", r"data.transform=\[log1p\] has no effect on a forecast"),
     ],
@@ -177,7 +183,8 @@ def test_overrides_without_effect_are_refused(verb: str, override: str, message:
         (evaluate if verb == "evaluate" else predict)(run, overrides=[override])
 
 
-def test_what_is_scored_may_change(run: Path) -> None:
-    scored = evaluate(run, overrides=["evaluate.thresholds=[2]"]).to_dict()
-    assert "scored with evaluate.thresholds=[2]" in scored["notes"]
+@pytest.mark.parametrize("override", ["evaluate.thresholds=[2]", "evaluate={thresholds: [2]}"])
+def test_what_is_scored_may_change(override: str, run: Path) -> None:
+    scored = evaluate(run, overrides=[override]).to_dict()
+    assert f"scored with {override}" in scored["notes"]
     assert {score["threshold"] for score in scored["forecasts"][0]["scores"]} == {None, 2}
