@@ -126,13 +126,18 @@ def _opened(path: Path) -> Iterator[ImageFile]:
         raise ValueError(_reason(error)) from error
 
 
+def opened(path: Path) -> Any:
+    """Open a video or an image with FFmpeg; its texts, which nothing depends on, may be in any encoding."""
+    return av.open(str(path), metadata_errors="replace")
+
+
 def _as_type(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> Pixels:
     return np.rint(values).astype(dtype) if dtype.kind in "iu" else values.astype(dtype)
 
 
 def _deep_colour(path: Path) -> Pixels:
     try:
-        with av.open(str(path), metadata_errors="replace") as file:
+        with opened(path) as file:
             frame = next(file.decode(video=0))
             return np.asarray(frame.to_ndarray(format="rgb48le"))
     except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:

@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from specbuild.data.sources.errors import DamagedFileError, FileError
-from specbuild.data.sources.images import ImageHeader, Pixels
+from specbuild.data.sources.images import ImageHeader, Pixels, opened
 from specbuild.data.sources.limits import check_memory
 from specbuild.document import RunError
 
@@ -183,11 +183,6 @@ class _Decoder:
 
     def _undecodable(self, number: int, reason: str) -> RunError:
         return RunError(f"frame {number} of {self.path} cannot be decoded: {reason}", "repair or replace the video")
-
-
-def opened(path: Path) -> Any:
-    """Open a video or an image with FFmpeg; its texts, which nothing depends on, may be in any encoding."""
-    return av.open(str(path), metadata_errors="replace")
 
 
 def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
