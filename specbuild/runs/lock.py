@@ -35,6 +35,8 @@ SILENT = 60.0
 
 _SETTLING = 0.3
 """Seconds after which a process finds another's name in the file if both wrote theirs at once."""
+_NAMING = 0.05
+"""Seconds after which a process that has taken the lock has written its name."""
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 _ours: set[Path] = set()
@@ -121,9 +123,12 @@ def writer(folder: Path) -> Process | None:
     except OSError:
         return None
     try:
-        process = _named(descriptor)
         locked = _lock(descriptor, exclusive=False)
-        return process if locked is False or (locked is None and _lives(process, path, descriptor)) else None
+        process = None if locked else _named(descriptor)
+        if locked is False and process is None:  # it has just taken the lock, and is about to write its name
+            time.sleep(_NAMING)
+            process = _named(descriptor)
+        return process if locked is False or _lives(process, path, descriptor) else None
     except OSError:
         return None
     finally:

@@ -226,6 +226,18 @@ def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_writer_that_has_just_begun_is_seen(tmp_path: Path) -> None:
+    file = os.open(tmp_path / LOCK, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    process = Process.this()
+    naming = threading.Timer(0.01, lambda: os.write(file, process.model_dump_json().encode()))
+    naming.start()
+    assert writer(tmp_path) == process
+    naming.join()
+    os.close(file)
+    assert writer(tmp_path) is None
+
+
 def test_a_folder_that_cannot_be_locked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
