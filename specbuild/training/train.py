@@ -416,7 +416,7 @@ class _Training:
         from specbuild.model.build import build
 
         set_seed(self.spec.train.seed)
-        model = build(self.graph, policy_for(self.spec.train.precision))
+        model = build(self.graph, folder.manifest()["precision"])
         checkpoint.load_weights(model, path)
         checkpoint.Snapshot.take(model, checkpoint.read(path).history).write(folder.model_file)
 
