@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from specbuild.catalog import KerasObject
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.data.samples.dataset import open_samples
@@ -309,14 +310,7 @@ class _Training:
 
         set_seed(self.spec.train.seed)
         model = build(self.graph, precision, teacher=True)
-        outputs = [output.name for output in self.graph.outputs]
-        compile_model(
-            model,
-            self.spec,
-            weighted=self.dataset.source.may_miss,
-            outputs=outputs,
-            transform=self.dataset.transform,
-        )
+        self._compile(model)
         done, path = self._last_checkpoint(folder) if folder is not None else (Progress(), None)
         if path is None and (start := WeightSource.of(self.spec)) is not None:
             self.initial = start.put_into(self.graph, model)
@@ -340,6 +334,16 @@ class _Training:
                 help=f"choose among {', '.join(name for name in done.history[0] if name != 'epoch')}",
                 code="unknown-name",
             )
+
+    def _compile(self, model: Any) -> None:
+        outputs = [output.name for output in self.graph.outputs]
+        compile_model(
+            model,
+            self.spec,
+            weighted=self.dataset.source.may_miss,
+            outputs=outputs,
+            transform=self.dataset.transform,
+        )
 
     def _last_checkpoint(self, folder: RunFolder) -> tuple[Progress, Path | None]:
         """Return the last checkpoint that training can go on from; without one it starts over.
@@ -404,20 +408,25 @@ class _Training:
                     f"the model is that of epoch {epoch}, the best of those that were"
                 )
         path = folder.checkpoint(epoch)
-        if has_scheduled_sampling(self.graph):
-            self._save_without_teacher(path, folder)
+        if has_scheduled_sampling(self.graph) or _averages_weights(self.spec.train.optimizer):
+            self._save_for_use(path, folder)
         else:
             copy(path, folder.model_file)
         return epoch
 
-    def _save_without_teacher(self, path: Path, folder: RunFolder) -> None:
-        """Write model.keras from a checkpoint whose model reads true frames as well."""
+    def _save_for_use(self, path: Path, folder: RunFolder) -> None:
+        """Write model.keras from a checkpoint whose model reads true frames as well, or has averaged weights."""
         from specbuild.model.backend import set_seed
         from specbuild.model.build import build
 
         set_seed(self.spec.train.seed)
         model = build(self.graph, folder.manifest()["precision"])
+        if _averages_weights(self.spec.train.optimizer):
+            self._compile(model)
+            model.optimizer.build(model.trainable_variables)
         checkpoint.load_weights(model, path)
+        if _averages_weights(self.spec.train.optimizer):
+            model.optimizer.finalize_variable_values(model.trainable_variables)
         checkpoint.Snapshot.take(model, checkpoint.read(path).history).write(folder.model_file)
 
     def _selection(self, epoch: int) -> dict[str, Any]:
@@ -465,3 +474,9 @@ def _how_to_continue(folder: RunFolder) -> str:
 
 def _continue_with(folder: RunFolder) -> str:
     return f"Continue with: specbuild train --resume {folder.path}"
+
+
+def _averages_weights(optimizer: KerasObject) -> bool:
+    """Return whether an optimizer, or the one inside it, keeps moving averages of the weights."""
+    inner = optimizer.arguments.get("inner_optimizer")
+    return bool(optimizer.arguments.get("use_ema")) or (isinstance(inner, KerasObject) and _averages_weights(inner))

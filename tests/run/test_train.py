@@ -20,7 +20,7 @@ from specbuild.runs.checkpoint import read
 from specbuild.training import Interrupted, Run, fit, train
 from specbuild.training.interrupt import SIGNALS
 from tests.run.conftest import blobs
-from tests.run.weights import assert_identical
+from tests.run.weights import assert_identical, stored
 
 
 def message(error: pytest.ExceptionInfo[SpecError]) -> str:
@@ -218,6 +218,26 @@ def living_iterators() -> list[object]:
     from tensorflow.python.data.ops.iterator_ops import OwnedIterator
 
     return [each for each in gc.get_objects() if type(each) is OwnedIterator]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "{name: Adam, use_ema: true, ema_momentum: 0.5}",
+        "{name: LossScaleOptimizer, inner_optimizer: {name: Adam, use_ema: true, ema_momentum: 0.5}}",
+    ],
+)
+def test_a_model_with_averaged_weights_has_the_averages(optimizer: str, plain: Path, tmp_path: Path) -> None:
+    text = plain.read_text("utf-8").replace("{name: Adam, learning_rate: 0.01}", optimizer)
+    plain.write_text(text, encoding="utf-8")
+    run = train(plain, overrides=["train.epochs=2"], out=tmp_path, quiet=True)
+    state, model = stored(run.folder.checkpoint(run.best)), stored(run.folder.model_file)
+    weights = {name for name in state if not name.startswith(("optimizer/", "vars/"))}
+    averages = [array for name, array in state.items() if name.startswith("optimizer/")]
+    assert weights
+    for name in weights:
+        assert not (model[name] == state[name]).all()
+        assert any(array.shape == model[name].shape and (array == model[name]).all() for array in averages)
 
 
 def test_weights_that_are_not_finite_are_not_saved(plain: Path, tmp_path: Path) -> None:
