@@ -17,14 +17,14 @@ _TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confus
 @root_option
 @plugin_option
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where to create the run folder.")
-@click.option("--resume", metavar="RUN", help="Continue this run, or the latest unfinished one in a folder of runs.")
+@click.option("--resume", metavar="RUN", help="Resume this run, or the latest unfinished one in a folder of runs.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def command(context: click.Context, /, spec: str | None, resume: str | None, quiet: bool, **options: Any) -> None:
     """Train the model of SPEC, score it on its test split and draw its forecast.
 
-    Everything is written to a new run folder. Each epoch and every ten minutes are saved there; --resume continues
-    an interrupted run with the same result as an uninterrupted one. Given a folder of runs, it continues the latest
+    Everything is written to a new run folder. The state is saved after each epoch and every ten minutes; --resume
+    continues from there, with the same result as an uninterrupted run. Given a folder of runs, it resumes the latest
     that is neither finished nor being trained by another process. With --resume, --set applies what can change, such as
     the learning rate or the number of epochs, and refuses the rest, such as the loss: for that, start a new run from
     the weights of this one with train.init_from.

@@ -68,7 +68,7 @@ def evaluate(
     for override in given:
         if not is_under(override, *_CHANGEABLE):
             raise RunError(
-                f"{override} cannot be set to score a run",
+                f"{override} cannot be set when a run is scored",
                 help=f"it can change {', '.join(_CHANGEABLE)}",
             )
     trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
@@ -179,7 +179,7 @@ def _changes(trained: TrainedRun) -> tuple[str, ...]:
         source = trained.dataset.source.name
         notes.append(
             f"scored on {source}, which is not what the run was trained with: {trained.data_change}; the transform is "
-            "that of the training, and the baselines learn from the train split of these data"
+            "that of the training, and the baselines are fitted to the training split of these data"
         )
     if asked := [override for override in trained.given if is_under(override, "data.split", "evaluate")]:
         notes.append(f"scored with {', '.join(asked)}")

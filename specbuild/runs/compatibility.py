@@ -47,13 +47,13 @@ def check_resumable(folder: RunFolder, before: Graph, after: Graph, overrides: I
     Raises:
         RunError: the model changes, or a key of `train` or `data` that a resumed run cannot change.
     """
-    start_anew = f"start a new run from the weights of this one with --set train.init_from={folder.path.resolve()}"
+    new_run = f"start a new run from the weights of this one with --set train.init_from={folder.path.resolve()}"
     if difference := _model_difference(before, after):
         given = tuple(overrides)
         named = [override for override in given if not is_under(override, *_BESIDE_THE_MODEL)] or given
         raise RunError(
             f"{', '.join(named)} changes the model of this run: {difference}",
-            help=f"a run is resumed with the model that it began with; leave the override out, or {start_anew}",
+            help=f"a resumed run keeps its model; leave the override out, or {new_run}",
         )
     changes: list[Change] = []
     for key in _changed_keys(before, after):
@@ -61,7 +61,7 @@ def check_resumable(folder: RunFolder, before: Graph, after: Graph, overrides: I
             raise RunError(
                 f"a resumed run cannot change {key.path} from {_shown(key.before)} to {_shown(key.after)}: "
                 f"{key.mark.reason}",
-                help=f"leave the override out, or {start_anew}",
+                help=f"leave the override out, or {new_run}",
             )
         changes += _in_detail(key)
     return tuple(changes)
@@ -102,8 +102,8 @@ def check_same_weights(before: Graph, after: Graph, overrides: Iterable[str]) ->
     if difference := next(filter(None, differences), ""):
         raise RunError(
             f"{', '.join(overrides)} changes the weights of the model: {difference}",
-            help="a trained model forecasts with the weights that it has; what may change is how far it forecasts, as "
-            "in --horizon 30, where no weight depends on that",
+            help="a trained model keeps its weights; what may change is how far it forecasts, as in --horizon 30, if "
+            "no weight depends on it",
         )
 
 
@@ -127,7 +127,7 @@ def _model_difference(before: Graph, after: Graph) -> str:
         if name not in theirs:
             return f"{name} is in the run and no longer in the spec"
     outputs = [[(output.name, output.port) for output in graph.outputs] for graph in (before, after)]
-    return "" if outputs[0] == outputs[1] else "its outputs are others"
+    return "" if outputs[0] == outputs[1] else "its outputs differ"
 
 
 def _weights(ours: Node, theirs: Node) -> str:

@@ -11,8 +11,8 @@ from specbuild.document import RunError
 
 FULL = {
     errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "your quota of the disk is used up",
-    errno.EFBIG: "a file may not become so large here",
+    errno.EDQUOT: "your disk quota is used up",
+    errno.EFBIG: "the file would exceed the size limit",
 }
 """Why no more can be written."""
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -34,16 +34,16 @@ def explained(folder: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise RunError(
                 f"cannot write {path}: {FULL[error.errno]}",
-                help=f"what was saved before is kept; make room, then continue with: {resume}",
+                help=f"what was saved before is kept; make room, then resume with: {resume}",
             ) from error
         if not folder.is_dir():
             raise RunError(
-                f"the run folder {folder} is gone: it was removed or renamed while it was written",
-                help="nothing more could be saved; if it was renamed, continue with: specbuild train --resume NEW-NAME",
+                f"the run folder {folder} is gone: it was removed or renamed during training",
+                help="nothing more could be saved; if it was renamed, resume with: specbuild train --resume NEW-NAME",
             ) from error
         if error.errno in _FORBIDDEN and Path(path).resolve().is_relative_to(folder.resolve()):
             raise RunError(
                 f"cannot write {path}: {error.strerror}",
-                help=f"what was saved before is kept; make the folder writable, then continue with: {resume}",
+                help=f"what was saved before is kept; make the folder writable, then resume with: {resume}",
             ) from error
         raise

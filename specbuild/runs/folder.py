@@ -120,8 +120,8 @@ class RunFolder:
             lock = RunLock(self.path)
         except OSError as error:
             raise RunError(
-                f"the run folder {self.path} cannot be written: {error.strerror}",
-                help="copy it to a place where you may write, and use the copy",
+                f"the run folder {self.path} cannot be written to: {error.strerror}",
+                help="copy it to a folder that you may write to, and use the copy",
             ) from error
         with lock:
             (self.path / CHECKPOINTS).mkdir(exist_ok=True)
@@ -146,20 +146,20 @@ class RunFolder:
 
     @classmethod
     def to_resume(cls, path: str | Path) -> RunFolder:
-        """Return the run in a folder; of a folder of runs, the latest that is neither finished nor being written.
+        """Return the run in a folder; of a folder of runs, the latest that is neither finished nor being trained.
 
         Where all are finished, it is the latest.
 
         Raises:
             SpecError: there is no such folder, or neither is it a run folder nor does it hold any.
-            RunError: every run in it that is not finished is being written.
+            RunError: every run in it that is not finished is being trained.
         """
         if cls(Path(path)).manifest_file.is_file() or not (runs := _by_start(Path(path))):
             return cls.open(path)
         states = [(run, run.status()) for run in reversed(runs)]
         free = [(run, status.state) for run, status in states if status.state != "running"]
         if not free:
-            raise RunError(f"every run in {path} is being written: {states[0][0].path.name}: {states[0][1].text}")
+            raise RunError(f"every run in {path} is being trained: {states[0][0].path.name}: {states[0][1].text}")
         return next((run for run, state in free if state != "finished"), free[0][0])
 
     def evaluation(
@@ -208,7 +208,7 @@ class RunFolder:
         return values
 
     def status(self) -> RunStatus:
-        """Return whether the run is being written, and if not, how it ended.
+        """Return whether the run is being trained, and if not, how it ended.
 
         Raises:
             RunError: run.json is damaged.

@@ -59,7 +59,7 @@ class WeightSource:
             help = did_you_mean(path.name, near) or "it is relative to the spec's folder"
             raise _wrong(spec, f"there is no run {written}", reason=f"looked for {path.resolve()}", help=help)
         if path.suffix != ".keras":
-            raise _wrong(spec, f"{written} is no model of Keras", help="name a run folder or a .keras file")
+            raise _wrong(spec, f"{written} is not a Keras model", help="name a run folder or a .keras file")
         around = (parent for parent in path.resolve().parents[:2] if (parent / "run.json").is_file())
         return cls(spec, path, next(map(RunFolder, around), None))
 
@@ -124,7 +124,7 @@ class WeightSource:
     def _nothing_fits(self, shapes: Mapping[str, Shape], arrays: Arrays) -> SpecError:
         nodes = {name.partition("/")[0]: None for name in arrays}
         same = [
-            f"{node} here is like {other} there"
+            f"{node} here has the shapes of {other} there"
             for node, mine in _by_node(shapes)
             for other, theirs in _by_node({name: array.shape for name, array in arrays.items()})
             if mine == theirs
@@ -133,7 +133,7 @@ class WeightSource:
         return _wrong(
             self.spec,
             f"{self.spec.train.init_from} has no weight of this model",
-            reason=f"weights are taken by the names of layers: there {listed(nodes)}, here {listed(ours)}",
+            reason=f"weights are matched by the ids of layers: there {listed(nodes)}, here {listed(ours)}",
             help=f"give the layers the same ids: {listed(same)}"
             if same
             else "name a run of a model with the same layers",
@@ -189,8 +189,8 @@ class InitialWeights:
     def _rows(self) -> Iterator[tuple[str, str, list[str]]]:
         kinds = {
             "taken": self.taken,
-            "not there": self.missing,
-            "there alone": self.surplus,
+            "missing there": self.missing,
+            "only there": self.surplus,
         }
         for what, names in kinds.items():
             of_node: dict[str, list[str]] = {}

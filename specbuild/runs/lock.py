@@ -116,7 +116,7 @@ class RunLock:
 
 
 def writer(folder: Path) -> Process | None:
-    """Return the process that writes a run folder now; None where there is none, also if one ended without a word."""
+    """Return the process that writes a run folder now; None where there is none, also if one ended unexpectedly."""
     path = folder / LOCK
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -183,8 +183,8 @@ def _lives(process: Process | None, path: Path, descriptor: int) -> bool:
 def _taken(path: Path, process: Process | None, otherwise: str = "") -> RunError:
     who = f"{process}, since {process.since}" if process is not None else "another process"
     return RunError(
-        f"the run folder {path.parent} is being written by {who}",
-        help=f"wait until it has ended, or end it; two would overwrite each other's checkpoints{otherwise}",
+        f"the run folder {path.parent} is in use by {who}",
+        help=f"wait until it has ended, or end it; two processes would overwrite each other's checkpoints{otherwise}",
     )
 
 

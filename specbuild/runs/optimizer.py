@@ -40,9 +40,9 @@ def arguments_kept(model: Any, path: Path) -> Iterator[None]:
         stand_in = _with_other_rate(own, model.trainable_variables)
         if own is not optimizer or len(stand_in.variables) != saved:
             raise RunError(
-                f"the arguments of {type(own).__name__} in train.optimizer do not go with this run: they need other "
-                f"state than {path} has",
-                help="a resumed run can change the learning rate and what else needs no state, such as clipnorm",
+                f"the arguments of {type(own).__name__} in train.optimizer do not fit this run: they need a different "
+                f"state from that in {path}",
+                help="a resumed run can change the learning rate and other arguments without state, such as clipnorm",
             )
         model.optimizer = stand_in
         try:

@@ -149,11 +149,11 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the mapping in a JSON file.
 
     Raises:
-        RunError: it is not there, is no JSON, or holds no mapping; a key is there twice; a number is not finite.
+        RunError: it is missing, not JSON or not a mapping; a key occurs twice; a number is not finite.
     """
     value = reading(path, lambda: json.loads(path.read_bytes().decode(), **_STRICTLY))
     if not isinstance(value, dict):
-        raise damaged(path, "it holds no mapping")
+        raise damaged(path, "it does not hold a mapping")
     return value
 
 
@@ -178,7 +178,7 @@ def reading(path: Path, read: Callable[[], Result]) -> Result:
 def damaged(path: Path, problem: str) -> RunError:
     return RunError(
         f"{path} is damaged: {' '.join(problem.split())}",
-        help="put back a copy of it, or train again; specbuild alone writes this file",
+        help="restore it from a copy, or train again; only specbuild should write this file",
     )
 
 
@@ -192,7 +192,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _not_finite(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a number that JSON knows")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 _STRICTLY: dict[str, Any] = {"object_pairs_hook": _once, "parse_constant": _not_finite}

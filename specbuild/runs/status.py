@@ -19,7 +19,7 @@ class RunStatus:
     reached: Position | None
     """How far the last checkpoint is; None where there is no checkpoint."""
     process: Process | None = None
-    """The process that writes it, or that ended without a word."""
+    """The process that writes it, or that ended unexpectedly."""
     error: str = ""
     """Why it failed."""
     epochs: int | None = None
@@ -27,7 +27,7 @@ class RunStatus:
 
     @property
     def text(self) -> str:
-        """The status in words: `its process 1234 on node7 ended without a word after epoch 3`."""
+        """The status in words: `its process 1234 on node7 ended unexpectedly after epoch 3`."""
         of = f" of {self.epochs}" if self.epochs is not None and self.reached and not self.reached.step else ""
         where = f"after {self.reached}{of}" if self.reached else "before the first epoch was finished"
         match self.state:
@@ -36,7 +36,7 @@ class RunStatus:
                 since = f"{self.process}, since {self.process.since}" if self.process is not None else "another process"
                 return f"it is being trained by {since}; {done}"
             case "interrupted" if self.process is not None:
-                return f"its {self.process} ended without a word {where}"
+                return f"its {self.process} ended unexpectedly {where}"
             case "interrupted":
                 return f"it was interrupted {where}"
             case "failed":

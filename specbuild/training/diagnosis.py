@@ -19,7 +19,7 @@ Batch: TypeAlias = tuple[Any, Any, Any]
 
 LONGEST = 120.0
 """Seconds for which steps are repeated from the last good weights."""
-NO_CHECKPOINT = "there are no good weights before: no checkpoint was written yet"
+NO_CHECKPOINT = "there are no earlier weights: no checkpoint was written yet"
 """What the help says where a run fails before its first checkpoint."""
 LISTED = 8
 """Samples of a batch that are named."""
@@ -75,7 +75,7 @@ def cause_in_training(
     began = time.monotonic()
     for index in range(first.step, last):
         if index + 1 < last and time.monotonic() - began > LONGEST:
-            return f"its place was not looked for, {last - first.step} steps after the last good weights", None
+            return f"the cause was not traced: the last good weights are {last - first.step} steps back", None
         before = State.of(model)
         x, y, weight = batches.batch(epoch, index)
         loss = float(model.train_on_batch(x, y, sample_weight=weight, return_dict=True)["loss"])
@@ -141,7 +141,7 @@ def _first_in_forward(model: Any, batch: Batch, *, training: bool) -> str:
     if np.isfinite(loss):
         return ""
     reached = _largest([keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(output)])
-    return f"every layer gives finite numbers, the output up to {reached:.2g}, and the loss of it is {loss}"
+    return f"every layer gives finite numbers, the output up to {reached:.2g}, but its loss is {loss}"
 
 
 def _gradients(model: Any, batch: Batch) -> list[np.ndarray | None] | None:

@@ -335,7 +335,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _check_weights(self, step: int) -> None:
         if not finite(self.model.weights):
-            raise self._diverged(f"the weights were no longer finite after epoch {self._epoch}, step {step}", step)
+            raise self._diverged(f"the weights are no longer finite after epoch {self._epoch}, step {step}", step)
 
     def _diverged(self, message: str, step: int, *, validating: bool = False) -> Diverged:
         self._background.wait()

@@ -22,7 +22,7 @@ GRACE = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was ended by a signal. The steps that are done are saved; the message tells how to continue."""
+    """A run was ended by a signal. The steps that are done are saved; the message says how to resume."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)

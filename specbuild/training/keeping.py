@@ -40,7 +40,7 @@ class Keeping:
         except OSError as error:
             raise RunError(
                 f"cannot write the checkpoint after {position}, {error.filename or path}: {error.strerror or error}",
-                help=f"when that is mended, continue with: specbuild train --resume {self.folder.path}",
+                help=f"once that is fixed, resume with: specbuild train --resume {self.folder.path}",
             ) from error
 
     def follow(self, position: Position, history: tuple[EpochRow, ...]) -> None:

@@ -42,7 +42,7 @@ def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSourc
     """
     size = spec.batch_size
     message = f"a step did not fit into memory with a batch size of {size}"
-    saving = "data.crop, train.precision=bfloat16 and remat: true on recurrent layers need less memory as well"
+    saving = "data.crop, train.precision=bfloat16 and remat: true on recurrent layers also reduce memory use"
     if any(x.section.batch is not None for x in spec.inputs):
         return RunError(message, help=f"an input of the spec fixes its batch: write a smaller number there; {saving}")
     try:
@@ -58,8 +58,8 @@ def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSourc
     elif saved.step:
         command = f"train again with {override}; a resumed run changes it only between two epochs"
     else:
-        command = f"continue with: specbuild train --resume {folder.path} {override}"
-    return RunError(f"{message}; {fitting} fits, which was tried", help=f"{command}; {saving}")
+        command = f"resume with: specbuild train --resume {folder.path} {override}"
+    return RunError(f"{message}; a batch size of {fitting} was tried and fits", help=f"{command}; {saving}")
 
 
 def _halves(size: int) -> Iterator[int]:

@@ -77,7 +77,7 @@ def train(
         overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
         out: where to create the run folder.
         resume: a run folder to continue from its last checkpoint; of a folder of runs, the latest that is neither
-            finished nor being written, or else the latest. On a CPU the result is bit-identical to that of an
+            finished nor being trained, or else the latest. On a CPU the result is bit-identical to that of an
             uninterrupted run.
         plugins: modules to import, which register custom layers.
         roots: folders besides the spec's own under which the files may lie that it names.
@@ -103,7 +103,7 @@ def train(
         # Before anything else: a second process is refused at once, not after a framework is loaded.
         with (
             folder.writing(),
-            _interruptible(signals, f"interrupted before anything was changed. {_continue_with(folder)}"),
+            _interruptible(signals, f"interrupted before anything was changed. {_resume_with(folder)}"),
         ):
             import_plugins(plugins)
             given = normalize(overrides)
@@ -180,7 +180,7 @@ class _Training:
                 return self._run(model, folder, done, precision, signals)
         with explained(folder.path):
             self._note_resumption(folder, done, precision)
-        self.show.note(_continuing(folder, done, self.spec.train.epochs))
+        self.show.note(_resuming(folder, done, self.spec.train.epochs))
         for change in self.changes:
             self.show.note(f"changed: {change}")
         return self._run(model, folder, done, precision, signals)
@@ -188,7 +188,7 @@ class _Training:
     def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
         def interrupted() -> str:
             self._ended(folder, "interrupted")
-            return _how_to_continue(folder)
+            return _how_to_resume(folder)
 
         signals.at_once, signals.begun = interrupted, True
         try:
@@ -216,7 +216,7 @@ class _Training:
             self._ended(folder, "interrupted")
             with explained(folder.path):
                 folder.update_manifest(**self._selection(self._keep_model(folder)))
-            raise Interrupted(_how_to_continue(folder), signals.number) from None
+            raise Interrupted(_how_to_resume(folder), signals.number) from None
         except BaseException as error:
             self._ended(folder, "failed", error=_reason(error))
             raise
@@ -232,7 +232,7 @@ class _Training:
             raise
 
     def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
-        # Where this cannot be written either, the status is that of a run whose process ended without a word.
+        # Where this cannot be written either, the status is that of a run whose process ended unexpectedly.
         with suppress(OSError, RunError):
             folder.update_manifest(status=status, finished=now(), process=None, **values)
 
@@ -329,8 +329,8 @@ class _Training:
         if any(monitor not in row for row in done.history):
             raise self.spec.error(
                 ("train", "early_stopping", "monitor"),
-                f"the epochs before did not report {monitor}",
-                reason="the best epoch is chosen among all epochs, with those before the run was resumed",
+                f"the earlier epochs did not report {monitor}",
+                reason="the best epoch is chosen among all epochs, including those before the run was resumed",
                 help=f"choose among {', '.join(name for name in done.history[0] if name != 'epoch')}",
                 code="unknown-name",
             )
@@ -358,7 +358,7 @@ class _Training:
                 progress = checkpoint.verify(path)
             except RunError as error:
                 damaged = error
-                self._note(f"{error.message}; it is left out")
+                self._note(f"{error.message}; it is skipped")
                 continue
             between = [change.path for change in self.changes if change.between_epochs]
             if progress.step and (between or progress.steps != len(self.training)):
@@ -405,7 +405,7 @@ class _Training:
             if best != epoch:
                 self._note(
                     f"the best epoch by {self.watch.monitor} is {best}, whose checkpoint was not kept; "
-                    f"the model is that of epoch {epoch}, the best of those that were"
+                    f"the model is that of epoch {epoch}, the best of those that were kept"
                 )
         path = folder.checkpoint(epoch)
         if has_scheduled_sampling(self.graph) or _averages_weights(self.spec.train.optimizer):
@@ -453,27 +453,27 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(getattr(first, "message", error)).split()) or type(error).__name__
 
 
-def _continuing(folder: RunFolder, done: Progress, epochs: int) -> str:
+def _resuming(folder: RunFolder, done: Progress, epochs: int) -> str:
     if done.epoch >= epochs:
         return f"{folder.path} has all its {epochs} epochs; for more: --set train.epochs={2 * epochs}"
     if not done.epoch and not done.step:
-        return f"{folder.path} has no checkpoint yet, and starts over"
-    return f"continuing {folder.path} after {done.reached}{'' if done.step else f' of {epochs}'}"
+        return f"{folder.path} has no checkpoint yet, so it starts over"
+    return f"resuming {folder.path} after {done.reached}{'' if done.step else f' of {epochs}'}"
 
 
-def _how_to_continue(folder: RunFolder) -> str:
+def _how_to_resume(folder: RunFolder) -> str:
     last = folder.reached
     if last is None:
-        return f"interrupted before a step was saved. {_continue_with(folder)}"
+        return f"interrupted before a step was saved. {_resume_with(folder)}"
     try:
         reached = checkpoint.read(folder.checkpoint(*last)).reached
     except RunError:  # what is wrong with the file is said when the run is continued
         reached = str(last)
-    return f"interrupted after {reached}. {_continue_with(folder)}"
+    return f"interrupted after {reached}. {_resume_with(folder)}"
 
 
-def _continue_with(folder: RunFolder) -> str:
-    return f"Continue with: specbuild train --resume {folder.path}"
+def _resume_with(folder: RunFolder) -> str:
+    return f"Resume with: specbuild train --resume {folder.path}"
 
 
 def _averages_weights(optimizer: KerasObject) -> bool:

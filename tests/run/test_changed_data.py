@@ -96,7 +96,7 @@ def test_other_data_are_scored_where_they_are_asked_for(run: Path) -> None:
     assert said["notes"] == [
         "scored on new.nc:rain, which is not what the run was trained with: then it had "
         f"{(run.parent / 'rain.nc').stat().st_size:,} bytes, now {(run.parent / 'new.nc').stat().st_size:,}; the "
-        "transform is that of the training, and the baselines learn from the train split of these data",
+        "transform is that of the training, and the baselines are fitted to the training split of these data",
         f"scored with {overrides[1]}",
     ]
 
@@ -169,10 +169,10 @@ def test_splits_that_moved_with_the_same_data_are_refused(run: Path) -> None:
         (
             "evaluate",
             "train.batch_size=1",
-            r"^train.batch_size=1 cannot be set to score a run\n.*it can change data.source, data.split, evaluate$",
+            r"^train.batch_size=1 cannot be set when a run is scored\n.*it can change data.source, data.split, evaluate$",
         ),
-        ("evaluate", "evaluated=1", "evaluated=1 cannot be set to score a run"),
-        ("evaluate", "data.transform=[log1p]", r"data.transform=\[log1p\] cannot be set to score a run"),
+        ("evaluate", "evaluated=1", "evaluated=1 cannot be set when a run is scored"),
+        ("evaluate", "data.transform=[log1p]", r"data.transform=\[log1p\] cannot be set when a run is scored"),
         ("predict", "train={epochs: 9}", r"train=\{epochs: 9\} has no effect on a forecast"),
         ("predict", "train.epochs=9", "train.epochs=9 has no effect on a forecast"),
         ("predict", "data.transform=[log1p]", r"data.transform=\[log1p\] has no effect on a forecast"),

@@ -96,7 +96,7 @@ def test_data_that_are_not_finite_are_named() -> None:
 
 def test_a_search_that_would_take_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("specbuild.training.diagnosis.LONGEST", -1.0)
-    assert cause(model_of(), GOOD, GOOD, GOOD) == "its place was not looked for, 3 steps after the last good weights"
+    assert cause(model_of(), GOOD, GOOD, GOOD) == "the cause was not traced: the last good weights are 3 steps back"
 
 
 def test_a_state_is_put_back_whole() -> None:

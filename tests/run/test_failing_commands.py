@@ -54,7 +54,7 @@ def test_commands_that_fail_say_why(plain: Path) -> None:
     assert codes == [0, 1, 1, 2, 1, 2, 2, 0], said
     _, loss, state, start, diverged, scores, data, forecast = said
     assert "a resumed run cannot change train.loss from mse to mae: losses before and after" in loss
-    assert "the arguments of Adam in train.optimizer do not go with this run" in state
+    assert "the arguments of Adam in train.optimizer do not fit this run" in state
     assert "error: there is no run nothing" in start
     assert "in epoch 1, step 2: " in diverged
     assert "whose batch has the training samples" in diverged

@@ -27,8 +27,8 @@ def test_a_run_folder_that_is_renamed_while_it_is_trained_is_not_brought_back(pl
     name = path.relative_to(plain.parent)
     assert (process.returncode, out) == (1, ""), err
     assert err == (
-        f"error: the run folder {name} is gone: it was removed or renamed while it was written\n"
-        "  = help: nothing more could be saved; if it was renamed, continue with: "
+        f"error: the run folder {name} is gone: it was removed or renamed during training\n"
+        "  = help: nothing more could be saved; if it was renamed, resume with: "
         "specbuild train --resume NEW-NAME\n"
     )
     assert not path.exists()
@@ -36,7 +36,7 @@ def test_a_run_folder_that_is_renamed_while_it_is_trained_is_not_brought_back(pl
     status = RunFolder(renamed).status()
     assert status.state == "interrupted"
     assert status.text.startswith(f"its process {process.pid} on ")
-    assert status.text.endswith(f" ended without a word after {reached}")
+    assert status.text.endswith(f" ended unexpectedly after {reached}")
     assert reached is not None
     code, _, err = run("train", "--resume", "runs", "--set", f"train.epochs={reached.epoch + 1}", cwd=plain.parent)
     assert (code, err) == (0, "")
@@ -55,15 +55,15 @@ def test_a_full_disk_ends_a_run_with_its_status_and_a_way_on(plain: Path) -> Non
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
     assert done.stderr == (
-        f"error: cannot write {name}/checkpoints/epoch-0001.keras: a file may not become so large here\n"
+        f"error: cannot write {name}/checkpoints/epoch-0001.keras: the file would exceed the size limit\n"
         "  = help: what was saved before is kept; make room, "
-        f"then continue with: specbuild train --resume {name}\n"
+        f"then resume with: specbuild train --resume {name}\n"
     )
     folder = RunFolder(path)
     assert folder.status().state == "failed"
     assert folder.status().text == (
         "it failed before the first epoch was finished: "
-        f"cannot write {name}/checkpoints/epoch-0001.keras: a file may not become so large here"
+        f"cannot write {name}/checkpoints/epoch-0001.keras: the file would exceed the size limit"
     )
     assert [file.name for file in path.rglob("*") if file.name.startswith(".")] == []
     code, _, err = run("train", "--resume", "runs", cwd=plain.parent)
@@ -75,7 +75,7 @@ def test_a_full_disk_ends_a_run_with_its_status_and_a_way_on(plain: Path) -> Non
     ("number", "told"),
     [
         (errno.ENOSPC, "cannot write {file}: the disk is full"),
-        (errno.EDQUOT, "cannot write {file}: your quota of the disk is used up"),
+        (errno.EDQUOT, "cannot write {file}: your disk quota is used up"),
         (errno.EROFS, "cannot write {file}: Read-only file system"),
         (errno.EACCES, "cannot write {file}: Permission denied"),
     ],
@@ -86,7 +86,7 @@ def test_a_fault_of_the_system_says_what_to_do(number: int, told: str, tmp_path:
         raise OSError(number, os.strerror(number), str(file))
     assert error.value.message == told.format(file=file)
     assert error.value.help.startswith("what was saved before is kept; ")
-    assert error.value.help.endswith(f", then continue with: specbuild train --resume {tmp_path}")
+    assert error.value.help.endswith(f", then resume with: specbuild train --resume {tmp_path}")
 
 
 def test_an_error_about_other_files_stays_as_it_is(tmp_path: Path) -> None:
@@ -106,5 +106,5 @@ def test_a_run_in_a_folder_that_cannot_be_written_is_not_resumed(
     monkeypatch.setattr(lock.os, "open", refused)
     with pytest.raises(RunError) as error, folder.writing():
         raise AssertionError
-    assert error.value.message == f"the run folder {folder.path} cannot be written: Read-only file system"
-    assert error.value.help == "copy it to a place where you may write, and use the copy"
+    assert error.value.message == f"the run folder {folder.path} cannot be written to: Read-only file system"
+    assert error.value.help == "copy it to a folder that you may write to, and use the copy"

@@ -88,7 +88,7 @@ def test_a_damaged_run_json_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"run\.json is damaged: Expecting property name"):
         folder.manifest()
     folder.manifest_file.write_text("[]")
-    with pytest.raises(RunError, match=r"run\.json is damaged: it holds no mapping"):
+    with pytest.raises(RunError, match=r"run\.json is damaged: it does not hold a mapping"):
         folder.manifest()
 
 

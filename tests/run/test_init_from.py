@@ -78,8 +78,8 @@ def test_what_is_not_taken_is_said(spec: Path, other: Run, tmp_path: Path, capsy
     assert record["surplus"] == ["dec/kernel", "dec/recurrent_kernel", "dec/bias"]
     assert record["other_shape"] == {"forecast/kernel": [[1, 1, 3, 1], [3, 3, 3, 1]]}
     said = capsys.readouterr().out
-    assert "decoder    kernel, recurrent_kernel, bias   not there" in said
-    assert "dec        kernel, recurrent_kernel, bias   there alone" in said
+    assert "decoder    kernel, recurrent_kernel, bias   missing there" in said
+    assert "dec        kernel, recurrent_kernel, bias   only there" in said
     assert "forecast   kernel                           other shape: 1 × 1 × 3 × 1 there, 3 × 3 × 3 × 1 here" in said
 
 
@@ -102,10 +102,10 @@ def test_nothing_that_fits_is_an_error_that_names_layers_alike(spec: Path, other
     (fault,) = error.value.diagnostics
     assert fault.message == f"{other.path} has no weight of this model"
     assert fault.reason == (
-        "weights are taken by the names of layers: there enc, dec, forecast, here encoder, decoder, rain_rate"
+        "weights are matched by the ids of layers: there enc, dec, forecast, here encoder, decoder, rain_rate"
     )
-    assert "give the layers the same ids: encoder here is like enc there" in fault.help
-    assert "rain_rate here is like forecast there" in fault.help
+    assert "give the layers the same ids: encoder here has the shapes of enc there" in fault.help
+    assert "rain_rate here has the shapes of forecast there" in fault.help
     assert not (tmp_path / "runs").exists()
 
 
@@ -114,7 +114,7 @@ def test_nothing_that_fits_is_an_error_that_names_layers_alike(spec: Path, other
     [
         ("runs/nothing", "there is no run runs/nothing", "it is relative to the spec's folder"),
         (".", "is not a run folder: it has no run.json", ""),
-        ("blobs.npy", "blobs.npy is no model of Keras", "name a run folder or a .keras file"),
+        ("blobs.npy", "blobs.npy is not a Keras model", "name a run folder or a .keras file"),
     ],
 )
 def test_a_path_is_checked_before_a_framework_is_imported(

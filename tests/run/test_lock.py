@@ -74,7 +74,7 @@ def test_a_second_process_is_refused_by_the_name_of_the_first(tmp_path: Path) ->
     assert process is not None
     assert (process.pid, folder.status().state) == (first.pid, "running")
     assert error.value.message == (
-        f"the run folder {folder.path} is being written by process {first.pid} on {process.host}, since {process.since}"
+        f"the run folder {folder.path} is in use by process {first.pid} on {process.host}, since {process.since}"
     )
     assert folder.status().text.startswith(f"it is being trained by process {first.pid} on ")
     first.communicate("\n")
@@ -102,18 +102,16 @@ def test_a_run_whose_process_is_gone_says_so(tmp_path: Path) -> None:
     us = Process.this()
     status = folder.status()
     assert status.state == "interrupted"
-    assert status.text == (
-        f"its process {us.pid} on {us.host} ended without a word before the first epoch was finished"
-    )
+    assert status.text == (f"its process {us.pid} on {us.host} ended unexpectedly before the first epoch was finished")
     folder.checkpoint(3).touch()
-    assert folder.status().text == f"its process {us.pid} on {us.host} ended without a word after epoch 3"
+    assert folder.status().text == f"its process {us.pid} on {us.host} ended unexpectedly after epoch 3"
     folder.update_manifest(status="failed", process=None, error="no space")
     assert folder.status().text == "it failed after epoch 3: no space"
 
 
 def test_two_threads_of_a_process_are_two_writers(tmp_path: Path) -> None:
     folder = made(tmp_path)
-    with folder.writing(), pytest.raises(RunError, match="is being written by"), folder.writing():
+    with folder.writing(), pytest.raises(RunError, match="is in use by"), folder.writing():
         raise AssertionError
 
 
@@ -150,7 +148,7 @@ def test_without_locks_the_process_and_its_heartbeat_decide(tmp_path: Path) -> N
     folder = made(tmp_path)
     with folder.writing():
         assert writer(folder.path) == Process.this()
-        with pytest.raises(RunError, match="is being written by process"), folder.writing():
+        with pytest.raises(RunError, match="is in use by process"), folder.writing():
             raise AssertionError
     path = folder.path / LOCK
 
@@ -289,7 +287,7 @@ def test_of_a_folder_of_runs_the_latest_unfinished_is_continued(tmp_path: Path) 
 
 
 def test_where_every_run_is_being_written_none_is_continued(tmp_path: Path) -> None:
-    with made(tmp_path).writing(), pytest.raises(RunError, match=r"every run in .* is being written: radar-.*trained"):
+    with made(tmp_path).writing(), pytest.raises(RunError, match=r"every run in .* is being trained: radar-.*trained"):
         RunFolder.to_resume(tmp_path)
 
 

@@ -101,7 +101,7 @@ def test_a_run_that_has_finished_an_epoch_goes_on_with_the_size_that_fits(
     narrow(2, epoch_from=1)
     with pytest.raises(RunError) as error:
         train(resume=run.path, overrides=["train.epochs=2"], quiet=True)
-    command = f"continue with: specbuild train --resume {run.path} --set train.batch_size=2; "
+    command = f"resume with: specbuild train --resume {run.path} --set train.batch_size=2; "
     assert error.value.help.startswith(command)
     assert len(train(resume=run.path, overrides=["train.batch_size=2"], quiet=True).history) == 2
 

@@ -201,7 +201,7 @@ def test_a_fault_of_run_json_is_named_by_its_key(edit: dict[str, Any], told: str
     with pytest.raises(RunError) as error:
         TrainedRun.open(folder.path)
     assert told in error.value.message
-    assert error.value.help == "put back a copy of it, or train again; specbuild alone writes this file"
+    assert error.value.help == "restore it from a copy, or train again; only specbuild should write this file"
 
 
 @pytest.mark.parametrize(

@@ -162,21 +162,21 @@ def test_an_optimizer_that_scales_the_loss_resumes_exactly_and_takes_another_rat
 REFUSED: dict[str, tuple[str, str]] = {
     "train.optimizer={name: SGD, learning_rate: 0.01}": (
         "train.optimizer from {name: Adam, learning_rate: 0.01} to {name: SGD, learning_rate: 0.01}",
-        "another optimizer keeps other state",
+        "another optimizer has a different state",
     ),
     "train.loss=mae": ("train.loss from mse to mae", "so no epoch would be the best"),
     "train.loss_weights={forecast: 2}": ("train.loss_weights from null to {forecast: 2.0}", "no epoch would be"),
     "train.lead_weights=[1, 2]": ("train.lead_weights from null to [1.0, 2.0]", "no epoch would be the best"),
-    "train.seed=4": ("train.seed from 3 to 4", "it gave the initial weights"),
+    "train.seed=4": ("train.seed from 3 to 4", "it determined the initial weights"),
     "data.transform=[log1p]": (
         "data.transform from [{name: standardize}] to [{name: log1p}]",
-        "its samples are those of",
+        "the earlier epochs were trained on its samples",
     ),
-    "data.split={train: 0.5}": ("data.split from", "its samples are those of the epochs before"),
-    "data.windows.stride=2": ("data.windows from", "its samples are those of the epochs before"),
-    "data.scale=2": ("data.scale from null to 2", "its samples are those of the epochs before"),
-    "data.source.layout=T W H": ("data.source from", "its data are those of the epochs before"),
-    "data.augment={noise: 0.1}": ("data.augment from null to {noise: 0.1}", "its samples"),
+    "data.split={train: 0.5}": ("data.split from", "the earlier epochs were trained on its samples"),
+    "data.windows.stride=2": ("data.windows from", "the earlier epochs were trained on its samples"),
+    "data.scale=2": ("data.scale from null to 2", "the earlier epochs were trained on its samples"),
+    "data.source.layout=T W H": ("data.source from", "the earlier epochs were trained on these data"),
+    "data.augment={noise: 0.1}": ("data.augment from null to {noise: 0.1}", "trained on its samples"),
     "layers.forecast.time_distributed.activation=relu": ("forecast.activation is null in the run, relu now", ""),
 }
 
@@ -196,7 +196,7 @@ def test_what_is_refused_leaves_no_trace(override: str, begun: Path) -> None:
 @pytest.mark.parametrize("override", [f"{OPTIMIZER}.amsgrad=true", f"{OPTIMIZER}.use_ema=true"])
 def test_arguments_that_need_other_state_are_refused(override: str, begun: Path) -> None:
     before = contents(begun)
-    with pytest.raises(RunError, match=r"the arguments of Adam in train\.optimizer do not go with this run"):
+    with pytest.raises(RunError, match=r"the arguments of Adam in train\.optimizer do not fit this run"):
         train(resume=begun, overrides=["train.epochs=2", override], quiet=True)
     assert contents(begun) == before
 
@@ -209,7 +209,7 @@ def test_metrics_are_reported_from_the_next_epoch_on(copy: Path) -> None:
     assert [not cell for cell in first] == [False] * 5 + [True] * 2
     assert [not cell for cell in second] == [False, False, True, False, True, False, False]
     before = contents(copy)
-    with pytest.raises(SpecError, match="the epochs before did not report val_mse") as error:
+    with pytest.raises(SpecError, match="the earlier epochs did not report val_mse") as error:
         train(resume=copy, overrides=["train.epochs=3", "train.early_stopping={monitor: val_mse}"], quiet=True)
     assert error.value.diagnostics[0].help == "choose among loss, mae, val_loss, val_mae"
     assert contents(copy) == before

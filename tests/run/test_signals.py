@@ -89,10 +89,10 @@ def test_a_second_signal_ends_a_run_that_does_not_hear_the_first(plain: Path, mo
     folder, name = RunFolder(path), path.relative_to(plain.parent)
     code, out, err = run("train", "--resume", str(name), cwd=plain.parent)
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: the run folder {name} is being written by process {process.pid} on ")
+    assert err.startswith(f"error: the run folder {name} is in use by process {process.pid} on ")
     assert folder.status().state == "running"
     err = ended(process, signal.SIGTERM, signal.SIGUSR1)
-    assert err == f"\ninterrupted after epoch 1. Continue with: specbuild train --resume {name}\n"
+    assert err == f"\ninterrupted after epoch 1. Resume with: specbuild train --resume {name}\n"
     assert folder.status().text == "it was interrupted after epoch 1"
     monkeypatch.delenv("STALL")
     code, _, err = run("train", "--resume", "runs", cwd=plain.parent)
@@ -106,5 +106,5 @@ def test_a_signal_while_the_first_step_compiles_is_obeyed_after_it(plain: Path) 
     path = wait_for("runs/tiny*", plain.parent, process)
     err = ended(process, signal.SIGTERM)
     assert err.startswith("\ninterrupted")
-    assert err.endswith(f"Continue with: specbuild train --resume {path.relative_to(plain.parent)}\n")
+    assert err.endswith(f"Resume with: specbuild train --resume {path.relative_to(plain.parent)}\n")
     assert RunFolder(path).manifest()["status"] == "interrupted"

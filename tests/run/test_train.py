@@ -326,7 +326,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(trained: Run, tmp
     last = copy / "checkpoints/epoch-0003.keras"
     last.write_bytes(last.read_bytes()[:1000])
     again = train(resume=copy, quiet=True)
-    note = f"the checkpoint {last} cannot be read: File is not a zip file; it is left out"
+    note = f"the checkpoint {last} cannot be read: File is not a zip file; it is skipped"
     manifest = again.folder.manifest()
     assert [entry["notes"] for entry in manifest["resumed"]] == [[note]]
     assert note in manifest["notes"]

@@ -97,7 +97,7 @@ def test_a_run_that_was_killed_continues_as_if_it_had_not_been(spec: Path, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_signal_keeps_what_was_reached_and_tells_how_to_continue(number: signal.Signals, plain: Path) -> None:
+def test_a_signal_keeps_what_was_reached_and_tells_how_to_resume(number: signal.Signals, plain: Path) -> None:
     process = start("train", "nowcast.yaml", "--set", "train.epochs=100000", cwd=plain.parent)
     wait_for("runs/*/checkpoints/epoch-0002.keras", plain.parent, process)
     process.send_signal(number)
@@ -106,7 +106,7 @@ def test_a_signal_keeps_what_was_reached_and_tells_how_to_continue(number: signa
     reached = read(list(RunFolder.open(folder).checkpoints().values())[-1]).reached
     assert process.returncode == 128 + number, err
     assert err == (
-        f"\ninterrupted after {reached}. Continue with: specbuild train --resume {folder.relative_to(plain.parent)}\n"
+        f"\ninterrupted after {reached}. Resume with: specbuild train --resume {folder.relative_to(plain.parent)}\n"
     )
     assert "Traceback" not in out
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"

@@ -83,13 +83,13 @@ class WindowsSection(Section):
 class DataSection(Section):
     """Frames in physical units are raw · scale + offset; missing values are NaN."""
 
-    unmarked: ClassVar[OnResume] = OnResume(reason="its samples are those of the epochs before")
+    unmarked: ClassVar[OnResume] = OnResume(reason="the earlier epochs were trained on its samples")
 
     source: Annotated[
         SourceOrGenerator,
         OnResume(
-            "other paths, where the same data lies now",
-            "its data are those of the epochs before",
+            "new paths to the same data",
+            "the earlier epochs were trained on these data",
             kept=lambda source: source.with_paths(lambda _: ""),
         ),
     ] = Field(description="The files with the frames, or a generator.")
@@ -113,7 +113,7 @@ class DataSection(Section):
         description="Whether to add a last channel to the input: 1 where every channel of a pixel is known, 0 where "
         "one is missing.",
     )
-    on_error: Annotated[Literal["raise", "skip"], OnResume("applies to what is read from here on")] = Field(
+    on_error: Annotated[Literal["raise", "skip"], OnResume("applies to everything read from then on")] = Field(
         "raise",
         description="What to do about a frame that cannot be read, or that has missing values although allow_missing "
         "is false. raise: end the run. skip: skip and count the windows that contain it.",

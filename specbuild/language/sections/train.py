@@ -14,7 +14,7 @@ from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLi
 
 _INCOMPARABLE = "losses before and after could not be compared, so no epoch would be the best"
 _METRICS = "reported from the next epoch on; refused in the middle of an epoch"
-_POSITION = "from the next epoch on; refused in the middle of an epoch, whose batches would be others"
+_POSITION = "from the next epoch on; refused in the middle of an epoch, whose batches would differ"
 _STEPS = re.compile(r"\s*([0-9]{1,9})\s*steps?\s*")
 
 
@@ -49,7 +49,7 @@ class Checkpoints(Section):
 
     every: Annotated[str, Field(examples=["10 min", "500 steps"]), BeforeValidator(_how_often)] | None = Field(
         "10 min",
-        description="Time or steps of an epoch after which to save within it; null: only after epochs.",
+        description="How often to save within an epoch, as a time or a number of steps; null: only after each epoch.",
     )
     keep: PositiveInt = Field(3, description="Number of latest epochs to keep on disk, besides the best.")
 
@@ -72,7 +72,7 @@ class TrainSection(Section):
         Optimizer,
         OnResume(
             "other arguments of the same optimizer take effect at the next step",
-            "another optimizer keeps other state",
+            "another optimizer has a different state",
             kept=lambda optimizer: optimizer.name,
         ),
     ] = Field(KerasObject("Adam"), description="Optimizer, with Keras's names for it and its arguments.")
@@ -95,7 +95,7 @@ class TrainSection(Section):
         description="Metrics to report per epoch, by Keras's names: a list, or one list for each output.",
         validate_default=False,
     )
-    epochs: Annotated[PositiveInt, OnResume("the number of epochs in all, with those that are done")] = Field(
+    epochs: Annotated[PositiveInt, OnResume("the total number of epochs, including those already done")] = Field(
         10, description="Number of passes over the training data, or over steps_per_epoch batches."
     )
     batch_size: Annotated[PositiveInt, OnResume(_POSITION, between_epochs=True)] = Field(
@@ -111,24 +111,24 @@ class TrainSection(Section):
     )
     init_from: Annotated[
         Annotated[str, Text("the path of a run folder or of a .keras file")] | None,
-        OnResume(reason="it has its own weights"),
+        OnResume(reason="the run already has weights"),
     ] = Field(
         None,
-        description="Run folder or .keras file to take the initial weights from, by the ids of layers; relative to the "
-        "spec's folder. Default: random ones.",
+        description="Run folder or .keras file whose weights to start from, matched by layer ids; relative to the "
+        "spec's folder. Default: random weights.",
     )
-    seed: Annotated[NonNegativeInt, OnResume(reason="it gave the initial weights and the order of the windows")] = (
-        Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
-    )
+    seed: Annotated[
+        NonNegativeInt, OnResume(reason="it determined the initial weights and the order of the windows")
+    ] = Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
     precision: Annotated[Literal["float32", "bfloat16", "auto"], OnResume("applies from the next step on")] = Field(
         "float32",
         description="Precision of the computation; weights stay float32. auto: bfloat16 if the hardware supports it.",
     )
-    early_stopping: Annotated[EarlyStopping | None, OnResume("judges all epochs, with those that are done")] = Field(
-        None, description="When to stop before the last epoch; null: never."
+    early_stopping: Annotated[EarlyStopping | None, OnResume("applies to all epochs, including those already done")] = (
+        Field(None, description="When to stop before the last epoch; null: never.")
     )
     checkpoints: Annotated[Checkpoints, OnResume("applies from the next checkpoint on")] = Field(
-        Checkpoints.model_construct(), description="Which checkpoints to keep."
+        Checkpoints.model_construct(), description="When to save checkpoints, and which to keep."
     )
 
     @property
