@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Need: TypeAlias = Literal["", "period", "height and width", "pysteps"]
-"""What a baseline needs beside the frames of a window: `evaluate.period`, frames with two axes of space, the package
+"""What a baseline needs besides the frames of a window: `evaluate.period`, frames with two axes of space, the package
 pySTEPS and with it rain rates in mm/h on two axes of space."""
 
 PERSISTENCE = "persistence"
@@ -60,7 +60,7 @@ BASELINES: dict[str, Baseline] = {
 def by_default(period: int | None, plane: bool) -> tuple[str, ...]:
     """Return the baselines of a spec that names none: all that can be computed without further packages.
 
-    A cycle, such as that of the day, tells more of a field than its motion, so there is no extrapolation with `period`.
+    With `period` there is no extrapolation: a cycle, such as the day's, says more about a field than its motion does.
 
     Args:
         period: `evaluate.period`.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LARGEST_CONSTANT = 100_000_000
 """Numbers of a constant, at most: 400 MB."""
 LARGEST_HEADER = 20_000
-"""Bytes that are read of an array to learn its shape: a header says how long it is, and may lie."""
+"""Bytes that are read of an array to learn its shape: a header may declare a wrong length."""
 SUFFIXES = (".npy", ".npz")
 
 

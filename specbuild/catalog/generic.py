@@ -33,7 +33,7 @@ _LAMBDA = (
 _CELL = ("it takes or is a cell of a recurrence", "take LSTM, GRU, SimpleRNN or a ConvLSTM")
 _TEXT = (
     "it reads text, and the inputs of a model are numbers",
-    "give each word a number before, and use IntegerLookup",
+    "map each word to a number beforehand, and use IntegerLookup",
 )
 _WRAPPER = ("it takes layers as arguments, which a spec cannot write", "")
 UNWRITABLE: dict[str, tuple[str, str]] = {
@@ -255,7 +255,10 @@ def _plain(value: Any) -> Any:
 
 def _no_path(value: Any) -> Any:
     if isinstance(value, str):
-        refuse("argument", f"expected a list, got {written(value)}: a layer opens no file, so write the values out")
+        refuse(
+            "argument",
+            f"expected a list, got {written(value)}: layers do not open files, so write the values in the spec",
+        )
     return value
 
 

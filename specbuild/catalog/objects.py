@@ -297,7 +297,7 @@ def _mismatch(name: str, arguments: dict[str, Any]) -> tuple[str, str] | None:
     if boundaries is not None and values is not None and len(values) != len(boundaries) + 1:
         return "values", f"{name} needs one value more than boundaries, got {len(values)} and {len(boundaries)}"
     if boundaries is not None and list(boundaries) != sorted(set(boundaries)):
-        return "boundaries", f"{name} needs boundaries that rise, got {written(list(boundaries))}"
+        return "boundaries", f"{name} needs increasing boundaries, got {written(list(boundaries))}"
     if values is not None and min(values, default=0) < 0:
         return "values", f"{name} expects values of at least 0, got {written(min(values))}"
     least, most = arguments.get("min_value", 0.0), arguments.get("max_value", 1.0)

@@ -144,7 +144,7 @@ class Recurrence(Recurrent):
     go_backwards: Flag = Field(False, description="Whether the sequence is read from its end; outputs are reversed.")
     stateful: Flag = Field(False, description="Whether a batch starts from the state that the batch before it left.")
     zero_output_for_mask: Flag = Field(
-        False, description="Whether the output of a masked step is zero, not that of the step before."
+        False, description="Whether the output of a masked step is zero instead of that of the step before."
     )
     remat: Flag = Field(
         False, description="Whether the backward pass recomputes the steps, about √T at a time, to save memory."

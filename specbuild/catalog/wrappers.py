@@ -122,8 +122,8 @@ class Bidirectional(Wrapper, Recurrent):
         if "zero_output_for_mask" in layer.model_fields_set:
             refuse(
                 "wrapper",
-                f"expected a {layer.kind} without zero_output_for_mask; Bidirectional sets the output of a masked step "
-                "to zero where it gives every step",
+                f"expected zero_output_for_mask to be left out of {layer.kind}; Bidirectional sets it "
+                "whenever it returns every step",
             )
         if isinstance(layer, Bidirectional):
             refuse("wrapper", "expected a recurrent layer that is not bidirectional already")

@@ -45,7 +45,7 @@ root_option = click.option(
     "roots",
     multiple=True,
     metavar="FOLDER",
-    help="Also read files that the spec names and that lie under FOLDER; without it, only those under its own folder.",
+    help="Also allow files under FOLDER to be named in the spec, besides those under the spec's own folder.",
 )
 """Adds `--root FOLDER`, any number of times, as `roots: tuple[str, ...]`."""
 

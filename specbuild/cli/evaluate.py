@@ -39,8 +39,9 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
     value at or above a threshold. Skill is 1 - MSE / MSE of a baseline. The evaluate: section of the spec selects the
     scores; their conventions are printed below the tables.
 
-    Data that have changed since training are refused; if they have moved, --set data.source.path says where to. Other
-    data named in this way are scored with the transform of the run, into files of their own (scores-on-2024.json).
+    Data that have changed since training are refused. If they have moved, give the new path with
+    --set data.source.path. Other data named in this way are scored with the transform of the run; their scores go
+    to separate files (scores-on-2024.json).
 
     Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score by lead time.
 

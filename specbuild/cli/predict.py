@@ -29,7 +29,8 @@ from specbuild.cli.arguments import horizon_option, plugin_option, print_note, s
 def command(run: str, input: str | None, output: str | None, **options: Any) -> None:
     """Forecast with the model of RUN, from the last frames of its data or of a file.
 
-    If the data have moved, --set data.source.path says where to; a note says if they have changed since training.
+    If the data have moved, give the new path with --set data.source.path. A note says if they have changed since
+    training.
     NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
     channels), the lead times, the variable and its units.
 

@@ -1,8 +1,8 @@
-"""Motion of what frames show, and frames moved along it.
+"""Motion between frames, and frames moved along it.
 
 The motion between two frames is dense optical flow (Farnebäck, 2003, "Two-frame motion estimation based on polynomial
 expansion", SCIA), as OpenCV computes it. Frames are moved by a backward semi-Lagrangian scheme: from each pixel the
-path is followed upstream, step by step through a motion that stays as it is, and the value is read where the path
+path is followed upstream, step by step through a motion that is constant in time, and the value is read where the path
 begins (Germann and Zawadzki, 2002, Mon. Weather Rev. 130, 2859).
 """
 
@@ -29,7 +29,7 @@ _WINDOW = 31
 _SMOOTHING = 8.0
 """σ in pixels of the Gaussian that smooths the motion."""
 _INTERMITTENT = 0.05
-"""The share of values at the minimum from which a field counts as one that comes and goes, like rain."""
+"""The share of values at the minimum from which a field counts as intermittent, like rain."""
 
 
 def motion(frames: Floats) -> Motion:
@@ -69,10 +69,10 @@ def motion(frames: Floats) -> Motion:
 
 
 def advect(frame: Floats, flow: Motion, steps: Iterable[int]) -> Floats:
-    """Return a frame as it will be after so many steps of a motion that stays as it is.
+    """Return a frame after the given numbers of steps along a motion that is constant in time.
 
-    What enters from outside of the frame has the value of its edge. A value is missing where more than half of what it
-    is interpolated from is.
+    Values that enter from outside the frame are those at its edge. A value is missing if more than half of what it is
+    interpolated from is.
 
     Args:
         frame: (H, W), NaN where missing.

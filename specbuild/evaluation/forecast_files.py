@@ -29,7 +29,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "forecast_period": ("forecast_period", "lead_time", "prediction_timedelta", "step", "lead"),
     "time": ("time", "valid_time"),
 }
-"""What a coordinate says by its standard name, and the names by which it is known where it has none."""
+"""The standard names of the coordinates of time, and common names of coordinates without one."""
 Select: TypeAlias = tuple[tuple[str, int], ...]
 """The index along each axis of time."""
 _TOLERANCE = 0.01
@@ -50,17 +50,17 @@ class ForecastFiles:
 
     @classmethod
     def of(cls, section: ForecastFile, path: Path, dataset: Dataset) -> ForecastFiles:
-        """Return the files at a path, which may be a pattern, after a look at the first of them."""
+        """Return the files at a path, which may be a pattern, after checking the first of them."""
         paths = tuple(sorted(matches(path))) if is_pattern(path) else (path,)
         if not paths or not paths[0].exists():
             raise RunError(f"there is no file {path}")
         if dataset.source.times(0) is None:
             raise RunError(
-                f"{dataset.source.name} has no times, by which forecasts of {path.name} could be found",
+                f"{dataset.source.name} has no times, which are needed to match the forecasts of {path.name}",
                 help="name them in data.source.time",
             )
         if not dataset.source.has_plane or dataset.source.channels != 1:
-            raise RunError(f"forecasts of {path.name} are of one variable with height and width")
+            raise RunError(f"forecasts such as {path.name} need data of one variable with height and width")
         files = cls(section, paths, dataset)
         with files._open(paths[0]) as opened:
             variable = files._variable(opened, paths[0])
@@ -112,7 +112,7 @@ class ForecastFiles:
         name = self.section.variable or (names[0] if len(names) == 1 else "")
         if name not in opened.data_vars:
             near = did_you_mean(name, names) if name else ""
-            what = f"no variable {name}" if name else f"{len(names)} variables; name one with variable"
+            what = f"no variable {name}" if name else f"{len(names)} variables; choose one with the key variable"
             raise RunError(f"{path} has {what}", help=near or f"it has {', '.join(names) or 'none'}")
         variable = opened[name]
         ours = self.dataset.section.units or self.dataset.source.metadata.units
@@ -131,7 +131,7 @@ class ForecastFiles:
         known, axes = self.dataset.source.metadata.coordinates, []
         space = [str(name) for name in variable.dims if name not in _leading(variable)]
         if len(space) != 2:
-            raise RunError(f"{variable.name} of {path} has {len(space)} axes beside those of time, {space}, not two")
+            raise RunError(f"{variable.name} of {path} has {len(space)} axes besides those of time, {space}, not two")
         for letter, length, place in zip("HW", self.dataset.source.space, space, strict=True):
             ours = known.get(letter)
             name = ours.name if ours is not None and ours.name in space else place
@@ -175,10 +175,10 @@ def _times(variable: xarray.DataArray, path: Path) -> tuple[xarray.DataArray, xa
     made, valid = _coordinate(variable, "forecast_reference_time"), _coordinate(variable, "time")
     ahead = _coordinate(variable, "forecast_period")
     if made is None or (valid is None and ahead is None):
-        made_or_for = "was made (forecast_reference_time)" if made is None else "is for (time or forecast_period)"
+        made_or_for = "was made (forecast_reference_time)" if made is None else "is valid (time or forecast_period)"
         raise RunError(
             f"{path} does not say when it {made_or_for}",
-            help="give the coordinate that standard_name, as the CF conventions do",
+            help="give the coordinate that standard_name, as in the CF conventions",
         )
     if valid is None:
         assert ahead is not None

@@ -21,7 +21,7 @@ UNITS = frozenset({"mm/h", "mm h-1", "mm/hr", "mm hr-1", "mm h^-1", "mm hour-1"}
 MEMBERS = 20
 """Members of the ensemble."""
 _DRY, _ZERO = 0.1, -15.0
-"""Rain in mm/h below which a pixel is dry, and what stands for that in dB."""
+"""Rain in mm/h below which a pixel is dry, and its value in dB."""
 _DRY_DB = -10.0
 _LEVELS = 6
 
@@ -39,7 +39,7 @@ def extrapolation(frames: Floats, steps: Sequence[int]) -> Floats:
         steps: rising numbers of steps of 1 and more.
 
     Returns:
-        (number of `steps`, H, W) in mm/h. NaN where the path of a pixel begins outside of the frame.
+        (number of `steps`, H, W) in mm/h. NaN where the path of a pixel begins outside the frame.
     """
     with _quiet():
         from pysteps.extrapolation.semilagrangian import extrapolate
@@ -99,7 +99,7 @@ def _rain(decibels: Array) -> Floats:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what pySTEPS prints, and warnings of empty means where nothing is known."""
+    """Suppress what pySTEPS prints, and warnings about empty means where nothing is known."""
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

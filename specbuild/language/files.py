@@ -35,7 +35,7 @@ class Home:
         named = tuple(Path(root).expanduser() for root in roots)
         for root in named:
             if not root.is_dir():
-                message, help = f"the root {root} is not a folder", "name a folder that holds files of the spec"
+                message, help = f"the root {root} is not a folder", "name an existing folder"
                 raise SpecError([Diagnostic(message, help=help, code="bad-root")])
         return cls(folder, named)
 
@@ -55,7 +55,7 @@ def file_of(written: str, home: Home, span: Span, report: Report) -> Path | None
         path = home.folder / Path(written).expanduser()
         if not home.holds(path):
             message, reason = f"{written} lies outside the spec's folder", "a spec reads only files under its folder"
-            help = "move the file there, or allow its folder with --root FOLDER, in Python roots=[…]"
+            help = "move the file there, or allow its folder with --root FOLDER (in Python, roots=[…])"
             report.error(message, span, reason=reason, help=help, code="outside-root")
             return None
         if path.is_file():

@@ -98,7 +98,7 @@ def _called_with(layer: AskedLayer, inputs: tuple[Shape, ...], dtype: str) -> tu
         tensors = [keras.KerasTensor((None, *shape), dtype=dtype) for shape in inputs]
         outputs = list(keras.tree.flatten(call(layer, keras_layer, tensors)))
         if any(output is tensor for output in outputs for tensor in tensors):
-            raise ValueError("its output is its input itself, which Keras takes for a cycle")
+            raise ValueError("its output is its input, which Keras would treat as a cycle")
         if _is_traceable(layer, keras_layer):
             _Traced(layer, keras_layer).compute_output_spec(tensors)
         return keras_layer, outputs

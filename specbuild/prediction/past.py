@@ -31,7 +31,7 @@ def changed_since_training(trained: TrainedRun) -> str:
     """Return a note if the run's data are not those that it was trained on; empty where they are.
 
     A forecast reads only the last frames, and with the transform of the training, so data that grow or are replaced by
-    newer ones are no fault.
+    newer ones are not an error.
     """
     if not trained.data_change:
         return ""
@@ -81,7 +81,7 @@ def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times
     """Return past frames in memory, (P, *space) or (P, *space, C), in physical units with NaN where missing.
 
     Raises:
-        SpecError: they are no numbers, some are infinite, or their shape does not fit the model.
+        SpecError: they are not numbers, some are infinite, or their shape does not fit the model.
     """
     past = _fitting(frames, trained, name)
     space = trained.data.source.space
@@ -115,7 +115,7 @@ def _with_values(past: Past, name: str) -> Past:
     if np.isnan(past.frames).all():
         raise refused(
             f"every value of the {len(past.frames)} past frames of {name} is missing",
-            help="give frames with values; missing ones among them are NaN",
+            help="give frames with values; NaN marks missing ones",
         )
     return past
 
@@ -175,7 +175,7 @@ def _array(path: Path, trained: TrainedRun) -> Array:
         container = NpyFile(path) if path.suffix == ".npy" else NpzFile(path)
         stored = container.array(_key(path, container.names(), trained)).array
         label = f"{path}, {show(stored.shape)}"
-        check_memory(prod(stored.shape) * (stored.dtype.itemsize + 4), f"{label},", "give the past frames alone")
+        check_memory(prod(stored.shape) * (stored.dtype.itemsize + 4), f"{label},", "give only the past frames")
         if stored.dtype.hasobject:
             raise refused(f"{path} holds pickled Python objects, which are never loaded")
         return stored[(slice(None),) * len(stored.shape)]

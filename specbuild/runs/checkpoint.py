@@ -1,6 +1,6 @@
 """Checkpoints: a model, its optimizer and everything else needed to resume, in one file.
 
-A `.keras` file is a zip archive. Keras stores the weights and the optimizer in it. What it does not store stands in one
+A `.keras` file is a zip archive. Keras stores the weights and the optimizer in it. What it does not store is in one
 more member, `specbuild.json`: the history, the position within the running epoch, the running means of its loss and
 metrics, and the random seeds that dropout draws from. All else in a run folder that changes with training follows from
 the last checkpoint, so that putting this one file in place is what completes an epoch.
@@ -166,9 +166,9 @@ def restore_metrics(model: Any, progress: Progress) -> None:
     variables = model.metrics_variables
     if [len(_flat(variable)) for variable in variables] != [len(values) for values in progress.metrics]:
         raise RunError(
-            f"the metrics are not those of the checkpoint after {progress.position}, which is within an epoch",
-            help="metrics can change between epochs: to continue after the epoch before, delete the checkpoints with a "
-            "step in their names",
+            f"the metrics differ from those of the checkpoint after {progress.position}, which is within an epoch",
+            help="metrics can change only between epochs; to resume from the last finished epoch, delete the "
+            "checkpoints with a step in their names",
         )
     for variable, values in zip(variables, progress.metrics, strict=True):
         variable.assign(np.reshape(np.array(values), variable.shape))
@@ -199,7 +199,7 @@ def read(path: Path) -> Progress:
 
 
 def verify(path: Path) -> Progress:
-    """Return the progress that a checkpoint holds, after a look at every byte of it.
+    """Return the progress that a checkpoint holds, after checking every byte of it.
 
     Raises:
         RunError: the file is damaged.
@@ -217,7 +217,7 @@ def damage(path: Path) -> str:
             member = archive.testzip()
     except _UNREADABLE as error:
         return " ".join(str(error).split())
-    return f"{member} is not what was written" if member else ""
+    return f"{member} does not match its checksum" if member else ""
 
 
 def _damaged(path: Path, reason: str) -> RunError:
@@ -240,8 +240,8 @@ def load_weights(model: Any, path: Path) -> None:
         except (OSError, ValueError, KeyError) as error:
             raise RunError(
                 f"the weights in {path} do not fit the model of this spec{_misfit(str(error))}",
-                help="the model is that of spec.yaml and the overrides in run.json, which must be those it was trained "
-                "with; --set may change train.epochs, not layers or the kind of optimizer",
+                help="spec.yaml and the overrides in run.json must be those that the run was trained with; --set may "
+                "change train.epochs, not layers or the kind of optimizer",
             ) from error
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -1,4 +1,4 @@
-"""Faults of the system while a run is written, in words: a full disk, a folder that is gone or cannot be written."""
+"""System faults while a run is written: a full disk, a folder that is gone or cannot be written to."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     runs/radar-nowcast-20260131-142501/
     ├── spec.yaml             the spec as written
     ├── spec/                 the spec with the files that it extends or uses, where there are any, placed as they were
-    ├── resolved.yaml         the spec with variables, defaults and overrides carried out
+    ├── resolved.yaml         the spec with variables, defaults and overrides applied
     ├── run.json              versions, machine, device, precision, seed, command, overrides, data files, status
     ├── transforms.json       statistics of the training data, which undo the transforms
     ├── history.csv           one row per epoch
@@ -14,7 +14,7 @@
     ├── scores.json  scores.csv  scores.png
     └── forecast.png  forecast.gif  loss.png
 
-Every file is written whole or not at all, so a run that is cut off leaves none in halves.
+Every file is written whole or not at all, so a run that is cut off leaves no partial file.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class RunFolder:
     ) -> Iterator[RunFolder]:
         """Make the folder `<out>/<name>-<date>-<time>` and hold its lock within the block.
 
-        The folder is filled under a hidden name and then renamed, so that it is there with everything that `fill`
-        writes, or not at all. A number is added rather than reuse an existing one.
+        The folder is filled under a hidden name and then renamed, so it appears with everything that `fill` writes, or
+        not at all. If the name is taken, a number is added to it.
 
         Args:
             out: where to make it.
@@ -241,7 +241,7 @@ class RunFolder:
         write_json(self.manifest_file, values)
 
     def update_manifest(self, **values: Any) -> None:
-        """Write `values` into run.json, beside what is there.
+        """Update `values` in run.json and keep the rest.
 
         Raises:
             RunError: it is damaged, or gone.
@@ -304,8 +304,8 @@ class RunFolder:
     ) -> Spec:
         """Return the run's spec, with the overrides it was trained with, then `overrides`, then those of `change`.
 
-        Its paths are still relative to the folder of the file it was read from. Where that folder is gone, they are
-        relative to the one that is now where it was as seen from the run folder.
+        Its paths are still relative to the folder of the file it was read from. If that folder is gone, they are
+        relative to the folder at the same path relative to the run folder.
 
         Raises:
             SpecError: an override does not fit.
@@ -387,7 +387,7 @@ def _by_start(folder: Path) -> list[RunFolder]:
 
 
 def _latest(folder: Path) -> str:
-    """Return a hint at the youngest run in `folder`; empty where it holds none."""
+    """Return a hint that names the latest run in `folder`; empty if it holds none."""
     runs = _by_start(folder)
     return f"the latest run there is {runs[-1].path}" if runs else ""
 

@@ -1,4 +1,4 @@
-"""Weights of another run to start from: `train.init_from`. Keras is imported when they are read."""
+"""Initial weights from another run: `train.init_from`. Keras is imported when they are read."""
 
 from __future__ import annotations
 
@@ -99,16 +99,16 @@ class WeightSource:
         return {name: keras.ops.convert_to_numpy(variable) for name, variable in keras_weights(graph, model).items()}
 
     def _arrays_for(self, model: Any, weights: Mapping[str, Any]) -> Arrays:
-        """Return the weights of a model of Keras alone, under the names that the same layers have in another model.
+        """Return the weights of a plain Keras model, under the names that the same layers have in `model`.
 
-        A layer whose weights are others keeps Keras's names for them.
+        A layer with weights of other shapes keeps Keras's names for them.
         """
         from specbuild.model.backend import keras
         from specbuild.model.objects import words
 
         try:
             stored = keras.saving.load_model(self.file, compile=False)
-        except Exception as error:  # a file of Keras fails in many ways; its words are what the user has to know
+        except Exception as error:  # a file of Keras fails in many ways; its message is what the user needs
             raise _wrong(self.spec, f"{self.file} cannot be read", reason=words(error)) from error
         names = {id(variable): name for name, variable in weights.items()}
         ours = {layer.name: [weight for weight in layer.weights if id(weight) in names] for layer in model.layers}
@@ -153,7 +153,7 @@ class InitialWeights:
     surplus: tuple[str, ...]
     """Those that the file has and the model does not."""
     other_shape: dict[str, tuple[Shape, Shape]]
-    """Those with other shapes in the file (first) than in the model."""
+    """Those whose shape in the file (first) differs from that in the model."""
 
     @classmethod
     def compared(cls, source: WeightSource, shapes: Mapping[str, Shape], arrays: Arrays) -> InitialWeights:

@@ -1,8 +1,8 @@
-"""The lock of a run folder: one process at a time writes there, and others can tell whether that process still lives.
+"""The lock of a run folder: one process at a time writes there, and others can tell whether that process is alive.
 
 The lock is `flock` on the file `run.lock`, which the system releases when the process ends, however it ends. The file
 names the process; the time of its last change is the heartbeat, at most `BEAT` seconds old while the process lives.
-Where a file system has no locks, the process and the heartbeat decide.
+On a file system without locks, the process and the heartbeat decide.
 """
 
 import errno
@@ -44,7 +44,7 @@ _ours: set[Path] = set()
 
 
 class Process(BaseModel):
-    """A process that writes a run folder, as run.json and run.lock name it."""
+    """A process that writes to a run folder, as recorded in run.json and run.lock."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -54,12 +54,12 @@ class Process(BaseModel):
 
     @classmethod
     def this(cls) -> "Process":
-        """Return this process, from now on."""
+        """Return the current process, starting now."""
         return cls(pid=os.getpid(), host=socket.gethostname()[:255] or "localhost", since=now())
 
     @property
     def is_this(self) -> bool:
-        """Whether it is the process that asks."""
+        """Whether it is the current process."""
         return self.pid == os.getpid() and self.host == self.this().host
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class RunLock:
     """
 
     def __init__(self, folder: Path, patience: float = 0.5) -> None:
-        # Whoever asks who holds a lock has it for a moment, so one that is taken may be free the next time.
+        # Asking who holds a lock takes it for a moment, so a lock that is taken may be free the next time.
         self._path = folder / LOCK
         self._descriptor = _acquired(self._path, patience)
         _ours.add(self._path.resolve())
@@ -142,7 +142,7 @@ def _acquired(path: Path, patience: float) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             locked = _lock(descriptor, exclusive=True)
-            # Whoever had the lock before may have removed the file meanwhile: a lock on that is worth nothing.
+            # The previous holder may have removed the file meanwhile; a lock on a removed file protects nothing.
             if locked is not False and _is_at(descriptor, path):
                 if locked is None:
                     _claim(descriptor, path)
@@ -170,7 +170,7 @@ def _claim(descriptor: int, path: Path) -> None:
 
 
 def _lives(process: Process | None, path: Path, descriptor: int) -> bool:
-    """Return whether the process that a lock file names lives, as far as can be told without locks."""
+    """Return whether the process that a lock file names is alive, as far as can be told without locks."""
     if process is None:
         return False
     if process.is_this:

@@ -18,7 +18,7 @@ from specbuild.runs.checkpoint import WEIGHTS
 
 @contextmanager
 def arguments_kept(model: Any, path: Path) -> Iterator[None]:
-    """Load a checkpoint inside: the optimizer then has its state, with the learning rate that the spec says.
+    """Load a checkpoint inside: the optimizer then has its state, with the learning rate of the spec.
 
     Keras stores a learning rate that is a number among the state, and none where it is a schedule, so that a checkpoint
     would put the old number back, and one of the other kind would not load at all.
@@ -65,7 +65,7 @@ def _has_number(optimizer: Any) -> bool:
 
 
 def _with_other_rate(optimizer: Any, variables: list[Any]) -> Any:
-    """Return an optimizer like another, with a schedule where that has a number and the reverse."""
+    """Return a copy of an optimizer with a schedule in place of a constant learning rate, or the reverse."""
     schedule = keras.optimizers.schedules.ExponentialDecay(1.0, 1, 1.0)
     other = schedule if _has_number(optimizer) else 1.0
     made = type(optimizer).from_config({**optimizer.get_config(), "learning_rate": other})

@@ -72,13 +72,13 @@ def check_described(recorded: dict[str, Any], samples: Samples, *, same: bool) -
     if recorded and recorded["classes"] != here["classes"]:
         raise RunError(
             f"the classes are {', '.join(here['classes'])}, the run was trained on {', '.join(recorded['classes'])}",
-            help="the model gives the classes of its training, in their order",
+            help="the model predicts the classes it was trained on, in that order",
         )
     if recorded and same and here["splits"] != recorded["splits"]:
         then, now = (", ".join(f"{name} {size}" for name, size in each["splits"].items()) for each in (recorded, here))
         raise RunError(
             f"the splits have moved since training: {then} then, {now} now",
-            help="score the run with the version of specbuild that trained it, which run.json names",
+            help="score the run with the version of specbuild that trained it, given in run.json",
         )
     check_units(recorded, samples.source)
 
@@ -131,7 +131,7 @@ def _difference(spec: Spec, recorded: list[dict[str, Any]]) -> tuple[str, bool]:
 
 def changed_data(spec: Spec, reason: str, help: str, *, sampled: bool = False) -> SpecError:
     """Return the error of data that are not those that a run was trained with, located at their path."""
-    copied = "; copies of large files must keep the times of their last change, as cp -p does" if sampled else ""
+    copied = "; copies of large files must keep their modification times, as with cp -p" if sampled else ""
     return spec.error(
         ("data", "source", "path"),
         "the data is not what this run began with",

@@ -1,4 +1,4 @@
-"""The status of a run: what run.json says, and whether the process that it names still writes."""
+"""The status of a run: what run.json says, and whether the process that it names is still alive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RunStatus:
     reached: Position | None
     """How far the last checkpoint is; None where there is no checkpoint."""
     process: Process | None = None
-    """The process that writes it, or that ended unexpectedly."""
+    """The process that trains it, or that ended unexpectedly."""
     error: str = ""
     """Why it failed."""
     epochs: int | None = None

@@ -1,4 +1,4 @@
-"""Where numbers stopped being finite: the step before is repeated, layer by layer. Imports Keras."""
+"""Find where numbers stopped being finite, by repeating the failing step layer by layer. Imports Keras."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Batch: TypeAlias = tuple[Any, Any, Any]
 """Inputs, targets and weights (None: all equal)."""
 
 LONGEST = 120.0
-"""Seconds for which steps are repeated from the last good weights."""
+"""Longest time in seconds to repeat steps from the last good weights."""
 NO_CHECKPOINT = "there are no earlier weights: no checkpoint was written yet"
 """What the help says where a run fails before its first checkpoint."""
 LISTED = 8
@@ -36,7 +36,7 @@ class Diverged(RunError):
         self.position, self.validating = position, validating
 
     def because(self, explanation: str, kept: str = "") -> RunError:
-        """Return the error with what caused it, and where weights are `kept` that no checkpoint has."""
+        """Return the error with its cause, and with where weights are `kept` that no checkpoint has."""
         message = f"{self.message}: {explanation}" if explanation else self.message
         return RunError(message, self.help.replace(NO_CHECKPOINT, kept) if kept else self.help)
 
@@ -59,9 +59,9 @@ class State:
 def cause_in_training(
     model: Any, batches: BatchSource, fault: Diverged, first: Position
 ) -> tuple[str, tuple[int, State] | None]:
-    """Return which number was the first that is not finite, in words, and the step before with its state.
+    """Describe the first number that is not finite, and return the failing step with the state before it.
 
-    The words are empty where that cannot be told, and there is no state where the step was not reached.
+    The description is empty if that cannot be told; the state is None if the step was not reached.
 
     Args:
         model: compiled, in the state of the position `first`, with an optimizer that is built.
@@ -90,7 +90,7 @@ def cause_in_training(
 
 
 def cause_in_validation(model: Any, batches: BatchSource) -> str:
-    """Return which number of validation is the first that is not finite, in words; empty where none is found."""
+    """Describe the first number of validation that is not finite; empty if none is found."""
     for index in range(len(batches)):
         x, y, weight = batches.batch(0, index)
         if found := _first_in_forward(model, (x, y, weight), training=False):
@@ -145,7 +145,7 @@ def _first_in_forward(model: Any, batch: Batch, *, training: bool) -> str:
 
 
 def _gradients(model: Any, batch: Batch) -> list[np.ndarray | None] | None:
-    """Return the gradient of the loss by every trainable variable; None where the backend has no way that we know."""
+    """Return the gradient of the loss with respect to every trainable variable; None for other backends."""
     x, y, weight = batch
 
     def loss() -> Any:
@@ -189,7 +189,7 @@ def _by_jax(loss: Callable[[], Any], model: Any, values: list[Any]) -> Sequence[
 
 
 def _packed(model: Any, x: Any) -> Any:
-    """Return inputs in the structure that the model was made with."""
+    """Return inputs in the structure that the model was built with."""
     return keras.tree.pack_sequence_as(model.input, keras.tree.flatten(x))
 
 

@@ -80,7 +80,7 @@ def fit(
             verbose=0,
         )
 
-    # Until the first checkpoint, nothing else holds the weights that a fault is looked for with.
+    # Until the first checkpoint, nothing else holds the weights from which a fault is traced.
     checkpoint.build_optimizer(model)
     beginning = None if folder.checkpoints() else (done.position, State.of(model))
     try:
@@ -150,14 +150,14 @@ def _explained(
         with replacing(path) as new:
             save(model, new)
         return fault.because(explanation, f"the last good weights, before step {step + 1}, are in {path}")
-    except (Exception, KeyboardInterrupt):  # whatever ends the search: what the user has to know is the loss
+    except (Exception, KeyboardInterrupt):  # whatever ends the search: the user needs to know about the loss
         return fault
 
 
 def _build_metrics(model: Any, batch: tuple[Any, Any, Any]) -> None:
-    """Make the variables of loss and metrics, which Keras does in the first step otherwise.
+    """Make the variables of loss and metrics, which Keras would otherwise do in the first step.
 
-    Except on TensorFlow, it would take a batch from the data for this, which several workers do not give it twice.
+    Except on TensorFlow, Keras would take a batch from the data for this, and several workers would not repeat it.
     """
     x, y, weight = batch
     model._symbolic_build(data_batch=(x, y) if weight is None else (x, y, weight))
@@ -165,7 +165,7 @@ def _build_metrics(model: Any, batch: tuple[Any, Any, Any]) -> None:
 
 @contextmanager
 def _keeping_last_weights(optimizer: Any) -> Iterator[None]:
-    """Leave the weights as the last step left them where `fit` ends.
+    """Leave the weights as the last step left them when `fit` ends.
 
     With `use_ema`, Keras would put the moving average in their place, also in the middle of a run.
     """
@@ -178,7 +178,7 @@ def _keeping_last_weights(optimizer: Any) -> Iterator[None]:
 
 @contextmanager
 def _releasing_iterators(model: Any) -> Iterator[None]:
-    """Release the iterators over batches where training breaks off.
+    """Release the iterators over batches when training breaks off.
 
     The frames of Keras's `fit` hold them, and the traceback holds the frames until Python ends. TensorFlow would then
     wait for the thread that fills them, which can no longer run Python, and the process would never end.
@@ -250,7 +250,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
             self._resumed = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        # Reading a loss waits for the step that computes it. One step late, the accelerator has its next one already.
+        # Reading a loss waits for the step that computes it. Read one step late, it does not hold up the accelerator.
         self._check_pending()
         step = self._before + batch + 1
         self._pending = step, (logs or {})["loss"]
@@ -261,7 +261,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
             self._save(step)
 
     def _is_due(self, step: int) -> bool:
-        """Whether to save after a step. After the last one, validation may take long; without, the epoch is saved."""
+        """Whether to save after a step. Not after the last one without validation: the epoch is saved anyway."""
         if step == self._steps and not self._validated:
             return False
         every = self._spec.train.checkpoints

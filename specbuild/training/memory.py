@@ -32,7 +32,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSource) -> RunError:
-    """Return the error of training that ran out of memory, with the batch size that fits, which is tried.
+    """Return the error of training that ran out of memory, with a batch size that was tried and fits.
 
     Args:
         model: compiled; its weights are lost.
@@ -47,7 +47,7 @@ def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSourc
         return RunError(message, help=f"an input of the spec fixes its batch: write a smaller number there; {saving}")
     try:
         fitting = next((half for half in _halves(size) if _fits(model, batches.sized(half))), None)
-    except Exception:  # whatever else fails while sizes are tried: what the user has to know is that memory ran out
+    except Exception:  # whatever else fails while sizes are tried: the user needs to know that memory ran out
         return RunError(message, help=f"train with a smaller one: --set train.batch_size={max(size // 2, 1)}; {saving}")
     if fitting is None:
         return RunError(f"{message}, nor with any smaller one" if size > 1 else message, help=f"{saving}")
@@ -83,7 +83,7 @@ def _fits(model: Any, batches: BatchSource) -> bool:
 
 
 def _with_values(model: Any) -> None:
-    """Give the variables values where the step that failed has taken them, as on JAX."""
+    """Give the variables values again if the failed step consumed them, as on JAX."""
     if backend_name() == "jax":
         for variable in (*state_variables(model), *model.metrics_variables):
             variable.assign(np.zeros(variable.shape, keras.backend.standardize_dtype(variable.dtype)))

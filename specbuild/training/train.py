@@ -126,7 +126,7 @@ def _interruptible(signals: Signals, message: str) -> Iterator[None]:
     except Interrupted:
         raise
     except BaseException as error:
-        # What a signal ends in a framework may come out as another error.
+        # A signal inside a framework may surface as another error.
         from_signal = signals.asked is not None and not isinstance(error, SpecbuildError)
         if signals.begun or not (from_signal or isinstance(error, KeyboardInterrupt)):
             raise

@@ -319,7 +319,7 @@ def test_bidirectional_refuses_what_has_no_direction() -> None:
     twice = argument_error(Bidirectional, layer=Bidirectional(layer=LSTM(units=2)))
     assert twice == ("layer", "expected a recurrent layer that is not bidirectional already")
     zeroed = argument_error(Bidirectional, layer=LSTM(units=2, zero_output_for_mask=True))
-    assert zeroed[1].startswith("expected a LSTM without zero_output_for_mask; Bidirectional sets the output")
+    assert zeroed[1].startswith("expected zero_output_for_mask to be left out of LSTM; Bidirectional sets it whenever")
     merge = argument_error(Bidirectional, layer=LSTM(units=2), merge_mode="cat")
     assert merge == ("merge_mode", 'expected concat, sum, mul or ave, got "cat"; did you mean "concat"?')
 

@@ -25,8 +25,8 @@ def opened(folder: Path, values: np.ndarray, **data: Any) -> Dataset:
         (
             1e9 + 1e-3 * NOISE,
             {},
-            "data.offset | rain.npy varies by only 0.0021 around 1e+09, which is lost in float32 | "
-            "the numbers of float32 are 64 apart there | "
+            "data.offset | rain.npy varies by only 0.0021 around 1e+09, which float32 cannot represent | "
+            "float32 numbers are 64 apart there | "
             "write offset: -1000000000; values are then relative to 1000000000",
         ),
         ((2**30 + NOISE * 3).astype(np.int64), {}, "write offset: -1073742000;"),

@@ -236,7 +236,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (
         lambda path: path.write_bytes(gzip.compress(b"\0\0\x08\x03" + bytes(20))),
         {"images": "a.gz"},
-        "data.source.images | a.gz is cut short | its header promises 0 bytes, more are there",
+        "data.source.images | a.gz is cut short | its header declares 0 bytes, the file has more",
     ),
     (
         lambda path: path.write_bytes(b"\x1f\x8b rubbish"),
@@ -247,7 +247,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
         lambda path: path.write_bytes(b"text"),
         {"images": "a-idx3-ubyte"},
         "data.source.images | a-idx3-ubyte is not an IDX file of bytes | "
-        "bring .npy, .npz, or images-idx3-ubyte, .gz or not",
+        "give an .npy, .npz or images-idx3-ubyte file; the last may be compressed (.gz)",
     ),
     (
         lambda path: np.save(path, np.zeros((3, 8))),

@@ -316,7 +316,7 @@ def test_each_file_an_event(tmp_path: Path) -> None:
         (
             lambda data: data.isel(time=[1, 0, 2, 3, 4, 5]),
             "data.source.path | the times of b.nc do not increase from frame to frame | frame 1 (2019-03-01 06:00) is "
-            "not later than frame 0 | sort the frames of the file, and keep one of each time",
+            "not later than frame 0 | sort the frames of the file, with one frame per time",
         ),
         (
             lambda data: data.assign(t2m=data.t2m.assign_attrs(units="degC")),
@@ -369,7 +369,7 @@ def test_no_calendar_makes_a_gap(calendar: str) -> None:
 
 
 def test_times_that_no_calendar_knows(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='"months since 1960-01-01" in the calendar "standard" are no units of time'):
+    with pytest.raises(ValueError, match='"months since 1960-01-01" in the calendar "standard" are not units of time'):
         cf_times(np.arange(3), "months since 1960-01-01", "standard")
     assert str(cf_times(np.arange(3), "months since 1960-01-01", "360_day")[1]) == "1960-02-01T00:00:00"
     texts = grid(time=("time", [f"2019-03-01T0{hour}" for hour in range(6)]))

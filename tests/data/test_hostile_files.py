@@ -186,8 +186,8 @@ def test_a_bomb_of_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("SPECBUILD_CACHE", str(tmp_path / "cache"))
     np.savez_compressed(tmp_path / "a.npz", rain=np.zeros((40, 20, 20)))
     assert refused(tmp_path, "a.npz") == (
-        "data.source.path | a.npz unpacks to 128 kB, and 1 kB are free | "
-        f"it is unpacked in {tmp_path / 'cache'} | name a folder with room in the environment variable SPECBUILD_CACHE"
+        "data.source.path | a.npz unpacks to 128 kB, and 1 kB of disk are free | "
+        f"it is unpacked in {tmp_path / 'cache'} | set SPECBUILD_CACHE to a folder with more free space"
     )
     with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("rain.npy", b"\x93NUMPY\x02\x00" + struct.pack("<I", 10**8) + b" " * 10**8)

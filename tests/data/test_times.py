@@ -18,7 +18,7 @@ from tests.data.samples import frames, message, write_spec
 
 VALUES = frames(6, 2, 2)
 HOURS = {"units": "hours since 2019-03-01"}
-IGNORE = "correct the file, or write time: false to read its frames as evenly spaced"
+IGNORE = "correct the file, or write time: false to treat its frames as evenly spaced"
 
 
 def opened(folder: Path, name: str = "a.nc", data: dict[str, Any] | None = None, **source: Any) -> FrameSource:
@@ -55,7 +55,7 @@ WRONG = [
         [0.0, 1, 2, 3, 9.96921e36, 5],
         HOURS,
         None,
-        'the time of frame 4, 9.96921e+36 "hours since 2019-03-01", is in no year from 1 to 9999',
+        'the time of frame 4, 9.96921e+36 "hours since 2019-03-01", is outside the years 1 to 9999',
     ),
     (
         [0.0, 1, 2, 3, 9.96921e36, 5],
@@ -67,13 +67,13 @@ WRONG = [
         [0, 1, 2, 3, 4, 5],
         {"units": "parsecs since 2000-01-01"},
         None,
-        '"parsecs since 2000-01-01" in the calendar "standard" are no units of time that the CF conventions know',
+        '"parsecs since 2000-01-01" in the calendar "standard" are not units of time known to the CF conventions',
     ),
     (
         [0, 1, 2, 3, 4, 5],
         {**HOURS, "calendar": "foo"},
         None,
-        '"hours since 2019-03-01" in the calendar "foo" are no units of time that the CF conventions know',
+        '"hours since 2019-03-01" in the calendar "foo" are not units of time known to the CF conventions',
     ),
     (
         ["2019-03-01", "2019-03-02", "soon", "2019-03-04", "2019-03-05", "2019-03-06"],
@@ -106,7 +106,7 @@ def test_numbers_without_a_date_say_nothing_of_gaps(tmp_path: Path) -> None:
     assert opened(tmp_path).times(0) is None
     netcdf(tmp_path / "a.nc", [20190129, 20190130, 20190131, 20190201, 20190202, 20190203], {"units": "day as %Y%m%d"})
     assert refused(tmp_path) == (
-        "data.source.time | time of a.nc is not evenly spaced, and is not in units such as hours since 2019-03-01 | "
+        "data.source.time | time of a.nc is not evenly spaced, and not in units such as hours since 2019-03-01 | "
         f'its units are "day as %Y%m%d", and frame 3 has 20190201 after 20190131 | {IGNORE}'
     )
 
@@ -122,7 +122,7 @@ def test_a_file_without_times_among_files_with_times(tmp_path: Path) -> None:
     netcdf(tmp_path / "b.nc", [0, 1, 2], {})
     assert refused(tmp_path, "*.nc", key="rain") == (
         "data.source.time | a.nc says when its frames are, and b.nc does not | "
-        "correct the file, or write time: false to read the frames of all of them as evenly spaced"
+        "correct the file, or write time: false to treat all frames as evenly spaced"
     )
     assert opened(tmp_path, "*.nc", key="rain", time=False).lengths == (6,)
 

@@ -80,7 +80,7 @@ def test_a_layer_that_computes_something_else_is_refused() -> None:
     gru = {"gates/kernel": np.ones((3, 3, 3, 2)), "candidate/kernel": np.ones((3, 3, 3, 1))}
     same = {"padding": "same", "use_bias": False}
     cases = {
-        "the cell adds 1.0 to its forget gate, and has no bias that could hold it; give enc forget_bias: 1.0": (
+        "the cell adds 1.0 to its forget gate, and has no bias to add it to; give enc forget_bias: 1.0": (
             ConvLSTM2D(1, 3, **same, name="enc"),
             tensorflow1.conv_lstm({"kernel": kernel}),
         ),
@@ -121,7 +121,7 @@ def test_names_with_a_prefix_missing_names_and_names_too_many() -> None:
         "there is no array cell_list.0.conv.weight; names begin with module.: give that as the prefix": (
             lambda: pytorch.conv_lstm_layers(wrapped)
         ),
-        "there is no array cell_list.0.conv.weight; there are none at all": lambda: pytorch.conv_lstm_layers({}),
+        "there is no array cell_list.0.conv.weight; there are no arrays": lambda: pytorch.conv_lstm_layers({}),
         "there is no array net.cell_list.0.conv.weight; no name begins with net.; there are cell_list.0.conv.weight, "
         "cell_list.1.conv.weight": lambda: pytorch.conv_lstm_layers(two, prefix="net."),
         'there is no array cell_list.1.conv.weight; did you mean "cell_list.0.conv.weight"?': (

@@ -70,7 +70,7 @@ def test_a_layer_is_named_with_its_input_and_the_samples() -> None:
 
 def test_the_loss_is_named_where_all_layers_are_finite() -> None:
     found = cause(model_of(scale=1.5), GOOD * 77)
-    assert re.match(r"every layer gives finite numbers, the output up to [\d.e+]+, and the loss of it is inf", found)
+    assert re.match(r"every layer gives finite numbers, the output up to [\d.e+]+, but its loss is inf", found)
 
 
 def test_a_gradient_is_named_where_the_loss_is_finite() -> None:

@@ -128,9 +128,9 @@ def test_files_of_one_forecast_each_with_the_times_they_are_for(folder: Path) ->
         ),
         (other(lat=LATITUDES + 0.1), {}, "none of the pixels of the data along lat: it is on another grid"),
         (other().drop_vars("reference_time"), {}, "does not say when it was made"),
-        (other().drop_vars("lead_time"), {}, "does not say when it is for"),
+        (other().drop_vars("lead_time"), {}, "does not say when it is valid"),
         (other().drop_vars(["lat", "lon"]).isel(lat=slice(4)), {}, "has 4 pixels along lat, the data 12"),
-        (other().expand_dims(member=2), {}, "has 3 axes beside those of time"),
+        (other().expand_dims(member=2), {}, "has 3 axes besides those of time"),
     ],
     ids=["file", "variable", "units", "grid", "reference", "lead", "size", "members"],
 )

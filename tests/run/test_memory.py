@@ -57,7 +57,7 @@ def test_a_process_out_of_memory_ends_with_the_batch_size_that_fits(tmp_path: Pa
     child = subprocess.run([sys.executable, "-c", CHILD], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert child.returncode == 1, child.stderr
     assert re.match(
-        r"error: a step did not fit into memory with a batch size of 32; (2|4|8|16) fits, which was tried\n"
+        r"error: a step did not fit into memory with a batch size of 32; a batch size of (2|4|8|16) was tried and fits\n"
         r"  = help: train again with --set train\.batch_size=\d+; data\.crop, ",
         child.stderr,
     )
@@ -85,7 +85,10 @@ def test_memory_that_runs_out_while_a_batch_is_read(plain: Path, tmp_path: Path,
     narrow(1)
     with pytest.raises(RunError) as error:
         train(plain, overrides=["train.epochs=1"], out=tmp_path, quiet=True)
-    assert error.value.message == "a step did not fit into memory with a batch size of 4; 1 fits, which was tried"
+    assert (
+        error.value.message
+        == "a step did not fit into memory with a batch size of 4; a batch size of 1 was tried and fits"
+    )
     assert error.value.help.startswith("train again with --set train.batch_size=1; data.crop, ")
     narrow(0)
     with pytest.raises(RunError) as error:

@@ -110,7 +110,7 @@ def test_past_frames_that_are_not_finite(trained: Run, tmp_path: Path) -> None:
             missing,
             (
                 "every value of the 3 past frames of {path} is missing",
-                "give frames with values; missing ones among them are NaN",
+                "give frames with values; NaN marks missing ones",
             ),
         ),
     ):

@@ -71,7 +71,7 @@ def _idx(path: Path) -> npt.NDArray[np.uint8]:
                 raise SourceError(
                     "images",
                     f"{path.name} is not an IDX file of bytes",
-                    help="bring .npy, .npz, or images-idx3-ubyte, .gz or not",
+                    help="give an .npy, .npz or images-idx3-ubyte file; the last may be compressed (.gz)",
                 )
             lengths = file.read(4 * start[3])
             shape = tuple(int.from_bytes(lengths[at : at + 4]) for at in range(0, 4 * start[3], 4))
@@ -84,6 +84,6 @@ def _idx(path: Path) -> npt.NDArray[np.uint8]:
     if len(content) != size:
         there = len(content) if len(content) < size else "more"
         raise SourceError(
-            "images", f"{path.name} is cut short", reason=f"its header promises {size} bytes, {there} are there"
+            "images", f"{path.name} is cut short", reason=f"its header declares {size} bytes, the file has {there}"
         )
     return np.frombuffer(content, np.uint8).reshape(shape)

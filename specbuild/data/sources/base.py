@@ -93,7 +93,7 @@ class Coordinate:
     letter: str = ""
     """The letter of a layout that the file's attributes suggest; empty where they suggest none."""
     fault: str = ""
-    """Why its values are no times although its units or its type say so; empty where they are, or do not say so."""
+    """Why its values are not times although its units or type say so; empty if they are, or do not say so."""
 
 
 @dataclass(frozen=True, slots=True)

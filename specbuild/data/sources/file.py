@@ -195,7 +195,7 @@ def _times(container: Container, file: str, data: DataSection, axis: Coordinate 
 
 
 def _axis_times(axis: Coordinate, file: str) -> Times | None:
-    """Return the times along an axis; None where its numbers are no times, but count frames that are evenly spaced.
+    """Return the times along an axis; None if its numbers are not times but count evenly spaced frames.
 
     Raises:
         SourceError: they cannot be decoded, do not increase, or say nothing of how long a gap between frames is.
@@ -210,7 +210,7 @@ def _axis_times(axis: Coordinate, file: str) -> Times | None:
             raise FileError(
                 f"the times of {file} do not increase from frame to frame",
                 reason=str(error),
-                help="sort the frames of the file, and keep one of each time",
+                help="sort the frames of the file, with one frame per time",
             ) from error
         return axis.values
     uneven = clock.uneven(axis.values)
@@ -218,14 +218,14 @@ def _axis_times(axis: Coordinate, file: str) -> Times | None:
         known = f'its units are "{axis.units}"' if axis.units else "it has no units"
         raise SourceError(
             "time",
-            f"{axis.name} of {file} is not evenly spaced, and is not in units such as hours since 2019-03-01",
+            f"{axis.name} of {file} is not evenly spaced, and not in units such as hours since 2019-03-01",
             reason=f"{known}, and frame {uneven} has {axis.values[uneven]} after {axis.values[uneven - 1]}",
             help=_IGNORE,
         )
     return None
 
 
-_IGNORE = "correct the file, or write time: false to read its frames as evenly spaced"
+_IGNORE = "correct the file, or write time: false to treat its frames as evenly spaced"
 
 
 def _between(source: FrameSource, dates: Dates) -> FrameSource:

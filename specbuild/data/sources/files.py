@@ -38,7 +38,7 @@ def located(spec: Spec) -> Iterator[None]:
         raise spec.error(place, f"{name} cannot be read", reason=reason, code="bad-data") from error
     except MemoryError as error:
         message = f"there is not enough memory to open {spec.require_data().source.label}"
-        help = "read a part of it with data.source.region or data.source.select, or end other programs"
+        help = "read a part of it with data.source.region or data.source.select, or close other programs"
         place = ("data", "source", "path")
         raise spec.error(place, message, reason=reason_of(error), help=help, code="bad-data") from error
 

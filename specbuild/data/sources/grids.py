@@ -125,7 +125,7 @@ def _open(path: Path, group: str | None = None) -> Dataset:
 
 @lru_cache(maxsize=10_000)
 def _check_texts(path: Path, group: str | None, _size: int, _changed: int) -> None:
-    """Check that what the NetCDF library takes for texts is text: it crashes over floats of 16 bits.
+    """Check that what the NetCDF library takes for texts is text: it crashes on 16-bit floats.
 
     A file that has not changed is checked once.
 

@@ -1,4 +1,4 @@
-"""Where HDF5 keeps texts: the library reads some damaged heaps of them without end, so they are looked at first.
+"""Where HDF5 keeps texts: the library never finishes reading some damaged heaps of them, so they are checked first.
 
 HDF5 File Format Specification, III.E: https://docs.hdfgroup.org/hdf5/v1_14/_f_m_t3.html#GlobalHeap
 """

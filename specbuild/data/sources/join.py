@@ -81,8 +81,8 @@ def _check_alike(other: FrameSource, first: FrameSource) -> None:
         raise unlike("different units", f'"{a.units}" and "{b.units}"')
     if bool(a.clocks) != bool(b.clocks):
         timed, untimed = (a, b) if a.clocks else (b, a)
-        help = "correct the file, or write time: false to read the frames of all of them as evenly spaced"
-        raise SourceError("time", f"{timed.file} says when its frames are, and {untimed.file} does not", help=help)
+        help = "correct the file, or write time: false to treat all frames as evenly spaced"
+        raise SourceError("time", f"{timed.file} gives the times of its frames, and {untimed.file} does not", help=help)
 
 
 def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:

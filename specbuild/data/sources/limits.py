@@ -1,4 +1,4 @@
-"""What is not read: pipes and devices, which may never end, and headers that promise more than memory holds."""
+"""What is not read: pipes and devices, which may never end, and headers that declare more than memory holds."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def read_header(file: IO[bytes]) -> Header:
     """Read the header of the array at the file's position.
 
     Raises:
-        ValueError: the bytes are no array of NumPy's format.
+        ValueError: the bytes are not an array in NumPy's format.
     """
     before = file.tell()
     version = np.lib.format.read_magic(file)

@@ -86,9 +86,9 @@ class NpzFile:
             free = shutil.disk_usage(folder).free
             if member.file_size > free:
                 raise FileError(
-                    f"{self._path.name} unpacks to {in_units(member.file_size)}, and {in_units(free)} are free",
+                    f"{self._path.name} unpacks to {in_units(member.file_size)}, and {in_units(free)} of disk are free",
                     reason=f"it is unpacked in {folder}",
-                    help="name a folder with room in the environment variable SPECBUILD_CACHE",
+                    help="set SPECBUILD_CACHE to a folder with more free space",
                 )
             handle, partial = tempfile.mkstemp(dir=folder, suffix=".partial")
             try:

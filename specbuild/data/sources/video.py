@@ -209,7 +209,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
     if missing or any(packet.is_corrupt for packet in packets):
         raise DamagedFileError(f"{path.name} is cut short", missing or "its last frame is incomplete")
     if not index.count or not header.bytes:
-        raise DamagedFileError(f"{path.name} has no frames", "" if header.bytes else "its header says no size")
+        raise DamagedFileError(f"{path.name} has no frames", "" if header.bytes else "its header gives no size")
     return header, index
 
 

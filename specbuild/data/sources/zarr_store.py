@@ -1,4 +1,4 @@
-"""Zarr stores on the disk, of which only files are read: a pipe in place of one would be waited for without end."""
+"""Zarr stores on the disk, of which only files are read: reading a pipe in place of one would never end."""
 
 from __future__ import annotations
 

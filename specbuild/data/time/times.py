@@ -144,7 +144,7 @@ def _first_fault(values: npt.NDArray[Any], units: str, calendar: str) -> str:
         return False
 
     if fails(np.zeros(1, np.int64)):
-        return f'"{units}" in the calendar "{calendar}" are no units of time that the CF conventions know'
+        return f'"{units}" in the calendar "{calendar}" are not units of time known to the CF conventions'
     frame = bisect_left(range(1, len(values) + 1), x=True, key=lambda count: fails(values[:count]))
     return f'the time of frame {frame}, {values[frame]} "{units}", cannot be decoded' if frame < len(values) else ""
 
@@ -158,7 +158,7 @@ def _known(times: Times, values: npt.NDArray[Any], units: str) -> Times:
     outside = np.flatnonzero((times < _FIRST) | (times > _LAST))
     if outside.size:
         frame = int(outside[0])
-        raise ValueError(f'the time of frame {frame}, {values[frame]} "{units}", is in no year from 1 to 9999')
+        raise ValueError(f'the time of frame {frame}, {values[frame]} "{units}", is outside the years 1 to 9999')
     return times
 
 

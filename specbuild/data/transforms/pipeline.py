@@ -95,6 +95,6 @@ class Transform:
         if ours != theirs or len(self.fill) != channels:
             kept, asked = (f"{', '.join(names) or 'no step'}" for names in (ours, theirs))
             raise RunError(
-                f"the saved transform is {kept} for {len(self.fill)} channels, that of the spec {asked} for {channels}",
+                f"the saved transform is {kept} for {len(self.fill)} channels, the spec has {asked} for {channels}",
                 help="train the model again, or put the files of the run back as they were",
             )

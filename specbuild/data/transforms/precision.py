@@ -1,4 +1,4 @@
-"""Whether float32, in which frames are read, tells the values of a file apart."""
+"""Whether float32, in which frames are read, can tell the values of a file apart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COARSE = 0.1
 
 
 def check_precision(spec: Spec, source: FrameSource, stretches: tuple[Stretch, ...]) -> None:
-    """Check that float32 tells the values of some frames apart, which it does not far from 0 if they vary little.
+    """Check that float32 can tell the values of some frames apart, which fails far from 0 if they vary little.
 
     Raises:
         SpecError: it does not, located at `data.offset`, which moves the values closer to 0.
@@ -73,8 +73,8 @@ def _lost(spec: Spec, source: FrameSource, channel: int, running: RunningStatist
     offset = source.metadata.packing.offset - moved
     return spec.error(
         ("data", "offset"),
-        f"{which} varies by only {running.std:.2g} around {running.mean:.6g}, which is lost in float32",
-        reason=f"the numbers of float32 are {step:.2g} apart there",
+        f"{which} varies by only {running.std:.2g} around {running.mean:.6g}, which float32 cannot represent",
+        reason=f"float32 numbers are {step:.2g} apart there",
         help=f"write offset: {offset:.15g}; values are then relative to {moved:.15g}"
         if source.size("C") == 1
         else "subtract a value near its mean in the file",

@@ -55,7 +55,7 @@ class ForecastFile(Section):
     """The forecasts of another system, to compare with: NetCDF or Zarr by the CF conventions."""
 
     path: str = Field(description="File, or a pattern such as inca/*.nc, relative to the folder of the spec.")
-    variable: str | None = Field(None, description="Its variable. Default: the only one with two axes or more.")
+    variable: str | None = Field(None, description="Name of the variable. Default: the only one with two or more axes.")
 
 
 class EvaluateSection(Section):
@@ -86,11 +86,11 @@ class EvaluateSection(Section):
     )
     baselines: BaselineNames | None = Field(
         None,
-        description="Baselines beside persistence. Default: all that can be computed, but pySTEPS's; with `period` no "
-        "extrapolation.",
+        description="Baselines besides persistence. Default: all that can be computed, except pySTEPS's and, with "
+        "`period`, extrapolation.",
     )
     forecasts: dict[str, ForecastFile] = Field(
-        {}, description="Forecasts of other systems in files, which are baselines too, each by the name to show."
+        {}, description="Forecasts of other systems in files, used as baselines, each under the name to show."
     )
     convention: Literal["openstl"] | None = Field(
         None,
@@ -115,7 +115,7 @@ class EvaluateSection(Section):
                 raise fault(("scores", position), f"{name} counts values at or above thresholds, and evaluate has none")
         for position, name in enumerate(self.baselines or ()):
             if BASELINES[name].needs == "period" and self.period is None:
-                raise fault(("baselines", position), f"{name} knows the phase of a cycle, and evaluate has no period")
+                raise fault(("baselines", position), f"{name} needs the phase of a cycle, and evaluate has no period")
         for name in self.forecasts:
             if name in BASELINES or name in ("model", "all", ""):
                 raise fault(("forecasts", name), f"{written(name)} is taken; choose another name")

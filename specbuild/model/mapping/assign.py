@@ -47,7 +47,7 @@ class CellWeights(dict[str, np.ndarray]):
             beta[1] += self.forget_bias
             return {**self, "beta": beta}
         if "bias" not in self:
-            message = f"the cell adds {self.forget_bias} to its forget gate, and has no bias that could hold it"
+            message = f"the cell adds {self.forget_bias} to its forget gate, and has no bias to add it to"
             raise WeightsMismatch(f"{message}; give {layer.name} forget_bias: {self.forget_bias}")
         bias = self["bias"].copy()
         np.split(bias, 4)[1][...] += self.forget_bias
@@ -108,7 +108,7 @@ def named_arrays(arrays: Mapping[str, np.ndarray], prefix: str, needed: Iterable
         elif named:
             hint = did_you_mean(name, list(named)) or f"there are {listed(named)}"
         else:
-            hint = f"no name begins with {prefix}; there are {listed(arrays)}" if arrays else "there are none at all"
+            hint = f"no name begins with {prefix}; there are {listed(arrays)}" if arrays else "there are no arrays"
         raise WeightsMismatch(f"there is no array {prefix}{name}; {hint}")
     return named
 
