@@ -121,7 +121,7 @@ def test_a_file_without_times_among_files_with_times(tmp_path: Path) -> None:
     netcdf(tmp_path / "a.nc", [0, 1, 2], HOURS)
     netcdf(tmp_path / "b.nc", [0, 1, 2], {})
     assert refused(tmp_path, "*.nc", key="rain") == (
-        "data.source.time | a.nc says when its frames are, and b.nc does not | "
+        "data.source.time | a.nc gives the times of its frames, and b.nc does not | "
         "correct the file, or write time: false to treat all frames as evenly spaced"
     )
     assert opened(tmp_path, "*.nc", key="rain", time=False).lengths == (6,)
@@ -139,8 +139,8 @@ def test_times_of_a_named_array(tmp_path: Path) -> None:
     assert str(times[1]) == "2019-03-01T00:00:00"
     write("b.h5", units="parsecs since 2000-01-01")
     assert refused(tmp_path, "b.h5", key="rain", time="when") == (
-        'data.source.time | b.h5:when does not hold times | "parsecs since 2000-01-01" in the calendar "noleap" are no '
-        "units of time that the CF conventions know"
+        'data.source.time | b.h5:when does not hold times | "parsecs since 2000-01-01" in the calendar "noleap" are not '
+        "units of time known to the CF conventions"
     )
     write("c.h5", _FillValue=59)
     assert refused(tmp_path, "c.h5", key="rain", time="when") == (

@@ -57,7 +57,8 @@ def test_a_process_out_of_memory_ends_with_the_batch_size_that_fits(tmp_path: Pa
     child = subprocess.run([sys.executable, "-c", CHILD], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert child.returncode == 1, child.stderr
     assert re.match(
-        r"error: a step did not fit into memory with a batch size of 32; a batch size of (2|4|8|16) was tried and fits\n"
+        r"error: a step did not fit into memory with a batch size of 32; "
+        r"a batch size of (2|4|8|16) was tried and fits\n"
         r"  = help: train again with --set train\.batch_size=\d+; data\.crop, ",
         child.stderr,
     )
