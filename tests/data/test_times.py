@@ -139,8 +139,8 @@ def test_times_of_a_named_array(tmp_path: Path) -> None:
     assert str(times[1]) == "2019-03-01T00:00:00"
     write("b.h5", units="parsecs since 2000-01-01")
     assert refused(tmp_path, "b.h5", key="rain", time="when") == (
-        'data.source.time | b.h5:when does not hold times | "parsecs since 2000-01-01" in the calendar "noleap" are not '
-        "units of time known to the CF conventions"
+        'data.source.time | b.h5:when does not hold times | "parsecs since 2000-01-01" in the calendar "noleap" are '
+        "not units of time known to the CF conventions"
     )
     write("c.h5", _FillValue=59)
     assert refused(tmp_path, "c.h5", key="rain", time="when") == (
