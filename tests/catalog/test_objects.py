@@ -269,7 +269,7 @@ def test_what_would_train_the_wrong_way_is_refused(family: Family, written: dict
 
 def test_values_that_do_not_fit_each_other() -> None:
     falling = {"name": "PiecewiseConstantDecay", "boundaries": [5, 3], "values": [1, 2, 3]}
-    with pytest.raises(ValidationError, match=r"needs boundaries that rise, got \[5, 3\]"):
+    with pytest.raises(ValidationError, match=r"needs increasing boundaries, got \[5, 3\]"):
         keras_object("schedules", falling)
     with pytest.raises(ValidationError, match="expects values of at least 0, got -3"):
         keras_object("schedules", {"name": "PiecewiseConstantDecay", "boundaries": [5], "values": [1, -3]})

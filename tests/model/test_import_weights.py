@@ -471,7 +471,7 @@ def test_arguments_that_the_weights_do_not_show_are_required(graph: Graph) -> No
     assert len(arranged_weights(graph, "table.yaml", checkpoint())) == 6
     bad = "requires: {cell1: {forget_bias: 1}, hed: {units: 2}, head: {bogus: 3}}\n"
     assert said(graph, TABLE + bad, checkpoint()) == [
-        "8:33 cell1 has forget_bias: null, the checkpoint comes from a layer with 1 | "
+        "8:33 cell1 has forget_bias: null, and the checkpoint comes from a layer with 1 | "
         "the weights have the same shapes, but the outputs would differ",
         '8:37 the model has no node hed | did you mean "head"?',
         "8:61 head is a Dense, which has no argument bogus",

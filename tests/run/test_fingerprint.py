@@ -131,8 +131,8 @@ def test_a_copy_of_large_data_needs_its_times(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as error:
         check_data_unchanged(spec, recorded)
     assert error.value.diagnostics[0].help == (
-        "start a new run, or put the old data back; copies of large files must keep the times of their last change, "
-        "as cp -p does"
+        "start a new run, or put the old data back; copies of large files must keep their modification times, "
+        "as with cp -p"
     )
 
 

@@ -102,7 +102,9 @@ def _check_argument(layer: Layer, name: str, entry: Entry, report: Report) -> No
     given = given.written() if isinstance(given, KerasObject) else list(given) if isinstance(given, tuple) else given
     same = given == wanted or (isinstance(given, list) and given == [wanted] * len(given))
     if not same:
-        message = f"{name} has {entry.name}: {written(given)}, the checkpoint comes from a layer with {written(wanted)}"
+        message = (
+            f"{name} has {entry.name}: {written(given)}, and the checkpoint comes from a layer with {written(wanted)}"
+        )
         reason = "the weights have the same shapes, but the outputs would differ"
         report.error(message, entry.value.span, reason=reason, code="requires")
 
