@@ -62,6 +62,7 @@ def _below(survey: Survey) -> list[str]:
         lines += [f"  {split.name:<{width}}  |{_bars(split.values.histogram)}|" for split in survey.splits]
     if survey.unused:
         lines.append(f"{survey.unused:,} frames lie in no split: the embargo, and what the splits leave over")
+    lines += [f"note: {one_line(note)}" for note in survey.notes]
     lines += [_sampled(split) for split in survey.splits if split.values.frames < split.frames]
     return lines
 

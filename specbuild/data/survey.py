@@ -78,6 +78,8 @@ class Survey:
     step: str
     """The usual time from one frame to the next, such as `2 min`; empty where it is not known."""
     edges: tuple[float, float]
+    notes: tuple[str, ...] = ()
+    """Sentences on what else was seen in the frames that were read, such as infinite values."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the survey as JSON can hold it; what is unknown is null."""
@@ -123,6 +125,7 @@ def survey(
         sum(source.lengths) - sum(windows.frames for windows in splits.values()),
         "" if step is None else step.times(1),
         edges,
+        source.notes(),
     )
 
 

@@ -105,9 +105,12 @@ def check_finite(frames: Array, name: str) -> None:
         infinite = np.isinf(frames.astype(np.float32)).reshape(len(frames), -1).sum(axis=1)
     if infinite.any():
         number = int(np.flatnonzero(infinite)[0])
-        values = "1 value is" if infinite[number] == 1 else f"{infinite[number]:,} values are"
-        place = name if len(frames) == 1 else f"frame {number} of {name}"
-        raise refused(f"{values} infinite in {place}", help="write NaN where a value is missing")
+        raise _infinite(int(infinite[number]), name if len(frames) == 1 else f"frame {number} of {name}")
+
+
+def _infinite(count: int, place: str) -> SpecError:
+    values = "1 value is" if count == 1 else f"{count:,} values are"
+    return refused(f"{values} infinite in {place}", help="write NaN where a value is missing")
 
 
 def _with_values(past: Past, name: str) -> Past:
@@ -121,7 +124,11 @@ def _with_values(past: Past, name: str) -> Past:
 
 
 def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
-    """Return the past frames at the end of the last event."""
+    """Return the past frames at the end of the last event.
+
+    Raises:
+        SpecError: there are too few, or some have infinite values.
+    """
     check_units(trained.samples_of_training, source)
     windows, event = trained.data.windows, source.events - 1
     reach = (windows.past - 1) * windows.step
@@ -132,8 +139,12 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
             help=f"give the {reach + 1} frames before the forecast",
         )
     frames, times = past_frames(first, windows), source.times(event)
+    values = source.read(event, frames)
+    for frame in frames:
+        if count := source.infinite.get((event, frame)):
+            raise _infinite(count, source.where(event, frame))
     when = None if times is None else times[list(frames)]
-    return Past(source.read(event, frames), trained.dataset_of(source), when, (event, first))
+    return Past(values, trained.dataset_of(source), when, (event, first))
 
 
 def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
 from specbuild.document import SpecError
@@ -118,6 +119,11 @@ def test_past_frames_that_are_not_finite(trained: Run, tmp_path: Path) -> None:
         with pytest.raises(SpecError) as error:
             predict(trained.path, tmp_path / "past.npy")
         assert refusal(error) == tuple(part.format(path=tmp_path / "past.npy") for part in told)
+    grid = xr.Dataset({"rain": (("time", "y", "x"), np.concatenate([past, infinite]))})
+    grid.to_netcdf(tmp_path / "past.nc")
+    with pytest.raises(SpecError) as error:
+        predict(trained.path, tmp_path / "past.nc")
+    assert refusal(error) == ("6 values are infinite in frame 4 of past.nc:rain", help)
     np.save(tmp_path / "past.npy", partly)
     assert np.isfinite(predict(trained.path, tmp_path / "past.npy")).all()
     forecaster = Forecaster(trained.path)

@@ -115,7 +115,7 @@ class Dataset(SampleSet[WindowSet]):
             for name, windows in self.splits.items()
             if windows.embargoed
         )
-        return (*cut, *self.skipped.notes())
+        return (*cut, *self.source.notes(), *self.skipped.notes())
 
     @property
     def tiling(self) -> Tiling:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
-from specbuild.data.time.times import Times
+from specbuild.data.time.times import Times, show
 from specbuild.document import RunError, did_you_mean
 
 Region: TypeAlias = tuple[slice, ...]
@@ -58,7 +58,19 @@ class Packing:
         return any(abs(bound * self.scale + self.offset) > _GREATEST for bound in bounds)
 
     def unpack(self, raw: npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
-        """Return `raw` in physical units; missing, NaN and infinite values become NaN.
+        """Return `raw` in physical units; missing, NaN and infinite values become NaN."""
+        physical = self.decoded(raw, dtype)
+        physical[self.infinite(raw, physical)] = np.nan
+        return physical
+
+    def infinite(self, raw: npt.NDArray[Any], physical: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return which values of `physical`, decoded from `raw`, are infinite."""
+        if raw.dtype.kind == "f" or self.scale != 1 or self.offset != 0:
+            return np.asarray(np.isinf(physical))
+        return np.zeros(physical.shape, bool)
+
+    def decoded(self, raw: npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
+        """Return `raw` in physical units; missing values become NaN, infinite ones stay as they are.
 
         The arithmetic is in double precision, so that 70 · 0.01 is the float32 nearest to 0.7 and reaches a threshold
         of 0.7.
@@ -71,8 +83,6 @@ class Packing:
             for value in self.missing:
                 if can_occur(value, raw.dtype):
                     physical[raw == raw.dtype.type(value)] = np.nan
-        if raw.dtype.kind == "f" or self.scale != 1 or self.offset != 0:
-            physical[~np.isfinite(physical)] = np.nan
         return physical
 
 
@@ -203,6 +213,9 @@ class FrameSource:
     """The only channel that reading returns, of several; None: all of them."""
     unusable: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
     """Event and number of each frame that was read as missing because it cannot be used, with the reason."""
+    infinite: dict[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
+    """Event and number of each frame that was read with infinite values, which count as missing, with the most of them
+    that were read at once."""
 
     def size(self, axis: str) -> int:
         """Return the length of an axis of the array, 1 where there is none of that letter."""
@@ -284,7 +297,34 @@ class FrameSource:
 
     def _read(self, event: int, frames: range, region: Region | None) -> Floats:
         """Return the frames with all of their channels."""
-        return self.metadata.packing.unpack(self._raw(event, frames, region))
+        packing, raw = self.metadata.packing, self._raw(event, frames, region)
+        physical: Floats = packing.decoded(raw)
+        infinite = packing.infinite(raw, physical)
+        if infinite.any():
+            counts = infinite.reshape(len(infinite), -1).sum(axis=1).tolist()
+            for frame, count in zip(frames, counts, strict=True):
+                if count:
+                    self.infinite[event, frame] = max(count, self.infinite.get((event, frame), 0))
+            physical[infinite] = np.nan
+        return physical
+
+    def where(self, event: int, frame: int) -> str:
+        """Return how messages name a frame: by its file, its number there counted from 0, and its time."""
+        times = self.times(event)
+        time = f" ({show(times[frame])})" if times is not None and frame < len(times) else ""
+        whole = FilePart(self.name, range(self.events), range(self.length))
+        part = self.metadata.part_of(event, frame) or whole
+        inside = f" of event {event - part.events.start}" if len(part.events) > 1 else ""
+        return f"frame {frame - part.frames.start}{time}{inside} of {part.name}"
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence on the infinite values that were read so far; none where there were none."""
+        if not self.infinite:
+            return ()
+        frames = sorted(self.infinite)
+        first = self.where(*frames[0])
+        place = first if len(frames) == 1 else f"{len(frames):,} frames, the first of which is {first}"
+        return (f"infinite values count as missing; there are some in {place}",)
 
     def _raw(self, event: int, frames: range, region: Region | None) -> npt.NDArray[Any]:
         """Return the frames as they are stored, (frames, *space, C)."""

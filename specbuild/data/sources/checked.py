@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from specbuild.data.arrays import Floats
-from specbuild.data.sources.base import FilePart, FrameSource, Region
+from specbuild.data.sources.base import FrameSource, Region
 from specbuild.data.sources.errors import reason_of
-from specbuild.data.time.times import show
 from specbuild.document import RunError
 
 UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, KeyError, IndexError, zlib.error, RunError)
@@ -57,15 +56,6 @@ class CheckedSource(FrameSource):
         if not self.allow_missing:
             self._check_whole(event, frames, physical)
         return physical
-
-    def where(self, event: int, frame: int) -> str:
-        """Return how messages name a frame: by its file, its number there counted from 0, and its time."""
-        times = self.times(event)
-        time = f" ({show(times[frame])})" if times is not None and frame < len(times) else ""
-        whole = FilePart(self.name, range(self.events), range(self.length))
-        part = self.metadata.part_of(event, frame) or whole
-        inside = f" of event {event - part.events.start}" if len(part.events) > 1 else ""
-        return f"frame {frame - part.frames.start}{time}{inside} of {part.name}"
 
     def _read_singly(self, event: int, frames: range, region: Region | None, error: Exception) -> Floats:
         """Read frame by frame, so that those that cannot be read are known."""

@@ -46,10 +46,10 @@ def view(array: RawArray, parts: Sequence[int | Places]) -> LazyArray:
 
 
 def unpacked(array: RawArray, packing: Packing) -> LazyArray:
-    """Return an array in physical units, as exactly as it is stored."""
+    """Return an array in physical units, as exactly as it is stored; infinite values stay as they are."""
     wide = array.dtype.itemsize > (4 if array.dtype.kind == "f" else 2)
     dtype = np.float64 if wide else np.float32
-    return LazyArray(array.shape, np.dtype(dtype), lambda index: packing.unpack(array[index], dtype))
+    return LazyArray(array.shape, np.dtype(dtype), lambda index: packing.decoded(array[index], dtype))
 
 
 def in_one_packing(arrays: Sequence[RawArray], packings: Sequence[Packing]) -> tuple[Sequence[RawArray], Packing]:
