@@ -27,7 +27,7 @@ set_option = click.option(
     "overrides",
     multiple=True,
     metavar="PATH=VALUE",
-    help="Change a value of the spec, e.g. vars.filters=64, layers.enc1.kernel_size=5, train.epochs=3.",
+    help="Replace a value of the spec, e.g. vars.filters=64, layers.enc1.kernel_size=5, train.epochs=3.",
 )
 """Adds `--set PATH=VALUE`, any number of times, as `overrides: tuple[str, ...]`."""
 

@@ -1,8 +1,9 @@
 """Overrides: `vars.filters=64`, applied to the document before variables are resolved.
 
-One grammar for `--set` and for `overrides=` in Python. A path walks mappings by key and the items of `layers` by id.
-Mappings merge into what is there, anything else replaces it. A variable or a layer must exist already; any other key
-may be new, and is then checked like a written one.
+One grammar for `--set`, for `set:` and for `overrides=` in Python. A path walks mappings by key and the items of
+`layers` by id. The value replaces what the path names; only a mapping given for a whole section, an input or a layer
+merges into what is there. A variable or a layer must exist already; any other key may be new, and is then checked like
+a written one.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def _merged(node: Node, keys: _Keys, index: int, value: Node) -> Any:
     if len(keys) > _MAX_DEPTH:
         raise _error(keys, 0, f"the path is nested deeper than {_MAX_DEPTH} levels")
     if index == len(keys):
-        return overlay(node, value)
+        return overlay(node, value) if _merges(keys) else value
     part = keys[index].raw
     if isinstance(node, Sequence):
         return _in_layers(node, keys, index, value)
@@ -143,6 +144,11 @@ def _merged(node: Node, keys: _Keys, index: int, value: Node) -> Any:
         return replace(node, entries=(*node.entries, Entry(keys[index], _merged(child, keys, index + 1, value))))
     changed = _merged(child, keys, index + 1, value)
     return replace(node, entries=tuple(replace(e, value=changed) if e.name == part else e for e in node.entries))
+
+
+def _merges(keys: _Keys) -> bool:
+    """Return whether a path names a whole section, an input or a layer."""
+    return len(keys) == 1 or (len(keys) == 2 and keys[0].raw in ("inputs", "layers"))
 
 
 def _is_variable(root: Mapping, name: str) -> bool:

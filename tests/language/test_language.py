@@ -82,6 +82,43 @@ def test_mappings_merge_and_lists_are_replaced() -> None:
     assert (spec.train.epochs, spec.train.batch_size, len(spec.train.metrics)) == (5, 2, 1)
 
 
+WHOLE = """\
+data:
+  source: {path: a.nc, key: t, layout: T H W}
+  windows: {past: 5, future: 5}
+  split: {train: 0.6, validation: 0.2, test: 0.2}
+train: {optimizer: {name: Adam, learning_rate: 1e-2, beta_1: 0.8}, loss: {name: Huber, delta: 2}}
+"""
+
+
+def test_a_path_replaces_the_value_that_it_names() -> None:
+    spec = load_spec(
+        SPEC + WHOLE,
+        overrides=[
+            "data.split={train: [0, 40], test: [50, 80]}",
+            "data.source={path: b.npy, layout: T H W}",
+            "train.optimizer={name: SGD}",
+            "train.loss={name: LogCosh}",
+        ],
+    )
+    assert spec.data is not None
+    assert spec.data.split.model_fields_set == {"train", "test"}
+    assert (spec.data.source.path, spec.data.source.key) == ("b.npy", None)
+    assert spec.data.windows.past == 5
+    assert (spec.train.optimizer.name, spec.train.optimizer.arguments) == ("SGD", {})
+    assert "delta" not in str(spec.train.loss)
+
+
+def test_a_set_in_a_file_replaces_and_its_sections_merge(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(SPEC + WHOLE)
+    child = tmp_path / "child.yaml"
+    split = "{train: [0, 40], test: [50, 80]}"
+    child.write_text(f"specbuild: 1\nextends: base.yaml\nset: {{data.split: {split}}}\n")
+    assert load_spec(child).data.split.model_fields_set == {"train", "test"}  # type: ignore[union-attr]
+    child.write_text(f"specbuild: 1\nextends: base.yaml\ndata: {{split: {{train: 0.5}}}}\n")
+    assert load_spec(child).data.split.model_fields_set == {"train", "validation", "test"}  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
