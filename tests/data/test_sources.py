@@ -20,7 +20,8 @@ from specbuild.data.sources.base import Packing, StoredArray
 from specbuild.data.time.intervals import unbroken
 from specbuild.data.time.times import times_of
 from specbuild.document import RunError, SpecError
-from tests.data.samples import MRMS, message, write_spec
+from specbuild.language import load_spec
+from tests.data.samples import MRMS, frames, message, write_spec
 
 RAW = np.random.default_rng(0).integers(0, 900, (7, 5, 6), dtype=np.uint16)
 """(T, H, W)"""
@@ -372,3 +373,19 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     ).stdout
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(grown) * unit < 40 * 2**20
+
+
+@pytest.mark.parametrize("name", ["rain.npy", "ra*.npy"])
+def test_data_beside_the_base_of_a_spec_in_another_folder(name: str, tmp_path: Path) -> None:
+    for folder in ("far", "sub"):
+        (tmp_path / folder).mkdir()
+    write_spec(tmp_path / "far", {"source": {"path": name, "layout": "T H W"}}, "base.yaml")
+    np.save(tmp_path / "far/rain.npy", frames(20, 4, 4))
+    child = tmp_path / "sub/child.yaml"
+    child.write_text("extends: ../far/base.yaml\n", "utf-8")
+    with pytest.raises(SpecError) as error:
+        open_source(load_spec(child))
+    help = f"the paths of a base are relative to the spec that extends it: write path: ../far/{name} there"
+    assert error.value.diagnostics[0].help == help
+    child.write_text(f"extends: ../far/base.yaml\nset: {{data.source.path: ../far/{name}}}\n", "utf-8")
+    assert open_source(load_spec(child)).length == 20

@@ -115,7 +115,7 @@ def test_a_set_in_a_file_replaces_and_its_sections_merge(tmp_path: Path) -> None
     split = "{train: [0, 40], test: [50, 80]}"
     child.write_text(f"specbuild: 1\nextends: base.yaml\nset: {{data.split: {split}}}\n")
     assert load_spec(child).data.split.model_fields_set == {"train", "test"}  # type: ignore[union-attr]
-    child.write_text(f"specbuild: 1\nextends: base.yaml\ndata: {{split: {{train: 0.5}}}}\n")
+    child.write_text("specbuild: 1\nextends: base.yaml\ndata: {split: {train: 0.5}}\n")
     assert load_spec(child).data.split.model_fields_set == {"train", "validation", "test"}  # type: ignore[union-attr]
 
 

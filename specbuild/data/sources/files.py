@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,8 @@ def located(spec: Spec) -> Iterator[None]:
         yield
     except SourceError as error:
         place = ("data", error.part) if error.part in DataSection.model_fields else ("data", "source", error.part)
-        message, reason, help = map(one_line, (error.message, error.reason, error.help))
+        told = error.message, error.reason, _beside_its_base(spec, place) or error.help
+        message, reason, help = map(one_line, told)
         raise spec.error(place, message, reason=reason, help=help, code="bad-data") from error
     except OSError as error:
         name = Path(error.filename).name if isinstance(error.filename, str) else spec.require_data().source.label
@@ -41,6 +43,22 @@ def located(spec: Spec) -> Iterator[None]:
         help = "read a part of it with data.source.region or data.source.select, or close other programs"
         place = ("data", "source", "path")
         raise spec.error(place, message, reason=reason_of(error), help=help, code="bad-data") from error
+
+
+def _beside_its_base(spec: Spec, place: tuple[str, ...]) -> str:
+    """Return the help over data that are not there, but lie beside the base of the spec that names them; else ""."""
+    if place != ("data", "source", "path"):
+        return ""
+    base, written = Path(spec.span(place).source.name), spec.require_data().source.path
+    file, looked_for = base.parent / written, spec.resolve_path(written)
+    if not base.is_file() or _exists(looked_for) or not _exists(file):
+        return ""
+    path = Path(os.path.relpath(file, spec.directory)).as_posix()
+    return f"the paths of a base are relative to the spec that extends it: write path: {path} there"
+
+
+def _exists(path: Path) -> bool:
+    return path.exists() or (is_pattern(path) and bool(matches(path)))
 
 
 def is_pattern(path: Path) -> bool:
