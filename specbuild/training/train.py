@@ -370,7 +370,7 @@ class _Training:
                 )
             return progress, path
         if damaged is not None:
-            raise RunError(damaged.message, help="start a new run; no other checkpoint of this one can be read")
+            raise RunError(damaged.message, help=_without_checkpoints(folder))
         return Progress(), None
 
     def _note(self, text: str) -> None:
@@ -470,6 +470,17 @@ def _how_to_resume(folder: RunFolder) -> str:
     except RunError:  # what is wrong with the file is said when the run is continued
         reached = str(last)
     return f"interrupted after {reached}. {_resume_with(folder)}"
+
+
+def _without_checkpoints(folder: RunFolder) -> str:
+    """Return the way out for a run none of whose checkpoints can be read."""
+    model = folder.model_file
+    if not model.is_file() or checkpoint.damage(model):
+        return "start a new run; no other checkpoint of this one can be read"
+    return (
+        f"no checkpoint of this run can be read; evaluate and predict still work with {model}, and a new run can start "
+        f"from its weights: --set train.init_from={folder.path.resolve()}"
+    )
 
 
 def _resume_with(folder: RunFolder) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from specbuild.data.samples.sampler import Sampler
 from specbuild.document import RunError, SpecError
+from specbuild.evaluation import evaluate
 from specbuild.model.backend import backend_name
 from specbuild.runs.checkpoint import read
 from specbuild.training import Interrupted, Run, fit, train
@@ -335,6 +336,14 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(trained: Run, tmp
     for path in again.folder.checkpoints().values():
         path.write_bytes(b"")
     with pytest.raises(RunError, match=r"epoch-0002\.keras cannot be read: File is not a zip file") as error:
+        train(resume=copy, quiet=True)
+    assert error.value.help == (
+        f"no checkpoint of this run can be read; evaluate and predict still work with {copy / 'model.keras'}, and "
+        f"a new run can start from its weights: --set train.init_from={copy.resolve()}"
+    )
+    evaluate(copy)
+    (copy / "model.keras").write_bytes(b"")
+    with pytest.raises(RunError) as error:
         train(resume=copy, quiet=True)
     assert error.value.help == "start a new run; no other checkpoint of this one can be read"
 
