@@ -11,7 +11,7 @@ from typing import IO, Any
 import click
 
 from specbuild.cli.arguments import print_diagnostics, say
-from specbuild.document import SpecbuildError, SpecError, did_you_mean
+from specbuild.document import RunError, SpecbuildError, SpecError, did_you_mean
 from specbuild.version import __version__
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else pydantic searches every installed package for some
@@ -74,8 +74,8 @@ class _Verbs(click.Group):
             from specbuild.runs.faults import FULL
 
             where = f": {error.filename}" if error.filename is not None else ""
-            help = "\n  = help: make room, then run the command again" if error.errno in FULL else ""
-            raise click.ClickException(f"{error.strerror or error}{where}{help}") from error
+            help = "make room, then run the command again" if error.errno in FULL else ""
+            raise _Reported(RunError(f"{error.strerror or error}{where}", help)) from error
 
 
 @click.command(

@@ -56,7 +56,14 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
     """
     from specbuild.evaluation.evaluate import evaluate
     from specbuild.evaluation.tables import report_text
+    from specbuild.runs.faults import UnsavedError
 
-    scores = evaluate(run, split, **options)
+    unsaved = None
+    try:
+        scores = evaluate(run, split, **options)
+    except UnsavedError as error:
+        scores, unsaved = error.result, error
     warn_if_unfinished(run)
     say(json.dumps(scores.to_dict(), indent=2) if format == "json" else report_text(scores))
+    if unsaved is not None:
+        raise unsaved

@@ -14,6 +14,7 @@ import numpy as np
 from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.evaluation.plots import draw_confusion
 from specbuild.evaluation.result import with_nulls
+from specbuild.runs.faults import keeping
 from specbuild.runs.files import write_json, write_text
 from specbuild.runs.provenance import check_described, data_files, perhaps_moved
 
@@ -31,6 +32,7 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
     Raises:
         SpecError: the clips are no longer there, or no longer fit.
         RunError: the data has no such split.
+        UnsavedError: the run folder cannot be written.
     """
     other = trained.other_data
     with perhaps_moved(trained.spec):
@@ -53,9 +55,10 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
         max(range(len(clips.classes)), key=trained_on.count),
         tuple(data_files(trained.spec)) if other else (),
     )
-    write_json(trained.folder.evaluation("scores.json", split, data=other), scores.to_dict())
-    write_text(trained.folder.evaluation("scores.csv", split, data=other), scores.to_csv())
-    draw_confusion(scores, trained.folder.evaluation("confusion.png", split, data=other))
+    with keeping(scores, trained.folder.path):
+        write_json(trained.folder.evaluation("scores.json", split, data=other), scores.to_dict())
+        write_text(trained.folder.evaluation("scores.csv", split, data=other), scores.to_csv())
+        draw_confusion(scores, trained.folder.evaluation("confusion.png", split, data=other))
     return scores
 
 

@@ -22,6 +22,7 @@ from specbuild.language import normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import Scene, draw_animation, draw_strip, forecast_scene, scale_of
 from specbuild.pictures.scene import variation
+from specbuild.runs.faults import keeping
 from specbuild.runs.files import write_json, write_text
 from specbuild.runs.provenance import check_described, data_files
 from specbuild.runs.trained import SCORED_DATA, TrainedRun
@@ -63,6 +64,7 @@ def evaluate(
         SpecError: it is not a run folder, the data is gone or has changed since training, or it does not allow a score
             that the spec asks for.
         RunError: the run has no trained model, or its data has no such split or variable.
+        UnsavedError: the run folder cannot be written; its `result` is what would be returned.
     """
     given = normalize(overrides)
     for override in given:
@@ -120,20 +122,21 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     def file(name: str) -> Path:
         return trained.folder.evaluation(name, split, horizon, variable, other)
 
-    write_json(file("scores.json"), evaluation.to_dict())
-    write_text(file("scores.csv"), evaluation.to_csv())
-    draw_scores(evaluation, file("scores.png"))
-    if split == "test" and pictured is not None and len(trained.data.source.space) > 1:
-        best = evaluation.best()[-1]
-        scene = pictured.scene(
-            dataset,
-            f"{trained.spec.name}: test window {pictured.number} of {scored}",
-            PERSISTENCE if best is None else best.baseline,
-        )
-        if horizon is None and variable is None and not other:
-            trained.folder.offer(colours=asdict(scale_of(scene)))
-        draw_strip(scene, file("forecast.png"))
-        draw_animation(scene, file("forecast.gif"))
+    with keeping(evaluation, trained.folder.path):
+        write_json(file("scores.json"), evaluation.to_dict())
+        write_text(file("scores.csv"), evaluation.to_csv())
+        draw_scores(evaluation, file("scores.png"))
+        if split == "test" and pictured is not None and len(trained.data.source.space) > 1:
+            best = evaluation.best()[-1]
+            scene = pictured.scene(
+                dataset,
+                f"{trained.spec.name}: test window {pictured.number} of {scored}",
+                PERSISTENCE if best is None else best.baseline,
+            )
+            if horizon is None and variable is None and not other:
+                trained.folder.offer(colours=asdict(scale_of(scene)))
+            draw_strip(scene, file("forecast.png"))
+            draw_animation(scene, file("forecast.gif"))
     return evaluation
 
 

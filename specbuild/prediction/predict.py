@@ -11,9 +11,10 @@ from specbuild.document import RunError
 from specbuild.language import normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import DRAW, ColourScale, forecast_scene
-from specbuild.prediction.forecast import make_forecast
+from specbuild.prediction.forecast import Forecast, Past, make_forecast
 from specbuild.prediction.past import changed_since_training, latest_past, read_past
 from specbuild.prediction.writing import WRITERS, check_output
+from specbuild.runs.faults import reason
 from specbuild.runs.trained import TrainedRun
 
 _WITHOUT_EFFECT = ("train", "evaluate", "data.split", "data.transform", "data.statistics", "data.augment")
@@ -52,7 +53,7 @@ def predict(
     Raises:
         SpecError: a file that cannot be read or written as asked, or whose shape does not fit.
         RunError: the run has no trained model, an override changes its weights or has no effect, or the past frames are
-            in other units than the data of the training.
+            in other units than the data of the training, or the output cannot be written.
     """
     if output is not None:
         check_output(Path(output))
@@ -68,20 +69,30 @@ def predict(
     past = latest_past(trained) if input is None else read_past(Path(input), trained)
     forecast = make_forecast(trained, past)
     if output is not None:
-        path = Path(output)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if write := WRITERS.get(path.suffix):
-            write(forecast, path)
-        else:
-            # In the colours of the run's forecast.png, so that the two can be laid side by side.
-            colours = trained.folder.manifest().get("colours")
-            scene = forecast_scene(
-                past.dataset.section,
-                forecast.metadata,
-                forecast.past,
-                forecast.frames,
-                title=f"{trained.spec.name}: forecast",
-                scale=ColourScale(**colours) if colours else None,
-            )
-            DRAW[path.suffix](scene, path)
+        try:
+            _write(forecast, past, trained, Path(output))
+        except OSError as error:
+            raise RunError(
+                f"the forecast cannot be written to {output}: {reason(error)}",
+                help="name another place with --output",
+            ) from error
     return forecast.frames
+
+
+def _write(forecast: Forecast, past: Past, trained: TrainedRun, path: Path) -> None:
+    """Write a forecast as the suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if write := WRITERS.get(path.suffix):
+        write(forecast, path)
+        return
+    # In the colours of the run's forecast.png, so that the two can be laid side by side.
+    colours = trained.folder.manifest().get("colours")
+    scene = forecast_scene(
+        past.dataset.section,
+        forecast.metadata,
+        forecast.past,
+        forecast.frames,
+        title=f"{trained.spec.name}: forecast",
+        scale=ColourScale(**colours) if colours else None,
+    )
+    DRAW[path.suffix](scene, path)

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from specbuild.document import RunError
 
@@ -16,6 +17,34 @@ FULL = {
 }
 """Why no more can be written."""
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refuses, without the name of a file."""
+    return FULL.get(error.errno or 0) or error.strerror or str(error)
+
+
+class UnsavedError(RunError):
+    """A result that could not be saved; it is `result`."""
+
+    def __init__(self, message: str, help: str, result: Any) -> None:
+        super().__init__(message, help)
+        self.result = result
+
+
+@contextmanager
+def keeping(result: Any, folder: Path) -> Iterator[None]:
+    """Keep the scores that the block fails to save in a run folder.
+
+    Raises:
+        UnsavedError: in place of an error of the system, which is its cause.
+    """
+    try:
+        yield
+    except OSError as error:
+        room = "make room" if error.errno in FULL else "make the folder writable"
+        help = f"{room}, or copy it to a place where you may write, and evaluate the copy"
+        raise UnsavedError(f"the scores cannot be saved in {folder}: {reason(error)}", help, result) from error
 
 
 @contextmanager

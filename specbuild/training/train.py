@@ -23,7 +23,7 @@ from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
 from specbuild.runs.compatibility import Change, check_resumable
-from specbuild.runs.faults import explained
+from specbuild.runs.faults import UnsavedError, explained
 from specbuild.runs.files import copy, remove_leftovers, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.initial_weights import InitialWeights, WeightSource
@@ -444,7 +444,12 @@ class _Training:
         draw_history(history, folder.path / "loss.png", best if self.watch.keep_best else None)
         if "test" not in self.dataset.splits:
             return None
-        return evaluate(folder.path, split="test")
+        try:
+            return evaluate(folder.path, split="test")
+        except UnsavedError as error:
+            if isinstance(error.__cause__, OSError):  # which is explained as that of a run to resume
+                raise error.__cause__ from None
+            raise
 
 
 def _reason(error: BaseException) -> str:

@@ -45,5 +45,5 @@ def test_a_full_disk_is_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     result = CliRunner().invoke(main, ["schema", "--output", str(tmp_path / "schema.json")])
     assert (result.exit_code, result.output) == (
         1,
-        "Error: No space left on device\n  = help: make room, then run the command again\n",
+        "error: No space left on device\n  = help: make room, then run the command again\n",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from specbuild.cli import main
 from specbuild.document import RunError
-from specbuild.runs import lock
+from specbuild.runs import files, lock
 from specbuild.runs.faults import explained
 from specbuild.runs.folder import RunFolder
+from specbuild.training import Run
 from tests.run.test_lock import made
 from tests.run.test_verbs import ROOT, run, start, wait_for
 
@@ -108,3 +112,25 @@ def test_a_run_in_a_folder_that_cannot_be_written_is_not_resumed(
         raise AssertionError
     assert error.value.message == f"the run folder {folder.path} cannot be written to: Read-only file system"
     assert error.value.help == "copy it to a folder that you may write to, and use the copy"
+
+
+def test_scores_and_forecasts_that_cannot_be_saved(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    scores, saved = trained.scores, sorted(trained.path.rglob("*"))
+    assert scores is not None
+    monkeypatch.setattr(files, "_sync", refused)
+    result = CliRunner().invoke(main, ["evaluate", str(trained.path), "--format", "json"])
+    assert (result.exit_code, json.loads(result.stdout)) == (1, scores.to_dict())
+    assert result.stderr == (
+        f"error: the scores cannot be saved in {trained.path}: Read-only file system\n"
+        "  = help: make the folder writable, or copy it to a place where you may write, and evaluate the copy\n"
+    )
+    result = CliRunner().invoke(main, ["predict", str(trained.path)])
+    assert (result.exit_code, result.output) == (
+        1,
+        f"error: the forecast cannot be written to {trained.path}/prediction.npz: Read-only file system\n"
+        "  = help: name another place with --output\n",
+    )
+    assert sorted(trained.path.rglob("*")) == saved
