@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from specbuild.runs.folder import RunFolder
-from tests.run.test_verbs import run, start, wait_for
+from tests.run.test_verbs import ROOT, run, start, wait_for
 
 STALL = '''\
 """Makes one function of specbuild say that it is called, and then wait for as long as the process lives."""
@@ -108,3 +109,11 @@ def test_a_signal_while_the_first_step_compiles_is_obeyed_after_it(plain: Path) 
     assert err.startswith("\ninterrupted")
     assert err.endswith(f"Resume with: specbuild train --resume {path.relative_to(plain.parent)}\n")
     assert RunFolder(path).manifest()["status"] == "interrupted"
+
+
+def test_a_signal_while_the_command_line_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "click.py").write_text('import time\nopen("stalled", "w").close()\ntime.sleep(600)\n', encoding="utf-8")
+    monkeypatch.setattr("tests.run.test_verbs.ROOT", f"{tmp_path}{os.pathsep}{ROOT}")
+    process = start("check", "nowcast.yaml", cwd=tmp_path)
+    wait_for("stalled", tmp_path, process)
+    assert ended(process, signal.SIGINT) == "\ninterrupted\n"
