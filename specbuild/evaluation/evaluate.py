@@ -15,6 +15,7 @@ from specbuild.data.time.times import show
 from specbuild.document import RunError
 from specbuild.evaluation.baselines import climatology, rivals_of
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
+from specbuild.evaluation.forecast_files import notes_on_unused
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Comparison, Scores, Scoring
@@ -105,17 +106,24 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
         varies = variation(window.future)
         if pictured is None or varies > pictured.variation:
             pictured = _Pictured(varies, scored, window, forecast, others)
+    tables = tuple(scores.table(name, leads) for name, scores in sums.items())
+    unused = [table.name for table in tables if table.name in trained.spec.evaluate.forecasts and not table.coverage]
     evaluation = Evaluation(
         name=trained.spec.name,
         split=split,
         windows=scored,
         variable=variable or trained.data.variable,
         units=(trained.data.units if variable is None else "") or _common_units(dataset.source),
-        tables=tuple(scores.table(name, leads) for name, scores in sums.items()),
+        tables=tables,
         skills=comparison.skills(),
         shown=scoring.shown,
         conventions=scoring.conventions,
-        notes=(*_changes(trained), *dataset.notes(), *_mixed_units(dataset.source, trained)),
+        notes=(
+            *_changes(trained),
+            *dataset.notes(),
+            *_mixed_units(dataset.source, trained),
+            *notes_on_unused(unused, trained.spec, dataset, split),
+        ),
         data=tuple(data_files(trained.spec)) if other else (),
     )
 

@@ -7,7 +7,7 @@ ahead that is (`forecast_period`), each as an axis or as a single value. `specbu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,11 @@ import numpy as np
 
 from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
+from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources.files import is_pattern, matches
+from specbuild.data.time.times import show
 from specbuild.document import RunError, did_you_mean
+from specbuild.language import Spec
 from specbuild.language.sections.evaluate import ForecastFile
 
 if TYPE_CHECKING:
@@ -87,6 +90,13 @@ class ForecastFiles:
                 path, select = entries[time]
                 frames[number, ..., 0] = self._frame(path, select)
         return frames
+
+    def times(self) -> str:
+        """Return when the forecasts were made and the times that they are for, in words."""
+        if not self._index:
+            return "it has none"
+        valid = [time for entries in self._index.values() for time in entries]
+        return f"they were made {_period(self._index)} for the times {_period(valid)}"
 
     @cached_property
     def _index(self) -> dict[np.datetime64, dict[np.datetime64, tuple[Path, Select]]]:
@@ -158,6 +168,28 @@ def forecasts(
         RunError: its files cannot be read, or do not fit the data.
     """
     return {name: ForecastFiles.of(file, resolve(file.path), dataset).forecast for name, file in files.items()}
+
+
+def notes_on_unused(names: Collection[str], spec: Spec, dataset: Dataset, split: str) -> Iterator[str]:
+    """Yield a note on each of the named systems, no forecast of which is for a window of the split."""
+    windows = dataset.split(split)
+    for name in names:
+        file = spec.evaluate.forecasts[name]
+        last = []
+        for event, start in (windows[number] for number in range(len(windows))):
+            times = dataset.source.times(event)
+            assert times is not None
+            last.append(times[past_frames(start, windows.section)[-1]])
+        made = ForecastFiles.of(file, spec.resolve_path(file.path), dataset).times()
+        yield (
+            f"no forecast of {name} is for these windows: {made}; the last past frames of the windows are "
+            f"{_period(last)}"
+        )
+
+
+def _period(times: Iterable[np.datetime64]) -> str:
+    ordered = sorted(times)
+    return f"from {show(ordered[0])} to {show(ordered[-1])}"
 
 
 def _entries(variable: xarray.DataArray, path: Path) -> Iterator[tuple[np.datetime64, np.datetime64, Select]]:

@@ -12,11 +12,15 @@ import yaml
 
 from specbuild.data import Dataset, open_data
 from specbuild.document import SpecError
+from specbuild.evaluation import evaluate
 from specbuild.evaluation.baselines import rivals_of
 from specbuild.evaluation.scores import check_scoring
 from specbuild.language import Spec, load_spec
+from specbuild.prediction import predict
+from specbuild.training import train
 from tests.data.samples import model, write_spec
 from tests.data.test_motion import showers
+from tests.run.conftest import CONVOLUTION, SPEC
 
 TIMES = np.datetime64("2020-06-01T00:00", "s") + np.arange(20) * np.timedelta64(300, "s")
 LATITUDES, LONGITUDES = np.linspace(50, 53, 12), np.linspace(5, 8, 16)
@@ -114,6 +118,37 @@ def test_files_of_one_forecast_each_with_the_times_they_are_for(folder: Path) ->
             },
         ).to_netcdf(folder / f"inca-{made}.nc")
     np.testing.assert_array_equal(forecast(*opened(folder, path="inca-*.nc")), RANDOM[11])
+
+
+def test_a_file_none_of_whose_forecasts_is_for_the_windows_is_noted(folder: Path) -> None:
+    spec = folder / "nowcast.yaml"
+    text = SPEC.replace(SPEC[SPEC.index("layers:") : SPEC.index("data:")], CONVOLUTION)
+    for old, new in {
+        "12, 12": "12, 16",
+        "past: 3": "past: 2",
+        "path: blobs.npy": "path: rain.nc",
+        "layout: T H W": "layout: {T: time, H: lat, W: lon}",
+        "epochs: 3": "epochs: 1",
+        "{train: 0.6, validation: 0.2, test: 0.2}": "{train: [0, 6], test: [10, 20]}",
+    }.items():
+        text = text.replace(old, new)
+    spec.write_text(text.replace("evaluate:", "evaluate:\n  forecasts: {INCA: {path: inca.nc}}"), "utf-8")
+    other().isel(reference_time=[12, 14]).to_netcdf(folder / "inca.nc")
+    run = train(spec, out=folder / "runs", quiet=True)
+    assert run.scores is not None
+    assert not any("INCA" in note for note in evaluate(run.path).notes)
+    other().isel(reference_time=[0, 3]).to_netcdf(folder / "inca.nc")
+    assert evaluate(run.path).notes == (
+        "no forecast of INCA is for these windows: they were made from 2020-06-01 to 2020-06-01 00:15 for the times "
+        "from 2020-06-01 00:05 to 2020-06-01 00:30; the last past frames of the windows are from 2020-06-01 00:55 to "
+        "2020-06-01 01:25",
+    )
+    for last in (12, 14):  # as docs/scores.md tells it
+        xarray.load_dataset(folder / "rain.nc").isel(time=slice(last)).to_netcdf(folder / "cut.nc")
+        predict(run.path, input=folder / "cut.nc", output=folder / f"mine-{last}.nc")
+    scores = evaluate(run.path, overrides={"evaluate.forecasts": {"Mine": {"path": "mine-*.nc"}}})
+    (mine,) = (table for table in scores.tables if table.name == "Mine")
+    assert mine.coverage > 0
 
 
 @pytest.mark.parametrize(
