@@ -19,6 +19,7 @@ from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
 from specbuild.data.time.times import Times
 from specbuild.document import Diagnostic, SpecError, did_you_mean
+from specbuild.language import Spec
 from specbuild.prediction.forecast import Past
 from specbuild.runs.provenance import check_units, perhaps_moved
 from specbuild.runs.trained import TrainedRun
@@ -74,7 +75,7 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
         return _with_values(given_past(_array(path, trained), trained, str(path)), str(path))
     section = trained.data.source.model_copy(update={"path": str(path.resolve())})
     data = trained.data.model_copy(update={"source": section})
-    return _with_values(_end_of(open_source(replace(trained.spec, data=data)), trained), str(path))
+    return _with_values(_end_of(_opened(replace(trained.spec, data=data)), trained), str(path))
 
 
 def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times: Times | None = None) -> Past:
@@ -121,6 +122,22 @@ def _with_values(past: Past, name: str) -> Past:
             help="give frames with values; NaN marks missing ones",
         )
     return past
+
+
+def _opened(spec: Spec) -> FrameSource:
+    """Open a file that is read in place of the data of a run.
+
+    Raises:
+        SpecError: it cannot be read, which is no fault of the line of the spec that names the run's data; or it is not
+            what another line of `data` says.
+    """
+    try:
+        return open_source(spec)
+    except SpecError as error:
+        raise SpecError(
+            replace(fault, span=None, where="", code="bad-file") if fault.where == "data.source.path" else fault
+            for fault in error.diagnostics
+        ) from error
 
 
 def _end_of(source: FrameSource, trained: TrainedRun) -> Past:

@@ -97,6 +97,21 @@ def test_files_that_hold_no_frames_are_refused(trained: Run, tmp_path: Path) -> 
         assert refusal(error)[0].startswith(f"{tmp_path}/{name} cannot be read: ")
 
 
+def test_a_file_that_is_no_grid_is_named_without_a_line_of_the_spec(trained: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.nc").touch()
+    (tmp_path / "text.nc").write_text("hello\n")
+    expected = {
+        "empty.nc": ("empty.nc is empty: it has 0 bytes", "copy the file again"),
+        "text.nc": ("text.nc is text, not arrays", "give a file that is what its suffix says, .nc"),
+    }
+    for name, told in expected.items():
+        with pytest.raises(SpecError) as error:
+            predict(trained.path, tmp_path / name)
+        assert refusal(error) == told
+        (diagnostic,) = error.value.diagnostics
+        assert (diagnostic.span, diagnostic.where) == (None, "")
+
+
 def test_past_frames_that_are_not_finite(trained: Run, tmp_path: Path) -> None:
     past = blobs()[-3:].astype(np.float64)
     infinite, beyond, missing, partly = past.copy(), past.copy(), np.full_like(past, np.nan), past.copy()

@@ -13,7 +13,7 @@ import numpy as np
 from specbuild.catalog.shapes import show
 from specbuild.catalog.sources import format_of
 from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray, can_occur
-from specbuild.data.sources.errors import FileError, SourceError
+from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
 from specbuild.data.sources.files import is_pictures
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import in_one_packing, stacked, view
@@ -86,8 +86,25 @@ def _container(path: Path, data: DataSection) -> Container:
         return PictureFiles(path, data.source)
     source_format = format_of(path)
     assert source_format is not None
-    container: Container = resolve_name(source_format.reader)(path)
+    if path.is_file() and not path.stat().st_size:
+        raise FileError(f"{path.name} is empty: it has 0 bytes", help="copy the file again")
+    try:
+        container: Container = resolve_name(source_format.reader)(path)
+    except DamagedFileError as error:
+        if _is_text(path):
+            readable = f"give a file that is what its suffix says, {path.suffix}"
+            raise FileError(f"{path.name} is text, not arrays", help=readable) from error
+        raise
     return container
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins as text: printable characters, tabs and ends of lines."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(512)
+    return all((byte >= 32 and byte != 127) or byte in b"\t\n\r" for byte in start)
 
 
 def _keys(container: Container, file: str, data: DataSection) -> tuple[str, ...]:
