@@ -54,9 +54,9 @@ class Position(NamedTuple):
         return cls(int(match[1])) if match[2] is None else cls(int(match[1]) - 1, int(match[2]))
 
     def __str__(self) -> str:
-        """`epoch 3`, `epoch 4, step 500`; `the start` before the first step."""
+        """`epoch 3`, `step 500 in epoch 4`; `the start` before the first step."""
         if self.step:
-            return f"epoch {self.epoch + 1}, step {self.step}"
+            return f"step {self.step} in epoch {self.epoch + 1}"
         return f"epoch {self.epoch}" if self.epoch else "the start"
 
 
@@ -95,8 +95,8 @@ class Progress(BaseModel):
 
     @property
     def reached(self) -> str:
-        """`epoch 3`, and within the fourth `epoch 4, step 120 of 500`."""
-        return f"{self.position} of {self.steps}" if self.step else str(self.position)
+        """`epoch 3`, and within the fourth `step 120 of 500 in epoch 4`."""
+        return f"step {self.step} of {self.steps} in epoch {self.epoch + 1}" if self.step else str(self.position)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,11 @@ class RunFolder:
         """How far training is by its last checkpoint; None where there is none."""
         return max(self.checkpoints(), default=None)
 
+    @property
+    def finished(self) -> int:
+        """The last epoch after which there is a checkpoint; 0 where there is none."""
+        return max((position.epoch for position in self.checkpoints() if not position.step), default=0)
+
     def manifest(self) -> dict[str, Any]:
         """Return what run.json says.
 

@@ -73,11 +73,9 @@ class TrainedRun:
         import_plugins(plugins)
         folder = RunFolder.open(path)
         reached = folder.reached
-        if not folder.model_file.exists() or (reached is not None and reached.epoch == 0):
-            epoch = reached.epoch if reached is not None else 0
-            why = f"training stopped after epoch {epoch}" if epoch else "no epoch was finished"
+        if (reached is not None and not reached.epoch) or not (folder.model_file.exists() or folder.finished):
             raise RunError(
-                f"{folder.path} has no trained model: {why}",
+                f"{folder.path} has no trained model: no epoch was finished",
                 help=f"finish its training with: specbuild train --resume {folder.path}",
             )
         given = normalize(overrides)
@@ -94,11 +92,20 @@ class TrainedRun:
 
     @property
     def note(self) -> str:
-        """A sentence on training that is not finished; empty where it is."""
+        """What to know of training that is not finished, or of a model that is not there; empty where all is well."""
+        notes = []
         status = replace(self.folder.status(), epochs=self.spec.train.epochs)
-        if status.state == "finished" or status.reached is None or status.reached.epoch >= self.spec.train.epochs:
-            return ""
-        return f"the training of {self.folder.path} is not finished: {status.text}"
+        if status.state != "finished" and status.reached is not None and status.reached.epoch < self.spec.train.epochs:
+            notes.append(f"the training of {self.folder.path} is not finished: {status.text}")
+        if not self.folder.model_file.exists():
+            notes.append(f"there is no model.keras yet; the weights are those after epoch {self.folder.finished}")
+        return "; ".join(notes)
+
+    @property
+    def weights_file(self) -> Path:
+        """model.keras, or the checkpoint of the last finished epoch where training was cut off before."""
+        model = self.folder.model_file
+        return model if model.exists() else self.folder.checkpoint(self.folder.finished)
 
     @property
     def data(self) -> DataSection:
@@ -197,9 +204,9 @@ class TrainedRun:
         return Dataset(timed(self.data, source), source, {}, transform, layout)
 
     def _check_model_file(self) -> None:
-        if problem := damage(self.folder.model_file):
+        if problem := damage(self.weights_file):
             raise RunError(
-                f"the model {self.folder.model_file} is damaged: {problem}",
+                f"the model {self.weights_file} is damaged: {problem}",
                 help=f"write it again from its checkpoint with: specbuild train --resume {self.folder.path}",
             )
 
@@ -217,7 +224,7 @@ class TrainedRun:
 
         model = build(self.graph, self.folder.manifest()["precision"])
         model.jit_compile = bool(jit_compile())
-        load_weights(model, self.folder.model_file)
+        load_weights(model, self.weights_file)
         size = self.spec.batch_size
 
         def predict(x: Floats) -> Floats:

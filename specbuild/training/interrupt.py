@@ -36,7 +36,8 @@ class Signals:
     While `stepping` is set, the first is only noted as `asked`, and obeyed after the running step: an exception raised
     wherever it arrives can land in a framework's callback, which drops it. A second one is obeyed at once. Where Python
     cannot obey it within `GRACE` seconds, as while a framework compiles, another thread ends the process. Outside of
-    the main thread there are no signals to obey.
+    the main thread there are no signals to obey, and one that the process was told to ignore, as `nohup` does with
+    SIGHUP, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,8 @@ class Signals:
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heard}
             if not hasattr(sys, "ps1"):  # an interactive session outlives its runs
                 reads, writes = socket.socketpair()
                 writes.setblocking(False)

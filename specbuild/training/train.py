@@ -178,12 +178,32 @@ class _Training:
             description = self._description(precision)
             with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
                 return self._run(model, folder, done, precision, signals)
+        self._check_changes_take_effect(folder, done)
         with explained(folder.path):
             self._note_resumption(folder, done, precision)
         self.show.note(_resuming(folder, done, self.spec.train.epochs))
         for change in self.changes:
             self.show.note(f"changed: {change}")
         return self._run(model, folder, done, precision, signals)
+
+    def _check_changes_take_effect(self, folder: RunFolder, done: Progress) -> None:
+        """Refuse changes of the training of a run that has nothing left to train.
+
+        Raises:
+            RunError: naming them.
+        """
+        if done.epoch < self.spec.train.epochs and not self.watch.is_over(done.history):
+            return
+        idle = [change.path for change in self.changes if change.path.startswith("train.")]
+        idle = [path for path in idle if not path.startswith(("train.early_stopping", "train.checkpoints"))]
+        if not idle:
+            return
+        why = f"has all its {done.epoch} epoch{'s' if done.epoch > 1 else ''}"
+        more = f"train more with --set train.epochs={2 * done.epoch}, or leave them out"
+        if done.epoch < self.spec.train.epochs:
+            why = f"was ended by early stopping after epoch {done.epoch}"
+            more = "train more with --set train.early_stopping=null, or leave them out"
+        raise RunError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)
 
     def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
         def interrupted() -> str:
@@ -460,7 +480,7 @@ def _reason(error: BaseException) -> str:
 
 def _resuming(folder: RunFolder, done: Progress, epochs: int) -> str:
     if done.epoch >= epochs:
-        return f"{folder.path} has all its {epochs} epochs; for more: --set train.epochs={2 * epochs}"
+        return f"{folder.path} has finished all of its epochs; for more: --set train.epochs={2 * done.epoch}"
     if not done.epoch and not done.step:
         return f"{folder.path} has no checkpoint yet, so it starts over"
     return f"resuming {folder.path} after {done.reached}{'' if done.step else f' of {epochs}'}"

@@ -131,5 +131,5 @@ def test_a_run_names_the_layer_and_keeps_the_last_good_weights(spec: Path, tmp_p
     )
     assert re.search(r"comes out of (enc|dec|forecast) |the gradient of |overflows", error.value.message)
     (folder,) = tmp_path.glob("tiny-nowcast-*")
-    assert "the last good weights, after epoch 1, step 2, are in" in error.value.help
+    assert "the last good weights, after step 2 in epoch 1, are in" in error.value.help
     assert (folder / "checkpoints" / "epoch-0001-step-000002.keras").is_file()

@@ -164,13 +164,19 @@ def test_the_pictures_show_the_forecast(trained: Run) -> None:
         assert strip.width > 600
 
 
-def test_a_run_without_a_model_says_how_to_get_one(trained: Run, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_is_scored_with_its_last_checkpoint(trained: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(trained.path, copy)
     (copy / "model.keras").unlink()
-    with pytest.raises(RunError, match="has no trained model") as error:
-        evaluate(copy)
-    assert error.value.help == f"finish its training with: specbuild train --resume {copy}"
+    (copy / "checkpoints/epoch-0003.keras").unlink()
+    RunFolder(copy).update_manifest(status="running")
+    run = TrainedRun.open(copy)
+    assert run.note == (
+        f"the training of {copy} is not finished: it was interrupted after epoch 2 of 3; "
+        "there is no model.keras yet; the weights are those after epoch 2"
+    )
+    assert run.weights_file == run.folder.checkpoint(2)
+    assert evaluate(copy).of("model") != trained.scores.of("model")
 
 
 def test_a_run_without_an_epoch_is_refused(trained: Run, tmp_path: Path) -> None:

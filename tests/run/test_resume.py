@@ -93,11 +93,11 @@ def test_a_run_that_is_ended_again_and_again_ends_as_if_it_had_not_been(
         (folder,) = (tmp_path / "part").glob("*")
         part = {"resume": folder}
     assert reached == [
-        "interrupted after epoch 1, step 4 of 8",
-        "interrupted after epoch 1, step 8 of 8",
-        "interrupted after epoch 1, step 8 of 8",
+        "interrupted after step 4 of 8 in epoch 1",
+        "interrupted after step 8 of 8 in epoch 1",
+        "interrupted after step 8 of 8 in epoch 1",
         "interrupted after epoch 1",
-        "interrupted after epoch 3, step 8 of 8",
+        "interrupted after step 8 of 8 in epoch 3",
     ]
     assert files(train(**part, quiet=True)) == files(whole)
 
@@ -145,8 +145,8 @@ def test_batches_and_metrics_change_only_between_epochs(
         with pytest.raises(RunError) as error:
             train(resume=folder, overrides=[override], quiet=True)
         assert error.value.message == (
-            f"{override.partition('=')[0]} can change only between two epochs, and this run stopped after epoch 2, "
-            "step 3 of 8"
+            f"{override.partition('=')[0]} can change only between two epochs, and this run stopped after "
+            "step 3 of 8 in epoch 2"
         )
     assert (folder / "run.json").read_bytes() == before
     (folder / "checkpoints/epoch-0002-step-000003.keras").unlink()

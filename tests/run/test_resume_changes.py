@@ -120,6 +120,18 @@ def test_early_stopping_and_checkpoints_take_effect(copy: Path) -> None:
     assert {each.epoch for each in run.folder.checkpoints()} == {run.best, 2}
 
 
+def test_a_change_that_nothing_is_left_to_train_for_is_refused(begun: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(begun, tmp_path / "finished"))
+    before = {path.name: path.read_bytes() for path in copy.glob("*") if path.is_file()}
+    with pytest.raises(RunError) as error:
+        train(resume=copy, overrides=[f"{OPTIMIZER}.learning_rate=0.5", "train.workers=0"], quiet=True)
+    assert error.value.message == (
+        f"train.optimizer.learning_rate, train.workers would change nothing: {copy} has all its 1 epoch"
+    )
+    assert error.value.help == "train more with --set train.epochs=2, or leave them out"
+    assert {path.name: path.read_bytes() for path in copy.glob("*") if path.is_file()} == before
+
+
 @pytest.mark.usefixtures("unscored")
 def test_a_change_within_an_epoch_is_recorded_with_its_step(
     copy: Path, unchanged: Run, monkeypatch: pytest.MonkeyPatch
@@ -219,17 +231,17 @@ def test_metrics_are_reported_from_the_next_epoch_on(copy: Path) -> None:
 def test_the_precision_is_that_of_the_run_unless_it_is_changed(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("specbuild.training.train"), "policy_for", lambda _: "mixed_bfloat16")
     assert train(resume=copy, quiet=True).folder.manifest()["precision"] == "float32"
-    run = train(resume=copy, overrides=["train.precision=bfloat16"], quiet=True)
+    run = train(resume=copy, overrides=["train.precision=bfloat16", "train.epochs=2"], quiet=True)
     assert run.folder.manifest()["precision"] == "mixed_bfloat16"
 
 
 def test_labels_and_the_place_of_the_data_may_change(copy: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere.npy"
     np.save(moved, blobs())
-    overrides = [f"data.source.path={moved}", "data.variable=snow", "data.on_error=skip", "train.workers=0"]
+    overrides = [f"data.source.path={moved}", "data.variable=snow", "data.on_error=skip"]
     run = train(resume=copy, overrides=overrides, quiet=True)
     (entry,) = run.folder.manifest()["resumed"]
-    assert set(entry["changes"]) == {"data.source", "data.variable", "data.on_error", "train.workers"}
+    assert set(entry["changes"]) == {"data.source", "data.variable", "data.on_error"}
     assert run.scores is not None
     assert run.scores.to_dict()["variable"] == "snow"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from specbuild.runs.folder import RunFolder
+from specbuild.training.interrupt import Signals
 from tests.run.test_verbs import ROOT, run, start, wait_for
 
 STALL = '''\
@@ -117,3 +118,17 @@ def test_a_signal_while_the_command_line_is_imported(tmp_path: Path, monkeypatch
     process = start("check", "nowcast.yaml", cwd=tmp_path)
     wait_for("stalled", tmp_path, process)
     assert ended(process, signal.SIGINT) == "\ninterrupted\n"
+
+
+def test_a_signal_that_was_ignored_before_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            signals.stepping = True
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.asked is None
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signals.asked == signal.SIGTERM
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
