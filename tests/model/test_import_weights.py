@@ -476,4 +476,5 @@ def test_arguments_that_the_weights_do_not_show_are_required(graph: Graph) -> No
         '8:37 the model has no node hed | did you mean "head"?',
         "8:61 head is a Dense, which has no argument bogus",
     ]
-    assert said(graph, TABLE + "requires: {cell$i: 3}\n", checkpoint()) == ["8:20 requires.cell$i: expected a mapping"]
+    mistake = ["8:20 cell$i: expected a mapping, got 3"]
+    assert said(graph, TABLE + "requires: {cell$i: 3}\n", checkpoint()) == mistake

@@ -236,7 +236,7 @@ def test_a_transform_of_another_spec_is_refused(folder: RunFolder) -> None:
     with pytest.raises(RunError) as error:
         assert TrainedRun.open(folder.path).dataset
     assert error.value.message == (
-        "the saved transform is clip, log1p for 1 channels, that of the spec clip, log1p, standardize for 1"
+        "the saved transform is clip, log1p for 1 channels, the spec has clip, log1p, standardize for 1"
     )
 
 

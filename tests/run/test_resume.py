@@ -125,7 +125,7 @@ def test_another_best_epoch_is_one_that_is_still_there(plain: Path, tmp_path: Pa
     again = train(resume=run.path, overrides=["train.early_stopping.mode=max"], quiet=True)
     note = (
         "the best epoch by val_loss is 1, whose checkpoint was not kept; the model is that of epoch 4, the best of "
-        "those that were"
+        "those that were kept"
     )
     manifest = again.folder.manifest()
     assert (again.best, manifest["model_epoch"], manifest["notes"]) == (4, 4, [note])
