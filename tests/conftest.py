@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
 from typing import Any
 
@@ -16,6 +17,10 @@ settings.register_profile(
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fixed")
 """`pytest --hypothesis-profile=explore` draws new examples instead of the fixed ones."""
+
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:  # as behind `nohup … &`; tests send these to their processes
+        signal.signal(_number, _handler)
 
 SEED = 1
 
