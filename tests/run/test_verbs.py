@@ -73,10 +73,26 @@ def test_quiet_prints_nothing(plain: Path) -> None:
     assert len(list(plain.parent.glob("elsewhere/tiny-nowcast-*/model.keras"))) == 1
 
 
+STALLS_IN_THE_SECOND_EPOCH = """\
+import time
+from specbuild.training.keeping import Keeping
+
+write = Keeping.write
+
+def stalls(self, snapshot):
+    write(self, snapshot)
+    if snapshot.progress.epoch == 1 and snapshot.progress.step:
+        time.sleep(600)
+
+Keeping.write = stalls
+"""
+
+
 def test_a_run_that_was_killed_continues_as_if_it_had_not_been(spec: Path, tmp_path: Path) -> None:
     overrides = ["train.epochs=4", "train.early_stopping={patience: 4}", "train.checkpoints={keep: 4, every: 2 steps}"]
     arguments = [part for override in overrides for part in ("--set", override)]
-    process = start("train", "nowcast.yaml", *arguments, cwd=spec.parent)
+    (spec.parent / "stalls.py").write_text(STALLS_IN_THE_SECOND_EPOCH, encoding="utf-8")
+    process = start("train", "nowcast.yaml", *arguments, "--plugin", "stalls", cwd=spec.parent)
     checkpoint = wait_for("runs/*/checkpoints/epoch-0002-step-*.keras", spec.parent, process)
     process.kill()
     process.communicate()

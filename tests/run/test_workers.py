@@ -42,6 +42,5 @@ def test_memory_that_runs_out_in_a_thread_ends_in_what_to_change(
         raise MemoryError
 
     monkeypatch.setattr(Dataset, "_sample", fail)
-    with pytest.raises(RunError, match="there is not enough memory for a batch of 4 samples") as caught:
+    with pytest.raises(RunError, match="did not fit into memory with a batch size of 4, nor with any smaller one"):
         train(plain, overrides=["train.workers=2"], out=tmp_path, quiet=True)
-    assert "a smaller train.batch_size, fewer train.workers" in caught.value.help
