@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-demo: $(VENV)/installed ## Install specbuild here, train the radar nowcast and score it against persistence.
+demo: $(VENV)/installed ## Install specbuild here, train the radar nowcast and score it against extrapolation.
 	$(BIN)/specbuild train specs/radar_nowcast.yaml
 
 test: environment ## Run every check: style, types, the direction of imports, tests.
