@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from random import Random
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,23 +10,10 @@ import yaml
 
 from specbuild.catalog import Layer
 from specbuild.model import make
+from tests.tools import tool
 
-TOOLS = Path(__file__).parent.parent / "tools"
-
-
-def load(name: str) -> ModuleType:
-    """Return a module of tools/, under its own name, by which they import each other."""
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-naive = load("naive")
-composites = load("composites")
+naive = tool("naive")
+composites = tool("composites")
 
 HEAD = "specbuild: 1\ninputs: {x: [4], y: [4]}\n"
 FRAMES = "specbuild: 1\ninputs: {x: [3, 6, 6, 2], y: [3, 6, 6, 2]}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +15,10 @@ import specbuild.graph
 import specbuild.language
 from specbuild.catalog import equation
 from specbuild.document import arithmetic
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent
-_spec = importlib.util.spec_from_file_location("error_examples", ROOT / "tools" / "error_examples.py")
-assert _spec is not None
-assert _spec.loader is not None
-error_examples = importlib.util.module_from_spec(_spec)
-sys.modules["error_examples"] = error_examples
-_spec.loader.exec_module(error_examples)
+error_examples = tool("error_examples")
 
 EXAMPLES = list(error_examples.examples(error_examples.PAGE.read_text("utf-8")))
 STAGES = [Path(str(stage.__file__)).parent for stage in (specbuild.language, specbuild.graph)]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
 from specbuild.document import Diagnostic, Source, Span
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent
-_spec = importlib.util.spec_from_file_location("fuzz", ROOT / "tools" / "fuzz.py")
-assert _spec is not None
-assert _spec.loader is not None
-fuzz = importlib.util.module_from_spec(_spec)
-sys.modules["fuzz"] = fuzz
-_spec.loader.exec_module(fuzz)
+fuzz = tool("fuzz")
 
 HEAD = "specbuild: 1\ninputs: {x: [4, 8, 8, 3]}\n"
 FOUND = {

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from specbuild.language.sections.evaluate import EvaluateSection
 from specbuild.language.sections.train import TrainSection
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent
-_spec = importlib.util.spec_from_file_location("language_docs", ROOT / "tools" / "language_docs.py")
-assert _spec is not None
-assert _spec.loader is not None
-language_docs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(language_docs)
+language_docs = tool("language_docs")
 
 
 def test_the_tables_are_fresh() -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
 from specbuild.catalog import KINDS, Bidirectional, TimeDistributed
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent
-_spec = importlib.util.spec_from_file_location("layer_docs", ROOT / "tools" / "layer_docs.py")
-assert _spec is not None
-assert _spec.loader is not None
-layer_docs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(layer_docs)
+layer_docs = tool("layer_docs")
 
 
 def test_the_page_is_fresh() -> None:

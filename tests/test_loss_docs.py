@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,10 @@ import pytest
 from specbuild.catalog.losses import LOSSES, SIGNATURES, own_loss
 from specbuild.model import objects
 from specbuild.model.backend import keras
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent
-_spec = importlib.util.spec_from_file_location("loss_docs", ROOT / "tools" / "loss_docs.py")
-assert _spec is not None
-assert _spec.loader is not None
-loss_docs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(loss_docs)
+loss_docs = tool("loss_docs")
 
 
 def test_the_page_is_fresh() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,10 @@ from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE, SHOWN, sco
 from specbuild.evaluation.scores import errors, events
 from specbuild.evaluation.scores.selection import ON_DEMAND
 from specbuild.language.sections.evaluate import EvaluateSection
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent
-_spec = importlib.util.spec_from_file_location("score_docs", ROOT / "tools" / "score_docs.py")
-assert _spec is not None
-assert _spec.loader is not None
-score_docs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(score_docs)
+score_docs = tool("score_docs")
 PAGE = score_docs.PAGE.read_text("utf-8")
 
 

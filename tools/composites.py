@@ -32,6 +32,7 @@ import keras
 import naive
 import numpy as np
 import yaml
+from findings import Wrong, place_of
 
 from specbuild.document import Report
 from specbuild.graph import Graph, check
@@ -123,10 +124,6 @@ class Findings:
         return f"{dict(self.counts)}; {share:.0%} accepted; {len(self.found)} findings, {len(self.pairs)} pairs"
 
 
-class Wrong(Exception):
-    """A broken promise."""
-
-
 class Refused(Exception):
     """The errors of a spec that the check refuses."""
 
@@ -151,7 +148,7 @@ def try_case(case: Case, number: int, findings: Findings, *, shorten: bool = Fal
         findings.counts["unsure"] += 1
         findings.refused.setdefault("unsure", []).append((number, str(unsure)))
     except Exception as fault:  # anything at all is a finding
-        where = place_of(fault)
+        where, _ = place_of(fault)
         findings.counts["wrong"] += 1
         findings.places[where] += 1
         if where not in findings.found:
@@ -263,17 +260,6 @@ def hold(what: str, ours: list[Any], theirs: list[Any]) -> None:
             raise Wrong(f"{what} gives other outputs: up to {np.abs(mine - other).max():.3g} apart")
 
 
-def place_of(fault: Exception) -> str:
-    """Return where a fault comes from."""
-    if isinstance(fault, Wrong):
-        return f"wrong: {re.sub(r'[^A-Za-z ]+', '', str(fault).partition(':')[0])}"
-    frames = [
-        x for x in traceback.extract_tb(fault.__traceback__) if "specbuild/" in x.filename or "naive" in x.filename
-    ]
-    inner = frames[-1] if frames else traceback.extract_tb(fault.__traceback__)[-1]
-    return f"{type(fault).__name__} in {Path(inner.filename).name}:{inner.name}"
-
-
 def written(tree: Tree) -> str:
     return yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
 
@@ -302,7 +288,7 @@ def fails_at(case: Case) -> str:
     except (Refused, naive.Unsure):
         return ""
     except Exception as fault:
-        return place_of(fault)
+        return place_of(fault)[0]
     return ""
 
 

@@ -20,7 +20,6 @@ import os
 import re
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from findings import Wrong, place_of
 
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.document import Diagnostic, Report, SpecError, parse, plain
@@ -89,10 +89,6 @@ class Corpus:
         self.trees = [plain(parse(text)) for text in self.texts]
 
 
-class Wrong(Exception):
-    """A broken promise."""
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=10_000)
@@ -149,7 +145,7 @@ def fuzz(
             if graph is not None:
                 accepted(graph, findings, build_every)
         except Exception as fault:  # anything at all is a finding
-            where, what = _place(fault)
+            where, what = place_of(fault, 3)
             findings.counts["wrong"] += 1
             if where not in findings.found:
                 findings.found[where] = text, what
@@ -247,7 +243,7 @@ def built(graph: Graph) -> None:
         batch = [np.zeros((x.batch or 2, *(length or 8 for length in x.shape)), x.dtype) for x in graph.inputs]
         given = model(batch[0] if len(batch) == 1 else batch)
     except Exception as fault:
-        raise Wrong(f"the check passed, the build failed {_place(fault)[0]}: {fault}") from fault
+        raise Wrong(f"the check passed, the build failed {place_of(fault, 3)[0]}: {fault}") from fault
     given = given if isinstance(given, dict | list | tuple) else [given]
     for number, output in enumerate(graph.outputs):
         tensor = given[output.name if isinstance(given, dict) else number]
@@ -276,16 +272,6 @@ def is_modest(graph: Graph) -> bool:
             total *= length or 1
         sizes.append(total)
     return max(sizes) <= MAX_BUILT and len(graph.nodes) <= 200
-
-
-def _place(fault: Exception) -> tuple[str, str]:
-    """Where a fault comes from, and its last lines."""
-    frames = [one for one in traceback.extract_tb(fault.__traceback__) if "specbuild" in one.filename]
-    inner = frames[-1] if frames else traceback.extract_tb(fault.__traceback__)[-1]
-    where = f"{type(fault).__name__} in {Path(inner.filename).name}:{inner.name}"
-    if isinstance(fault, Wrong):
-        where = f"wrong: {re.sub(r'[^A-Za-z ]+', '', str(fault).partition(':')[0])}"
-    return where, "".join(traceback.format_exception(fault)[-3:])
 
 
 # Breaking

@@ -22,7 +22,6 @@ import struct
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -40,6 +39,7 @@ import numpy as np
 import xarray
 import yaml
 import zarr
+from findings import Wrong, place_of
 from PIL import Image
 
 from specbuild.data.samples.splits import open_splits
@@ -79,10 +79,6 @@ class Format:
     name: str
     source: dict[str, Any]
     damage: tuple[Callable[[Random, Path], None], ...] = ()
-
-
-class Wrong(Exception):
-    """A broken promise."""
 
 
 def main() -> int:
@@ -215,7 +211,7 @@ class Bench:
                 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # as specbuild does
                 outcome = _outcome(self._specs[name, random.random() < 0.3], every=random.random() < 0.1)
         except Exception as fault:  # anything at all is a finding
-            outcome, (where, what) = "wrong", _place(fault)
+            outcome, (where, what) = "wrong", place_of(fault)
         taken = time.process_time() - started
         if logged := self._logged():
             outcome, where, what = "wrong", f"logged: {name}", logged
@@ -285,16 +281,6 @@ def _read(source: FrameSource) -> int:
         if left <= 0:
             break
     return source.events
-
-
-def _place(fault: Exception) -> tuple[str, str]:
-    """Where a fault comes from, and its last lines."""
-    frames = [entry for entry in traceback.extract_tb(fault.__traceback__) if "/specbuild/" in entry.filename]
-    inner = frames[-1] if frames else traceback.extract_tb(fault.__traceback__)[-1]
-    where = f"{type(fault).__name__} in {Path(inner.filename).name}:{inner.name}"
-    if isinstance(fault, Wrong):
-        where = f"wrong: {re.sub(r'[^A-Za-z ]+', '', str(fault).partition(':')[0])}"
-    return where, "".join(traceback.format_exception(fault)[-6:])
 
 
 def _spec(folder: Path, form: Format, *, skip: bool) -> Spec:

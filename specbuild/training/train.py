@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specbuild.catalog import KerasObject
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.data.samples.dataset import open_samples
@@ -24,7 +23,7 @@ from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
 from specbuild.runs.compatibility import Change, check_resumable
 from specbuild.runs.faults import UnsavedError, explained
-from specbuild.runs.files import copy, remove_leftovers, write_json
+from specbuild.runs.files import remove_leftovers, write_json
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.initial_weights import InitialWeights, WeightSource
 from specbuild.runs.lock import Process
@@ -37,10 +36,13 @@ from specbuild.runs.provenance import (
     versions,
 )
 from specbuild.runs.records import TrainingPolicy
+from specbuild.training import model_file
 from specbuild.training.compile import compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.interrupt import Interrupted, Signals
+from specbuild.training.model_file import Chosen
 from specbuild.training.progress import Display, display, opening_lines
+from specbuild.training.resuming import how_to_resume, resume_with, resuming, without_checkpoints
 
 if TYPE_CHECKING:
     from specbuild.evaluation.evaluate import Scored
@@ -103,7 +105,7 @@ def train(
         # Before anything else: a second process is refused at once, not after a framework is loaded.
         with (
             folder.writing(),
-            _interruptible(signals, f"interrupted before anything was changed. {_resume_with(folder)}"),
+            _interruptible(signals, f"interrupted before anything was changed. {resume_with(folder)}"),
         ):
             import_plugins(plugins)
             given = normalize(overrides)
@@ -181,7 +183,7 @@ class _Training:
         self._check_changes_take_effect(folder, done)
         with explained(folder.path):
             self._note_resumption(folder, done, precision)
-        self.show.note(_resuming(folder, done, self.spec.train.epochs))
+        self.show.note(resuming(folder, done, self.spec.train.epochs))
         for change in self.changes:
             self.show.note(f"changed: {change}")
         return self._run(model, folder, done, precision, signals)
@@ -208,7 +210,7 @@ class _Training:
     def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
         def interrupted() -> str:
             self._ended(folder, "interrupted")
-            return _how_to_resume(folder)
+            return how_to_resume(folder)
 
         signals.at_once, signals.begun = interrupted, True
         try:
@@ -235,8 +237,8 @@ class _Training:
         except KeyboardInterrupt:
             self._ended(folder, "interrupted")
             with explained(folder.path):
-                folder.update_manifest(**self._selection(self._keep_model(folder)))
-            raise Interrupted(_how_to_resume(folder), signals.number) from None
+                folder.update_manifest(**self._keep_model(folder).record(self.watch))
+            raise Interrupted(how_to_resume(folder), signals.number) from None
         except BaseException as error:
             self._ended(folder, "failed", error=_reason(error))
             raise
@@ -267,17 +269,17 @@ class _Training:
         """Keep the model that training gave, and score it."""
         for note in self.dataset.notes():
             self._note(note)
-        best = self._keep_model(folder)
-        scores = self._score(folder, history, best)
+        chosen = self._keep_model(folder)
+        scores = self._score(folder, history, chosen.epoch)
         folder.update_manifest(
             status="finished",
             finished=now(),
             process=None,
             epochs=len(history),
             notes=self.notes,
-            **self._selection(best),
+            **chosen.record(self.watch),
         )
-        return Run(folder, history, best, scores)
+        return Run(folder, history, chosen.epoch, scores)
 
     def _description(self, precision: str) -> dict[str, Any]:
         """Return what run.json says of a run from its beginning."""
@@ -390,7 +392,7 @@ class _Training:
                 )
             return progress, path
         if damaged is not None:
-            raise RunError(damaged.message, help=_without_checkpoints(folder))
+            raise RunError(damaged.message, help=without_checkpoints(folder))
         return Progress(), None
 
     def _note(self, text: str) -> None:
@@ -407,56 +409,14 @@ class _Training:
         held_out = with_true_frames(self.graph, self.validation, shown=False) if self.validation is not None else None
         return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals)
 
-    def _keep_model(self, folder: RunFolder) -> int:
-        """Write model.keras of the best epoch, or of the last where no best is kept; return that epoch.
-
-        Before the first epoch is finished there is nothing to write, and the epoch is 0.
-        """
-        from specbuild.training.batches import has_scheduled_sampling
-
-        saved = folder.checkpoints()
-        kept = [position.epoch for position in saved if position.epoch and not position.step]
-        if not kept:
-            return 0
-        epoch = max(kept)
-        if self.watch.keep_best:
-            history = checkpoint.read(saved[max(saved)]).history
-            best, epoch = self.watch.best(history), self.watch.best(history, among=kept) or epoch
-            if best != epoch:
-                self._note(
-                    f"the best epoch by {self.watch.monitor} is {best}, whose checkpoint was not kept; "
-                    f"the model is that of epoch {epoch}, the best of those that were kept"
-                )
-        path = folder.checkpoint(epoch)
-        if has_scheduled_sampling(self.graph) or _averages_weights(self.spec.train.optimizer):
-            self._save_for_use(path, folder)
-        else:
-            copy(path, folder.model_file)
-        return epoch
-
-    def _save_for_use(self, path: Path, folder: RunFolder) -> None:
-        """Write model.keras from a checkpoint whose model reads true frames as well, or has averaged weights."""
-        from specbuild.model.backend import set_seed
-        from specbuild.model.build import build
-
-        set_seed(self.spec.train.seed)
-        model = build(self.graph, folder.manifest()["precision"])
-        if _averages_weights(self.spec.train.optimizer):
-            self._compile(model)
-            model.optimizer.build(model.trainable_variables)
-        checkpoint.load_weights(model, path)
-        if _averages_weights(self.spec.train.optimizer):
-            model.optimizer.finalize_variable_values(model.trainable_variables)
-        checkpoint.Snapshot.take(model, checkpoint.read(path).history).write(folder.model_file)
-
-    def _selection(self, epoch: int) -> dict[str, Any]:
-        """Return for run.json which epoch model.keras is of, and why; there is a best one only where one is kept."""
-        if not epoch:
-            return {}
-        if not self.watch.keep_best:
-            return {"model_epoch": epoch, "chosen_by": "last epoch", "best_epoch": None}
-        extreme = "highest" if self.watch.larger_is_better else "lowest"
-        return {"model_epoch": epoch, "chosen_by": f"{extreme} {self.watch.monitor}", "best_epoch": epoch}
+    def _keep_model(self, folder: RunFolder) -> Chosen:
+        """Write model.keras, unless no epoch is finished, and return the epoch that it is of."""
+        chosen = model_file.choose(folder, self.watch)
+        if note := chosen.note(self.watch.monitor):
+            self._note(note)
+        if chosen.epoch:
+            model_file.write(folder, chosen, self.graph, self._compile)
+        return chosen
 
     def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Scored | None:
         from specbuild.evaluation.evaluate import evaluate
@@ -476,43 +436,3 @@ def _reason(error: BaseException) -> str:
     """Return why a run failed, in one line."""
     first = error.diagnostics[0] if isinstance(error, SpecError) else error
     return " ".join(str(getattr(first, "message", error)).split()) or type(error).__name__
-
-
-def _resuming(folder: RunFolder, done: Progress, epochs: int) -> str:
-    if done.epoch >= epochs:
-        return f"{folder.path} has finished all of its epochs; for more: --set train.epochs={2 * done.epoch}"
-    if not done.epoch and not done.step:
-        return f"{folder.path} has no checkpoint yet, so it starts over"
-    return f"resuming {folder.path} after {done.reached}{'' if done.step else f' of {epochs}'}"
-
-
-def _how_to_resume(folder: RunFolder) -> str:
-    last = folder.reached
-    if last is None:
-        return f"interrupted before a step was saved. {_resume_with(folder)}"
-    try:
-        reached = checkpoint.read(folder.checkpoint(*last)).reached
-    except RunError:  # what is wrong with the file is said when the run is continued
-        reached = str(last)
-    return f"interrupted after {reached}. {_resume_with(folder)}"
-
-
-def _without_checkpoints(folder: RunFolder) -> str:
-    """Return the way out for a run none of whose checkpoints can be read."""
-    model = folder.model_file
-    if not model.is_file() or checkpoint.damage(model):
-        return "start a new run; no other checkpoint of this one can be read"
-    return (
-        f"no checkpoint of this run can be read; evaluate and predict still work with {model}, and a new run can start "
-        f"from its weights: --set train.init_from={folder.path.resolve()}"
-    )
-
-
-def _resume_with(folder: RunFolder) -> str:
-    return f"Resume with: specbuild train --resume {folder.path}"
-
-
-def _averages_weights(optimizer: KerasObject) -> bool:
-    """Return whether an optimizer, or the one inside it, keeps moving averages of the weights."""
-    inner = optimizer.arguments.get("inner_optimizer")
-    return bool(optimizer.arguments.get("use_ema")) or (isinstance(inner, KerasObject) and _averages_weights(inner))

@@ -7,7 +7,6 @@ of its gates vanish at small widths.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -31,14 +30,11 @@ from specbuild.model.backend import keras
 from specbuild.model.objects import to_keras
 from specbuild.training.losses import output_loss
 from tests.model.recurrences import numbers
+from tests.tools import tool
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "specs" / "zoo"
-_spec = importlib.util.spec_from_file_location("zoo_docs", ROOT / "tools" / "zoo_docs.py")
-assert _spec is not None
-assert _spec.loader is not None
-zoo_docs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(zoo_docs)
+zoo_docs = tool("zoo_docs")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""What a run says when it is resumed, when it is interrupted, and when it cannot be resumed."""
+
+from __future__ import annotations
+
+from specbuild.document import RunError
+from specbuild.runs import checkpoint
+from specbuild.runs.checkpoint import Progress
+from specbuild.runs.folder import RunFolder
+
+
+def resuming(folder: RunFolder, done: Progress, epochs: int) -> str:
+    """Return from where a run is resumed."""
+    if done.epoch >= epochs:
+        return f"{folder.path} has finished all of its epochs; for more: --set train.epochs={2 * done.epoch}"
+    if not done.epoch and not done.step:
+        return f"{folder.path} has no checkpoint yet, so it starts over"
+    return f"resuming {folder.path} after {done.reached}{'' if done.step else f' of {epochs}'}"
+
+
+def how_to_resume(folder: RunFolder) -> str:
+    """Return how far an interrupted run is, and the command that resumes it."""
+    last = folder.reached
+    if last is None:
+        return f"interrupted before a step was saved. {resume_with(folder)}"
+    try:
+        reached = checkpoint.read(folder.checkpoint(*last)).reached
+    except RunError:  # what is wrong with the file is said when the run is continued
+        reached = str(last)
+    return f"interrupted after {reached}. {resume_with(folder)}"
+
+
+def without_checkpoints(folder: RunFolder) -> str:
+    """Return the way out for a run none of whose checkpoints can be read."""
+    model = folder.model_file
+    if not model.is_file() or checkpoint.damage(model):
+        return "start a new run; no other checkpoint of this one can be read"
+    return (
+        f"no checkpoint of this run can be read; evaluate and predict still work with {model}, and a new run can start "
+        f"from its weights: --set train.init_from={folder.path.resolve()}"
+    )
+
+
+def resume_with(folder: RunFolder) -> str:
+    """Return the command that resumes a run."""
+    return f"Resume with: specbuild train --resume {folder.path}"
