@@ -30,7 +30,7 @@ from specbuild.language.forms.base import PlainForm
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
 from specbuild.language.forms.keys import Keys
-from specbuild.language.forms.recurrent import Cell
+from specbuild.language.forms.recurrent_step import Cell
 from specbuild.language.schema_layers import sentence
 from specbuild.language.sections.augment import AugmentSection
 from specbuild.language.sections.base import OnResume

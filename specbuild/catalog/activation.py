@@ -4,10 +4,11 @@ from pydantic import Field
 
 from specbuild.catalog import objects
 from specbuild.catalog.axes import MixesAxes
+from specbuild.catalog.axis_values import Axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Shape, Weight
-from specbuild.catalog.values import Axes, NonNegativeNumber, Number, read_default
+from specbuild.catalog.values import NonNegativeNumber, Number, read_default
 
 
 class _ElementWise(Layer):

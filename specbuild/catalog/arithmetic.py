@@ -5,11 +5,12 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from specbuild.catalog.axes import OverAxes, positions
+from specbuild.catalog.axis_values import Axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.merging import Broadcasting, broadcast, check_two, misfit
 from specbuild.catalog.receptive_field import ReceptiveField, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, times
-from specbuild.catalog.values import Axes, Choice, Flag, Number, refuse, written
+from specbuild.catalog.values import Choice, Flag, Number, refuse, written
 
 FUNCTIONS = (
     *("abs", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2"),

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
+from specbuild.catalog.axis_values import Axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import ReceptiveField, in_place
 from specbuild.catalog.shapes import Shape, ShapeError, show
-from specbuild.catalog.values import Axes
 
 
 class OverAxes(Layer):

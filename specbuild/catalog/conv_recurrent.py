@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from specbuild.catalog.axis_values import LENGTHS
 from specbuild.catalog.objects import Activation
 from specbuild.catalog.receptive_field import (
     AxisField,
@@ -21,7 +22,7 @@ from specbuild.catalog.receptive_field import (
 from specbuild.catalog.recurrent import Cell, PlainCell
 from specbuild.catalog.shapes import Dim, Shape, Weight, plus, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Strided
-from specbuild.catalog.values import LENGTHS, Choice, Flag, PositiveInt, read_default
+from specbuild.catalog.values import Choice, Flag, PositiveInt, read_default
 
 Normalization = Annotated[Literal["none", "layer"], Choice()]
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from specbuild.catalog.axis_values import NON_NEGATIVE
 from specbuild.catalog.kernel import WithBias, WithKernel
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, spread
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, plus, size, times
 from specbuild.catalog.spatial import Strided, each_written
-from specbuild.catalog.values import NON_NEGATIVE, CausalPadding, PositiveInt, read_default, refuse
+from specbuild.catalog.values import CausalPadding, PositiveInt, read_default, refuse
 
 
 class _Window(Strided, WithBias):

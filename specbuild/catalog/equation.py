@@ -17,18 +17,16 @@ from specbuild.document.arithmetic import (
     EQUATION,
     Call,
     Chain,
-    ExpressionError,
     Literal,
     Name,
-    Place,
     Power,
     Signed,
     Tree,
-    apply,
     names_in,
     parse,
     written,
 )
+from specbuild.document.calculation import ExpressionError, Place, apply
 from specbuild.document.suggest import did_you_mean
 
 ACTIVATIONS = (

@@ -5,10 +5,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from specbuild.catalog.axes import positions
+from specbuild.catalog.axis_values import Axes
 from specbuild.catalog.base import Layer
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
-from specbuild.catalog.values import Axes, read_default
+from specbuild.catalog.values import read_default
 
 
 class _Local(Layer):

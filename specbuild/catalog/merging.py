@@ -8,10 +8,11 @@ from functools import reduce
 
 from pydantic import Field
 
+from specbuild.catalog.axis_values import Axis, AxisPair
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import ReceptiveField, known, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, plus, show, times
-from specbuild.catalog.values import Axis, AxisPair, Flag
+from specbuild.catalog.values import Flag
 
 
 class Concatenate(Layer):

@@ -12,15 +12,16 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias, get_args
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from specbuild.catalog import losses
+from specbuild.catalog.object_limits import LIMITS
 from specbuild.catalog.signatures import Family, Signature, names, signature
-from specbuild.catalog.values import Choice, ListOf, Nullable, OneOrList, Policy, Real, Value, Whole, error, written
+from specbuild.catalog.values import Nullable, Value, error, written
 from specbuild.document.suggest import did_you_mean
 
 
@@ -131,103 +132,6 @@ _NULLABLE_WORDS = frozenset({"window"})
 _NUMBERS_BY_DEFAULT = frozenset({"optimizers", "schedules", "activations"})
 """Families whose null defaults stand for numbers."""
 
-_SHARE = Real(0, 1)
-_SHARES = Nullable(OneOrList(_SHARE, "a number from 0 to 1 or a list of them"))
-_DECAY = Real(0, below=1)
-_AMOUNT = Real(0)
-_POSITIVE = Real(above=0)
-_LIMITS: dict[str, Value] = {
-    "AUC.curve": Choice("PR", "ROC", "PRGAIN"),
-    "AUC.thresholds": Nullable(ListOf(_SHARE, "a list of numbers from 0 to 1")),
-    "AUC.summation_method": Choice("interpolation", "majoring", "minoring"),
-    "Adafactor.beta_2_decay": Real(maximum=0),
-    "BinaryFocalCrossentropy.gamma": _AMOUNT,
-    "CategoricalFocalCrossentropy.gamma": _AMOUNT,
-    "Ftrl.beta": _AMOUNT,
-    "Ftrl.initial_accumulator_value": Real(0),
-    "Ftrl.l1_regularization_strength": Real(0),
-    "Ftrl.l2_regularization_strength": Real(0),
-    "Ftrl.l2_shrinkage_regularization_strength": Real(0),
-    "Ftrl.learning_rate_power": Real(maximum=0),
-    "GradientDifference.alpha": Real(),
-    "Huber.delta": _POSITIVE,
-    "Lion.beta_1": Real(maximum=1, above=0),
-    "Muon.momentum": _SHARE,
-    "OrthogonalRegularizer.mode": Choice("rows", "columns"),
-    "RMSprop.momentum": _SHARE,
-    "SGD.momentum": _SHARE,
-    "STFT.side": Choice("real", "imag"),
-    "VarianceScaling.distribution": Choice("truncated_normal", "untruncated_normal", "uniform"),
-    "VarianceScaling.mode": Choice("fan_in", "fan_out", "fan_avg"),
-    "VarianceScaling.scale": Real(above=0),
-    "FBetaScore.beta": Real(above=0),
-    **{f"{score}.average": Nullable(Choice("micro", "macro", "weighted")) for score in ("F1Score", "FBetaScore")},
-    **{f"{score}.threshold": Nullable(Real(maximum=1, above=0)) for score in ("F1Score", "FBetaScore")},
-    **{f"{score}.thresholds": _SHARES for score in ("Precision", "Recall")},
-    **{f"{truth}{sign}.thresholds": _SHARES for truth in ("True", "False") for sign in ("Positives", "Negatives")},
-    "adam_beta_1": _DECAY,
-    "adam_beta_2": _DECAY,
-    "adam_lr_ratio": _AMOUNT,
-    "adam_weight_decay": _AMOUNT,
-    "beta_1": _DECAY,
-    "beta_2": _DECAY,
-    "class_aggregation": Nullable(Choice("uniform_average", "variance_weighted_average")),
-    "clip_threshold": _POSITIVE,
-    "clipnorm": Nullable(_POSITIVE),
-    "clipvalue": Nullable(_POSITIVE),
-    "decay_rate": _AMOUNT,
-    "decay_steps": Real(above=0),
-    "dtype": Nullable(Choice(*get_args(get_args(Policy)[0]))),
-    "dynamic_growth_steps": Whole(1),
-    "ema_momentum": _SHARE,
-    "ema_overwrite_frequency": Nullable(Whole(1)),
-    "end_learning_rate": _AMOUNT,
-    "epsilon": _AMOUNT,
-    "epsilon_1": _AMOUNT,
-    "epsilon_2": _AMOUNT,
-    "factor": Real(0),
-    "first_decay_steps": Real(above=0),
-    "global_clipnorm": Nullable(_POSITIVE),
-    "gradient_accumulation_steps": Nullable(Whole(2)),
-    "ignore_class": Nullable(Whole()),
-    "initial_learning_rate": _AMOUNT,
-    "initial_scale": _POSITIVE,
-    "l1": Real(0),
-    "l2": Real(0),
-    "label_smoothing": _SHARE,
-    "learning_rate": Real(0),
-    "loss_scale_factor": Nullable(_POSITIVE),
-    "m_mul": _AMOUNT,
-    "max_value": _AMOUNT,
-    "min_value": _AMOUNT,
-    "ns_steps": Whole(1),
-    "num_classes": Whole(2),
-    "num_regressors": Whole(0),
-    "num_thresholds": Whole(2),
-    "precision": _SHARE,
-    "q": Real(above=0, below=1),
-    "power": _AMOUNT,
-    "rate": _SHARE,
-    "recall": _SHARE,
-    "reduction": Nullable(Choice("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none")),
-    "rho": _SHARE,
-    "rms_rate": _AMOUNT,
-    "scaling": Nullable(Choice("density", "spectrum")),
-    "seed": Nullable(Whole()),
-    "sensitivity": _SHARE,
-    "specificity": _SHARE,
-    "stddev": _AMOUNT,
-    "t_mul": _POSITIVE,
-    "target_class_ids": ListOf(Whole(0), "a list of whole numbers of at least 0"),
-    "warmup_steps": _AMOUNT,
-    "warmup_target": Nullable(_AMOUNT),
-    "weight_decay": _AMOUNT,
-}
-"""Limits of an argument of one class, or of every class, that its default does not show.
-
-Keras sets them, or training would go the wrong way beyond them.
-"""
-
 _Loc: TypeAlias = tuple[str | int, ...]
 
 
@@ -286,7 +190,7 @@ def _read_arguments(
 
 def _limit(family: Family, known: Signature, key: str) -> Value | None:
     """Return the limit of an argument, or null where that is its default and stands for none."""
-    limit = _LIMITS.get(f"{known.name}.{key}") or _LIMITS.get(key)
+    limit = LIMITS.get(f"{known.name}.{key}") or LIMITS.get(key)
     none_by_default = family in _NUMBERS_BY_DEFAULT and known.optional.get(key, 0) is None
     return Nullable(limit) if limit is not None and none_by_default and not isinstance(limit, Nullable) else limit
 

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from specbuild.catalog.axis_values import LENGTHS
 from specbuild.catalog.receptive_field import ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, size, times
 from specbuild.catalog.spatial import Formatted, window_length
-from specbuild.catalog.values import LENGTHS, Flag, Padding, read_default
+from specbuild.catalog.values import Flag, Padding, read_default
 
 
 class _Pooling(Formatted):

@@ -16,9 +16,8 @@ OURS: dict[str, str] = {
     "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
     "st_lstm": "STLSTM2D",
     "traj_gru": "TrajGRU2D",
-    "plumbing": (
-        "LastFrame RepeatFrame ZerosLike Slice SplitPart Gather Roll Stack ExpandDims Squeeze SpaceToDepth DepthToSpace"
-    ),
+    "plumbing": ("LastFrame RepeatFrame ZerosLike Slice SplitPart Gather Roll Stack ExpandDims Squeeze"),
+    "patches": "SpaceToDepth DepthToSpace",
     "arithmetic": "Elementwise Clip Divide MatMul Reduce",
     "equation": "Equation",
     "constant": "Constant",

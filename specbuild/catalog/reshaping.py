@@ -4,21 +4,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
+from specbuild.catalog.axis_values import LENGTHS, MARGINS, Margins2, Permutation, TargetShape
 from specbuild.catalog.base import Layer, View
 from specbuild.catalog.receptive_field import ReceptiveField, in_place, interpolated, same, shifted
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show, size, times
 from specbuild.catalog.spatial import AXIS_NAMES, Formatted, Spatial
-from specbuild.catalog.values import (
-    LENGTHS,
-    MARGINS,
-    DataFormat,
-    Interpolation,
-    Margins2,
-    Permutation,
-    PositiveInt,
-    TargetShape,
-    read_default,
-)
+from specbuild.catalog.values import DataFormat, Interpolation, PositiveInt, read_default
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from specbuild.catalog.axis_values import LENGTHS, EachAxis
 from specbuild.catalog.base import Layer
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, same, windows
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, show
-from specbuild.catalog.values import LENGTHS, DataFormat, EachAxis, Padding, read_default, refuse, written
+from specbuild.catalog.values import DataFormat, Padding, read_default, refuse, written
 
 AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth (or time)", "height", "width")}
 """Names of the spatial axes, by their number."""

@@ -4,11 +4,12 @@ from math import prod
 
 from pydantic import Field
 
+from specbuild.catalog.axis_values import Ints2
 from specbuild.catalog.conv_recurrent import OptionalInput
 from specbuild.catalog.objects import Activation, Initializer
 from specbuild.catalog.receptive_field import known
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.values import Ints2, PositiveInt, read_default
+from specbuild.catalog.values import PositiveInt, read_default
 
 
 class TrajGRU2D(OptionalInput, spatial=2):

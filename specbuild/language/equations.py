@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from specbuild.catalog.equation import Equation, equation, input_name
 from specbuild.document import Entry, Mapping, Node, Report, Scalar, shown
-from specbuild.document.arithmetic import ExpressionError, Name, names_in, written
+from specbuild.document.arithmetic import Name, names_in, written
+from specbuild.document.calculation import ExpressionError
 from specbuild.language.references import ID, References
 from specbuild.language.variables import fill
 

@@ -17,18 +17,16 @@ from specbuild.document.arithmetic import (
     Chain,
     Choice,
     Comparison,
-    ExpressionError,
     Literal,
     Name,
     Negation,
     Power,
     Signed,
     Tree,
-    apply,
-    bounded,
     parse,
     tokens,
 )
+from specbuild.document.calculation import ExpressionError, apply, bounded
 
 _MAX_LENGTH = 1_000
 

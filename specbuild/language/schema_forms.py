@@ -13,7 +13,7 @@ from specbuild.language.forms.autoregressive import Feedback
 from specbuild.language.forms.blocks import Block
 from specbuild.language.forms.encoder_decoder.form import EncoderDecoder
 from specbuild.language.forms.keys import Keys
-from specbuild.language.forms.recurrent import Cell
+from specbuild.language.forms.recurrent_step import Cell
 from specbuild.language.schema_layers import having, sentence, without_null, without_place
 from specbuild.language.schema_values import VARIABLE, Schema, model_schema
 from specbuild.language.sections.inputs import InputSection

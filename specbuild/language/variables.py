@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, overload
 
 from specbuild.document import Mapping, Node, Report, Scalar, Sequence, Span, did_you_mean, plain
-from specbuild.document.arithmetic import ExpressionError
+from specbuild.document.calculation import ExpressionError
 from specbuild.language.expressions import Unknown, UnknownUsed, evaluate, is_expression, names
 
 NAME = re.compile(r"[A-Za-z_]\w*")

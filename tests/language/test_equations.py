@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from specbuild import SpecError, build_graph, load_spec
 from specbuild.catalog import ShapeError
 from specbuild.catalog.equation import Equation, equation
-from specbuild.document.arithmetic import ExpressionError, written
+from specbuild.document.arithmetic import written
+from specbuild.document.calculation import ExpressionError
 from specbuild.graph import Graph, Port
 
 HEAD = "specbuild: 1\ninputs: {x: [4, 4, 3], y: [4, 4, 3], z: [3]}\n"

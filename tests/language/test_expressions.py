@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specbuild.document.arithmetic import LIMIT, ExpressionError
+from specbuild.document.calculation import LIMIT, ExpressionError
 from specbuild.language.expressions import evaluate, is_expression, names
 
 VALUES = {"n": 8, "half": 0.5, "word": "conv", "sizes": [32, 64], "flag": True}

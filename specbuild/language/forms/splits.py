@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from pydantic.json_schema import JsonSchemaValue
 
+from specbuild.catalog.axis_values import Axis
 from specbuild.catalog.plumbing import SplitPart
-from specbuild.catalog.values import Axis, Value
+from specbuild.catalog.values import Value
 from specbuild.document import Entry, Mapping, Scalar, id_of, kind_of
 from specbuild.language.forms.base import Composite, Expansion
 from specbuild.language.forms.scope import Scope

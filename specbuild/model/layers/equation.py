@@ -7,7 +7,8 @@ from functools import reduce
 from typing import Any
 
 from specbuild.catalog import equation
-from specbuild.document.arithmetic import Call, Chain, Name, Power, Signed, Tree, apply
+from specbuild.document.arithmetic import Call, Chain, Name, Power, Signed, Tree
+from specbuild.document.calculation import apply
 from specbuild.model.backend import keras
 from specbuild.model.layers.arithmetic import with_rank
 from specbuild.model.layers.base import OwnLayer
