@@ -7,15 +7,16 @@ import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from specbuild.runs.processes import lives
+from specbuild.runs.processes import host, lives
 
-_UNFINISHED = re.compile(r"\..+\.(\d+)(\.\w+)?")
-"""The name of a file that `replacing` yields, with the number of its process."""
+_UNFINISHED = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)(\.\w+)?")
+"""The name of a file that `replacing` yields, with its machine and the number of its process."""
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     An exception in the block leaves `path` as it was and removes the new file. The folder must exist: to make it would
     bring back a run folder that was removed while the run went on.
     """
-    new = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    new = path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}{path.suffix}")
     try:
         yield new
         _sync(new)
@@ -51,10 +52,19 @@ def _sync(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the files in a folder, and in the folders in it, that processes left when they ended while writing."""
+    """Remove the files in a folder, and in the folders in it, that processes left when they ended while writing.
+
+    Those of other machines stay: whether their processes live cannot be told.
+    """
     for path in folder.rglob(".*"):
-        if (match := _UNFINISHED.fullmatch(path.name)) and path.is_file() and not lives(int(match[1])):
+        match = _UNFINISHED.fullmatch(path.name)
+        if match and match[1] == _machine() and path.is_file() and not lives(int(match[2])):
             path.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """Return a short name of this machine, which may share the folder with others."""
+    return f"{zlib.crc32(host().encode()):08x}"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ On a file system without locks, the process and the heartbeat decide.
 import errno
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from specbuild.document import RunError
 from specbuild.runs.clock import now
-from specbuild.runs.processes import CAN_ASK, lives
+from specbuild.runs.processes import CAN_ASK, host, lives
 
 if sys.platform != "win32":
     import fcntl
@@ -55,12 +54,12 @@ class Process(BaseModel):
     @classmethod
     def this(cls) -> "Process":
         """Return the current process, starting now."""
-        return cls(pid=os.getpid(), host=socket.gethostname()[:255] or "localhost", since=now())
+        return cls(pid=os.getpid(), host=host(), since=now())
 
     @property
     def is_this(self) -> bool:
         """Whether it is the current process."""
-        return self.pid == os.getpid() and self.host == self.this().host
+        return self.pid == os.getpid() and self.host == host()
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 
 CAN_ASK = os.name != "nt"
 """Whether there is a way to ask: on Windows, the signal 0 ends a process."""
+
+
+def host() -> str:
+    """Return the name of this machine."""
+    return socket.gethostname()[:255] or "localhost"
 
 
 def lives(number: int) -> bool:

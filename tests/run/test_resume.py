@@ -17,7 +17,7 @@ import pytest
 from specbuild.document import RunError
 from specbuild.model import saving
 from specbuild.runs.checkpoint import Position, Progress, read, verify
-from specbuild.runs.files import remove_leftovers
+from specbuild.runs.files import remove_leftovers, replacing
 from specbuild.training import Interrupted, Run, fit, train
 from specbuild.training.history import Watch
 from specbuild.training.keeping import Background, kept_positions
@@ -309,11 +309,16 @@ def test_the_progress_of_a_run_survives_as_json() -> None:
     assert Progress.model_validate_json(progress.model_dump_json()) == progress
 
 
-def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
+def test_what_dead_processes_of_this_machine_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
-    dead = [".run.999999999.json", "checkpoints/.epoch-0006.999999999.keras"]
-    living = [f".run.{os.getpid()}.json", ".notes", "run.json", "checkpoints/.hidden.keras"]
-    for name in (*dead, *living):
+    with replacing(tmp_path / "run.json") as unfinished:
+        unfinished.write_text("")
+    living, pid = unfinished.name, str(os.getpid())
+    ours, theirs = living.replace(pid, "999999999"), f".run.{'0' * 8}-999999999.json"
+    dead = [ours, f"checkpoints/{ours.replace('run', 'epoch-0006', 1)}"]
+    kept = [living, theirs, ".notes", "checkpoints/.hidden.keras"]
+    for name in (*dead, *kept):
         (tmp_path / name).write_text("")
+    kept.append("run.json")
     remove_leftovers(tmp_path)
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(living)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
