@@ -34,6 +34,7 @@ from specbuild.language.forms.recurrent_step import Cell
 from specbuild.language.schema_layers import sentence
 from specbuild.language.sections.augment import AugmentSection
 from specbuild.language.sections.base import OnResume
+from specbuild.language.sections.coarsen import CoarsenSection
 from specbuild.language.sections.data import DataSection, WindowsSection
 from specbuild.language.sections.evaluate import EvaluateSection, ForecastFile
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection
@@ -116,6 +117,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "recurrent": lambda: keys_of(Cell),
     "data": lambda: section(DataSection),
     "data.source": lambda: section(SourceSection),
+    "data.source.coarsen": lambda: section(CoarsenSection),
     "data.source.generator": lambda: section(GeneratorSection),
     **{f"data.source.{name}": lambda cls=cls: section(cls, GeneratorSection) for name, cls in GENERATORS.items()},
     "data.windows": lambda: section(WindowsSection),

@@ -22,6 +22,7 @@ from specbuild.data.samples.sampler import Sample
 from specbuild.data.samples.windows import Stretch
 from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, Region
 from specbuild.data.sources.clip import clip_array
+from specbuild.data.sources.coarsen import coarsened
 from specbuild.data.sources.errors import FileError
 from specbuild.data.sources.files import located, natural_order
 from specbuild.data.sources.frame_folder import check_order, find_clips
@@ -153,9 +154,13 @@ def _open_folders(path: Path, data: DataSection) -> tuple[FrameSource, tuple[int
     classes = [find_clips(folder, events=True) for folder in folders]
     clips = tuple(clip for members in classes for clip in members)
     labels = tuple(label for label, members in enumerate(classes) for _ in members)
-    packing = Packing().overridden(data.scale, data.offset, data.missing)
+    array, packing = clip_array(clips, data.source).in_packing(
+        Packing().overridden(data.scale, data.offset, data.missing)
+    )
     metadata = FrameMetadata(path.name, data.source.axes, packing=packing, lengths=tuple(map(len, clips)))
-    source = FrameSource(clip_array(clips, data.source), metadata)
+    source = FrameSource(array, metadata)
+    if data.source.coarsen is not None:
+        source = coarsened(source, data.source.coarsen)
     return source, labels, tuple(folder.name for folder in folders)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, Self, TypeAlias
@@ -124,6 +124,9 @@ class StoredArray:
     a shorter event is never read."""
     events: tuple[str, ...] = ()
     """Names of the events, such as those of their files; none where they have no names."""
+    in_packing: Callable[[Packing], tuple[RawArray, Packing]] | None = None
+    """Of frames that are resized or converted as they are read: the array once its packing is known, and the packing of
+    its numbers then. Where values can be missing they are decoded first, and the packing is that of physical values."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -175,6 +178,8 @@ class FrameMetadata:
     """The files that the frames come from, or the named events; none where there is a single nameless one."""
     bytes: int | None = None
     """Size of the file; None where it is not a single file."""
+    remarks: tuple[str, ...] = ()
+    """What a user should know of how the frames are read, in sentences for notes."""
 
     @property
     def name(self) -> str:
@@ -318,13 +323,16 @@ class FrameSource:
         return f"frame {frame - part.frames.start}{time}{inside} of {part.name}"
 
     def notes(self) -> tuple[str, ...]:
-        """Return a sentence on the infinite values that were read so far; none where there were none."""
+        """Return sentences on how frames are read, and on the infinite values that were read so far."""
         if not self.infinite:
-            return ()
+            return self.metadata.remarks
         frames = sorted(self.infinite)
         first = self.where(*frames[0])
         place = first if len(frames) == 1 else f"{len(frames):,} frames, the first of which is {first}"
-        return (f"infinite values count as missing; there are some in {place}",)
+        return (
+            *self.metadata.remarks,
+            f"infinite values count as missing; there are some in {place}",
+        )
 
     def _raw(self, event: int, frames: range, region: Region | None) -> npt.NDArray[Any]:
         """Return the frames as they are stored, (frames, *space, C)."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.sources.base import Packing
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels, resize, to_color
 from specbuild.data.sources.video import DecoderPool
@@ -74,11 +75,17 @@ _CHANNELS = {"gray": 1, "rgb": 3}
 
 
 class ClipArray:
-    """Clips as an array of the axes of a layout, out of N, T, H, W and C; T is as long as the longest clip."""
+    """Clips as an array of the axes of a layout, out of N, T, H, W and C; T is as long as the longest clip.
 
-    def __init__(self, clips: tuple[FrameClip, ...], section: SourceSection, channels: int) -> None:
+    With a packing its numbers are physical ones, decoded before anything else is done to a frame.
+    """
+
+    def __init__(
+        self, clips: tuple[FrameClip, ...], section: SourceSection, channels: int, packing: Packing | None = None
+    ) -> None:
         header = clips[0].headers[0][1]
-        self._clips, self._axes, self._channels = clips, section.axes, channels
+        self._clips, self._section, self._axes, self._channels = clips, section, section.axes, channels
+        self._packing = packing
         self._size = section.size or (header.height, header.width)
         lengths = {
             "N": len(clips),
@@ -87,8 +94,22 @@ class ClipArray:
             **dict(zip("HW", self._size, strict=True)),
         }
         self.shape = tuple(lengths[axis] for axis in section.axes)
-        self.dtype = header.dtype
+        self.dtype = header.dtype if packing is None else np.dtype(np.float32)
         self._decoders, self._cache = DecoderPool(), FrameCache(CACHED)
+
+    def in_packing(self, packing: Packing) -> tuple[ClipArray, Packing]:
+        """Return the array with the packing of its numbers.
+
+        They are physical values where frames are resized or change colour and `packing` has values that mean missing:
+        a code is never averaged into data.
+        """
+        headers = (header for clip in self._clips for _, header in clip.headers)
+        changed = any(
+            (header.height, header.width) != self._size or header.channels != self._channels for header in headers
+        )
+        if not changed or not packing.missing:
+            return self, packing
+        return ClipArray(self._clips, self._section, self._channels, packing), Packing()
 
     def __getitem__(self, index: tuple[int | slice, ...], /) -> npt.NDArray[Any]:
         at = dict(zip(self._axes, index, strict=True))
@@ -113,6 +134,8 @@ class ClipArray:
         return [frames[number] for number in wanted]
 
     def _ready(self, pixels: Pixels) -> Pixels:
+        if self._packing is not None:
+            pixels = self._packing.unpack(pixels)
         shown = resize(to_color(pixels, self._channels), self._size)
         return shown[..., np.newaxis] if "C" in self._axes and shown.ndim == 2 else shown
 

@@ -13,6 +13,7 @@ import numpy as np
 from specbuild.catalog.shapes import show
 from specbuild.catalog.sources import format_of
 from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray, can_occur
+from specbuild.data.sources.coarsen import coarsened
 from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
 from specbuild.data.sources.files import is_pictures
 from specbuild.data.sources.layout import lay_out
@@ -76,6 +77,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
         path.stat().st_size if path.is_file() else None,
     )
     source = FrameSource(arrays[0] if section.variables is None else stacked(arrays), metadata)
+    source = source if section.coarsen is None else coarsened(source, section.coarsen)
     return source if section.dates is None else _between(source, section.dates)
 
 
@@ -144,7 +146,10 @@ def _stored(container: Container, key: str, label: str, data: DataSection) -> St
     packing = stored.packing.overridden(data.scale, data.offset, data.missing)
     for part, fault in packing.faults:
         raise SourceError(part, f"{label} does not say how it is packed", reason=fault, help=_SAY[part])
-    return replace(stored, packing=packing)
+    if stored.in_packing is None:
+        return replace(stored, packing=packing)
+    array, packing = stored.in_packing(packing)
+    return replace(stored, array=array, packing=packing)
 
 
 _SAY = {

@@ -40,7 +40,8 @@ class PictureFiles:
         check_order(self._section)
         clips = find_clips(self._path, events="N" in self._section.axes)
         names, lengths = tuple(clip.name for clip in clips), tuple(map(len, clips))
-        return StoredArray(clip_array(clips, self._section), lengths=lengths, events=names)
+        array = clip_array(clips, self._section)
+        return StoredArray(array, lengths=lengths, events=names, in_packing=array.in_packing)
 
 
 def check_order(section: SourceSection) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from specbuild.data.arrays import Array
 from specbuild.data.sources.errors import reason_of
+from specbuild.data.sources.missing import of_known
 
 Pixels = npt.NDArray[Any]
 """(H, W) of grey, or (H, W, 3) of RGB."""
@@ -101,7 +104,8 @@ def to_color(pixels: Pixels, channels: int) -> Pixels:
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """Resize to (height, width), averaging over what falls into each pixel where it shrinks (antialiasing).
 
-    The filter is a triangle, stretched by the factor of the reduction (Pillow's BILINEAR).
+    The filter is a triangle, stretched by the factor of the reduction (Pillow's BILINEAR). Of floats, missing values
+    (NaN) have no weight, and a pixel is missing where more than half of its weight would be on them.
     """
     if pixels.shape[:2] == size:
         return pixels
@@ -109,11 +113,12 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         scaled = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR)
         return np.asarray(scaled)
     planes = pixels.reshape(*pixels.shape[:2], -1).astype(np.float32)
-    resized = [
-        np.asarray(Image.fromarray(planes[..., number]).resize(size[::-1], Image.Resampling.BILINEAR))
-        for number in range(planes.shape[-1])
-    ]
+    resized = [of_known(partial(_scaled, size), planes[..., number]) for number in range(planes.shape[-1])]
     return _as_type(np.stack(resized, axis=-1).reshape(*size, *pixels.shape[2:]), pixels.dtype)
+
+
+def _scaled(size: tuple[int, int], plane: Array) -> Array:
+    return np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 @contextmanager

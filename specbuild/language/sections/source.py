@@ -11,6 +11,7 @@ from specbuild.catalog.sources import format_of
 from specbuild.catalog.values import Choice, ListOf, PerAxis, Text, Whole, check_length, fault, refuse, written
 from specbuild.language.dates import DatePair, Dates, dates
 from specbuild.language.sections.base import Section
+from specbuild.language.sections.coarsen import Coarsen
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection, generator
 
 LETTERS = {"T": "time", "N": "event", "D": "depth", "H": "height", "W": "width", "L": "length", "C": "channel"}
@@ -146,6 +147,11 @@ class SourceSection(Section):
     size: FrameSize = Field(
         None, description="Height and width to which every image or video frame is resized; one number for both."
     )
+    coarsen: Coarsen | None = Field(
+        None,
+        description="Pixels of the file that become one along each axis of space: a number, one per axis, or {factor, "
+        "method}.",
+    )
 
     generator: SkipJsonSchema[SerializeAsAny[GeneratorSection] | None] = Field(
         None,
@@ -201,7 +207,10 @@ class SourceSection(Section):
         """The axes of space of a frame, in the order of `space`, None where only the file can tell."""
         if self.generator is not None:
             return (self.generator.size, self.generator.size)
-        return self.size if self.size is not None and self.space == ("H", "W") else (None,) * len(self.space)
+        whole: tuple[int | None, ...] = (None,) * len(self.space)
+        if self.size is not None and self.space == ("H", "W"):
+            whole = self.size
+        return whole if self.coarsen is None else self.coarsen.shape(whole)
 
     @property
     def label(self) -> str:
@@ -225,6 +234,8 @@ class SourceSection(Section):
         for name in self.select:
             if name in self.region:
                 raise fault(("region", name), f"{name} is in select already, which takes one value of it")
+        if self.coarsen is not None and self.axes:
+            self.coarsen.check(self.space)
         if self.by == "file" and "N" in self.axes:
             raise fault(("by",), "with N in the layout the events of all files are read; leave out by: file")
         return self
