@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
+from specbuild.catalog.heads import LOG_STD, Head, MakeHead, censored_gamma_head, gaussian_head, quantile_head
 from specbuild.catalog.scores import SSIM_SIDE
 
 Fault: TypeAlias = tuple[str, str]
@@ -29,11 +30,12 @@ class OwnLoss:
         check: finds what is wrong between arguments that are each right by themselves.
         required: the arguments that a spec must write.
         optional: the others, with their defaults.
-        physical: the argument that is in physical units and carried through the fitted transform: `thresholds`, or
-            `data_range`, which may be left out where the transform ends in minmax.
+        physical: the argument that is in physical units and carried through the fitted transform: `thresholds`, the
+            `floor` of the values, or `data_range`, which may be left out where the transform ends in minmax.
         space: how many axes of space it needs.
         side: how many pixels it needs in height and in width.
         compares: what it takes the output for; `quantities` are not what a softmax gives.
+        head: how the output is read as a distribution, given all arguments; None: it is the forecast itself.
     """
 
     names: tuple[str, ...]
@@ -42,10 +44,11 @@ class OwnLoss:
     check: Check
     required: tuple[str, ...] = ()
     optional: Mapping[str, Any] = field(default_factory=dict)
-    physical: Literal["thresholds", "data_range"] | None = None
+    physical: Literal["thresholds", "data_range", "floor"] | None = None
     space: int = 0
     side: int = 0
     compares: Literal["quantities", "frames"] = "frames"
+    head: MakeHead | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -85,6 +88,17 @@ def _positive(name: str, arguments: Mapping[str, Any], key: str) -> Fault | None
     if arguments[key] > 0:
         return None
     return key, f"{name} expects a number above 0 for {key}, got {arguments[key]:g}"
+
+
+def _quantiles(name: str, arguments: Mapping[str, Any]) -> Fault | None:
+    levels = arguments["quantiles"]
+    if levels and levels[0] > 0 and levels[-1] < 1 and all(low < high for low, high in pairwise(levels)):
+        return None
+    return "quantiles", f"{name} expects quantiles above 0 and below 1 that rise, such as [0.1, 0.5, 0.9]"
+
+
+def _nothing_wrong(_name: str, _arguments: Mapping[str, Any]) -> Fault | None:
+    return None
 
 
 _RAIN: Mapping[str, Any] = {"thresholds": [2.0, 5.0, 10.0, 30.0], "weights": [1.0, 2.0, 5.0, 10.0, 30.0]}
@@ -137,6 +151,38 @@ LOSSES: dict[str, OwnLoss] = {
         optional={"sharpness": 10.0},
         physical="thresholds",
     ),
+    "Pinball": OwnLoss(
+        names=("pinball", "quantile"),
+        formula="mean of max(τe, (τ − 1)e), e = y − q_τ, over the `quantiles` τ (default 0.1, 0.5, 0.9); the output "
+        "has a channel for each quantile of each variable",
+        source="Koenker and Bassett (1978), *Econometrica* 46, 33",
+        check=_quantiles,
+        optional={"quantiles": [0.1, 0.5, 0.9]},
+        compares="quantities",
+        head=quantile_head,
+    ),
+    "GaussianNLL": OwnLoss(
+        names=("gaussian_nll",),
+        formula="mean of ½ log 2π + log σ + ½ (e / σ)²; the output has two channels for each variable, the mean and "
+        f"log σ (held to {LOG_STD[0]:g} … {LOG_STD[1]:g})",
+        source="Nix and Weigend (1994), ICNN",
+        check=_nothing_wrong,
+        compares="quantities",
+        head=gaussian_head,
+    ),
+    "CensoredGammaNLL": OwnLoss(
+        names=("censored_gamma", "csgd"),
+        formula="mean of −log of the likelihood of y = `floor` + max(0, θ(X − q)), X gamma-distributed with shape k: "
+        "the probability of no more than `floor` (default 0, as of rain) or the density above; the output has three "
+        "channels for each variable, a, b and c: k = softplus(a) + 0.02, θ = softplus(b) + 0.001, q = 20 sigmoid(c − "
+        "2)",
+        source="Scheuerer and Hamill (2015), *Mon. Weather Rev.* 143, 4578",
+        check=_nothing_wrong,
+        optional={"floor": 0.0},
+        physical="floor",
+        compares="quantities",
+        head=censored_gamma_head,
+    ),
 }
 """The losses by the names of their classes: the one list of them."""
 
@@ -156,6 +202,12 @@ def class_of(name: str) -> str | None:
 def own_loss(name: str) -> OwnLoss | None:
     """Return the loss that a name stands for; None for one that is not ours."""
     return LOSSES.get(class_of(name) or "")
+
+
+def head_of(name: str, arguments: Mapping[str, Any]) -> Head | None:
+    """Return how the output of a loss is read; None where it is the forecast itself."""
+    loss = own_loss(name)
+    return loss.head({**loss.optional, **arguments}) if loss and loss.head else None
 
 
 def fault(name: str, arguments: Mapping[str, Any]) -> Fault | None:

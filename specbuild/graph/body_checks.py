@@ -219,7 +219,13 @@ def _head(x: Shape) -> str:
 def changes_in_training(layer: Layer) -> bool:
     """Whether a step of training draws random numbers in a layer, or changes its weights other than by the gradient."""
     layer = innermost(layer)
+    return draws(layer) or (layer.kind == "BatchNormalization" and layer.trainable)
+
+
+def draws(layer: Layer) -> bool:
+    """Whether a step of training draws random numbers in a layer, such as the masks of dropout."""
+    layer = innermost(layer)
     if layer.asks_keras:
         return True  # Nobody knows.
     drawn = any(getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout", "stddev"))
-    return bool(drawn) or layer.kind == "GaussianSampling" or (layer.kind == "BatchNormalization" and layer.trainable)
+    return bool(drawn) or layer.kind == "GaussianSampling"

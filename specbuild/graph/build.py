@@ -15,6 +15,7 @@ from specbuild.catalog.wrappers import asks_keras
 from specbuild.document import Report, TooManyErrors
 from specbuild.graph.accepted import accept_warnings, check_allowed
 from specbuild.graph.data_checks import check_samples, check_scores
+from specbuild.graph.head_checks import check_heads
 from specbuild.graph.lints import lint
 from specbuild.graph.loss_checks import check_losses
 from specbuild.graph.model import OUTPUT, Body, Graph, Input, Node, Output, Port, Step
@@ -163,6 +164,7 @@ class _Inference:
             check_samples(graph, self.report)
             check_scores(self.spec, self.report)
             check_losses(graph, self.report)
+            check_heads(graph, self.report)
             check_number_types(graph, self.report)
         if not self.report.failed:
             lint(graph, self.report)

@@ -14,6 +14,7 @@ from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
 from specbuild.document import Diagnostic, Report, SpecError
 from specbuild.graph.body_checks import check_feedback
+from specbuild.graph.heads import output_channels, output_head
 
 if TYPE_CHECKING:
     from specbuild.graph.model import Graph
@@ -152,10 +153,12 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) ->
     crop, timeless = data.crop_shape(frames.space), without_time(shape, windows.targets, frames.space)
     read = graph.inputs[0].shape
     target = _filled(crop, read)
-    wanted: Shape = (*(() if timeless else (windows.targets,)), *target, frames.channels)
+    channels = output_channels(spec, name, frames.channels)
+    wanted: Shape = (*(() if timeless else (windows.targets,)), *target, channels)
     if len(shape) != len(wanted):
         message = f"the output {name} has {_count(len(shape), 'axis', 'axes')}, its target has {len(wanted)}"
-        reason = f"{name} is {show(shape)}; the target is {show(wanted)} (frames, space, channels)"
+        gives = "the target is" if channels == frames.channels else "the loss reads"
+        reason = f"{name} is {show(shape)}; {gives} {show(wanted)} (frames, space, channels)"
         help = "end the model with one frame for each that it forecasts"
         yield output_fault(spec, graph, message, reason=reason, help=help)
         return
@@ -166,9 +169,13 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) ->
         message = f"the output {name} has frames of {show(space)}, its target has {show(target)}"
         help = "keep the size in every layer (padding: same), and undo each stride"
         yield output_fault(spec, graph, message, help=help)
-    if not fits(shape[-1:], (frames.channels,)):
+    if not fits(shape[-1:], (channels,)):
         message = f"the output {name} has {_channels(shape[-1])}, its target has {_channels(frames.channels)}"
-        yield output_fault(spec, graph, message, help=f"end the model with filters: {frames.channels}")
+        reason = ""
+        if (head := output_head(spec, name)) is not None:
+            message = f"the output {name} has {_channels(shape[-1])}, its loss reads {_channels(channels)}"
+            reason = f"{head.words} of each variable"
+        yield output_fault(spec, graph, message, reason=reason, help=f"end the model with filters: {channels}")
 
 
 def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> SpecError:

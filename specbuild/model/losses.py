@@ -7,6 +7,7 @@ y_pred there do not matter. How many axes are space is an argument of each loss,
     Loss (Keras)
     └── PresentLoss            values and weights, then their mean
         ├── BalancedMSE, BalancedMAE, SSIM, GradientDifference, SoftCSI
+        ├── Pinball, GaussianNLL, CensoredGammaNLL    losses_likelihood.py
         └── LeadWeighted, WeightedSum                losses_combined.py
 
 Arguments, defaults and checks are those of `specbuild.catalog.losses`.
@@ -69,7 +70,11 @@ class PresentLoss(Registered, keras.losses.Loss):  # type: ignore[misc]
             raise ValueError(f"{name} is of frames with {needed}, got {got.format(space)}")
         super().__init__(name=name, dtype=dtype)
         self.space, self.physical = space, declared.physical
-        levels = self.arguments[declared.physical] or (0.0, 1.0) if declared.physical else ()
+        levels = self.arguments[declared.physical] if declared.physical else ()
+        if declared.physical == "data_range":
+            levels = levels or (0.0, 1.0)
+        elif declared.physical == "floor":
+            levels = (levels,)
         self.edges = [list(edge) for edge in edges] if edges is not None else [[level] for level in levels]
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from specbuild.catalog.losses import class_of
 from specbuild.catalog.objects import LossSum
 from specbuild.catalog.signatures import Family, signature
 from specbuild.document import did_you_mean
-from specbuild.model import losses
+from specbuild.model import losses, losses_likelihood
 from specbuild.model.backend import Registered, keras
 from specbuild.model.losses_combined import WeightedSum
 
@@ -28,7 +28,9 @@ MODULES: dict[Family, Any] = {
 }
 """Where Keras has the objects of a family."""
 
-LOSS_CLASSES: dict[str, Any] = {name: getattr(losses, name) for name in declared.LOSSES}
+LOSS_CLASSES: dict[str, Any] = {
+    name: getattr(losses_likelihood if entry.head else losses, name) for name, entry in declared.LOSSES.items()
+}
 """The losses of specbuild's own."""
 
 

@@ -73,6 +73,9 @@ class _Ready:
         if self.transform is not None and own.physical == "thresholds":
             thresholds = {**own.optional, **item.arguments}["thresholds"]
             more["edges"] = self.edges(thresholds, item.name, (*place, "thresholds"))
+        if self.transform is not None and own.physical == "floor":
+            floor = {**own.optional, **item.arguments}["floor"]
+            more["edges"] = self.carried([floor], item.name, (*place, "floor")).tolist()
         if self.transform is not None and own.physical == "data_range":
             more["edges"] = self.ends(item, place)
         return KerasObject(item.name, item.arguments | more)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from specbuild.data.arrays import Floats
+from specbuild.data.heads import HeadReader, reader_of
 from specbuild.data.samples.base import Samples, SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.leaks import check_leaks
@@ -185,10 +186,24 @@ class Dataset(SampleSet[WindowSet]):
             filled = np.concatenate([filled, ~np.isnan(ready).any(axis=-1, keepdims=True)], axis=-1, dtype=np.float32)
         return filled[0] if self.layout.input_without_time else filled
 
+    @cached_property
+    def head(self) -> HeadReader | None:
+        """What reads the output as a distribution; None where it is the forecast itself."""
+        head = self.layout.head
+        if head is None:
+            return None
+        if head.floor is None:
+            return reader_of(head)
+        return reader_of(head, self.transform.apply(np.full((1, self.source.channels), head.floor, np.float32)))
+
+    def future_of(self, output: Floats) -> Floats:
+        """Return the future frames of a batch of outputs, as the model gives them: (B, F, *space, channels)."""
+        frames = output[:, np.newaxis] if self.layout.output_without_time else output
+        return np.asarray(frames[:, -self.section.windows.future :], np.float32)
+
     def restore(self, output: Floats, context: FrameContext | None = None) -> Floats:
         """Return what the model gives for a batch of frames of one context as forecasts (B, F, *space, C)."""
-        frames = output[:, np.newaxis] if self.layout.output_without_time else output
-        return self.transform.invert(np.asarray(frames[:, -self.section.windows.future :], np.float32), context)
+        return self.transform.invert(self.future_of(output), context)
 
     def forecast(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None) -> Floats:
         """Return the forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
@@ -199,16 +214,36 @@ class Dataset(SampleSet[WindowSet]):
         Args:
             at: event and number of the first past frame, which a transform that depends on the time needs.
         """
-        start = 0 if at is None else at[1]
-        read, given = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
-        regions, cut = self.tiling.regions, self.tiling.cut(past)
-        tiles = [self.prepare(tile, self.context(at, read, region)) for region, tile in zip(regions, cut, strict=True)]
-        outputs = np.asarray(predict(np.stack(tiles)))
+        if self.head is not None:
+            return self.in_physical_units(self.head.point(self.raw_forecast(past, predict, at)), at)
+        given = self._times_of(at)[1]
         restored = [
             self.restore(output[np.newaxis], self.context(at, given, region))[0]
-            for region, output in zip(regions, outputs, strict=True)
+            for region, output in zip(self.tiling.regions, self._outputs(past, predict, at), strict=True)
         ]
         return self.tiling.stitch(np.stack(restored))
+
+    def raw_forecast(
+        self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None
+    ) -> Floats:
+        """Return the output for whole frames as the model gives it, (F, *space, channels); arguments of `forecast`."""
+        return self.tiling.stitch(self.future_of(self._outputs(past, predict, at)))
+
+    def in_physical_units(self, frames: Floats, at: tuple[int, int] | None = None) -> Floats:
+        """Return whole future frames in units of training, (…, F, *space, C), in physical units."""
+        return self.transform.invert(np.asarray(frames, np.float32), self.context(at, self._times_of(at)[1]))
+
+    def _times_of(self, at: tuple[int, int] | None) -> tuple[range, range]:
+        """Return the past and the future frames of the window that starts at a frame."""
+        start = 0 if at is None else at[1]
+        return past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+
+    def _outputs(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None) -> Floats:
+        """Return what the model gives for each tile."""
+        read, regions = self._times_of(at)[0], self.tiling.regions
+        cut = zip(regions, self.tiling.cut(past), strict=True)
+        tiles = [self.prepare(tile, self.context(at, read, region)) for region, tile in cut]
+        return np.asarray(predict(np.stack(tiles)))
 
     def _sample(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
         x, y, weight = self._read(window, region, random)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from specbuild.catalog.heads import Head
 from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import FrameSource
 from specbuild.document import SpecError
 from specbuild.graph import Graph
 from specbuild.graph.data_checks import FrameLayout, sample_faults, without_time
+from specbuild.graph.heads import output_head
 from specbuild.language import Spec
 from specbuild.language.sections.augment import not_square
 from specbuild.language.sections.data import DataSection
@@ -25,6 +27,8 @@ class SampleLayout:
     """The model reads one past frame, without an axis of time."""
     output_without_time: bool = False
     """The model gives one frame, without an axis of time."""
+    head: Head | None = None
+    """How the channels of the output are read as a distribution; None: they are the forecast."""
 
 
 def sample_layout(spec: Spec, section: DataSection, graph: Graph, source: FrameSource) -> SampleLayout:
@@ -43,6 +47,7 @@ def sample_layout(spec: Spec, section: DataSection, graph: Graph, source: FrameS
         crop,
         input_without_time=without_time(graph.inputs[0].shape, section.windows.past, crop),
         output_without_time=without_time(graph.outputs[0].shape, section.windows.targets, crop),
+        head=output_head(spec, graph.outputs[0].name),
     )
 
 

@@ -50,6 +50,11 @@ class TransformSection(Section):
     periodic: ClassVar[bool] = False
     """Whether it needs the mean of every phase of a cycle, and the phase of each frame."""
 
+    @property
+    def rises(self) -> bool:
+        """Whether a greater value never becomes a lesser one, so that quantiles stay quantiles."""
+        return True
+
     name: str
     channels: Channels = Field(None, description="Channels to transform, by variable name or by number. Default: all.")
 
@@ -143,6 +148,10 @@ class Scale(TransformSection):
         if self.factor == 0:
             refuse("transform", "scale needs a factor other than 0, which could not be inverted")
         return self
+
+    @property
+    def rises(self) -> bool:
+        return self.factor > 0
 
 
 class Anomaly(TransformSection):
