@@ -1,7 +1,7 @@
 """Stage 1: parse YAML text into nodes that know their file, line and column."""
 
 from specbuild.document.diagnostics import Diagnostic, Report, dotted
-from specbuild.document.errors import RunError, SpecbuildError, SpecError, TooManyErrors
+from specbuild.document.errors import ArgumentError, RunError, SpecbuildError, SpecError, TooManyErrors
 from specbuild.document.nodes import (
     Entry,
     FilledIds,
@@ -25,6 +25,7 @@ from specbuild.document.parse import parse, read
 from specbuild.document.suggest import did_you_mean, listed, nearest
 
 __all__ = [
+    "ArgumentError",
     "Diagnostic",
     "Entry",
     "FilledIds",

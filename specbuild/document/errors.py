@@ -4,6 +4,7 @@
     ├── SpecError                  exit code 2: the spec, or what it names, is wrong; carries located diagnostics
     │   └── TooManyErrors          the same, its reading given up
     └── RunError                   exit code 1: a correct spec whose run failed (a NaN loss, a full disk)
+        └── ArgumentError          exit code 2: what a run was asked for, or was given, does not fit it
 
 No other exception of ours reaches a user; anything else is a defect of specbuild.
 """
@@ -54,3 +55,9 @@ class RunError(SpecbuildError):
 
     def __str__(self) -> str:
         return printable(f"{self.message}\n  = help: {self.help}" if self.help else self.message)
+
+
+class ArgumentError(RunError):
+    """An argument that does not fit the run that it is for: an override, a split, a file with past frames."""
+
+    exit_code: ClassVar[int] = 2

@@ -12,7 +12,7 @@ from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.times import show
-from specbuild.document import RunError
+from specbuild.document import ArgumentError
 from specbuild.evaluation.baselines import climatology, rivals_of
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.forecast_files import notes_on_unused
@@ -70,7 +70,7 @@ def evaluate(
     given = normalize(overrides)
     for override in given:
         if not is_under(override, *_CHANGEABLE):
-            raise RunError(
+            raise ArgumentError(
                 f"{override} cannot be set when a run is scored",
                 help=f"it can change {', '.join(_CHANGEABLE)}",
             )
@@ -212,7 +212,7 @@ def _check_room(dataset: Dataset, split: str) -> None:
     if not len(windows):
         lengths = dataset.source.lengths
         events = f" in events of up to {max(lengths)}" if len(lengths) > 1 else ""
-        raise RunError(
+        raise ArgumentError(
             f"no window fits into the {split} split, which has {windows.frames} frames{events}",
             help=f"a window spans {windows.section.span} frames: evaluate a shorter horizon",
         )

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from specbuild.catalog import show
 from specbuild.data.arrays import Floats
-from specbuild.data.time.intervals import is_gap
 from specbuild.document import RunError
 from specbuild.language.interval import Interval
 from specbuild.prediction.forecast import Forecast, make_forecast
 from specbuild.prediction.past import check_finite, given_past
+from specbuild.runs.likeness import broken
 from specbuild.runs.trained import TrainedRun
 
 
@@ -72,7 +72,7 @@ class Forecaster:
         Args:
             frame: (*space) or (*space, C), in physical units with NaN where missing.
             time: when it was, as anything that `numpy.datetime64` takes. With times given, frames from before a gap are
-                forgotten, since the model never saw one.
+                forgotten, since the model never saw one; the usual interval is that of the training.
 
         Returns:
             The forecast (F, *space, C) in physical units; None as long as `missing` frames are missing. Where every
@@ -80,7 +80,8 @@ class Forecaster:
 
         Raises:
             SpecError: the frame does not fit the model, or has infinite values.
-            RunError: the frame is of another size than those before; its time is not after the one before.
+            RunError: the frame is of another size than those before; its time is not after the one before, or
+                less than half the interval after it.
         """
         newest = np.asarray(frame)
         if self._frames and newest.shape != self._frames[-1].shape:
@@ -105,15 +106,14 @@ class Forecaster:
         if time is None:
             self._times.clear()
             return
-        now = np.datetime64(time, "s")
+        now, interval = np.datetime64(time, "s"), self._trained.data.interval
         if self._times and now <= self._times[-1]:
             raise RunError(f"the frame of {now} came after that of {self._times[-1]}")
-        if self._times and self._is_gap(self._times[-1], now):
+        if self._times and interval is not None and broken(np.array([self._times[-1], now]), interval):
+            if (now - self._times[-1]) / np.timedelta64(1, "s") < Interval.parse(interval).mean_seconds:
+                raise RunError(
+                    f"the frame of {now} came too soon after that of {self._times[-1]}",
+                    help=f"give frames that are {interval} apart, as those of the training are",
+                )
             self.reset()
         self._times.append(now)
-
-    def _is_gap(self, before: np.datetime64, now: np.datetime64) -> bool:
-        """Whether frames are missing between two; not asked of months and years, which vary in length."""
-        interval = self._trained.data.interval
-        seconds = Interval.parse(interval).seconds if interval else None
-        return seconds is not None and bool(is_gap((now - before) / np.timedelta64(1, "s"), seconds))

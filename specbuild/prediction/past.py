@@ -21,7 +21,8 @@ from specbuild.data.time.times import Times
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.language import Spec
 from specbuild.prediction.forecast import Past
-from specbuild.runs.provenance import check_units, perhaps_moved
+from specbuild.runs.likeness import check_grid, check_unbroken
+from specbuild.runs.provenance import perhaps_moved
 from specbuild.runs.trained import TrainedRun
 
 ARRAYS = (".npy", ".npz")
@@ -51,7 +52,7 @@ def latest_past(trained: TrainedRun) -> Past:
         SpecError: it is gone, has fewer frames than the model reads, or all of these are missing.
     """
     with perhaps_moved(trained.spec):
-        source = open_source(trained.spec)
+        source = trained.opened(trained.spec)
     return _with_values(_end_of(source, trained), source.name)
 
 
@@ -75,7 +76,7 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
         return _with_values(given_past(_array(path, trained), trained, str(path)), str(path))
     section = trained.data.source.model_copy(update={"path": str(path.resolve())})
     data = trained.data.model_copy(update={"source": section})
-    return _with_values(_end_of(_opened(replace(trained.spec, data=data)), trained), str(path))
+    return _with_values(_end_of(_opened(replace(trained.spec, data=data), trained), trained), str(path))
 
 
 def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times: Times | None = None) -> Past:
@@ -124,7 +125,7 @@ def _with_values(past: Past, name: str) -> Past:
     return past
 
 
-def _opened(spec: Spec) -> FrameSource:
+def _opened(spec: Spec, trained: TrainedRun) -> FrameSource:
     """Open a file that is read in place of the data of a run.
 
     Raises:
@@ -132,7 +133,7 @@ def _opened(spec: Spec) -> FrameSource:
             what another line of `data` says.
     """
     try:
-        return open_source(spec)
+        return trained.opened(spec)
     except SpecError as error:
         raise SpecError(
             replace(fault, span=None, where="", code="bad-file") if fault.where == "data.source.path" else fault
@@ -145,8 +146,10 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
 
     Raises:
         SpecError: there are too few, or some have infinite values.
+        ArgumentError: they are not like those of the training.
     """
-    check_units(trained.samples_of_training, source)
+    sizes = _sizes(trained)
+    check_grid(source, trained.training_frames, anywhere=any(not size.isdigit() for size in sizes))
     windows, event = trained.data.windows, source.events - 1
     reach = (windows.past - 1) * windows.step
     first = source.lengths[event] - 1 - reach
@@ -156,6 +159,8 @@ def _end_of(source: FrameSource, trained: TrainedRun) -> Past:
             help=f"give the {reach + 1} frames before the forecast",
         )
     frames, times = past_frames(first, windows), source.times(event)
+    if times is not None:
+        check_unbroken(times[first:], trained.data.interval, source.name)
     values = source.read(event, frames)
     for frame in frames:
         if count := source.infinite.get((event, frame)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.data.arrays import Floats
-from specbuild.document import RunError
+from specbuild.document import ArgumentError, RunError
 from specbuild.language import normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import DRAW, ColourScale, forecast_scene
@@ -52,21 +52,24 @@ def predict(
 
     Raises:
         SpecError: a file that cannot be read or written as asked, or whose shape does not fit.
-        RunError: the run has no trained model, an override changes its weights or has no effect, or the past frames are
-            in other units than the data of the training, or the output cannot be written.
+        ArgumentError: an override changes the weights or has no effect; the past frames are not like those of the
+            training: further apart, with a gap, on another grid, or in units that cannot be converted.
+        RunError: the run has no trained model, or the output cannot be written.
     """
     if output is not None:
         check_output(Path(output))
     given = normalize(overrides)
     for override in given:
         if is_under(override, *_WITHOUT_EFFECT):
-            raise RunError(
+            raise ArgumentError(
                 f"{override} has no effect on a forecast", help="the model and its transform are those of the training"
             )
     trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
     if input is None and (change := changed_since_training(trained)):
         note(change)
     past = latest_past(trained) if input is None else read_past(Path(input), trained)
+    for remark in past.dataset.source.metadata.remarks:
+        note(remark)
     forecast = make_forecast(trained, past)
     if output is not None:
         try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from specbuild.catalog import KerasObject, Layer, show
 from specbuild.catalog.signatures import signature
-from specbuild.document import RunError
+from specbuild.document import ArgumentError
 from specbuild.graph import Graph
 from specbuild.graph.model import Node
 from specbuild.language.overrides import is_under
@@ -45,20 +45,20 @@ def check_resumable(folder: RunFolder, before: Graph, after: Graph, overrides: I
         overrides: as they were given.
 
     Raises:
-        RunError: the model changes, or a key of `train` or `data` that a resumed run cannot change.
+        ArgumentError: the model changes, or a key of `train` or `data` that a resumed run cannot change.
     """
     new_run = f"start a new run from the weights of this one with --set train.init_from={folder.path.resolve()}"
     if difference := _model_difference(before, after):
         given = tuple(overrides)
         named = [override for override in given if not is_under(override, *_BESIDE_THE_MODEL)] or given
-        raise RunError(
+        raise ArgumentError(
             f"{', '.join(named)} changes the model of this run: {difference}",
             help=f"a resumed run keeps its model; leave the override out, or {new_run}",
         )
     changes: list[Change] = []
     for key in _changed_keys(before, after):
         if not key.mark.allows(key.before, key.after):
-            raise RunError(
+            raise ArgumentError(
                 f"a resumed run cannot change {key.path} from {_shown(key.before)} to {_shown(key.after)}: "
                 f"{key.mark.reason}",
                 help=f"leave the override out, or {new_run}",
@@ -91,7 +91,7 @@ def check_same_weights(before: Graph, after: Graph, overrides: Iterable[str]) ->
     """Compare the weights of a run's graph with those that `overrides` give it; shapes of frames may differ.
 
     Raises:
-        RunError: they differ; it names the overrides and the first difference.
+        ArgumentError: they differ; it names the overrides and the first difference.
     """
     ours, theirs = ({node.id: node for node in graph.nodes if node.weights} for graph in (before, after))
     differences = [
@@ -100,7 +100,7 @@ def check_same_weights(before: Graph, after: Graph, overrides: Iterable[str]) ->
         *(_weights(ours[name], node) for name, node in theirs.items() if name in ours),
     ]
     if difference := next(filter(None, differences), ""):
-        raise RunError(
+        raise ArgumentError(
             f"{', '.join(overrides)} changes the weights of the model: {difference}",
             help="a trained model keeps its weights; what may change is how far it forecasts, as in --horizon 30, if "
             "no weight depends on it",

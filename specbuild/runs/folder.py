@@ -6,6 +6,7 @@
     ├── resolved.yaml         the spec with variables, defaults and overrides applied
     ├── run.json              versions, machine, device, precision, seed, command, overrides, data files, status
     ├── transforms.json       statistics of the training data, which undo the transforms
+    ├── frames.json           interval, coordinates and coverage of the training frames
     ├── history.csv           one row per epoch
     ├── checkpoints/          epoch-0003.keras, epoch-0004-step-000500.keras …: weights, optimizer, history, seeds;
     │                         those of the last epochs, of the best, and of the last steps of the running epoch
@@ -37,6 +38,7 @@ from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you
 from specbuild.language import Spec, load_spec
 from specbuild.runs.checkpoint import Position
 from specbuild.runs.files import copy, write_json, write_text
+from specbuild.runs.frames import TrainingFrames
 from specbuild.runs.lock import LOCK, Process, RunLock, writer
 from specbuild.runs.records import damaged, manifest_problem, read_json
 from specbuild.runs.status import RunStatus
@@ -66,6 +68,7 @@ class RunFolder:
     resolved_file = _File("resolved.yaml")
     manifest_file = _File("run.json")
     transforms_file = _File("transforms.json")
+    frames_file = _File("frames.json")
     history_file = _File("history.csv")
     model_file = _File("model.keras")
     last_good_file = _File("last-good.keras")
@@ -238,6 +241,20 @@ class RunFolder:
         except RunError as error:
             raise damaged(self.transforms_file, error.message) from error
         return state
+
+    def training_frames(self) -> TrainingFrames:
+        """Return what is known of the frames that the model was trained on; of an older run, nothing.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        if not self.frames_file.exists():
+            return TrainingFrames()
+        values = read_json(self.frames_file)
+        try:
+            return TrainingFrames.read(values)
+        except ValueError as error:
+            raise damaged(self.frames_file, str(error)) from error
 
     def write_manifest(self, **values: Any) -> None:
         """Write run.json; `Manifest` has its keys."""

@@ -166,7 +166,7 @@ def reading(path: Path, read: Callable[[], Result]) -> Result:
     try:
         return read()
     except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+        raise RunError(f"{path} cannot be read: {error.strerror}", help=_RESTORE) from error
     except UnicodeDecodeError as error:
         raise damaged(path, f"byte {error.start + 1} is not UTF-8") from error
     except RecursionError as error:
@@ -178,8 +178,11 @@ def reading(path: Path, read: Callable[[], Result]) -> Result:
 def damaged(path: Path, problem: str) -> RunError:
     return RunError(
         f"{path} is damaged: {' '.join(problem.split())}",
-        help="restore it from a copy, or train again; only specbuild should write this file",
+        help=_RESTORE,
     )
+
+
+_RESTORE = "restore it from a copy, or train again; only specbuild should write this file"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.transforms.pipeline import Transform
+from specbuild.data.units import converted
+from specbuild.document import ArgumentError, Node, RunError, Scalar, Sequence, SpecError
 from specbuild.document import Mapping as MappingNode
-from specbuild.document import Node, RunError, Scalar, Sequence, SpecError
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
@@ -28,6 +29,8 @@ from specbuild.language.sections.data import DataSection
 from specbuild.runs.checkpoint import damage
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
+from specbuild.runs.frames import TrainingFrames
+from specbuild.runs.likeness import check_interval
 from specbuild.runs.provenance import changed_data, data_difference, perhaps_moved
 
 DATA_SOURCE = "data.source"
@@ -107,10 +110,13 @@ class TrainedRun:
         model = self.folder.model_file
         return model if model.exists() else self.folder.checkpoint(self.folder.finished)
 
-    @property
+    @cached_property
     def data(self) -> DataSection:
-        assert self.spec.data is not None  # train makes no run folder without
-        return self.spec.data
+        """The data section, with the time between the frames of the training where the spec leaves it out."""
+        data = self.spec.data
+        assert data is not None  # train makes no run folder without
+        interval = data.interval or self.training_frames.interval
+        return data.model_copy(update={"interval": interval})
 
     @cached_property
     def graph(self) -> Graph:
@@ -124,14 +130,14 @@ class TrainedRun:
             check_same_weights(build_graph(self.spec_as_trained), graph, self.given)
         return graph
 
-    def _does_not_follow(self) -> RunError:
+    def _does_not_follow(self) -> ArgumentError:
         """Return the error of a horizon that the length of the model's output does not depend on."""
         trained = self.spec_as_trained.require_data().windows.future
         changed = self.overrides[0].partition("=")[0]
         advice = "let the length of the model's output depend on it"
         if not changed.startswith("vars."):
             advice = "write it as a variable, on which the length of the model's output depends as well"
-        return RunError(
+        return ArgumentError(
             f"the model forecasts {trained} frame{'s' if trained != 1 else ''}, and --horizon {self.horizon} does not "
             "change that",
             help=f"--horizon sets {changed}: {advice}",
@@ -172,6 +178,11 @@ class TrainedRun:
         return self.folder.transform()
 
     @cached_property
+    def training_frames(self) -> TrainingFrames:
+        """What is known of the frames that the model was trained on."""
+        return self.folder.training_frames()
+
+    @cached_property
     def dataset(self) -> Dataset:
         """The data that the spec names. With overrides the splits are those of training, in other windows.
 
@@ -179,7 +190,7 @@ class TrainedRun:
             SpecError: it is no longer there, or no longer fits.
         """
         with perhaps_moved(self.spec):
-            dataset = self.dataset_of(open_source(self.spec))
+            dataset = self.dataset_of(self.opened(self.spec))
         spec = self._spec_of_splits
         splits = open_splits(spec, spec.require_data(), dataset.source)
         windows = {name: replace(split, section=self.data.windows) for name, split in splits.items()}
@@ -191,6 +202,23 @@ class TrainedRun:
         asked = [override for override in self.given if is_under(override, *SCORED_DATA)]
         return self.folder.load_spec(asked) if asked else self.spec_as_trained
 
+    def opened(self, spec: Spec) -> FrameSource:
+        """Return the frames that a spec names, in the units of the training.
+
+        Raises:
+            SpecError: they are gone, or are not what the spec says.
+            ArgumentError: they are in units that cannot be converted, or further apart than those of the training.
+        """
+        data = spec.require_data()
+        source = open_source(replace(spec, data=data.model_copy(update={"interval": None})))
+        check_interval(source, self.data.interval)
+        return converted(source, self._units(data))
+
+    def _units(self, data: DataSection) -> str | dict[str, str]:
+        """Return the units of the file of the training: by its own words, or by those of a spec that scales nothing."""
+        stated: str | dict[str, str] = self.samples_of_training.get("units") or ""
+        return stated or (data.units if data.scale is None and data.offset is None else "")
+
     def dataset_of(self, source: FrameSource) -> Dataset:
         """Return frames as a data set without splits, with the transform of the run.
 
@@ -201,7 +229,9 @@ class TrainedRun:
         layout = sample_layout(self.spec, self.data, self.graph, source)
         transform = Transform.from_state(self.transform)
         transform.check_fits(self.data.transform, source.channels)
-        return Dataset(timed(self.data, source), source, {}, transform, layout)
+        pixels = self.training_frames.coverage
+        known = None if pixels is None else pixels.unpack()
+        return Dataset(timed(self.data, source), source, {}, transform, layout, known)
 
     def _check_model_file(self) -> None:
         if problem := damage(self.weights_file):

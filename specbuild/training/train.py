@@ -25,6 +25,7 @@ from specbuild.runs.compatibility import Change, check_resumable
 from specbuild.runs.faults import UnsavedError, explained
 from specbuild.runs.files import remove_leftovers, write_json
 from specbuild.runs.folder import RunFolder
+from specbuild.runs.frames import TrainingFrames
 from specbuild.runs.initial_weights import InitialWeights, WeightSource
 from specbuild.runs.lock import Process
 from specbuild.runs.provenance import (
@@ -305,6 +306,8 @@ class _Training:
         folder.write_manifest(**description, **folder.directories(self.spec))
         folder.save_spec(self.spec)
         write_json(folder.transforms_file, self.dataset.transform.state())
+        if isinstance(self.dataset, Dataset):
+            write_json(folder.frames_file, TrainingFrames.of(self.dataset).model_dump())
 
     def _note_resumption(self, folder: RunFolder, done: Progress, precision: TrainingPolicy) -> None:
         earlier = folder.manifest().get("resumed", [])

@@ -140,8 +140,8 @@ def test_a_forecast_may_start_from_data_that_have_grown(run: Path) -> None:
 
 
 def test_other_units_are_refused(run: Path) -> None:
-    write(run.parent / "si.nc", blobs(), units="m/s")
-    message = r"si\.nc:rain is in m/s, the run was trained on mm/h"
+    write(run.parent / "si.nc", blobs(), units="K")
+    message = r"si\.nc:rain is in K, the run was trained on mm/h"
     with pytest.raises(RunError, match=message):
         evaluate(run, overrides=["data.source.path=si.nc"])
     with pytest.raises(RunError, match=message):

@@ -40,6 +40,7 @@ def test_the_run_folder_holds_everything(trained: Run) -> None:
         "resolved.yaml",
         "run.json",
         "transforms.json",
+        "frames.json",
         "history.csv",
         "checkpoints/epoch-0002.keras",
         "checkpoints/epoch-0003.keras",

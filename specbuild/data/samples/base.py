@@ -14,7 +14,7 @@ from specbuild.data.samples.layout import SampleLayout
 from specbuild.data.samples.sampler import Sample, Sampler
 from specbuild.data.sources.base import FrameSource, Region
 from specbuild.data.transforms.pipeline import Transform
-from specbuild.document import RunError, did_you_mean
+from specbuild.document import ArgumentError, did_you_mean
 from specbuild.language.sections.data import DataSection
 
 
@@ -45,11 +45,11 @@ class SampleSet(ABC, Generic[Split]):
         """Return a split.
 
         Raises:
-            RunError: the spec has no such split.
+            ArgumentError: the spec has no such split.
         """
         if name not in self.splits:
             hint = did_you_mean(name, self.splits) or f"the data has {', '.join(self.splits)}"
-            raise RunError(f"the data has no {name} split", f"{hint}; splits are set under data.split")
+            raise ArgumentError(f"the data has no {name} split", f"{hint}; splits are set under data.split")
         return self.splits[name]
 
     def sampler(

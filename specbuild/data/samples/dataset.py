@@ -15,6 +15,7 @@ import numpy as np
 from specbuild.data.arrays import Floats
 from specbuild.data.heads import HeadReader, reader_of
 from specbuild.data.samples.base import Samples, SampleSet
+from specbuild.data.samples.coverage import Coverage
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.leaks import check_leaks
 from specbuild.data.samples.sampler import Sample
@@ -104,6 +105,9 @@ class Window:
 @dataclass(frozen=True)
 class Dataset(SampleSet[WindowSet]):
     """Frames, windows, splits and the transform between physical units and the model's."""
+
+    coverage: Coverage | None = None
+    """The pixels that the training knew; forecasts are missing elsewhere. None: not known."""
 
     @cached_property
     def skipped(self) -> SkippedWindows:
@@ -209,7 +213,7 @@ class Dataset(SampleSet[WindowSet]):
         """Return the forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
 
         Frames are cut into overlapping tiles, `predict` maps the batch of tiles through the model, and where tiles
-        overlap their forecasts are blended.
+        overlap their forecasts are blended. Pixels that neither the training nor the past knew are missing.
 
         Args:
             at: event and number of the first past frame, which a transform that depends on the time needs.
@@ -221,7 +225,8 @@ class Dataset(SampleSet[WindowSet]):
             self.restore(output[np.newaxis], self.context(at, given, region))[0]
             for region, output in zip(self.tiling.regions, self._outputs(past, predict, at), strict=True)
         ]
-        return self.tiling.stitch(np.stack(restored))
+        forecast = self.tiling.stitch(np.stack(restored))
+        return forecast if self.coverage is None else self.coverage.masked(forecast, past)
 
     def raw_forecast(
         self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None

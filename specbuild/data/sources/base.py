@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
 from specbuild.data.time.times import Times, show
-from specbuild.document import RunError, did_you_mean
+from specbuild.document import ArgumentError, did_you_mean
 
 Region: TypeAlias = tuple[slice, ...]
 """The part of a frame to read: one slice per axis of space."""
@@ -280,12 +280,12 @@ class FrameSource:
         """Return the same frames with one variable alone. Reading it reads the others as well.
 
         Raises:
-            RunError: none of the variables has that name.
+            ArgumentError: none of the variables has that name.
         """
         variables, units = self.metadata.variables, self.metadata.units_of_variable(name)
         if name not in variables:
             listed = f"it has {', '.join(variables)}" if variables else "its channels have no names"
-            raise RunError(f"{self.name} has no variable {name}", help=did_you_mean(name, variables) or listed)
+            raise ArgumentError(f"{self.name} has no variable {name}", help=did_you_mean(name, variables) or listed)
         coordinates = {letter: axis for letter, axis in self.metadata.coordinates.items() if letter != "C"}
         metadata = replace(self.metadata, coordinates=coordinates, variables=(name,), units=units, units_of={})
         return replace(self, metadata=metadata, channel=variables.index(name))

@@ -1,0 +1,121 @@
+"""Whether frames are like those that a model was trained on: as far apart in time, without a gap, on the same grid."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.sources import FrameSource
+from specbuild.data.sources.base import Coordinate
+from specbuild.data.sources.cf import is_longitude
+from specbuild.data.time.intervals import GAP, differ, usual_step
+from specbuild.data.time.times import Times, show
+from specbuild.data.units import UnitsError, conversion
+from specbuild.document import ArgumentError
+from specbuild.language.interval import Interval
+from specbuild.runs.frames import Axis, TrainingFrames
+
+Doubles: TypeAlias = npt.NDArray[np.float64]
+
+_TOLERANCE = 0.01
+"""The part of a grid step by which coordinates may differ."""
+
+
+def check_interval(source: FrameSource, interval: str | None) -> None:
+    """Refuse frames that are not as far apart as those of the training; what is not known is not compared.
+
+    Raises:
+        ArgumentError: they are not.
+    """
+    times = source.times(source.events - 1)
+    step = None if times is None else usual_step(times)
+    if interval is not None and step is not None and differ(step, Interval.parse(interval)):
+        raise ArgumentError(
+            f"the frames of {source.name} are {step.times(1)} apart, those of the training {interval}",
+            help=f"give frames that are {interval} apart",
+        )
+
+
+def check_unbroken(times: Times, interval: str | None, name: str) -> None:
+    """Refuse frames that follow each other with a gap, or closer than those of the training.
+
+    Raises:
+        ArgumentError: they do.
+    """
+    number = None if interval is None else broken(times, interval)
+    if interval is None or number is None:
+        return
+    before, after = times[number - 1 : number + 1]
+    step = usual_step(times[number - 1 : number + 1])
+    assert step is not None
+    raise ArgumentError(
+        f"the past frames of {name} are not {interval} apart: {show(before)} and {show(after)} are {step.times(1)}",
+        help=f"give {len(times)} frames without a gap, each {interval} after the one before",
+    )
+
+
+def broken(times: Times, interval: str) -> int | None:
+    """Return the first frame that does not follow the one before at about the interval; None where all do."""
+    usual = Interval.parse(interval).mean_seconds
+    steps = np.diff(times).astype("timedelta64[s]").astype(np.int64)
+    wrong = np.flatnonzero((steps > GAP * usual) | (steps < usual / 2))
+    return int(wrong[0]) + 1 if wrong.size else None
+
+
+def check_grid(source: FrameSource, training: TrainingFrames, *, anywhere: bool) -> None:
+    """Refuse frames on another grid than that of the training, as far as both have coordinates.
+
+    Args:
+        anywhere: whether the model reads frames of any place and size, so that only the distance of their pixels and
+            the direction of their axes must be the same.
+
+    Raises:
+        ArgumentError: they are on another grid.
+    """
+    for letter, there in training.space.items():
+        here = source.metadata.coordinates.get(letter)
+        if here is None or here.values is None or here.values.dtype.kind not in "iuf":
+            continue
+        values, expected = _in_units(here, there), np.array(there.values)
+        alike = _same_steps(values, expected) if anywhere else _same(values, expected, cyclic=is_longitude(here))
+        if not alike:
+            raise ArgumentError(
+                f"{source.name} is on another grid than the data of the training: {here.name} runs from "
+                f"{_axis(values)}, there from {_axis(expected)}",
+                help="bring the frames to the grid of the training; past frames in a .npy file are taken as they are",
+            )
+
+
+def _in_units(here: Coordinate, there: Axis) -> Doubles:
+    """Return coordinates in the units of the training, where they can be converted."""
+    assert here.values is not None
+    values = here.values.astype(np.float64)
+    try:
+        step = conversion(here.units, there.units) if here.units and there.units else None
+    except UnitsError:
+        step = None
+    return values if step is None else values * step.factor + step.offset
+
+
+def _same(values: Doubles, expected: Doubles, *, cyclic: bool) -> bool:
+    if values.shape != expected.shape:
+        return False
+    difference = values - expected
+    if cyclic:
+        difference = (difference + 180) % 360 - 180
+    step = np.abs(np.diff(expected)).min() if len(expected) > 1 else 1.0
+    return bool(np.abs(difference).max() <= _TOLERANCE * step)
+
+
+def _same_steps(values: Doubles, expected: Doubles) -> bool:
+    if len(values) < 2 or len(expected) < 2:
+        return True
+    here, there = np.median(np.diff(values)), np.median(np.diff(expected))
+    return bool(abs(here - there) <= _TOLERANCE * abs(there))
+
+
+def _axis(values: Doubles) -> str:
+    step = f" in steps of {np.median(np.diff(values)):.4g}" if len(values) > 1 else ""
+    return f"{values[0]:.6g} to {values[-1]:.6g}{step}"
