@@ -5,7 +5,7 @@ A number that differs is reported at the line to change. What is None is known t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
 from specbuild.document import Diagnostic, Report, SpecError
 from specbuild.graph.body_checks import check_feedback
+from specbuild.graph.feed_checks import feed_faults
 from specbuild.graph.heads import output_channels, output_head
 
 if TYPE_CHECKING:
@@ -32,43 +33,78 @@ class FrameLayout:
 
 
 def check_samples(graph: Graph, report: Report) -> None:
-    """Report mismatches that do not depend on the contents of the file.
-
-    A model of several inputs or outputs is left alone: it is trained from Python, with the user's arrays.
-    """
+    """Report mismatches that do not depend on the contents of the files."""
     data = graph.spec.data
-    if data is None or not data.source.axes or len(graph.inputs) != 1 or len(graph.outputs) != 1:
+    if data is None or not data.source.axes:
         return
     source = data.source
     frames = FrameLayout(source.label, source.frame, source.channels)
-    for error in sample_faults(graph.spec, graph, frames):
+    channels = {name: feed.channels(data, frames.channels) for name, feed in data.inputs.items()}
+    for error in sample_faults(graph.spec, graph, frames, channels):
         report.extend(error.diagnostics)
-    if data.target is None and any(node.body is not None for node in graph.nodes):
+    if data.target is None and len(graph.outputs) == 1 and any(node.body is not None for node in graph.nodes):
         check_feedback(graph, data.windows, report)
 
 
-def sample_faults(spec: Spec, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
+def sample_faults(
+    spec: Spec, graph: Graph, frames: FrameLayout, channels: Mapping[str, Dim] | None = None
+) -> Iterator[SpecError]:
     """Yield an error for every number in which the model differs from windows of frames or, with a target, from clips.
 
-    Each is at the line to change. The spec has a data section, the model one input and one output.
+    Each is at the line to change. The spec has a data section.
+
+    Args:
+        channels: those of each input of `data.inputs`, where they are known.
     """
-    assert spec.data is not None
-    if spec.data.target is not None:
-        yield from _class_faults(spec, spec.data, graph, frames)
-        return
-    yield from _input(spec, spec.data, graph.inputs[0].id, graph.inputs[0].shape, frames)
-    yield from _output(spec, spec.data, graph, frames)
+    data = spec.require_data()
+    several = list(_not_fed(spec, data, graph))
+    if several:
+        yield from several
+    elif data.target is not None:
+        yield from _class_faults(spec, data, graph, frames)
+    else:
+        for given in graph.inputs:
+            if data.reads_past(given.id):
+                yield from _input(spec, data, given.id, given.shape, frames)
+            else:
+                yield from feed_faults(spec, data, given.id, given.shape, data.crop_shape(frames.space), channels or {})
+        yield from _output(spec, data, graph, frames)
+
+
+def past_input(graph: Graph) -> Shape | None:
+    """Return the shape of the input that reads the past frames of `data.source`; None where none does."""
+    data = graph.spec.require_data()
+    return next((given.shape for given in graph.inputs if data.reads_past(given.id)), None)
+
+
+def _not_fed(spec: Spec, data: DataSection, graph: Graph) -> Iterator[SpecError]:
+    """Yield an error for inputs and outputs of which the data section says nothing."""
+    if len(graph.inputs) != 1 and not data.inputs:
+        names = [given.id for given in graph.inputs]
+        yield spec.error(
+            ("inputs",),
+            f"data feeds one input, the model has {len(names)}: {', '.join(names)}",
+            help=f"say in data.inputs what each reads, such as {{{names[0] if names else 'x'}: past, …}}",
+            code="data-shape",
+        )
+    if len(graph.outputs) != 1:
+        names = [output.name for output in graph.outputs]
+        target = "forecast" if data.target is None else "class"
+        yield spec.error(
+            ("outputs",),
+            f"data has one target, the model has {len(names)} outputs: {', '.join(names)}",
+            help=f"keep the output that is the {target}, or train from Python with build_model",
+            code="data-shape",
+        )
 
 
 def input_faults(spec: Spec, frames: FrameLayout) -> Iterator[SpecError]:
-    """Yield an error for every number in which the input alone differs from windows of frames.
-
-    None of a spec with several inputs, which is trained from Python.
-    """
+    """Yield an error for every number in which what the past frames feed differs from windows of frames."""
     data = spec.require_data()
-    if len(spec.inputs) == 1:
-        name, shape = spec.inputs[0].id, tuple(spec.inputs[0].section.shape)
-        yield from _input(spec, data, name, shape, frames)
+    if data.inputs or len(spec.inputs) == 1:
+        for given in spec.inputs:
+            if data.reads_past(given.id):
+                yield from _input(spec, data, given.id, tuple(given.section.shape), frames)
 
 
 def _class_faults(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
@@ -151,7 +187,7 @@ def _output(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) ->
     """Where the space of the input does not fit the frames, neither will that of the output: it is not compared."""
     windows, name, shape = data.windows, graph.outputs[0].name, graph.outputs[0].shape
     crop, timeless = data.crop_shape(frames.space), without_time(shape, windows.targets, frames.space)
-    read = graph.inputs[0].shape
+    read = past_input(graph) or (*crop, None)
     target = _filled(crop, read)
     channels = output_channels(spec, name, frames.channels)
     wanted: Shape = (*(() if timeless else (windows.targets,)), *target, channels)

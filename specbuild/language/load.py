@@ -33,7 +33,7 @@ from specbuild.language.extends import extended
 from specbuild.language.files import Home
 from specbuild.language.forms import Definitions, Expanded, Group, expand, read_blocks
 from specbuild.language.overrides import apply, normalize
-from specbuild.language.spec import OutputSpec, Spec, is_written
+from specbuild.language.spec import InputSpec, OutputSpec, Spec, is_written
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute, variables
 
@@ -121,6 +121,7 @@ def read_spec(
     outputs, named = _outputs(document, expanded, report)
     data, train, evaluate = _sections(document, report)
     _known_outputs(train, outputs, document, report)
+    _known_inputs(data, inputs, document, report)
     return Spec(
         name=_text(document, "name", report) or _default_name(text, directory),
         description=_text(document, "description", report),
@@ -229,6 +230,26 @@ def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], documen
                 report.error(
                     message, locate(document, ("train", key, name), key=True), help=help, code="unknown-output"
                 )
+
+
+def _known_inputs(data: DataSection | None, inputs: tuple[InputSpec, ...], document: Mapping, report: Report) -> None:
+    """Refuse what data.inputs says of an input that the model does not have, and inputs that it says nothing of."""
+    names = [given.id for given in inputs]
+    if data is None or not data.inputs or not names:
+        return
+    for name in data.inputs:
+        if name not in names:
+            message = f"the model has no input called {name}"
+            help = did_you_mean(name, names) or f"its inputs are {', '.join(names)}"
+            report.error(message, locate(document, ("data", "inputs", name), key=True), help=help, code="unknown-input")
+    left = [name for name in names if name not in data.inputs]
+    if left and len(left) + len(data.inputs) == len(names):
+        report.error(
+            f"data.inputs does not say what {', '.join(left)} {'reads' if len(left) == 1 else 'read'}",
+            locate(document, ("data", "inputs"), key=True),
+            help=f"add {left[0]}: past, or a mapping",
+            code="missing-key",
+        )
 
 
 def _sections(document: Mapping, report: Report) -> tuple[DataSection | None, TrainSection, EvaluateSection]:

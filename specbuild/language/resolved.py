@@ -56,8 +56,7 @@ def _here(spec: Spec) -> DataSection | None:
     """Return the data section with absolute paths, so that the resolved spec works in any folder."""
     if spec.data is None:
         return None
-    source = spec.data.source.with_paths(lambda path: str(spec.resolve_path(path).absolute()))
-    return spec.data.model_copy(update={"source": source})
+    return spec.data.with_paths(lambda path: str(spec.resolve_path(path).absolute()))
 
 
 def _start(spec: Spec) -> TrainSection:

@@ -19,6 +19,7 @@ from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
 from specbuild.data.time.times import Times
 from specbuild.document import Diagnostic, SpecError, did_you_mean
+from specbuild.graph.data_checks import past_input
 from specbuild.language import Spec
 from specbuild.prediction.forecast import Past
 from specbuild.runs.likeness import check_grid, check_unbroken
@@ -174,7 +175,7 @@ def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
     if array.dtype.kind not in "fiub":
         raise refused(f"{name} holds {array.dtype}, not numbers")
     space, frames = trained.data.source.space, trained.data.windows.past
-    read = trained.graph.inputs[0].shape[-1]
+    read = (past_input(trained.graph) or (None,))[-1]
     channels = None if read is None else read - trained.data.mask_channels
     given = array.shape
     if array.ndim == len(space) + 1 and channels == 1:
@@ -192,7 +193,7 @@ def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
 def _sizes(trained: TrainedRun) -> list[str]:
     """Return the lengths that axes of space must have: `64`, or `64 or more` where frames are read in tiles."""
     count = len(trained.data.source.space)
-    read = trained.graph.inputs[0].shape[-1 - count : -1]
+    read = (past_input(trained.graph) or (None,) * (count + 1))[-1 - count : -1]
     if trained.data.crop is None:
         return ["any" if size is None else str(size) for size in read]
     return [f"{size} or more" for size in trained.data.crop_shape((0,) * count)]

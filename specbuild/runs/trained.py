@@ -13,8 +13,8 @@ import numpy as np
 
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
-from specbuild.data.samples.dataset import timed
-from specbuild.data.samples.layout import sample_layout
+from specbuild.data.feeds.opened import restored
+from specbuild.data.samples.dataset import fed, timed
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.transforms.pipeline import Transform
@@ -226,12 +226,13 @@ class TrainedRun:
             SpecError: they do not fit the model.
             RunError: the saved transform is not that of the spec.
         """
-        layout = sample_layout(self.spec, self.data, self.graph, source)
+        feeds, layout = fed(self.spec, self.graph, source)
         transform = Transform.from_state(self.transform)
         transform.check_fits(self.data.transform, source.channels)
         pixels = self.training_frames.coverage
         known = None if pixels is None else pixels.unpack()
-        return Dataset(timed(self.data, source), source, {}, transform, layout, known)
+        feeds = restored(feeds, self.transform)
+        return Dataset(timed(self.data, source), source, {}, transform, layout, known, feeds)
 
     def _check_model_file(self) -> None:
         if problem := damage(self.weights_file):
@@ -241,8 +242,10 @@ class TrainedRun:
             )
 
     @cached_property
-    def predict(self) -> Callable[[Floats], Floats]:
+    def predict(self) -> Callable[[Any], Floats]:
         """The function from a batch of inputs, as the model reads them, to its outputs. Loads the framework.
+
+        The batch is an array or, with `data.inputs`, a dict of arrays by the name of the input.
 
         Raises:
             RunError: the file of the model is damaged.
@@ -257,12 +260,18 @@ class TrainedRun:
         load_weights(model, self.weights_file)
         size = self.spec.batch_size
 
-        def predict(x: Floats) -> Floats:
-            parts = [model.predict_on_batch(x[first : first + size]) for first in range(0, len(x), size)]
+        def predict(x: Any) -> Floats:
+            count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+            parts = [model.predict_on_batch(_part(x, first, first + size)) for first in range(0, count, size)]
             tensors = [tensor for part in parts for tensor in keras.tree.flatten(part)]  # one each, perhaps by name
             return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
 
         return predict
+
+
+def _part(x: Any, start: int, stop: int) -> Any:
+    """Return some samples of a batch."""
+    return {name: values[start:stop] for name, values in x.items()} if isinstance(x, dict) else x[start:stop]
 
 
 def horizon_overrides(document: MappingNode, frames: int) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def has_scheduled_sampling(graph: Graph) -> bool:
 def with_true_frames(graph: Graph, source: BatchSource, *, shown: bool = True) -> BatchSource:
     """Return the batches as the training model of a graph reads them.
 
-    Where the model has scheduled sampling, the inputs are `[x, true frames (B, horizon, *frame)]`: the last frames of
+    Where the model has scheduled sampling, the inputs are `(*x, true frames (B, horizon, *frame))`: the last frames of
     the target, which has the transform of the input. With `shown` False they are zeros, for validation.
     """
     return _WithTrueFrames(graph, source, shown) if has_scheduled_sampling(graph) else source
@@ -85,4 +85,5 @@ class _WithTrueFrames:
         x, y, weight = self.source.batch(epoch, index)
         horizons = [getattr(node.layer, "horizon", 1) for node in self.graph.nodes if node.teacher]
         true = y if self.shown else np.zeros_like(y)
-        return (x, *(true[:, -horizon:] for horizon in horizons)), y, weight
+        inputs = [x[given.id] for given in self.graph.inputs] if isinstance(x, dict) else [x]
+        return (*inputs, *(true[:, -horizon:] for horizon in horizons)), y, weight

@@ -305,7 +305,7 @@ class _Training:
         """Write the files that every run folder has."""
         folder.write_manifest(**description, **folder.directories(self.spec))
         folder.save_spec(self.spec)
-        write_json(folder.transforms_file, self.dataset.transform.state())
+        write_json(folder.transforms_file, self.dataset.state())
         if isinstance(self.dataset, Dataset):
             write_json(folder.frames_file, TrainingFrames.of(self.dataset).model_dump())
 

@@ -36,6 +36,10 @@ class SampleSet(ABC, Generic[Split]):
     transform: Transform
     layout: SampleLayout
 
+    def state(self) -> dict[str, Any]:
+        """Return the statistics of all transforms, as JSON can hold them."""
+        return self.transform.state()
+
     @property
     def counted(self) -> str:
         """What the samples are, for the line that counts them."""

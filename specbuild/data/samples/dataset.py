@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from specbuild.data.arrays import Floats
+from specbuild.data.feeds.base import FeedContext
+from specbuild.data.feeds.opened import Feeds, open_feeds, restored
 from specbuild.data.heads import HeadReader, reader_of
 from specbuild.data.samples.base import Samples, SampleSet
 from specbuild.data.samples.coverage import Coverage
-from specbuild.data.samples.layout import sample_layout
+from specbuild.data.samples.layout import SampleLayout, sample_layout
 from specbuild.data.samples.leaks import check_leaks
-from specbuild.data.samples.sampler import Sample
+from specbuild.data.samples.sampler import Sample, stacked
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
@@ -67,15 +69,30 @@ def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None =
     """
     section = spec.require_data()
     source = open_source(spec)
-    layout = sample_layout(spec, section, graph, source)
+    feeds, layout = fed(spec, graph, source)
     splits = open_splits(spec, section, source)
     if transform is not None:
         fitted = Transform.from_state(transform)
         fitted.check_fits(section.transform, source.channels)
+        feeds = restored(feeds, transform)
     else:
         check_leaks(spec, source, splits)
-        fitted = fit_transform(spec, section, source, splits["train"].stretches)
-    return Dataset(timed(section, source), source, splits, fitted, layout)
+        train = splits["train"].stretches
+        fitted = fit_transform(spec, section, source, train)
+        feeds = {name: feed.fitted(train) for name, feed in feeds.items()}
+    return Dataset(timed(section, source), source, splits, fitted, layout, feeds=feeds)
+
+
+def fed(spec: Spec, graph: Graph, source: FrameSource) -> tuple[Feeds, SampleLayout]:
+    """Return what the inputs of the model read, opened but not fitted, and how samples are laid out.
+
+    Raises:
+        SpecError: a source of an input cannot be read, or something does not fit the model.
+    """
+    section, feeds = spec.require_data(), open_feeds(spec, source)
+    channels = {name: feed.channels for name, feed in feeds.items()}
+    layout = sample_layout(spec, section, graph, source, channels)
+    return {name: feed.laid_out(layout.inputs[name]) for name, feed in feeds.items()}, layout
 
 
 def timed(section: DataSection, source: FrameSource) -> DataSection:
@@ -108,6 +125,12 @@ class Dataset(SampleSet[WindowSet]):
 
     coverage: Coverage | None = None
     """The pixels that the training knew; forecasts are missing elsewhere. None: not known."""
+    feeds: Feeds = field(default_factory=dict)
+    """What each input reads; none where the one input reads the past frames."""
+
+    def state(self) -> dict[str, Any]:
+        inputs = {name: feed.transform.state() for name, feed in self.feeds.items() if feed.transform is not None}
+        return self.transform.state() | ({"inputs": inputs} if inputs else {})
 
     @cached_property
     def skipped(self) -> SkippedWindows:
@@ -120,7 +143,8 @@ class Dataset(SampleSet[WindowSet]):
             for name, windows in self.splits.items()
             if windows.embargoed
         )
-        return (*cut, *self.source.notes(), *self.skipped.notes())
+        inputs = (note for feed in self.feeds.values() for note in feed.notes())
+        return (*cut, *self.source.notes(), *inputs, *self.skipped.notes())
 
     @property
     def tiling(self) -> Tiling:
@@ -205,11 +229,38 @@ class Dataset(SampleSet[WindowSet]):
         frames = output[:, np.newaxis] if self.layout.output_without_time else output
         return np.asarray(frames[:, -self.section.windows.future :], np.float32)
 
+    def inputs(
+        self,
+        past: Floats,
+        at: tuple[int, int] | None = None,
+        region: Region | None = None,
+        random: np.random.Generator | None = None,
+    ) -> Floats | dict[str, Floats]:
+        """Return what the model reads of a window: an array or, with `data.inputs`, one for each input by its name.
+
+        Args:
+            past: the past frames (P, *space, C) in the region, in physical units.
+            at: event and number of the first of them; None where they are not of this data.
+            region: the part of the frames; None: all of it.
+            random: random numbers, as in training, for the noise of `data.augment`.
+        """
+        start = 0 if at is None else at[1]
+
+        def prepare() -> Floats:
+            frames = past_frames(start, self.section.windows)
+            return self.prepare(past, self.context(at, frames, region), random)
+
+        if not self.feeds:
+            return prepare()
+        whole = tuple(slice(0, length) for length in self.source.space)
+        context = FeedContext(self.section, self.source, past, prepare, at, region or whole)
+        return {name: np.asarray(feed.read(context), np.float32) for name, feed in self.feeds.items()}
+
     def restore(self, output: Floats, context: FrameContext | None = None) -> Floats:
         """Return what the model gives for a batch of frames of one context as forecasts (B, F, *space, C)."""
         return self.transform.invert(self.future_of(output), context)
 
-    def forecast(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None) -> Floats:
+    def forecast(self, past: Floats, predict: Callable[[Any], Floats], at: tuple[int, int] | None = None) -> Floats:
         """Return the forecast (F, *space, C) of whole frames in physical units, given past ones (P, *space, C).
 
         Frames are cut into overlapping tiles, `predict` maps the batch of tiles through the model, and where tiles
@@ -228,9 +279,7 @@ class Dataset(SampleSet[WindowSet]):
         forecast = self.tiling.stitch(np.stack(restored))
         return forecast if self.coverage is None else self.coverage.masked(forecast, past)
 
-    def raw_forecast(
-        self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None = None
-    ) -> Floats:
+    def raw_forecast(self, past: Floats, predict: Callable[[Any], Floats], at: tuple[int, int] | None = None) -> Floats:
         """Return the output for whole frames as the model gives it, (F, *space, channels); arguments of `forecast`."""
         return self.tiling.stitch(self.future_of(self._outputs(past, predict, at)))
 
@@ -243,26 +292,28 @@ class Dataset(SampleSet[WindowSet]):
         start = 0 if at is None else at[1]
         return past_frames(start, self.section.windows), future_frames(start, self.section.windows)
 
-    def _outputs(self, past: Floats, predict: Callable[[Floats], Floats], at: tuple[int, int] | None) -> Floats:
+    def _outputs(self, past: Floats, predict: Callable[[Any], Floats], at: tuple[int, int] | None) -> Floats:
         """Return what the model gives for each tile."""
-        read, regions = self._times_of(at)[0], self.tiling.regions
-        cut = zip(regions, self.tiling.cut(past), strict=True)
-        tiles = [self.prepare(tile, self.context(at, read, region)) for region, tile in cut]
-        return np.asarray(predict(np.stack(tiles)))
+        cut = zip(self.tiling.regions, self.tiling.cut(past), strict=True)
+        return np.asarray(predict(stacked([self.inputs(tile, at, region) for region, tile in cut])))
 
     def _sample(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
         x, y, weight = self._read(window, region, random)
         if self.augmentation is None or random is None:
             return x, y, weight
         turn = self.augmentation.draw(random)
-        return turn.frames(x), turn.frames(y), None if weight is None else turn.weights(weight)
+        if isinstance(x, dict):
+            x = {name: self.feeds[name].turned(values, turn) for name, values in x.items()}
+        else:
+            x = turn.frames(x)
+        return x, turn.frames(y), None if weight is None else turn.weights(weight)
 
     def _read(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
         event, start = window
         frames = past_frames(start, self.section.windows), target_frames(start, self.section.windows)
         past, target = (self.source.read(event, part, region) for part in frames)
-        read, given = (self.context(window, part, region) for part in frames)
-        x, y = self.prepare(past, read, random), self.transform.apply(target, given)
+        x = self.inputs(past, window, region, random)
+        y = self.transform.apply(target, self.context(window, frames[1], region))
         if self.layout.output_without_time:
             y = y[0]
         if not self.source.may_miss:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.arrays import Floats
 from specbuild.data.sources.base import Region
 from specbuild.data.sources.checked import LESS
 from specbuild.document import RunError
 
-Sample: TypeAlias = tuple[Floats, Floats, Floats | None]
-"""What the model reads, its target, and the weight of each pixel of the target (None: all weigh the same)."""
+Sample: TypeAlias = tuple[Any, Any, Any]
+"""What the model reads, its target, and the weight of each pixel of the target (None: all weigh the same).
+
+What the model reads is an array, or with `data.inputs` a dict of arrays by the name of the input.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Sampler:
     def batch(self, epoch: int, index: int) -> Sample:
         """Return batch `index` of an epoch: x (B, P, *crop, C), y (B, F, *crop, C) and weight (B, F, *crop) or None.
 
+        Where a sample has a dict of arrays, the batch has one as well.
+
         Raises:
             RunError: memory runs out.
         """
@@ -57,7 +61,7 @@ class Sampler:
         try:
             samples = [self.sample(*self._draw(epoch, position)) for position in positions]
             x, y, weight = zip(*samples, strict=True)
-            return np.stack(x), np.stack(y), None if weight[0] is None else np.stack(weight)
+            return stacked(x), stacked(y), stacked(weight)
         except MemoryError as error:
             raise RunError(f"there is not enough memory for a batch of {len(positions)} samples", LESS) from error
 
@@ -91,6 +95,15 @@ class Sampler:
         room = [length - size + 1 for length, size in zip(self.frame, self.crop, strict=True)]
         corner = generator.integers(0, room).tolist()
         return tuple(slice(start, start + size) for start, size in zip(corner, self.crop, strict=True))
+
+
+def stacked(parts: Sequence[Any]) -> Any:
+    """Return arrays as one with a first axis more, dicts of arrays by name; None of None."""
+    if parts[0] is None:
+        return None
+    if isinstance(parts[0], dict):
+        return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    return np.stack(parts)
 
 
 @lru_cache(maxsize=4)

@@ -343,4 +343,5 @@ class FrameSource:
         left = [axis for axis in axes if axis != "N"]
         wanted = [axis for axis in ("T", *space, "C") if axis in left]
         raw = raw.transpose([left.index(axis) for axis in wanted])  # (frames, *space[, channels])
+        raw = raw if "T" in left else raw[np.newaxis]
         return raw if "C" in left else raw[..., np.newaxis]

@@ -60,7 +60,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
     arrays, packing = in_one_packing(views, [variable.packing for variable in stored])
     if section.variables is not None:
         axes = (*axes, "C")
-    length = views[0].shape[axes.index("T")]
+    length = views[0].shape[axes.index("T")] if "T" in axes else 1
     times = _times(container, file, data, coordinates.get("T"), length)
     metadata = FrameMetadata(
         file,

@@ -45,8 +45,8 @@ def open_source(spec: Spec) -> FrameSource:
 
 
 def source_files(spec: Spec) -> dict[Path, tuple[Path, ...]]:
-    """Return the paths that `data.source` names, each with the files and folders it means; a pattern means several."""
-    paths = [spec.resolve_path(file) for file in spec.data.source.files] if spec.data is not None else []
+    """Return the paths that `data` names, each with the files and folders it means; a pattern means several."""
+    paths = [spec.resolve_path(file) for file in spec.data.files] if spec.data is not None else []
     return {path: tuple(matches(path)) if is_pattern(path) else (path,) for path in paths}
 
 

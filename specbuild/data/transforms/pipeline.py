@@ -63,7 +63,7 @@ class Transform:
     def state(self) -> dict[str, Any]:
         """Return everything, as JSON can hold it."""
         steps = [{"name": step.name, **step.state()} for step in self.steps]
-        return TransformState(steps=steps, fill=list(self.fill)).model_dump()
+        return TransformState(steps=steps, fill=list(self.fill)).model_dump(exclude={"inputs"})
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Transform:

@@ -27,6 +27,8 @@ class TransformState(BaseModel):
 
     steps: list[dict[str, Any]]
     fill: list[float]
+    inputs: dict[str, dict[str, Any]] = {}
+    """The transforms of other inputs, by name; none of a transform that is not that of the record."""
 
 
 class OnlyState(BaseModel):

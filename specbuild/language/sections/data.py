@@ -1,35 +1,22 @@
 """The `data` section: where frames come from, and how windows, splits and inputs are made of them."""
 
-import math
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, Real, Several, Whole, fault
+from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, Several, Whole, fault
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.augment import AugmentSection, check_augment
 from specbuild.language.sections.base import OnResume, Section
+from specbuild.language.sections.feeds import Feed
+from specbuild.language.sections.missing import Missing
 from specbuild.language.sections.source import SourceOrGenerator
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import Target, check_target
 from specbuild.language.sections.transform import Transforms
 
-
-class _Missing(Several):
-    """Numbers, NaN left out; null is none."""
-
-    def read(self, value: Any, expected: str = "") -> tuple[float, ...]:
-        numbers = value if isinstance(value, list | tuple) else () if value is None else (value,)
-        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
-            raise self.mismatch(value, expected)
-        return tuple(number for number in numbers if not math.isnan(number))
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [super().schema(), {"type": "null"}]}
-
-
-Missing: TypeAlias = Annotated[tuple[float, ...], _Missing(Real(), "a number or a list of numbers")]
 Crop: TypeAlias = (
     Annotated[tuple[int, ...], Several(Whole(1), "a positive whole number, or a list with one per axis of space", 1, 3)]
     | None
@@ -137,6 +124,17 @@ class DataSection(Section):
         description="Number of training frames from which the statistics of the transform are computed, spread over "
         "the training split. Default: all.",
     )
+    inputs: Annotated[
+        dict[str, Feed],
+        OnResume(
+            "new paths to the same data",
+            "the earlier epochs were trained on these data",
+            kept=lambda inputs: {name: feed.with_paths(lambda _: "") for name, feed in inputs.items()},
+        ),
+    ] = Field(
+        {},
+        description="What each input of the model reads, by its name. Default: the one input reads the past frames.",
+    )
     crop: Crop = Field(
         None,
         description="Size of the part of a frame that the model reads: a random part in training, tiles that cover the "
@@ -144,10 +142,24 @@ class DataSection(Section):
     )
     augment: AugmentSection | None = Field(None, description="Random variation of training samples. Default: none.")
 
+    def reads_past(self, name: str) -> bool:
+        """Whether an input of the model reads the past frames of `source`."""
+        return not self.inputs or (name in self.inputs and self.inputs[name].is_past)
+
     @property
     def mask_channels(self) -> int:
         """Channels that the model reads besides those of the data."""
         return int(self.mask)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths that it reads, as written: those of `source`, then those of the inputs."""
+        return (*self.source.files, *(file for feed in self.inputs.values() for file in feed.files))
+
+    def with_paths(self, located: Callable[[str], str]) -> Self:
+        """Return the section with its paths changed by `located`."""
+        inputs = {name: feed.with_paths(located) for name, feed in self.inputs.items()}
+        return self.model_copy(update={"source": self.source.with_paths(located), "inputs": inputs})
 
     @property
     def split_by(self) -> Literal["time", "event", "file"]:

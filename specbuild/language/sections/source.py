@@ -21,9 +21,14 @@ MOST = 1000
 """Variables, dimensions and levels that can be named."""
 
 
-def _layout(value: Any) -> str | dict[str, str]:
+def layout_of(value: Any, *, timeless: bool = False) -> str | dict[str, str]:
+    """Return a layout as it is kept.
+
+    Args:
+        timeless: whether it may have no T, and no N then.
+    """
     if isinstance(value, dict):
-        _check_letters(list(value), written(value))
+        _check_letters(list(value), written(value), timeless=timeless)
         for letter, name in value.items():
             if not isinstance(name, str) or not name:
                 refuse("layout", f"{letter} ({LETTERS[letter]}) needs the name of a dimension, got {written(name)}")
@@ -36,11 +41,11 @@ def _layout(value: Any) -> str | dict[str, str]:
         message = f"expected the axes by letter, such as T H W, or {{T: time, H: lat, W: lon}}, got {written(value)}"
         refuse("layout", message)
     letters = value.split()
-    _check_letters(letters, written(value))
+    _check_letters(letters, written(value), timeless=timeless)
     return " ".join(letters)
 
 
-def _check_letters(letters: list[Any], shown: str) -> None:
+def _check_letters(letters: list[Any], shown: str, *, timeless: bool) -> None:
     for letter in letters:
         if letter not in LETTERS:
             known = ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
@@ -49,8 +54,8 @@ def _check_letters(letters: list[Any], shown: str) -> None:
             refuse("layout", f"{written(letter)} is not an axis; {hint}")
         if letters.count(letter) > 1:
             refuse("layout", f"{letter} ({LETTERS[letter]}) is named twice in {shown}")
-    if "T" not in letters:
-        refuse("layout", f"{shown} has no T (time), which every source needs")
+    if "T" not in letters and not (timeless and "N" not in letters):
+        refuse("layout", f"{shown} has no T (time), which every source {'of events ' if timeless else ''}needs")
     space = {letter for letter in letters if letter not in "TNC"}
     if space not in [set(known) for known in SPACES]:
         refuse("layout", f"the space of {shown} is {' '.join(sorted(space))}; it can be L, H W or D H W")
@@ -89,13 +94,8 @@ def _check_names(value: Any, key: str, example: str) -> None:
     check_length(value, MOST)
 
 
-AxisLayout: TypeAlias = (
-    Annotated[
-        Annotated[str, Field(examples=["T H W"])] | dict[Annotated[str, Choice(*LETTERS)], str],
-        BeforeValidator(_layout),
-    ]
-    | None
-)
+Axes: TypeAlias = Annotated[str, Field(examples=["T H W"])] | dict[Annotated[str, Choice(*LETTERS)], str]
+AxisLayout: TypeAlias = Annotated[Axes, BeforeValidator(layout_of)] | None
 Variables: TypeAlias = (
     Annotated[tuple[str, ...], ListOf(Text(), "a list of names such as [t2m, u10]", 1, limit=MOST, once="a variable")]
     | None

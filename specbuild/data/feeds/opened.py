@@ -1,0 +1,43 @@
+"""The inputs of a model, opened: what each reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from specbuild.data.feeds.base import Feed
+from specbuild.data.feeds.past import PastFrames
+from specbuild.data.feeds.stored import open_stored
+from specbuild.data.sources import FrameSource
+from specbuild.language import Spec
+from specbuild.language.sections.feeds import FeedSection, PastFeed, SourceFeed
+
+Feeds: TypeAlias = dict[str, Feed[Any]]
+"""What each input reads, by its name; none where `data.inputs` is left out."""
+Open: TypeAlias = Callable[[Spec, str, Any, FrameSource], Feed[Any]]
+
+KINDS: dict[type[FeedSection], Open] = {
+    PastFeed: lambda _spec, name, section, record: PastFrames(name, section, record.channels),
+    SourceFeed: open_stored,
+}
+"""How each kind is opened, given the spec, the name of the input, its section and the record."""
+
+
+def open_feeds(spec: Spec, record: FrameSource) -> Feeds:
+    """Open what the inputs read; statistics are fitted, or restored, by what this returns.
+
+    Raises:
+        SpecError: a file that cannot be read, or does not fit the record, located at the key of its input.
+    """
+    inputs = spec.require_data().inputs
+    return {name: KINDS[type(section)](spec, name, section, record) for name, section in inputs.items()}
+
+
+def restored(feeds: Feeds, state: Mapping[str, Any]) -> Feeds:
+    """Return the inputs with the statistics that `state` has of them, a saved transform.
+
+    Raises:
+        RunError: they do not fit.
+    """
+    saved = state.get("inputs") or {}
+    return {name: feed.restored(saved.get(name)) for name, feed in feeds.items()}

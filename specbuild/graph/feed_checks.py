@@ -1,0 +1,76 @@
+"""Check the inputs of a model against `data.inputs`: how the array of each is laid out.
+
+A number that differs is reported at the line to change. What is None is known to a file alone and fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
+
+if TYPE_CHECKING:
+    from specbuild.document import SpecError
+    from specbuild.language import Spec
+    from specbuild.language.sections.data import DataSection
+    from specbuild.language.sections.feeds import FeedSection
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLayout:
+    """Which axes the array of an input has, besides its channels."""
+
+    time: bool
+    space: bool
+
+
+def feed_layout(
+    feed: FeedSection, data: DataSection, shape: Shape, space: Shape, channels: Dim
+) -> tuple[FeedLayout, Shape, bool]:
+    """Return how an input of a shape is laid out, the shape that it should have, and whether it has it.
+
+    A single frame may be read without an axis of time.
+
+    Args:
+        space: the axes of space of a sample.
+        channels: those of the feed, None where only a file can tell.
+    """
+    count = feed.count(data.windows)
+    times: list[Shape] = [()] if count is None else [(count,), ()] if count == 1 else [(count,)]
+    spaces: list[Shape] = [space] if feed.spatial else [()] if feed.spatial is False else [space, ()]
+    wanted = [
+        (FeedLayout(bool(time), part is space and bool(space)), (*time, *part, channels))
+        for part in spaces
+        for time in times
+    ]
+    for layout, each in wanted:
+        if fits(shape, each):
+            return layout, each, True
+    layout, each = next((pair for pair in wanted if len(pair[1]) == len(shape)), wanted[0])
+    return layout, each, False
+
+
+def feed_faults(
+    spec: Spec, data: DataSection, name: str, shape: Shape, space: Shape, channels: Mapping[str, Dim]
+) -> Iterator[SpecError]:
+    """Yield an error if an input does not have the shape of what it reads.
+
+    Args:
+        space: the axes of space of a sample.
+        channels: those of each input, where they are known.
+    """
+    feed = data.inputs[name]
+    layout, wanted, fit = feed_layout(feed, data, shape, space, channels.get(name))
+    if fit:
+        return
+    axes = [*(["frames"] if layout.time else []), *(["space"] if layout.space else []), "channels"]
+    if len(wanted) == len(shape):
+        wanted = tuple(b if a is None else a for a, b in zip(wanted, shape, strict=True))
+    yield spec.error(
+        ("inputs", name),
+        f"{name} is {show(shape)}, what data.inputs.{name} reads is {show(wanted)} ({', '.join(axes)})",
+        help=f"write {name}: {written_shape(wanted)}, or read something else",
+        code="data-shape",
+    )
