@@ -23,13 +23,15 @@ def frames(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).gamma(1.0, 2.0, shape).astype(np.float32)
 
 
-def write_spec(folder: Path, data: dict[str, Any], name: str = "spec.yaml") -> Spec:
+def write_spec(
+    folder: Path, data: dict[str, Any], name: str = "spec.yaml", inputs: dict[str, Any] | None = None
+) -> Spec:
     """A loaded spec with the data section `data`; what is not given there is filled in."""
     section = {"source": {"path": "rain.npy", "layout": "T H W"}, "windows": {"past": 2, "future": 3}, **data}
     document = {
         "specbuild": 1,
-        "inputs": {"rain": [None, None, None, 1]},
-        "layers": [{"id": "forecast", "layer": "Conv3D", "filters": 1, "kernel_size": 1}],
+        "inputs": inputs or {"rain": [None, None, None, 1]},
+        "layers": [{"id": "forecast", "layer": "Conv3D", "from": "rain", "filters": 1, "kernel_size": 1}],
         "data": section,
     }
     path = folder / name

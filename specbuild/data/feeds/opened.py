@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from specbuild.data.feeds.base import Feed
+from specbuild.data.feeds.cycles import open_cycles
 from specbuild.data.feeds.past import PastFrames
 from specbuild.data.feeds.stored import open_stored
 from specbuild.data.sources import FrameSource
 from specbuild.language import Spec
-from specbuild.language.sections.feeds import FeedSection, PastFeed, SourceFeed
+from specbuild.language.sections.feeds import CyclesFeed, FeedSection, PastFeed, SourceFeed
 
 Feeds: TypeAlias = dict[str, Feed[Any]]
 """What each input reads, by its name; none where `data.inputs` is left out."""
@@ -19,6 +20,7 @@ Open: TypeAlias = Callable[[Spec, str, Any, FrameSource], Feed[Any]]
 KINDS: dict[type[FeedSection], Open] = {
     PastFeed: lambda _spec, name, section, record: PastFrames(name, section, record.channels),
     SourceFeed: open_stored,
+    CyclesFeed: open_cycles,
 }
 """How each kind is opened, given the spec, the name of the input, its section and the record."""
 

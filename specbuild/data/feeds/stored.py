@@ -32,6 +32,10 @@ def open_stored(spec: Spec, name: str, feed: SourceFeed, record: FrameSource) ->
     seen = spec_of(spec, name, feed)
     with beside_the_record(name):
         source = open_source(seen)
+        if "T" in source.metadata.axes:
+            message = f"{source.name} has frames in time, an input is one field that does not change"
+            help = "choose one frame of it, with select and a layout without T"
+            raise seen.error(("data", "source", "layout"), message, help=help, code="data-shape")
         check_grid(seen, source, record)
     return StaticField(name, feed, source, seen)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeA
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from specbuild.catalog.shapes import Dim
-from specbuild.catalog.values import Number, fault, refuse, written
+from specbuild.catalog.values import Choice, ListOf, Number, fault, refuse, written
 from specbuild.document import did_you_mean
 from specbuild.language.sections.base import Section
 from specbuild.language.sections.missing import Missing
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 Frames: TypeAlias = Literal["past", "future", "all"]
 """The frames of a window that an input has."""
+
+Cycles: TypeAlias = Annotated[
+    tuple[str, ...],
+    ListOf(Choice("day", "week", "year"), "a list of day, week or year, such as [day, year]", 1, once="a cycle"),
+]
 
 
 def frame_count(frames: Frames, windows: "WindowsSection") -> int:
@@ -120,6 +125,9 @@ class SourceFeed(FeedSection):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.source.axes and not self.is_static and self.frames is None:
+            axes = " ".join(self.source.axes)
+            raise fault((), f"the layout {axes} has frames: say which are read, with frames: past, future or all")
         if self.source.axes and self.is_static:
             if self.frames is not None:
                 axes = " ".join(self.source.axes)
@@ -130,8 +138,23 @@ class SourceFeed(FeedSection):
         return self
 
 
-FEEDS: dict[str, type[FeedSection]] = {"source": SourceFeed, "frames": PastFeed}
-"""Every kind by the key that tells it; `frames` tells its kind where no other key does."""
+class CyclesFeed(FeedSection):
+    """The hour, the day of the week or the season, as the sine and the cosine of each cycle."""
+
+    spatial = None
+
+    cycles: Cycles = Field(description="Cycles, of which each is two channels, its sine and cosine: day, week, year.")
+    frames: Frames = Field("future", description="The frames of a window whose times are given: past, future, or all.")
+
+    def count(self, windows: "WindowsSection") -> int:
+        return frame_count(self.frames, windows)
+
+    def channels(self, _data: "DataSection", _record: Dim) -> int:
+        return 2 * len(self.cycles)
+
+
+FEEDS: dict[str, type[FeedSection]] = {"source": SourceFeed, "cycles": CyclesFeed, "frames": PastFeed}
+"""Every kind by the key that tells it; `frames` tells its kind where no other key does, and comes last."""
 
 
 def _kind(value: Any) -> str:
