@@ -38,6 +38,7 @@ from specbuild.language.sections.coarsen import CoarsenSection
 from specbuild.language.sections.data import DataSection, WindowsSection
 from specbuild.language.sections.evaluate import EvaluateSection, ForecastFile
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection
+from specbuild.language.sections.name_time import NameTime
 from specbuild.language.sections.source import SourceSection
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import ClassTarget
@@ -117,6 +118,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "recurrent": lambda: keys_of(Cell),
     "data": lambda: section(DataSection),
     "data.source": lambda: section(SourceSection),
+    "data.source.time": lambda: section(NameTime),
     "data.source.coarsen": lambda: section(CoarsenSection),
     "data.source.generator": lambda: section(GeneratorSection),
     **{f"data.source.{name}": lambda cls=cls: section(cls, GeneratorSection) for name, cls in GENERATORS.items()},

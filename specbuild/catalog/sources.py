@@ -28,24 +28,35 @@ class SourceFormat:
     """Whether a file of this format is a folder on the disk."""
 
 
+PACKED = ".gz"
+"""The suffix of a file that is packed with gzip; the one before it is that of its format."""
+
 FORMATS = (
     SourceFormat((".npy",), "specbuild.data.sources.npy:NpyFile"),
     SourceFormat((".npz",), "specbuild.data.sources.npz:NpzFile"),
-    SourceFormat((".h5", ".hdf5"), "specbuild.data.sources.hdf5:Hdf5File"),
+    SourceFormat((".h5", ".hdf5", ".hdf"), "specbuild.data.sources.hdf5:Hdf5File"),
     SourceFormat((".nc", ".nc4", ".cdf"), "specbuild.data.sources.grids:GridFile", named_dimensions=True),
     SourceFormat((".zarr",), "specbuild.data.sources.grids:GridFile", named_dimensions=True, is_folder=True),
-    SourceFormat((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"), kind="images"),
+    SourceFormat((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"), kind="images"),
     SourceFormat((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif"), kind="videos"),
 )
 """Every format, in the order in which messages list their suffixes."""
 
 
 def format_of(path: str | PurePath) -> SourceFormat | None:
-    """Return the format of a file by its suffix; None where none has this suffix."""
-    suffix = PurePath(path).suffix.lower()
-    return next((known for known in FORMATS if suffix in known.suffixes), None)
+    """Return the format of a file by its suffix, before `.gz` where it is packed; None where none has this suffix."""
+    suffix = suffix_of(path)
+    found = next((known for known in FORMATS if suffix in known.suffixes), None)
+    is_packed = PurePath(path).suffix.lower() == PACKED
+    return None if found is None or (is_packed and (found.is_folder or found.kind == "videos")) else found
 
 
-def suffixes_of(kind: Kind) -> tuple[str, ...]:
-    """Return the suffixes of all formats of a kind."""
-    return tuple(suffix for known in FORMATS if known.kind == kind for suffix in known.suffixes)
+def suffix_of(path: str | PurePath) -> str:
+    """Return the suffix of a file in small letters, the one before `.gz` where it is packed."""
+    path = PurePath(path)
+    return PurePath(path.stem if path.suffix.lower() == PACKED else path).suffix.lower()
+
+
+def suffixes_of(*kinds: Kind) -> tuple[str, ...]:
+    """Return the suffixes of all formats of some kinds, by default of every one."""
+    return tuple(suffix for known in FORMATS if not kinds or known.kind in kinds for suffix in known.suffixes)

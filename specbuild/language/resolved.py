@@ -193,7 +193,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, KerasObject):
         return _plain(value.written())
     if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in _written(value)}
+        fields = type(value).model_fields
+        return {fields[name].alias or name: _plain(getattr(value, name)) for name in _written(value)}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -182,7 +182,8 @@ def test_more_than_memory_holds(
 
 def test_a_bomb_of_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(npz, "IN_MEMORY", 0)
-    monkeypatch.setattr(npz.shutil, "disk_usage", lambda _: npz.shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    disk = shutil._ntuple_diskusage(10**9, 10**9, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: disk)
     monkeypatch.setenv("SPECBUILD_CACHE", str(tmp_path / "cache"))
     np.savez_compressed(tmp_path / "a.npz", rain=np.zeros((40, 20, 20)))
     assert refused(tmp_path, "a.npz") == (

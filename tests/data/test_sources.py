@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from specbuild.catalog import sources as formats
-from specbuild.catalog.sources import SourceFormat
+from specbuild.catalog.sources import SourceFormat, suffixes_of
 from specbuild.data.sources import npz, open_source
 from specbuild.data.sources.base import Packing, StoredArray
 from specbuild.data.time.intervals import unbroken
@@ -177,7 +177,7 @@ def _flipped(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
-SUFFIXES = ".npy, .npz, .h5, .hdf5, .nc, .nc4, .cdf, .zarr"
+SUFFIXES = f"{', '.join(suffixes_of())}; all but videos and .zarr also with .gz"
 
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (
@@ -190,7 +190,11 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
         {"path": "far/rain.npy"},
         "data.source.path | far/rain.npy does not exist | there is no folder {folder}/far",
     ),
-    (None, {"path": "."}, "data.source.path | . is a folder, not a file | name a file: {suffixes}"),
+    (
+        Path.mkdir,
+        {"path": "radar"},
+        "data.source.path | radar holds no files that can be read | known are {suffixes}",
+    ),
     (
         None,
         {"path": "spec.yaml"},

@@ -22,7 +22,7 @@ def check_leaks(spec: Spec, source: FrameSource, splits: dict[str, WindowSet]) -
     """Refuse events or files that are the same, frame by frame, in two splits.
 
     Their first and last frames are compared, and the whole where these agree. Events without any variation, such as
-    dry hours, pass. One record that is split in time has nothing to compare.
+    dry hours, pass. One record that is split in time has nothing to compare, nor have files of one frame each.
 
     Raises:
         SpecError: naming the two.
@@ -58,7 +58,8 @@ def _compared(source: FrameSource, windows: WindowSet) -> list[Stretch]:
         whole = [
             Stretch(0, part.frames)
             for part in parts
-            if any(frames.start <= part.frames.start and part.frames.stop <= frames.stop for frames in inside)
+            if len(part.frames) > 1
+            and any(frames.start <= part.frames.start and part.frames.stop <= frames.stop for frames in inside)
         ]
     if parts and all(part.size is not None for part in parts):
         sizes = Counter(part.size for part in parts)

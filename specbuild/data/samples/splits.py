@@ -110,6 +110,8 @@ def _ranges(section: SplitSection, total: int, embargo: int) -> dict[str, range]
 
 
 def _by_dates(spec: Spec, section: DataSection, source: FrameSource) -> Splits:
+    how = source.metadata.how_to_time
+    from_names = how and f": {how.removeprefix('time: ')}"
     times = [event for event in map(source.times, range(source.events)) if event is not None]
     splits = {}
     for name, dates in section.split.dates.items():
@@ -117,7 +119,8 @@ def _by_dates(spec: Spec, section: DataSection, source: FrameSource) -> Splits:
             raise spec.error(
                 ("data", "split", name),
                 f"dates split frames by their times, and {source.name} has none",
-                help="say where its times are with data.source.time, or use shares or ranges of frame numbers",
+                help=f"say where its times are with data.source.time{from_names}, or use shares or ranges of frame "
+                "numbers",
                 code="bad-data",
             )
         stretches = tuple(Stretch(event, range(*between(known, dates))) for event, known in enumerate(times))

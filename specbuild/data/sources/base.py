@@ -41,6 +41,8 @@ class Packing:
     missing: tuple[float, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
     """What is wrong with what the file says, each with the key of `data` that would replace it."""
+    codes: tuple[tuple[float, float], ...] = ()
+    """Raw values that stand for a physical value of their own, such as no echo; with that value."""
 
     def overridden(self, scale: float | None, offset: float | None, missing: tuple[float, ...]) -> Packing:
         """Return the packing with what a spec says: its scale and offset where given, and more values for missing."""
@@ -50,7 +52,14 @@ class Packing:
             self.offset if offset is None else offset,
             tuple(dict.fromkeys((*self.missing, *missing))),
             tuple((key, fault) for key, fault in self.faults if not given[key]),
+            self.codes,
         )
+
+    def with_code(self, raw: float, physical: float) -> Packing:
+        """Return the packing with a raw value that stands for a physical one; for a missing one if that is NaN."""
+        if math.isnan(physical):
+            return replace(self, missing=tuple(dict.fromkeys((*self.missing, raw))))
+        return replace(self, codes=(*self.codes, (raw, physical)))
 
     def overflows(self, dtype: np.dtype[Any]) -> bool:
         """Whether whole numbers of a type can be beyond float32 in physical units, where they are missing."""
@@ -80,6 +89,9 @@ class Packing:
                 physical = raw.astype(dtype)
             else:
                 physical = (raw * np.float64(self.scale) + np.float64(self.offset)).astype(dtype)
+            for value, meaning in self.codes:
+                if can_occur(value, raw.dtype):
+                    physical[raw == raw.dtype.type(value)] = meaning
             for value in self.missing:
                 if can_occur(value, raw.dtype):
                     physical[raw == raw.dtype.type(value)] = np.nan
@@ -124,6 +136,12 @@ class StoredArray:
     a shorter event is never read."""
     events: tuple[str, ...] = ()
     """Names of the events, such as those of their files; none where they have no names."""
+    moment: np.datetime64 | None = None
+    """When the one frame of the file is, as its attributes say."""
+    clocks: tuple[Times, ...] = ()
+    """When the frames of each event are where no coordinate says it: one for all events, or one for each."""
+    name_format: str = ""
+    """The format of times that the names of its files seem to have, where they are not read; for messages."""
     in_packing: Callable[[Packing], tuple[RawArray, Packing]] | None = None
     """Of frames that are resized or converted as they are read: the array once its packing is known, and the packing of
     its numbers then. Where values can be missing they are decoded first, and the packing is that of physical values."""
@@ -178,6 +196,8 @@ class FrameMetadata:
     """The files that the frames come from, or the named events; none where there is a single nameless one."""
     bytes: int | None = None
     """Size of the file; None where it is not a single file."""
+    name_format: str = ""
+    """The format of times that the names of the files seem to have, where they are not read; for messages."""
     remarks: tuple[str, ...] = ()
     """What a user should know of how the frames are read, in sentences for notes."""
 
@@ -190,6 +210,11 @@ class FrameMetadata:
     def space(self) -> tuple[str, ...]:
         """The axes of space in the order in which models read them: L, H W or D H W."""
         return tuple(axis for axis in "LDHW" if axis in self.axes)
+
+    @property
+    def how_to_time(self) -> str:
+        """What to write to read times from the names of the files; empty where they seem to have none."""
+        return f'time: {{from: name, format: "{self.name_format}"}}' if self.name_format else ""
 
     def part_of(self, event: int, frame: int) -> FilePart | None:
         """Return the file, or the named event, that a frame comes from; None where that is not known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from specbuild.data.sources.base import Packing
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels, resize, to_color
 from specbuild.data.sources.video import DecoderPool
+from specbuild.data.time.times import Times
 from specbuild.language.sections.source import SourceSection
 
 CACHED = 64 * 2**20
@@ -26,6 +28,14 @@ class FrameClip(Protocol):
     @property
     def name(self) -> str:
         """What messages call it."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Its files in order."""
+
+    @property
+    def times(self) -> Times | None:
+        """When its frames are, if the names of its files say it."""
 
     @property
     def headers(self) -> Sequence[tuple[str, ImageHeader]]:

@@ -18,6 +18,8 @@ from specbuild.data.sources.errors import DamagedFileError, FileError, SourceErr
 from specbuild.data.sources.files import is_pictures
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import in_one_packing, stacked, view
+from specbuild.data.sources.moments import timed, with_time
+from specbuild.data.sources.unpacking import unpacked
 from specbuild.data.time import times as clock
 from specbuild.data.time.times import Times
 from specbuild.document import did_you_mean, listed
@@ -50,6 +52,8 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
     keys = _keys(container, file, data)
     label = f"{file}:{', '.join(keys)}" if keys[0] else file
     stored = [_stored(container, key, f"{file}:{key}" if key else file, data) for key in keys]
+    if not is_pictures(path):
+        stored = [with_time(variable, section, path, label) for variable in stored]
     first = stored[0]
     for key, other in zip(keys[1:], stored[1:], strict=True):
         _check_alike(other, first, key, keys[0], file)
@@ -61,13 +65,18 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
     if section.variables is not None:
         axes = (*axes, "C")
     length = views[0].shape[axes.index("T")] if "T" in axes else 1
-    times = _times(container, file, data, coordinates.get("T"), length)
+    clocks = first.clocks
+    if not clocks:
+        times = _times(container, file, data, coordinates.get("T"), length)
+        clocks = () if times is None else (times,)
+    if "T" in coordinates:
+        coordinates["T"] = timed(coordinates["T"], clocks)
     metadata = FrameMetadata(
         file,
         axes,
         tuple(filter(None, keys)),
         packing,
-        () if times is None else (times,),
+        clocks,
         coordinates,
         section.variables or _channel_names(coordinates) or tuple(key for key in keys if key and "C" not in axes),
         ", ".join(dict.fromkeys(variable.units for variable in stored if variable.units)),
@@ -75,6 +84,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
         first.lengths,
         tuple(FilePart(name, range(n, n + 1), range(length)) for n, name in enumerate(first.events)),
         path.stat().st_size if path.is_file() else None,
+        first.name_format,
     )
     source = FrameSource(arrays[0] if section.variables is None else stacked(arrays), metadata)
     source = source if section.coarsen is None else coarsened(source, section.coarsen)
@@ -91,7 +101,7 @@ def _container(path: Path, data: DataSection) -> Container:
     if path.is_file() and not path.stat().st_size:
         raise FileError(f"{path.name} is empty: it has 0 bytes", help="copy the file again")
     try:
-        container: Container = resolve_name(source_format.reader)(path)
+        container: Container = resolve_name(source_format.reader)(unpacked(path))
     except DamagedFileError as error:
         if _is_text(path):
             readable = f"give a file that is what its suffix says, {path.suffix}"
@@ -254,11 +264,15 @@ def _between(source: FrameSource, dates: Dates) -> FrameSource:
     """Return the frames from one date to another; there may be none."""
     metadata, times = source.metadata, source.times(0)
     if times is None:
+        from_names = metadata.how_to_time and f"write {metadata.how_to_time[:-1]}, dates: […]}}, or "
         raise SourceError(
             "time",
             f"dates choose frames by their times, and {source.name} has none",
-            help="leave the dates out, and use data.split with ranges of frame numbers",
+            help=f"{from_names}leave the dates out, and use data.split with ranges of frame numbers",
         )
+    if len(metadata.clocks) > 1:
+        message = f"dates choose frames of one record, and {source.name} has {source.events} events"
+        raise SourceError("time", message, help="leave the dates out, and use data.split with dates")
     frames = slice(*clock.between(times, dates))
     lengths = zip(metadata.axes, source.array.shape, strict=True)
     parts = [range(length)[frames if axis == "T" else slice(None)] for axis, length in lengths]

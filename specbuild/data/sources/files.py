@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from specbuild.catalog.sources import Kind, format_of, suffixes_of
+from specbuild.catalog.sources import Kind, format_of, suffix_of, suffixes_of
 from specbuild.data.sources.errors import FileError, SourceError, reason_of
 from specbuild.data.sources.limits import check_regular
 from specbuild.document import did_you_mean
@@ -106,11 +106,15 @@ def is_pictures(path: Path) -> bool:
 
 
 def array_files(path: Path, written: str) -> list[Path]:
-    """Return the files of arrays that a path means: more than one where it is a pattern. `written` is as in the spec.
+    """Return the files of arrays that a path means: more than one where it is a pattern or a folder.
+
+    `written` is as in the spec.
 
     Raises:
         SourceError: there is none, or no reader for it.
     """
+    if path.is_dir() and format_of(path) is None:
+        return _files_in(path, written)
     if not is_pattern(path):
         _check_file(path, written)
         return [path]
@@ -118,6 +122,34 @@ def array_files(path: Path, written: str) -> list[Path]:
     for file in paths:
         _check_file(file, file.name)
     return paths
+
+
+def _files_in(folder: Path, written: str) -> list[Path]:
+    """Return the files of arrays in a folder, all of one format."""
+    files = [file for file in natural_order(folder.iterdir()) if is_arrays(file)]
+    if not files:
+        raise FileError(f"{written} holds no files that can be read", help=f"known are {_known()}")
+    other = next((file for file in files if format_of(file) != format_of(files[0])), None)
+    if other is not None:
+        raise FileError(
+            f"{written} holds files of two formats",
+            reason=f"{files[0].name} and {other.name}",
+            help=f"name one sort with a pattern, such as {written.rstrip('/')}/*{suffix_of(files[0])}",
+        )
+    for file in files:
+        _check_file(file, file.name)
+    return files
+
+
+def is_arrays(path: Path) -> bool:
+    """Whether the suffix of a path is that of a format of arrays."""
+    source_format = format_of(path)
+    return source_format is not None and source_format.kind == "arrays"
+
+
+def _known() -> str:
+    """Return the suffixes of all formats, for messages."""
+    return f"{', '.join(suffixes_of())}; all but videos and .zarr also with .gz"
 
 
 def matched(pattern: Path, written: str) -> list[Path]:
@@ -146,11 +178,10 @@ def _looked_in(folder: Path) -> str:
 
 def _check_file(path: Path, written: str) -> None:
     source_format = format_of(path)
-    known = ", ".join(suffixes_of("arrays"))
     if not path.exists():
         raise missing_file("path", path, written)
     if path.is_dir() and not (source_format and source_format.is_folder):
-        raise FileError(f"{written} is a folder, not a file", help=f"name a file: {known}")
+        raise FileError(f"{written} is a folder, not a file", help=f"known are {_known()}")
     check_regular(path, written)
     if source_format is None or source_format.kind != "arrays":
-        raise FileError(f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {known}")
+        raise FileError(f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {_known()}")

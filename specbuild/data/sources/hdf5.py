@@ -15,6 +15,7 @@ from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.hdf5_heap import check_heaps
 from specbuild.data.sources.lazy_arrays import LazyArray
 from specbuild.data.sources.limits import check_chunk, check_regular
+from specbuild.data.sources.radar import as_radar, data_names
 
 
 class Hdf5File:
@@ -34,7 +35,9 @@ class Hdf5File:
             self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
         if not names:
             raise FileError(f"{self._path.name} holds no arrays")
-        return tuple(name.decode(errors="replace") if isinstance(name, bytes) else name for name in names)
+        texts = tuple(name.decode(errors="replace") if isinstance(name, bytes) else name for name in names)
+        with self._damage("its layout"):
+            return data_names(texts, self._file)
 
     def array(self, name: str) -> StoredArray:
         with self._damage(f'"{name}" of it'):
@@ -49,7 +52,8 @@ class Hdf5File:
             texts = dataset.asstr(errors="replace")
             return StoredArray(LazyArray(dataset.shape, np.dtype("U1"), lambda index: np.array(texts[index].tolist())))
         units, calendar = (_text(dataset, key) for key in ("units", "calendar"))
-        return StoredArray(dataset, packing_of(dataset.attrs), units, calendar=calendar)
+        stored = StoredArray(dataset, packing_of(dataset.attrs), units, calendar=calendar)
+        return as_radar(stored, self._file, name)
 
     @contextmanager
     def _damage(self, what: str) -> Iterator[None]:

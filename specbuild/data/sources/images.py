@@ -5,13 +5,15 @@ Pillow decodes, except for colour of 16 bits, which it would cut to 8 and FFmpeg
 
 from __future__ import annotations
 
+import gzip
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import av
 import numpy as np
@@ -19,6 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from specbuild.catalog.sources import PACKED
 from specbuild.data.arrays import Array
 from specbuild.data.sources.errors import reason_of
 from specbuild.data.sources.missing import of_known
@@ -67,6 +70,8 @@ def read_header(path: Path) -> ImageHeader:
     with _opened(path) as image:
         width, height = image.size
         dtype, channels = _MODES.get(image.mode, ("uint8", 3))
+        if image.format == "PPM" and image.mode == "I":
+            dtype = "uint16"
         deep = channels == 3 and any(";16" in str(tile[-1]) for tile in image.tile)
         pages = int(getattr(image, "n_frames", 1))
     return ImageHeader(height, width, channels, np.dtype("uint16" if deep else dtype), deep, pages)
@@ -85,9 +90,25 @@ def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
     with _opened(path) as image:
         if page:
             image.seek(page)
+        greatest = _greatest(image)
         if image.mode in _MODES and len(image.getbands()) == header.channels and image.mode != "1":
-            return np.asarray(image).astype(header.dtype, copy=False)
+            return _unscaled(np.asarray(image), greatest).astype(header.dtype, copy=False)
         return np.asarray(image.convert("L" if header.channels == 1 else "RGB"))
+
+
+def _greatest(image: ImageFile) -> int | None:
+    """Return the greatest value that a PGM or PPM declares, where Pillow scales it to the whole range of its mode."""
+    if image.format != "PPM" or not image.tile or not isinstance(image.tile[0][-1], tuple):
+        return None
+    return int(image.tile[0][-1][-1])
+
+
+def _unscaled(pixels: Pixels, greatest: int | None) -> Pixels:
+    """Return the values as they are stored, of which Pillow made round(value / greatest · 255 or 65535)."""
+    most = 255 if pixels.dtype == np.uint8 else 65535
+    if greatest is None or greatest >= most:
+        return pixels
+    return np.rint(pixels.astype(np.float64) * (greatest / most))
 
 
 def to_color(pixels: Pixels, channels: int) -> Pixels:
@@ -125,10 +146,15 @@ def _scaled(size: tuple[int, int], plane: Array) -> Array:
 def _opened(path: Path) -> Iterator[ImageFile]:
     """Open an image; what is raised inside over a damaged file becomes ValueError."""
     try:
-        with Image.open(path) as image:
+        with _bytes(path) as file, Image.open(file) as image:
             yield image
     except _UNREADABLE as error:
         raise ValueError(_reason(error)) from error
+
+
+def _bytes(path: Path) -> IO[bytes]:
+    """Open a file, or what is packed in a `.gz`."""
+    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == PACKED else path.open("rb")
 
 
 def opened(path: Path) -> Any:
@@ -142,7 +168,7 @@ def _as_type(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> Pixels:
 
 def _deep_colour(path: Path) -> Pixels:
     try:
-        with opened(path) as file:
+        with _bytes(path) as packed, av.open(packed, metadata_errors="replace") as file:
             frame = next(file.decode(video=0))
             return np.asarray(frame.to_ndarray(format="rgb48le"))
     except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:
@@ -167,6 +193,6 @@ _MODES: dict[str, tuple[str, int]] = {
 """Pillow's modes with their type and channels; every other mode is read as RGB of 8 bits."""
 _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError),
-    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+    *(zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 """What Pillow raises over a damaged file; faults of PNG are SyntaxErrors."""

@@ -17,6 +17,7 @@ from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.lazy_arrays import LazyArray, events, in_one_packing, joined
 from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time
+from specbuild.language.sections.name_time import GUESSED, guessed_format
 
 OPEN = 8
 """Files that are kept open at once."""
@@ -38,6 +39,8 @@ def join(paths: list[Path], read: Callable[[Path], FrameSource], name: str, by: 
         )
     for source in sources[1:]:
         _check_alike(source, sources[0])
+    guess = "" if sources[0].metadata.clocks else guessed_format([path.name for path in paths[:GUESSED]])
+    sources = [replace(source, metadata=replace(source.metadata, name_format=guess)) for source in sources]
     return (
         _in_time(sources, name) if by == "time" and "N" not in sources[0].metadata.axes else _as_events(sources, name)
     )

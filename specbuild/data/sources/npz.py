@@ -7,10 +7,6 @@ unpacked: into memory where it is small, else once into a cache folder, from whe
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,8 +16,8 @@ import numpy as np
 
 from specbuild.data.sources.base import RawArray, StoredArray
 from specbuild.data.sources.errors import DamagedFileError, FileError
-from specbuild.data.sources.limits import in_units
 from specbuild.data.sources.npy import Header, mapped, read_header
+from specbuild.data.sources.unpacking import unpacked_part
 
 IN_MEMORY = 64 * 2**20
 """Compressed arrays of up to this many bytes are held in memory."""
@@ -77,27 +73,7 @@ class NpzFile:
 
     def _unpacked(self, member: zipfile.ZipInfo, packed: IO[bytes]) -> Path:
         """Return the member as a file of its own, under a name that changes when the archive does."""
-        stat = self._path.stat()
-        parts = (self._path.resolve(), stat.st_size, stat.st_mtime_ns, member.filename, member.CRC, member.file_size)
-        digest = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
-        folder = cache_folder()
-        target = folder / f"{digest[:32]}.npy"
-        if not target.exists() or target.stat().st_size != member.file_size:
-            free = shutil.disk_usage(folder).free
-            if member.file_size > free:
-                raise FileError(
-                    f"{self._path.name} unpacks to {in_units(member.file_size)}, and {in_units(free)} of disk are free",
-                    reason=f"it is unpacked in {folder}",
-                    help="set SPECBUILD_CACHE to a folder with more free space",
-                )
-            handle, partial = tempfile.mkstemp(dir=folder, suffix=".partial")
-            try:
-                with os.fdopen(handle, "wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, 2**20)
-                Path(partial).replace(target)
-            finally:
-                Path(partial).unlink(missing_ok=True)
-        return target
+        return unpacked_part(self._path, f"{member.filename}\0{member.CRC}", member.file_size, packed)
 
     def _damaged(self, name: str, reason: object) -> DamagedFileError:
         return DamagedFileError(f'"{name}" of {self._path.name} is cut short or damaged', reason)
@@ -105,12 +81,3 @@ class NpzFile:
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, NotImplementedError)
 """What zipfile and NumPy raise over a member that is damaged, encrypted or packed in an unknown way."""
-
-
-def cache_folder() -> Path:
-    """Return where unpacked arrays are kept: `$SPECBUILD_CACHE`, or `specbuild` in the user's cache folder."""
-    configured = os.environ.get("SPECBUILD_CACHE")
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "specbuild"
-    folder = Path(configured) if configured else default
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder

@@ -62,6 +62,7 @@ class VideoClip:
             SourceError: it is not a video, or ends before its end.
         """
         self.path, self.name = path, path.name
+        self.files, self.times = (path,), None
         self._header, self._index = _examine(path)
         self.headers = [(f"the video {self.name}", self._header)]
 

@@ -13,6 +13,7 @@ from specbuild.language.dates import DatePair, Dates, dates
 from specbuild.language.sections.base import Section
 from specbuild.language.sections.coarsen import Coarsen
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection, generator
+from specbuild.language.sections.name_time import NameTime
 
 LETTERS = {"T": "time", "N": "event", "D": "depth", "H": "height", "W": "width", "L": "length", "C": "channel"}
 """The axes that a layout can name. Space is nothing, L, H W or D H W."""
@@ -61,12 +62,16 @@ def _check_letters(letters: list[Any], shown: str, *, timeless: bool) -> None:
         refuse("layout", f"the space of {shown} is {' '.join(sorted(space))}; it can be L, H W or D H W")
 
 
-def _time(value: Any) -> str | Dates | Literal[False]:
-    if value is False or (isinstance(value, str) and value):
+def _time(value: Any) -> str | Dates | NameTime | Literal[False]:
+    if value is False or (isinstance(value, str) and value) or isinstance(value, NameTime):
         return value
+    if isinstance(value, dict):
+        return NameTime.model_validate(value)
     if not isinstance(value, list | tuple) or len(value) != 2:
         refuse(
-            "time", f"expected the name of an array, dates such as [2010-01, 2017-12] or false, got {written(value)}"
+            "time",
+            "expected the name of an array, dates such as [2010-01, 2017-12], {from: name, format: …} or false, got "
+            + written(value),
         )
     return dates(value)
 
@@ -100,7 +105,9 @@ Variables: TypeAlias = (
     Annotated[tuple[str, ...], ListOf(Text(), "a list of names such as [t2m, u10]", 1, limit=MOST, once="a variable")]
     | None
 )
-TimeOf: TypeAlias = Annotated[str | Annotated[Dates, DatePair()] | Literal[False], BeforeValidator(_time)] | None
+TimeOf: TypeAlias = (
+    Annotated[str | Annotated[Dates, DatePair()] | NameTime | Literal[False], BeforeValidator(_time)] | None
+)
 Select: TypeAlias = Annotated[dict[str, int | float | str], BeforeValidator(_select)]
 Bounds: TypeAlias = Annotated[dict[str, tuple[float, float]], BeforeValidator(_region)]
 FrameSize: TypeAlias = (
@@ -131,8 +138,8 @@ class SourceSection(Section):
     time: TimeOf = Field(
         None,
         description="Name of the array with the time of each frame, for formats without a time coordinate; windows "
-        "then never span a gap. Or the first and the last date to read, both included. false: read no times; frames "
-        "count as evenly spaced.",
+        "then never span a gap. Or the first and the last date to read, both included. {from: name, format: …}: the "
+        "time in the name of each file, which holds one frame. false: read no times; frames count as evenly spaced.",
     )
     select: Select = Field(
         {}, description="The value of each dimension that is not in the layout, such as {level: 850}."
@@ -220,7 +227,9 @@ class SourceSection(Section):
     @property
     def dates(self) -> Dates | None:
         """The dates from which to which frames are read."""
-        return self.time if isinstance(self.time, tuple) else None
+        return (
+            self.time.dates if isinstance(self.time, NameTime) else self.time if isinstance(self.time, tuple) else None
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
