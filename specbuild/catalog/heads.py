@@ -14,6 +14,8 @@ HeadKind: TypeAlias = Literal["quantiles", "gaussian", "censored gamma"]
 
 LEVELS = (0.1, 0.5, 0.9)
 """The quantiles that forecasts state of a distribution that is not given by quantiles."""
+MOST_MEMBERS = 1000
+"""Members of an ensemble, at most."""
 MEMBERS = 20
 """Members drawn of a distribution that is scored by its members, where the spec says no number."""
 

@@ -24,6 +24,13 @@ from specbuild.cli.arguments import horizon_option, plugin_option, print_note, s
     help="File for the forecast: .nc, .zarr, .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
 )
 @horizon_option
+@click.option(
+    "--members",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Draw an ensemble: by the model's dropout and noise, or from the distribution that its loss gives.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the members.")
 @set_option
 @plugin_option
 def command(run: str, input: str | None, output: str | None, **options: Any) -> None:
@@ -32,7 +39,8 @@ def command(run: str, input: str | None, output: str | None, **options: Any) -> 
     If the data have moved, give the new path with --set data.source.path. A note says if they have changed since
     training.
     NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
-    channels), the lead times, the variable and its units.
+    channels), the lead times, the variable and its units. With --members they hold the members as well: NetCDF and
+    Zarr along an axis realization. If the loss is a distribution, they hold its quantiles.
 
     \b
     Examples:
@@ -40,6 +48,7 @@ def command(run: str, input: str | None, output: str | None, **options: Any) -> 
       specbuild predict runs/nowcast-20260131-142501 --input today.nc --output forecast.nc
       specbuild predict runs/nowcast-20260131-142501 --input past.npy --output forecast.gif
       specbuild predict runs/nowcast-20260131-142501 --horizon 30 --output forecast.zarr
+      specbuild predict runs/nowcast-20260131-142501 --members 20 --output ensemble.nc
       specbuild predict runs/nowcast-20260131-142501 --set data.source.path=/new/place/rain.nc
     """
     from specbuild.prediction.predict import predict

@@ -12,6 +12,7 @@ from specbuild.data.samples.windows import lead_frames
 from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.intervals import times_ahead
 from specbuild.data.time.times import Times
+from specbuild.prediction.members import draw_members, state_quantiles
 from specbuild.runs.trained import TrainedRun
 
 
@@ -38,6 +39,8 @@ class Forecast:
         metadata: of the data, with the units of the forecast: names of the channels, coordinates, axes of space.
         past_times: when the past frames were; None where that is not known.
         times: when the forecast is for; None where that is not known.
+        members: (M, F, *space, C), where members were asked for.
+        quantiles: (levels, F, *space, C), where the loss gives a distribution; `levels` are their probabilities.
     """
 
     frames: Floats
@@ -48,15 +51,26 @@ class Forecast:
     variable: str = "value"
     past_times: Times | None = None
     times: Times | None = None
+    members: Floats | None = None
+    quantiles: Floats | None = None
+    levels: tuple[float, ...] = ()
 
 
-def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
-    """Return the run's forecast from past frames: all missing where everything in these is."""
+def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int = 0) -> Forecast:
+    """Return the run's forecast from past frames: all missing where everything in these is.
+
+    Args:
+        members: how many members to draw besides.
+        seed: of the members.
+    """
     data, metadata = trained.data, past.dataset.source.metadata
     frames = past.dataset.forecast(past.frames, trained.predict, past.at)
     if np.isnan(past.frames).all():
         frames = np.full_like(frames, np.nan)
     ahead = lead_frames(data.windows)
+    read = past.dataset, past.frames, past.at
+    levels, quantiles = state_quantiles(trained, *read) or ((), None)
+    drawn = draw_members(trained, *read, members, seed) if members else None
     return Forecast(
         frames=frames,
         past=past.frames,
@@ -66,4 +80,7 @@ def make_forecast(trained: TrainedRun, past: Past) -> Forecast:
         variable=data.variable,
         past_times=past.times,
         times=None if past.times is None else times_ahead(past.times, ahead, data.windows.step, data.interval),
+        members=None if drawn is None else np.where(np.isnan(frames), np.float32(np.nan), drawn),
+        quantiles=None if quantiles is None else np.where(np.isnan(frames), np.float32(np.nan), quantiles),
+        levels=levels,
     )

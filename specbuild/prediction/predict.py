@@ -12,6 +12,7 @@ from specbuild.language import normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import DRAW, ColourScale, forecast_scene
 from specbuild.prediction.forecast import Forecast, Past, make_forecast
+from specbuild.prediction.members import check_members
 from specbuild.prediction.past import changed_since_training, latest_past, read_past
 from specbuild.prediction.writing import WRITERS, check_output
 from specbuild.runs.faults import reason
@@ -27,6 +28,8 @@ def predict(
     output: str | Path | None = None,
     *,
     horizon: int | None = None,
+    members: int | None = None,
+    seed: int = 0,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     plugins: Iterable[str] = (),
     note: Callable[[str], None] = lambda _: None,
@@ -42,19 +45,22 @@ def predict(
             `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
             and `.gif` are pictures of it.
         horizon: number of frames to forecast, if not as in training; for models whose weights do not depend on it.
+        members: number of members of an ensemble to draw, at least 2: by the dropout and the noise of the model, or
+            from the distribution that its loss gives. Files hold them besides the forecast.
+        seed: of the members; the same seed gives the same members.
         overrides: changes of the run's spec that leave its weights unchanged, such as `{"vars.horizon": 30}`, or
             `data.source.path`, where the data lie now.
         plugins: modules to import, which register custom layers.
         note: called with a sentence for whatever the user should know, such as data that have grown since training.
 
     Returns:
-        The forecast in physical units, (F, *space, C).
+        The forecast in physical units, (F, *space, C), or its members, (M, F, *space, C).
 
     Raises:
         SpecError: a file that cannot be read or written as asked, or whose shape does not fit.
         ArgumentError: an override changes the weights or has no effect; the past frames are not like those of the
             training: further apart, with a gap, on another grid, or in units that cannot be converted.
-        RunError: the run has no trained model, or the output cannot be written.
+        RunError: the run has no trained model, or one that can make no members, or the output cannot be written.
     """
     if output is not None:
         check_output(Path(output))
@@ -65,12 +71,14 @@ def predict(
                 f"{override} has no effect on a forecast", help="the model and its transform are those of the training"
             )
     trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
+    if members is not None:
+        check_members(trained, members)
     if input is None and (change := changed_since_training(trained)):
         note(change)
     past = latest_past(trained) if input is None else read_past(Path(input), trained)
     for remark in past.dataset.source.metadata.remarks:
         note(remark)
-    forecast = make_forecast(trained, past)
+    forecast = make_forecast(trained, past, members or 0, seed)
     if output is not None:
         try:
             _write(forecast, past, trained, Path(output))
@@ -79,7 +87,7 @@ def predict(
                 f"the forecast cannot be written to {output}: {reason(error)}",
                 help="name another place with --output",
             ) from error
-    return forecast.frames
+    return forecast.frames if forecast.members is None else forecast.members
 
 
 def _write(forecast: Forecast, past: Past, trained: TrainedRun, path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from specbuild.data.sources.base import FrameMetadata
 from specbuild.pictures import DRAW
+from specbuild.prediction.distribution import add_distribution, distribution_arrays
 from specbuild.prediction.forecast import Forecast
 from specbuild.prediction.past import refused
 from specbuild.runs.files import replacing
@@ -40,7 +41,8 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
     """Return the forecast as a grid that follows the CF conventions 1.10.
 
     Each variable has the axes time, space and, where the channels have no names, channel. `time` is when a forecast is
-    for; where that is not known the axis is `lead`, in frames. Coordinates of space are those of the data.
+    for; where that is not known the axis is `lead`, in frames. Coordinates of space are those of the data. Members and
+    quantiles have a first axis of their own.
     """
     import xarray
 
@@ -61,7 +63,7 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
         for (name, long), part in zip(names.items(), parts, strict=True)
     }
     about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
-    return xarray.Dataset(variables, coordinates, about)
+    return add_distribution(xarray.Dataset(variables, coordinates, about), forecast, tuple(names))
 
 
 def _time(forecast: Forecast) -> tuple[str, dict[str, object]]:
@@ -102,6 +104,7 @@ def _write_npz(forecast: Forecast, path: Path) -> None:
         "lead_times": np.array(forecast.lead_labels),
         "variable": np.array(forecast.variable),
         "units": np.array(forecast.metadata.units),
+        **distribution_arrays(forecast),
     }
     if forecast.times is not None:
         arrays["time"] = forecast.times
@@ -111,7 +114,7 @@ def _write_npz(forecast: Forecast, path: Path) -> None:
 
 def _write_npy(forecast: Forecast, path: Path) -> None:
     with replacing(path) as new:
-        np.save(new, forecast.frames)
+        np.save(new, forecast.frames if forecast.members is None else forecast.members)
 
 
 def _write_netcdf(forecast: Forecast, path: Path) -> None:

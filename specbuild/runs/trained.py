@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from specbuild.runs.provenance import changed_data, data_difference, perhaps_mov
 
 DATA_SOURCE = "data.source"
 """The path of where the data are, in overrides."""
+RandomPredict: TypeAlias = Callable[[tuple[int, ...]], Callable[[Any], Floats]]
+"""From a seed to a function from inputs to outputs, whose random numbers follow from the seed."""
 SCORED_DATA = (DATA_SOURCE, "data.split")
 """The paths of what says which windows are scored."""
 
@@ -250,23 +252,54 @@ class TrainedRun:
         Raises:
             RunError: the file of the model is damaged.
         """
+        return predictor(self.load_model(), self.spec.batch_size)
+
+    @cached_property
+    def random_predict(self) -> RandomPredict:
+        """What predicts with the dropout and the noise of training. Loads the framework.
+
+        Raises:
+            RunError: the file of the model is damaged, or nothing in the model is random.
+        """
+        from specbuild.runs.noise import SeededNoise
+
+        model = self.load_model()
+        noise, predict = SeededNoise(model), predictor(model, self.spec.batch_size)
+
+        def seeded(seed: tuple[int, ...]) -> Callable[[Any], Floats]:
+            noise.seed(seed)
+            return predict
+
+        return seeded
+
+    def load_model(self) -> Any:
+        """Return a new `keras.Model` with the weights of the run.
+
+        Raises:
+            RunError: the file of the model is damaged.
+        """
         self._check_model_file()
-        from specbuild.model.backend import jit_compile, keras
+        from specbuild.model.backend import jit_compile
         from specbuild.model.build import build
         from specbuild.runs.checkpoint import load_weights
 
         model = build(self.graph, self.folder.manifest()["precision"])
         model.jit_compile = bool(jit_compile())
         load_weights(model, self.weights_file)
-        size = self.spec.batch_size
+        return model
 
-        def predict(x: Any) -> Floats:
-            count = len(next(iter(x.values())) if isinstance(x, dict) else x)
-            parts = [model.predict_on_batch(_part(x, first, first + size)) for first in range(0, count, size)]
-            tensors = [tensor for part in parts for tensor in keras.tree.flatten(part)]  # one each, perhaps by name
-            return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
 
-        return predict
+def predictor(model: Any, size: int) -> Callable[[Any], Floats]:
+    """Return the function from any number of inputs to the outputs of a model, in batches of up to `size`."""
+    from specbuild.model.backend import keras
+
+    def predict(x: Any) -> Floats:
+        count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+        parts = [model.predict_on_batch(_part(x, first, first + size)) for first in range(0, count, size)]
+        tensors = [tensor for part in parts for tensor in keras.tree.flatten(part)]  # one each, perhaps by name
+        return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
+
+    return predict
 
 
 def _part(x: Any, start: int, stop: int) -> Any:

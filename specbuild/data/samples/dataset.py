@@ -270,13 +270,14 @@ class Dataset(SampleSet[WindowSet]):
             at: event and number of the first past frame, which a transform that depends on the time needs.
         """
         if self.head is not None:
-            return self.in_physical_units(self.head.point(self.raw_forecast(past, predict, at)), at)
-        given = self._times_of(at)[1]
-        restored = [
-            self.restore(output[np.newaxis], self.context(at, given, region))[0]
-            for region, output in zip(self.tiling.regions, self._outputs(past, predict, at), strict=True)
-        ]
-        forecast = self.tiling.stitch(np.stack(restored))
+            forecast = self.in_physical_units(self.head.point(self.raw_forecast(past, predict, at)), at)
+        else:
+            given = self._times_of(at)[1]
+            restored = [
+                self.restore(output[np.newaxis], self.context(at, given, region))[0]
+                for region, output in zip(self.tiling.regions, self._outputs(past, predict, at), strict=True)
+            ]
+            forecast = self.tiling.stitch(np.stack(restored))
         return forecast if self.coverage is None else self.coverage.masked(forecast, past)
 
     def raw_forecast(self, past: Floats, predict: Callable[[Any], Floats], at: tuple[int, int] | None = None) -> Floats:

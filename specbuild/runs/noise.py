@@ -1,0 +1,58 @@
+"""Dropout and noise in a forecast: Monte-Carlo dropout (Gal and Ghahramani, 2016, ICML 33, 1050).
+
+Only the layers that draw random numbers behave as in training; normalization keeps its running statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from specbuild.document import RunError
+
+
+class SeededNoise:
+    """The random layers of a model, switched on, and their random numbers."""
+
+    def __init__(self, model: Any) -> None:
+        """Switch on the random layers of a model that has not run yet.
+
+        Raises:
+            RunError: it has none.
+        """
+        layers = model._flatten_layers()
+        self._generators = list({id(seeds): seeds for layer in layers for seeds in _generators(layer)}.values())
+        if not self._generators:
+            raise RunError("the model can make no members", help="it has no layer that draws random numbers")
+        for layer in model._flatten_layers():
+            if _is_random(layer):
+                _act_as_in_training(layer)
+
+    def seed(self, entropy: Sequence[int]) -> None:
+        """Start every generator anew; the same numbers give the same forecasts."""
+        seeds = np.random.SeedSequence([int(number) for number in entropy]).generate_state(len(self._generators))
+        for generator, seed in zip(self._generators, seeds, strict=True):
+            generator.state.assign(np.array([int(seed) >> 1, 0], dtype=generator.state.dtype))
+
+
+def _generators(layer: Any) -> Iterator[Any]:
+    """Yield the generators of a layer's own."""
+    yield from getattr(layer, "_seed_generators", ())
+
+
+def _is_random(layer: Any) -> bool:
+    """Whether a layer draws random numbers, itself or in the cell that it runs in steps."""
+    cell = getattr(layer, "cell", None)
+    inside = [layer, *(cell._flatten_layers() if cell is not None else ())]
+    return any(any(_generators(part)) for part in inside)
+
+
+def _act_as_in_training(layer: Any) -> None:
+    call = layer.call
+
+    def training(*inputs: Any, **arguments: Any) -> Any:
+        return call(*inputs, **{**arguments, "training": True})
+
+    layer.call = training

@@ -1,0 +1,86 @@
+"""Ensembles of forecasts: by dropout and noise, from distributions, in files; and models that have none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from specbuild import RunError
+from specbuild.prediction import predict
+from specbuild.runs.trained import TrainedRun
+from specbuild.training import Run, train
+from tests.run.test_heads import with_head
+
+
+def test_dropout_makes_members(trained: Run, tmp_path: Path) -> None:
+    """The same seed gives the same members, each of its own; the forecast without them stays as it is."""
+    run = trained.folder.path
+    forecast, members = predict(run), predict(run, members=4, output=tmp_path / "ensemble.nc")
+    assert members.shape == (4, *forecast.shape)
+    assert (members.std(axis=0).mean(axis=(1, 2, 3)) > 1e-3).all()
+    assert 0.1 < abs(members.mean(axis=0) - forecast).mean() / members.std(axis=0).mean() < 3
+    np.testing.assert_array_equal(predict(run, members=4), members)
+    assert not np.array_equal(predict(run, members=4, seed=1), members)
+    np.testing.assert_array_equal(predict(run), forecast)
+    with xarray.open_dataset(tmp_path / "ensemble.nc") as grid:
+        assert grid.rain_rate.dims == ("realization", "lead", "y", "x")
+        assert grid.rain_rate.attrs["units"] == "mm/h"
+        assert grid.realization.attrs["standard_name"] == "realization"
+        np.testing.assert_allclose(grid.rain_rate, members[..., 0], rtol=1e-6)
+    predict(run, members=2, output=tmp_path / "ensemble.npz")
+    with np.load(tmp_path / "ensemble.npz") as file:
+        assert file["members"].shape == (2, *forecast.shape)
+        np.testing.assert_array_equal(file["forecast"], forecast)
+
+
+def test_normalization_keeps_its_running_statistics(plain: Path, tmp_path: Path) -> None:
+    """With a rate that drops nothing to speak of, members are the forecast, in the steps of a recurrence too."""
+    text = plain.read_text("utf-8")
+    head = text[text.index("  - {id: forecast") : text.index("data:")]
+    more = (
+        "  - {layer: Conv3D, filters: 2, kernel_size: [1, 3, 3], padding: same}\n"
+        "  - {layer: BatchNormalization}\n"
+        "  - id: memory\n    recurrent:\n      states: {h: [12, 12, 2]}\n"
+        "      do: [{id: both, from: [input, h], layer: Add}, {layer: Dropout, rate: 1.0e-6},"
+        " {id: new, layer: BatchNormalization}]\n"
+        "      next: {h: new}\n"
+    )
+    plain.write_text(text.replace(head, more + head), encoding="utf-8")
+    run = train(plain, overrides=["train.epochs=1"], out=tmp_path / "runs", quiet=True).folder.path
+    forecast, members = predict(run), predict(run, members=3)
+    np.testing.assert_allclose(members, np.broadcast_to(forecast, members.shape), rtol=1e-3, atol=1e-3)
+
+
+def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -> None:
+    run = train(
+        with_head(plain, "gaussian_nll", 2), overrides=["train.epochs=1"], out=tmp_path / "runs", quiet=True
+    ).folder.path
+    forecast, members = predict(run, output=tmp_path / "f.nc"), predict(run, members=500, output=tmp_path / "m.zarr")
+    trained = TrainedRun.open(run)
+    with xarray.open_dataset(tmp_path / "f.nc") as grid:
+        assert grid.rain_rate.dims == ("lead", "y", "x")
+        quantiles = grid.rain_rate_quantile
+        assert quantiles.dims == ("quantile", "lead", "y", "x")
+        assert quantiles["quantile"].values.tolist() == [0.1, 0.5, 0.9]
+        np.testing.assert_allclose(quantiles.sel(quantile=0.5), forecast[..., 0], rtol=1e-4, atol=1e-5)
+        spread = float((quantiles[2] - quantiles[0]).mean()) / (2 * 1.2816)
+    assert members.std(axis=0).mean() == pytest.approx(spread, rel=0.02)
+    assert trained.dataset.head is not None
+    with xarray.open_zarr(tmp_path / "m.zarr", consolidated=False) as grid:
+        assert grid.rain_rate.sizes["realization"] == 500
+
+
+def test_a_model_without_chance_makes_no_members(plain: Path, tmp_path: Path) -> None:
+    run = train(plain, overrides=["train.epochs=1"], out=tmp_path / "runs", quiet=True).folder.path
+    with pytest.raises(RunError) as error:
+        predict(run, members=5)
+    assert error.value.message == (
+        "the model can make no members: it has no dropout and no noise, and its loss gives one value, not a "
+        "distribution"
+    )
+    assert error.value.help == "add a Dropout layer, or train with loss: pinball, gaussian_nll or censored_gamma"
+    with pytest.raises(RunError, match="an ensemble has 2 to 1000 members, 1 were asked for"):
+        predict(run, members=1)
