@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import specbuild
@@ -66,6 +67,19 @@ def test_there_are_specs_to_ask_about() -> None:
 def test_verbs_that_load_no_framework(verb: str, spec: Path) -> None:
     script = VERB.format(arguments=[verb, str(spec.relative_to(ROOT))])
     assert last_lines(script)[-2:] == ["exit code: 0", "loaded:"]
+
+
+def test_check_opens_data_without_a_framework(tmp_path: Path) -> None:
+    np.save(tmp_path / "rain.npy", np.ones((20, 4, 4)))
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "specbuild: 1\ninputs: {x: [2, 4, 4, 1]}\nlayers: [{layer: Activation, activation: relu}]\n"
+        "data: {source: {path: rain.npy, layout: T H W}, windows: {past: 2, future: 2}, split: {train: 1}}\n",
+        "utf-8",
+    )
+    *_, opened, code, loaded = last_lines(VERB.format(arguments=["check", str(spec), "--data"]))
+    assert (opened, code) == ("data: rain.npy, 20 frames of 4 x 4; windows: 17 train", "exit code: 0")
+    assert not {"keras", "tensorflow", "jax"} & set(loaded.split())
 
 
 def test_a_wrong_spec_loads_no_framework(tmp_path: Path) -> None:

@@ -24,28 +24,43 @@ from specbuild.cli.arguments import (
 @plugin_option
 @format_option("text", "json", "github")
 @click.option("--resolved", is_flag=True, help="Print the spec after variables, defaults and overrides.")
+@click.option("--data", is_flag=True, help="Also open the data and whatever else training would read first.")
 @click.option("--strict", is_flag=True, help="Count warnings as errors, except those that the spec accepts.")
-def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any) -> None:
+def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **options: Any) -> None:
     """Find every mistake in SPEC, each with its line and column.
 
     No framework is loaded, except for layers that only Keras knows; the last line of the output names them. The exit
     code is 0 if the spec is valid and 2 if it is not.
 
+    With --data the files are opened as training would open them: the frames must fit the model and the windows the
+    splits, the transform is fitted, and the files of evaluate.forecasts and the run of train.init_from are looked for.
+
     \b
     Examples:
       specbuild check nowcast.yaml
       specbuild check nowcast.yaml --set vars.filters=64
+      specbuild check nowcast.yaml --data      (and everything that training reads first)
       specbuild check --format json            (spec.yaml of this folder)
       specbuild check --format github          (annotations in a pull request)
     """
-    from specbuild.document import Report
+    from specbuild.document import Diagnostic, Report, SpecError
     from specbuild.document.render import render_github, render_json
     from specbuild.facade import check
 
     report = Report()
     graph = check(spec, report=report, **options)
+    opened, notes = "", tuple[str, ...]()
+    faults: tuple[Diagnostic, ...] = ()
+    if data and graph is not None and graph.spec.data is not None:
+        from specbuild.training.opened import data_line, open_everything
+
+        try:
+            samples = open_everything(graph)
+            opened, notes = data_line(samples), samples.notes()
+        except SpecError as error:
+            faults = error.diagnostics
     warnings = report.warnings_as_errors() if strict else report.warnings
-    diagnostics = (*report.sorted_errors(), *warnings)
+    diagnostics = (*report.sorted_errors(), *faults, *warnings)
     failed = any(diagnostic.severity == "error" for diagnostic in diagnostics)
     if format == "json":
         say(render_json((*diagnostics, *report.accepted)))
@@ -65,5 +80,11 @@ def command(spec: str, format: str, resolved: bool, strict: bool, **options: Any
                 say(f"accepted: {diagnostic.code} at {diagnostic.path} ({diagnostic.accepted})")
             if graph.resolved_by_keras:
                 say(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
+            if graph.spec.data is not None:
+                say(opened or "data: not opened; check --data does that")
+                for note in notes:
+                    say(f"note: {note}")
+            elif data:
+                say("data: the spec has none")
     if failed:
         raise SystemExit(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,11 +28,12 @@ from specbuild.cli.arguments import (
     help="Which part of the data to score.",
 )
 @click.option("--variable", metavar="NAME", help="Score one of several variables; default: all, pooled.")
+@click.option("--data", metavar="PATH", help="Other data to score, as --set data.source.path=PATH.")
 @horizon_option
 @set_option
 @plugin_option
 @format_option("text", "json")
-def command(run: str, split: str, format: str, **options: Any) -> None:
+def command(run: str, split: str, data: str | None, format: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Score the model of RUN per lead time, beside persistence and the training mean.
 
     Scores are in physical units over whole frames, without missing pixels. Sums are pooled over windows and pixels
@@ -39,9 +41,9 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
     value at or above a threshold. Skill is 1 - MSE / MSE of a baseline. The evaluate: section of the spec selects the
     scores; their conventions are printed below the tables.
 
-    Data that have changed since training are refused. If they have moved, give the new path with
-    --set data.source.path. Other data named in this way are scored with the transform of the run; their scores go
-    to separate files (scores-on-2024.json).
+    Data that have changed since training are refused. If they have moved, give the new path with --data, relative to
+    this folder. Other data are scored with the transform of the run, in the units of the training; their scores go to
+    separate files (scores-on-2024.json).
 
     Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score by lead time.
 
@@ -51,7 +53,7 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
       specbuild evaluate runs/nowcast-20260131-142501 --split validation
       specbuild evaluate runs/nowcast-20260131-142501 --variable t2m --horizon 30
       specbuild evaluate runs/nowcast-20260131-142501 --format json
-      specbuild evaluate runs/nowcast-20260131-142501 --set data.source.path=/new/place/rain.nc
+      specbuild evaluate runs/nowcast-20260131-142501 --data 2024.nc
       specbuild evaluate runs/nowcast-20260131-142501 --set evaluate.thresholds=[1,10]
     """
     from specbuild.evaluation.evaluate import evaluate
@@ -59,8 +61,11 @@ def command(run: str, split: str, format: str, **options: Any) -> None:
     from specbuild.runs.faults import UnsavedError
 
     unsaved = None
+    if data is not None:
+        path = data if "://" in data else str(Path(data).absolute())
+        overrides = (*overrides, f"data.source.path={json.dumps(path)}")
     try:
-        scores = evaluate(run, split, **options)
+        scores = evaluate(run, split, overrides=overrides, **options)
     except UnsavedError as error:
         scores, unsaved = error.result, error
     warn_if_unfinished(run)

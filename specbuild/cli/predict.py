@@ -16,9 +16,10 @@ from specbuild.cli.arguments import horizon_option, plugin_option, print_note, s
     "--input",
     metavar="FILE",
     help="Past frames: .npy or .npz in physical units, or a file like the run's data, of which the last frames are "
-    "used. Default: the last frames of the run's data.",
+    "used, which must be like the training data. Default: the last frames of the run's data.",
 )
 @click.option(
+    "-o",
     "--output",
     metavar="FILE",
     help="File for the forecast: .nc, .zarr, .npz, .npy, .png or .gif. Default: prediction.npz in RUN.",
@@ -37,7 +38,8 @@ def command(run: str, input: str | None, output: str | None, **options: Any) -> 
     """Forecast with the model of RUN, from the last frames of its data or of a file.
 
     If the data have moved, give the new path with --set data.source.path. A note says if they have changed since
-    training.
+    training. Past frames of another interval, with a gap or on another grid are refused; other units are converted.
+    Pixels that neither the training nor the past frames know are missing.
     NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
     channels), the lead times, the variable and its units. With --members they hold the members as well: NetCDF and
     Zarr along an axis realization. If the loss is a distribution, they hold its quantiles.
@@ -45,7 +47,7 @@ def command(run: str, input: str | None, output: str | None, **options: Any) -> 
     \b
     Examples:
       specbuild predict runs/nowcast-20260131-142501
-      specbuild predict runs/nowcast-20260131-142501 --input today.nc --output forecast.nc
+      specbuild predict runs/nowcast-20260131-142501 --input today.nc -o forecast.nc
       specbuild predict runs/nowcast-20260131-142501 --input past.npy --output forecast.gif
       specbuild predict runs/nowcast-20260131-142501 --horizon 30 --output forecast.zarr
       specbuild predict runs/nowcast-20260131-142501 --members 20 --output ensemble.nc

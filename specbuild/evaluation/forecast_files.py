@@ -20,6 +20,7 @@ from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources.files import is_pattern, matches
 from specbuild.data.time.times import show
+from specbuild.data.units import Conversion, UnitsError, conversion
 from specbuild.document import RunError, did_you_mean
 from specbuild.language import Spec
 from specbuild.language.sections.evaluate import ForecastFile
@@ -56,7 +57,8 @@ class ForecastFiles:
         """Return the files at a path, which may be a pattern, after checking the first of them."""
         paths = tuple(sorted(matches(path))) if is_pattern(path) else (path,)
         if not paths or not paths[0].exists():
-            raise RunError(f"there is no file {path}")
+            near = did_you_mean(path.name, [file.name for file in path.parent.glob("*")])
+            raise RunError(f"there is no file {path.name}", help=near or f"looked in {path.parent.resolve()}")
         if dataset.source.times(0) is None:
             raise RunError(
                 f"{dataset.source.name} has no times, which are needed to match the forecasts of {path.name}",
@@ -68,6 +70,7 @@ class ForecastFiles:
         with files._open(paths[0]) as opened:
             variable = files._variable(opened, paths[0])
             _times(variable, paths[0])
+            files._conversion(variable, paths[0])
             files._on_grid(variable, paths[0])
         return files
 
@@ -124,17 +127,25 @@ class ForecastFiles:
             near = did_you_mean(name, names) if name else ""
             what = f"no variable {name}" if name else f"{len(names)} variables; choose one with the key variable"
             raise RunError(f"{path} has {what}", help=near or f"it has {', '.join(names) or 'none'}")
-        variable = opened[name]
+        return opened[name]
+
+    def _conversion(self, variable: xarray.DataArray, path: Path) -> Conversion | None:
+        """Return how the values become such in the units of the data; None where they are."""
         ours = self.dataset.section.units or self.dataset.source.metadata.units
         theirs = str(variable.attrs.get("units", ""))
-        if ours and theirs and ours != theirs:
-            raise RunError(f"{name} of {path} is in {theirs}, the data is in {ours}")
-        return variable
+        try:
+            return conversion(theirs, ours) if ours and theirs else None
+        except UnitsError as error:
+            raise RunError(
+                f"{variable.name} of {path} is in {theirs}, the data is in {ours}", help=error.help
+            ) from error
 
     def _frame(self, path: Path, select: Select) -> Floats:
         with self._open(path) as opened:
             chosen = self._variable(opened, path).isel(dict(select))
-            return np.asarray(self._on_grid(chosen, path).values, np.float32)
+            step = self._conversion(chosen, path)
+            values = np.asarray(self._on_grid(chosen, path).values, np.float32)
+        return values if step is None else (values * step.factor + step.offset).astype(np.float32)
 
     def _on_grid(self, variable: xarray.DataArray, path: Path) -> xarray.DataArray:
         """Return the variable on the pixels of the data, (…, H, W); NaN where it has none."""

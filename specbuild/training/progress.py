@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from specbuild.data.samples.base import Samples
 from specbuild.document.printable import printable
 from specbuild.graph import Graph
+from specbuild.training.opened import data_line
 
 
 class Display:
@@ -114,22 +115,10 @@ def opening_lines(graph: Graph, dataset: Samples, folder: Path, precision: str) 
     """Return two lines of plain ASCII on data and model, to print first. Imports Keras, which knows the device."""
     from specbuild.model.backend import device_name
 
-    source, section = dataset.source, dataset.section
-    size = _by(source.space)
-    events = f"{source.events} events of " if source.events > 1 else ""
-    crops = f", read in crops of {_by(dataset.layout.crop)}" if section.crop is not None else ""
-    splits = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
-    least, most = min(source.lengths), max(source.lengths)
-    count = f"{events}{most} frames" if least == most else f"{events}{least} to {most} frames"
-    frames = f"{count} of {size}" if size else count
     return [
-        f"data: {section.source.label}, {frames}{crops}; {dataset.counted}: {splits}",
+        data_line(dataset),
         f"model: {graph.parameters:,} parameters, {precision} on {device_name()}, into {folder}",
     ]
-
-
-def _by(lengths: tuple[int, ...]) -> str:
-    return " x ".join(str(length) for length in lengths)
 
 
 def epoch_line(row: Mapping[str, float], epochs: int, seconds: float, best: bool) -> str:

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
-from specbuild.data.samples.dataset import open_samples
 from specbuild.document import RunError, SpecbuildError, SpecError
 from specbuild.document.render import render_text
-from specbuild.evaluation.scores import check_scoring
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
@@ -42,6 +40,7 @@ from specbuild.training.compile import compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.model_file import Chosen
+from specbuild.training.opened import open_for_training
 from specbuild.training.progress import Display, display, opening_lines
 from specbuild.training.resuming import how_to_resume, resume_with, resuming, without_checkpoints
 
@@ -100,7 +99,7 @@ def train(
             with _interruptible(signals, "interrupted before training began; nothing was written"):
                 graph = build_graph(spec, overrides=overrides, roots=roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
-                return _Training(graph, _opened(graph, None), display(quiet)).run(None, out, signals)
+                return _Training(graph, open_for_training(graph), display(quiet)).run(None, out, signals)
         folder = RunFolder.to_resume(resume)
         status = folder.status()
         # Before anything else: a second process is refused at once, not after a framework is loaded.
@@ -114,7 +113,7 @@ def train(
             changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
-                dataset = _opened(graph, folder.transform())
+                dataset = open_for_training(graph, folder.transform())
             training = _Training(graph, dataset, display(quiet), changes)
             if status.process is not None:
                 training.show.note(f"note: {status.text}")
@@ -134,18 +133,6 @@ def _interruptible(signals: Signals, message: str) -> Iterator[None]:
         if signals.begun or not (from_signal or isinstance(error, KeyboardInterrupt)):
             raise
         raise Interrupted(message, signals.number) from None
-
-
-def _opened(graph: Graph, fitted: Mapping[str, Any] | None) -> Samples:
-    """Open the data of the graph's spec, with a transform that is fitted now unless it was before.
-
-    Raises:
-        SpecError: it does not fit, or cannot be scored as the spec asks.
-    """
-    dataset = open_samples(graph.spec, graph, transform=fitted)
-    if isinstance(dataset, Dataset):
-        check_scoring(graph.spec, dataset)
-    return dataset
 
 
 class _Training:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -157,3 +158,65 @@ def test_every_verb_has_help_with_examples() -> None:
         assert result.exit_code == 0, verb
         assert "Example" in result.stdout, verb
         assert f"specbuild {verb}" in result.stdout, verb
+
+
+DATA = """\
+specbuild: 1
+inputs: {x: [2, 4, 4, 1]}
+layers: [{layer: Conv3D, filters: 1, kernel_size: [1, 3, 3], padding: same}]
+data:
+  source: {path: rain.npz, key: rain, layout: T H W}
+  windows: {past: 2, future: 2}
+  split: {train: 0.5, test: 0.5}
+train: {epochs: 1}
+"""
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_data_are_opened_on_request() -> None:
+    Path("data.yaml").write_text(DATA)
+    assert run("check", "data.yaml").stdout == (
+        "data.yaml: ok (1 layer, 10 parameters)\ndata: not opened; check --data does that\n"
+    )
+    np.savez("rain.npz", rain=np.random.default_rng(0).random((20, 4, 4)), snow=np.zeros(3))
+    assert run("check", "data.yaml", "--data").stdout.splitlines()[1] == (
+        "data: rain.npz, 20 frames of 4 x 4; windows: 6 train, 5 test"
+    )
+    assert run("check", "spec.yaml", "--data").stdout.splitlines()[1] == "data: the spec has none"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message"),
+    [
+        ("path: rain.npz", "path: rian.npz", "5:18", "rian.npz does not exist"),
+        ("path: rain.npz", "path: rain.xyz", "5:18", "rain.xyz"),
+        ("key: rain", "key: rein", "5:33", 'rain.npz has no array "rein"'),
+        ("4, 4, 1]", "4, 5, 1]", "5:3", "the model reads frames of 4 × 5"),
+        ("future: 2", "future: 2, stride: 9, step: 9", "", "window"),
+        (
+            "train: {epochs: 1}",
+            "evaluate: {forecasts: {other: {path: other.nc}}}",
+            "8:31",
+            "there is no file",
+        ),
+        ("train: {epochs: 1}", "train: {init_from: runs/gone}", "8:20", "there is no run runs/gone"),
+    ],
+    ids=["name", "suffix", "key", "shape", "window", "forecasts", "init_from"],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_only_the_data_tell(old: str, new: str, place: str, message: str) -> None:
+    np.savez("rain.npz", rain=np.random.default_rng(0).random((20, 4, 4)), snow=np.zeros(3))
+    Path("data.yaml").write_text(DATA.replace(old, new))
+    result = run("check", "data.yaml", "--data", "--format", "json")
+    assert result.exit_code == 2
+    (fault,) = json.loads(result.stdout)
+    assert message in fault["message"]
+    assert f"{fault['line']}:{fault['column']}".startswith(place)
+
+
+@pytest.mark.usefixtures("folder")
+def test_data_and_initial_weights_are_found_wrong_at_once() -> None:
+    Path("data.yaml").write_text(DATA.replace("{epochs: 1}", "{init_from: runs/gone}"))
+    result = run("check", "data.yaml", "--data")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("2 errors\n")

@@ -89,6 +89,11 @@ def test_the_forecast_made_at_the_last_past_frame_is_compared(folder: Path) -> N
     np.testing.assert_array_equal(forecast(spec, data, 2), RANDOM[13])
 
 
+def test_other_units_are_converted(folder: Path) -> None:
+    other().assign(rr=lambda it: (it.rr / 3600).assign_attrs(units="kg m-2 s-1")).to_netcdf(folder / "inca.nc")
+    np.testing.assert_allclose(forecast(*opened(folder)), RANDOM[11], rtol=1e-5)
+
+
 def test_the_latest_forecast_that_was_made_by_then_is_taken(folder: Path) -> None:
     other().isel(reference_time=[9, 12]).to_netcdf(folder / "inca.nc")
     found = forecast(*opened(folder))
@@ -157,9 +162,9 @@ def test_a_file_none_of_whose_forecasts_is_for_the_windows_is_noted(folder: Path
         (None, {}, "there is no file"),
         (other(), {"variable": "r"}, "no variable r"),
         (
-            other().assign(rr=lambda it: it.rr.assign_attrs(units="mm/s")),
+            other().assign(rr=lambda it: it.rr.assign_attrs(units="K")),
             {},
-            "rr of .* is in mm/s, the data is in mm/h",
+            "rr of .* is in K, the data is in mm/h",
         ),
         (other(lat=LATITUDES + 0.1), {}, "none of the pixels of the data along lat: it is on another grid"),
         (other().drop_vars("reference_time"), {}, "does not say when it was made"),
