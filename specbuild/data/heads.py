@@ -20,14 +20,10 @@ from specbuild.catalog.heads import (
     LEAST_SHIFT,
     LOG_STD,
     MOST_SHIFT,
-    SERIES_TERMS,
     SHIFT_OFFSET,
     Head,
 )
 from specbuild.data.arrays import Array
-
-_BISECTIONS = 40
-"""Halvings of the interval in which the quantile of a gamma distribution is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +126,25 @@ class CensoredGammaReader(HeadReader):
 
     def dry(self, raw: Array) -> Array:
         """Return the probability of the floor, P(k, q)."""
+        from scipy.special import gammainc
+
         shape, _, shift = self.arguments(raw)
-        return lower_gamma(shape, shift)
+        return np.asarray(gammainc(shape, shift))
 
     def point(self, raw: Array) -> Array:
         """Return the mean, floor + θ[k(1 − P(k + 1, q)) − q(1 − P(k, q))]."""
+        from scipy.special import gammainc
+
         shape, scale, shift = self.arguments(raw)
-        above = shape * (1 - lower_gamma(shape + 1, shift)) - shift * (1 - lower_gamma(shape, shift))
+        above = shape * (1 - gammainc(shape + 1, shift)) - shift * (1 - gammainc(shape, shift))
         mean: Array = np.asarray(self.floor) + scale * np.maximum(above, 0)
         return mean
 
     def quantiles(self, raw: Array, levels: Sequence[float]) -> Array:
+        from scipy.special import gammaincinv
+
         shape, scale, shift = self.arguments(raw)
-        above = [np.maximum(gamma_quantile(shape, level, shift) - shift, 0) for level in levels]
+        above = [np.maximum(gammaincinv(shape, level) - shift, 0) for level in levels]
         found: Array = np.asarray(self.floor) + scale * np.stack(above)
         return found
 
@@ -159,40 +161,6 @@ READERS: dict[str, type[HeadReader]] = {
     "censored gamma": CensoredGammaReader,
 }
 """What reads each kind of head."""
-
-
-def lower_gamma(shape: Array, x: Array) -> Array:
-    """Return P(a, x), the regularized lower incomplete gamma function, for a > 0 and 0 ≤ x; exact to about 1e-9.
-
-    Abramowitz and Stegun (1964), 6.5.29, with as many terms as the greatest x needs.
-    """
-    terms = max(SERIES_TERMS, int(2 * np.max(x, initial=0) + 40))
-    series = np.ones(np.broadcast_shapes(shape.shape, x.shape))
-    for term in range(terms, 0, -1):
-        series = 1 + series * x / (shape + term)
-    with np.errstate(divide="ignore"):
-        log = shape * np.log(x) - x - log_gamma(shape + 1) + np.log(series)
-    probability: Array = np.minimum(np.exp(log), 1.0)
-    return probability
-
-
-def log_gamma(x: Array) -> Array:
-    """Return log Γ(x), x > 0: Stirling's series at x + 6 (Abramowitz and Stegun, 1964, 6.1.41), carried down to x."""
-    far = x + 6
-    product = x * (x + 1) * (x + 2) * (x + 3) * (x + 4) * (x + 5)
-    series = 1 / (12 * far) - 1 / (360 * far**3) + 1 / (1260 * far**5)
-    return np.asarray((far - 0.5) * np.log(far) - far + 0.5 * math.log(2 * math.pi) + series - np.log(product))
-
-
-def gamma_quantile(shape: Array, level: float, least: Array) -> Array:
-    """Return where P(a, x) reaches a level, or `least` where it does so before that; by bisection."""
-    low = np.array(np.broadcast_to(least, shape.shape), np.float64)
-    high = np.maximum(low, shape + 12 * np.sqrt(shape) + 12)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        short = lower_gamma(shape, middle) < level
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
-    return low
 
 
 def _neighbours(known: Sequence[float], level: float) -> tuple[int, int, float]:
