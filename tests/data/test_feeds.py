@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from specbuild.data import Dataset, open_data
 from specbuild.document import SpecError
@@ -141,3 +142,134 @@ def test_cycles_need_times(tmp_path: Path) -> None:
             source={"path": "rain.npz", "key": "rain", "layout": "T H W"},
         )
     assert "cycles depend on when frames are, and rain.npz:rain does not say it" in message(caught.value)
+
+
+def wind(folder: Path, times: np.ndarray, **coordinates: Any) -> dict[str, Any]:
+    """A file of frames at the given times, each of which holds its number, and the input that reads it."""
+    values = np.broadcast_to(np.arange(len(times), dtype=np.float32)[:, None, None], (len(times), 8, 8))
+    np.savez(folder / "wind.npz", wind=values, time=times.astype(str))
+    return {"source": {"path": "wind.npz", "key": "wind", "layout": "T H W", "time": "time"}, **coordinates}
+
+
+def numbers(data: Dataset, start: int) -> list[float]:
+    """The number of the frame that each frame of the input `wind` is, given the window that starts at a frame."""
+    read = data.inputs(data.window(0, min(start, 35)).past, (0, start))
+    assert isinstance(read, dict)
+    assert (read["wind"] == read["wind"][:, :1, :1]).all()
+    return [float(value) for value in read["wind"][:, 0, 0, 0]]
+
+
+def test_frames_are_joined_by_time(tmp_path: Path) -> None:
+    shape, hour = (5, 8, 8, 1), np.timedelta64(1, "h")
+    every_third = TIMES[::3]  # frames of the record at 0, 3, 6, … have one
+    feed = wind(tmp_path, every_third, frames="all", fill=-1)
+    exact = opened(tmp_path, {"rain": PAST, "wind": (feed, shape)})
+    assert numbers(exact, 2) == [-1, 1, -1, -1, 2]
+    (note,) = [note for note in exact.notes() if "wind" in note]
+    assert note == "wind.npz:wind has nothing for 3 frames of rain.npz:rain: wind is missing there"
+    forward = opened(tmp_path, {"rain": PAST, "wind": ({**feed, "join": "forward"}, shape)})
+    assert numbers(forward, 2) == [0, 1, 1, 1, 2]
+    short = {**feed, "join": "forward", "tolerance": "7 h"}
+    assert numbers(opened(tmp_path, {"rain": PAST, "wind": (short, shape)}), 2) == [-1, 1, 1, -1, 2]
+    # The nearest to frame 2 is that of frame 3, which is not known yet at the last past frame, 2 itself.
+    nearest = {**feed, "join": "nearest"}
+    assert numbers(opened(tmp_path, {"rain": PAST, "wind": (nearest, shape)}), 1) == [0, -1, 1, 1, 2]
+    shifted = wind(tmp_path, TIMES + hour, frames="all", fill=-1, join="nearest", tolerance="2 h")
+    assert numbers(opened(tmp_path, {"rain": PAST, "wind": (shifted, shape)}), 4) == [4, -1, 6, 7, 8]
+    # Beyond the end of the record the future is the other source's.
+    longer = wind(tmp_path, np.concatenate([TIMES, TIMES[-1:] + 6 * hour]), frames="future", fill=-1)
+    data = opened(tmp_path, {"rain": PAST, "wind": (longer, (3, 8, 8, 1))})
+    assert numbers(data, 38) == [40, -1, -1]
+
+
+def test_statistics_are_of_frames_that_belong_to_training_frames(tmp_path: Path) -> None:
+    feed = wind(tmp_path, TIMES[::2], frames="past", transform=["minmax"])
+    data = opened(tmp_path, {"rain": PAST, "wind": (feed, (2, 8, 8, 1))}, split={"train": [10, 21], "test": [26, 40]})
+    step = data.state()["inputs"]["wind"]["steps"][0]
+    assert (step["least"], step["greatest"]) == ((5,), (10,))
+
+
+def test_frames_without_times_are_joined_by_number(tmp_path: Path) -> None:
+    record = {"path": "rain.npz", "key": "rain", "layout": "T H W"}
+    feed = wind(tmp_path, TIMES, frames="past")
+    del feed["source"]["time"]
+    data = opened(tmp_path, {"rain": PAST, "wind": (feed, (2, 8, 8, 1))}, source=record)
+    assert numbers(data, 7) == [7, 8]
+    with pytest.raises(SpecError) as caught:
+        opened(tmp_path, {"rain": PAST, "wind": (feed, (2, 8, 8, 1))})
+    assert "rain.npz:rain says when its frames are, and wind.npz:wind does not" in message(caught.value)
+    wind(tmp_path, TIMES[:30])
+    with pytest.raises(SpecError) as caught:
+        opened(tmp_path, {"rain": PAST, "wind": (feed, (2, 8, 8, 1))}, source=record)
+    assert "it has 30 frames, rain.npz:rain has 40" in message(caught.value)
+
+
+def grid(folder: Path, name: str, lat: np.ndarray, lon: np.ndarray, values: np.ndarray, **more: Any) -> dict[str, Any]:
+    """Write a grid, with times where its values have them, and return the source that reads it."""
+    axes = ("time", "lat", "lon")[-values.ndim :]
+    coordinates = {"lat": ("lat", lat, {"units": "degrees_north"}), "lon": ("lon", lon, {"units": "degrees_east"})}
+    if values.ndim == 3:
+        coordinates["time"] = ("time", TIMES[: len(values)].astype("datetime64[ns]"), {})
+    xr.Dataset({"v": (axes, values.astype(np.float32))}, coordinates).to_netcdf(folder / name)
+    layout = {letter: axis for letter, axis in {"T": "time", "H": "lat", "W": "lon"}.items() if axis in axes}
+    return {"path": name, "key": "v", "layout": layout, **more}
+
+
+LAT, LON = 50 - 0.5 * np.arange(8), -2 + 0.5 * np.arange(8)
+
+
+def test_a_grid_is_interpolated_onto_that_of_the_record(tmp_path: Path) -> None:
+    record = grid(tmp_path, "rain.nc", LAT, LON, frames(40, 8, 8))
+    lat, lon = np.arange(46, 52.0), (np.arange(-4, 4.0) % 360)
+    order = np.argsort(lon)
+    plane = np.add.outer(10 * lat, (lon + 180) % 360 - 180)[:, order]
+    other = grid(tmp_path, "height.nc", lat, lon[order], plane)
+    expected = np.add.outer(10 * LAT, LON)
+    feeds = {"rain": PAST, "terrain": ({"source": other, "regrid": "linear"}, (8, 8, 1))}
+    data = opened(tmp_path, feeds, source=record)
+    read = data.inputs(data.window(0, 0).past, (0, 0))
+    assert isinstance(read, dict)
+    np.testing.assert_allclose(read["terrain"][..., 0], expected, rtol=1e-5)
+    region = (slice(2, 5), slice(3, 8))
+    part = data.inputs(data.window(0, 0).past[:, 2:5, 3:8], (0, 0), region)
+    assert isinstance(part, dict)
+    np.testing.assert_allclose(part["terrain"][..., 0], expected[region], rtol=1e-5)
+    nearest = opened(
+        tmp_path, {"rain": PAST, "terrain": ({"source": other, "regrid": "nearest"}, (8, 8, 1))}, source=record
+    )
+    read = nearest.inputs(data.window(0, 0).past, (0, 0))
+    assert isinstance(read, dict)
+    assert set(np.unique(read["terrain"])) <= set(np.unique(plane.astype(np.float32)))
+    with pytest.raises(SpecError) as caught:
+        opened(tmp_path, {"rain": PAST, "terrain": ({"source": other}, (8, 8, 1))}, source=record)
+    assert "height.nc:v has frames of 6 × 8, rain.nc:v of 8 × 8 | bring both onto one grid, with regrid" in message(
+        caught.value
+    )
+    moved = grid(tmp_path, "moved.nc", LAT + 0.1, LON, plane[:1, :1] + np.zeros((8, 8)))
+    with pytest.raises(SpecError) as caught:
+        opened(tmp_path, {"rain": PAST, "terrain": ({"source": moved}, (8, 8, 1))}, source=record)
+    assert "lat of moved.nc:v is not that of rain.nc:v | 50.1 … 46.6 and 50.0 … 46.5" in message(caught.value)
+    far = grid(tmp_path, "far.nc", LAT, LON + 90, np.zeros((8, 8)))
+    with pytest.raises(SpecError) as caught:
+        opened(tmp_path, {"rain": PAST, "terrain": ({"source": far, "regrid": "linear"}, (8, 8, 1))}, source=record)
+    assert "no pixel of rain.nc:v lies on the grid of far.nc:v" in message(caught.value)
+
+
+def test_coordinates_are_those_of_the_pixels(tmp_path: Path) -> None:
+    record = grid(tmp_path, "rain.nc", LAT, LON, frames(40, 8, 8))
+    place = ({"coordinates": ["latitude", "longitude"]}, (4, 4, 3))
+    sun = ({"coordinates": ["solar_elevation"], "frames": "future"}, (3, 4, 4, 1))
+    data = opened(tmp_path, {"rain": PAST, "place": place, "sun": sun}, source=record, crop=4)
+    region = (slice(1, 5), slice(4, 8))
+    read = data.inputs(data.window(0, 0).past[:, 1:5, 4:8], (0, 0), region)
+    assert isinstance(read, dict)
+    np.testing.assert_allclose(90 * read["place"][:, 2, 0], LAT[1:5], rtol=1e-5)
+    degrees = np.degrees(np.arctan2(read["place"][1, :, 1], read["place"][1, :, 2]))
+    np.testing.assert_allclose(degrees, LON[4:8], atol=1e-4)
+    # On 10 June the declination is 23.0° and the equation of time below a minute: at 49.5° N, 0° E the sun is at
+    # 90° - 49.5° + 23.0° at noon, at asin(sin 49.5° sin 23.0°) at six, and at 49.5° + 23.0° - 90° at midnight.
+    elevation = np.degrees(np.arcsin(read["sun"][:, 0, 0, 0]))
+    np.testing.assert_allclose(elevation, [63.5, 17.3, -17.5], atol=0.2)
+    with pytest.raises(SpecError) as caught:
+        opened(tmp_path, {"rain": PAST, "place": place}, crop=4)
+    assert "rain.npz:rain has no latitude along H" in message(caught.value)

@@ -134,6 +134,10 @@ class Feed(ABC, Generic[Section]):
         """Return what was read of a sample that is mirrored and turned."""
         return turn.frames(values) if self.layout.space else values
 
+    def lacks(self, context: FeedContext) -> int:  # noqa: ARG002
+        """Return how many of the frames that are read are not there."""
+        return 0
+
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know about what was read so far."""
         return ()

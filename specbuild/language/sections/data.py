@@ -4,13 +4,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, Several, Whole, fault
-from specbuild.language.interval import Interval, interval
+from specbuild.language.interval import Interval
 from specbuild.language.sections.augment import AugmentSection, check_augment
 from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.feeds import Feed
+from specbuild.language.sections.interval import Time
 from specbuild.language.sections.missing import Missing
 from specbuild.language.sections.source import SourceOrGenerator
 from specbuild.language.sections.split import SplitSection
@@ -25,8 +26,6 @@ Size = TypeVar("Size", bound=int | None)
 """The length of an axis: None where it is not known."""
 
 _LABELS = OnResume("changes the labels of tables, pictures and forecasts")
-
-Time: TypeAlias = Annotated[str, Field(examples=["2 min"]), BeforeValidator(interval)]
 
 
 class WindowsSection(Section):

@@ -9,6 +9,7 @@ from specbuild.catalog.shapes import Dim
 from specbuild.catalog.values import Choice, ListOf, Number, fault, refuse, written
 from specbuild.document import did_you_mean
 from specbuild.language.sections.base import Section
+from specbuild.language.sections.interval import Time
 from specbuild.language.sections.missing import Missing
 from specbuild.language.sections.source import Axes, SourceSection, layout_of
 from specbuild.language.sections.transform import Transforms
@@ -22,6 +23,14 @@ Frames: TypeAlias = Literal["past", "future", "all"]
 Cycles: TypeAlias = Annotated[
     tuple[str, ...],
     ListOf(Choice("day", "week", "year"), "a list of day, week or year, such as [day, year]", 1, once="a cycle"),
+]
+
+COORDINATES = {"latitude": 1, "longitude": 2, "solar_elevation": 1}
+"""Channels of each coordinate: the latitude / 90°, the sine and the cosine of the longitude, the sine of the solar
+elevation."""
+Coordinates: TypeAlias = Annotated[
+    tuple[str, ...],
+    ListOf(Choice(*COORDINATES), "a list of latitude, longitude or solar_elevation", 1, once="a coordinate"),
 ]
 
 
@@ -97,6 +106,18 @@ class SourceFeed(FeedSection):
         None,
         description="Which frames of a window are read: past, future, or all. Left out for a field without T.",
     )
+    join: Literal["exact", "nearest", "forward"] = Field(
+        "exact",
+        description="Which frame belongs to one of data.source: the one at its time, the nearest, or the last before.",
+    )
+    tolerance: Time | None = Field(
+        None,
+        description="How far apart the two may be. Default: half the time between frames of the source for nearest, "
+        "that time for forward.",
+    )
+    regrid: Literal["nearest", "linear"] | None = Field(
+        None, description="How values come onto the grid of data.source. Default: the two grids must be the same."
+    )
     scale: Number | None = Field(None, description="Factor in physical = raw * scale + offset, as in data.")
     offset: Number | None = Field(None, description="Offset in physical = raw * scale + offset, as in data.")
     missing: Missing = Field((), description="Raw value or values that mark missing data; NaN always does.")
@@ -128,7 +149,11 @@ class SourceFeed(FeedSection):
         if self.source.axes and not self.is_static and self.frames is None:
             axes = " ".join(self.source.axes)
             raise fault((), f"the layout {axes} has frames: say which are read, with frames: past, future or all")
+        if self.tolerance is not None and self.join == "exact":
+            raise fault(("tolerance",), "frames of the same time are none apart: write join: nearest or forward")
         if self.source.axes and self.is_static:
+            if "join" in self.model_fields_set:
+                raise fault(("join",), "there is one field for all times: leave join out")
             if self.frames is not None:
                 axes = " ".join(self.source.axes)
                 raise fault(("frames",), f"the layout {axes} has no T (time), so there is one field: leave frames out")
@@ -153,7 +178,40 @@ class CyclesFeed(FeedSection):
         return 2 * len(self.cycles)
 
 
-FEEDS: dict[str, type[FeedSection]] = {"source": SourceFeed, "cycles": CyclesFeed, "frames": PastFeed}
+class CoordinatesFeed(FeedSection):
+    """Where a pixel is, and how high the sun stands there."""
+
+    coordinates: Coordinates = Field(description="Channels: latitude, longitude, solar_elevation; see docs/data.md.")
+    frames: Frames | None = Field(
+        None, description="The frames of a window whose times solar_elevation is for: past, future, or all."
+    )
+
+    def count(self, windows: "WindowsSection") -> int | None:
+        return None if self.frames is None else frame_count(self.frames, windows)
+
+    def channels(self, _data: "DataSection", _record: Dim) -> int:
+        return self.size
+
+    @property
+    def size(self) -> int:
+        """The number of channels."""
+        return sum(COORDINATES[name] for name in self.coordinates)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if "solar_elevation" in self.coordinates and self.frames is None:
+            raise fault((), "the sun moves: say for which frames, with frames: past, future or all")
+        if "solar_elevation" not in self.coordinates and self.frames is not None:
+            raise fault(("frames",), "latitudes and longitudes do not change: leave frames out")
+        return self
+
+
+FEEDS: dict[str, type[FeedSection]] = {
+    "source": SourceFeed,
+    "cycles": CyclesFeed,
+    "coordinates": CoordinatesFeed,
+    "frames": PastFeed,
+}
 """Every kind by the key that tells it; `frames` tells its kind where no other key does, and comes last."""
 
 
