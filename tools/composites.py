@@ -705,6 +705,8 @@ class Drawing:
                 drawn += [self.both]
         if any(shape == spot.shape for shape in place.names.values()):
             drawn += [self.merge] + [self.equation] * 2
+        if self.motions(place, spot):
+            drawn += [self.warp] * 2
         if place.rounds:
             drawn += [self.collected] * 2
         if steps and place.depth < 3 and not place.feedback:
@@ -830,6 +832,23 @@ class Drawing:
         shape = spot.shape if kind != "Concatenate" else (*spot.shape[:-1], 2 * spot.shape[-1])
         item = {"layer": kind, "from": [first, self.random.choice(equal)], "_inputs": (spot.shape, spot.shape)}
         return item, Spot(shape), {}
+
+    def motions(self, place: Place, spot: Spot) -> list[str]:
+        """Return the nodes that can be a motion of the frames of a spot, constant or of every step."""
+        if len(spot.shape) not in (3, 4) or not spot.reference or spot.last is not None or place.feedback:
+            return []
+        constant = (*spot.shape[-3:-1], 2)
+        return sorted(name for name, shape in place.names.items() if shape in (constant, (STEPS, *constant)))
+
+    def warp(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
+        """Frames of a spot, moved along a node that can be a motion; the spot must have a name."""
+        motion = self.random.choice(self.motions(place, spot))
+        shape, single = spot.shape, len(spot.shape) == 3
+        if (keep and single) or (not single and shape[0] != STEPS):
+            return self.layer(place, spot, keep)
+        steps = self.pick(STEPS, [1, 0, 2]) if single else self.pick(STEPS, [1, 0, 2], "to_last")
+        item = {"layer": "Warp", "from": [spot.reference, motion], "steps": steps, "outside": self.pick("edge", 0)}
+        return item | {"_inputs": (shape, place.names[motion])}, Spot((STEPS, *shape[-3:])), {}
 
     def equation(self, place: Place, spot: Spot, keep: bool) -> tuple[Tree, Spot, dict[str, Shape]]:
         """An equation on nodes whose shapes broadcast to that of the spot."""

@@ -39,6 +39,8 @@ RANKS = {
 """The number of axes that a layer reads, with the batch axis."""
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 KEEPS_RANK = (*MERGES, "ReLU", "Activation", "BatchNormalization", "LayerNormalization", "Identity", "Dense")
+SEVERAL = (*MERGES, "Warp")
+"""The layers that read a list of tensors."""
 COMPOSITES = ("repeat", "for", "branch", "residual", "block", "model", "reuse", "equation", "split")
 """Forms that run on every frame as a whole."""
 JOINED = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
@@ -423,7 +425,7 @@ class Reader:
 
     def _run(self, wrapper: str, kind: str, arguments: Tree, tensors: list[Any], env: Env) -> Any:
         layer = self.made(env, lambda: wrapped(wrapper, made(kind, arguments)), arguments)
-        return layer(tensors if kind in MERGES else tensors[0])
+        return layer(tensors if kind in SEVERAL else tensors[0])
 
     def recurrent(
         self, kind: str, arguments: Tree, both: Tree | None, thing: Any, env: Env, state: Any, name: str

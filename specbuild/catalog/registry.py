@@ -16,6 +16,7 @@ OURS: dict[str, str] = {
     "conv_gru": "ConvGRU1D ConvGRU2D ConvGRU3D",
     "st_lstm": "STLSTM2D",
     "traj_gru": "TrajGRU2D",
+    "warp": "Warp",
     "plumbing": ("LastFrame RepeatFrame ZerosLike Slice SplitPart Gather Roll Stack ExpandDims Squeeze"),
     "patches": "SpaceToDepth DepthToSpace",
     "arithmetic": "Elementwise Clip Divide MatMul Reduce",

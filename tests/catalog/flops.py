@@ -143,6 +143,21 @@ def _equation(case: Case) -> int:
     return counted
 
 
+def _warp(case: Case) -> int:
+    """For each step of a path two readings of two channels, a half and two places; then one reading of each frame.
+
+    Paths through one motion, or back from the last, continue each other; others have all their steps to themselves.
+    """
+    steps, (frames, motion) = case.layer.steps, case.inputs  # type: ignore[attr-defined]
+    count = len(case.output)
+    reading = {channels: 10 + 7 * channels for channels in (2, frames[-1] or 1)}
+    numbers = list(range(case.output[0] or 1))[::-1] if steps == "to_last" else steps  # type: ignore[arg-type]
+    most = max(numbers) if isinstance(numbers, list | tuple) else numbers
+    path = sum(range(most + 1)) if len(motion) == count and steps != "to_last" else most
+    height, width = case.output[1:3]
+    return height * width * (path * (2 * reading[2] + 2 + 4) + (case.output[0] or 1) * reading[frames[-1] or 1])  # type: ignore[operator]
+
+
 def _each_input(times: int) -> Callable[[Case], int]:
     return lambda case: times * case.read
 
@@ -165,6 +180,7 @@ COUNTS: dict[str, Callable[[Case], int]] = {
     "Equation": _equation,
     "Dot": _dot,
     "MatMul": lambda case: 2 * case.values * (case.inputs[0][-1] or 1),
+    "Warp": _warp,
     "BatchNormalization": _each_input(2),
     **dict.fromkeys(
         ("LayerNormalization", "GroupNormalization"),

@@ -197,6 +197,21 @@ def matmul(draw: DrawFn) -> Case:
     return {"transpose_second": True} if transposed else {}, ((*first, rows, summed), (*second, *matrix))
 
 
+@st.composite
+def warp(draw: DrawFn) -> Case:
+    """A frame or several, and a motion that is constant or one for each step."""
+    height, width, channels = draw(LENGTH), draw(LENGTH), draw(LENGTH)
+    steps = draw(st.integers(1, 3) | st.lists(st.integers(0, 3), min_size=1, max_size=3).map(lambda n: sorted(n)))
+    count = steps if isinstance(steps, int) else len(steps)
+    frames = draw(st.sampled_from([(), (count,)]))
+    chosen = draw(st.sampled_from([steps, "to_last"])) if frames else steps
+    most = count - 1 if chosen == "to_last" else steps if isinstance(steps, int) else max(steps)
+    motions = draw(st.sampled_from([(), (most + draw(st.integers(0, 1)),)])) if most else ()
+    arguments = {} if chosen == 1 and draw(st.booleans()) else {"steps": chosen}
+    arguments |= given_or_not(draw, outside=st.sampled_from(["edge", 0, -1.5]))
+    return arguments, ((*frames, height, width, channels), (*motions, height, width, 2))
+
+
 STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "SplitPart": split_part(),
     "Equation": equation(),
@@ -220,4 +235,5 @@ STRATEGIES: dict[str, SearchStrategy[Case]] = {
     "Rescaling": rescaling(),
     "Divide": elementwise(most=2),
     "MatMul": matmul(),
+    "Warp": warp(),
 }

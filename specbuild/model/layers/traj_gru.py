@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from specbuild.model.backend import keras
 from specbuild.model.layers.conv_recurrent import recurrent_layers
 from specbuild.model.layers.frame_cell import FrameCell, Tensors, convolve
+from specbuild.model.layers.sampling import read_at, single
 
 ops = keras.ops
 
@@ -100,36 +101,10 @@ def warp(h: Any, flows: Any) -> Any:
     single precision at least.
     """
     height, width, filters = h.shape[1:]
-    exact = "float32" if flows.dtype in ("float16", "bfloat16") else flows.dtype
-    flows = ops.cast(flows, exact)  # (N, H, W, 2L)
-    columns = ops.reshape(ops.arange(width, dtype=exact), (1, 1, width, 1)) - flows[..., 0::2]
-    rows = ops.reshape(ops.arange(height, dtype=exact), (1, height, 1, 1)) - flows[..., 1::2]
-    top, down = _whole_and_rest(rows, height)
-    left, right = _whole_and_rest(columns, width)
-
-    # Zeros around: one pixel before, two after, so that every place and its neighbours exist.
-    padded = ops.pad(h, [(0, 0), (1, 2), (1, 2), (0, 0)])
-    pixels = ops.reshape(padded, (-1, filters))
-    images = ops.arange(ops.shape(h)[0], dtype="int32") * ((height + 3) * (width + 3))
-    place = ops.reshape(images, (-1, 1, 1, 1)) + (top + 1) * (width + 3) + (left + 1)  # (N, H, W, L)
-
-    total = 0
-    for below, across, share in [
-        (0, 0, (1 - down) * (1 - right)),
-        (0, 1, (1 - down) * right),
-        (1, 0, down * (1 - right)),
-        (1, 1, down * right),
-    ]:
-        corner = ops.take(pixels, place + (below * (width + 3) + across), axis=0)  # (N, H, W, L, F)
-        total = total + corner * ops.expand_dims(ops.cast(share, h.dtype), -1)
-    return ops.reshape(total, (-1, height, width, flows.shape[-1] // 2 * filters))
-
-
-def _whole_and_rest(places: Any, length: int) -> tuple[Any, Any]:
-    """The pixel before each position along an axis, from −1 to `length`, and the distance of the position from it."""
-    inside = ops.clip(places, -1, length)
-    before = ops.floor(inside)
-    return ops.cast(before, "int32"), inside - before
+    flows = single(flows)  # (N, H, W, 2L)
+    columns = ops.reshape(ops.arange(width, dtype=flows.dtype), (1, 1, width, 1)) - flows[..., 0::2]
+    rows = ops.reshape(ops.arange(height, dtype=flows.dtype), (1, height, 1, 1)) - flows[..., 1::2]
+    return ops.reshape(read_at(h, rows, columns), (-1, height, width, flows.shape[-1] // 2 * filters))
 
 
 (TrajGRU2D,) = recurrent_layers(TrajGRUCell, 2)
