@@ -6,6 +6,7 @@ is opened.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
@@ -43,6 +44,17 @@ FORMATS = (
 """Every format, in the order in which messages list their suffixes."""
 
 
+PROTOCOLS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "https": "aiohttp", "http": "aiohttp"}
+"""The protocols of URLs that are read, each with the package that fsspec needs for it."""
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def protocol_of(path: str) -> str:
+    """Return the protocol of a URL; empty for a path on this machine."""
+    match = _URL.match(path)
+    return match[1].lower() if match else ""
+
+
 def format_of(path: str | PurePath) -> SourceFormat | None:
     """Return the format of a file by its suffix, before `.gz` where it is packed; None where none has this suffix."""
     suffix = suffix_of(path)
@@ -53,7 +65,7 @@ def format_of(path: str | PurePath) -> SourceFormat | None:
 
 def suffix_of(path: str | PurePath) -> str:
     """Return the suffix of a file in small letters, the one before `.gz` where it is packed."""
-    path = PurePath(path)
+    path = PurePath(path.split("?")[0].rstrip("/") if isinstance(path, str) and protocol_of(path) else path)
     return PurePath(path.stem if path.suffix.lower() == PACKED else path).suffix.lower()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from specbuild.data.samples.base import Samples
-from specbuild.data.sources import FrameSource, source_files
+from specbuild.data.sources import FrameSource, source_files, source_urls
 from specbuild.document import Diagnostic, RunError, SpecError
 from specbuild.language import Spec
 from specbuild.runs.fingerprint import difference, fingerprint
@@ -43,7 +43,10 @@ def machine() -> dict[str, Any]:
 
 def data_files(spec: Spec) -> list[dict[str, Any]]:
     """Return the fingerprint of each path that the data section names; that of a pattern covers all its files."""
-    return [fingerprint(path, files) for path, files in source_files(spec).items()]
+    return [
+        *(fingerprint(path, files) for path, files in source_files(spec).items()),
+        *(file.state() for file in source_urls(spec)),
+    ]
 
 
 def described(samples: Samples) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from specbuild.catalog.sources import format_of
 from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray, can_occur
 from specbuild.data.sources.coarsen import coarsened
 from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
-from specbuild.data.sources.files import is_pictures
+from specbuild.data.sources.files import is_pictures, known_suffixes
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import in_one_packing, stacked, view
 from specbuild.data.sources.moments import timed, with_time
+from specbuild.data.sources.remote import AnyFile, RemoteFile
 from specbuild.data.sources.unpacking import unpacked
 from specbuild.data.time import times as clock
 from specbuild.data.time.times import Times
@@ -41,7 +42,7 @@ class Container(Protocol):
         """
 
 
-def open_file(path: Path, data: DataSection) -> FrameSource:
+def open_file(path: AnyFile, data: DataSection) -> FrameSource:
     """Return the frames of a file, or of pictures; nothing but headers and coordinates is read yet.
 
     Raises:
@@ -52,7 +53,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
     keys = _keys(container, file, data)
     label = f"{file}:{', '.join(keys)}" if keys[0] else file
     stored = [_stored(container, key, f"{file}:{key}" if key else file, data) for key in keys]
-    if not is_pictures(path):
+    if isinstance(path, RemoteFile) or not is_pictures(path):
         stored = [with_time(variable, section, path, label) for variable in stored]
     first = stored[0]
     for key, other in zip(keys[1:], stored[1:], strict=True):
@@ -83,7 +84,7 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
         {name: part.units for name, part in zip(section.variables or (), stored, strict=False) if part.units},
         first.lengths,
         tuple(FilePart(name, range(n, n + 1), range(length)) for n, name in enumerate(first.events)),
-        path.stat().st_size if path.is_file() else None,
+        path.stat().st_size if isinstance(path, Path) and path.is_file() else None,
         first.name_format,
     )
     source = FrameSource(arrays[0] if section.variables is None else stacked(arrays), metadata)
@@ -91,7 +92,16 @@ def open_file(path: Path, data: DataSection) -> FrameSource:
     return source if section.dates is None else _between(source, section.dates)
 
 
-def _container(path: Path, data: DataSection) -> Container:
+def _container(path: AnyFile, data: DataSection) -> Container:
+    if isinstance(path, RemoteFile):
+        source_format = format_of(path.url)
+        if source_format is None:
+            raise FileError(f"no reader knows the suffix of {path.url}", help=f"known are {known_suffixes()}")
+        if source_format.named_dimensions:
+            from specbuild.data.sources.grids import RemoteGrid
+
+            return RemoteGrid(path)
+        path = path.copy()
     if is_pictures(path):
         from specbuild.data.sources.frame_folder import PictureFiles
 

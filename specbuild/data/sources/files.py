@@ -128,7 +128,7 @@ def _files_in(folder: Path, written: str) -> list[Path]:
     """Return the files of arrays in a folder, all of one format."""
     files = [file for file in natural_order(folder.iterdir()) if is_arrays(file)]
     if not files:
-        raise FileError(f"{written} holds no files that can be read", help=f"known are {_known()}")
+        raise FileError(f"{written} holds no files that can be read", help=f"known are {known_suffixes()}")
     other = next((file for file in files if format_of(file) != format_of(files[0])), None)
     if other is not None:
         raise FileError(
@@ -147,7 +147,7 @@ def is_arrays(path: Path) -> bool:
     return source_format is not None and source_format.kind == "arrays"
 
 
-def _known() -> str:
+def known_suffixes() -> str:
     """Return the suffixes of all formats, for messages."""
     return f"{', '.join(suffixes_of())}; all but videos and .zarr also with .gz"
 
@@ -181,7 +181,9 @@ def _check_file(path: Path, written: str) -> None:
     if not path.exists():
         raise missing_file("path", path, written)
     if path.is_dir() and not (source_format and source_format.is_folder):
-        raise FileError(f"{written} is a folder, not a file", help=f"known are {_known()}")
+        raise FileError(f"{written} is a folder, not a file", help=f"known are {known_suffixes()}")
     check_regular(path, written)
     if source_format is None or source_format.kind != "arrays":
-        raise FileError(f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {_known()}")
+        raise FileError(
+            f'no reader knows the suffix "{path.suffix}" of {written}', help=f"known are {known_suffixes()}"
+        )

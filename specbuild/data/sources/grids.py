@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+import weakref
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ import numpy.typing as npt
 import xarray
 from xarray import Dataset, Variable
 
-from specbuild.data.sources.base import Coordinate, StoredArray
+from specbuild.data.sources.base import Coordinate, RawArray, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.errors import DamagedFileError, FileError, reason_of
 from specbuild.data.sources.hdf5_heap import check_heaps
-from specbuild.data.sources.lazy_arrays import LazyArray
+from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
+from specbuild.data.sources.remote import EXTRA, RemoteFile, reaching
+from specbuild.data.sources.unpacking import unpacked
 from specbuild.data.time.times import decoded
 
 
@@ -28,7 +32,7 @@ class GridFile:
     """The variables of a file or store by name; those of a group by its path: `group/rain`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = path.name
         self._groups = {"": _open(path)}
         if not self._groups[""].data_vars and path.suffix.lower() != ".zarr":
             with netCDF4.Dataset(path) as file:
@@ -38,7 +42,7 @@ class GridFile:
         """Return the variables that hold data: no coordinates, no bounds of cells."""
         names = tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
         if not names:
-            raise FileError(f"{self._path.name} holds no variable with numbers")
+            raise FileError(f"{self._file} holds no variable with numbers")
         return names
 
     def array(self, name: str) -> StoredArray:
@@ -48,10 +52,83 @@ class GridFile:
         if variable.dtype.kind in "SUO":
             return StoredArray(LazyArray(variable.shape, np.dtype("U1"), lambda index: _texts(variable[index])))
         dims = tuple(str(dim) for dim in variable.dims)
-        axes = {dim: _axis(dim, data.variables.get(dim), self._path.name) for dim in dims}
-        check_chunk(_chunk(variable), variable.dtype, f"{self._path.name}:{name}")
+        axes = {dim: _axis(dim, data.variables.get(dim), self._file) for dim in dims}
+        check_chunk(_chunk(variable), variable.dtype, f"{self._file}:{name}")
         units, calendar = (str(variable.attrs.get(key, "")) for key in ("units", "calendar"))
         return StoredArray(_raw(variable), packing_of(variable.attrs), units, dims, calendar, axes)
+
+
+class RemoteGrid(GridFile):
+    """The variables of a store or file at a URL, read where it is: of Zarr the chunks, of NetCDF 4 pieces of the file.
+
+    A file of another kind, or with groups, is read from a copy.
+    """
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file.name
+        data = _remote_dataset(file)
+        if data is None:
+            super().__init__(unpacked(file.copy()))
+            return
+        self._groups = {"": data}
+        weakref.finalize(self, data.close)  # also before the program ends: HDF5 would use objects that are gone by then
+
+    def array(self, name: str) -> StoredArray:
+        stored = super().array(name)
+        array = stored.array
+        return replace(stored, array=LazyArray(array.shape, array.dtype, partial(_held, self, array)))
+
+
+def _held(_open: RemoteGrid, array: RawArray, index: Index) -> npt.NDArray[Any]:
+    """Read an array of a file that stays open as long as this function is there."""
+    return array[index]
+
+
+def _remote_dataset(file: RemoteFile) -> Dataset | None:
+    """Open a store or a file at a URL; None where it can only be read from a copy."""
+    options: dict[str, Any] = {"engine": "zarr"}
+    place: Any = None
+    if file.is_store:
+        place = file.store()
+    else:
+        place = file.open()
+        with reaching(file):
+            start = place.read(len(_HDF5))
+            place.seek(0)
+        if start != _HDF5:
+            return None
+        options = {"engine": "h5netcdf"}
+    try:
+        with reaching(file), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of metadata that are not consolidated
+            data = _dataset(place, None, options)
+    except FileError as error:
+        cause = error.__cause__
+        if isinstance(cause, ImportError | ModuleNotFoundError) or "h5netcdf" in str(cause):
+            raise FileError("NetCDF at a URL needs h5netcdf, which is not installed", help=EXTRA) from error
+        if isinstance(cause, OSError) or not file.is_store:
+            raise
+        help = "look at the URL; a store that cannot be listed needs consolidated metadata"
+        raise FileError(f"{file.url} is no Zarr store", reason=error.reason, help=help) from error
+    return data if data.data_vars or file.is_store else None
+
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+"""How a NetCDF 4 file begins."""
+
+
+def _dataset(place: Any, group: str | None, options: dict[str, Any]) -> Dataset:
+    """Open with xarray: numbers are left where they are, as they are stored."""
+    return xarray.open_dataset(
+        place,
+        group=group,
+        mask_and_scale=False,
+        decode_times=False,
+        cache=False,
+        chunks=None,
+        create_default_indexes=False,
+        **options,
+    )
 
 
 def _raw(variable: Variable) -> LazyArray:
@@ -97,16 +174,7 @@ def _open(path: Path, group: str | None = None) -> Dataset:
             check_heaps(path)
             stat = path.stat()
             _check_texts(path, group, stat.st_size, stat.st_mtime_ns)
-        return xarray.open_dataset(
-            place,
-            group=group,
-            mask_and_scale=False,
-            decode_times=False,
-            cache=False,
-            chunks=None,
-            create_default_indexes=False,
-            **options,
-        )
+        return _dataset(place, group, options)
     except (FileError, MemoryError):
         raise
     except Exception as error:  # whatever the libraries below raise over a damaged file

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from specbuild.catalog.shapes import show
 from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, RawArray
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.lazy_arrays import LazyArray, events, in_one_packing, joined
+from specbuild.data.sources.remote import AnyFile
 from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time
 from specbuild.language.sections.name_time import GUESSED, guessed_format
@@ -23,7 +23,7 @@ OPEN = 8
 """Files that are kept open at once."""
 
 
-def join(paths: list[Path], read: Callable[[Path], FrameSource], name: str, by: str) -> FrameSource:
+def join(paths: Sequence[AnyFile], read: Callable[[AnyFile], FrameSource], name: str, by: str) -> FrameSource:
     """Return the frames of several files as one source. Each is opened for its header now, and for frames as needed.
 
     With `by` file each becomes an event; files that hold events give all of theirs; others are joined in time, in the
@@ -46,7 +46,7 @@ def join(paths: list[Path], read: Callable[[Path], FrameSource], name: str, by: 
     )
 
 
-def _reopening(read: Callable[[Path], FrameSource]) -> Callable[[Path], FrameSource]:
+def _reopening(read: Callable[[AnyFile], FrameSource]) -> Callable[[AnyFile], FrameSource]:
     """Return what reads the header of a file now, and opens the file again when its frames are read.
 
     The files read last stay open. One that gives way to another is closed as soon as nobody reads it any more.
@@ -54,11 +54,11 @@ def _reopening(read: Callable[[Path], FrameSource]) -> Callable[[Path], FrameSou
     lock = threading.Lock()
     opened = lru_cache(OPEN)(lambda path: read(path).array)
 
-    def array(path: Path) -> RawArray:
+    def array(path: AnyFile) -> RawArray:
         with lock:
             return opened(path)
 
-    def reopening(path: Path) -> FrameSource:
+    def reopening(path: AnyFile) -> FrameSource:
         source = read(path)
         return replace(source, array=LazyArray(source.array.shape, source.dtype, lambda index: array(path)[index]))
 

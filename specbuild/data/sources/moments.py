@@ -11,12 +11,13 @@ from specbuild.data.arrays import Array
 from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
+from specbuild.data.sources.remote import AnyFile
 from specbuild.data.time.times import Times
 from specbuild.language.sections.name_time import NameTime, guessed_format
 from specbuild.language.sections.source import SourceSection
 
 
-def time_in_name(path: Path, section: NameTime) -> np.datetime64:
+def time_in_name(path: AnyFile, section: NameTime) -> np.datetime64:
     """Return the time in the name of a file.
 
     Raises:
@@ -50,7 +51,7 @@ def times_in_names(files: list[Path], section: NameTime) -> Times:
     return np.array(list(seen), "datetime64[s]")
 
 
-def with_time(stored: StoredArray, section: SourceSection, path: Path, label: str) -> StoredArray:
+def with_time(stored: StoredArray, section: SourceSection, path: AnyFile, label: str) -> StoredArray:
     """Return the array with its time where the name of its file or its attributes say it.
 
     An array without an axis of time is one frame, and gets the axis where the layout has it.

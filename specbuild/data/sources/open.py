@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from specbuild.catalog.shapes import show
+from specbuild.catalog.sources import protocol_of
 from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.checked import CheckedSource
 from specbuild.data.sources.errors import SourceError
@@ -15,10 +17,12 @@ from specbuild.data.sources.file import open_file
 from specbuild.data.sources.files import array_files, is_pattern, is_pictures, located, matches
 from specbuild.data.sources.join import join
 from specbuild.data.sources.limits import check_memory
+from specbuild.data.sources.remote import AnyFile, RemoteFile, remote_files
 from specbuild.data.time.intervals import differ, usual_step
 from specbuild.language import Spec
 from specbuild.language.interval import Interval
 from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.feeds import SourceFeed
 
 
 def open_source(spec: Spec) -> FrameSource:
@@ -41,19 +45,42 @@ def open_source(spec: Spec) -> FrameSource:
             from specbuild.data.generators import open_generated
 
             return open_generated(data, spec.resolve_path)
-        return _open(data, spec.resolve_path(data.source.path))
+        if data.source.is_remote:
+            return _opened(data, remote_files(data.source.path, data.source.storage))
+        return _opened(data, _paths(data, spec.resolve_path(data.source.path)))
 
 
 def source_files(spec: Spec) -> dict[Path, tuple[Path, ...]]:
-    """Return the paths that `data` names, each with the files and folders it means; a pattern means several."""
-    paths = [spec.resolve_path(file) for file in spec.data.files] if spec.data is not None else []
+    """Return the paths that `data` names, each with the files and folders it means; a pattern means several.
+
+    URLs are left out.
+    """
+    files = spec.data.files if spec.data is not None else ()
+    paths = [spec.resolve_path(file) for file in files if not protocol_of(file)]
     return {path: tuple(matches(path)) if is_pattern(path) else (path,) for path in paths}
 
 
-def _open(data: DataSection, path: Path) -> FrameSource:
-    written = data.source.path
+def source_urls(spec: Spec) -> list[RemoteFile]:
+    """Return the files and stores at URLs that `data` names.
+
+    Raises:
+        SpecError: they cannot be reached.
+    """
+    if spec.data is None:
+        return []
+    sources = [spec.data.source, *(feed.source for feed in spec.data.inputs.values() if isinstance(feed, SourceFeed))]
+    with located(spec):
+        return [file for source in sources if source.is_remote for file in remote_files(source.path, source.storage)]
+
+
+def _paths(data: DataSection, path: Path) -> list[Path]:
+    """Return the files that a path means; pictures are one, which finds its own."""
     pictures = is_pictures(path) and (path.exists() or is_pattern(path))
-    paths = [path] if pictures else array_files(path, written)
+    return [path] if pictures else array_files(path, data.source.path)
+
+
+def _opened(data: DataSection, paths: Sequence[AnyFile]) -> FrameSource:
+    written = data.source.path
     if len(paths) == 1 and data.source.by == "time":
         source = open_file(paths[0], data)
     else:

@@ -1,5 +1,6 @@
 """The source of `data`: the files with the frames, their arrays and what the axes are."""
 
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from specbuild.catalog.sources import format_of
+from specbuild.catalog.sources import PROTOCOLS, format_of, protocol_of, suffixes_of
 from specbuild.catalog.values import Choice, ListOf, PerAxis, Text, Whole, check_length, fault, refuse, written
 from specbuild.language.dates import DatePair, Dates, dates
 from specbuild.language.sections.base import Section
@@ -93,9 +94,24 @@ def _region(value: Any) -> dict[str, tuple[float, float]]:
     return {name: (float(first), float(last)) for name, (first, last) in value.items()}
 
 
-def _check_names(value: Any, key: str, example: str) -> None:
+_COPIED = "a spec is copied into every run"
+SECRET = ("key", "secret", "token", "password", "username")
+"""Words in the names of options that hold credentials."""
+
+
+def _storage(value: Any) -> dict[str, bool | int | float | str]:
+    _check_names(value, "storage", "{anon: true}", "options")
+    for name, option in value.items():
+        if any(word in name.lower() for word in SECRET):
+            refuse("storage", f"{name} is a credential; {_COPIED}, so give it in the environment")
+        if not isinstance(option, bool | int | float | str):
+            refuse("storage", f"expected a number, a text, true or false for {name}, got {written(option)}")
+    return dict(value)
+
+
+def _check_names(value: Any, key: str, example: str, noun: str = "dimensions") -> None:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
-        refuse(key, f"expected dimensions by name, such as {example}, got {written(value)}")
+        refuse(key, f"expected {noun} by name, such as {example}, got {written(value)}")
     check_length(value, MOST)
 
 
@@ -110,6 +126,7 @@ TimeOf: TypeAlias = (
 )
 Select: TypeAlias = Annotated[dict[str, int | float | str], BeforeValidator(_select)]
 Bounds: TypeAlias = Annotated[dict[str, tuple[float, float]], BeforeValidator(_region)]
+Storage: TypeAlias = Annotated[dict[str, bool | int | float | str], BeforeValidator(_storage)]
 FrameSize: TypeAlias = (
     Annotated[tuple[int, int], PerAxis(Whole(1), 2, "a positive whole number or a list [height, width]")] | None
 )
@@ -119,8 +136,13 @@ class SourceSection(Section):
     """The files with the frames, and which part of them to read."""
 
     path: str = Field(
-        description="The file, relative to the spec's folder; the format follows from its suffix. With * or ?, all "
-        "files whose names match the pattern."
+        description="The file, relative to the spec's folder, or a URL; the format follows from its suffix. With * or "
+        "?, all files whose names match the pattern."
+    )
+    storage: Storage = Field(
+        {},
+        description="Options of fsspec for the file system of a URL, such as {anon: true}; credentials are in the "
+        "environment.",
     )
     key: str | None = Field(None, description="Name of the array, in a file with several.")
     variables: Variables = Field(
@@ -199,6 +221,11 @@ class SourceSection(Section):
         return None if "C" in self.axes or not self.axes else 1
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it is read from a URL."""
+        return self.generator is None and bool(protocol_of(self.path))
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The paths that it reads, as written."""
         return (self.path,) if self.generator is None else self.generator.files
@@ -207,7 +234,7 @@ class SourceSection(Section):
         """Return what a spec writes as source, with its paths changed by `located`."""
         if self.generator is not None:
             return self.generator.with_paths(located)
-        return self.model_copy(update={"path": located(self.path)})
+        return self if self.is_remote else self.model_copy(update={"path": located(self.path)})
 
     @property
     def frame(self) -> tuple[int | None, ...]:
@@ -233,6 +260,7 @@ class SourceSection(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        self._check_url()
         source_format = format_of(self.path)
         if self.layout is None and not (source_format and source_format.named_dimensions):
             raise fault((), "source needs layout: the array's axes by letter, such as T H W")
@@ -248,6 +276,21 @@ class SourceSection(Section):
         if self.by == "file" and "N" in self.axes:
             raise fault(("by",), "with N in the layout the events of all files are read; leave out by: file")
         return self
+
+    def _check_url(self) -> None:
+        protocol = protocol_of(self.path) if self.generator is None else ""
+        if not protocol:
+            if self.storage:
+                raise fault(("storage",), f"{written(self.path)} is no URL, so it has no options of a file system")
+            return
+        if protocol not in PROTOCOLS:
+            raise fault(("path",), f"{protocol}:// is not read; known are {', '.join(f'{p}://' for p in PROTOCOLS)}")
+        if re.match(r"[^/]*//[^/@]*@", self.path):
+            raise fault(("path",), f"the URL holds a user or a password; {_COPIED}, so leave it out")
+        source_format = format_of(self.path)
+        if source_format is not None and source_format.kind != "arrays":
+            help = f"at a URL, files of arrays are read: {', '.join(suffixes_of('arrays'))}"
+            raise fault(("path",), f"{self.label} is of {source_format.kind}; {help}")
 
 
 class _FilesOrGenerator:
