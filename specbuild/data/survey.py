@@ -111,7 +111,7 @@ def survey(
     known = [running for running in statistics.values() if running.count]
     edges = min((s.least for s in known), default=math.nan), max((s.greatest for s in known), default=math.nan)
     times = source.times(0)
-    step = None if times is None else usual_step(times)
+    step = None if times is None else usual_step(times, source.metadata.calendar)
     return Survey(
         source.name,
         str(source.dtype),

@@ -105,7 +105,12 @@ def converted(source: Source, units: str | Mapping[str, str]) -> Source:
 
 def _packed(packing: Packing, step: Conversion) -> Packing:
     """Return a packing that unpacks to the new units."""
-    return replace(packing, scale=packing.scale * step.factor, offset=packing.offset * step.factor + step.offset)
+    return replace(
+        packing,
+        scale=packing.scale * step.factor,
+        offset=packing.offset * step.factor + step.offset,
+        codes=tuple((raw, value * step.factor + step.offset) for raw, value in packing.codes),
+    )
 
 
 def _by_channel(array: LazyArray, steps: Sequence[Conversion | None], axes: tuple[str, ...]) -> LazyArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,6 +20,7 @@ from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources.files import is_pattern, matches
+from specbuild.data.time.calendars import placed
 from specbuild.data.time.times import show
 from specbuild.data.units import Conversion, UnitsError, conversion
 from specbuild.document import RunError, did_you_mean
@@ -227,11 +229,29 @@ def _times(variable: xarray.DataArray, path: Path) -> tuple[xarray.DataArray, xa
         assert ahead is not None
         if ahead.dtype.kind != "m":
             raise RunError(f"{ahead.name} of {path} has no units of time")
-        valid = made + ahead
+        valid = made + ahead if made.dtype.kind != "O" else _after(made, ahead)
+    made, valid = _ours(made), _ours(valid)
     for each in (made, valid):
         if each.dtype.kind != "M":
             raise RunError(f"{each.name} of {path} holds {each.dtype}, not times")
     return made, valid
+
+
+def _ours(times: xarray.DataArray) -> xarray.DataArray:
+    """Return times of another calendar as ours, as those of the data are."""
+    if times.dtype.kind != "O":
+        return times
+    dates = [placed(date) for date in times.values.ravel()]
+    return times.copy(data=np.array(dates, "datetime64[ns]").reshape(times.shape))
+
+
+def _after(dates: xarray.DataArray, lengths: xarray.DataArray) -> xarray.DataArray:
+    """Return the times of ours that are so long after dates of another calendar, by that calendar."""
+    import xarray
+
+    moved = np.frompyfunc(lambda date, seconds: placed(date + timedelta(seconds=float(seconds))), 2, 1)
+    result: xarray.DataArray = xarray.apply_ufunc(moved, dates, lengths / np.timedelta64(1, "s"))
+    return result.astype("datetime64[ns]")
 
 
 def _leading(variable: xarray.DataArray) -> set[str]:

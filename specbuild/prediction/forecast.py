@@ -79,7 +79,9 @@ def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int =
         metadata=replace(metadata, units=data.units, units_of={}) if data.units else metadata,
         variable=data.variable,
         past_times=past.times,
-        times=None if past.times is None else times_ahead(past.times, ahead, data.windows.step, data.interval),
+        times=None
+        if past.times is None
+        else times_ahead(past.times, ahead, data.windows.step, data.interval, metadata.calendar),
         members=None if drawn is None else np.where(np.isnan(frames), np.float32(np.nan), drawn),
         quantiles=None if quantiles is None else np.where(np.isnan(frames), np.float32(np.nan), quantiles),
         levels=levels,

@@ -30,7 +30,7 @@ def check_interval(source: FrameSource, interval: str | None) -> None:
         ArgumentError: they are not.
     """
     times = source.times(source.events - 1)
-    step = None if times is None else usual_step(times)
+    step = None if times is None else usual_step(times, source.metadata.calendar)
     if interval is not None and step is not None and differ(step, Interval.parse(interval)):
         raise ArgumentError(
             f"the frames of {source.name} are {step.times(1)} apart, those of the training {interval}",

@@ -98,7 +98,7 @@ def fed(spec: Spec, graph: Graph, source: FrameSource) -> tuple[Feeds, SampleLay
 def timed(section: DataSection, source: FrameSource) -> DataSection:
     """Return the section with the time between frames that the source knows, unless it says one itself."""
     times = source.times(0)
-    step = None if section.interval or times is None else usual_step(times)
+    step = None if section.interval or times is None else usual_step(times, source.metadata.calendar)
     return section if step is None else section.model_copy(update={"interval": step.times(1)})
 
 

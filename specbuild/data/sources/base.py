@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
+from specbuild.data.sources.description import Description
 from specbuild.data.time.times import Times, show
 from specbuild.document import ArgumentError, did_you_mean
 
@@ -116,6 +117,12 @@ class Coordinate:
     """The letter of a layout that the file's attributes suggest; empty where they suggest none."""
     fault: str = ""
     """Why its values are not times although its units or type say so; empty if they are, or do not say so."""
+    calendar: str = ""
+    """Of times, the calendar that the file counts them in; empty is ours."""
+    bounds: npt.NDArray[Any] | None = None
+    """The two ends of each cell, where the file has them, (length, 2)."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """Further attributes in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,8 @@ class StoredArray:
     """When the frames of each event are where no coordinate says it: one for all events, or one for each."""
     name_format: str = ""
     """The format of times that the names of its files seem to have, where they are not read; for messages."""
+    description: Description = field(default_factory=Description)
+    """What else the file says of it; its auxiliary coordinates by the names of dimensions."""
     in_packing: Callable[[Packing], tuple[RawArray, Packing]] | None = None
     """Of frames that are resized or converted as they are read: the array once its packing is known, and the packing of
     its numbers then. Where values can be missing they are decoded first, and the packing is that of physical values."""
@@ -198,6 +207,8 @@ class FrameMetadata:
     """Size of the file; None where it is not a single file."""
     name_format: str = ""
     """The format of times that the names of the files seem to have, where they are not read; for messages."""
+    descriptions: tuple[Description, ...] = ()
+    """What else the file says of each variable; its auxiliary coordinates by letter of the layout."""
     remarks: tuple[str, ...] = ()
     """What a user should know of how the frames are read, in sentences for notes."""
 
@@ -227,6 +238,12 @@ class FrameMetadata:
             for letter, axis in self.coordinates.items()
             if letter != "T" or times is not None
         }
+
+    @property
+    def calendar(self) -> str:
+        """The calendar that the file counts times in; empty is ours."""
+        axis = self.coordinates.get("T")
+        return "" if axis is None else axis.calendar
 
     def units_of_variable(self, name: str) -> str:
         """Return the units of one variable; empty where they are not known."""
@@ -313,7 +330,9 @@ class FrameSource:
             raise ArgumentError(f"{self.name} has no variable {name}", help=did_you_mean(name, variables) or listed)
         coordinates = {letter: axis for letter, axis in self.metadata.coordinates.items() if letter != "C"}
         metadata = replace(self.metadata, coordinates=coordinates, variables=(name,), units=units, units_of={})
-        return replace(self, metadata=metadata, channel=variables.index(name))
+        number = variables.index(name)
+        metadata = replace(metadata, descriptions=self.metadata.descriptions[number : number + 1])
+        return replace(self, metadata=metadata, channel=number)
 
     def read(self, event: int, frames: range, region: Region | None = None) -> Floats:
         """Return the named frames of one event, and only these, in physical units; by default whole."""

@@ -89,4 +89,8 @@ def _centres(axis: Coordinate, factor: int) -> Coordinate:
     if axis.values is None or axis.values.dtype.kind not in "iuf":
         return replace(axis, values=None)
     whole = axis.values[: len(axis.values) // factor * factor].astype(np.float64)
-    return replace(axis, values=whole.reshape(-1, factor).mean(axis=1))
+    bounds = None
+    if axis.bounds is not None:
+        ends = axis.bounds[: len(whole)].reshape(-1, factor, 2)
+        bounds = np.stack([ends[:, 0, 0], ends[:, -1, 1]], axis=-1)
+    return replace(axis, values=whole.reshape(-1, factor).mean(axis=1), bounds=bounds)

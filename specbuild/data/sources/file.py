@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
@@ -14,10 +14,11 @@ from specbuild.catalog.shapes import show
 from specbuild.catalog.sources import format_of
 from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray, can_occur
 from specbuild.data.sources.coarsen import coarsened
+from specbuild.data.sources.description import Description
 from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
 from specbuild.data.sources.files import is_pictures, known_suffixes
 from specbuild.data.sources.layout import lay_out
-from specbuild.data.sources.lazy_arrays import in_one_packing, stacked, view
+from specbuild.data.sources.lazy_arrays import Places, in_one_packing, stacked, view
 from specbuild.data.sources.moments import timed, with_time
 from specbuild.data.sources.remote import AnyFile, RemoteFile
 from specbuild.data.sources.unpacking import unpacked
@@ -86,10 +87,24 @@ def open_file(path: AnyFile, data: DataSection) -> FrameSource:
         tuple(FilePart(name, range(n, n + 1), range(length)) for n, name in enumerate(first.events)),
         path.stat().st_size if isinstance(path, Path) and path.is_file() else None,
         first.name_format,
+        descriptions=tuple(_described(variable, parts, axes) for variable in stored),
     )
     source = FrameSource(arrays[0] if section.variables is None else stacked(arrays), metadata)
     source = source if section.coarsen is None else coarsened(source, section.coarsen)
     return source if section.dates is None else _between(source, section.dates)
+
+
+def _described(stored: StoredArray, parts: Sequence[int | Places], axes: Sequence[str]) -> Description:
+    """Return what the file says of a variable; of its auxiliary coordinates those along axes of space alone."""
+    left = iter(axes)
+    letters = {dim: "" if isinstance(part, int) else next(left) for dim, part in zip(stored.dims, parts, strict=False)}
+    places = dict(zip(stored.dims, parts, strict=False))
+    auxiliary = []
+    for each in stored.description.auxiliary:
+        along = tuple(letters[dim] for dim in each.axes if letters[dim])
+        if set(along) <= set("LDHW"):
+            auxiliary.append(each.on(along, view(each.array, [places[dim] for dim in each.axes])))
+    return replace(stored.description, auxiliary=tuple(auxiliary))
 
 
 def _container(path: AnyFile, data: DataSection) -> Container:

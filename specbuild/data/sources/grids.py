@@ -18,6 +18,7 @@ from xarray import Dataset, Variable
 
 from specbuild.data.sources.base import Coordinate, RawArray, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
+from specbuild.data.sources.description import Auxiliary, Description, kept_of_coordinate, kept_of_variable
 from specbuild.data.sources.errors import DamagedFileError, FileError, reason_of
 from specbuild.data.sources.hdf5_heap import check_heaps
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
@@ -52,10 +53,39 @@ class GridFile:
         if variable.dtype.kind in "SUO":
             return StoredArray(LazyArray(variable.shape, np.dtype("U1"), lambda index: _texts(variable[index])))
         dims = tuple(str(dim) for dim in variable.dims)
-        axes = {dim: _axis(dim, data.variables.get(dim), self._file) for dim in dims}
+        axes = {dim: _axis(dim, data.variables, self._file) for dim in dims}
         check_chunk(_chunk(variable), variable.dtype, f"{self._file}:{name}")
         units, calendar = (str(variable.attrs.get(key, "")) for key in ("units", "calendar"))
-        return StoredArray(_raw(variable), packing_of(variable.attrs), units, dims, calendar, axes)
+        return StoredArray(
+            _raw(variable),
+            packing_of(variable.attrs),
+            units,
+            dims,
+            calendar,
+            axes,
+            description=_description(data, variable),
+        )
+
+
+def _description(data: Dataset, variable: Variable) -> Description:
+    """Return what a file says of a variable besides its numbers and its own dimensions."""
+    mapping = str(variable.attrs.get("grid_mapping", "")).partition(":")[0].strip()
+    listed = str(variable.encoding.get("coordinates", variable.attrs.get("coordinates", ""))).split()
+    auxiliary = (
+        Auxiliary(name, _raw(other), tuple(map(str, other.dims)), _attributes(other))
+        for name in listed
+        if name in data.variables and (other := data.variables[name]).dtype.kind in "iuf" and name not in other.dims
+    )
+    return Description(
+        kept_of_variable(variable.attrs),
+        (mapping, kept_of_coordinate(data.variables[mapping].attrs)) if mapping in data.variables else None,
+        tuple(each for each in auxiliary if set(each.axes) <= set(map(str, variable.dims))),
+    )
+
+
+def _attributes(variable: Variable) -> dict[str, Any]:
+    units = variable.attrs.get("units")
+    return kept_of_coordinate(variable.attrs) | ({} if units is None else {"units": str(units)})
 
 
 class RemoteGrid(GridFile):
@@ -75,8 +105,12 @@ class RemoteGrid(GridFile):
 
     def array(self, name: str) -> StoredArray:
         stored = super().array(name)
-        array = stored.array
-        return replace(stored, array=LazyArray(array.shape, array.dtype, partial(_held, self, array)))
+        described = stored.description
+        auxiliary = tuple(each.on(each.axes, self._kept_open(each.array)) for each in described.auxiliary)
+        return replace(stored, array=self._kept_open(stored.array), description=replace(described, auxiliary=auxiliary))
+
+    def _kept_open(self, array: RawArray) -> LazyArray:
+        return LazyArray(array.shape, array.dtype, partial(_held, self, array))
 
 
 def _held(_open: RemoteGrid, array: RawArray, index: Index) -> npt.NDArray[Any]:
@@ -247,12 +281,13 @@ def _texts(variable: Variable) -> npt.NDArray[np.str_]:
     return np.array([str(text) for text in _numbers(variable).ravel()]).reshape(variable.shape)
 
 
-def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
+def _axis(name: str, variables: Mapping[Any, Variable], file: str) -> Coordinate:
     """Read the coordinate of a dimension, if any; times are times where their units and calendar can be read.
 
     Raises:
         SourceError: times that do not increase, or damaged numbers.
     """
+    variable = variables.get(name)
     if variable is None or variable.ndim != 1:
         return Coordinate(name, letter=axis_letter({}, Coordinate(name)))
     attributes: Mapping[Hashable, Any] = variable.attrs
@@ -273,5 +308,17 @@ def _axis(name: str, variable: Variable | None, file: str) -> Coordinate:
             values = decoded(values, units, str(attributes.get("calendar", "")), missing.tolist())
         except ValueError as error:
             fault = str(error)
-    axis = Coordinate(name, values, units, fault=fault)
+    calendar, kept = str(attributes.get("calendar", "")), kept_of_coordinate(attributes)
+    bounds = _bounds(variables.get(attributes.get("bounds")), variable) if values.dtype.kind in "iuf" else None
+    axis = Coordinate(name, values, units, fault=fault, calendar=calendar, bounds=bounds, attributes=kept)
     return replace(axis, letter=axis_letter(attributes, axis))
+
+
+def _bounds(bounds: Variable | None, axis: Variable) -> npt.NDArray[Any] | None:
+    """Return the ends of the cells of an axis, (length, 2); None where the file has none that can be read."""
+    if bounds is None or bounds.shape != (*axis.shape, 2) or bounds.dtype.kind not in "iuf":
+        return None
+    try:
+        return _numbers(bounds)
+    except OSError:
+        return None

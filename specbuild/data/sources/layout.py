@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -185,4 +186,5 @@ def _within(axis: Coordinate, ends: tuple[float, float], label: str) -> tuple[Pl
     chosen = shifted[places]
     if chosen.dtype.kind == "f":
         chosen = chosen.astype(values.dtype)
-    return places, Coordinate(axis.name, chosen, axis.units)
+    bounds = None if axis.bounds is None else axis.bounds[places] + (chosen - values[places])[:, np.newaxis]
+    return places, replace(axis, values=chosen, bounds=bounds)

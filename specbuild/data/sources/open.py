@@ -103,7 +103,7 @@ def _check_interval(data: DataSection, metadata: FrameMetadata) -> None:
     """Check that frames are as far apart as the spec says, which names lead times by it."""
     if data.interval is None or not metadata.clocks:
         return
-    step = usual_step(metadata.clocks[0])
+    step = usual_step(metadata.clocks[0], metadata.calendar)
     if step is not None and differ(step, Interval.parse(data.interval)):
         raise SourceError(
             "interval",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.time.calendars import is_ours, later, native_steps
 from specbuild.data.time.times import Times
 from specbuild.language.interval import Interval
 
@@ -20,11 +21,15 @@ def median_step(times: Times) -> float:
     return float(np.median(_steps(times)))
 
 
-def usual_step(times: Times) -> Interval | None:
-    """Return the usual time between frames, months and years by the calendar; None for fewer than two frames."""
+def usual_step(times: Times, calendar: str = "") -> Interval | None:
+    """Return the usual time between frames, months and years by the calendar; None for fewer than two frames.
+
+    Args:
+        calendar: that of the file, by whose days the time is measured.
+    """
     if len(times) < 2:
         return None
-    seconds = median_step(times)
+    seconds = median_step(times) if is_ours(calendar) else float(np.median(native_steps(times, calendar)))
     for unit, (least, most) in (("month", MONTH), ("year", _YEAR)):
         if least <= seconds <= most:
             return Interval(1, unit)
@@ -53,11 +58,14 @@ def unbroken(times: Times | None, length: int) -> tuple[range, ...]:
     return tuple(range(first, end) for first, end in zip([0, *ends], ends, strict=False))
 
 
-def times_ahead(past: Times, ahead: tuple[int, ...], step: int, interval: str | None) -> Times | None:
+def times_ahead(
+    past: Times, ahead: tuple[int, ...], step: int, interval: str | None, calendar: str = ""
+) -> Times | None:
     """Return when forecasts are for, `ahead` frames after the last past one.
 
     The time between frames is the interval, or else that between the last two past frames, which are `step` frames
-    apart. Months and years are counted by the calendar. None where neither is known.
+    apart. Months and years are counted by the calendar, and days of another calendar than ours by that. None where
+    neither is known.
     """
     between = Interval.parse(interval) if interval else _last_step(past, step)
     if between is None:
@@ -65,6 +73,8 @@ def times_ahead(past: Times, ahead: tuple[int, ...], step: int, interval: str | 
     count = np.array(ahead) * between.count
     if between.seconds is None:
         return _months_after(past[-1], count * (12 if between.unit == "year" else 1))
+    if not is_ours(calendar):
+        return later(past[-1], calendar, np.array(ahead) * between.seconds)
     times: Times = past[-1] + np.round(np.array(ahead) * between.seconds).astype("timedelta64[s]")
     return times
 

@@ -15,15 +15,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.time.calendars import is_ours, placed
 from specbuild.language.dates import Dates, whole_of
 
 Times: TypeAlias = npt.NDArray[np.datetime64]
 """When each frame of an event is, to the second."""
 
-_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
+SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 """Units of `<unit> since <date>` (CF conventions), in seconds."""
-_ORDINARY = ("", "standard", "gregorian", "proleptic_gregorian")
-"""Calendars whose days since 1582 are ours."""
 _FIRST, _LAST = np.datetime64("0001-01-01", "s"), np.datetime64("9999-12-31", "s")
 """The times that a date can be written of."""
 
@@ -61,7 +60,7 @@ def decoded(values: npt.NDArray[Any], units: str = "", calendar: str = "", missi
         frame = int(np.flatnonzero(lacking)[0])
         raise ValueError(f"the time of frame {frame} is missing: it is {values[frame]}")
     unit, since, _ = units.partition(" since ")
-    if since and (unit.strip() not in _UNITS or calendar.lower() not in _ORDINARY):
+    if since and (unit.strip() not in SECONDS or not is_ours(calendar)):
         return cf_times(values, units, calendar)
     return _known(_numbers(values, units), values, units)
 
@@ -69,9 +68,7 @@ def decoded(values: npt.NDArray[Any], units: str = "", calendar: str = "", missi
 def cf_times(values: npt.NDArray[Any], units: str, calendar: str = "standard") -> Times:
     """Return times in whole seconds of numbers in `<unit> since <date>` of a calendar (CF conventions 4.4).
 
-    A calendar may have days that ours has not (30 February of 360 days a year), or lack some. Where one of its months
-    is longer or shorter than ours, a time is put at the same share of our month: years, months and the order of times
-    stay as they are, and no gap arises, as it would in xarray's `convert_calendar`, which drops days.
+    Those of other calendars are put at the same share of our months (`calendars.placed`).
 
     Raises:
         ValueError: units or calendar are none that CF knows, such as `months since …` of ordinary months, or a number
@@ -130,7 +127,7 @@ def _by_calendar(values: npt.NDArray[Any], units: str, calendar: str) -> Times:
         times = xarray.decode_cf(stored)["time"].values
     if times.dtype.kind == "M":
         return (times + np.timedelta64(500, "ms")).astype("datetime64[s]")
-    return np.array([_placed(date) for date in times.ravel()], "datetime64[s]").reshape(times.shape)
+    return np.array([placed(date) for date in times.ravel()], "datetime64[s]").reshape(times.shape)
 
 
 def _first_fault(values: npt.NDArray[Any], units: str, calendar: str) -> str:
@@ -162,14 +159,6 @@ def _known(times: Times, values: npt.NDArray[Any], units: str) -> Times:
     return times
 
 
-def _placed(date: Any) -> np.datetime64:
-    """Return a date of any calendar (`cftime.datetime`) as one of ours."""
-    month = np.datetime64(f"{date.year:04d}-{date.month:02d}", "M")
-    first, days = month.astype("datetime64[s]"), int(((month + 1).astype("datetime64[D]") - month).astype(int))
-    elapsed = (((date.day - 1) * 24 + date.hour) * 60 + date.minute) * 60 + date.second + date.microsecond / 1e6
-    return np.datetime64(first + np.timedelta64(round(elapsed * days / date.daysinmonth), "s"))
-
-
 def _text_of(frame: int, value: str | bytes) -> np.datetime64:
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
     try:
@@ -190,9 +179,9 @@ def _text(text: str) -> np.datetime64:
 def _numbers(values: npt.NDArray[Any], units: str) -> Times:
     unit, _, start = units.partition(" since ")
     with np.errstate(over="ignore"):
-        exact = values.astype(np.float64) * _UNITS.get(unit.strip(), 1)
+        exact = values.astype(np.float64) * SECONDS.get(unit.strip(), 1)
     seconds = np.clip(np.round(exact), -_BEYOND, _BEYOND)
-    origin = _text(start.strip()) if unit.strip() in _UNITS and start.strip() else np.datetime64(0, "s")
+    origin = _text(start.strip()) if unit.strip() in SECONDS and start.strip() else np.datetime64(0, "s")
     return origin + seconds.astype("timedelta64[s]")
 
 
