@@ -21,7 +21,7 @@ test: environment ## Run every check: style, types, the direction of imports, te
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 environment: $(VENV)/installed-tests ## Install specbuild here with everything that the tests need.
 

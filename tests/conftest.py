@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import signal
 import sys
@@ -26,12 +27,21 @@ SEED = 1
 
 
 def seed_everything() -> None:
-    """Seed the global generators of Python, NumPy and, once it is imported, Keras and its backend."""
+    """Seed the global generators of Python, NumPy and, once it is imported, Keras and its backend.
+
+    Keras would import TensorFlow to seed it, which takes a process on JAX longer than many a test.
+    """
     random.seed(SEED)
     np.random.seed(SEED)
     keras = sys.modules.get("keras")
-    if keras is not None and hasattr(keras, "utils"):
+    if keras is None or not hasattr(keras, "utils"):
+        return
+    if keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
         keras.utils.set_random_seed(SEED)
+    else:
+        state = importlib.import_module("keras.src.backend.common.global_state")
+        state.set_global_attribute("global_random_seed", SEED)
+        state.set_global_attribute("global_seed_generator", None)
 
 
 @pytest.hookimpl(tryfirst=True)
