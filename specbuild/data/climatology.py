@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,6 +34,6 @@ class Climatology:
         frames = ((self.source.read(event, part), self.phases.slots(event)[list(part)]) for event, part in stretches)
         return phase_means(frames, self.phases.period)
 
-    def at(self, event: int, frames: range) -> Floats:
+    def at(self, event: int, frames: Sequence[int]) -> Floats:
         """Return the means at the phases of the frames of an event."""
         return self.training.means[self.phases.slots(event)[list(frames)] % self.phases.period]

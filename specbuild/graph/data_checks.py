@@ -18,7 +18,7 @@ from specbuild.graph.feed_checks import feed_faults
 from specbuild.graph.heads import output_channels, output_head
 
 if TYPE_CHECKING:
-    from specbuild.graph.model import Graph
+    from specbuild.graph.model import Graph, Output
     from specbuild.language import Spec
     from specbuild.language.sections.data import DataSection
 
@@ -68,7 +68,8 @@ def sample_faults(
                 yield from _input(spec, data, given.id, given.shape, frames)
             else:
                 yield from feed_faults(spec, data, given.id, given.shape, data.crop_shape(frames.space), channels or {})
-        yield from _output(spec, data, graph, frames)
+        for output in graph.outputs:
+            yield from _output(spec, data, graph, output, frames)
 
 
 def past_input(graph: Graph) -> Shape | None:
@@ -87,13 +88,13 @@ def _not_fed(spec: Spec, data: DataSection, graph: Graph) -> Iterator[SpecError]
             help=f"say in data.inputs what each reads, such as {{{names[0] if names else 'x'}: past, …}}",
             code="data-shape",
         )
-    if len(graph.outputs) != 1:
+    if len(graph.outputs) != 1 and not data.targets:
         names = [output.name for output in graph.outputs]
-        target = "forecast" if data.target is None else "class"
+        help = f"say in data.targets what each is compared with, such as {{{names[0] if names else 'x'}: future, …}}"
         yield spec.error(
             ("outputs",),
             f"data has one target, the model has {len(names)} outputs: {', '.join(names)}",
-            help=f"keep the output that is the {target}, or train from Python with build_model",
+            help=help if data.target is None else "keep the output that is the class",
             code="data-shape",
         )
 
@@ -122,11 +123,15 @@ def _class_faults(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayo
         yield output_fault(spec, graph, message, help="end the model with a Dense layer of one unit for each class")
 
 
-def output_fault(spec: Spec, graph: Graph, message: str, *, reason: str = "", help: str) -> SpecError:
-    """Return a fault of the output, at `outputs` or, where that is left out, at the node that the model ends in."""
-    end = next((node.spec for node in graph.nodes if node.id == graph.outputs[0].port.node), None)
+def output_fault(
+    spec: Spec, graph: Graph, message: str, *, reason: str = "", help: str, output: Output | None = None
+) -> SpecError:
+    """Return a fault of an output, at `outputs` or, where that is left out, at the node that the model ends in."""
+    output = output or graph.outputs[0]
+    end = next((node.spec for node in graph.nodes if node.id == output.port.node), None)
     if spec.document.get("outputs") is not None or end is None:
-        return spec.error(("outputs",), message, reason=reason, help=help, code="data-shape")
+        place = ("outputs", output.name) if spec.named_outputs else ("outputs",)
+        return spec.error(place, message, reason=reason, help=help, code="data-shape")
     return SpecError([Diagnostic(message, end.span(), reason=reason, help=help, code="data-shape")])
 
 
@@ -183,40 +188,48 @@ def _input(spec: Spec, data: DataSection, name: str, shape: Shape, frames: Frame
         yield error(("inputs", name), message, help=f"write {name}: {written_shape((*shape[:-1], channels))}")
 
 
-def _output(spec: Spec, data: DataSection, graph: Graph, frames: FrameLayout) -> Iterator[SpecError]:
+def _output(spec: Spec, data: DataSection, graph: Graph, output: Output, frames: FrameLayout) -> Iterator[SpecError]:
     """Where the space of the input does not fit the frames, neither will that of the output: it is not compared."""
-    windows, name, shape = data.windows, graph.outputs[0].name, graph.outputs[0].shape
-    crop, timeless = data.crop_shape(frames.space), without_time(shape, windows.targets, frames.space)
+    name, shape, target = output.name, output.shape, data.targets.get(output.name)
+    fault = partial(output_fault, spec, graph, output=output)
+    count = data.windows.targets if target is None else target.count(data.windows)
+    variables = frames.channels if target is None else target.channels(frames.channels)
+    crop, timeless = data.crop_shape(frames.space), without_time(shape, count, frames.space)
     read = past_input(graph) or (*crop, None)
-    target = _filled(crop, read)
-    channels = output_channels(spec, name, frames.channels)
-    wanted: Shape = (*(() if timeless else (windows.targets,)), *target, channels)
+    space_of_target = _filled(crop, read)
+    channels = output_channels(spec, name, variables)
+    wanted: Shape = (*(() if timeless else (count,)), *space_of_target, channels)
     if len(shape) != len(wanted):
         message = f"the output {name} has {_count(len(shape), 'axis', 'axes')}, its target has {len(wanted)}"
-        gives = "the target is" if channels == frames.channels else "the loss reads"
+        gives = "the target is" if channels == variables else "the loss reads"
         reason = f"{name} is {show(shape)}; {gives} {show(wanted)} (frames, space, channels)"
-        help = "end the model with one frame for each that it forecasts"
-        yield output_fault(spec, graph, message, reason=reason, help=help)
+        yield fault(message, reason=reason, help="end the model with one frame for each that it forecasts")
         return
-    if not timeless and shape[0] not in (None, windows.targets):
+    if not timeless and shape[0] not in (None, count):
         yield _target_error(spec, data, name, shape)
     space = _space(shape, crop)
-    if not fits(space, target) and fits(_space(read, crop), crop):
-        message = f"the output {name} has frames of {show(space)}, its target has {show(target)}"
-        help = "keep the size in every layer (padding: same), and undo each stride"
-        yield output_fault(spec, graph, message, help=help)
+    if not fits(space, space_of_target) and fits(_space(read, crop), crop):
+        message = f"the output {name} has frames of {show(space)}, its target has {show(space_of_target)}"
+        yield fault(message, help="keep the size in every layer (padding: same), and undo each stride")
     if not fits(shape[-1:], (channels,)):
-        message = f"the output {name} has {_channels(shape[-1])}, its target has {_channels(frames.channels)}"
+        message = f"the output {name} has {_channels(shape[-1])}, its target has {_channels(variables)}"
         reason = ""
         if (head := output_head(spec, name)) is not None:
             message = f"the output {name} has {_channels(shape[-1])}, its loss reads {_channels(channels)}"
             reason = f"{head.words} of each variable"
-        yield output_fault(spec, graph, message, reason=reason, help=f"end the model with filters: {channels}")
+        yield fault(message, reason=reason, help=f"end the model with filters: {channels}")
+    if target is not None and target.above is not None and output_head(spec, name) is not None:
+        message = f"the target of {name} is an event, and its loss is of quantities"
+        place = ("data", "targets", name, "above")
+        yield spec.error(place, message, help="train it with binary_crossentropy", code="head")
 
 
 def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> SpecError:
     """An output of fewer or more frames than its target."""
-    windows = data.windows
+    windows, target = data.windows, data.targets.get(name)
+    if target is not None and target.frames != "future":
+        message = f"the output {name} has {_frames(shape[0])}, data.targets.{name} names {len(target.frames)}"
+        return spec.error(("data", "targets", name, "frames"), message, help="name as many", code="data-shape")
     if windows.target == "future":
         needed = f"the windows have {windows.future} future"
         future = shape[0] or 0

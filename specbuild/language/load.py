@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ from specbuild.language.extends import extended
 from specbuild.language.files import Home
 from specbuild.language.forms import Definitions, Expanded, Group, expand, read_blocks
 from specbuild.language.overrides import apply, normalize
-from specbuild.language.spec import InputSpec, OutputSpec, Spec, is_written
+from specbuild.language.spec import OutputSpec, Spec, is_written
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute, variables
 
@@ -121,7 +121,11 @@ def read_spec(
     outputs, named = _outputs(document, expanded, report)
     data, train, evaluate = _sections(document, report)
     _known_outputs(train, outputs, document, report)
-    _known_inputs(data, inputs, document, report)
+    if data is not None:
+        names = [given.id for given in inputs]
+        _known_parts("input", "reads", "past", data.inputs, names, document, report)
+        names = [output.name for output in outputs]
+        _known_parts("output", "is compared with", "future", data.targets, names, document, report)
     return Spec(
         name=_text(document, "name", report) or _default_name(text, directory),
         description=_text(document, "description", report),
@@ -232,22 +236,36 @@ def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], documen
                 )
 
 
-def _known_inputs(data: DataSection | None, inputs: tuple[InputSpec, ...], document: Mapping, report: Report) -> None:
-    """Refuse what data.inputs says of an input that the model does not have, and inputs that it says nothing of."""
-    names = [given.id for given in inputs]
-    if data is None or not data.inputs or not names:
+def _known_parts(
+    noun: str,
+    verb: str,
+    example: str,
+    said: Collection[str],
+    names: list[str],
+    document: Mapping,
+    report: Report,
+) -> None:
+    """Refuse what data says of an input or an output that the model does not have, and those that it says nothing of.
+
+    Args:
+        noun: `input` or `output`; `data.inputs` or `data.targets` says what each `verb`, such as `example`.
+        said: those that data says something of.
+        names: those of the model.
+    """
+    if not said or not names:
         return
-    for name in data.inputs:
+    key = {"input": "inputs", "output": "targets"}[noun]
+    for name in said:
         if name not in names:
-            message = f"the model has no input called {name}"
-            help = did_you_mean(name, names) or f"its inputs are {', '.join(names)}"
-            report.error(message, locate(document, ("data", "inputs", name), key=True), help=help, code="unknown-input")
-    left = [name for name in names if name not in data.inputs]
-    if left and len(left) + len(data.inputs) == len(names):
+            message = f"the model has no {noun} called {name}"
+            help = did_you_mean(name, names) or f"its {noun}s are {', '.join(names)}"
+            report.error(message, locate(document, ("data", key, name), key=True), help=help, code=f"unknown-{noun}")
+    left = [name for name in names if name not in said]
+    if left and len(left) + len(said) == len(names):
         report.error(
-            f"data.inputs does not say what {', '.join(left)} {'reads' if len(left) == 1 else 'read'}",
-            locate(document, ("data", "inputs"), key=True),
-            help=f"add {left[0]}: past, or a mapping",
+            f"data.{key} does not say what {' and what '.join(f'{name} {verb}' for name in left)}",
+            locate(document, ("data", key), key=True),
+            help=f"add {left[0]}: {example}, or a mapping",
             code="missing-key",
         )
 

@@ -244,15 +244,21 @@ class TrainedRun:
             )
 
     @cached_property
-    def predict(self) -> Callable[[Any], Floats]:
+    def predict(self) -> Callable[[Any], Any]:
         """The function from a batch of inputs, as the model reads them, to its outputs. Loads the framework.
 
-        The batch is an array or, with `data.inputs`, a dict of arrays by the name of the input.
+        The batch is an array or, with `data.inputs`, a dict of arrays by the name of the input; what is returned is an
+        array or, with `data.targets`, a dict of arrays by the name of the output.
 
         Raises:
             RunError: the file of the model is damaged.
         """
-        return predictor(self.load_model(), self.spec.batch_size)
+        return predictor(self.load_model(), self.spec.batch_size, self._outputs)
+
+    @property
+    def _outputs(self) -> list[str]:
+        """The outputs that `data.targets` names, as the model gives them."""
+        return [output.name for output in self.graph.outputs] if self.data.targets else []
 
     @cached_property
     def random_predict(self) -> RandomPredict:
@@ -264,7 +270,7 @@ class TrainedRun:
         from specbuild.runs.noise import SeededNoise
 
         model = self.load_model()
-        noise, predict = SeededNoise(model), predictor(model, self.spec.batch_size)
+        noise, predict = SeededNoise(model), predictor(model, self.spec.batch_size, self._outputs)
 
         def seeded(seed: tuple[int, ...]) -> Callable[[Any], Floats]:
             noise.seed(seed)
@@ -289,17 +295,36 @@ class TrainedRun:
         return model
 
 
-def predictor(model: Any, size: int) -> Callable[[Any], Floats]:
-    """Return the function from any number of inputs to the outputs of a model, in batches of up to `size`."""
+def predictor(model: Any, size: int, outputs: Iterable[str] = ()) -> Callable[[Any], Any]:
+    """Return the function from any number of inputs to the outputs of a model, in batches of up to `size`.
+
+    Args:
+        outputs: names of the outputs, which are then given as a dict; none: the model has one, which is given alone.
+    """
     from specbuild.model.backend import keras
 
-    def predict(x: Any) -> Floats:
-        count = len(next(iter(x.values())) if isinstance(x, dict) else x)
-        parts = [model.predict_on_batch(_part(x, first, first + size)) for first in range(0, count, size)]
-        tensors = [tensor for part in parts for tensor in keras.tree.flatten(part)]  # one each, perhaps by name
+    outputs = tuple(outputs)
+
+    def joined(tensors: list[Any]) -> Floats:
         return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
 
+    def predict(x: Any) -> Any:
+        count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+        parts = [model.predict_on_batch(_part(x, first, first + size)) for first in range(0, count, size)]
+        if not outputs:
+            return joined(
+                [tensor for part in parts for tensor in keras.tree.flatten(part)]
+            )  # one each, perhaps by name
+        named = (part if isinstance(part, dict) else dict(zip(outputs, _listed(part), strict=True)) for part in parts)
+        each = list(named)
+        return {name: joined([part[name] for part in each]) for name in outputs}
+
     return predict
+
+
+def _listed(part: Any) -> list[Any]:
+    """Return the outputs of a model as a list: one alone is not in one."""
+    return list(part) if isinstance(part, list | tuple) else [part]
 
 
 def _part(x: Any, start: int, stop: int) -> Any:

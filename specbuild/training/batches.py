@@ -52,6 +52,40 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return (x, y) if weight is None else (x, y, weight)
 
 
+def for_outputs(graph: Graph, source: BatchSource) -> BatchSource:
+    """Return batches whose targets and weights are arranged as the model gives its outputs.
+
+    The model gives a dict where the spec names its outputs, otherwise a list, or the one output alone.
+    """
+    data = graph.spec.data
+    if data is None or not data.targets or graph.spec.named_outputs:
+        return source
+    return _Arranged(tuple(output.name for output in graph.outputs), source)
+
+
+@dataclass(frozen=True)
+class _Arranged:
+    outputs: tuple[str, ...]
+    source: BatchSource
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def sized(self, batch_size: int) -> BatchSource:
+        return replace(self, source=self.source.sized(batch_size))
+
+    def numbers(self, epoch: int, index: int) -> list[int]:
+        return self.source.numbers(epoch, index)
+
+    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
+        x, y, weight = self.source.batch(epoch, index)
+        return x, self._of(y), None if weight is None else self._of(weight)
+
+    def _of(self, parts: Any) -> Any:
+        values = [parts[name] for name in self.outputs]
+        return values if len(values) > 1 else values[0]
+
+
 def has_scheduled_sampling(graph: Graph) -> bool:
     """Return whether training reads true frames: an autoregressive node has a schedule for them."""
     return any(node.teacher for node in graph.nodes)
@@ -62,8 +96,22 @@ def with_true_frames(graph: Graph, source: BatchSource, *, shown: bool = True) -
 
     Where the model has scheduled sampling, the inputs are `(*x, true frames (B, horizon, *frame))`: the last frames of
     the target, which has the transform of the input. With `shown` False they are zeros, for validation.
+
+    Raises:
+        SpecError: no output is compared with all future frames.
     """
-    return _WithTrueFrames(graph, source, shown) if has_scheduled_sampling(graph) else source
+    if not has_scheduled_sampling(graph):
+        return source
+    targets = graph.spec.require_data().targets
+    future = next((name for name, target in targets.items() if target.is_future), "")
+    if targets and not future:
+        raise graph.spec.error(
+            ("data", "targets"),
+            "scheduled sampling reads the true future frames, and no target is all of them",
+            help="compare an output with future, or leave sampling out",
+            code="data-shape",
+        )
+    return _WithTrueFrames(graph, source, shown, future)
 
 
 @dataclass(frozen=True)
@@ -71,6 +119,8 @@ class _WithTrueFrames:
     graph: Graph
     source: BatchSource
     shown: bool
+    target: str
+    """The output whose target they are, of several."""
 
     def __len__(self) -> int:
         return len(self.source)
@@ -84,6 +134,7 @@ class _WithTrueFrames:
     def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
         x, y, weight = self.source.batch(epoch, index)
         horizons = [getattr(node.layer, "horizon", 1) for node in self.graph.nodes if node.teacher]
-        true = y if self.shown else np.zeros_like(y)
+        true = y[self.target] if self.target else y
+        true = true if self.shown else np.zeros_like(true)
         inputs = [x[given.id] for given in self.graph.inputs] if isinstance(x, dict) else [x]
         return (*inputs, *(true[:, -horizon:] for horizon in horizons)), y, weight

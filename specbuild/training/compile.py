@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,13 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def compile_model(
-    model: Any, spec: Spec, *, weighted: bool, outputs: Sequence[str], transform: Transform | None = None
+    model: Any,
+    spec: Spec,
+    *,
+    weighted: bool,
+    outputs: Sequence[str],
+    transform: Transform | None = None,
+    transforms: Mapping[str, Transform] | None = None,
 ) -> None:
     """Compile the model as `train:` says.
 
@@ -28,6 +34,7 @@ def compile_model(
             present, and metrics leave out what is missing.
         outputs: names of the model's outputs, in their order.
         transform: what the targets went through, for losses with thresholds in physical units; None: nothing.
+        transforms: by output, where that of its target is another.
 
     Raises:
         SpecError: one that no plugin registered, or whose arguments Keras refuses; a threshold that the transform does
@@ -59,7 +66,8 @@ def compile_model(
             return dict(zip(outputs, values, strict=True))
         return values if len(values) > 1 else values[0]
 
-    losses = [output_loss(spec, output, make, weighted=weighted, transform=transform) for output in outputs]
+    of_output = {output: (transforms or {}).get(output, transform) for output in outputs}
+    losses = [output_loss(spec, output, make, weighted=weighted, transform=of_output[output]) for output in outputs]
     metrics = arranged([metrics_of(output) for output in outputs])
     weights = arranged([(train.loss_weights or {}).get(output, 1.0) for output in outputs])
     model.compile(

@@ -355,6 +355,7 @@ class _Training:
             weighted=self.dataset.source.may_miss,
             outputs=outputs,
             transform=self.dataset.transform,
+            transforms=self.dataset.transforms,
         )
 
     def _last_checkpoint(self, folder: RunFolder) -> tuple[Progress, Path | None]:
@@ -391,12 +392,14 @@ class _Training:
         self.show.note(f"note: {text}")
 
     def _fit(self, model: Any, folder: RunFolder, done: Progress, signals: Signals) -> tuple[dict[str, float], ...]:
-        from specbuild.training.batches import with_true_frames
+        from specbuild.training.batches import for_outputs, with_true_frames
         from specbuild.training.fit import fit
 
         remove_leftovers(folder.path)
-        training = with_true_frames(self.graph, self.training)
-        held_out = with_true_frames(self.graph, self.validation, shown=False) if self.validation is not None else None
+        training = for_outputs(self.graph, with_true_frames(self.graph, self.training))
+        held_out = None
+        if self.validation is not None:
+            held_out = for_outputs(self.graph, with_true_frames(self.graph, self.validation, shown=False))
         return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals)
 
     def _keep_model(self, folder: RunFolder) -> Chosen:

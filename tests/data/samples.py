@@ -24,7 +24,11 @@ def frames(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def write_spec(
-    folder: Path, data: dict[str, Any], name: str = "spec.yaml", inputs: dict[str, Any] | None = None
+    folder: Path,
+    data: dict[str, Any],
+    name: str = "spec.yaml",
+    inputs: dict[str, Any] | None = None,
+    outputs: dict[str, str] | None = None,
 ) -> Spec:
     """A loaded spec with the data section `data`; what is not given there is filled in."""
     section = {"source": {"path": "rain.npy", "layout": "T H W"}, "windows": {"past": 2, "future": 3}, **data}
@@ -33,6 +37,7 @@ def write_spec(
         "inputs": inputs or {"rain": [None, None, None, 1]},
         "layers": [{"id": "forecast", "layer": "Conv3D", "from": "rain", "filters": 1, "kernel_size": 1}],
         "data": section,
+        **({"outputs": outputs} if outputs else {}),
     }
     path = folder / name
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -39,6 +40,11 @@ class SampleSet(ABC, Generic[Split]):
     def state(self) -> dict[str, Any]:
         """Return the statistics of all transforms, as JSON can hold them."""
         return self.transform.state()
+
+    @property
+    def transforms(self) -> Mapping[str, Transform]:
+        """The transform of the target of each output that has one of its own, by its name."""
+        return {}
 
     @property
     def counted(self) -> str:

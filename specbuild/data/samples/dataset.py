@@ -5,8 +5,8 @@ Shapes: T frames, P past, F future, `space` the axes of space (L, H W or D H W),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from specbuild.data.samples.leaks import check_leaks
 from specbuild.data.samples.sampler import Sample, stacked
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.samples.tiles import Tiling
+from specbuild.data.samples.views import SeenFrames, check_views, labels_of, seen_by, transform_of
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Region
@@ -34,6 +35,7 @@ from specbuild.document import RunError
 from specbuild.graph import Graph
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.outputs import OutputSection
 
 LISTED = 3
 """Number of frames that a note lists one by one."""
@@ -90,6 +92,7 @@ def fed(spec: Spec, graph: Graph, source: FrameSource) -> tuple[Feeds, SampleLay
         SpecError: a source of an input cannot be read, or something does not fit the model.
     """
     section, feeds = spec.require_data(), open_feeds(spec, source)
+    check_views(spec, source)
     channels = {name: feed.channels for name, feed in feeds.items()}
     layout = sample_layout(spec, section, graph, source, channels)
     return {name: feed.laid_out(layout.inputs[name]) for name, feed in feeds.items()}, layout
@@ -111,7 +114,7 @@ class Window:
     event: int
     past_frames: range
     """The past frames by number, counted from 0 within the event."""
-    future_frames: range
+    future_frames: Sequence[int]
 
     @property
     def start(self) -> int:
@@ -127,6 +130,35 @@ class Dataset(SampleSet[WindowSet]):
     """The pixels that the training knew; forecasts are missing elsewhere. None: not known."""
     feeds: Feeds = field(default_factory=dict)
     """What each input reads; none where the one input reads the past frames."""
+    whole: Dataset | None = None
+    """Of a view, all of the data."""
+    output: str = ""
+    """Of a view, the name of the output."""
+    positions: tuple[int, ...] | None = None
+    """Of a view of some of the future frames, which, counted from 0."""
+
+    @cached_property
+    def views(self) -> dict[str, Dataset]:
+        """The data as each output of `data.targets` is compared with it, by its name; none without, and of a view."""
+        return {} if self.output else {name: self._view(name, each) for name, each in self.section.targets.items()}
+
+    def _view(self, name: str, output: OutputSection) -> Dataset:
+        source, coverage = seen_by(output, self.source), self.coverage
+        return replace(
+            self,
+            section=self.section.model_copy(update=labels_of(self.section, output)),
+            source=source,
+            transform=transform_of(self.transform, output, source),
+            layout=self.layout.outputs[name],
+            coverage=None if coverage is None else Coverage(coverage.known[..., list(source.chosen)]),
+            whole=self,
+            output=name,
+            positions=None if output.frames == "future" else tuple(number - 1 for number in output.frames),
+        )
+
+    @property
+    def transforms(self) -> dict[str, Transform]:
+        return {name: view.transform for name, view in self.views.items()}
 
     def state(self) -> dict[str, Any]:
         inputs = {name: feed.transform.state() for name, feed in self.feeds.items() if feed.transform is not None}
@@ -154,7 +186,13 @@ class Dataset(SampleSet[WindowSet]):
     @property
     def lead_labels(self) -> tuple[str, ...]:
         """The lead time of each forecast frame: `+2 min`, `+4 min`, …, or `+1`, `+2`, … without an interval."""
-        return tuple(self.section.lead_label(frames) for frames in lead_frames(self.section.windows))
+        return tuple(self.section.lead_label(frames) for frames in self.leads)
+
+    @property
+    def leads(self) -> tuple[int, ...]:
+        """The distance of each forecast frame from the last past frame, in frames."""
+        leads = lead_frames(self.section.windows)
+        return leads if self.positions is None else tuple(leads[position] for position in self.positions)
 
     def forecasts(self, split: str) -> Iterator[Window]:
         """Yield every window of a split that is not skipped, with whole frames, one at a time.
@@ -176,9 +214,20 @@ class Dataset(SampleSet[WindowSet]):
     def window(self, event: int, start: int) -> Window:
         """Return the window that starts at frame `start` of an event."""
         past, future = past_frames(start, self.section.windows), future_frames(start, self.section.windows)
-        return Window(self.source.read(event, past), self.source.read(event, future), event, past, future)
+        observed = self._kept(self.source.read(event, future))
+        return Window(self.source.read(event, past), observed, event, past, self._compared(future))
 
-    def context(self, at: tuple[int, int] | None, frames: range, region: Region | None = None) -> FrameContext | None:
+    def _compared(self, frames: range) -> Sequence[int]:
+        """Return those of the frames of a target that the output is compared with."""
+        return frames if self.positions is None else tuple(frames[position] for position in self.positions)
+
+    def _kept(self, values: Floats) -> Floats:
+        """Return the values of those frames, of (F, …)."""
+        return values if self.positions is None else values[list(self.positions)]
+
+    def context(
+        self, at: tuple[int, int] | None, frames: Sequence[int], region: Region | None = None
+    ) -> FrameContext | None:
         """Return when and where frames are, if the transform depends on that; they may lie beyond the event's end.
 
         Args:
@@ -197,7 +246,7 @@ class Dataset(SampleSet[WindowSet]):
                 help="give a file with times, like the data of the run, or update(frame, time)",
             )
         first = at[1] if times is None else int(clock.slots(times[at[1] : at[1] + 1])[0])
-        return FrameContext(first + np.arange(len(frames)) * frames.step + (frames.start - at[1]), region)
+        return FrameContext(first + np.asarray(frames, np.int64) - at[1], region)
 
     def prepare(
         self, past: Floats, context: FrameContext | None = None, random: np.random.Generator | None = None
@@ -269,6 +318,8 @@ class Dataset(SampleSet[WindowSet]):
         Args:
             at: event and number of the first past frame, which a transform that depends on the time needs.
         """
+        if self.views:
+            return next(iter(self.views.values())).forecast(past, predict, at)
         if self.head is not None:
             forecast = self.in_physical_units(self.head.point(self.raw_forecast(past, predict, at)), at)
         else:
@@ -278,7 +329,8 @@ class Dataset(SampleSet[WindowSet]):
                 for region, output in zip(self.tiling.regions, self._outputs(past, predict, at), strict=True)
             ]
             forecast = self.tiling.stitch(np.stack(restored))
-        return forecast if self.coverage is None else self.coverage.masked(forecast, past)
+        known = self.source.seen(past) if isinstance(self.source, SeenFrames) else past
+        return forecast if self.coverage is None else self.coverage.masked(forecast, known)
 
     def raw_forecast(self, past: Floats, predict: Callable[[Any], Floats], at: tuple[int, int] | None = None) -> Floats:
         """Return the output for whole frames as the model gives it, (F, *space, channels); arguments of `forecast`."""
@@ -288,15 +340,17 @@ class Dataset(SampleSet[WindowSet]):
         """Return whole future frames in units of training, (…, F, *space, C), in physical units."""
         return self.transform.invert(np.asarray(frames, np.float32), self.context(at, self._times_of(at)[1]))
 
-    def _times_of(self, at: tuple[int, int] | None) -> tuple[range, range]:
+    def _times_of(self, at: tuple[int, int] | None) -> tuple[range, Sequence[int]]:
         """Return the past and the future frames of the window that starts at a frame."""
         start = 0 if at is None else at[1]
-        return past_frames(start, self.section.windows), future_frames(start, self.section.windows)
+        return past_frames(start, self.section.windows), self._compared(future_frames(start, self.section.windows))
 
     def _outputs(self, past: Floats, predict: Callable[[Any], Floats], at: tuple[int, int] | None) -> Floats:
         """Return what the model gives for each tile."""
+        whole = self.whole or self
         cut = zip(self.tiling.regions, self.tiling.cut(past), strict=True)
-        return np.asarray(predict(stacked([self.inputs(tile, at, region) for region, tile in cut])))
+        outputs = predict(stacked([whole.inputs(tile, at, region) for region, tile in cut]))
+        return np.asarray(outputs[self.output] if isinstance(outputs, dict) else outputs)
 
     def _sample(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
         x, y, weight = self._read(window, region, random)
@@ -307,6 +361,9 @@ class Dataset(SampleSet[WindowSet]):
             x = {name: self.feeds[name].turned(values, turn) for name, values in x.items()}
         else:
             x = turn.frames(x)
+        if isinstance(y, dict):
+            turned = {name: turn.frames(values) for name, values in y.items()}
+            return x, turned, None if weight is None else {name: turn.weights(part) for name, part in weight.items()}
         return x, turn.frames(y), None if weight is None else turn.weights(weight)
 
     def _read(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:
@@ -314,16 +371,35 @@ class Dataset(SampleSet[WindowSet]):
         frames = past_frames(start, self.section.windows), target_frames(start, self.section.windows)
         past, target = (self.source.read(event, part, region) for part in frames)
         x = self.inputs(past, window, region, random)
-        y = self.transform.apply(target, self.context(window, frames[1], region))
+        whole = self.layout.crop == self.source.space
+        skipped = self.source.may_miss and self.skipped.skips(window, frames, past, target, count=whole)
+        if not self.views:
+            return x, *self._target(window, frames[1], target, region, skipped=skipped)
+        parts = {
+            name: view._target(window, frames[1], target, region, skipped=skipped) for name, view in self.views.items()
+        }
+        y, weight = ({name: part[index] for name, part in parts.items()} for index in (0, 1))
+        return x, y, weight if self.source.may_miss else None
+
+    def _target(
+        self, window: tuple[int, int], frames: range, physical: Floats, region: Region, *, skipped: bool
+    ) -> tuple[Floats, Floats | None]:
+        """Return target frames in units of training, and their weights: 0 where a value is missing, or if skipped.
+
+        Args:
+            frames: those of the whole target, as `physical` has them in a region, (F, *space, C).
+        """
+        if isinstance(self.source, SeenFrames):
+            physical = self._kept(self.source.seen(physical))
+        y = self.transform.apply(physical, self.context(window, self._compared(frames), region))
         if self.layout.output_without_time:
             y = y[0]
         if not self.source.may_miss:
-            return x, y, None
-        whole = self.layout.crop == self.source.space
+            return y, None
         known = np.asarray(~np.isnan(y).any(axis=-1))
-        if self.skipped.skips(window, frames, past, target, count=whole):
+        if skipped:
             known = np.zeros_like(known)
-        return x, self.transform.fill_missing(y), known.astype(np.float32)
+        return self.transform.fill_missing(y), known.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -337,7 +413,9 @@ class SkippedWindows:
     _unusable: set[tuple[int, int]] = field(default_factory=set, repr=False)
     _empty: set[tuple[int, int]] = field(default_factory=set, repr=False)
 
-    def skips(self, window: tuple[int, int], frames: tuple[range, ...], *values: Floats, count: bool = True) -> bool:
+    def skips(
+        self, window: tuple[int, int], frames: tuple[Sequence[int], ...], *values: Floats, count: bool = True
+    ) -> bool:
         """Return whether a window is skipped.
 
         Args:

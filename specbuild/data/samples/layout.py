@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from specbuild.catalog.heads import Head
 from specbuild.catalog.shapes import Dim, show
@@ -30,6 +30,8 @@ class SampleLayout:
     """The model gives one frame, without an axis of time."""
     head: Head | None = None
     """How the channels of the output are read as a distribution; None: they are the forecast."""
+    outputs: Mapping[str, SampleLayout] = field(default_factory=dict)
+    """The layout of each output of `data.targets`."""
     inputs: Mapping[str, FeedLayout] = field(default_factory=dict)
     """The axes of each input of `data.inputs`."""
 
@@ -59,13 +61,19 @@ def sample_layout(
         for given in graph.inputs
         if given.id in section.inputs
     }
-    return SampleLayout(
-        crop,
-        input_without_time=not section.inputs and without_time(graph.inputs[0].shape, section.windows.past, crop),
-        output_without_time=without_time(graph.outputs[0].shape, section.windows.targets, crop),
-        head=output_head(spec, graph.outputs[0].name),
-        inputs=inputs,
-    )
+    layouts = {}
+    for output in graph.outputs:
+        target = section.targets.get(output.name)
+        count = section.windows.targets if target is None else target.count(section.windows)
+        layouts[output.name] = SampleLayout(
+            crop,
+            input_without_time=not section.inputs and without_time(graph.inputs[0].shape, section.windows.past, crop),
+            output_without_time=without_time(output.shape, count, crop),
+            head=output_head(spec, output.name),
+            inputs=inputs,
+        )
+    first = layouts[graph.outputs[0].name]
+    return replace(first, output_without_time=False, head=None, outputs=layouts) if section.targets else first
 
 
 def _crop_faults(spec: Spec, section: DataSection, crop: tuple[int, ...], source: FrameSource) -> Iterator[SpecError]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -112,6 +112,12 @@ class Step(ABC):
             value = getattr(self, part.name)
             if isinstance(value, tuple) and len(value) != channels:
                 raise ValueError(f"{part.name}: {len(value)} numbers for {channels} channels")
+
+    def selected(self, channels: tuple[int, ...]) -> Step | None:
+        """Return the step of some channels; None where it changes none of them."""
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        chosen = {name: tuple(value[n] for n in channels) for name, value in values.items() if isinstance(value, tuple)}
+        return replace(self, **chosen)
 
     @abstractmethod
     def apply(self, x: Array) -> Array: ...
@@ -310,6 +316,9 @@ class AnomalyStep(Step):
         means = self.means[context.slots % len(self.means)]
         return ScaleStep(1.0, -(means if context.region is None else means[(slice(None), *context.region)]))
 
+    def selected(self, channels: tuple[int, ...]) -> AnomalyStep:
+        return AnomalyStep(self.means[..., list(channels)], self.counted_by)
+
     def apply(self, x: Array) -> Array:
         return self.at(None).apply(x)
 
@@ -343,6 +352,11 @@ class Only(Step):
 
     def at(self, context: FrameContext | None) -> Step:
         return Only(self.step.at(context), self.channels)
+
+    def selected(self, channels: tuple[int, ...]) -> Only | None:
+        kept = [channel for channel in channels if channel in self.channels]
+        inner = self.step.selected(tuple(self.channels.index(channel) for channel in kept)) if kept else None
+        return None if inner is None else Only(inner, tuple(channels.index(channel) for channel in kept))
 
     def check(self, number: int, values: Array) -> None:
         self.step.check(number, values[..., list(self.channels)])

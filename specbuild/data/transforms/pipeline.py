@@ -56,6 +56,11 @@ class Transform:
                 transformed = step.at(context).invert(transformed)
         return transformed
 
+    def selected(self, channels: Sequence[int]) -> Transform:
+        """Return the transform of some channels."""
+        steps = (step.selected(tuple(channels)) for step in self.steps)
+        return Transform(tuple(step for step in steps if step is not None), tuple(self.fill[n] for n in channels))
+
     def fill_missing(self, transformed: Floats) -> Floats:
         """Replace NaN by `fill`."""
         return np.where(np.isnan(transformed), np.asarray(self.fill, np.float32), transformed).astype(np.float32)

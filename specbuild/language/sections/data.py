@@ -13,6 +13,7 @@ from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.feeds import Feed
 from specbuild.language.sections.interval import Time
 from specbuild.language.sections.missing import Missing
+from specbuild.language.sections.outputs import Output, check_outputs
 from specbuild.language.sections.source import SourceOrGenerator
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import Target, check_target
@@ -134,6 +135,11 @@ class DataSection(Section):
         {},
         description="What each input of the model reads, by its name. Default: the one input reads the past frames.",
     )
+    targets: dict[str, Output] = Field(
+        {},
+        description="What each output of the model is compared with, by its name. Default: the one output with the "
+        "future frames.",
+    )
     crop: Crop = Field(
         None,
         description="Size of the part of a frame that the model reads: a random part in training, tiles that cover the "
@@ -189,6 +195,7 @@ class DataSection(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_target(self)
+        check_outputs(self)
         if self.scale == 0:
             raise fault(("scale",), "expected a number other than 0, got 0")
         _check_crop(self)

@@ -1,0 +1,108 @@
+"""Frames as one of several outputs is compared with them: some variables, or whether an event takes place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from specbuild.data.arrays import Floats
+from specbuild.data.sources.base import FrameSource, Region
+from specbuild.data.transforms.pipeline import Transform
+from specbuild.document import did_you_mean
+from specbuild.language import Spec
+from specbuild.language.sections.data import DataSection
+from specbuild.language.sections.outputs import OutputSection
+
+
+@dataclass(frozen=True)
+class SeenFrames(FrameSource):
+    """The frames of a source in some of its channels, or 1 where they reach `above` and 0 elsewhere."""
+
+    whole: FrameSource = field(kw_only=True)
+    chosen: tuple[int, ...] = field(kw_only=True)
+    above: float | None = field(default=None, kw_only=True)
+
+    @property
+    def channels(self) -> int:
+        return len(self.chosen) if self.channel is None else 1
+
+    @property
+    def may_miss(self) -> bool:
+        return self.whole.may_miss
+
+    def seen(self, physical: Floats) -> Floats:
+        """Return frames of the whole source (…, C) as they are here; what is missing stays missing."""
+        part = physical[..., list(self.chosen)]
+        if self.above is None:
+            return part
+        return np.where(np.isnan(part), np.float32(np.nan), part >= np.float32(self.above)).astype(np.float32)
+
+    def exact(self, event: int, frames: range) -> npt.NDArray[np.float64]:
+        return self._read(event, frames, None).astype(np.float64)
+
+    def _read(self, event: int, frames: range, region: Region | None) -> Floats:
+        return self.seen(self.whole.read(event, frames, region))
+
+
+def check_views(spec: Spec, source: FrameSource) -> None:
+    """Check that a source has the variables that `data.targets` names.
+
+    Raises:
+        SpecError: it does not have one.
+    """
+    variables = source.metadata.variables
+    for name, output in spec.require_data().targets.items():
+        for variable in output.variables or ():
+            if variable not in variables:
+                known = f"it has {', '.join(variables)}" if variables else "its channels have no names"
+                raise spec.error(
+                    ("data", "targets", name, "variables"),
+                    f"{source.name} has no variable {variable}",
+                    help=did_you_mean(variable, variables) or known,
+                    code="unknown-name",
+                )
+
+
+def seen_by(output: OutputSection, source: FrameSource) -> SeenFrames:
+    """Return the frames of a source as an output is compared with them."""
+    metadata = source.metadata
+    chosen = tuple(range(source.channels))
+    if output.variables is not None:
+        chosen = tuple(metadata.variables.index(variable) for variable in output.variables)
+        units = {each: text for each, text in metadata.units_of.items() if each in output.variables}
+        metadata = replace(
+            metadata,
+            variables=output.variables,
+            units_of=units if len(units) > 1 else {},
+            units=", ".join(dict.fromkeys(units.values())) if units else metadata.units,
+            coordinates={letter: axis for letter, axis in metadata.coordinates.items() if letter != "C"},
+        )
+    if output.above is not None:
+        metadata = replace(metadata, units="", units_of={})
+    return SeenFrames(
+        source.array,
+        metadata,
+        unusable=source.unusable,
+        infinite=source.infinite,
+        whole=source,
+        chosen=chosen,
+        above=output.above,
+    )
+
+
+def labels_of(section: DataSection, output: OutputSection) -> dict[str, str]:
+    """Return the variable and the units of an output, as `data` has them of the frames."""
+    variable = section.variable if output.variables is None else ", ".join(output.variables)
+    if output.above is None:
+        return {"variable": variable, "units": section.units}
+    units = f" {section.units}" if section.units else ""
+    return {"variable": f"{variable} >= {output.above:g}{units}", "units": ""}
+
+
+def transform_of(transform: Transform, output: OutputSection, frames: SeenFrames) -> Transform:
+    """Return the transform of an output's target: that of its channels; none of an event."""
+    if output.above is not None:
+        return Transform((), (0.0,) * frames.channels)
+    return transform.selected(frames.chosen)
