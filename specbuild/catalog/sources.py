@@ -38,12 +38,15 @@ FORMATS = (
     SourceFormat((".h5", ".hdf5", ".hdf"), "specbuild.data.sources.hdf5:Hdf5File"),
     SourceFormat((".nc", ".nc4", ".cdf"), "specbuild.data.sources.grids:GridFile", named_dimensions=True),
     SourceFormat((".zarr",), "specbuild.data.sources.grids:GridFile", named_dimensions=True, is_folder=True),
+    SourceFormat((".grib", ".grib2", ".grb", ".grb2"), "specbuild.data.sources.grib:GribFile", named_dimensions=True),
     SourceFormat((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"), kind="images"),
     SourceFormat((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif"), kind="videos"),
 )
 """Every format, in the order in which messages list their suffixes."""
 
 
+GEOTIFF = SourceFormat((".tif", ".tiff"), "specbuild.data.sources.geotiff:GeoTiffFile", named_dimensions=True)
+"""A TIFF with the tags of a grid, which only the file tells from a picture."""
 PROTOCOLS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "https": "aiohttp", "http": "aiohttp"}
 """The protocols of URLs that are read, each with the package that fsspec needs for it."""
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")

@@ -16,7 +16,7 @@ from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, Fra
 from specbuild.data.sources.coarsen import coarsened
 from specbuild.data.sources.description import Description
 from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
-from specbuild.data.sources.files import is_pictures, known_suffixes
+from specbuild.data.sources.files import format_at, is_pictures, known_suffixes
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import Places, in_one_packing, stacked, view
 from specbuild.data.sources.moments import timed, with_time
@@ -121,7 +121,7 @@ def _container(path: AnyFile, data: DataSection) -> Container:
         from specbuild.data.sources.frame_folder import PictureFiles
 
         return PictureFiles(path, data.source)
-    source_format = format_of(path)
+    source_format = format_at(path)
     assert source_format is not None
     if path.is_file() and not path.stat().st_size:
         raise FileError(f"{path.name} is empty: it has 0 bytes", help="copy the file again")

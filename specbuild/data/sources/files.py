@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from specbuild.catalog.sources import Kind, format_of, suffix_of, suffixes_of
+from specbuild.catalog.sources import GEOTIFF, Kind, SourceFormat, format_of, suffix_of, suffixes_of
 from specbuild.data.sources.errors import FileError, SourceError, reason_of
 from specbuild.data.sources.limits import check_regular
 from specbuild.document import did_you_mean
@@ -88,16 +88,27 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
+def format_at(path: Path) -> SourceFormat | None:
+    """Return the format of a file by its suffix and, of a TIFF, by what is in it; None where none has this suffix."""
+    source_format = format_of(path)
+    if source_format is not None and path.suffix.lower() in GEOTIFF.suffixes and path.is_file():
+        from specbuild.data.sources.geotiff import is_geotiff
+
+        return GEOTIFF if is_geotiff(path) else source_format
+    return source_format
+
+
 def picture_kind(path: Path) -> Kind | None:
     """Return whether a file is an image or a video, by its suffix; None where it is neither."""
-    source_format = format_of(path)
+    source_format = format_at(path)
     return None if source_format is None or source_format.kind == "arrays" else source_format.kind
 
 
 def is_pictures(path: Path) -> bool:
     """Whether a path means pictures: a video, a TIFF, a folder of images or videos, or a pattern of any of these."""
     if is_pattern(path):
-        return picture_kind(path) is not None or any(map(is_pictures, matches(path)[:1]))
+        first = next(iter(matches(path)), None)
+        return picture_kind(path) is not None if first is None else is_pictures(first)
     if path.is_dir():
         entries = natural_order(path.iterdir())
         inside = (inner for entry in entries for inner in ((entry, *entry.iterdir()) if entry.is_dir() else (entry,)))
@@ -129,7 +140,7 @@ def _files_in(folder: Path, written: str) -> list[Path]:
     files = [file for file in natural_order(folder.iterdir()) if is_arrays(file)]
     if not files:
         raise FileError(f"{written} holds no files that can be read", help=f"known are {known_suffixes()}")
-    other = next((file for file in files if format_of(file) != format_of(files[0])), None)
+    other = next((file for file in files if format_at(file) != format_at(files[0])), None)
     if other is not None:
         raise FileError(
             f"{written} holds files of two formats",
@@ -142,8 +153,8 @@ def _files_in(folder: Path, written: str) -> list[Path]:
 
 
 def is_arrays(path: Path) -> bool:
-    """Whether the suffix of a path is that of a format of arrays."""
-    source_format = format_of(path)
+    """Whether a path is of a format of arrays."""
+    source_format = format_at(path)
     return source_format is not None and source_format.kind == "arrays"
 
 
@@ -177,7 +188,7 @@ def _looked_in(folder: Path) -> str:
 
 
 def _check_file(path: Path, written: str) -> None:
-    source_format = format_of(path)
+    source_format = format_at(path)
     if not path.exists():
         raise missing_file("path", path, written)
     if path.is_dir() and not (source_format and source_format.is_folder):

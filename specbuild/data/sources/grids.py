@@ -41,7 +41,7 @@ class GridFile:
 
     def names(self) -> tuple[str, ...]:
         """Return the variables that hold data: no coordinates, no bounds of cells."""
-        names = tuple(f"{group}{name}" for group, data in self._groups.items() for name in _data_names(data))
+        names = tuple(f"{group}{name}" for group, data in self._groups.items() for name in data_names(data))
         if not names:
             raise FileError(f"{self._file} holds no variable with numbers")
         return names
@@ -64,6 +64,7 @@ class GridFile:
             calendar,
             axes,
             description=_description(data, variable),
+            moment=_moment(data, dims, self._file),
         )
 
 
@@ -262,7 +263,8 @@ def _groups_below(group: Any) -> Iterator[str]:
         yield from _groups_below(inner)
 
 
-def _data_names(data: Dataset) -> tuple[str, ...]:
+def data_names(data: Dataset) -> tuple[str, ...]:
+    """Return the variables that hold data: no coordinates, no bounds of cells."""
     bounds = {str(variable.attrs.get("bounds")) for variable in data.variables.values()}
     return tuple(
         str(name)
@@ -279,6 +281,18 @@ def _chunk(variable: Variable) -> tuple[int, ...] | None:
 
 def _texts(variable: Variable) -> npt.NDArray[np.str_]:
     return np.array([str(text) for text in _numbers(variable).ravel()]).reshape(variable.shape)
+
+
+def _moment(data: Dataset, dims: tuple[str, ...], file: str) -> np.datetime64 | None:
+    """Return the one time of a file, which a coordinate without dimensions says; None where there is none."""
+    for name in ("valid_time", "time"):
+        variable = data.variables.get(name)
+        if variable is not None and not variable.ndim and name not in dims:
+            single = {name: Variable((name,), variable.values.reshape(1), variable.attrs)}
+            values = _axis(name, single, file).values
+            if values is not None and values.dtype.kind == "M" and not np.isnat(values[0]):
+                return np.datetime64(values[0], "s")
+    return None
 
 
 def _axis(name: str, variables: Mapping[Any, Variable], file: str) -> Coordinate:

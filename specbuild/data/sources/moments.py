@@ -74,7 +74,7 @@ def with_time(stored: StoredArray, section: SourceSection, path: AnyFile, label:
                 f"{label} holds {length} frames, and its name gives one time",
                 help="leave time out, or name the array with the time of each frame",
             )
-        return replace(stored, clocks=clock) if length == 1 else stored
+        return replace(stored, clocks=clock) if length == 1 and (named is not None or not stored.dims) else stored
     shape = list(stored.array.shape)
     shape.insert(place, 1)
     dims = stored.dims
