@@ -9,7 +9,6 @@ begins (Germann and Zawadzki, 2002, Mon. Weather Rev. 130, 2859).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -32,14 +31,16 @@ _INTERMITTENT = 0.05
 """The share of values at the minimum from which a field counts as intermittent, like rain."""
 
 
-def motion(frames: Floats) -> Motion:
-    """Return the mean motion between successive frames, in pixels per frame.
+def motion(frames: Floats, apart: int = 1) -> Motion:
+    """Return the mean motion between frames, in pixels per frame.
 
     A field of which many values are its minimum, such as rain, is compared on a logarithmic scale, so that showers do
     not hide drizzle; any other on a linear scale. Missing values count as the minimum.
 
     Args:
-        frames: the latest frames (T, H, W), at least two, one step apart; NaN where missing.
+        frames: the latest frames (T, H, W), more than `apart`, one step apart; NaN where missing.
+        apart: frames so many steps apart are compared, and all such pairs averaged. A longer way is measured more
+            exactly, as long as what moves is still the same.
 
     Returns:
         (H, W, 2). Zero where the frames show nothing that moves.
@@ -62,9 +63,9 @@ def motion(frames: Floats) -> Motion:
             _SPREAD,
             cv2.OPTFLOW_FARNEBACK_GAUSSIAN,
         )
-        for before, after in pairwise(pictures)
+        for before, after in zip(pictures, pictures[apart:], strict=False)
     ]
-    mean = np.mean(flows, axis=0, dtype=np.float32)
+    mean = np.mean(flows, axis=0, dtype=np.float32) / np.float32(apart)
     return np.asarray(cv2.GaussianBlur(mean, (0, 0), smoothing, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 

@@ -16,9 +16,10 @@ from specbuild.catalog.baselines import EXTRAPOLATION, PERSISTENCE, by_default
 from specbuild.data import Climatology, Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.motion import PAIRS, advect, motion
+from specbuild.data.samples.windows import latest_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.cf import is_latitude
-from specbuild.data.time.intervals import median_step, unbroken
+from specbuild.data.time.intervals import median_step
 from specbuild.evaluation import pysteps_baselines
 from specbuild.evaluation.forecast_files import forecasts
 from specbuild.language import Spec
@@ -78,14 +79,8 @@ class Record:
         return self.dataset.source
 
     def latest(self, window: Window, count: int) -> Floats:
-        """Return up to so many frames before the forecast, one step of the data apart, which no gap parts."""
-        last = window.past_frames[-1]
-        stretches = unbroken(self.source.times(window.event), self.source.lengths[window.event])
-        start = next(part for part in stretches if last in part).start
-        frames = range(max(start, last + 1 - count), last + 1)
-        values = self.source.read(window.event, frames)
-        unusable = [frame for frame in frames if (window.event, frame) in self.source.unusable]
-        return values[max(unusable) + 1 - frames.start :] if unusable else values
+        """Return up to so many frames before the forecast, as `latest_frames` reads them."""
+        return latest_frames(self.source, window.event, window.past_frames[-1], count)
 
 
 def persistence(_record: Record, window: Window) -> Floats:

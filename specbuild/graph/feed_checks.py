@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
+from specbuild.language.sections.feeds import MovingFeed
 
 if TYPE_CHECKING:
     from specbuild.document import SpecError
@@ -62,6 +63,8 @@ def feed_faults(
         channels: those of each input, where they are known.
     """
     feed = data.inputs[name]
+    if isinstance(feed, MovingFeed) and feed.latest is None and data.windows.past <= feed.apart:
+        yield _too_few(spec, data, name, feed.apart)
     layout, wanted, fit = feed_layout(feed, data, shape, space, channels.get(name))
     if fit:
         return
@@ -72,5 +75,18 @@ def feed_faults(
         ("inputs", name),
         f"{name} is {show(shape)}, what data.inputs.{name} reads is {show(wanted)} ({', '.join(axes)})",
         help=f"write {name}: {written_shape(wanted)}, or read something else",
+        code="data-shape",
+    )
+
+
+def _too_few(spec: Spec, data: DataSection, name: str, apart: int) -> SpecError:
+    """Return the error of past frames of which no two are as far apart as a motion needs them."""
+    past = data.windows.past
+    fix = f"write latest: {apart + 1} or more, to compare frames from before the window as well"
+    return spec.error(
+        ("data", "inputs", name, "apart" if apart > 1 else ""),
+        f"{name} needs past frames that are {apart} {'steps' if apart > 1 else 'step'} apart",
+        reason=f"data.windows.past is {past}",
+        help=fix,
         code="data-shape",
     )

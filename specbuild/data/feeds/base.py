@@ -43,6 +43,10 @@ class FeedContext:
     """The past frames in the region, (P, *space, C), in physical units with NaN where missing."""
     prepare: Callable[[], Floats]
     """Gives them as the model reads them, (P, *space, C and the mask)."""
+    whole: Callable[[], Floats]
+    """Gives the past frames beyond the region as well, (P, *whole space, C), in physical units."""
+    as_target: Callable[[Floats], Floats]
+    """Gives future frames in the region, (F, *space, C), in the units of the target."""
     at: tuple[int, int] | None
     """Event and number of the first past frame; None where the frames are not of the record."""
     region: Region

@@ -10,11 +10,20 @@ from specbuild.data.feeds.coordinates import open_coordinates
 from specbuild.data.feeds.cycles import open_cycles
 from specbuild.data.feeds.grid import open_grid
 from specbuild.data.feeds.joined import open_joined
+from specbuild.data.feeds.moving import open_baseline, open_motion
 from specbuild.data.feeds.past import PastFrames
 from specbuild.data.feeds.stored import StaticField, Stored, beside_the_record, spec_of
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.language import Spec
-from specbuild.language.sections.feeds import CoordinatesFeed, CyclesFeed, FeedSection, PastFeed, SourceFeed
+from specbuild.language.sections.feeds import (
+    BaselineFeed,
+    CoordinatesFeed,
+    CyclesFeed,
+    FeedSection,
+    MotionFeed,
+    PastFeed,
+    SourceFeed,
+)
 
 Feeds: TypeAlias = dict[str, Feed[Any]]
 """What each input reads, by its name; none where `data.inputs` is left out."""
@@ -40,6 +49,8 @@ KINDS: dict[type[FeedSection], Open] = {
     SourceFeed: open_stored,
     CyclesFeed: open_cycles,
     CoordinatesFeed: open_coordinates,
+    MotionFeed: open_motion,
+    BaselineFeed: open_baseline,
 }
 """How each kind is opened, given the spec, the name of the input, its section and the record."""
 

@@ -284,6 +284,7 @@ class Dataset(SampleSet[WindowSet]):
         at: tuple[int, int] | None = None,
         region: Region | None = None,
         random: np.random.Generator | None = None,
+        beyond: Floats | None = None,
     ) -> Floats | dict[str, Floats]:
         """Return what the model reads of a window: an array or, with `data.inputs`, one for each input by its name.
 
@@ -292,6 +293,7 @@ class Dataset(SampleSet[WindowSet]):
             at: event and number of the first of them; None where they are not of this data.
             region: the part of the frames; None: all of it.
             random: random numbers, as in training, for the noise of `data.augment`.
+            beyond: the past frames beyond the region as well; None: they are read where they are needed.
         """
         start = 0 if at is None else at[1]
 
@@ -302,7 +304,17 @@ class Dataset(SampleSet[WindowSet]):
         if not self.feeds:
             return prepare()
         whole = tuple(slice(0, length) for length in self.source.space)
-        context = FeedContext(self.section, self.source, past, prepare, at, region or whole)
+        frames = self._times_of(at)
+
+        def all_past() -> Floats:
+            if beyond is not None or at is None or region is None:
+                return past if beyond is None else beyond
+            return self.source.read(at[0], frames[0])
+
+        def as_target(future: Floats) -> Floats:
+            return self.transform.fill_missing(self.transform.apply(future, self.context(at, frames[1], region)))
+
+        context = FeedContext(self.section, self.source, past, prepare, all_past, as_target, at, region or whole)
         return {name: np.asarray(feed.read(context), np.float32) for name, feed in self.feeds.items()}
 
     def restore(self, output: Floats, context: FrameContext | None = None) -> Floats:
@@ -349,7 +361,7 @@ class Dataset(SampleSet[WindowSet]):
         """Return what the model gives for each tile."""
         whole = self.whole or self
         cut = zip(self.tiling.regions, self.tiling.cut(past), strict=True)
-        outputs = predict(stacked([whole.inputs(tile, at, region) for region, tile in cut]))
+        outputs = predict(stacked([whole.inputs(tile, at, region, beyond=past) for region, tile in cut]))
         return np.asarray(outputs[self.output] if isinstance(outputs, dict) else outputs)
 
     def _sample(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:

@@ -14,7 +14,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from specbuild.data.arrays import Floats
 from specbuild.data.sources import FrameSource
+from specbuild.data.time.intervals import unbroken
 from specbuild.language.sections.data import WindowsSection
 
 PIECE = 2**22
@@ -117,6 +119,19 @@ def target_frames(start: int, section: WindowsSection) -> range:
 def lead_frames(section: WindowsSection) -> tuple[int, ...]:
     """Return the distance of each forecast from the last past frame, in frames."""
     return tuple((section.lead + number + 1) * section.step for number in range(section.future))
+
+
+def latest_frames(source: FrameSource, event: int, last: int, count: int) -> Floats:
+    """Return up to so many frames until frame `last`, one frame of the data apart, which no gap parts: (T, *space, C).
+
+    Frames that are missing or damaged part them as well.
+    """
+    stretches = unbroken(source.times(event), source.lengths[event])
+    start = next(part for part in stretches if last in part).start
+    frames = range(max(start, last + 1 - count), last + 1)
+    values = source.read(event, frames)
+    unusable = [frame for frame in frames if (event, frame) in source.unusable]
+    return values[max(unusable) + 1 - frames.start :] if unusable else values
 
 
 def _frames(start: int, first: int, count: int, section: WindowsSection) -> range:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeA
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from specbuild.catalog.shapes import Dim
-from specbuild.catalog.values import Choice, ListOf, Number, fault, refuse, written
+from specbuild.catalog.values import Choice, ListOf, Number, PositiveInt, fault, refuse, written
 from specbuild.document import did_you_mean
 from specbuild.language.sections.base import Section
 from specbuild.language.sections.interval import Time
@@ -206,10 +206,54 @@ class CoordinatesFeed(FeedSection):
         return self
 
 
+class MovingFeed(FeedSection):
+    """What follows from the motion of the past frames."""
+
+    latest: PositiveInt | None = Field(
+        None,
+        description="So many of the latest frames of the data are compared, also from before the window. "
+        "Default: the past frames.",
+    )
+    apart: PositiveInt = Field(
+        1, description="Frames so far apart are compared, in frames; the motions of all such pairs are averaged."
+    )
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> Self:
+        if self.latest is not None and self.latest <= self.apart:
+            raise fault(("latest",), f"expected more frames than they are apart, {self.apart}, got {self.latest}")
+        return self
+
+
+class MotionFeed(MovingFeed):
+    """How what the past frames show moves: for each variable two channels, pixels per step along x and y."""
+
+    motion: Literal[True] = Field(description="true: the motion of the past frames, as the layer Warp reads it.")
+
+    def channels(self, _data: "DataSection", record: Dim) -> Dim:
+        return None if record is None else 2 * record
+
+
+class BaselineFeed(MovingFeed):
+    """The forecast of a baseline, in the units of the target."""
+
+    baseline: Literal["extrapolation"] = Field(
+        description="extrapolation: the last past frame, moved along the motion of the past frames."
+    )
+
+    def count(self, windows: "WindowsSection") -> int:
+        return windows.future
+
+    def channels(self, _data: "DataSection", record: Dim) -> Dim:
+        return record
+
+
 FEEDS: dict[str, type[FeedSection]] = {
     "source": SourceFeed,
     "cycles": CyclesFeed,
     "coordinates": CoordinatesFeed,
+    "motion": MotionFeed,
+    "baseline": BaselineFeed,
     "frames": PastFeed,
 }
 """Every kind by the key that tells it; `frames` tells its kind where no other key does, and comes last."""

@@ -1,0 +1,133 @@
+"""Motion as an input, and the last past frame moved along it: what frames before the forecast alone show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from specbuild.data.arrays import Floats
+from specbuild.data.feeds.base import Feed, FeedContext
+from specbuild.data.motion import advect, motion
+from specbuild.data.samples.augment import Turn
+from specbuild.data.samples.windows import latest_frames, lead_frames
+from specbuild.data.sources import FrameSource
+from specbuild.language import Spec
+from specbuild.language.sections.feeds import BaselineFeed, MotionFeed, MovingFeed
+
+_KEPT = 64
+"""Windows whose motion is kept: crops of a window share it."""
+
+
+def open_motion(spec: Spec, name: str, feed: MotionFeed, record: FrameSource) -> MotionField:
+    """Return the motion of an input.
+
+    Raises:
+        SpecError: frames have no height and width.
+    """
+    _check_plane(spec, name, "motion", record)
+    return MotionField(name, feed, Motions(feed), record.channels)
+
+
+def open_baseline(spec: Spec, name: str, feed: BaselineFeed, record: FrameSource) -> Extrapolation:
+    """Return the extrapolation of an input.
+
+    Raises:
+        SpecError: frames have no height and width.
+    """
+    _check_plane(spec, name, "baseline", record)
+    return Extrapolation(name, feed, Motions(feed), record.channels)
+
+
+def _check_plane(spec: Spec, name: str, key: str, record: FrameSource) -> None:
+    """Refuse frames that optical flow cannot compare."""
+    if not record.has_plane:
+        raise spec.error(
+            ("data", "inputs", name, key),
+            "motion needs frames with height and width",
+            reason=f"the axes of space of {record.name} are {' '.join(record.metadata.space) or 'none'}",
+            help=f"leave {name} out",
+            code="no-plane",
+        )
+
+
+@dataclass(frozen=True)
+class Motions:
+    """The motion of whole frames (H, W, 2 · C), computed once for each of the latest windows."""
+
+    section: MovingFeed
+    kept: dict[tuple[int, int], Floats] = field(default_factory=dict, compare=False, repr=False)
+
+    def of(self, context: FeedContext) -> Floats:
+        """Return the motion before a forecast, in pixels per step of the window. A single frame does not move."""
+        known = None if context.at is None else self.kept.get(context.at)
+        if known is not None:
+            return known
+        frames, step = self._compared(context)
+        apart = min(self.section.apart, len(frames) - 1)
+        if apart:
+            flows = [step * motion(frames[..., channel], apart) for channel in range(frames.shape[-1])]
+        else:
+            flows = [np.zeros((*frames.shape[1:-1], 2), np.float32)] * frames.shape[-1]
+        whole = np.concatenate(flows, axis=-1)
+        if context.at is not None:
+            while len(self.kept) >= _KEPT:
+                self.kept.pop(next(iter(self.kept)), None)
+            self.kept[context.at] = whole
+        return whole
+
+    def _compared(self, context: FeedContext) -> tuple[Floats, int]:
+        """Return the frames whose motion counts, and how many times the time between them a step of the window is."""
+        if self.section.latest is None or context.at is None:
+            return context.whole(), 1
+        last = context.frames[0][-1]
+        return latest_frames(context.source, context.at[0], last, self.section.latest), context.data.windows.step
+
+
+@dataclass(frozen=True)
+class MotionField(Feed[MotionFeed]):
+    """For each variable the motion along x (the width) and y (the height), in pixels per step of the window."""
+
+    motions: Motions
+    record_channels: int
+
+    @property
+    def channels(self) -> int:
+        return 2 * self.record_channels
+
+    def read(self, context: FeedContext) -> Floats:
+        return self.motions.of(context)[context.region]
+
+    def turned(self, values: Floats, turn: Turn) -> Floats:
+        """Mirror and turn the vectors as well as their places."""
+        pairs = turn.frames(values).reshape(*turn.frames(values).shape[:-1], -1, 2)
+        x, y = pairs[..., 0], pairs[..., 1]
+        for axis in turn.flips:
+            x, y = (-x, y) if axis == -1 else (x, -y)
+        for _ in range(turn.quarters % 4):
+            # The last column becomes the first row: what went right goes up.
+            x, y = y, -x
+        return np.stack([x, y], axis=-1).reshape(*pairs.shape[:-2], -1)
+
+
+@dataclass(frozen=True)
+class Extrapolation(Feed[BaselineFeed]):
+    """The last past frame at every lead time, moved along the motion, in the units of the target: (F, H, W, C)."""
+
+    motions: Motions
+    record_channels: int
+
+    @property
+    def channels(self) -> int:
+        return self.record_channels
+
+    def read(self, context: FeedContext) -> Floats:
+        flows, last = self.motions.of(context), context.whole()[-1]
+        windows = context.data.windows
+        steps = [frames // windows.step for frames in lead_frames(windows)]
+        moved = [
+            advect(last[..., channel], flows[..., 2 * channel : 2 * channel + 2], steps)
+            for channel in range(last.shape[-1])
+        ]
+        future = context.as_target(np.stack(moved, axis=-1)[(slice(None), *context.region)])
+        return future if self.layout.time else future[0]
