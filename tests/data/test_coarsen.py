@@ -96,8 +96,11 @@ def test_boxes_of_any_format(tmp_path: Path, name: str) -> None:
         np.save(tmp_path / name, values)
     else:
         variable = ("time", "y", "x"), values
-        coordinates = {"y": np.arange(9.0), "x": 10 - np.arange(12.0), "time": np.arange(12)}
-        xarray.Dataset({"rain": variable}, coordinates).to_netcdf(tmp_path / name)
+        y = "y", np.arange(9.0), {"bounds": "y_bounds"}
+        coordinates = {"y": y, "x": 10 - np.arange(12.0), "time": np.arange(12)}
+        coordinates["lat"] = ("y", "x"), np.arange(9.0)[:, None] + np.zeros(12)
+        bounds = {"y_bounds": (("y", "ends"), np.arange(9)[:, None] + [-0.5, 0.5])}
+        xarray.Dataset({"rain": variable, **bounds}, coordinates).to_netcdf(tmp_path / name)
     source = opened(tmp_path, name, {"coarsen": {"factor": [4, 3], "method": "max"}}, missing=-1)
     assert (source.space, source.length) == ((2, 4), 12)
     values[values < 0] = -np.inf
@@ -110,7 +113,11 @@ def test_boxes_of_any_format(tmp_path: Path, name: str) -> None:
     assert source.notes() == ("coarsen leaves out the last pixels: 1 of 9 along H",)
     if name.endswith("nc"):
         np.testing.assert_array_equal(source.metadata.coordinates["W"].values, [9, 6, 3, 0])
-        np.testing.assert_array_equal(source.metadata.coordinates["H"].values, [1.5, 5.5])
+        rows = source.metadata.coordinates["H"]
+        np.testing.assert_array_equal(rows.values, [1.5, 5.5])
+        np.testing.assert_array_equal(rows.bounds, [[-0.5, 3.5], [3.5, 7.5]])
+        (latitude,) = source.metadata.descriptions[0].auxiliary
+        np.testing.assert_array_equal(latitude.array[:, :], np.repeat([[1.5], [5.5]], 4, axis=1))
 
 
 def test_boxes_as_data_of_a_model(tmp_path: Path) -> None:

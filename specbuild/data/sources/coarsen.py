@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from math import prod
 
 import numpy as np
 
-from specbuild.data.arrays import Array, Floats
+from specbuild.data.arrays import Array
 from specbuild.data.sources.base import Coordinate, FrameSource, Packing, RawArray
+from specbuild.data.sources.description import Description
 from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.data.sources.missing import SHARE
@@ -32,12 +32,12 @@ def coarsened(source: FrameSource, section: CoarsenSection) -> FrameSource:
             message = f"a box has {factor} pixels along {letter}, a frame of {source.name} has {source.size(letter)}"
             raise SourceError("coarsen", message, help=f"coarsen by {source.size(letter)} at most")
     boxes = [factors.get(axis, 1) for axis in metadata.axes]
-    shape = tuple(length // box for length, box in zip(source.array.shape, boxes, strict=True))
-    read = partial(_read, source.array, metadata.packing, boxes, section.method)
+    array = _Boxes(source.array, metadata.packing, boxes, section.method)
     coordinates = {
         letter: _centres(axis, factors[letter]) if letter in factors else axis
         for letter, axis in metadata.coordinates.items()
     }
+    described = tuple(_described(each, factors) for each in metadata.descriptions)
     left = [
         f"{source.size(letter) % factor} of {source.size(letter)} along {letter}"
         for letter, factor in factors.items()
@@ -46,29 +46,46 @@ def coarsened(source: FrameSource, section: CoarsenSection) -> FrameSource:
     remark = (f"coarsen leaves out the last pixels: {', '.join(left)}",) if left else ()
     return replace(
         source,
-        array=LazyArray(shape, np.dtype(np.float32), read),
-        metadata=replace(metadata, packing=Packing(), coordinates=coordinates, remarks=(*metadata.remarks, *remark)),
+        array=LazyArray(array.shape, np.dtype(np.float32), lambda index: array[index].astype(np.float32)),
+        metadata=replace(
+            metadata,
+            packing=Packing(),
+            coordinates=coordinates,
+            remarks=(*metadata.remarks, *remark),
+            descriptions=described,
+        ),
     )
 
 
-def _read(array: RawArray, packing: Packing, boxes: list[int], method: str, index: Index) -> Floats:
-    below = tuple(
-        slice(part.indices(length // box)[0] * box, part.indices(length // box)[1] * box)
-        if isinstance(part, slice) and box > 1
-        else part
-        for part, box, length in zip(index, boxes, array.shape, strict=True)
-    )
-    sides = [box for part, box in zip(index, boxes, strict=True) if isinstance(part, slice)]
-    coarse = reduced(packing.unpack(array[below], np.float64), sides, method)
-    steps = [
-        slice(None, None, part.step) if box > 1 else slice(None)
-        for part, box in zip(index, boxes, strict=True)
-        if isinstance(part, slice)
-    ]
-    return coarse[tuple(steps)]
+class _Boxes:
+    """An array of boxes of so many numbers along each axis of another, in double precision."""
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, array: RawArray, packing: Packing, boxes: list[int], method: str) -> None:
+        self._array, self._packing, self._boxes, self._method = array, packing, boxes, method
+        self.shape = tuple(length // box for length, box in zip(array.shape, boxes, strict=True))
+
+    def __getitem__(self, index: Index, /) -> Array:
+        ranges = [
+            range(*part.indices(length)) if isinstance(part, slice) else part
+            for part, length in zip(index, self.shape, strict=True)
+        ]
+        below: list[int | slice] = []
+        sides, steps = [], []
+        for part, written, box in zip(ranges, index, self._boxes, strict=True):
+            if isinstance(part, int) or box == 1:
+                below.append(part * box if isinstance(part, int) and box > 1 else written)
+            else:
+                below.append(slice(part.start * box, part.stop * box))
+            if isinstance(part, range):
+                sides.append(box)
+                steps.append(slice(None, None, part.step) if box > 1 else slice(None))
+        values = self._packing.unpack(self._array[tuple(below)], np.float64)
+        return reduced(values, sides, self._method)[tuple(steps)]
 
 
-def reduced(values: Array, boxes: list[int], method: str) -> Floats:
+def reduced(values: Array, boxes: list[int], method: str) -> Array:
     """Return what boxes of `values` become, of so many numbers along each axis; NaN is missing."""
     split = [number for length, box in zip(values.shape, boxes, strict=True) for number in (length // box, box)]
     inside = tuple(range(1, 2 * values.ndim, 2))
@@ -80,17 +97,25 @@ def reduced(values: Array, boxes: list[int], method: str) -> Floats:
     else:
         result = np.where(known, values, 0).sum(axis=inside) / np.maximum(count, 1)
         result *= size if method == "sum" else 1
-    coarse: Floats = np.where(count >= SHARE * size, result, np.nan).astype(np.float32)
-    return coarse
+    return np.where(count >= SHARE * size, result, np.nan)
 
 
 def _centres(axis: Coordinate, factor: int) -> Coordinate:
     """Return the coordinate of boxes: the mean of those of their pixels; without values where they are no numbers."""
     if axis.values is None or axis.values.dtype.kind not in "iuf":
-        return replace(axis, values=None)
-    whole = axis.values[: len(axis.values) // factor * factor].astype(np.float64)
-    bounds = None
-    if axis.bounds is not None:
-        ends = axis.bounds[: len(whole)].reshape(-1, factor, 2)
-        bounds = np.stack([ends[:, 0, 0], ends[:, -1, 1]], axis=-1)
-    return replace(axis, values=whole.reshape(-1, factor).mean(axis=1), bounds=bounds)
+        return replace(axis, values=None, bounds=None)
+    end = len(axis.values) // factor * factor
+    centres = axis.values[:end].astype(np.float64).reshape(-1, factor).mean(axis=1)
+    bounds = axis.bounds
+    if bounds is not None:
+        bounds = np.stack([bounds[:end:factor, 0], bounds[factor - 1 : end : factor, 1]], axis=1)
+    return replace(axis, values=centres, bounds=bounds)
+
+
+def _described(description: Description, factors: dict[str, int]) -> Description:
+    """Return a description whose further coordinates are those of boxes."""
+    auxiliary = (
+        each.on(each.axes, _Boxes(each.array, Packing(), [factors.get(axis, 1) for axis in each.axes], "mean"))
+        for each in description.auxiliary
+    )
+    return replace(description, auxiliary=tuple(auxiliary))
