@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE, SHOWN, score_titled
-from specbuild.evaluation.scores import errors, events
+from specbuild.evaluation.scores import errors, events, probability
 from specbuild.evaluation.scores.selection import ON_DEMAND
 from specbuild.language.sections.evaluate import EvaluateSection
 from tests.tools import tool
@@ -19,6 +19,9 @@ PAGE = score_docs.PAGE.read_text("utf-8")
 
 def test_the_table_is_fresh() -> None:
     assert score_docs.page() == PAGE, "run python tools/score_docs.py --write"
+
+
+PROBABILITY = {**probability.crps().formulas, **probability.spread().formulas}
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -34,12 +37,15 @@ def test_every_score_is_computed(name: str) -> None:
         "with thresholds": events.events(0).formulas,
         "by name": ON_DEMAND,
         "with latitudes": ON_DEMAND,
+        "with a distribution": PROBABILITY,
+        "with a distribution and thresholds": probability.brier(0).formulas,
     }
     assert name in computed[SCORES[name].computed]
 
 
 def test_nothing_is_computed_that_is_not_declared() -> None:
-    assert {*errors.ERRORS.formulas, *events.events(0).formulas, *ON_DEMAND} == set(SCORES)
+    of_events = {**events.events(0).formulas, **probability.brier(0).formulas}
+    assert {*errors.ERRORS.formulas, *of_events, *PROBABILITY, *ON_DEMAND} == set(SCORES)
 
 
 def test_names_and_titles_are_of_declared_scores() -> None:

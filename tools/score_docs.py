@@ -61,6 +61,8 @@ def _values(score: Score) -> str:
 
 
 def _number(value: float) -> str:
+    if math.isnan(value):
+        return "that of another score"
     return "∞" if math.isinf(value) else f"{value:g}".replace("-", "−")
 
 

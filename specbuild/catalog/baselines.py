@@ -49,7 +49,7 @@ BASELINES: dict[str, Baseline] = {
         "Pulkkinen et al. (2019), *Geosci. Model Dev.* 12, 4185",
     ),
     "pysteps ensemble": Baseline(
-        "the mean of a STEPS ensemble of 20 members",
+        "the mean of a STEPS ensemble of 20 members; beside a model that is scored as a distribution, its members",
         "pysteps",
         "Bowler et al. (2006), *Q. J. R. Meteorol. Soc.* 132, 2127",
     ),

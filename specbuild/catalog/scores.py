@@ -7,12 +7,19 @@ The section `evaluate`, tables, pictures, JSON and `docs/scores.md` follow from 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf
+from math import exp, inf, isnan, nan
 from typing import Literal, TypeAlias
 
 Units: TypeAlias = Literal["", "data", "data²", "dB"]
 """Units of a score: none, those of the data, those squared, or decibels."""
-Computed: TypeAlias = Literal["always", "with thresholds", "by name", "with latitudes"]
+Computed: TypeAlias = Literal[
+    "always",
+    "with thresholds",
+    "by name",
+    "with latitudes",
+    "with a distribution",
+    "with a distribution and thresholds",
+]
 Need: TypeAlias = Literal["thresholds", "windows", "space", "height and width", "climatology"]
 """What a score reads: `evaluate.thresholds`, `evaluate.fss_windows`, frames with axes, the training mean."""
 
@@ -26,7 +33,7 @@ class Score:
         formula: for the documentation, in Markdown.
         convention: what tables and files say of it, in ASCII. Braces stand for what an evaluation fills in.
         limits: the least and the greatest value it can take.
-        best: the value of a perfect forecast.
+        best: the value of a perfect forecast; NaN where that is another score.
         units: those of its values.
         computed: when it is.
         needs: what it reads besides forecasts and observations.
@@ -46,6 +53,8 @@ class Score:
     @property
     def better(self) -> str:
         """Which values are better, for the axis of a picture."""
+        if isnan(self.best):
+            return "best as large as the RMSE of the mean"
         if self.best in self.limits:
             return "higher is better" if self.best == self.limits[1] else "lower is better"
         return f"{self.best:g} is best"
@@ -165,11 +174,56 @@ SCORES: dict[str, Score] = {
         "data",
         computed="with latitudes",
     ),
+    "crps": Score(
+        "CRPS",
+        "continuous ranked probability score ∫(F(x) − 1[x ≥ y])² dx; of one value its absolute error",
+        "continuous ranked probability score, mean over pixels; of members the fair estimate, of quantiles twice the "
+        "mean quantile score, of a Gaussian in closed form; of one value its absolute error",
+        (0, inf),
+        0,
+        "data",
+        computed="with a distribution",
+        source="Gneiting and Raftery (2007), *J. Am. Stat. Assoc.* 102, 359; Ferro (2014), *Q. J. R. Meteorol. Soc.* "
+        "140, 1917; Laio and Tamea (2007), *Hydrol. Earth Syst. Sci.* 11, 1267",
+    ),
+    "rmse_mean": Score(
+        "RMSE of the mean",
+        "√(Σ(x̄ − y)² / n), x̄ the mean of the distribution",
+        "root of the mean squared error of the mean of the distribution",
+        (0, inf),
+        0,
+        "data",
+        computed="with a distribution",
+    ),
+    "spread": Score(
+        "spread",
+        "√(mean variance), of M members (M + 1) / M times their unbiased variance; as large as the RMSE of the mean if "
+        "the spread is right",
+        "root of the mean variance, of M members times (M + 1) / M; as large as the RMSE of the mean if it is right",
+        (0, inf),
+        nan,
+        "data",
+        computed="with a distribution",
+        source="Fortin et al. (2014), *J. Hydrometeorol.* 15, 1708",
+    ),
+    "brier": Score(
+        "Brier",
+        "Brier score Σ(p − o)² / n of the probability p of a value at or above the threshold",
+        "mean of (p - o)^2, p the forecast probability of the event, o 1 where it was observed and 0 elsewhere",
+        (0, 1),
+        0,
+        computed="with a distribution and thresholds",
+        needs=("thresholds",),
+        source="Brier (1950), *Mon. Weather Rev.* 78, 1",
+    ),
 }
 """Every score by the name that a spec writes, in the order in which messages list them."""
 
-SELECTABLE = tuple(name for name, score in SCORES.items() if score.computed != "with latitudes")
-"""The scores that `evaluate.scores` may list; the others are computed with `evaluate.latitude_weights`."""
+PROBABILITIES = tuple(name for name, score in SCORES.items() if score.computed.startswith("with a distribution"))
+"""The scores of distributions, computed where the model gives one."""
+SELECTABLE = tuple(name for name, score in SCORES.items() if name not in PROBABILITIES and name != "rmse_latitude")
+"""The scores that `evaluate.scores` may list; the others are computed with `evaluate.latitude_weights`, or where the
+model gives a distribution."""
 SHOWN = ("rmse", "mae", "csi")
 """What a terminal always shows of the computed scores, in this order; then come those that a spec lists."""
 CONVENTIONS = {"openstl": ("mse_sum", "mae_sum", "ssim", "psnr")}

@@ -28,10 +28,11 @@ from specbuild.language.interval import Interval
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A named rule from a window to its forecast."""
+    """A named rule from a window to its forecast; `members` gives the members (M, F, *space, C) of an ensemble."""
 
     name: str
     forecast: Callable[[Window], Floats]
+    members: Callable[[Window], Floats] | None = None
 
 
 def baselines(
@@ -50,7 +51,10 @@ def baselines(
     """
     record = Record(dataset, cycle or Climatology.of(dataset, period))
     chosen = by_default(period, dataset.source.has_plane) if names is None else {PERSISTENCE, *names}
-    return tuple(Baseline(name, partial(rule, record)) for name, rule in RULES.items() if name in chosen)
+    ensembles = {name: partial(rule, record) for name, rule in ENSEMBLES.items()}
+    return tuple(
+        Baseline(name, partial(rule, record), ensembles.get(name)) for name, rule in RULES.items() if name in chosen
+    )
 
 
 def rivals_of(spec: Spec, dataset: Dataset, cycle: Climatology | None = None) -> tuple[Baseline, ...]:
@@ -135,24 +139,47 @@ def pysteps(record: Record, window: Window) -> Floats:
 
 
 def pysteps_ensemble(record: Record, window: Window) -> Floats:
-    """Return the mean of pySTEPS's ensemble; the noise of a window is the same each time."""
+    """Return the mean of pySTEPS's ensemble."""
+    return mean_of(pysteps_members(record, window))
+
+
+def pysteps_members(record: Record, window: Window) -> Floats:
+    """Return the members of pySTEPS's ensemble, (M, F, *space, C); the noise of a window is the same each time.
+
+    There is one member where fewer than three frames are known before the forecast.
+    """
     minutes, kilometres = frame_minutes(record.dataset) or 5.0, _kilometres(record.source)
+    frames, steps = record.latest(window, PAIRS + 1), _steps(window)
+    if len(frames) < 3:
+        return pysteps(record, window)[np.newaxis]
+    seed = window.start + 1
+    by_channel = [
+        pysteps_baselines.ensemble(frames[..., channel], steps, minutes, kilometres, seed)
+        for channel in range(frames.shape[-1])
+    ]
+    return np.stack(np.broadcast_arrays(*by_channel), axis=-1)
 
-    def mean(frames: Floats, steps: Sequence[int]) -> Floats:
-        if len(frames) < 3:
-            return pysteps_baselines.extrapolation(frames, steps)
-        return pysteps_baselines.ensemble_mean(frames, steps, minutes, kilometres, window.start + 1)
 
-    return _by_channel(record.latest(window, PAIRS + 1), window, mean)
+def mean_of(members: Floats) -> Floats:
+    """Return the mean of the members (M, F, *space, C) that know a pixel; NaN where none does."""
+    known = ~np.isnan(members)
+    count = known.sum(axis=0)
+    total = np.where(known, members, 0).sum(axis=0, dtype=np.float64)
+    return np.where(count, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def _by_channel(frames: Floats, window: Window, forecast: Callable[[Floats, Sequence[int]], Floats]) -> Floats:
     """Forecast each channel of the latest frames by itself; a single frame stays as it is."""
-    last = window.past_frames[-1]
-    steps = [frame - last for frame in window.future_frames]
+    steps = _steps(window)
     if len(frames) < 2:
         return np.repeat(frames[-1:], len(steps), axis=0)
     return np.stack([forecast(frames[..., channel], steps) for channel in range(frames.shape[-1])], axis=-1)
+
+
+def _steps(window: Window) -> list[int]:
+    """Return how many frames after the last past one each forecast is for."""
+    last = window.past_frames[-1]
+    return [frame - last for frame in window.future_frames]
 
 
 def frame_minutes(dataset: Dataset) -> float | None:
@@ -187,3 +214,6 @@ RULES: dict[str, Callable[[Record, Window], Floats]] = {
     "pysteps ensemble": pysteps_ensemble,
 }
 """How each baseline of the catalogue is computed."""
+
+ENSEMBLES: dict[str, Callable[[Record, Window], Floats]] = {"pysteps ensemble": pysteps_members}
+"""How the members of baselines that are ensembles are computed."""

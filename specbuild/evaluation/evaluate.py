@@ -14,7 +14,10 @@ from specbuild.data.sources import FrameSource
 from specbuild.data.time.times import show
 from specbuild.document import ArgumentError
 from specbuild.evaluation.baselines import climatology, rivals_of
+from specbuild.evaluation.calibration import Calibration
+from specbuild.evaluation.calibration_plots import draw_calibration
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
+from specbuild.evaluation.ensembles import ScoredForecast, baseline_forecast, model_forecast
 from specbuild.evaluation.forecast_files import notes_on_unused
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
@@ -95,13 +98,18 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     rivals = rivals_of(trained.spec, dataset, cycle)
     sums = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(rival.name for rival in rivals))}
     comparison = Comparison(len(leads), [rival.name for rival in rivals])
+    calibrations = {name: Calibration(len(leads), trained.spec.evaluate.thresholds) for name in sums}
     pictured, scored = None, 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
-        forecast = _forecast(trained, window, None if selected is None else selected.channel)
-        others = {rival.name: rival.forecast(window) for rival in rivals}
+        made = {MODEL: _forecast(trained, window, None if selected is None else selected.channel)}
+        made |= {rival.name: baseline_forecast(rival, window, chance=scoring.chance) for rival in rivals}
         expected = climatology(cycle, window) if scoring.reads_climatology else None
-        for name, frames in {MODEL: forecast, **others}.items():
-            sums[name].add(frames, window.future, expected)
+        for name, scores in sums.items():
+            scores.add(made[name].frames, window.future, expected, made[name].distribution)
+            if (distribution := made[name].distribution) is not None:
+                calibrations[name].add(distribution, window.future, (window.event, window.start))
+        forecast, *_ = frames = [each.frames for each in made.values()]
+        others = dict(zip([*made][1:], frames[1:], strict=True))
         comparison.add(forecast, others, window.future)
         varies = variation(window.future)
         if pictured is None or varies > pictured.variation:
@@ -125,6 +133,7 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
             *notes_on_unused(unused, trained.spec, dataset, split),
         ),
         data=tuple(data_files(trained.spec)) if other else (),
+        calibration=tuple(table for name, each in calibrations.items() if (table := each.table(name)) is not None),
     )
 
     def file(name: str) -> Path:
@@ -134,6 +143,8 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
         write_json(file("scores.json"), evaluation.to_dict())
         write_text(file("scores.csv"), evaluation.to_csv())
         draw_scores(evaluation, file("scores.png"))
+        if evaluation.calibration:
+            draw_calibration(evaluation, file("calibration.png"))
         if split == "test" and pictured is not None and len(trained.data.source.space) > 1:
             best = evaluation.best()[-1]
             scene = pictured.scene(
@@ -148,12 +159,10 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     return evaluation
 
 
-def _forecast(trained: TrainedRun, window: Window, channel: int | None) -> Floats:
+def _forecast(trained: TrainedRun, window: Window, channel: int | None) -> ScoredForecast:
     """Return the model's forecast of a window, or one channel of it; the model reads all channels."""
-    at = (window.event, window.start)
-    past = window.past if channel is None else trained.dataset.window(*at).past
-    forecast = trained.dataset.forecast(past, trained.predict, at)
-    return forecast if channel is None else forecast[..., channel : channel + 1]
+    whole = window if channel is None else trained.dataset.window(window.event, window.start)
+    return model_forecast(trained, trained.dataset, whole).channel(channel)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ _STYLES: tuple[tuple[str, Any, str], ...] = (
 """Colour (Okabe and Ito's, which the colour-blind can tell apart), dashes and marker of each forecast, model first."""
 _LABELS = 34
 """Letters that fit below a panel."""
-_INK, _PALE = "#333333", "#767676"
+INK, PALE = "#333333", "#767676"
+"""Colours of text and axes, and of what is secondary."""
 _MOST_NUMBERS = 20
 """Classes up to which the counts are written into the confusion matrix."""
 
@@ -46,7 +47,7 @@ def draw_scores(evaluation: Evaluation, path: Path) -> None:
     columns = min(count, 3 if count in (3, 5, 6, 9) or count > 8 else 2 if count in (2, 4) else 4)
     rows = math.ceil(count / columns)
     figure = Figure((3.6 * columns + 0.3, 2.7 * rows + 0.9), layout="constrained")
-    figure.suptitle(_title(evaluation), fontsize=11, fontweight="bold", color=_INK)
+    figure.suptitle(figure_title(evaluation), fontsize=11, fontweight="bold", color=INK)
     figure.get_layout_engine().set(h_pad=0.09, w_pad=0.06)  # type: ignore[union-attr,call-arg]
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     _skill(panels[min(1, count - 1)], evaluation)
@@ -58,14 +59,14 @@ def draw_scores(evaluation: Evaluation, path: Path) -> None:
         _axis(panel, evaluation, below=number + columns >= count)
     figure.legend(
         handles=[
-            Line2D([], [], markersize=4, linewidth=1.8, label=table.name, **_style(position))
+            Line2D([], [], markersize=4, linewidth=1.8, label=table.name, **style(position))
             for position, table in enumerate(evaluation.tables)
         ],
         loc="outside lower center",
         ncols=min(len(evaluation.tables), 2 * columns),
         frameon=False,
         fontsize=9,
-        labelcolor=_INK,
+        labelcolor=INK,
     )
     save_figure(figure, path)
 
@@ -92,7 +93,8 @@ def draw_confusion(scores: ClassScores, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _title(evaluation: Evaluation) -> str:
+def figure_title(evaluation: Evaluation) -> str:
+    """Return what a picture shows: the model, the variable, the split and the number of windows."""
     windows = f"{evaluation.windows} window{'s' if evaluation.windows != 1 else ''}"
     return f"{evaluation.name}: {evaluation.variable}, {evaluation.split} split, {windows}"
 
@@ -102,9 +104,9 @@ def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
         _line(axes, position, table.column(shown.score, shown.threshold, shown.window).values)
     units = shown.in_units(evaluation.units)
     title = shown.label_with(evaluation.units)
-    axes.set_title(f"{title} ({units})" if units else title, fontsize=9.5, color=_INK)
+    axes.set_title(f"{title} ({units})" if units else title, fontsize=9.5, color=INK)
     score = score_titled(shown.score)
-    axes.set_ylabel(score.better, fontsize=7.5, color=_PALE)
+    axes.set_ylabel(score.better, fontsize=7.5, color=PALE)
     low, high = axes.get_ylim()
     if 0 in (score.best, score.limits[0]) and 0 <= low < 0.5 * high:
         axes.set_ylim(bottom=0)
@@ -113,9 +115,9 @@ def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
 def _skill(axes: Axes, evaluation: Evaluation) -> None:
     for position, skill in enumerate(evaluation.skills, start=1):
         _line(axes, position, [value if math.isfinite(value) else math.nan for value in skill.values])
-    axes.axhline(0, color=_INK, linewidth=0.8)
-    axes.set_title("skill of the model over each baseline", fontsize=9.5, color=_INK)
-    axes.set_ylabel("below 0 the baseline is better", fontsize=7.5, color=_PALE)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_title("skill of the model over each baseline", fontsize=9.5, color=INK)
+    axes.set_ylabel("below 0 the baseline is better", fontsize=7.5, color=PALE)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -2.0), min(high, 1.0))
@@ -130,11 +132,12 @@ def _line(axes: Axes, position: int, values: Sequence[float]) -> None:
         values,
         linewidth=1.3 if position else 2.2,
         markersize=3.5 if position else 4.5,
-        **_style(position) | ({} if len(values) <= 16 else {"marker": ""}),
+        **style(position) | ({} if len(values) <= 16 else {"marker": ""}),
     )
 
 
-def _style(position: int) -> dict[str, Any]:
+def style(position: int) -> dict[str, Any]:
+    """Return colour, dashes and marker of a forecast by its position in the legend."""
     return dict(zip(("color", "linestyle", "marker"), _STYLES[position % len(_STYLES)], strict=True))
 
 
@@ -144,9 +147,9 @@ def _axis(axes: Axes, evaluation: Evaluation, *, below: bool) -> None:
     ticks = list(range(count))[::-step][::-1]
     axes.set_xticks(ticks, [evaluation.leads[tick] for tick in ticks])
     axes.set_xlim(-0.3, count - 0.7) if count > 1 else axes.set_xlim(-1, 1)
-    axes.tick_params(labelsize=8, colors=_INK)
+    axes.tick_params(labelsize=8, colors=INK)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if below:
-        axes.set_xlabel("lead time", fontsize=9, color=_INK)
+        axes.set_xlabel("lead time", fontsize=9, color=INK)

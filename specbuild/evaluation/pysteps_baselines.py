@@ -1,4 +1,4 @@
-"""pySTEPS's forecasts as baselines: Lucas-Kanade extrapolation, and the mean of a STEPS ensemble.
+"""pySTEPS's forecasts as baselines: Lucas-Kanade extrapolation, and the members of a STEPS ensemble.
 
 pySTEPS (Pulkkinen et al., 2019, Geosci. Model Dev. 12, 4185) is an extra: `pip install 'specbuild[pysteps]'`. It is
 written for rain rates in mm/h, which it reads as 10 log10(R).
@@ -48,8 +48,8 @@ def extrapolation(frames: Floats, steps: Sequence[int]) -> Floats:
     return np.asarray(moved, np.float32)
 
 
-def ensemble_mean(frames: Floats, steps: Sequence[int], minutes: float, kilometres: float, seed: int) -> Floats:
-    """Return the mean of `MEMBERS` members of a STEPS ensemble (Bowler et al., 2006; Seed, 2003).
+def ensemble(frames: Floats, steps: Sequence[int], minutes: float, kilometres: float, seed: int) -> Floats:
+    """Return `MEMBERS` members of a STEPS ensemble (Bowler et al., 2006; Seed, 2003).
 
     Args:
         frames: the latest frames (T, H, W) in mm/h, at least three, NaN where missing.
@@ -59,11 +59,12 @@ def ensemble_mean(frames: Floats, steps: Sequence[int], minutes: float, kilometr
         seed: of the noise.
 
     Returns:
-        (number of `steps`, H, W) in mm/h. NaN where no member knows the pixel. A dry frame stays dry.
+        (members, number of `steps`, H, W) in mm/h, NaN where unknown. Where a frame is dry there is one member, the
+        extrapolation.
     """
     latest = frames[-3:]
     if not (np.nan_to_num(latest) >= _DRY).any(axis=(1, 2)).all():
-        return extrapolation(frames, steps)
+        return extrapolation(frames, steps)[np.newaxis]
     with _quiet():
         from pysteps.nowcasts.steps import forecast
 
@@ -78,7 +79,7 @@ def ensemble_mean(frames: Floats, steps: Sequence[int], minutes: float, kilometr
             timestep=minutes,
             seed=seed,
         )
-        return np.asarray(np.nanmean(_rain(members), axis=0), np.float32)
+    return _rain(members)
 
 
 def _motion(frames: Floats) -> Array:

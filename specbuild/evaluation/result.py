@@ -11,6 +11,7 @@ from typing import Any
 
 from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.catalog.scores import SCORES, SHOWN, Units
+from specbuild.evaluation.calibration import CALIBRATION, CalibrationTable
 
 MODEL = "model"
 
@@ -44,6 +45,8 @@ class Evaluation:
     """Which data was skipped, and why; what was scored other than the data of the run."""
     data: tuple[Mapping[str, Any], ...] = ()
     """The fingerprint of each path of other data than those of the run; empty for those."""
+    calibration: tuple[CalibrationTable, ...] = ()
+    """The rank histograms and the reliability of the forecasts that are distributions."""
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -99,6 +102,8 @@ class Evaluation:
             "skills": [asdict(skill) for skill in self.skills],
             "forecasts": [table.to_dict() for table in self.tables],
         }
+        if self.calibration:
+            result["calibration"] = {"definition": CALIBRATION, "forecasts": [t.to_dict() for t in self.calibration]}
         return with_nulls(result)
 
     def to_csv(self) -> str:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.document.printable import one_line
+from specbuild.evaluation.calibration import CalibrationTable
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
 from specbuild.evaluation.classes import ClassScores
 from specbuild.evaluation.result import ALL, BEST, CONVENTION, Evaluation, ScoreColumn
@@ -82,8 +83,18 @@ def _headline(evaluation: Evaluation) -> list[str]:
             for table in evaluation.tables
             if table.coverage < 1
         ),
+        *map(_calibration, evaluation.calibration),
         *(f"Note: {note}." for note in evaluation.notes),
     ]
+
+
+def _calibration(table: CalibrationTable) -> str:
+    """How often the observation lay outside of a distribution."""
+    outside, expected = table.outside
+    return (
+        f"{table.name}: {_known(outside, '.1%')} of the observations lie below or above all members or quantiles, "
+        f"{expected:.1%} would if these were right."
+    )
 
 
 def _legend(evaluation: Evaluation) -> list[str]:

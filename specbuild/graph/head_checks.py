@@ -48,6 +48,9 @@ def check_heads(graph: Graph, report: Report) -> None:
                 message = f"{loss.name} is of quantities, and the target is a class"
                 help = "write sparse_categorical_crossentropy"
                 report.error(message, spec.span(path), help=help, code="head")
+    if spec.evaluate.members and (why := no_members(graph)):
+        place = spec.span(("evaluate", "members"))
+        report.error("the model can make no members", place, reason=why, help=MEMBERS_HELP, code="members")
 
 
 def _metrics(graph: Graph, output: str, loss: str, head: Head, report: Report) -> None:

@@ -11,7 +11,7 @@ from specbuild.catalog.shapes import written_shape
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import Report, Span
 from specbuild.graph.growth import UNBOUNDED, growing
-from specbuild.graph.loss_lints import Warn, learns_nothing, loss_and_output, output_range
+from specbuild.graph.loss_lints import Warn, heavy_tail, learns_nothing, loss_and_output, output_range
 from specbuild.graph.model import OUTPUT, Graph, Node, Port, closed
 from specbuild.graph.receptive_field import FrameSpans, frame_spans
 
@@ -178,6 +178,7 @@ LINTS = (
         "a loss that does not fit its output, such as a cross-entropy of unbounded values",
         loss_and_output,
     ),
+    Lint("heavy-tail", "a loss of a gamma distribution behind a logarithm", heavy_tail),
     Lint("learns-nothing", "a learning rate of 0", learns_nothing),
     Lint(
         "feeds-the-target",

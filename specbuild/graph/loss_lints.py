@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specbuild.catalog import Bidirectional, KerasObject, Layer
-from specbuild.catalog.losses import own_loss
+from specbuild.catalog.losses import head_of, own_loss
 from specbuild.catalog.wrappers import innermost
 from specbuild.document import PathPart
 from specbuild.graph.loss_checks import losses_of
@@ -43,6 +43,21 @@ def output_range(graph: Graph, warn: Warn) -> None:
     reason = f"{end.words}; standardize gives frames with mean 0 and standard deviation 1"
     help = "leave the activation out, or write transform: [minmax] for frames from 0 to 1"
     warn(message, end.node.spec.span("activation"), reason=reason, help=help)
+
+
+def heavy_tail(graph: Graph, warn: Warn) -> None:
+    """Warn of a gamma distribution behind a logarithm: its exponential has a tail that may have no mean."""
+    data = graph.spec.data
+    for output in graph.outputs:
+        for loss, _ in losses_of(graph, output.name):
+            head = head_of(loss.name, loss.arguments)
+            for number, section in enumerate(() if data is None else data.transform):
+                if head is not None and head.kind == "censored gamma" and section.name in ("log1p", "log", "dbz"):
+                    message = f"{loss.name} behind {section.name} has a tail that may have no mean"
+                    reason = "a value from a gamma distribution is inverted by an exponential"
+                    help = "leave it out, or scale values by a factor instead: the distribution is skewed by itself"
+                    place = graph.spec.span(("data", "transform", number))
+                    warn(message, place, reason=reason, help=help)
 
 
 def learns_nothing(graph: Graph, warn: Warn) -> None:

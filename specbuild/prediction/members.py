@@ -40,7 +40,7 @@ def draw_members(
     Raises:
         RunError: the model can make none.
     """
-    entropy = (seed, *(at or (0, 0)))
+    dataset, entropy = first_view(dataset), (seed, *(at or (0, 0)))
     if dataset.head is None:
         forecasts = (dataset.forecast(past, trained.random_predict((*entropy, member)), at) for member in range(count))
         return np.stack([*forecasts])
@@ -56,8 +56,14 @@ def state_quantiles(
     Args:
         past, at: as for `draw_members`.
     """
+    dataset = first_view(dataset)
     if dataset.head is None:
         return None
     levels = dataset.head.head.levels
     raw = dataset.raw_forecast(past, trained.predict, at)
     return levels, dataset.in_physical_units(dataset.head.quantiles(raw, levels), at)
+
+
+def first_view(dataset: Dataset) -> Dataset:
+    """Return the data as the first output of `data.targets` is compared with it; without targets, the data."""
+    return next(iter(dataset.views.values()), dataset)

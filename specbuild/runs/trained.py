@@ -35,7 +35,7 @@ from specbuild.runs.provenance import changed_data, data_difference, perhaps_mov
 
 DATA_SOURCE = "data.source"
 """The path of where the data are, in overrides."""
-RandomPredict: TypeAlias = Callable[[tuple[int, ...]], Callable[[Any], Floats]]
+RandomPredict: TypeAlias = Callable[[tuple[int, ...]], Callable[[Any], Any]]
 """From a seed to a function from inputs to outputs, whose random numbers follow from the seed."""
 SCORED_DATA = (DATA_SOURCE, "data.split")
 """The paths of what says which windows are scored."""
@@ -272,7 +272,7 @@ class TrainedRun:
         model = self.load_model()
         noise, predict = SeededNoise(model), predictor(model, self.spec.batch_size, self._outputs)
 
-        def seeded(seed: tuple[int, ...]) -> Callable[[Any], Floats]:
+        def seeded(seed: tuple[int, ...]) -> Callable[[Any], Any]:
             noise.seed(seed)
             return predict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import xarray
 
 from specbuild import RunError
+from specbuild.evaluation import evaluate
+from specbuild.evaluation.tables import report_text
 from specbuild.prediction import predict
-from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run, train
 from tests.run.test_heads import with_head
 
@@ -59,7 +61,6 @@ def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -
         with_head(plain, "gaussian_nll", 2), overrides=["train.epochs=1"], out=tmp_path / "runs", quiet=True
     ).folder.path
     forecast, members = predict(run, output=tmp_path / "f.nc"), predict(run, members=500, output=tmp_path / "m.zarr")
-    trained = TrainedRun.open(run)
     with xarray.open_dataset(tmp_path / "f.nc") as grid:
         assert grid.rain_rate.dims == ("lead", "y", "x")
         quantiles = grid.rain_rate_quantile
@@ -68,9 +69,23 @@ def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -
         np.testing.assert_allclose(quantiles.sel(quantile=0.5), forecast[..., 0], rtol=1e-4, atol=1e-5)
         spread = float((quantiles[2] - quantiles[0]).mean()) / (2 * 1.2816)
     assert members.std(axis=0).mean() == pytest.approx(spread, rel=0.02)
-    assert trained.dataset.head is not None
     with xarray.open_zarr(tmp_path / "m.zarr", consolidated=False) as grid:
         assert grid.rain_rate.sizes["realization"] == 500
+
+    exact = evaluate(run, overrides={"evaluate.thresholds": [1]})
+    drawn = evaluate(run, overrides={"evaluate.thresholds": [1], "evaluate.members": 100})
+    for score, threshold in (("CRPS", None), ("spread", None), ("Brier", 1)):
+        first, second = (scores.of("model").column(score, threshold).values for scores in (exact, drawn))
+        np.testing.assert_allclose(first, second, rtol=0.03)
+    table = exact.of("persistence")
+    assert table.column("CRPS").values == table.column("MAE").values
+    assert table.column("spread").overall == 0
+    assert [len(each.expected) for each in (*exact.calibration, *drawn.calibration)] == [10, 101]
+    written = json.loads((run / "scores.json").read_text("utf-8"))["calibration"]
+    assert [entry["forecast"] for entry in written["forecasts"]] == ["model"]
+    assert sum(map(sum, written["forecasts"][0]["ranks"])) == exact.of("model").scored[0] * 2
+    assert "of the observations lie below or above all members or quantiles" in report_text(exact)
+    assert (run / "calibration.png").stat().st_size > 10_000
 
 
 def test_a_model_without_chance_makes_no_members(plain: Path, tmp_path: Path) -> None:

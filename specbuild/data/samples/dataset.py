@@ -333,14 +333,24 @@ class Dataset(SampleSet[WindowSet]):
         if self.views:
             return next(iter(self.views.values())).forecast(past, predict, at)
         if self.head is not None:
-            forecast = self.in_physical_units(self.head.point(self.raw_forecast(past, predict, at)), at)
-        else:
-            given = self._times_of(at)[1]
-            restored = [
-                self.restore(output[np.newaxis], self.context(at, given, region))[0]
-                for region, output in zip(self.tiling.regions, self._outputs(past, predict, at), strict=True)
-            ]
-            forecast = self.tiling.stitch(np.stack(restored))
+            return self.point_forecast(self.raw_forecast(past, predict, at), past, at)
+        given = self._times_of(at)[1]
+        restored = [
+            self.restore(output[np.newaxis], self.context(at, given, region))[0]
+            for region, output in zip(self.tiling.regions, self._outputs(past, predict, at), strict=True)
+        ]
+        return self._masked(self.tiling.stitch(np.stack(restored)), past)
+
+    def point_forecast(self, raw: Floats, past: Floats, at: tuple[int, int] | None = None) -> Floats:
+        """Return the forecast in one number, (F, *space, C) in physical units, of an output that is a distribution.
+
+        Args:
+            raw: the output for whole frames, (F, *space, channels); further arguments are those of `forecast`.
+        """
+        assert self.head is not None
+        return self._masked(self.in_physical_units(self.head.point(raw), at), past)
+
+    def _masked(self, forecast: Floats, past: Floats) -> Floats:
         known = self.source.seen(past) if isinstance(self.source, SeenFrames) else past
         return forecast if self.coverage is None else self.coverage.masked(forecast, known)
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from specbuild.catalog.scores import SCORES
 from specbuild.data import Climatology
+from specbuild.evaluation.distributions import Distribution, Ensemble
 from specbuild.language.sections.evaluate import EvaluateSection
 
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -26,11 +27,15 @@ Formula: TypeAlias = Callable[[Values], Values]
 
 @dataclass(frozen=True)
 class Frame:
-    """One forecast frame, what was observed and, where a score needs it, the climatology: each (*space, C)."""
+    """One forecast frame, what was observed and, where a score needs them, the climatology and the distribution.
+
+    Each is (*space, C). Without a distribution the forecast is certain.
+    """
 
     forecast: Fields
     observed: Fields
     climatology: Fields | None = None
+    distribution: Distribution | None = None
 
     @cached_property
     def known(self) -> npt.NDArray[np.bool_]:
@@ -41,6 +46,13 @@ class Frame:
     def pixels(self) -> tuple[Fields, Fields]:
         """Forecast and observation where both are known, in one row each."""
         return self.forecast[self.known], self.observed[self.known]
+
+    @cached_property
+    def distributed(self) -> tuple[Distribution, Fields]:
+        """The distribution and the observation where both are known, in one row each."""
+        distribution = self.distribution or Ensemble(self.forecast[np.newaxis])
+        known = ~(np.isnan(distribution.mean) | np.isnan(self.observed))
+        return distribution[known], self.observed[known]
 
     @cached_property
     def error(self) -> Values:

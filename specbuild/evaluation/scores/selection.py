@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.catalog.baselines import BASELINES
-from specbuild.catalog.scores import SCORES, SHOWN, SSIM_SIDE
+from specbuild.catalog.scores import PROBABILITIES, SCORES, SHOWN, SSIM_SIDE
 from specbuild.data import Climatology, Dataset
 from specbuild.data.sources.cf import is_latitude
 from specbuild.document import RunError
 from specbuild.evaluation import pysteps_baselines
 from specbuild.evaluation.forecast_files import forecasts
-from specbuild.evaluation.scores import correlation, errors, events, structure
+from specbuild.evaluation.scores import correlation, errors, events, probability, structure
 from specbuild.evaluation.scores.base import Family, OnDemand, Setting, Values
 from specbuild.language import Spec
 
@@ -29,6 +29,8 @@ class Scoring:
     families: tuple[Family, ...]
     shown: tuple[str, ...]
     climatology: Climatology
+    chance: bool = False
+    """Whether forecasts are scored as distributions."""
 
     @classmethod
     def of(cls, spec: Spec, dataset: Dataset) -> Scoring:
@@ -42,6 +44,7 @@ class Scoring:
         weights = check_scoring(spec, dataset)
         setting = Setting(section, weights, Climatology.of(dataset, section.period))
         names = (*section.computed, *(() if weights is None else ("rmse_latitude",)))
+        chance = is_probabilistic(spec, dataset)
         families = [
             errors.ERRORS,
             *map(events.events, section.thresholds),
@@ -51,9 +54,11 @@ class Scoring:
                 if SCORES[name].computed not in ("always", "with thresholds")
                 for family in ON_DEMAND[name](setting)
             ),
+            *((probability.crps(), probability.spread()) if chance else ()),
+            *(map(probability.brier, section.thresholds) if chance else ()),
         ]
-        shown = dict.fromkeys(SCORES[name].title for name in (*SHOWN, *names))
-        return cls(tuple(families), tuple(shown), setting.climatology)
+        shown = dict.fromkeys(SCORES[name].title for name in (*SHOWN, *names, *(PROBABILITIES if chance else ())))
+        return cls(tuple(families), tuple(shown), setting.climatology, chance)
 
     @property
     def reads_climatology(self) -> bool:
@@ -63,6 +68,11 @@ class Scoring:
     def conventions(self) -> dict[str, str]:
         """What each score is, by its title."""
         return {title: text for family in self.families for title, text in family.conventions.items()}
+
+
+def is_probabilistic(spec: Spec, dataset: Dataset) -> bool:
+    """Return whether the forecast is scored as a distribution: the loss gives one, or members are asked for."""
+    return dataset.head is not None or spec.evaluate.members is not None
 
 
 def check_scoring(spec: Spec, dataset: Dataset) -> Values | None:

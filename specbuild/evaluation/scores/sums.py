@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from specbuild.catalog.scores import SCORES
+from specbuild.evaluation.distributions import Distribution
 from specbuild.evaluation.result import ScoreColumn, ScoreTable, Skill
 from specbuild.evaluation.scores.base import Family, Fields, Frame, Values
 from specbuild.evaluation.scores.errors import ERRORS
@@ -26,8 +27,17 @@ class Scores:
         self._sums = [np.zeros((family.size, leads)) for family in self.families]
         self._scored, self._observed = np.zeros(leads, np.int64), np.zeros(leads, np.int64)
 
-    def add(self, forecast: Fields, observed: Fields, climatology: Fields | None = None) -> None:
+    def add(
+        self,
+        forecast: Fields,
+        observed: Fields,
+        climatology: Fields | None = None,
+        distribution: Distribution | None = None,
+    ) -> None:
         """Count one forecast (F, *space, C) against what was observed, in the same shape and units.
+
+        Args:
+            distribution: of the forecast, whose `forecast` is then one value of each pixel.
 
         Raises:
             ValueError: the shapes differ, or there are not as many frames as lead times.
@@ -36,7 +46,12 @@ class Scores:
         if forecast.shape != observed.shape or len(forecast) != leads:
             raise ValueError(f"expected {leads} frames of one shape, got {forecast.shape} and {observed.shape}")
         for lead in range(leads):
-            frame = Frame(forecast[lead], observed[lead], None if climatology is None else climatology[lead])
+            frame = Frame(
+                forecast[lead],
+                observed[lead],
+                None if climatology is None else climatology[lead],
+                None if distribution is None else distribution[lead],
+            )
             self._scored[lead] += np.count_nonzero(frame.known)
             self._observed[lead] += np.count_nonzero(~np.isnan(frame.observed))
             for sums, family in zip(self._sums, self.families, strict=True):

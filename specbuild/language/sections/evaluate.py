@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 from pydantic import AfterValidator, Field, model_validator
 
 from specbuild.catalog.baselines import BASELINES
+from specbuild.catalog.heads import MOST_MEMBERS
 from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE
 from specbuild.catalog.values import Choice, Flag, ListOf, Name, PositiveInt, Real, Whole, fault, refuse, written
 from specbuild.language.sections.base import Section
@@ -91,6 +92,11 @@ class EvaluateSection(Section):
     )
     forecasts: dict[str, ForecastFile] = Field(
         {}, description="Forecasts of other systems in files, used as baselines, each under the name to show."
+    )
+    members: Annotated[int, Whole(2, MOST_MEMBERS)] | None = Field(
+        None,
+        description="Members to draw of the model, by its dropout and noise or from the distribution of its loss, and "
+        "to score as an ensemble.",
     )
     convention: Literal["openstl"] | None = Field(
         None,

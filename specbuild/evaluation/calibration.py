@@ -1,0 +1,142 @@
+"""Calibration: the rank histogram of distributions, and the reliability of their probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from specbuild.data.arrays import Array, Floats
+from specbuild.evaluation.distributions import Distribution
+
+RELIABILITY_BINS = 11
+"""Bins of forecast probability, around 0, 0.1, … 1."""
+CALIBRATION = (
+    "rank histogram: pixels by the number of members (quantiles, tenths of the distribution) below the observation, "
+    "ties drawn; flat if the distribution is right; Hamill (2001). Reliability: the observed frequency of the event "
+    "where its forecast probability lies around 0, 0.1, ... 1; Wilks (2011), section 8.4.4"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How often an event came where it was forecast with a probability.
+
+    Attributes:
+        threshold: the event is a value at or above it, in physical units.
+        pixels: how many forecasts lie in each bin of probability, over all lead times.
+        forecast: their mean probability; NaN where there are none.
+        observed: the share of them where the event was observed; NaN where there are none.
+    """
+
+    threshold: float
+    pixels: tuple[int, ...]
+    forecast: tuple[float, ...]
+    observed: tuple[float, ...]
+
+    @property
+    def base_rate(self) -> float:
+        """How often the event was observed; NaN without a pixel."""
+        total = sum(self.pixels)
+        events = sum(count * share for count, share in zip(self.pixels, self.observed, strict=True) if count)
+        return events / total if total else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationTable:
+    """The calibration of one forecast.
+
+    Attributes:
+        name: whose: `model`, `pysteps ensemble`.
+        ranks: by lead time, how many observations fell into each bin between the members or quantiles.
+        expected: the share that falls into each bin if the distribution is right.
+        reliability: at each threshold.
+    """
+
+    name: str
+    ranks: tuple[tuple[int, ...], ...]
+    expected: tuple[float, ...]
+    reliability: tuple[Reliability, ...]
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of the observations in each bin, over all lead times; NaN without any."""
+        counts = np.array(self.ranks).sum(axis=0)
+        return tuple((counts / counts.sum()).tolist() if counts.sum() else [float("nan")] * len(counts))
+
+    @property
+    def outside(self) -> tuple[float, float]:
+        """The share of observations in the outermost bins, and what it is if the distribution is right."""
+        return self.shares[0] + self.shares[-1], self.expected[0] + self.expected[-1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table for JSON."""
+        return {
+            "forecast": self.name,
+            "ranks": self.ranks,
+            "expected": self.expected,
+            "reliability": [
+                {
+                    "threshold": curve.threshold,
+                    "pixels": curve.pixels,
+                    "forecast": curve.forecast,
+                    "observed": curve.observed,
+                }
+                for curve in self.reliability
+            ],
+        }
+
+
+class Calibration:
+    """The counts of one forecast; they take the same memory however many windows are added."""
+
+    def __init__(self, leads: int, thresholds: Sequence[float]) -> None:
+        self._leads, self._thresholds = leads, tuple(thresholds)
+        self._levels: tuple[float, ...] = ()
+        self._ranks = np.zeros((leads, 0), np.int64)
+        self._curves = np.zeros((len(self._thresholds), 3, RELIABILITY_BINS))  # pixels, Σp, Σo
+
+    def add(self, distribution: Distribution, observed: Floats, window: tuple[int, int]) -> None:
+        """Count one window.
+
+        Args:
+            distribution: of the forecast (F, *space, C); one value without a probability is left out.
+            observed: (F, *space, C), NaN where missing.
+            window: its event and first frame, from which ties are drawn.
+        """
+        if distribution.single:
+            return
+        if not self._levels:
+            self._levels = distribution.levels
+            self._ranks = np.zeros((self._leads, len(self._levels) + 1), np.int64)
+        random = np.random.default_rng(window)
+        for lead in range(self._leads):
+            frame = distribution[lead]
+            known = ~(np.isnan(frame.mean) | np.isnan(observed[lead]))
+            part, seen = frame[known], observed[lead][known]
+            self._ranks[lead] += np.bincount(part.ranks(seen, random), minlength=len(self._levels) + 1)
+            for curve, threshold in zip(self._curves, self._thresholds, strict=True):
+                curve += _by_probability(part.exceeding(threshold), seen >= seen.dtype.type(threshold))
+
+    def table(self, name: str) -> CalibrationTable | None:
+        """Return what was counted; None where no distribution was."""
+        if not self._levels:
+            return None
+        curves = []
+        for threshold, (pixels, said, seen) in zip(self._thresholds, self._curves, strict=True):
+            with np.errstate(invalid="ignore"):
+                shares = (said / pixels).tolist(), (seen / pixels).tolist()
+            curves.append(Reliability(threshold, tuple(map(int, pixels)), *map(tuple, shares)))
+        expected = np.diff([0.0, *self._levels, 1.0])
+        ranks = tuple(map(tuple, self._ranks.tolist()))
+        return CalibrationTable(name, ranks, tuple(expected.tolist()), tuple(curves))
+
+
+def _by_probability(probability: Array, event: Array) -> Array:
+    """Return pixels, Σ of the probability and Σ of the event in each bin of probability, (3, bins)."""
+    bins = np.rint(probability * (RELIABILITY_BINS - 1)).astype(int)
+    return np.stack(
+        [np.bincount(bins, weights, RELIABILITY_BINS) for weights in (None, probability, event.astype(np.float64))]
+    )
