@@ -63,6 +63,7 @@ def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int =
         members: how many members to draw besides.
         seed: of the members.
     """
+    past.dataset.check_reach(past.frames, past.at)
     data, metadata = trained.data, past.dataset.source.metadata
     frames = past.dataset.forecast(past.frames, trained.predict, past.at)
     if np.isnan(past.frames).all():

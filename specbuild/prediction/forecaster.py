@@ -48,11 +48,18 @@ class Forecaster:
 
         Raises:
             SpecError: it is not a run folder.
-            RunError: the run has no trained model or classifies clips, or an override changes its weights.
+            RunError: the run has no trained model or classifies clips, or an override changes its weights; an input
+                reads frames of another source.
         """
         self._trained = TrainedRun.open(run, plugins, overrides=overrides, horizon=horizon)
         if self._trained.data.target is not None:
             raise RunError(f"the model of {run} gives classes of clips, not forecasts", help="score it with evaluate")
+        for name, feed in self._trained.data.inputs.items():
+            if feed.needs_files:
+                raise RunError(
+                    f"the input {name} of the model reads frames of another source, which a live sensor does not give",
+                    help="forecast with specbuild predict, which reads the files of every input",
+                )
         windows = self._trained.data.windows
         self._step = windows.step
         self._frames: deque[npt.NDArray[Any]] = deque(maxlen=(windows.past - 1) * windows.step + 1)

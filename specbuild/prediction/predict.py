@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.data.arrays import Floats
-from specbuild.document import ArgumentError, RunError
+from specbuild.document import ArgumentError, RunError, did_you_mean
 from specbuild.language import normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import DRAW, ColourScale, forecast_scene
@@ -16,6 +16,7 @@ from specbuild.prediction.members import check_members
 from specbuild.prediction.past import changed_since_training, latest_past, read_past
 from specbuild.prediction.writing import WRITERS, check_output
 from specbuild.runs.faults import reason
+from specbuild.runs.folder import RunFolder
 from specbuild.runs.trained import TrainedRun
 
 _WITHOUT_EFFECT = ("train", "evaluate", "data.split", "data.transform", "data.statistics", "data.augment")
@@ -27,6 +28,7 @@ def predict(
     input: str | Path | None = None,
     output: str | Path | None = None,
     *,
+    sources: Mapping[str, str | Path] | None = None,
     horizon: int | None = None,
     members: int | None = None,
     seed: int = 0,
@@ -41,6 +43,7 @@ def predict(
         input: a file with the past frames. `.npy` and `.npz` hold only these frames, in physical units with NaN where
             missing: (P, *space) or (P, *space, C). Of any other file, which must have the format of the run's data, the
             last frames are used. None: the last frames of the run's data.
+        sources: files in place of those that other inputs of the model read, by the name of the input.
         output: where to write the forecast. `.nc` and `.zarr` hold it with times, coordinates and units; `.npz` has
             `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
             and `.gif` are pictures of it.
@@ -65,11 +68,14 @@ def predict(
     if output is not None:
         check_output(Path(output))
     given = normalize(overrides)
+    places = {f"data.inputs.{name}.source.path": str(Path(path).absolute()) for name, path in (sources or {}).items()}
+    given = (*given, *normalize(places))
     for override in given:
         if is_under(override, *_WITHOUT_EFFECT):
             raise ArgumentError(
                 f"{override} has no effect on a forecast", help="the model and its transform are those of the training"
             )
+    _check_sources(run, sources or {})
     trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
     if members is not None:
         check_members(trained, members)
@@ -88,6 +94,22 @@ def predict(
                 help="name another place with --output",
             ) from error
     return forecast.frames if forecast.members is None else forecast.members
+
+
+def _check_sources(run: str | Path, sources: Mapping[str, str | Path]) -> None:
+    """Refuse a file for an input that reads none.
+
+    Raises:
+        ArgumentError: naming those that do.
+    """
+    if not sources:
+        return
+    inputs = RunFolder.open(run).load_spec().require_data().inputs
+    reading = [name for name, feed in inputs.items() if feed.files]
+    for name in sources:
+        if name not in reading:
+            help = did_you_mean(name, reading) or (f"those are {', '.join(reading)}" if reading else "there are none")
+            raise ArgumentError(f"no input {name} of the run reads files of its own", help=help)
 
 
 def _write(forecast: Forecast, past: Past, trained: TrainedRun, path: Path) -> None:

@@ -7,7 +7,8 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def _units(units: str | Mapping[str, str]) -> str:
 
 def data_difference(spec: Spec, recorded: list[dict[str, Any]]) -> str:
     """Return how the data differ from those that a run records, in words; empty where they do not, or are gone."""
-    return _difference(spec, recorded)[0]
+    return _difference(spec, recorded).how
 
 
 def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:
@@ -116,27 +117,52 @@ def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:
     Raises:
         SpecError: located at the data's path.
     """
-    how, sampled = _difference(spec, recorded)
-    if how:
-        raise changed_data(spec, how, "start a new run, or put the old data back", sampled=sampled)
+    changed = _difference(spec, recorded)
+    if changed.how:
+        help = "start a new run, or put the old data back"
+        raise changed_data(spec, changed.how, help, sampled=changed.sampled, key=changed.key)
 
 
-def _difference(spec: Spec, recorded: list[dict[str, Any]]) -> tuple[str, bool]:
-    """Return how the data differ, and whether blocks of them were compared."""
+SOURCE_PATH = ("data", "source", "path")
+"""The key of where the data are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """How data differ from those that a run records, in words; empty where they do not.
+
+    `sampled` is whether blocks of them were compared, `key` that of the path in the spec.
+    """
+
+    how: str = ""
+    sampled: bool = False
+    key: tuple[str, ...] = SOURCE_PATH
+
+
+def _difference(spec: Spec, recorded: list[dict[str, Any]]) -> _Change:
     present = data_files(spec)
     if len(present) != len(recorded):
-        return f"it is read from {len(present)} paths, run.json records {len(recorded)}", False
-    for before, after in zip(recorded, present, strict=True):
+        return _Change(f"it is read from {len(present)} paths, run.json records {len(recorded)}")
+    for path, before, after in zip(source_files(spec), recorded, present, strict=True):
         if after.get("files") != 0 and (how := difference(before, after)):
-            return how, "sampled_sha256" in after
-    return "", False
+            return _Change(how, "sampled_sha256" in after, _key_of(spec, path))
+    return _Change()
 
 
-def changed_data(spec: Spec, reason: str, help: str, *, sampled: bool = False) -> SpecError:
-    """Return the error of data that are not those that a run was trained with, located at their path."""
+def _key_of(spec: Spec, path: Path) -> tuple[str, ...]:
+    """Return the key of the spec that names a path of its data."""
+    data = spec.require_data()
+    keys = zip(data.files, data.path_keys, strict=True)
+    return next((key for file, key in keys if spec.resolve_path(file) == path), SOURCE_PATH)
+
+
+def changed_data(
+    spec: Spec, reason: str, help: str, *, sampled: bool = False, key: tuple[str, ...] = SOURCE_PATH
+) -> SpecError:
+    """Return the error of data that are not those that a run was trained with, located at the key of their path."""
     copied = "; copies of large files must keep their modification times, as with cp -p" if sampled else ""
     return spec.error(
-        ("data", "source", "path"),
+        key,
         "the data is not what this run began with",
         reason=reason,
         help=f"{help}{copied}",
@@ -157,7 +183,7 @@ def perhaps_moved(spec: Spec) -> Iterator[None]:
         gone = [path for path, files in source_files(spec).items() if not any(file.exists() for file in files)]
         if not gone:
             raise
-        moved = "if the data have moved, name their new place with --set data.source.path=…"
+        moved = f"if the data have moved, name their new place with --set {'.'.join(_key_of(spec, gone[0]))}=…"
         faults = (
             replace(fault, help="; ".join(filter(None, (fault.help, moved)))) if _names_data(fault) else fault
             for fault in error.diagnostics
@@ -166,4 +192,4 @@ def perhaps_moved(spec: Spec) -> Iterator[None]:
 
 
 def _names_data(fault: Diagnostic) -> bool:
-    return fault.path.startswith("data.source")
+    return fault.path.startswith(("data.source", "data.inputs"))

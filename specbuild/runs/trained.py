@@ -13,10 +13,12 @@ import numpy as np
 
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
-from specbuild.data.feeds.opened import restored
+from specbuild.data.feeds.opened import Feeds, restored
 from specbuild.data.samples.dataset import fed, timed
+from specbuild.data.samples.layout import SampleLayout
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import FrameSource, open_source
+from specbuild.data.sources.base import Coordinate
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.units import converted
 from specbuild.document import ArgumentError, Node, RunError, Scalar, Sequence, SpecError
@@ -35,9 +37,11 @@ from specbuild.runs.provenance import changed_data, data_difference, perhaps_mov
 
 DATA_SOURCE = "data.source"
 """The path of where the data are, in overrides."""
+INPUT_SOURCES = "data.inputs"
+"""The path of where what other inputs read is."""
 RandomPredict: TypeAlias = Callable[[tuple[int, ...]], Callable[[Any], Any]]
 """From a seed to a function from inputs to outputs, whose random numbers follow from the seed."""
-SCORED_DATA = (DATA_SOURCE, "data.split")
+SCORED_DATA = (DATA_SOURCE, INPUT_SOURCES, "data.split")
 """The paths of what says which windows are scored."""
 
 
@@ -165,7 +169,7 @@ class TrainedRun:
         """
         if not self.data_change:
             return ""
-        if not any(is_under(override, DATA_SOURCE) for override in self.given):
+        if not any(is_under(override, DATA_SOURCE, INPUT_SOURCES) for override in self.given):
             raise changed_data(
                 self.spec,
                 self.data_change,
@@ -228,13 +232,37 @@ class TrainedRun:
             SpecError: they do not fit the model.
             RunError: the saved transform is not that of the spec.
         """
-        feeds, layout = fed(self.spec, self.graph, source)
+        feeds, layout = self._fed(source)
         transform = Transform.from_state(self.transform)
         transform.check_fits(self.data.transform, source.channels)
         pixels = self.training_frames.coverage
         known = None if pixels is None else pixels.unpack()
-        feeds = restored(feeds, self.transform)
         return Dataset(timed(self.data, source), source, {}, transform, layout, known, feeds)
+
+    def _fed(self, source: FrameSource) -> tuple[Feeds, SampleLayout]:
+        """Return what the inputs read, and the layout of samples; for frames in memory what was opened before.
+
+        Frames without coordinates lie on the grid of the training if they have its size.
+        """
+        metadata, axes = source.metadata, self.training_frames.space
+        if not self.data.inputs or any(letter in metadata.coordinates for letter in metadata.space):
+            feeds, layout = fed(self.spec, self.graph, source)
+            return restored(feeds, self.transform), layout
+        key = (source.space, source.channels, source.times(0) is None)
+        if key not in self._opened:
+            coordinates = {
+                letter: Coordinate(axes[letter].name, np.asarray(axes[letter].values), axes[letter].units)
+                for letter, length in zip(metadata.space, source.space, strict=True)
+                if letter in axes and len(axes[letter].values) == length
+            }
+            placed = replace(source, metadata=replace(metadata, coordinates={**metadata.coordinates, **coordinates}))
+            feeds, layout = fed(self.spec, self.graph, placed)
+            self._opened[key] = restored(feeds, self.transform), layout
+        return self._opened[key]
+
+    @cached_property
+    def _opened(self) -> dict[object, tuple[Feeds, SampleLayout]]:
+        return {}
 
     def _check_model_file(self) -> None:
         if problem := damage(self.weights_file):

@@ -138,9 +138,12 @@ class Feed(ABC, Generic[Section]):
         """Return what was read of a sample that is mirrored and turned."""
         return turn.frames(values) if self.layout.space else values
 
-    def lacks(self, context: FeedContext) -> int:  # noqa: ARG002
-        """Return how many of the frames that are read are not there."""
-        return 0
+    def check_reach(self, context: FeedContext) -> None:
+        """Check that what is read of the future is there.
+
+        Raises:
+            ArgumentError: it is not.
+        """
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know about what was read so far."""

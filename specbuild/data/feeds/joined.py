@@ -17,6 +17,7 @@ from specbuild.data.sources import FrameSource
 from specbuild.data.time.intervals import median_step
 from specbuild.data.time.times import Times, show
 from specbuild.data.transforms.kinds import FrameContext
+from specbuild.document import ArgumentError
 from specbuild.language import Spec
 from specbuild.language.interval import Interval
 from specbuild.language.sections.feeds import SourceFeed
@@ -134,8 +135,17 @@ class JoinedFrames(Stored):
         filled = self.statistics.fill_missing(values)
         return filled if self.layout.time else filled[0]
 
-    def lacks(self, context: FeedContext) -> int:
-        return int(np.sum(np.equal(self._partners_of(context)[0], NONE)))
+    def check_reach(self, context: FeedContext) -> None:
+        assert self.section.frames is not None
+        numbers, frames = context.numbers(self.section.frames), self._partners_of(context)[0]
+        last = context.frames[0][-1]
+        future = [frame for number, frame in zip(numbers, frames, strict=True) if number > last]
+        if NONE in future:
+            raise ArgumentError(
+                f"the input {self.name} reads {self.source.name}, which has nothing for {future.count(NONE)} of the "
+                f"{len(future)} forecast frames",
+                help=f"give a file that reaches further with --input {self.name}=FILE",
+            )
 
     def notes(self) -> tuple[str, ...]:
         if not self.unmatched:

@@ -263,6 +263,19 @@ class Dataset(SampleSet[WindowSet]):
             filled = np.concatenate([filled, ~np.isnan(ready).any(axis=-1, keepdims=True)], axis=-1, dtype=np.float32)
         return filled[0] if self.layout.input_without_time else filled
 
+    def check_reach(self, past: Floats, at: tuple[int, int] | None = None) -> None:
+        """Check that what the inputs read of the future is there; arguments of `forecast`.
+
+        Raises:
+            ArgumentError: a source ends before the forecast does.
+        """
+        whole = tuple(slice(0, length) for length in self.source.space)
+        context = FeedContext(
+            self.section, self.source, past, lambda: past, lambda: past, lambda future: future, at, whole
+        )
+        for feed in self.feeds.values():
+            feed.check_reach(context)
+
     @cached_property
     def head(self) -> HeadReader | None:
         """What reads the output as a distribution; None where it is the forecast itself."""

@@ -161,6 +161,13 @@ class DataSection(Section):
         """The paths that it reads, as written: those of `source`, then those of the inputs."""
         return (*self.source.files, *(file for feed in self.inputs.values() for file in feed.files))
 
+    @property
+    def path_keys(self) -> tuple[tuple[str, ...], ...]:
+        """The key of each of `files`."""
+        source = ("data", "source", "path")
+        fed = ((("data", "inputs", name, "source", "path"), feed.files) for name, feed in self.inputs.items())
+        return (*(source for _ in self.source.files), *(key for key, files in fed for _ in files))
+
     def with_paths(self, located: Callable[[str], str]) -> Self:
         """Return the section with its paths changed by `located`."""
         inputs = {name: feed.with_paths(located) for name, feed in self.inputs.items()}

@@ -56,6 +56,11 @@ class FeedSection(Section):
         raise NotImplementedError
 
     @property
+    def needs_files(self) -> bool:
+        """Whether each forecast needs other frames of its files."""
+        return False
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The paths that it reads besides those of `data.source`, as written."""
         return ()
@@ -130,6 +135,10 @@ class SourceFeed(FeedSection):
     def is_static(self) -> bool:
         """Whether it is one field that does not change."""
         return "T" not in self.source.axes
+
+    @property
+    def needs_files(self) -> bool:
+        return not self.is_static
 
     def count(self, windows: "WindowsSection") -> int | None:
         return None if self.frames is None else frame_count(self.frames, windows)
