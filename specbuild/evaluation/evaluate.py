@@ -189,6 +189,8 @@ class _Pictured:
             self.others[rival],
             rival=rival,
             title=title,
+            past_times=None if times is None else times[list(window.past_frames)],
+            times=None if times is None else times[list(window.future_frames)],
         )
 
 

@@ -32,6 +32,8 @@ _STYLES: tuple[tuple[str, Any, str], ...] = (
     ("#E69F00", (0, (3, 1)), "v"),
 )
 """Colour (Okabe and Ito's, which the colour-blind can tell apart), dashes and marker of each forecast, model first."""
+_LEAST_SKILL = -2.0
+"""Where the axis of the skill ends, if some values are above."""
 _LABELS = 34
 """Letters that fit below a panel."""
 INK, PALE = "#333333", "#767676"
@@ -119,8 +121,22 @@ def _skill(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_title("skill of the model over each baseline", fontsize=9.5, color=INK)
     axes.set_ylabel("below 0 the baseline is better", fontsize=7.5, color=PALE)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    drawn = [value for skill in evaluation.skills for value in skill.values if math.isfinite(value)]
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, -2.0), min(high, 1.0))
+    below = sum(value < _LEAST_SKILL for value in drawn)
+    # A skill far below 0 hides what matters, unless there is nothing else to see.
+    if below and below < len(drawn):
+        low = _LEAST_SKILL
+        many = "1 value lies" if below == 1 else f"{below} values lie"
+        axes.annotate(
+            f"{many} below the axis, to {min(drawn):.0%}",
+            (0.02, 0.02),
+            xycoords="axes fraction",
+            fontsize=7,
+            color=PALE,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
+    axes.set_ylim(low, min(high, 1.0))
 
 
 def _line(axes: Axes, position: int, values: Sequence[float]) -> None:

@@ -28,6 +28,7 @@ from specbuild.data.sources import FrameSource
 from specbuild.document import RunError
 from specbuild.document.printable import printable
 from specbuild.language.sections.data import DataSection
+from specbuild.pictures.plane import Plane
 from specbuild.pictures.scene import ColourScale, Planes, Scene, sample_scene, scale_of
 from specbuild.runs.files import replacing
 
@@ -51,22 +52,29 @@ def draw_strip(scene: Scene, path: Path) -> None:
     side, gap, caption, top = 1.3, 0.06, 0.23, 0.4
     height = side * _aspect(scene)
     row_height = height + caption + gap
-    page = _Page(left + columns * (side + gap) + 0.95, top + len(rows) * row_height + 0.1)
+    margin = 0.0 if scene.map is None else 0.42
+    below = 0.0 if scene.map is None else 0.28 if scene.map.words else 0.15
+    left += margin
+    page = _Page(left + columns * (side + gap) + 1.05, top + len(rows) * row_height + 0.2 + below)
     colours = _Colours.of(scene)
 
-    def panel(row: int, column: int) -> Axes:
-        return page.axes(left + column * (side + gap), top + row * row_height + caption, side, height)
+    def show(row: int, column: int, frame: Planes, text: str) -> None:
+        axes = page.axes(left + column * (side + gap), top + row * row_height + caption, side, height)
+        _show(axes, frame, colours, text, scene.map)
+        if scene.map is not None:
+            _tick(axes, scene.map, below=row == len(rows) - 1, beside=not column)
 
     page.text(left, 0.12, scene.title, fontsize=10, fontweight="bold", va="top")
     for row, name in enumerate(names):
-        page.text(
-            left - 0.12, top + row * row_height + caption + height / 2, name, fontsize=10, ha="right", va="center"
-        )
+        middle = top + row * row_height + caption + height / 2
+        page.text(left - 0.12 - margin, middle, name, fontsize=10, ha="right", va="center")
     for column, index in enumerate(past):
-        _show(panel(0, column), scene.past[index], colours, scene.past_labels[index])
+        show(0, column, scene.past[index], _when(scene.past_labels, scene.past_times, index))
     for row, (name, frames) in enumerate(scene.futures.items(), start=1):
         for column, index in enumerate(leads):
-            _show(panel(row, column), frames[index], colours, _caption(scene, name, index))
+            show(row, column, frames[index], _caption(scene, name, index))
+    if scene.map is not None and scene.map.words:
+        page.text(left, page.height - 0.08, scene.map.words, fontsize=7, va="bottom")
     drawn = len(rows) * row_height - caption - gap
     bar_height = min(drawn, 4.5)
     bar_top = top + caption + (drawn - bar_height) / 2
@@ -79,12 +87,17 @@ def draw_animation(scene: Scene, path: Path) -> None:
     names = [name for name in scene.futures if name in ("observed", scene.called)]
     colours = _Colours.of(scene)
     images = [
-        _animation_frame(scene, colours, dict.fromkeys(names, frame), label)
-        for frame, label in zip(scene.past, scene.past_labels, strict=True)
+        _animation_frame(scene, colours, dict.fromkeys(names, frame), _when(scene.past_labels, scene.past_times, index))
+        for index, frame in enumerate(scene.past)
     ]
     images += [
-        _animation_frame(scene, colours, {name: scene.futures[name][index] for name in names}, label)
-        for index, label in enumerate(scene.lead_labels)
+        _animation_frame(
+            scene,
+            colours,
+            {name: scene.futures[name][index] for name in names},
+            _when(scene.lead_labels, scene.lead_times, index),
+        )
+        for index in range(len(scene.lead_labels))
     ]
     palette = colours.palette()
     first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
@@ -158,11 +171,11 @@ class _Colours:
     def bar(self, page: _Page, axes: Axes, scene: Scene) -> None:
         bar = page.figure.colorbar(ScalarMappable(self.norm, self.map), cax=axes, extend=self.extend, extendfrac=0.03)
         label = f"{scene.variable} ({scene.units})" if scene.units else scene.variable
-        roots = ", square-root scale" if isinstance(self.norm, PowerNorm) else ""
+        roots = "\nsquare-root scale" if isinstance(self.norm, PowerNorm) else ""
         bar.set_label(label + roots, color=_INK, fontsize=9)
         bar.ax.tick_params(labelsize=8, colors=_INK)
         bar.outline.set_visible(False)
-        if np.isnan(scene.past).any() or (scene.truth is not None and np.isnan(scene.truth).any()):
+        if any(np.isnan(frames).any() for frames in (scene.past, *scene.futures.values())):
             axes.text(0.0, -0.02, "grey: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
 
 
@@ -175,9 +188,14 @@ def _outside(scene: Scene, scale: ColourScale) -> str:
     return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
 
 
-def _show(axes: Axes, frame: Planes, colours: _Colours, caption: str) -> None:
+def _show(axes: Axes, frame: Planes, colours: _Colours, caption: str, plane: Plane | None) -> None:
+    """Draw a frame, of a map north up and east to the right, and of anything else its first row on top."""
     shown = np.ma.masked_invalid(frame)
     axes.imshow(shown, cmap=colours.map, norm=colours.norm, aspect="auto", interpolation="antialiased")
+    if plane is not None and plane.y.rises:
+        axes.invert_yaxis()
+    if plane is not None and not plane.x.rises:
+        axes.invert_xaxis()
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -185,10 +203,24 @@ def _show(axes: Axes, frame: Planes, colours: _Colours, caption: str) -> None:
     axes.set_title(caption, fontsize=8, color=_INK, pad=3)
 
 
+def _tick(axes: Axes, plane: Plane, *, below: bool, beside: bool) -> None:
+    """Write coordinates along the edges of a panel that are edges of the picture."""
+    axes.tick_params(labelsize=6.5, colors=_INK, length=2, pad=1.5)
+    if below:
+        axes.set_xticks(*plane.x.ticks(3, inside=0.08))
+    if beside:
+        axes.set_yticks(*plane.y.ticks(4))
+
+
+def _when(labels: tuple[str, ...], times: tuple[str, ...], index: int) -> str:
+    """Return a lead time, with the time of the frame where it is known."""
+    return f"{labels[index]}, {times[index]}" if times else labels[index]
+
+
 def _caption(scene: Scene, name: str, index: int) -> str:
     """Return the lead time, or of a forecast its error in this frame."""
     if name == "observed" or scene.truth is None:
-        return scene.lead_labels[index]
+        return _when(scene.lead_labels, scene.lead_times, index)
     error = scene.futures[name][index] - scene.truth[index]
     if not np.isfinite(error).any():
         return scene.lead_labels[index]
@@ -199,14 +231,19 @@ def _caption(scene: Scene, name: str, index: int) -> str:
 def _animation_frame(scene: Scene, colours: _Colours, panels: Mapping[str, Planes], label: str) -> Image.Image:
     side, gap, top = 3.0, 0.15, 0.62
     height = side * _aspect(scene)
-    right = gap + len(panels) * (side + gap)
-    page = _Page(right + 0.95, top + height + 0.25)
+    margin = 0.0 if scene.map is None else 0.35
+    right = gap + margin + len(panels) * (side + gap)
+    page = _Page(right + 1.05, top + height + 0.25 + margin)
     page.text(gap, 0.1, scene.title, fontsize=9, va="top")
     page.text(right - gap, top - 0.08, label, fontsize=10, fontweight="bold", ha="right", va="bottom")
     for column, (name, frame) in enumerate(panels.items()):
-        x = gap + column * (side + gap)
+        x = gap + margin + column * (side + gap)
         page.text(x, top - 0.08, name, fontsize=10, va="bottom")
-        _show(page.axes(x, top, side, height), frame, colours, "")
+        axes = page.axes(x, top, side, height)
+        _show(axes, frame, colours, "", scene.map)
+        if scene.map is not None:
+            _tick(axes, scene.map, below=True, beside=not column)
+            page.text(gap + margin, page.height - 0.06, scene.map.words, fontsize=7, va="bottom")
     colours.bar(page, page.axes(right, top, 0.12, height), scene)
     return page.image()
 
@@ -239,7 +276,8 @@ class _Page:
 def _aspect(scene: Scene) -> float:
     """Height of a panel over its width: the frame's, within what still gives a page."""
     height, width = scene.forecast.shape[1:]
-    return float(min(max(height / width, 0.3), 2.0))
+    shape = height / width if scene.map is None else scene.map.aspect
+    return float(min(max(shape, 0.3), 2.0))
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -13,8 +13,9 @@ from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import FrameMetadata
-from specbuild.data.time.times import show
+from specbuild.data.time.times import Times, show
 from specbuild.language.sections.data import DataSection
+from specbuild.pictures.plane import Plane
 
 Planes: TypeAlias = npt.NDArray[np.floating[Any]]
 """Frames for a picture: (T, H, W)."""
@@ -54,6 +55,12 @@ class Scene:
     scale: ColourScale | None = None
     called: str = "forecast"
     """The name of the row of `forecast`; `future` in a picture of data."""
+    past_times: tuple[str, ...] = ()
+    """When the past frames are, in words; empty where that is not known."""
+    lead_times: tuple[str, ...] = ()
+    """When the others are."""
+    map: Plane | None = None
+    """Which way is north, and the coordinates along the edges, where they are known."""
 
     @property
     def futures(self) -> dict[str, Planes]:
@@ -89,6 +96,8 @@ def forecast_scene(
     forecast: Planes,
     truth: Planes | None = None,
     baseline: Planes | None = None,
+    past_times: Times | None = None,
+    times: Times | None = None,
     **more: Any,
 ) -> Scene:
     """Return the scene of one forecast.
@@ -98,6 +107,7 @@ def forecast_scene(
         metadata: names the channels of the frames.
         past, forecast, truth: (T, *space, C) in physical units.
         baseline: what the forecast is compared with; None: persistence where there is a truth.
+        past_times, times: when the past frames and the others are, where that is known.
         more: the title, the scale and what the forecast and the baseline are called, as `Scene` has them.
     """
     variable, units = first_channel(data, metadata)
@@ -116,6 +126,9 @@ def forecast_scene(
         baseline=rival,
         variable=variable,
         units=units,
+        past_times=() if past_times is None else _written(past_times, times),
+        lead_times=() if times is None else _written(times, past_times),
+        map=Plane.of(metadata, *forecast.shape[1:3]) if metadata.space == ("H", "W") else None,
         **more,
     )
 
@@ -140,7 +153,21 @@ def sample_scene(data: DataSection, source: FrameSource, windows: WindowSet, tit
         source.read(event, future),
         title=f"{title}: window {number + 1} of {len(windows)}{when}",
         called="future",
+        past_times=None if times is None else times[list(past)],
+        times=None if times is None else times[list(future)],
     )
+
+
+def _written(times: Times, others: Times | None) -> tuple[str, ...]:
+    """Return times in few letters: within a day by the hour alone, without the year where there are hours."""
+    every = times if others is None else np.concatenate([times, others])
+    texts = np.datetime_as_string(times, unit="m").tolist()
+    if (every.astype("datetime64[M]") == every).all():
+        return tuple(text[:7] for text in texts)
+    if (every.astype("datetime64[D]") == every).all():
+        return tuple(text[:10] for text in texts)
+    within_a_day = every.max() - every.min() < np.timedelta64(1, "D")
+    return tuple(text[11:] if within_a_day else text[5:].replace("T", " ") for text in texts)
 
 
 def first_channel(data: DataSection, metadata: FrameMetadata) -> tuple[str, str]:

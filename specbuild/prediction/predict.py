@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.data.arrays import Floats
+from specbuild.data.time.times import show
 from specbuild.document import ArgumentError, RunError, did_you_mean
 from specbuild.language import normalize
 from specbuild.language.overrides import is_under
@@ -125,7 +126,14 @@ def _write(forecast: Forecast, past: Past, trained: TrainedRun, path: Path) -> N
         forecast.metadata,
         forecast.past,
         forecast.frames,
-        title=f"{trained.spec.name}: forecast",
+        title=f"{trained.spec.name}: {forecast.variable}, forecast{_since(forecast)}",
         scale=ColourScale(**colours) if colours else None,
+        past_times=forecast.past_times,
+        times=forecast.times,
     )
     DRAW[path.suffix](scene, path)
+
+
+def _since(forecast: Forecast) -> str:
+    """Return when a forecast was made, as a title ends; empty where that is not known."""
+    return "" if forecast.past_times is None else f" from {show(forecast.past_times[-1])}"

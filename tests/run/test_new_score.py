@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from specbuild.catalog.scores import SCORES, Score
-from specbuild.evaluation.plots import draw_scores
-from specbuild.evaluation.result import Evaluation
+from specbuild.evaluation.plots import _skill, draw_scores
+from specbuild.evaluation.result import Evaluation, Skill
 from specbuild.evaluation.scores import Comparison, Scores
 from specbuild.evaluation.scores.base import Values, ratio
 from specbuild.evaluation.scores.events import FORMULAS
@@ -58,6 +59,23 @@ def test_a_declared_score_is_in_tables_files_and_pictures(monkeypatch: pytest.Mo
     draw_scores(evaluation, tmp_path / "scores.png")
     with Image.open(tmp_path / "scores.png") as picture:
         assert picture.width > 500
+
+
+@pytest.mark.parametrize(
+    ("values", "least", "said"),
+    [
+        ((0.4, 0.1), 0.1, ""),
+        ((-5.0, -3.0), -5.0, ""),  # all of them far below 0: none is cut off
+        ((-9.0, 0.5), -2.0, "1 value lies below the axis, to -900%"),
+    ],
+)
+def test_the_axis_of_the_skill_says_what_it_leaves_out(values: tuple[float, ...], least: float, said: str) -> None:
+    axes, skill = Figure().subplots(), Skill("persistence", values, 0.0)
+    _skill(axes, Evaluation("x", "test", 1, "rain", "", (), (skill,), (), {}))
+    low, high = axes.get_ylim()
+    assert low < high
+    assert low == least if said else low <= least
+    assert [text.get_text() for text in axes.texts] == ([said] if said else [])
 
 
 def test_a_score_that_is_computed_and_not_declared_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:

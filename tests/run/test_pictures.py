@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from specbuild.data.sources.base import Coordinate, FrameMetadata
 from specbuild.pictures import ColourScale, Scene, draw_animation, draw_strip
 from specbuild.pictures.drawing import _Colours, _spread
+from specbuild.pictures.plane import Plane
+from specbuild.pictures.scene import _written
 from specbuild.training.history import draw_history
 
 RAIN = np.abs(np.random.default_rng(0).normal(size=(9, 10, 14))) * (np.arange(14) > 11)
@@ -102,3 +105,57 @@ def test_the_loss_is_drawn_with_and_without_validation(tmp_path: Path) -> None:
     draw_history(rows, tmp_path / "both.png", best=3)
     draw_history([{"epoch": 1.0, "loss": 0.0}], tmp_path / "one.png")
     assert pixels(tmp_path / "both.png").std() > 10
+
+
+def map_of(y: np.ndarray, x: np.ndarray, y_units: str = "degrees_north", x_units: str = "degrees_east") -> Plane | None:
+    names = ("lat", "lon") if "deg" in y_units else ("y", "x")
+    coordinates = {"H": Coordinate(names[0], y, y_units), "W": Coordinate(names[1], x, x_units)}
+    return Plane.of(FrameMetadata("x.nc", ("T", "H", "W"), coordinates=coordinates), len(y), len(x))
+
+
+def test_a_map_is_north_up_and_east_to_the_right_in_whatever_order_it_is_stored(tmp_path: Path) -> None:
+    y, x = np.linspace(50, 52, 10), np.linspace(3, 6, 14)
+    stored = {
+        "a": (slice(None, None, -1), slice(None)),
+        "b": (slice(None), slice(None)),
+        "c": (slice(None), slice(None, None, -1)),
+    }
+    for name, (rows, columns) in stored.items():
+        frames = {key: getattr(SCENE, key)[:, rows, columns] for key in ("past", "truth", "forecast", "baseline")}
+        scene = replace(SCENE, **frames, map=map_of(y[rows], x[columns]))
+        draw_strip(scene, tmp_path / f"{name}.png")
+        draw_animation(scene, tmp_path / f"{name}.gif")
+    for suffix in ("png", "gif"):
+        first = (tmp_path / f"a.{suffix}").read_bytes()
+        assert all((tmp_path / f"{name}.{suffix}").read_bytes() == first for name in "bc")
+    draw_strip(SCENE, tmp_path / "plain.png")
+    assert pixels(tmp_path / "plain.png").shape != pixels(tmp_path / "a.png").shape
+
+
+def test_the_edges_of_a_map_have_coordinates() -> None:
+    globe = map_of(np.linspace(-60, 60, 13), np.linspace(0, 330, 12))
+    assert globe is not None
+    assert globe.y.ticks(4) == ([0.0, 3.0, 6.0, 9.0, 12.0], ["60°S", "30°S", "0°", "30°N", "60°N"])
+    assert globe.x.ticks(4)[1] == ["0°", "100°E", "160°W", "60°W"]
+    assert (globe.aspect, globe.words) == (pytest.approx(130 / 360), "")
+    radar = map_of(np.linspace(4e5, 0, 5), np.linspace(0, 2e5, 5), "m", "m")
+    assert radar is not None
+    assert radar.y.ticks(2) == ([4.0, 2.0, 0.0], ["0", "200", "400"])
+    assert radar.x.ticks(2, inside=0.1) == ([2.0], ["100"])
+    assert (radar.aspect, radar.words) == (2.0, "x and y in km")
+    uk = map_of(np.linspace(49, 59, 11), np.linspace(-8, 2, 11))
+    assert uk is not None
+    assert uk.aspect == pytest.approx(1 / np.cos(np.radians(54)))
+    assert map_of(np.arange(5.0), np.arange(5.0), "", "") is None  # counts rows: the first is on top
+    assert map_of(np.array([50.0, 52, 51]), np.arange(3.0)) is None
+
+
+def test_times_are_written_in_few_letters() -> None:
+    def written(first: str, count: int, unit: str) -> tuple[str, ...]:
+        times = (np.datetime64(first) + np.arange(4) * np.timedelta64(count, unit)).astype("datetime64[s]")
+        return _written(times[:2], times[2:])
+
+    assert written("2020-02-28T23:50", 5, "m") == ("23:50", "23:55")
+    assert written("2020-02-28T12:00", 12, "h") == ("02-28 12:00", "02-29 00:00")
+    assert written("2020-02-28", 1, "D") == ("2020-02-28", "2020-02-29")
+    assert written("2020-02", 1, "M") == ("2020-02", "2020-03")
