@@ -172,7 +172,9 @@ class _Colours:
         bar = page.figure.colorbar(ScalarMappable(self.norm, self.map), cax=axes, extend=self.extend, extendfrac=0.03)
         label = f"{scene.variable} ({scene.units})" if scene.units else scene.variable
         roots = "\nsquare-root scale" if isinstance(self.norm, PowerNorm) else ""
-        bar.set_label(label + roots, color=_INK, fontsize=9)
+        letters = int(axes.get_position().height * page.height / _LETTER)
+        lines = [textwrap.fill(line, max(letters, 12)) for line in (label + roots).splitlines()]
+        bar.set_label("\n".join(lines), color=_INK, fontsize=9)
         bar.ax.tick_params(labelsize=8, colors=_INK)
         bar.outline.set_visible(False)
         if any(np.isnan(frames).any() for frames in (scene.past, *scene.futures.values())):

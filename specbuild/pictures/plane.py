@@ -61,7 +61,8 @@ class Edge:
             inside: the part of the edge at each end that is left free, for what is written at the next picture.
         """
         ordered, last = self.values if self.rises else self.values[::-1], len(self.values) - 1
-        ticks = MaxNLocator(most, steps=[1, 2, 3, 5, 10]).tick_values(ordered[0], ordered[-1])
+        steps = [1, 2, 3, 5, 6, 9, 10] if self.units in ("N", "E") else [1, 2, 2.5, 5, 10]
+        ticks = MaxNLocator(most, steps=steps).tick_values(ordered[0], ordered[-1])
         values = [float(value) for value in ticks if ordered[0] <= value <= ordered[-1]]
         places = np.interp(values, ordered, np.arange(last + 1))
         if not self.rises:

@@ -136,7 +136,7 @@ def test_the_edges_of_a_map_have_coordinates() -> None:
     globe = map_of(np.linspace(-60, 60, 13), np.linspace(0, 330, 12))
     assert globe is not None
     assert globe.y.ticks(4) == ([0.0, 3.0, 6.0, 9.0, 12.0], ["60°S", "30°S", "0°", "30°N", "60°N"])
-    assert globe.x.ticks(4)[1] == ["0°", "100°E", "160°W", "60°W"]
+    assert globe.x.ticks(4)[1] == ["0°", "90°E", "180°", "90°W"]
     assert (globe.aspect, globe.words) == (pytest.approx(130 / 360), "")
     radar = map_of(np.linspace(4e5, 0, 5), np.linspace(0, 2e5, 5), "m", "m")
     assert radar is not None
