@@ -23,6 +23,8 @@ class SourceFormat:
     """`module:class` of the `Container` (`specbuild.data.sources.file`) that opens a file of arrays. Images and videos,
     which come by folder and pattern, have one for all of them."""
     kind: Kind = "arrays"
+    remote_reader: str = ""
+    """What opens a file at a URL where it is; empty: it is copied first."""
     named_dimensions: bool = False
     """Whether dimensions have names, so that a layout can be proposed once the file is open."""
     is_folder: bool = False
@@ -32,12 +34,24 @@ class SourceFormat:
 PACKED = ".gz"
 """The suffix of a file that is packed with gzip; the one before it is that of its format."""
 
+_REMOTE_GRID = "specbuild.data.sources.grids:RemoteGrid"
 FORMATS = (
     SourceFormat((".npy",), "specbuild.data.sources.npy:NpyFile"),
     SourceFormat((".npz",), "specbuild.data.sources.npz:NpzFile"),
     SourceFormat((".h5", ".hdf5", ".hdf"), "specbuild.data.sources.hdf5:Hdf5File"),
-    SourceFormat((".nc", ".nc4", ".cdf"), "specbuild.data.sources.grids:GridFile", named_dimensions=True),
-    SourceFormat((".zarr",), "specbuild.data.sources.grids:GridFile", named_dimensions=True, is_folder=True),
+    SourceFormat(
+        (".nc", ".nc4", ".cdf"),
+        "specbuild.data.sources.grids:GridFile",
+        remote_reader=_REMOTE_GRID,
+        named_dimensions=True,
+    ),
+    SourceFormat(
+        (".zarr",),
+        "specbuild.data.sources.grids:GridFile",
+        remote_reader=_REMOTE_GRID,
+        named_dimensions=True,
+        is_folder=True,
+    ),
     SourceFormat((".grib", ".grib2", ".grb", ".grb2"), "specbuild.data.sources.grib:GribFile", named_dimensions=True),
     SourceFormat((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"), kind="images"),
     SourceFormat((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif"), kind="videos"),

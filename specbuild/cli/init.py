@@ -12,12 +12,18 @@ from specbuild.cli.arguments import say
 @click.command("init", short_help="Write a spec to start from, with the data that it needs.")
 @click.argument("template", required=False)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--data", metavar="PATH", help="Look at a file, folder, pattern or URL, and write a spec that trains on it."
+)
 @click.option("--list", "listed", is_flag=True, help="List the templates and write nothing.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-def command(template: str | None, file: Path | None, listed: bool, force: bool) -> None:
+def command(template: str | None, file: Path | None, data: str | None, listed: bool, force: bool) -> None:
     """Write a commented spec to start from: TEMPLATE as FILE, or under its own name in this folder.
 
     The data that the spec reads are copied next to it. Existing files are not replaced without --force.
+
+    With --data there is no template: FILE gets a data section for the files at PATH, as far as they tell what they
+    hold, and a model that fits it.
 
     \b
     Examples:
@@ -25,7 +31,14 @@ def command(template: str | None, file: Path | None, listed: bool, force: bool) 
       specbuild init radar-nowcast
       specbuild init unet-convlstm lanes.yaml
       specbuild init zoo/shi2015-2layers
+      specbuild init --data rain.nc
+      specbuild init --data 'radar/*.h5' nowcast.yaml
     """
+    if data is not None:
+        if file is not None:
+            raise click.UsageError("--data takes no template: specbuild init --data rain.nc nowcast.yaml")
+        _write_for(data, None if template is None else Path(template), force=force)
+        return
     from specbuild.cli.templates import copies, name_of, templates, write
     from specbuild.document import did_you_mean
 
@@ -56,6 +69,33 @@ def command(template: str | None, file: Path | None, listed: bool, force: bool) 
         say(f"next: specbuild train {target}")
     else:
         say(f"next: specbuild summary {target}; it trains when it has a data section")
+
+
+def _write_for(data: str, file: Path | None, *, force: bool) -> None:
+    """Look at data and write a spec for them."""
+    import os
+
+    from specbuild.catalog.sources import protocol_of
+    from specbuild.cli.new_spec import name_for, said, spec_text
+    from specbuild.data.proposal import propose
+    from specbuild.graph import build_graph
+
+    name = name_for(data)
+    target = Path(f"{name}.yaml") if file is None else file / f"{name}.yaml" if file.is_dir() else file
+    if target.exists() and not force:
+        raise click.UsageError(f"{target} exists already; --force replaces it")
+    proposal = propose(data)
+    if not protocol_of(data):
+        place = Path(data).expanduser().absolute()
+        near = place.is_relative_to(target.absolute().parent)
+        proposal.source["path"] = os.path.relpath(place, target.absolute().parent) if near else str(place)
+    text = spec_text(proposal, name)
+    build_graph(text)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    say(said(proposal))
+    say(f"wrote {target}; look at its data section")
+    say(f"next: specbuild train {target}")
 
 
 def _folder(name: str) -> str:

@@ -37,12 +37,12 @@ def refusal(*arguments: Any, **named: Any) -> str:
     return message(caught.value)
 
 
-def write_odim(path: Path, number: int, raw: np.ndarray = RAW, **what: Any) -> None:
+def write_odim(path: Path, number: int, raw: np.ndarray = RAW, times: np.ndarray = MINUTES, **what: Any) -> None:
     """A composite after the layout of ODIM_H5."""
     with h5py.File(path, "w") as file:
         file.attrs["Conventions"] = np.bytes_("ODIM_H5/V2_2")
         root = file.create_group("what")
-        day, clock = str(MINUTES[number]).replace("-", "").replace(":", "").split("T")
+        day, clock = str(times[number]).replace("-", "").replace(":", "").split("T")
         root.attrs.update({"object": np.bytes_("COMP"), "date": np.bytes_(day), "time": np.bytes_(clock)})
         data = file.create_group("dataset1/data1")
         data.create_dataset("data", data=raw[number], compression="gzip")

@@ -339,6 +339,11 @@ class FrameSource:
         physical = self._read(event, frames, region)
         return physical if self.channel is None else physical[..., self.channel : self.channel + 1]
 
+    def raw(self, event: int, frame: int) -> npt.NDArray[Any]:
+        """Return one whole frame as it is stored, (*space, C)."""
+        frame_as_stored: npt.NDArray[Any] = self._raw(event, range(frame, frame + 1), None)[0]
+        return frame_as_stored
+
     def exact(self, event: int, frames: range) -> npt.NDArray[np.float64]:
         """Return whole frames with all of their channels, in physical units and double precision."""
         exact: npt.NDArray[np.float64] = self.metadata.packing.unpack(self._raw(event, frames, None), np.float64)

@@ -108,19 +108,27 @@ def _described(stored: StoredArray, parts: Sequence[int | Places], axes: Sequenc
 
 
 def _container(path: AnyFile, data: DataSection) -> Container:
+    if isinstance(path, Path) and is_pictures(path):
+        from specbuild.data.sources.frame_folder import PictureFiles
+
+        return PictureFiles(path, data.source)
+    return array_container(path)
+
+
+def array_container(path: AnyFile) -> Container:
+    """Open a file of arrays; at a URL where it is, if its format can be read so, else a copy of it.
+
+    Raises:
+        SourceError: there is no reader for it, or it is damaged.
+    """
     if isinstance(path, RemoteFile):
         source_format = format_of(path.url)
         if source_format is None:
             raise FileError(f"no reader knows the suffix of {path.url}", help=f"known are {known_suffixes()}")
-        if source_format.named_dimensions:
-            from specbuild.data.sources.grids import RemoteGrid
-
-            return RemoteGrid(path)
+        if source_format.remote_reader:
+            remote: Container = resolve_name(source_format.remote_reader)(path)
+            return remote
         path = path.copy()
-    if is_pictures(path):
-        from specbuild.data.sources.frame_folder import PictureFiles
-
-        return PictureFiles(path, data.source)
     source_format = format_at(path)
     assert source_format is not None
     if path.is_file() and not path.stat().st_size:
