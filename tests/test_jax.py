@@ -22,7 +22,11 @@ SELECTIONS = {
         "-k",
         "numbers or spec or mask",
     ],
-    "losses": ["tests/model/test_losses.py", "-k", "ssim or csi or sum or balanced"],
+    "losses": [
+        *("tests/model/test_losses.py", "tests/model/test_losses_likelihood.py"),
+        *("-k", "ssim or csi or sum or balanced or likelihoods or gradients_are"),
+    ],
+    "members": ["tests/run/test_members.py", "-k", "normalization or distributions"],
     "training a cell": ["tests/run/test_cells.py", "-k", "resumed"],
     "a training run": [
         *("tests/run/test_train.py", "tests/run/test_resume.py", "tests/run/test_workers.py"),

@@ -64,12 +64,12 @@ def censored_gamma_head(arguments: Mapping[str, Any]) -> Head:
 
 LOG_STD = (-7.0, 7.0)
 """The least and the greatest logarithm of a Gaussian's standard deviation, in units of training."""
-MOST_SHIFT = 20.0
-"""The greatest shift of a censored gamma, in units of its scale: with a shape of 1 a dry probability of 1 − 2e-9."""
+MOST_SHIFT = 10.0
+"""The greatest shift of a censored gamma, in units of its scale: with a shape of 1 a dry probability of 1 − 5e-5."""
 LEAST_SHAPE, LEAST_SCALE, LEAST_SHIFT = 0.02, 1e-3, 1e-4
 """The least shape of a censored gamma, the least scale in units of training, and the least shift in units of the scale,
 so that gradients stay finite."""
 SHIFT_OFFSET = 2.0
 """Subtracted from the channel of the shift, so that an output of 0 is not certain to be dry."""
-SERIES_TERMS = 60
-"""Terms of the series of the incomplete gamma function; at `MOST_SHIFT` the rest is below 1e-10 of the sum."""
+SERIES_TERMS = 36
+"""Terms of the series of the incomplete gamma function; at `MOST_SHIFT` the rest is below 1e-9 of the sum."""

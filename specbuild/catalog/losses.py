@@ -174,7 +174,7 @@ LOSSES: dict[str, OwnLoss] = {
         names=("censored_gamma", "csgd"),
         formula="mean of −log of the likelihood of y = `floor` + max(0, θ(X − q)), X gamma-distributed with shape k: "
         "the probability of no more than `floor` (default 0, as of rain) or the density above; the output has three "
-        "channels for each variable, a, b and c: k = softplus(a) + 0.02, θ = softplus(b) + 0.001, q = 20 sigmoid(c − "
+        "channels for each variable, a, b and c: k = softplus(a) + 0.02, θ = softplus(b) + 0.001, q = 10 sigmoid(c − "
         "2)",
         source="Scheuerer and Hamill (2015), *Mon. Weather Rev.* 143, 4578",
         check=_nothing_wrong,

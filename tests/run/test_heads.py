@@ -62,8 +62,9 @@ def test_likelihoods_train_on_data_with_holes(plain: Path, tmp_path: Path, loss:
     assert (np.isfinite(forecast) == ~never[..., np.newaxis]).all()
     if parts == 3:
         assert np.nanmin(forecast) >= -1e-5
-    more = train(resume=run.folder.path, overrides=["train.epochs=3"], quiet=True)
-    assert [row["loss"] for row in more.history][:2] == losses
+    if parts == 2:
+        more = train(resume=run.folder.path, overrides=["train.epochs=3"], quiet=True)
+        assert [row["loss"] for row in more.history][:2] == losses
 
 
 def test_the_floor_is_carried_into_units_of_training(plain: Path) -> None:
