@@ -224,6 +224,8 @@ PROBABILITIES = tuple(name for name, score in SCORES.items() if score.computed.s
 SELECTABLE = tuple(name for name, score in SCORES.items() if name not in PROBABILITIES and name != "rmse_latitude")
 """The scores that `evaluate.scores` may list; the others are computed with `evaluate.latitude_weights`, or where the
 model gives a distribution."""
+SHOWN_OF_EVENTS = ("brier", "csi", "pod", "far")
+"""The scores that a terminal shows of an output that gives the probability of an event."""
 SHOWN = ("rmse", "mae", "csi")
 """What a terminal always shows of the computed scores, in this order; then come those that a spec lists."""
 CONVENTIONS = {"openstl": ("mse_sum", "mae_sum", "ssim", "psnr")}

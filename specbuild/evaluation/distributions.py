@@ -225,6 +225,41 @@ class Gaussian(Distribution):
         return bins
 
 
+@dataclass(frozen=True)
+class Event(Distribution):
+    """The probability of an event: of 1, and not of 0. Its CRPS is its Brier score."""
+
+    probability: Array
+
+    def __getitem__(self, part: Any) -> Event:
+        return Event(self.probability[part])
+
+    @property
+    def mean(self) -> Array:
+        return self.probability
+
+    @property
+    def variance(self) -> Array:
+        p = self.probability.astype(np.float64)
+        return p * (1 - p)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return tuple(number / PIT_BINS for number in range(1, PIT_BINS))
+
+    def crps(self, observed: Array) -> Array:
+        return np.square(self.probability.astype(np.float64) - observed)
+
+    def exceeding(self, threshold: float) -> Array:
+        return self.probability if 0 < threshold <= 1 else np.full(self.probability.shape, float(threshold <= 0))
+
+    def ranks(self, observed: Array, random: np.random.Generator) -> Array:
+        dry = 1 - np.clip(self.probability.astype(np.float64), 0, 1)
+        drawn = random.random(dry.shape)
+        bins: Array = np.searchsorted(self.levels, np.where(observed > 0, dry + drawn * (1 - dry), drawn * dry))
+        return bins
+
+
 def normal_probability(z: Array) -> Array:
     """Return Φ(z), the standard normal probability of a value at or below z."""
     flat = (z / math.sqrt(2)).ravel().tolist()

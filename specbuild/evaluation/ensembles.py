@@ -11,7 +11,7 @@ from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.heads import GaussianReader, QuantileReader
 from specbuild.evaluation.baselines import Baseline, mean_of
-from specbuild.evaluation.distributions import Distribution, Ensemble, Gaussian, Quantiles
+from specbuild.evaluation.distributions import Distribution, Ensemble, Event, Gaussian, Quantiles
 from specbuild.prediction.members import draw_members, first_view
 from specbuild.runs.trained import TrainedRun
 
@@ -45,6 +45,9 @@ def model_forecast(trained: TrainedRun, dataset: Dataset, window: Window) -> Sco
     dataset = first_view(dataset)
     past, at = window.past, (window.event, window.start)
     members = trained.spec.evaluate.members
+    if dataset.is_event:
+        frames = dataset.forecast(past, trained.predict, at)
+        return ScoredForecast(frames, Event(frames))
     if dataset.head is None:
         frames = dataset.forecast(past, trained.predict, at)
         drawn = None if members is None else draw_members(trained, dataset, past, at, members, seed=0)
@@ -77,8 +80,15 @@ def _of_head(trained: TrainedRun, dataset: Dataset, raw: Floats, at: tuple[int, 
     return Ensemble(physical(head.members(raw, members or MEMBERS, np.random.default_rng((0, *at)))))
 
 
-def baseline_forecast(baseline: Baseline, window: Window, *, chance: bool) -> ScoredForecast:
-    """Return a baseline's forecast of a window; with `chance`, of an ensemble, its members."""
+def baseline_forecast(baseline: Baseline, window: Window, *, chance: bool, event: bool = False) -> ScoredForecast:
+    """Return a baseline's forecast of a window; with `chance`, of an ensemble, its members.
+
+    Args:
+        event: whether what is forecast is the probability of an event.
+    """
+    if event:
+        frames = baseline.forecast(window)
+        return ScoredForecast(frames, Event(frames))
     if chance and baseline.members is not None:
         members = baseline.members(window)
         return ScoredForecast(mean_of(members), Ensemble(members) if len(members) > 1 else None)

@@ -88,21 +88,45 @@ _CHANGEABLE = (*SCORED_DATA, "evaluate")
 
 
 def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:
+    """Score every output; the first is what is returned, with the others."""
+    same = not trained.other_data and not trained.given
+    check_described(trained.samples_of_training, trained.dataset, same=same)
+    views = list(trained.dataset.views.values()) or [trained.dataset]
+    if variable is not None:
+        having = [view for view in views if variable in view.source.metadata.variables and not view.is_event]
+        views = having or views[:1]
+    first, *others = [_evaluate_output(trained, view, split, variable, horizon) for view in views]
+    return replace(first, others=tuple(others))
+
+
+def _evaluate_output(
+    trained: TrainedRun, whole: Dataset, split: str, variable: str | None, horizon: int | None
+) -> Evaluation:
+    """Score one output.
+
+    Args:
+        whole: the data of the run, or the view of the output.
+    """
     other = trained.other_data
-    check_described(trained.samples_of_training, trained.dataset, same=not other and not trained.given)
-    selected = None if variable is None else trained.dataset.source.variable(variable)
-    dataset = trained.dataset if selected is None else replace(trained.dataset, source=selected)
+    spec = trained.spec
+    if whole.is_event:
+        spec = replace(spec, evaluate=spec.evaluate.of_events())
+    selected = None if variable is None else whole.source.variable(variable)
+    dataset = whole if selected is None else replace(whole, source=selected)
     _check_room(dataset, split)
-    scoring = Scoring.of(trained.spec, dataset)
+    scoring = Scoring.of(spec, dataset)
     cycle, leads = scoring.climatology, dataset.lead_labels
-    rivals = rivals_of(trained.spec, dataset, cycle)
+    rivals = rivals_of(spec, dataset, cycle)
     sums = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(rival.name for rival in rivals))}
     comparison = Comparison(len(leads), [rival.name for rival in rivals])
-    calibrations = {name: Calibration(len(leads), trained.spec.evaluate.thresholds) for name in sums}
+    calibrations = {name: Calibration(len(leads), spec.evaluate.thresholds) for name in sums}
     pictured, scored = None, 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
-        made = {MODEL: _forecast(trained, window, None if selected is None else selected.channel)}
-        made |= {rival.name: baseline_forecast(rival, window, chance=scoring.chance) for rival in rivals}
+        made = {MODEL: _forecast(trained, whole, window, None if selected is None else selected.channel)}
+        made |= {
+            rival.name: baseline_forecast(rival, window, chance=scoring.chance, event=whole.is_event)
+            for rival in rivals
+        }
         expected = climatology(cycle, window) if scoring.reads_climatology else None
         for name, scores in sums.items():
             scores.add(made[name].frames, window.future, expected, made[name].distribution)
@@ -115,13 +139,15 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
         if pictured is None or varies > pictured.variation:
             pictured = _Pictured(varies, scored, window, forecast, others)
     tables = tuple(scores.table(name, leads) for name, scores in sums.items())
-    unused = [table.name for table in tables if table.name in trained.spec.evaluate.forecasts and not table.coverage]
+    unused = [table.name for table in tables if table.name in spec.evaluate.forecasts and not table.coverage]
     evaluation = Evaluation(
         name=trained.spec.name,
         split=split,
         windows=scored,
-        variable=variable or trained.data.variable,
-        units=(trained.data.units if variable is None else "") or _common_units(dataset.source),
+        variable=variable or whole.section.variable,
+        units=(whole.section.units if variable is None else "") or _common_units(dataset.source),
+        output=whole.output,
+        of_event=whole.is_event,
         tables=tables,
         skills=comparison.skills(),
         shown=scoring.shown,
@@ -130,14 +156,17 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
             *_changes(trained),
             *dataset.notes(),
             *_mixed_units(dataset.source, trained),
-            *notes_on_unused(unused, trained.spec, dataset, split),
+            *notes_on_unused(unused, spec, dataset, split),
         ),
         data=tuple(data_files(trained.spec)) if other else (),
         calibration=tuple(table for name, each in calibrations.items() if (table := each.table(name)) is not None),
     )
 
+    first = whole.output == next(iter(trained.dataset.views), "")
+    part = "-".join(filter(None, ("" if first else whole.output, variable)))
+
     def file(name: str) -> Path:
-        return trained.folder.evaluation(name, split, horizon, variable, other)
+        return trained.folder.evaluation(name, split, horizon, part, other)
 
     with keeping(evaluation, trained.folder.path):
         write_json(file("scores.json"), evaluation.to_dict())
@@ -152,17 +181,18 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
                 f"{trained.spec.name}: test window {pictured.number} of {scored}",
                 PERSISTENCE if best is None else best.baseline,
             )
-            if horizon is None and variable is None and not other:
+            if horizon is None and not part and not other:
                 trained.folder.offer(colours=asdict(scale_of(scene)))
             draw_strip(scene, file("forecast.png"))
             draw_animation(scene, file("forecast.gif"))
     return evaluation
 
 
-def _forecast(trained: TrainedRun, window: Window, channel: int | None) -> ScoredForecast:
+def _forecast(trained: TrainedRun, dataset: Dataset, window: Window, channel: int | None) -> ScoredForecast:
     """Return the model's forecast of a window, or one channel of it; the model reads all channels."""
-    whole = window if channel is None else trained.dataset.window(window.event, window.start)
-    return model_forecast(trained, trained.dataset, whole).channel(channel)
+    if channel is not None or dataset.output:
+        window = trained.dataset.window(window.event, window.start)
+    return model_forecast(trained, dataset, window).channel(channel)
 
 
 @dataclass(frozen=True)
@@ -180,7 +210,7 @@ class _Pictured:
         window = self.window
         times = dataset.source.times(window.event)
         title = title if times is None else f"{title}, {show(times[window.past_frames[-1]])}"
-        return forecast_scene(
+        scene = forecast_scene(
             dataset.section,
             dataset.source.metadata,
             window.past,
@@ -192,6 +222,7 @@ class _Pictured:
             past_times=None if times is None else times[list(window.past_frames)],
             times=None if times is None else times[list(window.future_frames)],
         )
+        return replace(scene, lead_labels=dataset.lead_labels)
 
 
 def _changes(trained: TrainedRun) -> tuple[str, ...]:

@@ -48,6 +48,13 @@ class Evaluation:
     calibration: tuple[CalibrationTable, ...] = ()
     """The rank histograms and the reliability of the forecasts that are distributions."""
 
+    output: str = ""
+    """The output of the model that is scored, of several."""
+    of_event: bool = False
+    """Whether it gives the probability of an event."""
+    others: tuple[Evaluation, ...] = ()
+    """The evaluations of its other outputs."""
+
     @property
     def leads(self) -> tuple[str, ...]:
         return self.tables[0].leads
@@ -93,6 +100,8 @@ class Evaluation:
             "windows": self.windows,
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"data": list(self.data)} if self.data else {}),
+            **({"output": self.output} if self.output else {}),
+            **({"outputs": [other.to_dict() for other in self.others]} if self.others else {}),
             "variable": self.variable,
             "units": self.units,
             "convention": f"{CONVENTION}; {EVENTS}",

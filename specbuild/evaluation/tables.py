@@ -31,7 +31,9 @@ TextColumn: TypeAlias = tuple[str, Sequence[str]]
 
 def report_text(scored: Evaluation | ClassScores) -> str:
     """Return the tables of an evaluation of either kind."""
-    return class_text(scored) if isinstance(scored, ClassScores) else evaluation_text(scored)
+    if isinstance(scored, ClassScores):
+        return class_text(scored)
+    return "\n\n".join(map(evaluation_text, (scored, *scored.others)))
 
 
 def evaluation_text(evaluation: Evaluation, width: int | None = None) -> str:
@@ -74,8 +76,9 @@ def class_text(scores: ClassScores) -> str:
 
 def _headline(evaluation: Evaluation) -> list[str]:
     windows = f"{evaluation.windows} window{'s' if evaluation.windows != 1 else ''}"
+    variable = one_line(f"{evaluation.output}, {evaluation.variable}" if evaluation.output else evaluation.variable)
     return [
-        f"{one_line(evaluation.name)}: {one_line(evaluation.variable)} on the {evaluation.split} split, {windows}",
+        f"{one_line(evaluation.name)}: {variable} on the {evaluation.split} split, {windows}",
         f"Scores are {CONVENTION}.",
         *(
             f"{table.name} knows {table.coverage:.1%} of the observed pixels: its scores are of these, skill over it "
@@ -83,7 +86,7 @@ def _headline(evaluation: Evaluation) -> list[str]:
             for table in evaluation.tables
             if table.coverage < 1
         ),
-        *map(_calibration, evaluation.calibration),
+        *map(_calibration, () if evaluation.of_event else evaluation.calibration),
         *(f"Note: {note}." for note in evaluation.notes),
     ]
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
-from specbuild.data.samples.windows import lead_frames
 from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.intervals import times_ahead
 from specbuild.data.time.times import Times
+from specbuild.graph.head_checks import draws_members
 from specbuild.prediction.members import draw_members, state_quantiles
 from specbuild.runs.trained import TrainedRun
 
@@ -40,6 +40,8 @@ class Forecast:
         past_times: when the past frames were; None where that is not known.
         times: when the forecast is for; None where that is not known.
         members: (M, F, *space, C), where members were asked for.
+        output: the output of the model that it is of, of several.
+        others: the forecasts of its other outputs.
         quantiles: (levels, F, *space, C), where the loss gives a distribution; `levels` are their probabilities.
     """
 
@@ -54,6 +56,8 @@ class Forecast:
     members: Floats | None = None
     quantiles: Floats | None = None
     levels: tuple[float, ...] = ()
+    output: str = ""
+    others: tuple[Forecast, ...] = ()
 
 
 def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int = 0) -> Forecast:
@@ -64,18 +68,27 @@ def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int =
         seed: of the members.
     """
     past.dataset.check_reach(past.frames, past.at)
-    data, metadata = trained.data, past.dataset.source.metadata
-    frames = past.dataset.forecast(past.frames, trained.predict, past.at)
+    views = list(past.dataset.views.values()) or [past.dataset]
+    first, *others = [_of_output(trained, past, view, members, seed) for view in views]
+    return replace(first, others=tuple(others))
+
+
+def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, seed: int) -> Forecast:
+    """Return the forecast of one output, whose view of the data is given, or of the only one."""
+    data, metadata = dataset.section, _named(dataset)
+    frames = dataset.forecast(past.frames, trained.predict, past.at)
     if np.isnan(past.frames).all():
         frames = np.full_like(frames, np.nan)
-    ahead = lead_frames(data.windows)
-    read = past.dataset, past.frames, past.at
+    ahead = dataset.leads
+    read = dataset, past.frames, past.at
     levels, quantiles = state_quantiles(trained, *read) or ((), None)
-    drawn = draw_members(trained, *read, members, seed) if members else None
+    drawn = None
+    if members and (not dataset.output or dataset.head is not None or draws_members(trained.graph)):
+        drawn = draw_members(trained, *read, members, seed)
     return Forecast(
         frames=frames,
-        past=past.frames,
-        lead_labels=past.dataset.lead_labels,
+        past=dataset.seen(past.frames),
+        lead_labels=dataset.lead_labels,
         lead_frames=ahead,
         metadata=replace(metadata, units=data.units, units_of={}) if data.units else metadata,
         variable=data.variable,
@@ -86,4 +99,16 @@ def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int =
         members=None if drawn is None else np.where(np.isnan(frames), np.float32(np.nan), drawn),
         quantiles=None if quantiles is None else np.where(np.isnan(frames), np.float32(np.nan), quantiles),
         levels=levels,
+        output=dataset.output,
     )
+
+
+def _named(dataset: Dataset) -> FrameMetadata:
+    """Return what is known of the frames, of one of several outputs with variables called after it."""
+    metadata, output = dataset.source.metadata, dataset.output
+    if not output:
+        return metadata
+    if dataset.source.channels == 1:
+        return replace(metadata, variables=(output,), units_of={})
+    units = {f"{output}_{name}": text for name, text in metadata.units_of.items()}
+    return replace(metadata, variables=tuple(f"{output}_{name}" for name in metadata.variables), units_of=units)

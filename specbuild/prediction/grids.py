@@ -23,6 +23,19 @@ _NAMES = {"D": "z", "H": "y", "W": "x", "L": "x", "C": "channel"}
 
 
 def as_xarray(forecast: Forecast) -> xarray.Dataset:
+    """Return the forecasts of every output as one grid, in which variables are called after their outputs.
+
+    Where an output has no frame at a lead time of another it is missing there. See `of_output` for the rest.
+    """
+    import xarray
+
+    if not forecast.others:
+        return of_output(forecast)
+    grids = [of_output(each) for each in (forecast, *forecast.others)]
+    return xarray.merge(grids, compat="override", join="outer", combine_attrs="override")
+
+
+def of_output(forecast: Forecast) -> xarray.Dataset:
     """Return the forecast as a grid that follows the CF conventions 1.10.
 
     Each variable has the axes time, space and, where the channels have no names, channel. `time` is when a forecast is

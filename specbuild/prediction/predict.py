@@ -47,7 +47,8 @@ def predict(
         sources: files in place of those that other inputs of the model read, by the name of the input.
         output: where to write the forecast. `.nc` and `.zarr` hold it with times, coordinates and units; `.npz` has
             `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
-            and `.gif` are pictures of it.
+            and `.gif` are pictures of it. Of several outputs, grids have a variable of its name for each and `.npz` an
+            array; the others hold the first that `data.targets` names.
         horizon: number of frames to forecast, if not as in training; for models whose weights do not depend on it.
         members: number of members of an ensemble to draw, at least 2: by the dropout and the noise of the model, or
             from the distribution that its loss gives. Files hold them besides the forecast.
@@ -58,7 +59,8 @@ def predict(
         note: called with a sentence for whatever the user should know, such as data that have grown since training.
 
     Returns:
-        The forecast in physical units, (F, *space, C), or its members, (M, F, *space, C).
+        The forecast in physical units, (F, *space, C), or its members, (M, F, *space, C); of several outputs that of
+        the first in `data.targets`.
 
     Raises:
         SpecError: a file that cannot be read or written as asked, or whose shape does not fit.

@@ -39,6 +39,8 @@ def _write_npz(forecast: Forecast, path: Path) -> None:
     }
     if forecast.times is not None:
         arrays["time"] = forecast.times
+    for other in forecast.others:
+        arrays |= {other.output: other.frames, f"{other.output}_lead_times": np.array(other.lead_labels)}
     with replacing(path) as new:
         np.savez_compressed(new, **arrays)
 

@@ -55,7 +55,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 def for_outputs(graph: Graph, source: BatchSource) -> BatchSource:
     """Return batches whose targets and weights are arranged as the model gives its outputs.
 
-    The model gives a dict where the spec names its outputs, otherwise a list, or the one output alone.
+    The model gives a dict where the spec names its outputs, otherwise a sequence, or the one output alone.
     """
     data = graph.spec.data
     if data is None or not data.targets or graph.spec.named_outputs:
@@ -82,7 +82,7 @@ class _Arranged:
         return x, self._of(y), None if weight is None else self._of(weight)
 
     def _of(self, parts: Any) -> Any:
-        values = [parts[name] for name in self.outputs]
+        values = tuple(parts[name] for name in self.outputs)  # a list would be one tensor to TensorFlow
         return values if len(values) > 1 else values[0]
 
 

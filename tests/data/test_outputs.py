@@ -85,7 +85,10 @@ def test_forecasts_are_in_the_units_of_their_output(tmp_path: Path) -> None:
     )
     assert data.views["later"].lead_labels == ("+1", "+3")
     assert data.views["end"].window(0, 3).future_frames == (7,)
-    assert (data.views["strong"].section.variable, data.views["strong"].section.units) == ("u10 >= 2 m/s", "")
+    assert (data.views["strong"].section.variable, data.views["strong"].section.units) == (
+        "probability of u10 >= 2 m/s",
+        "",
+    )
 
 
 def test_without_missing_values_there_are_no_weights(tmp_path: Path) -> None:

@@ -142,6 +142,11 @@ class Dataset(SampleSet[WindowSet]):
         """The data as each output of `data.targets` is compared with it, by its name; none without, and of a view."""
         return {} if self.output else {name: self._view(name, each) for name, each in self.section.targets.items()}
 
+    @property
+    def is_event(self) -> bool:
+        """Whether it is a view of an output that gives the probability of an event."""
+        return isinstance(self.source, SeenFrames) and self.source.is_event
+
     def _view(self, name: str, output: OutputSection) -> Dataset:
         source, coverage = seen_by(output, self.source), self.coverage
         return replace(
@@ -224,6 +229,10 @@ class Dataset(SampleSet[WindowSet]):
     def _kept(self, values: Floats) -> Floats:
         """Return the values of those frames, of (F, …)."""
         return values if self.positions is None else values[list(self.positions)]
+
+    def seen(self, frames: Floats) -> Floats:
+        """Return frames of all of the data (…, C) in physical units as a view has them."""
+        return self.source.seen(frames) if isinstance(self.source, SeenFrames) else frames
 
     def context(
         self, at: tuple[int, int] | None, frames: Sequence[int], region: Region | None = None
@@ -364,8 +373,7 @@ class Dataset(SampleSet[WindowSet]):
         return self._masked(self.in_physical_units(self.head.point(raw), at), past)
 
     def _masked(self, forecast: Floats, past: Floats) -> Floats:
-        known = self.source.seen(past) if isinstance(self.source, SeenFrames) else past
-        return forecast if self.coverage is None else self.coverage.masked(forecast, known)
+        return forecast if self.coverage is None else self.coverage.masked(forecast, self.seen(past))
 
     def raw_forecast(self, past: Floats, predict: Callable[[Any], Floats], at: tuple[int, int] | None = None) -> Floats:
         """Return the output for whole frames as the model gives it, (F, *space, channels); arguments of `forecast`."""

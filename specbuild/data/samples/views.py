@@ -25,6 +25,11 @@ class SeenFrames(FrameSource):
     above: float | None = field(default=None, kw_only=True)
 
     @property
+    def is_event(self) -> bool:
+        """Whether they say of each value if an event takes place."""
+        return self.above is not None
+
+    @property
     def channels(self) -> int:
         return len(self.chosen) if self.channel is None else 1
 
@@ -78,9 +83,11 @@ def seen_by(output: OutputSection, source: FrameSource) -> SeenFrames:
             units_of=units if len(units) > 1 else {},
             units=", ".join(dict.fromkeys(units.values())) if units else metadata.units,
             coordinates={letter: axis for letter, axis in metadata.coordinates.items() if letter != "C"},
+            descriptions=tuple(metadata.descriptions[n] for n in chosen if n < len(metadata.descriptions)),
         )
     if output.above is not None:
-        metadata = replace(metadata, units="", units_of={})
+        descriptions = tuple(replace(each, attributes={}) for each in metadata.descriptions)
+        metadata = replace(metadata, units="", units_of={}, descriptions=descriptions)
     return SeenFrames(
         source.array,
         metadata,
@@ -98,7 +105,7 @@ def labels_of(section: DataSection, output: OutputSection) -> dict[str, str]:
     if output.above is None:
         return {"variable": variable, "units": section.units}
     units = f" {section.units}" if section.units else ""
-    return {"variable": f"{variable} >= {output.above:g}{units}", "units": ""}
+    return {"variable": f"probability of {variable} >= {output.above:g}{units}", "units": ""}
 
 
 def transform_of(transform: Transform, output: OutputSection, frames: SeenFrames) -> Transform:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.catalog.baselines import BASELINES
-from specbuild.catalog.scores import PROBABILITIES, SCORES, SHOWN, SSIM_SIDE
+from specbuild.catalog.scores import PROBABILITIES, SCORES, SHOWN, SHOWN_OF_EVENTS, SSIM_SIDE
 from specbuild.data import Climatology, Dataset
 from specbuild.data.sources.cf import is_latitude
 from specbuild.document import RunError
@@ -44,7 +44,7 @@ class Scoring:
         weights = check_scoring(spec, dataset)
         setting = Setting(section, weights, Climatology.of(dataset, section.period))
         names = (*section.computed, *(() if weights is None else ("rmse_latitude",)))
-        chance = is_probabilistic(spec, dataset)
+        chance, event = is_probabilistic(spec, dataset), dataset.is_event
         families = [
             errors.ERRORS,
             *map(events.events, section.thresholds),
@@ -54,10 +54,11 @@ class Scoring:
                 if SCORES[name].computed not in ("always", "with thresholds")
                 for family in ON_DEMAND[name](setting)
             ),
-            *((probability.crps(), probability.spread()) if chance else ()),
+            *((probability.crps(), probability.spread()) if chance and not event else ()),
             *(map(probability.brier, section.thresholds) if chance else ()),
         ]
-        shown = dict.fromkeys(SCORES[name].title for name in (*SHOWN, *names, *(PROBABILITIES if chance else ())))
+        asked = (*SHOWN, *names, *(PROBABILITIES if chance else ()))
+        shown = dict.fromkeys(SCORES[name].title for name in (SHOWN_OF_EVENTS if event else asked))
         return cls(tuple(families), tuple(shown), setting.climatology, chance)
 
     @property
@@ -71,8 +72,11 @@ class Scoring:
 
 
 def is_probabilistic(spec: Spec, dataset: Dataset) -> bool:
-    """Return whether the forecast is scored as a distribution: the loss gives one, or members are asked for."""
-    return dataset.head is not None or spec.evaluate.members is not None
+    """Return whether the forecast is scored as a distribution.
+
+    The loss gives one, the output is the probability of an event, or members are asked for.
+    """
+    return dataset.is_event or dataset.head is not None or spec.evaluate.members is not None
 
 
 def check_scoring(spec: Spec, dataset: Dataset) -> Values | None:

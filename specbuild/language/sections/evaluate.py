@@ -52,6 +52,10 @@ Range: TypeAlias = Annotated[tuple[float, float], ListOf(Real(), _ENDS, 2, 2), A
 Weighting: TypeAlias = Annotated[Literal["auto", True, False], Choice()]
 
 
+EVENT = 0.5
+"""The probability from which an event counts as forecast."""
+
+
 class ForecastFile(Section):
     """The forecasts of another system, to compare with: NetCDF or Zarr by the CF conventions."""
 
@@ -113,6 +117,12 @@ class EvaluateSection(Section):
     def pictures(self) -> tuple[tuple[float, float] | None, bool]:
         """The range of SSIM and PSNR, None for that of the training split, and whether values are clipped to it."""
         return ((0.0, 1.0), True) if self.convention else (self.data_range, self.clip)
+
+    def of_events(self) -> Self:
+        """Return the section for an output that gives the probability of an event, which is scored by itself."""
+        baselines = self.baselines and tuple(name for name in self.baselines if BASELINES[name].needs != "pysteps")
+        kept = {"baselines": baselines, "thresholds": (EVENT,), "scores": (), "convention": None}
+        return self.model_copy(update={**kept, "forecasts": {}, "members": None})
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
