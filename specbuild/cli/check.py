@@ -52,11 +52,11 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
     opened, notes = "", tuple[str, ...]()
     faults: tuple[Diagnostic, ...] = ()
     if data and graph is not None and graph.spec.data is not None:
-        from specbuild.training.opened import data_line, open_everything
+        from specbuild.training.opened import data_line, notes_at_first, open_everything
 
         try:
             samples = open_everything(graph)
-            opened, notes = data_line(samples), samples.notes()
+            opened, notes = data_line(samples), (*notes_at_first(samples), *samples.notes())
         except SpecError as error:
             faults = error.diagnostics
     warnings = report.warnings_as_errors() if strict else report.warnings

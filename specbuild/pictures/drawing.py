@@ -36,6 +36,8 @@ _COLUMNS = 8
 """Most panels in a row of the strip; longer forecasts are shown by evenly spaced frames, first and last included."""
 _LETTERS, _LETTER = 14, 0.085
 """Letters in a line of a row's name, and the inches that one takes."""
+_BOLD_LETTER, _LINE = 0.097, 0.18
+"""Inches that a letter of the title takes, and a line of it."""
 _MISSING_GREY = "#9a9a9a"
 _INK = "#333333"
 _DPI = 130
@@ -55,6 +57,8 @@ def draw_strip(scene: Scene, path: Path) -> None:
     margin = 0.0 if scene.map is None else 0.42
     below = 0.0 if scene.map is None else 0.28 if scene.map.words else 0.15
     left += margin
+    title = textwrap.wrap(scene.title, max(int((columns * (side + gap) + 1.0) / _BOLD_LETTER), 12))
+    top += _LINE * max(len(title) - 1, 0)
     page = _Page(left + columns * (side + gap) + 1.05, top + len(rows) * row_height + 0.2 + below)
     colours = _Colours.of(scene)
 
@@ -64,7 +68,7 @@ def draw_strip(scene: Scene, path: Path) -> None:
         if scene.map is not None:
             _tick(axes, scene.map, below=row == len(rows) - 1, beside=not column)
 
-    page.text(left, 0.12, scene.title, fontsize=10, fontweight="bold", va="top")
+    page.text(left, 0.12, "\n".join(title), fontsize=10, fontweight="bold", va="top")
     for row, name in enumerate(names):
         middle = top + row * row_height + caption + height / 2
         page.text(left - 0.12 - margin, middle, name, fontsize=10, ha="right", va="center")
@@ -178,7 +182,8 @@ class _Colours:
         bar.ax.tick_params(labelsize=8, colors=_INK)
         bar.outline.set_visible(False)
         if any(np.isnan(frames).any() for frames in (scene.past, *scene.futures.values())):
-            axes.text(0.0, -0.02, "grey: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
+            below = -0.05 if self.extend in ("min", "both") else -0.02
+            axes.text(0.0, below, "grey: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
 
 
 def _outside(scene: Scene, scale: ColourScale) -> str:
@@ -209,7 +214,7 @@ def _tick(axes: Axes, plane: Plane, *, below: bool, beside: bool) -> None:
     """Write coordinates along the edges of a panel that are edges of the picture."""
     axes.tick_params(labelsize=6.5, colors=_INK, length=2, pad=1.5)
     if below:
-        axes.set_xticks(*plane.x.ticks(3, inside=0.08))
+        axes.set_xticks(*plane.x.ticks(4, inside=0.08))
     if beside:
         axes.set_yticks(*plane.y.ticks(4))
 
@@ -235,8 +240,10 @@ def _animation_frame(scene: Scene, colours: _Colours, panels: Mapping[str, Plane
     height = side * _aspect(scene)
     margin = 0.0 if scene.map is None else 0.35
     right = gap + margin + len(panels) * (side + gap)
+    title = textwrap.wrap(scene.title, max(int((right + 0.9 - gap) / _LETTER), 12))
+    top += _LINE * max(len(title) - 1, 0)
     page = _Page(right + 1.05, top + height + 0.25 + margin)
-    page.text(gap, 0.1, scene.title, fontsize=9, va="top")
+    page.text(gap, 0.1, "\n".join(title), fontsize=9, va="top")
     page.text(right - gap, top - 0.08, label, fontsize=10, fontweight="bold", ha="right", va="bottom")
     for column, (name, frame) in enumerate(panels.items()):
         x = gap + margin + column * (side + gap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -74,11 +75,7 @@ def check_grid(source: FrameSource, training: TrainingFrames, *, anywhere: bool)
     Raises:
         ArgumentError: they are on another grid.
     """
-    for letter, there in training.space.items():
-        here = source.metadata.coordinates.get(letter)
-        if here is None or here.values is None or here.values.dtype.kind not in "iuf":
-            continue
-        values, expected = _in_units(here, there), np.array(there.values)
+    for here, values, expected in _axes(source, training):
         alike = _same_steps(values, expected) if anywhere else _same(values, expected, cyclic=is_longitude(here))
         if not alike:
             raise ArgumentError(
@@ -86,6 +83,20 @@ def check_grid(source: FrameSource, training: TrainingFrames, *, anywhere: bool)
                 f"{_axis(values)}, there from {_axis(expected)}",
                 help="bring the frames to the grid of the training; past frames in a .npy file are taken as they are",
             )
+
+
+def same_place(source: FrameSource, training: TrainingFrames) -> bool:
+    """Whether pixels are where those of the training are, as far as both have coordinates."""
+    axes = _axes(source, training)
+    return all(_same(values, expected, cyclic=is_longitude(here)) for here, values, expected in axes)
+
+
+def _axes(source: FrameSource, training: TrainingFrames) -> Iterator[tuple[Coordinate, Doubles, Doubles]]:
+    """Yield the axes of space whose coordinates both have, with their values there and in the training."""
+    for letter, there in training.space.items():
+        here = source.metadata.coordinates.get(letter)
+        if here is not None and here.values is not None and here.values.dtype.kind in "iuf":
+            yield here, _in_units(here, there), np.array(there.values)
 
 
 def _in_units(here: Coordinate, there: Axis) -> Doubles:

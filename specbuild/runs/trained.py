@@ -32,7 +32,7 @@ from specbuild.runs.checkpoint import damage
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.frames import TrainingFrames
-from specbuild.runs.likeness import check_interval
+from specbuild.runs.likeness import check_interval, same_place
 from specbuild.runs.provenance import changed_data, data_difference, perhaps_moved
 
 DATA_SOURCE = "data.source"
@@ -237,6 +237,8 @@ class TrainedRun:
         transform.check_fits(self.data.transform, source.channels)
         pixels = self.training_frames.coverage
         known = None if pixels is None else pixels.unpack()
+        if known is not None and not same_place(source, self.training_frames):
+            known = known.elsewhere()
         return Dataset(timed(self.data, source), source, {}, transform, layout, known, feeds)
 
     def _fed(self, source: FrameSource) -> tuple[Feeds, SampleLayout]:

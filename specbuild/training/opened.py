@@ -10,6 +10,7 @@ from typing import Any
 
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
+from specbuild.data.samples.constant import notes_on_constant
 from specbuild.data.samples.dataset import open_samples
 from specbuild.document import SpecError
 from specbuild.evaluation.scores import check_scoring
@@ -47,6 +48,13 @@ def open_everything(graph: Graph) -> Samples:
     if errors:
         raise SpecError(diagnostic for error in errors for diagnostic in error.diagnostics)
     return dataset
+
+
+def notes_at_first(dataset: Samples) -> tuple[str, ...]:
+    """Return what a user should know of the training frames before a model is trained on them."""
+    if not isinstance(dataset, Dataset):
+        return ()
+    return notes_on_constant(dataset.source, dataset.split("train").stretches, dataset.section.statistics)
 
 
 def data_line(dataset: Samples) -> str:

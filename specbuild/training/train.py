@@ -40,7 +40,7 @@ from specbuild.training.compile import compile_model, policy_for
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.model_file import Chosen
-from specbuild.training.opened import open_for_training
+from specbuild.training.opened import notes_at_first, open_for_training
 from specbuild.training.progress import Display, display, opening_lines
 from specbuild.training.resuming import how_to_resume, resume_with, resuming, without_checkpoints
 
@@ -219,6 +219,8 @@ class _Training:
             self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
+        for note in notes_at_first(self.dataset):
+            self._note(note)
         try:
             with self.show, explained(folder.path):
                 history = self._fit(model, folder, done, signals)

@@ -182,6 +182,10 @@ def test_the_data_are_opened_on_request() -> None:
     assert run("check", "data.yaml", "--data").stdout.splitlines()[1] == (
         "data: rain.npz, 20 frames of 4 x 4; windows: 6 train, 5 test"
     )
+    np.savez("rain.npz", rain=np.full((20, 4, 4), 7.5), snow=np.zeros(3))
+    assert run("check", "data.yaml", "--data").stdout.splitlines()[2:] == [
+        "note: every known training value of rain is 7.5: there is nothing to learn from it"
+    ]
     assert run("check", "spec.yaml", "--data").stdout.splitlines()[1] == "data: the spec has none"
 
 

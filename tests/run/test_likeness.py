@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from click.testing import CliRunner
 
 from specbuild import Forecaster
+from specbuild.cli import main
 from specbuild.data.samples.coverage import Coverage
 from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.units import Conversion, UnitsError, conversion, converted
@@ -137,7 +139,7 @@ def test_frames_that_are_not_like_those_of_the_training_are_refused(run: Run, tm
     )
 
 
-def test_units_are_converted(run: Run, tmp_path: Path) -> None:
+def test_units_are_converted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, notes = predict(run.path), []
     path = write(tmp_path / "slow.nc", units="mm s-1", factor=1 / 3600)
     np.testing.assert_allclose(predict(run.path, path, note=notes.append), expected, rtol=1e-4)
@@ -146,6 +148,9 @@ def test_units_are_converted(run: Run, tmp_path: Path) -> None:
         predict(run.path, write(tmp_path / "other.nc", units="mm h-1"), note=notes.append), expected, equal_nan=True
     )
     assert len(notes) == 1
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["evaluate", str(run.path), "--data", "slow.nc"]).exit_code == 0
+    assert run.folder.evaluation("scores.json", data="slow").is_file()
     scores = evaluate(run.path, overrides={"data.source.path": str(path)})
     assert isinstance(scores, Evaluation)
     assert run.scores is not None
@@ -153,6 +158,14 @@ def test_units_are_converted(run: Run, tmp_path: Path) -> None:
     assert scores.units == "mm/h"
     ours, theirs = ([column.values for column in each.tables[0].columns][:3] for each in (scores, run.scores))
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+def test_the_coverage_of_the_training_says_nothing_of_another_place(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "north.nc", lat=np.linspace(65, 60, 12))
+    trained = TrainedRun.open(run.path, overrides={"data.source.path": str(path)})
+    coverage = trained.dataset.coverage
+    assert coverage is not None
+    assert not coverage.known.any()
 
 
 def test_the_forecaster_knows_the_interval_of_the_training(run: Run) -> None:
@@ -165,6 +178,35 @@ def test_the_forecaster_knows_the_interval_of_the_training(run: Run) -> None:
     with pytest.raises(RunError) as error:
         forecaster.update(past[2], TIMES[3] + np.timedelta64(1, "m"))
     assert error.value.help == "give frames that are 5 min apart, as those of the training are"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "--set", "train.epochs=4"),
+        ("predict", "-o", "f.mp4"),
+        ("predict", "--input", "gone.nc"),
+        ("evaluate", "--set", "train.epochs=4"),
+        ("evaluate", "--variable", "snow"),
+        ("predict", "--horizon", "9"),
+    ],
+)
+def test_arguments_that_do_not_fit_the_run_end_with_exit_code_2(arguments: tuple[str, ...], run: Run) -> None:
+    verb, *further = arguments
+    result = CliRunner().invoke(main, [verb, str(run.path), *further])
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ")
+
+
+def test_a_run_without_its_statistics_says_what_to_do(run: Run) -> None:
+    path, before = run.folder.transforms_file, run.folder.transforms_file.read_text()
+    path.unlink()
+    try:
+        with pytest.raises(RunError, match=r"transforms\.json cannot be read: No such file") as error:
+            predict(run.path)
+        assert error.value.help.startswith("restore it from a copy, or train again")
+    finally:
+        path.write_text(before)
 
 
 def test_damage_to_what_is_kept_of_the_frames_is_named(run: Run) -> None:

@@ -35,11 +35,15 @@ class Coverage:
                 break
         return cls(known)
 
+    def elsewhere(self) -> Coverage:
+        """Return the coverage of another place, of which the training knew nothing."""
+        return Coverage(np.zeros_like(self.known))
+
     def masked(self, forecast: Floats, past: Floats) -> Floats:
         """Return a forecast (F, *space, C) in physical units that is missing where nothing was ever known.
 
         Those are the pixels that are missing in every training frame and in every past frame, (P, *space, C). Training
-        says nothing of frames of another size, so that for these the past alone counts.
+        says nothing of frames of another size or place, so that for these the past alone counts.
         """
         known = ~np.isnan(past).all(axis=0)
         if known.shape == self.known.shape:
