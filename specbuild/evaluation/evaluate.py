@@ -67,7 +67,8 @@ def evaluate(
     Raises:
         SpecError: it is not a run folder, the data is gone or has changed since training, or it does not allow a score
             that the spec asks for.
-        RunError: the run has no trained model, or its data has no such split or variable.
+        ArgumentError: the data of the run has no such split or variable, or an override changes more than the scores.
+        RunError: the run has no trained model.
         UnsavedError: the run folder cannot be written; its `result` is what would be returned.
     """
     given = normalize(overrides)

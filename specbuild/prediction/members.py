@@ -7,7 +7,7 @@ import numpy as np
 from specbuild.catalog.heads import MOST_MEMBERS
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
-from specbuild.document import RunError
+from specbuild.document import ArgumentError
 from specbuild.graph.head_checks import MEMBERS_HELP, no_members
 from specbuild.runs.trained import TrainedRun
 
@@ -16,12 +16,12 @@ def check_members(trained: TrainedRun, count: int) -> None:
     """Check that a run can make so many members.
 
     Raises:
-        RunError: it cannot, and why.
+        ArgumentError: it cannot, and why.
     """
     if not 2 <= count <= MOST_MEMBERS:
-        raise RunError(f"an ensemble has 2 to {MOST_MEMBERS} members, {count} were asked for")
+        raise ArgumentError(f"an ensemble has 2 to {MOST_MEMBERS} members, {count} were asked for")
     if why := no_members(trained.graph):
-        raise RunError(f"the model can make no members: {why}", help=MEMBERS_HELP)
+        raise ArgumentError(f"the model can make no members: {why}", help=MEMBERS_HELP)
 
 
 def draw_members(
