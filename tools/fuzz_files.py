@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -550,8 +551,66 @@ def _digits(path: Path) -> None:
         )
 
 
+def _named(suffix: str) -> Callable[[Path], None]:
+    """A file for each frame, with its time in the name."""
+
+    def write(path: Path) -> None:
+        path.mkdir()
+        for moment, frame in zip(TIMES, np.clip(VALUES, 0, 255).astype(np.uint8), strict=True):
+            name = path / f"radar_{str(moment)[:13].replace('-', '').replace('T', '')}{suffix}"
+            content = b"P5\n# radar\n10 8\n250\n" + frame.tobytes()
+            name.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+
+    return write
+
+
+def _packed_npy(path: Path) -> None:
+    with gzip.open(path, "wb") as file:
+        np.save(file, VALUES)
+
+
+def _odim(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs["Conventions"] = np.bytes_("ODIM_H5/V2_2")
+        file.create_group("what").attrs.update(date=np.bytes_("20190301"), time=np.bytes_("000500"))
+        file["dataset1/data1/data"] = np.clip(VALUES[0], 0, 255).astype(np.uint8)
+        packing = {"quantity": np.bytes_("DBZH"), "gain": 0.5, "offset": -32.0, "nodata": 255.0, "undetect": 0.0}
+        file.create_group("dataset1/data1/what").attrs.update(packing)
+
+
+def _knmi(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["image1/image_data"] = VALUES[0].astype(np.uint16)
+        formula = np.bytes_("GEO = 0.010000 * PV + 0.000000")
+        calibration = {"calibration_formulas": formula, "calibration_out_of_image": np.array([65535])}
+        file.create_group("image1/calibration").attrs.update(calibration)
+        file.create_group("overview").attrs["product_datetime_end"] = np.bytes_("01-MAR-2019;00:05:00.000")
+
+
+def _damage_radar(random: Random, path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        groups: list[Any] = []
+        file.visititems(lambda _, item: groups.append(item) if len(item.attrs) else None)
+        group = random.choice([file, *groups])
+        key = random.choice(list(group.attrs) or ["x"])
+        if random.random() < 0.2 and key in group.attrs:
+            del group.attrs[key]
+        else:
+            group.attrs[key] = random.choice((_attribute(random)[1], np.bytes_("2019"), np.zeros(3), np.bytes_("")))
+
+
+def _geotiff(path: Path) -> None:
+    import rasterio
+
+    place = rasterio.transform.Affine(0.5, 0, 10, 0, -0.25, 60)
+    shape = {"count": 12, "height": 8, "width": 10, "dtype": "float32", "compress": "deflate"}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:4326", transform=place, nodata=-1, **shape) as file:
+        file.write(VALUES)
+
+
 NAMED = {"key": "rain", "time": "when", "layout": "T H W"}
 GRID = {"layout": {"T": "time", "H": "lat", "W": "lon"}, "key": "rain"}
+HOURLY = {"layout": "T H W", "time": {"from": "name", "format": "%Y%m%d%H"}}
 METADATA = (_damage_text("*.json"), _damage_text(".z*"), _damage_zarr, _damage_zarr)
 FORMATS = {
     "npy": Format(_npy, "a.npy", {"layout": "T H W"}, (_damage_npy_header, _damage_text(""))),
@@ -575,7 +634,15 @@ FORMATS = {
     "webm": Format(_video("libvpx", "yuv420p"), "a.webm", {"layout": "T H W"}),
     "gif": Format(_video("gif", "rgb8"), "a.gif", {"layout": "T H W"}),
     "idx": Format(_digits, "a.gz", {"generator": "moving_digits", "images": "a.gz", "sequences": 2, "size": 20}),
+    "pgm": Format(_named(".pgm"), "frames", HOURLY),
+    "pgm-gz": Format(_named(".pgm.gz"), "frames", {**HOURLY, "coarsen": [2, 3]}),
+    "npy-gz": Format(_packed_npy, "a.npy.gz", {"layout": "T H W", "coarsen": {"factor": 2, "method": "max"}}),
+    "odim": Format(_odim, "a.h5", {"layout": "T H W"}, (_damage_radar, _damage_radar, _damage_hdf5)),
+    "knmi": Format(_knmi, "a.h5", {"layout": "T H W"}, (_damage_radar, _damage_radar, _damage_hdf5)),
 }
+if find_spec("rasterio"):
+    FORMATS["geotiff"] = Format(_geotiff, "a.tif", {"layout": {"T": "band", "H": "latitude", "W": "longitude"}})
+# GRIB is left out: ecCodes ends the process over some damaged messages.
 
 
 if __name__ == "__main__":

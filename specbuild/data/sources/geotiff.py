@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from pathlib import Path
@@ -52,6 +53,7 @@ class GeoTiffFile:
         except ImportError as error:
             message = f"{path.name} is a GeoTIFF, which needs rasterio"
             raise FileError(message, reason="it is not installed", help=EXTRA) from error
+        logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what it tells of a fault is raised as well
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

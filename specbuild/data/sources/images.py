@@ -6,6 +6,7 @@ Pillow decodes, except for colour of 16 bits, which it would cut to 8 and FFmpeg
 from __future__ import annotations
 
 import gzip
+import logging
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 """Pillow warns of attributes that it cannot read, and nothing here depends on them."""
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 """Whether the pixels of an image fit into memory is checked here."""
+
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+"""What Pillow logs of a fault it raises as well."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
