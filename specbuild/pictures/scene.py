@@ -128,7 +128,7 @@ def forecast_scene(
         units=units,
         past_times=() if past_times is None else _written(past_times, times),
         lead_times=() if times is None else _written(times, past_times),
-        map=Plane.of(metadata, *forecast.shape[1:3]) if metadata.space == ("H", "W") else None,
+        map=Plane.of(metadata, *forecast.shape[1:3]) if metadata.space[-2:] == ("H", "W") else None,
         **more,
     )
 

@@ -111,6 +111,25 @@ def test_numbers_without_a_date_say_nothing_of_gaps(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("numbers", "even"),
+    [
+        ([0.0, 1.02, 2, 2.98, 4, 5], True),
+        ([0, 31, 59, 90, 120, 151], True),  # days of months
+        ([0, 3, 7, 10, 13, 17], True),  # rounded
+        ([0.0, 1, 2, 3.3, 4.3, 5.3], False),
+        ([0.0, 10, 20, 30, 44, 54], False),
+        ([0, 1, 3, 4, 5, 6], False),
+    ],
+)
+def test_numbers_that_are_nearly_even(tmp_path: Path, numbers: list[float], even: bool) -> None:
+    netcdf(tmp_path / "a.nc", numbers, {})
+    if even:
+        assert opened(tmp_path).times(0) is None
+    else:
+        assert "time of a.nc is not evenly spaced" in refused(tmp_path)
+
+
 @pytest.mark.parametrize("numbers", [[0.0, 1, 1e308, -1e308, 4, 5], [1.0, 1, 1, 1, 1, 1], [0, 1, np.inf, 3, 4, 5]])
 def test_numbers_that_do_not_count_frames(tmp_path: Path, numbers: list[float]) -> None:
     netcdf(tmp_path / "a.nc", numbers, {})

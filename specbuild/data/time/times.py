@@ -95,14 +95,22 @@ def check_rising(times: Times) -> None:
         raise ValueError(f"frame {frame} ({show(times[frame])}) is not later than frame {frame - 1}")
 
 
+_JITTER = 0.1
+"""The part of the usual step by which the steps of evenly spaced frames may differ."""
+
+
 def uneven(numbers: npt.NDArray[Any]) -> int | None:
-    """Return the first frame whose number is not about one usual step after the one before; None where all are."""
+    """Return the first frame whose number is not one usual step after the one before; None where all are.
+
+    A step may be a tenth longer or shorter; of whole numbers, which may be rounded, by 1 and by less than half.
+    """
     if len(numbers) < 2 or numbers.dtype.kind not in "iuf":
         return None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         steps = np.diff(numbers.astype(np.float64))
         share = steps / np.median(steps)
-    wrong = ~((share > 0.5) & (share < 1.5))
+        rounded = (numbers.dtype.kind in "iu") & (np.abs(steps - np.median(steps)) <= 1) & (np.abs(share - 1) < 0.5)
+        wrong = ~((np.abs(share - 1) <= _JITTER) | rounded)
     return int(np.flatnonzero(wrong)[0]) + 1 if wrong.any() else None
 
 
