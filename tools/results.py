@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.catalog.scores import SCORES, SHOWN, score_titled
+from specbuild.evaluation.result import LEAST_BLOCKS
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 HEAD = """# Scores of the shipped specs
@@ -22,7 +23,8 @@ HEAD = """# Scores of the shipped specs
 Each spec was trained once, unchanged, on the data shipped with it, and scored on the test split, which is later than
 all training frames, with an embargo between them. In brackets: the score of the best baseline at that lead time, which
 is the one over which the model has the least skill. Skill is 1 − MSE / MSE of the baseline; below 0 the baseline is
-better. [Scores](scores.md) defines the scores. Written by `tools/results.py` from the run folders.
+better; behind it, where there are enough windows, its 95 % interval. [Scores](scores.md) defines the scores. Written by
+`tools/results.py` from the run folders.
 """
 
 
@@ -55,7 +57,7 @@ def section(argument: str) -> str:
                 for column in columns
             ),
             skill["baseline"],
-            f"{100 * skill['value']:+.0f} %",
+            f"{100 * skill['value']:+.0f} %{interval(skill)}",
         ]
         for place, (lead, skill) in enumerate(zip([*model["leads"], "all"], best, strict=True))
     ]
@@ -67,7 +69,7 @@ def section(argument: str) -> str:
             "",
             f"{scores['variable'].capitalize()} from {files}: {scores['windows']} test windows, seed {run['seed']}, "
             f"{run.get('epochs', '?')} epochs, {run['precision']} on {run['machine']['device']} with Keras "
-            f"{run['versions']['keras']}.",
+            f"{run['versions']['keras']}.{sureness(scores)}",
             "",
             line(heads),
             line(["---", *["--:"] * len(columns), "---", "--:"]),
@@ -75,6 +77,21 @@ def section(argument: str) -> str:
             "",
         ]
     )
+
+
+def sureness(scores: dict[str, Any]) -> str:
+    """A sentence on what the intervals of skill are of."""
+    blocks = scores.get("intervals", {}).get("blocks", 0)
+    if not blocks:
+        return ""
+    if blocks < LEAST_BLOCKS:
+        return f" Too few windows for intervals: {blocks} independent block{'s' if blocks > 1 else ''} of windows."
+    return f" Intervals are from {blocks} independent blocks of windows."
+
+
+def interval(skill: dict[str, Any]) -> str:
+    ends = skill.get("interval")
+    return f" ({100 * ends[0]:+.0f} to {100 * ends[1]:+.0f})" if ends else ""
 
 
 def of(scores: dict[str, Any], forecast: str, score: dict[str, Any]) -> dict[str, Any]:

@@ -51,13 +51,18 @@ class Score:
     source: str = ""
 
     @property
+    def direction(self) -> Literal[-1, 0, 1]:
+        """1 where higher is better, -1 where lower is, 0 where the best value is between the limits."""
+        if self.best not in self.limits:
+            return 0
+        return 1 if self.best == self.limits[1] else -1
+
+    @property
     def better(self) -> str:
         """Which values are better, for the axis of a picture."""
         if isnan(self.best):
             return "best as large as the RMSE of the mean"
-        if self.best in self.limits:
-            return "higher is better" if self.best == self.limits[1] else "lower is better"
-        return f"{self.best:g} is best"
+        return {1: "higher is better", -1: "lower is better", 0: f"{self.best:g} is best"}[self.direction]
 
 
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5

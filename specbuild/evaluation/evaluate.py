@@ -21,7 +21,7 @@ from specbuild.evaluation.ensembles import ScoredForecast, baseline_forecast, mo
 from specbuild.evaluation.forecast_files import notes_on_unused
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
-from specbuild.evaluation.scores import Comparison, Scores, Scoring
+from specbuild.evaluation.scores import Blocks, Comparison, Draws, Scores, Scoring, with_differences
 from specbuild.language import normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import Scene, draw_animation, draw_strip, forecast_scene, scale_of
@@ -118,8 +118,11 @@ def _evaluate_output(
     scoring = Scoring.of(spec, dataset)
     cycle, leads = scoring.climatology, dataset.lead_labels
     rivals = rivals_of(spec, dataset, cycle)
-    sums = {name: Scores(len(leads), families=scoring.families) for name in (MODEL, *(rival.name for rival in rivals))}
-    comparison = Comparison(len(leads), [rival.name for rival in rivals])
+    blocks = Blocks.of(dataset.split(split))
+    names = [rival.name for rival in rivals]
+    sums = {name: Scores(len(leads), families=scoring.families, blocks=len(blocks)) for name in (MODEL, *names)}
+    comparison = Comparison(len(leads), names, len(blocks))
+    counted = [0] * len(blocks)
     calibrations = {name: Calibration(len(leads), spec.evaluate.thresholds) for name in sums}
     pictured, scored = None, 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
@@ -129,17 +132,22 @@ def _evaluate_output(
             for rival in rivals
         }
         expected = climatology(cycle, window) if scoring.reads_climatology else None
+        block = blocks.numbers[window.event, window.start]
+        counted[block] += 1
         for name, scores in sums.items():
-            scores.add(made[name].frames, window.future, expected, made[name].distribution)
+            scores.add(made[name].frames, window.future, expected, made[name].distribution, block=block)
             if (distribution := made[name].distribution) is not None:
                 calibrations[name].add(distribution, window.future, (window.event, window.start))
         forecast, *_ = frames = [each.frames for each in made.values()]
         others = dict(zip([*made][1:], frames[1:], strict=True))
-        comparison.add(forecast, others, window.future)
+        comparison.add(forecast, others, window.future, block)
         varies = variation(window.future)
         if pictured is None or varies > pictured.variation:
             pictured = _Pictured(varies, scored, window, forecast, others)
+    draws = Draws.of(counted)
     tables = tuple(scores.table(name, leads) for name, scores in sums.items())
+    if draws is not None:
+        tables = with_differences(tables, sums, draws)
     unused = [table.name for table in tables if table.name in spec.evaluate.forecasts and not table.coverage]
     evaluation = Evaluation(
         name=trained.spec.name,
@@ -150,7 +158,7 @@ def _evaluate_output(
         output=whole.output,
         of_event=whole.is_event,
         tables=tables,
-        skills=comparison.skills(),
+        skills=comparison.skills(draws),
         shown=scoring.shown,
         conventions=scoring.conventions,
         notes=(
@@ -161,6 +169,7 @@ def _evaluate_output(
         ),
         data=tuple(data_files(trained.spec)) if other else (),
         calibration=tuple(table for name, each in calibrations.items() if (table := each.table(name)) is not None),
+        blocks=sum(map(bool, counted)),
     )
 
     first = whole.output == next(iter(trained.dataset.views), "")

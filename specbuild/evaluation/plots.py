@@ -101,13 +101,23 @@ def figure_title(evaluation: Evaluation) -> str:
     return f"{evaluation.name}: {evaluation.variable}, {evaluation.split} split, {windows}"
 
 
-def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
+def _score(axes: Axes, evaluation: Evaluation, column: ScoreColumn) -> None:
+    _band(
+        axes,
+        0,
+        [
+            None
+            if difference is None or difference.interval is None
+            else tuple(value - difference.value + end for end in difference.interval)
+            for value, difference in zip(column.values, column.differences, strict=False)
+        ],
+    )
     for position, table in reversed([*enumerate(evaluation.tables)]):  # the model last, on top
-        _line(axes, position, table.column(shown.score, shown.threshold, shown.window).values)
-    units = shown.in_units(evaluation.units)
-    title = shown.label_with(evaluation.units)
+        _line(axes, position, table.column(column.score, column.threshold, column.window).values)
+    units = column.in_units(evaluation.units)
+    title = column.label_with(evaluation.units)
     axes.set_title(f"{title} ({units})" if units else title, fontsize=9.5, color=INK)
-    score = score_titled(shown.score)
+    score = score_titled(column.score)
     axes.set_ylabel(score.better, fontsize=7.5, color=PALE)
     low, high = axes.get_ylim()
     if 0 in (score.best, score.limits[0]) and 0 <= low < 0.5 * high:
@@ -116,6 +126,7 @@ def _score(axes: Axes, evaluation: Evaluation, shown: ScoreColumn) -> None:
 
 def _skill(axes: Axes, evaluation: Evaluation) -> None:
     for position, skill in enumerate(evaluation.skills, start=1):
+        _band(axes, position, skill.intervals[:-1])
         _line(axes, position, [value if math.isfinite(value) else math.nan for value in skill.values])
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_title("skill of the model over each baseline", fontsize=9.5, color=INK)
@@ -141,15 +152,28 @@ def _skill(axes: Axes, evaluation: Evaluation) -> None:
 
 def _line(axes: Axes, position: int, values: Sequence[float]) -> None:
     """Draw a forecast by lead time, given its position in the legend; the model is at 0."""
-    # A single lead time gives points, side by side in the order of the legend.
-    alone = 0.28 * (position - (len(_STYLES) - 1) / 2)
     axes.plot(
-        range(len(values)) if len(values) > 1 else [alone],
+        range(len(values)) if len(values) > 1 else [_alone(position)],
         values,
         linewidth=1.3 if position else 2.2,
         markersize=3.5 if position else 4.5,
         **style(position) | ({} if len(values) <= 16 else {"marker": ""}),
     )
+
+
+def _band(axes: Axes, position: int, intervals: Sequence[tuple[float, ...] | None]) -> None:
+    """Shade intervals by lead time in the colour of a forecast; of a single lead time, draw a bar."""
+    colour = style(position)["color"]
+    ends = np.array([interval or (math.nan, math.nan) for interval in intervals]).reshape(-1, 2)
+    if len(ends) == 1:
+        axes.vlines(_alone(position), *ends[0], color=colour, linewidth=1.2)
+    elif len(ends):
+        axes.fill_between(range(len(ends)), *ends.T, color=colour, alpha=0.15, linewidth=0)
+
+
+def _alone(position: int) -> float:
+    """Where the only lead time of a forecast is drawn: side by side, in the order of the legend."""
+    return 0.28 * (position - (len(_STYLES) - 1) / 2)
 
 
 def style(position: int) -> dict[str, Any]:

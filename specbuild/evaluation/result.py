@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.catalog.scores import SCORES, SHOWN, Units
@@ -22,6 +22,10 @@ CONVENTION = "pooled over windows, pixels and channels in physical units, missin
 EVENTS = "events are values at or above the threshold"
 SKILL = "1 - MSE / MSE of the baseline, over the pixels that both know"
 BEST = f"{SKILL}; the best baseline at a lead time is the one that leaves the least skill"
+DIFFERENCE = "the model's score minus that of the baseline with the best score at that lead time"
+INTERVALS = "95 % intervals from a bootstrap over blocks of windows, each as many first frames as a window spans"
+LEAST_BLOCKS = 5
+"""Blocks of windows from which an interval is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class Evaluation:
     """The fingerprint of each path of other data than those of the run; empty for those."""
     calibration: tuple[CalibrationTable, ...] = ()
     """The rank histograms and the reliability of the forecasts that are distributions."""
+    blocks: int = 0
+    """The blocks of windows that intervals are drawn from; 0: none were computed."""
+
+    @property
+    def too_few_blocks(self) -> bool:
+        """Whether intervals are left out, as so few windows would give false ones."""
+        return 0 < self.blocks < LEAST_BLOCKS
 
     output: str = ""
     """The output of the model that is scored, of several."""
@@ -90,7 +101,11 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation for JSON; what is undefined or infinite is null."""
         *best, overall = [
-            {"baseline": skill and skill.baseline, "value": skill and skill.all[position]}
+            {
+                "baseline": skill and skill.baseline,
+                "value": skill and skill.all[position],
+                **({"interval": skill.interval(position)} if skill and self.blocks else {}),
+            }
             for position, skill in enumerate(self.best())
         ]
         *persistence, over_all = self.skill()
@@ -108,12 +123,18 @@ class Evaluation:
             "conventions": dict(self.conventions),
             "skill": {"definition": f"{SKILL}, which is persistence", "values": persistence, "overall": over_all},
             "skill over the best baseline": {"definition": BEST, "values": best, "overall": overall},
-            "skills": [asdict(skill) for skill in self.skills],
+            "skills": [_without_empty(asdict(skill)) for skill in self.skills],
+            **({"intervals": self._intervals()} if self.blocks else {}),
             "forecasts": [table.to_dict() for table in self.tables],
         }
         if self.calibration:
             result["calibration"] = {"definition": CALIBRATION, "forecasts": [t.to_dict() for t in self.calibration]}
         return with_nulls(result)
+
+    def _intervals(self) -> dict[str, Any]:
+        """Return what intervals are, and of how many blocks."""
+        missing = f"; too few windows: at least {LEAST_BLOCKS} blocks are needed" if self.too_few_blocks else ""
+        return {"definition": f"{INTERVALS}{missing}", "blocks": self.blocks, "difference": DIFFERENCE}
 
     def to_csv(self) -> str:
         """Return lines of forecast,lead,score,threshold,window,value; undefined values are empty."""
@@ -129,11 +150,28 @@ class Evaluation:
         return text.getvalue()
 
 
+class Interval(NamedTuple):
+    """Where a value lies with a probability of 95 %."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A score of the model minus that of a baseline, and its interval where there are enough windows."""
+
+    baseline: str
+    value: float
+    interval: Interval | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreColumn:
     """One score at every lead time, and pooled over them; NaN where undefined.
 
     `score` is its title. `window` is the width of FSS's box in pixels. `units` is as the catalogue of scores has it.
+    `differences` are those of the model to the best baseline by lead time and then over all; empty without intervals.
     """
 
     score: str
@@ -142,11 +180,17 @@ class ScoreColumn:
     overall: float
     window: int | None = None
     units: Units = ""
+    differences: tuple[Difference | None, ...] = ()
 
     @property
     def all(self) -> tuple[float, ...]:
         """By lead time, then over all."""
         return (*self.values, self.overall)
+
+    def differences_to_dict(self) -> dict[str, Any]:
+        """Return the differences to the best baseline at every lead time, and over all."""
+        *values, overall = [difference and asdict(difference) for difference in self.differences]
+        return {"values": values, "overall": overall}
 
     @property
     def label(self) -> str:
@@ -209,6 +253,7 @@ class ScoreTable:
                     **({} if column.window is None else {"window": column.window}),
                     "values": column.values,
                     "overall": column.overall,
+                    **({"differences": column.differences_to_dict()} if column.differences else {}),
                 }
                 for column in self.columns
             ],
@@ -219,6 +264,10 @@ class ScoreTable:
 def with_nulls(entries: Mapping[str, Any]) -> dict[str, Any]:
     """Return entries as JSON can hold them: None for numbers that are not finite, lists for tuples."""
     return {key: _with_nulls(value) for key, value in entries.items()}
+
+
+def _without_empty(entries: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entries.items() if value != ()}
 
 
 def _with_nulls(value: Any) -> Any:
@@ -240,11 +289,17 @@ class Skill:
     baseline: str
     values: tuple[float, ...]
     overall: float
+    intervals: tuple[Interval | None, ...] = ()
+    """By lead time, then over all; empty where there are too few windows."""
 
     @property
     def all(self) -> tuple[float, ...]:
         """By lead time, then over all."""
         return (*self.values, self.overall)
+
+    def interval(self, position: int) -> Interval | None:
+        """Return the interval at a position of `all`; None where it is not known."""
+        return self.intervals[position] if self.intervals else None
 
 
 def hardest(skills: Sequence[Skill], position: int) -> Skill | None:

@@ -19,7 +19,16 @@ from specbuild.document.printable import one_line
 from specbuild.evaluation.calibration import CalibrationTable
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
 from specbuild.evaluation.classes import ClassScores
-from specbuild.evaluation.result import ALL, BEST, CONVENTION, Evaluation, ScoreColumn
+from specbuild.evaluation.result import (
+    ALL,
+    BEST,
+    CONVENTION,
+    INTERVALS,
+    LEAST_BLOCKS,
+    Evaluation,
+    Interval,
+    ScoreColumn,
+)
 
 WIDTH = 100
 _MOST_COLUMNS = 12
@@ -105,7 +114,20 @@ def _legend(evaluation: Evaluation) -> list[str]:
     if not evaluation.conventions:
         return []
     shown = dict.fromkeys(column.score for column in evaluation.on_show)
-    return [*(f"{name}: {evaluation.conventions[name]}." for name in shown), f"skill: {BEST}."]
+    return [
+        *(f"{name}: {evaluation.conventions[name]}." for name in shown),
+        f"skill: {BEST}.",
+        *_on_intervals(evaluation),
+    ]
+
+
+def _on_intervals(evaluation: Evaluation) -> list[str]:
+    if evaluation.too_few_blocks:
+        count = f"{evaluation.blocks} block{'s' if evaluation.blocks != 1 else ''}"
+        return [f"Too few windows for intervals: {count} of windows, and at least {LEAST_BLOCKS} are needed."]
+    if not evaluation.blocks:
+        return []
+    return [f"95%: {INTERVALS}, {evaluation.blocks} blocks. best: the baseline with the best score at that lead time."]
 
 
 def _tables(evaluation: Evaluation) -> Iterator[tuple[str, list[TextColumn]]]:
@@ -117,7 +139,7 @@ def _tables(evaluation: Evaluation) -> Iterator[tuple[str, list[TextColumn]]]:
         ]
         yield (
             _title(evaluation, shown),
-            [leads, *((name, [_cell(value) for value in c.all]) for name, c in columns)],
+            [leads, *((name, [_cell(value) for value in c.all]) for name, c in columns), *_differences(shown)],
         )
         if number == 0:
             yield "Skill, 1 - MSE / MSE of the baseline", [leads, *_skill(evaluation)]
@@ -139,7 +161,25 @@ def _skill(evaluation: Evaluation) -> list[TextColumn]:
         (f"over {PERSISTENCE}", [_known(value, "+.0%") for value in evaluation.skill()]),
         ("over the best", [_known(skill.all[row] if skill else math.nan, "+.0%") for row, skill in enumerate(best)]),
         ("the best baseline", ["-" if skill is None else skill.baseline for skill in best]),
+        *_interval(
+            "over the best, 95%", "+.0%", [skill.interval(row) if skill else None for row, skill in enumerate(best)]
+        ),
     ]
+
+
+def _differences(shown: ScoreColumn) -> list[TextColumn]:
+    """The intervals of the model's score minus the best baseline's."""
+    return _interval(
+        "model - best, 95%", "+#.2g", [difference.interval if difference else None for difference in shown.differences]
+    )
+
+
+def _interval(name: str, written: str, intervals: Sequence[Interval | None]) -> list[TextColumn]:
+    """A column of intervals; none where no interval is known."""
+    if not any(intervals):
+        return []
+    cells = [f"{pair.low:{written}} to {pair.high:{written}}" if pair else "-" for pair in intervals]
+    return [(name, cells)]
 
 
 def _fitted(columns: Sequence[TextColumn], width: int) -> Iterator[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from specbuild.catalog.scores import SCORES
 from specbuild.evaluation.distributions import Distribution
-from specbuild.evaluation.result import ScoreColumn, ScoreTable, Skill
-from specbuild.evaluation.scores.base import Family, Fields, Frame, Values
+from specbuild.evaluation.result import Interval, ScoreColumn, ScoreTable, Skill
+from specbuild.evaluation.scores.base import Family, Fields, Frame, Values, ratio
+from specbuild.evaluation.scores.bootstrap import Draws
 from specbuild.evaluation.scores.errors import ERRORS
 from specbuild.evaluation.scores.events import events
 
@@ -19,12 +20,18 @@ class Scores:
     """The sums of one kind of forecast; they take the same memory however many windows are added.
 
     A forecast has `leads` frames. `families` are the scores to compute: by default the errors, and the contingency
-    scores at each of the `thresholds`.
+    scores at each of the `thresholds`. Sums are kept for each of `blocks` blocks of windows.
     """
 
-    def __init__(self, leads: int, thresholds: Sequence[float] = (), families: Sequence[Family] | None = None) -> None:
+    def __init__(
+        self,
+        leads: int,
+        thresholds: Sequence[float] = (),
+        families: Sequence[Family] | None = None,
+        blocks: int = 1,
+    ) -> None:
         self.families = (ERRORS, *map(events, thresholds)) if families is None else tuple(families)
-        self._sums = [np.zeros((family.size, leads)) for family in self.families]
+        self._sums = [np.zeros((blocks, family.size, leads)) for family in self.families]
         self._scored, self._observed = np.zeros(leads, np.int64), np.zeros(leads, np.int64)
 
     def add(
@@ -33,8 +40,10 @@ class Scores:
         observed: Fields,
         climatology: Fields | None = None,
         distribution: Distribution | None = None,
+        *,
+        block: int = 0,
     ) -> None:
-        """Count one forecast (F, *space, C) against what was observed, in the same shape and units.
+        """Count one forecast (F, *space, C) in a block against what was observed, in the same shape and units.
 
         Args:
             distribution: of the forecast, whose `forecast` is then one value of each pixel.
@@ -55,7 +64,7 @@ class Scores:
             self._scored[lead] += np.count_nonzero(frame.known)
             self._observed[lead] += np.count_nonzero(~np.isnan(frame.observed))
             for sums, family in zip(self._sums, self.families, strict=True):
-                sums[:, lead] += family.measure(frame)
+                sums[block, :, lead] += family.measure(frame)
 
     def sums(self, name: str, threshold: float | None = None) -> Values:
         """Return the sums (size, leads) that a score is computed from, by its name in the catalogue.
@@ -65,8 +74,13 @@ class Scores:
         """
         for sums, family in zip(self._sums, self.families, strict=True):
             if family.threshold == threshold and name in family.formulas:
-                return sums
+                return _pooled(sums)
         raise KeyError(f"{name} at {threshold}")
+
+    def drawn(self, draws: Draws) -> Iterator[Values]:
+        """Yield each score of the table, in its order, in every draw of blocks: (draws, leads + 1)."""
+        for sums, family in zip(self._sums, self.families, strict=True):
+            yield from draws.scores(family, sums).values()
 
     def table(self, name: str, leads: Sequence[str]) -> ScoreTable:
         """Return every score at every lead time, and pooled over all of them.
@@ -79,8 +93,8 @@ class Scores:
             ScoreColumn(
                 SCORES[score].title,
                 family.threshold,
-                tuple(formula(sums).tolist()),
-                float(formula(sums.sum(axis=1, keepdims=True))[0]),
+                tuple(formula(_pooled(sums)).tolist()),
+                float(formula(_pooled(sums).sum(axis=1, keepdims=True))[0]),
                 family.window,
                 SCORES[score].units,
             )
@@ -98,23 +112,40 @@ class Comparison:
     So a baseline that knows less than the model is compared where it knows something, not on easier or harder pixels.
     """
 
-    def __init__(self, leads: int, baselines: Sequence[str]) -> None:
-        self._sums = {name: np.zeros((2, leads)) for name in baselines}  # the model's, the baseline's
+    def __init__(self, leads: int, baselines: Sequence[str], blocks: int = 1) -> None:
+        self._sums = {name: np.zeros((blocks, 2, leads)) for name in baselines}  # the model's, the baseline's
 
-    def add(self, model: Fields, baselines: Mapping[str, Fields], observed: Fields) -> None:
-        """Count one window: forecasts and observation are (F, *space, C), NaN where unknown."""
+    def add(self, model: Fields, baselines: Mapping[str, Fields], observed: Fields, block: int = 0) -> None:
+        """Count one window in a block: forecasts and observation are (F, *space, C), NaN where unknown."""
         ours = np.square(model.astype(np.float64) - observed)
         for name, forecast in baselines.items():
             theirs = np.square(forecast.astype(np.float64) - observed)
             common = ~(np.isnan(ours) | np.isnan(theirs))
-            for sums, errors in zip(self._sums[name], (ours, theirs), strict=True):
+            for sums, errors in zip(self._sums[name][block], (ours, theirs), strict=True):
                 sums += np.where(common, errors, 0).reshape(len(errors), -1).sum(axis=1)
 
-    def skills(self) -> tuple[Skill, ...]:
-        """Return the skill over each baseline, in the order they were named."""
+    def skills(self, draws: Draws | None = None) -> tuple[Skill, ...]:
+        """Return the skill over each baseline, in the order they were named, with intervals from draws of blocks."""
         return tuple(
-            Skill(name, tuple(map(_skill, *sums)), _skill(*sums.sum(axis=1))) for name, sums in self._sums.items()
+            Skill(
+                name,
+                tuple(map(_skill, *_pooled(sums))),
+                _skill(*_pooled(sums).sum(axis=1)),
+                () if draws is None else _intervals(draws, sums),
+            )
+            for name, sums in self._sums.items()
         )
+
+
+def _pooled(sums: Values) -> Values:
+    """Return the sums (size, leads) of all blocks."""
+    pooled: Values = sums.sum(axis=0)
+    return pooled
+
+
+def _intervals(draws: Draws, sums: Values) -> tuple[Interval | None, ...]:
+    ours, theirs = np.moveaxis(draws.pooled(sums), 1, 0)
+    return draws.intervals(1 - ratio(ours, theirs))
 
 
 def _skill(ours: float, theirs: float) -> float:
