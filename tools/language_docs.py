@@ -37,8 +37,10 @@ from specbuild.language.sections.base import OnResume
 from specbuild.language.sections.coarsen import CoarsenSection
 from specbuild.language.sections.data import DataSection, WindowsSection
 from specbuild.language.sections.evaluate import EvaluateSection, ForecastFile
+from specbuild.language.sections.feeds import FEEDS
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection
 from specbuild.language.sections.name_time import NameTime
+from specbuild.language.sections.outputs import OutputSection
 from specbuild.language.sections.source import SourceSection
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import ClassTarget
@@ -125,6 +127,8 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "data.windows": lambda: section(WindowsSection),
     "data.split": lambda: section(SplitSection),
     "data.transform": transforms,
+    **{f"data.inputs.{key}": lambda cls=cls: section(cls) for key, cls in FEEDS.items() if key != "frames"},
+    "data.targets": lambda: section(OutputSection),
     "data.augment": lambda: section(AugmentSection),
     "data.target": lambda: section(ClassTarget),
     "train": lambda: section(TrainSection),

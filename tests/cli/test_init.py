@@ -28,8 +28,9 @@ def test_the_list_has_a_line_for_each_template() -> None:
     assert done.exit_code == 0
     lines = dict(line.split("  ", 1) for line in done.stdout.splitlines())
     assert lines.keys() >= {"radar-nowcast", "next-frame"}
+    assert lines["unet-convlstm"].endswith("; without data")
     assert lines["radar-nowcast"].strip() == "ConvLSTM encoder-forecaster with passed states"
-    assert lines["two-heads"].strip() == "One recurrence with two heads; without data"
+    assert lines["two-heads"].strip() == "One recurrence with two heads"
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
@@ -59,8 +60,8 @@ def test_a_template_comes_with_its_data(folder: Path) -> None:
 
 
 def test_a_template_without_data_says_so() -> None:
-    assert run("init", "two-heads").stdout == (
-        "wrote two_heads.yaml\nnext: specbuild summary two_heads.yaml; it trains when it has a data section\n"
+    assert run("init", "unet-convlstm").stdout == (
+        "wrote unet_convlstm.yaml\nnext: specbuild summary unet_convlstm.yaml; it trains when it has a data section\n"
     )
 
 

@@ -26,10 +26,12 @@ TINY: dict[str, tuple[str, ...]] = {
         "vars.filters=1",
         "data.split={train: [2010-01, 2011-12], test: [2018-07, 2019-04]}",
     ),
+    "static_map": ("vars.filters=1", "vars.future=2", "data.split={train: [0, 60], test: [92, 128]}"),
+    "two_heads": ("vars.filters=1", "data.split={train: [0, 12], test: [22, 34]}"),
 }
 """Overrides that make a spec small."""
 SHORT = ("train.epochs=1", "train.steps_per_epoch=2", "train.batch_size=2")
-WITHOUT_DATA = {"bidirectional_segmenter", "clip_classifier", "static_map", "two_heads", "unet_convlstm"}
+WITHOUT_DATA = {"bidirectional_segmenter", "clip_classifier", "unet_convlstm"}
 """Specs of models alone, for data of the user's own; `tests/model/test_shipped.py` builds them."""
 
 
