@@ -11,7 +11,7 @@ from typing import Any
 
 import h5py
 
-from specbuild.document import RunError
+from specbuild.document import ArgumentError
 from specbuild.model.backend import keras
 from specbuild.runs.checkpoint import WEIGHTS
 
@@ -28,7 +28,7 @@ def arguments_kept(model: Any, path: Path) -> Iterator[None]:
         path: the checkpoint.
 
     Raises:
-        RunError: the arguments of the optimizer in the spec need other state than the checkpoint has.
+        ArgumentError: the arguments of the optimizer in the spec need other state than the checkpoint has.
     """
     optimizer = model.optimizer
     own = _innermost(optimizer)
@@ -39,7 +39,7 @@ def arguments_kept(model: Any, path: Path) -> Iterator[None]:
     else:
         stand_in = _with_other_rate(own, model.trainable_variables)
         if own is not optimizer or len(stand_in.variables) != saved:
-            raise RunError(
+            raise ArgumentError(
                 f"the arguments of {type(own).__name__} in train.optimizer do not fit this run: they need a different "
                 f"state from that in {path}",
                 help="a resumed run can change the learning rate and other arguments without state, such as clipnorm",

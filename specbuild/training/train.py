@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
-from specbuild.document import RunError, SpecbuildError, SpecError
+from specbuild.document import ArgumentError, RunError, SpecbuildError, SpecError
 from specbuild.document.render import render_text
 from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
@@ -180,7 +180,7 @@ class _Training:
         """Refuse changes of the training of a run that has nothing left to train.
 
         Raises:
-            RunError: naming them.
+            ArgumentError: naming them.
         """
         if done.epoch < self.spec.train.epochs and not self.watch.is_over(done.history):
             return
@@ -193,7 +193,7 @@ class _Training:
         if done.epoch < self.spec.train.epochs:
             why = f"was ended by early stopping after epoch {done.epoch}"
             more = "train more with --set train.early_stopping=null, or leave them out"
-        raise RunError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)
+        raise ArgumentError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)
 
     def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
         def interrupted() -> str:

@@ -170,7 +170,7 @@ def test_splits_that_moved_with_the_same_data_are_refused(run: Path) -> None:
             "evaluate",
             "train.batch_size=1",
             r"^train.batch_size=1 cannot be set when a run is scored\n"
-            r".*it can change data.source, data.split, evaluate$",
+            r".*it can change data.source, data.inputs, data.split, evaluate$",
         ),
         ("evaluate", "evaluated=1", "evaluated=1 cannot be set when a run is scored"),
         ("evaluate", "data.transform=[log1p]", r"data.transform=\[log1p\] cannot be set when a run is scored"),

@@ -51,7 +51,7 @@ def test_commands_that_fail_say_why(plain: Path) -> None:
             words = []
         else:
             words.append(line)
-    assert codes == [0, 1, 1, 2, 1, 2, 2, 0], said
+    assert codes == [0, 2, 2, 2, 1, 2, 2, 0], said
     _, loss, state, start, diverged, scores, data, forecast = said
     assert "a resumed run cannot change train.loss from mse to mae: losses before and after" in loss
     assert "the arguments of Adam in train.optimizer do not fit this run" in state
