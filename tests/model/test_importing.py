@@ -8,6 +8,7 @@ import random
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specbuild import SpecError, build_graph, build_model
-from specbuild.model.backend import keras
+from specbuild.model.backend import keras, without_memory
 from specbuild.model.importing import import_model
 from tests.model.test_importing_feedback import PATCHES
 
@@ -51,8 +52,10 @@ def shapes(model: Any) -> list[Any]:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_every_spec_comes_back(path: Path, tmp_path: Path) -> None:
-    model = build_model(path)
-    again = build_model(import_model(as_json(model, tmp_path)).text)
+    # Shapes and names are compared, no numbers; the states that a stateful layer keeps are needed to build it.
+    with nullcontext() if path.stem == "stateful" else without_memory():
+        model = build_model(path)
+        again = build_model(import_model(as_json(model, tmp_path)).text)
     assert kinds(again) == kinds(model)
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
     assert again.count_params() == model.count_params()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from specbuild.runs.files import write_text
 from specbuild.training import Run, train
 
 SPEC = """\
@@ -64,7 +66,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> Path:
+def drawn() -> None:
+    """Marks a test that looks at the pictures of an evaluation."""
+
+
+@pytest.fixture
+def _blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures of an evaluation, which take as long as training, are empty files where no test looks at them."""
+    if "drawn" in request.fixturenames:
+        return
+    evaluation = import_module("specbuild.evaluation.evaluate")
+    for name in ("draw_scores", "draw_strip", "draw_animation"):
+        monkeypatch.setattr(evaluation, name, lambda _, path: write_text(path, ""))
+
+
+@pytest.fixture
+def spec(tmp_path: Path, _blank_pictures: None) -> Path:
     """The path of a spec whose data stands beside it."""
     np.save(tmp_path / "blobs.npy", blobs())
     path = tmp_path / "nowcast.yaml"

@@ -84,6 +84,7 @@ EVERY_SCORE = [
 ]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_every_score_that_a_spec_asks_for_is_there(plain: Path, tmp_path: Path) -> None:
     run = train(plain, overrides=[*EVERY_SCORE, "train.epochs=1"], out=tmp_path / "runs", quiet=True)
     found = run.scores
