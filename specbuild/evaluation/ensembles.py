@@ -12,7 +12,7 @@ from specbuild.data.arrays import Floats
 from specbuild.data.heads import GaussianReader, QuantileReader
 from specbuild.evaluation.baselines import Baseline, mean_of
 from specbuild.evaluation.distributions import Distribution, Ensemble, Event, Gaussian, Quantiles
-from specbuild.prediction.members import draw_members, first_view
+from specbuild.prediction.members import first_view, noisy_members, where_known
 from specbuild.runs.trained import TrainedRun
 
 _LEVELS = tuple((number + 0.5) / 20 for number in range(20))
@@ -50,8 +50,10 @@ def model_forecast(trained: TrainedRun, dataset: Dataset, window: Window) -> Sco
         return ScoredForecast(frames, Event(frames))
     if dataset.head is None:
         frames = dataset.forecast(past, trained.predict, at)
-        drawn = None if members is None else draw_members(trained, dataset, past, at, members, seed=0)
-        return ScoredForecast(frames, None if drawn is None else Ensemble(_masked(drawn, frames)))
+        if members is None:
+            return ScoredForecast(frames)
+        drawn = noisy_members(trained, dataset, past, at, members, seed=0)
+        return ScoredForecast(frames, Ensemble(where_known(drawn, frames)))
     raw = dataset.raw_forecast(past, trained.predict, at)
     frames = dataset.point_forecast(raw, past, at)
     return ScoredForecast(frames, _of_head(trained, dataset, raw, at, frames))
@@ -67,7 +69,7 @@ def _of_head(trained: TrainedRun, dataset: Dataset, raw: Floats, at: tuple[int, 
     assert head is not None
 
     def physical(values: Floats) -> Floats:
-        return _masked(dataset.in_physical_units(values, at), frames)
+        return where_known(dataset.in_physical_units(values, at), frames)
 
     if members is None and isinstance(head, QuantileReader):
         return Quantiles(physical(head.given(raw)), head.head.levels)
@@ -93,8 +95,3 @@ def baseline_forecast(baseline: Baseline, window: Window, *, chance: bool, event
         members = baseline.members(window)
         return ScoredForecast(mean_of(members), Ensemble(members) if len(members) > 1 else None)
     return ScoredForecast(baseline.forecast(window))
-
-
-def _masked(values: Floats, frames: Floats) -> Floats:
-    """Return values that are missing where the forecast is."""
-    return np.where(np.isnan(frames), np.float32(np.nan), values)

@@ -12,7 +12,7 @@ from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.intervals import times_ahead
 from specbuild.data.time.times import Times
 from specbuild.graph.head_checks import draws_members
-from specbuild.prediction.members import draw_members, state_quantiles
+from specbuild.prediction.members import forecast_and_members
 from specbuild.runs.trained import TrainedRun
 
 
@@ -76,17 +76,13 @@ def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int =
 def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, seed: int) -> Forecast:
     """Return the forecast of one output, whose view of the data is given, or of the only one."""
     data, metadata = dataset.section, _named(dataset)
-    frames = dataset.forecast(past.frames, trained.predict, past.at)
+    chance = not dataset.output or dataset.head is not None or draws_members(trained.graph)
+    drawn = forecast_and_members(trained, dataset, past.frames, past.at, members if chance else 0, seed)
     if np.isnan(past.frames).all():
-        frames = np.full_like(frames, np.nan)
+        drawn = drawn.unknown()
     ahead = dataset.leads
-    read = dataset, past.frames, past.at
-    levels, quantiles = state_quantiles(trained, *read) or ((), None)
-    drawn = None
-    if members and (not dataset.output or dataset.head is not None or draws_members(trained.graph)):
-        drawn = draw_members(trained, *read, members, seed)
     return Forecast(
-        frames=frames,
+        frames=drawn.frames,
         past=dataset.seen(past.frames),
         lead_labels=dataset.lead_labels,
         lead_frames=ahead,
@@ -96,9 +92,9 @@ def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, 
         times=None
         if past.times is None
         else times_ahead(past.times, ahead, data.windows.step, data.interval, metadata.calendar),
-        members=None if drawn is None else np.where(np.isnan(frames), np.float32(np.nan), drawn),
-        quantiles=None if quantiles is None else np.where(np.isnan(frames), np.float32(np.nan), quantiles),
-        levels=levels,
+        members=drawn.members,
+        quantiles=drawn.quantiles,
+        levels=drawn.levels,
         output=dataset.output,
     )
 

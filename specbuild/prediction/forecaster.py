@@ -15,6 +15,7 @@ from specbuild.data.arrays import Floats
 from specbuild.document import RunError
 from specbuild.language.interval import Interval
 from specbuild.prediction.forecast import Forecast, make_forecast
+from specbuild.prediction.members import check_members
 from specbuild.prediction.past import check_finite, given_past
 from specbuild.runs.likeness import broken
 from specbuild.runs.trained import TrainedRun
@@ -36,6 +37,8 @@ class Forecaster:
         run: str | Path,
         *,
         horizon: int | None = None,
+        members: int | None = None,
+        seed: int = 0,
         overrides: Mapping[str, Any] | Iterable[str] = (),
         plugins: Iterable[str] = (),
     ) -> None:
@@ -43,13 +46,15 @@ class Forecaster:
         Args:
             run: the folder of a trained run.
             horizon: number of frames to forecast, if not as in training.
+            members: number of members to draw with each forecast, which `last.members` then has.
+            seed: of the members of the first forecast; each later one has the next number.
             overrides: changes of the run's spec that leave its weights unchanged.
             plugins: modules to import, which register custom layers.
 
         Raises:
             SpecError: it is not a run folder.
             RunError: the run has no trained model or classifies clips, or an override changes its weights; an input
-                reads frames of another source.
+                reads frames of another source; the model can make no members.
         """
         self._trained = TrainedRun.open(run, plugins, overrides=overrides, horizon=horizon)
         if self._trained.data.target is not None:
@@ -60,6 +65,9 @@ class Forecaster:
                     f"the input {name} of the model reads frames of another source, which a live sensor does not give",
                     help="forecast with specbuild predict, which reads the files of every input",
                 )
+        if members is not None:
+            check_members(self._trained, members)
+        self._members, self._seed = members or 0, seed
         windows = self._trained.data.windows
         self._step = windows.step
         self._frames: deque[npt.NDArray[Any]] = deque(maxlen=(windows.past - 1) * windows.step + 1)
@@ -101,7 +109,9 @@ class Forecaster:
             return None
         past = np.stack(list(self._frames)[:: self._step])
         times = np.array(list(self._times)[:: self._step]) if len(self._times) == len(self._frames) else None
-        self.last = make_forecast(self._trained, given_past(past, self._trained, "the past", times))
+        given = given_past(past, self._trained, "the past", times)
+        self.last = make_forecast(self._trained, given, self._members, self._seed)
+        self._seed += 1
         return self.last.frames
 
     def reset(self) -> None:

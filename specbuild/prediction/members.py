@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from specbuild.catalog.heads import MOST_MEMBERS
 from specbuild.data import Dataset
-from specbuild.data.arrays import Floats
+from specbuild.data.arrays import Array, Floats
 from specbuild.document import ArgumentError
 from specbuild.graph.head_checks import MEMBERS_HELP, no_members
 from specbuild.runs.trained import TrainedRun
@@ -24,12 +26,35 @@ def check_members(trained: TrainedRun, count: int) -> None:
         raise ArgumentError(f"the model can make no members: {why}", help=MEMBERS_HELP)
 
 
-def draw_members(
-    trained: TrainedRun, dataset: Dataset, past: Floats, at: tuple[int, int] | None, count: int, seed: int
-) -> Floats:
-    """Return members of the forecast of whole frames, (count, F, *space, C) in physical units.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A forecast (F, *space, C) in physical units, with what else is known of it.
 
-    Where the loss gives a distribution they are drawn from it, in units of training and each pixel and lead time by
+    Attributes:
+        members: (M, F, *space, C), where members were asked for.
+        quantiles: (levels, F, *space, C), where the loss gives a distribution; `levels` are their probabilities.
+    """
+
+    frames: Floats
+    members: Floats | None = None
+    quantiles: Floats | None = None
+    levels: tuple[float, ...] = ()
+
+    def unknown(self) -> Drawn:
+        """Return the same, all of it missing."""
+        frames = np.full_like(self.frames, np.nan)
+        members, quantiles = (
+            None if values is None else where_known(values, frames) for values in (self.members, self.quantiles)
+        )
+        return Drawn(frames, members, quantiles, self.levels)
+
+
+def forecast_and_members(
+    trained: TrainedRun, dataset: Dataset, past: Floats, at: tuple[int, int] | None, count: int, seed: int
+) -> Drawn:
+    """Return the forecast of whole frames, with `count` members and the quantiles of its distribution.
+
+    Where the loss gives a distribution members are drawn from it, in units of training and each pixel and lead time by
     itself, and then inverted: they have the spread of the distribution, and no structure in space or time. Otherwise
     each is a forecast with other dropout and noise. The same seed and window give the same members.
 
@@ -38,30 +63,47 @@ def draw_members(
         at: event and number of the first past frame, where it is known.
 
     Raises:
-        RunError: the model can make none.
-    """
-    dataset, entropy = first_view(dataset), (seed, *(at or (0, 0)))
-    if dataset.head is None:
-        forecasts = (dataset.forecast(past, trained.random_predict((*entropy, member)), at) for member in range(count))
-        return np.stack([*forecasts])
-    raw = dataset.raw_forecast(past, trained.predict, at)
-    return dataset.in_physical_units(dataset.head.members(raw, count, np.random.default_rng(entropy)), at)
-
-
-def state_quantiles(
-    trained: TrainedRun, dataset: Dataset, past: Floats, at: tuple[int, int] | None
-) -> tuple[tuple[float, ...], Floats] | None:
-    """Return the levels and the quantiles (levels, F, *space, C) of a forecast; None of a loss without a distribution.
-
-    Args:
-        past, at: as for `draw_members`.
+        RunError: members were asked for, and the model can make none.
     """
     dataset = first_view(dataset)
     if dataset.head is None:
-        return None
-    levels = dataset.head.head.levels
-    raw = dataset.raw_forecast(past, trained.predict, at)
-    return levels, dataset.in_physical_units(dataset.head.quantiles(raw, levels), at)
+        frames = dataset.forecast(past, trained.predict, at)
+        members = noisy_members(trained, dataset, past, at, count, seed) if count else None
+        return Drawn(frames, None if members is None else where_known(members, frames))
+    raw, head = dataset.raw_forecast(past, trained.predict, at), dataset.head
+    frames = dataset.point_forecast(raw, past, at)
+
+    def physical(values: Array) -> Floats:
+        return where_known(dataset.in_physical_units(values, at), frames)
+
+    return Drawn(
+        frames,
+        physical(head.members(raw, count, np.random.default_rng(_entropy(seed, at)))) if count else None,
+        physical(head.quantiles(raw, head.head.levels)),
+        head.head.levels,
+    )
+
+
+def noisy_members(
+    trained: TrainedRun, dataset: Dataset, past: Floats, at: tuple[int, int] | None, count: int, seed: int
+) -> Floats:
+    """Return forecasts (count, F, *space, C) with other dropout and noise each; see `forecast_and_members`.
+
+    Raises:
+        RunError: nothing in the model is random.
+    """
+    noise = (trained.random_predict((*_entropy(seed, at), member)) for member in range(count))
+    return np.stack([dataset.forecast(past, predict, at) for predict in noise])
+
+
+def where_known(values: Floats, frames: Floats) -> Floats:
+    """Return values (…, F, *space, C) that are missing where the forecast (F, *space, C) is."""
+    return np.where(np.isnan(frames), np.float32(np.nan), values)
+
+
+def _entropy(seed: int, at: tuple[int, int] | None) -> tuple[int, ...]:
+    """Return what random numbers follow from: the seed and the window."""
+    return seed, *(at or (0, 0))
 
 
 def first_view(dataset: Dataset) -> Dataset:

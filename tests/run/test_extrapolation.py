@@ -13,7 +13,8 @@ from specbuild.catalog.baselines import BASELINES, by_default
 from specbuild.data import Dataset, Window, open_data
 from specbuild.document import SpecError
 from specbuild.evaluation import pysteps_baselines
-from specbuild.evaluation.baselines import RULES, baselines
+from specbuild.evaluation.baselines import RULES, baselines, mean_of
+from specbuild.evaluation.distributions import Ensemble
 from specbuild.evaluation.scores import check_scoring
 from specbuild.language import Spec, load_spec
 from tests.data.samples import MRMS, dataset, model, write_spec
@@ -161,13 +162,20 @@ def test_pysteps_needs_its_package_and_rain_rates(tmp_path: Path, monkeypatch: p
 @pytest.mark.skipif(not pysteps_baselines.installed(), reason="pySTEPS is not installed")
 def test_pysteps_moves_a_shower(tmp_path: Path) -> None:
     data = dataset(tmp_path, showers(17, dx=1), split={"train": [0, 5], "test": [9, 17]}, interval="5 min")
-    rules = {one.name: one.forecast for one in baselines(data, names=["pysteps", "pysteps ensemble"])}
+    made = {one.name: one for one in baselines(data, names=["pysteps", "pysteps ensemble"])}
+    rules = {name: one.forecast for name, one in made.items()}
     window = data.window(*data.split("test")[0])
     inner = (slice(None), slice(8, -8), slice(8, -8))
     errors = {name: float(np.nanmean(np.abs(rule(window) - window.future)[inner])) for name, rule in rules.items()}
     assert errors["pysteps"] < 0.25 * errors["persistence"]
     np.testing.assert_array_equal(*(rules["pysteps ensemble"](window) for _ in range(2)))
     assert errors["pysteps ensemble"] < 2 * errors["persistence"]
+    members = made["pysteps ensemble"].members
+    assert members is not None
+    drawn = members(window)
+    assert drawn.shape == (20, *window.future.shape)
+    np.testing.assert_allclose(mean_of(drawn), rules["pysteps ensemble"](window), atol=1e-5)
+    assert np.nanmean(Ensemble(drawn).crps(window.future)[inner]) < errors["pysteps ensemble"]
 
 
 def data_spec(folder: Path, **evaluate: object) -> Spec:

@@ -12,8 +12,9 @@ import xarray
 from specbuild import RunError
 from specbuild.evaluation import evaluate
 from specbuild.evaluation.tables import report_text
-from specbuild.prediction import predict
+from specbuild.prediction import Forecaster, predict
 from specbuild.training import Run, train
+from tests.run.conftest import blobs
 from tests.run.test_heads import with_head
 
 
@@ -36,6 +37,26 @@ def test_dropout_makes_members(trained: Run, tmp_path: Path) -> None:
     with np.load(tmp_path / "ensemble.npz") as file:
         assert file["members"].shape == (2, *forecast.shape)
         np.testing.assert_array_equal(file["forecast"], forecast)
+
+
+def test_each_forecast_of_a_live_sensor_has_members_of_its_own(trained: Run) -> None:
+    forecaster, again = (Forecaster(trained.folder.path, members=3, seed=seed) for seed in (5, 6))
+    drawn = []
+    for frame in [*blobs()[:3], blobs()[2]]:
+        if (forecast := forecaster.update(frame)) is not None:
+            assert forecaster.last is not None
+            assert forecaster.last.members is not None
+            assert forecaster.last.members.shape == (3, *forecast.shape)
+            drawn.append(forecaster.last.members)
+    for frame in blobs()[:3]:
+        again.update(frame)
+    assert again.last is not None
+    first, second = drawn
+    assert not np.array_equal(again.last.members, first)
+    assert abs(second - first).max() > 1e-3
+    missing = [again.update(np.full((12, 12), np.nan)) for _ in range(3)][-1]
+    assert np.isnan(missing).all()
+    assert np.isnan(again.last.members).all()
 
 
 def test_normalization_keeps_its_running_statistics(plain: Path, tmp_path: Path) -> None:
