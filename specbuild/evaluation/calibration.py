@@ -13,10 +13,13 @@ from specbuild.evaluation.distributions import Distribution
 
 RELIABILITY_BINS = 11
 """Bins of forecast probability, around 0, 0.1, … 1."""
+_MASS = 0.05
+"""The share of the observations with the least value from which on this value has a probability of its own."""
 CALIBRATION = (
     "rank histogram: pixels by the number of members (quantiles, tenths of the distribution) below the observation, "
-    "ties drawn; flat if the distribution is right; Hamill (2001). Reliability: the observed frequency of the event "
-    "where its forecast probability lies around 0, 0.1, ... 1; Wilks (2011), section 8.4.4"
+    "ties drawn, among them all values that cannot be told from the least, such as no rain; flat if the distribution "
+    "is right; Hamill (2001). Reliability: the observed frequency of the event where its forecast probability lies "
+    "around 0, 0.1, ... 1; Wilks (2011), section 8.4.4"
 )
 
 
@@ -116,7 +119,8 @@ class Calibration:
             frame = distribution[lead]
             known = ~(np.isnan(frame.mean) | np.isnan(observed[lead]))
             part, seen = frame[known], observed[lead][known]
-            self._ranks[lead] += np.bincount(part.ranks(seen, random), minlength=len(self._levels) + 1)
+            ranks = _ranks(part, seen, random)
+            self._ranks[lead] += np.bincount(ranks, minlength=len(self._levels) + 1)
             for curve, threshold in zip(self._curves, self._thresholds, strict=True):
                 curve += _by_probability(part.exceeding(threshold), seen >= seen.dtype.type(threshold))
 
@@ -132,6 +136,22 @@ class Calibration:
         expected = np.diff([0.0, *self._levels, 1.0])
         ranks = tuple(map(tuple, self._ranks.tolist()))
         return CalibrationTable(name, ranks, tuple(expected.tolist()), tuple(curves))
+
+
+def _ranks(forecast: Distribution, observed: Floats, random: np.random.Generator) -> Array:
+    """Return the bin of each observation, (n,).
+
+    Where many observations have the least value, such as no rain, a forecast below the next greater one cannot be told
+    from it: it counts as that value, and these observations are spread over its probability.
+    """
+    ranks = forecast.ranks(observed, random)
+    if not observed.size or (observed == observed.min()).mean() < _MASS or (observed == observed.min()).all():
+        return ranks
+    next_greater = float(observed[observed > observed.min()].min())
+    least = observed < next_greater
+    drawn = random.random(np.count_nonzero(least)) * forecast[least].below(next_greater)
+    ranks[least] = np.searchsorted(forecast.levels, drawn)
+    return ranks
 
 
 def _by_probability(probability: Array, event: Array) -> Array:

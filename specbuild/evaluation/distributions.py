@@ -56,6 +56,10 @@ class Distribution(ABC):
     def ranks(self, observed: Array, random: np.random.Generator) -> Array:
         """Return the bin that each observation falls into, 0 to the number of levels; ties are drawn at random."""
 
+    def below(self, threshold: float) -> Array:
+        """Return the part of the probability, from 0, over which observations below a threshold are spread."""
+        return 1 - self.exceeding(threshold)
+
     @property
     def single(self) -> bool:
         """Whether it is one value, without a probability."""
@@ -112,6 +116,11 @@ class Ensemble(Distribution):
     def exceeding(self, threshold: float) -> Array:
         share: Array = (self.members >= self.members.dtype.type(threshold)).mean(axis=0)
         return share
+
+    def below(self, threshold: float) -> Array:
+        """Return (k + 1) / (M + 1) for k members below: the observation is as likely before each as after the last."""
+        count = len(self.members)
+        return (count * (1 - self.exceeding(threshold)) + 1) / (count + 1)
 
     def ranks(self, observed: Array, random: np.random.Generator) -> Array:
         """Return the number of members below the observation, ties drawn: Hamill (2001), Mon. Weather Rev. 129, 550."""
@@ -175,6 +184,13 @@ class Quantiles(Distribution):
             share = np.nan_to_num((reached - low) / (high - low))
         level = levels[before] + share * (levels[inside] - levels[before])
         return np.where(below == 0, 1.0, np.where(below == len(levels), 0.0, 1 - level))
+
+    def below(self, threshold: float) -> Array:
+        """Return half-way from the last level whose quantile is below to the next: somewhere there it is reached."""
+        count = (self.values < self.values.dtype.type(threshold)).sum(axis=0)
+        edges = np.array([0.0, *self.probabilities, 1.0])
+        middle: Array = (edges[count] + edges[count + 1]) / 2
+        return np.where(count == 0, 0.0, middle)
 
     def ranks(self, observed: Array, random: np.random.Generator) -> Array:
         """Return the number of quantiles below the observation.

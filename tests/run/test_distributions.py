@@ -69,7 +69,9 @@ def test_a_calibrated_forecast_has_a_flat_histogram_and_lies_on_the_diagonal() -
     """Ties with the observation, as of many dry members, are spread over the bins that they stand for."""
     numbers = np.random.default_rng(3)
     shape = (2, 40, 50, 1)
-    calibrations = {name: Calibration(2, [1.0]) for name in ("members", "rain", "gaussian", "quantiles", "narrow")}
+    calibrations = {
+        name: Calibration(2, [1.0]) for name in ("members", "rain", "drizzle", "gaussian", "quantiles", "narrow")
+    }
     for window in range(10):
         mean, std = numbers.normal(0.5, 1, shape), numbers.gamma(3, 0.3, shape)
         observed, members = (mean + std * numbers.normal(size=(*n, *shape)) for n in ((), (9,)))
@@ -78,6 +80,7 @@ def test_a_calibrated_forecast_has_a_flat_histogram_and_lies_on_the_diagonal() -
         made: dict[str, tuple[Distribution, np.ndarray]] = {
             "members": (Ensemble(members), observed),
             "rain": (Ensemble(np.maximum(members, 0)), np.maximum(observed, 0)),
+            "drizzle": (Ensemble(np.maximum(members, 0.001 * (mean + 5))), np.where(observed > 0.05, observed, 0)),
             "gaussian": (Gaussian(mean, std), observed),
             "quantiles": (Quantiles(np.maximum(quantiles, 0), levels), np.maximum(observed, 0)),
             "narrow": (Gaussian(mean, std / 2), observed),

@@ -22,6 +22,12 @@ TINY: dict[str, tuple[str, ...]] = {
     "next_frame": ("vars.filters=1",),
     "radar_half_hour": ("vars.filters=1",),
     "radar_nowcast": ("vars.filters=1", "vars.past=2", "vars.future=2", "data.split={train: [0, 12], test: [16, 22]}"),
+    "radar_quantiles": (
+        "vars.filters=1",
+        "vars.past=2",
+        "vars.future=2",
+        "data.split={train: [0, 12], test: [16, 22]}",
+    ),
     "sea_surface_temperature": (
         "vars.filters=1",
         "data.split={train: [2010-01, 2011-12], test: [2018-07, 2019-04]}",
