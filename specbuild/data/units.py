@@ -62,6 +62,14 @@ def conversion(old: str, new: str) -> Conversion | None:
     return None if (round(factor, 12), offset) == (1, 0) and not water else Conversion(factor, offset, water)
 
 
+def same_units(units: str, others: str) -> bool:
+    """Whether two texts mean the same units, as `degC` and `°C` do; not where either says nothing."""
+    try:
+        return bool(units and others) and conversion(units, others) is None
+    except UnitsError:
+        return False
+
+
 def converted(source: Source, units: str | Mapping[str, str]) -> Source:
     """Return frames whose physical values are in other units than the file states; what states none stays as it is.
 

@@ -11,6 +11,7 @@ from specbuild.data.arrays import Floats
 from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.intervals import times_ahead
 from specbuild.data.time.times import Times
+from specbuild.data.units import same_units
 from specbuild.graph.head_checks import draws_members
 from specbuild.prediction.members import forecast_and_members
 from specbuild.runs.trained import TrainedRun
@@ -86,7 +87,7 @@ def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, 
         past=dataset.seen(past.frames),
         lead_labels=dataset.lead_labels,
         lead_frames=ahead,
-        metadata=replace(metadata, units=data.units, units_of={}) if data.units else metadata,
+        metadata=_in_units(metadata, data.units),
         variable=data.variable,
         past_times=past.times,
         times=None
@@ -97,6 +98,13 @@ def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, 
         levels=drawn.levels,
         output=dataset.output,
     )
+
+
+def _in_units(metadata: FrameMetadata, units: str) -> FrameMetadata:
+    """Return the metadata with the units that a spec gives, if any, unless the file says the same in other letters."""
+    if not units or (not metadata.units_of and same_units(metadata.units, units)):
+        return metadata
+    return replace(metadata, units=units, units_of={})
 
 
 def _named(dataset: Dataset) -> FrameMetadata:

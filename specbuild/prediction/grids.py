@@ -65,6 +65,8 @@ def of_output(forecast: Forecast) -> xarray.Dataset:
         for name, value in _further(description, space, sizes).items():
             if name not in variables:
                 coordinates.setdefault(name, value)
+    for name, (dims, values, attributes, *encoding) in coordinates.items():  # CF 2.5.1: coordinates are never missing
+        coordinates[name] = (dims, values, attributes, {**(encoding[0] if encoding else {}), "_FillValue": None})
     about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
     return add_distribution(xarray.Dataset(variables, coordinates, about), forecast, tuple(names))
 
@@ -81,7 +83,7 @@ def _axis(name: str, axis: Coordinate | None, length: int) -> dict[str, Any]:
     bounds = f"{name}_bounds"
     return {
         name: (name, axis.values, {**attributes, "bounds": bounds}),
-        bounds: ((name, "bounds"), axis.bounds),
+        bounds: ((name, "bounds"), axis.bounds, {}),
     }
 
 
@@ -121,9 +123,8 @@ def _time(forecast: Forecast) -> tuple[str, dict[str, Any]]:
     if not is_ours(calendar):
         times, last = native(forecast.times, calendar), native(forecast.past_times[-1:], calendar)
     lead = (times - last[0]).astype("timedelta64[ns]")
-    kept = {} if axis is None else {key: value for key, value in axis.attributes.items() if key != "standard_name"}
     return "time", {
-        "time": ("time", times, {"standard_name": "time", "axis": "T", **kept}, encoding),
+        "time": ("time", times, {"standard_name": "time", "long_name": "time of the forecast", "axis": "T"}, encoding),
         "lead_time": (
             "time",
             lead,

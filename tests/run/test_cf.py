@@ -114,6 +114,7 @@ def test_what_the_data_say_of_themselves_the_forecast_says(suffix: str, tmp_path
         assert grid.time.values.tolist() == [cftime.Datetime360Day(2001, 3, day) for day in (11, 12)]
         assert grid.forecast_reference_time.item() == cftime.Datetime360Day(2001, 3, 10)
         assert grid.time.encoding["units"] == "days since 2001-01-01"
+        assert not any(np.isnan(each.encoding.get("_FillValue", 0)) for each in grid.coords.values())
         assert grid.lead_time.values.astype("timedelta64[h]").astype(int).tolist() == [24, 48]
         # A reader of CF finds what it expects.
         assert grid.cf.axes == {"T": ["time"], "Y": ["y"], "X": ["x"], "Z": ["height"]}

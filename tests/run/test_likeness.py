@@ -16,7 +16,7 @@ from specbuild import Forecaster
 from specbuild.cli import main
 from specbuild.data.samples.coverage import Coverage
 from specbuild.data.sources.base import FrameMetadata, FrameSource
-from specbuild.data.units import Conversion, UnitsError, conversion, converted
+from specbuild.data.units import Conversion, UnitsError, conversion, converted, same_units
 from specbuild.document import ArgumentError, RunError
 from specbuild.evaluation import evaluate
 from specbuild.evaluation.result import Evaluation
@@ -252,6 +252,12 @@ def test_conversions(old: str, new: str, expected: Conversion | None) -> None:
             pytest.approx(expected.offset),
             expected.water,
         )
+
+
+def test_units_in_other_letters() -> None:
+    assert same_units("degC", "°C")
+    assert same_units("mm h-1", "mm/h")
+    assert not any(same_units(*pair) for pair in (("", ""), ("K", ""), ("K", "°C"), ("dBZ", "mm")))
 
 
 @pytest.mark.parametrize(("old", "new"), [("dBZ", "mm/h"), ("K", "mm/h"), ("kg m-2", "kg"), ("dB", "1"), ("m^", "m")])

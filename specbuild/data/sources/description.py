@@ -49,7 +49,8 @@ class Description:
 
 def kept_of_variable(attributes: Mapping[Hashable, Any]) -> dict[str, Any]:
     """Return the attributes of a variable that its forecast keeps."""
-    return {name: attributes[name] for name in _KEPT if isinstance(attributes.get(name), str)}
+    kept = {name: attributes[name] for name in _KEPT if isinstance(attributes.get(name), str)}
+    return {name: value for name, value in kept.items() if (name, value) != ("standard_name", "unknown")}  # of cfgrib
 
 
 def kept_of_coordinate(attributes: Mapping[Hashable, Any]) -> dict[str, Any]:
