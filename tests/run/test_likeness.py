@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from specbuild import Forecaster
 from specbuild.cli import main
 from specbuild.data.samples.coverage import Coverage
 from specbuild.data.sources.base import FrameMetadata, FrameSource
-from specbuild.data.units import Conversion, UnitsError, conversion, converted, same_units
+from specbuild.data.units import Conversion, UnitsError, _registry, conversion, converted, same_units
 from specbuild.document import ArgumentError, RunError
 from specbuild.evaluation import evaluate
 from specbuild.evaluation.result import Evaluation
@@ -252,6 +253,20 @@ def test_conversions(old: str, new: str, expected: Conversion | None) -> None:
             pytest.approx(expected.offset),
             expected.water,
         )
+
+
+def test_converting_without_pint_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    conversion.cache_clear()
+    _registry.cache_clear()
+    monkeypatch.setitem(sys.modules, "pint", None)
+    source = FrameSource(np.zeros((2, 3, 2), np.float32), FrameMetadata("x.nc", ("T", "H", "W"), units="mm/s"))
+    with pytest.raises(ArgumentError) as error:
+        converted(source, "mm/h")
+    assert error.value.message == (
+        "x.nc is in mm/s, the run was trained on mm/h; converting units needs the package pint"
+    )
+    assert error.value.help == "pip install 'specbuild[units]', or convert the data to the units of the training"
+    assert converted(source, "mm/s") is source
 
 
 def test_units_in_other_letters() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from specbuild.data.sources.base import RawArray
 
@@ -55,4 +57,9 @@ def kept_of_variable(attributes: Mapping[Hashable, Any]) -> dict[str, Any]:
 
 def kept_of_coordinate(attributes: Mapping[Hashable, Any]) -> dict[str, Any]:
     """Return the attributes of a coordinate, or of a projection, that do not say what is known otherwise."""
-    return {str(name): value for name, value in attributes.items() if str(name) not in _ELSEWHERE}
+    return {str(name): value for name, value in attributes.items() if str(name) not in _ELSEWHERE and _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value can be written as an attribute of any format: text, or numbers."""
+    return isinstance(value, str) or np.asarray(value).dtype.kind in "iuf"

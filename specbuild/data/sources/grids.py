@@ -323,7 +323,7 @@ def _axis(name: str, variables: Mapping[Any, Variable], file: str) -> Coordinate
         except ValueError as error:
             fault = str(error)
     calendar, kept = str(attributes.get("calendar", "")), kept_of_coordinate(attributes)
-    bounds = _bounds(variables.get(attributes.get("bounds")), variable) if values.dtype.kind in "iuf" else None
+    bounds = _bounds(variables.get(str(attributes.get("bounds"))), variable) if values.dtype.kind in "iuf" else None
     axis = Coordinate(name, values, units, fault=fault, calendar=calendar, bounds=bounds, attributes=kept)
     return replace(axis, letter=axis_letter(attributes, axis))
 
