@@ -8,7 +8,7 @@ files   what the sampler delivers from each kind of file, whole frames and crops
         which a tenth of the values is missing, windows of 10 past and 10 future frames, batches of 8, log1p and
         standardize. What is read is in the page cache after the statistics were gathered, so the numbers are those of
         the pipeline, not of the disk.
-model   what the sampler of specs/radar_nowcast.yaml delivers with 1, 2 and 4 threads, beside what training its model
+model   what the sampler of specs/radar_convlstm.yaml delivers with 1, 2 and 4 threads, beside what training its model
         takes on this machine: the first must be at least ten times the second.
 memory  peak memory of training that model on a sparse file of 2 GiB and on one of 20 GiB, and of reading all of
         them for the statistics; each in a process of its own. Linux only.
@@ -38,7 +38,7 @@ from specbuild.graph import build_graph
 from specbuild.language import load_spec
 
 FRAMES, SIDE, PAST, FUTURE, BATCH = 400, 256, 10, 10, 8
-RADAR = Path(__file__).parent.parent / "specs" / "radar_nowcast.yaml"
+RADAR = Path(__file__).parent.parent / "specs" / "radar_convlstm.yaml"
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from specbuild import build_graph, build_model, train
 
-SPEC = Path(__file__).parent.parent / "specs" / "radar_nowcast.yaml"
+SPEC = Path(__file__).parent.parent / "specs" / "radar_convlstm.yaml"
 
 # The same paths as on the command line: --set vars.filters=4.
 SMALL = {

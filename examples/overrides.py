@@ -13,7 +13,7 @@ from pathlib import Path
 
 from specbuild import SpecError, build_graph
 
-SPEC = Path(__file__).parent.parent / "specs" / "radar_nowcast.yaml"
+SPEC = Path(__file__).parent.parent / "specs" / "radar_convlstm.yaml"
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def test_the_generated_parts_are_fresh() -> None:
 
 def test_the_spec_of_the_readme_is_the_shipped_one() -> None:
     (shown,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
-    shipped = build_graph(ROOT / "specs" / "radar_nowcast.yaml")
+    shipped = build_graph(ROOT / "specs" / "radar_convlstm.yaml")
     assert summarize(build_graph(shown), batch=1).rows == summarize(shipped, batch=1).rows
 
 

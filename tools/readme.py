@@ -22,7 +22,7 @@ from specbuild.graph.summary import summarize
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "README.md"
-SPEC = ROOT / "specs" / "radar_nowcast.yaml"
+SPEC = ROOT / "specs" / "radar_convlstm.yaml"
 
 
 def summary() -> str:
@@ -37,7 +37,7 @@ def mistake() -> str:
     right = "{id: enc1, layer: ConvLSTM2D, filters: $filters}"
     text = SPEC.read_text("utf-8").replace(right, right.replace("$filters", "64"))
     check(text, report=report)
-    said = (render_text(one).replace("<text>", "radar_nowcast.yaml") for one in report.sorted_errors())
+    said = (render_text(one).replace("<text>", "radar_convlstm.yaml") for one in report.sorted_errors())
     return _fenced("\n\n".join(said))
 
 

@@ -29,7 +29,7 @@ def test_the_list_has_a_line_for_each_template() -> None:
     lines = dict(line.split("  ", 1) for line in done.stdout.splitlines())
     assert lines.keys() >= {"radar-nowcast", "next-frame"}
     assert lines["unet-convlstm"].endswith("; without data")
-    assert lines["radar-nowcast"].strip() == "ConvLSTM encoder-forecaster with passed states"
+    assert lines["radar-nowcast"].strip() == "Weather radar from 8 minutes of rain to the next 12"
     assert lines["two-heads"].strip() == "One recurrence with two heads"
     assert max(map(len, done.stdout.splitlines())) <= 120
 

@@ -16,18 +16,15 @@ from specbuild.training import train
 from specbuild.training.train import _Training
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
+RADAR_SPLIT = "data.split={train: [0, 12], test: [16, 22]}"
 TINY: dict[str, tuple[str, ...]] = {
-    "era5_temperature": ("vars.filters=1", "vars.future=2", "data.split={train: [0, 60], test: [92, 128]}"),
+    "era5_temperature": ("vars.future=2", "data.split={train: [0, 60], test: [92, 128]}"),
     "moving_digits": ("vars.filters=2", "vars.past=3", "vars.future=2", "data.source.sequences=40"),
     "next_frame": ("vars.filters=1",),
     "radar_half_hour": ("vars.filters=1",),
-    "radar_nowcast": ("vars.filters=1", "vars.past=2", "vars.future=2", "data.split={train: [0, 12], test: [16, 22]}"),
-    "radar_quantiles": (
-        "vars.filters=1",
-        "vars.past=2",
-        "vars.future=2",
-        "data.split={train: [0, 12], test: [16, 22]}",
-    ),
+    "radar_convlstm": ("vars.filters=1", "vars.past=2", "vars.future=2", RADAR_SPLIT),
+    "radar_nowcast": ("vars.filters=1", "vars.size=64", "vars.past=2", "vars.future=2", RADAR_SPLIT),
+    "radar_quantiles": ("vars.filters=1", "vars.past=2", "vars.future=2", RADAR_SPLIT),
     "sea_surface_temperature": (
         "vars.filters=1",
         "data.split={train: [2010-01, 2011-12], test: [2018-07, 2019-04]}",
