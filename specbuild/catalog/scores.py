@@ -58,6 +58,11 @@ class Score:
         return 1 if self.best == self.limits[1] else -1
 
     @property
+    def of_distributions(self) -> bool:
+        """Whether it is of forecasts that are distributions, or probabilities."""
+        return self.computed.startswith("with a distribution")
+
+    @property
     def better(self) -> str:
         """Which values are better, for the axis of a picture."""
         if isnan(self.best):
@@ -224,7 +229,7 @@ SCORES: dict[str, Score] = {
 }
 """Every score by the name that a spec writes, in the order in which messages list them."""
 
-PROBABILITIES = tuple(name for name, score in SCORES.items() if score.computed.startswith("with a distribution"))
+PROBABILITIES = tuple(name for name, score in SCORES.items() if score.of_distributions)
 """The scores of distributions, computed where the model gives one."""
 SELECTABLE = tuple(name for name, score in SCORES.items() if name not in PROBABILITIES and name != "rmse_latitude")
 """The scores that `evaluate.scores` may list; the others are computed with `evaluate.latitude_weights`, or where the

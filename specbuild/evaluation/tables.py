@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from specbuild.catalog.baselines import PERSISTENCE
+from specbuild.catalog.scores import score_titled
 from specbuild.document.printable import one_line
 from specbuild.evaluation.calibration import CalibrationTable
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
@@ -149,6 +150,14 @@ def _title(evaluation: Evaluation, shown: ScoreColumn) -> str:
     units = shown.in_units(evaluation.units)
     if shown.threshold is None:
         return one_line(f"{shown.score}, {units}") if units else shown.score
+    if evaluation.of_event:
+        whole = score_titled(shown.score).of_distributions
+        event = (
+            f"of the {evaluation.variable}"
+            if whole
+            else f"where the {evaluation.variable} is {shown.threshold:.0%} or more"
+        )
+        return one_line(f"{shown.score} {event}")
     event = f"{evaluation.variable} >= {shown.threshold:g}{f' {evaluation.units}' if evaluation.units else ''}"
     return (
         f"{shown.score} of {one_line(event)}{f' in boxes of {shown.window} x {shown.window}' if shown.window else ''}"
