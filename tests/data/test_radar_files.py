@@ -14,7 +14,7 @@ import xarray
 from PIL import Image
 
 from specbuild.data.sources import FrameSource, open_source
-from specbuild.document import SpecError
+from specbuild.document import RunError, SpecError
 from tests.data.samples import dataset, frames, message, write_spec
 
 RAW = np.random.default_rng(0).integers(1, 200, (6, 5, 4), dtype=np.uint8)
@@ -177,6 +177,25 @@ def test_frames_in_the_order_of_names_without_times(tmp_path: Path) -> None:
     source = opened(tmp_path, "*.npy", time=False)
     assert source.times(0) is None
     np.testing.assert_array_equal(source.read(0, range(8, 12))[..., 0], RAW[2:])
+
+
+def test_only_the_first_of_files_with_times_in_their_names_is_opened_before_frames_are_read(tmp_path: Path) -> None:
+    time = {"from": "name", "format": "%Y%m%d%H%M"}
+    for number in range(6):
+        np.save(tmp_path / f"{stamp(number)}.npy", RAW[number])
+    (tmp_path / f"{stamp(2)}.npy").write_bytes(b"damaged")
+    np.save(tmp_path / f"{stamp(4)}.npy", RAW[4, :3])
+    np.save(tmp_path / f"{stamp(5)}.npy", RAW[5].astype(np.int32))
+    source = opened(tmp_path, "*.npy", time=time, data={"missing": 255})
+    values = source.read(0, range(2))[..., 0]
+    np.testing.assert_array_equal(values, np.where(RAW[:2] == 255, np.nan, RAW[:2]))
+    np.testing.assert_array_equal(source.read(0, range(5, 6))[0, 1:, :, 0], RAW[5, 1:])
+    with pytest.raises(RunError, match=r"201906102355\.npy is not a NumPy array"):
+        source.read(0, range(2, 3))
+    with pytest.raises(RunError, match=r"201906110005\.npy and 201906102345\.npy have frames of different size"):
+        source.read(0, range(4, 5))
+    skipping = opened(tmp_path, "*.npy", time=time, data={"on_error": "skip"})
+    assert np.isnan(skipping.read(0, range(6))).all(axis=(1, 2, 3)).tolist() == [False, False, True, False, True, False]
 
 
 def test_events_of_images_with_times(tmp_path: Path) -> None:

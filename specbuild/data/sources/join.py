@@ -38,7 +38,7 @@ def join(paths: Sequence[AnyFile], read: Callable[[AnyFile], FrameSource], name:
             "time", f"no frame of {name} lies between the dates", reason=f"its {len(paths)} files were read"
         )
     for source in sources[1:]:
-        _check_alike(source, sources[0])
+        check_alike(source, sources[0])
     guess = "" if sources[0].metadata.clocks else guessed_format([path.name for path in paths[:GUESSED]])
     sources = [replace(source, metadata=replace(source.metadata, name_format=guess)) for source in sources]
     return (
@@ -65,8 +65,12 @@ def _reopening(read: Callable[[AnyFile], FrameSource]) -> Callable[[AnyFile], Fr
     return reopening
 
 
-def _check_alike(other: FrameSource, first: FrameSource) -> None:
-    """Check that two files differ in nothing but their frames."""
+def check_alike(other: FrameSource, first: FrameSource) -> None:
+    """Check that two files differ in nothing but their frames.
+
+    Raises:
+        SourceError: they do.
+    """
     a, b = other.metadata, first.metadata
 
     def unlike(what: str, reason: str, help: str = "leave one sort out with a narrower pattern") -> SourceError:

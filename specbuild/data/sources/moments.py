@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -34,13 +34,13 @@ def time_in_name(path: AnyFile, section: NameTime) -> np.datetime64:
     return np.datetime64(moment, "s")
 
 
-def times_in_names(files: list[Path], section: NameTime) -> Times:
+def times_in_names(files: Sequence[AnyFile], section: NameTime) -> Times:
     """Return the times in the names of files.
 
     Raises:
         SourceError: one has none, or two have the same.
     """
-    seen: dict[np.datetime64, Path] = {}
+    seen: dict[np.datetime64, AnyFile] = {}
     for file in files:
         time = time_in_name(file, section)
         if time in seen:

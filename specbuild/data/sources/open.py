@@ -15,6 +15,7 @@ from specbuild.data.sources.checked import CheckedSource
 from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.file import open_file
 from specbuild.data.sources.files import array_files, is_pattern, is_pictures, located, matches
+from specbuild.data.sources.frame_files import frame_files
 from specbuild.data.sources.join import join
 from specbuild.data.sources.limits import check_memory
 from specbuild.data.sources.remote import AnyFile, RemoteFile, remote_files
@@ -23,6 +24,7 @@ from specbuild.language import Spec
 from specbuild.language.interval import Interval
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.feeds import SourceFeed
+from specbuild.language.sections.name_time import NameTime
 
 
 def open_source(spec: Spec) -> FrameSource:
@@ -83,6 +85,8 @@ def _opened(data: DataSection, paths: Sequence[AnyFile]) -> FrameSource:
     written = data.source.path
     if len(paths) == 1 and data.source.by == "time":
         source = open_file(paths[0], data)
+    elif data.source.by == "time" and isinstance(data.source.time, NameTime) and "N" not in data.source.axes:
+        source = frame_files(paths, lambda file: open_file(file, data), Path(written).name, data.source.time)
     else:
         source = join(paths, lambda file: open_file(file, data), Path(written).name, data.source.by)
     if not source.length:
