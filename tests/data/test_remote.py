@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import xarray
 
-from specbuild.data.sources import FrameSource, open_source
+from specbuild.data.sources import FrameSource, open_source, sparse_file
 from specbuild.data.sources.open import source_urls
 from specbuild.document import SpecError
 from specbuild.graph import build_graph
@@ -122,9 +122,9 @@ def test_every_format_at_a_url(tmp_path: Path, server: str, name: str) -> None:
 def test_only_what_is_needed_is_fetched(
     tmp_path: Path, server: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fsspec.spec.AbstractBufferedFile, "DEFAULT_BLOCK_SIZE", 2**15)
+    monkeypatch.setattr(sparse_file, "BLOCK", 2**13)
     before = Ranges.sent
-    source = opened(tmp_path, f"{server}/{name}", storage={"block_size": 2**15})
+    source = opened(tmp_path, f"{server}/{name}")
     source.read(0, range(30, 32))
     assert 2 * 64 * 64 < Ranges.sent - before < RAIN.nbytes / 2
 

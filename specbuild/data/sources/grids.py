@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.sources.remote import EXTRA, RemoteFile, reaching
+from specbuild.data.sources.sparse_file import Result, SparseFile
 from specbuild.data.sources.unpacking import unpacked
 from specbuild.data.time.times import decoded
 
@@ -96,56 +98,57 @@ class RemoteGrid(GridFile):
     """
 
     def __init__(self, file: RemoteFile) -> None:
-        self._file = file.name
-        data = _remote_dataset(file)
+        self._file, self._pieces = file.name, None if file.is_store else SparseFile(file)
+        data = _remote_store(file) if self._pieces is None else _remote_dataset(file, self._pieces)
         if data is None:
+            self._pieces = None
             super().__init__(unpacked(file.copy()))
             return
         self._groups = {"": data}
         weakref.finalize(self, data.close)  # also before the program ends: HDF5 would use objects that are gone by then
 
     def array(self, name: str) -> StoredArray:
-        stored = super().array(name)
-        described = stored.description
-        auxiliary = tuple(each.on(each.axes, self._kept_open(each.array)) for each in described.auxiliary)
-        return replace(stored, array=self._kept_open(stored.array), description=replace(described, auxiliary=auxiliary))
+        stored = self.complete(lambda: super(RemoteGrid, self).array(name))
+        array = stored.array
+        return replace(stored, array=LazyArray(array.shape, array.dtype, partial(_complete, self, array)))
 
-    def _kept_open(self, array: RawArray) -> LazyArray:
-        return LazyArray(array.shape, array.dtype, partial(_held, self, array))
-
-
-def _held(_open: RemoteGrid, array: RawArray, index: Index) -> npt.NDArray[Any]:
-    """Read an array of a file that stays open as long as this function is there."""
-    return array[index]
+    def complete(self, operation: Callable[[], Result]) -> Result:
+        """Return the result of an operation that reads the file, of which pieces may have to be fetched."""
+        return operation() if self._pieces is None else self._pieces.complete(operation)
 
 
-def _remote_dataset(file: RemoteFile) -> Dataset | None:
-    """Open a store or a file at a URL; None where it can only be read from a copy."""
-    options: dict[str, Any] = {"engine": "zarr"}
-    place: Any = None
-    if file.is_store:
-        place = file.store()
-    else:
-        place = file.open()
-        with reaching(file):
-            start = place.read(len(_HDF5))
-            place.seek(0)
-        if start != _HDF5:
-            return None
-        options = {"engine": "h5netcdf"}
+def _complete(grid: RemoteGrid, array: RawArray, index: Index) -> npt.NDArray[Any]:
+    """Read an array of a file, which stays open as long as this function is there."""
+    return grid.complete(lambda: array[index])
+
+
+def _remote_store(file: RemoteFile) -> Dataset:
+    """Open a Zarr store at a URL."""
+    place = file.store()
     try:
         with reaching(file), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of metadata that are not consolidated
-            data = _dataset(place, None, options)
+            return _dataset(place, None, {"engine": "zarr"})
     except FileError as error:
-        cause = error.__cause__
-        if isinstance(cause, ImportError | ModuleNotFoundError) or "h5netcdf" in str(cause):
-            raise FileError("NetCDF at a URL needs h5netcdf, which is not installed", help=EXTRA) from error
-        if isinstance(cause, OSError) or not file.is_store:
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
             raise
         help = "look at the URL; a store that cannot be listed needs consolidated metadata"
         raise FileError(f"{file.url} is no Zarr store", reason=error.reason, help=help) from error
-    return data if data.data_vars or file.is_store else None
+
+
+def _remote_dataset(file: RemoteFile, pieces: SparseFile) -> Dataset | None:
+    """Open a NetCDF 4 file at a URL; None where it can only be read from a copy."""
+    if pieces.read(len(_HDF5)) != _HDF5:
+        return None
+    if find_spec("h5netcdf") is None:
+        raise FileError("NetCDF at a URL needs h5netcdf, which is not installed", help=EXTRA)
+    try:
+        data = pieces.complete(lambda: _dataset(pieces, None, {"engine": "h5netcdf"}))
+    except FileError:
+        raise
+    except Exception as error:  # whatever the libraries below raise over a damaged file
+        raise DamagedFileError(f"{file.url} is cut short or no NetCDF", error) from error
+    return data if data.data_vars else None
 
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"

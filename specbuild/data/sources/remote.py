@@ -54,15 +54,6 @@ class RemoteFile:
             options = {**self.options, "asynchronous": True}
             return FsspecStore.from_url(self._path, storage_options=options, read_only=True)
 
-    def open(self) -> Any:
-        """Open the file; what is read of it is fetched piece by piece.
-
-        Raises:
-            SourceError: it is not there, or cannot be reached.
-        """
-        with reaching(self):
-            return self.system().open(self.url, "rb")
-
     def copy(self) -> Path:
         """Return a copy on the disk, made again when the file changes.
 
