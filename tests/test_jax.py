@@ -30,7 +30,8 @@ SELECTIONS = {
     "training a cell": ["tests/run/test_cells.py", "-k", "resumed"],
     "a training run": [
         *("tests/run/test_train.py", "tests/run/test_resume.py", "tests/run/test_workers.py"),
-        *("-k", "run_folder_holds_everything or again_and_again or any_number_of_workers"),
+        *("tests/run/test_inputs_and_outputs.py", "-k"),
+        "run_folder_holds_everything or again_and_again or any_number_of_workers or live_sensor",
     ],
 }
 

@@ -24,7 +24,7 @@ from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Blocks, Comparison, Draws, Scores, Scoring, with_differences
 from specbuild.language import normalize
 from specbuild.language.overrides import is_under
-from specbuild.pictures import Scene, draw_animation, draw_strip, forecast_scene, scale_of
+from specbuild.pictures import ColourScale, Scene, draw_animation, draw_strip, forecast_scene, scale_of
 from specbuild.pictures.scene import variation
 from specbuild.runs.faults import keeping
 from specbuild.runs.files import write_json, write_text
@@ -232,7 +232,8 @@ class _Pictured:
             past_times=None if times is None else times[list(window.past_frames)],
             times=None if times is None else times[list(window.future_frames)],
         )
-        return replace(scene, lead_labels=dataset.lead_labels)
+        scale = ColourScale(0.0, 1.0, False) if dataset.is_event else scene.scale
+        return replace(scene, lead_labels=dataset.lead_labels, scale=scale)
 
 
 def _changes(trained: TrainedRun) -> tuple[str, ...]:

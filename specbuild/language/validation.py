@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as AnyMapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -114,7 +114,8 @@ def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
 
 def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
     """Return the keys that the model at `place` below `cls` knows."""
-    for part in place:
+    parts = iter(place)
+    for part in parts:
         field = cls.model_fields.get(str(part))
         inner = (
             [a for a in _flat(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
@@ -122,6 +123,10 @@ def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
         if not inner:
             return []
         cls = inner[0]
+        if field is not None and get_origin(field.annotation) is dict and next(parts, None) is not None:
+            # A mapping of names to one of several models: the one that has the key below the name.
+            following = place[place.index(part) + 2 :]
+            cls = next((each for each in inner if following and following[0] in each.model_fields), cls)
     return [field.alias or name for name, field in cls.model_fields.items()]
 
 

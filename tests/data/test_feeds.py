@@ -112,6 +112,12 @@ def stored(shape: tuple[int, ...], transform: list[Any] | None = None, **source:
     return {"terrain": ({"source": {"layout": "H W", **source}, "transform": transform or []}, shape)}
 
 
+def later(shape: tuple[int, ...] = (3, 8, 8, 1), **keys: Any) -> dict[str, Any]:
+    """An input `later` of a shape that reads frames of another month."""
+    source = {"path": "later.npz", "key": "v", "layout": "T H W", "time": "time"}
+    return {"later": ({"source": source, "frames": "future", **keys}, shape)}
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
@@ -122,12 +128,29 @@ def stored(shape: tuple[int, ...], transform: list[Any] | None = None, **source:
         (stored((8, 8, 1), path="small.npy"), "small.npy has frames of 4 × 4, rain.npz:rain of 8 × 8"),
         (stored((8, 8, 1), [{"name": "minmax", "channels": [7]}], path="small.npy"), "small.npy has frames of 4 × 4"),
         (stored((8, 8, 2), [{"name": "minmax", "channels": [7]}], **TERRAIN["source"]), "there is no channel 7"),
+        (stored((8, 8, 1), path="terrain.npz", keys="land"), 'unknown key "keys" | did you mean "key"?'),
         ({"hours": ({"cycles": ["day"]}, (2, 2))}, "what data.inputs.hours reads is 3 × 2 (frames, channels)"),
+        ({"hours": ({"cycles": []}, (3, 2))}, "expected a list of day, week or year"),
+        ({"hours": ({"cycles": ["day", "day"]}, (3, 4))}, "cycles"),
+        ({"hours": ({"cycles": "day", "frame": "past"}, (3, 2))}, 'no key "frame"; did you mean "frames"?'),
+        ({"hours": ({"cycles": ["day"], "frames": "now"}, (3, 2))}, "frames: expected"),
+        ({"place": ({"coordinates": ["altitude"]}, (8, 8, 1))}, "expected a list of latitude, longitude or solar"),
+        ({"place": ({"coordinates": ["latitude"]}, (8, 8, 1))}, "rain.npz:rain has no latitude along H"),
+        ({"place": ({"coordinates": ["solar_elevation"]}, (8, 8, 1))}, "the sun moves"),
+        ({"place": ({"coordinates": ["longitude"]}, (8, 8, 1))}, "rain.npz:rain has no longitude along W"),
+        (later(tolerance="5 min"), "frames of the same time are none apart"),
+        (later(join="near"), "join: expected"),
+        (later(join="nearest", tolerance="5 m"), '"m" is not a unit of time'),
+        (later(regrid="cubic"), "regrid: expected"),
+        (later(regrid="linear"), "regrid needs the coordinates of both grids, and later.npz:v has none along H"),
+        (later(shape=(2, 8, 8, 1)), "later is 2 × 8 × 8 × 1, what data.inputs.later reads is 3 × 8 × 8 × 1"),
+        (later(frames="past", shape=(2, 8, 8, 1)), "later.npz:v belongs to a training frame of rain.npz:rain"),
     ],
 )
 def test_what_does_not_fit_is_named(inputs: dict[str, Any], said: str, tmp_path: Path) -> None:
     np.save(tmp_path / "flat.npy", np.zeros(8))
     np.save(tmp_path / "small.npy", np.zeros((4, 4)))
+    np.savez(tmp_path / "later.npz", v=np.zeros((4, 8, 8)), time=(TIMES[:4] + np.timedelta64(40, "D")).astype(str))
     with pytest.raises(SpecError) as caught:
         opened(tmp_path, {"rain": PAST, **inputs})
     assert said in message(caught.value)

@@ -115,6 +115,9 @@ SECTIONS = [
     "train: {early_stopping: null, checkpoints: {keep: 2}, precision: auto}",
     "data: {source: {path: a.npz, layout: T H W}, windows: {past: $p, future: 2}, crop: [32, $c], "
     "transform: [log1p, {name: clip, min: 0}], missing: [1, 2], split: {train: 0.6, test: [3, $n]}}",
+    "data: {source: {path: a.nc}, windows: {past: 2, future: $f}, inputs: {rain: past, "
+    "place: {coordinates: [latitude]}, hours: {cycles: [day], frames: all}, top: {source: {path: t.nc, layout: {H: y, W: x}}, regrid: linear}, "
+    "flow: {motion: true}}, targets: {a: future, b: {above: $t, frames: [1, 2], variables: [u]}}}",
     "evaluate: {thresholds: [0.5, $t]}",
 ]
 
@@ -181,6 +184,9 @@ def test_wrong_nodes_are_refused_where_they_are_wrong(node: str, place: str) -> 
         ("train: {optimizer: {name: Adam, lr: 1}}", "train.optimizer"),
         ("train: {loss: msee}", "train.loss"),
         ("data: {windows: {past: 1, future: 2}}", "data"),
+        ("data: {source: {path: a.nc}, windows: {past: 1}, inputs: {x: pst}}", "data.inputs.x"),
+        ("data: {source: {path: a.nc}, windows: {past: 1}, inputs: {x: {cycles: [hour]}}}", "data.inputs.x"),
+        ("data: {source: {path: a.nc}, windows: {past: 1}, targets: {x: {beyond: 1}}}", "data.targets.x"),
         ("defaults: {Conv9D: {}}", "defaults"),
         ("defaults: {Conv2D: {id: a}}", "defaults.Conv2D"),
         ("vars: {a: {b: 1}}", "vars.a"),

@@ -114,13 +114,12 @@ class Stored(Feed[SourceFeed]):
         return replace(self, statistics=transform)
 
     def notes(self) -> tuple[str, ...]:
-        outside = self.grid.outside
-        if not outside:
+        if self.section.regrid is None:
             return self.source.notes()
-        note = (
-            f"{outside:.0%} of the pixels lie outside of the grid of {self.source.name}: {self.name} is missing there"
-        )
-        return (note, *self.source.notes())
+        how = {"linear": "interpolated linearly", "nearest": "taken from the nearest pixel"}[self.section.regrid]
+        outside = self.grid.outside
+        beyond = f"; {outside:.0%} of the pixels lie outside its grid, and are missing" if outside else ""
+        return (f"{self.name} is {how} on the grid of {self.source.name}{beyond}", *self.source.notes())
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,17 @@ def changed_keys(before: Section, after: Section, path: str) -> Iterator[Changed
             raise AssertionError(f"{place} does not say what a change means to a run that is resumed")
 
 
+class Short:
+    """The JSON Schema of a section, or of one of several, that may be written as one word instead."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        schema = handler(core)
+        return {"anyOf": [{"const": self.word}, *(schema.get("oneOf") or [schema])]}
+
+
 class Named(Value):
     """A part by its name alone or with its arguments: `log1p`, `{name: clip, min: 0}`.
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from specbuild.catalog.shapes import Dim
 from specbuild.catalog.values import Choice, ListOf, Number, PositiveInt, fault, refuse, written
 from specbuild.document import did_you_mean
-from specbuild.language.sections.base import Section
+from specbuild.language.sections.base import Section, Short
 from specbuild.language.sections.interval import Time
 from specbuild.language.sections.missing import Missing
 from specbuild.language.sections.source import Axes, SourceSection, layout_of
@@ -300,5 +300,5 @@ if TYPE_CHECKING:
     Feed: TypeAlias = FeedSection
 else:
     _ANY = Union[tuple(Annotated[section, Tag(f"[{key}]")] for key, section in FEEDS.items())]  # noqa: UP007
-    Feed = Annotated[_ANY, Discriminator(_kind), BeforeValidator(_one_kind)]
+    Feed = Annotated[_ANY, Discriminator(_kind), BeforeValidator(_one_kind), Short("past")]
 """One entry of `data.inputs`."""

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from specbuild.catalog.shapes import Dim
 from specbuild.catalog.values import ListOf, Number, Whole, fault
 from specbuild.document import did_you_mean
-from specbuild.language.sections.base import Section
+from specbuild.language.sections.base import Section, Short
 from specbuild.language.sections.source import Variables
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class OutputSection(Section):
         return record if self.variables is None else len(self.variables)
 
 
-Output: TypeAlias = Annotated[OutputSection, BeforeValidator(_frames)]
+Output: TypeAlias = Annotated[OutputSection, BeforeValidator(_frames), Short("future")]
 """One entry of `data.targets`."""
 
 
