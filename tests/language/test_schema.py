@@ -116,7 +116,8 @@ SECTIONS = [
     "data: {source: {path: a.npz, layout: T H W}, windows: {past: $p, future: 2}, crop: [32, $c], "
     "transform: [log1p, {name: clip, min: 0}], missing: [1, 2], split: {train: 0.6, test: [3, $n]}}",
     "data: {source: {path: a.nc}, windows: {past: 2, future: $f}, inputs: {rain: past, "
-    "place: {coordinates: [latitude]}, hours: {cycles: [day], frames: all}, top: {source: {path: t.nc, layout: {H: y, W: x}}, regrid: linear}, "
+    "place: {coordinates: [latitude]}, hours: {cycles: [day], frames: all}, "
+    "top: {source: {path: t.nc, layout: {H: y, W: x}}, regrid: linear}, "
     "flow: {motion: true}}, targets: {a: future, b: {above: $t, frames: [1, 2], variables: [u]}}}",
     "evaluate: {thresholds: [0.5, $t]}",
 ]
