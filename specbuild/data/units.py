@@ -70,14 +70,16 @@ def same_units(units: str, others: str) -> bool:
         return False
 
 
-def converted(source: Source, units: str | Mapping[str, str]) -> Source:
+def converted(source: Source, units: str | Mapping[str, str], *, rescaled: bool = False) -> Source:
     """Return frames whose physical values are in other units than the file states; what states none stays as it is.
 
     Args:
         units: of all channels, or of each variable by its name.
+        rescaled: whether a spec has a scale or an offset of its own. The units in the file are then those of the raw
+            values, so that only a factor commutes with it.
 
     Raises:
-        RunError: some cannot be converted.
+        ArgumentError: some cannot be converted.
     """
     metadata = source.metadata
     ours = metadata.units_of or metadata.units
@@ -88,7 +90,10 @@ def converted(source: Source, units: str | Mapping[str, str]) -> Source:
     for name in names:
         old, new = ((each.get(name, "") if isinstance(each, Mapping) else each) for each in (ours, units))
         try:
-            steps.append(conversion(old, new) if old and new else None)
+            step = conversion(old, new) if old and new else None
+            if rescaled and step is not None and step.offset:
+                raise UnitsError(f"{old} and {new} begin at other values, and the spec scales these data itself")
+            steps.append(step)
         except UnitsError as error:
             help = error.help or "convert the data to the units of the training"
             reason = f"; {error}" if error.help else ""

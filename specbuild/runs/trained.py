@@ -218,7 +218,7 @@ class TrainedRun:
         data = spec.require_data()
         source = open_source(replace(spec, data=data.model_copy(update={"interval": None})))
         check_interval(source, self.data.interval)
-        return converted(source, self._units(data))
+        return converted(source, self._units(data), rescaled=data.scale is not None or data.offset is not None)
 
     def _units(self, data: DataSection) -> str | dict[str, str]:
         """Return the units of the file of the training: by its own words, or by those of a spec that scales nothing."""

@@ -281,6 +281,13 @@ def test_what_cannot_be_converted(old: str, new: str) -> None:
         conversion(old, new)
 
 
+def test_a_scale_of_the_spec_is_no_part_of_the_units() -> None:
+    source = FrameSource(np.zeros((2, 3, 2), np.int16), FrameMetadata("x.nc", ("T", "H", "W"), units="degC"))
+    with pytest.raises(ArgumentError, match="in degC, the run was trained on K"):
+        converted(source, "K", rescaled=True)
+    assert converted(source, "K").read(0, range(1))[0, 0, 0, 0] == np.float32(273.15)
+
+
 def test_each_variable_is_converted_by_itself() -> None:
     frames = np.arange(24, dtype=np.int16).reshape(2, 3, 2, 2)
     metadata = FrameMetadata("x.nc", ("T", "H", "W", "C"), variables=("t", "p"), units_of={"t": "degC", "p": "hPa"})
