@@ -9,7 +9,7 @@ import click
 from specbuild.cli.arguments import say
 
 
-@click.command("init", short_help="Write a spec to start from, with the data that it needs.")
+@click.command("init", short_help="Write a spec to start from: a template or for your data.")
 @click.argument("template", required=False)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(

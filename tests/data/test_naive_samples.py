@@ -56,8 +56,24 @@ class Naive:
             for name, (low, high) in data["source"].get("region", {}).items():
                 grid = grid.isel({name: np.flatnonzero((grid[name] >= low) & (grid[name] <= high))})
             self.frames = np.stack([grid[name].values for name in names], axis=-1).astype(np.float64)
+            self.frames = self.coarse(self.frames)
             self.hours = ((grid.time.values - grid.time.values[0]) / np.timedelta64(1, "h")).round().astype(int)
         self.fit(self.frames[train], self.hours[train], names)
+
+    def coarse(self, frames: np.ndarray) -> np.ndarray:
+        """Boxes of pixels, one by one: of their known values, where at least half are."""
+        coarsen = self.data["source"].get("coarsen")
+        if coarsen is None:
+            return frames
+        (high, wide), method = coarsen["factor"], coarsen["method"]
+        coarse = np.full((len(frames), frames.shape[1] // high, frames.shape[2] // wide, frames.shape[3]), np.nan)
+        for t, i, j, c in np.ndindex(coarse.shape):
+            box = frames[t, i * high : (i + 1) * high, j * wide : (j + 1) * wide, c]
+            known = box[~np.isnan(box)]
+            if 2 * known.size >= box.size:
+                values = {"mean": known.mean(), "max": known.max(), "sum": known.mean() * box.size}
+                coarse[t, i, j, c] = values[method]
+        return coarse
 
     def fit(self, frames: np.ndarray, hours: np.ndarray, names: list[str]) -> None:
         self.steps: list[tuple[str, np.ndarray, tuple[Any, ...]]] = []
@@ -147,6 +163,9 @@ def sections(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     source |= {"variables": ["warm", "rain"]} if both else {"key": "rain"}
     if draw(st.booleans()):
         source["region"] = {"lat": [50.5, 53], "lon": draw(st.sampled_from([[0, 4], [1, 3]]))}
+    if draw(st.booleans()):
+        factor = draw(st.sampled_from([[2, 2], [1, 2], [3, 1]]))
+        source["coarsen"] = {"factor": factor, "method": draw(st.sampled_from(["mean", "max", "sum"]))}
     transform = draw(st.sampled_from(TRANSFORMS))
     if both and transform and draw(st.booleans()):
         first = transform[0] if isinstance(transform[0], dict) else {"name": transform[0]}
