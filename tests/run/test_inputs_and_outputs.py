@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from click.testing import CliRunner
 
-from specbuild import Forecaster, RunError, SpecError, evaluate, predict, train
+from specbuild import Forecaster, RunError, SpecError, build_graph, evaluate, predict, train
 from specbuild.cli import main
 from specbuild.document import ArgumentError
 from specbuild.training import Run
+from specbuild.training.batches import for_outputs, with_true_frames
 from tests.run.conftest import blobs
 
 SPEC = """\
@@ -150,6 +153,62 @@ def test_changed_files_of_inputs_are_noticed(run: Run, tmp_path: Path) -> None:
     with pytest.raises(RunError) as refused:
         train(resume=copied, overrides=["data.inputs.nwp.join=nearest", "train.epochs=4"], quiet=True)
     assert "a resumed run cannot change data.inputs" in str(refused.value)
+
+
+@dataclass
+class _OneBatch:
+    """A batch of one sample of each part."""
+
+    x: dict[str, np.ndarray]
+    y: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return 1
+
+    def batch(self, _epoch: int, _index: int) -> tuple[Any, Any, Any]:
+        return self.x, self.y, None
+
+    def numbers(self, _epoch: int, _index: int) -> list[int]:
+        return [0]
+
+    def sized(self, _batch_size: int) -> _OneBatch:
+        return self
+
+
+FEEDBACK = """\
+specbuild: 1
+inputs: {rain: [3, 6, 6, 1], terrain: [6, 6, 1]}
+layers:
+  - {id: ground, layer: RepeatFrame, from: terrain, times: 3}
+  - {id: mixed, layer: Add, from: [rain, ground]}
+  - id: forecast
+    autoregressive:
+      horizon: 2
+      sampling: {schedule: linear, steps: 20}
+      do: [{id: next, layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same}]
+  - {id: wet, layer: Activation, activation: sigmoid}
+outputs: [wet, forecast]
+data:
+  source: {path: rain.npy, layout: T H W}
+  windows: {past: 3, future: 2}
+  inputs: {rain: past, terrain: {source: {path: terrain.npy, layout: H W}}}
+  targets: {wet: {above: 1}, forecast: future}
+"""
+
+
+def test_scheduled_sampling_shows_the_frames_of_the_output_that_is_them() -> None:
+    graph = build_graph(FEEDBACK)
+    x = {"terrain": np.zeros((1, 6, 6, 1)), "rain": np.ones((1, 3, 6, 6, 1))}
+    y = {"forecast": np.full((1, 2, 6, 6, 1), 5.0), "wet": np.zeros((1, 2, 6, 6, 1))}
+    given, targets, _ = for_outputs(graph, with_true_frames(graph, _OneBatch(x, y))).batch(0, 0)
+    assert [part.shape[1:] for part in given] == [(3, 6, 6, 1), (6, 6, 1), (2, 6, 6, 1)]
+    np.testing.assert_array_equal(given[2], y["forecast"])
+    assert [part is y[name] for part, name in zip(targets, ("wet", "forecast"), strict=True)] == [True, True]
+    with pytest.raises(SpecError) as caught:
+        with_true_frames(
+            build_graph(FEEDBACK.replace("forecast: future", "forecast: {frames: [1, 2]}")), _OneBatch(x, y)
+        )
+    assert "scheduled sampling reads the true future frames, and no target is all of them" in str(caught.value)
 
 
 def test_a_live_sensor_gives_the_times(tmp_path: Path) -> None:
