@@ -11,11 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from specbuild.data.arrays import Array
+from specbuild.pictures.scene import member_rows, quantile_rows
 
 PIT_BINS = 10
 """Bins of the probability integral transform of a distribution that is not given by members or quantiles."""
@@ -65,6 +67,11 @@ class Distribution(ABC):
         """Whether it is one value, without a probability."""
         return False
 
+    @property
+    def rows(self) -> dict[str, Array]:
+        """Quantiles to draw, by the names of their rows in a picture."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Ensemble(Distribution):
@@ -78,6 +85,10 @@ class Ensemble(Distribution):
     @property
     def single(self) -> bool:
         return len(self.members) == 1
+
+    @property
+    def rows(self) -> dict[str, Array]:
+        return {} if self.single else member_rows(self.members)
 
     @cached_property
     def mean(self) -> Array:
@@ -144,6 +155,10 @@ class Quantiles(Distribution):
     @property
     def levels(self) -> tuple[float, ...]:
         return self.probabilities
+
+    @property
+    def rows(self) -> dict[str, Array]:
+        return quantile_rows(self.probabilities, self.values)
 
     @cached_property
     def weights(self) -> Array:
@@ -214,6 +229,11 @@ class Gaussian(Distribution):
     @property
     def mean(self) -> Array:
         return self.centre
+
+    @property
+    def rows(self) -> dict[str, Array]:
+        levels = (0.1, 0.9)
+        return quantile_rows(levels, np.stack([self.centre + NormalDist().inv_cdf(p) * self.std for p in levels]))
 
     @property
     def variance(self) -> Array:

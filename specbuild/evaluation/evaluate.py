@@ -143,7 +143,7 @@ def _evaluate_output(
         comparison.add(forecast, others, window.future, block)
         varies = variation(window.future)
         if pictured is None or varies > pictured.variation:
-            pictured = _Pictured(varies, scored, window, forecast, others)
+            pictured = _Pictured(varies, scored, window, made[MODEL], others)
     draws = Draws.of(counted)
     tables = tuple(scores.table(name, leads) for name, scores in sums.items())
     if draws is not None:
@@ -212,7 +212,7 @@ class _Pictured:
     variation: float
     number: int
     window: Window
-    forecast: Floats
+    forecast: ScoredForecast
     others: Mapping[str, Floats]
 
     def scene(self, dataset: Dataset, title: str, rival: str) -> Scene:
@@ -224,11 +224,12 @@ class _Pictured:
             dataset.section,
             dataset.source.metadata,
             window.past,
-            self.forecast,
+            self.forecast.frames,
             window.future,
             self.others[rival],
             rival=rival,
             title=title,
+            bounds=None if self.forecast.distribution is None else self.forecast.distribution.rows,
             past_times=None if times is None else times[list(window.past_frames)],
             times=None if times is None else times[list(window.future_frames)],
         )

@@ -225,8 +225,8 @@ def _when(labels: tuple[str, ...], times: tuple[str, ...], index: int) -> str:
 
 
 def _caption(scene: Scene, name: str, index: int) -> str:
-    """Return the lead time, or of a forecast its error in this frame."""
-    if name == "observed" or scene.truth is None:
+    """Return the lead time, or of a forecast its error in this frame; a bound of a forecast has none."""
+    if name == "observed" or name in scene.bounds or scene.truth is None:
         return _when(scene.lead_labels, scene.lead_times, index)
     error = scene.futures[name][index] - scene.truth[index]
     if not np.isfinite(error).any():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,13 +60,15 @@ class Scene:
     """When the past frames are, in words; empty where that is not known."""
     lead_times: tuple[str, ...] = ()
     """When the others are."""
+    bounds: Mapping[str, Planes] = field(default_factory=dict)
+    """Quantiles of the forecast, (F, H, W) each, by the names of their rows."""
     map: Plane | None = None
     """Which way is north, and the coordinates along the edges, where they are known."""
 
     @property
     def futures(self) -> dict[str, Planes]:
         """The rows below the past, by name."""
-        rows = {"observed": self.truth, self.called: self.forecast, self.rival: self.baseline}
+        rows = {"observed": self.truth, self.called: self.forecast, **self.bounds, self.rival: self.baseline}
         return {name: frames for name, frames in rows.items() if frames is not None}
 
     @property
@@ -98,6 +101,7 @@ def forecast_scene(
     baseline: Planes | None = None,
     past_times: Times | None = None,
     times: Times | None = None,
+    bounds: Mapping[str, Planes] | None = None,
     **more: Any,
 ) -> Scene:
     """Return the scene of one forecast.
@@ -108,6 +112,7 @@ def forecast_scene(
         past, forecast, truth: (T, *space, C) in physical units.
         baseline: what the forecast is compared with; None: persistence where there is a truth.
         past_times, times: when the past frames and the others are, where that is known.
+        bounds: quantiles of the forecast, (T, *space, C) each, by the names of their rows.
         more: the title, the scale and what the forecast and the baseline are called, as `Scene` has them.
     """
     variable, units = first_channel(data, metadata)
@@ -124,6 +129,7 @@ def forecast_scene(
         lead_labels=tuple(map(data.lead_label, lead_frames(windows))),
         truth=None if truth is None else plane(truth),
         baseline=rival,
+        bounds={name: plane(frames) for name, frames in (bounds or {}).items()},
         variable=variable,
         units=units,
         past_times=() if past_times is None else _written(past_times, times),
@@ -182,6 +188,18 @@ def plane(frames: Planes) -> Planes:
     while plane.ndim > 3:
         plane = plane[:, plane.shape[1] // 2]
     return plane.reshape(len(plane), *((1,) * (3 - plane.ndim)), *plane.shape[1:])
+
+
+def quantile_rows(levels: Sequence[float], quantiles: Planes) -> dict[str, Planes]:
+    """Return the least and the greatest of quantiles (levels, T, *space, C) by the names of their rows."""
+    ends = (0, -1) if len(levels) > 1 else ()
+    return {f"{100 * levels[end]:g} % quantile": quantiles[end] for end in ends}
+
+
+def member_rows(members: Planes) -> dict[str, Planes]:
+    """Return the deciles at both ends of members (M, T, *space, C), missing where a member is."""
+    levels = (0.1, 0.9)
+    return quantile_rows(levels, np.quantile(members, levels, axis=0))
 
 
 def variation(frames: Planes) -> float:

@@ -12,6 +12,7 @@ from specbuild.document import ArgumentError, RunError, did_you_mean
 from specbuild.language import normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import DRAW, ColourScale, forecast_scene
+from specbuild.pictures.scene import member_rows, quantile_rows
 from specbuild.prediction.forecast import Forecast, Past, make_forecast
 from specbuild.prediction.members import check_members
 from specbuild.prediction.past import changed_since_training, latest_past, read_past
@@ -132,8 +133,16 @@ def _write(forecast: Forecast, past: Past, trained: TrainedRun, path: Path) -> N
         scale=ColourScale(**colours) if colours else None,
         past_times=forecast.past_times,
         times=forecast.times,
+        bounds=_bounds(forecast),
     )
     DRAW[path.suffix](scene, path)
+
+
+def _bounds(forecast: Forecast) -> dict[str, Floats]:
+    """Return quantiles to draw: those that are known, or those of the members; none of a forecast without either."""
+    if forecast.quantiles is not None:
+        return quantile_rows(forecast.levels, forecast.quantiles)
+    return {} if forecast.members is None else member_rows(forecast.members)
 
 
 def _since(forecast: Forecast) -> str:

@@ -76,7 +76,7 @@ def _blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     if "drawn" in request.fixturenames:
         return
     evaluation = import_module("specbuild.evaluation.evaluate")
-    for name in ("draw_scores", "draw_strip", "draw_animation"):
+    for name in ("draw_scores", "draw_calibration", "draw_strip", "draw_animation"):
         monkeypatch.setattr(evaluation, name, lambda _, path: write_text(path, ""))
 
 

@@ -16,6 +16,7 @@ from specbuild.prediction import Forecaster, predict
 from specbuild.training import Run, train
 from tests.run.conftest import blobs
 from tests.run.test_heads import with_head
+from tests.run.test_pictures import pixels
 
 
 def test_dropout_makes_members(trained: Run, tmp_path: Path) -> None:
@@ -77,6 +78,7 @@ def test_normalization_keeps_its_running_statistics(plain: Path, tmp_path: Path)
     np.testing.assert_allclose(members, np.broadcast_to(forecast, members.shape), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -> None:
     run = train(
         with_head(plain, "gaussian_nll", 2), overrides=["train.epochs=1"], out=tmp_path / "runs", quiet=True
@@ -107,6 +109,10 @@ def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -
     assert sum(map(sum, written["forecasts"][0]["ranks"])) == exact.of("model").scored[0] * 2
     assert "of the observations lie below or above all members or quantiles" in report_text(exact)
     assert (run / "calibration.png").stat().st_size > 10_000
+    rows = [pixels(run / "forecast.png").shape[0]]
+    assert predict(run, members=3, output=run / "members.png").shape[0] == 3
+    rows.append(pixels(run / "members.png").shape[0])
+    assert rows[0] > 1.4 * rows[1] > 400  # past, observed, forecast, two quantiles, baseline; past, forecast, quantiles
 
 
 def test_a_model_without_chance_makes_no_members(plain: Path, tmp_path: Path) -> None:
