@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from specbuild.data import Dataset
-from specbuild.data.arrays import Floats
 from specbuild.data.feeds.opened import Feeds, restored
-from specbuild.data.samples.dataset import fed, timed
+from specbuild.data.samples.dataset import timed
 from specbuild.data.samples.layout import SampleLayout
+from specbuild.data.samples.opening import fed
 from specbuild.data.samples.splits import open_splits
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.data.sources.base import Coordinate
@@ -33,6 +33,7 @@ from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.frames import TrainingFrames
 from specbuild.runs.likeness import check_interval, same_place
+from specbuild.runs.predictor import predictor
 from specbuild.runs.provenance import changed_data, data_difference, perhaps_moved
 
 DATA_SOURCE = "data.source"
@@ -323,43 +324,6 @@ class TrainedRun:
         model.jit_compile = bool(jit_compile())
         load_weights(model, self.weights_file)
         return model
-
-
-def predictor(model: Any, size: int, outputs: Iterable[str] = ()) -> Callable[[Any], Any]:
-    """Return the function from any number of inputs to the outputs of a model, in batches of up to `size`.
-
-    Args:
-        outputs: names of the outputs, which are then given as a dict; none: the model has one, which is given alone.
-    """
-    from specbuild.model.backend import keras
-
-    outputs = tuple(outputs)
-
-    def joined(tensors: list[Any]) -> Floats:
-        return np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float32)
-
-    def predict(x: Any) -> Any:
-        count = len(next(iter(x.values())) if isinstance(x, dict) else x)
-        parts = [model.predict_on_batch(_part(x, first, first + size)) for first in range(0, count, size)]
-        if not outputs:
-            return joined(
-                [tensor for part in parts for tensor in keras.tree.flatten(part)]
-            )  # one each, perhaps by name
-        named = (part if isinstance(part, dict) else dict(zip(outputs, _listed(part), strict=True)) for part in parts)
-        each = list(named)
-        return {name: joined([part[name] for part in each]) for name in outputs}
-
-    return predict
-
-
-def _listed(part: Any) -> list[Any]:
-    """Return the outputs of a model as a list: one alone is not in one."""
-    return list(part) if isinstance(part, list | tuple) else [part]
-
-
-def _part(x: Any, start: int, stop: int) -> Any:
-    """Return some samples of a batch."""
-    return {name: values[start:stop] for name, values in x.items()} if isinstance(x, dict) else x[start:stop]
 
 
 def horizon_overrides(document: MappingNode, frames: int) -> tuple[str, ...]:

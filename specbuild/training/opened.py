@@ -11,7 +11,7 @@ from typing import Any
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.data.samples.constant import notes_on_constant
-from specbuild.data.samples.dataset import open_samples
+from specbuild.data.samples.opening import open_samples
 from specbuild.document import SpecError
 from specbuild.evaluation.scores import check_scoring
 from specbuild.graph import Graph

@@ -137,7 +137,7 @@ def test_profiles_have_no_extrapolation(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     from specbuild import build_graph
-    from specbuild.data.samples.dataset import open_samples
+    from specbuild.data.samples.opening import open_samples
 
     graph = build_graph(tmp_path / "spec.yaml")
     data = open_samples(graph.spec, graph)

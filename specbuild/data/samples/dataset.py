@@ -1,11 +1,11 @@
-"""The data of a spec, opened and checked against its model: samples to train on, windows to score.
+"""The frames of a spec and what is made of them: samples to train on, windows to score, forecasts.
 
 Shapes: T frames, P past, F future, `space` the axes of space (L, H W or D H W), C channels, B samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,88 +14,23 @@ import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.feeds.base import FeedContext
-from specbuild.data.feeds.opened import Feeds, open_feeds, restored
+from specbuild.data.feeds.opened import Feeds
 from specbuild.data.heads import HeadReader, reader_of
-from specbuild.data.samples.base import Samples, SampleSet
+from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.coverage import Coverage
-from specbuild.data.samples.layout import SampleLayout, sample_layout
-from specbuild.data.samples.leaks import check_leaks
 from specbuild.data.samples.sampler import Sample, stacked
-from specbuild.data.samples.splits import open_splits
+from specbuild.data.samples.skipped import SkippedWindows
 from specbuild.data.samples.tiles import Tiling
-from specbuild.data.samples.views import SeenFrames, check_views, labels_of, seen_by, transform_of
+from specbuild.data.samples.views import SeenFrames, labels_of, seen_by, transform_of
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
-from specbuild.data.sources import FrameSource, open_source
+from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import Region
 from specbuild.data.time.intervals import usual_step
-from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.kinds import FrameContext
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import RunError
-from specbuild.graph import Graph
-from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.outputs import OutputSection
-
-LISTED = 3
-"""Number of frames that a note lists one by one."""
-
-
-def open_samples(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Samples:
-    """Open windows of frames or, with `target: class`, clips; fit the transform on those for training.
-
-    Args:
-        transform: the state of a transform fitted before (`Transform.state`), which is then used as it is.
-
-    Raises:
-        SpecError: no data section, or data that does not fit it, the model or each other.
-        RunError: `transform` cannot be read, or does not fit.
-    """
-    if spec.data is None or spec.data.target is None:
-        return open_data(spec, graph, transform=transform)
-    from specbuild.data.samples.clips import open_clips
-
-    return open_clips(spec, graph, transform=transform)
-
-
-def open_data(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None = None) -> Dataset:
-    """Open the spec's data and fit its transform on the training frames.
-
-    Args:
-        transform: the state of a transform fitted before (`Transform.state`), which is then used as it is.
-
-    Raises:
-        SpecError: no data section, a file that does not fit it, splits without a window or with frames in common,
-            frames that do not fit the model; located at the key to change.
-        RunError: `transform` cannot be read, or does not fit.
-    """
-    section = spec.require_data()
-    source = open_source(spec)
-    feeds, layout = fed(spec, graph, source)
-    splits = open_splits(spec, section, source)
-    if transform is not None:
-        fitted = Transform.from_state(transform)
-        fitted.check_fits(section.transform, source.channels)
-        feeds = restored(feeds, transform)
-    else:
-        check_leaks(spec, source, splits)
-        train = splits["train"].stretches
-        fitted = fit_transform(spec, section, source, train)
-        feeds = {name: feed.fitted(train) for name, feed in feeds.items()}
-    return Dataset(timed(section, source), source, splits, fitted, layout, feeds=feeds)
-
-
-def fed(spec: Spec, graph: Graph, source: FrameSource) -> tuple[Feeds, SampleLayout]:
-    """Return what the inputs of the model read, opened but not fitted, and how samples are laid out.
-
-    Raises:
-        SpecError: a source of an input cannot be read, or something does not fit the model.
-    """
-    section, feeds = spec.require_data(), open_feeds(spec, source)
-    check_views(spec, source)
-    channels = {name: feed.channels for name, feed in feeds.items()}
-    layout = sample_layout(spec, section, graph, source, channels)
-    return {name: feed.laid_out(layout.inputs[name]) for name, feed in feeds.items()}, layout
 
 
 def timed(section: DataSection, source: FrameSource) -> DataSection:
@@ -443,56 +378,3 @@ class Dataset(SampleSet[WindowSet]):
         if skipped:
             known = np.zeros_like(known)
         return self.transform.fill_missing(y), known.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class SkippedWindows:
-    """Windows with a frame that cannot be used, and windows whose past or whose future is missing altogether.
-
-    In training such a window has no weight; in evaluation it is not scored. Several threads may ask at once.
-    """
-
-    source: FrameSource
-    _unusable: set[tuple[int, int]] = field(default_factory=set, repr=False)
-    _empty: set[tuple[int, int]] = field(default_factory=set, repr=False)
-
-    def skips(
-        self, window: tuple[int, int], frames: tuple[Sequence[int], ...], *values: Floats, count: bool = True
-    ) -> bool:
-        """Return whether a window is skipped.
-
-        Args:
-            window: its event and first frame.
-            frames: the frames that it needs, as they were just read.
-            values: its past and its future, in physical units.
-            count: whether it counts; a part of its frames may be empty where the whole is not.
-        """
-        event, known = window[0], self.source.unusable
-        if known and any((event, frame) in known for part in frames for frame in part):
-            self._unusable.add(window)
-            return True
-        if not self.source.may_miss or not any(np.isnan(part).all() for part in values):
-            return False
-        if count:
-            self._empty.add(window)
-        return True
-
-    def notes(self) -> tuple[str, ...]:
-        """Return what was skipped so far, in sentences; none where nothing was."""
-        notes = []
-        if self._empty:
-            notes.append(f"{_windows(len(self._empty))} left out: all of the past or all of the future is missing")
-        if self.source.unusable:
-            notes.append(f"{_windows(len(self._unusable))} left out because of {_frames(self.source.unusable)}")
-        return tuple(notes)
-
-
-def _windows(count: int) -> str:
-    return "1 window was" if count == 1 else f"{count:,} windows were"
-
-
-def _frames(unusable: Mapping[tuple[int, int], str]) -> str:
-    reasons = [unusable[frame] for frame in sorted(unusable)]
-    more = f"; and {len(reasons) - LISTED:,} more" if len(reasons) > LISTED else ""
-    which = "1 frame" if len(reasons) == 1 else f"{len(reasons):,} frames"
-    return f"{which} that cannot be used: {'; '.join(reasons[:LISTED])}{more}"
