@@ -70,7 +70,7 @@ def test_verbs_that_load_no_framework(verb: str, spec: Path) -> None:
 
 
 def test_check_opens_data_without_a_framework(tmp_path: Path) -> None:
-    np.save(tmp_path / "rain.npy", np.ones((20, 4, 4)))
+    np.save(tmp_path / "rain.npy", np.arange(320.0).reshape(20, 4, 4))
     spec = tmp_path / "spec.yaml"
     spec.write_text(
         "specbuild: 1\ninputs: {x: [2, 4, 4, 1]}\nlayers: [{layer: Activation, activation: relu}]\n"
