@@ -55,6 +55,7 @@ def command(run: str, split: str, data: str | None, format: str, overrides: tupl
       specbuild evaluate runs/nowcast-20260131-142501 --format json
       specbuild evaluate runs/nowcast-20260131-142501 --data 2024.nc
       specbuild evaluate runs/nowcast-20260131-142501 --set evaluate.thresholds=[1,10]
+      specbuild evaluate runs/nowcast-20260131-142501 --set evaluate.members=20
     """
     from specbuild.evaluation.evaluate import evaluate
     from specbuild.evaluation.tables import report_text
