@@ -21,7 +21,7 @@ TINY: dict[str, tuple[str, ...]] = {
     "era5_temperature": ("vars.future=2", "data.split={train: [0, 60], test: [92, 128]}"),
     "moving_digits": ("vars.filters=2", "vars.past=3", "vars.future=2", "data.source.sequences=40"),
     "next_frame": ("vars.filters=1",),
-    "radar_half_hour": ("vars.filters=1",),
+    "radar_half_hour": ("vars.filters=1", "vars.size=64"),
     "radar_convlstm": ("vars.filters=1", "vars.past=2", "vars.future=2", RADAR_SPLIT),
     "radar_nowcast": ("vars.filters=1", "vars.size=64", "vars.past=2", "vars.future=2", RADAR_SPLIT),
     "radar_quantiles": ("vars.filters=1", "vars.past=2", "vars.future=2", RADAR_SPLIT),
