@@ -20,6 +20,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
+from specbuild.document import RunError
 from specbuild.evaluation import evaluate
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.runs.folder import RunFolder
@@ -49,7 +50,10 @@ def main() -> None:
         train("--resume", str(run), hours=given.hours)
     if (run := latest(given.out)) is None:
         raise SystemExit("training ended before a run was begun")
-    print(scores(run, given.test))
+    try:
+        print(scores(run, given.test))
+    except RunError as error:  # no epoch is done yet
+        raise SystemExit(str(error)) from None
 
 
 def latest(out: Path) -> Path | None:

@@ -113,7 +113,10 @@ def test_a_run_without_a_checkpoint_starts_over(plain: Path, tmp_path: Path) -> 
     before = files(run)
     for path in run.folder.checkpoints().values():
         path.unlink()
-    (run.path / "checkpoints/.epoch-0001.999999999.keras").write_bytes(b"half")
+    with replacing(run.path / "checkpoints/epoch-0001.keras") as unfinished:
+        unfinished.write_bytes(b"")
+    unfinished.with_name(unfinished.name.replace(str(os.getpid()), "999999999")).write_bytes(b"half")
+    (run.path / "checkpoints/epoch-0001.keras").unlink()
     assert files(train(resume=run.path, quiet=True)) == before
 
 
