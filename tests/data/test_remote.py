@@ -19,7 +19,7 @@ import xarray
 
 from specbuild.data.sources import FrameSource, open_source, sparse_file
 from specbuild.data.sources.open import source_urls
-from specbuild.document import SpecError
+from specbuild.document import RunError, SpecError
 from specbuild.graph import build_graph
 from specbuild.runs.provenance import data_files
 from tests.data.samples import frames, message, write_spec
@@ -172,6 +172,26 @@ def test_s3(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert refusal(tmp_path, "s3://other/a.nc", storage=options).startswith("data.source.path | s3://other/a.nc")
     finally:
         bucket.stop()
+
+
+@pytest.mark.parametrize("name", ["rain.nc", "rain2.zarr"])
+def test_a_server_that_goes_away_is_named(
+    tmp_path: Path, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparse_file, "BLOCK", 2**13)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Ranges, directory=str(folder))) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{served.server_port}/{name}"
+        source, skipping = (
+            opened(tmp_path, url),
+            open_source(write_spec(tmp_path, {"source": {"path": url, "layout": "T H W"}, "on_error": "skip"})),
+        )
+        served.shutdown()
+    fsspec.filesystem("http").invalidate_cache()
+    monkeypatch.setattr(Ranges, "do_GET", lambda self: self.send_error(503))
+    with pytest.raises(RunError, match=r"frame 38 \(2019-06-10 03:10\) of .* cannot be read: "):
+        source.read(0, range(38, 40))
+    assert np.isnan(skipping.read(0, range(38, 40))).all()
 
 
 def test_refused(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,8 +118,15 @@ class RemoteGrid(GridFile):
 
 
 def _complete(grid: RemoteGrid, array: RawArray, index: Index) -> npt.NDArray[Any]:
-    """Read an array of a file, which stays open as long as this function is there."""
-    return grid.complete(lambda: array[index])
+    """Read an array of a file, which stays open as long as this function is there.
+
+    Raises:
+        OSError: it is damaged, or can no longer be reached.
+    """
+    try:
+        return grid.complete(lambda: array[index])
+    except FileError as error:
+        raise OSError(f"{error.message}: {error.reason}") from error
 
 
 def _remote_store(file: RemoteFile) -> Dataset:
