@@ -11,7 +11,7 @@ import pytest
 from specbuild.data import Dataset, open_data
 from specbuild.data.motion import advect, motion
 from specbuild.data.samples.augment import Turn
-from specbuild.document import SpecError
+from specbuild.document import RunError, SpecError
 from specbuild.graph.model import Graph, Input, Output, Port
 from tests.data.samples import message, write_spec
 from tests.data.test_motion import showers
@@ -93,6 +93,20 @@ def test_turned_frames_move_along_the_turned_motion(turn: Turn, tmp_path: Path) 
     turned = data.feeds["flow"].turned(flow, turn)
     moved = advect(turn.weights(frame), np.ascontiguousarray(turned), [1, 3])
     np.testing.assert_allclose(moved, turn.weights(advect(frame, flow, [1, 3])), atol=0.02)
+
+
+def test_a_single_frame_that_is_given_does_not_tell_its_motion(tmp_path: Path) -> None:
+    """In the data, frames before the window do; at their beginning nothing moves."""
+    inputs = {"rain": ("past", (1, 48, 48, 1)), "flow": ({**FLOW, "latest": 4}, (48, 48, 2))}
+    data = opened(tmp_path, inputs, windows={"past": 1, "future": 3})
+    past = data.window(0, 6).past
+    with pytest.raises(RunError, match="reads the motion of the latest 4 frames, one past frame is given"):
+        data.inputs(past)
+    known, first = data.inputs(past, (0, 6)), data.inputs(past, (0, 0))
+    assert isinstance(known, dict)
+    assert isinstance(first, dict)
+    assert known["flow"][32, 26] == pytest.approx([0.75, 0.25], abs=0.2)
+    assert not first["flow"].any()
 
 
 def test_motions_that_cannot_be_computed_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from specbuild.data.motion import advect, motion
 from specbuild.data.samples.augment import Turn
 from specbuild.data.samples.windows import latest_frames, lead_frames
 from specbuild.data.sources import FrameSource
+from specbuild.document import RunError
 from specbuild.language import Spec
 from specbuild.language.sections.feeds import BaselineFeed, MotionFeed, MovingFeed
 
@@ -59,7 +60,13 @@ class Motions:
     kept: dict[tuple[int, int], Floats] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, context: FeedContext) -> Floats:
-        """Return the motion before a forecast, in pixels per step of the window. A single frame does not move."""
+        """Return the motion before a forecast, in pixels per step of the window.
+
+        Where the data have a single frame before the forecast, nothing moves.
+
+        Raises:
+            RunError: a single past frame is given, which does not tell its motion.
+        """
         known = None if context.at is None else self.kept.get(context.at)
         if known is not None:
             return known
@@ -79,7 +86,13 @@ class Motions:
     def _compared(self, context: FeedContext) -> tuple[Floats, int]:
         """Return the frames whose motion counts, and how many times the time between them a step of the window is."""
         if self.section.latest is None or context.at is None:
-            return context.whole(), 1
+            given = context.whole()
+            if len(given) < 2:
+                raise RunError(
+                    f"an input reads the motion of the latest {self.section.latest} frames, one past frame is given",
+                    help="forecast from the data of the run, or train with data.windows.past of 2 or more",
+                )
+            return given, 1
         last = context.frames[0][-1]
         return latest_frames(context.source, context.at[0], last, self.section.latest), context.data.windows.step
 
