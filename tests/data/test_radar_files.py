@@ -15,6 +15,7 @@ from PIL import Image
 
 from specbuild.data.sources import FrameSource, open_source
 from specbuild.document import RunError, SpecError
+from specbuild.language.sections.name_time import guessed_format
 from tests.data.samples import dataset, frames, message, write_spec
 
 RAW = np.random.default_rng(0).integers(1, 200, (6, 5, 4), dtype=np.uint8)
@@ -261,3 +262,19 @@ def test_refused(tmp_path: Path) -> None:
         "data.scale | odd.h5:dataset1/data1/data does not say how it is packed | its attribute scale_factor is 'half', "
         "not a number | write data.scale, the factor from raw to physical values; 1 if there is none"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["201906100000_fmi.pgm.gz", "201906100005_fmi.pgm.gz"], "%Y%m%d%H%M"),
+        (["RAD_NL25_5min_20190610-000000.h5", "RAD_NL25_5min_20190610-000500.h5"], "%Y%m%d-%H%M%S"),
+        (["era5_2019-06-10T00-00.nc", "era5_2019-06-10T01-00.nc"], "%Y-%m-%dT%H-%M"),
+        (["t2m_201906.tif", "t2m_201907.tif"], "%Y%m"),
+        (["9.png", "10.png"], ""),
+        (["20190610_1.png", "20190610_2.png"], ""),
+        ([], ""),
+    ],
+)
+def test_a_format_is_guessed_from_names(names: list[str], expected: str) -> None:
+    assert guessed_format(names) == expected

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from itertools import takewhile
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -93,7 +94,8 @@ GUESSED = 100
 def guessed_format(names: list[str]) -> str:
     """Return a format in which every name has a time, all different; empty where none of the usual ones is."""
     for form in sorted(GUESSES, key=lambda form: (-form.count("%"), form)):
-        times = [NameTime.model_validate({"from": "name", "format": form}).time_in(name) for name in names]
-        if None not in times and len(set(times)) == len(times):
+        section = NameTime.model_validate({"from": "name", "format": form})
+        times = list(takewhile(lambda time: time is not None, map(section.time_in, names)))
+        if names and len(set(times)) == len(names):
             return form
     return ""
