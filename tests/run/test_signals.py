@@ -59,7 +59,7 @@ def ended(process: subprocess.Popen[str], *numbers: signal.Signals) -> str:
 @pytest.mark.parametrize(
     ("number", "place", "name"),
     [
-        (signal.SIGTERM, "specbuild.training.train", "open_samples"),
+        (signal.SIGTERM, "specbuild.training.opened", "open_samples"),
         (signal.SIGHUP, "specbuild.model.build", "build"),
         (signal.SIGINT, "specbuild.training.train", "data_files"),
     ],
