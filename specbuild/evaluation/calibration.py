@@ -156,7 +156,7 @@ def _ranks(forecast: Distribution, observed: Floats, random: np.random.Generator
 
 def _by_probability(probability: Array, event: Array) -> Array:
     """Return pixels, Σ of the probability and Σ of the event in each bin of probability, (3, bins)."""
-    bins = np.rint(probability * (RELIABILITY_BINS - 1)).astype(int)
+    bins = np.floor(probability * (RELIABILITY_BINS - 1) + 0.5).astype(int)
     return np.stack(
         [np.bincount(bins, weights, RELIABILITY_BINS) for weights in (None, probability, event.astype(np.float64))]
     )
