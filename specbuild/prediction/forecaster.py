@@ -16,7 +16,7 @@ from specbuild.document import RunError
 from specbuild.language.interval import Interval
 from specbuild.prediction.forecast import Forecast, make_forecast
 from specbuild.prediction.members import check_members
-from specbuild.prediction.past import check_finite, given_past
+from specbuild.prediction.past import check_finite, live_past
 from specbuild.runs.likeness import broken
 from specbuild.runs.trained import TrainedRun
 
@@ -69,8 +69,9 @@ class Forecaster:
             check_members(self._trained, members)
         self._members, self._seed = members or 0, seed
         windows = self._trained.data.windows
-        self._step = windows.step
-        self._frames: deque[npt.NDArray[Any]] = deque(maxlen=(windows.past - 1) * windows.step + 1)
+        self._needed = (windows.past - 1) * windows.step + 1
+        kept = max(self._needed, *(feed.reach for feed in self._trained.data.inputs.values()), 0)
+        self._frames: deque[npt.NDArray[Any]] = deque(maxlen=kept)
         self._times: deque[np.datetime64] = deque(maxlen=self._frames.maxlen)
         self.last: Forecast | None = None
         """The last forecast, with its lead times, coordinates and units."""
@@ -78,8 +79,7 @@ class Forecaster:
     @property
     def missing(self) -> int:
         """Number of frames still needed for the first forecast."""
-        assert self._frames.maxlen is not None
-        return self._frames.maxlen - len(self._frames)
+        return max(0, self._needed - len(self._frames))
 
     def update(self, frame: npt.ArrayLike, time: Any = None) -> Floats | None:
         """Take the newest frame.
@@ -107,9 +107,10 @@ class Forecaster:
         self._frames.append(newest)
         if self.missing:
             return None
-        past = np.stack(list(self._frames)[:: self._step])
-        times = np.array(list(self._times)[:: self._step]) if len(self._times) == len(self._frames) else None
-        given = given_past(past, self._trained, "the past", times)
+        frames, times = list(self._frames), np.array(self._times)
+        timed = len(times) >= self._needed
+        past = np.stack(frames[-len(times) :] if timed else frames)
+        given = live_past(past, self._trained, times if timed else None)
         self.last = make_forecast(self._trained, given, self._members, self._seed)
         self._seed += 1
         return self.last.frames

@@ -80,17 +80,40 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
     return _with_values(_end_of(_opened(replace(trained.spec, data=data), trained), trained), str(path))
 
 
-def given_past(frames: Array, trained: TrainedRun, name: str = "the past", times: Times | None = None) -> Past:
+def given_past(frames: Array, trained: TrainedRun, name: str) -> Past:
     """Return past frames in memory, (P, *space) or (P, *space, C), in physical units with NaN where missing.
 
     Raises:
         SpecError: they are not numbers, some are infinite, or their shape does not fit the model.
     """
     past = _fitting(frames, trained, name)
-    space = trained.data.source.space
+    return Past(past, trained.dataset_of(_in_memory(past, trained, name)))
+
+
+def live_past(frames: Array, trained: TrainedRun, times: Times | None) -> Past:
+    """Return the past frames at the end of frames in memory, which are one frame of the data apart.
+
+    Args:
+        frames: (T, *space) or (T, *space, C), finite or NaN, at least as many as from the first past frame to the last.
+        times: of each, where they are known.
+
+    Raises:
+        SpecError: they are not numbers, or their shape does not fit the model.
+    """
+    windows, name = trained.data.windows, "the past"
+    first = len(frames) - 1 - (windows.past - 1) * windows.step
+    past = _fitting(frames[first :: windows.step], trained, name)
+    every = frames.reshape(len(frames), *past.shape[1:]).astype(np.float32)
+    dataset = trained.dataset_of(_in_memory(every, trained, name, times))
+    if times is not None:
+        return Past(past, dataset, times[first :: windows.step], (0, first))
+    # Without times it is not known which phase of a cycle the first one has.
+    return Past(past, dataset, at=(0, first) if dataset.transform.clock is None else None)
+
+
+def _in_memory(frames: Floats, trained: TrainedRun, name: str, times: Times | None = None) -> FrameSource:
     clocks = () if times is None else (times,)
-    source = FrameSource(past, FrameMetadata(name, ("T", *space, "C"), clocks=clocks))
-    return Past(past, trained.dataset_of(source), times, None if times is None else (0, 0))
+    return FrameSource(frames, FrameMetadata(name, ("T", *trained.data.source.space, "C"), clocks=clocks))
 
 
 def refused(message: str, help: str = "") -> SpecError:

@@ -75,7 +75,9 @@ class FeedContext:
             after: Times | None = known[list(future)]
         else:
             ahead = tuple(frame - past[-1] for frame in future)
-            after = times_ahead(before, ahead, self.data.windows.step, self.data.interval)
+            after = times_ahead(
+                before, ahead, self.data.windows.step, self.data.interval, self.source.metadata.calendar
+            )
         if after is None or frames == "future":
             return after
         return np.concatenate([before, after])

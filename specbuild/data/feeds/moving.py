@@ -57,7 +57,8 @@ class Motions:
     """The motion of whole frames (H, W, 2 · C), computed once for each of the latest windows."""
 
     section: MovingFeed
-    kept: dict[tuple[int, int], Floats] = field(default_factory=dict, compare=False, repr=False)
+    kept: dict[tuple[int, int], tuple[FrameSource, Floats]] = field(default_factory=dict, compare=False, repr=False)
+    """By event and first past frame, each with the frames that it is of: those of a live sensor are others each time."""
 
     def of(self, context: FeedContext) -> Floats:
         """Return the motion before a forecast, in pixels per step of the window.
@@ -67,8 +68,8 @@ class Motions:
         Raises:
             RunError: a single past frame is given, which does not tell its motion.
         """
-        known = None if context.at is None else self.kept.get(context.at)
-        if known is not None:
+        source, known = (None, None) if context.at is None else self.kept.get(context.at, (None, None))
+        if known is not None and source is context.source:
             return known
         frames, step = self._compared(context)
         apart = min(self.section.apart, len(frames) - 1)
@@ -80,7 +81,7 @@ class Motions:
         if context.at is not None:
             while len(self.kept) >= _KEPT:
                 self.kept.pop(next(iter(self.kept)), None)
-            self.kept[context.at] = whole
+            self.kept[context.at] = context.source, whole
         return whole
 
     def _compared(self, context: FeedContext) -> tuple[Floats, int]:

@@ -61,6 +61,11 @@ class FeedSection(Section):
         return False
 
     @property
+    def reach(self) -> int:
+        """So many of the latest frames of `data.source` it reads, even from before the window; 0: those of the window."""
+        return 0
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The paths that it reads besides those of `data.source`, as written."""
         return ()
@@ -226,6 +231,10 @@ class MovingFeed(FeedSection):
     apart: PositiveInt = Field(
         1, description="Frames so far apart are compared, in frames; the motions of all such pairs are averaged."
     )
+
+    @property
+    def reach(self) -> int:
+        return self.latest or 0
 
     @model_validator(mode="after")
     def _has_pairs(self) -> Self:
