@@ -255,3 +255,39 @@ def test_a_picture_of_several_variables_names_the_first(gridded: Run) -> None:
     own = {"t2m": "K", "wind": "m s-1"}
     both = FrameMetadata("x.nc", ("T", "H", "W", "C"), units="K, m s-1", variables=("t2m", "wind"), units_of=own)
     assert first_channel(data, both) == ("t2m", "K")
+
+
+MOVING = """\
+specbuild: 1
+name: live
+inputs: {rain: [2, 12, 12, 1], flow: [12, 12, 2], hours: [2, 12, 12, 2]}
+layers:
+  - {id: flows, layer: RepeatFrame, from: flow, times: 2}
+  - {layer: Concatenate, from: [rain, flows, hours]}
+  - {id: forecast, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}
+data:
+  source: {path: rain.nc, key: rain, layout: {T: time, H: lat, W: lon}}
+  windows: {past: 2, future: 2, step: 2}
+  inputs: {rain: past, flow: {motion: true, latest: 5}, hours: {cycles: [year], frames: %s}}
+  transform: [standardize]
+train: {loss: mse, epochs: 1, seed: 3}
+"""
+
+
+@pytest.mark.parametrize("frames", ["past", "future"])
+def test_inputs_of_live_frames_are_those_of_a_file(frames: str, tmp_path: Path) -> None:
+    """Motions and times are those of the frames just given, every one of them, though the model reads each second."""
+    back_and_forth = blobs(60)[[*range(30), *range(29, -1, -1)]]
+    write_grid(tmp_path / "rain.nc", back_and_forth)
+    (tmp_path / "live.yaml").write_text(MOVING % frames, encoding="utf-8")
+    run = train(tmp_path / "live.yaml", out=tmp_path / "runs", quiet=True)
+    expected = predict(run.path)
+    forecaster = Forecaster(run.path)
+    assert forecaster.missing == 3
+    for number in range(25, 60):
+        forecast = forecaster.update(back_and_forth[number], HOURS[number])
+        if number == 30:
+            early = forecast
+    assert early is not None
+    assert np.abs(early - expected).max() > 0.01
+    np.testing.assert_allclose(forecast, expected, rtol=1e-4, atol=1e-5)
