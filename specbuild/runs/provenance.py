@@ -143,17 +143,19 @@ def _difference(spec: Spec, recorded: list[dict[str, Any]]) -> _Change:
     present = data_files(spec)
     if len(present) != len(recorded):
         return _Change(f"it is read from {len(present)} paths, run.json records {len(recorded)}")
-    for path, before, after in zip(source_files(spec), recorded, present, strict=True):
+    files = list(source_files(spec))
+    places = [*files, *(entry["path"] for entry in present[len(files) :])]
+    for place, before, after in zip(places, recorded, present, strict=True):
         if after.get("files") != 0 and (how := difference(before, after)):
-            return _Change(how, "sampled_sha256" in after, _key_of(spec, path))
+            return _Change(how, "sampled_sha256" in after, _key_of(spec, place))
     return _Change()
 
 
-def _key_of(spec: Spec, path: Path) -> tuple[str, ...]:
-    """Return the key of the spec that names a path of its data."""
+def _key_of(spec: Spec, place: Path | str) -> tuple[str, ...]:
+    """Return the key of the spec that names a path or a URL of its data."""
     data = spec.require_data()
     keys = zip(data.files, data.path_keys, strict=True)
-    return next((key for file, key in keys if spec.resolve_path(file) == path), SOURCE_PATH)
+    return next((key for file, key in keys if place in (file, spec.resolve_path(file))), SOURCE_PATH)
 
 
 def changed_data(

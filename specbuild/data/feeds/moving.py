@@ -58,7 +58,7 @@ class Motions:
 
     section: MovingFeed
     kept: dict[tuple[int, int], tuple[FrameSource, Floats]] = field(default_factory=dict, compare=False, repr=False)
-    """By event and first past frame, each with the frames that it is of: those of a live sensor are others each time."""
+    """By event and first past frame, with the source that it is of: a live sensor is another one with every frame."""
 
     def of(self, context: FeedContext) -> Floats:
         """Return the motion before a forecast, in pixels per step of the window.

@@ -62,7 +62,7 @@ class FeedSection(Section):
 
     @property
     def reach(self) -> int:
-        """So many of the latest frames of `data.source` it reads, even from before the window; 0: those of the window."""
+        """How many of the latest frames of `data.source` it reads, even from before the window; 0: none before it."""
         return 0
 
     @property
