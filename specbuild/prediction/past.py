@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from specbuild.catalog import show
+from specbuild.catalog.sources import protocol_of
 from specbuild.data.arrays import Array, Floats
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
@@ -17,6 +18,7 @@ from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.limits import check_memory, check_regular
 from specbuild.data.sources.npy import NpyFile
 from specbuild.data.sources.npz import NpzFile
+from specbuild.data.sources.remote import RemoteFile
 from specbuild.data.time.times import Times
 from specbuild.document import Diagnostic, SpecError, did_you_mean
 from specbuild.graph.data_checks import past_input
@@ -57,8 +59,8 @@ def latest_past(trained: TrainedRun) -> Past:
     return _with_values(_end_of(source, trained), source.name)
 
 
-def read_past(path: Path, trained: TrainedRun) -> Past:
-    """Return the past frames in a file.
+def read_past(file: str | Path, trained: TrainedRun) -> Past:
+    """Return the past frames in a file, on this machine or at a URL.
 
     An array (`.npy`, `.npz`) holds them alone, in physical units. Of any other kind of file the last frames are taken,
     and variables, layout, scale and missing values are as `data` says of the run's own.
@@ -66,6 +68,10 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
     Raises:
         SpecError: the file cannot be read, its frames do not fit, or all of their values are missing.
     """
+    url = str(file) if protocol_of(str(file)) else ""
+    if url and PurePath(url).suffix not in ARRAYS:
+        return _read_end(url, trained)
+    path = _copied(url, trained) if url else Path(file)
     if not path.exists():
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*")])
         raise refused(f"there is no file {path}", help=near)
@@ -75,9 +81,22 @@ def read_past(path: Path, trained: TrainedRun) -> Past:
         raise refused(error.message, help=error.help) from error
     if path.suffix in ARRAYS:
         return _with_values(given_past(_array(path, trained), trained, str(path)), str(path))
-    section = trained.data.source.model_copy(update={"path": str(path.resolve())})
+    return _read_end(str(path.resolve()), trained, str(path))
+
+
+def _copied(url: str, trained: TrainedRun) -> Path:
+    """Return a copy of the file at a URL, which is reached with the options of the run's own data."""
+    try:
+        return RemoteFile(url, trained.data.source.storage).copy()
+    except SourceError as error:
+        raise refused(f"{error.message}: {error.reason}" if error.reason else error.message, help=error.help) from error
+
+
+def _read_end(place: str, trained: TrainedRun, name: str = "") -> Past:
+    """Return the last frames of a file that is like the data of the run."""
+    section = trained.data.source.model_copy(update={"path": place})
     data = trained.data.model_copy(update={"source": section})
-    return _with_values(_end_of(_opened(replace(trained.spec, data=data), trained), trained), str(path))
+    return _with_values(_end_of(_opened(replace(trained.spec, data=data), trained), trained), name or place)
 
 
 def given_past(frames: Array, trained: TrainedRun, name: str) -> Past:

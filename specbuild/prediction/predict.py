@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from specbuild.catalog.sources import protocol_of
 from specbuild.data.arrays import Floats
 from specbuild.data.time.times import show
 from specbuild.document import ArgumentError, RunError, did_you_mean
@@ -42,7 +43,7 @@ def predict(
 
     Args:
         run: its folder.
-        input: a file with the past frames. `.npy` and `.npz` hold only these frames, in physical units with NaN where
+        input: a file with the past frames, or a URL. `.npy` and `.npz` hold only these frames, in physical units with NaN where
             missing: (P, *space) or (P, *space, C). Of any other file, which must have the format of the run's data, the
             last frames are used. None: the last frames of the run's data.
         sources: files in place of those that other inputs of the model read, by the name of the input.
@@ -72,7 +73,7 @@ def predict(
     if output is not None:
         check_output(Path(output))
     given = normalize(overrides)
-    places = {f"data.inputs.{name}.source.path": str(Path(path).absolute()) for name, path in (sources or {}).items()}
+    places = {f"data.inputs.{name}.source.path": _place(path) for name, path in (sources or {}).items()}
     given = (*given, *normalize(places))
     for override in given:
         if is_under(override, *_WITHOUT_EFFECT):
@@ -85,7 +86,7 @@ def predict(
         check_members(trained, members)
     if input is None and (change := changed_since_training(trained)):
         note(change)
-    past = latest_past(trained) if input is None else read_past(Path(input), trained)
+    past = latest_past(trained) if input is None else read_past(input, trained)
     for remark in past.dataset.source.metadata.remarks:
         note(remark)
     forecast = make_forecast(trained, past, members or 0, seed)
@@ -98,6 +99,11 @@ def predict(
                 help="name another place with --output",
             ) from error
     return forecast.frames if forecast.members is None else forecast.members
+
+
+def _place(file: str | Path) -> str:
+    """Return a file as a spec in another folder names it."""
+    return str(file) if protocol_of(str(file)) else str(Path(file).absolute())
 
 
 def _check_sources(run: str | Path, sources: Mapping[str, str | Path]) -> None:

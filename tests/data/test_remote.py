@@ -21,7 +21,7 @@ from specbuild.data.sources import FrameSource, open_source, sparse_file
 from specbuild.data.sources.open import source_urls
 from specbuild.document import RunError, SpecError
 from specbuild.graph import build_graph
-from specbuild.runs.provenance import data_files
+from specbuild.runs.provenance import check_data_unchanged, data_files
 from tests.data.samples import frames, message, write_spec
 
 fsspec = pytest.importorskip("fsspec")
@@ -210,3 +210,21 @@ def test_refused(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -
     )
     monkeypatch.setitem(sys.modules, "fsspec", None)
     assert refusal(tmp_path, "https://example.org/a.nc").endswith("| pip install 'specbuild[remote]'")
+
+
+def test_data_at_urls_are_compared_with_those_of_a_run(tmp_path: Path, server: str) -> None:
+    np.save(tmp_path / "rain.npy", RAIN)
+    terrain = {"terrain": {"source": {"path": f"{server}/rain.npy", "layout": "C H W"}}, "rain": "past"}
+    fed = {"source": {"path": "rain.npy", "layout": "T H W"}, "inputs": terrain}
+    inputs = {"rain": [4, 64, 64, 1], "terrain": [64, 64, 40]}
+    at_url = {"source": {"path": f"{server}/rain.npy", "layout": "T H W"}}
+    for place, spec in {
+        "data.source.path": write_spec(tmp_path, at_url),
+        "data.inputs.terrain.source.path": write_spec(tmp_path, fed, inputs=inputs),
+    }.items():
+        recorded = data_files(spec)
+        check_data_unchanged(spec, recorded)
+        recorded[-1]["sha256"] = "0" * 64
+        with pytest.raises(SpecError) as caught:
+            check_data_unchanged(spec, recorded)
+        assert [(fault.code, fault.path) for fault in caught.value.diagnostics] == [("changed-data", place)]

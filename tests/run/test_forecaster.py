@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import shutil
+import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -291,3 +294,22 @@ def test_inputs_of_live_frames_are_those_of_a_file(frames: str, tmp_path: Path) 
     assert early is not None
     assert np.abs(early - expected).max() > 0.01
     np.testing.assert_allclose(forecast, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_past_frames_at_a_url(gridded: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.data.test_remote import Ranges
+
+    monkeypatch.setenv("SPECBUILD_CACHE", str(tmp_path / "cache"))
+    shutil.copy(gridded.path.parent.parent / "rain.nc", tmp_path / "rain.nc")
+    np.save(tmp_path / "past.npy", blobs()[-3:])
+    expected = predict(gridded.path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Ranges, directory=str(tmp_path))) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{served.server_port}"
+        for name in ("rain.nc", "past.npy"):
+            np.testing.assert_allclose(predict(gridded.path, f"{url}/{name}"), expected, rtol=1e-4, atol=1e-5)
+        for name in ("gone.nc", "gone.npy"):
+            with pytest.raises(SpecError, match=f"{name} does not exist"):
+                predict(gridded.path, f"{url}/{name}")
+        served.shutdown()
