@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
-from specbuild.catalog.heads import LOG_STD, Head, MakeHead, censored_gamma_head, gaussian_head, quantile_head
+from specbuild.catalog.heads import (
+    LEAST_SCALE,
+    LEAST_SHAPE,
+    LOG_STD,
+    MOST_SHIFT,
+    SHIFT_OFFSET,
+    Head,
+    MakeHead,
+    censored_gamma_head,
+    gaussian_head,
+    quantile_head,
+)
 from specbuild.catalog.scores import SSIM_SIDE
 
 Fault: TypeAlias = tuple[str, str]
@@ -174,8 +185,9 @@ LOSSES: dict[str, OwnLoss] = {
         names=("censored_gamma", "csgd"),
         formula="mean of −log of the likelihood of y = `floor` + max(0, θ(X − q)), X gamma-distributed with shape k: "
         "the probability of no more than `floor` (default 0, as of rain) or the density above; the output has three "
-        "channels for each variable, a, b and c: k = softplus(a) + 0.02, θ = softplus(b) + 0.001, q = 10 sigmoid(c − "
-        "2)",
+        "channels for each variable, a, b and c: "
+        f"k = softplus(a) + {LEAST_SHAPE:g}, θ = softplus(b) + {LEAST_SCALE:g}, "
+        f"q = {MOST_SHIFT:g} sigmoid(c − {SHIFT_OFFSET:g})",
         source="Scheuerer and Hamill (2015), *Mon. Weather Rev.* 143, 4578",
         check=_nothing_wrong,
         optional={"floor": 0.0},

@@ -298,9 +298,9 @@ class Event(Distribution):
 
 def normal_probability(z: Array) -> Array:
     """Return Φ(z), the standard normal probability of a value at or below z."""
-    flat = (z / math.sqrt(2)).ravel().tolist()
-    probability: Array = np.fromiter(map(math.erf, flat), np.float64, len(flat)).reshape(np.shape(z)) / 2 + 0.5
-    return probability
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(z))
 
 
 def _ranks(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specbuild.catalog.heads import Head
-from specbuild.catalog.losses import head_of
+from specbuild.catalog.losses import LOSSES, head_of
 from specbuild.document import Report
 from specbuild.graph.body_checks import draws
 from specbuild.graph.heads import output_head
@@ -27,7 +27,8 @@ def no_members(graph: Graph) -> str:
     return "it has no dropout and no noise, and its loss gives one value, not a distribution"
 
 
-MEMBERS_HELP = "add a Dropout layer, or train with loss: pinball, gaussian_nll or censored_gamma"
+*_FIRST, _LAST = (loss.names[0] for loss in LOSSES.values() if loss.head)
+MEMBERS_HELP = f"add a Dropout layer, or train with loss: {', '.join(_FIRST)} or {_LAST}"
 """What makes members."""
 
 

@@ -52,7 +52,7 @@ def heavy_tail(graph: Graph, warn: Warn) -> None:
         for loss, _ in losses_of(graph, output.name):
             head = head_of(loss.name, loss.arguments)
             for number, section in enumerate(() if data is None else data.transform):
-                if head is not None and head.kind == "censored gamma" and section.name in ("log1p", "log", "dbz"):
+                if head is not None and head.kind == "censored gamma" and section.logarithmic:
                     message = f"{loss.name} behind {section.name} has a tail that may have no mean"
                     reason = "a value from a gamma distribution is inverted by an exponential"
                     help = "leave it out, or scale values by a factor instead: the distribution is skewed by itself"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,9 @@ def predict(
 
     Args:
         run: its folder.
-        input: a file with the past frames, or a URL. `.npy` and `.npz` hold only these frames, in physical units with NaN where
-            missing: (P, *space) or (P, *space, C). Of any other file, which must have the format of the run's data, the
-            last frames are used. None: the last frames of the run's data.
+        input: a file with the past frames, or its URL. `.npy` and `.npz` hold only these frames, in physical units with
+            NaN where missing: (P, *space) or (P, *space, C). Of any other file, which must have the format of the run's
+            data, the last frames are used. None: the last frames of the run's data.
         sources: files in place of those that other inputs of the model read, by the name of the input.
         output: where to write the forecast. `.nc` and `.zarr` hold it with times, coordinates and units; `.npz` has
             `forecast`, `lead_times`, `variable`, `units` and, where known, `time`; `.npy` is the forecast alone; `.png`
@@ -90,6 +90,8 @@ def predict(
     for remark in past.dataset.source.metadata.remarks:
         note(remark)
     forecast = make_forecast(trained, past, members or 0, seed)
+    for remark in (*past.dataset.notes_on_inputs(), *_too_few_frames(trained, past)):
+        note(remark)
     if output is not None:
         try:
             _write(forecast, past, trained, Path(output))
@@ -99,6 +101,14 @@ def predict(
                 help="name another place with --output",
             ) from error
     return forecast.frames if forecast.members is None else forecast.members
+
+
+def _too_few_frames(trained: TrainedRun, past: Past) -> Iterator[str]:
+    """Yield a note on each input that compares more of the latest frames than are known."""
+    for name, feed in trained.data.inputs.items():
+        if past.at is None and feed.reach > len(past.frames):
+            count = len(past.frames)
+            yield f"{name} compares the {feed.reach} latest frames where they are known, which here are {count}"
 
 
 def _place(file: str | Path) -> str:

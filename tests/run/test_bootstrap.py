@@ -7,13 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from specbuild.data.samples.windows import Stretch, WindowSet
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import Evaluation
 from specbuild.evaluation.scores import Blocks, Comparison, Draws, Scores, with_differences
-from specbuild.evaluation.scores.bootstrap import student
 from specbuild.evaluation.tables import evaluation_text
 from specbuild.language import load_spec
 from specbuild.training import Run, train
@@ -49,11 +47,6 @@ def test_an_interval_holds_the_truth_as_often_as_it_says() -> None:
         assert interval is not None
         held += interval.low <= 1 <= interval.high
     assert 0.9 <= held / count <= 0.985
-
-
-def test_quantiles_of_student() -> None:
-    for freedom, expected in ((4, 2.776), (7, 2.365), (10, 2.228), (30, 2.042), (99, 1.984)):
-        assert student(freedom) == pytest.approx(expected, rel=4e-3)
 
 
 def test_few_blocks_give_no_interval_and_blocks_without_windows_do_not_count() -> None:

@@ -115,8 +115,11 @@ class Dataset(SampleSet[WindowSet]):
             for name, windows in self.splits.items()
             if windows.embargoed
         )
-        inputs = (note for feed in self.feeds.values() for note in feed.notes())
-        return (*cut, *self.source.notes(), *inputs, *self.skipped.notes())
+        return (*cut, *self.source.notes(), *self.notes_on_inputs(), *self.skipped.notes())
+
+    def notes_on_inputs(self) -> tuple[str, ...]:
+        """Return what a user should know about what the inputs read so far, in sentences."""
+        return tuple(note for feed in self.feeds.values() for note in feed.notes())
 
     @property
     def tiling(self) -> Tiling:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Self
 
 import numpy as np
@@ -91,20 +90,13 @@ class Draws:
 
     def intervals(self, values: Values) -> tuple[Interval | None, ...]:
         """Return the interval of each column of values, (draws, leads + 1); None where some draw is undefined."""
+        from scipy.special import ndtr, stdtrit
+
         blocks = int(np.count_nonzero(self.counts.any(axis=0)))
-        tail = NormalDist().cdf(-math.sqrt(blocks / (blocks - 1)) * student(blocks - 1))
+        tail = ndtr(-math.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, 0.975))
         defined = np.all(np.isfinite(values), axis=0).reshape(-1)
         low, high = np.quantile(np.where(defined, values, 0.0), [tail, 1 - tail], axis=0)
         return tuple(
             Interval(least, most) if known else None
             for least, most, known in zip(low.tolist(), high.tolist(), defined.tolist(), strict=True)
         )
-
-
-def student(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's distribution (Abramowitz and Stegun 1964, 26.7.5; 0.3 % off at 4)."""
-    z = NormalDist().inv_cdf(0.975)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return float(z + first / freedom + second / freedom**2 + third / freedom**3)

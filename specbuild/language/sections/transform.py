@@ -50,6 +50,9 @@ class TransformSection(Section):
     periodic: ClassVar[bool] = False
     """Whether it needs the mean of every phase of a cycle, and the phase of each frame."""
 
+    logarithmic: ClassVar[bool] = False
+    """Whether its inverse is an exponential."""
+
     @property
     def rises(self) -> bool:
         """Whether a greater value never becomes a lesser one, so that quantiles stay quantiles."""
@@ -84,12 +87,14 @@ class MinMax(TransformSection):
 class Log1p(TransformSection):
     """log(1 + x), for values above −1."""
 
+    logarithmic = True
     name: Literal["log1p"] = "log1p"
 
 
 class Log(TransformSection):
     """log(x + offset), for values above −offset."""
 
+    logarithmic = True
     name: Literal["log"] = "log"
     offset: NonNegativeNumber = Field(0.0, description="Added before the logarithm, in the units of the data.")
 
@@ -100,6 +105,7 @@ class Dbz(TransformSection):
     Marshall and Palmer (1948), The distribution of raindrops with size, J. Meteorol. 5, give a = 200, b = 1.6.
     """
 
+    logarithmic = True
     name: Literal["dbz"] = "dbz"
     a: PositiveNumber = Field(200.0, description="Factor of the Z-R relation.")
     b: PositiveNumber = Field(1.6, description="Exponent of the Z-R relation.")
