@@ -69,9 +69,10 @@ class Forecaster:
             check_members(self._trained, members)
         self._members, self._seed = members or 0, seed
         windows = self._trained.data.windows
-        self._needed = (windows.past - 1) * windows.step + 1
-        kept = max(self._needed, *(feed.reach for feed in self._trained.data.inputs.values()), 0)
-        self._frames: deque[npt.NDArray[Any]] = deque(maxlen=kept)
+        reach = max((feed.reach for feed in self._trained.data.inputs.values()), default=0)
+        # A single frame does not tell its motion.
+        self._needed = max((windows.past - 1) * windows.step + 1, min(reach, 2))
+        self._frames: deque[npt.NDArray[Any]] = deque(maxlen=max(self._needed, reach))
         self._times: deque[np.datetime64] = deque(maxlen=self._frames.maxlen)
         self.last: Forecast | None = None
         """The last forecast, with its lead times, coordinates and units."""

@@ -135,7 +135,7 @@ def test_forecasts_need_the_future_of_what_they_read(run: Run, tmp_path: Path) -
         terrain.sel(lat=slice(49.5, None)).to_netcdf(tmp_path / "north.nc")
     notes: list[str] = []
     predict(run.path, sources={"terrain": tmp_path / "north.nc"}, note=notes.append)
-    assert any("lie outside of the grid of north.nc:height: terrain is missing there" in note for note in notes)
+    assert any("of the pixels lie outside its grid, and are missing" in note for note in notes)
     with pytest.raises(RunError) as refused:
         Forecaster(run.path)
     assert "the input nwp of the model reads frames of another source" in str(refused.value)
