@@ -30,7 +30,7 @@ BASELINES: dict[str, Baseline] = {
     PERSISTENCE: Baseline("the last past frame, at every lead time"),
     "training mean": Baseline("each pixel's mean over the training split, without missing values"),
     EXTRAPOLATION: Baseline(
-        "the last past frame, moved along the motion of the latest frames",
+        "the last past frame, moved along the motion of the latest 24 minutes, four frames at least",
         "height and width",
         "Germann and Zawadzki (2002), *Mon. Weather Rev.* 130, 2859; Farnebäck (2003), *SCIA*, 363",
     ),

@@ -15,7 +15,7 @@ import numpy as np
 from specbuild.catalog.baselines import EXTRAPOLATION, PERSISTENCE, by_default
 from specbuild.data import Climatology, Dataset, Window
 from specbuild.data.arrays import Floats
-from specbuild.data.motion import PAIRS, advect, motion
+from specbuild.data.motion import LATEST, advect, compared, motion
 from specbuild.data.samples.windows import latest_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.cf import is_latitude
@@ -124,18 +124,21 @@ def anomaly_persistence(record: Record, window: Window) -> Floats:
 def extrapolation(record: Record, window: Window) -> Floats:
     """Move the last past frame along the motion of the latest frames, as `specbuild/data/motion.py` does.
 
-    The motion is that between the last frames before the forecast is made, one step of the data apart, even if the
-    model reads frames further apart or fewer of them; each variable has its own. After a gap, or at the beginning of an
-    event, where a single frame is known, nothing moves.
+    The motion is that of the latest frames before the forecast is made, as many as `compared` says, even if the model
+    reads frames further apart or fewer of them; each variable has its own. After a gap, or at the beginning of an
+    event, there are fewer; where a single frame is known, nothing moves.
     """
-    return _by_channel(
-        record.latest(window, PAIRS + 1), window, lambda frames, steps: advect(frames[-1], motion(frames), steps)
-    )
+    latest, apart = compared(frame_minutes(record.dataset))
+
+    def moved(frames: Floats, steps: Sequence[int]) -> Floats:
+        return advect(frames[-1], motion(frames, min(apart, len(frames) - 1)), steps)
+
+    return _by_channel(record.latest(window, latest), window, moved)
 
 
 def pysteps(record: Record, window: Window) -> Floats:
     """Move the last past frame as pySTEPS does, along the motion of the latest frames."""
-    return _by_channel(record.latest(window, PAIRS + 1), window, pysteps_baselines.extrapolation)
+    return _by_channel(record.latest(window, LATEST), window, pysteps_baselines.extrapolation)
 
 
 def pysteps_ensemble(record: Record, window: Window) -> Floats:
@@ -149,7 +152,7 @@ def pysteps_members(record: Record, window: Window) -> Floats:
     There is one member where fewer than three frames are known before the forecast.
     """
     minutes, kilometres = frame_minutes(record.dataset) or 5.0, _kilometres(record.source)
-    frames, steps = record.latest(window, PAIRS + 1), _steps(window)
+    frames, steps = record.latest(window, LATEST), _steps(window)
     if len(frames) < 3:
         return pysteps(record, window)[np.newaxis]
     seed = window.start + 1

