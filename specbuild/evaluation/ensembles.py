@@ -12,7 +12,7 @@ from specbuild.data.arrays import Floats
 from specbuild.data.heads import GaussianReader, QuantileReader
 from specbuild.evaluation.baselines import Baseline, mean_of
 from specbuild.evaluation.distributions import Distribution, Ensemble, Event, Gaussian, Quantiles
-from specbuild.prediction.members import first_view, noisy_members, where_known
+from specbuild.prediction.members import first_view, makes_members, noisy_members, where_known
 from specbuild.runs.trained import TrainedRun
 
 _LEVELS = tuple((number + 0.5) / 20 for number in range(20))
@@ -50,7 +50,7 @@ def model_forecast(trained: TrainedRun, dataset: Dataset, window: Window) -> Sco
         return ScoredForecast(frames, Event(frames))
     if dataset.head is None:
         frames = dataset.forecast(past, trained.predict, at)
-        if members is None:
+        if members is None or not makes_members(trained, dataset):
             return ScoredForecast(frames)
         drawn = noisy_members(trained, dataset, past, at, members, seed=0)
         return ScoredForecast(frames, Ensemble(where_known(drawn, frames)))

@@ -12,8 +12,7 @@ from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.intervals import times_ahead
 from specbuild.data.time.times import Times
 from specbuild.data.units import same_units
-from specbuild.graph.head_checks import draws_members
-from specbuild.prediction.members import forecast_and_members
+from specbuild.prediction.members import forecast_and_members, makes_members
 from specbuild.runs.trained import TrainedRun
 
 
@@ -77,7 +76,7 @@ def make_forecast(trained: TrainedRun, past: Past, members: int = 0, seed: int =
 def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, seed: int) -> Forecast:
     """Return the forecast of one output, whose view of the data is given, or of the only one."""
     data, metadata = dataset.section, _named(dataset)
-    chance = not dataset.output or dataset.head is not None or draws_members(trained.graph)
+    chance = makes_members(trained, dataset)
     drawn = forecast_and_members(trained, dataset, past.frames, past.at, members if chance else 0, seed)
     if np.isnan(past.frames).all():
         drawn = drawn.unknown()

@@ -10,7 +10,7 @@ from specbuild.catalog.heads import MOST_MEMBERS
 from specbuild.data import Dataset
 from specbuild.data.arrays import Array, Floats
 from specbuild.document import ArgumentError
-from specbuild.graph.head_checks import MEMBERS_HELP, no_members
+from specbuild.graph.head_checks import MEMBERS_HELP, draws_members, no_members
 from specbuild.runs.trained import TrainedRun
 
 
@@ -82,6 +82,11 @@ def forecast_and_members(
         physical(head.quantiles(raw, head.head.levels)),
         head.head.levels,
     )
+
+
+def makes_members(trained: TrainedRun, dataset: Dataset) -> bool:
+    """Whether the forecasts of an output differ by chance: it is a distribution, or something in the model is random."""
+    return dataset.head is not None or draws_members(trained.graph)
 
 
 def noisy_members(

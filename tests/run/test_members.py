@@ -126,3 +126,36 @@ def test_a_model_without_chance_makes_no_members(plain: Path, tmp_path: Path) ->
     assert error.value.help == "add a Dropout layer, or train with loss: pinball, gaussian_nll or censored_gamma"
     with pytest.raises(RunError, match="an ensemble has 2 to 1000 members, 1 were asked for"):
         predict(run, members=1)
+
+
+MIXED = """\
+specbuild: 1
+name: mixed
+inputs: {rain: [2, 12, 12, 1]}
+layers:
+  - {id: levels, time_distributed: {layer: Conv2D, filters: 3, kernel_size: 1}}
+  - {id: value, from: rain, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 1}}
+outputs: [levels, value]
+data:
+  source: {path: blobs.npy, layout: T H W}
+  windows: {past: 2, future: 2}
+  targets: {levels: future, value: future}
+train: {loss: {levels: pinball, value: mse}, epochs: 1}
+evaluate: {members: 4}
+"""
+
+
+def test_an_output_that_does_not_differ_by_chance_has_no_members(tmp_path: Path) -> None:
+    """Beside an output that is a distribution, one of a plain loss in a model without dropout is forecast once."""
+    np.save(tmp_path / "blobs.npy", blobs())
+    (tmp_path / "mixed.yaml").write_text(MIXED, encoding="utf-8")
+    run = train(tmp_path / "mixed.yaml", out=tmp_path / "runs", quiet=True)
+    levels, value = (scores := evaluate(run.path)), *scores.others
+    assert [table.name for table in levels.calibration] == ["model"]
+    assert value.calibration == ()
+    forecaster = Forecaster(run.path, members=3)
+    for frame in blobs()[-2:]:
+        forecaster.update(frame)
+    assert forecaster.last is not None
+    assert forecaster.last.members is not None
+    assert forecaster.last.others[0].members is None

@@ -231,6 +231,8 @@ def _check_mask(data: DataSection) -> None:
         raise fault(("mask",), "with allow_missing: false every pixel is known, so a mask tells nothing")
     if data.mask and data.target is not None:
         raise fault(("mask",), "target: class reads clips, whose pixels are all known; leave mask out")
+    if data.mask and not any(map(data.reads_past, data.inputs or ("",))):
+        raise fault(("mask",), "the mask is a channel of the past frames, which no input reads; leave mask out")
 
 
 def _check_statistics(data: DataSection) -> None:
