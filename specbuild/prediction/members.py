@@ -85,7 +85,7 @@ def forecast_and_members(
 
 
 def makes_members(trained: TrainedRun, dataset: Dataset) -> bool:
-    """Whether forecasts of an output can differ by chance: it is a distribution, or something in the model is random."""
+    """Whether forecasts of an output can differ by chance: it is a distribution, or a layer draws random numbers."""
     return dataset.head is not None or draws_members(trained.graph)
 
 
