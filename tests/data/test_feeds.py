@@ -157,6 +157,23 @@ def test_what_does_not_fit_is_named(inputs: dict[str, Any], said: str, tmp_path:
     assert f"data.inputs.{next(iter(inputs))}" in message(caught.value)
 
 
+def test_times_after_the_end_follow_the_calendar(tmp_path: Path) -> None:
+    """At the end of a record of 360 days a year the next days are those that a longer record has."""
+    found = []
+    for length in (33, 40):
+        days = xr.DataArray(np.arange(float(length)), dims="time", attrs={"units": "days since 2001-01-28"})
+        days.attrs["calendar"] = "360_day"
+        xr.Dataset({"rain": (("time", "y", "x"), frames(40, 8, 8)[:length]), "time": days}).to_netcdf(
+            tmp_path / f"rain{length}.nc"
+        )
+        source = {"path": f"rain{length}.nc", "key": "rain", "layout": {"T": "time", "H": "y", "W": "x"}}
+        data = opened(tmp_path, {"rain": PAST, "season": ({"cycles": ["year"]}, (3, 2))}, source=source)
+        x = data.inputs(data.source.read(0, range(31, 33)), (0, 31))
+        assert isinstance(x, dict)
+        found.append(x["season"])
+    np.testing.assert_allclose(*found, atol=1e-6)
+
+
 def test_cycles_need_times(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         opened(
