@@ -20,6 +20,7 @@ from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources.files import is_pattern, matches
+from specbuild.data.sources.places import tolerance
 from specbuild.data.time.calendars import placed
 from specbuild.data.time.times import show
 from specbuild.data.units import Conversion, UnitsError, conversion
@@ -38,8 +39,6 @@ _ROLES: dict[str, tuple[str, ...]] = {
 """The standard names of the coordinates of time, and common names of coordinates without one."""
 Select: TypeAlias = tuple[tuple[str, int], ...]
 """The index along each axis of time."""
-_TOLERANCE = 0.01
-"""The part of a grid step by which the coordinates of a pixel may differ."""
 
 
 @dataclass(frozen=True)
@@ -165,10 +164,10 @@ class ForecastFiles:
                 continue
             here = np.asarray(ours.values, np.float64)
             there = np.asarray(variable[name].values, np.float64)
-            tolerance = _TOLERANCE * (float(np.abs(np.diff(here)).min()) if len(here) > 1 else 1.0)
-            if not (np.abs(here[:, np.newaxis] - there).min(axis=1) <= tolerance).any():
+            most = tolerance(here)
+            if not (np.abs(here[:, np.newaxis] - there).min(axis=1) <= most).any():
                 raise RunError(f"{path} has none of the pixels of the data along {name}: it is on another grid")
-            variable = variable.reindex({name: here}, method="nearest", tolerance=tolerance)
+            variable = variable.reindex({name: here}, method="nearest", tolerance=most)
         return variable.transpose(..., *axes)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import Coordinate
 from specbuild.data.sources.cf import is_longitude
+from specbuild.data.sources.places import TOLERANCE, same_places
 from specbuild.data.time.intervals import GAP, differ, usual_step
 from specbuild.data.time.times import Times, show
 from specbuild.data.units import UnitsError, conversion
@@ -19,9 +20,6 @@ from specbuild.language.interval import Interval
 from specbuild.runs.frames import Axis, TrainingFrames
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
-
-_TOLERANCE = 0.01
-"""The part of a grid step by which coordinates may differ."""
 
 
 def check_interval(source: FrameSource, interval: str | None) -> None:
@@ -76,7 +74,7 @@ def check_grid(source: FrameSource, training: TrainingFrames, *, anywhere: bool)
         ArgumentError: they are on another grid.
     """
     for here, values, expected in _axes(source, training):
-        alike = _same_steps(values, expected) if anywhere else _same(values, expected, cyclic=is_longitude(here))
+        alike = _same_steps(values, expected) if anywhere else same_places(values, expected, cyclic=is_longitude(here))
         if not alike:
             raise ArgumentError(
                 f"{source.name} is on another grid than the data of the training: {here.name} runs from "
@@ -88,7 +86,7 @@ def check_grid(source: FrameSource, training: TrainingFrames, *, anywhere: bool)
 def same_place(source: FrameSource, training: TrainingFrames) -> bool:
     """Whether pixels are where those of the training are, as far as both have coordinates."""
     axes = _axes(source, training)
-    return all(_same(values, expected, cyclic=is_longitude(here)) for here, values, expected in axes)
+    return all(same_places(values, expected, cyclic=is_longitude(here)) for here, values, expected in axes)
 
 
 def _axes(source: FrameSource, training: TrainingFrames) -> Iterator[tuple[Coordinate, Doubles, Doubles]]:
@@ -110,21 +108,11 @@ def _in_units(here: Coordinate, there: Axis) -> Doubles:
     return values if step is None else values * step.factor + step.offset
 
 
-def _same(values: Doubles, expected: Doubles, *, cyclic: bool) -> bool:
-    if values.shape != expected.shape:
-        return False
-    difference = values - expected
-    if cyclic:
-        difference = (difference + 180) % 360 - 180
-    step = np.abs(np.diff(expected)).min() if len(expected) > 1 else 1.0
-    return bool(np.abs(difference).max() <= _TOLERANCE * step)
-
-
 def _same_steps(values: Doubles, expected: Doubles) -> bool:
     if len(values) < 2 or len(expected) < 2:
         return True
     here, there = np.median(np.diff(values)), np.median(np.diff(expected))
-    return bool(abs(here - there) <= _TOLERANCE * abs(there))
+    return bool(abs(here - there) <= TOLERANCE * abs(there))
 
 
 def _axis(values: Doubles) -> str:

@@ -289,6 +289,11 @@ def test_a_grid_is_interpolated_onto_that_of_the_record(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         opened(tmp_path, {"rain": PAST, "terrain": ({"source": moved}, (8, 8, 1))}, source=record)
     assert "lat of moved.nc:v is not that of rain.nc:v | 50.1 … 46.6 and 50.0 … 46.5" in message(caught.value)
+    around = grid(tmp_path, "around.nc", LAT + 1e-4, LON + 360, np.full((8, 8), 7.0))  # the same places
+    same = opened(tmp_path, {"rain": PAST, "terrain": ({"source": around}, (8, 8, 1))}, source=record)
+    read = same.inputs(same.window(0, 0).past, (0, 0))
+    assert isinstance(read, dict)
+    assert (read["terrain"] == 7).all()
     far = grid(tmp_path, "far.nc", LAT, LON + 90, np.zeros((8, 8)))
     with pytest.raises(SpecError) as caught:
         opened(tmp_path, {"rain": PAST, "terrain": ({"source": far, "regrid": "linear"}, (8, 8, 1))}, source=record)

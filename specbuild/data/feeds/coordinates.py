@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
 from specbuild.data.feeds.base import Feed, FeedContext
-from specbuild.data.feeds.cycles import no_times
+from specbuild.data.feeds.cycles import PHASES, no_times
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.cf import is_latitude, is_longitude
 from specbuild.data.time.times import Times
@@ -104,10 +104,7 @@ def solar_elevation_sine(times: Times, latitudes: Degrees, longitudes: Degrees) 
     Returns:
         (T, H, W).
     """
-    years = times.astype("datetime64[Y]")
-    seconds = (times - years.astype("datetime64[s]")).astype("timedelta64[s]").astype(np.float64)
-    length = ((years + 1).astype("datetime64[s]") - years.astype("datetime64[s]")).astype(np.float64)
-    angle = 2 * np.pi * seconds / length
+    angle = 2 * np.pi * PHASES["year"](times)
     declination = (
         0.006918
         - 0.399912 * np.cos(angle)
@@ -124,8 +121,9 @@ def solar_elevation_sine(times: Times, latitudes: Degrees, longitudes: Degrees) 
         - 0.014615 * np.cos(2 * angle)
         - 0.040849 * np.sin(2 * angle)
     )
-    day = (seconds % 86400) / 86400
-    hour_angle = 2 * np.pi * (day + minutes / 1440 - 0.5)[:, np.newaxis, np.newaxis] + np.radians(longitudes)
+    hour_angle = 2 * np.pi * (PHASES["day"](times) + minutes / 1440 - 0.5)[:, np.newaxis, np.newaxis] + np.radians(
+        longitudes
+    )
     declination, phi = declination[:, np.newaxis, np.newaxis], np.radians(latitudes)
     sine: Degrees = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
     return sine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from specbuild.catalog.shapes import show
 from specbuild.data.arrays import Floats
 from specbuild.data.sources.base import Coordinate, FrameSource, Region
 from specbuild.data.sources.cf import is_longitude
+from specbuild.data.sources.places import same_places
 from specbuild.language import Spec
 
 
@@ -166,15 +167,7 @@ def _check_same(seen: Spec, source: FrameSource, record: FrameSource) -> None:
         a, b = ours.coordinates.get(letter), theirs.coordinates.get(letter)
         if a is None or b is None or a.values is None or b.values is None:
             continue
-        if not _same_places(a.values, b.values):
+        if not same_places(a.values, b.values, cyclic=is_longitude(b)):
             message = f"{a.name} of {source.name} is not that of {record.name}"
             ends = f"{a.values[0]} … {a.values[-1]} and {b.values[0]} … {b.values[-1]}"
             raise seen.error(("data", "source"), message, reason=ends, help=help, code="data-shape")
-
-
-def _same_places(values: npt.NDArray[Any], others: npt.NDArray[Any]) -> bool:
-    """Whether two coordinates of one length are the same, apart from rounding: to a thousandth of a step."""
-    if values.dtype.kind not in "iuf" or others.dtype.kind not in "iuf":
-        return bool(np.array_equal(values, others))
-    step = float(np.abs(np.diff(others.astype(np.float64))).min()) if len(others) > 1 else 1.0
-    return bool(np.allclose(values, others, rtol=1e-6, atol=1e-3 * step))
