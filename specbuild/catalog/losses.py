@@ -105,7 +105,7 @@ def _quantiles(name: str, arguments: Mapping[str, Any]) -> Fault | None:
     levels = arguments["quantiles"]
     if levels and levels[0] > 0 and levels[-1] < 1 and all(low < high for low, high in pairwise(levels)):
         return None
-    return "quantiles", f"{name} expects quantiles above 0 and below 1 that rise, such as [0.1, 0.5, 0.9]"
+    return "quantiles", f"{name} expects increasing quantiles between 0 and 1, such as [0.1, 0.5, 0.9]"
 
 
 def _nothing_wrong(_name: str, _arguments: Mapping[str, Any]) -> Fault | None:

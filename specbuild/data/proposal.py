@@ -190,7 +190,9 @@ def _letters(array: StoredArray, frame_each: bool, remarks: dict[str, str]) -> s
     channels = "C" if len(shape) > 3 and shape[-1] <= FEW else ""
     count = len(shape) - len(channels)
     if not 1 <= count <= 4:
-        raise SourceError("layout", f"an array of {len(shape)} axes is none of frames", help="write data by hand")
+        raise SourceError(
+            "layout", f"an array with {len(shape)} axes does not hold frames", help="write the data section by hand"
+        )
     letters = ["T", *{1: (), 2: ("L",), 3: ("H", "W"), 4: ("H", "W")}[count]]
     if count == 4:
         letters.insert(1 if shape[1] > shape[0] else 0, "N")
@@ -250,7 +252,7 @@ def _code(raw: Array, frames: FrameSource, remarks: dict[str, str]) -> float | N
         )
         if typical and (gap > 0.05 * span or counts[end] > 0.02 * numbers.size):
             share = 100 * counts[end] / numbers.size
-            remarks["missing"] = f"{share:.3g} % of the values looked at; leave it out if it is a value like others"
+            remarks["missing"] = f"{share:.3g} % of the values looked at; remove it if this is an ordinary value"
             return value
     return None
 
@@ -270,5 +272,5 @@ def _window(frames: FrameSource) -> int:
         if (min(frames.lengths) >= 2 * count and frames.events >= 5) or int(0.2 * usable) >= 2 * count:
             return count
     raise RunError(
-        f"{frames.name} has {frames.length} frames, too few to train, validate and test on", "bring a longer record"
+        f"{frames.name} has {frames.length} frames, too few to train, validate and test on", "use a longer record"
     )

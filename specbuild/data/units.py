@@ -57,7 +57,7 @@ def conversion(old: str, new: str) -> Conversion | None:
     except ImportError as error:
         raise UnitsError(
             "converting units needs the package pint",
-            help="pip install 'specbuild[units]', or convert the data to the units of the training",
+            help="pip install 'specbuild[units]', or convert the data to the units of the training data",
         ) from error
     return None if (round(factor, 12), offset) == (1, 0) and not water else Conversion(factor, offset, water)
 
@@ -92,10 +92,10 @@ def converted(source: Source, units: str | Mapping[str, str], *, rescaled: bool 
         try:
             step = conversion(old, new) if old and new else None
             if rescaled and step is not None and step.offset:
-                raise UnitsError(f"{old} and {new} begin at other values, and the spec scales these data itself")
+                raise UnitsError(f"{old} and {new} have different zero points, and the spec scales these data itself")
             steps.append(step)
         except UnitsError as error:
-            help = error.help or "convert the data to the units of the training"
+            help = error.help or "convert the data to the units of the training data"
             reason = f"; {error}" if error.help else ""
             raise ArgumentError(
                 f"{source.name} is in {_listed(ours)}, the run was trained on {_listed(units)}{reason}", help=help
@@ -107,7 +107,7 @@ def converted(source: Source, units: str | Mapping[str, str], *, rescaled: bool 
     )
     if not any(steps):
         return replace(source, metadata=metadata)
-    water = ", with 1 kg of water on a square metre as 1 mm" if any(step and step.water for step in steps) else ""
+    water = ", taking 1 kg of water per square metre as 1 mm" if any(step and step.water for step in steps) else ""
     note = f"{source.name} is in {_listed(ours)} and was converted to {_listed(units)}{water}"
     metadata = replace(metadata, remarks=(*metadata.remarks, note))
     if len(set(steps)) == 1 and steps[0] is not None:
@@ -157,10 +157,10 @@ def _converted(old: str, new: str) -> tuple[float, float, bool]:
             first, second = (first, second * density) if difference["[mass]"] > 0 else (first * density, second)
         values = [registry.Quantity(float(value), first).to(second).magnitude for value in (0, 1, 2)]
     except Exception as error:  # pint's errors have several roots
-        raise UnitsError(f"{old} is no other unit of {new}") from error
+        raise UnitsError(f"{old} cannot be converted to {new}") from error
     factor, offset = values[1] - values[0], values[0]
     if not np.isfinite(values).all() or not np.isclose(values[2], 2 * factor + offset) or not factor:
-        raise UnitsError(f"{old} and {new} are not in proportion")
+        raise UnitsError(f"{old} and {new} are not proportional")
     if not offset:
         factor = values[1]
     return float(factor), float(offset), water
@@ -178,7 +178,7 @@ def _parsed(registry: Any, units: str) -> Any:
     try:
         return registry.parse_units(_SPELT.get(text, _EXPONENT.sub(r"**\1", text)))
     except Exception as error:  # pint's errors have several roots
-        raise UnitsError(f'"{units}" are no units that pint knows') from error
+        raise UnitsError(f'"{units}" is not a unit that pint knows') from error
 
 
 _EXPONENT = re.compile(r"(?<=[A-Za-z)])(?:\^|\*\*)?([+-]?\d+)(?![\d.])")

@@ -215,11 +215,11 @@ def _output(spec: Spec, data: DataSection, graph: Graph, output: Output, frames:
         message = f"the output {name} has {_channels(shape[-1])}, its target has {_channels(variables)}"
         reason = ""
         if (head := output_head(spec, name)) is not None:
-            message = f"the output {name} has {_channels(shape[-1])}, its loss reads {_channels(channels)}"
+            message = f"the output {name} has {_channels(shape[-1])}, its loss needs {_channels(channels)}"
             reason = f"{head.words} of each variable"
         yield fault(message, reason=reason, help=f"end the model with filters: {channels}")
     if target is not None and target.above is not None and output_head(spec, name) is not None:
-        message = f"the target of {name} is an event, and its loss is of quantities"
+        message = f"the target of {name} is an event, and its loss is for quantities"
         place = ("data", "targets", name, "above")
         yield spec.error(place, message, help="train it with binary_crossentropy", code="head")
 
@@ -229,7 +229,12 @@ def _target_error(spec: Spec, data: DataSection, name: str, shape: Shape) -> Spe
     windows, target = data.windows, data.targets.get(name)
     if target is not None and target.frames != "future":
         message = f"the output {name} has {_frames(shape[0])}, data.targets.{name} names {len(target.frames)}"
-        return spec.error(("data", "targets", name, "frames"), message, help="name as many", code="data-shape")
+        return spec.error(
+            ("data", "targets", name, "frames"),
+            message,
+            help="name as many frames as the output has",
+            code="data-shape",
+        )
     if windows.target == "future":
         needed = f"the windows have {windows.future} future"
         future = shape[0] or 0

@@ -73,7 +73,7 @@ def feed_faults(
         wanted = tuple(b if a is None else a for a, b in zip(wanted, shape, strict=True))
     yield spec.error(
         ("inputs", name),
-        f"{name} is {show(shape)}, what data.inputs.{name} reads is {show(wanted)} ({', '.join(axes)})",
+        f"{name} is {show(shape)}, data.inputs.{name} reads {show(wanted)} ({', '.join(axes)})",
         help=f"write {name}: {written_shape(wanted)}, or read something else",
         code="data-shape",
     )

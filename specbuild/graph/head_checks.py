@@ -46,12 +46,12 @@ def check_heads(graph: Graph, report: Report) -> None:
             _metrics(graph, output.name, loss.name, head, report)
             _transform(graph, loss.name, report)
             if spec.data is not None and spec.data.target is not None:
-                message = f"{loss.name} is of quantities, and the target is a class"
+                message = f"{loss.name} is a loss for quantities, and the target is a class"
                 help = "write sparse_categorical_crossentropy"
                 report.error(message, spec.span(path), help=help, code="head")
     if spec.evaluate.members and (why := no_members(graph)):
         place = spec.span(("evaluate", "members"))
-        report.error("the model can make no members", place, reason=why, help=MEMBERS_HELP, code="members")
+        report.error("the model cannot draw an ensemble", place, reason=why, help=MEMBERS_HELP, code="members")
 
 
 def _metrics(graph: Graph, output: str, loss: str, head: Head, report: Report) -> None:
@@ -70,7 +70,7 @@ def _transform(graph: Graph, loss: str, report: Report) -> None:
     data = graph.spec.data
     for number, section in enumerate(() if data is None else data.transform):
         if not section.rises:
-            message = f"{section.name} turns values upside down, which {loss} does not allow"
-            reason = "the quantiles of what is transformed would not be those of the values"
+            message = f"{section.name} reverses the order of values, which {loss} does not allow"
+            reason = "low quantiles of the transformed values would be high quantiles of the values"
             place = graph.spec.span(("data", "transform", number))
             report.error(message, place, reason=reason, help="scale by a factor above 0", code="head")

@@ -54,8 +54,8 @@ def heavy_tail(graph: Graph, warn: Warn) -> None:
             for number, section in enumerate(() if data is None else data.transform):
                 if head is not None and head.kind == "censored gamma" and section.logarithmic:
                     message = f"{loss.name} behind {section.name} has a tail that may have no mean"
-                    reason = "a value from a gamma distribution is inverted by an exponential"
-                    help = "leave it out, or scale values by a factor instead: the distribution is skewed by itself"
+                    reason = "the inverse is an exponential, here of a gamma-distributed value"
+                    help = "leave it out, or scale values by a factor instead: a gamma distribution is already skewed"
                     place = graph.spec.span(("data", "transform", number))
                     warn(message, place, reason=reason, help=help)
 

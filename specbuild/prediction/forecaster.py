@@ -54,7 +54,7 @@ class Forecaster:
         Raises:
             SpecError: it is not a run folder.
             RunError: the run has no trained model or classifies clips, or an override changes its weights; an input
-                reads frames of another source; the model can make no members.
+                reads frames of another source; the model cannot draw an ensemble.
         """
         self._trained = TrainedRun.open(run, plugins, overrides=overrides, horizon=horizon)
         if self._trained.data.target is not None:
@@ -62,7 +62,7 @@ class Forecaster:
         for name, feed in self._trained.data.inputs.items():
             if feed.needs_files:
                 raise RunError(
-                    f"the input {name} of the model reads frames of another source, which a live sensor does not give",
+                    f"the input {name} of the model reads frames of another source, which Forecaster does not get",
                     help="forecast with specbuild predict, which reads the files of every input",
                 )
         if members is not None:

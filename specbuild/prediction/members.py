@@ -23,7 +23,7 @@ def check_members(trained: TrainedRun, count: int) -> None:
     if not 2 <= count <= MOST_MEMBERS:
         raise ArgumentError(f"an ensemble has 2 to {MOST_MEMBERS} members, {count} were asked for")
     if why := no_members(trained.graph):
-        raise ArgumentError(f"the model can make no members: {why}", help=MEMBERS_HELP)
+        raise ArgumentError(f"the model cannot draw an ensemble: {why}", help=MEMBERS_HELP)
 
 
 @dataclass(frozen=True, slots=True)

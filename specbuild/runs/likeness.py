@@ -32,7 +32,7 @@ def check_interval(source: FrameSource, interval: str | None) -> None:
     step = None if times is None else usual_step(times, source.metadata.calendar)
     if interval is not None and step is not None and differ(step, Interval.parse(interval)):
         raise ArgumentError(
-            f"the frames of {source.name} are {step.times(1)} apart, those of the training {interval}",
+            f"the frames of {source.name} are {step.times(1)} apart, those of the training data {interval}",
             help=f"give frames that are {interval} apart",
         )
 
@@ -77,9 +77,9 @@ def check_grid(source: FrameSource, training: TrainingFrames, *, anywhere: bool)
         alike = _same_steps(values, expected) if anywhere else same_places(values, expected, cyclic=is_longitude(here))
         if not alike:
             raise ArgumentError(
-                f"{source.name} is on another grid than the data of the training: {here.name} runs from "
+                f"{source.name} is on another grid than the training data: {here.name} runs from "
                 f"{_axis(values)}, there from {_axis(expected)}",
-                help="bring the frames to the grid of the training; past frames in a .npy file are taken as they are",
+                help="put the frames on the grid of the training data; past frames in a .npy file are used as they are",
             )
 
 

@@ -25,7 +25,7 @@ class SeededNoise:
         layers = model._flatten_layers()
         self._generators = list({id(seeds): seeds for layer in layers for seeds in _generators(layer)}.values())
         if not self._generators:
-            raise RunError("the model can make no members", help="it has no layer that draws random numbers")
+            raise RunError("the model cannot draw an ensemble", help="it has no layer that draws random numbers")
         for layer in model._flatten_layers():
             if _is_random(layer):
                 _act_as_in_training(layer)

@@ -98,7 +98,7 @@ def check_units(recorded: dict[str, Any], source: FrameSource) -> None:
         return
     raise RunError(
         f"{source.name} is in {_units(now)}, the run was trained on {_units(then)}",
-        help="convert the data to the units of the training",
+        help="convert the data to the units of the training data",
     )
 
 

@@ -42,13 +42,13 @@ def test_infinite_values_are_noted(spec: Path) -> None:
         rain, times = file["rain"], file["time"]
     rain[3, :2, 0] = np.inf
     np.savez(spec.parent / "rain.npz", rain=rain, time=times)
-    note = "infinite values count as missing; there are some in frame 3 (2020-01-01 00:30) of rain.npz:rain"
+    note = "infinite values count as missing; found in frame 3 (2020-01-01 00:30) of rain.npz:rain"
     assert f"\nnote: {note}\n" in run(spec).output
     rain[15, 0, 0] = -np.inf
     np.savez(spec.parent / "rain.npz", rain=rain, time=times)
     first = "2 frames, the first of which is frame 3 (2020-01-01 00:30) of rain.npz:rain"
     (told,) = json.loads(run(spec, "--format", "json").output)["notes"]
-    assert told == f"infinite values count as missing; there are some in {first}"
+    assert told == f"infinite values count as missing; found in {first}"
     assert "note: " not in run(spec, "--set", "data.missing=[.inf, -.inf]").output
 
 

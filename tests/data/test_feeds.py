@@ -129,22 +129,22 @@ def later(shape: tuple[int, ...] = (3, 8, 8, 1), **keys: Any) -> dict[str, Any]:
         (stored((8, 8, 1), [{"name": "minmax", "channels": [7]}], path="small.npy"), "small.npy has frames of 4 × 4"),
         (stored((8, 8, 2), [{"name": "minmax", "channels": [7]}], **TERRAIN["source"]), "there is no channel 7"),
         (stored((8, 8, 1), path="terrain.npz", keys="land"), 'unknown key "keys" | did you mean "key"?'),
-        ({"hours": ({"cycles": ["day"]}, (2, 2))}, "what data.inputs.hours reads is 3 × 2 (frames, channels)"),
+        ({"hours": ({"cycles": ["day"]}, (2, 2))}, "data.inputs.hours reads 3 × 2 (frames, channels)"),
         ({"hours": ({"cycles": []}, (3, 2))}, "expected a list of day, week or year"),
         ({"hours": ({"cycles": ["day", "day"]}, (3, 4))}, "cycles"),
         ({"hours": ({"cycles": "day", "frame": "past"}, (3, 2))}, 'no key "frame"; did you mean "frames"?'),
         ({"hours": ({"cycles": ["day"], "frames": "now"}, (3, 2))}, "frames: expected"),
         ({"place": ({"coordinates": ["altitude"]}, (8, 8, 1))}, "expected a list of latitude, longitude or solar"),
         ({"place": ({"coordinates": ["latitude"]}, (8, 8, 1))}, "rain.npz:rain has no latitude along H"),
-        ({"place": ({"coordinates": ["solar_elevation"]}, (8, 8, 1))}, "the sun moves"),
+        ({"place": ({"coordinates": ["solar_elevation"]}, (8, 8, 1))}, "the solar elevation changes"),
         ({"place": ({"coordinates": ["longitude"]}, (8, 8, 1))}, "rain.npz:rain has no longitude along W"),
-        (later(tolerance="5 min"), "frames of the same time are none apart"),
+        (later(tolerance="5 min"), "join: exact takes only frames at the same time"),
         (later(join="near"), "join: expected"),
         (later(join="nearest", tolerance="5 m"), '"m" is not a unit of time'),
         (later(regrid="cubic"), "regrid: expected"),
         (later(regrid="linear"), "regrid needs the coordinates of both grids, and later.npz:v has none along H"),
-        (later(shape=(2, 8, 8, 1)), "later is 2 × 8 × 8 × 1, what data.inputs.later reads is 3 × 8 × 8 × 1"),
-        (later(frames="past", shape=(2, 8, 8, 1)), "later.npz:v belongs to a training frame of rain.npz:rain"),
+        (later(shape=(2, 8, 8, 1)), "later is 2 × 8 × 8 × 1, data.inputs.later reads 3 × 8 × 8 × 1"),
+        (later(frames="past", shape=(2, 8, 8, 1)), "later.npz:v matches a training frame of rain.npz:rain"),
     ],
 )
 def test_what_does_not_fit_is_named(inputs: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_cycles_need_times(tmp_path: Path) -> None:
             {"rain": PAST, "hours": ({"cycles": ["day"]}, (3, 2))},
             source={"path": "rain.npz", "key": "rain", "layout": "T H W"},
         )
-    assert "cycles depend on when frames are, and rain.npz:rain does not say it" in message(caught.value)
+    assert "cycles depend on the times of the frames, and rain.npz:rain has none" in message(caught.value)
 
 
 def wind(folder: Path, times: np.ndarray, **coordinates: Any) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def test_frames_without_times_are_joined_by_number(tmp_path: Path) -> None:
     assert numbers(data, 7) == [7, 8]
     with pytest.raises(SpecError) as caught:
         opened(tmp_path, {"rain": PAST, "wind": (feed, (2, 8, 8, 1))})
-    assert "rain.npz:rain says when its frames are, and wind.npz:wind does not" in message(caught.value)
+    assert "rain.npz:rain has times, and wind.npz:wind has none" in message(caught.value)
     wind(tmp_path, TIMES[:30])
     with pytest.raises(SpecError) as caught:
         opened(tmp_path, {"rain": PAST, "wind": (feed, (2, 8, 8, 1))}, source=record)
@@ -282,13 +282,13 @@ def test_a_grid_is_interpolated_onto_that_of_the_record(tmp_path: Path) -> None:
     assert set(np.unique(read["terrain"])) <= set(np.unique(plane.astype(np.float32)))
     with pytest.raises(SpecError) as caught:
         opened(tmp_path, {"rain": PAST, "terrain": ({"source": other}, (8, 8, 1))}, source=record)
-    assert "height.nc:v has frames of 6 × 8, rain.nc:v of 8 × 8 | bring both onto one grid, with regrid" in message(
+    assert "height.nc:v has frames of 6 × 8, rain.nc:v of 8 × 8 | put both on one grid, with regrid" in message(
         caught.value
     )
     moved = grid(tmp_path, "moved.nc", LAT + 0.1, LON, plane[:1, :1] + np.zeros((8, 8)))
     with pytest.raises(SpecError) as caught:
         opened(tmp_path, {"rain": PAST, "terrain": ({"source": moved}, (8, 8, 1))}, source=record)
-    assert "lat of moved.nc:v is not that of rain.nc:v | 50.1 … 46.6 and 50.0 … 46.5" in message(caught.value)
+    assert "lat of moved.nc:v differs from that of rain.nc:v | 50.1 … 46.6 and 50.0 … 46.5" in message(caught.value)
     around = grid(tmp_path, "around.nc", LAT + 1e-4, LON + 360, np.full((8, 8), 7.0))  # the same places
     same = opened(tmp_path, {"rain": PAST, "terrain": ({"source": around}, (8, 8, 1))}, source=record)
     read = same.inputs(same.window(0, 0).past, (0, 0))

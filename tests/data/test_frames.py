@@ -204,7 +204,7 @@ def test_refused(tmp_path: Path) -> None:
     )
     assert refusal(tmp_path, "both") == (
         "data.source.path | both/ mixes images and videos | 0.png and a.gif | "
-        "name one sort with a pattern, such as frames/*.png"
+        "select one format with a pattern, such as frames/*.png"
     )
     assert refusal(tmp_path, "broken").startswith(
         "data.source.path | frame 1, broken/1.png, is not an image that can be read | cannot identify image file"

@@ -301,13 +301,13 @@ def test_each_file_an_event(tmp_path: Path) -> None:
         ),
         (
             lambda data: data.isel(lat=slice(0, 3)),
-            "data.source.path | b.nc and a.nc have frames of different size | 3 × 5 and 4 × 5 (H W) | leave one sort "
-            "out with a narrower pattern",
+            "data.source.path | b.nc and a.nc have frames of different size | 3 × 5 and 4 × 5 (H W) | exclude one "
+            "kind of file with a narrower pattern",
         ),
         (
             lambda data: data.isel(lat=slice(None, None, -1)),
-            "data.source.path | lat of b.nc is not that of a.nc | 53.0 … 50.0 and 50.0 … 53.0 | files of one record "
-            "have the same grid; leave one sort out with a narrower pattern",
+            "data.source.path | lat of b.nc differs from that of a.nc | 53.0 … 50.0 and 50.0 … 53.0 | files of one "
+            "record have the same grid; exclude one kind of file with a narrower pattern",
         ),
         (
             lambda data: data.rename(t2m="t"),
@@ -320,7 +320,7 @@ def test_each_file_an_event(tmp_path: Path) -> None:
         ),
         (
             lambda data: data.assign(t2m=data.t2m.assign_attrs(units="degC")),
-            'data.source.path | b.nc and a.nc have different units | "degC" and "K" | leave one sort out with a '
+            'data.source.path | b.nc and a.nc have different units | "degC" and "K" | exclude one kind of file with a '
             "narrower pattern",
         ),
     ],
@@ -337,7 +337,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     grid().to_netcdf(tmp_path / "a.nc", engine="netcdf4")
     whole = (tmp_path / "a.nc").read_bytes()
     (tmp_path / "b.nc").write_bytes(whole[:3000])
-    assert refused(tmp_path, "*.nc").startswith("data.source.path | b.nc is cut short or no NetCDF | ")
+    assert refused(tmp_path, "*.nc").startswith("data.source.path | b.nc is cut short or not NetCDF | ")
     for version in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"):
         grid().to_netcdf(tmp_path / "e.nc", engine="netcdf4", format=version, unlimited_dims=["time"])
         size = (tmp_path / "e.nc").stat().st_size
@@ -354,7 +354,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     assert refused(tmp_path, "e.nc") == "data.source.path | e.nc holds no variable with numbers"
     (tmp_path / "e.nc").unlink()
     (tmp_path / "c.zarr").mkdir()
-    assert refused(tmp_path, "c.zarr").startswith("data.source.path | c.zarr is cut short or no Zarr store | ")
+    assert refused(tmp_path, "c.zarr").startswith("data.source.path | c.zarr is cut short or not a Zarr store | ")
     assert refused(tmp_path, "d*.nc") == f"data.source.path | nothing matches d*.nc | looked in {tmp_path}"
 
 

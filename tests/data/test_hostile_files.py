@@ -187,7 +187,7 @@ def test_a_bomb_of_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("SPECBUILD_CACHE", str(tmp_path / "cache"))
     np.savez_compressed(tmp_path / "a.npz", rain=np.zeros((40, 20, 20)))
     assert refused(tmp_path, "a.npz") == (
-        "data.source.path | a.npz unpacks to 128 kB, and 1 kB of disk are free | "
+        "data.source.path | a.npz unpacks to 128 kB, and 1 kB are free on the disk | "
         f"it is unpacked in {tmp_path / 'cache'} | set SPECBUILD_CACHE to a folder with more free space"
     )
     with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_DEFLATED) as archive:

@@ -214,7 +214,7 @@ def test_dates_split_images(tmp_path: Path) -> None:
         Image.fromarray(RAW[number]).save(tmp_path / f"{stamp(number)}.png")
     how = 'time: {from: name, format: "%Y%m%d%H%M"}'
     assert refusal(tmp_path, "*.png", time=["2019-06-10", "2019-06-11"]) == (
-        "data.source.time | dates choose frames by their times, and *.png has none | "
+        "data.source.time | dates select frames by their times, and *.png has none | "
         f"write {how[:-1]}, dates: […]}}, or leave the dates out, and use data.split with ranges of frame numbers"
     )
     split = {"train": ["2019-06-10", "2019-06-10"], "test": ["2019-06-11", "2019-06-11"]}
@@ -246,15 +246,15 @@ def test_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, "[ab]_*.png", time=time) == (
         "data.source.time | a_201906100005.png and b_201906100005.png have the same time in their names | "
         'the format is "%Y%m%d%H%M" | '
-        "write a format with all of the time, or leave one sort out with a narrower pattern"
+        "write a format that covers the whole time, or exclude one kind of file with a narrower pattern"
     )
     assert refusal(tmp_path, "201906100005.npy", time=time) == (
         "data.source.time | 201906100005.npy holds 6 frames, and its name gives one time | "
         "leave time out, or name the array with the time of each frame"
     )
     assert refusal(tmp_path, "mixed") == (
-        "data.source.path | mixed holds files of two formats | a.npy and b.h5 | "
-        "name one sort with a pattern, such as mixed/*.npy"
+        "data.source.path | mixed holds files in two formats | a.npy and b.h5 | "
+        "select one format with a pattern, such as mixed/*.npy"
     )
     assert refusal(tmp_path, "c.npy.gz").startswith("data.source.path | c.npy.gz is cut short or not packed with gzip")
     write_odim(tmp_path / "odd.h5", 0, gain="half")

@@ -79,6 +79,6 @@ def test_an_output_with_too_few_channels_is_refused(plain: Path) -> None:
     with pytest.raises(SpecError) as error:
         build_graph(load_spec(with_head(plain, "gaussian_nll", 3)))
     [fault] = error.value.diagnostics
-    assert fault.message == "the output forecast has 3 channels, its loss reads 2 channels"
+    assert fault.message == "the output forecast has 3 channels, its loss needs 2 channels"
     assert fault.reason == "the mean and the logarithm of the standard deviation of each variable"
     assert fault.help == "end the model with filters: 2"

@@ -135,7 +135,7 @@ def test_forecasts_need_the_future_of_what_they_read(run: Run, tmp_path: Path) -
         terrain.sel(lat=slice(49.5, None)).to_netcdf(tmp_path / "north.nc")
     notes: list[str] = []
     predict(run.path, sources={"terrain": tmp_path / "north.nc"}, note=notes.append)
-    assert any("of the pixels lie outside its grid, and are missing" in note for note in notes)
+    assert any("of the pixels lie outside its own grid and are missing" in note for note in notes)
     with pytest.raises(RunError) as refused:
         Forecaster(run.path)
     assert "the input nwp of the model reads frames of another source" in str(refused.value)
@@ -235,4 +235,4 @@ def test_a_live_sensor_gives_the_times(tmp_path: Path) -> None:
     np.save(tmp_path / "past.npy", frames[-2:])
     with pytest.raises((SpecError, RunError)) as caught:
         predict(run.path, tmp_path / "past.npy")
-    assert "cycles depend on when frames are" in str(caught.value)
+    assert "cycles depend on the times of the frames" in str(caught.value)

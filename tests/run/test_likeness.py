@@ -119,7 +119,7 @@ def test_frames_that_are_not_like_those_of_the_training_are_refused(run: Run, tm
     later = TIMES + np.timedelta64(1, "D")
     slower = later[0] + np.arange(20) * np.timedelta64(10, "m")
     assert refusal(run, write(tmp_path / "slow.nc", times=slower)) == (
-        "the frames of slow.nc:rain are 10 min apart, those of the training 5 min",
+        "the frames of slow.nc:rain are 10 min apart, those of the training data 5 min",
         "give frames that are 5 min apart",
     )
     assert refusal(run, write(tmp_path / "gap.nc", times=np.delete(later, 58))) == (
@@ -127,16 +127,16 @@ def test_frames_that_are_not_like_those_of_the_training_are_refused(run: Run, tm
         "give 2 frames without a gap, each 5 min after the one before",
     )
     assert np.isfinite(predict(run.path, write(tmp_path / "early.nc", times=np.delete(later, 40)))).any()
-    grid = "bring the frames to the grid of the training; past frames in a .npy file are taken as they are"
+    grid = "put the frames on the grid of the training data; past frames in a .npy file are used as they are"
     assert refusal(run, write(tmp_path / "north.nc", lat=np.linspace(65, 60, 12))) == (
-        "north.nc:rain is on another grid than the data of the training: lat runs from 65 to 60 in steps of -0.4545, "
+        "north.nc:rain is on another grid than the training data: lat runs from 65 to 60 in steps of -0.4545, "
         "there from 55 to 50 in steps of -0.4545",
         grid,
     )
     assert refusal(run, write(tmp_path / "up.nc", lat=np.linspace(50, 55, 12)))[1] == grid
     assert refusal(run, write(tmp_path / "kelvin.nc", units="K")) == (
         "kelvin.nc:rain is in K, the run was trained on mm/h",
-        "convert the data to the units of the training",
+        "convert the data to the units of the training data",
     )
 
 
@@ -265,7 +265,7 @@ def test_converting_without_pint_names_the_extra(monkeypatch: pytest.MonkeyPatch
     assert error.value.message == (
         "x.nc is in mm/s, the run was trained on mm/h; converting units needs the package pint"
     )
-    assert error.value.help == "pip install 'specbuild[units]', or convert the data to the units of the training"
+    assert error.value.help == "pip install 'specbuild[units]', or convert the data to the units of the training data"
     assert converted(source, "mm/s") is source
 
 

@@ -120,7 +120,7 @@ def test_a_model_without_chance_makes_no_members(plain: Path, tmp_path: Path) ->
     with pytest.raises(RunError) as error:
         predict(run, members=5)
     assert error.value.message == (
-        "the model can make no members: it has no dropout and no noise, and its loss gives one value, not a "
+        "the model cannot draw an ensemble: it has no dropout and no noise, and its loss gives one value, not a "
         "distribution"
     )
     assert error.value.help == "add a Dropout layer, or train with loss: pinball, gaussian_nll or censored_gamma"

@@ -68,7 +68,7 @@ class PixelCoordinates(Feed[CoordinatesFeed]):
             times = context.times(self.section.frames)
             if times is None:
                 raise self.unknown(
-                    "the solar elevation, which needs to know when frames are", "give past frames with times"
+                    "the solar elevation, which depends on the times of the frames", "give past frames with times"
                 )
         rows = None if self.latitudes is None else self.latitudes[context.region[0]][:, np.newaxis]
         columns = None if self.longitudes is None else self.longitudes[context.region[1]][np.newaxis]

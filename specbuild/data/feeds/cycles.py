@@ -32,7 +32,7 @@ def no_times(spec: Spec, name: str, key: str, record: FrameSource) -> SpecError:
     """Return the error of an input that depends on times, of a record that has none."""
     return spec.error(
         ("data", "inputs", name, key),
-        f"{key} depend on when frames are, and {record.name} does not say it",
+        f"{key} depend on the times of the frames, and {record.name} has none",
         help="name the array with the times in data.source.time, or give files with a time coordinate",
         code="no-times",
     )
@@ -53,7 +53,7 @@ class Cycles(Feed[CyclesFeed]):
     def read(self, context: FeedContext) -> Floats:
         times = context.times(self.section.frames)
         if times is None:
-            raise self.unknown("cycles, which need to know when frames are", "give past frames with times")
+            raise self.unknown("cycles, which depend on the times of the frames", "give past frames with times")
         phases = [2 * np.pi * PHASES[cycle](times) for cycle in self.section.cycles]
         values = np.stack([wave(phase) for phase in phases for wave in (np.sin, np.cos)], axis=-1).astype(np.float32)
         values = values if self.layout.time else values[0]

@@ -143,7 +143,7 @@ def _along(axis: Coordinate, target: Coordinate, *, nearest: bool) -> Along:
         values, numbers = values[::-1], numbers[::-1]
     steps = np.diff(values)
     if not (steps > 0).all():
-        raise ValueError("neither rises nor falls throughout, so nothing lies between its values")
+        raise ValueError("is not monotonic, so nothing can be interpolated between its values")
     if not len(steps):
         step = abs(places[1] - places[0]) if len(places) > 1 else 1.0
         outside = np.abs(places - values[0]) > step / 2
@@ -159,7 +159,7 @@ def _along(axis: Coordinate, target: Coordinate, *, nearest: bool) -> Along:
 
 def _check_same(seen: Spec, source: FrameSource, record: FrameSource) -> None:
     ours, theirs = source.metadata, record.metadata
-    help = "bring both onto one grid, with regrid: linear or nearest if they have coordinates"
+    help = "put both on one grid, with regrid: linear or nearest if they have coordinates"
     if source.space != record.space:
         message = f"{source.name} has frames of {show(source.space)}, {record.name} of {show(record.space)}"
         raise seen.error(("data", "source"), message, help=help, code="data-shape")
@@ -168,6 +168,6 @@ def _check_same(seen: Spec, source: FrameSource, record: FrameSource) -> None:
         if a is None or b is None or a.values is None or b.values is None:
             continue
         if not same_places(a.values, b.values, cyclic=is_longitude(b)):
-            message = f"{a.name} of {source.name} is not that of {record.name}"
+            message = f"{a.name} of {source.name} differs from that of {record.name}"
             ends = f"{a.values[0]} … {a.values[-1]} and {b.values[0]} … {b.values[-1]}"
             raise seen.error(("data", "source"), message, reason=ends, help=help, code="data-shape")

@@ -47,7 +47,7 @@ def open_joined(
         with_times, without = (source.name, record.name) if timed[0] else (record.name, source.name)
         raise seen.error(
             ("data", "source"),
-            f"{with_times} says when its frames are, and {without} does not",
+            f"{with_times} has times, and {without} has none",
             help="name the array with the times in source.time; or write time: false for both, to join by number",
             code=code,
         )
@@ -56,8 +56,8 @@ def open_joined(
         raise seen.error(("data", "source"), message, help="give the same events, or one record", code=code)
     if not timed[0] and (source.lengths != record.lengths or feed.join != "exact"):
         reason = f"it has {sum(source.lengths):,} frames, {record.name} has {sum(record.lengths):,}"
-        message = f"the frames of {source.name} have no times, so each belongs to the record's of its number"
-        help = "give as many frames without join, or say when they are with source.time"
+        message = f"the frames of {source.name} have no times, so they are matched by number"
+        help = "give equally many frames, or name the array with their times in source.time"
         raise seen.error(("data", "source"), message, reason=reason, help=help, code=code)
     return JoinedFrames(name, feed, source, grid, seen, record_space, record=record)
 
@@ -91,7 +91,7 @@ class JoinedFrames(Stored):
             )
             raise self.seen.error(
                 ("data", "source"),
-                f"no frame of {self.source.name} belongs to a training frame of {self.record.name}",
+                f"no frame of {self.source.name} matches a training frame of {self.record.name}",
                 reason=f"they are {spans}",
                 help="check the times of both, or join them with join: nearest and a larger tolerance",
                 code="data-join",
@@ -162,14 +162,16 @@ class JoinedFrames(Stored):
         event = 0 if context.at is None else context.at[0]
         if self.source.times(0) is None:
             if context.at is None:
-                raise self.unknown("frames of another source, and which is not known", "give past frames of the data")
+                raise self.unknown(
+                    "frames of another source by number, and the past frames have none", "give past frames of the data"
+                )
             length = self.source.lengths[self._event(event)]
             frames = [number if number < length else NONE for number in numbers]
             times = None
         else:
             times = context.times(self.section.frames)
             if times is None:
-                raise self.unknown("frames by their times, which are not known", "give past frames with times")
+                raise self.unknown("frames by time, and the past frames have no times", "give past frames with times")
             past = context.times("past")
             assert past is not None
             own = self._event(event)

@@ -116,10 +116,10 @@ class Stored(Feed[SourceFeed]):
     def notes(self) -> tuple[str, ...]:
         if self.section.regrid is None:
             return self.source.notes()
-        how = {"linear": "interpolated linearly", "nearest": "taken from the nearest pixel"}[self.section.regrid]
+        how = {"linear": "interpolated linearly", "nearest": "interpolated by nearest neighbor"}[self.section.regrid]
         outside = self.grid.outside
-        beyond = f"; {outside:.0%} of the pixels lie outside its grid, and are missing" if outside else ""
-        return (f"{self.name} is {how} on the grid of {self.source.name}{beyond}", *self.source.notes())
+        beyond = f"; {outside:.0%} of the pixels lie outside its own grid and are missing" if outside else ""
+        return (f"{self.name} is {how} to the grid of the frames{beyond}", *self.source.notes())
 
 
 @dataclass(frozen=True)

@@ -380,7 +380,7 @@ class FrameSource:
         place = first if len(frames) == 1 else f"{len(frames):,} frames, the first of which is {first}"
         return (
             *self.metadata.remarks,
-            f"infinite values count as missing; there are some in {place}",
+            f"infinite values count as missing; found in {place}",
         )
 
     def _raw(self, event: int, frames: range, region: Region | None) -> npt.NDArray[Any]:

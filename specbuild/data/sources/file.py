@@ -300,11 +300,11 @@ def _between(source: FrameSource, dates: Dates) -> FrameSource:
         from_names = metadata.how_to_time and f"write {metadata.how_to_time[:-1]}, dates: […]}}, or "
         raise SourceError(
             "time",
-            f"dates choose frames by their times, and {source.name} has none",
+            f"dates select frames by their times, and {source.name} has none",
             help=f"{from_names}leave the dates out, and use data.split with ranges of frame numbers",
         )
     if len(metadata.clocks) > 1:
-        message = f"dates choose frames of one record, and {source.name} has {source.events} events"
+        message = f"dates select frames of one record, and {source.name} has {source.events} events"
         raise SourceError("time", message, help="leave the dates out, and use data.split with dates")
     frames = slice(*clock.between(times, dates))
     lengths = zip(metadata.axes, source.array.shape, strict=True)

@@ -143,9 +143,9 @@ def _files_in(folder: Path, written: str) -> list[Path]:
     other = next((file for file in files if format_at(file) != format_at(files[0])), None)
     if other is not None:
         raise FileError(
-            f"{written} holds files of two formats",
+            f"{written} holds files in two formats",
             reason=f"{files[0].name} and {other.name}",
-            help=f"name one sort with a pattern, such as {written.rstrip('/')}/*{suffix_of(files[0])}",
+            help=f"select one format with a pattern, such as {written.rstrip('/')}/*{suffix_of(files[0])}",
         )
     for file in files:
         _check_file(file, file.name)

@@ -163,7 +163,7 @@ def _clips(entries: list[Path], where: str, events: bool, time: NameTime | None 
         raise FileError(
             f"{where} mixes images and videos",
             reason=f"{pictures[0].name} and {videos[0].name}",
-            help="name one sort with a pattern, such as frames/*.png",
+            help="select one format with a pattern, such as frames/*.png",
         )
     if pictures and events and len({image.parent for image in pictures}) == 1:
         raise SourceError(

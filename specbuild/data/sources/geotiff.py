@@ -59,7 +59,7 @@ class GeoTiffFile:
                 warnings.simplefilter("ignore")
                 self._file = rasterio.open(path)
         except rasterio.errors.RasterioError as error:
-            raise DamagedFileError(f"{path.name} is cut short or no GeoTIFF", error) from error
+            raise DamagedFileError(f"{path.name} is cut short or not a GeoTIFF", error) from error
         self._lock = threading.Lock()
 
     def names(self) -> tuple[str, ...]:

@@ -139,8 +139,8 @@ def _remote_store(file: RemoteFile) -> Dataset:
     except FileError as error:
         if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
             raise
-        help = "look at the URL; a store that cannot be listed needs consolidated metadata"
-        raise FileError(f"{file.url} is no Zarr store", reason=error.reason, help=help) from error
+        help = "check the URL; a store that cannot be listed needs consolidated metadata"
+        raise FileError(f"{file.url} is not a Zarr store", reason=error.reason, help=help) from error
 
 
 def _remote_dataset(file: RemoteFile, pieces: SparseFile) -> Dataset | None:
@@ -154,7 +154,7 @@ def _remote_dataset(file: RemoteFile, pieces: SparseFile) -> Dataset | None:
     except FileError:
         raise
     except Exception as error:  # whatever the libraries below raise over a damaged file
-        raise DamagedFileError(f"{file.url} is cut short or no NetCDF", error) from error
+        raise DamagedFileError(f"{file.url} is cut short or not NetCDF", error) from error
     return data if data.data_vars else None
 
 
@@ -232,7 +232,7 @@ def _open(path: Path, group: str | None = None) -> Dataset:
         if type(error).__name__ == "ContainsArrayError":
             help = "put the array into a group, and name its axes"
             raise FileError(f"{path.name} is a single array, not a group of arrays", help=help) from error
-        what = "is cut short or no Zarr store" if options["engine"] == "zarr" else "is cut short or no NetCDF"
+        what = "is cut short or not a Zarr store" if options["engine"] == "zarr" else "is cut short or not NetCDF"
         raise DamagedFileError(f"{path.name} {what}", getattr(error, "strerror", None) or error) from error
 
 

@@ -73,7 +73,7 @@ def check_alike(other: FrameSource, first: FrameSource) -> None:
     """
     a, b = other.metadata, first.metadata
 
-    def unlike(what: str, reason: str, help: str = "leave one sort out with a narrower pattern") -> SourceError:
+    def unlike(what: str, reason: str, help: str = "exclude one kind of file with a narrower pattern") -> SourceError:
         return FileError(f"{a.file} and {b.file} have {what}", reason=reason, help=help)
 
     if a.axes != b.axes:
@@ -100,9 +100,10 @@ def _check_axis(other: FrameSource, first: FrameSource, letter: str) -> None:
     if np.allclose(a, b, rtol=1e-5, atol=1e-6) if numbers else np.array_equal(a, b):
         return
     raise FileError(
-        f"{first.metadata.coordinates[letter].name} of {other.metadata.file} is not that of {first.metadata.file}",
+        f"{first.metadata.coordinates[letter].name} of {other.metadata.file} differs from that of "
+        f"{first.metadata.file}",
         reason=f"{a[0]} … {a[-1]} and {b[0]} … {b[-1]}",
-        help="files of one record have the same grid; leave one sort out with a narrower pattern",
+        help="files of one record have the same grid; exclude one kind of file with a narrower pattern",
     )
 
 

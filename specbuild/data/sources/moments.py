@@ -29,7 +29,7 @@ def time_in_name(path: AnyFile, section: NameTime) -> np.datetime64:
         raise SourceError(
             "time",
             f'the name {path.name} has no time in the format "{section.format}"',
-            help=f'write format: "{guess}"' if guess else "write the format in which the names have it",
+            help=f'write format: "{guess}"' if guess else "write the format that the names use",
         )
     return np.datetime64(moment, "s")
 
@@ -45,7 +45,7 @@ def times_in_names(files: Sequence[AnyFile], section: NameTime) -> Times:
         time = time_in_name(file, section)
         if time in seen:
             message = f"{seen[time].name} and {file.name} have the same time in their names"
-            help = "write a format with all of the time, or leave one sort out with a narrower pattern"
+            help = "write a format that covers the whole time, or exclude one kind of file with a narrower pattern"
             raise SourceError("time", message, reason=f'the format is "{section.format}"', help=help)
         seen[time] = file
     return np.array(list(seen), "datetime64[s]")

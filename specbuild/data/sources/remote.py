@@ -143,9 +143,9 @@ def reaching(file: RemoteFile) -> Iterator[None]:
     except Exception as error:  # each protocol has errors of its own, such as those of aiohttp and botocore
         name, reason = type(error).__name__, reason_of(error) or type(error).__name__
         if isinstance(error, FileNotFoundError):
-            raise FileError(f"{file.url} does not exist", reason="the server knows nothing of this name") from error
+            raise FileError(f"{file.url} does not exist", reason="the server has nothing under this name") from error
         if "Credential" in name or isinstance(error, PermissionError):
-            help = "give credentials in the environment, or write storage: {anon: true} where everybody may read"
+            help = "give credentials in the environment, or write storage: {anon: true} if the data is public"
             raise FileError(f"{file.url} may not be read", reason=reason, help=help) from error
-        help = "look at the URL and the network; data.source.storage has the options of the file system"
+        help = "check the URL and the network; data.source.storage has the options of the file system"
         raise FileError(f"{file.url} cannot be reached", reason=reason, help=help) from error

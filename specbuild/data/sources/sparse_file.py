@@ -99,7 +99,7 @@ class SparseFile(io.RawIOBase):
                 if len(content) == self._size > end - first:  # a server that knows no ranges sends everything
                     first, end = 0, self._size
                 if len(content) != end - first:
-                    raise OSError(f"{end - first} bytes were requested, {len(content)} came")
+                    raise OSError(f"{end - first} bytes were requested, {len(content)} received")
                 for number in range(first // BLOCK, -(-end // BLOCK)):
                     at = number * BLOCK - first
                     self._blocks[number] = content[at : at + BLOCK]

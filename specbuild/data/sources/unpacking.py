@@ -91,7 +91,7 @@ def _digest(path: Path, *more: str) -> str:
 
 def _too_large(name: str, size: int, free: int, at_least: str = "") -> FileError:
     return FileError(
-        f"{name} unpacks to {at_least}{in_units(size)}, and {in_units(free)} of disk are free",
+        f"{name} unpacks to {at_least}{in_units(size)}, and {in_units(free)} are free on the disk",
         reason=f"it is unpacked in {cache_folder()}",
         help="set SPECBUILD_CACHE to a folder with more free space",
     )

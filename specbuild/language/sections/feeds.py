@@ -104,7 +104,7 @@ class StoredSource(SourceSection):
     @model_validator(mode="after")
     def _is_one_record(self) -> Self:
         if self.generator is not None:
-            raise fault(("generator",), "an input is read from files; draw the frames of data.source")
+            raise fault(("generator",), "an input is read from files; only data.source can be generated")
         return self
 
 
@@ -164,7 +164,9 @@ class SourceFeed(FeedSection):
             axes = " ".join(self.source.axes)
             raise fault((), f"the layout {axes} has frames: say which are read, with frames: past, future or all")
         if self.tolerance is not None and self.join == "exact":
-            raise fault(("tolerance",), "frames of the same time are none apart: write join: nearest or forward")
+            raise fault(
+                ("tolerance",), "join: exact takes only frames at the same time: write join: nearest or forward"
+            )
         if self.source.axes and self.is_static:
             if "join" in self.model_fields_set:
                 raise fault(("join",), "there is one field for all times: leave join out")
@@ -214,7 +216,7 @@ class CoordinatesFeed(FeedSection):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if "solar_elevation" in self.coordinates and self.frames is None:
-            raise fault((), "the sun moves: say for which frames, with frames: past, future or all")
+            raise fault((), "the solar elevation changes: say for which frames, with frames: past, future or all")
         if "solar_elevation" not in self.coordinates and self.frames is not None:
             raise fault(("frames",), "latitudes and longitudes do not change: leave frames out")
         return self
@@ -239,7 +241,7 @@ class MovingFeed(FeedSection):
     @model_validator(mode="after")
     def _has_pairs(self) -> Self:
         if self.latest is not None and self.latest <= self.apart:
-            raise fault(("latest",), f"expected more frames than they are apart, {self.apart}, got {self.latest}")
+            raise fault(("latest",), f"expected more than apart, which is {self.apart}, got {self.latest}")
         return self
 
 

@@ -36,7 +36,7 @@ def _format(value: Any) -> str:
     for letter in letters:
         if letter not in DIRECTIVES:
             known = ", ".join(f"%{letter} ({what})" for letter, (_, what) in DIRECTIVES.items())
-            refuse("time", f"%{letter} is not a directive of a format; known are {known}")
+            refuse("time", f"%{letter} is not a known directive; use {known}")
     if not {"Y", "y"} & set(letters):
         refuse("time", f'the format {written(value)} has no year; write one such as "%Y%m%d%H%M"')
     return value

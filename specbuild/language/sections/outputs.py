@@ -70,7 +70,7 @@ def check_outputs(data: "DataSection") -> None:
                     (*place, "frames"), "with target: next the target is every next frame: write frames: future"
                 )
             if any(b <= a for a, b in zip(output.frames, output.frames[1:], strict=False)):
-                raise fault((*place, "frames"), f"expected rising numbers of frames, got {list(output.frames)}")
+                raise fault((*place, "frames"), f"expected increasing frame numbers, got {list(output.frames)}")
             if output.frames[-1] > windows.future:
                 message = f"there are {windows.future} future frames, counted from 1, got {output.frames[-1]}"
                 raise fault((*place, "frames"), message)

@@ -103,9 +103,9 @@ def _storage(value: Any) -> dict[str, bool | int | float | str]:
     _check_names(value, "storage", "{anon: true}", "options")
     for name, option in value.items():
         if any(word in name.lower() for word in SECRET):
-            refuse("storage", f"{name} is a credential; {_COPIED}, so give it in the environment")
+            refuse("storage", f"{name} is a credential; {_COPIED}, so set it in the environment")
         if not isinstance(option, bool | int | float | str):
-            refuse("storage", f"expected a number, a text, true or false for {name}, got {written(option)}")
+            refuse("storage", f"expected a number, text, true or false for {name}, got {written(option)}")
     return dict(value)
 
 
@@ -281,16 +281,18 @@ class SourceSection(Section):
         protocol = protocol_of(self.path) if self.generator is None else ""
         if not protocol:
             if self.storage:
-                raise fault(("storage",), f"{written(self.path)} is no URL, so it has no options of a file system")
+                raise fault(("storage",), f"{written(self.path)} is not a URL, so storage does not apply")
             return
         if protocol not in PROTOCOLS:
-            raise fault(("path",), f"{protocol}:// is not read; known are {', '.join(f'{p}://' for p in PROTOCOLS)}")
+            raise fault(
+                ("path",), f"{protocol}:// is not supported; supported are {', '.join(f'{p}://' for p in PROTOCOLS)}"
+            )
         if re.match(r"[^/]*//[^/@]*@", self.path):
-            raise fault(("path",), f"the URL holds a user or a password; {_COPIED}, so leave it out")
+            raise fault(("path",), f"the URL contains a user name or password; {_COPIED}, so leave it out")
         source_format = format_of(self.path)
         if source_format is not None and source_format.kind != "arrays":
-            help = f"at a URL, files of arrays are read: {', '.join(suffixes_of('arrays'))}"
-            raise fault(("path",), f"{self.label} is of {source_format.kind}; {help}")
+            help = f"at a URL, only files of arrays are read: {', '.join(suffixes_of('arrays'))}"
+            raise fault(("path",), f"{self.label} holds {source_format.kind}; {help}")
 
 
 class _FilesOrGenerator:

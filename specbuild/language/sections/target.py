@@ -54,7 +54,7 @@ def check_target(data: "DataSection") -> None:
             message = f"target: class reads one window of each clip and forecasts no frames, so leave out {key}"
             raise fault(("windows", key), message)
     if data.inputs:
-        raise fault(("inputs",), "target: class reads clips alone; leave inputs out")
+        raise fault(("inputs",), "target: class reads only clips; leave inputs out")
     for key in ("allow_missing", "on_error"):
         if key in data.model_fields_set:
             raise fault((key,), f"target: class has no {key}; leave it out")
