@@ -96,7 +96,17 @@ outputs: [both.last, forecast]
 """
     standing, others = found(more)
     assert standing == []
-    assert sorted([*accepted, *others]) == sorted(WARNINGS)
+    heavy = """\
+specbuild: 1
+inputs: {x: [2, 8, 8, 1]}
+layers: [{layer: Conv3D, filters: 3, kernel_size: 1}]
+data: {source: {path: x.npy, layout: T H W}, windows: {past: 2, future: 2}, transform: [log1p]}
+train: {loss: censored_gamma}
+allow: {heavy-tail: a}
+"""
+    standing, last = found(heavy)
+    assert standing == []
+    assert sorted([*accepted, *others, *last]) == sorted(WARNINGS)
 
 
 def test_another_node_is_not_accepted_with_it() -> None:
