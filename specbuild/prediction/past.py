@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from math import prod
 from pathlib import Path, PurePath
@@ -32,20 +33,25 @@ ARRAYS = (".npy", ".npz")
 """Files of past frames in physical units; every other file is read as the run's own data is."""
 
 
-def changed_since_training(trained: TrainedRun) -> str:
+def changed_since_training(trained: TrainedRun, replaced: Collection[str] = ()) -> str:
     """Return a note if the run's data are not those that it was trained on; empty where they are.
 
     A forecast reads only the last frames, and with the transform of the training, so data that grow or are replaced by
     newer ones are not an error.
+
+    Args:
+        trained: the run.
+        replaced: names of the inputs for which other files were asked for, which are not compared.
     """
-    if not trained.data_change:
+    change = trained.data_change_besides(replaced)
+    if not change:
         return ""
     with perhaps_moved(trained.spec):
         source = open_source(trained.spec)
     then, now = trained.samples_of_training.get("frames"), sum(source.lengths)
     if then is not None and now > then:
         return f"{source.name} has grown since training, from {then:,} to {now:,} frames"
-    return f"{source.name} is not what the run was trained with: {trained.data_change}"
+    return f"the data are not what the run was trained with: {change}"
 
 
 def latest_past(trained: TrainedRun) -> Past:

@@ -84,7 +84,7 @@ def predict(
     trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
     if members is not None:
         check_members(trained, members)
-    if input is None and (change := changed_since_training(trained)):
+    if input is None and (change := changed_since_training(trained, sources or {})):
         note(change)
     past = latest_past(trained) if input is None else read_past(input, trained)
     for remark in past.dataset.source.metadata.remarks:
@@ -128,7 +128,11 @@ def _check_sources(run: str | Path, sources: Mapping[str, str | Path]) -> None:
     reading = [name for name, feed in inputs.items() if feed.files]
     for name in sources:
         if name not in reading:
-            help = did_you_mean(name, reading) or (f"those are {', '.join(reading)}" if reading else "there are none")
+            if name in inputs and inputs[name].is_past:
+                help = "it reads the past frames, whose file is given without a name: --input FILE"
+            else:
+                those = f"those are {', '.join(reading)}" if reading else "there are none"
+                help = did_you_mean(name, reading) or those
             raise ArgumentError(f"no input {name} of the run reads files of its own", help=help)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,9 +44,14 @@ def machine() -> dict[str, Any]:
 
 def data_files(spec: Spec) -> list[dict[str, Any]]:
     """Return the fingerprint of each path that the data section names; that of a pattern covers all its files."""
+    return [entry for _, entry in _fingerprints(spec)]
+
+
+def _fingerprints(spec: Spec) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Return the fingerprint of each path after the key that names it; files come before URLs."""
     return [
-        *(fingerprint(path, files) for path, files in source_files(spec).items()),
-        *(file.state() for file in source_urls(spec)),
+        *((_key_of(spec, path), fingerprint(path, files)) for path, files in source_files(spec).items()),
+        *((key, file.state()) for key, file in source_urls(spec)),
     ]
 
 
@@ -106,9 +111,12 @@ def _units(units: str | Mapping[str, str]) -> str:
     return units if isinstance(units, str) else ", ".join(f"{name} ({unit})" for name, unit in units.items())
 
 
-def data_difference(spec: Spec, recorded: list[dict[str, Any]]) -> str:
-    """Return how the data differ from those that a run records, in words; empty where they do not, or are gone."""
-    return _difference(spec, recorded).how
+def data_difference(spec: Spec, recorded: list[dict[str, Any]], replaced: Collection[str] = ()) -> str:
+    """Return how the data differ from those that a run records, in words; empty where they do not, or are gone.
+
+    The files of the inputs named by `replaced` are not compared.
+    """
+    return _difference(spec, recorded, replaced).how
 
 
 def check_data_unchanged(spec: Spec, recorded: list[dict[str, Any]]) -> None:
@@ -139,15 +147,15 @@ class _Change:
     key: tuple[str, ...] = SOURCE_PATH
 
 
-def _difference(spec: Spec, recorded: list[dict[str, Any]]) -> _Change:
-    present = data_files(spec)
+def _difference(spec: Spec, recorded: list[dict[str, Any]], replaced: Collection[str] = ()) -> _Change:
+    present = _fingerprints(spec)
     if len(present) != len(recorded):
         return _Change(f"it is read from {len(present)} paths, run.json records {len(recorded)}")
-    files = list(source_files(spec))
-    places = [*files, *(entry["path"] for entry in present[len(files) :])]
-    for place, before, after in zip(places, recorded, present, strict=True):
-        if after.get("files") != 0 and (how := difference(before, after)):
-            return _Change(how, "sampled_sha256" in after, _key_of(spec, place))
+    for before, (key, after) in zip(recorded, present, strict=True):
+        name = "" if key == SOURCE_PATH else key[2]
+        if name not in replaced and after.get("files") != 0 and (how := difference(before, after)):
+            how = f"what the input {name} reads differs: {how}" if name else how
+            return _Change(how, "sampled_sha256" in after, key)
     return _Change()
 
 

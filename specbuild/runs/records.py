@@ -34,7 +34,8 @@ class DataFiles(Record):
     """The data of one path that the spec names."""
 
     path: Text
-    bytes: Count
+    bytes: Count | None = None
+    """None: a store at a URL, whose server does not tell."""
     files: Count | None = None
     """Their number, where it is not one file."""
     sha256: Sha256 | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -153,7 +153,11 @@ class TrainedRun:
     @cached_property
     def data_change(self) -> str:
         """How the data differ from those of the training, in words; empty where they do not."""
-        return data_difference(self.spec, self.folder.manifest().get("data", []))
+        return self.data_change_besides()
+
+    def data_change_besides(self, replaced: Collection[str] = ()) -> str:
+        """How the data differ from those of the training, apart from the files of the inputs named by `replaced`."""
+        return data_difference(self.spec, self.folder.manifest().get("data", []), replaced)
 
     @cached_property
     def samples_of_training(self) -> dict[str, Any]:

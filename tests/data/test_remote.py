@@ -139,7 +139,7 @@ def test_a_spec_with_a_url_passes_check_and_is_told_apart_when_it_changes(
     assert (first, first[0]["path"]) == (data_files(spec), f"{server}/rain.npy")
     np.save(folder / "rain.npy", RAIN[::-1][::-1])
     assert data_files(spec) != first
-    assert [file.name for file in source_urls(spec)] == ["rain.npy"]
+    assert [(key[-1], file.name) for key, file in source_urls(spec)] == [("path", "rain.npy")]
 
 
 def test_s3(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

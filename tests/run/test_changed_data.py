@@ -133,10 +133,10 @@ def test_a_forecast_may_start_from_data_that_have_grown(run: Path) -> None:
     write(run.parent / "rain.nc", blobs(90)[30:])
     np.testing.assert_array_equal(predict(run, note=notes.append), grown)
     assert notes.pop() == (
-        "rain.nc:rain is not what the run was trained with: its checksum differs from the one in run.json"
+        "the data are not what the run was trained with: its checksum differs from the one in run.json"
     )
     result = CliRunner().invoke(main, ["predict", str(run)])
-    assert "note: rain.nc:rain is not what the run was trained with" in result.stderr
+    assert "note: the data are not what the run was trained with" in result.stderr
 
 
 def test_other_units_are_refused(run: Path) -> None:

@@ -136,6 +136,9 @@ def test_forecasts_need_the_future_of_what_they_read(run: Run, tmp_path: Path) -
     notes: list[str] = []
     predict(run.path, sources={"terrain": tmp_path / "north.nc"}, note=notes.append)
     assert any("of the pixels lie outside its own grid and are missing" in note for note in notes)
+    with pytest.raises(ArgumentError) as caught:
+        predict(run.path, sources={"rain": other})
+    assert "it reads the past frames, whose file is given without a name: --input FILE" in str(caught.value)
     with pytest.raises(RunError) as refused:
         Forecaster(run.path)
     assert "the input nwp of the model reads frames of another source" in str(refused.value)

@@ -25,6 +25,7 @@ from specbuild.language.interval import Interval
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.feeds import SourceFeed
 from specbuild.language.sections.name_time import NameTime
+from specbuild.language.sections.source import SourceSection
 
 
 def open_source(spec: Spec) -> FrameSource:
@@ -62,17 +63,25 @@ def source_files(spec: Spec) -> dict[Path, tuple[Path, ...]]:
     return {path: tuple(matches(path)) if is_pattern(path) else (path,) for path in paths}
 
 
-def source_urls(spec: Spec) -> list[RemoteFile]:
-    """Return the files and stores at URLs that `data` names.
+def source_urls(spec: Spec) -> list[tuple[tuple[str, ...], RemoteFile]]:
+    """Return the files and stores at URLs that `data` names, each after the key of its path.
 
     Raises:
         SpecError: they cannot be reached.
     """
     if spec.data is None:
         return []
-    sources = [spec.data.source, *(feed.source for feed in spec.data.inputs.values() if isinstance(feed, SourceFeed))]
+    sources: list[tuple[tuple[str, ...], SourceSection]] = [(("data", "source", "path"), spec.data.source)]
+    for name, feed in spec.data.inputs.items():
+        if isinstance(feed, SourceFeed):
+            sources.append((("data", "inputs", name, "source", "path"), feed.source))
     with located(spec):
-        return [file for source in sources if source.is_remote for file in remote_files(source.path, source.storage)]
+        return [
+            (key, file)
+            for key, source in sources
+            if source.is_remote
+            for file in remote_files(source.path, source.storage)
+        ]
 
 
 def _paths(data: DataSection, path: Path) -> list[Path]:

@@ -127,7 +127,7 @@ def _weights(spec: Spec, dataset: Dataset) -> Values | None:
     """Return the weights of a frame's pixels, (H, 1, 1); None where rows do not weigh."""
     wanted = spec.evaluate.latitude_weights
     axis = dataset.source.metadata.coordinates.get("H")
-    if wanted is False or (wanted == "auto" and not (axis and is_latitude(axis))):
+    if wanted is False or (wanted == "auto" and not (axis and axis.values is not None and is_latitude(axis))):
         return None
     place = ("evaluate", "latitude_weights")
     if axis is None or axis.values is None:
