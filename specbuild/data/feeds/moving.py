@@ -79,8 +79,8 @@ class Motions:
             flows = [np.zeros((*frames.shape[1:-1], 2), np.float32)] * frames.shape[-1]
         whole = np.concatenate(flows, axis=-1)
         if context.at is not None:
-            while len(self.kept) >= _KEPT:
-                self.kept.pop(next(iter(self.kept)), None)
+            for oldest in list(self.kept)[: max(0, len(self.kept) + 1 - _KEPT)]:  # other threads add to it meanwhile
+                self.kept.pop(oldest, None)
             self.kept[context.at] = context.source, whole
         return whole
 
