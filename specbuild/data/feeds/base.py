@@ -13,6 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from specbuild.catalog.shapes import Dim
 from specbuild.data.arrays import Floats
 from specbuild.data.samples.augment import Turn
 from specbuild.data.samples.windows import Stretch, future_frames, past_frames
@@ -87,7 +88,7 @@ class FeedContext:
 class Feed(ABC, Generic[Section]):
     """What one input of the model reads, opened.
 
-    A class for each kind overrides `channels` and `read`, and whatever else differs: `fitted` and `restored` where it
+    A class for each kind overrides `read`, and whatever else differs: `fitted` and `restored` where it
     has statistics, `turned` where its values change when a sample is mirrored or turned.
     """
 
@@ -97,10 +98,9 @@ class Feed(ABC, Generic[Section]):
     layout: FeedLayout = field(default=FeedLayout(time=True, space=True), kw_only=True)
     """The axes that the input has."""
 
-    @property
-    @abstractmethod
-    def channels(self) -> int | None:
-        """Channels of what is read; None where that of the input tells."""
+    def channels_of(self, data: DataSection, record: FrameSource) -> Dim:
+        """Return the number of channels of what is read, as the section has it unless a file tells."""
+        return self.section.channels(data, record.channels)
 
     @abstractmethod
     def read(self, context: FeedContext) -> Floats:

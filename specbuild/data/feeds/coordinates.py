@@ -45,22 +45,17 @@ def open_coordinates(spec: Spec, name: str, feed: CoordinatesFeed, record: Frame
         found[coordinate] = np.asarray(axis.values, np.float64)
     if sun and record.times(0) is None:
         raise no_times(spec, name, "coordinates", record)
-    return PixelCoordinates(name, feed, record.space, found.get("latitude"), found.get("longitude"))
+    return PixelCoordinates(name, feed, found.get("latitude"), found.get("longitude"))
 
 
 @dataclass(frozen=True)
 class PixelCoordinates(Feed[CoordinatesFeed]):
     """For each pixel the latitude / 90°, sin λ and cos λ of the longitude λ, and the sine of the solar elevation."""
 
-    space: tuple[int, int] | tuple[int, ...]
     latitudes: Degrees | None
     """Of the rows, (H,)."""
     longitudes: Degrees | None
     """Of the columns, (W,)."""
-
-    @property
-    def channels(self) -> int:
-        return self.section.channels(None, None)  # type: ignore[arg-type]  # depends on neither
 
     def read(self, context: FeedContext) -> Floats:
         times = None

@@ -46,10 +46,6 @@ class Cycles(Feed[CyclesFeed]):
     gives its times. Where the input has axes of space, every pixel has the same values.
     """
 
-    @property
-    def channels(self) -> int:
-        return 2 * len(self.section.cycles)
-
     def read(self, context: FeedContext) -> Floats:
         times = context.times(self.section.frames)
         if times is None:

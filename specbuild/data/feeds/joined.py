@@ -122,7 +122,7 @@ class JoinedFrames(Stored):
     def read(self, context: FeedContext) -> Floats:
         frames, times = self._partners_of(context)
         event = self._event(0 if context.at is None else context.at[0])
-        shape = (len(frames), *(part.stop - part.start for part in context.region), self.channels)
+        shape = (len(frames), *(part.stop - part.start for part in context.region), self.source.channels)
         physical = np.full(shape, np.nan, np.float32)
         for positions, run in _runs(frames):
             physical[positions] = self.grid.read(self.source, event, run, context.region)

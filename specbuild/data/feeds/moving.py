@@ -27,7 +27,7 @@ def open_motion(spec: Spec, name: str, feed: MotionFeed, record: FrameSource) ->
         SpecError: frames have no height and width.
     """
     _check_plane(spec, name, "motion", record)
-    return MotionField(name, feed, Motions(feed), record.channels)
+    return MotionField(name, feed, Motions(feed))
 
 
 def open_baseline(spec: Spec, name: str, feed: BaselineFeed, record: FrameSource) -> Extrapolation:
@@ -37,7 +37,7 @@ def open_baseline(spec: Spec, name: str, feed: BaselineFeed, record: FrameSource
         SpecError: frames have no height and width.
     """
     _check_plane(spec, name, "baseline", record)
-    return Extrapolation(name, feed, Motions(feed), record.channels)
+    return Extrapolation(name, feed, Motions(feed))
 
 
 def _check_plane(spec: Spec, name: str, key: str, record: FrameSource) -> None:
@@ -103,11 +103,6 @@ class MotionField(Feed[MotionFeed]):
     """For each variable the motion along x (the width) and y (the height), in pixels per step of the window."""
 
     motions: Motions
-    record_channels: int
-
-    @property
-    def channels(self) -> int:
-        return 2 * self.record_channels
 
     def read(self, context: FeedContext) -> Floats:
         return self.motions.of(context)[context.region]
@@ -129,11 +124,6 @@ class Extrapolation(Feed[BaselineFeed]):
     """The last past frame at every lead time, moved along the motion, in the units of the target: (F, H, W, C)."""
 
     motions: Motions
-    record_channels: int
-
-    @property
-    def channels(self) -> int:
-        return self.record_channels
 
     def read(self, context: FeedContext) -> Floats:
         flows, last = self.motions.of(context), context.whole()[-1]

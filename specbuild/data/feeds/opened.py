@@ -45,7 +45,7 @@ def open_stored(spec: Spec, name: str, feed: SourceFeed, record: FrameSource) ->
 
 
 KINDS: dict[type[FeedSection], Open] = {
-    PastFeed: lambda _spec, name, section, record: PastFrames(name, section, record.channels),
+    PastFeed: lambda _spec, name, section, _record: PastFrames(name, section),
     SourceFeed: open_stored,
     CyclesFeed: open_cycles,
     CoordinatesFeed: open_coordinates,

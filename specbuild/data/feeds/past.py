@@ -13,12 +13,6 @@ from specbuild.language.sections.feeds import PastFeed
 class PastFrames(Feed[PastFeed]):
     """The past frames, as a model of one input reads them."""
 
-    record_channels: int
-
-    @property
-    def channels(self) -> int:
-        return self.record_channels
-
     def read(self, context: FeedContext) -> Floats:
         frames = context.prepare()
         return frames if self.layout.time else frames[0]

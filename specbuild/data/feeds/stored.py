@@ -81,8 +81,7 @@ class Stored(Feed[SourceFeed]):
     """The size of the record's frames."""
     statistics: Transform | None = None
 
-    @property
-    def channels(self) -> int:
+    def channels_of(self, data: DataSection, record: FrameSource) -> int:  # noqa: ARG002
         return self.source.channels
 
     @property

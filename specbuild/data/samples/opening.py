@@ -71,6 +71,6 @@ def fed(spec: Spec, graph: Graph, source: FrameSource) -> tuple[Feeds, SampleLay
     """
     section, feeds = spec.require_data(), open_feeds(spec, source)
     check_views(spec, source)
-    channels = {name: feed.channels for name, feed in feeds.items()}
+    channels = {name: feed.channels_of(section, source) for name, feed in feeds.items()}
     layout = sample_layout(spec, section, graph, source, channels)
     return {name: feed.laid_out(layout.inputs[name]) for name, feed in feeds.items()}, layout
