@@ -1,4 +1,4 @@
-"""Types of values that a layer has for each axis of space, and of axes themselves.
+"""Types of values that a layer has for each spatial axis, and of axes themselves.
 
 A value that Keras reads as "one number, or one per axis" is stored as a tuple with one entry per axis.
 """

@@ -186,7 +186,7 @@ class Recurrent(Layer):
     def frame_receptive_field(self, x: Shape, delay: int, *, from_zero: bool) -> ReceptiveField:  # noqa: ARG002
         """Return the field of a step's output in the frame read `delay` steps before it; by default all of the frame.
 
-        Neither the frame nor the output counts its axis of time. `from_zero`: whether the state that the frame met was
+        Neither the frame nor the output counts its time axis. `from_zero`: whether the state that the frame met was
         zero, so that it could not carry the frame further.
         """
         return whole_input(x[1:])
@@ -194,7 +194,7 @@ class Recurrent(Layer):
     def state_receptive_fields(self, x: Shape, delay: int) -> dict[str, ReceptiveField]:  # noqa: ARG002
         """Return the field of a step's output in each initial state, `delay` steps having gone before; by default all.
 
-        The output counts without its axis of time.
+        The output counts without its time axis.
         """
         return {name: whole_input(shape) for name, shape in self.state_shapes(x).items()}
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Need: TypeAlias = Literal["", "period", "height and width", "pysteps"]
-"""What a baseline needs besides the frames of a window: `evaluate.period`, frames with two axes of space, the package
-pySTEPS and with it rain rates in mm/h on two axes of space."""
+"""What a baseline needs besides the frames of a window: `evaluate.period`, frames with two spatial axes, the package
+pySTEPS and with it rain rates in mm/h on two spatial axes."""
 
 PERSISTENCE = "persistence"
 EXTRAPOLATION = "extrapolation"

@@ -43,7 +43,7 @@ class OwnLoss:
         optional: the others, with their defaults.
         physical: the argument that is in physical units and carried through the fitted transform: `thresholds`, the
             `floor` of the values, or `data_range`, which may be left out where the transform ends in minmax.
-        space: how many axes of space it needs.
+        space: how many spatial axes it needs.
         side: how many pixels it needs in height and in width.
         compares: what it takes the output for; `quantities` are not what a softmax gives.
         head: how the output is read as a distribution, given all arguments; None: it is the forecast itself.
@@ -145,7 +145,7 @@ LOSSES: dict[str, OwnLoss] = {
     ),
     "GradientDifference": OwnLoss(
         names=("gradient_difference", "gdl"),
-        formula="\\| \\|y_i − y_{i−1}\\| − \\|ŷ_i − ŷ_{i−1}\\| \\|^`alpha` along each axis of space, means summed over "
+        formula="\\| \\|y_i − y_{i−1}\\| − \\|ŷ_i − ŷ_{i−1}\\| \\|^`alpha` along each spatial axis, means summed over "
         "the axes; blind to a constant, so a term of a sum",
         source="Mathieu et al. (2016), ICLR, eq. 6",
         check=lambda name, arguments: _positive(name, arguments, "alpha"),

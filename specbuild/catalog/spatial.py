@@ -147,7 +147,7 @@ class Strided(Formatted):
         return tuple(window_length(*step, self.padding) for step in steps)
 
     def axis_fields(self, x: Shape) -> tuple[AxisField, ...]:
-        """The entries of each axis of space that the kernel sees from each of its positions."""
+        """The entries of each spatial axis that the kernel sees from each of its positions."""
         axes = zip(self.spatial_axes, self.split(x)[0], self.positions(x), self.spans, self.strides, strict=True)
         return tuple(windows(*axis, self.padding) for axis in axes)
 

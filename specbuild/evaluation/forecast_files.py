@@ -1,6 +1,6 @@
 """Forecasts of other systems in files, as baselines: `evaluate.forecasts`.
 
-A file is anything that xarray reads as NetCDF or Zarr, by the CF conventions: a variable with two axes of space, the
+A file is anything that xarray reads as NetCDF or Zarr, by the CF conventions: a variable with two spatial axes, the
 time at which a forecast was made (`forecast_reference_time`), and either the time that it is for (`time`) or how far
 ahead that is (`forecast_period`), each as an axis or as a single value. `specbuild predict -o forecast.nc` writes such.
 """
@@ -38,7 +38,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
 }
 """The standard names of the coordinates of time, and common names of coordinates without one."""
 Select: TypeAlias = tuple[tuple[str, int], ...]
-"""The index along each axis of time."""
+"""The index along each time axis."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _entries(variable: xarray.DataArray, path: Path) -> Iterator[tuple[np.dateti
 
 
 def _times(variable: xarray.DataArray, path: Path) -> tuple[xarray.DataArray, xarray.DataArray]:
-    """Return when the frames were made and when they are for, along the axes of time that each depends on."""
+    """Return when the frames were made and when they are for, along the time axes that each depends on."""
     made, valid = _coordinate(variable, "forecast_reference_time"), _coordinate(variable, "time")
     ahead = _coordinate(variable, "forecast_period")
     if made is None or (valid is None and ahead is None):

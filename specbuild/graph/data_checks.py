@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FrameLayout:
-    """The frames of a source: their axes of space and their channels, each None where only the file can tell."""
+    """The frames of a source: their spatial axes and their channels, each None where only the file can tell."""
 
     name: str
     space: Shape
@@ -136,7 +136,7 @@ def output_fault(
 
 
 def without_time(shape: Shape, count: int, space: Shape) -> bool:
-    """Whether the model reads or gives one frame, without an axis of time."""
+    """Whether the model reads or gives one frame, without a time axis."""
     return count == 1 and len(shape) == len(space) + 1
 
 

@@ -32,10 +32,10 @@ def feed_layout(
 ) -> tuple[FeedLayout, Shape, bool]:
     """Return how an input of a shape is laid out, the shape that it should have, and whether it has it.
 
-    A single frame may be read without an axis of time.
+    A single frame may be read without a time axis.
 
     Args:
-        space: the axes of space of a sample.
+        space: the spatial axes of a sample.
         channels: those of the feed, None where only a file can tell.
     """
     count = feed.count(data.windows)
@@ -59,7 +59,7 @@ def feed_faults(
     """Yield an error if an input does not have the shape of what it reads.
 
     Args:
-        space: the axes of space of a sample.
+        space: the spatial axes of a sample.
         channels: those of each input, where they are known.
     """
     feed = data.inputs[name]

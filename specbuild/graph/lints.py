@@ -148,13 +148,13 @@ def _at_or_after(frames: FrameSpans) -> bool:
 
 
 def concatenated_space(graph: Graph, warn: Warn) -> None:
-    """Warn of a bidirectional layer that joins its directions along an axis of space: the last, not the channels."""
+    """Warn of a bidirectional layer that joins its directions along a spatial axis: the last, not the channels."""
     for node in graph.nodes:
         layer = node.layer
         if not isinstance(layer, Bidirectional) or layer.merge_mode != "concat":
             continue
         if getattr(innermost(layer), "channels_first", False):
-            message = f"{node.id} joins its two directions along the last axis, an axis of space, which doubles"
+            message = f"{node.id} joins its two directions along the last axis, a spatial axis, which doubles"
             reason = "merge_mode is concat, and with channels_first the channels do not come last"
             help = "write data_format: channels_last, or merge_mode: sum, ave or mul"
             warn(message, node.spec.span("merge_mode", "data_format", "layer"), reason=reason, help=help)
@@ -188,7 +188,7 @@ LINTS = (
     ),
     Lint(
         "concatenated-space",
-        "a bidirectional layer with `channels_first` whose directions are joined along the last axis, an axis of space",
+        "a bidirectional layer with `channels_first` whose directions are joined along the last axis, a spatial axis",
         concatenated_space,
     ),
     Lint("output-range", "an activation whose range excludes values of the standardized frames", output_range),

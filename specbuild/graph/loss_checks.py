@@ -28,7 +28,7 @@ def _lead_weights(graph: Graph, name: str, shape: Shape, report: Report) -> None
         return
     path = ("train", "lead_weights", name) if "lead_weights" in train.by_output else ("train", "lead_weights")
     if data is not None and without_time(shape, data.windows.targets, (None,) * len(data.source.space)):
-        message = f"{name} gives one frame, without an axis of time to weigh"
+        message = f"{name} gives one frame, without a time axis to weigh"
         report.error(message, graph.spec.span(path), help="leave lead_weights out", code="lead-weights")
     elif shape[0] not in (None, len(weights)):
         message = f"lead_weights has {len(weights)} numbers, {name} gives {shape[0]} frames"
@@ -47,7 +47,7 @@ def losses_of(graph: Graph, name: str) -> Iterator[tuple[KerasObject, tuple[Path
 
 
 def _space(graph: Graph, loss: KerasObject, path: tuple[PathPart, ...], shape: Shape, report: Report) -> None:
-    """Report a loss that needs more axes of space than there are, or larger frames."""
+    """Report a loss that needs more spatial axes than there are, or larger frames."""
     own, data = own_loss(loss.name), graph.spec.data
     if own is None:
         return

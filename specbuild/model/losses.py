@@ -29,8 +29,8 @@ from specbuild.model.backend import Registered, keras
 ops = keras.ops
 Tensor: TypeAlias = Any
 
-_SPACE = {1: ("space", "none"), 2: ("height and width", "{} axes of space")}
-"""What a loss that needs so many axes of space says of them, and of those it is given."""
+_SPACE = {1: ("space", "none"), 2: ("height and width", "{} spatial axes")}
+"""What a loss that needs so many spatial axes says of them, and of those it is given."""
 
 
 class PresentLoss(Registered, keras.losses.Loss):  # type: ignore[misc]
@@ -45,7 +45,7 @@ class PresentLoss(Registered, keras.losses.Loss):  # type: ignore[misc]
         named: the arguments that the catalogue declares, by name.
 
     Raises:
-        ValueError: the arguments do not fit each other, or the loss needs more axes of space.
+        ValueError: the arguments do not fit each other, or the loss needs more spatial axes.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ def _means(x: Tensor) -> Tensor:
 class GradientDifference(PresentLoss):
     """Difference of the gradients between neighbouring pixels: Mathieu, Couprie and LeCun (2016), ICLR, eq. 6.
 
-    | |y_i − y_{i−1}| − |ŷ_i − ŷ_{i−1}| |^α along each axis of space, summed over the axes, each the mean over its pairs
+    | |y_i − y_{i−1}| − |ŷ_i − ŷ_{i−1}| |^α along each spatial axis, summed over the axes, each the mean over its pairs
     of pixels that are both present. Blurred edges cost more than sharp ones; a forecast that is off by a constant costs
     nothing, so it is one term of a sum.
 

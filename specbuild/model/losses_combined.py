@@ -44,7 +44,7 @@ class LeadWeighted(Registered, keras.losses.Loss):  # type: ignore[misc]
         return values * self._spread(values)
 
     def _spread(self, values: Tensor) -> Tensor:
-        """The weights along the axis of time, (1, T, 1, …).
+        """The weights along the time axis, (1, T, 1, …).
 
         Raises:
             ValueError: the loss has no values by frame, or not as many frames as there are weights.

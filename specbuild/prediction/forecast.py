@@ -36,7 +36,7 @@ class Forecast:
         past: the frames that it is made from, (P, *space, C).
         lead_labels: `+10 min`, or `+5` where the time between frames is not known.
         lead_frames: how many frames each lies after the last past one.
-        metadata: of the data, with the units of the forecast: names of the channels, coordinates, axes of space.
+        metadata: of the data, with the units of the forecast: names of the channels, coordinates, spatial axes.
         past_times: when the past frames were; None where that is not known.
         times: when the forecast is for; None where that is not known.
         members: (M, F, *space, C), where members were asked for.

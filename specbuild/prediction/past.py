@@ -239,7 +239,7 @@ def _fitting(array: Array, trained: TrainedRun, name: str) -> Floats:
 
 
 def _sizes(trained: TrainedRun) -> list[str]:
-    """Return the lengths that axes of space must have: `64`, or `64 or more` where frames are read in tiles."""
+    """Return the lengths that spatial axes must have: `64`, or `64 or more` where frames are read in tiles."""
     count = len(trained.data.source.space)
     read = (past_input(trained.graph) or (None,) * (count + 1))[-1 - count : -1]
     if trained.data.crop is None:

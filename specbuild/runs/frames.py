@@ -21,7 +21,7 @@ MOST = 100_000
 
 
 class Axis(Record):
-    """The coordinate of an axis of space."""
+    """The coordinate of a spatial axis."""
 
     name: Text
     units: Text
@@ -67,7 +67,7 @@ class TrainingFrames(Record):
     interval: Text | None = None
     """The time from one to the next, such as `2 min`."""
     space: dict[Text, Axis] = Field(default_factory=dict)
-    """The coordinates of the axes of space, by letter of the layout."""
+    """The coordinates of the spatial axes, by letter of the layout."""
     coverage: KnownPixels | None = None
 
     @classmethod

@@ -90,7 +90,7 @@ def same_place(source: FrameSource, training: TrainingFrames) -> bool:
 
 
 def _axes(source: FrameSource, training: TrainingFrames) -> Iterator[tuple[Coordinate, Doubles, Doubles]]:
-    """Yield the axes of space whose coordinates both have, with their values there and in the training."""
+    """Yield the spatial axes whose coordinates both have, with their values there and in the training."""
     for letter, there in training.space.items():
         here = source.metadata.coordinates.get(letter)
         if here is not None and here.values is not None and here.values.dtype.kind in "iuf":

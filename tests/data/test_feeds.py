@@ -124,7 +124,7 @@ def later(shape: tuple[int, ...] = (3, 8, 8, 1), **keys: Any) -> dict[str, Any]:
         (stored((8, 8, 1), path="no.npz"), "data.inputs.terrain.source.path | no.npz"),
         (stored((8, 8, 1), path="terrain.npz", key="hight"), 'terrain.npz has no array "hight"'),
         (stored((8, 1), path="terrain.npz", key="land", layout="L"), "the layout names 1 axes, terrain.npz:land has 2"),
-        (stored((8, 1), path="flat.npy", layout="L"), "flat.npy has the axes of space L, rain.npz:rain has H W"),
+        (stored((8, 1), path="flat.npy", layout="L"), "flat.npy has the spatial axes L, rain.npz:rain has H W"),
         (stored((8, 8, 1), path="small.npy"), "small.npy has frames of 4 × 4, rain.npz:rain of 8 × 8"),
         (stored((8, 8, 1), [{"name": "minmax", "channels": [7]}], path="small.npy"), "small.npy has frames of 4 × 4"),
         (stored((8, 8, 2), [{"name": "minmax", "channels": [7]}], **TERRAIN["source"]), "there is no channel 7"),

@@ -157,7 +157,7 @@ def test_target_next_counts_every_step() -> None:
             "scale needs a factor other than 0, which could not be inverted",
         ),
         ({"crop": [1, 2, 3]}, "crop", "expected one number, or one for each of H W, got 3 numbers"),
-        ({"source": {**SOURCE, "layout": "T C"}, "crop": 4}, "crop", "the layout T C has no axes of space to crop"),
+        ({"source": {**SOURCE, "layout": "T C"}, "crop": 4}, "crop", "the layout T C has no spatial axes to crop"),
         ({"scale": 0}, "scale", "expected a number other than 0, got 0"),
         ({"missing": "none"}, "missing", 'expected a number or a list of numbers, got "none"'),
     ],

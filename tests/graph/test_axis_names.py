@@ -43,7 +43,7 @@ CHAINS: dict[str, tuple[list[int], list[tuple[dict[str, Any], str]]]] = {
             ({"layer": "Permute", "dims": [2, 3, 1]}, "height width channels"),
         ],
     ),
-    "three axes of space": (
+    "three spatial axes": (
         [3, 4, 8, 8, 2],
         [
             ({}, "time depth height width channels"),
@@ -52,7 +52,7 @@ CHAINS: dict[str, tuple[list[int], list[tuple[dict[str, Any], str]]]] = {
             ({"layer": "RepeatFrame", "times": 2}, "time depth height width channels"),
         ],
     ),
-    "one axis of space": (
+    "one spatial axis": (
         [4, 8, 2],
         [
             ({}, "time width channels"),

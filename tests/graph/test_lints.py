@@ -328,6 +328,6 @@ def test_a_decoder_that_is_fed_its_target(steps: str, feed: str, filters: int, w
 )
 def test_directions_that_are_joined_along_space(keys: str, warned: bool) -> None:
     node = f"  - {{id: both, bidirectional: {{layer: ConvLSTM2D, filters: 4, kernel_size: 1, {keys}}}\n"
-    message = "both joins its two directions along the last axis, an axis of space, which doubles"
+    message = "both joins its two directions along the last axis, a spatial axis, which doubles"
     found = warnings(HEAD % 8 + node + "outputs: [both.last]\n")
     assert found == ([("concatenated-space", message)] if warned else [])

@@ -89,7 +89,7 @@ def test_ssim_as_scikit_image_has_it() -> None:
 def test_ssim_of_small_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="ssim needs frames of at least 11 × 11, got 8 × 16"):
         SSIM()(np.zeros((1, 2, 8, 16, 1)), np.zeros((1, 2, 8, 16, 1)))
-    with pytest.raises(ValueError, match="ssim is of frames with height and width, got 1 axes of space"):
+    with pytest.raises(ValueError, match="ssim is of frames with height and width, got 1 spatial axes"):
         SSIM(space=1)
 
 

@@ -1,6 +1,6 @@
 """Base class of what an input of a model reads, and the part of a window that it reads it for.
 
-Shapes: P past frames, F future frames, `space` the axes of space of a region, C channels.
+Shapes: P past frames, F future frames, `space` the spatial axes of a region, C channels.
 """
 
 from __future__ import annotations

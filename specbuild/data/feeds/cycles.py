@@ -43,7 +43,7 @@ class Cycles(Feed[CyclesFeed]):
     """For each cycle sin 2πφ and cos 2πφ of its phase φ, in this order, at each frame: (frames, …, 2 · cycles).
 
     φ is the part of the day, of the week (from Monday) or of the calendar year that has passed, in UTC as the record
-    gives its times. Where the input has axes of space, every pixel has the same values.
+    gives its times. Where the input has spatial axes, every pixel has the same values.
     """
 
     def read(self, context: FeedContext) -> Floats:

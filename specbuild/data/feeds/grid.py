@@ -1,4 +1,4 @@
-"""From the grid of one source to that of the record: equal grids, or interpolation along each axis of space."""
+"""From the grid of one source to that of the record: equal grids, or interpolation along each spatial axis."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def open_grid(
     ours, theirs = source.metadata, record.metadata
     if ours.space != theirs.space:
         axes = [" ".join(metadata.space) or "none" for metadata in (ours, theirs)]
-        message = f"{source.name} has the axes of space {axes[0]}, {record.name} has {axes[1]}"
+        message = f"{source.name} has the spatial axes {axes[0]}, {record.name} has {axes[1]}"
         help = "an input that is read from files has those of data.source"
         raise seen.error(("data", "source", "layout"), message, help=help, code="data-shape")
     if regrid is None:

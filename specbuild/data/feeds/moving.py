@@ -46,7 +46,7 @@ def _check_plane(spec: Spec, name: str, key: str, record: FrameSource) -> None:
         raise spec.error(
             ("data", "inputs", name, key),
             "motion needs frames with height and width",
-            reason=f"the axes of space of {record.name} are {' '.join(record.metadata.space) or 'none'}",
+            reason=f"the spatial axes of {record.name} are {' '.join(record.metadata.space) or 'none'}",
             help=f"leave {name} out",
             code="no-plane",
         )

@@ -1,6 +1,6 @@
 """Augmentation: flips, rotations and noise for training samples; all frames of a sample are changed together.
 
-Shapes: `space` are the axes of space (L, H W or D H W), C channels.
+Shapes: `space` are the spatial axes (L, H W or D H W), C channels.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Axes to mirror, counted from the last axis of space as −1, and then quarter turns of the last two."""
+    """Axes to mirror, counted from the last spatial axis as −1, and then quarter turns of the last two."""
 
     flips: tuple[int, ...] = ()
     quarters: int = 0

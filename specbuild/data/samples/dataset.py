@@ -1,6 +1,6 @@
 """The frames of a spec and what is made of them: samples to train on, windows to score, forecasts.
 
-Shapes: T frames, P past, F future, `space` the axes of space (L, H W or D H W), C channels, B samples.
+Shapes: T frames, P past, F future, `space` the spatial axes (L, H W or D H W), C channels, B samples.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ class SampleLayout:
     """How samples are laid out for the model."""
 
     crop: tuple[int, ...]
-    """The axes of space of one sample."""
+    """The spatial axes of one sample."""
     input_without_time: bool = False
-    """The model has one input, and reads one past frame, without an axis of time."""
+    """The model has one input, and reads one past frame, without a time axis."""
     output_without_time: bool = False
-    """The model gives one frame, without an axis of time."""
+    """The model gives one frame, without a time axis."""
     head: Head | None = None
     """How the channels of the output are read as a distribution; None: they are the forecast."""
     outputs: Mapping[str, SampleLayout] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from specbuild.data.time.times import Times, show
 from specbuild.document import ArgumentError, did_you_mean
 
 Region: TypeAlias = tuple[slice, ...]
-"""The part of a frame to read: one slice per axis of space."""
+"""The part of a frame to read: one slice per spatial axis."""
 
 
 class RawArray(Protocol):
@@ -219,7 +219,7 @@ class FrameMetadata:
 
     @property
     def space(self) -> tuple[str, ...]:
-        """The axes of space in the order in which models read them: L, H W or D H W."""
+        """The spatial axes in the order in which models read them: L, H W or D H W."""
         return tuple(axis for axis in "LDHW" if axis in self.axes)
 
     @property
@@ -290,7 +290,7 @@ class FrameSource:
 
     @property
     def space(self) -> tuple[int, ...]:
-        """Size of a frame along each axis of space."""
+        """Size of a frame along each spatial axis."""
         return tuple(map(self.size, self.metadata.space))
 
     @property

@@ -20,12 +20,12 @@ def coarsened(source: FrameSource, section: CoarsenSection) -> FrameSource:
     """Return frames of boxes, in physical units; a box of which less than half is known is missing.
 
     Raises:
-        SourceError: a box is larger than a frame, or the factors are not one for each axis of space.
+        SourceError: a box is larger than a frame, or the factors are not one for each spatial axis.
     """
     metadata, space = source.metadata, source.metadata.space
     if len(section.factor) not in (1, len(space)) or not space:
-        message = f"{len(section.factor)} factors, and {source.name} has {len(space)} axes of space"
-        raise SourceError("coarsen", message, help="write one number, or one for each axis of space")
+        message = f"{len(section.factor)} factors, and {source.name} has {len(space)} spatial axes"
+        raise SourceError("coarsen", message, help="write one number, or one for each spatial axis")
     factors = dict(zip(space, section.factors(len(space)), strict=True))
     for letter, factor in factors.items():
         if factor > source.size(letter):

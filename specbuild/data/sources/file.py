@@ -95,7 +95,7 @@ def open_file(path: AnyFile, data: DataSection) -> FrameSource:
 
 
 def _described(stored: StoredArray, parts: Sequence[int | Places], axes: Sequence[str]) -> Description:
-    """Return what the file says of a variable; of its auxiliary coordinates those along axes of space alone."""
+    """Return what the file says of a variable; of its auxiliary coordinates those along spatial axes alone."""
     left = iter(axes)
     letters = {dim: "" if isinstance(part, int) else next(left) for dim, part in zip(stored.dims, parts, strict=False)}
     places = dict(zip(stored.dims, parts, strict=False))

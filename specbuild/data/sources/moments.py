@@ -1,4 +1,4 @@
-"""The one time of a file: in its name, or among its attributes; and its frame as an array with an axis of time."""
+"""The one time of a file: in its name, or among its attributes; and its frame as an array with a time axis."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def times_in_names(files: Sequence[AnyFile], section: NameTime) -> Times:
 def with_time(stored: StoredArray, section: SourceSection, path: AnyFile, label: str) -> StoredArray:
     """Return the array with its time where the name of its file or its attributes say it.
 
-    An array without an axis of time is one frame, and gets the axis where the layout has it.
+    An array without a time axis is one frame, and gets the axis where the layout has it.
 
     Raises:
         SourceError: the name has no time, or the array has several frames.
@@ -84,7 +84,7 @@ def with_time(stored: StoredArray, section: SourceSection, path: AnyFile, label:
 
 
 def _place(stored: StoredArray, section: SourceSection) -> int | None:
-    """Return where the axis of time is to be inserted; None where the array has one."""
+    """Return where the time axis is to be inserted; None where the array has one."""
     if isinstance(section.layout, dict):
         return None if not stored.dims or section.layout["T"] in stored.dims else 0
     left = [dim for dim in stored.dims if dim not in section.select] or [""] * len(stored.array.shape)
@@ -101,7 +101,7 @@ def _dimension(section: SourceSection) -> str:
 
 
 def _frames(stored: StoredArray, section: SourceSection) -> int | None:
-    """Return the length of the axis of time; None where the layout does not fit."""
+    """Return the length of the time axis; None where the layout does not fit."""
     if isinstance(section.layout, dict):
         return stored.sizes.get(section.layout["T"])
     lengths = [

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from specbuild.language.sections.data import DataSection
 
 AXES = {LETTERS[letter]: letter for letter in ("D", "H", "W", "L")}
-"""The axes of space by name, with their letters in a layout."""
+"""The spatial axes by name, with their letters in a layout."""
 
 
 class _Axes(Several):
-    """Names of axes of space, each once; null is none."""
+    """Names of spatial axes, each once; null is none."""
 
     def read(self, value: Any, expected: str = "") -> tuple[str, ...]:
         names = value if isinstance(value, list | tuple) else () if value is None else (value,)
@@ -26,7 +26,7 @@ class _Axes(Several):
                 raise self.mismatch(value, expected)
             if name not in AXES:
                 hint = f'write "{LETTERS[name]}"' if LETTERS.get(name) in AXES else did_you_mean(name, AXES)
-                refuse("flip", f"no axis of space is called {written(name)}; {hint or 'known are ' + ', '.join(AXES)}")
+                refuse("flip", f"no spatial axis is called {written(name)}; {hint or 'known are ' + ', '.join(AXES)}")
             if name in names[:position]:
                 refuse("flip", f"{name} is named twice")
         return tuple(names)
@@ -68,7 +68,7 @@ def check_augment(data: "DataSection") -> None:
         return
     for name in section.flip:
         if AXES[name] not in source.space:
-            has = ", ".join(LETTERS[letter] for letter in source.space) or "no axis of space"
+            has = ", ".join(LETTERS[letter] for letter in source.space) or "no spatial axis"
             raise fault(("augment", "flip"), f"the layout {' '.join(source.axes)} has no {name} to flip; it has {has}")
     if not section.rotate:
         return

@@ -7,37 +7,37 @@ from pydantic import Field
 from specbuild.catalog.values import Several, Value, Whole, fault
 from specbuild.language.sections.base import Section
 
-_FACTORS = Several(Whole(1), "a positive whole number, or a list with one per axis of space", 1, 3)
+_FACTORS = Several(Whole(1), "a positive whole number, or a list with one per spatial axis", 1, 3)
 
 
 class CoarsenSection(Section):
-    """Boxes of so many pixels along each axis of space, and what a box becomes."""
+    """Boxes of so many pixels along each spatial axis, and what a box becomes."""
 
     factor: Annotated[tuple[int, ...], _FACTORS] = Field(
         description="Pixels of the file along each side of a box; rows and columns left over are not read."
     )
     method: Literal["mean", "max", "sum"] = Field(
         "mean",
-        description="What a box becomes, of its known values in physical units. sum: their mean times its pixels.",
+        description="What a box becomes, from its known values in physical units. sum: their mean times its pixels.",
     )
 
     def shape(self, frame: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the axes of space of a coarse frame, None where that of the file is not known."""
+        """Return the spatial axes of a coarse frame, None where that of the file is not known."""
         factors = self.factors(len(frame))
         return tuple(size and size // factor for size, factor in zip(frame, factors, strict=True))
 
     def factors(self, axes: int) -> tuple[int, ...]:
-        """Return the factor of each axis of space."""
+        """Return the factor of each spatial axis."""
         return self.factor * axes if len(self.factor) == 1 else self.factor
 
     def check(self, space: tuple[str, ...]) -> None:
-        """Refuse factors that are not one for each axis of space.
+        """Refuse factors that are not one for each spatial axis.
 
         Raises:
             ValidationError: located at the key.
         """
         if not space:
-            raise fault(("coarsen",), "the layout has no axes of space to coarsen")
+            raise fault(("coarsen",), "the layout has no spatial axes to coarsen")
         if len(self.factor) not in (1, len(space)):
             message = f"expected one number, or one for each of {' '.join(space)}, got {len(self.factor)} numbers"
             raise fault(("coarsen",), message)
@@ -46,7 +46,7 @@ class CoarsenSection(Section):
 class _FactorOrSection(Value):
     """A factor, one for each axis, or a factor and a method."""
 
-    words = "a positive whole number, a list with one per axis of space, or {factor, method}"
+    words = "a positive whole number, a list with one per spatial axis, or {factor, method}"
 
     def read(self, value: Any, expected: str = "") -> CoarsenSection:
         if isinstance(value, CoarsenSection):

@@ -20,7 +20,7 @@ from specbuild.language.sections.target import Target, check_target
 from specbuild.language.sections.transform import Transforms
 
 Crop: TypeAlias = (
-    Annotated[tuple[int, ...], Several(Whole(1), "a positive whole number, or a list with one per axis of space", 1, 3)]
+    Annotated[tuple[int, ...], Several(Whole(1), "a positive whole number, or a list with one per spatial axis", 1, 3)]
     | None
 )
 Size = TypeVar("Size", bound=int | None)
@@ -186,7 +186,7 @@ class DataSection(Section):
         return self.windows.reach if self.split.embargo is None else self.split.embargo
 
     def crop_shape(self, frame: tuple[Size, ...]) -> tuple[Size | int, ...]:
-        """Return the axes of space that the model reads, of frames with the axes of space `frame`."""
+        """Return the spatial axes that the model reads, of frames with the spatial axes `frame`."""
         if self.crop is None:
             return frame
         return self.crop * len(frame) if len(self.crop) == 1 else self.crop
@@ -220,7 +220,7 @@ def _check_crop(data: DataSection) -> None:
     if data.crop is None or not axes:
         return
     if not space:
-        raise fault(("crop",), f"the layout {axes} has no axes of space to crop")
+        raise fault(("crop",), f"the layout {axes} has no spatial axes to crop")
     if len(data.crop) not in (1, len(space)):
         message = f"expected one number, or one for each of {' '.join(space)}, got {len(data.crop)} numbers"
         raise fault(("crop",), message)

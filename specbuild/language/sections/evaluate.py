@@ -99,8 +99,8 @@ class EvaluateSection(Section):
     )
     members: Annotated[int, Whole(2, MOST_MEMBERS)] | None = Field(
         None,
-        description="Members to draw of the model, by its dropout and noise or from the distribution of its loss, and "
-        "to score as an ensemble.",
+        description="Members of an ensemble to draw and score, by dropout and noise or from the distribution "
+        "of the loss.",
     )
     convention: Literal["openstl"] | None = Field(
         None,

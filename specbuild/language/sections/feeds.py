@@ -43,12 +43,12 @@ class FeedSection(Section):
     """What one input of the model reads. Its array has the axes frames, space and channels, as far as it has them."""
 
     spatial: ClassVar[bool | None] = True
-    """Whether it has the axes of space of a frame; None: where the input has them."""
+    """Whether it has the spatial axes of a frame; None: where the input has them."""
     is_past: ClassVar[bool] = False
     """Whether it is the past frames of the record, as a model of one input reads them."""
 
     def count(self, windows: "WindowsSection") -> int | None:  # noqa: ARG002
-        """Return the number of frames; None without an axis of time."""
+        """Return the number of frames; None without a time axis."""
         return None
 
     def channels(self, data: "DataSection", record: Dim) -> Dim:
@@ -118,15 +118,16 @@ class SourceFeed(FeedSection):
     )
     join: Literal["exact", "nearest", "forward"] = Field(
         "exact",
-        description="Which frame belongs to one of data.source: the one at its time, the nearest, or the last before.",
+        description="The frame that goes with one of data.source: at the same time, the nearest, or the last before.",
     )
     tolerance: Time | None = Field(
         None,
-        description="How far apart the two may be. Default: half the time between frames of the source for nearest, "
-        "that time for forward.",
+        description="How far apart in time the two may be. Default: half the step of this source for nearest, "
+        "a whole step for forward.",
     )
     regrid: Literal["nearest", "linear"] | None = Field(
-        None, description="How values come onto the grid of data.source. Default: the two grids must be the same."
+        None,
+        description="How values are interpolated to the grid of data.source. Default: the grids must agree.",
     )
     scale: Number | None = Field(None, description="Factor in physical = raw * scale + offset, as in data.")
     offset: Number | None = Field(None, description="Offset in physical = raw * scale + offset, as in data.")
@@ -184,8 +185,8 @@ class CyclesFeed(FeedSection):
 
     spatial = None
 
-    cycles: Cycles = Field(description="Cycles, of which each is two channels, its sine and cosine: day, week, year.")
-    frames: Frames = Field("future", description="The frames of a window whose times are given: past, future, or all.")
+    cycles: Cycles = Field(description="Any of day, week and year; each gives two channels, a sine and a cosine.")
+    frames: Frames = Field("future", description="The frames of a window whose times are read: past, future, or all.")
 
     def count(self, windows: "WindowsSection") -> int:
         return frame_count(self.frames, windows)
@@ -197,9 +198,9 @@ class CyclesFeed(FeedSection):
 class CoordinatesFeed(FeedSection):
     """Where a pixel is, and how high the sun stands there."""
 
-    coordinates: Coordinates = Field(description="Channels: latitude, longitude, solar_elevation; see docs/data.md.")
+    coordinates: Coordinates = Field(description="Any of latitude, longitude and solar_elevation; see docs/data.md.")
     frames: Frames | None = Field(
-        None, description="The frames of a window whose times solar_elevation is for: past, future, or all."
+        None, description="The frames of a window for whose times solar_elevation is given: past, future, or all."
     )
 
     def count(self, windows: "WindowsSection") -> int | None:
@@ -227,11 +228,11 @@ class MovingFeed(FeedSection):
 
     latest: PositiveInt | None = Field(
         None,
-        description="So many of the latest frames of the data are compared, also from before the window. "
+        description="How many of the latest frames of the data are compared, including frames before the window. "
         "Default: the past frames.",
     )
     apart: PositiveInt = Field(
-        1, description="Frames so far apart are compared, in frames; the motions of all such pairs are averaged."
+        1, description="Distance of the frames compared, in frames; the motions of all such pairs are averaged."
     )
 
     @property

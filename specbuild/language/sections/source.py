@@ -178,7 +178,7 @@ class SourceSection(Section):
     )
     coarsen: Coarsen | None = Field(
         None,
-        description="Pixels of the file that become one along each axis of space: a number, one per axis, or {factor, "
+        description="Pixels of the file that become one along each spatial axis: a number, one per axis, or {factor, "
         "method}.",
     )
 
@@ -203,7 +203,7 @@ class SourceSection(Section):
 
     @property
     def space(self) -> tuple[str, ...]:
-        """The axes of space in the order that models read them."""
+        """The spatial axes in the order that models read them."""
         return next(known for known in SPACES if set(known) == set(self.axes) - set("TNC"))
 
     @property
@@ -238,7 +238,7 @@ class SourceSection(Section):
 
     @property
     def frame(self) -> tuple[int | None, ...]:
-        """The axes of space of a frame, in the order of `space`, None where only the file can tell."""
+        """The spatial axes of a frame, in the order of `space`, None where only the file can tell."""
         if self.generator is not None:
             return (self.generator.size, self.generator.size)
         whole: tuple[int | None, ...] = (None,) * len(self.space)
