@@ -32,14 +32,14 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
     No framework is loaded, except for layers that only Keras knows; the last line of the output names them. The exit
     code is 0 if the spec is valid and 2 if it is not.
 
-    With --data the files are opened as training would open them: the frames must fit the model and the windows the
-    splits, the transform is fitted, and the files of evaluate.forecasts and the run of train.init_from are looked for.
+    With --data the files are opened as training would open them: the frames must fit the model, the windows must fit
+    the splits, the transform is fitted, and the files of evaluate.forecasts and the run of train.init_from must exist.
 
     \b
     Examples:
       specbuild check nowcast.yaml
       specbuild check nowcast.yaml --set vars.filters=64
-      specbuild check nowcast.yaml --data      (and everything that training reads first)
+      specbuild check nowcast.yaml --data      (also open the data)
       specbuild check --format json            (spec.yaml of this folder)
       specbuild check --format github          (annotations in a pull request)
     """

@@ -42,8 +42,8 @@ def command(run: str, split: str, data: str | None, format: str, overrides: tupl
     scores; their conventions are printed below the tables.
 
     Data that have changed since training are refused. If they have moved, give the new path with --data, relative to
-    this folder. Other data are scored with the transform of the run, in the units of the training; their scores go to
-    separate files (scores-on-2024.json).
+    this folder. Other data are scored with the transform of the run, in the units of the training data; their
+    scores go to separate files (scores-on-2024.json).
 
     Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score by lead time.
 

@@ -22,8 +22,8 @@ def command(template: str | None, file: Path | None, data: str | None, listed: b
 
     The data that the spec reads are copied next to it. Existing files are not replaced without --force.
 
-    With --data there is no template: FILE gets a data section for the files at PATH, as far as they tell what they
-    hold, and a model that fits it.
+    With --data there is no template: FILE gets a data section that describes the files at PATH, as far as can be told
+    from them, and a model that fits it.
 
     \b
     Examples:

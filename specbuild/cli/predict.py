@@ -20,9 +20,9 @@ _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.+)")
     "--input",
     metavar="[NAME=]FILE",
     multiple=True,
-    help="Past frames: .npy or .npz in physical units, or a file like the run's data, of which the last frames are "
-    "used, which must be like the training data. Default: the last frames of the run's data. With NAME, what the input "
-    "of that name reads. May be repeated.",
+    help="Past frames: .npy or .npz in physical units, or a file like the run's data, whose last frames are used and "
+    "must match the training data. Default: the last frames of the run's data. With NAME, the file that the input of "
+    "that name reads. May be repeated.",
 )
 @click.option(
     "-o",
@@ -35,7 +35,7 @@ _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.+)")
     "--members",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Draw an ensemble: by the model's dropout and noise, or from the distribution that its loss gives.",
+    help="Draw an ensemble: from the distribution that the loss gives, or else by the model's dropout and noise.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the members.")
 @set_option
@@ -44,11 +44,12 @@ def command(run: str, input: tuple[str, ...], output: str | None, **options: Any
     """Forecast with the model of RUN, from the last frames of its data or of a file.
 
     If the data have moved, give the new path with --set data.source.path. A note says if they have changed since
-    training. Past frames of another interval, with a gap or on another grid are refused; other units are converted.
+    training. Past frames at another interval, with a gap or on another grid are refused; other units are converted.
     Pixels that neither the training nor the past frames know are missing.
+
     NetCDF and Zarr keep times, coordinates and units. The .npz holds the forecast in physical units (frames, space,
-    channels), the lead times, the variable and its units. With --members they hold the members as well: NetCDF and
-    Zarr along an axis realization. If the loss is a distribution, they hold its quantiles.
+    channels), the lead times, the variable and its units. All three also hold the members with --members (in NetCDF
+    and Zarr along an axis realization), and the quantiles if the loss gives a distribution.
 
     \b
     Examples:

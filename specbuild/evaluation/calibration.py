@@ -17,8 +17,8 @@ _MASS = 0.05
 """The share of the observations with the least value from which on this value has a probability of its own."""
 CALIBRATION = (
     "rank histogram: pixels by the number of members (quantiles, tenths of the distribution) below the observation, "
-    "ties drawn, among them all values that cannot be told from the least, such as no rain; flat if the distribution "
-    "is right; Hamill (2001). Reliability: the observed frequency of the event where its forecast probability lies "
+    "ties, such as all values too small to tell from no rain, broken at random; flat if the distribution is right; "
+    "Hamill (2001). Reliability: the observed frequency of the event where its forecast probability lies "
     "around 0, 0.1, ... 1; Wilks (2011), section 8.4.4"
 )
 

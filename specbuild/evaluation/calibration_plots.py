@@ -52,7 +52,7 @@ def _ranks(axes: Axes, evaluation: Evaluation, position: int) -> None:
     axes.axhline(1, color=INK, linewidth=1, linestyle="--")
     axes.set_xlim(0, 1)
     axes.set_title(f"rank histogram: {table.name}", fontsize=9.5, color=INK)
-    axes.set_xlabel("probability forecast below the observation", fontsize=8.5, color=INK)
+    axes.set_xlabel("forecast probability below the observation", fontsize=8.5, color=INK)
     axes.set_ylabel("observations / expected", fontsize=8.5, color=PALE)
 
 

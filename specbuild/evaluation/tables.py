@@ -105,8 +105,8 @@ def _calibration(table: CalibrationTable) -> str:
     """How often the observation lay outside of a distribution."""
     outside, expected = table.outside
     return (
-        f"{table.name}: {_known(outside, '.1%')} of the observations lie below or above all members or quantiles, "
-        f"{expected:.1%} would if these were right."
+        f"{table.name}: {_known(outside, '.1%')} of the observations lie outside all members or quantiles; "
+        f"{expected:.1%} would if the distribution were right."
     )
 
 

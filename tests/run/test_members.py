@@ -107,7 +107,7 @@ def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -
     written = json.loads((run / "scores.json").read_text("utf-8"))["calibration"]
     assert [entry["forecast"] for entry in written["forecasts"]] == ["model"]
     assert sum(map(sum, written["forecasts"][0]["ranks"])) == exact.of("model").scored[0] * 2
-    assert "of the observations lie below or above all members or quantiles" in report_text(exact)
+    assert "of the observations lie outside all members or quantiles" in report_text(exact)
     assert (run / "calibration.png").stat().st_size > 10_000
     rows = [pixels(run / "forecast.png").shape[0]]
     assert predict(run, members=3, output=run / "members.png").shape[0] == 3
