@@ -174,9 +174,30 @@ def _evaluate_output(
 
     first = whole.output == next(iter(trained.dataset.views), "")
     part = "-".join(filter(None, ("" if first else whole.output, variable)))
+    _save(trained, evaluation, dataset, pictured, horizon, part)
+    return evaluation
+
+
+def _save(
+    trained: TrainedRun,
+    evaluation: Evaluation,
+    dataset: Dataset,
+    pictured: _Pictured | None,
+    horizon: int | None,
+    part: str,
+) -> None:
+    """Write the scores of an output and the pictures of a window into the run folder.
+
+    Args:
+        part: of what the scores are, in the names of the files: an output or a variable; empty for the first output.
+
+    Raises:
+        UnsavedError: the folder cannot be written.
+    """
+    other = trained.other_data
 
     def file(name: str) -> Path:
-        return trained.folder.evaluation(name, split, horizon, part, other)
+        return trained.folder.evaluation(name, evaluation.split, horizon, part, other)
 
     with keeping(evaluation, trained.folder.path):
         write_json(file("scores.json"), evaluation.to_dict())
@@ -184,18 +205,17 @@ def _evaluate_output(
         draw_scores(evaluation, file("scores.png"))
         if evaluation.calibration:
             draw_calibration(evaluation, file("calibration.png"))
-        if split == "test" and pictured is not None and len(trained.data.source.space) > 1:
+        if evaluation.split == "test" and pictured is not None and len(trained.data.source.space) > 1:
             best = evaluation.best()[-1]
             scene = pictured.scene(
                 dataset,
-                f"{trained.spec.name}: test window {pictured.number} of {scored}",
+                f"{trained.spec.name}: test window {pictured.number} of {evaluation.windows}",
                 PERSISTENCE if best is None else best.baseline,
             )
             if horizon is None and not part and not other:
                 trained.folder.offer(colours=asdict(scale_of(scene)))
             draw_strip(scene, file("forecast.png"))
             draw_animation(scene, file("forecast.gif"))
-    return evaluation
 
 
 def _forecast(trained: TrainedRun, dataset: Dataset, window: Window, channel: int | None) -> ScoredForecast:
