@@ -92,7 +92,7 @@ def test_every_output_is_scored(run: Run) -> None:
     scores = evaluate(run.path)
     assert [scores.output, *(other.output for other in scores.others)] == ["amount", "occurrence", "last"]
     occurrence, last = scores.others
-    assert "terrain is interpolated linearly on the grid of terrain.nc:height" in scores.notes
+    assert "terrain is interpolated linearly to the grid of the frames" in scores.notes
     assert last.leads == ("+30 min",)
     model = {name: scores.of("model").column(name).values for name in ("MSE", "MAE")}
     assert model["MSE"][0] > 0
