@@ -188,7 +188,8 @@ SCORES: dict[str, Score] = {
         "CRPS",
         "continuous ranked probability score ∫(F(x) − 1[x ≥ y])² dx; of one value its absolute error",
         "continuous ranked probability score, mean over pixels; of members the fair estimate, of quantiles twice the "
-        "mean quantile score, of a Gaussian in closed form; of one value its absolute error",
+        "mean quantile score, each weighted by the probabilities nearest to it, of a Gaussian in closed form; of one "
+        "value its absolute error",
         (0, inf),
         0,
         "data",

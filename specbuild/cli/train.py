@@ -8,7 +8,15 @@ import click
 
 from specbuild.cli.arguments import plugin_option, root_option, say, set_option, spec_or_default
 
-_TO_LOOK_AT = ("forecast.png", "forecast.gif", "loss.png", "scores.png", "confusion.png", "scores.csv")
+_TO_LOOK_AT = (
+    "forecast.png",
+    "forecast.gif",
+    "loss.png",
+    "scores.png",
+    "calibration.png",
+    "confusion.png",
+    "scores.csv",
+)
 
 
 @click.command("train", short_help="Train the model of SPEC, score it and draw its forecast.")

@@ -16,17 +16,21 @@ from specbuild.pictures import save_figure
 
 
 def draw_calibration(evaluation: Evaluation, path: Path) -> None:
-    """Write a PNG: the rank histogram of each distribution, and the reliability of each event, over all lead times."""
+    """Write a PNG: the rank histogram of each distribution, and the reliability of each event, over all lead times.
+
+    The probability of an event has no rank histogram, as only two values can be observed.
+    """
     thresholds = [curve.threshold for curve in evaluation.calibration[0].reliability]
-    panels = [*evaluation.calibration, *thresholds]
+    histograms = () if evaluation.of_event else evaluation.calibration
+    panels = [*histograms, *thresholds]
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     figure = Figure((3.9 * columns + 0.3, 3.5 * rows + 0.7), layout="constrained")
     figure.suptitle(figure_title(evaluation), fontsize=11, fontweight="bold", color=INK)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for position in range(len(evaluation.calibration)):
+    for position in range(len(histograms)):
         _ranks(axes[position], evaluation, position)
-    for number, panel in enumerate(axes[len(evaluation.calibration) : len(panels)]):
+    for number, panel in enumerate(axes[len(histograms) : len(panels)]):
         _reliability(panel, evaluation, number)
     for panel in axes[: len(panels)]:
         panel.tick_params(labelsize=8, colors=INK)
@@ -79,7 +83,8 @@ def _reliability(axes: Axes, evaluation: Evaluation, number: int) -> None:
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     units = f" {evaluation.units}" if evaluation.units else ""
-    axes.set_title(f"reliability of ≥ {first.threshold:g}{units}", fontsize=9.5, color=INK)
+    event = "" if evaluation.of_event else f" of ≥ {first.threshold:g}{units}"
+    axes.set_title(f"reliability{event}", fontsize=9.5, color=INK)
     axes.set_xlabel("forecast probability", fontsize=8.5, color=INK)
     axes.set_ylabel("observed frequency", fontsize=8.5, color=PALE)
     axes.legend(fontsize=7.5, frameon=False, loc="upper left", labelcolor=INK)

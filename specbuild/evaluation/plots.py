@@ -21,8 +21,8 @@ from specbuild.pictures import save_figure
 if TYPE_CHECKING:
     from specbuild.evaluation.classes import ClassScores
 
-_MOST = 12
-"""Panels at most; what a terminal shows comes first."""
+_MOST = 24
+"""Panels at most; a line in the picture counts the scores that are left out."""
 _STYLES: tuple[tuple[str, Any, str], ...] = (
     ("#0072B2", "-", "o"),
     ("#D55E00", "--", "s"),
@@ -46,10 +46,12 @@ def draw_scores(evaluation: Evaluation, path: Path) -> None:
     """Write a PNG: every score that a terminal shows, and the skill over each baseline, by lead time."""
     shown = evaluation.on_show[: _MOST - 1]
     count = len(shown) + 1
-    columns = min(count, 3 if count in (3, 5, 6, 9) or count > 8 else 2 if count in (2, 4) else 4)
+    columns = min(count, 3 if count in (3, 5, 6) or 8 < count <= 12 else 2 if count in (2, 4) else 4)
     rows = math.ceil(count / columns)
     figure = Figure((3.6 * columns + 0.3, 2.7 * rows + 0.9), layout="constrained")
-    figure.suptitle(figure_title(evaluation), fontsize=11, fontweight="bold", color=INK)
+    left_out = len(evaluation.on_show) - len(shown)
+    more = f"\n{left_out} more in scores.csv" if left_out else ""
+    figure.suptitle(figure_title(evaluation) + more, fontsize=11, fontweight="bold", color=INK)
     figure.get_layout_engine().set(h_pad=0.09, w_pad=0.06)  # type: ignore[union-attr,call-arg]
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     _skill(panels[min(1, count - 1)], evaluation)
