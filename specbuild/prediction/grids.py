@@ -68,7 +68,9 @@ def of_output(forecast: Forecast) -> xarray.Dataset:
     for name, (dims, values, attributes, *encoding) in coordinates.items():  # CF 2.5.1: coordinates are never missing
         coordinates[name] = (dims, values, attributes, {**(encoding[0] if encoding else {}), "_FillValue": None})
     about = {"Conventions": "CF-1.10", "title": f"{forecast.variable} forecast", "source": f"specbuild {__version__}"}
-    return add_distribution(xarray.Dataset(variables, coordinates, about), forecast, tuple(names))
+    grid = add_distribution(xarray.Dataset(variables, coordinates, about), forecast, tuple(names))
+    # NetCDF and Zarr have groups for what HDF5 calls dataset1/data1/data.
+    return grid.rename({name: str(name).replace("/", "_") for name in grid.data_vars if "/" in str(name)})
 
 
 def _axis(name: str, axis: Coordinate | None, length: int) -> dict[str, Any]:
