@@ -100,7 +100,7 @@ def test_a_single_frame_that_is_given_does_not_tell_its_motion(tmp_path: Path) -
     inputs = {"rain": ("past", (1, 48, 48, 1)), "flow": ({**FLOW, "latest": 4}, (48, 48, 2))}
     data = opened(tmp_path, inputs, windows={"past": 1, "future": 3})
     past = data.window(0, 6).past
-    with pytest.raises(RunError, match="reads the motion of the latest 4 frames, one past frame is given"):
+    with pytest.raises(RunError, match="reads the motion of the latest 4 frames, but only one is given"):
         data.inputs(past)
     known, first = data.inputs(past, (0, 6)), data.inputs(past, (0, 0))
     assert isinstance(known, dict)

@@ -127,7 +127,7 @@ class Feed(ABC, Generic[Section]):
         if state is not None:
             raise RunError(
                 f"the saved transforms have one for the input {self.name}, which the spec does not transform",
-                help="put the files of the run back as they were",
+                help="restore the original files of the run",
             )
         return self
 

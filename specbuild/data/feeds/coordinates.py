@@ -53,9 +53,9 @@ class PixelCoordinates(Feed[CoordinatesFeed]):
     """For each pixel the latitude / 90°, sin λ and cos λ of the longitude λ, and the sine of the solar elevation."""
 
     latitudes: Degrees | None
-    """Of the rows, (H,)."""
+    """Latitudes of the rows, (H,)."""
     longitudes: Degrees | None
-    """Of the columns, (W,)."""
+    """Longitudes of the columns, (W,)."""
 
     def read(self, context: FeedContext) -> Floats:
         times = None

@@ -90,7 +90,7 @@ class Motions:
             given = context.whole()
             if len(given) < 2:
                 raise RunError(
-                    f"an input reads the motion of the latest {self.section.latest} frames, one past frame is given",
+                    f"an input reads the motion of the latest {self.section.latest} frames, but only one is given",
                     help="forecast from the data of the run, or train with data.windows.past of 2 or more",
                 )
             return given, 1

@@ -66,11 +66,11 @@ class Dataset(SampleSet[WindowSet]):
     feeds: Feeds = field(default_factory=dict)
     """What each input reads; none where the one input reads the past frames."""
     whole: Dataset | None = None
-    """Of a view, all of the data."""
+    """The whole data set, of which this is a view for one output; None if it is no view."""
     output: str = ""
-    """Of a view, the name of the output."""
+    """The name of the output that a view is for."""
     positions: tuple[int, ...] | None = None
-    """Of a view of some of the future frames, which, counted from 0."""
+    """The future frames that a view compares, counted from 0; None: all."""
 
     @cached_property
     def views(self) -> dict[str, Dataset]:

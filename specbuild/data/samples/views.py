@@ -26,7 +26,7 @@ class SeenFrames(FrameSource):
 
     @property
     def is_event(self) -> bool:
-        """Whether they say of each value if an event takes place."""
+        """Whether the frames are events: 1 where one takes place, 0 elsewhere."""
         return self.above is not None
 
     @property

@@ -118,7 +118,7 @@ class Coordinate:
     fault: str = ""
     """Why its values are not times although its units or type say so; empty if they are, or do not say so."""
     calendar: str = ""
-    """Of times, the calendar that the file counts them in; empty is ours."""
+    """The calendar of times in the file; empty for the Gregorian calendar."""
     bounds: npt.NDArray[Any] | None = None
     """The two ends of each cell, where the file has them, (length, 2)."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class StoredArray:
     dims: tuple[str, ...] = ()
     """Names of its axes in order; none where the format does not name them."""
     calendar: str = ""
-    """Of times, the calendar that they are counted in; empty is ours."""
+    """The calendar of times; empty for the Gregorian calendar."""
     coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     """The coordinates that the file has, by the name of the axis."""
     lengths: tuple[int, ...] | None = None
@@ -210,7 +210,7 @@ class FrameMetadata:
     descriptions: tuple[Description, ...] = ()
     """What else the file says of each variable; its auxiliary coordinates by letter of the layout."""
     remarks: tuple[str, ...] = ()
-    """What a user should know of how the frames are read, in sentences for notes."""
+    """Sentences about how the frames are read, for notes."""
 
     @property
     def name(self) -> str:

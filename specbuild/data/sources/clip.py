@@ -35,7 +35,7 @@ class FrameClip(Protocol):
 
     @property
     def times(self) -> Times | None:
-        """When its frames are, if the names of its files say it."""
+        """The times of its frames, if the names of its files hold them."""
 
     @property
     def headers(self) -> Sequence[tuple[str, ImageHeader]]:

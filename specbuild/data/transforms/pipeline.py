@@ -101,5 +101,5 @@ class Transform:
             kept, asked = (f"{', '.join(names) or 'no step'}" for names in (ours, theirs))
             raise RunError(
                 f"the saved transform is {kept} for {len(self.fill)} channels, the spec has {asked} for {channels}",
-                help="train the model again, or put the files of the run back as they were",
+                help="train the model again, or restore the original files of the run",
             )
