@@ -61,8 +61,9 @@ def evaluate(
     Returns:
         The scores of the model and of every baseline; for a classifier, those of its classes. They are also written, as
         `scores.json`, `scores.csv` and `scores.png` (`confusion.png`) for the test split and as
-        `scores-validation.json` … for the others, `scores-t2m.json` … for one variable and `scores-horizon-15.json` …
-        for another horizon; `scores-on-2024.json` for other data, from `2024.nc`.
+        `scores-validation.json` … for the others, `scores-t2m.json` … for one variable (`scores-OUTPUT-t2m.json` where
+        the model has several outputs) and `scores-horizon-15.json` … for another horizon; `scores-on-2024.json` for
+        other data, from `2024.nc`.
 
     Raises:
         SpecError: it is not a run folder, the data is gone or has changed since training, or it does not allow a score
@@ -96,13 +97,15 @@ def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, h
     if variable is not None:
         having = [view for view in views if variable in view.source.metadata.variables and not view.is_event]
         views = having or views[:1]
-    first, *others = [_evaluate_output(trained, view, split, variable, horizon) for view in views]
-    return replace(first, others=tuple(others))
+    scored = [_evaluate_output(trained, view, split, variable) for view in views]
+    result = replace(scored[0].evaluation, others=tuple(each.evaluation for each in scored[1:]))
+    with keeping(result, trained.folder.path):
+        for each in scored:
+            _save(trained, each, horizon)
+    return result
 
 
-def _evaluate_output(
-    trained: TrainedRun, whole: Dataset, split: str, variable: str | None, horizon: int | None
-) -> Evaluation:
+def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: str | None) -> _Scored:
     """Score one output.
 
     Args:
@@ -172,50 +175,54 @@ def _evaluate_output(
         blocks=sum(map(bool, counted)),
     )
 
-    first = whole.output == next(iter(trained.dataset.views), "")
-    part = "-".join(filter(None, ("" if first else whole.output, variable)))
-    _save(trained, evaluation, dataset, pictured, horizon, part)
-    return evaluation
+    unnamed = variable is None and whole.output == next(iter(trained.dataset.views), "")
+    part = "-".join(filter(None, ("" if unnamed else whole.output, variable)))
+    return _Scored(evaluation, dataset, pictured, part)
 
 
-def _save(
-    trained: TrainedRun,
-    evaluation: Evaluation,
-    dataset: Dataset,
-    pictured: _Pictured | None,
-    horizon: int | None,
-    part: str,
-) -> None:
+@dataclass(frozen=True)
+class _Scored:
+    """The scores of an output, and what its files need.
+
+    Attributes:
+        dataset: what was scored, of the output and the variable alone.
+        part: of what the scores are, in the names of the files: an output, a variable or both; empty for all of the
+            first output.
+    """
+
+    evaluation: Evaluation
+    dataset: Dataset
+    pictured: _Pictured | None
+    part: str
+
+
+def _save(trained: TrainedRun, scored: _Scored, horizon: int | None) -> None:
     """Write the scores of an output and the pictures of a window into the run folder.
 
-    Args:
-        part: of what the scores are, in the names of the files: an output or a variable; empty for the first output.
-
     Raises:
-        UnsavedError: the folder cannot be written.
+        OSError: the folder cannot be written.
     """
-    other = trained.other_data
+    evaluation, pictured, part, other = scored.evaluation, scored.pictured, scored.part, trained.other_data
 
     def file(name: str) -> Path:
         return trained.folder.evaluation(name, evaluation.split, horizon, part, other)
 
-    with keeping(evaluation, trained.folder.path):
-        write_json(file("scores.json"), evaluation.to_dict())
-        write_text(file("scores.csv"), evaluation.to_csv())
-        draw_scores(evaluation, file("scores.png"))
-        if evaluation.calibration:
-            draw_calibration(evaluation, file("calibration.png"))
-        if evaluation.split == "test" and pictured is not None and len(trained.data.source.space) > 1:
-            best = evaluation.best()[-1]
-            scene = pictured.scene(
-                dataset,
-                f"{trained.spec.name}: test window {pictured.number} of {evaluation.windows}",
-                PERSISTENCE if best is None else best.baseline,
-            )
-            if horizon is None and not part and not other:
-                trained.folder.offer(colours=asdict(scale_of(scene)))
-            draw_strip(scene, file("forecast.png"))
-            draw_animation(scene, file("forecast.gif"))
+    write_json(file("scores.json"), evaluation.to_dict())
+    write_text(file("scores.csv"), evaluation.to_csv())
+    draw_scores(evaluation, file("scores.png"))
+    if evaluation.calibration:
+        draw_calibration(evaluation, file("calibration.png"))
+    if evaluation.split == "test" and pictured is not None and len(trained.data.source.space) > 1:
+        best = evaluation.best()[-1]
+        scene = pictured.scene(
+            scored.dataset,
+            f"{trained.spec.name}: test window {pictured.number} of {evaluation.windows}",
+            PERSISTENCE if best is None else best.baseline,
+        )
+        if horizon is None and not part and not other:
+            trained.folder.offer(colours=asdict(scale_of(scene)))
+        draw_strip(scene, file("forecast.png"))
+        draw_animation(scene, file("forecast.gif"))
 
 
 def _forecast(trained: TrainedRun, dataset: Dataset, window: Window, channel: int | None) -> ScoredForecast:

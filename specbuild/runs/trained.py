@@ -181,7 +181,9 @@ class TrainedRun:
                 "put the old data back, or score these as other data, in files of their own: specbuild evaluate "
                 f"{self.folder.path} --set data.source.path={self.data.source.path}",
             )
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.data.source.path).stem).strip("-.") or "other"
+        given = [str(override).partition("=")[2] for override in self.given if is_under(override, INPUT_SOURCES)]
+        stems = [Path(path).stem for path in (self.data.source.path, *given)]
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(stems)).strip("-.") or "other"
 
     @cached_property
     def transform(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from specbuild.catalog import values
+from specbuild.catalog import axis_values, values
 from specbuild.catalog.values import LARGEST, written
 
 TAKEN: list[tuple[str, Any, Any]] = [
@@ -84,15 +84,18 @@ REFUSED: list[tuple[str, Any, str]] = [
 ]  # fmt: skip
 
 
+TYPES = vars(values) | vars(axis_values)
+
+
 @pytest.mark.parametrize(("field", "value", "stored"), TAKEN, ids=str)
 def test_value_is_taken(field: str, value: Any, stored: Any) -> None:
-    assert TypeAdapter(getattr(values, field)).validate_python(value) == stored
+    assert TypeAdapter(TYPES[field]).validate_python(value) == stored
 
 
 @pytest.mark.parametrize(("field", "value", "message"), REFUSED, ids=str)
 def test_value_is_refused(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        TypeAdapter(getattr(values, field)).validate_python(value)
+        TypeAdapter(TYPES[field]).validate_python(value)
     assert [error["msg"] for error in caught.value.errors()] == [message]
 
 
@@ -102,7 +105,7 @@ def test_value_is_refused(field: str, value: Any, message: str) -> None:
 @given(value=st.recursive(st.none() | st.booleans() | st.floats() | st.text() | st.binary() | st.integers(), st.lists))
 def test_any_value_is_taken_or_refused_in_words(field: str, value: Any) -> None:
     try:
-        TypeAdapter(getattr(values, field)).validate_python(value)
+        TypeAdapter(TYPES[field]).validate_python(value)
     except ValidationError as error:
         (fault,) = error.errors()
         assert fault["msg"].startswith("expected ")
