@@ -122,3 +122,11 @@ def test_motions_that_cannot_be_computed_are_refused(tmp_path: Path) -> None:
             {"rain": ("past", (2, 48, 48)), "flow": (FLOW, (48, 2))},
             source={"path": "rain.npz", "key": "rain", "layout": "T L C"},
         )
+
+
+def test_a_model_of_one_input_gets_an_array(tmp_path: Path) -> None:
+    """Keras warns of a name for an only input."""
+    data = opened(tmp_path, {"flow": (FLOW, (48, 48, 2))})
+    x, _, _ = data.sampler("train", 2, seed=1).batch(0, 0)
+    assert isinstance(x, np.ndarray)
+    assert x.shape == (2, 48, 48, 2)

@@ -18,7 +18,7 @@ from specbuild.data.feeds.opened import Feeds
 from specbuild.data.heads import HeadReader, reader_of
 from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.coverage import Coverage
-from specbuild.data.samples.sampler import Sample, stacked
+from specbuild.data.samples.sampler import Sample, for_model
 from specbuild.data.samples.skipped import SkippedWindows
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.views import SeenFrames, labels_of, seen_by, transform_of
@@ -330,7 +330,7 @@ class Dataset(SampleSet[WindowSet]):
         """Return what the model gives for each tile."""
         whole = self.whole or self
         cut = zip(self.tiling.regions, self.tiling.cut(past), strict=True)
-        outputs = predict(stacked([whole.inputs(tile, at, region, beyond=past) for region, tile in cut]))
+        outputs = predict(for_model([whole.inputs(tile, at, region, beyond=past) for region, tile in cut]))
         return np.asarray(outputs[self.output] if isinstance(outputs, dict) else outputs)
 
     def _sample(self, window: tuple[int, int], region: Region, random: np.random.Generator | None) -> Sample:

@@ -61,7 +61,7 @@ class Sampler:
         try:
             samples = [self.sample(*self._draw(epoch, position)) for position in positions]
             x, y, weight = zip(*samples, strict=True)
-            return stacked(x), stacked(y), stacked(weight)
+            return for_model(x), stacked(y), stacked(weight)
         except MemoryError as error:
             raise RunError(f"there is not enough memory for a batch of {len(positions)} samples", LESS) from error
 
@@ -104,6 +104,12 @@ def stacked(parts: Sequence[Any]) -> Any:
     if isinstance(parts[0], dict):
         return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     return np.stack(parts)
+
+
+def for_model(parts: Sequence[Any]) -> Any:
+    """Return what a model reads of several samples: an array, or dicts of arrays by input where it has several."""
+    whole = stacked(parts)
+    return next(iter(whole.values())) if isinstance(whole, dict) and len(whole) == 1 else whole
 
 
 @lru_cache(maxsize=4)
