@@ -20,10 +20,8 @@ Every file is written whole or not at all, so a run that is cut off leaves no pa
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +37,8 @@ from specbuild.language import Spec, load_spec
 from specbuild.runs.checkpoint import Position
 from specbuild.runs.files import copy, write_json, write_text
 from specbuild.runs.frames import TrainingFrames
-from specbuild.runs.lock import LOCK, Process, RunLock, writer
+from specbuild.runs.hidden import hidden_folder, publish, unmakeable
+from specbuild.runs.lock import Process, RunLock, writer
 from specbuild.runs.records import damaged, manifest_problem, read_json
 from specbuild.runs.status import RunStatus
 
@@ -95,17 +94,17 @@ class RunFolder:
         stamp = (time or datetime.now()).strftime("%Y%m%d-%H%M%S")
         base = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.') or 'run'}-{stamp}"
         try:
-            hidden, lock = _hidden_folder(Path(out), base)
+            hidden, lock = hidden_folder(Path(out), base)
         except OSError as error:
-            raise _unmakeable(out, error) from error
+            raise unmakeable(out, error) from error
         with lock:
             try:
                 (hidden / CHECKPOINTS).mkdir()
                 fill(cls(hidden))
-                path = _publish(hidden, Path(out) / base)
+                path = publish(hidden, Path(out) / base)
             except OSError as error:
                 shutil.rmtree(hidden, ignore_errors=True)
-                raise _unmakeable(out, error) from error
+                raise unmakeable(out, error) from error
             except BaseException:
                 shutil.rmtree(hidden, ignore_errors=True)
                 raise
@@ -343,54 +342,6 @@ class RunFolder:
         roots = [copies] if copies.is_dir() else []
         spec = load_spec(file, overrides=written, change=change, directory=directory, roots=roots)
         return replace(spec, name=manifest["name"])
-
-
-def _hidden_folder(out: Path, base: str) -> tuple[Path, RunLock]:
-    """Make an empty folder that no pattern for runs finds, and lock it; remove those that dead processes left."""
-    out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob(".*.new"):
-        _remove_abandoned(left)
-    while True:
-        hidden = out / f".{base}.{secrets.token_hex(4)}.new"
-        hidden.mkdir()
-        try:
-            return hidden, RunLock(hidden)
-        except FileNotFoundError:  # without a lock it looked abandoned to another process, which removed it
-            continue
-        except OSError:
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
-
-
-def _remove_abandoned(hidden: Path) -> None:
-    """Remove a folder whose process ended before the folder got its name."""
-    with suppress(OSError, RunError):
-        if not (hidden / LOCK).exists():
-            hidden.rmdir()
-            return
-        with RunLock(hidden, patience=0) as lock:
-            # Renamed first: nobody who waits for the lock finds it in a folder that is half removed.
-            removed = hidden.rename(hidden.with_name(f".{secrets.token_hex(4)}.new"))
-            lock.moved(removed)
-            shutil.rmtree(removed)
-
-
-def _publish(hidden: Path, path: Path) -> Path:
-    """Give a folder its name, with a number where the name is taken, and return its new path."""
-    for number in range(1, 1000):
-        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        if free.exists():
-            continue
-        try:
-            return hidden.rename(free)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES) or not free.exists():
-                raise
-    raise RunError(f"{path.parent} already holds 999 runs called {path.name}")
-
-
-def _unmakeable(out: str | Path, error: OSError) -> RunError:
-    return RunError(f"cannot make a run folder in {out}: {error.strerror}", help="choose another place with --out")
 
 
 def _runs_in(folder: Path) -> list[str]:

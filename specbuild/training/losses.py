@@ -13,7 +13,7 @@ from specbuild.catalog.objects import LossSum
 from specbuild.catalog.signatures import signature
 from specbuild.data import Transform
 from specbuild.data.arrays import Array
-from specbuild.data.transforms.kinds import StepError
+from specbuild.data.transforms.step import StepError
 from specbuild.language import Spec
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from specbuild.data import Dataset, Transform, open_data
 from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.transforms.fit import fit
-from specbuild.data.transforms.kinds import FrameContext, StepError
+from specbuild.data.transforms.step import FrameContext, StepError
 from specbuild.document import RunError, SpecError
 from specbuild.language.sections.transform import transform
 from tests.data.samples import dataset, message, model, write_spec

@@ -16,9 +16,10 @@ from pydantic import Field
 
 from specbuild.catalog.values import PositiveNumber
 from specbuild.data.transforms.fit import fit
-from specbuild.data.transforms.kinds import STEPS, Step, StepError
+from specbuild.data.transforms.kinds import STEPS
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.running_statistics import running_statistics
+from specbuild.data.transforms.step import Step, StepError
 from specbuild.document import RunError, SpecError
 from specbuild.language.sections.transform import TRANSFORMS, TransformSection, transform
 from tests.data.samples import dataset, frames, message

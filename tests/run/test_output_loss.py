@@ -11,7 +11,8 @@ import pytest
 
 from specbuild import SpecError, build_graph, build_model
 from specbuild.data import Transform
-from specbuild.data.transforms.kinds import ClipStep, DbzStep, Log1pStep, MinMaxStep, ScaleStep, StandardizeStep, Step
+from specbuild.data.transforms.kinds import ClipStep, DbzStep, Log1pStep, MinMaxStep, ScaleStep, StandardizeStep
+from specbuild.data.transforms.step import Step
 from specbuild.model.backend import keras
 from specbuild.training import train
 from specbuild.training.compile import compile_model

@@ -73,6 +73,7 @@ def test_the_animation_shows_every_frame_and_pauses_at_the_end(tmp_path: Path) -
 def test_a_field_without_contrast_is_drawn(missing: bool, tmp_path: Path) -> None:
     flat = np.full((2, 4, 4), np.nan if missing else 3.0)
     draw_strip(Scene(flat, flat, ("-1", "0"), ("+1", "+2"), truth=flat), tmp_path / "flat.png")
+    assert (tmp_path / "flat.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_rain_gets_a_scale_for_rain_and_temperature_an_even_one() -> None:

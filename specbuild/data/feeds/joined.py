@@ -16,7 +16,7 @@ from specbuild.data.samples.windows import Stretch
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.intervals import median_step
 from specbuild.data.time.times import Times, show
-from specbuild.data.transforms.kinds import FrameContext
+from specbuild.data.transforms.step import FrameContext
 from specbuild.document import ArgumentError
 from specbuild.language import Spec
 from specbuild.language.interval import Interval

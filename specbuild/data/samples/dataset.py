@@ -26,8 +26,8 @@ from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import Region
 from specbuild.data.time.intervals import usual_step
-from specbuild.data.transforms.kinds import FrameContext
 from specbuild.data.transforms.pipeline import Transform
+from specbuild.data.transforms.step import FrameContext
 from specbuild.document import RunError
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.outputs import OutputSection

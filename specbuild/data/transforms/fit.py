@@ -13,10 +13,11 @@ from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import Stretch, frames_at_once, pieces
 from specbuild.data.sources import FrameSource
 from specbuild.data.time.clock import Clock, Phases, Slots
-from specbuild.data.transforms.kinds import STEPS, FrameContext, Only, Step, StepError
+from specbuild.data.transforms.kinds import STEPS, Only
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.precision import check_precision
 from specbuild.data.transforms.running_statistics import RunningStatistics, phase_means, running_statistics
+from specbuild.data.transforms.step import FrameContext, Step, StepError
 from specbuild.document import did_you_mean
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection

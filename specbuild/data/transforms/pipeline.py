@@ -14,8 +14,9 @@ import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.time.clock import Clock
-from specbuild.data.transforms.kinds import FrameContext, Only, Step, restored
+from specbuild.data.transforms.kinds import Only, restored
 from specbuild.data.transforms.records import TransformState, read_record
+from specbuild.data.transforms.step import FrameContext, Step
 from specbuild.document import RunError
 from specbuild.language.sections.transform import TransformSection
 

@@ -300,6 +300,9 @@ def _one_kind(value: Any) -> Any:
         refuse("feed", f"expected past, or a mapping with one of {others}, got {written(value)}")
     if len(kinds) > 1:
         raise fault((kinds[1],), f"an input has one kind, and {' and '.join(kinds)} are two: keep one", "feed")
+    if kinds == ["frames"] and value["frames"] in ("future", "all"):
+        what = f"expected past, got {written(value['frames'])}"
+        refuse("feed", f"{what}: future frames of data.source are the target; another source can have them")
     section = FEEDS[kinds[0]]
     for key in value:
         if key not in section.model_fields:
