@@ -48,7 +48,7 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Return how two fingerprints differ, in words; empty where they do not. The path of the data does not count."""
     for unit in ("files", "bytes"):
         then, here = before.get(unit, 1), now.get(unit, 1)
-        if then != here:
+        if None not in (then, here) and then != here:  # of a store at a URL the bytes may not be known
             return f"then it had {then:,} {unit}, now {here:,}"
     if before.get("sha256") != now.get("sha256"):
         return "its checksum differs from the one in run.json"
