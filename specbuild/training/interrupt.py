@@ -50,11 +50,13 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._over = threading.Event()
         self._wakeup: tuple[socket.socket, int] | None = None
+        self._unraisable = sys.unraisablehook
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._note) for number in heard}
+            self._unraisable, sys.unraisablehook = sys.unraisablehook, self._dropped
             if not hasattr(sys, "ps1"):  # an interactive session outlives its runs
                 reads, writes = socket.socketpair()
                 writes.setblocking(False)
@@ -70,6 +72,7 @@ class Signals:
             writes.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = self._unraisable
         self._before = {}
 
     @property
@@ -81,6 +84,11 @@ class Signals:
         again, self.asked = self.asked is not None, signal.Signals(number)
         if again or not self.stepping:
             raise KeyboardInterrupt
+
+    def _dropped(self, what: Any) -> None:
+        """Say nothing of an interrupt that landed where Python drops it: it is noted, and obeyed after a step."""
+        if self.asked is None or what.exc_type is not KeyboardInterrupt:
+            self._unraisable(what)
 
     def _watch(self, reads: socket.socket) -> None:
         """Read the number of each signal, which the system writes even while Python waits for a framework."""

@@ -11,8 +11,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from specbuild.catalog.object_limits import LIMITS
 from specbuild.catalog.objects import (
-    _LIMITS,
     Activation,
     Constraint,
     Initializer,
@@ -240,7 +240,7 @@ def test_limits_are_those_of_arguments_that_keras_has() -> None:
         for name in names(family):
             arguments = signature(family, name).arguments
             known.update(arguments, (f"{name}.{argument}" for argument in arguments))
-    assert known.issuperset(_LIMITS)
+    assert known.issuperset(LIMITS)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,21 @@ def test_a_signal_while_the_command_line_is_imported(tmp_path: Path, monkeypatch
     process = start("check", "nowcast.yaml", cwd=tmp_path)
     wait_for("stalled", tmp_path, process)
     assert ended(process, signal.SIGINT) == "\ninterrupted\n"
+
+
+def test_an_interrupt_that_python_drops_is_noted_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dies:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    dropped: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    with Signals() as signals:
+        thing = Dies()
+        del thing
+        assert signals.asked == signal.SIGTERM
+    assert dropped == []
+    assert sys.unraisablehook == dropped.append
 
 
 def test_a_signal_that_was_ignored_before_stays_ignored() -> None:
