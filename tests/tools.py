@@ -1,4 +1,4 @@
-"""The scripts of `tools/`: each is a module under its own name, by which they import each other."""
+"""The scripts of `tools/` and `benchmarks/`: each is a module under its own name, by which they import each other."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-TOOLS = Path(__file__).parent.parent / "tools"
+ROOT = Path(__file__).parent.parent
+TOOLS = ROOT / "tools"
+BENCHMARKS = ROOT / "benchmarks"
 
 
 def tool(name: str) -> ModuleType:
     """Return a script of `tools/` as a module."""
-    if str(TOOLS) not in sys.path:
-        sys.path.append(str(TOOLS))
+    return _script(TOOLS, name)
+
+
+def benchmark_script(name: str) -> ModuleType:
+    """Return a script of `benchmarks/` as a module."""
+    return _script(BENCHMARKS, name)
+
+
+def _script(folder: Path, name: str) -> ModuleType:
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
     return importlib.import_module(name)

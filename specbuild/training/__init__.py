@@ -4,6 +4,7 @@ The package is not called `train`: as an attribute of `specbuild` it would hide 
 """
 
 from specbuild.training.interrupt import Interrupted
-from specbuild.training.train import Run, train
+from specbuild.training.session import Run
+from specbuild.training.train import train
 
 __all__ = ["Interrupted", "Run", "train"]

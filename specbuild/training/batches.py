@@ -60,12 +60,13 @@ def for_outputs(graph: Graph, source: BatchSource) -> BatchSource:
     data = graph.spec.data
     if data is None or not data.targets or graph.spec.named_outputs:
         return source
-    return _Arranged(tuple(output.name for output in graph.outputs), source)
+    return _Arranged(source, tuple(output.name for output in graph.outputs))
 
 
 @dataclass(frozen=True)
-class _Arranged:
-    outputs: tuple[str, ...]
+class _Changed:
+    """The batches of a source, changed one by one."""
+
     source: BatchSource
 
     def __len__(self) -> int:
@@ -78,7 +79,17 @@ class _Arranged:
         return self.source.numbers(epoch, index)
 
     def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
-        x, y, weight = self.source.batch(epoch, index)
+        return self._changed(*self.source.batch(epoch, index))
+
+    def _changed(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Arranged(_Changed):
+    outputs: tuple[str, ...]
+
+    def _changed(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
         return x, self._of(y), None if weight is None else self._of(weight)
 
     def _of(self, parts: Any) -> Any:
@@ -111,28 +122,17 @@ def with_true_frames(graph: Graph, source: BatchSource, *, shown: bool = True) -
             help="compare an output with future, or leave sampling out",
             code="data-shape",
         )
-    return _WithTrueFrames(graph, source, shown, future)
+    return _WithTrueFrames(source, graph, shown, future)
 
 
 @dataclass(frozen=True)
-class _WithTrueFrames:
+class _WithTrueFrames(_Changed):
     graph: Graph
-    source: BatchSource
     shown: bool
     target: str
     """The output whose target they are, of several."""
 
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def sized(self, batch_size: int) -> BatchSource:
-        return replace(self, source=self.source.sized(batch_size))
-
-    def numbers(self, epoch: int, index: int) -> list[int]:
-        return self.source.numbers(epoch, index)
-
-    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
-        x, y, weight = self.source.batch(epoch, index)
+    def _changed(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
         horizons = [getattr(node.layer, "horizon", 1) for node in self.graph.nodes if node.teacher]
         true = y[self.target] if self.target else y
         true = true if self.shown else np.zeros_like(true)

@@ -2,64 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from specbuild.data import Dataset
-from specbuild.data.samples.base import Samples
-from specbuild.document import ArgumentError, RunError, SpecbuildError, SpecError
-from specbuild.document.render import render_text
+from specbuild.document import SpecbuildError
 from specbuild.facade import build_graph, import_plugins
-from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
-from specbuild.runs import checkpoint
-from specbuild.runs.checkpoint import Progress
-from specbuild.runs.clock import now
-from specbuild.runs.compatibility import Change, check_resumable
-from specbuild.runs.faults import UnsavedError, explained
-from specbuild.runs.files import remove_leftovers, write_json
+from specbuild.runs.compatibility import check_resumable
 from specbuild.runs.folder import RunFolder
-from specbuild.runs.frames import TrainingFrames
-from specbuild.runs.initial_weights import InitialWeights, WeightSource
-from specbuild.runs.lock import Process
-from specbuild.runs.provenance import (
-    check_data_unchanged,
-    data_files,
-    described,
-    machine,
-    perhaps_moved,
-    versions,
-)
-from specbuild.runs.records import TrainingPolicy
-from specbuild.training import model_file
-from specbuild.training.compile import compile_model, policy_for
-from specbuild.training.history import Watch, draw_history
+from specbuild.runs.initial_weights import WeightSource
+from specbuild.runs.provenance import check_data_unchanged, perhaps_moved
 from specbuild.training.interrupt import Interrupted, Signals
-from specbuild.training.model_file import Chosen
-from specbuild.training.opened import notes_at_first, open_for_training
-from specbuild.training.progress import Display, display, opening_lines
-from specbuild.training.resuming import how_to_resume, resume_with, resuming, without_checkpoints
-
-if TYPE_CHECKING:
-    from specbuild.evaluation.evaluate import Scored
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run. `best` is the epoch of the model's weights; `scores` are those of the test split, if any."""
-
-    folder: RunFolder
-    history: tuple[dict[str, float], ...]
-    best: int
-    scores: Scored | None
-
-    @property
-    def path(self) -> Path:
-        return self.folder.path
+from specbuild.training.opened import open_for_training
+from specbuild.training.progress import display
+from specbuild.training.resuming import resume_with
+from specbuild.training.session import Run, Session
 
 
 def train(
@@ -99,7 +58,7 @@ def train(
             with _interruptible(signals, "interrupted before training began; nothing was written"):
                 graph = build_graph(spec, overrides=overrides, roots=roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
-                return _Training(graph, open_for_training(graph), display(quiet)).run(None, out, signals)
+                return Session(graph, open_for_training(graph), display(quiet)).run(None, out, signals)
         folder = RunFolder.to_resume(resume)
         status = folder.status()
         # Before anything else: a second process is refused at once, not after a framework is loaded.
@@ -114,10 +73,10 @@ def train(
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
                 dataset = open_for_training(graph, folder.transform())
-            training = _Training(graph, dataset, display(quiet), changes)
+            session = Session(graph, dataset, display(quiet), changes)
             if status.process is not None:
-                training.show.note(f"note: {status.text}")
-            return training.run(folder, out, signals)
+                session.show.note(f"note: {status.text}")
+            return session.run(folder, out, signals)
 
 
 @contextmanager
@@ -133,301 +92,3 @@ def _interruptible(signals: Signals, message: str) -> Iterator[None]:
         if signals.begun or not (from_signal or isinstance(error, KeyboardInterrupt)):
             raise
         raise Interrupted(message, signals.number) from None
-
-
-class _Training:
-    """One call of `train`, after all checks that need no framework."""
-
-    def __init__(self, graph: Graph, dataset: Samples, show: Display, changes: tuple[Change, ...] = ()) -> None:
-        self.changes = changes
-        self.initial: InitialWeights | None = None
-        self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
-        train = self.spec.train
-        self.training = dataset.sampler("train", self.spec.batch_size, train.seed, steps=train.steps_per_epoch)
-        self.validation = (
-            dataset.sampler("validation", self.spec.batch_size, train.seed) if "validation" in dataset.splits else None
-        )
-        self.watch = Watch.of(train, self.validation is not None)
-        self.notes: list[str] = []
-        if self.validation is None and self.watch.monitor.startswith("val_"):
-            raise self.spec.error(
-                ("train", "early_stopping", "monitor"),
-                f"{self.watch.monitor} needs validation data, and data.split gives none",
-                help="add a validation share to data.split, or monitor loss",
-                code="no-validation",
-            )
-
-    def run(self, folder: RunFolder | None, out: str | Path, signals: Signals) -> Run:
-        """Train in an existing folder, whose lock the caller holds, or in a new one below `out`."""
-        precision = self._precision(folder)
-        # The run folder is made or changed only once the model is known to fit: what is refused leaves no trace.
-        model, done = self._prepare(folder, precision)
-        if signals.asked is not None:
-            raise KeyboardInterrupt
-        if folder is None:
-            description = self._description(precision)
-            with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
-                return self._run(model, folder, done, precision, signals)
-        self._check_changes_take_effect(folder, done)
-        with explained(folder.path):
-            self._note_resumption(folder, done, precision)
-        self.show.note(resuming(folder, done, self.spec.train.epochs))
-        for change in self.changes:
-            self.show.note(f"changed: {change}")
-        return self._run(model, folder, done, precision, signals)
-
-    def _check_changes_take_effect(self, folder: RunFolder, done: Progress) -> None:
-        """Refuse changes of the training of a run that has nothing left to train.
-
-        Raises:
-            ArgumentError: naming them.
-        """
-        if done.epoch < self.spec.train.epochs and not self.watch.is_over(done.history):
-            return
-        idle = [change.path for change in self.changes if change.path.startswith("train.")]
-        idle = [path for path in idle if not path.startswith(("train.early_stopping", "train.checkpoints"))]
-        if not idle:
-            return
-        why = f"has all its {done.epoch} epoch{'s' if done.epoch > 1 else ''}"
-        more = f"train more with --set train.epochs={2 * done.epoch}, or leave them out"
-        if done.epoch < self.spec.train.epochs:
-            why = f"was ended by early stopping after epoch {done.epoch}"
-            more = "train more with --set train.early_stopping=null, or leave them out"
-        raise ArgumentError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)
-
-    def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
-        def interrupted() -> str:
-            self._ended(folder, "interrupted")
-            return how_to_resume(folder)
-
-        signals.at_once, signals.begun = interrupted, True
-        try:
-            return self._fit_and_score(model, folder, done, precision, signals)
-        except Interrupted:
-            raise
-        except KeyboardInterrupt:  # a second signal, while the first was obeyed
-            raise Interrupted(interrupted(), signals.number) from None
-        finally:
-            signals.at_once = None
-
-    def _fit_and_score(
-        self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals
-    ) -> Run:
-        for line in opening_lines(self.graph, self.dataset, folder.path, precision):
-            self.show.note(line)
-        for line in self.initial.lines() if self.initial is not None else ():
-            self.show.note(line)
-        for warning in self.graph.warnings:
-            self.show.note(render_text(warning) + "\n")
-        for note in notes_at_first(self.dataset):
-            self._note(note)
-        try:
-            with self.show, explained(folder.path):
-                history = self._fit(model, folder, done, signals)
-        except KeyboardInterrupt:
-            self._ended(folder, "interrupted")
-            with explained(folder.path):
-                folder.update_manifest(**self._keep_model(folder).record(self.watch))
-            raise Interrupted(how_to_resume(folder), signals.number) from None
-        except BaseException as error:
-            self._ended(folder, "failed", error=_reason(error))
-            raise
-        try:
-            with explained(folder.path):
-                return self._finished(folder, history)
-        except KeyboardInterrupt:
-            self._ended(folder, "interrupted")
-            message = f"interrupted after training. Score the model with: specbuild evaluate {folder.path}"
-            raise Interrupted(message, signals.number) from None
-        except BaseException as error:
-            self._ended(folder, "failed", error=_reason(error))
-            raise
-
-    def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
-        # Where this cannot be written either, the status is that of a run whose process ended unexpectedly.
-        with suppress(OSError, RunError):
-            folder.update_manifest(status=status, finished=now(), process=None, **values)
-
-    def _precision(self, folder: RunFolder | None) -> TrainingPolicy:
-        """Return the dtype policy: of a resumed run the one that it has, unless the spec changes it now."""
-        if folder is None or any(change.path == "train.precision" for change in self.changes):
-            return policy_for(self.spec.train.precision)
-        known: TrainingPolicy = folder.manifest()["precision"]
-        return known
-
-    def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:
-        """Keep the model that training gave, and score it."""
-        for note in self.dataset.notes():
-            self._note(note)
-        chosen = self._keep_model(folder)
-        scores = self._score(folder, history, chosen.epoch)
-        folder.update_manifest(
-            status="finished",
-            finished=now(),
-            process=None,
-            epochs=len(history),
-            notes=self.notes,
-            **chosen.record(self.watch),
-        )
-        return Run(folder, history, chosen.epoch, scores)
-
-    def _description(self, precision: str) -> dict[str, Any]:
-        """Return what run.json says of a run from its beginning."""
-        spec = self.spec
-        return {
-            "status": "running",
-            "process": Process.this().model_dump(),
-            "name": spec.name,
-            "started": now(),
-            "command": sys.argv,
-            "overrides": list(spec.overrides),
-            "data": data_files(spec),
-            "samples": described(self.dataset),
-            **({"init_from": self.initial.record()} if self.initial is not None else {}),
-            "seed": spec.train.seed,
-            "precision": precision,
-            "versions": versions(),
-            "machine": machine(),
-        }
-
-    def _describe(self, folder: RunFolder, description: Mapping[str, Any]) -> None:
-        """Write the files that every run folder has."""
-        folder.write_manifest(**description, **folder.directories(self.spec))
-        folder.save_spec(self.spec)
-        write_json(folder.transforms_file, self.dataset.state())
-        if isinstance(self.dataset, Dataset):
-            write_json(folder.frames_file, TrainingFrames.of(self.dataset).model_dump())
-
-    def _note_resumption(self, folder: RunFolder, done: Progress, precision: TrainingPolicy) -> None:
-        earlier = folder.manifest().get("resumed", [])
-        entry: dict[str, Any] = {"at": now(), "after_epoch": done.epoch, "versions": versions()}
-        if done.step:
-            entry["after_step"] = done.step
-        if self.changes:
-            entry["changes"] = {change.path: [change.before, change.after] for change in self.changes}
-        if self.notes:
-            entry["notes"] = self.notes
-        folder.save_spec(self.spec)
-        folder.update_manifest(
-            status="running",
-            process=Process.this().model_dump(),
-            overrides=list(self.spec.overrides),
-            **folder.directories(self.spec),
-            precision=precision,
-            resumed=[*earlier, entry],
-        )
-
-    def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
-        """Return the compiled model, with the state of the last checkpoint where a run is continued."""
-        from specbuild.model.backend import set_seed
-        from specbuild.model.build import build
-
-        set_seed(self.spec.train.seed)
-        model = build(self.graph, precision, teacher=True)
-        self._compile(model)
-        done, path = self._last_checkpoint(folder) if folder is not None else (Progress(), None)
-        if path is None and (start := WeightSource.of(self.spec)) is not None:
-            self.initial = start.put_into(self.graph, model)
-        if path is not None:
-            from specbuild.runs.optimizer import arguments_kept
-
-            checkpoint.build_optimizer(model)
-            with arguments_kept(model, path):
-                checkpoint.restore(model, path, done)
-            self._check_monitor(done)
-        return model, done
-
-    def _check_monitor(self, done: Progress) -> None:
-        """Refuse to judge epochs by a value that they did not report."""
-        monitor = self.watch.monitor
-        if any(monitor not in row for row in done.history):
-            raise self.spec.error(
-                ("train", "early_stopping", "monitor"),
-                f"the earlier epochs did not report {monitor}",
-                reason="the best epoch is chosen among all epochs, including those before the run was resumed",
-                help=f"choose among {', '.join(name for name in done.history[0] if name != 'epoch')}",
-                code="unknown-name",
-            )
-
-    def _compile(self, model: Any) -> None:
-        outputs = [output.name for output in self.graph.outputs]
-        compile_model(
-            model,
-            self.spec,
-            weighted=self.dataset.source.may_miss,
-            outputs=outputs,
-            transform=self.dataset.transform,
-            transforms=self.dataset.transforms,
-        )
-
-    def _last_checkpoint(self, folder: RunFolder) -> tuple[Progress, Path | None]:
-        """Return the last checkpoint that training can go on from; without one it starts over.
-
-        Raises:
-            RunError: there are checkpoints, and none can be read; the spec changes what the last one, within an epoch,
-                does not allow.
-        """
-        damaged: RunError | None = None
-        for path in reversed(folder.checkpoints().values()):
-            try:
-                progress = checkpoint.verify(path)
-            except RunError as error:
-                damaged = error
-                self._note(f"{error.message}; it is skipped")
-                continue
-            between = [change.path for change in self.changes if change.between_epochs]
-            if progress.step and (between or progress.steps != len(self.training)):
-                raise RunError(
-                    f"{', '.join(between) or 'the number of steps'} can change only between two epochs, and this run "
-                    f"stopped after {progress.reached}",
-                    help="finish the epoch first; or delete the checkpoints with a step in their names, to go back to "
-                    "the last finished epoch",
-                )
-            return progress, path
-        if damaged is not None:
-            raise RunError(damaged.message, help=without_checkpoints(folder))
-        return Progress(), None
-
-    def _note(self, text: str) -> None:
-        """Say something on the terminal, and in run.json once training ends."""
-        self.notes.append(text)
-        self.show.note(f"note: {text}")
-
-    def _fit(self, model: Any, folder: RunFolder, done: Progress, signals: Signals) -> tuple[dict[str, float], ...]:
-        from specbuild.training.batches import for_outputs, with_true_frames
-        from specbuild.training.fit import fit
-
-        remove_leftovers(folder.path)
-        training = for_outputs(self.graph, with_true_frames(self.graph, self.training))
-        held_out = None
-        if self.validation is not None:
-            held_out = for_outputs(self.graph, with_true_frames(self.graph, self.validation, shown=False))
-        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals)
-
-    def _keep_model(self, folder: RunFolder) -> Chosen:
-        """Write model.keras, unless no epoch is finished, and return the epoch that it is of."""
-        chosen = model_file.choose(folder, self.watch)
-        if note := chosen.note(self.watch.monitor):
-            self._note(note)
-        if chosen.epoch:
-            model_file.write(folder, chosen, self.graph, self._compile)
-        return chosen
-
-    def _score(self, folder: RunFolder, history: tuple[dict[str, float], ...], best: int) -> Scored | None:
-        from specbuild.evaluation.evaluate import evaluate
-
-        draw_history(history, folder.path / "loss.png", best if self.watch.keep_best else None)
-        if "test" not in self.dataset.splits:
-            return None
-        try:
-            return evaluate(folder.path, split="test")
-        except UnsavedError as error:
-            if isinstance(error.__cause__, OSError):  # which is explained as that of a run to resume
-                raise error.__cause__ from None
-            raise
-
-
-def _reason(error: BaseException) -> str:
-    """Return why a run failed, in one line."""
-    first = error.diagnostics[0] if isinstance(error, SpecError) else error
-    return " ".join(str(getattr(first, "message", error)).split()) or type(error).__name__

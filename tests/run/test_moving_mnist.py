@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -13,20 +12,15 @@ import pytest
 
 from specbuild import build_graph, build_model
 from specbuild.training import train
+from tests.tools import benchmark_script
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "moving_mnist.py"
 TINY = ("vars.widths=[2]", "vars.kernel=3", "data.source.sequences=20", "train.steps_per_epoch=1", "train.batch_size=2")
 SPLIT = "data.split={train: 0.6, validation: 0.2, test: 0.2}"
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> Any:
-    description = importlib.util.spec_from_file_location("moving_mnist", SCRIPT)
-    assert description is not None
-    assert description.loader is not None
-    module = importlib.util.module_from_spec(description)
-    description.loader.exec_module(module)
-    return module
+    return benchmark_script("moving_mnist")
 
 
 def test_the_spec_is_the_published_recipe(benchmark: Any) -> None:

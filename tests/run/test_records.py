@@ -21,7 +21,7 @@ from specbuild.runs.provenance import data_files, described
 from specbuild.runs.records import Manifest
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import train
-from specbuild.training.train import _Training
+from specbuild.training.session import Session
 from tests.run.manifests import manifest
 
 HOSTILE: tuple[Any, ...] = (
@@ -162,7 +162,7 @@ def damages(text: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["run.json", "transforms.json"])
 def test_no_edit_of_a_record_is_a_traceback(name: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Training, "run", lambda *_: None)
+    monkeypatch.setattr(Session, "run", lambda *_: None)
     for opening in OPENINGS:
         opening(folder)
     assert set(folder.manifest()) == set(Manifest.model_fields)

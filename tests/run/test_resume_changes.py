@@ -17,7 +17,7 @@ from specbuild.language.sections.base import OnResume
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.train import TrainSection
 from specbuild.training import Run, train
-from specbuild.training.train import _Training
+from specbuild.training.session import Session
 from tests.run.conftest import CONVOLUTION, SPEC, blobs
 
 OPTIMIZER = "train.optimizer"
@@ -52,7 +52,7 @@ def unchanged(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is scored or drawn after training."""
-    monkeypatch.setattr(_Training, "_score", lambda *_: None)
+    monkeypatch.setattr(Session, "_score", lambda *_: None)
 
 
 def losses(run: Run) -> list[float]:
@@ -229,7 +229,7 @@ def test_metrics_are_reported_from_the_next_epoch_on(copy: Path) -> None:
 
 @pytest.mark.usefixtures("unscored")
 def test_the_precision_is_that_of_the_run_unless_it_is_changed(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("specbuild.training.train"), "policy_for", lambda _: "mixed_bfloat16")
+    monkeypatch.setattr(import_module("specbuild.training.session"), "policy_for", lambda _: "mixed_bfloat16")
     assert train(resume=copy, quiet=True).folder.manifest()["precision"] == "float32"
     run = train(resume=copy, overrides=["train.precision=bfloat16", "train.epochs=2"], quiet=True)
     assert run.folder.manifest()["precision"] == "mixed_bfloat16"

@@ -13,7 +13,7 @@ from specbuild.evaluation import evaluate
 from specbuild.evaluation.result import Evaluation
 from specbuild.prediction import predict
 from specbuild.training import train
-from specbuild.training.train import _Training
+from specbuild.training.session import Session
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
 RADAR_SPLIT = "data.split={train: [0, 12], test: [16, 22]}"
@@ -48,7 +48,7 @@ def test_every_shipped_spec_is_here() -> None:
 def test_a_shipped_spec_is_trained_scored_used_and_resumed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Training, "_score", lambda *_: None)  # once, by evaluate, is enough
+    monkeypatch.setattr(Session, "_score", lambda *_: None)  # once, by evaluate, is enough
     run = train(SPECS / f"{name}.yaml", overrides=[*TINY[name], *SHORT], out=tmp_path / "runs", quiet=True)
     assert run.folder.status().state == "finished"
     path = Path(shutil.move(run.path, tmp_path / "moved"))
