@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -16,9 +17,7 @@ from specbuild.document.arithmetic import NAME
 from specbuild.document.scalars import UnreadableNumber, resolve
 from specbuild.language.forms.values import SHAPES_DIFFER
 from specbuild.language.references import Reference
-from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.inputs import InputSection
-from specbuild.language.sections.train import TrainSection
 from specbuild.language.spec import BodySpec, InitialState, NodeSpec, Spec, every_node
 
 
@@ -29,14 +28,15 @@ def dump(spec: Spec) -> str:
         head["description"] = spec.description
     lines = [block(head)]
     lines.append("inputs:\n" + "".join(f"  {flow({input.id: _input(input.section)})[1:-1]}\n" for input in spec.inputs))
-    lines.append("layers:\n" + ("".join(f"  - {flow(_node(node))}\n" for node in spec.layers) or "  []\n"))
+    lines.append("layers:\n" + ("".join(f"  - {flow(written_node(node))}\n" for node in spec.layers) or "  []\n"))
     if spec.named_outputs:
         lines.append(block({"outputs": {output.name: str(output.source) for output in spec.outputs}}))
     else:
         lines.append(f"outputs: {flow([str(output.source) for output in spec.outputs])}\n")
     if allow := _allowed(spec):
         lines.append(block({"allow": allow}))
-    for name, section in (("data", _here(spec)), ("train", _start(spec)), ("evaluate", spec.evaluate)):
+    placed = with_absolute_paths(spec)
+    for name, section in (("data", placed.data), ("train", placed.train), ("evaluate", placed.evaluate)):
         if section is not None and section.model_fields_set:
             lines.append(block({name: _plain(section)}))
     return "\n".join(lines)
@@ -52,21 +52,22 @@ def _allowed(spec: Spec) -> dict[str, str]:
     return {code: _plain("; ".join(known)) for code, known in reasons.items()}
 
 
-def _here(spec: Spec) -> DataSection | None:
-    """Return the data section with absolute paths, so that the resolved spec works in any folder."""
-    if spec.data is None:
-        return None
-    return spec.data.with_paths(lambda path: str(spec.resolve_path(path).absolute()))
+def with_absolute_paths(spec: Spec) -> Spec:
+    """Return a spec whose paths, of data and of the weights to start from, name the same files in any folder."""
+
+    def absolute(path: str) -> str:
+        return str(spec.resolve_path(path).absolute())
+
+    data, train = spec.data, spec.train
+    if data is not None:
+        data = data.with_paths(absolute)
+    if train.init_from is not None:
+        train = train.model_copy(update={"init_from": absolute(train.init_from)})
+    return replace(spec, data=data, train=train)
 
 
-def _start(spec: Spec) -> TrainSection:
-    """Return the train section with an absolute path of the weights to start from."""
-    if spec.train.init_from is None:
-        return spec.train
-    return spec.train.model_copy(update={"init_from": str(spec.resolve_path(spec.train.init_from).absolute())})
-
-
-def _node(node: NodeSpec) -> dict[str, Any]:
+def written_node(node: NodeSpec) -> dict[str, Any]:
+    """Return an item of `layers:` with its id and its inputs written out."""
     sources = [str(source) for source in node.sources]
     if (text := equation_of(node.layer, sources)) and node.shares is None:
         entry: dict[str, Any] = {"id": node.id, "equation": text}
@@ -114,7 +115,7 @@ def _form(node: NodeSpec) -> dict[str, Any]:
 def _loop(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
     """Return an autoregressive node; reading it again prefixes the ids of the nodes inside with its own."""
     last = next((index for index, inner in enumerate(body.nodes) if inner.id == body.end.id), len(body.nodes))
-    nodes = [_node(inner.renamed(body.name_inside)) for inner in body.nodes[: last + 1]]
+    nodes = [written_node(inner.renamed(body.name_inside)) for inner in body.nodes[: last + 1]]
     return {"autoregressive": {**_settings(node.layer), **_read_beside(node, body), "do": nodes}, **_frozen(node.layer)}
 
 
@@ -136,7 +137,7 @@ def _cell(node: NodeSpec, body: BodySpec) -> dict[str, Any]:
             return outside[source.id]
         return source.renamed(body.name_inside)
 
-    nodes = [_node(inner.reading(named).renamed(body.name_inside)) for inner in body.nodes]
+    nodes = [written_node(inner.reading(named).renamed(body.name_inside)) for inner in body.nodes]
     static = {key: names for key, names in _read_beside(node, body).items() if key == "static"}
     assert isinstance(layer, Recurrence)
     becomes = {name: str(named(state.next)) for name, state in zip(layer.states, body.states, strict=True)}
