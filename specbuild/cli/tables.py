@@ -54,10 +54,15 @@ UNBOUND = 240
 """Width off a terminal, unless COLUMNS gives another."""
 
 
+def table_width() -> int:
+    """Return how wide a table may be."""
+    bound = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return shutil.get_terminal_size().columns if bound else UNBOUND
+
+
 def print_summary(summary: Summary, columns: Collection[str] | None = None) -> None:
     """Print the table of `specbuild summary`, as wide as the terminal or COLUMNS allows."""
-    bound = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    width = shutil.get_terminal_size().columns if bound else UNBOUND
+    width = table_width()
     title, *lines = printable(summary_text(summary, width, columns)).split("\n")
     click.echo("\n".join([click.style(title, bold=True), *lines]))
 

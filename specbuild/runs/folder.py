@@ -349,6 +349,21 @@ def _runs_in(folder: Path) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))  # the others are still being filled
 
 
+def runs_below(folder: Path) -> list[RunFolder]:
+    """Return the runs in a folder and in the folders in it, by path.
+
+    Raises:
+        SpecError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise _wrong(
+            f"there is no folder {folder}", "name the folder that runs were written to, as in specbuild runs ."
+        )
+    found = (path.parent for path in folder.glob("**/run.json"))
+    visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return [RunFolder(path) for path in sorted(visible)]
+
+
 def _by_start(folder: Path) -> list[RunFolder]:
     """Return the runs in `folder` in the order in which they began, without those whose run.json is damaged."""
     began = []
