@@ -69,15 +69,11 @@ def _totals(before: Summary, after: Summary) -> Iterator[tuple[str, tuple[int | 
 
 def _lines(found: tuple[Difference, ...], before: Summary, after: Summary) -> Iterator[str]:
     from specbuild.cli.tables import flops, size
-    from specbuild.language.difference import by_cause
 
     if not found:
         yield "the specs mean the same"
         return
-    for cause, following in by_cause(found):
-        yield _line(cause)
-        for each in following:
-            yield f"  {_line(each)}"
+    yield from lines_of(found)
     yield ""
     shown = {
         "parameters": ("Parameters", "{:,}".format),
@@ -88,6 +84,16 @@ def _lines(found: tuple[Difference, ...], before: Summary, after: Summary) -> It
         title, written = shown[name]
         texts = ["unknown" if value is None else written(value) for value in values]
         yield f"{title}: {texts[0]}" + (f" → {texts[1]}" if texts[0] != texts[1] else ", as before")
+
+
+def lines_of(found: tuple[Difference, ...]) -> Iterator[str]:
+    """Yield a line for each difference, with what follows from a variable below it."""
+    from specbuild.language.difference import by_cause
+
+    for cause, following in by_cause(found):
+        yield _line(cause)
+        for each in following:
+            yield f"  {_line(each)}"
 
 
 def _line(each: Difference) -> str:

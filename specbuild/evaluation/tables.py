@@ -20,12 +20,14 @@ from specbuild.document.printable import one_line
 from specbuild.evaluation.calibration import CalibrationTable
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
 from specbuild.evaluation.classes import ClassScores
+from specbuild.evaluation.compare import Compared
 from specbuild.evaluation.result import (
     ALL,
     BEST,
     CONVENTION,
     INTERVALS,
     LEAST_BLOCKS,
+    Difference,
     Evaluation,
     Interval,
     ScoreColumn,
@@ -82,6 +84,59 @@ def class_text(scores: ClassScores) -> str:
         confusion = [("true", scores.classes), *zip(scores.classes, given, strict=True)]
         paragraphs += ["Clips by true class (down) and predicted class (across)", _rendered(confusion, "left")]
     return "\n\n".join([*paragraphs, _wrapped([f"Scores: {CLASS_CONVENTION}."], WIDTH)])
+
+
+def comparison_text(compared: Compared, *, every_lead: bool = False, width: int | None = None) -> str:
+    """Return a table of the pooled scores of runs, called A, B, …, and one of the RMSE by lead time.
+
+    Args:
+        every_lead: whether to show every score by lead time.
+        width: of the text; the default is that of the terminal.
+    """
+    width = max(width or shutil.get_terminal_size((WIDTH, 1)).columns, 40)
+    first = compared.runs[0].table
+    windows = f"{compared.windows} window{'s' if compared.windows != 1 else ''}"
+    head = [
+        f"{one_line(compared.variable)} on the {compared.split} split, {windows} in {compared.blocks} "
+        f"block{'s' if compared.blocks != 1 else ''}",
+        *(f"{letter}: {one_line(run.name)}" for letter, run in compared.by_letter.items()),
+        *(f"Note: {note}." for note in compared.notes),
+    ]
+    columns = [column for column in first.columns if column.score in compared.shown]
+    pooled: list[TextColumn] = [("score", [_labelled(column, compared.units) for column in columns])]
+    for letter, run in compared.by_letter.items():
+        own = [run.table.column(column.score, column.threshold, column.window) for column in columns]
+        pooled.append((letter, [_cell(column.overall) for column in own]))
+        if run.table is not first:
+            last = [column.differences[-1] for column in own]
+            pooled.append((f"{letter} - A", ["-" if each is None else f"{each.value:+#.2g}" for each in last]))
+            pooled += _interval(f"{letter} - A, 95%", "+#.2g", _intervals(last))
+        if run.table is not first and not compared.too_few_blocks:
+            pooled.append((f"{letter} is", [compared.verdict(column) for column in own]))
+    paragraphs = [_wrapped(head, width), "Pooled over all lead times", *_fitted(pooled, width)]
+    for column in columns if every_lead else columns[:1]:
+        by_lead: list[TextColumn] = [("lead time", (*compared.leads, ALL))]
+        for letter, run in compared.by_letter.items():
+            same = run.table.column(column.score, column.threshold, column.window)
+            by_lead.append((letter, [_cell(value) for value in same.all]))
+            by_lead += _interval(f"{letter} - A, 95%", "+#.2g", _intervals(same.differences))
+        paragraphs += [_labelled(column, compared.units), *_fitted(by_lead, width)]
+    legend = f"Too few windows for intervals: at least {LEAST_BLOCKS} blocks are needed, so nothing is called better."
+    if not compared.too_few_blocks:
+        legend = (
+            "95%: the interval of the difference from a paired bootstrap over blocks of windows. better, worse: 0 lies "
+            "outside of it; uncertain: the difference may be chance."
+        )
+    return "\n\n".join([*paragraphs, _wrapped([legend], width)]).rstrip()
+
+
+def _labelled(column: ScoreColumn, units: str) -> str:
+    own = column.in_units(units)
+    return one_line(column.label_with(units) + (f", {own}" if own else ""))
+
+
+def _intervals(differences: Iterable[Difference | None]) -> list[Interval | None]:
+    return [None if each is None else each.interval for each in differences]
 
 
 def _headline(evaluation: Evaluation) -> list[str]:

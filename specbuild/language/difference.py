@@ -108,7 +108,12 @@ class _Comparison:
         return self._renamed.get(identity, identity)
 
     def _node(self, old: NodeSpec, new: NodeSpec) -> Iterator[Difference]:
-        ours = _entry(old.renamed(self._rename))
+        old = old.renamed(self._rename)
+        ours = _entry(old)
+        if ours.get("layer") != _entry(new).get("layer") and old.body is None and new.body is None:
+            before, after = (_cut(flow(_without_id(node))) for node in (old, new))
+            yield Difference(f"layers.{new.id}", "changed", before, after)
+            return
         for inner, was, now in _leaves((), ours, _entry(new)):
             key = str(inner[0]) if inner else "layer"
             variables = _variables(_argument_text(old, key), _argument_text(new, key))
@@ -205,6 +210,10 @@ def _arguments(layer: Layer) -> dict[str, Any]:
         return {key: value for key, value in own.items() if not isinstance(value, Layer)}
     written = {key: value for key, value in own.items() if key in layer.model_fields_set}
     return own | _arguments(inner) | written
+
+
+def _without_id(node: NodeSpec) -> dict[str, Any]:
+    return {key: value for key, value in written_node(node).items() if key != "id"}
 
 
 def _state(state: Reference | Mapping[str, Reference] | None) -> Any:
