@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import random
 import signal
 import sys
@@ -22,6 +23,9 @@ settings.load_profile("fixed")
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:  # as behind `nohup … &`; tests send these to their processes
         signal.signal(_number, _handler)
+
+os.environ.setdefault("SPECBUILD_CPU_DEVICES", "2")
+"""Several devices are tried on two that the processor is divided into."""
 
 SEED = 1
 

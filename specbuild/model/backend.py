@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -54,6 +54,34 @@ with _without_start_up_notes(), warnings.catch_warnings():
         ) from error
 
 
+def _divide_cpu() -> None:
+    """Make several devices of the processor, as `SPECBUILD_CPU_DEVICES` asks, before the backend finds its devices."""
+    count = os.environ.get(CPU_DEVICES)
+    if not count:
+        return
+    if not count.isascii() or not count.isdecimal() or not 1 <= int(count) <= 64:
+        raise RunError(
+            f"{CPU_DEVICES} is {count!r}, not a whole number from 1 to 64",
+            help="it divides the processor into so many devices, to try train.devices without accelerators",
+        )
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", int(count))
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with _without_start_up_notes():
+            (processor,) = tf.config.list_physical_devices("CPU")
+            parts = [tf.config.LogicalDeviceConfiguration() for _ in range(int(count))]
+            tf.config.set_logical_device_configuration(processor, parts)
+
+
+CPU_DEVICES = "SPECBUILD_CPU_DEVICES"
+"""The variable of the environment that divides the processor into devices."""
+_divide_cpu()
+
+
 class Registered:
     """A class whose subclasses Keras saves and loads, under `specbuild>` and their names."""
 
@@ -78,7 +106,7 @@ def without_memory() -> Iterator[None]:
 
 def start() -> None:
     """Find the devices, which TensorFlow does with notes of its own at the first operation."""
-    _devices()
+    devices()
 
 
 def set_seed(seed: int) -> None:
@@ -99,7 +127,7 @@ def has_accelerator() -> bool:
 
 def device_name() -> str:
     """The device that training runs on: `gpu:0`, `cpu:0`."""
-    return next((name for name in _devices() if not name.startswith("cpu")), "cpu:0")
+    return devices()[0]
 
 
 def jit_compile() -> bool | str:
@@ -114,6 +142,11 @@ def jit_compile() -> bool | str:
 def mask_of(tensor: Any) -> Any:
     """Return the mask that Masking, Embedding or a layer behind them gave a tensor; None without one."""
     return getattr(tensor, "_keras_mask", None)
+
+
+def set_mask(tensor: Any, mask: Any) -> None:
+    """Give a tensor a mask, which the next layer reads."""
+    tensor._keras_mask = mask
 
 
 def unrolls(length: int | None) -> bool:
@@ -136,6 +169,39 @@ LONGEST_UNROLLED = 32
 
 
 @cache
-def _devices() -> tuple[str, ...]:
+def devices() -> tuple[str, ...]:
+    """The devices of this process, in order: its accelerators if it has any, else `cpu:0`."""
     with _without_start_up_notes():
-        return tuple(str(name).lower() for name in keras.distribution.list_devices())
+        return _named(_local()) if backend_name() == "jax" else _listed()
+
+
+def processes() -> int:
+    """The number of processes that train together."""
+    if backend_name() != "jax":
+        return 1
+    import jax
+
+    return int(jax.process_count())
+
+
+def everywhere(names: Sequence[str]) -> list[str]:
+    """Return the devices of every process that stand where those of this process with given names stand."""
+    import jax
+
+    at = [devices().index(name) for name in names]
+    return [_named(_local(process))[index] for process in range(jax.process_count()) for index in at]
+
+
+def _listed() -> tuple[str, ...]:
+    return tuple(str(name).lower() for name in keras.distribution.list_devices())
+
+
+def _local(process: int | None = None) -> list[Any]:
+    """The devices of one process on JAX; None: this one."""
+    import jax
+
+    return sorted(jax.local_devices(process), key=lambda device: int(device.id))
+
+
+def _named(found: list[Any]) -> tuple[str, ...]:
+    return tuple(f"{device.platform}:{device.id}" for device in found)

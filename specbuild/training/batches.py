@@ -9,6 +9,7 @@ import numpy as np
 
 from specbuild.graph import Graph
 from specbuild.model.backend import keras
+from specbuild.training.devices import Devices
 
 
 class BatchSource(Protocol):
@@ -20,7 +21,7 @@ class BatchSource(Protocol):
         """Inputs, targets and weights (None: all equal)."""
 
     def numbers(self, epoch: int, index: int) -> list[int]:
-        """The samples of a batch by number."""
+        """The samples of a batch by number, those that other processes read among them."""
 
     def sized(self, batch_size: int) -> BatchSource:
         """The same samples in batches of another size."""
@@ -33,8 +34,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     when it begins; without, they are one pass, the same every time. The first `first_step` batches are left out.
     """
 
-    def __init__(self, source: BatchSource, workers: int, first_epoch: int | None = None, first_step: int = 0) -> None:
+    def __init__(
+        self,
+        source: BatchSource,
+        workers: int,
+        first_epoch: int | None = None,
+        first_step: int = 0,
+        devices: Devices | None = None,
+    ) -> None:
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=max(8, 2 * workers))
+        self._devices = devices
         self._source, self._first_epoch, self._first_step = source, first_epoch, first_step
         self.failure: Exception | None = None
 
@@ -45,11 +54,17 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         epoch, step = divmod(index + self._first_step, len(self._source))
         try:
-            x, y, weight = self._source.batch((self._first_epoch or 0) + epoch, step)
+            return placed(self._source, (self._first_epoch or 0) + epoch, step, self._devices)
         except Exception as error:
             self.failure = error
             raise
-        return (x, y) if weight is None else (x, y, weight)
+
+
+def placed(source: BatchSource, epoch: int, index: int, devices: Devices | None) -> tuple[Any, ...]:
+    """Return a batch as Keras takes it, without weights where all are equal, and where the devices read it."""
+    x, y, weight = source.batch(epoch, index)
+    batch = (x, y) if weight is None else (x, y, weight)
+    return batch if devices is None else devices.place(batch, lambda: len(source.numbers(epoch, index)))
 
 
 def for_outputs(graph: Graph, source: BatchSource) -> BatchSource:

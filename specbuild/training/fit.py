@@ -24,6 +24,7 @@ from specbuild.runs.checkpoint import Position, Progress
 from specbuild.runs.files import replacing
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
+from specbuild.training.devices import Devices
 from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_in_training, cause_in_validation, finite
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Signals
@@ -42,6 +43,7 @@ def fit(
     display: Display,
     done: Progress,
     signals: Signals,
+    devices: Devices,
 ) -> tuple[dict[str, float], ...]:
     """Train until the last epoch or until `watch` ends it; save a checkpoint after each epoch and within long ones.
 
@@ -49,6 +51,7 @@ def fit(
         model: compiled, with the weights to start from.
         done: how far training is.
         signals: what may end training after a step.
+        devices: those that share each step; the model's variables were made in their scope.
 
     Returns:
         The history: one row per epoch.
@@ -62,12 +65,12 @@ def fit(
     epochs = spec.train.epochs
     if done.epoch >= epochs or watch.is_over(done.history):
         return done.history
-    held_out = Batches(validation, spec.train.workers) if validation is not None else None
+    held_out = Batches(validation, spec.train.workers, devices=devices) if validation is not None else None
     read = [held_out] if held_out is not None else []
 
     def train(first: Progress, last_epoch: int, steps: int) -> None:
         """Train from the position `first` to the end of an epoch, in epochs of `steps` steps."""
-        batches = Batches(training, spec.train.workers, first.epoch, first.step)
+        batches = Batches(training, spec.train.workers, first.epoch, first.step, devices)
         read.append(batches)
         model.fit(
             batches,
@@ -90,7 +93,9 @@ def fit(
             signals.stepping = True
             with _releasing_iterators(model), _keeping_last_weights(model.optimizer):
                 if done.step or backend_name() != "tensorflow":
-                    _build_metrics(model, training.batch(done.epoch, 0))
+                    with devices.scope():
+                        _build_metrics(model, training.batch(done.epoch, 0))
+                devices.prepare(model)
                 # Keras begins at the first step of an epoch: the rest of this one is a shorter epoch of its own.
                 if 0 < done.step < len(training):
                     train(done, done.epoch + 1, len(training) - done.step)

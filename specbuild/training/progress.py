@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,6 +14,9 @@ from specbuild.data.samples.base import Samples
 from specbuild.document.printable import printable
 from specbuild.graph import Graph
 from specbuild.training.opened import data_line
+
+if TYPE_CHECKING:
+    from specbuild.training.devices import Devices
 
 
 class Display:
@@ -111,14 +114,14 @@ class Bar(Display):
         self._progress.stop()
 
 
-def opening_lines(graph: Graph, dataset: Samples, folder: Path, precision: str) -> list[str]:
-    """Return two lines of plain ASCII on data and model, to print first. Imports Keras, which knows the device."""
-    from specbuild.model.backend import device_name
-
-    return [
+def opening_lines(graph: Graph, dataset: Samples, folder: Path, precision: str, devices: Devices) -> list[str]:
+    """Return lines of plain ASCII on data, model and several devices, to print first."""
+    lines = [
         data_line(dataset),
-        f"model: {graph.parameters:,} parameters, {precision} on {device_name()}, into {folder}",
+        f"model: {graph.parameters:,} parameters, {precision} on {', '.join(devices.names)}, into {folder}",
+        devices.words(graph.spec.batch_size),
     ]
+    return [line for line in lines if line]
 
 
 def epoch_line(row: Mapping[str, float], epochs: int, seconds: float, best: bool) -> str:

@@ -131,7 +131,7 @@ class Session:
     def _fit_and_score(
         self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals
     ) -> Run:
-        for line in opening_lines(self.graph, self.dataset, folder.path, precision):
+        for line in opening_lines(self.graph, self.dataset, folder.path, precision, self.devices):
             self.show.note(line)
         for line in self.initial.lines() if self.initial is not None else ():
             self.show.note(line)
@@ -237,6 +237,13 @@ class Session:
 
     def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         """Return the compiled model, with the state of the last checkpoint where a run is continued."""
+        from specbuild.training.devices import chosen
+
+        self.devices = chosen(self.spec)
+        with self.devices.scope():
+            return self._prepare_on_devices(folder, precision)
+
+    def _prepare_on_devices(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         from specbuild.model.backend import set_seed
         from specbuild.model.build import build
 
@@ -320,7 +327,7 @@ class Session:
         held_out = None
         if self.validation is not None:
             held_out = for_outputs(self.graph, with_true_frames(self.graph, self.validation, shown=False))
-        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals)
+        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals, self.devices)
 
     def _keep_model(self, folder: RunFolder) -> Chosen:
         """Write model.keras, unless no epoch is finished, and return the epoch that it is of."""

@@ -7,7 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from specbuild.catalog.objects import KerasObject, Optimizer
-from specbuild.catalog.values import Flag, NonNegativeInt, NonNegativeNumber, PositiveInt, Text, Whole, refuse, written
+from specbuild.catalog.values import (
+    Flag,
+    ListOf,
+    NonNegativeInt,
+    NonNegativeNumber,
+    PositiveInt,
+    Text,
+    Value,
+    Whole,
+    refuse,
+    written,
+)
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
@@ -65,6 +76,23 @@ class Checkpoints(Section):
         return int(match[1]) if match else 0
 
 
+class _Devices(Value):
+    """`auto`, a number of devices, or a list of their numbers, stored as a tuple."""
+
+    words = "auto, a number of devices, or a list of their numbers such as [0, 2]"
+    _count, _numbers = Whole(1), ListOf(Whole(0), words, 1, once="a device")
+
+    def read(self, value: Any, expected: str = "") -> Any:
+        if value == "auto":
+            return value
+        if isinstance(value, list | tuple):
+            return self._numbers.read(value, expected)
+        return self._count.read(value, expected or self.words)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"const": "auto"}, self._count.schema(), self._numbers.schema()]}
+
+
 class TrainSection(Section):
     """How to train. Every key has a default, so the section may be left out."""
 
@@ -99,7 +127,7 @@ class TrainSection(Section):
         10, description="Number of passes over the training data, or over steps_per_epoch batches."
     )
     batch_size: Annotated[PositiveInt, OnResume(_POSITION, between_epochs=True)] = Field(
-        8, description="Windows per step; if an input fixes `batch`, that number."
+        8, description="Windows per step, over all devices and processes; if an input fixes `batch`, that number."
     )
     steps_per_epoch: Annotated[PositiveInt | None, OnResume(_POSITION, between_epochs=True)] = Field(
         None, description="Batches per epoch; null: as many as it takes to use every training window once."
@@ -108,6 +136,14 @@ class TrainSection(Section):
         1,
         description="Threads that prepare batches while the model computes; 0: none. The number changes only the "
         "speed.",
+    )
+    devices: Annotated[
+        int | tuple[int, ...] | Literal["auto"],
+        _Devices(),
+        OnResume("changes only the speed, and how sums are rounded"),
+    ] = Field(
+        1,
+        description="Devices that share each step: a number, a list of their numbers, or auto for all accelerators.",
     )
     init_from: Annotated[
         Annotated[str, Text("the path of a run folder or of a .keras file")] | None,
