@@ -10,7 +10,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from specbuild.document import Diagnostic
-from specbuild.document.printable import printable
+from specbuild.document.printable import printable, shows_colors
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -71,7 +71,7 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], file: IO[Any] | None = 
     file = file or sys.stderr
     errors = 0
     for diagnostic in diagnostics:
-        click.echo(render_text(diagnostic, color=file.isatty()) + "\n", file=file)
+        click.echo(render_text(diagnostic, color=shows_colors(file)) + "\n", file=file)
         errors += diagnostic.severity == "error"
     if errors:
         click.echo(f"{errors} error{'s' if errors > 1 else ''}", file=file)

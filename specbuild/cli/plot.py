@@ -25,7 +25,10 @@ SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
 @click.option(
     "--format", type=click.Choice(list(SUFFIXES.values())), help="Default: from the suffix of the output, or svg."
 )
-def command(spec: str, output: Path | None, format: str | None, **options: Any) -> None:
+@click.option(
+    "--fold/--no-fold", default=None, help="Draw a chain of layers as one box. Default: if it would be very high."
+)
+def command(spec: str, output: Path | None, format: str | None, fold: bool | None, **options: Any) -> None:
     """Draw the layers of SPEC with their shapes and states, and the connections between them.
 
     No framework is loaded, except for layers that only Keras knows. States passed from one recurrence to another are
@@ -36,14 +39,16 @@ def command(spec: str, output: Path | None, format: str | None, **options: Any) 
     Examples:
       specbuild plot nowcast.yaml                       (writes nowcast.svg)
       specbuild plot nowcast.yaml -o nowcast.png
+      specbuild plot unet.yaml --fold
       specbuild plot nowcast.yaml --format mermaid
     """
     from specbuild.facade import build_graph
-    from specbuild.graph.drawing import diagram, mermaid
+    from specbuild.graph.drawing import diagram, folded, mermaid
 
     kind = format or _kind_of(output)
     drawn = diagram(build_graph(spec, **options))
     if kind == "mermaid":
+        drawn = folded(drawn) if fold else drawn
         if output is None:
             say(mermaid(drawn), nl=False)
             return
@@ -52,7 +57,7 @@ def command(spec: str, output: Path | None, format: str | None, **options: Any) 
         from specbuild.graph.drawing.picture import draw
 
         output = output or Path(f"{_file_name(drawn.name)}.{kind}")
-        draw(drawn, output, kind)
+        draw(drawn, output, kind, fold)
     say(str(output))
 
 

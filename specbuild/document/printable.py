@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from typing import IO, Any
 
 _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
@@ -15,6 +17,16 @@ def printable(text: str) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE and c != "\n" else c for c in text)
+
+
+def steers(file: IO[Any]) -> bool:
+    """Return whether a file is a terminal that obeys codes that move its cursor."""
+    return file.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def shows_colors(file: IO[Any]) -> bool:
+    """Return whether to colour what is written to a file: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return steers(file) and not os.environ.get("NO_COLOR")
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from specbuild.document.printable import steers
+
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU") if hasattr(signal, name)
 )
@@ -113,6 +115,6 @@ class Signals:
         teller.join(GRACE)  # a disk that hangs does not keep the process
         if not self._over.is_set():
             with suppress(OSError):
-                show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+                show_cursor = "\x1b[?25h" if steers(sys.stderr) else ""
                 os.write(2, f"{show_cursor}\n{''.join(said)}\n".encode())
             os._exit(128 + number)

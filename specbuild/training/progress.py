@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from specbuild.data.samples.base import Samples
-from specbuild.document.printable import printable
+from specbuild.document.printable import printable, steers
 from specbuild.graph import Graph
 from specbuild.training.opened import data_line
 
@@ -49,7 +49,7 @@ def display(quiet: bool = False, stream: TextIO | None = None) -> Display:
     stream = stream or sys.stdout
     if quiet:
         return Display()
-    return Bar(Console(file=stream)) if stream.isatty() else Lines(stream)
+    return Bar(Console(file=stream)) if steers(stream) else Lines(stream)
 
 
 class Lines(Display):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import textwrap
 
@@ -9,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from specbuild.cli.arguments import print_diagnostics
 from specbuild.document import Diagnostic, Source, Span
+from specbuild.document.printable import shows_colors
 from specbuild.document.render import MAX_LINE, render_github, render_json, render_text
+from specbuild.training.progress import Bar, Lines, display
 
 
 def at(line: str, word: str, *, number: int = 1, name: str = "f.yaml") -> Span:
@@ -168,3 +172,31 @@ def test_a_line_stays_within_its_width() -> None:
     for start in range(0, 1000, 37):
         span = Source("f", line).span(start, min(start + 90, 1000))
         assert len(render_text(Diagnostic("wrong", span)).splitlines()[3]) <= MAX_LINE + 6
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "colored", "moved"),
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, False, True),
+        ({"NO_COLOR": ""}, True, True),
+        ({"TERM": "dumb"}, False, False),
+    ],
+)
+def test_colours_are_left_out_where_they_are_not_wanted(
+    environment: dict[str, str], colored: bool, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    print_diagnostics([Diagnostic("wrong", at("a: b", "b"))], terminal)
+    assert ("\033[" in terminal.getvalue()) == colored
+    assert isinstance(display(stream=terminal), Bar if moved else Lines)
+    assert not shows_colors(io.StringIO())

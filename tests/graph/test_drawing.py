@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from specbuild.graph import build_graph
-from specbuild.graph.drawing import Box, Edge, diagram, mermaid
+from specbuild.graph.drawing import Box, Edge, diagram, folded, mermaid
 from specbuild.graph.drawing.labels import place_labels
 from specbuild.graph.drawing.layout import MARGIN, Layout, layout
 from specbuild.graph.drawing.picture import draw
@@ -202,3 +203,35 @@ def test_the_same_graph_gives_the_same_file(tmp_path: Path, suffix: str, start: 
     first, second = (file.read_bytes() for file in files)
     assert first.startswith(start)
     assert first == second
+
+
+UNET = Path(__file__).parents[2] / "specs" / "unet_convlstm.yaml"
+
+
+@pytest.mark.parametrize("path", [UNET, *sorted((UNET.parent / "zoo").glob("*.yaml"))], ids=lambda path: path.stem)
+def test_a_folded_graph_has_every_layer_once_and_every_edge_between_chains(path: Path) -> None:
+    drawn = diagram(build_graph(path))
+    short = folded(drawn)
+    parts = {part.id: box for box in short.boxes for part in (*box.above, box)}
+    assert list(parts) == sorted(parts, key=[box.id for box in drawn.boxes].index)
+    assert len(parts) == len(drawn.boxes) == sum(len(box.above) + 1 for box in short.boxes)
+    between = [edge for edge in drawn.edges if parts[edge.source] is not parts[edge.target]]
+    assert [(parts[edge.source].id, parts[edge.target].id, edge.label, edge.state) for edge in between] == [
+        (edge.source, edge.target, edge.label, edge.state) for edge in short.edges
+    ]
+    for box in short.boxes:
+        chain = [*(part.id for part in box.above), box.id]
+        assert [edge for edge in drawn.edges if edge.source in chain[:-1] or edge.target in chain[1:]] == [
+            Edge(source, target) for source, target in pairwise(chain)
+        ]
+    assert folded(short).boxes == tuple(short.boxes)
+
+
+def test_a_u_net_fits_a_screen_or_two(tmp_path: Path) -> None:
+    drawn = diagram(build_graph(UNET))
+    for name, fold, heights in (("auto", None, (1000, 4000)), ("whole", False, (8000, 12_000))):
+        draw(drawn, tmp_path / f"{name}.png", fold=fold)
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert heights[0] < picture.height < heights[1]
+    assert "d1_full" in mermaid(folded(drawn))
+    assert "d1_conv2d: TimeDistributed(Conv2D)<br/>" in mermaid(folded(drawn))

@@ -6,7 +6,8 @@ The same as text for Mermaid, which GitHub, GitLab and many editors draw in Mark
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from specbuild.catalog import Layer, Recurrent, Shape, show
 from specbuild.catalog.wrappers import innermost
@@ -52,6 +53,16 @@ class Box:
     family: str
     outputs: tuple[str, ...] = ()
     """Names of the model's outputs that it gives."""
+    above: tuple[Box, ...] = ()
+    """The boxes of a chain that ends in this one, which is drawn as one box."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is written in it, below its id: the layers of a chain, each with its shape where that changes."""
+        shown = [f"{box.id}: {box.layer}" for box in self.above]
+        shapes = [box.shape for box in (*self.above, self)]
+        changed = [f", {shape}" if shape != after else "" for shape, after in pairwise(shapes)]
+        return tuple(text + shape for text, shape in zip(shown, changed, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,47 @@ def diagram(graph: Graph) -> Diagram:
     return Diagram(one_line(graph.name), (*inputs, *nodes), edges)
 
 
+def folded(diagram: Diagram) -> Diagram:
+    """Return a diagram in which each chain of boxes is one: each is read by the next alone, which reads nothing else.
+
+    Inputs, recurrences and what gives an output before the end of its chain stay boxes of their own.
+    """
+    readers: dict[str, list[Edge]] = {}
+    sources: dict[str, list[Edge]] = {}
+    for edge in diagram.edges:
+        readers.setdefault(edge.source, []).append(edge)
+        sources.setdefault(edge.target, []).append(edge)
+    chains: dict[str, tuple[Box, ...]] = {}
+    for box in diagram.boxes:
+        read = sources.get(box.id, [])
+        before = chains.get(read[0].source) if len(read) == 1 and not (read[0].label or read[0].state) else None
+        alone = before is not None and len(readers[before[-1].id]) == 1 and not before[-1].outputs
+        if before is not None and alone and _in_chain(box) and _in_chain(before[-1]):
+            del chains[before[-1].id]
+            chains[box.id] = (*before, box)
+        else:
+            chains[box.id] = (box,)
+    ends = {part.id: end for end, chain in chains.items() for part in chain}
+    kept = tuple(
+        replace(edge, source=ends[edge.source], target=ends[edge.target])
+        for edge in diagram.edges
+        if ends[edge.source] != ends[edge.target]
+    )
+    return Diagram(diagram.name, tuple(map(_chained, chains.values())), kept)
+
+
+def _in_chain(box: Box) -> bool:
+    return box.family not in ("input", "recurrent") and not box.state
+
+
+def _chained(chain: tuple[Box, ...]) -> Box:
+    """Return a chain as a box, with the colour of a convolution where it has one."""
+    families = [box.family for box in chain]
+    family = "convolution" if "convolution" in families else chain[-1].family
+    *above, _ = (replace(part, above=()) for box in chain for part in (*box.above, box))
+    return replace(chain[-1], family=family, above=tuple(above))
+
+
 def mermaid(diagram: Diagram) -> str:
     """Return the text of a flowchart, without the fence around it. States that are passed on are dashed."""
     names = {box.id: f"n{index}" for index, box in enumerate(diagram.boxes)}
@@ -105,7 +157,7 @@ def mermaid(diagram: Diagram) -> str:
 
 def _mermaid_box(box: Box) -> str:
     outputs = [f"→ {name}" for name in box.outputs]
-    text = "<br/>".join(map(_escaped, filter(None, (box.id, box.layer, box.shape, box.state, *outputs))))
+    text = "<br/>".join(map(_escaped, filter(None, (*box.lines, box.id, box.layer, box.shape, box.state, *outputs))))
     return f'(["{text}"])' if box.family == "input" else f'["{text}"]'
 
 

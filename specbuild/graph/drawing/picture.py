@@ -15,7 +15,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
-from specbuild.graph.drawing.diagram import FILLS, STATE, Box, Diagram
+from specbuild.graph.drawing.diagram import FILLS, STATE, Box, Diagram, folded
 from specbuild.graph.drawing.labels import Point, Rectangle, place_labels
 from specbuild.graph.drawing.layout import Layout, layout
 
@@ -23,6 +23,8 @@ INK, MUTED, LINE = "#222222", "#666666", "#555555"
 """Colours of names and shapes, of what explains them, and of edges."""
 DPI = 144
 _MOST_PIXELS = 30_000
+_HIGH = 2000.0
+"""Height of a picture in points beyond which chains of boxes are drawn as one."""
 _SIZE, _LEADING, _PAD = 9.0, 13.0, 9.0
 """Size of the text, distance between its lines, and distance to the border of its box, in points."""
 _LABEL = 7.5
@@ -35,12 +37,18 @@ _HEAD = 6.0
 """Length of an arrow head."""
 
 
-def draw(diagram: Diagram, file: File, kind: str = "") -> None:
-    """Write the picture as SVG or PNG: `kind`, by default whichever the file's suffix says."""
-    texts = [_lines(box) for box in diagram.boxes]
-    sizes = [_box_size(text) for text in texts]
-    index = {box.id: at for at, box in enumerate(diagram.boxes)}
-    places = layout(sizes, [(index[edge.source], index[edge.target]) for edge in diagram.edges])
+def draw(diagram: Diagram, file: File, kind: str = "", fold: bool | None = None) -> None:
+    """Write the picture as SVG or PNG: `kind`, by default whichever the file's suffix says.
+
+    Args:
+        fold: whether a chain of boxes is drawn as one; None: where the picture would be very high.
+    """
+    drawn = folded(diagram) if fold else diagram
+    texts, sizes, places = _placed(drawn)
+    if fold is None and places.height > _HIGH:
+        drawn = folded(diagram)
+        texts, sizes, places = _placed(drawn)
+    diagram = drawn
     figure = Figure(figsize=(places.width / 72, places.height / 72), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, places.width), ylim=(places.height, 0))
@@ -54,12 +62,21 @@ def draw(diagram: Diagram, file: File, kind: str = "") -> None:
     _save(figure, places, file, kind or file.suffix[1:].lower())
 
 
+def _placed(diagram: Diagram) -> tuple[list[list[_Line]], list[tuple[float, float]], Layout]:
+    """Return the lines and the size of every box, and where the boxes are."""
+    texts = [_lines(box) for box in diagram.boxes]
+    sizes = [_box_size(text) for text in texts]
+    index = {box.id: at for at, box in enumerate(diagram.boxes)}
+    return texts, sizes, layout(sizes, [(index[edge.source], index[edge.target]) for edge in diagram.edges])
+
+
 _Line: TypeAlias = tuple[str, str, str]
 """Text, weight and colour."""
 
 
 def _lines(box: Box) -> list[_Line]:
-    lines = [(box.id, "bold", INK), (box.layer, "normal", MUTED), (box.shape, "normal", INK)]
+    lines = [(text, "normal", MUTED) for text in box.lines]
+    lines += [(box.id, "bold", INK), (box.layer, "normal", MUTED), (box.shape, "normal", INK)]
     if box.state:
         lines.append((f"↻ {box.state}", "normal", STATE))
     return lines + [(f"→ {name}" if name != box.id else "→ output", "bold", INK) for name in box.outputs]
