@@ -31,7 +31,7 @@ class Axis(Record):
 class KnownPixels(Record):
     """The pixels that some training frame knows: one bit each, compressed."""
 
-    shape: Annotated[list[Count], Field(min_length=2, max_length=4)]
+    shape: Annotated[list[Count], Field(min_length=1, max_length=4)]
     bits: Annotated[str, Field(max_length=2**30)]
 
     @classmethod

@@ -300,6 +300,34 @@ def test_a_grid_is_interpolated_onto_that_of_the_record(tmp_path: Path) -> None:
     assert "no pixel of rain.nc:v lies on the grid of far.nc:v" in message(caught.value)
 
 
+def test_statistics_are_those_of_the_frames_on_the_grid_of_the_record(tmp_path: Path) -> None:
+    """An anomaly is that of each pixel of the record, and pixels beyond the record do not count."""
+    record = grid(tmp_path, "rain.nc", LAT, LON, frames(40, 8, 8))
+    lat, lon = np.arange(40, 56.0), np.arange(-4, 4.0)
+    values = np.where(np.abs(lat - 48.5)[:, None] < 4, 1.0, 1000.0) * np.arange(40.0)[:, None, None] + 0 * lon
+    other = grid(tmp_path, "wind.nc", lat, lon, values)
+    feed = {"source": other, "regrid": "linear", "frames": "past"}
+    split = {"train": [0, 21], "test": [25, 40]}
+    read = []
+    for transform in ([{"name": "anomaly", "period": 1}], ["standardize"]):
+        inputs = {"rain": PAST, "wind": ({**feed, "transform": transform}, (2, 8, 8, 1))}
+        data = opened(tmp_path, inputs, source=record, split=split)
+        x = data.inputs(data.window(0, 30).past, (0, 30))
+        assert isinstance(x, dict)
+        read.append(x["wind"])
+    np.testing.assert_allclose(read[0], np.broadcast_to([[[[20]]], [[[21]]]], (2, 8, 8, 1)), atol=1e-4)
+    np.testing.assert_allclose(read[1], read[0] / np.std(np.arange(21)), rtol=1e-4)
+
+
+def test_what_nothing_matches_is_the_mean_even_of_integers(tmp_path: Path) -> None:
+    """Integers without a mark for missing values are all known, and the frames between them still are not there."""
+    feed = wind(tmp_path, TIMES[::2], frames="past")
+    values = np.full((20, 8, 8), 7, np.int16)
+    np.savez(tmp_path / "wind.npz", wind=values, time=TIMES[::2].astype(str))
+    data = opened(tmp_path, {"rain": PAST, "wind": (feed, (2, 8, 8, 1))})
+    assert numbers(data, 2) == [7, 7]
+
+
 def test_coordinates_are_those_of_the_pixels(tmp_path: Path) -> None:
     record = grid(tmp_path, "rain.nc", LAT, LON, frames(40, 8, 8))
     place = ({"coordinates": ["latitude", "longitude"]}, (4, 4, 3))

@@ -40,6 +40,12 @@ TEXT = (
 )
 
 
+@pytest.mark.parametrize("shape", [(2,), (5, 1), (2, 3, 4, 1)])
+def test_known_pixels_of_frames_with_and_without_space_are_kept(shape: tuple[int, ...]) -> None:
+    known = np.arange(np.prod(shape)).reshape(shape) % 3 > 0
+    np.testing.assert_array_equal(KnownPixels.pack(Coverage(known)).unpack().known, known)
+
+
 def write(
     path: Path,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -55,6 +55,43 @@ class Grid:
         for axis in self.axes:
             inside *= 1 - float(np.isnan(axis.share).mean())
         return 1 - inside
+
+
+@dataclass(frozen=True)
+class PlacedFrames(FrameSource):
+    """The frames of a source on the grid of the record, as an input reads them; any value may be missing.
+
+    Statistics are those of these frames: pixels beyond the record, which the input never reads, do not count.
+    """
+
+    whole: FrameSource = field(kw_only=True)
+    grid: Grid = field(kw_only=True)
+    placed_space: tuple[int, ...] = field(kw_only=True)
+    """The size of the record's frames."""
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        return self.placed_space
+
+    @property
+    def may_miss(self) -> bool:
+        return True
+
+    def _read(self, event: int, frames: range, region: Region | None) -> Floats:
+        return self.grid.read(self.whole, event, frames, region or tuple(slice(0, size) for size in self.space))
+
+
+def placed(source: FrameSource, grid: Grid, space: tuple[int, ...]) -> PlacedFrames:
+    """Return the frames of a source on the grid of a record, whose frames have the size `space`."""
+    return PlacedFrames(
+        source.array,
+        source.metadata,
+        unusable=source.unusable,
+        infinite=source.infinite,
+        whole=source,
+        grid=grid,
+        placed_space=space,
+    )
 
 
 def _part(axis: Along, wanted: slice) -> tuple[slice, Along]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from specbuild.data.arrays import Floats
 from specbuild.data.feeds.base import Feed, FeedContext
-from specbuild.data.feeds.grid import Grid
+from specbuild.data.feeds.grid import Grid, placed
 from specbuild.data.samples.windows import Stretch
 from specbuild.data.sources import FrameSource
 from specbuild.data.transforms.fit import fit_transform
@@ -90,8 +90,8 @@ class Stored(Feed[SourceFeed]):
 
     def fitted(self, train: tuple[Stretch, ...]) -> Self:
         with beside_the_record(self.name):
-            stretches = self.training(train)
-            return self.transformed(fit_transform(self.seen, self.seen.require_data(), self.source, stretches))
+            frames = placed(self.source, self.grid, self.record_space)
+            return self.transformed(fit_transform(self.seen, self.seen.require_data(), frames, self.training(train)))
 
     def restored(self, state: Mapping[str, Any] | None) -> Self:
         if state is None:
