@@ -169,16 +169,14 @@ def loop(rows: Rows, scale: str) -> None:
     _machine(rows)
     spec = training_loop.SPEC
     fewer = "data.source.sequences=2000"  # drawn before the first step
-    shapes = [
-        ("as shipped", [fewer], 80),
-        ("64 × 64, 128 filters", [fewer, "vars.size=64", "vars.filters=128", "train.batch_size=16"], 40),
-    ]
+    larger = [fewer, "vars.size=64", "vars.filters=128", "train.batch_size=16"]
+    runs = [("as shipped", "float32", [fewer], 80), ("64 × 64, 128 filters", "bfloat16", larger, 40)]
     if scale == "tiny":
-        shapes = [("small", ["vars.filters=4", "data.source.sequences=60", "train.batch_size=2"], 5)]
-    for title, changes, steps in shapes:
-        for precision in ("float32",) if scale == "tiny" else ("float32", "bfloat16"):
-            best = training_loop.measured(str(spec), [*changes, f"train.precision={precision}"], steps, 1)
-            rows.add("loop", name=f"{spec.stem}, {title}", precision=precision, **best)
+        small = ["vars.filters=4", "data.source.sequences=60", "train.batch_size=2"]
+        runs = [("small", "float32", small, 5)]
+    for title, precision, changes, steps in runs:
+        best = training_loop.measured(str(spec), [*changes, f"train.precision={precision}"], steps, 1)
+        rows.add("loop", name=f"{spec.stem}, {title}", precision=precision, **best)
 
 
 def profile(rows: Rows, text: str, path: str) -> None:

@@ -141,8 +141,9 @@ def _cache_compilations(folder: Path) -> None:
     """Let JAX keep what it compiles, so that only the first of several equal trainings waits for it."""
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 if __name__ == "__main__":

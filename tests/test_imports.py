@@ -69,6 +69,11 @@ def test_verbs_that_load_no_framework(verb: str, spec: Path) -> None:
     assert last_lines(script)[-2:] == ["exit code: 0", "loaded:"]
 
 
+def test_training_loads_no_reader_of_data_that_it_does_not_read() -> None:
+    loaded = last_lines("import specbuild.training.fit, specbuild.evaluation")[-1].split()
+    assert not {"av", "netCDF4", "xarray", "zarr"} & set(loaded)
+
+
 def test_check_opens_data_without_a_framework(tmp_path: Path) -> None:
     np.save(tmp_path / "rain.npy", np.arange(320.0).reshape(20, 4, 4))
     spec = tmp_path / "spec.yaml"

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
-import av
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -163,6 +162,8 @@ def _bytes(path: Path) -> IO[bytes]:
 
 def opened(path: Path) -> Any:
     """Open a video or an image with FFmpeg; its texts, which nothing depends on, may be in any encoding."""
+    import av
+
     return av.open(str(path), metadata_errors="replace")
 
 
@@ -171,6 +172,8 @@ def _as_type(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> Pixels:
 
 
 def _deep_colour(path: Path) -> Pixels:
+    import av
+
     try:
         with _bytes(path) as packed, av.open(packed, metadata_errors="replace") as file:
             frame = next(file.decode(video=0))

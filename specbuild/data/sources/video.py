@@ -14,7 +14,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from specbuild.data.sources.errors import DamagedFileError, FileError
@@ -32,10 +31,6 @@ _SEGMENT = 0x18538067
 """The element of Matroska and WebM that holds everything but the header."""
 _ENDS = 4096
 """Bytes that are read at each end of a file."""
-
-
-UNREADABLE = (av.FFmpegError, OSError, ValueError)
-"""What PyAV raises over a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +147,7 @@ class _Decoder:
             frame = next(self._frames)
         except StopIteration:
             raise self._undecodable(number, "the video ends before it") from None
-        except UNREADABLE as error:
+        except _unreadable() as error:
             raise self._undecodable(number, _reason(error)) from error
         stamps = self.index.stamps
         at = bisect_right(stamps, frame.pts if frame.pts is not None else frame.dts) - 1 if stamps else expected
@@ -177,7 +172,7 @@ class _Decoder:
     def _open(self) -> None:
         try:
             self._container: Any = opened(self.path)
-        except UNREADABLE as error:
+        except _unreadable() as error:
             raise RunError(f"{self.path} can no longer be read: {error}", "put the file back as it was") from error
         self._frames = self._container.decode(self._container.streams.video[0])
         self.position = 0
@@ -202,7 +197,7 @@ def _examine(path: Path) -> tuple[ImageHeader, FrameIndex]:
             packets = [packet for packet in container.demux(stream) if packet.size]
             promised = stream.frames if container.format.name.startswith("mov") else 0
             index = _index(path, packets, container.format.name, one_key=stream.codec_context.name == "gif")
-    except UNREADABLE as error:
+    except _unreadable() as error:
         raise DamagedFileError(f"{path.name} is cut short or no video", _reason(error)) from error
     missing = _missing_end(path)
     if not missing and promised > len(packets):
@@ -288,3 +283,10 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 _FORMATS = {(1, 1): "gray", (3, 1): "rgb24", (1, 2): "gray16le", (3, 2): "rgb48le"}
 """FFmpeg's pixel formats by channels and bytes."""
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what PyAV raises over a damaged file. It is imported with the first video."""
+    import av
+
+    return av.FFmpegError, OSError, ValueError
