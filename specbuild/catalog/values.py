@@ -254,6 +254,19 @@ class Nullable(Value):
         return {"anyOf": [self.inner.schema(), {"type": "null"}]}
 
 
+class OrWord(Value):
+    """A value, or one word instead of it."""
+
+    def __init__(self, inner: Value, word: str) -> None:
+        self.inner, self.word, self.words = inner, word, f"{inner.words} or {word}"
+
+    def read(self, value: Any, expected: str = "") -> Any:
+        return value if value == self.word else self.inner.read(value, expected or self.words)
+
+    def schema(self) -> JsonSchemaValue:
+        return {"anyOf": [self.inner.schema(), {"const": self.word}]}
+
+
 class ListOf(Value):
     """A list of so many values, stored as a tuple; `words` are those of the whole.
 

@@ -34,6 +34,7 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
 
     With --data the files are opened as training would open them: the frames must fit the model, the windows must fit
     the splits, the transform is fitted, and the files of evaluate.forecasts and the run of train.init_from must exist.
+    A line says how much memory a training step takes.
 
     \b
     Examples:
@@ -49,14 +50,16 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
 
     report = Report()
     graph = check(spec, report=report, **options)
-    opened, notes = "", tuple[str, ...]()
+    opened, notes, memory = "", tuple[str, ...](), ""
     faults: tuple[Diagnostic, ...] = ()
     if data and graph is not None and graph.spec.data is not None:
         from specbuild.training.opened import data_line, notes_at_first, open_everything
+        from specbuild.training.plan import memory_of_step
 
         try:
             samples = open_everything(graph)
-            opened, notes = data_line(samples), (*notes_at_first(samples), *samples.notes())
+            opened, memory = data_line(samples), memory_of_step(graph, samples)
+            notes = (*notes_at_first(samples), *samples.notes())
         except SpecError as error:
             faults = error.diagnostics
     warnings = report.warnings_as_errors() if strict else report.warnings
@@ -82,6 +85,8 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
                 say(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
             if graph.spec.data is not None:
                 say(opened or "data: not opened; check --data does that")
+                if memory:
+                    say(memory)
                 for note in notes:
                     say(f"note: {note}")
             elif data:

@@ -5,30 +5,41 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from specbuild.cli.arguments import format_option, say
+from specbuild.cli.arguments import format_option, plugin_option, root_option, say, set_option
 
 
 @click.command("doctor", short_help="Check that everything works on this machine.")
+@click.argument("spec", required=False, metavar="[SPEC]")
+@set_option
+@root_option
+@plugin_option
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where runs will be written.")
 @format_option("text", "json")
 @click.pass_context
-def command(context: click.Context, out: str, format: str) -> None:
+def command(context: click.Context, /, spec: str | None, out: str, format: str, **options: Any) -> None:
     """Check that everything works on this machine: versions, framework, devices, a tiny model, the disk.
+
+    Where there is an NVIDIA card that the framework does not see, it says what is missing and the command that mends
+    it. With SPEC it also says how many of its samples fit into the memory of the device.
 
     The exit code is 1 if something does not work. Please include the output in bug reports.
 
     \b
     Examples:
       specbuild doctor
+      specbuild doctor nowcast.yaml
       KERAS_BACKEND=jax specbuild doctor --format json
     """
     from specbuild.doctor import examine
+    from specbuild.facade import build_graph
 
+    graph = build_graph(spec, **options) if spec is not None else None
     findings = []
-    for finding in examine(Path(out)):
+    for finding in examine(Path(out), graph):
         findings.append(finding)
         if format == "text":
             say(f"{finding.verdict:<5}  {finding.subject:<9}  {finding.text}")

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import click
 
 from specbuild.catalog import Dim, show
+from specbuild.document.amounts import in_bytes, scaled
 from specbuild.document.printable import one_line, printable
 from specbuild.document.render import text_width
 from specbuild.document.text_table import Column, text_table
+from specbuild.graph.memory import StepMemory
 from specbuild.graph.summary import AXES, Row, Summary, shown_layer
 
 
@@ -151,7 +153,7 @@ def _cells(row: Row, axes: list[str], needs_shape: bool, summary: Summary, compa
         state(row),
         f"shares {row.shares}" if row.shares else f"{row.parameters:,}" if row.parameters else "",
         flops(row.flops) if row.flops != 0 else "",
-        "?" if row.activation_bytes is None else size(row.activation_bytes) if row.activation_bytes else "",
+        "?" if row.activation_bytes is None else in_bytes(row.activation_bytes) if row.activation_bytes else "",
         receptive_field(row, summary),
     ]
 
@@ -179,17 +181,28 @@ def totals(summary: Summary, *, explain_field: bool = True) -> list[str]:
     """Return the lines below the table."""
     fixed = summary.parameters - summary.trainable_parameters
     split = f" ({summary.trainable_parameters:,} trainable, {fixed:,} not)" if fixed else ", all trainable"
-    memory = summary.activation_bytes
     return [
         f"Parameters: {summary.parameters:,}{split if summary.parameters else ''}",
         f"FLOPs: {total_flops(summary)}",
-        "Activation memory: "
-        + (f"{size(memory)} for training" if memory is not None else "unknown, as a length is known only at run time")
-        + (f" at batch size {summary.batch}, float32" if memory is not None else ""),
+        f"Memory: {step_memory(summary.step)}",
         *([FIELD] if explain_field else []),
         "Outputs: "
         + ", ".join(one_line(name if name == port else f"{name} = {port}") for name, port in summary.outputs.items()),
     ]
+
+
+def step_memory(step: StepMemory | None) -> str:
+    """Return what a training step takes, and of what that is the sum."""
+    if step is None:
+        return "unknown, as a length is known only at run time"
+    parts = {
+        "activations": step.activations,
+        "batch": step.batch,
+        "weights and optimizer": step.kept,
+        "gradients": step.gradients,
+    }
+    listed = ", ".join(f"{name} {in_bytes(size)}" for name, size in parts.items() if size)
+    return f"about {in_bytes(step.bytes)} for a training step at batch size {step.samples}, float32 ({listed})"
 
 
 def state(row: Row) -> str:
@@ -208,7 +221,7 @@ def state(row: Row) -> str:
 
 def flops(count: Dim) -> str:
     """Return the count with three digits: `1.23 G`."""
-    return "?" if count is None else _scaled(count, 1000, ("", " k", " M", " G", " T", " P"))
+    return "?" if count is None else scaled(count, 1000, ("", " k", " M", " G", " T", " P"))
 
 
 def total_flops(summary: Summary) -> str:
@@ -219,15 +232,3 @@ def total_flops(summary: Summary) -> str:
     least = f"at least {flops(summary.flops)}" if summary.flops else "?"
     named = unknown if len(unknown) <= MOST_NAMED else (*unknown[:MOST_NAMED], f"{len(unknown) - MOST_NAMED} more")
     return f"{least} for one sample, forward; unknown for {', '.join(named)}"
-
-
-def size(count: int) -> str:
-    """Return the size with three digits: `1.23 GiB`."""
-    return _scaled(count, 1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB"))
-
-
-def _scaled(count: int, base: int, units: tuple[str, ...]) -> str:
-    value, index = float(count), 0
-    while value >= base and index < len(units) - 1:
-        value, index = value / base, index + 1
-    return f"{value:.3g}{units[index]}" if index and value < 1000 else f"{value:.0f}{units[index]}"

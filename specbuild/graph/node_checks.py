@@ -103,7 +103,7 @@ def check_batch_sizes(spec: Spec, report: Report) -> None:
             sizes = f"{fixed[0].id} has {fixed[0].section.batch} samples, {x.id} has {x.section.batch}"
             reason = f"{sizes}; a model reads the same number of samples of each input"
             report.error(message, spec.span(("inputs", x.id, "batch")), reason=reason, code="batch")
-    written = "batch_size" in spec.train.model_fields_set
+    written = "batch_size" in spec.train.model_fields_set and isinstance(spec.train.batch_size, int)
     if fixed and written and spec.train.batch_size != fixed[0].section.batch:
         size, fixed_size = spec.train.batch_size, fixed[0].section.batch
         message = f"the batch size {size} does not fit the input {fixed[0].id}, whose batch size is {fixed_size}"

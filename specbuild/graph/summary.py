@@ -9,6 +9,7 @@ from typing import Any
 from specbuild.catalog import Dim, Shape, size
 from specbuild.catalog.shapes import times
 from specbuild.graph.axis_names import Names, axis_names
+from specbuild.graph.memory import StepMemory, step_memory
 from specbuild.graph.model import Graph, Input, Node, Port, Step, spent
 from specbuild.graph.receptive_field import Extent, receptive_fields
 
@@ -62,6 +63,8 @@ class Summary:
     flops_unknown: tuple[str, ...]
     batch: int
     activation_bytes: Dim
+    step: StepMemory | None
+    """The memory of a training step; None where a length is known only at run time."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-able values."""
@@ -88,6 +91,7 @@ def summarize(graph: Graph, *, batch: int) -> Summary:
         flops_unknown=tuple(row.id for row in counted if row.flops is None),
         batch=batch,
         activation_bytes=graph.activation_bytes(batch),
+        step=step_memory(graph, batch),
     )
 
 

@@ -274,9 +274,9 @@ class Spec:
 
     @property
     def batch_size(self) -> int:
-        """Samples in a batch: as many as an input fixes, else `train.batch_size`."""
+        """Samples in a batch: as many as an input fixes, else `train.batch_size`; 8 until training has chosen."""
         fixed = (x.section.batch for x in self.inputs if x.section.batch is not None)
-        return next(fixed, self.train.batch_size)
+        return next(fixed, self.train.known_batch_size)
 
     def without(self, instead: AnyMapping[str, Reference]) -> Spec:
         """Return the spec without some nodes, given what is read in place of each."""

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from specbuild.document import RunError
+from specbuild.model.nvidia import DriverError, as_capability, cards
 
 
 @contextmanager
@@ -40,6 +41,7 @@ def _without_start_up_notes() -> Iterator[None]:
             os.close(kept)
 
 
+_INSTALL = {"jax": "pip install 'specbuild[jax]'", "tensorflow": "pip install tensorflow"}
 # At level 2 oneDNN still reports, as an error, that it leaves an operation to another kernel; failures are exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_start_up_notes(), warnings.catch_warnings():
@@ -50,7 +52,8 @@ with _without_start_up_notes(), warnings.catch_warnings():
         backend = os.environ.get("KERAS_BACKEND") or "that ~/.keras/keras.json names"
         raise RunError(
             f"Keras cannot start with the backend {backend}: {error}",
-            help="install it, or leave KERAS_BACKEND unset for TensorFlow",
+            help=f"install it with {_INSTALL.get(backend, f'pip install {backend}')}, or leave KERAS_BACKEND unset for "
+            "TensorFlow",
         ) from error
 
 
@@ -128,6 +131,50 @@ def has_accelerator() -> bool:
 def device_name() -> str:
     """The device that training runs on: `gpu:0`, `cpu:0`."""
     return devices()[0]
+
+
+def device_memory() -> int | None:
+    """The bytes of memory that the framework can have on the first accelerator; None where nothing tells it."""
+    if backend_name() == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats() or {}
+        return statistics.get("bytes_limit")
+    if backend_name() == "torch":
+        import torch
+
+        return int(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else None
+    return _tensorflow_memory()
+
+
+def _tensorflow_memory() -> int | None:
+    """The limit that the program has set for the first GPU, or else what the driver says that it has."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        limits = [each.memory_limit for each in tf.config.get_logical_device_configuration(gpu) or ()]
+        if limits and limits[0]:
+            return int(limits[0]) * 2**20
+    try:
+        return min((card.memory for card in cards() if card.memory), default=None)
+    except DriverError:
+        return None
+
+
+def compute_capability() -> tuple[int, int] | None:
+    """NVIDIA's number for what the first GPU can do, such as (8, 0); None of any other device."""
+    if backend_name() == "jax":
+        import jax
+
+        return as_capability(str(getattr(jax.local_devices()[0], "compute_capability", "")))
+    if backend_name() == "torch":
+        import torch
+
+        return torch.cuda.get_device_capability(0) if torch.cuda.is_available() else None
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability") if gpus else None
 
 
 def jit_compile() -> bool | str:

@@ -112,6 +112,8 @@ class Manifest(Record):
     init_from: InitFrom | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63)]
     precision: TrainingPolicy
+    batch_size: Count | None = None
+    """Windows per step; None in runs of older versions."""
     versions: Versions
     machine: Machine
     process: Process | None = None

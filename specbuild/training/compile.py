@@ -1,19 +1,15 @@
-"""Compile a model: precision, optimizer, losses and metrics. Imports Keras when a model is built."""
+"""Compile a model: optimizer, losses and metrics. Imports Keras when a model is built."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from specbuild.catalog import KerasObject
 from specbuild.catalog.signatures import Family, signature
 from specbuild.data import Transform
 from specbuild.language import Spec
-from specbuild.runs.records import TrainingPolicy
 from specbuild.training.losses import output_loss
-
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 def compile_model(
@@ -78,32 +74,6 @@ def compile_model(
         weighted_metrics=metrics if weighted else None,
         jit_compile=jit_compile(),
     )
-
-
-def policy_for(precision: Literal["float32", "bfloat16", "auto"]) -> TrainingPolicy:
-    """Return Keras's dtype policy for `train.precision`.
-
-    `auto` is `mixed_bfloat16` (weights in float32, arithmetic in bfloat16) on an accelerator and on a CPU with AMX
-    tiles for bfloat16, where it is faster; elsewhere bfloat16 is emulated and slower, so `auto` is `float32`.
-    """
-    if precision == "auto":
-        return "mixed_bfloat16" if _has_accelerator() or cpu_computes_bfloat16() else "float32"
-    return "mixed_bfloat16" if precision == "bfloat16" else "float32"
-
-
-def cpu_computes_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
-    """Return whether Linux lists AMX bfloat16 among the CPU's instructions; False on other systems."""
-    try:
-        text = cpuinfo.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return any("amx_bf16" in line.split() for line in text.splitlines() if line.startswith("flags"))
-
-
-def _has_accelerator() -> bool:
-    from specbuild.model.backend import has_accelerator
-
-    return has_accelerator()
 
 
 def _by_shape(metric: KerasObject) -> bool:

@@ -17,6 +17,7 @@ from specbuild.document import RunError, SpecbuildError, did_you_mean
 from specbuild.graph.lints import unbounded_activations
 from specbuild.language import Spec
 from specbuild.model.backend import backend_name, keras
+from specbuild.model.exhaustion import is_out_of_memory, with_causes
 from specbuild.model.objects import words
 from specbuild.model.saving import save
 from specbuild.runs import checkpoint
@@ -29,7 +30,7 @@ from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_i
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Signals
 from specbuild.training.keeping import Background, Keeping
-from specbuild.training.memory import is_out_of_memory, out_of_memory, with_causes
+from specbuild.training.memory import out_of_memory, room_for_weights
 from specbuild.training.progress import Display
 
 
@@ -84,8 +85,9 @@ def fit(
         )
 
     # Until the first checkpoint, nothing else holds the weights from which a fault is traced.
-    checkpoint.build_optimizer(model)
-    beginning = None if folder.checkpoints() else (done.position, State.of(model))
+    with room_for_weights(spec):
+        checkpoint.build_optimizer(model)
+        beginning = None if folder.checkpoints() else (done.position, State.of(model))
     try:
         with Background() as background:
             keeper = _Keeper(spec, keeping, display, done, len(training), held_out is not None, signals, background)

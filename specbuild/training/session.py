@@ -27,11 +27,12 @@ from specbuild.runs.lock import Process
 from specbuild.runs.provenance import data_files, described, machine, versions
 from specbuild.runs.records import TrainingPolicy
 from specbuild.training import model_file
-from specbuild.training.compile import compile_model, policy_for
+from specbuild.training.compile import compile_model
 from specbuild.training.history import Watch, draw_history
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.model_file import Chosen
 from specbuild.training.opened import notes_at_first
+from specbuild.training.plan import planned
 from specbuild.training.progress import Display, opening_lines
 from specbuild.training.resuming import how_to_resume, resuming, without_checkpoints
 
@@ -56,28 +57,36 @@ class Run:
 class Session:
     """One call of `train`, after all checks that need no framework."""
 
-    def __init__(self, graph: Graph, dataset: Samples, show: Display, changes: tuple[Change, ...] = ()) -> None:
-        self.changes = changes
+    def __init__(
+        self,
+        graph: Graph,
+        dataset: Samples,
+        show: Display,
+        folder: RunFolder | None = None,
+        changes: tuple[Change, ...] = (),
+    ) -> None:
+        train, validated = graph.spec.train, "validation" in dataset.splits
         self.initial: InitialWeights | None = None
-        self.graph, self.spec, self.dataset, self.show = graph, graph.spec, dataset, show
-        train = self.spec.train
-        self.training = dataset.sampler("train", self.spec.batch_size, train.seed, steps=train.steps_per_epoch)
-        self.validation = (
-            dataset.sampler("validation", self.spec.batch_size, train.seed) if "validation" in dataset.splits else None
-        )
-        self.watch = Watch.of(train, self.validation is not None)
+        self.dataset, self.show = dataset, show
+        self.watch = Watch.of(train, validated)
         self.notes: list[str] = []
-        if self.validation is None and self.watch.monitor.startswith("val_"):
-            raise self.spec.error(
+        if not validated and self.watch.monitor.startswith("val_"):
+            raise graph.spec.error(
                 ("train", "early_stopping", "monitor"),
                 f"{self.watch.monitor} needs validation data, and data.split gives none",
                 help="add a validation share to data.split, or monitor loss",
                 code="no-validation",
             )
+        self.plan = planned(graph, dataset, folder, changes)
+        self.folder, self.graph, self.changes = folder, self.plan.graph, self.plan.changes
+        self.spec = self.graph.spec
+        size = self.spec.batch_size
+        self.training = dataset.sampler("train", size, train.seed, steps=train.steps_per_epoch)
+        self.validation = dataset.sampler("validation", size, train.seed) if validated else None
 
-    def run(self, folder: RunFolder | None, out: str | Path, signals: Signals) -> Run:
-        """Train in an existing folder, whose lock the caller holds, or in a new one below `out`."""
-        precision = self._precision(folder)
+    def run(self, out: str | Path, signals: Signals) -> Run:
+        """Train in the folder that is continued, whose lock the caller holds, or in a new one below `out`."""
+        folder, precision = self.folder, self.plan.precision
         # The run folder is made or changed only once the model is known to fit: what is refused leaves no trace.
         model, done = self._prepare(folder, precision)
         if signals.asked is not None:
@@ -133,11 +142,13 @@ class Session:
     ) -> Run:
         for line in opening_lines(self.graph, self.dataset, folder.path, precision, self.devices):
             self.show.note(line)
+        if self.plan.memory:
+            self.show.note(self.plan.memory)
         for line in self.initial.lines() if self.initial is not None else ():
             self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
-        for note in notes_at_first(self.dataset):
+        for note in (*self.plan.notes, *notes_at_first(self.dataset)):
             self._note(note)
         try:
             with self.show, explained(folder.path):
@@ -165,13 +176,6 @@ class Session:
         # Where this cannot be written either, the status is that of a run whose process ended unexpectedly.
         with suppress(OSError, RunError):
             folder.update_manifest(status=status, finished=now(), process=None, **values)
-
-    def _precision(self, folder: RunFolder | None) -> TrainingPolicy:
-        """Return the dtype policy: of a resumed run the one that it has, unless the spec changes it now."""
-        if folder is None or any(change.path == "train.precision" for change in self.changes):
-            return policy_for(self.spec.train.precision)
-        known: TrainingPolicy = folder.manifest()["precision"]
-        return known
 
     def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:
         """Keep the model that training gave, and score it."""
@@ -204,6 +208,7 @@ class Session:
             **({"init_from": self.initial.record()} if self.initial is not None else {}),
             "seed": spec.train.seed,
             "precision": precision,
+            "batch_size": spec.batch_size,
             "versions": versions(),
             "machine": machine(),
         }
@@ -232,6 +237,7 @@ class Session:
             overrides=list(self.spec.overrides),
             **folder.directories(self.spec),
             precision=precision,
+            batch_size=self.spec.batch_size,
             resumed=[*earlier, entry],
         )
 
@@ -246,9 +252,11 @@ class Session:
     def _prepare_on_devices(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         from specbuild.model.backend import set_seed
         from specbuild.model.build import build
+        from specbuild.training.memory import room_for_weights
 
         set_seed(self.spec.train.seed)
-        model = build(self.graph, precision, teacher=True)
+        with room_for_weights(self.spec):
+            model = build(self.graph, precision, teacher=True)
         self._compile(model)
         done, path = self._last_checkpoint(folder) if folder is not None else (Progress(), None)
         if path is None and (start := WeightSource.of(self.spec)) is not None:
@@ -256,7 +264,8 @@ class Session:
         if path is not None:
             from specbuild.runs.optimizer import arguments_kept
 
-            checkpoint.build_optimizer(model)
+            with room_for_weights(self.spec):
+                checkpoint.build_optimizer(model)
             with arguments_kept(model, path):
                 checkpoint.restore(model, path, done)
             self._check_monitor(done)

@@ -58,7 +58,7 @@ def train(
             with _interruptible(signals, "interrupted before training began; nothing was written"):
                 graph = build_graph(spec, overrides=overrides, roots=roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
-                return Session(graph, open_for_training(graph), display(quiet)).run(None, out, signals)
+                return Session(graph, open_for_training(graph), display(quiet)).run(out, signals)
         folder = RunFolder.to_resume(resume)
         status = folder.status()
         # Before anything else: a second process is refused at once, not after a framework is loaded.
@@ -73,10 +73,10 @@ def train(
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
                 dataset = open_for_training(graph, folder.transform())
-            session = Session(graph, dataset, display(quiet), changes)
+            session = Session(graph, dataset, display(quiet), folder, changes)
             if status.process is not None:
                 session.show.note(f"note: {status.text}")
-            return session.run(folder, out, signals)
+            return session.run(out, signals)
 
 
 @contextmanager

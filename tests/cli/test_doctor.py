@@ -18,7 +18,7 @@ def test_it_looks_at_everything(tmp_path: Path) -> None:
     found = {one["subject"]: one for one in json.loads(result.output)}
     assert result.exit_code == 0
     assert list(found) == [
-        *("specbuild", "libraries", "backend", "device", "precision", "training", "saving", "disk"),
+        *("specbuild", "libraries", "backend", "device", "gpu", "precision", "training", "saving", "disk"),
     ]
     assert {one["verdict"] for one in found.values()} <= {"ok", "note"}
     assert found["training"]["text"].startswith("a tiny encoder-forecaster trains: loss ")

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from specbuild import build_graph
 from specbuild.cli import main
-from specbuild.cli.tables import flops, receptive_field, size, summary_text
+from specbuild.cli.tables import flops, receptive_field, summary_text
+from specbuild.document.amounts import in_bytes
 from specbuild.graph.summary import summarize
 
 SPEC = """\
@@ -34,7 +35,7 @@ def test_units() -> None:
         "12.3 k",
         "2.94 G",
     ]
-    assert [size(n) for n in (1, 1023, 1024, 3 * 2**20)] == ["1 B", "1023 B", "1 KiB", "3 MiB"]
+    assert [in_bytes(n) for n in (1, 1023, 1024, 3 * 2**20)] == ["1 B", "1023 B", "1 KiB", "3 MiB"]
 
 
 def test_json(tmp_path: Path) -> None:
@@ -76,7 +77,8 @@ MARKDOWN = """\
 
 - Parameters: 1,920 (1,912 trainable, 8 not)
 - FLOPs: 1.23 M for one sample, forward
-- Activation memory: 152 KiB for training at batch size 2, float32
+- Memory: about 184 KiB for a training step at batch size 2, float32 \
+(activations 150 KiB, batch 4.5 KiB, weights and optimizer 22.4 KiB, gradients 7.47 KiB)
 - Field: the receptive field, the largest part of the input, in time and space, on which one output value depends
 - Outputs: dec = dec.last
 """

@@ -13,8 +13,8 @@ import pytest
 
 from specbuild.data.samples.sampler import Sampler
 from specbuild.document import RunError
+from specbuild.model.exhaustion import is_out_of_memory
 from specbuild.training import train
-from specbuild.training.memory import is_out_of_memory
 
 CHILD = """\
 import resource, sys

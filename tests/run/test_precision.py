@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.training import compile as module
+from specbuild.model import backend
+from specbuild.training import precision as module
 
 
 def test_a_written_precision_is_obeyed() -> None:
@@ -13,27 +14,50 @@ def test_a_written_precision_is_obeyed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "amx", "policy"),
-    [(False, False, "float32"), (False, True, "mixed_bfloat16"), (True, False, "mixed_bfloat16")],
+    ("framework", "flags", "policy", "reason"),
+    [
+        ("tensorflow", (), "float32", "the processor emulates bfloat16"),
+        ("tensorflow", ("AMX", "AVX-512 BF16"), "mixed_bfloat16", "the processor has AMX and AVX-512 BF16"),
+        ("tensorflow", ("AVX-512 BF16",), "mixed_bfloat16", "the processor has AVX-512 BF16"),
+        ("torch", ("AVX-512 BF16",), "float32", "torch on a processor was not measured to be faster in bfloat16"),
+    ],
 )
-def test_auto_asks_the_hardware(accelerator: bool, amx: bool, policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_has_accelerator", lambda: accelerator)
-    monkeypatch.setattr(module, "cpu_computes_bfloat16", lambda: amx)
+def test_on_a_processor_auto_asks_for_its_instructions(
+    framework: str, flags: tuple[str, ...], policy: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "has_accelerator", lambda: False)
+    monkeypatch.setattr(backend, "backend_name", lambda: framework)
+    monkeypatch.setattr(module, "bfloat16_instructions", lambda: flags)
+    assert module.fastest() == module.Choice(policy, reason)  # type: ignore[arg-type]
     assert module.policy_for("auto") == policy
+
+
+@pytest.mark.parametrize(
+    ("capability", "policy"), [((7, 5), "float32"), ((8, 0), "mixed_bfloat16"), (None, "mixed_bfloat16")]
+)
+def test_on_a_gpu_auto_asks_for_its_matrix_units(
+    capability: tuple[int, int] | None, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "device_name", lambda: "gpu:0")
+    monkeypatch.setattr(backend, "compute_capability", lambda: capability)
+    choice = module.fastest()
+    assert choice.policy == policy
+    assert choice.reason.startswith("gpu:0 has ")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("processor : 0\nflags\t\t: fpu avx512f amx_bf16 amx_tile\n", True),
-        ("flags\t\t: fpu avx512_bf16\n", False),
-        ("model name : amx_bf16\n", False),
+        ("processor : 0\nflags\t\t: fpu avx512f amx_bf16 avx512_bf16 amx_tile\n", ("AMX", "AVX-512 BF16")),
+        ("flags\t\t: fpu avx512_bf16\n", ("AVX-512 BF16",)),
+        ("flags\t\t: fpu avx512f\n", ()),
+        ("model name : amx_bf16\n", ()),
     ],
 )
-def test_amx_is_read_from_the_flags_of_the_cpu(text: str, expected: bool, tmp_path: Path) -> None:
+def test_instructions_are_read_from_the_flags_of_the_cpu(text: str, expected: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(text)
-    assert module.cpu_computes_bfloat16(tmp_path / "cpuinfo") is expected
+    assert module.bfloat16_instructions(tmp_path / "cpuinfo") == expected
 
 
-def test_a_system_that_tells_nothing_has_no_amx(tmp_path: Path) -> None:
-    assert not module.cpu_computes_bfloat16(tmp_path / "none")
+def test_a_system_that_tells_nothing_has_no_instructions(tmp_path: Path) -> None:
+    assert module.bfloat16_instructions(tmp_path / "none") == ()

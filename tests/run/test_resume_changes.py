@@ -229,7 +229,7 @@ def test_metrics_are_reported_from_the_next_epoch_on(copy: Path) -> None:
 
 @pytest.mark.usefixtures("unscored")
 def test_the_precision_is_that_of_the_run_unless_it_is_changed(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("specbuild.training.session"), "policy_for", lambda _: "mixed_bfloat16")
+    monkeypatch.setattr(import_module("specbuild.training.plan"), "policy_for", lambda _: "mixed_bfloat16")
     assert train(resume=copy, quiet=True).folder.manifest()["precision"] == "float32"
     run = train(resume=copy, overrides=["train.precision=bfloat16", "train.epochs=2"], quiet=True)
     assert run.folder.manifest()["precision"] == "mixed_bfloat16"

@@ -12,6 +12,7 @@ from specbuild.catalog.values import (
     ListOf,
     NonNegativeInt,
     NonNegativeNumber,
+    OrWord,
     PositiveInt,
     Text,
     Value,
@@ -23,6 +24,10 @@ from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
 
+AUTO = "auto"
+"""The batch size that training chooses."""
+DEFAULT_BATCH = 8
+"""The batch size where none is written."""
 _INCOMPARABLE = "losses before and after could not be compared, so no epoch would be the best"
 _METRICS = "reported from the next epoch on; refused in the middle of an epoch"
 _POSITION = "from the next epoch on; refused in the middle of an epoch, whose batches would differ"
@@ -126,8 +131,12 @@ class TrainSection(Section):
     epochs: Annotated[PositiveInt, OnResume("the total number of epochs, including those already done")] = Field(
         10, description="Number of passes over the training data, or over steps_per_epoch batches."
     )
-    batch_size: Annotated[PositiveInt, OnResume(_POSITION, between_epochs=True)] = Field(
-        8, description="Windows per step, over all devices and processes; if an input fixes `batch`, that number."
+    batch_size: Annotated[int | Literal["auto"], OrWord(Whole(1), AUTO), OnResume(_POSITION, between_epochs=True)] = (
+        Field(
+            DEFAULT_BATCH,
+            description="Windows per step, over all devices and processes; if an input fixes `batch`, that number. "
+            "auto: as many as memory allows, up to 64.",
+        )
     )
     steps_per_epoch: Annotated[PositiveInt | None, OnResume(_POSITION, between_epochs=True)] = Field(
         None, description="Batches per epoch; null: as many as it takes to use every training window once."
@@ -158,7 +167,7 @@ class TrainSection(Section):
     ] = Field(1, description="Seed of the initial weights, of dropout and of the order of windows.")
     precision: Annotated[Literal["float32", "bfloat16", "auto"], OnResume("applies from the next step on")] = Field(
         "float32",
-        description="Precision of the computation; weights stay float32. auto: bfloat16 if the hardware supports it.",
+        description="Precision of the computation; weights stay float32. auto: bfloat16 where it is faster.",
     )
     early_stopping: Annotated[EarlyStopping | None, OnResume("applies to all epochs, including those already done")] = (
         Field(None, description="When to stop before the last epoch; null: never.")
@@ -166,6 +175,11 @@ class TrainSection(Section):
     checkpoints: Annotated[Checkpoints, OnResume("applies from the next checkpoint on")] = Field(
         Checkpoints.model_construct(), description="When to save checkpoints, and which to keep."
     )
+
+    @property
+    def known_batch_size(self) -> int:
+        """`batch_size`; the default where it is left to training."""
+        return DEFAULT_BATCH if isinstance(self.batch_size, str) else self.batch_size
 
     @property
     def by_output(self) -> dict[str, tuple[str, ...]]:

@@ -16,6 +16,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from specbuild.document import SpecbuildError
+from specbuild.document.amounts import in_bytes
+from specbuild.graph import Graph
 from specbuild.version import __version__
 
 Verdict: TypeAlias = Literal["ok", "note", "fault"]
@@ -53,19 +55,27 @@ class Finding:
     text: str
 
 
-def examine(folder: Path) -> Iterator[Finding]:
+def examine(folder: Path, graph: Graph | None = None) -> Iterator[Finding]:
     """Run every check; a fault does not stop the others.
 
     Args:
         folder: where runs are to be written.
+        graph: of a spec; a last check says how many of its samples fit into the device's memory.
     """
     yield Finding("specbuild", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
     yield Finding("libraries", "ok", ", ".join(_versions()))
-    for subject, check in _CHECKS.items():
+    of_spec = {"memory": lambda _: _memory(graph)} if graph is not None else {}
+    for subject, check in (_CHECKS | of_spec).items():
         try:
             yield Finding(subject, *check(folder))
         except (SpecbuildError, OSError, ImportError, ValueError, RuntimeError) as error:
-            yield Finding(subject, "fault", " ".join(str(error).split()) or type(error).__name__)
+            yield Finding(subject, "fault", _in_one_line(error))
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what an error says, with its help."""
+    text = "; ".join(filter(None, (getattr(error, "message", str(error)), getattr(error, "help", ""))))
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _backend(_folder: Path) -> Outcome:
@@ -80,17 +90,48 @@ def _backend(_folder: Path) -> Outcome:
 
 def _device(_folder: Path) -> Outcome:
     from specbuild.model.backend import device_name, has_accelerator
+    from specbuild.training.capacity import room
 
-    text = f"{device_name()}, {os.cpu_count()} processor cores"
+    there = room()
+    memory = f", {in_bytes(there.bytes)} of memory" if there is not None else ""
+    text = f"{device_name()}{memory}, {os.cpu_count()} processor cores"
     if has_accelerator():
         return "ok", text
     return "note", f"{text}; the framework sees no GPU, so large models train slowly"
 
 
-def _precision(_folder: Path) -> Outcome:
-    from specbuild.training.compile import policy_for
+def _gpu(_folder: Path) -> Outcome:
+    from specbuild.doctor.gpu import missing
+    from specbuild.model.backend import backend_name, has_accelerator
 
-    return "ok", f"precision: auto means {policy_for('auto')} here"
+    complete, text = missing(backend_name(), has_accelerator())
+    return "ok" if complete else "fault", text
+
+
+def _precision(_folder: Path) -> Outcome:
+    from specbuild.training.precision import fastest
+
+    choice = fastest()
+    return "ok", f"precision: auto means {choice.policy} here: {choice.reason}"
+
+
+def _memory(graph: Graph) -> Outcome:
+    """Say how many samples of a spec fit."""
+    from specbuild.training.capacity import demand, room
+    from specbuild.training.precision import policy_for
+
+    needed, there = demand(graph, None, policy_for(graph.spec.train.precision)), room()
+    if needed is None:
+        return "note", f"{graph.name}: not known, since the spec leaves a length open; check --data says it"
+    size = graph.spec.batch_size
+    text = f"{graph.name}: a training step with a batch size of {size} takes about {in_bytes(needed.of(size).bytes)}"
+    if there is None:
+        return "note", f"{text}; how much there is, nothing tells"
+    fitting = needed.fitting(there.bytes)
+    held = f"{in_bytes(there.bytes)} of {there.of}"
+    if fitting < 1:
+        return "fault", f"{text}, and not even one sample fits into the {held}"
+    return "ok" if fitting >= size else "fault", f"{text}; by prediction {fitting:,} samples fit into the {held}"
 
 
 def _training(_folder: Path) -> Outcome:
@@ -137,6 +178,7 @@ def _room(folder: Path) -> Outcome:
 _CHECKS: dict[str, Callable[[Path], Outcome]] = {
     "backend": _backend,
     "device": _device,
+    "gpu": _gpu,
     "precision": _precision,
     "training": _training,
     "saving": _saving,
