@@ -82,8 +82,9 @@ def test_check_opens_data_without_a_framework(tmp_path: Path) -> None:
         "data: {source: {path: rain.npy, layout: T H W}, windows: {past: 2, future: 2}, split: {train: 1}}\n",
         "utf-8",
     )
-    *_, opened, code, loaded = last_lines(VERB.format(arguments=["check", str(spec), "--data"]))
+    *_, opened, memory, code, loaded = last_lines(VERB.format(arguments=["check", str(spec), "--data"]))
     assert (opened, code) == ("data: rain.npy, 20 frames of 4 x 4; windows: 17 train", "exit code: 0")
+    assert memory.startswith("memory: about ")
     assert not {"keras", "tensorflow", "jax"} & set(loaded.split())
 
 

@@ -17,6 +17,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "data": [],
         "seed": 0,
         "precision": "float32",
+        "batch_size": 4,
         "versions": {"python": "3.11.4"},
         "machine": {"system": "Linux", "cpu": "x86_64", "cores": 2, "device": "CPU"},
     } | changes
