@@ -24,6 +24,6 @@ def test_every_key_of_a_section_has_a_row() -> None:
 
 def test_a_row_tells_value_default_and_meaning() -> None:
     rows = list(language_docs.section(TrainSection))
-    batch_size = "Windows per step; if an input fixes `batch`, that number. auto: as many as memory allows, up to 64."
-    assert f"| `batch_size` | positive whole number or auto | `8` | {batch_size} |" in rows
+    epochs = "Number of passes over the training data, or over steps_per_epoch batches."
+    assert f"| `epochs` | positive whole number | `10` | {epochs} |" in rows
     assert any(row.startswith("| `precision` | `float32`, `bfloat16`, `auto` | `float32` |") for row in rows)

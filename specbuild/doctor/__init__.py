@@ -109,7 +109,7 @@ def _gpu(_folder: Path) -> Outcome:
 
 
 def _precision(_folder: Path) -> Outcome:
-    from specbuild.training.precision import fastest
+    from specbuild.training.policy import fastest
 
     choice = fastest()
     return "ok", f"precision: auto means {choice.policy} here: {choice.reason}"
@@ -118,7 +118,7 @@ def _precision(_folder: Path) -> Outcome:
 def _memory(graph: Graph) -> Outcome:
     """Say how many samples of a spec fit."""
     from specbuild.training.capacity import demand, room
-    from specbuild.training.precision import policy_for
+    from specbuild.training.policy import policy_for
 
     needed, there = demand(graph, None, policy_for(graph.spec.train.precision)), room()
     if needed is None:

@@ -13,7 +13,7 @@ from specbuild.runs.folder import RunFolder
 from specbuild.runs.records import TrainingPolicy
 from specbuild.training.batch_size import LARGEST, chosen_size, is_left_open, with_batch_size, with_changed_size
 from specbuild.training.capacity import SAVING, Demand, Room, check_fits, demand, room
-from specbuild.training.precision import policy_for
+from specbuild.training.policy import policy_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from specbuild.model import backend
-from specbuild.training import precision as module
+from specbuild.training import policy as module
 
 
 def test_a_written_precision_is_obeyed() -> None:
