@@ -68,7 +68,8 @@ def _totals(before: Summary, after: Summary) -> Iterator[tuple[str, tuple[int | 
 
 
 def _lines(found: tuple[Difference, ...], before: Summary, after: Summary) -> Iterator[str]:
-    from specbuild.cli.tables import flops, size
+    from specbuild.cli.tables import flops
+    from specbuild.document.amounts import in_bytes
 
     if not found:
         yield "the specs mean the same"
@@ -78,7 +79,7 @@ def _lines(found: tuple[Difference, ...], before: Summary, after: Summary) -> It
     shown = {
         "parameters": ("Parameters", "{:,}".format),
         "flops": ("FLOPs", flops),
-        "activation_bytes": ("Activation memory", size),
+        "activation_bytes": ("Activation memory", in_bytes),
     }
     for name, values in _totals(before, after):
         title, written = shown[name]
