@@ -42,10 +42,11 @@ def command(run: str, split: str, data: str | None, format: str, overrides: tupl
     scores; their conventions are printed below the tables.
 
     Data that have changed since training are refused. If they have moved, give the new path with --data, relative to
-    this folder. Other data are scored with the transform of the run, in the units of the training data; their
-    scores go to separate files (scores-on-2024.json).
+    this folder. Other data are scored with the transform of the run, in the units of the training data.
 
     Everything is also written to the run folder: scores.json, scores.csv, and scores.png with every score by lead time.
+    Other data, splits, horizons and settings than those of the training have files of their own, such as
+    scores-on-2024.json, scores-validation.json and scores-with-members-20.json.
 
     \b
     Examples:

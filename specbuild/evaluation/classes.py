@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from specbuild.data.samples.clips import ClipDataset, open_clips
+from specbuild.evaluation.places import place_of
 from specbuild.evaluation.plots import draw_confusion
 from specbuild.evaluation.result import with_nulls
 from specbuild.runs.faults import keeping
@@ -56,9 +57,10 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
         tuple(data_files(trained.spec)) if other else (),
     )
     with keeping(scores, trained.folder.path):
-        write_json(trained.folder.evaluation("scores.json", split, data=other), scores.to_dict())
-        write_text(trained.folder.evaluation("scores.csv", split, data=other), scores.to_csv())
-        draw_confusion(scores, trained.folder.evaluation("confusion.png", split, data=other))
+        place = place_of(trained, split)
+        write_json(place.file("scores.json"), scores.to_dict())
+        write_text(place.file("scores.csv"), scores.to_csv())
+        draw_confusion(scores, place.file("confusion.png"))
     return scores
 
 

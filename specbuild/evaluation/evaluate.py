@@ -19,6 +19,7 @@ from specbuild.evaluation.calibration_plots import draw_calibration
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.ensembles import ScoredForecast, baseline_forecast, model_forecast
 from specbuild.evaluation.forecast_files import notes_on_unused
+from specbuild.evaluation.places import Place, place_of
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Blocks, Comparison, Draws, Scores, Scoring, with_differences
@@ -62,8 +63,8 @@ def evaluate(
         The scores of the model and of every baseline; for a classifier, those of its classes. They are also written, as
         `scores.json`, `scores.csv` and `scores.png` (`confusion.png`) for the test split and as
         `scores-validation.json` … for the others, `scores-t2m.json` … for one variable (`scores-OUTPUT-t2m.json` where
-        the model has several outputs) and `scores-horizon-15.json` … for another horizon; `scores-on-2024.json` for
-        other data, from `2024.nc`.
+        the model has several outputs), `scores-horizon-15.json` … for another horizon, `scores-on-2024.json` for other
+        data, from `2024.nc`, and `scores-with-members-8.json` for other settings (see `places.Place`).
 
     Raises:
         SpecError: it is not a run folder, the data is gone or has changed since training, or it does not allow a score
@@ -148,6 +149,8 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
         if pictured is None or varies > pictured.variation:
             pictured = _Pictured(varies, scored, window, made[MODEL], others)
     draws = Draws.of(counted)
+    unnamed = variable is None and whole.output == next(iter(trained.dataset.views), "")
+    part = "-".join(filter(None, ("" if unnamed else whole.output, variable)))
     tables = tuple(scores.table(name, leads) for name, scores in sums.items())
     if draws is not None:
         tables = with_differences(tables, sums, draws)
@@ -165,7 +168,7 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
         shown=scoring.shown,
         conventions=scoring.conventions,
         notes=(
-            *_changes(trained),
+            *_changes(trained, place_of(trained, split, trained.horizon, part)),
             *dataset.notes(),
             *_mixed_units(dataset.source, trained),
             *notes_on_unused(unused, spec, dataset, split),
@@ -174,9 +177,6 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
         calibration=tuple(table for name, each in calibrations.items() if (table := each.table(name)) is not None),
         blocks=sum(map(bool, counted)),
     )
-
-    unnamed = variable is None and whole.output == next(iter(trained.dataset.views), "")
-    part = "-".join(filter(None, ("" if unnamed else whole.output, variable)))
     return _Scored(evaluation, dataset, pictured, part)
 
 
@@ -202,16 +202,13 @@ def _save(trained: TrainedRun, scored: _Scored, horizon: int | None) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    evaluation, pictured, part, other = scored.evaluation, scored.pictured, scored.part, trained.other_data
-
-    def file(name: str) -> Path:
-        return trained.folder.evaluation(name, evaluation.split, horizon, part, other)
-
-    write_json(file("scores.json"), evaluation.to_dict())
-    write_text(file("scores.csv"), evaluation.to_csv())
-    draw_scores(evaluation, file("scores.png"))
+    evaluation, pictured, part = scored.evaluation, scored.pictured, scored.part
+    place = place_of(trained, evaluation.split, horizon, part)
+    write_json(place.file("scores.json"), evaluation.to_dict())
+    write_text(place.file("scores.csv"), evaluation.to_csv())
+    draw_scores(evaluation, place.file("scores.png"))
     if evaluation.calibration:
-        draw_calibration(evaluation, file("calibration.png"))
+        draw_calibration(evaluation, place.file("calibration.png"))
     if evaluation.split == "test" and pictured is not None and len(trained.data.source.space) > 1:
         best = evaluation.best()[-1]
         scene = pictured.scene(
@@ -219,10 +216,10 @@ def _save(trained: TrainedRun, scored: _Scored, horizon: int | None) -> None:
             f"{trained.spec.name}: test window {pictured.number} of {evaluation.windows}",
             PERSISTENCE if best is None else best.baseline,
         )
-        if horizon is None and not part and not other:
+        if place.as_in_training and not part:
             trained.folder.offer(colours=asdict(scale_of(scene)))
-        draw_strip(scene, file("forecast.png"))
-        draw_animation(scene, file("forecast.gif"))
+        draw_strip(scene, place.file("forecast.png"))
+        draw_animation(scene, place.file("forecast.gif"))
 
 
 def _forecast(trained: TrainedRun, dataset: Dataset, window: Window, channel: int | None) -> ScoredForecast:
@@ -264,8 +261,12 @@ class _Pictured:
         return replace(scene, lead_labels=dataset.lead_labels, scale=scale)
 
 
-def _changes(trained: TrainedRun) -> tuple[str, ...]:
-    """Return notes on other data than those of the training, and on overrides of what is scored."""
+def _changes(trained: TrainedRun, place: Place) -> tuple[str, ...]:
+    """Return notes on other data than those of the training, and on overrides of what is scored.
+
+    Args:
+        place: where the scores are written.
+    """
     notes = []
     if trained.other_data:
         source = trained.dataset.source.name
@@ -274,7 +275,8 @@ def _changes(trained: TrainedRun) -> tuple[str, ...]:
             "that of the training, and the baselines are fitted to the training split of these data"
         )
     if asked := [override for override in trained.given if is_under(override, "data.split", "evaluate")]:
-        notes.append(f"scored with {', '.join(asked)}")
+        kept = f"; {place.file('scores.json').name} has these scores" if place.settings else ""
+        notes.append(f"scored with {', '.join(asked)}{kept}")
     return tuple(notes)
 
 

@@ -89,7 +89,7 @@ def _listed(folder: RunFolder, name: str, wanted: str | None) -> tuple[ListedRun
         return ListedRun(name, "damaged", problem=str(error)), []
     scores: Mapping[str, Any] = {}
     with suppress(RunError):
-        scores = read_json(folder.evaluation("scores.json"))
+        scores = read_json(folder.scores_file)
     columns = {column.label: column for column in _scores(scores)}
     label = next((each for each in columns if wanted is None or _is(each, wanted)), "")
     column = columns.get(label)

@@ -164,25 +164,10 @@ class RunFolder:
             raise RunError(f"every run in {path} is being trained: {states[0][0].path.name}: {states[0][1].text}")
         return next((run for run, state in free if state != "finished"), free[0][0])
 
-    def evaluation(
-        self, name: str, split: str = "test", horizon: int | None = None, variable: str | None = None, data: str = ""
-    ) -> Path:
-        """Return a file of an evaluation: `scores.json`, `scores-validation.json`, `forecast-t2m-horizon-15.png`.
-
-        Args:
-            name: what it is called for the test split, all variables (`variable` None) and the horizon of the training
-                (`horizon` None).
-            data: the name of other data than those of the run, as in `scores-on-2024.json`.
-        """
-        stem, kind = name.split(".")
-        further = (
-            f"on-{data}" if data else "",
-            "" if split == "test" else split,
-            variable or "",
-            "" if horizon is None else f"horizon-{horizon}",
-        )
-        parts = (stem, *(part for part in further if part))
-        return self.path / f"{'-'.join(parts)}.{kind}"
+    @property
+    def scores_file(self) -> Path:
+        """The scores of the evaluation that ends a training."""
+        return self.path / "scores.json"
 
     def checkpoint(self, epoch: int, step: int = 0) -> Path:
         """Return the file of the state after `epoch` epochs and `step` steps of the next."""

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from specbuild.cli import main
 from specbuild.document import RunError, SpecError
 from specbuild.evaluation import evaluate
+from specbuild.evaluation.places import Place
 from specbuild.prediction import predict
 from specbuild.runs.files import write_json
 from specbuild.training import train
@@ -186,6 +187,23 @@ def test_overrides_without_effect_are_refused(verb: str, override: str, message:
 
 @pytest.mark.parametrize("override", ["evaluate.thresholds=[2]", "evaluate={thresholds: [2]}"])
 def test_what_is_scored_may_change(override: str, run: Path) -> None:
-    scored = evaluate(run, overrides=[override]).to_dict()
-    assert f"scored with {override}" in scored["notes"]
+    """Scores with other settings have files of their own, which the note names."""
+    before = files(run)
+    scored = evaluate(run, split="validation", overrides=[override]).to_dict()
+    file = "scores-validation-with-thresholds-2.json"
+    assert f"scored with {override}; {file} has these scores" in scored["notes"]
     assert {score["threshold"] for score in scored["forecasts"][0]["scores"]} == {None, 2}
+    assert [name for name in set(files(run)) - set(before) if name.endswith("json")] == [file]
+    assert {name: content for name, content in files(run).items() if name in before} == before
+
+
+def test_settings_that_are_those_of_the_training_change_no_name(run: Path) -> None:
+    before = files(run)
+    assert evaluate(run, overrides=["data.split.test=0.2"]).notes == ("scored with data.split.test=0.2",)
+    assert set(files(run)) == set(before)
+
+
+def test_names_of_files_say_what_is_scored_and_how(tmp_path: Path) -> None:
+    place = Place(tmp_path, "validation", "wet-u10", 3, "2024", "members-8")
+    assert place.file("scores.json").name == "scores-wet-u10-on-2024-validation-horizon-3-with-members-8.json"
+    assert Place(tmp_path).file("forecast.png") == tmp_path / "forecast.png"

@@ -104,7 +104,7 @@ def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -
     assert table.column("CRPS").values == table.column("MAE").values
     assert table.column("spread").overall == 0
     assert [len(each.expected) for each in (*exact.calibration, *drawn.calibration)] == [10, 101]
-    written = json.loads((run / "scores.json").read_text("utf-8"))["calibration"]
+    written = json.loads((run / "scores-with-thresholds-1-members-100.json").read_text("utf-8"))["calibration"]
     assert [entry["forecast"] for entry in written["forecasts"]] == ["model"]
     assert sum(map(sum, written["forecasts"][0]["ranks"])) == exact.of("model").scored[0] * 2
     assert "of the observations lie outside all members or quantiles" in report_text(exact)
