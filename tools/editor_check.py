@@ -3,7 +3,8 @@
     npm install yaml-language-server            (in a folder outside this one)
     python tools/editor_check.py node_modules/.bin/yaml-language-server
 
-A `|` in a sample is the cursor. Not part of the tests, which need no Node.
+A `|` in a sample is the cursor, where completions are asked for, a `¦` the mouse, for what hovering shows. Not part of
+the tests, which need no Node.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ SAMPLES: dict[str, str] = {
     "an initializer": HEAD + "layers:\n  - layer: ConvLSTM2D\n    kernel_initializer: |",
     "an argument inside time_distributed": HEAD + "layers:\n  - time_distributed:\n      layer: Conv2D\n      |",
     "an optimizer's argument": HEAD + "layers: []\ntrain:\n  optimizer:\n    name: Adam\n    |",
+    "what hovering over a variable shows": HEAD
+    + "vars: {filters: 8}\nlayers:\n  - {id: a, layer: ConvLSTM2D, filters: $fil¦ters}\n",
+    "what hovering over a key shows": HEAD + "layers:\n  - {id: a, layer: ConvLSTM2D, fil¦ters: 8}\n",
+    "what hovering over a loss shows": HEAD + "layers: []\ntrain: {loss: hu¦ber}\n",
+    "a loss": HEAD + "layers: []\ntrain:\n  loss: |",
     "nothing wrong": HEAD
     + "vars: {f: 8}\nlayers:\n  - {id: a, layer: ConvLSTM2D, filters: $f * 2, kernel_size: [3, $f]}\n",
     "a misspelt argument": HEAD + "layers:\n  - {layer: Conv2D, filters: 8, stride: 2}\n",
@@ -111,13 +117,17 @@ def main() -> None:
         (folder / "schema.json").write_text(json.dumps(json_schema()), "utf-8")
         server = Server([*sys.argv[1:], "--stdio"], folder)
         for number, (title, sample) in enumerate(SAMPLES.items()):
-            before, cursor, after = sample.partition("|")
+            before, cursor, after = sample.partition("¦" if "¦" in sample else "|")
             uri, wrong = server.open(f"{number}.yaml", before + after)
             print(f"{title}:")
-            if cursor:
-                place = {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
+            place = {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
+            if cursor == "¦":
+                found = server.request("textDocument/hover", {"textDocument": {"uri": uri}, "position": place})
+                print("   ", " ".join(found["contents"]["value"].split()) if found else "nothing")
+            elif cursor:
                 found = server.request("textDocument/completion", {"textDocument": {"uri": uri}, "position": place})
-                print("   ", ", ".join(item["label"] for item in found["items"]) or "no completions")
+                items = sorted(found["items"], key=lambda item: item.get("sortText") or item["label"])
+                print("   ", ", ".join(item["label"] for item in items) or "no completions")
             else:
                 print("\n".join(f"    {one['message']}" for one in wrong) or "    no diagnostics")
         server.close()

@@ -91,12 +91,12 @@ def table() -> dict[str, Any]:
     """Family -> name -> its signature, or the name that it is an alias of.
 
     A signature is `{"required": [name…], "optional": {name: default}}`; `"common": true` where a layer also takes
-    the arguments of every layer, which stand once under `common`.
+    the arguments of every layer, which stand once under `common`. `"text"` is what Keras says of it in a sentence.
     """
     families = {family: _classes(family) for family in CLASSES} | {family: _functions(family) for family in FUNCTIONS}
     return {
         "keras": keras.__version__,
-        "common": _signature(keras.layers.Layer.__init__)["optional"],
+        "common": _arguments(keras.layers.Layer.__init__)["optional"],
         **{family: dict(sorted(families[family].items())) for family in sorted(families)},
     }
 
@@ -151,6 +151,15 @@ def _canonical_names(found: dict[str, Any]) -> dict[Any, str]:
 
 
 def _signature(thing: Any) -> dict[str, Any]:
+    """Arguments, and what it is where that is of use: a layer is described by its class in the catalogue."""
+    signature = _arguments(thing)
+    is_layer = isinstance(thing, type) and issubclass(thing, keras.layers.Layer)
+    if is_layer or thing.__module__.startswith("keras.src.applications"):
+        return signature
+    return {**signature, "text": _sentence(thing)}
+
+
+def _arguments(thing: Any) -> dict[str, Any]:
     """Arguments in order, without the name (a spec has ids) and the tensor that an activation is applied to."""
     parameters = list(inspect.signature(thing).parameters.values())
     written = [
@@ -167,6 +176,12 @@ def _signature(thing: Any) -> dict[str, Any]:
     if is_layer and any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         signature["common"] = True
     return signature
+
+
+def _sentence(thing: Any) -> str:
+    """The first sentence of a docstring."""
+    paragraph = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    return re.sub(r"`+", "", re.split(r"(?<=[a-z)])\. |:$", paragraph)[0].rstrip(".")) + "."
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The classes are in `specbuild.model.losses`, under the same names. The table in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -60,6 +61,13 @@ class OwnLoss:
     side: int = 0
     compares: Literal["quantities", "frames"] = "frames"
     head: MakeHead | None = None
+
+    @property
+    def text(self) -> str:
+        """What it is, without the marks of Markdown."""
+        formula = re.sub(r"\[([^]]*)\]\([^)]*\)|[`*\\]", r"\1", self.formula)
+        source = self.source.replace("*", "")
+        return f"{formula[:1].upper()}{formula[1:]}" + (f". {source}" if source else "")
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -199,7 +207,10 @@ LOSSES: dict[str, OwnLoss] = {
 """The losses by the names of their classes: the one list of them."""
 
 SIGNATURES: Mapping[str, Any] = {
-    **{cls: {"required": [*loss.required], "optional": loss.optional} for cls, loss in LOSSES.items()},
+    **{
+        cls: {"required": [*loss.required], "optional": loss.optional, "text": loss.text}
+        for cls, loss in LOSSES.items()
+    },
     **{name: cls for cls, loss in LOSSES.items() for name in loss.names},
 }
 """As the table of Keras's signatures: arguments of a class, or the class that another name stands for."""

@@ -35,12 +35,13 @@ class Signature:
     """How a Keras class or function is called.
 
     `name` is Keras's own: `MeanSquaredError` for `mse`. `required` and the keys of `optional`, which holds the
-    defaults, are its arguments in order, without `name`.
+    defaults, are its arguments in order, without `name`. `text` says in a sentence what it is, or nothing of a layer.
     """
 
     name: str
     required: tuple[str, ...]
     optional: Mapping[str, Any]
+    text: str = ""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -58,7 +59,9 @@ def signature(family: Family, name: str) -> Signature | None:
         return None
     common = _table()["common"] if entry.get("common") else {}
     inherited = {argument: default for argument, default in common.items() if argument not in entry["required"]}
-    return Signature(name, tuple(entry["required"]), MappingProxyType({**inherited, **entry["optional"]}))
+    return Signature(
+        name, tuple(entry["required"]), MappingProxyType({**inherited, **entry["optional"]}), entry.get("text", "")
+    )
 
 
 def names(family: Family) -> tuple[str, ...]:

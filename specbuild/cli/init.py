@@ -16,11 +16,14 @@ from specbuild.cli.arguments import say
     "--data", metavar="PATH", help="Look at a file, folder, pattern or URL, and write a spec that trains on it."
 )
 @click.option("--list", "listed", is_flag=True, help="List the templates and write nothing.")
+@click.option("--schema/--no-schema", default=True, help="Write the schema for editors beside it. Default: yes.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-def command(template: str | None, file: Path | None, data: str | None, listed: bool, force: bool) -> None:
+def command(template: str | None, file: Path | None, data: str | None, listed: bool, schema: bool, force: bool) -> None:
     """Write a commented spec to start from: TEMPLATE as FILE, or under its own name in this folder.
 
-    The data that the spec reads are copied next to it. Existing files are not replaced without --force.
+    The data that the spec reads are copied next to it. The first line of the spec names specbuild.schema.json, which is
+    written as well: with it, an editor that has a YAML language server (VS Code with the YAML extension, Neovim, Emacs)
+    completes, explains and checks as you type. Existing files are not replaced without --force.
 
     With --data there is no template: FILE gets a data section that describes the files at PATH, as far as can be told
     from them, and a model that fits it.
@@ -37,7 +40,7 @@ def command(template: str | None, file: Path | None, data: str | None, listed: b
     if data is not None:
         if file is not None:
             raise click.UsageError("--data takes no template: specbuild init --data rain.nc nowcast.yaml")
-        _write_for(data, None if template is None else Path(template), force=force)
+        _write_for(data, None if template is None else Path(template), schema=schema, force=force)
         return
     from specbuild.cli.templates import copies, name_of, templates, write
     from specbuild.document import did_you_mean
@@ -65,13 +68,15 @@ def command(template: str | None, file: Path | None, data: str | None, listed: b
     write(pairs)
     for _, copy in pairs:
         say(f"wrote {copy}")
+    if schema:
+        _write_schema(target)
     if selected.has_data:
         say(f"next: specbuild train {target}")
     else:
         say(f"next: specbuild summary {target}; it trains when it has a data section")
 
 
-def _write_for(data: str, file: Path | None, *, force: bool) -> None:
+def _write_for(data: str, file: Path | None, *, schema: bool, force: bool) -> None:
     """Look at data and write a spec for them."""
     import os
 
@@ -95,7 +100,16 @@ def _write_for(data: str, file: Path | None, *, force: bool) -> None:
     target.write_text(text, encoding="utf-8")
     say(said(proposal))
     say(f"wrote {target}; look at its data section")
+    if schema:
+        _write_schema(target)
     say(f"next: specbuild train {target}")
+
+
+def _write_schema(spec: Path) -> None:
+    from specbuild.cli.templates import write_schema
+
+    if (schema := write_schema(spec)) is not None:
+        say(f"wrote {schema}, with which editors complete and check the spec")
 
 
 def _folder(name: str) -> str:

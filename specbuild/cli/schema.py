@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -16,7 +15,7 @@ def command(output: Path | None) -> None:
     """Print the JSON Schema of the language.
 
     With it, editors with a YAML language server complete keys, layers and arguments, show their descriptions, and mark
-    mistakes as you type. Name the schema in the first line of a spec:
+    mistakes as you type. specbuild init writes it beside the spec; otherwise name it in the spec's first line:
 
     \b
       # yaml-language-server: $schema=specbuild.schema.json
@@ -28,10 +27,9 @@ def command(output: Path | None) -> None:
       specbuild schema > specbuild.schema.json
       specbuild schema --output .vscode/specbuild.schema.json
     """
-    from specbuild.language.schema import json_schema
+    from specbuild.cli.templates import schema_text
 
-    text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
     if output is None:
-        say(text, nl=False)
+        say(schema_text(), nl=False)
     else:
-        output.write_text(text, "utf-8")
+        output.write_text(schema_text(), "utf-8")

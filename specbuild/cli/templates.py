@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from specbuild.document import Mapping, Node, Scalar, Sequence, plain, read
+
+SCHEMA = "specbuild.schema.json"
+HEADER = f"# yaml-language-server: $schema={SCHEMA}\n"
+"""The first line of a spec, from which editors know its schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,37 @@ def copies(template: Template, target: Path) -> list[tuple[Path, Path]]:
     """Return the files to copy for a template written to `target`, each with its copy; not those already there."""
     pairs = [(template.file, target)]
     pairs += [(template.file.parent / path, target.parent / path) for path in template.beside]
-    return [(source, copy) for source, copy in pairs if not (copy.is_file() and filecmp.cmp(source, copy, False))]
+    return [(source, copy) for source, copy in pairs if not (copy.is_file() and _same(source, copy))]
+
+
+def _same(source: Path, copy: Path) -> bool:
+    """Whether a file is a copy of another, as it is or with the line that names the schema."""
+    if filecmp.cmp(source, copy, False):
+        return True
+    return copy.suffix == ".yaml" and copy.read_bytes() == HEADER.encode() + source.read_bytes()
+
+
+def write_schema(spec: Path) -> Path | None:
+    """Write the schema of the language beside a spec, and name it in the spec's first line.
+
+    Returns:
+        Its path, or None where both are there already.
+    """
+    schema, text = spec.parent / SCHEMA, spec.read_text(encoding="utf-8")
+    wanted, named = schema_text(), text.startswith(HEADER)
+    if named and schema.is_file() and schema.read_text(encoding="utf-8") == wanted:
+        return None
+    schema.write_text(wanted, encoding="utf-8")
+    if not named:
+        spec.write_text(HEADER + text, encoding="utf-8")
+    return schema
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of the language as text."""
+    from specbuild.language.schema import json_schema
+
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def write(pairs: list[tuple[Path, Path]]) -> None:

@@ -22,7 +22,8 @@ def json_schema() -> Schema:
     """Return the schema of a whole spec, as JSON-able values."""
     definitions: Schema = {
         "variable": {
-            "description": "A variable, or arithmetic on variables: $filters * 2.",
+            # Without a description: an editor shows that of the key, which says more.
+            "$comment": "A variable, or arithmetic on variables: $filters * 2.",
             "type": "string",
             "pattern": "\\$",
         },

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from specbuild.catalog import Layer, Recurrent
 from specbuild.catalog.registry import kind_named, kind_names
+from specbuild.catalog.signatures import signature
 from specbuild.language import references
 from specbuild.language.forms import COMMON
 from specbuild.language.forms.base import PlainForm
@@ -76,14 +78,35 @@ def sentence(cls: type[BaseModel]) -> str:
 
 def _kind(cls: type[Layer], definitions: Schema) -> Schema:
     schema = model_schema(cls, definitions)
-    required = schema.get("required", ())
-    properties = {name: _explained(value, name in required) for name, value in schema["properties"].items()}
+    required = [name for name in schema.get("required", ()) if name != "layer"]
+    known = signature("layers", cls.__name__)
+    required = sorted(required, key=(known.required if known is not None else tuple(required)).index)
+    ordered = sorted(schema["properties"].items(), key=lambda item: item[0] not in required)
+    properties = {name: _explained(value, name in required) for name, value in ordered}
     own = RECURRENT if issubclass(cls, Recurrent) else PLACE
     return {
         "description": sentence(cls),
         "type": "object",
-        "properties": {"layer": True, **own, **properties},
+        "properties": {"layer": True, **properties, **own},
         "additionalProperties": False,
+        **_snippet(required),
+    }
+
+
+def _snippet(required: Sequence[str]) -> Schema:
+    """Return what an editor offers first in a node: the arguments that its layer must have, one below the other."""
+    if not required:
+        return {}
+    body = {name: f"${{{number}}}" for number, name in enumerate(required, start=1)}
+    return {
+        "defaultSnippets": [
+            {
+                "label": ", ".join(required),
+                "description": "The required arguments, unless defaults gives them.",
+                "sortText": " ",
+                "body": body,
+            }
+        ]
     }
 
 

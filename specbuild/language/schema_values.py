@@ -137,9 +137,11 @@ _ARGUMENTS: dict[str, Schema] = {
 
 def _family(family: Family) -> Schema:
     alike: dict[tuple[Any, ...], tuple[Signature, list[str]]] = {}
+    texts = []
     for name in names(family):
         called = signature(family, name)
         assert called is not None
+        texts.append(called.text)
         alike.setdefault((called.required, repr(called.optional)), (called, []))[1].append(name)
     rules = []
     for called, aliases in alike.values():
@@ -150,7 +152,7 @@ def _family(family: Family) -> Schema:
         }
         rules.append({"if": condition, "then": _arguments(called)})
     by_name = {
-        "anyOf": [{"enum": list(names(family))}, {"type": "string", "pattern": "[>$]"}],
+        "anyOf": [{"enum": list(names(family)), "enumDescriptions": texts}, {"type": "string", "pattern": "[>$]"}],
         "description": "Keras's name; package>Class for a class of a plugin.",
     }
     written_out = {"type": "object", "properties": {"name": by_name}, "required": ["name"], "allOf": rules}

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from specbuild.cli import main
 from specbuild.cli.templates import templates
 
+WROTE = "wrote specbuild.schema.json, with which editors complete and check the spec\n"
 RAIN = Path("data/mrms_preciprate_20190610_36x256x256.npz")
 
 
@@ -48,20 +49,26 @@ def test_every_template_passes_check_where_it_is_written(name: str) -> None:
 def test_a_template_of_a_folder_comes_with_what_it_extends(folder: Path) -> None:
     assert run("init", "zoo/shi2015_1layer_no_peephole").stdout == (
         "wrote shi2015_1layer_no_peephole.yaml\nwrote shi2015_1layer.yaml\nwrote shi2015_2layers.yaml\n"
+        f"{WROTE}"
         "next: specbuild summary shi2015_1layer_no_peephole.yaml; it trains when it has a data section\n"
     )
-    assert len(list(folder.iterdir())) == 3
+    assert len(list(folder.iterdir())) == 4
 
 
 def test_a_template_comes_with_its_data(folder: Path) -> None:
     done = run("init", "radar-nowcast")
-    assert done.stdout == f"wrote radar_nowcast.yaml\nwrote {RAIN}\nnext: specbuild train radar_nowcast.yaml\n"
-    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [RAIN.name, "radar_nowcast.yaml"]
+    assert done.stdout == f"wrote radar_nowcast.yaml\nwrote {RAIN}\n{WROTE}next: specbuild train radar_nowcast.yaml\n"
+    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
+        RAIN.name,
+        "radar_nowcast.yaml",
+        "specbuild.schema.json",
+    ]
 
 
 def test_a_template_without_data_says_so() -> None:
     assert run("init", "unet-convlstm").stdout == (
-        "wrote unet_convlstm.yaml\nnext: specbuild summary unet_convlstm.yaml; it trains when it has a data section\n"
+        f"wrote unet_convlstm.yaml\n{WROTE}"
+        "next: specbuild summary unet_convlstm.yaml; it trains when it has a data section\n"
     )
 
 

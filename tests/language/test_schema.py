@@ -63,7 +63,7 @@ def test_everything_that_can_be_written_is_described(path: str) -> None:
     described = [name for name, one in SCHEMA[path].items() if "description" in one]
     bare = {"nodes", "node", "layer", "layer inside", "frame layer", "both ways", "declared block"}
     families = {name for name in SCHEMA[path] if name.islower() and name.endswith("s")}
-    assert set(SCHEMA[path]) - set(described) <= bare | families | {"node:layer"}
+    assert set(SCHEMA[path]) - set(described) <= bare | families | {"node:layer", "variable"}
 
 
 NODES = [
@@ -209,3 +209,19 @@ def test_descriptions_tell_defaults() -> None:
     assert arguments["use_bias"]["default"] is True
     assert arguments["filters"]["description"] == "Channels of the output. Required, here or under defaults."
     assert {"$ref": "#/definitions/variable"} in options(arguments["filters"])
+
+
+def test_an_editor_offers_the_required_arguments_first() -> None:
+    kind = SCHEMA["definitions"]["layer:ConvLSTM2D"]
+    (snippet,) = kind["defaultSnippets"]
+    assert list(snippet["body"]) == ["filters", "kernel_size"]
+    assert list(kind["properties"])[:3] == ["layer", "filters", "kernel_size"]
+    assert "defaultSnippets" not in SCHEMA["definitions"]["layer:LastFrame"]
+
+
+@pytest.mark.parametrize("family", ["losses", "metrics", "optimizers", "activations", "schedules", "initializers"])
+def test_every_name_is_described(family: str) -> None:
+    names, *_ = SCHEMA["definitions"][family]["anyOf"]
+    assert len(names["enum"]) == len(names["enumDescriptions"]) > 5
+    assert all(names["enumDescriptions"])
+    assert "description" not in SCHEMA["definitions"]["variable"]  # an editor would show it instead of the key's
