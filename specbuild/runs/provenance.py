@@ -48,11 +48,12 @@ def data_files(spec: Spec) -> list[dict[str, Any]]:
 
 
 def _fingerprints(spec: Spec) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Return the fingerprint of each path after the key that names it; files come before URLs."""
-    return [
+    """Return the fingerprint of each path after the key that names it, with the input that reads it, if one does."""
+    found = [
         *((_key_of(spec, path), fingerprint(path, files)) for path, files in source_files(spec).items()),
         *((key, file.state()) for key, file in source_urls(spec)),
     ]
+    return [(key, entry if key == SOURCE_PATH else {**entry, "input": key[2]}) for key, entry in found]
 
 
 def described(samples: Samples) -> dict[str, Any]:
@@ -149,14 +150,30 @@ class _Change:
 
 def _difference(spec: Spec, recorded: list[dict[str, Any]], replaced: Collection[str] = ()) -> _Change:
     present = _fingerprints(spec)
-    if len(present) != len(recorded):
-        return _Change(f"it is read from {len(present)} paths, run.json records {len(recorded)}")
-    for before, (key, after) in zip(recorded, present, strict=True):
-        name = "" if key == SOURCE_PATH else key[2]
-        if name not in replaced and after.get("files") != 0 and (how := difference(before, after)):
-            how = f"what the input {name} reads differs: {how}" if name else how
-            return _Change(how, "sampled_sha256" in after, key)
+    if len(recorded) > 1 and not any("input" in entry for entry in recorded):
+        # A run of an earlier version does not say which input reads what: its paths are in the order of its spec.
+        if len(present) != len(recorded):
+            return _other_paths(len(present), len(recorded))
+        recorded = [
+            {**entry, **({"input": now["input"]} if "input" in now else {})}
+            for entry, (_, now) in zip(recorded, present, strict=True)
+        ]
+    for name in dict.fromkeys(entry.get("input", "") for entry in (*recorded, *(entry for _, entry in present))):
+        if name in replaced:
+            continue
+        before = [entry for entry in recorded if entry.get("input", "") == name]
+        now = [(key, entry) for key, entry in present if entry.get("input", "") == name]
+        if len(before) != len(now):
+            return _other_paths(len(present), len(recorded))
+        for then, (key, here) in zip(before, now, strict=True):
+            if here.get("files") != 0 and (how := difference(then, here)):
+                how = f"what the input {name} reads differs: {how}" if name else how
+                return _Change(how, "sampled_sha256" in here, key)
     return _Change()
+
+
+def _other_paths(present: int, recorded: int) -> _Change:
+    return _Change(f"it is read from {present} paths, run.json records {recorded}")
 
 
 def _key_of(spec: Spec, place: Path | str) -> tuple[str, ...]:

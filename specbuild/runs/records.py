@@ -40,6 +40,8 @@ class DataFiles(Record):
     """Their number, where it is not one file."""
     sha256: Sha256 | None = None
     sampled_sha256: Sha256 | None = None
+    input: Text | None = None
+    """The input of the model that reads it; None: it is that of `data.source`."""
 
 
 class Samples(Record):

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from specbuild import SpecError, evaluate, load_spec, predict, train
+from specbuild.runs.provenance import data_difference, data_files
 from tests.run.conftest import blobs
 
 SPEC = """\
@@ -51,6 +52,20 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         threading.Thread(target=served.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{served.server_port}"
         served.shutdown()
+
+
+def test_a_file_in_place_of_a_url_is_compared_with_its_own_input(tmp_path: Path, server: str) -> None:
+    """Files come before URLs among the fingerprints, so that they are paired by the inputs that read them."""
+    (tmp_path / "spec.yaml").write_text(SPEC.format(server=server, ground=f"{server}/ground.npy"), encoding="utf-8")
+    spec = load_spec(tmp_path / "spec.yaml")
+    recorded = data_files(spec)
+    assert [entry.get("input") for entry in recorded] == [None, "ground"]
+    changed = load_spec(tmp_path / "spec.yaml", overrides={"data.inputs.ground.source.path": "other.npy"})
+    assert data_difference(changed, recorded).startswith("what the input ground reads differs: ")
+    assert data_difference(changed, recorded, ["ground"]) == ""
+    for entry in recorded:  # as a run of an earlier version has them
+        entry.pop("input", None)
+    assert data_difference(spec, recorded) == ""
 
 
 @pytest.mark.parametrize("ground", ["ground.npy", "{}/ground.npy"], ids=["a file", "another URL"])
