@@ -23,8 +23,8 @@ import numpy as np
 
 ROOT = Path(__file__).parent.parent
 SPECS = (
-    *("next_frame", "radar_convlstm", "radar_nowcast", "unet_convlstm", "moving_digits", "clip_classifier"),
-    *("bidirectional_segmenter", "era5_temperature", "sea_surface_temperature", "two_heads", "static_map"),
+    *("next_frame", "radar_convlstm", "radar_nowcast", "unet_convlstm", "moving_digits"),
+    *("era5_temperature", "sea_surface_temperature", "two_heads", "static_map"),
     *("zoo/anomaly_autoencoder", "zoo/bcdu_net", "zoo/cnn_lstm", "zoo/keras_next_frame", "zoo/shi2015_2layers"),
     *("zoo/openstl_convlstm_s", "zoo/predrnn", "zoo/simvp_gsta", "zoo/phydnet", "zoo/shi2017_convgru"),
 )

@@ -100,7 +100,7 @@ def test_a_batch_that_cannot_fit_is_refused_before_training(plain: Path, tmp_pat
     assert fault.path == "train.batch_size"
     assert fault.message == "a training step with a batch size of 64 does not fit into the memory of gpu:0"
     assert fault.reason.endswith(" and gpu:0 has 29.3 KiB")
-    assert fault.help.startswith("by prediction --set train.batch_size=8 fits; data.crop, ")
+    assert fault.help.startswith("by prediction --set train.batch_size=4 fits; data.crop, ")
     assert not (tmp_path / "runs").exists()
 
 
@@ -125,7 +125,7 @@ def test_not_even_one_window_fits(plain: Path, there: Any) -> None:
 def test_several_devices_share_a_batch(long: Path) -> None:
     graph = build_graph(long, overrides=AUTO)
     dataset = open_for_training(graph)
-    room = Room(Demand(graph, 4).of(2).bytes * 10 // 9 + 2, "gpu:0", accelerator=True)
+    room = Room(Demand(graph, 4).of(2).most * 10 // 9 + 2, "gpu:0", accelerator=True)
     sizes = [chosen_size(graph, dataset, Demand(graph, 4, devices), room, devices) for devices in (1, 2, 3)]
     assert sizes == [2, 4, 6]  # two on each
 
