@@ -169,6 +169,13 @@ class TrainSection(Section):
         "float32",
         description="Precision of the computation; weights stay float32. auto: bfloat16 where it is faster.",
     )
+    backend: Annotated[
+        Literal["auto", "tensorflow", "jax"] | None,
+        OnResume("applies from the next step on; results of two frameworks agree to rounding"),
+    ] = Field(
+        None,
+        description="Framework under Keras; auto: the faster one here. Default: as KERAS_BACKEND says, or TensorFlow.",
+    )
     early_stopping: Annotated[EarlyStopping | None, OnResume("applies to all epochs, including those already done")] = (
         Field(None, description="When to stop before the last epoch; null: never.")
     )
