@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from specbuild import build_graph
 from specbuild.cli import main
-from specbuild.cli.tables import flops, receptive_field, summary_text
 from specbuild.document.amounts import in_bytes
 from specbuild.graph.summary import summarize
+from specbuild.graph.tables import flops, receptive_field, summary_text
 
 SPEC = """\
 specbuild: 1
