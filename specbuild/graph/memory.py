@@ -11,10 +11,12 @@ from specbuild.catalog import size
 from specbuild.catalog.optimizers import slots
 from specbuild.graph.model import Graph, total
 
-LEAST, MOST = 0.2, 1.75
-"""How much of the activations is held at least and at most; measured was 0.28 to 1.67 (see docs/performance.md).
+IN_PASSING = 4
+"""How many times the largest output of a layer the backward pass holds besides: gradients, and copies of them."""
+LEAST, MOST = 0.2, 1.5
+"""The least part of the activations that was measured to be held, and the most of all that depends on the samples.
 
-Compilers join operations, so that some results are never stored, and hold others twice.
+Compilers join operations, so that some results are never stored. `docs/performance.md` has the measurements.
 """
 NUMBER = 4
 """Bytes of a float32 number."""
@@ -26,7 +28,7 @@ class StepMemory:
 
     `kept` is held from step to step: the weights and what the optimizer keeps of each. `gradients` are those of the
     weights, `batch` the inputs, targets and weights of a batch, `activations` what the forward pass leaves to the
-    backward pass.
+    backward pass, `passing` what that holds besides while it computes the gradients of the largest layer.
     """
 
     samples: int
@@ -34,11 +36,12 @@ class StepMemory:
     gradients: int
     batch: int
     activations: int
+    passing: int
 
     @property
     def bytes(self) -> int:
         """All of it: the prediction."""
-        return self.kept + self.gradients + self.batch + self.activations
+        return self.kept + self.gradients + self.batch + self.activations + self.passing
 
     @property
     def least(self) -> int:
@@ -48,7 +51,8 @@ class StepMemory:
     @property
     def most(self) -> int:
         """What a step takes at the most that was measured."""
-        return self.kept + self.gradients + self.batch + int(MOST * self.activations)
+        copies = self.gradients  # of the weights, in the layout that a convolution wants
+        return self.kept + self.gradients + copies + self.batch + int(MOST * (self.activations + self.passing))
 
 
 def step_memory(graph: Graph, samples: int, *, bytes_per_number: int = NUMBER) -> StepMemory | None:
@@ -62,7 +66,8 @@ def step_memory(graph: Graph, samples: int, *, bytes_per_number: int = NUMBER) -
     read = total(size(x.shape) for x in graph.inputs)
     given = total(size(output.shape) for output in graph.outputs)
     saved = total(node.saved for node in graph.nodes)
-    if read is None or given is None or saved is None:
+    outputs = [size(shape) for node in graph.nodes for shape in node.shapes.values()]
+    if read is None or given is None or saved is None or None in outputs:
         return None
     trained = graph.trainable_parameters
     return StepMemory(
@@ -71,4 +76,5 @@ def step_memory(graph: Graph, samples: int, *, bytes_per_number: int = NUMBER) -
         gradients=NUMBER * trained,
         batch=NUMBER * samples * (read + given),
         activations=bytes_per_number * samples * saved,
+        passing=bytes_per_number * samples * IN_PASSING * max(filter(None, outputs), default=0),
     )

@@ -184,9 +184,10 @@ def step_memory(step: StepMemory | None) -> str:
         return "unknown, as a length is known only at run time"
     parts = {
         "activations": step.activations,
+        "their gradients": step.passing,
         "batch": step.batch,
         "weights and optimizer": step.kept,
-        "gradients": step.gradients,
+        "gradients of the weights": step.gradients,
     }
     listed = ", ".join(f"{name} {in_bytes(size)}" for name, size in parts.items() if size)
     return f"about {in_bytes(step.bytes)} for a training step at batch size {step.samples}, float32 ({listed})"
