@@ -36,14 +36,14 @@ def test_persistence_is_scored_as_by_hand(trained: Run) -> None:
 
 
 def test_evaluating_again_gives_what_training_wrote(trained: Run) -> None:
-    before = trained.folder.evaluation("scores.json").read_bytes()
+    before = trained.folder.scores_file.read_bytes()
     assert trained.scores is not None
     assert evaluate(trained.path).to_dict() == trained.scores.to_dict()
-    assert trained.folder.evaluation("scores.json").read_bytes() == before
+    assert trained.folder.scores_file.read_bytes() == before
 
 
 def test_the_files_say_what_the_scores_mean(trained: Run) -> None:
-    found = json.loads(trained.folder.evaluation("scores.json").read_text())
+    found = json.loads(trained.folder.scores_file.read_text())
     assert (found["split"], found["variable"], found["units"]) == ("test", "rain rate", "mm/h")
     assert found["convention"].startswith("pooled over windows, pixels and channels in physical units")
     assert [table["forecast"] for table in found["forecasts"]] == [
@@ -53,7 +53,7 @@ def test_the_files_say_what_the_scores_mean(trained: Run) -> None:
         "extrapolation",
     ]
     assert found["forecasts"][0]["leads"] == ["+5 min", "+10 min"]
-    first = trained.folder.evaluation("scores.csv").read_text().splitlines()[:2]
+    first = (trained.path / "scores.csv").read_text().splitlines()[:2]
     assert first[0] == "forecast,lead,score,threshold,window,value"
     assert first[1].startswith("model,+5 min,MSE,,,")
     assert found["conventions"]["RMSE"] == "root of the mean of e^2 over all windows"

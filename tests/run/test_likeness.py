@@ -157,7 +157,7 @@ def test_units_are_converted(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
     assert len(notes) == 1
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(main, ["evaluate", str(run.path), "--data", "slow.nc"]).exit_code == 0
-    assert run.folder.evaluation("scores.json", data="slow").is_file()
+    assert (run.path / "scores-on-slow.json").is_file()
     scores = evaluate(run.path, overrides={"data.source.path": str(path)})
     assert isinstance(scores, Evaluation)
     assert run.scores is not None

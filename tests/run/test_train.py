@@ -92,7 +92,7 @@ def test_keras_alone_opens_the_model(trained: Run) -> None:
 def test_the_same_spec_gives_the_same_run(trained: Run, tmp_path: Path) -> None:
     again = train(trained.path.parents[1] / "nowcast.yaml", out=tmp_path, quiet=True)
     assert again.folder.history_file.read_bytes() == trained.folder.history_file.read_bytes()
-    assert again.folder.evaluation("scores.json").read_bytes() == trained.folder.evaluation("scores.json").read_bytes()
+    assert again.folder.scores_file.read_bytes() == trained.folder.scores_file.read_bytes()
     assert_identical(again.folder.model_file, trained.folder.model_file)
 
 
@@ -136,7 +136,7 @@ def test_without_a_test_split_nothing_is_scored(plain: Path, tmp_path: Path) -> 
     overrides = ["data.split={train: 0.8, validation: 0.2, test: null}", "train.epochs=1"]
     run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
     assert run.scores is None
-    assert not run.folder.evaluation("scores.json").exists()
+    assert not run.folder.scores_file.exists()
 
 
 def test_missing_pixels_count_neither_in_the_loss_nor_in_metrics(plain: Path, tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_scores_are_printed_as_text_and_as_json(trained: Run, tmp_path: Path) ->
     shutil.copytree(trained.path, tmp_path / "run")
     code, out, err = run("evaluate", "run", "--format", "json", cwd=tmp_path)
     assert (code, err) == (0, "")
-    assert out == trained.folder.evaluation("scores.json").read_text()
+    assert out == trained.folder.scores_file.read_text()
     code, out, _ = run("evaluate", "run", "--split", "validation", cwd=tmp_path)
     assert code == 0
     assert out.startswith("tiny nowcast: rain rate on the validation split, ")
