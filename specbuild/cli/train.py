@@ -26,6 +26,16 @@ _TO_LOOK_AT = (
 @plugin_option
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where to create the run folder.")
 @click.option("--resume", metavar="RUN", help="Resume this run, or the latest unfinished one in a folder of runs.")
+@click.option(
+    "--coordinator", metavar="HOST:PORT", help="Train in several processes: where the first of them, number 0, listens."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many processes train together; 1: this one alone, whatever its launcher says.",
+)
+@click.option("--process-id", type=click.IntRange(min=0), metavar="I", help="The number of this process, from 0.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def command(context: click.Context, /, spec: str | None, resume: str | None, quiet: bool, **options: Any) -> None:
@@ -37,6 +47,10 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
     the learning rate or the number of epochs, and refuses the rest, such as the loss: for that, start a new run from
     the weights of this one with train.init_from.
 
+    Started several times by srun, mpirun or Kubernetes, or with --coordinator, --processes and --process-id, it trains
+    one model in all of these processes, on one host or on several, with KERAS_BACKEND=jax. Process 0 writes the run
+    folder.
+
     \b
     Examples:
       specbuild train nowcast.yaml
@@ -46,6 +60,8 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
       specbuild train --resume runs/nowcast-20260131-142501
       specbuild train --resume runs/nowcast-20260131-142501 --set train.epochs=40
       specbuild train --resume runs/nowcast-20260131-142501 --set train.optimizer.learning_rate=1e-4
+      KERAS_BACKEND=jax srun specbuild train nowcast.yaml
+      KERAS_BACKEND=jax specbuild train nowcast.yaml --coordinator node1:8476 --processes 2 --process-id 0
     """
     if spec is not None and resume is not None:
         raise click.UsageError("give a SPEC or --resume, not both: a run folder holds its spec")
@@ -59,9 +75,10 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
     try:
         run = train(spec, resume=resume, quiet=quiet, **options)
     except Interrupted as stop:
-        say(f"\n{stop}", err=True)
+        if str(stop):
+            say(f"\n{stop}", err=True)
         context.exit(128 + stop.number)
-    if quiet:
+    if quiet or run.process:
         return
     if run.scores is not None:
         say(report_text(run.scores))

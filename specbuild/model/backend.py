@@ -223,18 +223,29 @@ def devices() -> tuple[str, ...]:
 
 
 def processes() -> int:
-    """The number of processes that train together."""
-    if backend_name() != "jax":
-        return 1
-    import jax
+    """The number of processes that train together now; one that JAX has joined to others may also train by itself."""
+    return _together[-1]
 
-    return int(jax.process_count())
+
+@contextmanager
+def together(count: int) -> Iterator[None]:
+    """Let `count` processes train together within the block."""
+    _together.append(count)
+    try:
+        yield
+    finally:
+        _together.pop()
+
+
+_together = [1]
 
 
 def everywhere(names: Sequence[str]) -> list[str]:
     """Return the devices of every process that stand where those of this process with given names stand."""
     import jax
 
+    if processes() == 1:
+        return list(names)
     at = [devices().index(name) for name in names]
     return [_named(_local(process))[index] for process in range(jax.process_count()) for index in at]
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from specbuild.data.samples.sampler import EVERY
 from specbuild.graph import Graph
 from specbuild.model.backend import keras
 from specbuild.training.devices import Devices
@@ -17,8 +18,8 @@ class BatchSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
-        """Inputs, targets and weights (None: all equal)."""
+    def batch(self, epoch: int, index: int, rows: slice = EVERY) -> tuple[Any, Any, Any]:
+        """Inputs, targets and weights (None: all equal) of some rows of a batch, which alone are read."""
 
     def numbers(self, epoch: int, index: int) -> list[int]:
         """The samples of a batch by number, those that other processes read among them."""
@@ -93,11 +94,38 @@ class _Changed:
     def numbers(self, epoch: int, index: int) -> list[int]:
         return self.source.numbers(epoch, index)
 
-    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:
-        return self._changed(*self.source.batch(epoch, index))
+    def batch(self, epoch: int, index: int, rows: slice = EVERY) -> tuple[Any, Any, Any]:
+        return self._changed(*self.source.batch(epoch, index, rows))
 
     def _changed(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
         raise NotImplementedError
+
+
+def part(source: BatchSource, process: int, processes: int, devices: int) -> BatchSource:
+    """Return the rows of each batch that one of several processes computes.
+
+    Args:
+        source: of whole batches.
+        process: the number of the process.
+        processes: how many there are.
+        devices: of all of them, each with as many rows. Of a batch that does not divide among them, as the last of a
+            pass may not, every process gets all rows.
+    """
+    return _Part(source, process, processes, devices) if processes > 1 else source
+
+
+@dataclass(frozen=True)
+class _Part(_Changed):
+    process: int
+    processes: int
+    devices: int
+
+    def batch(self, epoch: int, index: int, rows: slice = EVERY) -> tuple[Any, Any, Any]:
+        count = len(self.numbers(epoch, index))
+        if count % self.devices == 0:
+            share = count // self.processes
+            rows = slice(self.process * share, (self.process + 1) * share)
+        return self.source.batch(epoch, index, rows)
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ from specbuild.training.batches import Batches, BatchSource
 from specbuild.training.devices import Devices
 from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_in_training, cause_in_validation, finite
 from specbuild.training.history import Watch
+from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.interrupt import Signals
 from specbuild.training.keeping import Background, Keeping
-from specbuild.training.memory import out_of_memory, room_for_weights
+from specbuild.training.memory import out_of_memory, out_of_memory_together, room_for_weights
 from specbuild.training.progress import Display
 
 
@@ -45,6 +46,7 @@ def fit(
     done: Progress,
     signals: Signals,
     devices: Devices,
+    processes: Processes = ALONE,
 ) -> tuple[dict[str, float], ...]:
     """Train until the last epoch or until `watch` ends it; save a checkpoint after each epoch and within long ones.
 
@@ -53,6 +55,7 @@ def fit(
         done: how far training is.
         signals: what may end training after a step.
         devices: those that share each step; the model's variables were made in their scope.
+        processes: those that train together, of which number 0 alone writes.
 
     Returns:
         The history: one row per epoch.
@@ -61,7 +64,7 @@ def fit(
         RunError: the loss or a weight is not finite, the data could not be read or a checkpoint not be written.
         KeyboardInterrupt: a signal came. The steps before it are saved.
     """
-    keeping = Keeping(folder, watch, spec.train.checkpoints.keep)
+    keeping = Keeping(folder, watch, spec.train.checkpoints.keep, processes.writes)
     keeping.follow(done.position, done.history)
     epochs = spec.train.epochs
     if done.epoch >= epochs or watch.is_over(done.history):
@@ -90,7 +93,9 @@ def fit(
         beginning = None if folder.checkpoints() else (done.position, State.of(model))
     try:
         with Background() as background:
-            keeper = _Keeper(spec, keeping, display, done, len(training), held_out is not None, signals, background)
+            keeper = _Keeper(
+                spec, keeping, display, done, len(training), held_out is not None, signals, background, processes
+            )
             display.begin(epochs, len(training), done.epoch)
             signals.stepping = True
             with _releasing_iterators(model), _keeping_last_weights(model.optimizer):
@@ -107,16 +112,23 @@ def fit(
                     train(Progress(history=tuple(keeper.history)), epochs, len(training))
     except Diverged as fault:
         signals.stepping = False  # a signal ends the search for the cause, which may take long
+        if processes.count > 1:
+            help = f"{fault.help}; a run that is resumed in one process also looks for where it began"
+            raise RunError(fault.message, help) from fault
         raise _explained(model, fault, keeping.folder, training, validation, beginning) from fault
     except Exception as error:
         # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
         failure = next((batches.failure for batches in read if batches.failure), None)
         if is_out_of_memory(failure or error):
+            if processes.count > 1:
+                raise out_of_memory_together(spec, processes.count) from error
             raise out_of_memory(model, spec, folder, training) from error
         if failure:
             raise failure from None
         if isinstance(error, SpecbuildError | OSError):
             raise
+        if (reason := processes.because(error)) is not error:
+            raise reason from error
         raise RunError(
             f"{backend_name()} could not train the model: {words(error)}",
             help="does the loss fit the data and the output? specbuild check looks at both",
@@ -228,10 +240,11 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         validated: bool,
         signals: Signals,
         background: Background,
+        processes: Processes,
     ) -> None:
         super().__init__()
         self._spec, self._keeping, self._watch, self._display = spec, keeping, keeping.watch, display
-        self._signals, self._background = signals, background
+        self._signals, self._background, self._processes = signals, background, processes
         self.history = list(done.history)
         self._steps, self._validated = steps, validated
         self._resumed: Progress | None = done if done.step else None
@@ -241,6 +254,8 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._started = self._saved = time.monotonic()
         self._trained: list[tuple[Any, Any]] = []
         """What validation changes of the model, with the values before it."""
+        self._before_in_test: Any = 0.0
+        """The loss after the step of validation before."""
 
     @property
     def _epoch(self) -> int:
@@ -262,7 +277,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         step = self._before + batch + 1
         self._pending = step, (logs or {})["loss"]
         self._background.check()
-        if self._signals.asked is not None:
+        if self._processes.stop_asked(self._signals):
             self._save_and_stop(step)
         elif self._is_due(step):
             self._save(step)
@@ -280,8 +295,11 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         changing = [*model.metrics_variables, *model.non_trainable_variables]
         self._trained = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in changing]
 
-    def on_test_batch_end(self, _batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - by name
-        if self._signals.asked is not None:
+    def on_test_batch_end(self, _batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._processes.count > 1:  # none may go ahead by more than a step
+            before, self._before_in_test = self._before_in_test, (logs or {})["loss"]
+            float(before)
+        if self._processes.stop_asked(self._signals):
             _ = self.model  # on JAX, its variables have no values before
             for variable, value in self._trained:
                 variable.assign(value)
@@ -302,7 +320,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._display.epoch(row, time.monotonic() - self._started, best and self._watch.keep_best)
         if self._watch.is_over(self.history):
             self.model.stop_training = True
-        if self._signals.asked is not None:
+        if self._processes.stop_asked(self._signals, now=True):
             self._background.wait()
             raise KeyboardInterrupt
 
@@ -326,8 +344,9 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         if step:
             self._check_pending()
             self._check_weights(step)
-        snapshot = checkpoint.Snapshot.take(self.model, tuple(self.history), step, self._steps)
-        self._background.start(lambda: self._keeping.write(snapshot))
+        if self._keeping.writes:
+            snapshot = checkpoint.Snapshot.take(self.model, tuple(self.history), step, self._steps)
+            self._background.start(lambda: self._keeping.write(snapshot))
         self._saved = time.monotonic()
 
     def _check_pending(self) -> None:

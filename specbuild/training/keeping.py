@@ -23,6 +23,8 @@ class Keeping:
     watch: Watch
     keep: int
     """How many epochs to keep besides the best."""
+    writes: bool = True
+    """Whether this process writes; of several that train together, one does."""
 
     def write(self, snapshot: Snapshot) -> None:
         """Write a checkpoint. The run has reached it once its file is in place, whatever happens afterwards.
@@ -45,6 +47,8 @@ class Keeping:
 
     def follow(self, position: Position, history: tuple[EpochRow, ...]) -> None:
         """Write history.csv and remove the checkpoints that are not kept, given that training is at a position."""
+        if not self.writes:
+            return
         if history:
             write_text(self.folder.history_file, history_csv(history))
         else:

@@ -69,6 +69,14 @@ def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSourc
     return RunError(f"{message}; a batch size of {fitting} was tried and fits", help=f"{command}; {SAVING}")
 
 
+def out_of_memory_together(spec: Spec, processes: int) -> RunError:
+    """Return the error of training in several processes, one of which ran out of memory; none tries another size."""
+    return RunError(
+        f"a step did not fit into memory with a batch size of {spec.batch_size} over {processes} processes",
+        help=f"train on more devices, or with a smaller one: --set train.batch_size={max(spec.batch_size // 2, 1)}",
+    )
+
+
 def _halves(size: int) -> Iterator[int]:
     while size > 1:
         size //= 2

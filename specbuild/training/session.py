@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.document import ArgumentError, RunError, SpecError
-from specbuild.document.html import paragraph, picture
 from specbuild.document.render import render_text
 from specbuild.graph import Graph
 from specbuild.runs import checkpoint
@@ -28,8 +27,10 @@ from specbuild.runs.lock import Process
 from specbuild.runs.provenance import data_files, described, machine, versions
 from specbuild.runs.records import TrainingPolicy
 from specbuild.training import model_file
+from specbuild.training.alike import compare_checkpoints
 from specbuild.training.compile import compile_model
 from specbuild.training.history import Watch, draw_history
+from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.model_file import Chosen
 from specbuild.training.opened import notes_at_first
@@ -49,16 +50,12 @@ class Run:
     history: tuple[dict[str, float], ...]
     best: int
     scores: Scored | None
+    process: int = 0
+    """The number of this process, where several trained it together. Number 0 wrote the folder and has the scores."""
 
     @property
     def path(self) -> Path:
         return self.folder.path
-
-    def _repr_html_(self) -> str:
-        """The folder, the best epoch, the curve of the loss and the scores, as a notebook shows them."""
-        text = f"{self.path}: {len(self.history)} epochs, the model is that of epoch {self.best}"
-        scores = self.scores._repr_html_() if self.scores is not None else ""
-        return paragraph(text) + picture(self.path / "loss.png", "loss by epoch") + scores
 
 
 class Session:
@@ -71,8 +68,10 @@ class Session:
         show: Display,
         folder: RunFolder | None = None,
         changes: tuple[Change, ...] = (),
+        processes: Processes = ALONE,
     ) -> None:
         train, validated = graph.spec.train, "validation" in dataset.splits
+        self.processes = processes
         self.initial: InitialWeights | None = None
         self.dataset, self.show = dataset, show
         self.watch = Watch.of(train, validated)
@@ -93,11 +92,13 @@ class Session:
 
     def run(self, out: str | Path, signals: Signals) -> Run:
         """Train in the folder that is continued, whose lock the caller holds, or in a new one below `out`."""
-        folder, precision = self.folder, self.plan.precision
+        folder, precision = self.folder, self.processes.of_first("precision", lambda: self.plan.precision)
         # The run folder is made or changed only once the model is known to fit: what is refused leaves no trace.
         model, done = self._prepare(folder, precision)
         if signals.asked is not None:
             raise KeyboardInterrupt
+        if not self.processes.writes:
+            return self._follow(model, done, signals)
         if folder is None:
             description = self._description(precision)
             with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
@@ -109,6 +110,16 @@ class Session:
         for change in self.changes:
             self.show.note(f"changed: {change}")
         return self._run(model, folder, done, precision, signals)
+
+    def _follow(self, model: Any, done: Progress, signals: Signals) -> Run:
+        """Train with process 0, which alone writes and scores, and wait for it."""
+        folder = RunFolder(Path(self.processes.of_first("run folder", str)))
+        signals.begun = True
+        try:
+            history = self._fit(model, folder, done, signals)
+        except KeyboardInterrupt:
+            raise Interrupted("", signals.number) from None
+        return Run(folder, history, self.watch.best(history) or len(history), None, self.processes.index)
 
     def _check_changes_take_effect(self, folder: RunFolder, done: Progress) -> None:
         """Refuse changes of the training of a run that has nothing left to train.
@@ -135,6 +146,8 @@ class Session:
             return how_to_resume(folder)
 
         signals.at_once, signals.begun = interrupted, True
+        self.processes.at_once(lambda reason, number: self._ended_by_another(folder, reason, number))
+        self.processes.of_first("run folder", lambda: str(folder.path))
         try:
             return self._fit_and_score(model, folder, done, precision, signals)
         except Interrupted:
@@ -178,6 +191,13 @@ class Session:
         except BaseException as error:
             self._ended(folder, "failed", error=_reason(error))
             raise
+
+    def _ended_by_another(self, folder: RunFolder, reason: str, number: int) -> None:
+        """Say how a run ended that another process ended, with a signal of this number or, for 0, with an error."""
+        if number:
+            self._ended(folder, "interrupted")
+        else:
+            self._ended(folder, "failed", error=reason)
 
     def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
         # Where this cannot be written either, the status is that of a run whose process ended unexpectedly.
@@ -266,6 +286,8 @@ class Session:
             model = build(self.graph, precision, teacher=True)
         self._compile(model)
         done, path = self._last_checkpoint(folder) if folder is not None else (Progress(), None)
+        if folder is not None:
+            compare_checkpoints(self.processes, path)
         if path is None and (start := WeightSource.of(self.spec)) is not None:
             self.initial = start.put_into(self.graph, model)
         if path is not None:
@@ -335,15 +357,22 @@ class Session:
         self.show.note(f"note: {text}")
 
     def _fit(self, model: Any, folder: RunFolder, done: Progress, signals: Signals) -> tuple[dict[str, float], ...]:
-        from specbuild.training.batches import for_outputs, with_true_frames
+        from specbuild.training.batches import BatchSource, for_outputs, part, with_true_frames
         from specbuild.training.fit import fit
 
-        remove_leftovers(folder.path)
-        training = for_outputs(self.graph, with_true_frames(self.graph, self.training))
-        held_out = None
-        if self.validation is not None:
-            held_out = for_outputs(self.graph, with_true_frames(self.graph, self.validation, shown=False))
-        return fit(model, self.spec, folder, training, held_out, self.watch, self.show, done, signals, self.devices)
+        together = self.processes
+
+        def batches(source: BatchSource, *, shown: bool) -> BatchSource:
+            own = part(source, together.index, together.count, self.devices.count)
+            return for_outputs(self.graph, with_true_frames(self.graph, own, shown=shown))
+
+        if together.writes:
+            remove_leftovers(folder.path)
+        training = batches(self.training, shown=True)
+        held_out = batches(self.validation, shown=False) if self.validation is not None else None
+        return fit(
+            model, self.spec, folder, training, held_out, self.watch, self.show, done, signals, self.devices, together
+        )
 
     def _keep_model(self, folder: RunFolder) -> Chosen:
         """Write model.keras, unless no epoch is finished, and return the epoch that it is of."""

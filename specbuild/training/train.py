@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from specbuild.document import SpecbuildError, SpecError
+from specbuild.document import SpecbuildError
 from specbuild.facade import build_graph, import_plugins
-from specbuild.graph import Graph
-from specbuild.language import Spec, load_spec, normalize
+from specbuild.language import Spec, normalize
 from specbuild.runs.compatibility import check_resumable
-from specbuild.runs.folder import RunFolder
-from specbuild.runs.framework import settle, settle_auto
 from specbuild.runs.initial_weights import WeightSource
 from specbuild.runs.provenance import check_data_unchanged, perhaps_moved
+from specbuild.training.alike import compare_commands, folder_to_resume, open_together
+from specbuild.training.hosts import joined
 from specbuild.training.interrupt import Interrupted, Signals
-from specbuild.training.opened import open_for_training
+from specbuild.training.launchers import place
 from specbuild.training.progress import display
 from specbuild.training.resuming import resume_with
 from specbuild.training.session import Run, Session
@@ -32,6 +32,9 @@ def train(
     plugins: Iterable[str] = (),
     roots: Iterable[str | Path] = (),
     quiet: bool = False,
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process_id: int | None = None,
 ) -> Run:
     """Train the model of a spec, score it on the test split and draw it, all into one run folder.
 
@@ -45,61 +48,49 @@ def train(
         plugins: modules to import, which register custom layers.
         roots: folders besides the spec's own under which the files may lie that it names.
         quiet: whether to print nothing.
+        coordinator: `HOST:PORT`, where process 0 of several that train together listens. This and the following are
+            taken from SLURM, MPI or Kubernetes where they are None and one of these started the process.
+        processes: how many train together; 1: this one alone, whatever its launcher says.
+        process_id: the number of this one, from 0. Process 0 writes the run folder and scores the model; the others
+            return a run without scores.
 
     Raises:
         SpecError: the spec or its data is wrong, which is noticed before a framework is loaded.
-        RunError: training failed: the loss is not finite, a checkpoint is damaged.
+        RunError: training failed: the loss is not finite, a checkpoint is damaged, another process is gone.
         Interrupted: Ctrl-C, or another signal that ends a run, such as SIGTERM. The steps that are done are saved.
     """
     if (spec is None) == (resume is None):
         raise TypeError("train needs a spec or resume=, and not both")
-    with Signals() as signals:
+    group = joined(place(os.environ, coordinator, processes, process_id))
+    with Signals() as signals, group.together(signals):
+        show = display(quiet or not group.writes)
+        compare_commands(group, resume)
         if resume is None:
             assert spec is not None
+            import_plugins(plugins)
             with _interruptible(signals, "interrupted before training began; nothing was written"):
-                graph = _planned(spec, overrides, plugins, roots)
+                graph = build_graph(spec, overrides=overrides, roots=roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
-                return Session(graph, open_for_training(graph), display(quiet)).run(out, signals)
-        folder = RunFolder.to_resume(resume)
-        status = folder.status()
+                dataset = open_together(group, graph)
+                return Session(graph, dataset, show, processes=group).run(out, signals)
+        folder = folder_to_resume(group, resume)
+        status = folder.status() if group.writes else None
         # Before anything else: a second process is refused at once, not after a framework is loaded.
         with (
-            folder.writing(),
+            folder.writing() if group.writes else nullcontext(),
             _interruptible(signals, f"interrupted before anything was changed. {resume_with(folder)}"),
         ):
-            given = normalize(overrides)
-            resumed = folder.load_spec(given)
-            settle(resumed)
             import_plugins(plugins)
-            graph = build_graph(resumed)
-            settle_auto(graph, folder.backend)
+            given = normalize(overrides)
+            graph = build_graph(folder.load_spec(given))
             changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
-                dataset = open_for_training(graph, folder.transform())
-            session = Session(graph, dataset, display(quiet), folder, changes)
-            if status.process is not None:
+                dataset = open_together(group, graph, folder.transform())
+            session = Session(graph, dataset, show, folder, changes, group)
+            if status is not None and status.process is not None:
                 session.show.note(f"note: {status.text}")
             return session.run(out, signals)
-
-
-def _planned(
-    spec: Spec | str | Path | Mapping[str, Any],
-    overrides: Mapping[str, Any] | Iterable[str],
-    plugins: Iterable[str],
-    roots: Iterable[str | Path],
-) -> Graph:
-    """Return the graph of a spec, with the framework settled before a plugin or a layer imports Keras."""
-    overrides = normalize(overrides)
-    if not isinstance(spec, Spec):
-        with suppress(SpecError):  # which the graph reports together with its own faults
-            spec, overrides = load_spec(spec, overrides=overrides, roots=roots), ()
-    if isinstance(spec, Spec):
-        settle(spec)
-    import_plugins(plugins)
-    graph = build_graph(spec, overrides=overrides, roots=roots)
-    settle_auto(graph)
-    return graph
 
 
 @contextmanager

@@ -21,6 +21,10 @@ What the model reads is an array, or with `data.inputs` a dict of arrays by the 
 """
 
 
+EVERY = slice(None)
+"""All rows of a batch."""
+
+
 @dataclass(frozen=True)
 class Sampler:
     """Batches of one split.
@@ -49,15 +53,16 @@ class Sampler:
         """Return the number of batches of an epoch."""
         return self.steps or -(-self.samples // self.batch_size)
 
-    def batch(self, epoch: int, index: int) -> Sample:
+    def batch(self, epoch: int, index: int, rows: slice = EVERY) -> Sample:
         """Return batch `index` of an epoch: x (B, P, *crop, C), y (B, F, *crop, C) and weight (B, F, *crop) or None.
 
-        Where a sample has a dict of arrays, the batch has one as well.
+        Where a sample has a dict of arrays, the batch has one as well. Of a part of its rows, only their samples are
+        read; that they are has no effect on what they are.
 
         Raises:
             RunError: memory runs out.
         """
-        positions = self._positions(index)
+        positions = self._positions(index)[rows]
         try:
             samples = [self.sample(*self._draw(epoch, position)) for position in positions]
             x, y, weight = zip(*samples, strict=True)
