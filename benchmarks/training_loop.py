@@ -98,7 +98,7 @@ def trained(graph: Graph, dataset: Samples, steps: int, out: str, *, kept: bool)
     if kept:
         session.training = Kept(session.training, session.training.batch(0, 0))
     with Signals() as signals:
-        session.run(None, out, signals)
+        session.run(out, signals)
     return min(after - before for before, after in zip(clock.ends, clock.ends[1:], strict=False)) / steps
 
 

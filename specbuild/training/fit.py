@@ -25,6 +25,7 @@ from specbuild.runs.checkpoint import Position, Progress
 from specbuild.runs.files import replacing
 from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
+from specbuild.training.callbacks import Callbacks
 from specbuild.training.devices import Devices
 from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_in_training, cause_in_validation, finite
 from specbuild.training.history import Watch
@@ -82,7 +83,7 @@ def fit(
             epochs=last_epoch,
             initial_epoch=first.epoch,
             steps_per_epoch=steps,
-            callbacks=[keeper],
+            callbacks=Callbacks([keeper], add_history=True, model=model, epochs=last_epoch, steps=steps),
             shuffle=False,
             verbose=0,
         )

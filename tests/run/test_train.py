@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -186,13 +187,17 @@ def test_a_signal_ends_the_search_for_the_cause_and_not_the_report(
 def test_a_failed_training_leaves_no_iterator(
     raised: BaseException, method: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(*_: object, **__: object) -> None:
+    losses = []
+
+    def breaks(_keeper: object, _batch: int, logs: Mapping[str, object]) -> None:
+        losses.append(logs["loss"])
         raise raised
 
     monkeypatch.setattr(fit._Keeper, method, breaks)
     with pytest.raises(type(raised)):
         train(plain, out=tmp_path, quiet=True)
     assert living_iterators() == []
+    assert not isinstance(losses[0], float), "reading it waited for the step"
 
 
 @pytest.mark.skipif(backend_name() != "tensorflow", reason="the other backends have no iterator outside of Python")
