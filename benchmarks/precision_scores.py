@@ -18,11 +18,12 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student
 
+from specbuild.catalog.scores import SCORES
 from specbuild.evaluation.result import MODEL
 from specbuild.training import train
 
 ROOT = Path(__file__).parent.parent
-SPECS = ("next_frame", "sea_surface_temperature", "era5_temperature")
+SPECS = ("era5_temperature", "radar_half_hour", "radar_nowcast")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -54,7 +55,7 @@ def scored(spec: str, overrides: list[str], seed: int, precision: str, score: st
     with tempfile.TemporaryDirectory() as folder:
         own = [*overrides, f"train.seed={seed}", f"train.precision={precision}"]
         run = train(spec, overrides=own, out=folder, quiet=True)
-        return float(run.scores.of(MODEL).column(score).overall)
+        return float(run.scores.of(MODEL).column(SCORES[score].title).overall)
 
 
 def line(name: str, results: dict[str, list[float]], seconds: dict[str, float]) -> str:
