@@ -262,7 +262,7 @@ class DataDrawing:
         elif self.chance(0.1):
             windows["target"] = "next"
         data["windows"] = windows
-        self.past, self.future = windows["past"], windows["future"]
+        self.past, self.future, self.step_of_window = windows["past"], windows["future"], windows.get("step", 1)
         self.next = windows.get("target") == "next"
         self.reach = (self.past + windows.get("lead", 0) + self.future - 1) * windows.get("step", 1)
 
@@ -509,6 +509,8 @@ class DataDrawing:
         found: Tree = {"latest": self.pick(2, 4, 5)} if self.past < 2 or self.chance(0.5) else {}
         if found.get("latest", 0) > 2 and self.chance(0.5):
             found["apart"] = 2
+        elif not found and self.chance(0.4):
+            found["apart"] = self.pick(1, 2) * self.step_of_window
         return found
 
     def targets(self, data: Tree) -> dict[str, tuple[Tree | str, Any]]:

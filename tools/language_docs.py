@@ -44,7 +44,7 @@ from specbuild.language.sections.outputs import OutputSection
 from specbuild.language.sections.source import SourceSection
 from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import ClassTarget
-from specbuild.language.sections.train import Checkpoints, EarlyStopping, TrainSection
+from specbuild.language.sections.train import Checkpoints, DeviceGrid, EarlyStopping, TrainSection
 from specbuild.language.sections.transform import TRANSFORMS, TransformSection
 
 PAGE = Path(__file__).parent.parent / "docs" / "language.md"
@@ -135,6 +135,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "resume": on_resume,
     "train.early_stopping": lambda: section(EarlyStopping),
     "train.checkpoints": lambda: section(Checkpoints),
+    "train.devices": lambda: section(DeviceGrid),
     "evaluate": lambda: section(EvaluateSection),
     "evaluate.forecasts": lambda: section(ForecastFile),
 }

@@ -342,13 +342,14 @@ class NaiveData:
 
     def flow(self, feed: Tree, event: int, past: list[int]) -> Array:
         """Return the motion of whole frames in pixels per step of the window, two channels for each variable."""
-        frames, step, apart = past, 1, feed.get("apart", 1)
+        frames, distance = past, self.windows["step"]
         if "latest" in feed:
             run = next(run for run in self.source.runs(event) if past[-1] in run)
             frames = [at for at in run if past[-1] - feed["latest"] < at <= past[-1]]
-            step = self.windows["step"]
+            distance = 1
         values = self.source.events[event][frames].astype(np.float32)
-        apart = min(apart, len(frames) - 1)
+        apart = min(feed.get("apart", distance) // distance, len(frames) - 1)
+        step = self.windows["step"] // distance
         if not apart:
             return np.zeros((*values.shape[1:-1], 2 * values.shape[-1]))
         return np.concatenate([step * motion(values[..., c], apart) for c in range(values.shape[-1])], axis=-1)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from specbuild import build_graph
 from specbuild.cli import VERBS
-from specbuild.cli.tables import summary_text
 from specbuild.document import Report
 from specbuild.document.render import render_text
 from specbuild.graph import check
 from specbuild.graph.summary import summarize
+from specbuild.graph.tables import summary_text
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "README.md"

@@ -68,8 +68,8 @@ def _totals(before: Summary, after: Summary) -> Iterator[tuple[str, tuple[int | 
 
 
 def _lines(found: tuple[Difference, ...], before: Summary, after: Summary) -> Iterator[str]:
-    from specbuild.cli.tables import flops
     from specbuild.document.amounts import in_bytes
+    from specbuild.graph.tables import flops
 
     if not found:
         yield "the specs mean the same"

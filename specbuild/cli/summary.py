@@ -49,7 +49,8 @@ def command(spec: str, batch: int | None, columns: str | None, format: str, **op
     if format == "json":
         say(json.dumps(summary.to_dict(), indent=2))
     else:
-        from specbuild.cli.tables import markdown_summary, print_summary
+        from specbuild.cli.tables import print_summary
+        from specbuild.graph.tables import markdown_summary
 
         if format == "markdown":
             say(markdown_summary(summary, shown), nl=False)
@@ -63,8 +64,8 @@ def _columns(written: str | None, format: str) -> tuple[str, ...] | None:
     Raises:
         click.BadParameter: there is no such column, or the format has none.
     """
-    from specbuild.cli.tables import COLUMNS
     from specbuild.document import did_you_mean
+    from specbuild.graph.tables import COLUMNS
 
     if written is None:
         return None

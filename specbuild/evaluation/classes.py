@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from specbuild.data.samples.clips import ClipDataset, open_clips
+from specbuild.document.html import preformatted
 from specbuild.evaluation.places import place_of
 from specbuild.evaluation.plots import draw_confusion
 from specbuild.evaluation.result import with_nulls
@@ -82,6 +83,12 @@ class ClassScores:
     """The class with most training clips, which the baseline always predicts."""
     data: tuple[Mapping[str, Any], ...] = ()
     """The fingerprint of each path of other data than those of the run; empty for those."""
+
+    def _repr_html_(self) -> str:
+        """The tables of `specbuild evaluate`, as a notebook shows them."""
+        from specbuild.evaluation.tables import class_text
+
+        return preformatted(class_text(self))
 
     @property
     def clips(self) -> int:

@@ -21,6 +21,7 @@ from specbuild.catalog.scores import score_titled
 from specbuild.data import Dataset, Window
 from specbuild.data.samples.windows import past_frames
 from specbuild.document import ArgumentError
+from specbuild.document.html import preformatted
 from specbuild.evaluation.baselines import climatology
 from specbuild.evaluation.ensembles import ScoredForecast, model_forecast
 from specbuild.evaluation.result import (
@@ -102,6 +103,12 @@ class Compared:
             return "uncertain"
         low, high = sorted(direction * bound for bound in difference.interval)
         return "better" if low > 0 else "worse" if high < 0 else "uncertain"
+
+    def _repr_html_(self) -> str:
+        """The tables of `specbuild compare`, as a notebook shows them."""
+        from specbuild.evaluation.tables import comparison_text
+
+        return preformatted(comparison_text(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison for JSON; what is undefined is null."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +17,9 @@ MODEL = "model"
 
 ALL = "all"
 """The label of what is pooled over every lead time."""
+
+COLUMNS = ("forecast", "lead", "score", "threshold", "window", "value")
+"""The columns of scores as a table with a row for each."""
 
 CONVENTION = "pooled over windows, pixels and channels in physical units, missing pixels left out"
 EVENTS = "events are values at or above the threshold"
@@ -136,18 +139,55 @@ class Evaluation:
         missing = f"; too few windows: at least {LEAST_BLOCKS} blocks are needed" if self.too_few_blocks else ""
         return {"definition": f"{INTERVALS}{missing}", "blocks": self.blocks, "difference": DIFFERENCE}
 
+    def rows(self) -> Iterator[tuple[str, str, str, float | None, int | None, float]]:
+        """Yield every score of every forecast with what `COLUMNS` names."""
+        for table in self.tables:
+            for column in table.columns:
+                for lead, value in zip((*table.leads, ALL), column.all, strict=True):
+                    yield table.name, lead, column.score, column.threshold, column.window, value
+
     def to_csv(self) -> str:
         """Return lines of forecast,lead,score,threshold,window,value; undefined values are empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("forecast", "lead", "score", "threshold", "window", "value"))
-        for table in self.tables:
-            for column in table.columns:
-                threshold = "" if column.threshold is None else f"{column.threshold:g}"
-                for lead, value in zip((*table.leads, ALL), column.all, strict=True):
-                    written = "" if math.isnan(value) else repr(value)
-                    writer.writerow((table.name, lead, column.score, threshold, column.window or "", written))
+        writer.writerow(COLUMNS)
+        for *labels, threshold, window, value in self.rows():
+            event = "" if threshold is None else f"{threshold:g}"
+            writer.writerow((*labels, event, window or "", "" if math.isnan(value) else repr(value)))
         return text.getvalue()
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame` with a row for each score of each forecast at each lead time, and over all.
+
+        Its columns are forecast, lead, score, threshold, window and value; undefined values are NaN.
+        """
+        import pandas
+
+        frame = pandas.DataFrame(list(self.rows()), columns=list(COLUMNS))
+        return frame.astype({"threshold": float, "window": float, "value": float})
+
+    def to_xarray(self) -> Any:
+        """Return an `xarray.Dataset` with a variable for each score: (forecast, lead), and threshold and window if any.
+
+        The last lead is `all`, over every lead time. Units are attributes.
+        """
+        import xarray
+
+        frame = self.to_pandas()
+        variables = {}
+        for column in self.tables[0].columns:
+            rows = frame[frame.score == column.score]
+            keys = ["forecast", "lead", *(key for key in ("threshold", "window") if rows[key].notna().any())]
+            array = rows.set_index(keys)["value"].to_xarray()
+            array = array.reindex(forecast=[table.name for table in self.tables], lead=[*self.leads, ALL])
+            variables[column.score] = array.assign_attrs(units=column.in_units(self.units))
+        return xarray.Dataset(variables, attrs={"name": self.name, "split": self.split, "variable": self.variable})
+
+    def _repr_html_(self) -> str:
+        """The tables of `specbuild evaluate`, as a notebook shows them."""
+        from specbuild.evaluation.tables import evaluation_html
+
+        return "".join(map(evaluation_html, (self, *self.others)))
 
 
 class Interval(NamedTuple):

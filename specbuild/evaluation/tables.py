@@ -16,7 +16,9 @@ from rich.table import Table
 
 from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.catalog.scores import score_titled
+from specbuild.document.html import html_table, paragraph
 from specbuild.document.printable import one_line
+from specbuild.document.text_table import Column
 from specbuild.evaluation.calibration import CalibrationTable
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
 from specbuild.evaluation.classes import ClassScores
@@ -59,6 +61,15 @@ def evaluation_text(evaluation: Evaluation, width: int | None = None) -> str:
     for title, columns in _tables(evaluation):
         paragraphs += [_wrapped([title], width), *_fitted(columns, width)]
     return "\n\n".join([*paragraphs, _wrapped(_legend(evaluation), width)]).rstrip()
+
+
+def evaluation_html(evaluation: Evaluation) -> str:
+    """Return the same tables and sentences as HTML."""
+    parts = [paragraph(text) for text in _headline(evaluation)]
+    for title, columns in _tables(evaluation):
+        headings = [Column(name, number=bool(number)) for number, (name, _) in enumerate(columns)]
+        parts.append(html_table(headings, zip(*(cells for _, cells in columns), strict=True), title))
+    return "".join([*parts, *(paragraph(text) for text in _legend(evaluation))])
 
 
 def class_text(scores: ClassScores) -> str:

@@ -63,8 +63,8 @@ def feed_faults(
         channels: those of each input, where they are known.
     """
     feed = data.inputs[name]
-    if isinstance(feed, MovingFeed) and feed.latest is None and data.windows.past <= feed.apart:
-        yield _too_few(spec, data, name, feed.apart)
+    if isinstance(feed, MovingFeed) and feed.latest is None:
+        yield from _pair_faults(spec, data, name, feed)
     layout, wanted, fit = feed_layout(feed, data, shape, space, channels.get(name))
     if fit:
         return
@@ -79,14 +79,23 @@ def feed_faults(
     )
 
 
-def _too_few(spec: Spec, data: DataSection, name: str, apart: int) -> SpecError:
-    """Return the error of past frames of which no two are as far apart as a motion needs them."""
-    past = data.windows.past
-    fix = f"write latest: {apart + 1} or more, to compare frames from before the window as well"
-    return spec.error(
-        ("data", "inputs", name, "apart" if apart > 1 else ""),
-        f"{name} needs past frames that are {apart} {'steps' if apart > 1 else 'step'} apart",
-        reason=f"data.windows.past is {past}",
-        help=fix,
-        code="data-shape",
-    )
+def _pair_faults(spec: Spec, data: DataSection, name: str, feed: MovingFeed) -> Iterator[SpecError]:
+    """Yield an error for past frames of which no two are as far apart as a motion needs them."""
+    past, step, apart = data.windows.past, data.windows.step, feed.apart
+    if apart is not None and apart % step:
+        yield spec.error(
+            ("data", "inputs", name, "apart"),
+            f"expected a multiple of {step}, how far apart the past frames are, got {apart}",
+            reason=f"data.windows.step is {step}; apart counts frames of the data",
+            help="write latest as well, to compare frames between those of the window",
+            code="data-shape",
+        )
+    elif past <= feed.pairs(step):
+        far = f"{apart} frames" if apart and apart > 1 else "1 frame"
+        yield spec.error(
+            ("data", "inputs", name, *(() if apart is None else ("apart",))),
+            f"{name} needs past frames that are {far} apart" if apart else f"{name} needs two past frames",
+            reason=f"data.windows.past is {past}" + (f", data.windows.step {step}" if step > 1 else ""),
+            help=f"write latest: {(apart or 1) + 1} or more, to compare frames from before the window as well",
+            code="data-shape",
+        )

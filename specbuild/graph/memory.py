@@ -11,8 +11,13 @@ from specbuild.catalog import size
 from specbuild.catalog.optimizers import slots
 from specbuild.graph.model import Graph, total
 
-LEAST_KEPT = 0.3
-"""The least part of the activations that was measured to be held."""
+IN_PASSING = 4
+"""How many times the largest output of a layer the backward pass holds besides: gradients, and copies of them."""
+LEAST, MOST = 0.2, 1.5
+"""The least part of the activations that was measured to be held, and the most of all that depends on the samples.
+
+Compilers join operations, so that some results are never stored. `docs/performance.md` has the measurements.
+"""
 NUMBER = 4
 """Bytes of a float32 number."""
 
@@ -23,7 +28,7 @@ class StepMemory:
 
     `kept` is held from step to step: the weights and what the optimizer keeps of each. `gradients` are those of the
     weights, `batch` the inputs, targets and weights of a batch, `activations` what the forward pass leaves to the
-    backward pass.
+    backward pass, `passing` what that holds besides while it computes the gradients of the largest layer.
     """
 
     samples: int
@@ -31,16 +36,23 @@ class StepMemory:
     gradients: int
     batch: int
     activations: int
+    passing: int
 
     @property
     def bytes(self) -> int:
         """All of it: the prediction."""
-        return self.kept + self.gradients + self.batch + self.activations
+        return self.kept + self.gradients + self.batch + self.activations + self.passing
 
     @property
     def least(self) -> int:
-        """What a step takes at least: not all that is kept for the backward pass need be there at once."""
-        return self.kept + self.batch + int(LEAST_KEPT * self.activations)
+        """What a step takes at the least that was measured. Gradients may be used up one by one."""
+        return self.kept + self.batch + int(LEAST * self.activations)
+
+    @property
+    def most(self) -> int:
+        """What a step takes at the most that was measured."""
+        copies = self.gradients  # of the weights, in the layout that a convolution wants
+        return self.kept + self.gradients + copies + self.batch + int(MOST * (self.activations + self.passing))
 
 
 def step_memory(graph: Graph, samples: int, *, bytes_per_number: int = NUMBER) -> StepMemory | None:
@@ -54,7 +66,8 @@ def step_memory(graph: Graph, samples: int, *, bytes_per_number: int = NUMBER) -
     read = total(size(x.shape) for x in graph.inputs)
     given = total(size(output.shape) for output in graph.outputs)
     saved = total(node.saved for node in graph.nodes)
-    if read is None or given is None or saved is None:
+    outputs = [size(shape) for node in graph.nodes for shape in node.shapes.values()]
+    if read is None or given is None or saved is None or None in outputs:
         return None
     trained = graph.trainable_parameters
     return StepMemory(
@@ -63,4 +76,5 @@ def step_memory(graph: Graph, samples: int, *, bytes_per_number: int = NUMBER) -
         gradients=NUMBER * trained,
         batch=NUMBER * samples * (read + given),
         activations=bytes_per_number * samples * saved,
+        passing=bytes_per_number * samples * IN_PASSING * max(filter(None, outputs), default=0),
     )

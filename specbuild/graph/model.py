@@ -143,6 +143,15 @@ class Graph:
     warnings: tuple[Diagnostic, ...] = ()
     """What is not wrong, but most likely not meant."""
 
+    def _repr_html_(self) -> str:
+        """The diagram and the table of `specbuild summary`, as a notebook shows them."""
+        from specbuild.graph.drawing import diagram
+        from specbuild.graph.drawing.picture import svg
+        from specbuild.graph.summary import summarize
+        from specbuild.graph.tables import html_summary
+
+        return svg(diagram(self)) + html_summary(summarize(self, batch=self.spec.batch_size))
+
     @property
     def shapes(self) -> dict[Port, Shape]:
         """The shape of every port, those of inputs included."""

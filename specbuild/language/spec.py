@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from specbuild.catalog import Recurrent
 from specbuild.document import Diagnostic, FilledIds, Mapping, Node, PathPart, Scalar, Span, SpecError, dotted, locate
+from specbuild.document.html import preformatted
 from specbuild.language.references import Reference, References, Rename
 
 if TYPE_CHECKING:
@@ -271,6 +272,10 @@ class Spec:
     """The warnings that are accepted anywhere."""
     known_steps: bool = False
     """Of nodes that another one runs: whether the number of steps is known there, even if left open here."""
+
+    def _repr_html_(self) -> str:
+        """The text as it was written, as a notebook shows it."""
+        return preformatted(self.written)
 
     @property
     def batch_size(self) -> int:

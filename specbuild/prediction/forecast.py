@@ -43,6 +43,7 @@ class Forecast:
         output: the output of the model that it is of, of several.
         others: the forecasts of its other outputs.
         quantiles: (levels, F, *space, C), where the loss gives a distribution; `levels` are their probabilities.
+        of_event: whether it is the probability of an event.
     """
 
     frames: Floats
@@ -56,6 +57,7 @@ class Forecast:
     members: Floats | None = None
     quantiles: Floats | None = None
     levels: tuple[float, ...] = ()
+    of_event: bool = False
     output: str = ""
     others: tuple[Forecast, ...] = ()
 
@@ -95,6 +97,7 @@ def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, 
         members=drawn.members,
         quantiles=drawn.quantiles,
         levels=drawn.levels,
+        of_event=dataset.is_event,
         output=dataset.output,
     )
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from specbuild.catalog import show
 from specbuild.data.arrays import Floats
+from specbuild.data.time.calendars import placed
 from specbuild.document import RunError
 from specbuild.language.interval import Interval
 from specbuild.prediction.forecast import Forecast, make_forecast
@@ -87,8 +88,9 @@ class Forecaster:
 
         Args:
             frame: (*space) or (*space, C), in physical units with NaN where missing.
-            time: when it was, as anything that `numpy.datetime64` takes. With times given, frames from before a gap are
-                forgotten, since the model never saw one; the usual interval is that of the training.
+            time: when it was, as anything that `numpy.datetime64` takes, or a `cftime.datetime` in the calendar of the
+                training data. With times given, frames from before a gap are forgotten, since the model never saw one;
+                the usual interval is that of the training.
 
         Returns:
             The forecast (F, *space, C) in physical units; None as long as `missing` frames are missing. Where every
@@ -125,7 +127,8 @@ class Forecaster:
         if time is None:
             self._times.clear()
             return
-        now, interval = np.datetime64(time, "s"), self._trained.data.interval
+        now = placed(time) if hasattr(time, "calendar") else np.datetime64(time, "s")
+        interval = self._trained.data.interval
         if self._times and now <= self._times[-1]:
             raise RunError(f"the frame of {now} came after that of {self._times[-1]}")
         if self._times and interval is not None and broken(np.array([self._times[-1], now]), interval):

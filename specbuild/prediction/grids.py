@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.data.sources.base import Coordinate, FrameMetadata
+from specbuild.data.sources.base import Coordinate
 from specbuild.data.sources.description import Description
 from specbuild.data.time.calendars import is_ours, native
 from specbuild.data.time.times import SECONDS
@@ -32,7 +32,7 @@ def as_xarray(forecast: Forecast) -> xarray.Dataset:
     if not forecast.others:
         return of_output(forecast)
     grids = [of_output(each) for each in (forecast, *forecast.others)]
-    return xarray.merge(grids, compat="override", join="outer", combine_attrs="override")
+    return xarray.merge(grids, compat="no_conflicts", join="outer", combine_attrs="override")
 
 
 def of_output(forecast: Forecast) -> xarray.Dataset:
@@ -58,7 +58,7 @@ def of_output(forecast: Forecast) -> xarray.Dataset:
     parts = [forecast.frames] if together else np.moveaxis(forecast.frames, -1, 0)
     descriptions = [*metadata.descriptions[: len(names)], *[Description()] * (len(names) - len(metadata.descriptions))]
     variables = {
-        name: (axes, part, _attributes(metadata, name, long, description))
+        name: (axes, part, _attributes(forecast, name, long, description))
         for (name, long), part, description in zip(names.items(), parts, descriptions, strict=True)
     }
     for description in descriptions:
@@ -89,10 +89,10 @@ def _axis(name: str, axis: Coordinate | None, length: int) -> dict[str, Any]:
     }
 
 
-def _attributes(metadata: FrameMetadata, name: str, long: str, description: Description) -> dict[str, Any]:
-    """Return the attributes of a variable: each of several has its own units, or none."""
+def _attributes(forecast: Forecast, name: str, long: str, description: Description) -> dict[str, Any]:
+    """Return the attributes of a variable: each of several has its own units, or none; a probability has 1."""
     attributes: dict[str, Any] = {"long_name": long, **description.attributes}
-    if units := metadata.units_of_variable(name):
+    if units := "1" if forecast.of_event else forecast.metadata.units_of_variable(name):
         attributes["units"] = units
     if description.grid_mapping is not None:
         attributes["grid_mapping"] = description.grid_mapping[0]
@@ -122,11 +122,19 @@ def _time(forecast: Forecast) -> tuple[str, dict[str, Any]]:
     encoding: dict[str, Any] = {}
     if axis is not None and axis.units.partition(" since ")[0].strip() in SECONDS and " since " in axis.units:
         encoding = {"units": axis.units, "calendar": calendar or "standard", "dtype": "float64"}
+    ends: Any = None
+    if encoding and axis is not None and axis.cell is not None:
+        ends = axis.cell.around(forecast.times).astype("datetime64[ns]")
     if not is_ours(calendar):
         times, last = native(forecast.times, calendar), native(forecast.past_times[-1:], calendar)
+        ends = None if ends is None else native(ends, calendar)
     lead = (times - last[0]).astype("timedelta64[ns]")
-    return "time", {
-        "time": ("time", times, {"standard_name": "time", "long_name": "time of the forecast", "axis": "T"}, encoding),
+    about = {"standard_name": "time", "long_name": "time of the forecast", "axis": "T"}
+    coordinates: dict[str, Any] = {"time": ("time", times, about, encoding)}
+    if ends is not None:
+        about["bounds"] = "time_bounds"
+        coordinates["time_bounds"] = (("time", "bounds"), ends, {}, encoding)
+    return "time", coordinates | {
         "lead_time": (
             "time",
             lead,

@@ -14,7 +14,7 @@ from specbuild.catalog.sources import protocol_of
 from specbuild.data.arrays import Array, Floats
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource, open_source
-from specbuild.data.sources.base import FrameMetadata
+from specbuild.data.sources.base import Coordinate, FrameMetadata
 from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.limits import check_memory, check_regular
 from specbuild.data.sources.npy import NpyFile
@@ -137,8 +137,11 @@ def live_past(frames: Array, trained: TrainedRun, times: Times | None) -> Past:
 
 
 def _in_memory(frames: Floats, trained: TrainedRun, name: str, times: Times | None = None) -> FrameSource:
-    clocks = () if times is None else (times,)
-    return FrameSource(frames, FrameMetadata(name, ("T", *trained.data.source.space, "C"), clocks=clocks))
+    axes = ("T", *trained.data.source.space, "C")
+    if times is None:
+        return FrameSource(frames, FrameMetadata(name, axes))
+    time = Coordinate("time", times, calendar=trained.training_frames.calendar or "")
+    return FrameSource(frames, FrameMetadata(name, axes, clocks=(times,), coordinates={"T": time}))
 
 
 def refused(message: str, help: str = "") -> SpecError:

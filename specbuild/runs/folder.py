@@ -37,6 +37,7 @@ from specbuild.language import Spec, load_spec
 from specbuild.runs.checkpoint import Position
 from specbuild.runs.files import copy, write_json, write_text
 from specbuild.runs.frames import TrainingFrames
+from specbuild.runs.framework import BACKENDS, Backend
 from specbuild.runs.hidden import hidden_folder, publish, unmakeable
 from specbuild.runs.lock import Process, RunLock, writer
 from specbuild.runs.records import damaged, manifest_problem, read_json
@@ -198,6 +199,12 @@ class RunFolder:
         if problem := manifest_problem(values):
             raise damaged(self.manifest_file, problem)
         return values
+
+    @property
+    def backend(self) -> Backend | None:
+        """The framework that the run began with; None where it is not recorded."""
+        versions = self.manifest()["versions"]
+        return next((name for name in BACKENDS if name in versions), None)
 
     def status(self) -> RunStatus:
         """Return whether the run is being trained, and if not, how it ended.

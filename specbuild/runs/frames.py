@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from specbuild.data import Dataset
 from specbuild.data.samples.coverage import Coverage
+from specbuild.data.time.calendars import is_ours
 from specbuild.language.validation import first_problem
 from specbuild.runs.records import Count, Record, Text
 
@@ -66,6 +67,8 @@ class TrainingFrames(Record):
 
     interval: Text | None = None
     """The time from one to the next, such as `2 min`."""
+    calendar: Text | None = None
+    """The calendar that their times are counted in, where it is not the ordinary one."""
     space: dict[Text, Axis] = Field(default_factory=dict)
     """The coordinates of the spatial axes, by letter of the layout."""
     coverage: KnownPixels | None = None
@@ -77,6 +80,7 @@ class TrainingFrames(Record):
         axes = {letter: metadata.coordinates[letter] for letter in metadata.space if letter in metadata.coordinates}
         return cls(
             interval=dataset.section.interval,
+            calendar=None if is_ours(metadata.calendar) else metadata.calendar,
             space={
                 letter: Axis(name=axis.name, units=axis.units, values=np.asarray(axis.values, np.float64).tolist())
                 for letter, axis in axes.items()

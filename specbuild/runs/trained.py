@@ -32,6 +32,7 @@ from specbuild.runs.checkpoint import damage
 from specbuild.runs.compatibility import check_same_weights
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.frames import TrainingFrames
+from specbuild.runs.framework import prefer
 from specbuild.runs.likeness import check_interval, same_place
 from specbuild.runs.predictor import predictor
 from specbuild.runs.provenance import changed_data, data_difference, perhaps_moved
@@ -80,7 +81,6 @@ class TrainedRun:
             SpecError: it is not a run folder, or an override does not fit.
             RunError: no epoch of it was finished, so there is no model; the overrides change its weights.
         """
-        import_plugins(plugins)
         folder = RunFolder.open(path)
         reached = folder.reached
         if (reached is not None and not reached.epoch) or not (folder.model_file.exists() or folder.finished):
@@ -90,10 +90,15 @@ class TrainedRun:
             )
         given = normalize(overrides)
         if horizon is None:
-            return cls(folder, folder.load_spec(given), given, given=given)
-        frames = horizon
-        spec = folder.load_spec(change=lambda document: (*horizon_overrides(document, frames), *given))
-        return cls(folder, spec, spec.overrides[len(folder.overrides) :], horizon, (f"--horizon {frames}", *given))
+            run = cls(folder, folder.load_spec(given), given, given=given)
+        else:
+            frames = horizon
+            spec = folder.load_spec(change=lambda document: (*horizon_overrides(document, frames), *given))
+            run = cls(folder, spec, spec.overrides[len(folder.overrides) :], horizon, (f"--horizon {frames}", *given))
+        if run.spec.train.backend is not None:
+            prefer(folder.backend)
+        import_plugins(plugins)
+        return run
 
     @cached_property
     def spec_as_trained(self) -> Spec:

@@ -109,8 +109,8 @@ class Demand:
         return memory
 
     def fitting(self, bytes: int) -> int:
-        """Return how many samples are predicted to fit if each device has so many bytes; 0 if not even one does."""
-        none, one = self.of(0).bytes, self.of(1).bytes
+        """Return how many samples are sure to fit if each device has so many bytes; 0 if not even one is."""
+        none, one = self.of(0).most, self.of(1).most
         return self.devices * max(0, (bytes - none) // max(one - none, 1))
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from specbuild.document import SpecError
 from specbuild.language import Spec
 from specbuild.language.resolved import inline
+from specbuild.language.sections.train import DeviceGrid
 from specbuild.model.backend import backend_name, devices, everywhere, has_accelerator, keras, processes
 
 
@@ -25,11 +27,20 @@ class Devices:
 
     names: tuple[str, ...]
     """Those of this process."""
+    height: int = 1
+    """The number of parts of the height of each window."""
+    frames: frozenset[tuple[int, ...]] = frozenset()
+    """Height and width of the inputs, where the height is divided."""
 
     @property
     def count(self) -> int:
         """The number of devices over all processes."""
         return len(self.names)
+
+    @property
+    def parts(self) -> int:
+        """The number of parts that the windows of a step are divided into, over all processes."""
+        return self.count // self.height
 
     def scope(self) -> AbstractContextManager[Any]:
         """Return what is entered while the variables of a model, its optimizer and its metrics are made."""
@@ -43,25 +54,26 @@ class Devices:
 
         Args:
             batch: arrays, each with a row for a sample.
-            rows: gives the number of rows over all processes. Where they divide among all devices, `batch` has those of
-                this process; otherwise it has all of them.
+            rows: gives the number of rows over all processes. Where they divide into `parts`, `batch` has those of this
+                process; otherwise it has all of them.
         """
         return batch
 
     def per_device(self, batch: int) -> int:
-        """Return the rows of a batch over all processes that the device with most of them computes."""
-        return -(-batch // self.count)
+        """Return the windows of a batch over all processes that the device with most of them computes."""
+        return -(-batch // self.parts)
 
     def words(self, batch: int) -> str:
         """`8 windows per step, 4 on each of 2 devices`; empty for one device."""
         if self.count == 1:
             return ""
-        each = f"{batch // self.count}" if batch % self.count == 0 else f"at most {self.per_device(batch)}"
-        return f"{batch} windows per step, {each} on each of {self.count} devices"
+        each = f"{batch // self.parts}" if batch % self.parts == 0 else f"at most {self.per_device(batch)}"
+        part = f", 1/{self.height} of their height" if self.height > 1 else ""
+        return f"{batch} windows per step, {each} on each of {self.count} devices{part}"
 
 
 class _OnJax(Devices):
-    """Arrays that lie in parts on the devices: `jax.sharding` over the rows, and XLA divides the step."""
+    """Arrays that lie in parts on the devices (`jax.sharding`); XLA divides the step."""
 
     @property
     def count(self) -> int:
@@ -69,7 +81,13 @@ class _OnJax(Devices):
 
     @cached_property
     def _distribution(self) -> Any:
-        return keras.distribution.DataParallel(devices=everywhere(self.names), auto_shard_dataset=False)
+        names = everywhere(self.names)
+        shape = (len(names) // self.height, self.height)
+        mesh = keras.distribution.DeviceMesh(shape, ["batch", "height"], names)
+        # Every variable is whole on every device: the layout names none.
+        return keras.distribution.ModelParallel(
+            layout_map=keras.distribution.LayoutMap(mesh), batch_dim_name="batch", auto_shard_dataset=False
+        )
 
     def scope(self) -> AbstractContextManager[Any]:
         scope: AbstractContextManager[Any] = self._distribution.scope()
@@ -87,29 +105,32 @@ class _OnJax(Devices):
     def place(self, batch: Any, rows: Callable[[], int]) -> Any:
         import jax
 
-        sharding = self._by_rows if rows() % self.count == 0 else self._whole
-        return _each(lambda array: jax.make_array_from_process_local_data(sharding, array), batch)
+        across = "batch" if rows() % self.parts == 0 else None
+        return _each(lambda array: jax.make_array_from_process_local_data(self._lies(array, across), array), batch)
 
     def _divided(self, step: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         """Return a step that divides its rows. Those that do not divide evenly come whole; XLA fills up the parts."""
         import jax
 
         def divided(state: Any, batch: Any) -> Any:
-            return step(state, _each(lambda array: jax.lax.with_sharding_constraint(array, self._by_rows), batch))
+            return step(
+                state, _each(lambda array: jax.lax.with_sharding_constraint(array, self._lies(array, "batch")), batch)
+            )
 
         return divided
 
-    @cached_property
-    def _by_rows(self) -> Any:
-        return self._sharding(self._distribution.batch_dim_name)
+    def _lies(self, array: Any, across: str | None) -> Any:
+        """Return how an array lies on the devices: its rows across an axis of them, and its height if that is divided.
 
-    @cached_property
-    def _whole(self) -> Any:
-        return self._sharding()
-
-    def _sharding(self, *axes: str) -> Any:
+        Arrays with other frames than the inputs, and without any, are not divided by their height.
+        """
         import jax
 
+        axes: list[str | None] = [across]
+        if self.height > 1:
+            shape = tuple(array.shape)
+            frame = next((axis for axis in range(1, len(shape) - 1) if shape[axis : axis + 2] in self.frames), None)
+            axes += [None] * (frame - 1) + ["height"] if frame is not None else []
         mesh = self._distribution.device_mesh.backend_mesh
         return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
 
@@ -137,40 +158,74 @@ def chosen(spec: Spec) -> Devices:
     """Return the devices that `train.devices` asks for.
 
     Raises:
-        SpecError: this machine does not have them, or the backend trains on one device alone.
+        SpecError: this machine does not have them, or they cannot divide a step on this backend.
     """
     known, asked = devices(), spec.train.devices
     if asked == "auto":
         numbers: Sequence[int] = range(len(known) if has_accelerator() else 1)
+    elif isinstance(asked, DeviceGrid):
+        numbers = range(asked.batch * asked.height)
     else:
         numbers = range(asked) if isinstance(asked, int) else asked
     names = tuple(known[number] for number in numbers if number < len(known))
     if len(names) < len(numbers):
-        raise spec.error(
-            ("train", "devices"),
+        raise _error(
+            spec,
             f"train.devices asks for {inline(asked)}, and this machine has {len(known)}: {', '.join(known)}",
             help="devices: auto takes all that there are",
-            code="devices",
         )
     if names == known[:1] and processes() == 1:
         return Devices(names)
     if backend_name() not in _DIVIDING:
-        raise spec.error(
-            ("train", "devices"),
+        raise _error(
+            spec,
             f"{backend_name()} trains on one device here",
             help="write devices: 1, or train with KERAS_BACKEND=jax or tensorflow",
-            code="devices",
         )
-    taken = _DIVIDING[backend_name()](names)
-    if spec.batch_size < taken.count:
-        raise spec.error(
-            ("train", "devices"),
+    height = asked.height if isinstance(asked, DeviceGrid) else 1
+    taken = _DIVIDING[backend_name()](names, height, _frames(spec) if height > 1 else frozenset())
+    if spec.batch_size < taken.parts:
+        raise _error(
+            spec,
             f"{taken.count} devices are too many for {spec.batch_size} windows per step",
             reason="train.batch_size is the number of windows per step over all devices",
-            help=f"use at most {spec.batch_size} devices, or a larger batch_size",
-            code="devices",
+            help=f"use at most {spec.batch_size * height} devices, or a larger batch_size",
         )
+    if height > 1:
+        _check_height(spec, taken)
     return taken
+
+
+def _frames(spec: Spec) -> frozenset[tuple[int, ...]]:
+    """Return height and width of every input that has both."""
+    if spec.data is None or len(spec.data.source.space) != 2:
+        return frozenset()
+    shapes = (x.section.shape for x in spec.inputs)
+    return frozenset(tuple(size or 0 for size in shape[-3:-1]) for shape in shapes if len(shape) > 2)
+
+
+def _check_height(spec: Spec, taken: Devices) -> None:
+    """Refuse a height that cannot be divided.
+
+    Raises:
+        SpecError: the backend does not, or the frames of an input have no height of so many equal parts.
+    """
+    if backend_name() != "jax":
+        raise _error(
+            spec,
+            f"{backend_name()} does not divide the height of frames",
+            help="train with KERAS_BACKEND=jax, or divide the windows of a step alone: devices: 2",
+        )
+    heights = sorted({height for height, _ in taken.frames})
+    if not heights:
+        raise _error(spec, "no input has frames with height and width", help="write a number of devices")
+    if uneven := [height for height in heights if height == 0 or height % taken.height]:
+        message = f"a height of {uneven[0] or 'any number of'} pixels does not divide into {taken.height} equal parts"
+        raise _error(spec, message, help="train.devices: {height: N} needs N to divide the height of every input")
+
+
+def _error(spec: Spec, message: str, *, help: str, reason: str = "") -> SpecError:
+    return spec.error(("train", "devices"), message, reason=reason, help=help, code="devices")
 
 
 def _each(place: Callable[[Any], Any], batch: Any) -> Any:

@@ -40,9 +40,12 @@ def planned(graph: Graph, dataset: Samples, folder: RunFolder | None, changes: t
     from specbuild.training.devices import chosen
 
     precision, there, open = _precision(graph, folder, changes), room(), is_left_open(graph)
-    devices = chosen((with_batch_size(graph, LARGEST) if open else graph).spec).count
+    taken = chosen((with_batch_size(graph, LARGEST) if open else graph).spec)
+    devices = taken.parts
     # The devices that a processor is divided into share the memory of the machine.
     needed = demand(graph, dataset, precision, devices if there is not None and there.accelerator else 1)
+    if taken.height > 1:
+        needed = None  # what a part of the height takes is not known
     notes = []
     if open:
         _check_one_process(graph)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.document import ArgumentError, RunError, SpecError
+from specbuild.document.html import paragraph, picture
 from specbuild.document.render import render_text
 from specbuild.graph import Graph
 from specbuild.runs import checkpoint
@@ -56,6 +57,12 @@ class Run:
     @property
     def path(self) -> Path:
         return self.folder.path
+
+    def _repr_html_(self) -> str:
+        """The folder, the best epoch, the curve of the loss and the scores, as a notebook shows them."""
+        text = f"{self.path}: {len(self.history)} epochs, the model is that of epoch {self.best}"
+        scores = self.scores._repr_html_() if self.scores is not None else ""
+        return paragraph(text) + picture(self.path / "loss.png", "loss by epoch") + scores
 
 
 class Session:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from specbuild.document import SpecbuildError
+from specbuild.document import SpecbuildError, SpecError
 from specbuild.facade import build_graph, import_plugins
-from specbuild.language import Spec, normalize
+from specbuild.graph import Graph
+from specbuild.language import Spec, load_spec, normalize
 from specbuild.runs.compatibility import check_resumable
+from specbuild.runs.framework import settle, settle_auto
 from specbuild.runs.initial_weights import WeightSource
 from specbuild.runs.provenance import check_data_unchanged, perhaps_moved
 from specbuild.training.alike import compare_commands, folder_to_resume, open_together
@@ -67,9 +69,8 @@ def train(
         compare_commands(group, resume)
         if resume is None:
             assert spec is not None
-            import_plugins(plugins)
             with _interruptible(signals, "interrupted before training began; nothing was written"):
-                graph = build_graph(spec, overrides=overrides, roots=roots)
+                graph = _planned(spec, overrides, plugins, roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
                 dataset = open_together(group, graph)
                 return Session(graph, dataset, show, processes=group).run(out, signals)
@@ -80,9 +81,12 @@ def train(
             folder.writing() if group.writes else nullcontext(),
             _interruptible(signals, f"interrupted before anything was changed. {resume_with(folder)}"),
         ):
-            import_plugins(plugins)
             given = normalize(overrides)
-            graph = build_graph(folder.load_spec(given))
+            resumed = folder.load_spec(given)
+            settle(resumed)
+            import_plugins(plugins)
+            graph = build_graph(resumed)
+            settle_auto(graph, folder.backend)
             changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
@@ -91,6 +95,25 @@ def train(
             if status is not None and status.process is not None:
                 session.show.note(f"note: {status.text}")
             return session.run(out, signals)
+
+
+def _planned(
+    spec: Spec | str | Path | Mapping[str, Any],
+    overrides: Mapping[str, Any] | Iterable[str],
+    plugins: Iterable[str],
+    roots: Iterable[str | Path],
+) -> Graph:
+    """Return the graph of a spec, with the framework settled before a plugin or a layer imports Keras."""
+    overrides = normalize(overrides)
+    if not isinstance(spec, Spec):
+        with suppress(SpecError):  # which the graph reports together with its own faults
+            spec, overrides = load_spec(spec, overrides=overrides, roots=roots), ()
+    if isinstance(spec, Spec):
+        settle(spec)
+    import_plugins(plugins)
+    graph = build_graph(spec, overrides=overrides, roots=roots)
+    settle_auto(graph)
+    return graph
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from specbuild import build_graph
 from specbuild.cli import main
-from specbuild.cli.tables import flops, receptive_field, summary_text
 from specbuild.document.amounts import in_bytes
 from specbuild.graph.summary import summarize
+from specbuild.graph.tables import flops, receptive_field, summary_text
 
 SPEC = """\
 specbuild: 1
@@ -77,8 +77,9 @@ MARKDOWN = """\
 
 - Parameters: 1,920 (1,912 trainable, 8 not)
 - FLOPs: 1.23 M for one sample, forward
-- Memory: about 184 KiB for a training step at batch size 2, float32 \
-(activations 150 KiB, batch 4.5 KiB, weights and optimizer 22.4 KiB, gradients 7.47 KiB)
+- Memory: about 224 KiB for a training step at batch size 2, float32 \
+(activations 150 KiB, their gradients 40 KiB, batch 4.5 KiB, weights and optimizer 22.4 KiB, \
+gradients of the weights 7.47 KiB)
 - Field: the receptive field, the largest part of the input, in time and space, on which one output value depends
 - Outputs: dec = dec.last
 """

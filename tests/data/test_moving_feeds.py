@@ -73,14 +73,17 @@ def test_extrapolation_is_in_the_units_of_the_target(tmp_path: Path) -> None:
 
 def test_a_step_of_the_window_is_several_frames(tmp_path: Path) -> None:
     inputs: dict[str, Any] = {"rain": PAST, "flow": (FLOW, (48, 48, 2)), "fine": ({**FLOW, "latest": 3}, (48, 48, 2))}
+    inputs["far"] = {**FLOW, "latest": 5, "apart": 2}, (48, 48, 2)
+    inputs["same"] = {**FLOW, "apart": 2}, (48, 48, 2)
     inputs["ahead"] = {"baseline": "extrapolation"}, (3, 48, 48, 1)
     parts = {"train": 0.5, "test": 0.5}
     data = opened(tmp_path, inputs, windows={"past": 2, "future": 3, "step": 2}, split=parts)
     window = data.window(0, 2)
     x = data.inputs(window.past, (0, 2))
     assert isinstance(x, dict)
-    for name in ("flow", "fine"):
+    for name in ("flow", "fine", "far"):
         assert x[name][32, 26] == pytest.approx([1.5, 0.5], abs=0.3)
+    np.testing.assert_array_equal(x["same"], x["flow"])  # `apart` counts frames of the data, not steps of the window
     error = np.abs(data.transform.invert(x["ahead"]) - window.future).mean()
     assert error < np.abs(window.past[-1] - window.future).mean() / 3
 
@@ -110,10 +113,21 @@ def test_a_single_frame_that_is_given_does_not_tell_its_motion(tmp_path: Path) -
 
 
 def test_motions_that_cannot_be_computed_are_refused(tmp_path: Path) -> None:
-    graph = graph_of(tmp_path, {"rain": PAST, "flow": ({**FLOW, "apart": 2}, (48, 48, 2))})
-    with pytest.raises(SpecError) as caught:
-        open_data(graph.spec, graph)
-    assert message(caught.value).startswith("data.inputs.flow.apart | flow needs past frames that are 2 steps apart")
+    for apart, step, said in (
+        (2, 1, "data.inputs.flow.apart | flow needs past frames that are 2 frames apart | data.windows.past is 2"),
+        (
+            4,
+            2,
+            "data.inputs.flow.apart | flow needs past frames that are 4 frames apart | data.windows.past is 2, data",
+        ),
+        (3, 2, "data.inputs.flow.apart | expected a multiple of 2, how far apart the past frames are, got 3"),
+    ):
+        windows, parts = {"past": 2, "future": 3, "step": step}, {"train": 0.5, "test": 0.5}
+        flow = ({**FLOW, "apart": apart}, (48, 48, 2))
+        graph = graph_of(tmp_path, {"rain": PAST, "flow": flow}, windows=windows, split=parts)
+        with pytest.raises(SpecError) as caught:
+            open_data(graph.spec, graph)
+        assert message(caught.value).startswith(said)
     with pytest.raises(SpecError, match="expected more than apart, which is 3, got 3"):
         graph_of(tmp_path, {"rain": PAST, "flow": ({**FLOW, "apart": 3, "latest": 3}, (48, 48, 2))})
     with pytest.raises(SpecError, match="motion needs frames with height and width"):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from specbuild import SpecError, build_graph, load_spec
-from specbuild.cli.tables import summary_cells
 from specbuild.graph.drawing.diagram import diagram
 from specbuild.graph.receptive_field import receptive_fields
 from specbuild.graph.summary import summarize
+from specbuild.graph.tables import summary_cells
 
 SMALL = """specbuild: 1
 vars: {past: 4, horizon: 6}

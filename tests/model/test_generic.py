@@ -15,9 +15,9 @@ from specbuild.catalog.generic import UNWRITABLE, WRAPPERS, keras_kind
 from specbuild.catalog.registry import kind_named, kind_names
 from specbuild.catalog.signatures import names
 from specbuild.cli import main
-from specbuild.cli.tables import summary_text
 from specbuild.graph import build_graph as static_graph
 from specbuild.graph.summary import summarize
+from specbuild.graph.tables import summary_text
 from specbuild.model.backend import keras
 from specbuild.model.resolve import KerasResolver
 from tests.test_imports import VERB, last_lines

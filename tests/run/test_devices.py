@@ -76,7 +76,12 @@ def test_two_devices_learn_what_one_learns(shared: Path, capsys: pytest.CaptureF
     two = learned(run)
     begun = train(shared, out=runs, overrides=["train.epochs=1"], quiet=True)
     resumed = train(resume=begun.path, overrides=["train.epochs=2", "train.devices=[1, 0]"], quiet=True)
-    for other in (two, learned(resumed)):
+    others = [two, learned(resumed)]
+    if not TF:
+        halves = train(shared, out=runs, overrides=["train.devices={height: 2}"])
+        others.append(learned(halves))
+        assert "4 windows per step, 4 on each of 2 devices, 1/2 of their height\n" in capsys.readouterr().out
+    for other in others:
         assert one.keys() == other.keys()
         for name, value in one.items():
             np.testing.assert_allclose(other[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
@@ -146,11 +151,19 @@ def test_every_device_draws_its_own_noise() -> None:
         (["train.devices=3"], "train.devices asks for 3, and this machine has 2: cpu:0, cpu:1"),
         (["train.devices=[0, 5]"], "train.devices asks for [0, 5], and this machine has 2: cpu:0, cpu:1"),
         (["train.devices=2", "train.batch_size=1"], "2 devices are too many for 1 windows per step"),
+        (
+            ["train.devices={height: 2}"],
+            "tensorflow does not divide the height of frames"
+            if TF
+            else "a height of 11 pixels does not divide into 2 equal parts",
+        ),
     ],
 )
 def test_devices_that_cannot_be_had(plain: Path, overrides: list[str], said: str) -> None:
+    shape = "inputs.rain=[2, 11, 12, 1]"
+    np.save(plain.parent / "blobs.npy", blobs()[:, :11])
     with pytest.raises(SpecError) as caught:
-        train(plain, out=plain.parent / "runs", overrides=overrides, quiet=True)
+        train(plain, out=plain.parent / "runs", overrides=[shape, *overrides], quiet=True)
     assert said in str(caught.value)
     assert "train.devices" in str(caught.value)
     assert not (plain.parent / "runs").exists()

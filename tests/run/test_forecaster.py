@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import json
 import shutil
 import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cftime
 import numpy as np
 import pytest
 import xarray
@@ -69,6 +71,18 @@ def test_a_grid_keeps_times_coordinates_and_units(suffix: str, gridded: Run, tmp
         np.testing.assert_array_equal(grid.time, HOURS[-1] + np.array([6, 12]) * np.timedelta64(1, "h"))
         assert grid.forecast_reference_time == HOURS[-1]
         assert grid.attrs["Conventions"] == "CF-1.10"
+
+
+def test_live_frames_count_time_by_the_calendar_of_the_training(gridded: Run, tmp_path: Path) -> None:
+    run = shutil.copytree(gridded.path, tmp_path / "run")
+    known = json.loads((run / "frames.json").read_text("utf-8"))
+    assert known["calendar"] is None
+    (run / "frames.json").write_text(json.dumps({**known, "calendar": "360_day"}), "utf-8")
+    day, forecaster = partial(cftime.datetime, 2020, calendar="360_day"), Forecaster(run)
+    for hour, frame in zip((6, 12, 18), blobs(3), strict=True):
+        forecaster.update(frame, day(2, 30, hour))
+    assert forecaster.last is not None
+    assert as_xarray(forecaster.last).time.values.tolist() == [day(3, 1, 0), day(3, 1, 6)]
 
 
 def test_each_of_several_variables_has_its_own_units() -> None:

@@ -69,7 +69,9 @@ def write(folder: Path) -> None:
         coordinates = {"time": TIMES[: len(frames)], "lat": lat, "lon": lon}
         grid = xr.Dataset({"rain": (("time", "lat", "lon"), frames)}, coordinates)
         grid.lat.attrs["units"], grid.lon.attrs["units"] = "degrees_north", "degrees_east"
-        grid.to_netcdf(folder / f"{name}.nc")
+        ends = np.stack([grid.time.values - np.timedelta64(15, "m"), grid.time.values], axis=1)
+        grid["time_bnds"], grid.time.attrs["bounds"] = (("time", "ends"), ends), "time_bnds"
+        grid.to_netcdf(folder / f"{name}.nc", encoding={"time": {"units": "minutes since 2020-01-01"}})
     coarse = {"lat": np.arange(48.0, 51.1, 0.5), "lon": np.arange(4.5, 7.1, 0.5)}
     height = xr.DataArray(np.add.outer(coarse["lat"], coarse["lon"]), coarse, ("lat", "lon"))
     height.lat.attrs["units"], height.lon.attrs["units"] = "degrees_north", "degrees_east"
@@ -118,6 +120,10 @@ def test_forecasts_need_the_future_of_what_they_read(run: Run, tmp_path: Path) -
         assert ((grid["occurrence"] >= 0) & (grid["occurrence"] <= 1)).all()
         assert grid["last"].isnull().mean() == 0.5
         assert grid["time"].values[0] == TIMES[60]
+        assert grid["lead_time"].values.tolist() == [15 * 60 * 10**9, 30 * 60 * 10**9]  # of both frames, in ns
+        assert grid["occurrence"].attrs["units"] == "1"
+        assert grid["time"].attrs["bounds"] == "time_bounds"
+        np.testing.assert_array_equal(grid["time_bounds"], np.stack([TIMES[59:61], TIMES[60:62]], axis=1))
     predict(run.path, output=tmp_path / "f.npz")
     with np.load(tmp_path / "f.npz") as arrays:
         assert arrays["last"].shape == (1, 12, 12, 1)

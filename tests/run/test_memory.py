@@ -7,13 +7,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from specbuild.data.samples.sampler import Sampler
 from specbuild.document import RunError
 from specbuild.model.exhaustion import is_out_of_memory
+from specbuild.runs.predictor import predictor
 from specbuild.training import train
 
 CHILD = """\
@@ -114,12 +117,89 @@ class XlaRuntimeError(RuntimeError):
     """Named like that of JAX."""
 
 
+ResourceExhaustedError = type("ResourceExhaustedError", (Exception,), {"__doc__": "Named like that of TensorFlow."})
+InternalError = type("InternalError", (Exception,), {"__doc__": "Named like that of TensorFlow."})
+OF_FRAMEWORKS = [
+    XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 123 bytes."),
+    ResourceExhaustedError("OOM when allocating tensor with shape[8,2,12,12]"),
+]
+
+
+@pytest.mark.parametrize("error", OF_FRAMEWORKS, ids=["jax", "tensorflow"])
+def test_an_error_of_a_framework_in_a_step(
+    error: Exception, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Sampler.batch
+
+    def limited(self: Sampler, epoch: int, index: int) -> Any:
+        if self.batch_size > 2:
+            raise error
+        return batch(self, epoch, index)
+
+    monkeypatch.setattr(Sampler, "batch", limited)
+    with pytest.raises(RunError, match="a batch size of 2 was tried and fits"):
+        train(plain, overrides=["train.epochs=1"], out=tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("error", OF_FRAMEWORKS, ids=["jax", "tensorflow"])
+def test_weights_that_do_not_fit(
+    error: Exception, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_model: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("specbuild.runs.checkpoint.build_optimizer", full)
+    message = "^the weights of the model, and what Adam keeps of each, do not fit into memory"
+    with pytest.raises(RunError, match=message):
+        train(plain, out=tmp_path, quiet=True)
+
+
+class Narrow:
+    """A model that computes up to so many samples at a time, and remembers how many it got."""
+
+    def __init__(self, most: int, error: Exception, batch: int | None = None) -> None:
+        self.most, self.error, self.given = most, error, list[int]()
+        self.inputs = [SimpleNamespace(shape=(batch, 3))]
+
+    def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
+        self.given.append(len(x))
+        if len(x) > self.most:
+            raise self.error
+        return 2 * x
+
+
+@pytest.mark.parametrize("error", [MemoryError(), *OF_FRAMEWORKS])
+def test_a_forecast_that_does_not_fit_goes_on_with_half_the_batch(error: Exception) -> None:
+    model, x = Narrow(3, error), np.arange(33, dtype=np.float32).reshape(11, 3)
+    predict = predictor(model, 8)
+    np.testing.assert_array_equal(predict(x), 2 * x)
+    assert model.given == [8, 4, 2, 2, 2, 2, 2, 1]
+    np.testing.assert_array_equal(predict(x[:2]), 2 * x[:2])
+    assert model.given[-1] == 2
+
+
+@pytest.mark.parametrize(("batch", "words"), [(None, "^one sample does not fit"), (4, "^the 4 samples that an input")])
+def test_a_forecast_that_never_fits(batch: int | None, words: str) -> None:
+    predict = predictor(Narrow(0, MemoryError(), batch), 4)
+    with pytest.raises(RunError, match=words) as error:
+        predict(np.zeros((4, 3), np.float32))
+    assert error.value.help.startswith("forecast fewer frames or a smaller region")
+
+
+def test_other_errors_of_a_forecast_stay() -> None:
+    with pytest.raises(ValueError, match="no such thing"):
+        predictor(Narrow(0, ValueError("no such thing")), 4)(np.zeros((4, 3), np.float32))
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
         (MemoryError(), True),
         (XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes."), True),
-        (type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor"), True),
+        (ResourceExhaustedError("OOM when allocating tensor"), True),
+        (InternalError("Failed call to cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), True),
+        (InternalError("the shapes do not agree"), False),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 123 bytes"), True),
         (RuntimeError("the shapes do not agree"), False),
         (ValueError("Out of memory is a film"), False),
     ],

@@ -55,7 +55,7 @@ def test_training_prints_epochs_and_scores_and_no_noise(plain: Path) -> None:
     assert lines[0].startswith("data: blobs.npy, 60 frames of 12 x 12; windows: ")
     assert lines[0].endswith(", 8 test")
     assert lines[1].startswith("model: 10 parameters, float32 on ")
-    assert lines[2].startswith("memory: about 13.7 KiB for a training step with 4 windows; ")
+    assert lines[2].startswith("memory: about 31.7 KiB for a training step with 4 windows; ")
     assert lines[3].startswith("epoch 1/2  loss ")
     assert lines[4].startswith("epoch 2/2  loss ")
     assert lines[5] == "tiny nowcast: rain rate on the test split, 8 windows"

@@ -72,9 +72,10 @@ class Motions:
         if known is not None and source is context.source:
             return known
         frames, step = self._compared(context)
-        apart = min(self.section.apart, len(frames) - 1)
+        apart = min(self.section.pairs(step), len(frames) - 1)
         if apart:
-            flows = [step * motion(frames[..., channel], apart) for channel in range(frames.shape[-1])]
+            scale = context.data.windows.step // step
+            flows = [scale * motion(frames[..., channel], apart) for channel in range(frames.shape[-1])]
         else:
             flows = [np.zeros((*frames.shape[1:-1], 2), np.float32)] * frames.shape[-1]
         whole = np.concatenate(flows, axis=-1)
@@ -85,7 +86,7 @@ class Motions:
         return whole
 
     def _compared(self, context: FeedContext) -> tuple[Floats, int]:
-        """Return the frames whose motion counts, and how many times the time between them a step of the window is."""
+        """Return the frames whose motion counts, and how many frames of the data they lie apart."""
         if self.section.latest is None or context.at is None:
             given = context.whole()
             if len(given) < 2:
@@ -93,9 +94,9 @@ class Motions:
                     f"an input reads the motion of the latest {self.section.latest} frames, but only one is given",
                     help="forecast from the data of the run, or train with data.windows.past of 2 or more",
                 )
-            return given, 1
+            return given, context.data.windows.step
         last = context.frames[0][-1]
-        return latest_frames(context.source, context.at[0], last, self.section.latest), context.data.windows.step
+        return latest_frames(context.source, context.at[0], last, self.section.latest), 1
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
 from specbuild.data.sources.description import Description
+from specbuild.data.time.cells import TimeCell
 from specbuild.data.time.times import Times, show
 from specbuild.document import ArgumentError, did_you_mean
 
@@ -120,7 +121,9 @@ class Coordinate:
     calendar: str = ""
     """The calendar of times in the file; empty for the Gregorian calendar."""
     bounds: npt.NDArray[Any] | None = None
-    """The two ends of each cell, where the file has them, (length, 2)."""
+    """The two ends of each cell of space, where the file has them, (length, 2)."""
+    cell: TimeCell | None = None
+    """The interval that each frame stands for, where the file has such an interval for each time."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Further attributes in the file."""
 

@@ -28,6 +28,7 @@ from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.sources.remote import EXTRA, RemoteFile, reaching
 from specbuild.data.sources.sparse_file import Result, SparseFile
 from specbuild.data.sources.unpacking import unpacked
+from specbuild.data.time.cells import TimeCell
 from specbuild.data.time.times import decoded
 
 
@@ -333,9 +334,24 @@ def _axis(name: str, variables: Mapping[Any, Variable], file: str) -> Coordinate
         except ValueError as error:
             fault = str(error)
     calendar, kept = str(attributes.get("calendar", "")), kept_of_coordinate(attributes)
-    bounds = _bounds(variables.get(str(attributes.get("bounds"))), variable) if values.dtype.kind in "iuf" else None
-    axis = Coordinate(name, values, units, fault=fault, calendar=calendar, bounds=bounds, attributes=kept)
+    cell, timed = None, values.dtype.kind == "M"
+    readable = timed or values.dtype.kind in "iuf"
+    bounds = _bounds(variables.get(str(attributes.get("bounds"))), variable) if readable else None
+    if timed:
+        bounds, cell = None, _cell(values, bounds, units, calendar)
+    axis = Coordinate(name, values, units, fault=fault, calendar=calendar, bounds=bounds, cell=cell, attributes=kept)
     return replace(axis, letter=axis_letter(attributes, axis))
+
+
+def _cell(times: npt.NDArray[Any], bounds: npt.NDArray[Any] | None, units: str, calendar: str) -> TimeCell | None:
+    """Return the interval that each frame stands for; None where the file has none that can be read."""
+    if bounds is None:
+        return None
+    try:
+        ends = decoded(bounds.ravel(), units, calendar).reshape(bounds.shape)
+    except ValueError:
+        return None
+    return TimeCell.of(times.astype("datetime64[s]"), ends)
 
 
 def _bounds(bounds: Variable | None, axis: Variable) -> npt.NDArray[Any] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path as File
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -37,7 +38,7 @@ _HEAD = 6.0
 """Length of an arrow head."""
 
 
-def draw(diagram: Diagram, file: File, kind: str = "", fold: bool | None = None) -> None:
+def draw(diagram: Diagram, file: File | IO[str], kind: str = "", fold: bool | None = None) -> None:
     """Write the picture as SVG or PNG: `kind`, by default whichever the file's suffix says.
 
     Args:
@@ -59,7 +60,15 @@ def draw(diagram: Diagram, file: File, kind: str = "", fold: bool | None = None)
         _edge(axes, route, edge.label, place, state=edge.state)
     for box, text, size, at in zip(diagram.boxes, texts, sizes, range(len(sizes)), strict=True):
         _box(axes, box, text, size, places.centres[at])
-    _save(figure, places, file, kind or file.suffix[1:].lower())
+    _save(figure, places, file, kind or (file.suffix[1:].lower() if isinstance(file, File) else "svg"))
+
+
+def svg(diagram: Diagram) -> str:
+    """Return the picture as an SVG element that fits the width of a page."""
+    stream = io.StringIO()
+    draw(diagram, stream, "svg")
+    _, _, element = stream.getvalue().partition("<svg ")
+    return f'<svg role="img" style="max-width:100%;height:auto" {element}'
 
 
 def _placed(diagram: Diagram) -> tuple[list[list[_Line]], list[tuple[float, float]], Layout]:
@@ -145,7 +154,7 @@ def _curve(points: Sequence[Point]) -> tuple[list[Point], list[int]]:
     return vertices, codes
 
 
-def _save(figure: Figure, places: Layout, file: File, kind: str) -> None:
+def _save(figure: Figure, places: Layout, file: File | IO[str], kind: str) -> None:
     """The same graph gives the same bytes: no date, and names that do not change."""
     settings: Any = {"svg.hashsalt": "specbuild", "svg.fonttype": "path"}
     dpi = min(DPI, _MOST_PIXELS * 72 / max(places.width, places.height))

@@ -231,8 +231,10 @@ class MovingFeed(FeedSection):
         description="How many of the latest frames of the data are compared, including frames before the window. "
         "Default: the past frames.",
     )
-    apart: PositiveInt = Field(
-        1, description="Distance of the frames compared, in frames; the motions of all such pairs are averaged."
+    apart: PositiveInt | None = Field(
+        None,
+        description="Distance of the frames compared, in frames of the data; all such pairs are averaged. Default: the "
+        "next one.",
     )
 
     @property
@@ -241,9 +243,14 @@ class MovingFeed(FeedSection):
 
     @model_validator(mode="after")
     def _has_pairs(self) -> Self:
-        if self.latest is not None and self.latest <= self.apart:
-            raise fault(("latest",), f"expected more than apart, which is {self.apart}, got {self.latest}")
+        apart = self.apart or 1
+        if self.latest is not None and self.latest <= apart:
+            raise fault(("latest",), f"expected more than apart, which is {apart}, got {self.latest}")
         return self
+
+    def pairs(self, step: int) -> int:
+        """Return how far apart frames are compared that lie `step` frames of the data apart, in these."""
+        return 1 if self.apart is None else max(1, round(self.apart / step))
 
 
 class MotionFeed(MovingFeed):

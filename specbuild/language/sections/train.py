@@ -81,21 +81,31 @@ class Checkpoints(Section):
         return int(match[1]) if match else 0
 
 
-class _Devices(Value):
-    """`auto`, a number of devices, or a list of their numbers, stored as a tuple."""
+class DeviceGrid(Section):
+    """Devices that share the rows of pixels of a window as well, for frames that are too large for one of them."""
 
-    words = "auto, a number of devices, or a list of their numbers such as [0, 2]"
+    batch: PositiveInt = Field(1, description="Number of parts of the windows of a step.")
+    height: PositiveInt = Field(description="Number of parts of the height of each window.")
+
+
+class _Devices(Value):
+    """`auto`, a number of devices, a list of their numbers, stored as a tuple, or a `DeviceGrid`."""
+
+    words = "auto, a number of devices, a list of their numbers such as [0, 2], or {batch: 1, height: 2}"
     _count, _numbers = Whole(1), ListOf(Whole(0), words, 1, once="a device")
 
     def read(self, value: Any, expected: str = "") -> Any:
-        if value == "auto":
+        if value == "auto" or isinstance(value, DeviceGrid):
             return value
+        if isinstance(value, dict):
+            return DeviceGrid.model_validate(value)
         if isinstance(value, list | tuple):
             return self._numbers.read(value, expected)
         return self._count.read(value, expected or self.words)
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"const": "auto"}, self._count.schema(), self._numbers.schema()]}
+        grid = DeviceGrid.model_json_schema()
+        return {"anyOf": [{"const": "auto"}, self._count.schema(), self._numbers.schema(), grid]}
 
 
 class TrainSection(Section):
@@ -147,7 +157,7 @@ class TrainSection(Section):
         "speed.",
     )
     devices: Annotated[
-        int | tuple[int, ...] | Literal["auto"],
+        int | tuple[int, ...] | Literal["auto"] | DeviceGrid,
         _Devices(),
         OnResume("changes only the speed, and how sums are rounded"),
     ] = Field(
@@ -168,6 +178,13 @@ class TrainSection(Section):
     precision: Annotated[Literal["float32", "bfloat16", "auto"], OnResume("applies from the next step on")] = Field(
         "float32",
         description="Precision of the computation; weights stay float32. auto: bfloat16 where it is faster.",
+    )
+    backend: Annotated[
+        Literal["auto", "tensorflow", "jax"] | None,
+        OnResume("applies from the next step on; results of two frameworks agree to rounding"),
+    ] = Field(
+        None,
+        description="Framework under Keras; auto: the faster one here. Default: as KERAS_BACKEND says, or TensorFlow.",
     )
     early_stopping: Annotated[EarlyStopping | None, OnResume("applies to all epochs, including those already done")] = (
         Field(None, description="When to stop before the last epoch; null: never.")

@@ -1,0 +1,103 @@
+"""The framework under Keras, which a spec chooses with `train.backend` before Keras is imported. Imports none."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from specbuild.catalog.conv_recurrent import Convolutional
+from specbuild.graph import Graph
+from specbuild.language import Spec
+
+Backend: TypeAlias = Literal["tensorflow", "jax"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+SMALL = 10**9
+"""FLOPs per sample from which a convolutional recurrence spends its time in convolutions on any framework."""
+_VARIABLE = "KERAS_BACKEND"
+
+
+def settle(spec: Spec) -> None:
+    """Make Keras start with the framework that the spec names, if it names one.
+
+    Raises:
+        SpecError: `KERAS_BACKEND` names another, Keras runs on another already, or it is not installed.
+    """
+    wanted = spec.train.backend
+    if wanted in (None, "auto"):
+        return
+    assert wanted is not None
+    place = ("train", "backend")
+    started, variable = _started(), os.environ.get(_VARIABLE)
+    if started is not None and started != wanted:
+        raise spec.error(
+            place,
+            f"the spec asks for {wanted}, and Keras runs on {started} already",
+            reason="a Python process has one framework, which is chosen when Keras is first imported",
+            help=f"start a new process, or leave train.backend out to train on {started}",
+            code="backend",
+        )
+    if variable and variable != wanted:
+        raise spec.error(
+            place,
+            f"the spec asks for {wanted}, and {_VARIABLE} for {variable}",
+            help=f"unset {_VARIABLE}, or leave train.backend out",
+            code="backend",
+        )
+    if not _installed(wanted):
+        extra = "specbuild[jax]" if wanted == "jax" else "specbuild"
+        raise spec.error(
+            place, f"{wanted} is not installed", help=f"install it with: pip install '{extra}'", code="backend"
+        )
+    os.environ[_VARIABLE] = wanted
+
+
+def settle_auto(graph: Graph, recorded: Backend | None = None) -> None:
+    """Make Keras start with the framework that is faster for a model, where the spec says `auto`.
+
+    Args:
+        graph: of the model.
+        recorded: the framework that a run began with, which it keeps.
+    """
+    if graph.spec.train.backend == "auto":
+        prefer(recorded or faster(graph))
+
+
+def faster(graph: Graph) -> Backend:
+    """Return the framework that trains a model faster on this machine, of those that are installed.
+
+    On a CPU in float32 that is JAX for models whose convolutional recurrences are small: XLA compiles the gates into a
+    few loops, where TensorFlow runs an operation for each term. docs/performance.md has the measurements.
+    """
+    if not _installed("jax"):
+        return "tensorflow"
+    if not _installed("tensorflow"):
+        return "jax"
+    nodes = [node for top in graph.nodes for node in top.with_inside]
+    recurrences = [node for node in nodes if isinstance(node.layer, Convolutional)]
+    small = bool(recurrences) and all((node.flops or SMALL) < SMALL for node in recurrences)
+    return "jax" if small and graph.spec.train.precision == "float32" and not has_gpu() else "tensorflow"
+
+
+def prefer(backend: Backend | None) -> None:
+    """Make Keras start with a framework if nothing has settled that yet and the framework is installed."""
+    if backend is not None and _started() is None and not os.environ.get(_VARIABLE) and _installed(backend):
+        os.environ[_VARIABLE] = backend
+
+
+def has_gpu() -> bool:
+    """Return whether the system has a driver of NVIDIA or AMD, which is known without starting a framework."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/kfd").exists()
+
+
+def _started() -> str | None:
+    """Return the framework that Keras runs on, once it is imported."""
+    keras = sys.modules.get("keras")
+    return None if keras is None else str(keras.backend.backend())
+
+
+def _installed(backend: str) -> bool:
+    return importlib.util.find_spec(backend) is not None

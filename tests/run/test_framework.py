@@ -1,0 +1,162 @@
+"""`train.backend`: which framework Keras starts with, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specbuild import SpecError, build_graph, load_spec
+from specbuild.language import Spec
+from specbuild.runs import framework
+
+ROOT = Path(__file__).parents[2]
+TEXT = "specbuild: 1\ninputs: {x: [4]}\nlayers: [{layer: Dense, units: 1}]\ntrain: {backend: BACKEND}\n"
+
+IN_A_NEW_PROCESS = """
+import os, sys
+from specbuild import Forecaster, SpecError, train
+from specbuild.runs import framework
+
+run = train({spec!r}, overrides=["train.backend=jax", "train.epochs=1"], out={out!r}, quiet=True)
+print("trained on", framework._started())
+try:
+    train(resume=run.path, overrides=["train.backend=tensorflow", "train.epochs=2"], quiet=True)
+except SpecError as error:
+    print(error.diagnostics[0].message)
+print(run.path)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process in which nothing is settled."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(framework, "_started", lambda: None)
+
+
+def spec(backend: str) -> Spec:
+    return load_spec(TEXT.replace("BACKEND", backend))
+
+
+def refusal(backend: str) -> dict[str, Any]:
+    with pytest.raises(SpecError) as caught:
+        framework.settle(spec(backend))
+    (fault,) = caught.value.diagnostics
+    assert fault.path == "train.backend"
+    return {"message": fault.message, "help": fault.help}
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_keras_starts_with_the_framework_that_the_spec_names(backend: str) -> None:
+    framework.settle(spec(backend))
+    assert os.environ["KERAS_BACKEND"] == backend
+
+
+@pytest.mark.parametrize("backend", ["null", "auto"])
+def test_nothing_is_settled_where_the_spec_names_none(backend: str) -> None:
+    framework.settle(spec(backend))
+    assert "KERAS_BACKEND" not in os.environ
+
+
+def test_another_framework_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert refusal("jax") == {
+        "message": "the spec asks for jax, and KERAS_BACKEND for tensorflow",
+        "help": "unset KERAS_BACKEND, or leave train.backend out",
+    }
+    framework.settle(spec("tensorflow"))
+    framework.settle(spec("auto"))
+    framework.prefer("jax")
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+
+
+def test_another_framework_that_runs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framework, "_started", lambda: "tensorflow")
+    assert refusal("jax") == {
+        "message": "the spec asks for jax, and Keras runs on tensorflow already",
+        "help": "start a new process, or leave train.backend out to train on tensorflow",
+    }
+    framework.prefer("jax")
+    assert "KERAS_BACKEND" not in os.environ
+
+
+def test_one_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framework, "_installed", lambda backend: backend != "jax")
+    assert refusal("jax") == {
+        "message": "jax is not installed",
+        "help": "install it with: pip install 'specbuild[jax]'",
+    }
+
+
+RECURRENT = """\
+specbuild: 1
+inputs: {x: [4, SIZE, SIZE, 1]}
+layers: [{id: y, layer: ConvLSTM2D, filters: 8, kernel_size: 3, return_sequences: true}]
+train: {backend: auto, precision: PRECISION}
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "precision", "gpu", "expected"),
+    [
+        (16, "float32", False, "jax"),
+        (512, "float32", False, "tensorflow"),
+        (16, "bfloat16", False, "tensorflow"),
+        (16, "float32", True, "tensorflow"),
+    ],
+)
+def test_auto_takes_jax_for_small_recurrences_on_a_cpu(
+    size: int, precision: str, gpu: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(framework, "has_gpu", lambda: gpu)
+    graph = build_graph(RECURRENT.replace("SIZE", str(size)).replace("PRECISION", precision))
+    framework.settle_auto(graph)
+    assert os.environ["KERAS_BACKEND"] == expected
+    framework.settle_auto(graph, "tensorflow")
+    assert os.environ["KERAS_BACKEND"] == expected, "what is settled stays"
+
+
+def test_auto_takes_what_is_installed_and_what_a_run_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = build_graph(RECURRENT.replace("SIZE", "16").replace("PRECISION", "float32"))
+    framework.settle_auto(graph, "tensorflow")
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+    for only, missing in (("tensorflow", "jax"), ("jax", "tensorflow")):
+        monkeypatch.setattr(framework, "_installed", lambda backend, missing=missing: backend != missing)
+        assert framework.faster(graph) == only
+    assert framework.faster(build_graph(TEXT.replace("BACKEND", "auto"))) == "jax", "the only one"
+    monkeypatch.setattr(framework, "_installed", lambda _: True)
+    assert framework.faster(build_graph(TEXT.replace("BACKEND", "auto"))) == "tensorflow"
+
+
+def test_a_run_is_trained_resumed_and_scored_on_the_framework_of_its_spec(plain: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    script = IN_A_NEW_PROCESS.format(spec=str(plain), out=str(plain.parent / "runs"))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, refused, path = done.stdout.splitlines()
+    assert first == "trained on jax"
+    assert refused == "the spec asks for tensorflow, and Keras runs on jax already"
+    recorded = json.loads((Path(path) / "run.json").read_text("utf-8"))
+    assert "jax" in recorded["versions"]
+    assert recorded["status"] == "finished"
+    settled: list[str | None] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("specbuild.runs.trained.prefer", settled.append)
+        from specbuild.runs.trained import TrainedRun
+
+        TrainedRun.open(path)
+    assert settled == ["jax"]
