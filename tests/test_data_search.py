@@ -22,10 +22,14 @@ def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     search.leave_out_pictures(monkeypatch.setattr)
 
 
-def found(numbers: Iterable[int], *, trained: bool = False) -> Any:
+def found(numbers: Iterable[int], *, trained: bool = False, disturbed: bool = False) -> Any:
     findings = search.Findings()
     for number in numbers:
-        search.try_case(cases.generate(Random(f"2026.{number}")), number, findings, trained=trained)
+        random = Random(f"2026.{number}")
+        case = cases.generate(random)
+        if disturbed:
+            cases.disturb(random, case)
+        search.try_case(case, number, findings, trained=trained, disturbed=disturbed)
     return findings
 
 
@@ -38,6 +42,12 @@ def test_samples_are_those_of_a_naive_reading() -> None:
     assert texts(findings) == {}
     assert findings.counts["compared"] > 30
     assert len(findings.forms) > 50
+
+
+def test_what_is_changed_is_read_or_refused_at_a_place() -> None:
+    findings = found(range(200, 240), disturbed=True)
+    assert texts(findings) == {}
+    assert min(findings.counts[kind] for kind in ("disturbed", "refused")) > 10
 
 
 def test_what_is_accepted_is_trained_scored_and_forecast() -> None:

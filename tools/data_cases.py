@@ -85,6 +85,39 @@ def generate(random: Random) -> DataCase:
     return DataDrawing(random).case()
 
 
+def disturb(random: Random, case: DataCase) -> None:
+    """Change a value, a key or a name of the spec as it is written: what comes of it is sound often enough."""
+    for _ in range(random.choice((1, 1, 2))):
+        trees = [tree for tree in (case.main, *case.files.values()) if "data" in tree]
+        holders = [each for tree in trees for key in ("data", "inputs") for each in _holders(tree.get(key, {}))]
+        if not holders:
+            return
+        holder = random.choice(holders)
+        key = random.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+        value, change = holder[key], random.choice(("drop", "number", "number", "other", "kind", "copy"))
+        if change == "drop":
+            del holder[key]
+        elif change == "number" and isinstance(value, int | float) and not isinstance(value, bool):
+            holder[key] = value + random.choice((-1, 1, 1, 2, -value, 0.5))
+        elif change == "other":
+            holder[key] = random.choice((None, 0, 1, 2, -1, True, "past", "future", "rain", [], [1, 2], {}, 1e30))
+        elif change == "kind" and isinstance(value, str):
+            holder[key] = random.choice(
+                ("past", "future", "all", "nearest", "exact", "T H W", "H W", "time", value[1:])
+            )
+        elif change == "copy":
+            other = random.choice(holders)
+            if isinstance(other, dict) and other and isinstance(holder, dict):
+                name = random.choice(list(other))
+                holder[name] = copy.deepcopy(other[name])
+
+
+def _holders(node: Any) -> list[Any]:
+    """Return every mapping and list in a tree that has something in it."""
+    inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [*([node] if inside else []), *(each for one in inside for each in _holders(one))]
+
+
 class DataDrawing:
     """One case while it is drawn."""
 

@@ -33,7 +33,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from data_cases import DataCase, generate
+from data_cases import DataCase, disturb, generate
 from data_records import Array, Record
 from findings import Wrong, place_of
 from naive_data import NaiveData, Region
@@ -41,8 +41,9 @@ from naive_data import NaiveData, Region
 from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import fits
 from specbuild.data import Dataset, open_data
+from specbuild.data.samples.opening import open_samples
 from specbuild.data.sources import open_source
-from specbuild.document import ArgumentError, Report, SpecError
+from specbuild.document import ArgumentError, Diagnostic, Report, RunError, Source, Span, SpecError
 from specbuild.graph import Graph, check
 from specbuild.prediction import predict
 from specbuild.runs.files import write_text
@@ -80,6 +81,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--trained", type=float, default=0.2, help="share of the cases that are trained")
+    parser.add_argument("--disturbed", type=float, default=0.3, help="share of the cases that are changed at random")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--pictures", action="store_true", help="draw the pictures of every evaluation")
     parser.add_argument("--keep", type=Path, help="folder for the files of findings")
@@ -90,7 +92,10 @@ def main() -> int:
     for number in range(options.first, options.first + options.cases):
         random = Random(f"{options.seed}.{number}")
         case = generate(random)
-        try_case(case, number, findings, trained=random.random() < options.trained, keep=options.keep)
+        trained, disturbed = random.random() < options.trained, random.random() < options.disturbed
+        if disturbed:
+            disturb(random, case)
+        try_case(case, number, findings, trained=trained, disturbed=disturbed, keep=options.keep)
         passed = time.perf_counter() - started
         if (number + 1) % 50 == 0:
             print(
@@ -114,16 +119,27 @@ def leave_out_pictures(replace: Callable[[Any, str, Any], None] = setattr) -> No
         replace(evaluation, name, lambda _, path: write_text(path, ""))
 
 
-def try_case(case: DataCase, number: int, findings: Findings, *, trained: bool, keep: Path | None = None) -> None:
-    """Count the result of a case."""
+def try_case(
+    case: DataCase,
+    number: int,
+    findings: Findings,
+    *,
+    trained: bool = False,
+    disturbed: bool = False,
+    keep: Path | None = None,
+) -> None:
+    """Count the result of a case. What a disturbed one means is not known, but it is read or refused at a place."""
     findings.forms += case.forms
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                judge(case, folder, trained=trained)
-            findings.counts["trained" if trained else "compared"] += 1
+                if disturbed:
+                    judge_disturbed(case, folder)
+                else:
+                    judge(case, folder, trained=trained)
+            findings.counts["disturbed" if disturbed else "trained" if trained else "compared"] += 1
         except Refused as refused:
             findings.counts["refused"] += 1
             findings.codes[refused.code] += 1
@@ -159,6 +175,28 @@ def judge(case: DataCase, folder: Path, *, trained: bool) -> None:
     check_leaks(case, folder, data, naive)
     if trained:
         run(case, folder, path, data, naive)
+
+
+def judge_disturbed(case: DataCase, folder: Path) -> None:
+    """Check that a case is refused at a place, or opens and gives batches that the model takes.
+
+    Raises:
+        Refused: it is refused, with a place for every error.
+        Wrong: the check passes and the model does not take what the data give.
+    """
+    report = Report()
+    graph = check(case.write(folder), overrides=case.overrides, report=report)
+    if graph is None:
+        raise Refused("check", report.errors)
+    try:
+        data = open_samples(graph.spec, graph)
+        for split, samples in data.splits.items():
+            x, y, _ = data.sampler(split, min(3, len(samples)), 3).batch(0, 0)
+            check_batch(graph, x, y)
+    except SpecError as error:
+        raise Refused("data", error.diagnostics) from error
+    except RunError as error:  # of single frames and values, found as they are read
+        raise Refused("batch", [Diagnostic(error.message, Span(Source("", ""), 1, 1, 1, 1), code="run")]) from error
 
 
 def opened(graph: Graph, transform: Any = None) -> Dataset:
@@ -198,13 +236,21 @@ def compare(data: Dataset, naive: NaiveData, graph: Graph) -> None:
         regions = [sampler._region(1, position) for position in range(len(numbers))]
         hold(sampler.batch(0, 0), naive, [starts[number] for number in numbers], regions, section)
     x, y, _ = data.sampler("train", 2, 3).batch(0, 0)
+    check_batch(graph, x, y)
+
+
+def check_batch(graph: Graph, x: Any, y: Any) -> None:
+    """Check that a model takes a batch; an output may have several channels for each of its target."""
     for nodes, values in ((graph.inputs, x), (graph.outputs, y)):
         for each in nodes:
             name = getattr(each, "id", "") or each.name
-            shape = (values[name] if isinstance(values, dict) else values).shape[1:]
-            channels = isinstance(each.shape[-1], int) and each.shape[-1] % shape[-1] == 0
+            batch = values[name] if isinstance(values, dict) else values
+            shape = batch.shape[1:]
+            channels = not isinstance(each.shape[-1], int) or each.shape[-1] % shape[-1] == 0
             if not channels or not fits(each.shape[:-1], shape[:-1]):
                 raise Wrong(f"the model does not take a batch: {name} is {each.shape}, a sample {shape}")
+            if not np.isfinite(batch).all():
+                raise Wrong(f"a batch is not finite: {name}")
 
 
 def hold(

@@ -290,10 +290,19 @@ class ListOf(Value):
         if not isinstance(value, list | tuple) or not self.minimum <= len(value) <= self.maximum:
             raise self.mismatch(value, expected)
         check_length(value, self.limit)
-        items = tuple(self.item.read(item, expected or self.words) for item in value)
+        items = tuple(self._item(number, item, expected or self.words) for number, item in enumerate(value))
         if self.once and len(set(items)) < len(items):
             raise error("value", f"{self.once} stands twice in {written(list(value))}")
         return items
+
+    def _item(self, number: int, item: Any, expected: str) -> Any:
+        """Read an item; a fault in one of a list of names is reported at its own place."""
+        try:
+            return self.item.read(item, expected)
+        except PydanticCustomError as wrong:
+            if not self.once:
+                raise
+            raise fault((number,), wrong.message(), wrong.type.removeprefix("specbuild.")) from None
 
     def schema(self) -> JsonSchemaValue:
         most = min(self.maximum, self.limit)
