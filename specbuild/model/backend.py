@@ -148,15 +148,18 @@ def device_memory() -> int | None:
 
 
 def _tensorflow_memory() -> int | None:
-    """The limit that the program has set for the first GPU, or else what the driver says that it has."""
+    """The limit that the program has set for the first GPU, or else what the driver says of cards of its name."""
     import tensorflow as tf
 
-    for gpu in tf.config.list_physical_devices("GPU"):
-        limits = [each.memory_limit for each in tf.config.get_logical_device_configuration(gpu) or ()]
-        if limits and limits[0]:
-            return int(limits[0]) * 2**20
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return None
+    limits = [each.memory_limit for each in tf.config.get_logical_device_configuration(gpus[0]) or ()]
+    if limits and limits[0]:
+        return int(limits[0]) * 2**20
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name")
     try:
-        return min((card.memory for card in cards() if card.memory), default=None)
+        return min((card.memory for card in cards() if card.memory and card.name == name), default=None)
     except DriverError:
         return None
 
