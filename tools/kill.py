@@ -86,8 +86,10 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=50, help="number of random cases")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments")
     parser.add_argument("--every", type=int, default=1, help="try each n-th operation only")
+    parser.add_argument("--devices", type=int, default=1, help="devices that share each step, made of the processor")
     parser.add_argument("--keep", type=Path, help="folder for what differs")
     given = parser.parse_args()
+    os.environ["SPECBUILD_CPU_DEVICES"] = str(given.devices)  # which is read as the framework is imported
     for module in pkgutil.walk_packages(specbuild.__path__, "specbuild."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -95,7 +97,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         np.save(root / "rain.npy", np.random.default_rng(1).gamma(2.0, size=(36, 8, 8)).astype(np.float32))
-        (root / "spec.yaml").write_text(SPEC, encoding="utf-8")
+        (root / "spec.yaml").write_text(f"{SPEC}  devices: {given.devices}\n", encoding="utf-8")
         started = time.monotonic()
         whole = run(root, root / "whole", counting=True, copies=root / "copies" if given.mode == "points" else None)
         lasted = time.monotonic() - started
@@ -127,7 +129,7 @@ def main() -> int:
             if not result.startswith("identical") and given.keep and out.exists():
                 shutil.copytree(out, given.keep / name.replace(" ", "-"), dirs_exist_ok=True)
             shutil.rmtree(out, ignore_errors=True)
-    print(f"| {backend} | {given.mode} | {sum(table.values())} cases | {dict(table)} |")
+    print(f"| {backend}, devices: {given.devices} | {given.mode} | {sum(table.values())} cases | {dict(table)} |")
     return int(not set(table) <= {"identical", "equal to the one before"})
 
 

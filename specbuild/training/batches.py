@@ -101,28 +101,28 @@ class _Changed:
         raise NotImplementedError
 
 
-def part(source: BatchSource, process: int, processes: int, devices: int) -> BatchSource:
+def part(source: BatchSource, process: int, processes: int, parts: int) -> BatchSource:
     """Return the rows of each batch that one of several processes computes.
 
     Args:
         source: of whole batches.
         process: the number of the process.
         processes: how many there are.
-        devices: of all of them, each with as many rows. Of a batch that does not divide among them, as the last of a
-            pass may not, every process gets all rows.
+        parts: of all of them, each with as many rows. Of a batch that does not divide into them, as the last of a pass
+            may not, every process gets all rows.
     """
-    return _Part(source, process, processes, devices) if processes > 1 else source
+    return _Part(source, process, processes, parts) if processes > 1 else source
 
 
 @dataclass(frozen=True)
 class _Part(_Changed):
     process: int
     processes: int
-    devices: int
+    parts: int
 
     def batch(self, epoch: int, index: int, rows: slice = EVERY) -> tuple[Any, Any, Any]:
         count = len(self.numbers(epoch, index))
-        if count % self.devices == 0:
+        if count % self.parts == 0:
             share = count // self.processes
             rows = slice(self.process * share, (self.process + 1) * share)
         return self.source.batch(epoch, index, rows)

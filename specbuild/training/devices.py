@@ -49,6 +49,10 @@ class Devices:
     def prepare(self, model: Any) -> None:
         """Divide the steps of a compiled model whose variables exist, before it is fitted."""
 
+    def notes(self, model: Any) -> list[str]:  # noqa: ARG002 - for several devices
+        """Return what a user should know of how a compiled model is divided."""
+        return []
+
     def place(self, batch: Any, rows: Callable[[], int]) -> Any:  # noqa: ARG002 - for several devices
         """Return a batch where the step reads it.
 
@@ -149,6 +153,18 @@ class _OnTensorFlow(Devices):
 
         model.jit_compile = False  # XLA compiles for one device
         model.call = Divided(model, self.names)
+
+    def notes(self, model: Any) -> list[str]:
+        from specbuild.training.divided import reads_all_rows
+
+        plain = keras.layers.BatchNormalization
+        alone = [layer.name for layer in model.layers if type(layer) is not plain and reads_all_rows(layer)]
+        if not alone:
+            return []
+        return [
+            f"{', '.join(alone)}: computed by {self.names[0]} alone in training, as TensorFlow does not divide layers "
+            "that read the whole batch; KERAS_BACKEND=jax does"
+        ]
 
 
 _DIVIDING: dict[str, type[Devices]] = {"jax": _OnJax, "tensorflow": _OnTensorFlow}

@@ -175,7 +175,7 @@ class Session:
             self.show.note(line)
         for warning in self.graph.warnings:
             self.show.note(render_text(warning) + "\n")
-        for note in (*self.plan.notes, *notes_at_first(self.dataset)):
+        for note in (*self.plan.notes, *notes_at_first(self.dataset), *self.devices.notes(model)):
             self._note(note)
         try:
             with self.show, explained(folder.path):
@@ -370,7 +370,7 @@ class Session:
         together = self.processes
 
         def batches(source: BatchSource, *, shown: bool) -> BatchSource:
-            own = part(source, together.index, together.count, self.devices.count)
+            own = part(source, together.index, together.count, self.devices.parts)
             return for_outputs(self.graph, with_true_frames(self.graph, own, shown=shown))
 
         if together.writes:

@@ -128,6 +128,16 @@ def test_row_by_row_equals_all_rows_at_once() -> None:
 
 
 @not_on_jax
+def test_layers_of_one_device_alone_are_named(plain: Path) -> None:
+    spec = load_spec(plain, overrides=["train.devices=2"])
+    x = keras.Input((4, 6), batch_size=2)
+    y = keras.layers.BatchNormalization()(keras.layers.LSTM(2, stateful=True, name="kept", return_sequences=True)(x))
+    (note,) = chosen(spec).notes(keras.Model(x, y))
+    assert note.startswith("kept: computed by cpu:0 alone in training")
+    assert chosen(spec).notes(keras.Model(x, keras.layers.Dense(3)(x))) == []
+
+
+@not_on_jax
 def test_every_device_draws_its_own_noise() -> None:
     """Seeds change as on one device, so that a schedule by their count does, too."""
     from specbuild.training.divided import Divided
