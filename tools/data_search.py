@@ -33,6 +33,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import xarray
 from data_cases import DataCase, disturb, generate
 from data_records import Array, Record
 from findings import Wrong, place_of
@@ -435,6 +436,19 @@ def run(case: DataCase, folder: Path, path: Path, data: Dataset, naive: NaiveDat
             return
         view = next(iter(data.views.values()), data)
         same("forecast shape", forecast.shape, (len(view.leads), *data.source.space, view.source.channels))
+    check_file(folder / "forecast.nc", data)
+
+
+def check_file(path: Path, data: Dataset) -> None:
+    """Check that a forecast has every output, at the lead times of all of them."""
+    with xarray.open_dataset(path) as grid:
+        for name in data.views:
+            if not any(each == name or str(each).startswith(f"{name}_") for each in grid.data_vars):
+                raise Wrong(f"no variable in the file: {name} of {list(grid.data_vars)}")
+        axis = grid["lead_time" if "lead_time" in grid.coords else "lead"]
+        leads = {lead for view in data.views.values() for lead in view.leads} or set(data.leads)
+        if axis.isnull().any() or axis.size != len(leads):
+            raise Wrong(f"lead times in the file: {axis.values}, not {sorted(leads)}")
 
 
 def check_scores(scores: Any, naive: NaiveData) -> None:

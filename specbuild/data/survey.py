@@ -114,7 +114,7 @@ def survey(
     step = None if times is None else usual_step(times, source.metadata.calendar)
     return Survey(
         source.name,
-        str(source.dtype),
+        str(source.stored_dtype),
         source.lengths,
         source.space,
         source.channels,

@@ -154,4 +154,4 @@ def _variables(forecast: Forecast) -> dict[str, str]:
     variables = forecast.metadata.variables
     if len(variables) == forecast.frames.shape[-1]:
         return {name: forecast.variable if len(variables) == 1 else name for name in variables}
-    return {re.sub(r"\W+", "_", forecast.variable).strip("_") or "forecast": forecast.variable}
+    return {forecast.output or re.sub(r"\W+", "_", forecast.variable).strip("_") or "forecast": forecast.variable}

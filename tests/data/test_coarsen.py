@@ -151,3 +151,19 @@ def test_the_size_of_frames_is_known_before_they_are(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "0.png")
     spec = write_spec(tmp_path, {"source": {"path": "*.png", "layout": "T H W", "size": [40, 60], "coarsen": [4, 3]}})
     assert spec.require_data().source.frame == (10, 20)
+
+
+def test_the_type_in_the_file_is_that_before_frames_become_coarser_or_smaller(tmp_path: Path) -> None:
+    np.save(tmp_path / "rain.npy", np.zeros((6, 4, 4), np.int16))
+    (tmp_path / "frames").mkdir()
+    for number in range(6):
+        image = np.full((4, 4), number, ">u2").tobytes()
+        (tmp_path / "frames" / f"{number}.pgm").write_bytes(b"P5 4 4 65535\n" + image)
+    for source, stored in (
+        ({"path": "rain.npy", "layout": "T H W", "coarsen": 2}, "int16"),
+        ({"path": "frames/", "layout": "T H W", "size": 2}, "uint16"),
+    ):
+        opened = open_source(
+            write_spec(tmp_path, {"source": source, "missing": 99, "windows": {"past": 1, "future": 1}})
+        )
+        assert (str(opened.dtype), str(opened.stored_dtype)) == ("float32", stored)

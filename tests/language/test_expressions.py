@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,7 +118,23 @@ def _python(text: str) -> float:
     return value(ast.parse(text, mode="eval").body)
 
 
-@given(st.text(max_size=60))
+SYMBOLS = st.sampled_from([*"0129 .()$+-*/%<>=!'ne", "$n", "$half", " and ", "not ", "true", "//", "**", "<=", "=="])
+
+
+def outcome(text: str) -> int | float | str | bool | ExpressionError:
+    try:
+        return evaluate(text, VALUES)
+    except ExpressionError as error:
+        return error
+
+
+@given(st.text(max_size=60) | st.lists(SYMBOLS, max_size=12).map("".join))
 def test_no_text_breaks_the_parser(text: str) -> None:
-    with contextlib.suppress(ExpressionError):
-        evaluate(text, VALUES)
+    """Any text gives a value below the limit, or a fault with a message at a place inside the text."""
+    found = outcome(text)
+    if isinstance(found, ExpressionError):
+        assert str(found)
+        assert found.at is None or 0 <= found.at[0] <= found.at[1] <= len(text)
+    else:
+        assert isinstance(found, bool | int | float | str)
+        assert isinstance(found, str) or abs(found) < LIMIT

@@ -98,6 +98,21 @@ def test_each_of_several_variables_has_its_own_units() -> None:
     )
 
 
+def test_outputs_of_several_channels_without_names_are_called_after_themselves() -> None:
+    """At the lead times of all of them; where one has no frame it is missing."""
+    metadata = FrameMetadata("x.npy", ("T", "H", "W", "C"))
+    (first, *_), second = parts = [np.full((count, 2, 3, 2), count, np.float32) for count in (1, 2)]
+    past, hour = np.datetime64("2020-01-01T00", "s"), np.timedelta64(1, "h")
+    forecasts = [
+        Forecast(part, part, (), ahead, metadata, "rain", np.array([past]), past + hour * np.array(ahead), output=name)
+        for part, ahead, name in zip(parts, ((2,), (1, 2)), ("a", "b"), strict=True)
+    ]
+    grid = as_xarray(replace(forecasts[0], others=(forecasts[1],)))
+    np.testing.assert_array_equal(grid["a"], [np.full_like(first, np.nan), first])
+    np.testing.assert_array_equal(grid["b"], second)
+    assert grid["lead_time"].values.tolist() == [3600 * 10**9, 7200 * 10**9]
+
+
 def test_without_times_the_axis_is_the_lead_in_frames(trained: Run, tmp_path: Path) -> None:
     predict(trained.path, output=tmp_path / "forecast.nc")
     with xarray.open_dataset(tmp_path / "forecast.nc") as grid:

@@ -154,6 +154,8 @@ class StoredArray:
     """The format of times that the names of its files seem to have, where they are not read; for messages."""
     description: Description = field(default_factory=Description)
     """What else the file says of it; its auxiliary coordinates by the names of dimensions."""
+    dtype: np.dtype[Any] | None = None
+    """Type of the numbers as they are stored, where `array` gives others."""
     in_packing: Callable[[Packing], tuple[RawArray, Packing]] | None = None
     """Of frames that are resized or converted as they are read: the array once its packing is known, and the packing of
     its numbers then. Where values can be missing they are decoded first, and the packing is that of physical values."""
@@ -214,6 +216,8 @@ class FrameMetadata:
     """What else the file says of each variable; its auxiliary coordinates by letter of the layout."""
     remarks: tuple[str, ...] = ()
     """Sentences about how the frames are read, for notes."""
+    dtype: np.dtype[Any] | None = None
+    """Type of the numbers in the file, where the array gives others, as of frames that are resized."""
 
     @property
     def name(self) -> str:
@@ -309,6 +313,11 @@ class FrameSource:
     def dtype(self) -> np.dtype[Any]:
         """Type of the raw numbers."""
         return self.array.dtype
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """Type of the numbers in the file."""
+        return self.metadata.dtype or self.dtype
 
     @property
     def may_miss(self) -> bool:

@@ -53,6 +53,7 @@ def coarsened(source: FrameSource, section: CoarsenSection) -> FrameSource:
             coordinates=coordinates,
             remarks=(*metadata.remarks, *remark),
             descriptions=described,
+            dtype=source.stored_dtype,
         ),
     )
 

@@ -88,6 +88,7 @@ def open_file(path: AnyFile, data: DataSection) -> FrameSource:
         path.stat().st_size if isinstance(path, Path) and path.is_file() else None,
         first.name_format,
         descriptions=tuple(_described(variable, parts, axes) for variable in stored),
+        dtype=first.dtype,
     )
     source = FrameSource(arrays[0] if section.variables is None else stacked(arrays), metadata)
     source = source if section.coarsen is None else coarsened(source, section.coarsen)
@@ -192,7 +193,7 @@ def _stored(container: Container, key: str, label: str, data: DataSection) -> St
     if stored.in_packing is None:
         return replace(stored, packing=packing)
     array, packing = stored.in_packing(packing)
-    return replace(stored, array=array, packing=packing)
+    return replace(stored, array=array, packing=packing, dtype=dtype)
 
 
 _SAY = {
