@@ -129,9 +129,10 @@ def _memory(graph: Graph) -> Outcome:
         return "note", f"{text}; how much there is, nothing tells"
     fitting = needed.fitting(there.bytes)
     held = f"{in_bytes(there.bytes)} of {there.of}"
+    verdict: Verdict = "ok" if fitting >= size else "fault" if needed.of(size).least > there.bytes else "note"
     if fitting < 1:
-        return "fault", f"{text}, and not even one sample fits into the {held}"
-    return "ok" if fitting >= size else "fault", f"{text}; by prediction {fitting:,} samples fit into the {held}"
+        return verdict, f"{text}, and not even one sample is sure to fit into the {held}"
+    return verdict, f"{text}; by prediction {fitting:,} samples fit into the {held}"
 
 
 def _training(_folder: Path) -> Outcome:
