@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild.model.backend import keras
+from specbuild.model.backend import keras, unrolls
 from specbuild.model.layers import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, conv_recurrent
 from tests.backends import not_on_jax, passes_on_jax
 from tests.model import reference
@@ -153,7 +153,7 @@ def test_a_long_sequence_of_large_frames_is_convolved_step_by_step(monkeypatch: 
     monkeypatch.setattr(conv_recurrent, "LARGEST_PROJECTION", 3 * 3 * 2 * 12 * 3 - 1)
     np.testing.assert_allclose(numbers(again(clip(*SHAPE), training=True)), expected, atol=1e-6)
     monkeypatch.setattr(conv_recurrent, "LARGEST_PROJECTION", 3 * 3 * 2 * 12 * 3)
-    assert layer._fits(3, SHAPE[2:])
+    assert layer._fits(3, SHAPE[2:]) is not unrolls(3)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

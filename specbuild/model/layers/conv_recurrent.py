@@ -24,9 +24,10 @@ LARGEST_ON_CPU = 2**20
 class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
     """A cell run over `(N, T, H, W, C)`; Keras's arguments for recurrent layers, and those of the cell.
 
-    The input of all steps goes through one convolution before the recurrence, unless the result would be larger than
-    `LARGEST_PROJECTION` (on a CPU `LARGEST_ON_CPU`). Dropout masks are drawn once for each sequence. With
-    `channels_first` the axes are moved once before the recurrence and once after it, so that it runs on processors too.
+    The input of all steps goes through one convolution before the recurrence, unless it is unrolled or the result would
+    be larger than `LARGEST_PROJECTION` (on a CPU `LARGEST_ON_CPU`). Dropout masks are drawn once for each sequence.
+    With `channels_first` the axes are moved once before the recurrence and once after it, so that it runs on processors
+    too.
 
     With `remat` training keeps the state between segments of about √T steps, and the backward pass computes the steps
     of one segment after the other again.
@@ -119,11 +120,17 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
 
     def _fits(self, steps: int | None, frame: Shape) -> bool:
         places = math.prod(self.cell.entry.state_shape((1, *frame))) // self.cell.width
-        return fits_at_once(places * self.cell.projected * (steps or 1))
+        return fits_at_once(places * self.cell.projected * (steps or 1), steps)
 
 
-def fits_at_once(numbers: int) -> bool:
-    """Whether so many numbers per sample are computed before a recurrence, and not step by step."""
+def fits_at_once(numbers: int, steps: int | None) -> bool:
+    """Whether so many numbers per sample are computed before a recurrence over `steps` steps, and not step by step.
+
+    Never where JAX unrolls it on a CPU: XLA computes the kernel's gradient of one convolution of all steps more slowly
+    than those of the steps one by one.
+    """
+    if unrolls(steps):
+        return False
     return numbers <= (LARGEST_PROJECTION if has_accelerator() else min(LARGEST_PROJECTION, LARGEST_ON_CPU))
 
 

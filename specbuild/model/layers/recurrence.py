@@ -180,7 +180,7 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
     def _fits(self, frames: list[Any]) -> bool:
         """Whether what is computed for all steps at once is small enough."""
         numbers = sum(math.prod(each.shape[1:]) for each in self.at_once.outputs)
-        return fits_at_once(numbers * (frames[0].shape[1] or 1))
+        return fits_at_once(numbers * (frames[0].shape[1] or 1), frames[0].shape[1])
 
     def first_states(self, batch: Any) -> list[Any]:
         """Return the states before the first step, for so many samples."""
