@@ -39,7 +39,7 @@ def compare_commands(processes: Processes, resume: str | Path | None) -> None:
     software = {f"version of {name}": version for name, version in versions().items() if name != "python"}
     aim = "a new run" if resume is None else f"--resume {resume}"
     help = {**dict.fromkeys(software, "install the same versions on all hosts"), "": _SAME_COMMAND}
-    processes.compare("command", {**software, "aim": aim}, help)
+    processes.compare("command", {**software, "command": aim}, help)
 
 
 def open_together(processes: Processes, graph: Graph, fitted: Mapping[str, Any] | None = None) -> Samples:
@@ -57,8 +57,9 @@ def open_together(processes: Processes, graph: Graph, fitted: Mapping[str, Any] 
     state = processes.of_first("transforms", lambda: _state(opened))
     dataset = opened if opened is not None else open_for_training(graph, fitted or state)
     start = WeightSource.of(graph.spec)
+    resolved = graph.spec.resolved().replace(str(graph.spec.directory.resolve()), ".")
     facts = {
-        "spec": [hashlib.sha256(graph.spec.resolved().encode()).hexdigest()],
+        "spec": [hashlib.sha256(resolved.encode()).hexdigest()],
         "data": [{key: value for key, value in entry.items() if key != "path"} for entry in data_files(graph.spec)],
         "split of the data": described(dataset),
         "file of initial weights": [] if start is None else [sha256(start.file)],

@@ -108,8 +108,8 @@ def part(source: BatchSource, process: int, processes: int, parts: int) -> Batch
         source: of whole batches.
         process: the number of the process.
         processes: how many there are.
-        parts: of all of them, each with as many rows. Of a batch that does not divide into them, as the last of a pass
-            may not, every process gets all rows.
+        parts: into how many equal ones their devices divide a batch. Of one that does not divide so, as the last of a
+            pass may not, every process gets all rows.
     """
     return _Part(source, process, processes, parts) if processes > 1 else source
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from specbuild.document import RunError, SpecbuildError, SpecError
+from specbuild.runs.framework import prefer
 from specbuild.runs.processes import host
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.launchers import Place
@@ -203,7 +204,7 @@ class Together(Processes):
                     self._agreed = True
                     differ = f": {other}, not {first}" if isinstance(other, str) and isinstance(first, str) else ""
                     raise RunError(
-                        f"{self._name(index)} has another {fact} than {self._name(0)}{differ}",
+                        f"{self._name(index)} differs from {self._name(0)} in the {fact}{differ}",
                         help=help.get(fact, help[""]),
                     )
 
@@ -318,13 +319,15 @@ def joined(place: Place | None) -> Processes:
     """
     if place is None:
         return ALONE
+    prefer("jax")
     from specbuild.model.backend import backend_name
 
     if backend_name() != "jax":
         raise RunError(
             f"this is process {place.index} of {place.count}, and several train together only on JAX; Keras runs on "
             f"{backend_name()} here",
-            help="set KERAS_BACKEND=jax for all of them; to train in each process by itself, give --processes 1",
+            help="install specbuild[jax] and set KERAS_BACKEND=jax for all; to train in each process by itself, "
+            "give --processes 1",
         )
     from specbuild.training.coordination import join
 
