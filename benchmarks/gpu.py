@@ -102,7 +102,7 @@ COMPILED_ONCE = {
 """What a case has compiled serves the later ones: the profiles, and equal models in the training loop."""
 
 REHEARSED = [
-    Planned("rehearsal: hangs", 15, ("rehearse", "hang")),
+    Planned("rehearsal: hangs", 4, ("rehearse", "hang")),
     Planned("rehearsal: runs out of memory", 60, ("rehearse", "memory")),
     Planned("rehearsal: is killed", 60, ("rehearse", "killed")),
 ]

@@ -10,20 +10,23 @@ train   the same over the spec's data, which are read, transformed and gathered 
 
 The rows take turns, and the fastest epoch of each counts; the first epoch of a training, which compiles, does not. On a
 CPU the threads that prepare batches take time from the step itself, so that `train` is slower there by what the batches
-cost.
+cost. The processor time of a step, over all threads, shows what a row costs there even where other work on the machine
+makes the elapsed time useless.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from contenders import ModelStep, policy
 
@@ -40,6 +43,13 @@ EPOCHS = 4
 """Epochs of one training; the first does not count."""
 
 
+class Seconds(NamedTuple):
+    """Elapsed time, and that of the processor over all threads."""
+
+    elapsed: float
+    processor: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spec", nargs="?", default=str(SPEC), help="default: specs/moving_digits.yaml")
@@ -50,15 +60,17 @@ def main() -> None:
     options = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.2f} before")
     best = measured(options.spec, options.overrides, options.steps, options.turns)
-    for name, seconds in best.items():
-        print(f"{name:<6} {seconds * 1e3:9.3f} ms a step  {seconds / best['bare']:6.3f} of bare")
+    for name in ("bare", "loop", "train"):
+        for kind, words in (("", "elapsed"), ("_processor", "of the processor")):
+            seconds, least = best[name + kind], best["bare" + kind]
+            print(f"{name:<6} {seconds * 1e3:9.3f} ms a step {words:<16}  {seconds / least:6.3f} of bare")
     print(f"load {os.getloadavg()[0]:.2f} after")
     if options.json:
         options.json.write_text(json.dumps(best, indent=1) + "\n", encoding="utf-8")
 
 
 def measured(spec: str, overrides: list[str], steps: int, turns: int) -> dict[str, float]:
-    """Return the least seconds per step of each row."""
+    """Return the least seconds per step of each row by its name, and as `bare_processor` those of the processor."""
     changes = {"train.epochs": str(EPOCHS), "train.steps_per_epoch": str(steps), "data.split": '{"train": 1.0}'}
     graph = build_graph(spec, overrides=[*(f"{key}={value}" for key, value in changes.items()), *overrides])
     best: dict[str, float] = {}
@@ -68,38 +80,40 @@ def measured(spec: str, overrides: list[str], steps: int, turns: int) -> dict[st
         for _ in range(turns):
             rows = {
                 "bare": bare(graph, dataset, steps),
-                "loop": trained(graph, dataset, steps, folder, kept=True),
-                "train": trained(graph, dataset, steps, folder, kept=False),
+                "loop": trained(graph, dataset, folder, kept=True),
+                "train": trained(graph, dataset, folder, kept=False),
             }
-            best = {name: min(seconds, best.get(name, seconds)) for name, seconds in rows.items()}
+            for name, (elapsed, spent) in rows.items():
+                for key, seconds in ((name, elapsed), (f"{name}_processor", spent)):
+                    best[key] = min(seconds / steps, best.get(key, math.inf))
     return best
 
 
-def bare(graph: Graph, dataset: Samples, steps: int) -> float:
-    """Return the seconds of one step of a loop that does nothing else."""
+def bare(graph: Graph, dataset: Samples, steps: int) -> Seconds:
+    """Return the time that the steps of an epoch take in a loop that does nothing else."""
     train = graph.spec.train
     source = prepared(graph, dataset.sampler("train", graph.spec.batch_size, train.seed))
     step = ModelStep.of(graph, policy(train.precision), source.batch(0, 0), dataset)
     step()
-    times = []
+    clock = Clock()
+    clock.end()
     for _ in range(EPOCHS - 1):
-        start = time.perf_counter()
         for _ in range(steps):
             step.begin()
         step.wait()
-        times.append((time.perf_counter() - start) / steps)
-    return min(times)
+        clock.end()
+    return clock.least()
 
 
-def trained(graph: Graph, dataset: Samples, steps: int, out: str, *, kept: bool) -> float:
-    """Return the seconds of one step of `specbuild train`; with `kept`, over one batch that stays in memory."""
+def trained(graph: Graph, dataset: Samples, out: str, *, kept: bool) -> Seconds:
+    """Return the time of an epoch of `specbuild train`; with `kept`, over one batch that stays in memory."""
     clock = Clock()
     session = Session(graph, dataset, clock)
     if kept:
         session.training = Kept(session.training, session.training.batch(0, 0))
     with Signals() as signals:
         session.run(out, signals)
-    return min(after - before for before, after in zip(clock.ends, clock.ends[1:], strict=False)) / steps
+    return clock.least()
 
 
 def prepared(graph: Graph, source: BatchSource) -> BatchSource:
@@ -111,10 +125,18 @@ class Clock(Display):
     """Notes when each epoch ended."""
 
     def __init__(self) -> None:
-        self.ends: list[float] = []
+        self.ends: list[Seconds] = []
 
     def epoch(self, row: Mapping[str, float], seconds: float, best: bool) -> None:  # noqa: ARG002 - the time is enough
-        self.ends.append(time.perf_counter())
+        self.end()
+
+    def end(self) -> None:
+        self.ends.append(Seconds(time.perf_counter(), time.process_time()))
+
+    def least(self) -> Seconds:
+        """Return the least time between two ends."""
+        pairs = list(pairwise(self.ends))
+        return Seconds(*(min(after[each] - before[each] for before, after in pairs) for each in (0, 1)))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,16 @@ from tests.tools import BENCHMARKS, benchmark_script
 
 DIFFERENT = {"both, unrolled", "input and state in one convolution", "input by step", "channels first"}
 """The variants that compute something in a way of their own; the others combine these, or are options of XLA."""
+SMALL = """\
+specbuild: 1
+inputs: {frames: [2, 16, 16, 1]}
+layers: [{time_distributed: {layer: Conv2D, filters: 1, kernel_size: 1}}]
+data:
+  source: {generator: moving_digits, sequences: 4, size: 16, digits: 1, digit_size: 8, seed: 1}
+  windows: {past: 2, future: 2}
+  split: {train: 1.0}
+train: {loss: mse, batch_size: 2}
+"""
 ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"
 
 
@@ -102,8 +112,17 @@ def test_every_variant_computes_what_our_layers_compute() -> None:
             np.testing.assert_allclose(reached, after, atol=1e-6, err_msg=variant.name)
 
 
+@pytest.mark.skipif(not ON_JAX, reason="needs JAX")
+def test_the_training_loop_is_timed_beside_a_bare_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = benchmark_script("training_loop")
+    monkeypatch.setattr(loop, "EPOCHS", 2)
+    best = loop.measured(SMALL, [], 2, 1)
+    assert set(best) == {f"{row}{kind}" for row in ("bare", "loop", "train") for kind in ("", "_processor")}
+    assert all(0 < seconds < 60 for seconds in best.values())
+
+
 @not_on_jax
-def test_variants_on_jax() -> None:
+def test_those_that_need_jax() -> None:
     passes_on_jax(__file__)
 
 
