@@ -39,7 +39,6 @@ from data_records import Array, Record
 from findings import Wrong, place_of
 from naive_data import NaiveData, Region
 
-from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import fits
 from specbuild.data import Dataset, open_data
 from specbuild.data.samples.opening import open_samples
@@ -48,6 +47,7 @@ from specbuild.document import ArgumentError, Diagnostic, Report, RunError, Sour
 from specbuild.graph import Graph, check
 from specbuild.prediction import predict
 from specbuild.runs.files import write_text
+from specbuild.runs.trained import TrainedRun
 from specbuild.training import train
 
 
@@ -109,6 +109,7 @@ def main() -> int:
         print(f"\n--- case {number}: {where} ({findings.places[where]} times)\n{what}\n{case.text()}")
     for code, (number, message) in findings.messages.items():
         print(f"refused {findings.codes[code]} times: {code}, as in case {number}: {message}")
+    print(f"{sum(findings.counts.values()):,} cases: {dict(findings.counts)}; {len(findings.found)} findings")
     print(f"drawn: {dict(findings.forms.most_common())}")
     return 1 if findings.found else 0
 
@@ -266,11 +267,8 @@ def hold(
         faults = []
         for flips, quarters in turns(augment or {}, naive.source.record.space):
             fault = ""
-            for name, wanted in inputs.items():
-                shape = naive.tree["inputs"][name]
+            for name, wanted in naive.as_declared(inputs).items():
                 feed = naive.data.get("inputs", {}).get(name, "past")
-                if len(wanted.shape) > len(shape) and len(wanted) == 1:
-                    wanted = wanted[0]
                 turned = wanted if wanted.ndim <= len(region) else turn(wanted, flips, quarters, 1)
                 if isinstance(feed, dict) and "motion" in feed:
                     turned = vectors(turned, flips, quarters)
@@ -425,7 +423,7 @@ def run(case: DataCase, folder: Path, path: Path, data: Dataset, naive: NaiveDat
     if not all(np.isfinite(value) for value in trained.history[0].values()):
         raise Wrong(f"the loss is not finite: {trained.history}")
     if "test" in naive.splits:
-        check_scores(trained.scores.to_dict(), naive)
+        check_scores(trained, naive)
     for name in ("forecast.npz", "forecast.nc"):
         try:
             forecast = predict(trained.path, output=folder / name)
@@ -451,41 +449,58 @@ def check_file(path: Path, data: Dataset) -> None:
             raise Wrong(f"lead times in the file: {axis.values}, not {sorted(leads)}")
 
 
-def check_scores(scores: Any, naive: NaiveData) -> None:
-    """Work out the error of persistence a second time, from every window of the test split."""
-    outputs = [scores, *scores.get("outputs", [])]
-    whole = naive.whole()
+def check_scores(trained: Any, naive: NaiveData) -> None:
+    """Work out the errors of persistence and of the model a second time, from every window of the test split."""
+    scores = trained.scores.to_dict()
     targets = naive.data.get("targets") or {"out": "future"}
-    for (name, written), found in zip(targets.items(), outputs, strict=True):
-        target = written if isinstance(written, dict) else {}
-        score = "brier" if "above" in target else "rmse"
-        sums = np.zeros((2, naive.windows["future"]))
+    losses = naive.tree["train"]["loss"]
+    model = None if "crop" in naive.data or naive.source.record.misses else TrainedRun.open(trained.path).predict
+    for (name, target), found in zip(targets.items(), [scores, *scores.get("outputs", [])], strict=True):
+        loss = losses[name] if "targets" in naive.data else losses
+        exact = model if loss in ("mse", "mae", "huber", "binary_crossentropy") else None
+        errors = {"persistence": Errors(), **({"model": Errors()} if exact else {})}
         for event, start in naive.starts("test"):
-            past = naive.frames(event, naive.numbers(start, "past"), whole)
-            future = naive.frames(event, naive.numbers(start, "future"), whole)
+            past = naive.frames(event, naive.numbers(start, "past"), naive.whole())
+            future = naive.frames(event, naive.numbers(start, "future"), naive.whole())
             if np.isnan(past).all() or np.isnan(future).all():
                 continue
-            parts = [past[-1:], future]
-            if "variables" in target:
-                chosen = [naive.names.index(each) for each in target["variables"]]
-                parts = [part[..., chosen] for part in parts]
-            if "above" in target:
-                parts = [np.where(np.isnan(part), np.nan, part >= target["above"]) for part in parts]
-            errors = (parts[0] - parts[1]) ** 2
-            sums += np.stack(
-                [
-                    np.nansum(errors, axis=tuple(range(1, errors.ndim))),
-                    (~np.isnan(errors)).reshape(len(errors), -1).sum(axis=1),
-                ]
-            )
-        positions = [number - 1 for number in target.get("frames", range(1, naive.windows["future"] + 1))]
-        wanted = (sums[0] / sums[1])[positions]
-        wanted = np.sqrt(wanted) if score == "rmse" else wanted
-        table = next(each for each in found["forecasts"] if each["forecast"] == "persistence")
-        values = next(each["values"] for each in table["scores"] if each["score"] == SCORES[score].title)
-        ours = np.array([np.nan if value is None else value for value in values])
-        if not np.allclose(ours, wanted, rtol=1e-4, atol=1e-4, equal_nan=True):
-            raise Wrong(f"persistence of {name}: {score} {ours}, not {wanted}")
+            observed = naive.compared(target, future)
+            errors["persistence"].add(naive.compared(target, np.repeat(past[-1:], len(future), axis=0)), observed)
+            if exact:
+                output = forecast_of(exact, naive, name, event, start)[-len(observed) :]
+                errors["model"].add(naive.physical(target, output, event, start), observed)
+        for forecast, own in errors.items():
+            table = next(each for each in found["forecasts"] if each["forecast"] == forecast)
+            values = next(each["values"] for each in table["scores"] if each["score"] == "MSE")
+            ours = np.array([np.nan if value is None else value for value in values])
+            if not np.allclose(ours, own.mean, rtol=5e-3, atol=1e-3, equal_nan=True):
+                raise Wrong(f"MSE of {forecast}: of {name} {ours}, not {own.mean}")
+
+
+@dataclass
+class Errors:
+    """Squared errors by lead time."""
+
+    total: Array | float = 0.0
+    count: Array | float = 0
+
+    def add(self, forecast: Array, observed: Array) -> None:
+        squares = ((forecast - observed) ** 2).reshape(len(observed), -1)
+        self.total = self.total + np.nansum(squares, axis=1)
+        self.count = self.count + (~np.isnan(squares)).sum(axis=1)
+
+    @property
+    def mean(self) -> Array:
+        return np.asarray(self.total) / self.count
+
+
+def forecast_of(model: Any, naive: NaiveData, name: str, event: int, start: int) -> Array:
+    """Return what a model gives for an output, (F, *space, C), of inputs that are read a second time."""
+    inputs = naive.as_declared(naive.inputs(event, start, naive.whole()))
+    batch = {key: each[None].astype(np.float32) for key, each in inputs.items()}
+    outputs = model(batch if len(batch) > 1 else next(iter(batch.values())))
+    output = np.asarray(outputs[name] if isinstance(outputs, dict) else outputs)[0]
+    return output if output.ndim > len(naive.whole()) + 1 else output[None]
 
 
 if __name__ == "__main__":

@@ -152,6 +152,30 @@ class Fitted:
         means = numbers[0][slots % step["period"]]
         return x - means[(slice(None), *region)]
 
+    def inverted(self, frames: Array, slots: Array) -> Array:
+        """Return frames (T, *space, C) in units of training in physical units."""
+        for step, chosen, numbers in reversed(self.steps):
+            frames = np.where(chosen, self.restored(step, numbers, frames, slots), frames)
+        return frames
+
+    @staticmethod
+    def restored(step: Tree, numbers: tuple[Array, ...], y: Array, slots: Array) -> Array:
+        name = step["name"]
+        if name == "standardize":
+            return y * numbers[1] + numbers[0]
+        if name == "minmax":
+            low, high = step.get("min", 0), step.get("max", 1)
+            return (y - low) / (high - low) * (numbers[1] - numbers[0]) + numbers[0]
+        if name in ("log1p", "log"):
+            return np.exp(y) - (1 if name == "log1p" else step["offset"])
+        if name == "clip":
+            return np.clip(y, step.get("min"), step.get("max"))
+        if name == "scale":
+            return (y - step.get("offset", 0)) / step.get("factor", 1)
+        if name == "dbz":
+            return np.where(y <= 10 * np.log10(200 * 0.1**1.6), 0, (10 ** (y / 10) / 200) ** (1 / 1.6))
+        return y + numbers[0][slots % step["period"]]
+
 
 def mean(values: Array) -> float:
     known = values[~np.isnan(values)]
@@ -353,6 +377,33 @@ class NaiveData:
         if not apart:
             return np.zeros((*values.shape[1:-1], 2 * values.shape[-1]))
         return np.concatenate([step * motion(values[..., c], apart) for c in range(values.shape[-1])], axis=-1)
+
+    def as_declared(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """Return inputs without an axis of frames where the model has none for a single one."""
+        shapes = self.tree["inputs"]
+        return {name: each[0] if each.ndim > len(shapes[name]) else each for name, each in inputs.items()}
+
+    def compared(self, target: Any, frames: Array) -> Array:
+        """Return physical frames (F, *space, C) of a window's future as an output is compared with them."""
+        target = target if isinstance(target, dict) else {}
+        if "above" in target:
+            frames = np.where(np.isnan(frames), np.nan, frames >= target["above"])
+        if "variables" in target:
+            frames = frames[..., [self.names.index(each) for each in target["variables"]]]
+        return frames[[number - 1 for number in target["frames"]]] if "frames" in target else frames
+
+    def physical(self, target: Any, output: Array, event: int, start: int) -> Array:
+        """Return what a model gives for an output, (F, *space, C), in physical units."""
+        target = target if isinstance(target, dict) else {}
+        if "above" in target:
+            return output
+        numbers = self.numbers(start, "future")
+        numbers = [numbers[each - 1] for each in target["frames"]] if "frames" in target else numbers
+        names = target.get("variables")
+        chosen = [self.names.index(each) for each in names] if names else list(range(output.shape[-1]))
+        whole = np.ones((*output.shape[:-1], self.source.events[0].shape[-1]))
+        whole[..., chosen] = output
+        return self.fitted.inverted(whole, self.source.slots(event)[numbers])[..., chosen]
 
     def targets(self, event: int, start: int, region: Region) -> dict[str, tuple[Array, Array]]:
         """Return what each output is compared with, and the weight of each pixel."""
