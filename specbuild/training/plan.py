@@ -107,4 +107,5 @@ def memory_line(graph: Graph, dataset: Samples, needed: Demand | None, there: Ro
 def memory_of_step(graph: Graph, dataset: Samples) -> str:
     """Return the line on the memory of a step where no framework is loaded, which would know the device."""
     known: TrainingPolicy = "mixed_bfloat16" if graph.spec.train.precision == "bfloat16" else "float32"
-    return memory_line(graph, dataset, demand(graph, dataset, known), None)
+    line = memory_line(graph, dataset, demand(graph, dataset, known), None)
+    return f"{line}; train.batch_size: auto is chosen when training begins" if line and is_left_open(graph) else line

@@ -16,7 +16,7 @@ from specbuild.training import train
 from specbuild.training.batch_size import chosen_size, is_left_open
 from specbuild.training.capacity import Demand, Room, machine_memory
 from specbuild.training.opened import open_for_training
-from specbuild.training.plan import planned
+from specbuild.training.plan import memory_of_step, planned
 from tests.run.conftest import blobs
 
 plan = import_module("specbuild.training.plan")
@@ -81,6 +81,10 @@ def test_lengths_that_the_spec_leaves_open_are_read_from_the_data(plain: Path, t
     assert decided.graph.spec.batch_size == 2
     assert decided.graph.inputs[0].shape == (2, None, None, 1)
     assert decided.memory.startswith("memory: about ")
+    assert memory_of_step(graph, open_for_training(graph)) == (
+        "memory: about 63.2 KiB for a training step with 8 windows; "
+        "train.batch_size: auto is chosen when training begins"
+    )
 
 
 def test_an_input_that_fixes_its_batch_leaves_nothing_to_choose(plain: Path, there: Any) -> None:
