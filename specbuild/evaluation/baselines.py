@@ -73,7 +73,7 @@ def rivals_of(spec: Spec, dataset: Dataset, cycle: Climatology | None = None) ->
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The data that baselines know beside the window: frames before the forecast, and means of the training frames."""
+    """What baselines know besides the window: frames before the forecast, and means of the training frames."""
 
     dataset: Dataset
     cycle: Climatology

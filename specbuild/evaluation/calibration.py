@@ -14,7 +14,7 @@ from specbuild.evaluation.distributions import Distribution
 RELIABILITY_BINS = 11
 """Bins of forecast probability, around 0, 0.1, … 1."""
 _MASS = 0.05
-"""The share of the observations with the least value from which on this value has a probability of its own."""
+"""The share of observations at the lowest value from which on that value is given a probability of its own."""
 CALIBRATION = (
     "rank histogram: pixels by the number of members (quantiles, tenths of the distribution) below the observation, "
     "ties, such as all values too small to tell from no rain, broken at random; flat if the distribution is right; "
@@ -25,7 +25,7 @@ CALIBRATION = (
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How often an event came where it was forecast with a probability.
+    """How often an event occurred where it was forecast with a certain probability.
 
     Attributes:
         threshold: the event is a value at or above it, in physical units.
@@ -71,7 +71,7 @@ class CalibrationTable:
 
     @property
     def outside(self) -> tuple[float, float]:
-        """The share of observations in the outermost bins, and what it is if the distribution is right."""
+        """The share of observations in the outermost bins, and its expected value if the distribution is right."""
         return self.shares[0] + self.shares[-1], self.expected[0] + self.expected[-1]
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class CalibrationTable:
 
 
 class Calibration:
-    """The counts of one forecast; they take the same memory however many windows are added."""
+    """The counts for one forecast. Memory does not grow with the number of windows."""
 
     def __init__(self, leads: int, thresholds: Sequence[float]) -> None:
         self._leads, self._thresholds = leads, tuple(thresholds)
@@ -125,7 +125,7 @@ class Calibration:
                 curve += _by_probability(part.exceeding(threshold), seen >= seen.dtype.type(threshold))
 
     def table(self, name: str) -> CalibrationTable | None:
-        """Return what was counted; None where no distribution was."""
+        """Return the table of these counts; None if no distribution was added."""
         if not self._levels:
             return None
         curves = []

@@ -46,7 +46,7 @@ PAIRED = (
 
 
 class RecordedDifference(NamedTuple):
-    """What the records of two runs do not share: `seed`, `1`, `2`."""
+    """An entry in which the records of two runs differ: `seed`, `1`, `2`."""
 
     what: str
     before: str
@@ -86,13 +86,13 @@ class Compared:
 
     @property
     def by_letter(self) -> dict[str, ComparedRun]:
-        """The runs as a table calls them: A, B, …, Z, A1, B1, …"""
+        """The letters that stand for the runs in tables: A, B, …, Z, A1, B1, …"""
         letters = string.ascii_uppercase
         return {f"{letters[at % 26]}{at // 26 or ''}": run for at, run in enumerate(self.runs)}
 
     @property
     def too_few_blocks(self) -> bool:
-        """Whether intervals are left out, as so few windows would give false ones."""
+        """Whether there are too few windows for intervals that can be relied on."""
         return self.blocks < LEAST_BLOCKS
 
     def verdict(self, column: ScoreColumn, position: int = -1) -> Verdict:

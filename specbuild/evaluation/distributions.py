@@ -24,7 +24,7 @@ PIT_BINS = 10
 
 
 class Distribution(ABC):
-    """What is forecast of each pixel: results have the shape of the pixels, in physical units or as probabilities."""
+    """The forecast distribution of each pixel: results have their shape, in physical units or as probabilities."""
 
     @abstractmethod
     def __getitem__(self, part: Any) -> Distribution:
@@ -64,7 +64,7 @@ class Distribution(ABC):
 
     @property
     def single(self) -> bool:
-        """Whether it is one value, without a probability."""
+        """Whether it is a single value without any uncertainty."""
         return False
 
     @property
@@ -75,7 +75,7 @@ class Distribution(ABC):
 
 @dataclass(frozen=True)
 class Ensemble(Distribution):
-    """Members (M, …) that are equally likely. A pixel is known where every member is."""
+    """Equally likely members (M, …). A pixel is known where every member is."""
 
     members: Array
 
@@ -263,7 +263,7 @@ class Gaussian(Distribution):
 
 @dataclass(frozen=True)
 class Event(Distribution):
-    """The probability of an event: of 1, and not of 0. Its CRPS is its Brier score."""
+    """The probability that an event occurs, as a distribution of 1 and 0. Its CRPS is its Brier score."""
 
     probability: Array
 

@@ -60,7 +60,7 @@ def model_forecast(trained: TrainedRun, dataset: Dataset, window: Window) -> Sco
 
 
 def _of_head(trained: TrainedRun, dataset: Dataset, raw: Floats, at: tuple[int, int], frames: Floats) -> Distribution:
-    """Return the distribution of a loss that gives one.
+    """Return the forecast distribution where the loss defines one.
 
     A Gaussian stays one under transforms that are linear; otherwise it is taken by quantiles. A censored gamma
     distribution is drawn from.

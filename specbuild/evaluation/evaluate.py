@@ -87,7 +87,7 @@ def evaluate(
 
 
 _CHANGEABLE = (*SCORED_DATA, "evaluate")
-"""What changes the scores, and not the model."""
+"""Paths whose overrides change the scores but not the model."""
 
 
 def _evaluate_forecasts(trained: TrainedRun, split: str, variable: str | None, horizon: int | None) -> Evaluation:

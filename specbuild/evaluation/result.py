@@ -16,7 +16,7 @@ from specbuild.evaluation.calibration import CALIBRATION, CalibrationTable
 MODEL = "model"
 
 ALL = "all"
-"""The label of what is pooled over every lead time."""
+"""The label of scores that are pooled over all lead times."""
 
 COLUMNS = ("forecast", "lead", "score", "threshold", "window", "value")
 """The columns of scores as a table with a row for each."""
@@ -59,7 +59,7 @@ class Evaluation:
 
     @property
     def too_few_blocks(self) -> bool:
-        """Whether intervals are left out, as so few windows would give false ones."""
+        """Whether there are too few windows for intervals that can be relied on."""
         return 0 < self.blocks < LEAST_BLOCKS
 
     output: str = ""
@@ -191,7 +191,7 @@ class Evaluation:
 
 
 class Interval(NamedTuple):
-    """Where a value lies with a probability of 95 %."""
+    """An interval that holds a value with a probability of 95 %."""
 
     low: float
     high: float

@@ -99,7 +99,7 @@ class Feed(ABC, Generic[Section]):
     """The axes that the input has."""
 
     def channels_of(self, data: DataSection, record: FrameSource) -> Dim:
-        """Return the number of channels of what is read, as the section has it unless a file tells."""
+        """Return the number of channels it reads, from the section or, where that leaves it open, from the file."""
         return self.section.channels(data, record.channels)
 
     @abstractmethod
@@ -137,20 +137,20 @@ class Feed(ABC, Generic[Section]):
         return None
 
     def turned(self, values: Floats, turn: Turn) -> Floats:
-        """Return what was read of a sample that is mirrored and turned."""
+        """Return the values of a sample that is mirrored and rotated."""
         return turn.frames(values) if self.layout.space else values
 
     def check_reach(self, context: FeedContext) -> None:
-        """Check that what is read of the future is there.
+        """Check that every future frame that it reads exists.
 
         Raises:
             ArgumentError: it is not.
         """
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know about what was read so far."""
+        """Return notes for the user on what was read so far."""
         return ()
 
     def unknown(self, what: str, help: str) -> RunError:
-        """Return the error of something that the input needs and that is not known."""
+        """Return the error for something that the input needs and that is not known."""
         return RunError(f"the input {self.name} reads {what}", help=help)

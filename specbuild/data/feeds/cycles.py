@@ -29,7 +29,7 @@ def open_cycles(spec: Spec, name: str, feed: CyclesFeed, record: FrameSource) ->
 
 
 def no_times(spec: Spec, name: str, key: str, record: FrameSource) -> SpecError:
-    """Return the error of an input that depends on times, of a record that has none."""
+    """Return the error for an input that depends on times, where the record has none."""
     return spec.error(
         ("data", "inputs", name, key),
         f"{key} depend on the times of the frames, and {record.name} has none",
@@ -80,4 +80,4 @@ def _seconds(length: npt.NDArray[np.timedelta64]) -> npt.NDArray[np.float64]:
 
 
 PHASES: dict[str, Callable[[Times], npt.NDArray[np.float64]]] = {"day": _of_day, "week": _of_week, "year": _of_year}
-"""The part of each cycle that has passed, from 0 to below 1."""
+"""The fraction of each cycle that has passed, from 0 to below 1."""

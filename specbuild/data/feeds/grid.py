@@ -18,7 +18,7 @@ from specbuild.language import Spec
 
 @dataclass(frozen=True)
 class Along:
-    """Where the places of one axis lie on another: between `lower` and `upper`, at `share` of the way; NaN outside."""
+    """Where one axis lies on another: between the indices `lower` and `upper`, at the fraction `share`; NaN outside."""
 
     lower: npt.NDArray[np.int64]
     upper: npt.NDArray[np.int64]

@@ -23,7 +23,7 @@ from specbuild.language.interval import Interval
 from specbuild.language.sections.feeds import SourceFeed
 
 NONE = -1
-"""The number of a frame that is not there."""
+"""The number that stands for a missing frame."""
 
 
 def open_joined(
@@ -64,14 +64,14 @@ def open_joined(
 
 @dataclass(frozen=True)
 class JoinedFrames(Stored):
-    """Frames of another source: the one that belongs to each frame of the window, missing where there is none.
+    """Frames of another source, one for each frame of the window; missing where none matches.
 
     For a past frame, only what was known at the time of the last past frame is used.
     """
 
     record: FrameSource = field(kw_only=True)
     unmatched: set[tuple[int, int]] = field(default_factory=set, compare=False, repr=False, kw_only=True)
-    """Event and number of each frame of the record that nothing belonged to, as far as it was read."""
+    """Event and number of each frame of the record read so far that has no counterpart."""
 
     def training(self, train: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
         found: set[tuple[int, int]] = set()
@@ -99,7 +99,7 @@ class JoinedFrames(Stored):
         return tuple(_stretches(sorted(found)))
 
     def partners(self, event: int, times: Times, latest: np.datetime64 | None = None) -> npt.NDArray[np.int64]:
-        """Return the frame of an event that belongs to each time; `NONE` where there is none.
+        """Return the frame of an event that matches each time; `NONE` where none does.
 
         Args:
             latest: no later frame is used; None: any is.
@@ -156,7 +156,7 @@ class JoinedFrames(Stored):
         return (note, *super().notes())
 
     def _partners_of(self, context: FeedContext) -> tuple[list[int], Times | None]:
-        """Return the frame that belongs to each frame that is read, and when these are; None where joined by number."""
+        """Return the matching frame for each frame that is read, and their times; None where joined by number."""
         assert self.section.frames is not None
         numbers = context.numbers(self.section.frames)
         event = 0 if context.at is None else context.at[0]
@@ -181,11 +181,11 @@ class JoinedFrames(Stored):
         return frames, times
 
     def _event(self, event: int) -> int:
-        """Return the event of this source that belongs to one of the record."""
+        """Return the event of this source that goes with an event of the record."""
         return event if self.source.events > 1 else 0
 
     def _tolerance(self, own: Times) -> float:
-        """Return how many seconds a frame may be away."""
+        """Return how far apart in time two matching frames may be, in seconds."""
         if self.section.join == "exact":
             return 0.0
         if self.section.tolerance is not None:
@@ -195,7 +195,7 @@ class JoinedFrames(Stored):
 
 
 def _runs(frames: list[int]) -> Iterable[tuple[slice, range]]:
-    """Yield the positions and the frames of each run of successive frames, without those that are not there."""
+    """Yield the positions and the frames of each run of successive frames, without missing ones."""
     start = 0
     for end in range(1, len(frames) + 1):
         if end == len(frames) or frames[end] != frames[end - 1] + 1 or frames[start] == NONE:

@@ -1,4 +1,4 @@
-"""Motion as an input, and the last past frame moved along it: what frames before the forecast alone show."""
+"""Inputs from motion: the motion itself, and the last past frame moved along it; both from past frames alone."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Motions:
 
     section: MovingFeed
     kept: dict[tuple[int, int], tuple[FrameSource, Floats]] = field(default_factory=dict, compare=False, repr=False)
-    """By event and first past frame, with the source that it is of: a live sensor is another one with every frame."""
+    """By event and first past frame, with its source: every new frame of a live sensor makes a new source."""
 
     def of(self, context: FeedContext) -> Floats:
         """Return the motion before a forecast, in pixels per step of the window.
@@ -109,7 +109,7 @@ class MotionField(Feed[MotionFeed]):
         return self.motions.of(context)[context.region]
 
     def turned(self, values: Floats, turn: Turn) -> Floats:
-        """Mirror and turn the vectors as well as their places."""
+        """Mirror and rotate the vectors along with the pixels they belong to."""
         pairs = turn.frames(values).reshape(*turn.frames(values).shape[:-1], -1, 2)
         x, y = pairs[..., 0], pairs[..., 1]
         for axis in turn.flips:

@@ -49,7 +49,7 @@ def spec_of(spec: Spec, name: str, feed: SourceFeed) -> Spec:
 
 @contextmanager
 def beside_the_record(name: str) -> Iterator[None]:
-    """Name the input in errors over its source, which is read as if it were the record.
+    """Make errors about the source of an input, which is read as if it were the record, name the keys of the input.
 
     Raises:
         SpecError: what is raised inside.
@@ -71,7 +71,7 @@ def beside_the_record(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Stored(Feed[SourceFeed]):
-    """What another source says; the transform has its own statistics."""
+    """Values from another source, with a transform and statistics of their own."""
 
     source: FrameSource
     grid: Grid

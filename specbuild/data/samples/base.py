@@ -75,7 +75,7 @@ class SampleSet(ABC, Generic[Split]):
         return Sampler(len(samples), batch_size, seed, steps, shuffled, self.source.space, self.layout.crop, sample)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know about the data that was read so far."""
+        """Return notes for the user on the data read so far."""
         return ()
 
     @cached_property

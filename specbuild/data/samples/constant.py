@@ -1,4 +1,4 @@
-"""Data that never vary, from which there is nothing to learn."""
+"""Variables that never vary, from which nothing can be learned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from specbuild.data.sources import FrameSource
 
 
 def notes_on_constant(source: FrameSource, train: tuple[Stretch, ...], most: int | None = None) -> tuple[str, ...]:
-    """Return a sentence on each variable of which all training frames hold one value alone.
+    """Return a sentence on each variable that has a single value throughout the training frames.
 
     Frames are read only until every variable has varied.
 

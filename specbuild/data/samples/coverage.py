@@ -1,4 +1,4 @@
-"""Coverage: which pixels are ever known, so that a forecast says nothing where nothing was ever seen."""
+"""Coverage: the pixels that are ever known. A forecast is missing at all others."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from specbuild.language.sections.outputs import OutputSection
 
 
 def timed(section: DataSection, source: FrameSource) -> DataSection:
-    """Return the section with the time between frames that the source knows, unless it says one itself."""
+    """Return the section with the time between frames of the source, unless the section gives one."""
     times = source.times(0)
     step = None if section.interval or times is None else usual_step(times, source.metadata.calendar)
     return section if step is None else section.model_copy(update={"interval": step.times(1)})
@@ -74,7 +74,7 @@ class Dataset(SampleSet[WindowSet]):
 
     @cached_property
     def views(self) -> dict[str, Dataset]:
-        """The data as each output of `data.targets` is compared with it, by its name; none without, and of a view."""
+        """The data as seen by each output of `data.targets`, by its name; empty without `targets` and in a view."""
         return {} if self.output else {name: self._view(name, each) for name, each in self.section.targets.items()}
 
     @property
@@ -118,7 +118,7 @@ class Dataset(SampleSet[WindowSet]):
         return (*cut, *self.source.notes(), *self.notes_on_inputs(), *self.skipped.notes())
 
     def notes_on_inputs(self) -> tuple[str, ...]:
-        """Return what a user should know about what the inputs read so far, in sentences."""
+        """Return notes for the user on what the inputs read so far."""
         return tuple(note for feed in self.feeds.values() for note in feed.notes())
 
     @property
@@ -161,15 +161,15 @@ class Dataset(SampleSet[WindowSet]):
         return Window(self.source.read(event, past), observed, event, past, self._compared(future))
 
     def _compared(self, frames: range) -> Sequence[int]:
-        """Return those of the frames of a target that the output is compared with."""
+        """Return the target frames that the output is compared with."""
         return frames if self.positions is None else tuple(frames[position] for position in self.positions)
 
     def _kept(self, values: Floats) -> Floats:
-        """Return the values of those frames, of (F, …)."""
+        """Return the values (F, …) at these frames."""
         return values if self.positions is None else values[list(self.positions)]
 
     def seen(self, frames: Floats) -> Floats:
-        """Return frames of all of the data (…, C) in physical units as a view has them."""
+        """Return frames of the whole data (…, C), in physical units, as this view shows them."""
         return self.source.seen(frames) if isinstance(self.source, SeenFrames) else frames
 
     def context(

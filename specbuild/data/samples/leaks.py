@@ -69,7 +69,7 @@ def _compared(source: FrameSource, windows: WindowSet) -> list[Stretch]:
 
 
 def _key(source: FrameSource, stretch: Stretch) -> bytes | None:
-    """Return what tells most events apart: length, first and last frame; None where these show nothing."""
+    """Return a key from length, first and last frame, which few events share; None if these frames are constant."""
     ends = [_frame(source, stretch, number) for number in (0, -1)]
     values = np.nan_to_num(np.concatenate(ends))
     if values.min() == values.max():

@@ -1,4 +1,4 @@
-"""Frames as one of several outputs is compared with them: some variables, or whether an event takes place."""
+"""The frames that one of several outputs is compared with: some of the variables, or whether an event occurs."""
 
 from __future__ import annotations
 

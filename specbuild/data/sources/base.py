@@ -1,4 +1,4 @@
-"""Frames of any source: what is known of them before any is read, and reading them from an array."""
+"""Frames of any source: their metadata, known before any is read, and how they are read from an array."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _GREATEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How raw numbers encode physical ones: raw · scale + offset, with raw values that mean missing."""
+    """How raw numbers encode physical values: raw · scale + offset, with raw values that mark missing data."""
 
     scale: float = 1.0
     offset: float = 0.0
     missing: tuple[float, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
-    """What is wrong with what the file says, each with the key of `data` that would replace it."""
+    """Faults in the attributes of the file, each with the key of `data` that replaces the attribute."""
     codes: tuple[tuple[float, float], ...] = ()
     """Raw values that stand for a physical value of their own, such as no echo; with that value."""
 
     def overridden(self, scale: float | None, offset: float | None, missing: tuple[float, ...]) -> Packing:
-        """Return the packing with what a spec says: its scale and offset where given, and more values for missing."""
+        """Return the packing with scale and offset of a spec, where given, and its further values for missing data."""
         given = {"scale": scale is not None, "offset": offset is not None, "missing": bool(missing)}
         return Packing(
             self.scale if scale is None else scale,
@@ -75,7 +75,7 @@ class Packing:
         return physical
 
     def infinite(self, raw: npt.NDArray[Any], physical: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return which values of `physical`, decoded from `raw`, are infinite."""
+        """Return a mask of the infinite values of `physical`, which was decoded from `raw`."""
         if raw.dtype.kind == "f" or self.scale != 1 or self.offset != 0:
             return np.asarray(np.isinf(physical))
         return np.zeros(physical.shape, bool)
@@ -147,13 +147,13 @@ class StoredArray:
     events: tuple[str, ...] = ()
     """Names of the events, such as those of their files; none where they have no names."""
     moment: np.datetime64 | None = None
-    """When the one frame of the file is, as its attributes say."""
+    """The time of the only frame of the file, from its attributes."""
     clocks: tuple[Times, ...] = ()
-    """When the frames of each event are where no coordinate says it: one for all events, or one for each."""
+    """The times of the frames where no coordinate gives them: one array for all events, or one for each."""
     name_format: str = ""
     """The format of times that the names of its files seem to have, where they are not read; for messages."""
     description: Description = field(default_factory=Description)
-    """What else the file says of it; its auxiliary coordinates by the names of dimensions."""
+    """Further attributes in the file; auxiliary coordinates by the names of dimensions."""
     dtype: np.dtype[Any] | None = None
     """Type of the numbers as they are stored, where `array` gives others."""
     in_packing: Callable[[Packing], tuple[RawArray, Packing]] | None = None
@@ -185,25 +185,25 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class FrameMetadata:
-    """What is known of frames before any is read."""
+    """Everything known about frames before any is read."""
 
     file: str
-    """What messages call the place they come from: a file, a pattern of names, a folder, a generator."""
+    """The name of their origin in messages: a file, a pattern of names, a folder, a generator."""
     axes: tuple[str, ...]
     """The axes of the array by letter of the layout, in its order."""
     keys: tuple[str, ...] = ()
     """Names of the arrays in the file; none where it has a single nameless one."""
     packing: Packing = Packing()
     clocks: tuple[Times, ...] = ()
-    """When the frames of each event are: one for all events, or one for each; none where it is not known."""
+    """The times of the frames: one array for all events, or one for each; empty where they are not known."""
     coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     """The coordinates that the file has, by letter of the layout."""
     variables: tuple[str, ...] = ()
     """The name of each channel; none where the file has no names for them."""
     units: str = ""
-    """Units of the physical values as the file says, of several variables each once; empty where it does not."""
+    """Units of the physical values in the file, of several variables each once; empty where it has none."""
     units_of: Mapping[str, str] = field(default_factory=dict)
-    """Units of each of several variables, as the file says; of none where it does not, or has a single one."""
+    """Units of each of several variables in the file; empty where it has none, or a single variable."""
     lengths: tuple[int, ...] | None = None
     """Frames of each event where they may differ."""
     parts: tuple[FilePart, ...] = ()
@@ -213,7 +213,7 @@ class FrameMetadata:
     name_format: str = ""
     """The format of times that the names of the files seem to have, where they are not read; for messages."""
     descriptions: tuple[Description, ...] = ()
-    """What else the file says of each variable; its auxiliary coordinates by letter of the layout."""
+    """Further attributes of each variable in the file; auxiliary coordinates by letter of the layout."""
     remarks: tuple[str, ...] = ()
     """Sentences about how the frames are read, for notes."""
     dtype: np.dtype[Any] | None = None
@@ -248,7 +248,7 @@ class FrameMetadata:
 
     @property
     def calendar(self) -> str:
-        """The calendar that the file counts times in; empty is ours."""
+        """The calendar of the times in the file; empty for the Gregorian calendar."""
         axis = self.coordinates.get("T")
         return "" if axis is None else axis.calendar
 
@@ -264,7 +264,7 @@ class FrameSource:
     array: RawArray
     metadata: FrameMetadata
     channel: int | None = None
-    """The only channel that reading returns, of several; None: all of them."""
+    """The one channel, of several, that reading returns; None: all."""
     unusable: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
     """Event and number of each frame that was read as missing because it cannot be used, with the reason."""
     infinite: dict[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
@@ -326,7 +326,7 @@ class FrameSource:
         return bool(packing.missing) or self.dtype.kind == "f" or packing.overflows(self.dtype)
 
     def times(self, event: int) -> Times | None:
-        """Return when each frame of an event is, if known."""
+        """Return the time of each frame of an event; None where it is not known."""
         clocks = self.metadata.clocks
         return clocks[event if len(clocks) > 1 else 0] if clocks else None
 
