@@ -6,7 +6,8 @@ A case is a batch N × T × H × W × C, filters, the extent of both kernels, an
 it is not one; a layer pads to the same size and returns every step. The text is specs/cells/conv_lstm.yaml. A training
 step is mean squared error and plain gradient descent. Keras runs on the backend that KERAS_BACKEND names, PyTorch where
 it is installed, both on a GPU where there is one. All rows of a case take turns, and the fastest of each counts, so
-that what else the machine does hurts all of them alike.
+that what else the machine does hurts all of them alike. On a busy machine, `--processor-time` on one core
+(`taskset -c 0 python benchmarks/recurrent.py --processor-time`) counts only the time in which the process computes.
 
 FLOP/s are those of the catalogue's count, training taken as three times inference. The share is that of the rate of a
 large matrix product in the same framework and precision, measured in the same turns.
@@ -19,6 +20,8 @@ import json
 import math
 import os
 import sys
+import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,11 +46,12 @@ class Row(NamedTuple):
 
 def main() -> None:
     options = arguments()
+    clock = time.process_time if options.processor_time else time.perf_counter
     report: dict[str, Any] = {"machine": machine(device_name()), "date": date.today().isoformat(), "cases": []}
     print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
     for case in options.case:
         load = os.getloadavg()[0]
-        rows = measured(list(contenders(case, options.precision, options.layers)), options.repeats)
+        rows = measured(list(contenders(case, options.precision, options.layers)), options.repeats, clock)
         print(f"\n{case}: {case.flops / 1e9:.2f} GFLOP forward; load {load:.2f} before\n")
         print(table(case, rows), flush=True)
         report["cases"].append(
@@ -64,18 +68,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32", "bfloat16"])
     parser.add_argument("--layers", nargs="+", choices=LAYERS, default=LAYERS)
     parser.add_argument("--repeats", type=int, default=5, help="turns after the one that compiles")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="count the time of the cores, not that of a clock"
+    )
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     return parser.parse_args()
 
 
-def measured(found: list[Contender], repeats: int) -> list[Row]:
+def measured(found: list[Contender], repeats: int, clock: Callable[[], float]) -> list[Row]:
     """The fastest turn of each, after one that compiles; a contender that fails is named and left out."""
     ready = [one for one in found if starts(one)]
     best, spent = [[math.inf] * 3 for _ in ready], [0.0] * len(ready)
     for _ in range(repeats):
         for place, one in enumerate(ready):
             if spent[place] < PATIENCE:
-                turn = [seconds(run) for run in (one.infer, one.train, one.multiply)]
+                turn = [seconds(run, clock) for run in (one.infer, one.train, one.multiply)]
                 best[place] = [min(pair) for pair in zip(best[place], turn, strict=True)]
                 spent[place] += sum(turn)
     rates: dict[tuple[str, str], float] = {}
