@@ -89,7 +89,8 @@ def main() -> int:
     parser.add_argument("--devices", type=int, default=1, help="devices that share each step, made of the processor")
     parser.add_argument("--keep", type=Path, help="folder for what differs")
     given = parser.parse_args()
-    os.environ["SPECBUILD_CPU_DEVICES"] = str(given.devices)  # which is read as the framework is imported
+    if given.devices > 1:  # read as the framework is imported
+        os.environ["SPECBUILD_CPU_DEVICES"] = str(given.devices)
     for module in pkgutil.walk_packages(specbuild.__path__, "specbuild."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
