@@ -19,6 +19,7 @@ import numpy as np
 
 from specbuild.catalog.scores import score_titled
 from specbuild.data import Dataset, Window
+from specbuild.data.arrays import Floats
 from specbuild.data.samples.windows import past_frames
 from specbuild.document import ArgumentError
 from specbuild.document.html import preformatted
@@ -280,11 +281,12 @@ def _scored(
     blocks = Blocks.of(views[longest].split(split))
     sums = {name: Scores(len(leads), families=scoring.families, blocks=len(blocks)) for name in names}
     counted, scored = [0] * len(blocks), 0
+    positions = [[view.leads.index(lead) for lead in leads] for view in views]
     for moment in moments:
         windows = [view.window(*start[moment]) for view, start in zip(views, starts, strict=True)]
         if any(_skips(view, window) for view, window in zip(views, windows, strict=True)):
             continue
-        positions = [[view.leads.index(lead) for lead in leads] for view in views]
+        _check_same_frames(opened, [window.future[places] for window, places in zip(windows, positions, strict=True)])
         made = [
             _at(_forecast(trained, view, window), places).channel(channel)
             for trained, view, window, places in zip(opened, views, windows, positions, strict=True)
@@ -307,6 +309,25 @@ def _scored(
     else:
         tables[1:] = [_without_intervals(table, tables[0]) for table in tables[1:]]
     return tuple(tables), counted, scored, scoring.shown
+
+
+def _check_same_frames(opened: Sequence[TrainedRun], observed: Sequence[Floats]) -> None:
+    """Raise an ArgumentError unless the frames (F, *space, C) that runs forecast are the same wherever they are known.
+
+    Runs may read the same files in other ways: another region, other dates, another generator, another event.
+    """
+    first = observed[0]
+    for trained, other in zip(opened[1:], observed[1:], strict=True):
+        if (
+            first.shape == other.shape
+            and np.isclose(first, other, rtol=1e-4, equal_nan=True)[~np.isnan(first + other)].all()
+        ):
+            continue
+        paths = opened[0].folder.path, trained.folder.path
+        raise ArgumentError(
+            f"{paths[0]} and {paths[1]} do not forecast the same frames, though they read the same files",
+            help=f"what differs in their data: specbuild diff {paths[0]} {paths[1]}",
+        )
 
 
 def _skips(view: Dataset, window: Window) -> bool:

@@ -135,3 +135,11 @@ def test_what_cannot_be_compared_is_refused(runs: dict[str, Path], tmp_path: Pat
         compare([learned, moved.path])
     both = compare([learned, moved.path], overrides=[f"data.source.path={other}"])
     assert both.windows > 0
+
+
+def test_other_frames_of_the_same_file_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    spec = runs["learned"].parents[1] / "nowcast.yaml"
+    overrides = ["vars.past=2", "train.epochs=1", "data.source.layout=T W H"]
+    turned = train(spec, overrides=overrides, out=tmp_path, quiet=True)
+    with pytest.raises(ArgumentError, match="do not forecast the same frames, though they read the same files"):
+        compare([runs["learned"], turned.path])
