@@ -30,9 +30,9 @@ def command(folder: str, conditions: tuple[str, ...], sort: str, score: str | No
     """List the runs in FOLDER and the folders in it; the default is runs.
 
     The score is that of the test split, pooled over lead times, in scores.json; skill is over the best baseline. The
-    time is that from the beginning to the end, and is left out for a run that was continued. The values of a run to
-    sort and choose by are run, state, spec, epochs, score, value, units, skill, baseline, started, seconds, device,
-    precision, seed, data and overrides.
+    time is that from the beginning to the end, and is left out for a run that was continued or killed. The values of a
+    run to sort and choose by are run, state, spec, epochs, score, value, units, skill, baseline, started, seconds,
+    device, precision, seed, data and overrides.
 
     \b
     Examples:

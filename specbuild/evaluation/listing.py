@@ -44,7 +44,7 @@ class ListedRun:
     started: str = ""
     """When it began, in UTC."""
     seconds: float | None = None
-    """From its beginning to its end, or until now; None where it was continued, as it did not run all the time."""
+    """From its beginning to its end, or while it runs until now; None where it was continued or killed."""
     device: str = ""
     precision: str = ""
     seed: int | None = None
@@ -105,7 +105,7 @@ def _listed(folder: RunFolder, name: str, wanted: str | None) -> tuple[ListedRun
         best.get("value"),
         best.get("baseline") or "",
         manifest["started"],
-        None if manifest.get("resumed") else _seconds(manifest["started"], manifest.get("finished") or now()),
+        _seconds(manifest, state),
         manifest["machine"]["device"],
         manifest["precision"],
         manifest["seed"],
@@ -132,8 +132,11 @@ def _scores(scores: Mapping[str, Any]) -> Iterator[ScoreColumn]:
         yield ScoreColumn(each["score"], each["threshold"], (), value, each.get("window"), units)
 
 
-def _seconds(started: str, finished: str) -> float:
-    return (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+def _seconds(manifest: Mapping[str, Any], state: str) -> float | None:
+    ended = manifest.get("finished") or (now() if state == "running" else None)
+    if ended is None or manifest.get("resumed"):
+        return None
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(manifest["started"])).total_seconds()
 
 
 def chosen(runs: Iterable[ListedRun], conditions: Iterable[str]) -> tuple[ListedRun, ...]:

@@ -59,6 +59,15 @@ def test_runs_are_listed_as_they_began_with_their_scores(runs: Path, trained: Ru
     assert "run.json is damaged" in damaged.problem
 
 
+def test_a_run_that_was_killed_has_no_duration(runs: Path) -> None:
+    record = json.loads((runs / "finished/run.json").read_text())
+    change(runs / "finished/run.json", status="running", finished=None)
+    (killed,) = chosen(listed_runs(runs), ["run=finished"])
+    assert (killed.state, killed.seconds) == ("interrupted", None)
+    change(runs / "finished/run.json", finished=record["finished"], resumed=[{"at": record["started"]}])
+    assert chosen(listed_runs(runs), ["run=finished"])[0].seconds is None
+
+
 def test_another_score_is_listed_by_its_name(runs: Path, trained: Run) -> None:
     by_run = {run.run: run for run in listed_runs(runs, "csi >= 3")}
     assert by_run["finished"].score == "CSI ≥ 3"
