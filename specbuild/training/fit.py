@@ -123,7 +123,7 @@ def fit(
         if is_out_of_memory(failure or error):
             if processes.count > 1:
                 raise out_of_memory_together(spec, processes.count) from error
-            raise out_of_memory(model, spec, folder, training) from error
+            raise out_of_memory(model, spec, folder, training, devices.parts) from error
         if failure:
             raise failure from None
         if isinstance(error, SpecbuildError | OSError):

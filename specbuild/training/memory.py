@@ -39,7 +39,7 @@ def room_for_weights(spec: Spec) -> Iterator[None]:
         ) from error
 
 
-def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSource) -> RunError:
+def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSource, least: int = 1) -> RunError:
     """Return the error of training that ran out of memory, with a batch size that was tried and fits.
 
     Args:
@@ -47,17 +47,20 @@ def out_of_memory(model: Any, spec: Spec, folder: RunFolder, batches: BatchSourc
         spec: of the run.
         folder: of the run.
         batches: those of training.
+        least: the smallest batch size that may be tried: one window for each of several devices.
     """
     size = spec.batch_size
     message = f"a step did not fit into memory with a batch size of {size}"
     if any(x.section.batch is not None for x in spec.inputs):
         return RunError(message, help=f"an input of the spec fixes its batch: write a smaller number there; {SAVING}")
     try:
-        fitting = next((half for half in _halves(size) if _fits(model, batches.sized(half))), None)
+        fitting = next((half for half in _halves(size, least) if _fits(model, batches.sized(half))), None)
     except Exception:  # whatever else fails while sizes are tried: the user needs to know that memory ran out
-        return RunError(message, help=f"train with a smaller one: --set train.batch_size={max(size // 2, 1)}; {SAVING}")
+        return RunError(
+            message, help=f"train with a smaller one: --set train.batch_size={max(size // 2, least)}; {SAVING}"
+        )
     if fitting is None:
-        return RunError(f"{message}, nor with any smaller one" if size > 1 else message, help=SAVING)
+        return RunError(f"{message}, nor with any smaller one" if size // 2 >= least else message, help=SAVING)
     override = f"--set train.batch_size={fitting}"
     saved = folder.reached
     if saved is None:
@@ -77,8 +80,8 @@ def out_of_memory_together(spec: Spec, processes: int) -> RunError:
     )
 
 
-def _halves(size: int) -> Iterator[int]:
-    while size > 1:
+def _halves(size: int, least: int) -> Iterator[int]:
+    while size // 2 >= least:
         size //= 2
         yield size
 

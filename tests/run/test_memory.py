@@ -17,7 +17,7 @@ from specbuild.data.samples.sampler import Sampler
 from specbuild.document import RunError
 from specbuild.model.exhaustion import is_out_of_memory
 from specbuild.runs.predictor import predictor
-from specbuild.training import train
+from specbuild.training import memory, train
 
 CHILD = """\
 import resource, sys
@@ -98,6 +98,11 @@ def test_memory_that_runs_out_while_a_batch_is_read(plain: Path, tmp_path: Path,
     with pytest.raises(RunError) as error:
         train(plain, overrides=["train.epochs=1"], out=tmp_path, quiet=True)
     assert error.value.message == "a step did not fit into memory with a batch size of 4, nor with any smaller one"
+
+
+def test_no_size_is_tried_that_leaves_a_device_without_a_window() -> None:
+    assert list(memory._halves(16, 3)) == [8, 4]
+    assert list(memory._halves(2, 2)) == []
 
 
 def test_a_run_that_has_finished_an_epoch_goes_on_with_the_size_that_fits(
