@@ -34,10 +34,11 @@ from typing import Any
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you_mean
 from specbuild.language import Spec, load_spec
+from specbuild.language.sections.train import Backend
 from specbuild.runs.checkpoint import Position
 from specbuild.runs.files import copy, write_json, write_text
 from specbuild.runs.frames import TrainingFrames
-from specbuild.runs.framework import BACKENDS, Backend
+from specbuild.runs.framework import BACKENDS
 from specbuild.runs.hidden import hidden_folder, publish, unmakeable
 from specbuild.runs.lock import Process, RunLock, writer
 from specbuild.runs.records import damaged, manifest_problem, read_json

@@ -6,13 +6,13 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 from specbuild.catalog.conv_recurrent import Convolutional
 from specbuild.graph import Graph
 from specbuild.language import Spec
+from specbuild.language.sections.train import Backend
 
-Backend: TypeAlias = Literal["tensorflow", "jax"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 SMALL = 10**9

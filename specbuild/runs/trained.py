@@ -95,8 +95,9 @@ class TrainedRun:
             frames = horizon
             spec = folder.load_spec(change=lambda document: (*horizon_overrides(document, frames), *given))
             run = cls(folder, spec, spec.overrides[len(folder.overrides) :], horizon, (f"--horizon {frames}", *given))
-        if run.spec.train.backend is not None:
-            prefer(folder.backend)
+        named = run.spec.train.backend
+        if named is not None:
+            prefer(folder.backend if named == "auto" else named)
         import_plugins(plugins)
         return run
 

@@ -198,7 +198,7 @@ def reads_all_rows(layer: Any) -> bool:
 
 def _is_plain_normalization(layer: Any, call: Arguments) -> bool:
     """Whether a layer is a BatchNormalization that learns, called without a mask."""
-    if type(layer) is not keras.layers.BatchNormalization or not layer.trainable or layer.renorm:
+    if type(layer) is not keras.layers.BatchNormalization or not layer.trainable or getattr(layer, "renorm", False):
         return False
     args, kwargs = call
     return len(args) == 1 and kwargs.get("mask") is None and mask_of(args[0]) is None

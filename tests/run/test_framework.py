@@ -159,4 +159,6 @@ def test_a_run_is_trained_resumed_and_scored_on_the_framework_of_its_spec(plain:
         from specbuild.runs.trained import TrainedRun
 
         TrainedRun.open(path)
-    assert settled == ["jax"]
+        TrainedRun.open(path, overrides=["train.backend=auto"])
+        TrainedRun.open(path, overrides=["train.backend=tensorflow"])
+    assert settled == ["jax", "jax", "tensorflow"]

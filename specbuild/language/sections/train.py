@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -24,6 +24,8 @@ from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.base import OnResume, Section
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
 
+Backend: TypeAlias = Literal["tensorflow", "jax"]
+"""A framework under Keras that a spec can choose."""
 AUTO = "auto"
 """The batch size that training chooses."""
 DEFAULT_BATCH = 8
@@ -180,7 +182,7 @@ class TrainSection(Section):
         description="Precision of the computation; weights stay float32. auto: bfloat16 where it is faster.",
     )
     backend: Annotated[
-        Literal["auto", "tensorflow", "jax"] | None,
+        Literal["auto", Backend] | None,
         OnResume("applies from the next step on; results of two frameworks agree to rounding"),
     ] = Field(
         None,
