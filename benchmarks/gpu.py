@@ -101,6 +101,9 @@ COMPILED_ONCE = {
 }
 """What a case has compiled serves the later ones: the profiles, and equal models in the training loop."""
 
+EXACT = {"JAX_DEFAULT_MATMUL_PRECISION": "highest", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""What tests need that compare float32 with other results, and that run side by side on one GPU."""
+
 REHEARSED = [
     Planned("rehearsal: hangs", 4, ("rehearse", "hang")),
     Planned("rehearsal: runs out of memory", 60, ("rehearse", "memory")),
@@ -200,7 +203,9 @@ class Benchmark:
             self._ended(Result("tests on JAX", f"skipped: {reason}"))
             return
         path = self.folder / "tests.txt"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
+        workers = ("-n", str(min(8, os.cpu_count() or 1))) if find_spec("xdist") is not None else ()
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *workers, *TESTS]
+        self.environment |= EXACT
         with path.open("w", encoding="utf-8") as output:
             status, seconds = self._finished(command, limit, output)
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
