@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -17,7 +14,7 @@ from specbuild.document import RunError, SpecbuildError, did_you_mean
 from specbuild.graph.lints import unbounded_activations
 from specbuild.language import Spec
 from specbuild.model.backend import backend_name, keras
-from specbuild.model.exhaustion import is_out_of_memory, with_causes
+from specbuild.model.exhaustion import is_out_of_memory
 from specbuild.model.objects import words
 from specbuild.model.saving import save
 from specbuild.runs import checkpoint
@@ -34,6 +31,7 @@ from specbuild.training.interrupt import Signals
 from specbuild.training.keeping import Background, Keeping
 from specbuild.training.memory import out_of_memory, out_of_memory_together, room_for_weights
 from specbuild.training.progress import Display
+from specbuild.training.release import releasing_iterators
 
 
 def fit(
@@ -99,7 +97,7 @@ def fit(
             )
             display.begin(epochs, len(training), done.epoch)
             signals.stepping = True
-            with _releasing_iterators(model), _keeping_last_weights(model.optimizer):
+            with releasing_iterators(model), _keeping_last_weights(model.optimizer):
                 if done.step or backend_name() != "tensorflow":
                     with devices.scope():
                         _build_metrics(model, training.batch(done.epoch, 0))
@@ -194,38 +192,6 @@ def _keeping_last_weights(optimizer: Any) -> Iterator[None]:
         yield
     finally:
         del optimizer.finalize_variable_values
-
-
-@contextmanager
-def _releasing_iterators(model: Any) -> Iterator[None]:
-    """Release the iterators over batches when training breaks off.
-
-    The frames of Keras's `fit` hold them, and the traceback holds the frames until Python ends. TensorFlow would then
-    wait for the thread that fills them, which can no longer run Python, and the process would never end.
-    """
-    try:
-        yield
-    except BaseException as error:
-        _clear_frames(error)
-        model._eval_epoch_iterator = None
-        gc.collect()
-        raise
-
-
-def _clear_frames(error: BaseException) -> None:
-    """Clear the local variables of every frame that has ended and that an error or its context refers to.
-
-    Keras leaves its own frames out of the traceback; its callbacks' frames still refer to them as their callers.
-    """
-    for each in with_causes(error):
-        for frame, _ in traceback.walk_tb(each.__traceback__):
-            caller: FrameType | None = frame
-            while caller is not None:
-                try:
-                    caller.clear()
-                except RuntimeError:  # it is still running, and so are its callers
-                    break
-                caller = caller.f_back
 
 
 class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from specbuild.document import RunError
+from collections.abc import Iterable
+
+from specbuild.document import ArgumentError, RunError
+from specbuild.language import Spec
 from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Progress
+from specbuild.runs.compatibility import Change
 from specbuild.runs.folder import RunFolder
+from specbuild.training.history import Watch
 
 
 def resuming(folder: RunFolder, done: Progress, epochs: int) -> str:
@@ -15,6 +20,28 @@ def resuming(folder: RunFolder, done: Progress, epochs: int) -> str:
     if not done.epoch and not done.step:
         return f"{folder.path} has no checkpoint yet, so it starts over"
     return f"resuming {folder.path} after {done.reached}{'' if done.step else f' of {epochs}'}"
+
+
+def check_changes_take_effect(
+    spec: Spec, changes: Iterable[Change], folder: RunFolder, done: Progress, watch: Watch
+) -> None:
+    """Refuse changes of the training of a run that has nothing left to train.
+
+    Raises:
+        ArgumentError: naming them.
+    """
+    if done.epoch < spec.train.epochs and not watch.is_over(done.history):
+        return
+    idle = [change.path for change in changes if change.path.startswith("train.")]
+    idle = [path for path in idle if not path.startswith(("train.early_stopping", "train.checkpoints"))]
+    if not idle:
+        return
+    why = f"has all its {done.epoch} epoch{'s' if done.epoch > 1 else ''}"
+    more = f"train more with --set train.epochs={2 * done.epoch}, or leave them out"
+    if done.epoch < spec.train.epochs:
+        why = f"was ended by early stopping after epoch {done.epoch}"
+        more = "train more with --set train.early_stopping=null, or leave them out"
+    raise ArgumentError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)
 
 
 def how_to_resume(folder: RunFolder) -> str:

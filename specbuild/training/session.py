@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
-from specbuild.document import ArgumentError, RunError, SpecError
+from specbuild.document import RunError, SpecError
 from specbuild.document.html import paragraph, picture
 from specbuild.document.render import render_text
 from specbuild.graph import Graph
@@ -37,7 +37,7 @@ from specbuild.training.model_file import Chosen
 from specbuild.training.opened import notes_at_first
 from specbuild.training.plan import planned
 from specbuild.training.progress import Display, opening_lines
-from specbuild.training.resuming import how_to_resume, resuming, without_checkpoints
+from specbuild.training.resuming import check_changes_take_effect, how_to_resume, resuming, without_checkpoints
 
 if TYPE_CHECKING:
     from specbuild.evaluation.evaluate import Scored
@@ -110,7 +110,7 @@ class Session:
             description = self._description(precision)
             with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
                 return self._run(model, folder, done, precision, signals)
-        self._check_changes_take_effect(folder, done)
+        check_changes_take_effect(self.spec, self.changes, folder, done, self.watch)
         with explained(folder.path):
             self._note_resumption(folder, done, precision)
         self.show.note(resuming(folder, done, self.spec.train.epochs))
@@ -127,25 +127,6 @@ class Session:
         except KeyboardInterrupt:
             raise Interrupted("", signals.number) from None
         return Run(folder, history, self.watch.best(history) or len(history), None, self.processes.index)
-
-    def _check_changes_take_effect(self, folder: RunFolder, done: Progress) -> None:
-        """Refuse changes of the training of a run that has nothing left to train.
-
-        Raises:
-            ArgumentError: naming them.
-        """
-        if done.epoch < self.spec.train.epochs and not self.watch.is_over(done.history):
-            return
-        idle = [change.path for change in self.changes if change.path.startswith("train.")]
-        idle = [path for path in idle if not path.startswith(("train.early_stopping", "train.checkpoints"))]
-        if not idle:
-            return
-        why = f"has all its {done.epoch} epoch{'s' if done.epoch > 1 else ''}"
-        more = f"train more with --set train.epochs={2 * done.epoch}, or leave them out"
-        if done.epoch < self.spec.train.epochs:
-            why = f"was ended by early stopping after epoch {done.epoch}"
-            more = "train more with --set train.early_stopping=null, or leave them out"
-        raise ArgumentError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)
 
     def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
         def interrupted() -> str:
