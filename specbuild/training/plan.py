@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from specbuild.data.samples.base import Samples
 from specbuild.document.amounts import in_bytes
 from specbuild.graph import Graph
-from specbuild.language.sections.train import DEFAULT_BATCH
 from specbuild.runs.compatibility import Change
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.records import TrainingPolicy
 from specbuild.training.batch_size import LARGEST, chosen_size, is_left_open, with_batch_size, with_changed_size
 from specbuild.training.capacity import SAVING, Demand, Room, check_fits, demand, room
+from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.policy import policy_for
 
 
@@ -29,10 +29,16 @@ class Plan:
     """A line of plain ASCII on the memory of a step; empty where it is not known."""
 
 
-def planned(graph: Graph, dataset: Samples, folder: RunFolder | None, changes: tuple[Change, ...] = ()) -> Plan:
+def planned(
+    graph: Graph,
+    dataset: Samples,
+    folder: RunFolder | None,
+    changes: tuple[Change, ...] = (),
+    processes: Processes = ALONE,
+) -> Plan:
     """Decide how a graph is trained on its data, in a new run or (with `folder`) in one that is continued.
 
-    Loads the framework, which knows the device.
+    Loads the framework, which knows the device. Where several processes train together, the first one chooses.
 
     Raises:
         SpecError: a step with the batch size of the spec cannot fit into the device's memory.
@@ -48,31 +54,13 @@ def planned(graph: Graph, dataset: Samples, folder: RunFolder | None, changes: t
         needed = None  # what a part of the height takes is not known
     notes = []
     if open:
-        _check_one_process(graph)
-        size = chosen_size(graph, dataset, needed, there, devices)
+        size = processes.of_first("batch size", lambda: chosen_size(graph, dataset, needed, there, devices))
         graph, changes = with_batch_size(graph, size), with_changed_size(changes, size)
         notes.append(f"train.batch_size: auto is {size} here")
     if needed is not None and there is not None:
         check_fits(graph, needed, there)
         notes += _doubts(graph, needed, there)
     return Plan(graph, precision, changes, tuple(notes), memory_line(graph, dataset, needed, there))
-
-
-def _check_one_process(graph: Graph) -> None:
-    """Refuse `auto` where several processes train together, each of which might choose another size.
-
-    Raises:
-        SpecError: there are several.
-    """
-    from specbuild.model.backend import processes
-
-    if processes() > 1:
-        raise graph.spec.error(
-            ("train", "batch_size"),
-            "several processes cannot choose a batch size each",
-            help=f"write a number, such as train.batch_size={DEFAULT_BATCH * processes()}",
-            code="batch",
-        )
 
 
 def _precision(graph: Graph, folder: RunFolder | None, changes: tuple[Change, ...]) -> TrainingPolicy:

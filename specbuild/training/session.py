@@ -90,7 +90,7 @@ class Session:
                 help="add a validation share to data.split, or monitor loss",
                 code="no-validation",
             )
-        self.plan = planned(graph, dataset, folder, changes)
+        self.plan = planned(graph, dataset, folder, changes, processes)
         self.folder, self.graph, self.changes = folder, self.plan.graph, self.plan.changes
         self.spec = self.graph.spec
         size = self.spec.batch_size

@@ -15,6 +15,7 @@ from specbuild.document import SpecError
 from specbuild.training import train
 from specbuild.training.batch_size import chosen_size, is_left_open
 from specbuild.training.capacity import Demand, Room, machine_memory
+from specbuild.training.hosts import Processes
 from specbuild.training.opened import open_for_training
 from specbuild.training.plan import memory_of_step, planned
 from tests.run.conftest import blobs
@@ -132,6 +133,16 @@ def test_several_devices_share_a_batch(long: Path) -> None:
     room = Room(Demand(graph, 4).of(2).most * 10 // 9 + 2, "gpu:0", accelerator=True)
     sizes = [chosen_size(graph, dataset, Demand(graph, 4, devices), room, devices) for devices in (1, 2, 3)]
     assert sizes == [2, 4, 6]  # two on each
+
+
+def test_of_several_processes_the_first_chooses(long: Path, there: Any) -> None:
+    class Second(Processes):
+        def of_first(self, name: str, value: Any) -> Any:
+            return {("batch size", 4): 2}[name, value()]
+
+    there(60_000)
+    graph = build_graph(long, overrides=AUTO)
+    assert planned(graph, open_for_training(graph), None, processes=Second()).graph.spec.batch_size == 2
 
 
 @pytest.mark.parametrize(
