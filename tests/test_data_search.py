@@ -38,20 +38,20 @@ def texts(findings: Any) -> dict[str, str]:
 
 
 def test_samples_are_those_of_a_naive_reading() -> None:
-    findings = found(range(50))
+    findings = found(range(40))
     assert texts(findings) == {}
-    assert findings.counts["compared"] > 30
-    assert len(findings.forms) > 50
+    assert findings.counts["compared"] > 25
+    assert len(findings.forms) > 45
 
 
 def test_what_is_changed_is_read_or_refused_at_a_place() -> None:
-    findings = found(range(200, 240), disturbed=True)
+    findings = found(range(200, 230), disturbed=True)
     assert texts(findings) == {}
-    assert min(findings.counts[kind] for kind in ("disturbed", "refused")) > 10
+    assert min(findings.counts[kind] for kind in ("disturbed", "refused")) > 5
 
 
 def test_what_is_accepted_is_trained_scored_and_forecast() -> None:
-    findings = found(range(102, 106), trained=True)
+    findings = found(range(102, 105), trained=True)
     assert texts(findings) == {}
     assert findings.counts["trained"] >= 2
 

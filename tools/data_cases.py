@@ -9,29 +9,16 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import yaml
+from data_feeds import FeedDrawing
 from data_models import HEADS, ModelDrawing
-from data_records import FILL, NAMES, START, Record, Tree, hours_with_gaps, values_of
-
-LISTS: list[list[Any]] = [
-    [],
-    ["standardize"],
-    ["minmax"],
-    [{"name": "minmax", "min": -1, "max": 2}, {"name": "scale", "factor": 0.5, "offset": 1}],
-    [{"name": "clip", "min": 0}, "log1p", "standardize"],
-    [{"name": "scale", "factor": -2, "offset": 3}],
-    [{"name": "clip", "min": 0, "max": 5}, {"name": "log", "offset": 0.5}],
-    ["dbz", "minmax"],
-    [{"name": "anomaly", "period": 1}, "standardize"],
-    [{"name": "anomaly", "period": 4}, {"name": "scale", "factor": 0.5}],
-]
-"""Lists of transforms."""
+from data_records import LISTS, Record, Tree
 
 
 @dataclass
@@ -118,19 +105,8 @@ def _holders(node: Any) -> list[Any]:
     return [*([node] if inside else []), *(each for one in inside for each in _holders(one))]
 
 
-class DataDrawing:
+class DataDrawing(FeedDrawing):
     """One case while it is drawn."""
-
-    def __init__(self, random: Random) -> None:
-        self.random = random
-        self.forms: Counter[str] = Counter()
-        self.records: dict[str, Record] = {}
-
-    def chance(self, share: float) -> bool:
-        return self.random.random() < share
-
-    def pick(self, *choices: Any) -> Any:
-        return self.random.choice(choices)
 
     def case(self) -> DataCase:
         data = self.generated() if self.chance(0.1) else self.stored()
@@ -152,137 +128,7 @@ class DataDrawing:
         main, files, overrides = self.dressed(tree, model.files)
         return DataCase(tree, main, files, overrides, self.records, self.forms)
 
-    # The record
-
-    def generated(self) -> Tree:
-        self.forms["generator"] += 1
-        self.space, self.channels, self.record = "HW", 1, None
-        self.shape: tuple[int, ...] = (8, 8)
-        source = {"generator": "moving_shapes", "sequences": 6, "frames": 9, "size": 8, "shapes": 1, "radius": 2}
-        return {"source": {**source, "seed": self.random.randrange(9)}}
-
-    def stored(self) -> Tree:
-        kind = self.pick("npy", "npz", "npz", "h5", "nc", "nc", "nc", "joined", "events", "frames")
-        self.forms[f"file {kind}"] += 1
-        self.space = space = self.pick("HW", "HW", "HW", "HW", "HW", "HW", "", "L", "DHW")
-        sizes = {"D": 2, "H": self.pick(6, 8), "W": self.pick(6, 9), "L": 5}
-        inner = kind == "npy" and self.chance(0.3)
-        count = self.pick(4, 5, 6) if kind == "events" or inner else 1
-        length = self.pick(10, 13) if count > 1 else self.pick(34, 40, 44)
-        timed = kind in ("nc", "frames") or (kind != "npy" and self.chance(0.6))
-        style = self.pick("one", "one", "axis") if kind in ("npy", "frames") else self.pick("one", "several", "axis")
-        self.channels = 1 if style == "one" else 2
-        letters = ["N"] * inner + ["T"] * (kind != "frames") + [*space] + ["C"] * (style == "axis")
-        if kind in ("npy", "npz", "h5", "nc") and self.chance(0.3):
-            self.random.shuffle(letters)
-        packing = self.pick(None, None, (0.25, 0.5), (0.5, 0.0))
-        missing = self.pick(0, 0, 0, 0.02, 0.4)
-        record = Record(
-            path={"joined": "rain_*.npz", "events": "rain_*.npz", "frames": "rain_*.npy"}.get(kind, f"rain.{kind}"),
-            kind=kind,
-            space=space,
-            letters=tuple(letters),
-            variables=() if kind in ("npy", "frames") else ("rain", "warm") if style == "several" else ("rain",),
-            events=tuple(
-                values_of(
-                    self.random, (length + each, *(sizes[letter] for letter in space), self.channels), packing, missing
-                )
-                for each in range(count)
-            )
-            if not inner
-            else tuple(
-                values_of(self.random, (length, *(sizes[letter] for letter in space), self.channels), packing, missing)
-                for _ in range(count)
-            ),
-            packing=packing,
-            coordinates=self.coordinates(sizes) if kind == "nc" else {},
-            cuts=(0, length // 3, 2 * length // 3) if kind == "joined" else (),
-        )
-        if missing and self.chance(0.5):
-            record.events[0][len(record.events[0]) // 2] = np.nan
-        if timed:
-            record = replace(record, times=self.times([len(frames) for frames in record.events]))
-        self.record = self.records[record.path] = record
-        data: Tree = {"source": self.source(record)}
-        data |= self.packed(record)
-        self.shape = tuple(sizes[letter] for letter in space)
-        self.cut(data["source"])
-        self.source_of_record = data["source"]
-        return data
-
-    def coordinates(self, sizes: dict[str, int]) -> dict[str, Any]:
-        south, east = self.pick(40.0, -10.0), self.pick(-2.0, 100.0)
-        found = {}
-        for letter in self.space:
-            along = np.arange(sizes[letter]) * 0.5
-            found[letter] = {"H": south + along, "W": east + along}.get(letter, along)
-        if "H" in found and self.chance(0.5):
-            found["H"] = found["H"][::-1]
-        return found
-
-    def times(self, lengths: list[int]) -> tuple[Any, ...]:
-        self.step = self.pick(10, 60, 360, 1440)
-        first, times = 0, []
-        for length in lengths:
-            numbers = np.array(hours_with_gaps(self.random, length, self.pick(0, 0, 1, 2))) + first
-            times.append(START + numbers * np.timedelta64(self.step, "m"))
-            first = int(numbers[-1]) + 7
-        return tuple(times)
-
-    def source(self, record: Record) -> Tree:
-        """Return the section that reads a record."""
-        source: Tree = {"path": record.path}
-        if record.kind == "nc" and self.chance(0.7):
-            source["layout"] = {letter: NAMES[letter] for letter in record.letters}
-        elif record.kind == "frames":
-            source["layout"] = " ".join(["T", *record.letters])
-            source["time"] = {"from": "name", "format": "%Y%m%d%H%M"}
-        else:
-            source["layout"] = " ".join(record.letters)
-        if len(record.variables) > 1:
-            source["variables"] = list(record.variables)
-        elif record.variables:
-            source["key"] = record.variables[0]
-        if record.times is not None and record.kind not in ("nc", "frames"):
-            source["time"] = "when"
-        if record.kind == "events":
-            source["by"] = "file"
-        return source
-
-    def packed(self, record: Record) -> Tree:
-        """Return the keys that say how integers stand for values, where the file does not say it."""
-        if record.packing is None or record.kind == "nc":
-            return {}
-        scale, offset = record.packing
-        keys: Tree = {"scale": scale, **({"offset": offset} if offset else {})}
-        return {**keys, "missing": FILL} if record.misses or self.chance(0.3) else keys
-
-    def cut(self, source: Tree) -> None:
-        """Read a region of the record, or coarser frames."""
-        assert self.record is not None
-        if {"H", "W"} <= set(self.record.coordinates) and self.space == "HW" and self.chance(0.2):
-            lat, lon = self.record.coordinates["H"], self.record.coordinates["W"]
-            north, west = sorted((lat[1], lat[-1])), [float(lon[0]), float(lon[-2])]
-            source["region"] = {"lat": [float(end) for end in north], "lon": west}
-            self.shape = (self.shape[0] - 1, self.shape[1] - 1)
-            self.forms["region"] += 1
-        if self.space and self.chance(0.15):
-            factor = self.pick(2, [1, 2, 2][-len(self.space) :])
-            factors = [factor] * len(self.space) if isinstance(factor, int) else factor
-            source["coarsen"] = {"factor": factor, "method": self.pick("mean", "max", "sum")}
-            self.shape = tuple(size // each for size, each in zip(self.shape, factors, strict=True))
-            self.forms["coarsen"] += 1
-
-    def layout(self, data: Tree) -> tuple[int, ...]:
-        """Return the spatial axes that the model reads."""
-        crop = data.get("crop")
-        return self.shape if crop is None else (crop,) * len(self.shape) if isinstance(crop, int) else tuple(crop)
-
     # Windows and splits
-
-    @property
-    def lengths(self) -> list[int]:
-        return [9] * 6 if self.record is None else [len(frames) for frames in self.record.events]
 
     def windows(self, data: Tree) -> None:
         windows = {"past": self.pick(1, 2, 3), "future": self.pick(1, 2, 3)}
@@ -390,161 +236,7 @@ class DataDrawing:
             data["augment"] = augment
             self.forms["augment"] += 1
 
-    # Inputs and targets
-
-    def inputs(self, data: Tree) -> dict[str, Tree | str]:
-        """Draw what the inputs read, by their names; `past` alone is the only input of most specs."""
-        if self.chance(0.35):
-            return {"x": "past"}
-        feeds: dict[str, Any] = {} if self.chance(0.1) else {"x": "past"}
-        kinds = ["field", "frames", "frames"] if self.record is not None else []
-        timed = self.record is not None and self.record.times is not None
-        kinds += ["cycles", "cycles"] if timed else []
-        if self.space == "HW" and min(self.shape) > 2:
-            kinds += ["motion", "baseline"]
-            if self.record is not None and self.record.coordinates:
-                kinds += ["place", "sun", "place", "sun"] if timed else ["place"]
-        for kind in self.random.sample(kinds, min(len(kinds), self.pick(1, 1, 2, 3))):
-            drawn = getattr(self, f"feed_{kind}")()
-            if drawn is not None:
-                self.forms[f"input {kind}"] += 1
-                feeds[f"{kind}{len(feeds)}"] = drawn
-        if not feeds:
-            feeds = {"x": "past"}
-        if "x" not in feeds:
-            data.pop("mask", None)
-        data["inputs"] = feeds
-        return feeds
-
-    def feed_field(self) -> Tree | None:
-        assert self.record is not None
-        kind = self.record.kind if self.record.kind in ("npy", "nc", "h5") else "npz"
-        channels, packing = self.pick(1, 2), self.pick(None, None, (0.25, 0.5))
-        letters = [*self.space, *("C" if channels > 1 else "")]
-        if not letters:
-            return None
-        record = Record(
-            f"field{len(self.records)}.{kind}",
-            kind,
-            self.space,
-            tuple(letters),
-            () if kind == "npy" else ("height",),
-            (self.others_values((1, *self.record.events[0].shape[1:-1], channels), packing),),
-            coordinates=self.record.coordinates,
-            packing=packing,
-        )
-        return self.other(record)
-
-    def others_values(self, shape: tuple[int, ...], packing: tuple[float, float] | None) -> Any:
-        return values_of(self.random, shape, packing, self.pick(0, 0, 0.1))
-
-    def feed_frames(self) -> Tree | None:
-        record = self.record
-        assert record is not None
-        kind = "nc" if record.kind == "nc" else "npz"
-        if record.times is None:
-            kind, times, lengths = "npy", None, self.lengths
-            if len(set(lengths)) > 1 or len(lengths) > 1:
-                return None
-        else:
-            times = self.other_times()
-            lengths = [len(times)]
-        letters, packing = ["T", *self.space], self.pick(None, None, (0.25, 0.5))
-        path = f"other{len(self.records)}.{kind}"
-        other = Record(
-            path,
-            kind,
-            self.space,
-            tuple(letters),
-            () if kind == "npy" else ("wind",),
-            (self.others_values((lengths[0], *record.events[0].shape[1:-1], 1), packing),),
-            times=None if times is None else (times,),
-            coordinates=record.coordinates,
-            packing=packing,
-        )
-        feed = self.other(other)
-        feed["frames"] = self.pick("past", "future", "all")
-        if times is not None and self.chance(0.6):
-            feed["join"] = self.pick("nearest", "forward")
-            if self.chance(0.4):
-                feed["tolerance"] = f"{self.pick(1, 2) * self.step} min"
-        return feed
-
-    def other_times(self) -> Any:
-        """Draw the times of another source: those of the record, some of them, or others between them."""
-        assert self.record is not None
-        assert self.record.times is not None
-        first, last = self.record.times[0][0], self.record.times[-1][-1]
-        step = np.timedelta64(self.step, "m")
-        return self.pick(
-            np.arange(first, last + step, step),
-            np.arange(first, last + step, 3 * step),
-            np.arange(first + step // 3, last + step, 2 * step),
-            np.arange(first - 2 * step, last - 3 * step, step),
-        )
-
-    def other(self, record: Record) -> Tree:
-        """Return an input that reads another record on the grid of the first one, or beside it."""
-        feed: Tree = {"source": self.source(record)}
-        feed["source"].pop("by", None)
-        whole = record.events[0].shape[1:-1]
-        if record.coordinates and self.chance(0.5):
-            # A grid of its own: each axis begins elsewhere and has other steps.
-            moved = {letter: self.moved(along) for letter, along in record.coordinates.items()}
-            shape = tuple(len(moved[letter]) for letter in self.space)
-            events = record.events[0]
-            record = replace(
-                record,
-                coordinates=moved,
-                events=(self.others_values((len(events), *shape, events.shape[-1]), record.packing),),
-            )
-            feed["regrid"] = self.pick("linear", "nearest")
-            self.forms["regrid"] += 1
-        elif whole:
-            for key in ("region", "coarsen"):
-                if key in self.source_of_record:
-                    feed["source"][key] = copy.deepcopy(self.source_of_record[key])
-        self.records[record.path] = record
-        feed |= self.packed(record)
-        if self.chance(0.4):
-            steps = LISTS[:5] + ([LISTS[8]] if "T" in record.letters else [])
-            feed["transform"] = copy.deepcopy(self.pick(*steps[1:]))
-        periodic = any(isinstance(step, dict) and step["name"] == "anomaly" for step in feed.get("transform", []))
-        if not periodic and self.chance(0.3):
-            feed["fill"] = self.pick(0, 1.5)
-        return feed
-
-    def moved(self, along: Any) -> Any:
-        """Return another axis over much the same places, without any half way between two."""
-        step = self.pick(0.3, 0.7)
-        first, last = float(min(along)) - self.pick(-0.61, 0.17), float(max(along)) + self.pick(-0.43, 0.29)
-        axis = np.arange(first, max(last, first + 2.5 * step), step)
-        return axis[::-1] if self.chance(0.3) else axis
-
-    def feed_cycles(self) -> Tree:
-        cycles = self.random.sample(["day", "week", "year"], self.pick(1, 2))
-        return {"cycles": cycles, **self.pick({}, {"frames": "past"}, {"frames": "future"}, {"frames": "all"})}
-
-    def feed_place(self) -> Tree:
-        return {"coordinates": self.random.sample(["latitude", "longitude"], self.pick(1, 2))}
-
-    def feed_sun(self) -> Tree:
-        names = self.random.sample(["latitude", "solar_elevation"], self.pick(1, 2))
-        return {"coordinates": sorted({*names, "solar_elevation"}), "frames": self.pick("past", "future", "all")}
-
-    def feed_motion(self) -> Tree:
-        return {"motion": True, **self.compared()}
-
-    def feed_baseline(self) -> Tree:
-        return {"baseline": "extrapolation", **self.compared()}
-
-    def compared(self) -> Tree:
-        found: Tree = {"latest": self.pick(2, 4, 5)} if self.past < 2 or self.chance(0.5) else {}
-        if found.get("latest", 0) > 2 and self.chance(0.5):
-            found["apart"] = 2
-        elif not found and self.chance(0.4):
-            found["apart"] = self.pick(1, 2) * self.step_of_window
-        return found
+    # Targets
 
     def targets(self, data: Tree) -> dict[str, tuple[Tree | str, Any]]:
         """Draw what each output is compared with, and its loss."""

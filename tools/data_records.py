@@ -25,6 +25,21 @@ FILL = -999
 """The number that packed files store where a value is missing."""
 
 
+LISTS: list[list[Any]] = [
+    [],
+    ["standardize"],
+    ["minmax"],
+    [{"name": "minmax", "min": -1, "max": 2}, {"name": "scale", "factor": 0.5, "offset": 1}],
+    [{"name": "clip", "min": 0}, "log1p", "standardize"],
+    [{"name": "scale", "factor": -2, "offset": 3}],
+    [{"name": "clip", "min": 0, "max": 5}, {"name": "log", "offset": 0.5}],
+    ["dbz", "minmax"],
+    [{"name": "anomaly", "period": 1}, "standardize"],
+    [{"name": "anomaly", "period": 4}, {"name": "scale", "factor": 0.5}],
+]
+"""Lists of transforms."""
+
+
 @dataclass(frozen=True)
 class Record:
     """Frames, and the files that hold them.
