@@ -33,7 +33,7 @@ class Variant:
     """Whether the backward pass recomputes the gates' activations from their sums."""
     late_gradient: bool = False
     """Whether the recurrent kernel's gradient is one convolution over all steps instead of a sum over steps."""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str | int] = field(default_factory=dict)
     """XLA's options for the compilation."""
 
     def forward(self, weights: Sequence[Any], x: Any, kind: str = "float32") -> Any:
@@ -124,7 +124,7 @@ def _with_late_gradient(
     return recurrence
 
 
-_GRAPHS = {"xla_gpu_graph_min_graph_size": "1"}
+_DOUBLE = "WHILE_LOOP_UNROLLING_DOUBLE_BUFFER"
 VARIANTS = (
     Variant("scan"),
     Variant("gradient of the kernel after the loop", late_gradient=True),
@@ -136,13 +136,15 @@ VARIANTS = (
     Variant("input and state in one convolution", inputs="joined"),
     Variant("input by step", inputs="by step"),
     Variant("channels first", layout="NCHW"),
-    Variant("convolutions in NHWC", options={"xla_gpu_force_conv_nhwc": "true"}),
-    Variant("CUDA graphs from one operation on", options=_GRAPHS),
-    Variant("no CUDA graphs", options={"xla_gpu_enable_command_buffer": ""}),
+    Variant("convolutions in NHWC", options={"xla_gpu_force_conv_nhwc": True}),
+    Variant("CUDA graphs from one operation on", options={"xla_gpu_graph_min_graph_size": 1}),
     Variant(
-        "loop double-buffered", options={"xla_gpu_enable_while_loop_unrolling": "WHILE_LOOP_UNROLLING_DOUBLE_BUFFER"}
+        "CUDA graphs of convolutions and loops",
+        options={"xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,WHILE"},
     ),
-    Variant("latency-hiding scheduler", options={"xla_gpu_enable_latency_hiding_scheduler": "true"}),
+    Variant("no CUDA graphs", options={"xla_gpu_enable_command_buffer": ""}),
+    Variant("loop double-buffered", options={"xla_gpu_enable_while_loop_unrolling": _DOUBLE}),
+    Variant("latency-hiding scheduler", options={"xla_gpu_enable_latency_hiding_scheduler": True}),
 )
 
 
@@ -151,5 +153,4 @@ def training(variant: Variant, weights: Sequence[Any], case: Case, precision: st
     x, y = map(jnp.asarray, case.example())
     kind = "bfloat16" if precision == "bfloat16" else "float32"
     forward = partial(variant.forward, kind=kind)
-    options = dict(variant.options) if jax.default_backend() == "gpu" else {}
-    return JaxWork(descent(forward), list(weights), x, y, precision=precision, **options)
+    return JaxWork(descent(forward), list(weights), x, y, precision=precision, **variant.options)

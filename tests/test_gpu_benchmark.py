@@ -113,6 +113,17 @@ def test_every_variant_computes_what_our_layers_compute() -> None:
 
 
 @pytest.mark.skipif(not ON_JAX, reason="needs JAX")
+def test_xla_knows_every_option_of_a_variant() -> None:
+    import jax
+
+    nothing = jax.jit(lambda: 0).lower()
+    for variant in benchmark_script("variants").VARIANTS:
+        nothing.compile(compiler_options=dict(variant.options))
+    with pytest.raises(Exception, match="No such compile option"):
+        nothing.compile(compiler_options={"xla_gpu_none": 1})
+
+
+@pytest.mark.skipif(not ON_JAX, reason="needs JAX")
 def test_the_training_loop_is_timed_beside_a_bare_one(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = benchmark_script("training_loop")
     monkeypatch.setattr(loop, "EPOCHS", 2)
