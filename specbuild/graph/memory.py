@@ -5,11 +5,12 @@ Lengths that the graph leaves open leave it unknown.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from specbuild.catalog import size
 from specbuild.catalog.optimizers import slots
-from specbuild.graph.model import Graph, total
+from specbuild.graph.model import Graph, Node, total
 
 IN_PASSING = 4
 """How many times the largest output of a layer the backward pass holds besides: gradients, and copies of them."""
@@ -28,7 +29,8 @@ class StepMemory:
 
     `kept` is held from step to step: the weights and what the optimizer keeps of each. `gradients` are those of the
     weights, `batch` the inputs, targets and weights of a batch, `activations` what the forward pass leaves to the
-    backward pass, `passing` what that holds besides while it computes the gradients of the largest layer.
+    backward pass (`trained`: of that, those of layers with weights that are trained, and of layers behind them),
+    `passing` what that holds besides while it computes the gradients of the largest layer.
     """
 
     samples: int
@@ -36,6 +38,7 @@ class StepMemory:
     gradients: int
     batch: int
     activations: int
+    trained: int
     passing: int
 
     @property
@@ -46,7 +49,7 @@ class StepMemory:
     @property
     def least(self) -> int:
         """What a step takes at the least that was measured. Gradients may be used up one by one."""
-        return self.kept + self.batch + int(LEAST * self.activations)
+        return self.kept + self.batch + int(LEAST * self.trained)
 
     @property
     def most(self) -> int:
@@ -76,5 +79,17 @@ def step_memory(graph: Graph, samples: int, *, bytes_per_number: int = NUMBER) -
         gradients=NUMBER * trained,
         batch=NUMBER * samples * (read + given),
         activations=bytes_per_number * samples * saved,
+        trained=bytes_per_number * samples * sum(node.saved or 0 for node in _behind_trained_weights(graph)),
         passing=bytes_per_number * samples * IN_PASSING * max(filter(None, outputs), default=0),
     )
+
+
+def _behind_trained_weights(graph: Graph) -> Iterator[Node]:
+    """Yield the nodes that gradients pass through: those with weights that are trained, and what depends on them."""
+    reached: set[str] = set()
+    trained = {node.id for node in graph.nodes if node.trainable_parameters}
+    for node in graph.nodes:
+        read = {port.node for port in (*node.inputs, *node.initial_state)}
+        if node.id in trained or node.shares in trained or read & reached:
+            reached.add(node.id)
+            yield node

@@ -21,9 +21,18 @@ WEIGHTS = 3 * 3 * 3 * 5 + 5
 def test_a_step_is_the_sum_of_its_parts() -> None:
     memory = step_memory(build_graph(SPEC), 2)
     kept, batch = 4 * 3 * WEIGHTS, 4 * 2 * 24 * (3 + 5)
-    assert memory == StepMemory(2, kept, 4 * WEIGHTS, batch, activations=4 * 2 * 24 * 5, passing=4 * 4 * 2 * 24 * 5)
+    output = 4 * 2 * 24 * 5
+    assert memory == StepMemory(2, kept, 4 * WEIGHTS, batch, activations=output, trained=output, passing=4 * output)
     assert memory.bytes == kept + 4 * WEIGHTS + batch + 5 * 960
     assert kept + batch < memory.least < memory.bytes < memory.most
+
+
+def test_before_the_first_trained_weights_nothing_has_to_be_kept() -> None:
+    frozen = SPEC.replace("padding: same}]", "padding: same, trainable: false}, {layer: Dense, units: 2}]")
+    memory = step_memory(build_graph(frozen), 2)
+    assert memory is not None
+    assert (memory.activations, memory.trained) == (4 * 2 * 24 * 7, 4 * 2 * 24 * 2)
+    assert memory.least == memory.kept + memory.batch + memory.trained // 5
 
 
 def test_in_bfloat16_activations_are_half_as_large() -> None:
