@@ -261,7 +261,11 @@ class OrWord(Value):
         self.inner, self.word, self.words = inner, word, f"{inner.words} or {word}"
 
     def read(self, value: Any, expected: str = "") -> Any:
-        return value if value == self.word else self.inner.read(value, expected or self.words)
+        if value == self.word:
+            return value
+        if isinstance(value, str) and (near := did_you_mean(value, [self.word])):
+            raise self.mismatch(value, expected, f"; {near}")
+        return self.inner.read(value, expected or self.words)
 
     def schema(self) -> JsonSchemaValue:
         return {"anyOf": [self.inner.schema(), {"const": self.word}]}
@@ -292,7 +296,7 @@ class ListOf(Value):
         check_length(value, self.limit)
         items = tuple(self._item(number, item, expected or self.words) for number, item in enumerate(value))
         if self.once and len(set(items)) < len(items):
-            raise error("value", f"{self.once} stands twice in {written(list(value))}")
+            raise error("value", f"{self.once} is listed twice in {written(list(value))}")
         return items
 
     def _item(self, number: int, item: Any, expected: str) -> Any:

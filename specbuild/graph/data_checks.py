@@ -14,6 +14,7 @@ from specbuild.catalog.scores import SCORES
 from specbuild.catalog.shapes import Dim, Shape, fits, show, written_shape
 from specbuild.document import Diagnostic, Report, SpecError
 from specbuild.graph.body_checks import check_feedback
+from specbuild.graph.device_checks import device_faults
 from specbuild.graph.feed_checks import feed_faults
 from specbuild.graph.heads import output_channels, output_head
 
@@ -40,7 +41,7 @@ def check_samples(graph: Graph, report: Report) -> None:
     source = data.source
     frames = FrameLayout(source.label, source.frame, source.channels)
     channels = {name: feed.channels(data, frames.channels) for name, feed in data.inputs.items()}
-    for error in sample_faults(graph.spec, graph, frames, channels):
+    for error in (*device_faults(graph.spec), *sample_faults(graph.spec, graph, frames, channels)):
         report.extend(error.diagnostics)
     if data.target is None and len(graph.outputs) == 1 and any(node.body is not None for node in graph.nodes):
         check_feedback(graph, data.windows, report)

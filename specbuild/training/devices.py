@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from specbuild.document import SpecError
+from specbuild.graph.device_checks import device_faults, frame_sizes
 from specbuild.language import Spec
 from specbuild.language.resolved import inline
 from specbuild.language.sections.train import DeviceGrid
@@ -170,6 +171,12 @@ class _OnTensorFlow(Devices):
 _DIVIDING: dict[str, type[Devices]] = {"jax": _OnJax, "tensorflow": _OnTensorFlow}
 
 
+_AVAILABLE = "write devices: auto, which takes all that there are"
+_WITHOUT_ACCELERATORS = (
+    "leave devices out: there is no accelerator; SPECBUILD_CPU_DEVICES={} divides the processor, to try it"
+)
+
+
 def chosen(spec: Spec) -> Devices:
     """Return the devices that `train.devices` asks for.
 
@@ -185,10 +192,12 @@ def chosen(spec: Spec) -> Devices:
         numbers = range(asked) if isinstance(asked, int) else asked
     names = tuple(known[number] for number in numbers if number < len(known))
     if len(names) < len(numbers):
+        taking = f"{inline(asked)}, {len(numbers)} devices" if isinstance(asked, DeviceGrid) else inline(asked)
         raise _error(
             spec,
-            f"train.devices asks for {inline(asked)}, and this machine has {len(known)}: {', '.join(known)}",
-            help="devices: auto takes all that there are",
+            f"train.devices asks for {taking}, and this machine has {len(known)}: {', '.join(known)}",
+            reason="" if isinstance(asked, int | DeviceGrid) else "devices are numbered from 0",
+            help=_AVAILABLE if has_accelerator() else _WITHOUT_ACCELERATORS.format(max(numbers) + 1),
         )
     if names == known[:1] and processes() == 1:
         return Devices(names)
@@ -199,7 +208,7 @@ def chosen(spec: Spec) -> Devices:
             help="write devices: 1, or train with KERAS_BACKEND=jax or tensorflow",
         )
     height = asked.height if isinstance(asked, DeviceGrid) else 1
-    taken = _DIVIDING[backend_name()](names, height, _frames(spec) if height > 1 else frozenset())
+    taken = _DIVIDING[backend_name()](names, height, frame_sizes(spec) if height > 1 else frozenset())
     if spec.batch_size < taken.parts:
         raise _error(
             spec,
@@ -208,19 +217,11 @@ def chosen(spec: Spec) -> Devices:
             help=f"use at most {spec.batch_size * height} devices, or a larger batch_size",
         )
     if height > 1:
-        _check_height(spec, taken)
+        _check_height(spec)
     return taken
 
 
-def _frames(spec: Spec) -> frozenset[tuple[int, ...]]:
-    """Return height and width of every input that has both."""
-    if spec.data is None or len(spec.data.source.space) != 2:
-        return frozenset()
-    shapes = (x.section.shape for x in spec.inputs)
-    return frozenset(tuple(size or 0 for size in shape[-3:-1]) for shape in shapes if len(shape) > 2)
-
-
-def _check_height(spec: Spec, taken: Devices) -> None:
+def _check_height(spec: Spec) -> None:
     """Refuse a height that cannot be divided.
 
     Raises:
@@ -232,12 +233,8 @@ def _check_height(spec: Spec, taken: Devices) -> None:
             f"{backend_name()} does not divide the height of frames",
             help="train with KERAS_BACKEND=jax, or divide the windows of a step alone: devices: 2",
         )
-    heights = sorted({height for height, _ in taken.frames})
-    if not heights:
-        raise _error(spec, "no input has frames with height and width", help="write a number of devices")
-    if uneven := [height for height in heights if height == 0 or height % taken.height]:
-        message = f"a height of {uneven[0] or 'any number of'} pixels does not divide into {taken.height} equal parts"
-        raise _error(spec, message, help="train.devices: {height: N} needs N to divide the height of every input")
+    for error in device_faults(spec):
+        raise error
 
 
 def _error(spec: Spec, message: str, *, help: str, reason: str = "") -> SpecError:

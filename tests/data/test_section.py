@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from specbuild.language.interval import Interval
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.evaluate import EvaluateSection
+from specbuild.language.sections.train import TrainSection
 
 SOURCE = {"path": "rain.npz", "key": "rain", "layout": "T H W"}
 WINDOWS = {"past": 4, "future": 6}
@@ -169,9 +170,16 @@ def test_refused(data: dict[str, Any], place: str, message: str) -> None:
     assert (".".join(map(str, error["loc"])), error["msg"]) == (place, message)
 
 
+@pytest.mark.parametrize("key", ["devices", "batch_size"])
+def test_a_misspelt_word_beside_a_number(key: str) -> None:
+    with pytest.raises(ValidationError, match=r'auto.*, got "atuo"; did you mean "auto"\?'):
+        TrainSection.model_validate({key: "atuo"})
+    assert getattr(TrainSection.model_validate({key: "auto"}), key) == "auto"
+
+
 def test_thresholds() -> None:
     assert EvaluateSection.model_validate({"thresholds": [0.5, 2]}).thresholds == (0.5, 2.0)
-    with pytest.raises(ValidationError, match=r"a threshold stands twice in \[1, 1\]"):
+    with pytest.raises(ValidationError, match=r"a threshold is listed twice in \[1, 1\]"):
         EvaluateSection.model_validate({"thresholds": [1, 1]})
     with pytest.raises(ValidationError, match=r"expected a list of numbers such as \[0.5, 2, 5\], got 3"):
         EvaluateSection.model_validate({"thresholds": 3})

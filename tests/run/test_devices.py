@@ -162,11 +162,10 @@ def test_every_device_draws_its_own_noise() -> None:
         (["train.devices=[0, 5]"], "train.devices asks for [0, 5], and this machine has 2: cpu:0, cpu:1"),
         (["train.devices=2", "train.batch_size=1"], "2 devices are too many for 1 windows per step"),
         (
-            ["train.devices={height: 2}"],
-            "tensorflow does not divide the height of frames"
-            if TF
-            else "a height of 11 pixels does not divide into 2 equal parts",
+            ["train.devices={batch: 2, height: 11}"],
+            "asks for {batch: 2, height: 11}, 22 devices, and this machine has 2",
         ),
+        (["train.devices={height: 2}"], "a height of 11 pixels does not divide into 2 equal parts"),
     ],
 )
 def test_devices_that_cannot_be_had(plain: Path, overrides: list[str], said: str) -> None:
@@ -177,6 +176,20 @@ def test_devices_that_cannot_be_had(plain: Path, overrides: list[str], said: str
     assert said in str(caught.value)
     assert "train.devices" in str(caught.value)
     assert not (plain.parent / "runs").exists()
+
+
+@not_on_jax
+def test_tensorflow_divides_no_height(plain: Path) -> None:
+    with pytest.raises(SpecError, match="tensorflow does not divide the height of frames"):
+        chosen(load_spec(plain, overrides=["train.devices={height: 2}"]))
+
+
+def test_devices_of_a_processor_are_made_by_dividing_it(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match="leave devices out: there is no accelerator; SPECBUILD_CPU_DEVICES=6 divides"):
+        chosen(load_spec(plain, overrides=["train.devices=[0, 5]"]))
+    monkeypatch.setattr(devices_module, "has_accelerator", lambda: True)
+    with pytest.raises(SpecError, match="write devices: auto, which takes all that there are"):
+        chosen(load_spec(plain, overrides=["train.devices=3"]))
 
 
 def test_auto_takes_accelerators_alone(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:

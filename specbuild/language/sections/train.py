@@ -94,10 +94,10 @@ class _Devices(Value):
     """`auto`, a number of devices, a list of their numbers, stored as a tuple, or a `DeviceGrid`."""
 
     words = "auto, a number of devices, a list of their numbers such as [0, 2], or {batch: 1, height: 2}"
-    _count, _numbers = Whole(1), ListOf(Whole(0), words, 1, once="a device")
+    _count, _numbers = OrWord(Whole(1), AUTO), ListOf(Whole(0), words, 1, once="a device")
 
     def read(self, value: Any, expected: str = "") -> Any:
-        if value == "auto" or isinstance(value, DeviceGrid):
+        if isinstance(value, DeviceGrid):
             return value
         if isinstance(value, dict):
             return DeviceGrid.model_validate(value)
@@ -107,7 +107,7 @@ class _Devices(Value):
 
     def schema(self) -> dict[str, Any]:
         grid = DeviceGrid.model_json_schema()
-        return {"anyOf": [{"const": "auto"}, self._count.schema(), self._numbers.schema(), grid]}
+        return {"anyOf": [*self._count.schema()["anyOf"], self._numbers.schema(), grid]}
 
 
 class TrainSection(Section):
