@@ -7,7 +7,8 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-import composites
+from composite_case import Place, Spot
+from composite_drawing import Drawing
 from data_records import Record, Tree
 
 Shape = tuple[int, ...]
@@ -25,7 +26,7 @@ def frame_count(frames: str, windows: Tree) -> int:
     return {"past": windows["past"], "future": windows["future"]}.get(frames, windows["past"] + windows["future"])
 
 
-class Trunk(composites.Drawing):
+class Trunk(Drawing):
     """Nodes inside each other that keep the shape of a frame or a vector."""
 
     def __init__(self, random: Random, shape: Shape) -> None:
@@ -140,8 +141,8 @@ class ModelDrawing:
             }
             self.forms["model file with data of its own"] += 1
         blocks = {"first": drawing.block("first")} if self.chance(0.4) else {}
-        place = composites.Place(names={"trunk": shape}, blocks=tuple(blocks))
-        start = composites.Spot(shape, reference="trunk")
+        place = Place(names={"trunk": shape}, blocks=tuple(blocks))
+        start = Spot(shape, reference="trunk")
         items, _ = drawing.nodes(place, start, self.random.choice((1, 2)), start=True, goal=shape)
         self.layers += items
         self.forms += drawing.forms

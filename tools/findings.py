@@ -14,7 +14,9 @@ class Wrong(Exception):
 def place_of(fault: BaseException, entries: int = 6) -> tuple[str, str]:
     """Return where a fault comes from, which is one finding, and the last entries of its traceback."""
     frames = traceback.extract_tb(fault.__traceback__)
-    ours = [frame for frame in frames if "/specbuild/" in frame.filename or frame.filename.endswith("naive.py")]
+    ours = [
+        frame for frame in frames if "/specbuild/" in frame.filename or Path(frame.filename).name.startswith("naive")
+    ]
     inner = (ours or frames)[-1]
     where = f"{type(fault).__name__} in {Path(inner.filename).name}:{inner.name}"
     if isinstance(fault, Wrong):
