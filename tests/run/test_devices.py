@@ -67,20 +67,20 @@ def learned(run: Run) -> dict[str, Any]:
 
 
 def test_two_devices_learn_what_one_learns(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two from the beginning, and two that continue after an epoch of one."""
     runs = shared.parent / "runs"
-    one = learned(train(shared, out=runs, quiet=True))
-    run = train(shared, out=runs, overrides=["train.devices=2"])
+    alone = train(shared, out=runs, quiet=True)
+    one = learned(alone)
+    others = [learned(train(shared, out=runs, overrides=["train.devices=2"]))]
     said = capsys.readouterr().out
     assert "on cpu:0, cpu:1, into" in said
     assert "\n4 windows per step, 2 on each of 2 devices\n" in said
-    two = learned(run)
-    begun = train(shared, out=runs, overrides=["train.epochs=1"], quiet=True)
-    resumed = train(resume=begun.path, overrides=["train.epochs=2", "train.devices=[1, 0]"], quiet=True)
-    others = [two, learned(resumed)]
+    alone.folder.checkpoint(2).unlink()
+    again, shares = ("[1, 0]", "2 on each of 2 devices")
     if not TF:
-        halves = train(shared, out=runs, overrides=["train.devices={height: 2}"])
-        others.append(learned(halves))
-        assert "4 windows per step, 4 on each of 2 devices, 1/2 of their height\n" in capsys.readouterr().out
+        again, shares = ("{height: 2}", "4 on each of 2 devices, 1/2 of their height")
+    others.append(learned(train(resume=alone.path, overrides=[f"train.devices={again}"])))
+    assert f"\n4 windows per step, {shares}\n" in capsys.readouterr().out
     for other in others:
         assert one.keys() == other.keys()
         for name, value in one.items():
