@@ -35,9 +35,9 @@ def command(context: click.Context, /, spec: str | None, out: str, format: str, 
       KERAS_BACKEND=jax specbuild doctor --format json
     """
     from specbuild.doctor import examine
-    from specbuild.facade import build_graph
+    from specbuild.training.train import settled_graph
 
-    graph = build_graph(spec, **options) if spec is not None else None
+    graph = settled_graph(spec, **options) if spec is not None else None
     findings = []
     for finding in examine(Path(out), graph):
         findings.append(finding)

@@ -19,11 +19,17 @@ import numpy as np
 
 from specbuild.catalog.scores import score_titled
 from specbuild.data import Dataset, Window
-from specbuild.data.arrays import Floats
-from specbuild.data.samples.windows import past_frames
 from specbuild.document import ArgumentError
 from specbuild.document.html import preformatted
 from specbuild.evaluation.baselines import climatology
+from specbuild.evaluation.comparable import (
+    check_alike,
+    check_same_frames,
+    common_moments,
+    forecast_view,
+    listed,
+    moments_of,
+)
 from specbuild.evaluation.ensembles import ScoredForecast, model_forecast
 from specbuild.evaluation.result import (
     LEAST_BLOCKS,
@@ -36,7 +42,6 @@ from specbuild.evaluation.scores import Blocks, Draws, Scores, Scoring, with_dif
 from specbuild.language import normalize
 from specbuild.language.difference import Difference as SpecDifference
 from specbuild.language.difference import differences
-from specbuild.runs.provenance import data_files
 from specbuild.runs.trained import TrainedRun
 
 Verdict = Literal["better", "worse", "uncertain"]
@@ -166,13 +171,13 @@ def compare(
         raise ArgumentError("one run alone cannot be compared", help="name two run folders or more")
     given = normalize(overrides)
     opened = [TrainedRun.open(run, plugins, overrides=given, horizon=horizon) for run in runs]
-    views = [_view(trained) for trained in opened]
+    views = [forecast_view(trained) for trained in opened]
     for trained, view in zip(opened[1:], views[1:], strict=True):
-        _check_alike(opened[0], views[0], trained, view)
+        check_alike(opened[0], views[0], trained, view)
     leads = [lead for lead in views[0].leads if all(lead in view.leads for view in views)]
     if not leads:
-        raise ArgumentError(f"the runs forecast no lead time in common: {_listed(opened, [v.leads for v in views])}")
-    moments = _common_moments(opened, views, split)
+        raise ArgumentError(f"the runs forecast no lead time in common: {listed(opened, [v.leads for v in views])}")
+    moments = common_moments(opened, views, split)
     names = _names(opened)
     tables, counted, scored, shown = _scored(opened, views, names, split, variable, leads, moments)
     compared = [
@@ -198,67 +203,6 @@ def compare(
     )
 
 
-def _view(trained: TrainedRun) -> Dataset:
-    """Return what a run forecasts: its data, or the first of several outputs.
-
-    Raises:
-        ArgumentError: it is a classifier.
-    """
-    if trained.data.target is not None:
-        raise ArgumentError(
-            f"{trained.folder.path} classifies clips, and only forecasts can be compared",
-            help=f"its scores are those of specbuild evaluate {trained.folder.path}",
-        )
-    return next(iter(trained.dataset.views.values()), trained.dataset)
-
-
-def _check_alike(first: TrainedRun, ours: Dataset, second: TrainedRun, theirs: Dataset) -> None:
-    """Raise an ArgumentError unless two runs forecast the same values of the same frames."""
-    parts: dict[str, list[Any]] = {
-        "data": [_checksums(trained) for trained in (first, second)],
-        "frames": [view.source.lengths for view in (ours, theirs)],
-        "grid": [view.source.space for view in (ours, theirs)],
-        "variables": [view.source.metadata.variables or (view.source.channels,) for view in (ours, theirs)],
-        "units": [(view.section.units or view.source.metadata.units) for view in (ours, theirs)],
-        "kind of output": ["an event" if view.is_event else "a value" for view in (ours, theirs)],
-    }
-    for what, (one, other) in parts.items():
-        if one != other:
-            shown = "" if what == "data" else f": {one} and {other}"
-            raise ArgumentError(
-                f"{first.folder.path} and {second.folder.path} do not have the same {what}{shown}",
-                help="scores can be compared on the same frames alone; name some with --data"
-                if what == "data"
-                else "compare runs that forecast the same values",
-            )
-
-
-def _checksums(trained: TrainedRun) -> list[object]:
-    """Return what identifies the frames that a run reads, which may be others than those of its training."""
-    files = data_files(trained.spec) if trained.other_data else trained.folder.manifest()["data"]
-    return [files[0].get("sha256") or files[0].get("sampled_sha256") or files[0].get("bytes")] if files else []
-
-
-def _common_moments(opened: Sequence[TrainedRun], views: Sequence[Dataset], split: str) -> list[tuple[int, int]]:
-    """Return the event and the last past frame of the windows that every run has in a split."""
-    found = [set(_moments(view, split)) for view in views]
-    common = sorted(set.intersection(*found))
-    if not common:
-        raise ArgumentError(
-            f"the runs have no window in common in the {split} split: "
-            + _listed(opened, [f"{len(moments)} windows" for moments in found]),
-            help="give them the same data.split",
-        )
-    return common
-
-
-def _moments(view: Dataset, split: str) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return the event and the first frame of each window, by its event and its last past frame."""
-    windows = view.split(split)
-    starts = (windows[number] for number in range(len(windows)))
-    return {(event, past_frames(start, windows.section)[-1]): (event, start) for event, start in starts}
-
-
 def _scored(
     opened: Sequence[TrainedRun],
     views: Sequence[Dataset],
@@ -277,7 +221,7 @@ def _scored(
         spec = replace(spec, evaluate=spec.evaluate.of_events())
     scoring = Scoring.of(spec, first if selected is None else replace(first, source=selected))
     longest = max(range(len(views)), key=lambda number: views[number].section.windows.span)
-    starts = [_moments(view, split) for view in views]
+    starts = [moments_of(view, split) for view in views]
     blocks = Blocks.of(views[longest].split(split))
     sums = {name: Scores(len(leads), families=scoring.families, blocks=len(blocks)) for name in names}
     counted, scored = [0] * len(blocks), 0
@@ -286,7 +230,7 @@ def _scored(
         windows = [view.window(*start[moment]) for view, start in zip(views, starts, strict=True)]
         if any(_skips(view, window) for view, window in zip(views, windows, strict=True)):
             continue
-        _check_same_frames(opened, [window.future[places] for window, places in zip(windows, positions, strict=True)])
+        check_same_frames(opened, [window.future[places] for window, places in zip(windows, positions, strict=True)])
         made = [
             _at(_forecast(trained, view, window), places).channel(channel)
             for trained, view, window, places in zip(opened, views, windows, positions, strict=True)
@@ -309,25 +253,6 @@ def _scored(
     else:
         tables[1:] = [_without_intervals(table, tables[0]) for table in tables[1:]]
     return tuple(tables), counted, scored, scoring.shown
-
-
-def _check_same_frames(opened: Sequence[TrainedRun], observed: Sequence[Floats]) -> None:
-    """Raise an ArgumentError unless the frames (F, *space, C) that runs forecast are the same wherever they are known.
-
-    Runs may read the same files in other ways: another region, other dates, another generator, another event.
-    """
-    first = observed[0]
-    for trained, other in zip(opened[1:], observed[1:], strict=True):
-        if (
-            first.shape == other.shape
-            and np.isclose(first, other, rtol=1e-4, equal_nan=True)[~np.isnan(first + other)].all()
-        ):
-            continue
-        paths = opened[0].folder.path, trained.folder.path
-        raise ArgumentError(
-            f"{paths[0]} and {paths[1]} do not forecast the same frames, though they read the same files",
-            help=f"what differs in their data: specbuild diff {paths[0]} {paths[1]}",
-        )
 
 
 def _skips(view: Dataset, window: Window) -> bool:
@@ -380,12 +305,12 @@ def _notes(
 ) -> Iterator[str]:
     counts = [len(view.split(split)) for view in views]
     if any(count != len(moments) for count in counts):
-        yield f"of their windows, {len(moments)} are in the {split} split of every run: " + _listed(
+        yield f"of their windows, {len(moments)} are in the {split} split of every run: " + listed(
             opened, [f"{count}" for count in counts]
         )
     lengths = [len(view.leads) for view in views]
     if any(length != len(leads) for length in lengths):
-        yield f"{len(leads)} lead times are common to all: " + _listed(opened, [f"{length}" for length in lengths])
+        yield f"{len(leads)} lead times are common to all: " + listed(opened, [f"{length}" for length in lengths])
     if any(trained.spec.evaluate != opened[0].spec.evaluate for trained in opened[1:]):
         yield f"the scores are those that {opened[0].folder.path.name} asks for in evaluate"
 
@@ -399,7 +324,3 @@ def _names(opened: Sequence[TrainedRun]) -> list[str]:
     if len(set(paths)) == len(paths):
         return paths
     raise ArgumentError("a run is named twice", help="name two different run folders")
-
-
-def _listed(opened: Sequence[TrainedRun], values: Sequence[object]) -> str:
-    return ", ".join(f"{trained.folder.path.name} {value}" for trained, value in zip(opened, values, strict=True))

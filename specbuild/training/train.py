@@ -70,7 +70,7 @@ def train(
         if resume is None:
             assert spec is not None
             with _interruptible(signals, "interrupted before training began; nothing was written"):
-                graph = _planned(spec, overrides, plugins, roots)
+                graph = settled_graph(spec, overrides, plugins, roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
                 dataset = open_together(group, graph)
                 return Session(graph, dataset, show, processes=group).run(out, signals)
@@ -97,7 +97,7 @@ def train(
             return session.run(out, signals)
 
 
-def _planned(
+def settled_graph(
     spec: Spec | str | Path | Mapping[str, Any],
     overrides: Mapping[str, Any] | Iterable[str],
     plugins: Iterable[str],

@@ -44,3 +44,18 @@ def test_a_backend_that_is_not_there_is_a_fault() -> None:
     assert done.returncode == 1
     assert "fault  backend    Keras cannot start with the backend nowhere" in done.stdout
     assert "ok     disk" in done.stdout
+
+
+def test_it_looks_at_the_framework_that_a_spec_names(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("specbuild: 1\ninputs: {x: [4]}\nlayers: [{layer: Dense, units: 1}]\ntrain: {backend: jax}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "specbuild", "doctor", str(spec), "--format", "json"],
+        env={name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    found = {each["subject"]: each["text"] for each in json.loads(done.stdout)}
+    assert found["backend"].startswith("jax under Keras ")
+    assert "a training step with a batch size of 8 takes about" in found["memory"]
