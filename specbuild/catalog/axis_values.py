@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from specbuild.catalog.values import ListOf, OneOrList, PerAxis, Whole
+from specbuild.catalog.list_values import ListOf, OneOrList, PerAxis
+from specbuild.catalog.values import Whole
 
 Ints1: TypeAlias = Annotated[tuple[int], PerAxis(Whole(1), 1)]
 Ints2: TypeAlias = Annotated[tuple[int, int], PerAxis(Whole(1), 2)]

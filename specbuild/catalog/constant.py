@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 from pydantic import Field, PrivateAttr, model_validator
 
 from specbuild.catalog.base import Layer
+from specbuild.catalog.list_values import ListOf
 from specbuild.catalog.receptive_field import ReceptiveField, no_input
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show
-from specbuild.catalog.values import ListOf, Real, Text, Value, Whole, refuse, written
+from specbuild.catalog.values import Real, Text, Value, Whole, refuse, written
 from specbuild.document.suggest import did_you_mean
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from pydantic import Field, field_validator
 from specbuild.catalog.axes import MixesAxes, OverAxes, lengths, named_axes
 from specbuild.catalog.axis_values import Axes, Axis
 from specbuild.catalog.base import Layer
+from specbuild.catalog.list_values import OneOrList
 from specbuild.catalog.objects import Constraint, Initializer, Regularizer
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, Weight, show, times
-from specbuild.catalog.values import Flag, OneOrList, PositiveNumber, Real, Share, Whole, read_default, refuse, written
+from specbuild.catalog.values import Flag, PositiveNumber, Real, Share, Whole, read_default, refuse, written
 
 _GROUPS = Whole(1, words="a positive whole number, or -1 for one group a channel")
 

@@ -2,7 +2,8 @@
 
 from typing import get_args
 
-from specbuild.catalog.values import Choice, ListOf, Nullable, OneOrList, Policy, Real, Value, Whole
+from specbuild.catalog.list_values import ListOf, OneOrList
+from specbuild.catalog.values import Choice, Nullable, Policy, Real, Value, Whole
 
 _SHARE = Real(0, 1)
 _SHARES = Nullable(OneOrList(_SHARE, "a number from 0 to 1 or a list of them"))

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from specbuild.catalog.axes import OverAxes
 from specbuild.catalog.axis_values import Axis
 from specbuild.catalog.base import Layer, View
+from specbuild.catalog.list_values import ListOf, OneOrList
 from specbuild.catalog.receptive_field import (
     ReceptiveField,
     at_position,
@@ -21,7 +22,7 @@ from specbuild.catalog.receptive_field import (
     same,
 )
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, fits, show
-from specbuild.catalog.values import ListOf, NonNegativeInt, OneOrList, PositiveInt, Whole, refuse
+from specbuild.catalog.values import NonNegativeInt, PositiveInt, Whole, refuse
 
 
 class _NotZero(Whole):

@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
+from specbuild.catalog.list_values import ListOf
 from specbuild.catalog.shapes import Shape, ShapeError, fits, show
 from specbuild.catalog.spatial import Formatted, Spatial
-from specbuild.catalog.values import Fraction, ListOf, NonNegativeInt, NonNegativeNumber, Nullable, Share, Whole
+from specbuild.catalog.values import Fraction, NonNegativeInt, NonNegativeNumber, Nullable, Share, Whole
 
 NoiseShape = Annotated[
     tuple[int | None, ...],

@@ -7,9 +7,10 @@ from pydantic import AfterValidator, Field
 
 from specbuild.catalog.axis_values import Ints2
 from specbuild.catalog.conv_recurrent import OverFrames
+from specbuild.catalog.list_values import OneOrList
 from specbuild.catalog.receptive_field import ReceptiveField, known, same, whole_input, widened
 from specbuild.catalog.shapes import Dim, Shape, Weight, size, times
-from specbuild.catalog.values import Choice, Number, OneOrList, Whole, refuse, written
+from specbuild.catalog.values import Choice, Number, Whole, refuse, written
 
 
 def _same(widths: int | tuple[int, ...]) -> tuple[int, ...]:

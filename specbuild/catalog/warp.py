@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from specbuild.catalog.base import Layer
+from specbuild.catalog.list_values import OneOrList
 from specbuild.catalog.merging import check_two
 from specbuild.catalog.receptive_field import AxisField, ReceptiveField, known, same
 from specbuild.catalog.shapes import Dim, Shape, ShapeError, plus, show, size, times
-from specbuild.catalog.values import Choice, OneOrList, Real, Value, Whole
+from specbuild.catalog.values import Choice, Real, Value, Whole
 
 TO_LAST = "to_last"
 EDGE = "edge"

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import Field
 
-from specbuild.catalog.values import Choice, Flag, NonNegativeNumber, Several, fault, refuse, written
+from specbuild.catalog.list_values import Several
+from specbuild.catalog.values import Choice, Flag, NonNegativeNumber, fault, refuse, written
 from specbuild.document import did_you_mean
 from specbuild.language.sections.base import Section
 from specbuild.language.sections.source import LETTERS

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from specbuild.catalog.values import Several, Value, Whole, fault
+from specbuild.catalog.list_values import Several
+from specbuild.catalog.values import Value, Whole, fault
 from specbuild.language.sections.base import Section
 
 _FACTORS = Several(Whole(1), "a positive whole number, or a list with one per spatial axis", 1, 3)

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, Several, Whole, fault
+from specbuild.catalog.list_values import Several
+from specbuild.catalog.values import Flag, NonNegativeInt, Number, PositiveInt, Whole, fault
 from specbuild.language.interval import Interval
 from specbuild.language.sections.augment import AugmentSection, check_augment
 from specbuild.language.sections.base import OnResume, Section

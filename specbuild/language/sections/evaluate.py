@@ -6,8 +6,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.heads import MOST_MEMBERS
+from specbuild.catalog.list_values import ListOf
 from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE
-from specbuild.catalog.values import Choice, Flag, ListOf, Name, PositiveInt, Real, Whole, fault, refuse, written
+from specbuild.catalog.values import Choice, Flag, Name, PositiveInt, Real, Whole, fault, refuse, written
 from specbuild.language.sections.base import Section
 
 Item = TypeVar("Item")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeA
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from specbuild.catalog.list_values import ListOf
 from specbuild.catalog.shapes import Dim
-from specbuild.catalog.values import Choice, ListOf, Number, PositiveInt, fault, refuse, written
+from specbuild.catalog.values import Choice, Number, PositiveInt, fault, refuse, written
 from specbuild.document import did_you_mean
 from specbuild.language.sections.base import Section, Short
 from specbuild.language.sections.interval import Time

@@ -5,14 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from specbuild.catalog.list_values import PerAxis, Several
 from specbuild.catalog.values import (
     Choice,
     NonNegativeInt,
-    PerAxis,
     PositiveInt,
     PositiveNumber,
     Real,
-    Several,
     Share,
     Whole,
     fault,

@@ -3,7 +3,8 @@
 import math
 from typing import Annotated, Any, TypeAlias
 
-from specbuild.catalog.values import Real, Several
+from specbuild.catalog.list_values import Several
+from specbuild.catalog.values import Real
 
 
 class _Missing(Several):

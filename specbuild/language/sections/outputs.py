@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
+from specbuild.catalog.list_values import ListOf
 from specbuild.catalog.shapes import Dim
-from specbuild.catalog.values import ListOf, Number, Whole, fault
+from specbuild.catalog.values import Number, Whole, fault
 from specbuild.document import did_you_mean
 from specbuild.language.sections.base import Section, Short
 from specbuild.language.sections.source import Variables

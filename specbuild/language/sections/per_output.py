@@ -5,8 +5,9 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
+from specbuild.catalog.list_values import Each, ListOf
 from specbuild.catalog.objects import KerasObject, KerasValue, LossSum, keras_object
-from specbuild.catalog.values import Each, ListOf, Real, Value, check_length, fault, read_each, refuse
+from specbuild.catalog.values import Real, Value, check_length, fault, read_each, refuse
 
 MAX_OBJECTS = 100
 """Losses or metrics in one list or mapping."""

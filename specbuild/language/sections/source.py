@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from specbuild.catalog.list_values import ListOf, PerAxis
 from specbuild.catalog.sources import PROTOCOLS, format_of, protocol_of, suffixes_of
-from specbuild.catalog.values import Choice, ListOf, PerAxis, Text, Whole, check_length, fault, refuse, written
+from specbuild.catalog.values import Choice, Text, Whole, check_length, fault, refuse, written
 from specbuild.language.dates import DatePair, Dates, dates
 from specbuild.language.sections.base import Section
 from specbuild.language.sections.coarsen import Coarsen

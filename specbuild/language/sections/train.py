@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
+from specbuild.catalog.list_values import ListOf
 from specbuild.catalog.objects import KerasObject, Optimizer
 from specbuild.catalog.values import (
     Flag,
-    ListOf,
     NonNegativeInt,
     NonNegativeNumber,
     OrWord,

@@ -7,17 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from specbuild.catalog.values import (
-    Each,
-    ListOf,
-    NonNegativeNumber,
-    Number,
-    PositiveInt,
-    PositiveNumber,
-    Value,
-    Whole,
-    refuse,
-)
+from specbuild.catalog.list_values import Each, ListOf
+from specbuild.catalog.values import NonNegativeNumber, Number, PositiveInt, PositiveNumber, Value, Whole, refuse
 from specbuild.language.sections.base import Named, Section
 
 

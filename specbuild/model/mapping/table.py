@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from specbuild.catalog.values import Choice, Flag, ListOf, PositiveInt, Several, Text, Value, Whole, refuse, written
+from specbuild.catalog.list_values import ListOf, Several
+from specbuild.catalog.values import Choice, Flag, PositiveInt, Text, Value, Whole, refuse, written
 from specbuild.document import Mapping, Node, Report, Scalar, did_you_mean, read
 from specbuild.document.files import SUFFIXES
 from specbuild.language.sections.base import Section
