@@ -21,28 +21,30 @@ PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 HEAD = """# Scores of the shipped specs
 
 Each spec was trained once, unchanged, on the data shipped with it, and scored on the test split, which is later than
-all training frames, with an embargo between them. In brackets: the score of the best baseline at that lead time, which
-is the one over which the model has the least skill. Skill is 1 − MSE / MSE of the baseline; below 0 the baseline is
-better; behind it, where there are enough windows, its 95 % interval. [Scores](scores.md) defines the scores. Written by
-`tools/results.py` from the run folders.
+all training frames, with an embargo between them. The score of the best baseline at that lead time is in parentheses;
+it is the baseline over which the model has the least skill. Skill is 1 − MSE / MSE of the baseline: below 0 the
+baseline is better. Its 95 % interval follows where there are enough windows. [Scores](scores.md) defines the scores.
+`tools/results.py` writes this page from the run folders.
 
-How the specs were chosen, on frames before those of the test:
+How the specs were chosen, on frames before the test split:
 
 - `radar_nowcast`: about 60 settings of the motion and 25 networks were compared on frames 0 to 23, which end before the
-  targets of the test begin. Most of what was gained came from the motion of the latest 24 minutes instead of the last
-  four frames, so the baseline `extrapolation` has it too: its RMSE on the test fell from 0.501 to 0.475 mm/h (pySTEPS's
-  Lucas-Kanade extrapolation has 0.546). The model adds 1 % in RMSE, 7 % at +2 minutes, where it knows which parts of a
-  radar composite are updated late. Compared with the motion of four frames its RMSE is 7 % lower; 10 % were the goal.
-  Boosted trees on 20 features of the aligned frames, trained on the same 20 frames, came 2 to 4 % below the motion of
-  four frames. Of the networks, the test was scored with the chosen one alone; earlier models and blurred extrapolations
-  had been scored on it before. Trained unchanged on the record transposed and reversed in time, which nothing was
-  chosen on, the spec has 0.556 mm/h and extrapolation 0.566; it is better up to +10 minutes, and level at +12.
-- `radar_half_hour`: one network, scored once, with the motion of `radar_nowcast`. The choice of that motion saw frames
-  until 23, which are inputs here and the first target. At +10 minutes it is level with extrapolation.
+  targets of the test begin. Most of the gain comes from estimating motion over the latest 24 minutes instead of the
+  last four frames. The baseline `extrapolation` uses the same motion: its RMSE on the test fell from 0.501 to 0.475
+  mm/h (pySTEPS's Lucas-Kanade extrapolation has 0.546). The model lowers the RMSE by another 1 %, and by 7 % at +2
+  minutes, where it has learned which parts of a radar composite are updated late. Its RMSE is 7 % lower than with the
+  motion of four frames; the goal was 10 %. Boosted trees on 20 features of the aligned frames, trained on the same 20
+  frames, came 2 to 4 % below the motion of four frames. Of the networks compared, only the chosen one was scored on the
+  test; earlier models and blurred extrapolations had been scored on it before. Trained unchanged on the record
+  transposed and reversed in time, which was not used for any choice, the spec has 0.556 mm/h and extrapolation 0.566;
+  it is better up to +10 minutes, and equal at +12.
+- `radar_half_hour`: one network, scored once, with the motion of `radar_nowcast`. That motion was chosen on frames up
+  to 23, which are inputs here and the first target. At +10 minutes the spec is no better than extrapolation.
 - `era5_temperature`: about 20 regressions and 5 networks were compared within the training split. The test was scored
-  twice: the first version lost to the same hour yesterday from +6 h on, and the blend of the two was made after that.
-- Three windows of one storm, or one week of one month, say little about other weather. Train the templates on records
-  of your own before relying on them.
+  twice: the first version was worse than the same hour yesterday from +6 h on, and the blend of the two was made after
+  that.
+- Three windows of one storm, or one week of one month, say little about other weather. Train the templates on
+  your own records before relying on them.
 """
 
 
