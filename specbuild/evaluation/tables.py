@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from specbuild.catalog.baselines import PERSISTENCE
-from specbuild.catalog.scores import score_titled
+from specbuild.catalog.scores import SCORES, score_titled
 from specbuild.document.html import html_table, paragraph
 from specbuild.document.printable import one_line
 from specbuild.document.text_table import Column
@@ -100,6 +100,8 @@ def class_text(scores: ClassScores) -> str:
 def comparison_text(compared: Compared, *, every_lead: bool = False, width: int | None = None) -> str:
     """Return a table of the pooled scores of runs, called A, B, …, and one of the RMSE by lead time.
 
+    Where there is no RMSE, as of the probability of an event, the first score is shown by lead time.
+
     Args:
         every_lead: whether to show every score by lead time.
         width: of the text; the default is that of the terminal.
@@ -125,7 +127,8 @@ def comparison_text(compared: Compared, *, every_lead: bool = False, width: int 
         if run.table is not first and not compared.too_few_blocks:
             pooled.append((f"{letter} is", [compared.verdict(column) for column in own]))
     paragraphs = [_wrapped(head, width), "Pooled over all lead times", *_fitted(pooled, width)]
-    for column in columns if every_lead else columns[:1]:
+    chief = [column for column in columns if column.score == SCORES["rmse"].title] or columns
+    for column in columns if every_lead else chief[:1]:
         by_lead: list[TextColumn] = [("lead time", (*compared.leads, ALL))]
         for letter, run in compared.by_letter.items():
             same = run.table.column(column.score, column.threshold, column.window)

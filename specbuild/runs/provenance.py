@@ -35,11 +35,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def machine() -> dict[str, Any]:
-    """Return the machine of the run. Imports Keras, which knows the device."""
-    from specbuild.model.backend import device_name
-
-    return {"system": platform.platform(), "cpu": platform.machine(), "cores": os.cpu_count(), "device": device_name()}
+def machine(devices: str) -> dict[str, Any]:
+    """Return the machine of a run that is trained on devices such as `gpu:0, gpu:1`."""
+    return {"system": platform.platform(), "cpu": platform.machine(), "cores": os.cpu_count(), "device": devices}
 
 
 def data_files(spec: Spec) -> list[dict[str, Any]]:

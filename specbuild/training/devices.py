@@ -39,6 +39,12 @@ class Devices:
         return len(self.names)
 
     @property
+    def label(self) -> str:
+        """`gpu:0, gpu:1`; where several processes train together, `gpu:0, gpu:1 (8 in all processes)`."""
+        own = ", ".join(self.names)
+        return own if self.count == len(self.names) else f"{own} ({self.count} in all processes)"
+
+    @property
     def parts(self) -> int:
         """The number of parts that the windows of a step are divided into, over all processes."""
         return self.count // self.height

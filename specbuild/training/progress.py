@@ -118,7 +118,7 @@ def opening_lines(graph: Graph, dataset: Samples, folder: Path, precision: str, 
     """Return lines of plain ASCII on data, model and several devices, to print first."""
     lines = [
         data_line(dataset),
-        f"model: {graph.parameters:,} parameters, {precision} on {', '.join(devices.names)}, into {folder}",
+        f"model: {graph.parameters:,} parameters, {precision} on {devices.label}, into {folder}",
         devices.words(graph.spec.batch_size),
     ]
     return [line for line in lines if line]

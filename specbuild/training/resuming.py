@@ -36,11 +36,13 @@ def check_changes_take_effect(
     idle = [path for path in idle if not path.startswith(("train.early_stopping", "train.checkpoints"))]
     if not idle:
         return
-    why = f"has all its {done.epoch} epoch{'s' if done.epoch > 1 else ''}"
-    more = f"train more with --set train.epochs={2 * done.epoch}, or leave them out"
+    epochs = f"{done.epoch} epoch{'s' if done.epoch > 1 else ''}"
+    why = f"has all its {epochs}" if done.epoch == spec.train.epochs else f"already has {epochs}"
+    without = f"or leave {'them' if len(idle) > 1 else 'it'} out"
+    more = f"train more with --set train.epochs={2 * done.epoch}, {without}"
     if done.epoch < spec.train.epochs:
         why = f"was ended by early stopping after epoch {done.epoch}"
-        more = "train more with --set train.early_stopping=null, or leave them out"
+        more = f"train more with --set train.early_stopping=null, {without}"
     raise ArgumentError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)
 
 

@@ -225,7 +225,7 @@ class Session:
             "precision": precision,
             "batch_size": spec.batch_size,
             "versions": versions(),
-            "machine": machine(),
+            "machine": machine(self.devices.label),
         }
 
     def _describe(self, folder: RunFolder, description: Mapping[str, Any]) -> None:

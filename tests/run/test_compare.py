@@ -114,7 +114,9 @@ def test_the_command_prints_letters_and_json(runs: dict[str, Path]) -> None:
     assert text.count("| lead time |") == len(compare(names).shown) + 1  # thresholds 1 and 3
     result = json.loads(CliRunner().invoke(main, ["compare", *names, "--format", "json"]).stdout)
     assert result["runs"][1]["verdicts"]["RMSE"] == "worse"
-    assert all(len(line) <= 80 for line in comparison_text(compare(names), width=80).splitlines())
+    short = comparison_text(compare(names), width=80)
+    assert all(len(line) <= 80 for line in short.splitlines())
+    assert short.split("Pooled over all lead times")[1].count("\nRMSE") == short.count("| lead time |") == 1
 
 
 def test_what_cannot_be_compared_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -71,9 +71,11 @@ def test_two_devices_learn_what_one_learns(shared: Path, capsys: pytest.CaptureF
     runs = shared.parent / "runs"
     alone = train(shared, out=runs, quiet=True)
     one = learned(alone)
-    others = [learned(train(shared, out=runs, overrides=["train.devices=2"]))]
+    run = train(shared, out=runs, overrides=["train.devices=2"])
+    others = [learned(run)]
     said = capsys.readouterr().out
     assert "on cpu:0, cpu:1, into" in said
+    assert run.folder.manifest()["machine"]["device"] == "cpu:0, cpu:1"
     assert "\n4 windows per step, 2 on each of 2 devices\n" in said
     alone.folder.checkpoint(2).unlink()
     again, shares = ("[1, 0]", "2 on each of 2 devices")
@@ -163,7 +165,7 @@ def test_every_device_draws_its_own_noise() -> None:
         (["train.devices=2", "train.batch_size=1"], "2 devices are too many for 1 windows per step"),
         (
             ["train.devices={batch: 2, height: 11}"],
-            "asks for {batch: 2, height: 11}, 22 devices, and this machine has 2",
+            "{batch: 2, height: 11}, 22 devices, and this machine has 2",
         ),
         (["train.devices={height: 2}"], "a height of 11 pixels does not divide into 2 equal parts"),
     ],

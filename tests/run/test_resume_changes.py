@@ -120,6 +120,12 @@ def test_early_stopping_and_checkpoints_take_effect(copy: Path) -> None:
     assert {each.epoch for each in run.folder.checkpoints()} == {run.best, 2}
 
 
+def test_fewer_epochs_than_a_run_has_are_refused(unchanged: Run) -> None:
+    with pytest.raises(RunError, match=r"train.epochs would change nothing: .* already has 2 epochs\n") as error:
+        train(resume=unchanged.folder.path, overrides=["train.epochs=1"], quiet=True)
+    assert error.value.help == "train more with --set train.epochs=4, or leave it out"
+
+
 def test_a_change_that_nothing_is_left_to_train_for_is_refused(begun: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(begun, tmp_path / "finished"))
     before = {path.name: path.read_bytes() for path in copy.glob("*") if path.is_file()}
