@@ -18,6 +18,8 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 SMALL = 10**9
 """FLOPs per sample from which a convolutional recurrence spends its time in convolutions on any framework."""
 _VARIABLE = "KERAS_BACKEND"
+_named = ""
+"""What this process itself has put into `KERAS_BACKEND`, rather than the user."""
 
 
 def settle(spec: Spec) -> None:
@@ -26,6 +28,7 @@ def settle(spec: Spec) -> None:
     Raises:
         SpecError: `KERAS_BACKEND` names another, Keras runs on another already, or it is not installed.
     """
+    _withdraw()
     wanted = spec.train.backend
     if wanted in (None, "auto"):
         return
@@ -52,7 +55,20 @@ def settle(spec: Spec) -> None:
         raise spec.error(
             place, f"{wanted} is not installed", help=f"install it with: pip install '{extra}'", code="backend"
         )
-    os.environ[_VARIABLE] = wanted
+    _name(wanted)
+
+
+def _name(backend: Backend) -> None:
+    global _named
+    os.environ[_VARIABLE] = _named = backend
+
+
+def _withdraw() -> None:
+    """Forget the framework that an earlier call named, if that call ended before Keras was started."""
+    global _named
+    if _named and _started() is None and os.environ.get(_VARIABLE) == _named:
+        del os.environ[_VARIABLE]
+    _named = ""
 
 
 def settle_auto(graph: Graph, recorded: Backend | None = None) -> None:
@@ -84,8 +100,9 @@ def faster(graph: Graph) -> Backend:
 
 def prefer(backend: Backend | None) -> None:
     """Make Keras start with a framework if nothing has settled that yet and the framework is installed."""
+    _withdraw()
     if backend is not None and _started() is None and not os.environ.get(_VARIABLE) and _installed(backend):
-        os.environ[_VARIABLE] = backend
+        _name(backend)
 
 
 def has_gpu() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from specbuild.data.samples.base import Samples
@@ -10,7 +11,7 @@ from specbuild.graph import Graph
 from specbuild.runs.compatibility import Change
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.records import TrainingPolicy
-from specbuild.training.batch_size import LARGEST, chosen_size, is_left_open, with_batch_size, with_changed_size
+from specbuild.training.batch_size import chosen_size, is_left_open, with_batch_size, with_changed_size
 from specbuild.training.capacity import SAVING, Demand, Room, check_fits, demand, room
 from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.policy import policy_for
@@ -46,10 +47,11 @@ def planned(
     from specbuild.training.devices import chosen
 
     precision, there, open = _precision(graph, folder, changes), room(), is_left_open(graph)
-    taken = chosen((with_batch_size(graph, LARGEST) if open else graph).spec)
+    taken = chosen((with_batch_size(graph, sys.maxsize) if open else graph).spec)
     devices = taken.parts
-    # The devices that a processor is divided into share the memory of the machine.
-    needed = demand(graph, dataset, precision, devices if there is not None and there.accelerator else 1)
+    # The devices that a processor is divided into share the memory of the machine; processes may be on several hosts.
+    apart = devices if there is not None and there.accelerator else processes.count
+    needed = demand(graph, dataset, precision, apart)
     if taken.height > 1:
         needed = None  # what a part of the height takes is not known
     notes = []

@@ -162,3 +162,17 @@ def test_a_run_is_trained_resumed_and_scored_on_the_framework_of_its_spec(plain:
         TrainedRun.open(path, overrides=["train.backend=auto"])
         TrainedRun.open(path, overrides=["train.backend=tensorflow"])
     assert settled == ["jax", "jax", "tensorflow"]
+
+
+def test_a_call_that_fails_before_keras_starts_settles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(framework, "_started", lambda: None)
+    framework.prefer("jax")
+    assert os.environ["KERAS_BACKEND"] == "jax"
+    framework.prefer("tensorflow")
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+    framework.prefer(None)
+    assert "KERAS_BACKEND" not in os.environ
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # the user's
+    framework.prefer("tensorflow")
+    assert os.environ["KERAS_BACKEND"] == "jax"
