@@ -30,9 +30,8 @@ def settle(spec: Spec) -> None:
     """
     _withdraw()
     wanted = spec.train.backend
-    if wanted in (None, "auto"):
+    if wanted is None or wanted == "auto":
         return
-    assert wanted is not None
     place = ("train", "backend")
     started, variable = _started(), os.environ.get(_VARIABLE)
     if started is not None and started != wanted:
@@ -55,7 +54,8 @@ def settle(spec: Spec) -> None:
         raise spec.error(
             place, f"{wanted} is not installed", help=f"install it with: pip install '{extra}'", code="backend"
         )
-    _name(wanted)
+    if not variable:
+        _name(wanted)
 
 
 def _name(backend: Backend) -> None:
@@ -100,7 +100,6 @@ def faster(graph: Graph) -> Backend:
 
 def prefer(backend: Backend | None) -> None:
     """Make Keras start with a framework if nothing has settled that yet and the framework is installed."""
-    _withdraw()
     if backend is not None and _started() is None and not os.environ.get(_VARIABLE) and _installed(backend):
         _name(backend)
 

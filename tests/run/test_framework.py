@@ -167,12 +167,13 @@ def test_a_run_is_trained_resumed_and_scored_on_the_framework_of_its_spec(plain:
 def test_a_call_that_fails_before_keras_starts_settles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setattr(framework, "_started", lambda: None)
-    framework.prefer("jax")
+    framework.settle(spec("jax"))
     assert os.environ["KERAS_BACKEND"] == "jax"
-    framework.prefer("tensorflow")
+    framework.settle(spec("tensorflow"))
     assert os.environ["KERAS_BACKEND"] == "tensorflow"
-    framework.prefer(None)
+    framework.settle(spec("null"))
     assert "KERAS_BACKEND" not in os.environ
     monkeypatch.setenv("KERAS_BACKEND", "jax")  # the user's
-    framework.prefer("tensorflow")
+    framework.settle(spec("jax"))
+    framework.settle(spec("null"))
     assert os.environ["KERAS_BACKEND"] == "jax"
