@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from specbuild.evaluation.compare import Compared
 
 
-@click.command("compare", short_help="Show whether one run is better than another, and why.")
+@click.command("compare", short_help="Show what differs between runs, and whether one is better.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
     default="test",
     show_default=True,
-    help="Whose windows are forecast.",
+    help="Split whose windows are forecast.",
 )
 @click.option("--variable", metavar="NAME", help="Compare one of several variables; default: all, pooled.")
 @click.option("--data", metavar="PATH", help="Other data to score them on, as --set data.source.path=PATH.")
@@ -43,12 +43,12 @@ def command(
     plugins: tuple[str, ...],
     format: str,
 ) -> None:
-    """Compare runs with the first RUN: what differs in spec and records, and whether scores differ for sure.
+    """Compare runs with the first RUN: what differs, and whether scores differ by more than chance.
 
     Every run forecasts the windows that are in the same split of all of them, and is scored on the pixels and lead
     times that all of them know. The interval of a difference is from a paired bootstrap over blocks of windows: a
-    difference is called better or worse only where 0 lies outside, otherwise it may be chance. It says nothing of
-    chance in training: for that, compare runs that differ in the seed alone.
+    difference is called better or worse only if the interval excludes 0; otherwise it may be chance. This says nothing
+    about chance in training: for that, compare runs that differ only in the seed.
 
     Nothing is written.
 

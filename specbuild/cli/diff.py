@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command("diff", short_help="Show what differs between two specs.")
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--exit-code", is_flag=True, help="End with exit code 1 if they differ.")
+@click.option("--exit-code", is_flag=True, help="Exit with code 1 if they differ.")
 @root_option
 @plugin_option
 @format_option("text", "json")
@@ -30,7 +30,7 @@ def command(
     """Show what differs between the specs A and B, each a YAML file or a run folder.
 
     Specs are compared as specbuild understands them, with variables, defaults and loops resolved; comments, the order
-    of keys and a default that is written out are no differences. Layers are matched by their ids. What follows from a
+    of keys and defaults that are written out make no difference. Layers are matched by their ids. What follows from a
     variable is listed below that variable.
 
     \b

@@ -23,7 +23,7 @@ from specbuild.cli.arguments import format_option, plugin_option, root_option, s
 def command(context: click.Context, /, spec: str | None, out: str, format: str, **options: Any) -> None:
     """Check that everything works on this machine: versions, framework, devices, a tiny model, the disk.
 
-    Where there is an NVIDIA card that the framework does not see, it says what is missing and the command that mends
+    Where there is an NVIDIA card that the framework does not see, it says what is missing and the command that fixes
     it. With SPEC it also says how many of its samples fit into the memory of the device.
 
     The exit code is 1 if something does not work. Please include the output in bug reports.

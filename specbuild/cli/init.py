@@ -16,7 +16,7 @@ from specbuild.cli.arguments import say
     "--data", metavar="PATH", help="Look at a file, folder, pattern or URL, and write a spec that trains on it."
 )
 @click.option("--list", "listed", is_flag=True, help="List the templates and write nothing.")
-@click.option("--schema/--no-schema", default=True, help="Write the schema for editors beside it. Default: yes.")
+@click.option("--schema/--no-schema", default=True, help="Write the schema for editors too. Default: yes.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def command(template: str | None, file: Path | None, data: str | None, listed: bool, schema: bool, force: bool) -> None:
     """Write a commented spec to start from: TEMPLATE as FILE, or under its own name in this folder.
@@ -109,7 +109,7 @@ def _write_schema(spec: Path) -> None:
     from specbuild.cli.templates import write_schema
 
     if (schema := write_schema(spec)) is not None:
-        say(f"wrote {schema}, with which editors complete and check the spec")
+        say(f"wrote {schema}, which editors use to complete and check the spec")
 
 
 def _folder(name: str) -> str:

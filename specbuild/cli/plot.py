@@ -26,7 +26,9 @@ SUFFIXES = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
     "--format", type=click.Choice(list(SUFFIXES.values())), help="Default: from the suffix of the output, or svg."
 )
 @click.option(
-    "--fold/--no-fold", default=None, help="Draw a chain of layers as one box. Default: if it would be very high."
+    "--fold/--no-fold",
+    default=None,
+    help="Draw a chain of layers as one box. Default: if the picture would be tall.",
 )
 def command(spec: str, output: Path | None, format: str | None, fold: bool | None, **options: Any) -> None:
     """Draw the layers of SPEC with their shapes and states, and the connections between them.

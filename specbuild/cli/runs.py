@@ -22,7 +22,7 @@ DROPPED = ("changed", "data", "device", "over", "epochs", "time", "skill")
 
 @click.command("runs", short_help="List runs with their state, score, duration and device.")
 @click.argument("folder", required=False, default="runs")
-@click.option("--where", "conditions", multiple=True, metavar="KEY=TEXT", help="Only runs in whose KEY is TEXT.")
+@click.option("--where", "conditions", multiple=True, metavar="KEY=TEXT", help="Only runs whose KEY contains TEXT.")
 @click.option("--sort", metavar="KEY", default="started", show_default=True, help="Order of the runs; -KEY: reversed.")
 @click.option("--score", metavar="NAME", help="Score to list, such as CSI or 'CSI >= 1'; default: RMSE, or accuracy.")
 @format_option("text", "json", "csv")
@@ -30,8 +30,8 @@ def command(folder: str, conditions: tuple[str, ...], sort: str, score: str | No
     """List the runs in FOLDER and the folders in it; the default is runs.
 
     The score is that of the test split, pooled over lead times, in scores.json; skill is over the best baseline. The
-    time is that from the beginning to the end, and is left out for a run that was continued or killed. The values of a
-    run to sort and choose by are run, state, spec, epochs, score, value, units, skill, baseline, started, seconds,
+    time is from start to end, and is left out for a run that was continued or killed. Runs can be sorted and selected
+    by run, state, spec, epochs, score, value, units, skill, baseline, started, seconds,
     device, precision, seed, data and overrides.
 
     \b
@@ -101,7 +101,7 @@ def _lines(runs: tuple[ListedRun, ...]) -> list[str]:
             break
         left_out.append(rest[0])
         shown = [column for column in shown if column.name != rest[0]]
-    notes = [f"left out, as the terminal is too narrow: {', '.join(left_out)}"] if left_out else []
+    notes = [f"left out because the terminal is too narrow: {', '.join(left_out)}"] if left_out else []
     problems = [f"{run.run}: {run.problem}" for run in runs if run.problem]
     return [*text_table(shown, rows, "  ", table_width()), *notes, *problems]
 

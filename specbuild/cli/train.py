@@ -26,16 +26,14 @@ _TO_LOOK_AT = (
 @plugin_option
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where to create the run folder.")
 @click.option("--resume", metavar="RUN", help="Resume this run, or the latest unfinished one in a folder of runs.")
-@click.option(
-    "--coordinator", metavar="HOST:PORT", help="Train in several processes: where the first of them, number 0, listens."
-)
+@click.option("--coordinator", metavar="HOST:PORT", help="Train in several processes: the address of process 0.")
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many processes train together; 1: this one alone, whatever its launcher says.",
+    help="Number of processes that train together; 1: only this one, whatever the launcher says.",
 )
-@click.option("--process-id", type=click.IntRange(min=0), metavar="I", help="The number of this process, from 0.")
+@click.option("--process-id", type=click.IntRange(min=0), metavar="I", help="Number of this process, from 0.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def command(context: click.Context, /, spec: str | None, resume: str | None, quiet: bool, **options: Any) -> None:

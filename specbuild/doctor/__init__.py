@@ -122,17 +122,20 @@ def _memory(graph: Graph) -> Outcome:
 
     needed, there = demand(graph, None, policy_for(graph.spec.train.precision)), room()
     if needed is None:
-        return "note", f"{graph.name}: not known, since the spec leaves a length open; check --data says it"
+        return (
+            "note",
+            f"{graph.name}: unknown, because the spec leaves a length open; specbuild check --data shows it",
+        )
     size = graph.spec.batch_size
     text = f"{graph.name}: a training step with a batch size of {size} takes about {in_bytes(needed.of(size).bytes)}"
     if there is None:
-        return "note", f"{text}; how much there is, nothing tells"
+        return "note", f"{text}; the memory of the device is not known"
     fitting = needed.fitting(there.bytes)
     held = f"{in_bytes(there.bytes)} of {there.of}"
     verdict: Verdict = "ok" if fitting >= size else "fault" if needed.of(size).least > there.bytes else "note"
     if fitting < 1:
-        return verdict, f"{text}, and not even one sample is sure to fit into the {held}"
-    return verdict, f"{text}; by prediction {fitting:,} samples fit into the {held}"
+        return verdict, f"{text}, and even one sample may not fit into the {held}"
+    return verdict, f"{text}; {fitting:,} samples are predicted to fit into the {held}"
 
 
 def _training(_folder: Path) -> Outcome:

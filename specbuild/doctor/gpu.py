@@ -18,14 +18,14 @@ LEAST_DRIVER = {"12": 525, "13": 580}
 INSTALL = {
     "tensorflow": "pip install 'specbuild[gpu]'",
     "jax": "pip install 'specbuild[jax-gpu]'",
-    "torch": "pip install torch, in a build with CUDA as pytorch.org names it",
+    "torch": "pip install torch, a CUDA build from pytorch.org",
 }
 """What installs a framework with its libraries for NVIDIA's cards."""
 _DRIVER = "install NVIDIA's driver, or in a container start it with the card (docker run --gpus all)"
 
 
 def missing(backend: str, seen: bool, environment: Mapping[str, str] = os.environ) -> tuple[bool, str]:
-    """Return whether everything is there for an NVIDIA card, and what was found, with the command that mends it.
+    """Return whether everything is there for an NVIDIA card, and what was found, with the command that fixes it.
 
     Args:
         backend: the framework.
@@ -41,8 +41,8 @@ def missing(backend: str, seen: bool, environment: Mapping[str, str] = os.enviro
         return True, named or "the framework sees an accelerator"
     if not found:
         if has_card_without_driver():
-            return False, f"there is an NVIDIA card, and no driver that can use it; {_DRIVER}"
-        return True, "no NVIDIA card is found"
+            return False, f"there is an NVIDIA card, but no driver that can use it; {_DRIVER}"
+        return True, "no NVIDIA card was found"
     return False, f"{named}: {backend} does not see it: {'; '.join(_reasons(backend, found, environment))}"
 
 
@@ -60,8 +60,8 @@ def _reasons(backend: str, found: tuple[Card, ...], environment: Mapping[str, st
     """Return why a framework may not see the cards that the driver lists, the most certain reasons first."""
     reasons = [*_hidden(backend, environment), *_by_backend(backend, found, environment)]
     return reasons or [
-        f"its libraries are there and cannot be loaded; see why with TF_CPP_MIN_LOG_LEVEL=0 specbuild doctor, or "
-        f"install them anew with {_install(backend)}"
+        f"its libraries are installed but cannot be loaded; to see why, run TF_CPP_MIN_LOG_LEVEL=0 specbuild doctor, "
+        f"or reinstall them with {_install(backend)}"
     ]
 
 
@@ -81,14 +81,14 @@ def _by_backend(backend: str, found: tuple[Card, ...], environment: Mapping[str,
     elif backend == "jax":
         yield from _of_jax(found, environment)
     elif backend == "torch" and "+cpu" in (_version("torch") or ""):
-        yield f"torch {_version('torch')} is a build for processors alone; {INSTALL['torch']}"
+        yield f"torch {_version('torch')} is a CPU-only build; {INSTALL['torch']}"
 
 
 def _of_tensorflow(found: tuple[Card, ...], environment: Mapping[str, str]) -> Iterator[str]:
     if platform.system() == "Windows":
-        yield "TensorFlow uses no GPU on Windows: run it in WSL2, or take KERAS_BACKEND=jax there"
+        yield "TensorFlow does not use GPUs on Windows: run it in WSL2, or use KERAS_BACKEND=jax there"
     if (cpu := _version("tensorflow-cpu")) is not None:
-        yield f"tensorflow-cpu {cpu} has no code for GPUs: pip uninstall tensorflow-cpu, then {INSTALL['tensorflow']}"
+        yield f"tensorflow-cpu {cpu} cannot use GPUs: pip uninstall tensorflow-cpu, then {INSTALL['tensorflow']}"
     if _version("nvidia-cudnn-cu12") is None:
         yield f"CUDA's libraries are not installed: {INSTALL['tensorflow']}"
     else:
@@ -102,7 +102,7 @@ def _of_jax(found: tuple[Card, ...], environment: Mapping[str, str]) -> Iterator
         yield f"jax has no CUDA plugin: {INSTALL['jax']}"
     for cuda, version in plugins.items():
         if (own := _version("jaxlib")) is not None and own != version:
-            yield f"jax-cuda{cuda}-plugin {version} does not fit jaxlib {own}: pip install --upgrade 'jax[cuda{cuda}]'"
+            yield f"jax-cuda{cuda}-plugin {version} does not match jaxlib {own}: pip install -U 'jax[cuda{cuda}]'"
         yield from _old_driver(found, cuda)
     if plugins:
         yield from _conflicts(environment)

@@ -176,7 +176,7 @@ def compare(
         check_alike(opened[0], views[0], trained, view)
     leads = [lead for lead in views[0].leads if all(lead in view.leads for view in views)]
     if not leads:
-        raise ArgumentError(f"the runs forecast no lead time in common: {listed(opened, [v.leads for v in views])}")
+        raise ArgumentError(f"the runs have no lead time in common: {listed(opened, [v.leads for v in views])}")
     moments = common_moments(opened, views, split)
     names = _names(opened)
     tables, counted, scored, shown = _scored(opened, views, names, split, variable, leads, moments)

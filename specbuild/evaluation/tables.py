@@ -135,11 +135,11 @@ def comparison_text(compared: Compared, *, every_lead: bool = False, width: int 
             by_lead.append((letter, [_cell(value) for value in same.all]))
             by_lead += _interval(f"{letter} - A, 95%", "+#.2g", _intervals(same.differences))
         paragraphs += [_labelled(column, compared.units), *_fitted(by_lead, width)]
-    legend = f"Too few windows for intervals: at least {LEAST_BLOCKS} blocks are needed, so nothing is called better."
+    legend = f"Too few windows for intervals: at least {LEAST_BLOCKS} blocks are needed, so no verdicts are given."
     if not compared.too_few_blocks:
         legend = (
-            "95%: the interval of the difference from a paired bootstrap over blocks of windows. better, worse: 0 lies "
-            "outside of it; uncertain: the difference may be chance."
+            "95%: the interval of the difference from a paired bootstrap over blocks of windows. better, worse: the "
+            "interval excludes 0; uncertain: the difference may be chance."
         )
     return "\n\n".join([*paragraphs, _wrapped([legend], width)]).rstrip()
 

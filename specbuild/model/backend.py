@@ -65,7 +65,7 @@ def _divide_cpu() -> None:
     if not count.isascii() or not count.isdecimal() or not 1 <= int(count) <= 64:
         raise RunError(
             f"{CPU_DEVICES} is {count!r}, not a whole number from 1 to 64",
-            help="it divides the processor into so many devices, to try train.devices without accelerators",
+            help="it divides the CPU into that many devices, to try train.devices without accelerators",
         )
     if keras.backend.backend() == "jax":
         import jax

@@ -37,7 +37,7 @@ def settle(spec: Spec) -> None:
     if started is not None and started != wanted:
         raise spec.error(
             place,
-            f"the spec asks for {wanted}, and Keras runs on {started} already",
+            f"the spec asks for {wanted}, but Keras already runs on {started}",
             reason="a Python process has one framework, which is chosen when Keras is first imported",
             help=f"start a new process, or leave train.backend out to train on {started}",
             code="backend",
@@ -45,7 +45,7 @@ def settle(spec: Spec) -> None:
     if variable and variable != wanted:
         raise spec.error(
             place,
-            f"the spec asks for {wanted}, and {_VARIABLE} for {variable}",
+            f"the spec asks for {wanted}, but {_VARIABLE} for {variable}",
             help=f"unset {_VARIABLE}, or leave train.backend out",
             code="backend",
         )

@@ -181,7 +181,7 @@ def cannot_fit(graph: Graph, needed: Demand, room: Room) -> SpecError:
     elif fixed is not None:
         help = f"write at most batch: {largest_power_of_two(fitting)} there; {SAVING}"
     else:
-        help = f"by prediction --set train.batch_size={largest_power_of_two(fitting)} fits; {SAVING}"
+        help = f"--set train.batch_size={largest_power_of_two(fitting)} is predicted to fit; {SAVING}"
     memory = needed.of(size)
     return spec.error(
         path,

@@ -52,7 +52,9 @@ def join(place: Place, patience: int, silence: int) -> Link:
     if _links and _links[0].place == place:
         return _links[0]
     if distributed.global_state.client is not None:
-        raise RunError("JAX has joined other processes already", help="leave that to train, or give --processes 1")
+        raise RunError(
+            "JAX is already connected to other processes", help="let train connect them, or give --processes 1"
+        )
     host, port = place.coordinator.rsplit(":", 1)
     relay = Relay(host.strip("[]"), int(port), patience) if place.index else None
     jax.config.update("jax_enable_preemption_service", False)  # which would take SIGTERM for itself
@@ -77,7 +79,8 @@ def join(place: Place, patience: int, silence: int) -> Link:
         first = str(error).strip().splitlines()[0]
         raise RunError(
             f"process {place.index} of {place.count} could not join the others: {first}",
-            help=f"are all of them running, within {patience} s of each other, and is the port {port} free on {host}?",
+            help=f"check that all of them start within {patience} s of each other and that port {port} is free on "
+            f"{host}",
         ) from error
     _links[:] = [Link(place, distributed.global_state.client, relay)]
     return _links[0]

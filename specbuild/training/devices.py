@@ -169,7 +169,7 @@ class _OnTensorFlow(Devices):
         if not alone:
             return []
         return [
-            f"{', '.join(alone)}: computed by {self.names[0]} alone in training, as TensorFlow does not divide layers "
+            f"{', '.join(alone)}: computed on {self.names[0]} alone in training, as TensorFlow does not divide layers "
             "that read the whole batch; KERAS_BACKEND=jax does"
         ]
 
@@ -177,9 +177,9 @@ class _OnTensorFlow(Devices):
 _DIVIDING: dict[str, type[Devices]] = {"jax": _OnJax, "tensorflow": _OnTensorFlow}
 
 
-_AVAILABLE = "write devices: auto, which takes all that there are"
+_AVAILABLE = "write devices: auto, which uses all devices"
 _WITHOUT_ACCELERATORS = (
-    "leave devices out: there is no accelerator; SPECBUILD_CPU_DEVICES={} divides the processor, to try it"
+    "leave devices out: there is no accelerator; SPECBUILD_CPU_DEVICES={} divides the CPU, to try it"
 )
 
 
@@ -237,7 +237,7 @@ def _check_height(spec: Spec) -> None:
         raise _error(
             spec,
             f"{backend_name()} does not divide the height of frames",
-            help="train with KERAS_BACKEND=jax, or divide the windows of a step alone: devices: 2",
+            help="train with KERAS_BACKEND=jax, or divide only the windows of a step: devices: 2",
         )
     for error in device_faults(spec):
         raise error

@@ -100,7 +100,7 @@ class Processes:
 
 
 ALONE = Processes()
-GONE = "ended without a word, or can no longer be reached"
+GONE = "ended without an error message, or can no longer be reached"
 """What is said of a process that was killed, or whose host was."""
 
 
@@ -118,7 +118,7 @@ class _End:
             return Interrupted(f"{name} was interrupted", self.number)
         return RunError(
             f"{name} {self.words}",
-            help="all processes of a run end together; once that is mended, start all of them again with --resume",
+            help="all processes of a run end together; fix the cause, then start all of them again with --resume",
         )
 
 
@@ -326,8 +326,8 @@ def joined(place: Place | None) -> Processes:
         raise RunError(
             f"this is process {place.index} of {place.count}, and several train together only on JAX; Keras runs on "
             f"{backend_name()} here",
-            help="install specbuild[jax] and set KERAS_BACKEND=jax for all; to train in each process by itself, "
-            "give --processes 1",
+            help="install specbuild[jax] and set KERAS_BACKEND=jax for all processes; to train in each process by "
+            "itself, give --processes 1",
         )
     from specbuild.training.coordination import join
 

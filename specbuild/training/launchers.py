@@ -80,25 +80,25 @@ def place(
     index = process_id if process_id is not None else launch.index
     if count > 1 and index is None:
         raise ArgumentError(
-            f"which of the {count} processes this one is, is not known",
+            f"it is not known which of the {count} processes this one is",
             help=f"give each process its own number, from --process-id 0 to --process-id {count - 1}",
         )
     if process_id is not None and not 0 <= process_id < count:
         raise ArgumentError(
             f"--process-id {process_id} is not the number of a process",
-            help=f"they are numbered from 0, so the last of {count} is {count - 1}",
+            help=f"processes are numbered from 0, so the last of {count} is {count - 1}",
         )
     if count == 1 or index is None:
         return None
     if index >= count:
         raise ArgumentError(
-            f"the launcher calls this process {index}, and --processes gives {count}",
+            f"the launcher numbers this process {index}, but --processes is {count}",
             help="give the number of processes that the launcher starts, or give each its --process-id",
         )
     address = coordinator or environ.get("JAX_COORDINATOR_ADDRESS") or launch.coordinator
     if not address:
         raise ArgumentError(
-            f"this is process {index} of {count}, and where process 0 listens is not known",
+            f"this is process {index} of {count}, and the address of process 0 is not known",
             help="give all of them --coordinator HOST:PORT, with the host of process 0 and a free port there; to train "
             "in each process by itself, give --processes 1",
         )

@@ -33,8 +33,8 @@ def room_for_weights(spec: Spec) -> Iterator[None]:
             raise
         optimizer = spec.train.optimizer.name
         raise RunError(
-            f"the weights of the model, and what {optimizer} keeps of each, do not fit into memory",
-            help="write fewer filters or units, or an optimizer that keeps less, such as SGD; specbuild summary says "
+            f"the weights of the model and the state of {optimizer} do not fit into memory",
+            help="use fewer filters or units, or an optimizer with less state, such as SGD; specbuild summary shows "
             "how much each layer takes",
         ) from error
 

@@ -48,10 +48,10 @@ def fastest() -> Choice:
         return Choice("mixed_bfloat16", f"{device} has matrix units for bfloat16")
     found = bfloat16_instructions()
     if not found:
-        return Choice("float32", "the processor emulates bfloat16")
+        return Choice("float32", "the CPU emulates bfloat16")
     if backend_name() not in FASTER_ON_CPU:
-        return Choice("float32", f"{backend_name()} on a processor was not measured to be faster in bfloat16")
-    return Choice("mixed_bfloat16", f"the processor has {' and '.join(found)}")
+        return Choice("float32", f"{backend_name()} has not been measured to be faster in bfloat16 on a CPU")
+    return Choice("mixed_bfloat16", f"the CPU has {' and '.join(found)}")
 
 
 FASTER_ON_CPU = ("tensorflow",)

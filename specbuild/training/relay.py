@@ -52,7 +52,8 @@ class Relay:
                 if time.monotonic() > until:
                     raise RunError(
                         f"process 0 does not answer at {self._target[0]}:{self._target[1]}: {error.strerror or error}",
-                        help="is it running, and can this host reach that port? --coordinator names another",
+                        help="check that it is running and that this host can reach the port; --coordinator sets "
+                        "another address",
                     ) from error
             time.sleep(0.2)
 

@@ -61,16 +61,16 @@ def test_a_card_that_is_seen(driver: Any) -> None:
 
 def test_no_card(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "has_card_without_driver", lambda: False)
-    assert gpu.missing("tensorflow", False, {}) == (True, "no NVIDIA card is found")
+    assert gpu.missing("tensorflow", False, {}) == (True, "no NVIDIA card was found")
     driver("No devices were found", code=6)
-    assert gpu.missing("tensorflow", False, {}) == (True, "no NVIDIA card is found")
+    assert gpu.missing("tensorflow", False, {}) == (True, "no NVIDIA card was found")
 
 
 def test_a_card_without_a_driver(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "has_card_without_driver", lambda: True)
     complete, text = gpu.missing("tensorflow", False, {})
     assert not complete
-    assert text.startswith("there is an NVIDIA card, and no driver that can use it; install NVIDIA's driver, or in a ")
+    assert text.startswith("there is an NVIDIA card, but no driver that can use it; install NVIDIA's driver, or in a ")
     driver("NVIDIA-SMI has failed because it could not talk to the driver", code=9)
     complete, text = gpu.missing("tensorflow", False, {})
     assert not complete
@@ -95,10 +95,7 @@ def test_a_card_on_the_bus(tmp_path: Path) -> None:
             "tensorflow",
             {"tensorflow_cpu": "2.21.0", "nvidia_cudnn_cu12": "9.3"},
             {},
-            [
-                "tensorflow-cpu 2.21.0 has no code for GPUs: pip uninstall tensorflow-cpu, then "
-                "pip install 'specbuild[gpu]'"
-            ],
+            ["tensorflow-cpu 2.21.0 cannot use GPUs: pip uninstall tensorflow-cpu, then pip install 'specbuild[gpu]'"],
         ),
         (
             "tensorflow",
@@ -111,8 +108,8 @@ def test_a_card_on_the_bus(tmp_path: Path) -> None:
             {"nvidia_cudnn_cu12": "9.3"},
             {},
             [
-                "its libraries are there and cannot be loaded; see why with TF_CPP_MIN_LOG_LEVEL=0 specbuild doctor, "
-                "or install them anew with pip install 'specbuild[gpu]'"
+                "its libraries are installed but cannot be loaded; to see why, run TF_CPP_MIN_LOG_LEVEL=0 specbuild "
+                "doctor, or reinstall them with pip install 'specbuild[gpu]'"
             ],
         ),
         ("jax", {"jaxlib": "0.10.2"}, {}, ["jax has no CUDA plugin: pip install 'specbuild[jax-gpu]'"]),
@@ -122,7 +119,7 @@ def test_a_card_on_the_bus(tmp_path: Path) -> None:
             {"JAX_PLATFORMS": "cpu"},
             [
                 "JAX_PLATFORMS is cpu: unset JAX_PLATFORMS",
-                "jax-cuda12-plugin 0.10.1 does not fit jaxlib 0.10.2: pip install --upgrade 'jax[cuda12]'",
+                "jax-cuda12-plugin 0.10.1 does not match jaxlib 0.10.2: pip install -U 'jax[cuda12]'",
             ],
         ),
         (
@@ -135,10 +132,7 @@ def test_a_card_on_the_bus(tmp_path: Path) -> None:
             "torch",
             {"torch": "2.13.0+cpu"},
             {},
-            [
-                "torch 2.13.0+cpu is a build for processors alone; pip install torch, in a build with CUDA as "
-                "pytorch.org names it"
-            ],
+            ["torch 2.13.0+cpu is a CPU-only build; pip install torch, a CUDA build from pytorch.org"],
         ),
     ],
 )
@@ -192,6 +186,6 @@ def test_how_many_samples_of_a_spec_fit(tmp_path: Path, monkeypatch: pytest.Monk
     assert (found["subject"], found["verdict"]) == ("memory", "ok")
     assert found["text"].startswith("tiny nowcast: a training step with a batch size of 4 takes about ")
     assert found["text"].endswith(" of this machine")
-    assert " samples fit into the " in found["text"]
+    assert " samples are predicted to fit into the " in found["text"]
     assert last("train.batch_size=1000000000")["verdict"] == "fault"
     assert last("inputs.rain=[null, null, 1]")["verdict"] == "note"

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from specbuild.cli import main
 from specbuild.cli.templates import templates
 
-WROTE = "wrote specbuild.schema.json, with which editors complete and check the spec\n"
+WROTE = "wrote specbuild.schema.json, which editors use to complete and check the spec\n"
 RAIN = Path("data/mrms_preciprate_20190610_36x256x256.npz")
 
 

@@ -55,7 +55,7 @@ def test_a_spec_for_a_file_trains(tmp_path: Path) -> None:
         "my.nc:rain: 60 frames of 10 × 12, 5 min apart; values from "
         f"{np.nanmin(rain[::2][:24]):g} to {np.nanmax(rain[::2][:24]):g} mm/h; 3.3 % missing\n"
         "wrote my.yaml; look at its data section\n"
-        "wrote specbuild.schema.json, with which editors complete and check the spec\nnext: specbuild train my.yaml\n"
+        "wrote specbuild.schema.json, which editors use to complete and check the spec\nnext: specbuild train my.yaml\n"
     )
     spec = load_spec("my.yaml")
     section = spec.require_data()

@@ -105,7 +105,7 @@ def test_a_batch_that_cannot_fit_is_refused_before_training(plain: Path, tmp_pat
     assert fault.path == "train.batch_size"
     assert fault.message == "a training step with a batch size of 64 does not fit into the memory of gpu:0"
     assert fault.reason.endswith(" and gpu:0 has 29.3 KiB")
-    assert fault.help.startswith("by prediction --set train.batch_size=2 fits; data.crop, ")
+    assert fault.help.startswith("--set train.batch_size=2 is predicted to fit; data.crop, ")
     assert not (tmp_path / "runs").exists()
 
 

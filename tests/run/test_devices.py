@@ -135,7 +135,7 @@ def test_layers_of_one_device_alone_are_named(plain: Path) -> None:
     x = keras.Input((4, 6), batch_size=2)
     y = keras.layers.BatchNormalization()(keras.layers.LSTM(2, stateful=True, name="kept", return_sequences=True)(x))
     (note,) = chosen(spec).notes(keras.Model(x, y))
-    assert note.startswith("kept: computed by cpu:0 alone in training")
+    assert note.startswith("kept: computed on cpu:0 alone in training")
     assert chosen(spec).notes(keras.Model(x, keras.layers.Dense(3)(x))) == []
 
 
@@ -190,7 +190,7 @@ def test_devices_of_a_processor_are_made_by_dividing_it(plain: Path, monkeypatch
     with pytest.raises(SpecError, match="leave devices out: there is no accelerator; SPECBUILD_CPU_DEVICES=6 divides"):
         chosen(load_spec(plain, overrides=["train.devices=[0, 5]"]))
     monkeypatch.setattr(devices_module, "has_accelerator", lambda: True)
-    with pytest.raises(SpecError, match="write devices: auto, which takes all that there are"):
+    with pytest.raises(SpecError, match="write devices: auto, which uses all devices"):
         chosen(load_spec(plain, overrides=["train.devices=3"]))
 
 

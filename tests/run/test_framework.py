@@ -67,7 +67,7 @@ def test_nothing_is_settled_where_the_spec_names_none(backend: str) -> None:
 def test_another_framework_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     assert refusal("jax") == {
-        "message": "the spec asks for jax, and KERAS_BACKEND for tensorflow",
+        "message": "the spec asks for jax, but KERAS_BACKEND for tensorflow",
         "help": "unset KERAS_BACKEND, or leave train.backend out",
     }
     framework.settle(spec("tensorflow"))
@@ -79,7 +79,7 @@ def test_another_framework_in_the_environment_is_refused(monkeypatch: pytest.Mon
 def test_another_framework_that_runs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(framework, "_started", lambda: "tensorflow")
     assert refusal("jax") == {
-        "message": "the spec asks for jax, and Keras runs on tensorflow already",
+        "message": "the spec asks for jax, but Keras already runs on tensorflow",
         "help": "start a new process, or leave train.backend out to train on tensorflow",
     }
     framework.prefer("jax")
@@ -149,7 +149,7 @@ def test_a_run_is_trained_resumed_and_scored_on_the_framework_of_its_spec(plain:
     assert done.returncode == 0, done.stderr
     first, refused, path = done.stdout.splitlines()
     assert first == "trained on jax"
-    assert refused == "the spec asks for tensorflow, and Keras runs on jax already"
+    assert refused == "the spec asks for tensorflow, but Keras already runs on jax"
     recorded = json.loads((Path(path) / "run.json").read_text("utf-8"))
     assert "jax" in recorded["versions"]
     assert recorded["status"] == "finished"

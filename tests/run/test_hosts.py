@@ -120,7 +120,9 @@ def test_one_that_is_killed_ends_the_other(together: tuple[Path, dict[str, Any],
     assert code == -signal.SIGKILL
     end = said["killed"]
     assert end["type"] == "RunError"
-    assert re.match(r"process 1 on \S+ ended without a word, or can no longer be reached\n  = help: ", end["says"])
+    assert re.match(
+        r"process 1 on \S+ ended without an error message, or can no longer be reached\n  = help: ", end["says"]
+    )
     assert said["status after it"].startswith("it failed before the first epoch was finished: process 1 on ")
     assert run_in(folder, "killed").manifest()["status"] == "failed"
 

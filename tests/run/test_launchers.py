@@ -126,13 +126,13 @@ def test_gpus_of_a_host_are_shared_out(listed: str | None, devices: tuple[int, .
     [
         ({}, {"coordinator": "node1:1"}, "--coordinator without --processes"),
         ({}, {"process_id": 1}, "--process-id without --processes"),
-        ({}, {"processes": 2, "coordinator": "node1:1"}, "which of the 2 processes this one is, is not known"),
+        ({}, {"processes": 2, "coordinator": "node1:1"}, "it is not known which of the 2 processes this one is"),
         ({}, {"processes": 2, "process_id": 2}, "--process-id 2 is not the number of a process"),
         ({}, {"processes": 1, "process_id": 1}, "--process-id 1 is not the number of a process"),
-        ({}, {"processes": 2, "process_id": 1}, "this is process 1 of 2, and where process 0 listens is not known"),
+        ({}, {"processes": 2, "process_id": 1}, "this is process 1 of 2, and the address of process 0 is not known"),
         ({}, {"processes": 2, "process_id": 0, "coordinator": "node1"}, "node1 is not an address"),
-        (STEP, {"processes": 2}, "the launcher calls this process 3, and --processes gives 2"),
-        ({"PMI_SIZE": "2", "PMI_RANK": "0"}, {}, "where process 0 listens is not known"),
+        (STEP, {"processes": 2}, "the launcher numbers this process 3, but --processes is 2"),
+        ({"PMI_SIZE": "2", "PMI_RANK": "0"}, {}, "the address of process 0 is not known"),
     ],
 )
 def test_what_is_missing_is_named(environ: dict[str, str], given: dict[str, str], says: str) -> None:

@@ -92,7 +92,7 @@ def test_the_table_fits_and_says_what_it_leaves_out(runs: Path, monkeypatch: pyt
     monkeypatch.setenv("COLUMNS", "60")
     lines = CliRunner().invoke(main, ["runs", str(runs)]).stdout.splitlines()
     assert all(len(line) <= 60 for line in lines[:5])
-    assert "left out, as the terminal is too narrow: changed" in lines[5]
+    assert "left out because the terminal is too narrow: changed" in lines[5]
     assert "damaged: " in lines[6]
     monkeypatch.setenv("COLUMNS", "200")
     wide = CliRunner().invoke(main, ["runs", str(runs), "--sort", "-started"]).stdout

@@ -154,7 +154,7 @@ def test_weights_that_do_not_fit(
         raise error
 
     monkeypatch.setattr("specbuild.runs.checkpoint.build_optimizer", full)
-    message = "^the weights of the model, and what Adam keeps of each, do not fit into memory"
+    message = "^the weights of the model and the state of Adam do not fit into memory"
     with pytest.raises(RunError, match=message):
         train(plain, out=tmp_path, quiet=True)
 

@@ -16,10 +16,10 @@ def test_a_written_precision_is_obeyed() -> None:
 @pytest.mark.parametrize(
     ("framework", "flags", "policy", "reason"),
     [
-        ("tensorflow", (), "float32", "the processor emulates bfloat16"),
-        ("tensorflow", ("AMX", "AVX-512 BF16"), "mixed_bfloat16", "the processor has AMX and AVX-512 BF16"),
-        ("tensorflow", ("AVX-512 BF16",), "mixed_bfloat16", "the processor has AVX-512 BF16"),
-        ("torch", ("AVX-512 BF16",), "float32", "torch on a processor was not measured to be faster in bfloat16"),
+        ("tensorflow", (), "float32", "the CPU emulates bfloat16"),
+        ("tensorflow", ("AMX", "AVX-512 BF16"), "mixed_bfloat16", "the CPU has AMX and AVX-512 BF16"),
+        ("tensorflow", ("AVX-512 BF16",), "mixed_bfloat16", "the CPU has AVX-512 BF16"),
+        ("torch", ("AVX-512 BF16",), "float32", "torch has not been measured to be faster in bfloat16 on a CPU"),
     ],
 )
 def test_on_a_processor_auto_asks_for_its_instructions(
