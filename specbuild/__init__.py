@@ -2,8 +2,8 @@
 
     from specbuild import build_model, load_spec, train
 
-Importing this loads no framework; `build_model`, `import_weights`, `train`, `evaluate` and `predict` do when they are
-first used.
+Importing this loads no framework; `build_model`, `import_weights`, `train`, `evaluate`, `compare` and `predict` do when
+they are first used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from specbuild.version import __version__
 
 if TYPE_CHECKING:
     from specbuild.document import RunError, SpecbuildError, SpecError
-    from specbuild.evaluation import evaluate
+    from specbuild.evaluation import compare, evaluate
     from specbuild.facade import build_graph, load_spec
     from specbuild.model import build_model
     from specbuild.model.mapping import import_weights
@@ -29,6 +29,7 @@ _HOMES = {
     "SpecbuildError": "specbuild.document",
     "build_graph": "specbuild.facade",
     "build_model": "specbuild.model",
+    "compare": "specbuild.evaluation",
     "evaluate": "specbuild.evaluation",
     "import_weights": "specbuild.model.mapping",
     "load_spec": "specbuild.facade",
@@ -44,6 +45,7 @@ __all__ = [
     "__version__",
     "build_graph",
     "build_model",
+    "compare",
     "evaluate",
     "import_weights",
     "load_spec",

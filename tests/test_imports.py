@@ -112,6 +112,7 @@ def test_public_names() -> None:
         "__version__",
         "build_graph",
         "build_model",
+        "compare",
         "evaluate",
         "import_weights",
         "load_spec",
