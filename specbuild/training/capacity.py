@@ -22,14 +22,14 @@ from specbuild.runs.records import TrainingPolicy
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 _UNLIMITED = 2**60
-"""What version 1 of Linux's control groups gives for no limit is larger."""
+"""Version 1 of Linux's control groups reports a larger number if there is no limit."""
 SAVING = "data.crop, train.precision=bfloat16 and remat: true on recurrent layers also reduce memory use"
 """What the help says besides a smaller batch size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The memory that a process can have in all: of a GPU, or of the machine."""
+    """The total memory that a process can have: of a GPU, or of the machine."""
 
     bytes: int
     of: str
@@ -37,7 +37,7 @@ class Room:
 
     @property
     def planned(self) -> int:
-        """The part that a batch size is chosen for: of a machine half, since the data and other programs are there."""
+        """The part that a batch size may use: half of a machine's memory, since data and other programs need some."""
         return self.bytes * 9 // 10 if self.accelerator else self.bytes // 2
 
 

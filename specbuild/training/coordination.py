@@ -44,7 +44,7 @@ def join(place: Place, patience: int, silence: int) -> Link:
     Args:
         place: that of this process.
         patience: seconds to wait for the others.
-        silence: seconds without a sign of life after which JAX ends all of them.
+        silence: seconds without a heartbeat after which JAX ends all of them.
 
     Raises:
         RunError: they did not come, or JAX has looked for its devices already.

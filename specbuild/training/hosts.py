@@ -1,9 +1,9 @@
 """Processes that train one model together, on one host or on several.
 
-JAX adds up what each computes from its own rows of every batch. What else they need to tell each other goes through the
+JAX sums what each process computes from its own rows of every batch. Everything else they exchange goes through the
 key-value store of JAX's coordination service, which runs in process 0: what process 0 decides for all, what must be the
-same in all, and why one of them ends. Each writes there every few seconds that it is alive; a thread in each looks, so
-that all end when one does, whatever they wait for.
+same in all, and why one of them ends. Each writes a heartbeat there every few seconds; a thread in each watches, so
+that all end when one does, whatever they are waiting for.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ Value = TypeVar("Value")
 JOINING = 300
 """Seconds that the processes wait for each other at the start."""
 BEAT = 4.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 SILENT = 36.0
-"""Seconds without a sign of life after which a process counts as gone."""
+"""Seconds without a heartbeat after which a process counts as gone."""
 SUSPECT = 14.0
-"""The same once an exchange of numbers has failed."""
+"""The same once a sum over processes has failed."""
 FALLEN_SILENT = 120
-"""Seconds without one after which JAX itself ends the processes, without a word on the run."""
+"""Seconds without a heartbeat after which JAX itself ends the processes, without reporting an error."""
 GRACE = 8.0
-"""Seconds that this process has to end by itself once another is gone; it may wait for numbers that never come."""
+"""Seconds that this process has to end by itself once another is gone; it may be waiting for a sum that never comes."""
 
 
 class Processes:
-    """The processes that train together: here this one alone, for which every question answers itself."""
+    """The processes that train together; this class stands for a single process."""
 
     count = 1
     """How many there are."""
@@ -59,7 +59,7 @@ class Processes:
 
     @contextmanager
     def together(self, signals: Signals) -> Iterator[None]:  # noqa: ARG002 - several need them
-        """End with the others in this block, as well or as badly as they do.
+        """Run the block together with the other processes, and end it if one of them fails or is interrupted.
 
         Raises:
             RunError: another process failed.
@@ -123,7 +123,7 @@ class _End:
 
 
 class _Store:
-    """The words that processes exchange, by keys; `client` is that of JAX's coordination service."""
+    """The messages that processes exchange, by keys; `client` is that of JAX's coordination service."""
 
     def __init__(self, client: Any, run: int) -> None:
         self._client, self._prefix = client, f"specbuild/{run}"
@@ -268,7 +268,7 @@ class Together(Processes):
                 time.sleep(0.1)
 
     def _watch(self) -> None:
-        """Give signs of life, and look for those of the others."""
+        """Send heartbeats, and watch for those of the others."""
         heard: dict[int, tuple[Any, float]] = {}
         beats = 0
         while not self._over.wait(BEAT):

@@ -1,8 +1,8 @@
 """A relay between JAX in this process and the coordination service in process 0.
 
-JAX aborts a process at the moment at which its connection to process 0 breaks, with a dump of its stack. Behind a relay
-it sees no such moment: the relay notices it, and leaves the connection to JAX open, so that this process can end with
-words of its own.
+JAX aborts a process, with a stack dump, as soon as its connection to process 0 breaks. Behind a relay it does not
+notice: the relay does, and leaves the connection to JAX open, so that this process can end with an error message of its
+own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.lost: Callable[[], None] | None = None
-        """Called when the connection to process 0 breaks; until it is set, JAX sees that it does."""
+        """Called when the connection to process 0 breaks; until it is set, JAX's connection is closed."""
         self._start(self._accept)
 
     def _start(self, run: Callable[..., None], *arguments: socket.socket) -> None:
