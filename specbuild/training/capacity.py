@@ -101,10 +101,17 @@ class Demand:
     bytes_per_number: int
     devices: int = 1
     """How many share a batch, each with a memory of its own."""
+    available: int | None = None
+    """The samples that there are for a batch, where an epoch is one pass over them."""
 
-    def of(self, samples: int) -> StepMemory:
-        """The memory that a step with so many samples takes of the device with most of them."""
-        memory = step_memory(self.graph, -(-samples // self.devices), bytes_per_number=self.bytes_per_number)
+    def held(self, batch_size: int) -> int:
+        """Return how many samples a batch has."""
+        return batch_size if self.available is None else min(batch_size, self.available)
+
+    def of(self, batch_size: int) -> StepMemory:
+        """The memory that a step takes of the device with most samples."""
+        share = -(-self.held(batch_size) // self.devices)
+        memory = step_memory(self.graph, share, bytes_per_number=self.bytes_per_number)
         assert memory is not None
         return memory
 
@@ -129,7 +136,10 @@ def demand(graph: Graph, samples: Samples | None, precision: TrainingPolicy, dev
         if closed is None or step_memory(closed, 1) is None:
             return None
         graph = closed
-    return Demand(graph, number, devices)
+    available = None
+    if samples is not None and graph.spec.train.steps_per_epoch is None:
+        available = len(samples.split("train"))
+    return Demand(graph, number, devices, available)
 
 
 def _closed(graph: Graph, samples: Samples) -> Graph | None:

@@ -88,7 +88,7 @@ def memory_line(graph: Graph, dataset: Samples, needed: Demand | None, there: Ro
     """Return a line of plain ASCII: `memory: about 1.2 GiB for a training step with 8 windows; gpu:0 has 15.6 GiB`."""
     if needed is None:
         return ""
-    size = graph.spec.batch_size
+    size = needed.held(graph.spec.batch_size)
     has = f"; {there.of} has {in_bytes(there.bytes)}" if there is not None else ""
     counted = dataset.counted if size > 1 else dataset.counted.removesuffix("s")
     return f"memory: about {in_bytes(needed.of(size).bytes)} for a training step with {size} {counted}{has}"

@@ -119,6 +119,18 @@ def test_a_batch_that_may_not_fit_is_only_noted(plain: Path, there: Any) -> None
     assert planned(graph, open_for_training(graph), None).notes == ()
 
 
+def test_a_batch_has_no_more_windows_than_there_are(plain: Path, there: Any) -> None:
+    there(2**20)
+    graph = build_graph(plain, overrides=["train.batch_size=1000000"])
+    dataset = open_for_training(graph)
+    windows = len(dataset.split("train"))
+    decided = planned(graph, dataset, None)
+    assert f"for a training step with {windows} windows; " in decided.memory
+    full = build_graph(plain, overrides=["train.batch_size=1000000", "train.steps_per_epoch=2"])
+    with pytest.raises(SpecError):  # whose batches are full, with windows that occur several times
+        planned(full, dataset, None)
+
+
 def test_not_even_one_window_fits(plain: Path, there: Any) -> None:
     there(1000)
     graph = build_graph(plain, overrides=AUTO)
