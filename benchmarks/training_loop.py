@@ -22,7 +22,8 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,7 @@ from typing import Any, NamedTuple
 from contenders import ModelStep, policy
 
 from specbuild.data.samples.base import Samples
+from specbuild.data.samples.sampler import EVERY
 from specbuild.graph import Graph, build_graph
 from specbuild.training.batches import BatchSource, for_outputs, with_true_frames
 from specbuild.training.interrupt import Signals
@@ -74,8 +76,7 @@ def measured(spec: str, overrides: list[str], steps: int, turns: int) -> dict[st
     changes = {"train.epochs": str(EPOCHS), "train.steps_per_epoch": str(steps), "data.split": '{"train": 1.0}'}
     graph = build_graph(spec, overrides=[*(f"{key}={value}" for key, value in changes.items()), *overrides])
     best: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        _cache_compilations(Path(folder) / "compiled")
+    with tempfile.TemporaryDirectory() as folder, _compilations_kept(Path(folder) / "compiled"):
         dataset = open_for_training(graph)
         for _ in range(turns):
             rows = {
@@ -149,7 +150,7 @@ class Kept:
     def __len__(self) -> int:
         return len(self.source)
 
-    def batch(self, epoch: int, index: int) -> tuple[Any, Any, Any]:  # noqa: ARG002 - the same for all
+    def batch(self, epoch: int, index: int, rows: slice = EVERY) -> tuple[Any, Any, Any]:  # noqa: ARG002 - always the same
         return self.kept
 
     def numbers(self, epoch: int, index: int) -> list[int]:
@@ -159,13 +160,25 @@ class Kept:
         return self.source.sized(batch_size)
 
 
-def _cache_compilations(folder: Path) -> None:
+@contextmanager
+def _compilations_kept(folder: Path) -> Iterator[None]:
     """Let JAX keep what it compiles, so that only the first of several equal trainings waits for it."""
     import jax
+    from jax.experimental.compilation_cache import compilation_cache
 
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0}
+    before = {name: getattr(jax.config, name) for name in settings}
+    if before["jax_compilation_cache_dir"] is not None:
+        yield
+        return
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
 
 
 if __name__ == "__main__":

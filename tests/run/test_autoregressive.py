@@ -91,7 +91,7 @@ class Batches:
     def __len__(self) -> int:
         return 1
 
-    def batch(self, _epoch: int, _index: int) -> tuple[object, object, object]:
+    def batch(self, _epoch: int, _index: int, _rows: object = None) -> tuple[object, object, object]:
         return np.ones((2, 3, 6, 6, 1)), np.arange(360.0).reshape(2, 5, 6, 6, 1), None
 
 

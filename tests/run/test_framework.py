@@ -36,7 +36,9 @@ print(run.path)
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process in which nothing is settled."""
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "")  # so that what a test leaves there is taken away
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setattr(framework, "_named", "")
     monkeypatch.setattr(framework, "_started", lambda: None)
 
 
