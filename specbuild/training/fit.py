@@ -86,17 +86,21 @@ def fit(
             verbose=0,
         )
 
-    # Until the first checkpoint, nothing else holds the weights from which a fault is traced.
-    with room_for_weights(spec):
-        checkpoint.build_optimizer(model)
-        beginning = None if folder.checkpoints() else (done.position, State.of(model))
+    signals.stepping = True  # a framework that is interrupted while it makes variables prints a message of its own
+    try:
+        with room_for_weights(spec):
+            checkpoint.build_optimizer(model)
+            # Until the first checkpoint, nothing else holds the weights from which a fault is traced.
+            beginning = None if folder.checkpoints() else (done.position, State.of(model))
+    except BaseException:
+        signals.stepping = False
+        raise
     try:
         with Background() as background:
             keeper = _Keeper(
                 spec, keeping, display, done, len(training), held_out is not None, signals, background, processes
             )
             display.begin(epochs, len(training), done.epoch)
-            signals.stepping = True
             with releasing_iterators(model), _keeping_last_weights(model.optimizer):
                 if done.step or backend_name() != "tensorflow":
                     with devices.scope():

@@ -179,7 +179,7 @@ class _OneBatch:
     def __len__(self) -> int:
         return 1
 
-    def batch(self, _epoch: int, _index: int) -> tuple[Any, Any, Any]:
+    def batch(self, _epoch: int, _index: int, _rows: object = None) -> tuple[Any, Any, Any]:
         return self.x, self.y, None
 
     def numbers(self, _epoch: int, _index: int) -> list[int]:
