@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -53,6 +54,27 @@ horizon_option = click.option(
     "--horizon", type=click.IntRange(min=1), metavar="FRAMES", help="Frames to forecast. Default: as in training."
 )
 """Adds `--horizon FRAMES`, as `horizon: int | None`."""
+
+split_option = click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="test",
+    show_default=True,
+    help="Which part of the data to score.",
+)
+"""Adds `--split NAME`, as `split: str`."""
+
+data_option = click.option("--data", metavar="PATH", help="Other data to score, as --set data.source.path=PATH.")
+"""Adds `--data PATH`, as `data: str | None`; see `with_data`."""
+
+
+def with_data(overrides: tuple[str, ...], data: str | None) -> tuple[str, ...]:
+    """Return overrides with that of `--data`, whose path is relative to the working directory."""
+    if data is None:
+        return overrides
+    path = data if "://" in data else str(Path(data).absolute())
+    return (*overrides, f"data.source.path={json.dumps(path)}")
+
 
 # A verb takes what it uses itself by name; `**options` are the others, which a stage takes under the same names.
 

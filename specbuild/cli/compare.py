@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from specbuild.cli.arguments import format_option, horizon_option, plugin_option, say, set_option
+from specbuild.cli.arguments import (
+    data_option,
+    format_option,
+    horizon_option,
+    plugin_option,
+    say,
+    set_option,
+    split_option,
+    with_data,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,15 +26,9 @@ if TYPE_CHECKING:
 
 @click.command("compare", short_help="Show what differs between runs, and whether one is better.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="Split whose windows are forecast.",
-)
+@split_option
 @click.option("--variable", metavar="NAME", help="Compare one of several variables; default: all, pooled.")
-@click.option("--data", metavar="PATH", help="Other data to score them on, as --set data.source.path=PATH.")
+@data_option
 @click.option("--leads", "every_lead", is_flag=True, help="Show every score by lead time, not RMSE alone.")
 @horizon_option
 @set_option
@@ -61,10 +63,8 @@ def command(
     """
     from specbuild.evaluation.compare import compare
 
-    if data is not None:
-        path = data if "://" in data else str(Path(data).absolute())
-        overrides = (*overrides, f"data.source.path={json.dumps(path)}")
-    compared = compare(runs, split, variable=variable, horizon=horizon, overrides=overrides, plugins=plugins)
+    given = with_data(overrides, data)
+    compared = compare(runs, split, variable=variable, horizon=horizon, overrides=given, plugins=plugins)
     if format == "json":
         say(json.dumps(compared.to_dict(), indent=2))
     else:

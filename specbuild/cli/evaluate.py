@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from specbuild.cli.arguments import (
+    data_option,
     format_option,
     horizon_option,
     plugin_option,
     say,
     set_option,
+    split_option,
     warn_if_unfinished,
+    with_data,
 )
 
 
 @click.command("evaluate", short_help="Score the model of RUN per lead time, beside baselines.")
 @click.argument("run")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="Which part of the data to score.",
-)
+@split_option
 @click.option("--variable", metavar="NAME", help="Score one of several variables; default: all, pooled.")
-@click.option("--data", metavar="PATH", help="Other data to score, as --set data.source.path=PATH.")
+@data_option
 @horizon_option
 @set_option
 @plugin_option
@@ -63,11 +59,8 @@ def command(run: str, split: str, data: str | None, format: str, overrides: tupl
     from specbuild.runs.faults import UnsavedError
 
     unsaved = None
-    if data is not None:
-        path = data if "://" in data else str(Path(data).absolute())
-        overrides = (*overrides, f"data.source.path={json.dumps(path)}")
     try:
-        scores = evaluate(run, split, overrides=overrides, **options)
+        scores = evaluate(run, split, overrides=with_data(overrides, data), **options)
     except UnsavedError as error:
         scores, unsaved = error.result, error
     warn_if_unfinished(run)

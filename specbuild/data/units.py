@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from specbuild.data.arrays import Array
-from specbuild.data.sources.base import FrameSource, Packing
+from specbuild.data.sources.base import FrameSource
 from specbuild.data.sources.lazy_arrays import Index, LazyArray, unpacked
+from specbuild.data.sources.packing import Packing
 from specbuild.document import ArgumentError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from specbuild.data.generators.base import Painter
 from specbuild.data.generators.glyphs import HANDS, glyphs
 from specbuild.data.generators.moving_digits import trajectory
 from specbuild.data.sources import open_source
-from specbuild.data.sources.base import RawArray
+from specbuild.data.sources.packing import RawArray
 from specbuild.document import SpecError
 from specbuild.language import load_spec
 from specbuild.language.sections.data import DataSection

@@ -16,7 +16,8 @@ import pytest
 from specbuild.catalog import sources as formats
 from specbuild.catalog.sources import SourceFormat, suffixes_of
 from specbuild.data.sources import npz, open_source
-from specbuild.data.sources.base import Packing, StoredArray
+from specbuild.data.sources.base import StoredArray
+from specbuild.data.sources.packing import Packing
 from specbuild.data.time.intervals import unbroken
 from specbuild.data.time.times import times_of
 from specbuild.document import RunError, SpecError

@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing
+from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
+from specbuild.data.sources.packing import Packing
 from specbuild.language.sections.data import DataSection
 
 Brightness: TypeAlias = npt.NDArray[np.uint8]

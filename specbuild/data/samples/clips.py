@@ -20,12 +20,13 @@ from specbuild.data.samples.base import SampleSet
 from specbuild.data.samples.layout import sample_layout
 from specbuild.data.samples.sampler import Sample
 from specbuild.data.samples.windows import Stretch
-from specbuild.data.sources.base import FrameMetadata, FrameSource, Packing, Region
+from specbuild.data.sources.base import FrameMetadata, FrameSource, Region
 from specbuild.data.sources.clip import clip_array
 from specbuild.data.sources.coarsen import coarsened
 from specbuild.data.sources.errors import FileError
 from specbuild.data.sources.files import located, natural_order
 from specbuild.data.sources.frame_folder import check_order, find_clips
+from specbuild.data.sources.packing import Packing
 from specbuild.data.transforms.fit import fit_transform
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.graph import Graph

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.data.sources.base import Coordinate, Packing
+from specbuild.data.sources.base import Coordinate
+from specbuild.data.sources.packing import Packing
 
 
 def packing_of(attributes: Mapping[Hashable, Any]) -> Packing:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.sources.base import Packing
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.images import ImageHeader, Pixels, resize, to_color
+from specbuild.data.sources.packing import Packing
 from specbuild.data.sources.video import DecoderPool
 from specbuild.data.time.times import Times
 from specbuild.language.sections.source import SourceSection

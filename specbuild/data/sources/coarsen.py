@@ -8,11 +8,12 @@ from math import prod
 import numpy as np
 
 from specbuild.data.arrays import Array
-from specbuild.data.sources.base import Coordinate, FrameSource, Packing, RawArray
+from specbuild.data.sources.base import Coordinate, FrameSource
 from specbuild.data.sources.description import Description
 from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.data.sources.missing import SHARE
+from specbuild.data.sources.packing import Packing, RawArray
 from specbuild.language.sections.coarsen import CoarsenSection
 
 

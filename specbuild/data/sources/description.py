@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from specbuild.data.sources.base import RawArray
+    from specbuild.data.sources.packing import RawArray
 
 _KEPT = ("standard_name", "long_name", "cell_methods", "comment")
 """Attributes of a variable that are as true of its forecast."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from specbuild.catalog.shapes import show
 from specbuild.catalog.sources import format_of
-from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray, can_occur
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, StoredArray
 from specbuild.data.sources.coarsen import coarsened
 from specbuild.data.sources.description import Description
 from specbuild.data.sources.errors import DamagedFileError, FileError, SourceError
@@ -20,6 +20,7 @@ from specbuild.data.sources.files import format_at, is_pictures, known_suffixes
 from specbuild.data.sources.layout import lay_out
 from specbuild.data.sources.lazy_arrays import Places, in_one_packing, stacked, view
 from specbuild.data.sources.moments import timed, with_time
+from specbuild.data.sources.packing import can_occur
 from specbuild.data.sources.remote import AnyFile, RemoteFile
 from specbuild.data.sources.unpacking import unpacked
 from specbuild.data.time import times as clock

@@ -10,11 +10,12 @@ from functools import lru_cache
 import numpy as np
 
 from specbuild.data.arrays import Array
-from specbuild.data.sources.base import FilePart, FrameSource, Packing, RawArray
+from specbuild.data.sources.base import FilePart, FrameSource
 from specbuild.data.sources.errors import SourceError
 from specbuild.data.sources.join import OPEN, check_alike
 from specbuild.data.sources.lazy_arrays import Index, LazyArray, joined, unpacked
 from specbuild.data.sources.moments import times_in_names
+from specbuild.data.sources.packing import Packing, RawArray
 from specbuild.data.sources.remote import AnyFile
 from specbuild.data.time.times import between
 from specbuild.document import RunError

@@ -12,9 +12,10 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from specbuild.data.arrays import Array
-from specbuild.data.sources.base import Coordinate, Packing, StoredArray
+from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
+from specbuild.data.sources.packing import Packing
 
 _GEOGRAPHIC_TAGS = (33550, 33922, 34264, 34735, 42112, 42113)
 """Tags that a plain picture has not: scale, tie points, transformation and keys (OGC 19-008r4), GDAL's metadata and its

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import xarray
 from xarray import Dataset, Variable
 
-from specbuild.data.sources.base import Coordinate, RawArray, StoredArray
+from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.cf import axis_letter, packing_of
 from specbuild.data.sources.description import Auxiliary, Description, kept_of_coordinate, kept_of_variable
 from specbuild.data.sources.errors import DamagedFileError, FileError, reason_of
@@ -25,6 +25,7 @@ from specbuild.data.sources.hdf5_heap import check_heaps
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
+from specbuild.data.sources.packing import RawArray
 from specbuild.data.sources.remote import EXTRA, RemoteFile, reaching
 from specbuild.data.sources.sparse_file import Result, SparseFile
 from specbuild.data.sources.unpacking import unpacked

@@ -11,9 +11,10 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from specbuild.catalog.shapes import show
-from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource, RawArray
+from specbuild.data.sources.base import Coordinate, FilePart, FrameMetadata, FrameSource
 from specbuild.data.sources.errors import FileError, SourceError
 from specbuild.data.sources.lazy_arrays import LazyArray, events, in_one_packing, joined
+from specbuild.data.sources.packing import RawArray
 from specbuild.data.sources.remote import AnyFile
 from specbuild.data.time.times import Times
 from specbuild.data.time.times import show as show_time

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.arrays import Array
-from specbuild.data.sources.base import Packing, RawArray
+from specbuild.data.sources.packing import Packing, RawArray
 
 Places: TypeAlias = range | npt.NDArray[np.int64]
 """Indices along an axis: rising, or from the two ends of a grid around the globe."""

@@ -14,9 +14,10 @@ from typing import IO
 
 import numpy as np
 
-from specbuild.data.sources.base import RawArray, StoredArray
+from specbuild.data.sources.base import StoredArray
 from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.npy import Header, mapped, read_header
+from specbuild.data.sources.packing import RawArray
 from specbuild.data.sources.unpacking import unpacked_part
 
 IN_MEMORY = 64 * 2**20

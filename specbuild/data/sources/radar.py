@@ -13,8 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from specbuild.data.sources.base import Packing, StoredArray
+from specbuild.data.sources.base import StoredArray
 from specbuild.data.sources.cf import packing_of
+from specbuild.data.sources.packing import Packing
 from specbuild.data.time.times import times_of
 
 UNITS = {
