@@ -1,0 +1,3 @@
+"""Files with which a trained model forecasts without specbuild: SavedModel, ONNX and others."""
+
+from __future__ import annotations
