@@ -20,23 +20,23 @@ Every file is written whole or not at all, so a run that is cut off leaves no pa
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.document import Diagnostic, Mapping, RunError, SpecError, did_you_mean
-from specbuild.language import Spec, load_spec
+from specbuild.language import Spec
 from specbuild.language.sections.train import Backend
+from specbuild.runs import saved_spec
 from specbuild.runs.checkpoint import Position
-from specbuild.runs.files import copy, write_json, write_text
+from specbuild.runs.files import write_json, write_text
 from specbuild.runs.frames import TrainingFrames
 from specbuild.runs.framework import BACKENDS
 from specbuild.runs.hidden import hidden_folder, publish, unmakeable
@@ -77,7 +77,13 @@ class RunFolder:
     @classmethod
     @contextmanager
     def create(
-        cls, out: str | Path, name: str, fill: Callable[[RunFolder], None], *, time: datetime | None = None
+        cls,
+        out: str | Path,
+        name: str,
+        fill: Callable[[RunFolder], None],
+        *,
+        time: datetime | None = None,
+        stamped: bool = True,
     ) -> Iterator[RunFolder]:
         """Make the folder `<out>/<name>-<date>-<time>` and hold its lock within the block.
 
@@ -89,12 +95,12 @@ class RunFolder:
             name: of the spec.
             fill: writes the files that every run folder has.
             time: when the run began; None: now.
+            stamped: whether date and time are part of the folder's name.
 
         Raises:
             RunError: the folder cannot be made.
         """
-        stamp = (time or datetime.now()).strftime("%Y%m%d-%H%M%S")
-        base = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.') or 'run'}-{stamp}"
+        base = stamped_name(name, time) if stamped else plain_name(name)
         try:
             hidden, lock = hidden_folder(Path(out), base)
         except OSError as error:
@@ -282,31 +288,14 @@ class RunFolder:
 
     def directories(self, spec: Spec) -> dict[str, str]:
         """Return for run.json the folder that the paths of a spec are relative to."""
-        directory = spec.directory.resolve()
-        with suppress(ValueError):  # on another drive of Windows
-            return {
-                "directory": str(directory),
-                "relative_directory": Path(os.path.relpath(directory, self.path.resolve())).as_posix(),
-            }
-        return {"directory": str(directory)}
+        return saved_spec.directories(self.path, spec)
 
     def save_spec(self, spec: Spec) -> None:
         """Write the spec as it was written and resolved, and all files that it was read from."""
-        write_text(self.spec_file, spec.written)
+        file = saved_spec.save_spec(self.path, spec)
         write_text(self.resolved_file, spec.resolved())
-        if not spec.files:
-            return
-        root = Path(os.path.commonpath([spec.here, *(file.parent for file in spec.files)]))
-        copies = self.path / "spec"
-        for file in spec.files:
-            target = copies / file.relative_to(root)
-            if not (target.exists() and target.samefile(file)):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                copy(file, target)
-        main = copies / spec.here.relative_to(root) / "spec.yaml"
-        main.parent.mkdir(parents=True, exist_ok=True)
-        write_text(main, spec.written)
-        self.update_manifest(spec=main.relative_to(self.path).as_posix())
+        if file:
+            self.update_manifest(**file)
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -324,17 +313,17 @@ class RunFolder:
         Raises:
             SpecError: an override does not fit.
         """
-        manifest = self.manifest()
-        directory = Path(manifest["directory"])
-        beside = self.path.absolute() / (manifest.get("relative_directory") or ".")
-        if not directory.is_dir() and beside.is_dir():
-            directory = beside.resolve()
-        written = (*self.overrides, *overrides)
-        file = self.path / (manifest.get("spec") or self.spec_file.name)
-        copies = self.path / "spec"
-        roots = [copies] if copies.is_dir() else []
-        spec = load_spec(file, overrides=written, change=change, directory=directory, roots=roots)
-        return replace(spec, name=manifest["name"])
+        return saved_spec.read_saved_spec(self.path, self.manifest(), overrides, change=change)
+
+
+def plain_name(name: str) -> str:
+    """Return a name with dashes for whatever does not belong into the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
+
+
+def stamped_name(name: str, time: datetime | None = None) -> str:
+    """Return `<name>-<date>-<time>`, the name of a new folder; None: now."""
+    return f"{plain_name(name)}-{(time or datetime.now()).strftime('%Y%m%d-%H%M%S')}"
 
 
 def _runs_in(folder: Path) -> list[str]:

@@ -78,7 +78,7 @@ class Session:
         processes: Processes = ALONE,
     ) -> None:
         train, validated = graph.spec.train, "validation" in dataset.splits
-        self.processes = processes
+        self.processes, self.scored = processes, True
         self.initial: InitialWeights | None = None
         self.dataset, self.show = dataset, show
         self.watch = Watch.of(train, validated)
@@ -97,8 +97,16 @@ class Session:
         self.training = dataset.sampler("train", size, train.seed, steps=train.steps_per_epoch)
         self.validation = dataset.sampler("validation", size, train.seed) if validated else None
 
-    def run(self, out: str | Path, signals: Signals) -> Run:
-        """Train in the folder that is continued, whose lock the caller holds, or in a new one below `out`."""
+    def run(self, out: str | Path, signals: Signals, name: str | None = None, *, score: bool = True) -> Run:
+        """Train in the folder that is continued, whose lock the caller holds, or in a new one below `out`.
+
+        Args:
+            out: where to make a new folder.
+            signals: what may end training.
+            name: of a new folder; None: that of the spec, with date and time.
+            score: whether to score the model on the test split.
+        """
+        self.scored = score
         folder, precision = self.folder, self.processes.of_first("precision", lambda: self.plan.precision)
         # The run folder is made or changed only once the model is known to fit: what is refused leaves no trace.
         model, done = self._prepare(folder, precision)
@@ -108,7 +116,9 @@ class Session:
             return self._follow(model, done, signals)
         if folder is None:
             description = self._description(precision)
-            with RunFolder.create(out, self.spec.name, lambda new: self._describe(new, description)) as folder:
+            with RunFolder.create(
+                out, name or self.spec.name, lambda new: self._describe(new, description), stamped=name is None
+            ) as folder:
                 return self._run(model, folder, done, precision, signals)
         check_changes_take_effect(self.spec, self.changes, folder, done, self.watch)
         with explained(folder.path):
@@ -375,7 +385,7 @@ class Session:
         from specbuild.evaluation.evaluate import evaluate
 
         draw_history(history, folder.path / "loss.png", best if self.watch.keep_best else None)
-        if "test" not in self.dataset.splits:
+        if "test" not in self.dataset.splits or not self.scored:
             return None
         try:
             return evaluate(folder.path, split="test")

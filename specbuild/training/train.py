@@ -30,6 +30,8 @@ def train(
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     out: str | Path = "runs",
+    name: str | None = None,
+    score: bool = True,
     resume: str | Path | None = None,
     plugins: Iterable[str] = (),
     roots: Iterable[str | Path] = (),
@@ -44,6 +46,8 @@ def train(
         spec: path of a YAML file, YAML text, its content as a mapping, or a loaded spec. None with `resume`.
         overrides: `{"train.epochs": 3}` or `["train.epochs=3"]`.
         out: where to create the run folder.
+        name: of the run folder. Default: that of the spec, with date and time.
+        score: whether to score the model on the test split, and to draw its forecast, after training.
         resume: a run folder to continue from its last checkpoint; of a folder of runs, the latest that is neither
             finished nor being trained, or else the latest. On a CPU the result is bit-identical to that of an
             uninterrupted run.
@@ -73,7 +77,7 @@ def train(
                 graph = settled_graph(spec, overrides, plugins, roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
                 dataset = open_together(group, graph)
-                return Session(graph, dataset, show, processes=group).run(out, signals)
+                return Session(graph, dataset, show, processes=group).run(out, signals, name, score=score)
         folder = folder_to_resume(group, resume)
         status = folder.status() if group.writes else None
         # Before anything else: a second process is refused at once, not after a framework is loaded.
@@ -94,7 +98,7 @@ def train(
             session = Session(graph, dataset, show, folder, changes, group)
             if status is not None and status.process is not None:
                 session.show.note(f"note: {status.text}")
-            return session.run(out, signals)
+            return session.run(out, signals, score=score)
 
 
 def settled_graph(
