@@ -162,7 +162,7 @@ def damages(text: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["run.json", "transforms.json"])
 def test_no_edit_of_a_record_is_a_traceback(name: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Session, "run", lambda *_: None)
+    monkeypatch.setattr(Session, "run", lambda *_, **__: None)
     for opening in OPENINGS:
         opening(folder)
     assert set(folder.manifest()) == set(Manifest.model_fields)
