@@ -15,6 +15,7 @@ from specbuild.catalog.wrappers import MERGES, innermost
 from specbuild.document import Diagnostic, SpecError
 from specbuild.graph import Graph, Node, Port, build_graph
 from specbuild.graph.body_checks import changes_in_training
+from specbuild.graph.masks import masked_nodes
 from specbuild.graph.model import OUTPUT, Body, Step
 from specbuild.language import Spec
 from specbuild.model.backend import keras, mask_of, start
@@ -133,17 +134,6 @@ def call_layers(
             # Set on the finished layer: as an argument it would leave the inside of a ConvLSTM trainable.
             layers[node.id].trainable = False
         tensors.update(_call(node, layers[node.id], tensors))
-
-
-def masked_nodes(graph: Graph) -> frozenset[str]:
-    """The nodes that may be reached by the mask of a Masking or Embedding layer: Keras's ConvLSTM takes none."""
-    masked: set[str] = set()
-    for node in graph.nodes:
-        layer = innermost(node.layer)
-        masks = layer.kind == "Masking" or getattr(layer, "mask_zero", False)
-        if masks or any(port.node in masked for port in node.inputs):
-            masked.add(node.id)
-    return frozenset(masked)
 
 
 def make_layer(node: Node, policy: str, inputs: list[Shape], *, ours: bool = False) -> Any:

@@ -1,0 +1,259 @@
+"""A model taken apart along time gives, frame by frame, what the whole model gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from specbuild.document import SpecError
+from specbuild.exporting.stream.graphs import stream_graphs
+from specbuild.exporting.stream.models import StreamModels, stream_models
+from specbuild.exporting.stream.stepping import step_through
+from specbuild.graph import Graph, build_graph
+from specbuild.model import build_model
+from specbuild.model.backend import keras
+from specbuild.model.build import build
+from tests.backends import not_on_jax, passes_on_jax
+from tests.tools import tool
+
+HEAD = "specbuild: 1\ninputs: {x: [4, 5, 6, 2]}\nlayers:\n"
+CONV = "time_distributed: {layer: Conv2D, filters: 2, kernel_size: 3, padding: same}"
+
+
+def cell(kind: str = "ConvLSTM2D", more: str = "") -> str:
+    return f"layer: {kind}, filters: 2, kernel_size: 3{', padding: same' if kind != 'STLSTM2D' else ''}{more}"
+
+
+SPECS = {
+    "a frame for each": f"{HEAD}  - {{{cell()}}}\n  - {{layer: BatchNormalization}}\n  - {{{CONV}}}\n",
+    "the last frame": f"{HEAD}  - {{{cell()}}}\n  - {{layer: Conv2D, filters: 1, kernel_size: 1}}\n",
+    "an encoder-decoder": f"""\
+{HEAD}  - {{id: enc, {cell("ConvGRU2D")}}}
+  - {{layer: RepeatFrame, from: enc.last, times: 3}}
+  - {{id: dec, {cell("ConvGRU2D", ", initial_state: enc")}}}
+  - {{{CONV}}}
+""",
+    "a decoder without input": f"""\
+{HEAD}  - encoder_decoder: {{encoder: [{{{cell()}}}], feed: none, horizon: 4, head: [{{{CONV}}}]}}
+""",
+    "a decoder that reads its own frames": f"""\
+{HEAD}  - encoder_decoder: {{encoder: [{{{cell()}}}], feed: feedback, horizon: 3, head: [{{{CONV}}}]}}
+""",
+    "a decoder over a smoothed sequence": f"""\
+{HEAD}  - encoder_decoder: {{encoder: [{{{cell()}}}], feed: last, horizon: 3}}
+  - {{layer: Conv3D, filters: 1, kernel_size: 3, padding: same}}
+""",
+    "feedback": f"""\
+{HEAD}  - {{layer: Rescaling, scale: 0.5}}
+  - {{id: ar, autoregressive: {{do: [{{{cell("STLSTM2D")}}}, {{{CONV}}}], horizon: 3, give: all}}}}
+  - {{layer: Rescaling, scale: 2.0}}
+""",
+    "feedback with covariates": f"""\
+specbuild: 1
+inputs: {{x: [4, 5, 6, 2], sun: [6, 5, 6, 1], place: [5, 6, 1]}}
+layers:
+  - id: ar
+    from: x
+    autoregressive:
+      covariates: {{sun: sun}}
+      static: {{place: place}}
+      do: [{{layer: Concatenate, from: [input, sun, place]}}, {{{cell()}}}]
+      horizon: 3
+""",
+    "a recurrence of one's own": f"""\
+{HEAD}  - id: r
+    recurrent:
+      states: {{h: {{shape: 2, initial: learned}}, n: {{shape: [1], initial: 3}}}}
+      do:
+        - {{layer: Concatenate, from: [input, h]}}
+        - {{layer: Conv2D, filters: 2, kernel_size: 3, padding: same}}
+        - {{id: next, equation: "tanh(conv2d) + n * 0.1"}}
+      next: {{h: next, n: n + 1}}
+outputs: [r.sequence, r.state.n]
+""".replace("        - {layer: Conv2D,", "        - {id: conv2d, layer: Conv2D,"),
+    "causal convolutions": """\
+specbuild: 1
+inputs: {x: [null, 5, 6, 2]}
+layers:
+  - {layer: ZeroPadding3D, padding: [[2, 0], [1, 1], [1, 1]]}
+  - {layer: Conv3D, filters: 2, kernel_size: 3}
+  - {layer: ReLU}
+""",
+    "vectors": """\
+specbuild: 1
+inputs: {x: [6, 3]}
+layers:
+  - {layer: Conv1D, filters: 4, kernel_size: 3, dilation_rate: 2, padding: causal}
+  - {id: one, layer: LSTM, units: 3}
+  - {id: two, layer: GRU, units: 3, reset_after: false}
+  - {layer: SimpleRNN, units: 2}
+outputs: [one.state.c, two.sequence, simple_rnn.last]
+""".replace("{layer: SimpleRNN", "{id: simple_rnn, layer: SimpleRNN"),
+    "a state from a map": f"""\
+specbuild: 1
+inputs: {{x: [4, 5, 6, 2], place: [5, 6, 1]}}
+layers:
+  - {{id: first, layer: Conv2D, from: place, filters: 2, kernel_size: 1}}
+  - {{{cell("ConvGRU2D")}, from: x, initial_state: first}}
+  - {{id: map, layer: RepeatFrame, from: place, times: 4}}
+  - {{layer: Concatenate, from: [conv, map]}}
+""".replace("- {layer: ConvGRU2D", "- {id: conv, layer: ConvGRU2D").replace("[conv,", "[conv.sequence,"),
+    "the latest frames": f"""\
+{HEAD}  - {{id: every, {CONV}}}
+  - {{layer: Permute, dims: [2, 3, 1, 4]}}
+  - {{layer: Reshape, target_shape: [5, 6, 8]}}
+  - {{layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}
+""",
+    "a stateful layer": f"""\
+specbuild: 1
+inputs: {{x: {{shape: [4, 5, 6, 2], batch: 2}}}}
+layers:
+  - {{{cell(more=", stateful: true, remat: true, return_sequences: true")}}}
+""",
+    "weights used twice": f"""\
+specbuild: 1
+inputs: {{x: [4, 5, 6, 2], y: [4, 5, 6, 2]}}
+layers:
+  - {{id: one, {cell()}, from: x}}
+  - {{id: two, reuse: one, from: y}}
+outputs: [one.sequence, two.last, two.state.c]
+""",
+}
+
+
+def values(graph: Graph) -> dict[str, Any]:
+    random = np.random.default_rng(1)
+    shapes = {x.id: (2, *(5 if length is None else length for length in x.shape)) for x in graph.inputs}
+    return {name: random.normal(size=shape).astype("float32") for name, shape in shapes.items()}
+
+
+def compare(graph: Graph, model: Any) -> StreamModels:
+    """Compare a model with its graphs of one step, and return those."""
+    for weight in model.weights:
+        if weight.name.startswith("initial_"):  # zeros would tell nothing
+            weight.assign(np.linspace(-1, 1, int(np.prod(weight.shape))).reshape(weight.shape))
+    models = stream_models(graph, model)
+    given = values(graph)
+    listed = list(given.values())
+    whole = keras.tree.flatten(model(listed if len(listed) > 1 else listed[0], training=False))
+    stepped = step_through(models.streams, models.run, given, models.initial)
+    for name, output in zip(models.streams.outputs, map(keras.ops.convert_to_numpy, whole), strict=True):
+        ours = stepped[name]
+        if models.streams.horizon and models.streams.outputs[name].is_sequence:
+            output = output[:, -models.streams.horizon :]  # give: all begins with frames of the past
+        assert ours.shape == output.shape, name
+        if np.isfinite(output).all() and np.abs(output).max(initial=0) < 1e6:  # else most digits are lost
+            np.testing.assert_allclose(ours, output, rtol=1e-5, atol=1e-6, err_msg=name)
+    return models
+
+
+@pytest.mark.parametrize("text", SPECS.values(), ids=SPECS)
+def test_steps_give_what_the_whole_gives(text: str) -> None:
+    graph = build_graph(text)
+    compare(graph, build_model(graph))
+
+
+@not_on_jax
+def test_on_jax() -> None:
+    assert "skipped" not in passes_on_jax(__file__, "-k", "whole_gives or drawn")
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_drawn_specs_give_the_same_or_are_refused(seed: int) -> None:
+    composites, drawing = tool("composites"), tool("composite_drawing")
+    results: Counter[str] = Counter()
+    for number in range(20):
+        case = drawing.generate(Random(f"{seed}.{number}"))
+        try:
+            graph = composites.checked(case)
+            streams = stream_graphs(graph)
+        except composites.Refused:
+            continue
+        except SpecError as error:
+            (refusal,) = error.diagnostics
+            assert refusal.span is not None
+            assert refusal.help
+            results["refused"] += 1
+            continue
+        compare(graph, build(graph))
+        results["+".join(each.name for each in streams.graphs)] += 1
+    assert results["observe"] >= 3
+    assert results["refused"] <= sum(results.values()) / 2 + 5
+
+
+def graphs_of(text: str) -> dict[str, tuple[list[str], list[str]]]:
+    streams = stream_graphs(build_graph(text))
+    return {each.name: ([x.name for x in each.inputs], [x.name for x in each.outputs]) for each in streams.graphs}
+
+
+def test_a_frame_for_each_is_one_graph() -> None:
+    states = ["conv_lstm2d_h", "conv_lstm2d_c"]
+    expected = (["x", *states], ["conv2d", *(f"{state}_next" for state in states)])
+    assert graphs_of(SPECS["a frame for each"]) == {"observe": expected}
+
+
+def test_an_encoder_decoder_is_two_graphs() -> None:
+    graphs = graphs_of(SPECS["an encoder-decoder"])
+    assert graphs == {
+        "observe": (["x", "enc_h"], ["enc_h_next", "repeat_frame_state_next", "dec_h_next"]),
+        "forecast": (["repeat_frame_state", "dec_h"], ["conv2d", "dec_h_next"]),
+    }
+    assert stream_graphs(build_graph(SPECS["an encoder-decoder"])).horizon == 3
+
+
+def test_a_forecast_that_mixes_its_frames_comes_at_once() -> None:
+    streams = stream_graphs(build_graph(SPECS["a decoder over a smoothed sequence"]))
+    assert [each.name for each in streams.graphs] == ["observe"]
+    assert [taken.outer for taken in streams.observe.outputs if taken.role == "frame"] == [(3, 5, 6, 1)]
+
+
+def test_states_of_a_map_have_a_graph_of_their_own() -> None:
+    graphs = graphs_of(SPECS["a state from a map"])
+    assert graphs["start"] == (["place"], ["conv_h_next"])
+
+
+def test_frames_before_the_newest_are_a_state() -> None:
+    streams = stream_graphs(build_graph(SPECS["the latest frames"]))
+    assert streams.needed == 4
+    assert [given.outer for given in streams.observe.inputs] == [(5, 6, 2), (3, 5, 6, 2)]
+    assert streams.notes == ("permute reads several frames of every at once; the 3 frames before it are a state",)
+
+
+REFUSED = {
+    "both directions": (
+        f"{HEAD}  - {{id: both, bidirectional: {{{cell()}}}}}\n  - {{layer: Conv2D, filters: 1, kernel_size: 1}}\n",
+        "both reads the frames from their end",
+        4,
+    ),
+    "a mask": (
+        "specbuild: 1\ninputs: {x: [4, 3]}\nlayers:\n  - {layer: Masking}\n  - {id: seen, layer: LSTM, units: 2}\n"
+        "  - {layer: Dense, from: seen.last, units: 1}\n",
+        "seen leaves out steps that are masked",
+        5,
+    ),
+    "an open sequence": (
+        "specbuild: 1\ninputs: {x: [null, 5, 6, 2]}\nlayers:\n  - {id: every, " + CONV + "}\n"
+        "  - {id: mixed, layer: Conv3D, filters: 1, kernel_size: 3, padding: same}\n",
+        "mixed reads several frames at once, of a sequence of any length",
+        5,
+    ),
+    "single images": (
+        "specbuild: 1\ninputs: {x: [5, 6, 2]}\nlayers:\n  - {layer: Conv2D, filters: 1, kernel_size: 1}\n",
+        "no input is a sequence of frames",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message", "line"), REFUSED.values(), ids=REFUSED)
+def test_refused_at_its_line(text: str, message: str, line: int) -> None:
+    with pytest.raises(SpecError) as caught:
+        stream_graphs(build_graph(text))
+    (refusal,) = caught.value.diagnostics
+    assert refusal.span is not None
+    assert (refusal.message, refusal.span.line) == (message, line)
+    assert "--shape physical" in refusal.help
