@@ -2,8 +2,8 @@
 
     from specbuild import build_model, load_spec, train
 
-Importing this loads no framework; `build_model`, `import_weights`, `train`, `evaluate`, `compare` and `predict` do when
-they are first used.
+Importing this loads no framework; `build_model`, `import_weights`, `train`, `evaluate`, `compare`, `predict` and
+`export` do when they are first used.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from specbuild.version import __version__
 if TYPE_CHECKING:
     from specbuild.document import RunError, SpecbuildError, SpecError
     from specbuild.evaluation import compare, evaluate
+    from specbuild.exporting import export
     from specbuild.facade import build_graph, load_spec
     from specbuild.model import build_model
     from specbuild.model.mapping import import_weights
@@ -31,6 +32,7 @@ _HOMES = {
     "build_model": "specbuild.model",
     "compare": "specbuild.evaluation",
     "evaluate": "specbuild.evaluation",
+    "export": "specbuild.exporting",
     "import_weights": "specbuild.model.mapping",
     "load_spec": "specbuild.facade",
     "predict": "specbuild.prediction",
@@ -47,6 +49,7 @@ __all__ = [
     "build_model",
     "compare",
     "evaluate",
+    "export",
     "import_weights",
     "load_spec",
     "predict",

@@ -114,6 +114,7 @@ def test_public_names() -> None:
         "build_model",
         "compare",
         "evaluate",
+        "export",
         "import_weights",
         "load_spec",
         "predict",

@@ -17,7 +17,9 @@ from specbuild.version import __version__
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else pydantic searches every installed package for some
 
 # `import` is a word of Python, so its module has another name.
-_MODULES = "init check summary plot diff schema import_ import_weights data train evaluate predict runs compare doctor"
+_MODULES = (
+    "init check summary plot diff schema import_ import_weights data train evaluate predict export runs compare doctor"
+)
 VERBS = {module.rstrip("_").replace("_", "-"): f"specbuild.cli.{module}" for module in _MODULES.split()}
 """The module with the `command` of each verb, imported when the verb is first used."""
 

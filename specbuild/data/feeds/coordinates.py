@@ -9,14 +9,18 @@ import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
 from specbuild.data.feeds.base import Feed, FeedContext
-from specbuild.data.feeds.cycles import PHASES, no_times
+from specbuild.data.feeds.cycles import no_times, phases_of
 from specbuild.data.sources import FrameSource
+from specbuild.data.sources.base import Region
 from specbuild.data.sources.cf import is_latitude, is_longitude
 from specbuild.data.time.times import Times
 from specbuild.language import Spec
 from specbuild.language.sections.feeds import CoordinatesFeed
 
 Degrees = npt.NDArray[np.float64]
+
+SUN = ("year", "day")
+"""The cycles that the solar elevation depends on."""
 
 
 def open_coordinates(spec: Spec, name: str, feed: CoordinatesFeed, record: FrameSource) -> PixelCoordinates:
@@ -65,9 +69,15 @@ class PixelCoordinates(Feed[CoordinatesFeed]):
                 raise self.unknown(
                     "the solar elevation, which depends on the times of the frames", "give past frames with times"
                 )
-        rows = None if self.latitudes is None else self.latitudes[context.region[0]][:, np.newaxis]
-        columns = None if self.longitudes is None else self.longitudes[context.region[1]][np.newaxis]
-        shape = context.past.shape[1:-1] if times is None else (len(times), *context.past.shape[1:-1])
+        phases = None if times is None else phases_of(SUN, times)
+        return self.of_phases(phases, context.region)
+
+    def of_phases(self, phases: Degrees | None, region: Region) -> Floats:
+        """Return what the model reads where the frames are at given phases of `SUN`, (frames, 2); None: of no times."""
+        rows = None if self.latitudes is None else self.latitudes[region[0]][:, np.newaxis]
+        columns = None if self.longitudes is None else self.longitudes[region[1]][np.newaxis]
+        space = tuple(part.stop - part.start for part in region)
+        shape = space if phases is None else (len(phases), *space)
         parts: list[Degrees] = []
         for name in self.section.coordinates:
             if name == "latitude":
@@ -79,10 +89,10 @@ class PixelCoordinates(Feed[CoordinatesFeed]):
             else:
                 assert rows is not None
                 assert columns is not None
-                assert times is not None
-                parts.append(solar_elevation_sine(times, rows, columns))
+                assert phases is not None
+                parts.append(_solar_elevation_sine(phases, rows, columns))
         values = np.stack([np.broadcast_to(part, shape) for part in parts], axis=-1).astype(np.float32)
-        return values if self.layout.time or times is None else values[0]
+        return values if self.layout.time or phases is None else values[0]
 
 
 def solar_elevation_sine(times: Times, latitudes: Degrees, longitudes: Degrees) -> Degrees:
@@ -99,7 +109,12 @@ def solar_elevation_sine(times: Times, latitudes: Degrees, longitudes: Degrees) 
     Returns:
         (T, H, W).
     """
-    angle = 2 * np.pi * PHASES["year"](times)
+    return _solar_elevation_sine(phases_of(SUN, times), latitudes, longitudes)
+
+
+def _solar_elevation_sine(phases: Degrees, latitudes: Degrees, longitudes: Degrees) -> Degrees:
+    """Return the same at phases of `SUN`, (T, 2)."""
+    angle, day = 2 * np.pi * phases[..., 0], phases[..., 1]
     declination = (
         0.006918
         - 0.399912 * np.cos(angle)
@@ -116,9 +131,7 @@ def solar_elevation_sine(times: Times, latitudes: Degrees, longitudes: Degrees) 
         - 0.014615 * np.cos(2 * angle)
         - 0.040849 * np.sin(2 * angle)
     )
-    hour_angle = 2 * np.pi * (PHASES["day"](times) + minutes / 1440 - 0.5)[:, np.newaxis, np.newaxis] + np.radians(
-        longitudes
-    )
+    hour_angle = 2 * np.pi * (day + minutes / 1440 - 0.5)[:, np.newaxis, np.newaxis] + np.radians(longitudes)
     declination, phi = declination[:, np.newaxis, np.newaxis], np.radians(latitudes)
     sine: Degrees = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
     return sine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,14 +50,17 @@ class Cycles(Feed[CyclesFeed]):
         times = context.times(self.section.frames)
         if times is None:
             raise self.unknown("cycles, which depend on the times of the frames", "give past frames with times")
-        phases = [2 * np.pi * PHASES[cycle](times) for cycle in self.section.cycles]
-        values = np.stack([wave(phase) for phase in phases for wave in (np.sin, np.cos)], axis=-1).astype(np.float32)
+        return self.of_phases(phases_of(self.section.cycles, times), context.past.shape[1:-1])
+
+    def of_phases(self, phases: npt.NDArray[np.floating], space: tuple[int, ...]) -> Floats:
+        """Return what the model reads where the frames are at given phases, (frames, cycles) from 0 to 1."""
+        angles = [2 * np.pi * phases[..., cycle] for cycle in range(len(self.section.cycles))]
+        values = np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], axis=-1).astype(np.float32)
         values = values if self.layout.time else values[0]
         if not self.layout.space:
             return values
-        space = context.past.shape[1:-1]
         *time, channels = values.shape
-        return np.broadcast_to(values.reshape(*time, *(1,) * len(space), channels), (*time, *space, channels))
+        return np.broadcast_to(values.reshape((*time, *(1,) * len(space), channels)), (*time, *space, channels))
 
 
 def _of_day(times: Times) -> npt.NDArray[np.float64]:
@@ -81,3 +84,8 @@ def _seconds(length: npt.NDArray[np.timedelta64]) -> npt.NDArray[np.float64]:
 
 PHASES: dict[str, Callable[[Times], npt.NDArray[np.float64]]] = {"day": _of_day, "week": _of_week, "year": _of_year}
 """The fraction of each cycle that has passed, from 0 to below 1."""
+
+
+def phases_of(cycles: Sequence[str], times: Times) -> npt.NDArray[np.float64]:
+    """Return the fraction of each cycle that has passed at each time, (frames, cycles)."""
+    return np.stack([PHASES[cycle](times) for cycle in cycles], axis=-1)

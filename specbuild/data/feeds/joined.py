@@ -14,6 +14,7 @@ from specbuild.data.feeds.grid import Grid
 from specbuild.data.feeds.stored import Stored
 from specbuild.data.samples.windows import Stretch
 from specbuild.data.sources import FrameSource
+from specbuild.data.time.clock import Slots
 from specbuild.data.time.intervals import median_step
 from specbuild.data.time.times import Times, show
 from specbuild.data.transforms.step import FrameContext
@@ -120,6 +121,17 @@ class JoinedFrames(Stored):
         return np.where(exists & (distance <= self._tolerance(own)), before, NONE)
 
     def read(self, context: FeedContext) -> Floats:
+        physical, slots = self.physical(context)
+        values = self.values_of(physical, None if slots is None else FrameContext(slots, context.region))
+        return values if self.layout.time else values[0]
+
+    def values_of(self, physical: Floats, context: FrameContext | None = None) -> Floats:
+        """Return frames in physical units, (frames, *space, C), as the model reads them, with a time axis."""
+        assert self.statistics is not None
+        return self.statistics.fill_missing(self.statistics.apply(physical, context))
+
+    def physical(self, context: FeedContext) -> tuple[Floats, Slots | None]:
+        """Return the frames in physical units, missing values NaN, and their slots if the transform needs these."""
         frames, times = self._partners_of(context)
         event = self._event(0 if context.at is None else context.at[0])
         shape = (len(frames), *(part.stop - part.start for part in context.region), self.source.channels)
@@ -131,9 +143,7 @@ class JoinedFrames(Stored):
         slots = None
         if clock is not None:
             slots = np.asarray(frames, np.int64) if times is None or clock.start is None else clock.slots(times)
-        values = self.statistics.apply(physical, None if slots is None else FrameContext(slots, context.region))
-        filled = self.statistics.fill_missing(values)
-        return filled if self.layout.time else filled[0]
+        return physical, slots
 
     def check_reach(self, context: FeedContext) -> None:
         assert self.section.frames is not None

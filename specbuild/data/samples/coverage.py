@@ -50,4 +50,4 @@ class Coverage:
             known |= self.known
         if known.shape[-1] != forecast.shape[-1]:
             known = known.any(axis=-1, keepdims=True)
-        return forecast if known.all() else np.where(known, forecast, np.float32(np.nan))
+        return np.where(known, forecast, np.float32(np.nan))

@@ -283,9 +283,9 @@ class Only(Step):
         self.step.check_channels(len(self.channels))
 
     def _change(self, x: Array, change: Callable[[Array], Array]) -> Array:
-        changed = np.array(x)
-        changed[..., list(self.channels)] = change(x[..., list(self.channels)])
-        return changed
+        changed = change(x[..., list(self.channels)])
+        channels = {channel: changed[..., [place]] for place, channel in enumerate(self.channels)}
+        return np.concatenate([channels.get(n, x[..., [n]]) for n in range(x.shape[-1])], axis=-1, dtype=x.dtype)
 
 
 def restored(state: Mapping[str, Any]) -> Step:

@@ -1,0 +1,209 @@
+"""A graph written in each format, by what Keras and the package of the format offer. Imports the framework."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from specbuild.document import ArgumentError, RunError
+from specbuild.exporting.description import ExportedGraph
+from specbuild.exporting.formats import FORMATS, LONGEST_UNROLLED, Format
+from specbuild.model.backend import keras
+from specbuild.model.saving import members, write_members
+
+Write = Callable[[ExportedGraph, Path, "int | None"], None]
+"""Writes a graph, with a batch of a fixed size or, with None, of any."""
+
+
+def convert(graph: ExportedGraph, format: Format, path: Path, batch: int | None) -> None:
+    """Write a graph in a format.
+
+    Args:
+        batch: the size of the batch; None: as the graph has it, mostly any.
+
+    Raises:
+        RunError: the package of the format cannot convert it, and what it says about that.
+    """
+    fixed = batch if batch is not None else graph.inputs[0].shape[0]
+    with _unrolled(graph.model, format.unrolls), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what converters say of their own code
+        try:
+            WRITERS[format.name](graph, path, fixed)
+        except RunError:
+            raise
+        except Exception as error:  # whatever a converter raises
+            others = " or ".join(f"--format {name}" for name in ("savedmodel", "onnx") if name != format.name)
+            raise RunError(f"{format.title} cannot hold this model: {_said(error)}", help=f"use {others}") from error
+
+
+def _said(error: Exception) -> str:
+    """Return what a converter says, shortened to the lines that name operations."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [
+        line for line in lines if re.search(r"\b(?:error|not supported|unsupported|Flex ops|Custom ops)\b", line)
+    ]
+    return " ".join((telling or lines or [type(error).__name__])[:2])[:400]
+
+
+@contextmanager
+def _unrolled(model: Any, wanted: bool) -> Iterator[None]:
+    """Let every recurrence of a model be written out within the block, up to `LONGEST_UNROLLED` steps."""
+    changed = []
+    if wanted:
+        for layer in model._flatten_layers():
+            if getattr(layer, "unroll", None) is False and not _is_long(layer):
+                layer.unroll = True
+                changed.append(layer)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            layer.unroll = False
+
+
+def _is_long(layer: Any) -> bool:
+    """Whether a recurrence has more steps than are written out, by the shapes that it was built on."""
+    shapes = keras.tree.flatten_with_path(getattr(layer, "_build_shapes_dict", None) or {})
+    steps = [length for path, length in shapes if path[-1] == 1]
+    return bool(steps) and isinstance(steps[0], int) and steps[0] > LONGEST_UNROLLED
+
+
+def _serve(graph: ExportedGraph) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return the function from inputs to outputs, both by name."""
+
+    def serve(inputs: dict[str, Any]) -> dict[str, Any]:
+        tensors = [inputs[each.name] for each in graph.inputs]
+        given = graph.model(tensors if len(tensors) > 1 else tensors[0], training=False)
+        return dict(zip((each.name for each in graph.outputs), keras.tree.flatten(given), strict=True))
+
+    return serve
+
+
+def _signature(graph: ExportedGraph, batch: int | None) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        each.name: tf.TensorSpec((batch, *each.shape[1:]), dtype=each.dtype, name=each.name) for each in graph.inputs
+    }
+
+
+def _savedmodel(graph: ExportedGraph, path: Path, batch: int | None) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(graph.model)
+    archive.add_endpoint("serve", _serve(graph), input_signature=[_signature(graph, batch)])
+    archive.write_out(str(path), verbose=False)
+
+
+def _keras(graph: ExportedGraph, path: Path, _batch: int | None) -> None:
+    parts = members(graph.model)
+    ours = sorted(set(_registered(json.loads(parts["config.json"]))))
+    if ours:
+        raise ArgumentError(
+            f"plain Keras cannot load this model: it has layers of specbuild: {', '.join(ours)}",
+            help="use --format savedmodel or --format onnx, which hold the operations of every layer",
+        )
+    write_members(parts, path)
+
+
+def _registered(config: Any) -> Iterator[str]:
+    """Yield the names of the classes in a configuration that Keras itself does not have, and what registers them."""
+    if isinstance(config, list):
+        for entry in config:
+            yield from _registered(entry)
+    elif isinstance(config, dict):
+        name = config.get("registered_name")
+        if isinstance(name, str) and ">" in name and "class_name" in config:
+            yield name.replace(">", ".").removeprefix("specbuild.")
+        for entry in config.values():
+            yield from _registered(entry)
+
+
+def _onnx(graph: ExportedGraph, path: Path, batch: int | None) -> None:
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+    from keras.src.export.tf2onnx_lib import patch_tf2onnx
+
+    patch_tf2onnx()
+    signature = _signature(graph, batch)
+
+    def function(*tensors: Any) -> list[Any]:
+        return list(_serve(graph)(dict(zip(signature, tensors, strict=True))).values())
+
+    traced = tf.function(function, input_signature=list(signature.values()), autograph=False)
+    model, _ = tf2onnx.convert.from_function(traced, list(signature.values()), opset=17)
+    _rename_onnx(model, graph, batch)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _rename_onnx(model: Any, graph: ExportedGraph, batch: int | None) -> None:
+    """Give the inputs and outputs of an ONNX model their names, and the open axes those of the description."""
+    renamed = {}
+    for ports, tensors in ((model.graph.input, graph.inputs), (model.graph.output, graph.outputs)):
+        for port, tensor in zip(ports, tensors, strict=True):
+            renamed[port.name] = tensor.name
+            lengths = port.type.tensor_type.shape.dim
+            for length, axis in zip(lengths, tensor.axes, strict=False):
+                if axis.name == "batch" and batch is not None:
+                    length.dim_value = batch
+                elif axis.length is None:
+                    length.dim_param = axis.name
+                else:
+                    length.dim_value = axis.length
+    inside = {name: f"{name}_" for name in renamed.values() if name not in renamed}
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for number, name in enumerate(names):
+                names[number] = renamed.get(name, inside.get(name, name))
+    for ports in (model.graph.input, model.graph.output):
+        for port in ports:
+            port.name = renamed[port.name]
+    del model.graph.value_info[:]
+
+
+def _litert(graph: ExportedGraph, path: Path, batch: int | None) -> None:
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        _savedmodel(graph, Path(folder), batch)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        path.write_bytes(converter.convert())
+
+
+def _openvino(graph: ExportedGraph, path: Path, batch: int | None) -> None:
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        _savedmodel(graph, Path(folder), batch)
+        model = openvino.convert_model(folder)
+    by_name = {name: port for port in model.outputs for name in port.get_names()}
+    del by_name
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+def _torch(graph: ExportedGraph, path: Path, batch: int | None) -> None:
+    import torch
+
+    keywords: dict[str, Any] = {}
+    if batch is None and len(graph.inputs) == 1:
+        keywords["dynamic_shapes"] = {0: torch.export.Dim("batch", min=1, max=4096)}
+    graph.model.export(str(path), format="torch", verbose=False, **keywords)
+
+
+WRITERS: dict[str, Write] = {
+    "savedmodel": _savedmodel,
+    "keras": _keras,
+    "onnx": _onnx,
+    "litert": _litert,
+    "openvino": _openvino,
+    "torch": _torch,
+}
+assert WRITERS.keys() == FORMATS.keys()

@@ -1,0 +1,343 @@
+"""`export`: write the model of a run as a file that runs without specbuild, and try it before it is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from specbuild.data.arrays import Array
+from specbuild.document import ArgumentError, RunError, did_you_mean
+from specbuild.exporting import runtimes
+from specbuild.exporting.description import Shape
+from specbuild.exporting.formats import FORMATS, Format, check_installed
+from specbuild.exporting.naming import exported_name
+from specbuild.exporting.worker import Job, do, last_lines
+from specbuild.language import normalize
+from specbuild.runs.files import write_json
+from specbuild.runs.trained import TrainedRun
+from specbuild.version import __version__
+
+TOLERANCE = 1e-3
+"""The largest difference that is accepted, as a share of the standard deviation of the output."""
+REDUCED = 5e-2
+"""The same of a model that was trained in reduced precision: the file computes in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far the outputs of an exported file are from those of the run.
+
+    Attributes:
+        absolute: the largest difference, in the units of the output; infinite where one is missing and the other not.
+        relative: the same as a share of the standard deviation of the output, the largest of all outputs.
+    """
+
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """The files of an export and how they were tried.
+
+    Attributes:
+        files: the exported files; a streaming model may have two.
+        manifest: the file that describes what goes in and out.
+        difference: the largest difference from the run's own forecasts.
+        tolerance: the relative difference that was accepted.
+        batch: the size of the batch that the file fixes; None: any.
+        seconds: for one sample in the format's own runtime, the fastest of five.
+        tried_on: what was compared.
+        notes: sentences on what to know of the exported model.
+    """
+
+    files: tuple[Path, ...]
+    manifest: Path
+    difference: Difference
+    tolerance: float
+    batch: int | None
+    seconds: float
+    tried_on: str
+    notes: tuple[str, ...]
+
+
+def export(
+    run: str | Path,
+    *,
+    format: str = "savedmodel",
+    shape: str = "physical",
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    horizon: int | None = None,
+    tolerance: float | None = None,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    plugins: Iterable[str] = (),
+    note: Callable[[str], None] = lambda _: None,
+) -> ExportResult:
+    """Write the model of a run as a file that runs without specbuild.
+
+    The file is run in its own runtime, in a process without specbuild, and compared with the run's own forecasts. If
+    they differ by more than the tolerance, no file is left behind.
+
+    Args:
+        run: the run folder.
+        format: savedmodel, keras, onnx, litert, openvino or torch.
+        shape: physical: past frames in physical units in, forecasts in physical units out, NaN where missing; whole:
+            what the model itself reads and gives; streaming: one frame and the states in, one frame and the states out.
+        output: the file to write. Default: `exports/<name>-<shape><suffix>` in the run folder.
+        overwrite: whether to replace existing files.
+        horizon: number of frames to forecast, if not as in training.
+        tolerance: the largest relative difference to accept. Default: 0.001 of the standard deviation of the output,
+            or 0.05 for a model that was trained in reduced precision.
+        overrides: changes of the run's spec that leave its weights unchanged.
+        plugins: modules to import, which register custom layers.
+        note: called with a sentence for whatever the user should know.
+
+    Raises:
+        SpecError: it is not a run folder.
+        ArgumentError: there is no such format or shape; the file exists; the model cannot be exported in that shape.
+        RunError: a package is missing; the run has no trained model; the converter of the format cannot take it; the
+            exported file gives something else than the run.
+    """
+    kind, form = _format(format), _shape(shape)
+    check_installed(kind)
+    plugins, given = tuple(plugins), normalize(overrides)
+    trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
+    _ = trained.graph
+    if trained.note:
+        note(trained.note)
+    path = Path(output) if output is not None else _default_path(trained, kind, form)
+    _check_free(path, kind, overwrite=overwrite)
+    precision = trained.folder.manifest()["precision"]
+    accepted = tolerance if tolerance is not None else (TOLERANCE if precision == "float32" else REDUCED)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}", help="name another with --output") from error
+    with work as folder:
+        job = Job("reference", str(run), plugins, given, horizon, form, kind.name, Path(folder))
+        tried_on = "drawn numbers"
+        if form != "streaming":
+            tried_on = do(job, trained.folder.backend or "tensorflow")
+        tried = _tried(job, kind, accepted, note)
+        notes = (*tried.manifest["notes"], *([f"the batch is fixed at {tried.batch}"] if tried.batch else []))
+        return _kept(tried, trained, kind, path, Path(folder), accepted, tried_on, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """An exported model that gave what the run gives."""
+
+    manifest: dict[str, Any]
+    difference: Difference
+    batch: int | None
+    seconds: float
+
+
+def _tried(job: Job, kind: Format, accepted: float, note: Callable[[str], None]) -> _Tried:
+    """Convert and run a model with a batch of any size or, where the format cannot, of one sample."""
+    folder = job.folder
+    try:
+        return _attempt(job, kind, accepted, None)
+    except ArgumentError:
+        raise
+    except RunError as error:
+        if not kind.may_fix_batch:
+            raise
+        first = error
+    for path in folder.iterdir():
+        if path.suffix != ".npz":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    try:
+        tried = _attempt(job, kind, accepted, 1)
+    except RunError as error:
+        raise error from first
+    note(f"with a batch of any size {first.message}; the batch is fixed at 1")
+    return tried
+
+
+def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tried:
+    folder = job.folder
+    manifest: dict[str, Any] = do(replace(job, task="convert", batch=batch), kind.backend)
+    differences, seconds = [], 0.0
+    for graph in manifest["graphs"]:
+        fixed = batch if batch is not None else graph["inputs"][0]["shape"][0]
+        results, took = _run(kind, graph, folder, fixed)
+        seconds += took
+        with np.load(folder / f"{graph['name']}.npz") as stored:
+            for key, given in results.items():
+                size, _, number = key.partition("/")
+                name = graph["outputs"][int(number)]["name"]
+                differences.append((_difference(given, stored[f"output/{name}"][: int(size)]), name))
+    worst, name = max(differences, key=lambda pair: pair[0].relative)
+    difference = Difference(max(each.absolute for each, _ in differences), worst.relative)
+    if not worst.relative <= accepted:
+        raise RunError(
+            f"{kind.title} gives another {name} than the run: the largest difference is {worst.absolute:.2g}, "
+            f"{worst.relative:.2g} of its standard deviation, and at most {accepted:g} is accepted",
+            help="use another format; or accept more with --tolerance, if that is enough for you",
+        )
+    fixed = batch if batch is not None else manifest["graphs"][0]["inputs"][0]["shape"][0]
+    return _Tried(manifest, difference, fixed, seconds)
+
+
+def _run(kind: Format, graph: dict[str, Any], folder: Path, batch: int | None) -> tuple[dict[str, Array], float]:
+    """Run an exported graph in its own runtime: its outputs by the size of the batch and their number, and seconds."""
+    with np.load(folder / f"{graph['name']}.npz") as stored:
+        inputs = {name.removeprefix("input/"): stored[name] for name in stored if name.startswith("input/")}
+    np.savez(folder / "inputs.npz", **inputs)
+    job = {
+        "format": kind.name,
+        "file": str(folder / f"{graph['name']}{kind.suffix}"),
+        "inputs": str(folder / "inputs.npz"),
+        "outputs": str(folder / "outputs.npz"),
+        "input_names": [each["name"] for each in graph["inputs"]],
+        "output_names": [each["name"] for each in graph["outputs"]],
+        "batch": batch,
+        "path": [place for place in sys.path if place and not (Path(place) / "specbuild").is_dir()],
+    }
+    (folder / "job.json").write_text(json.dumps(job), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-I", runtimes.__file__, str(folder / "job.json")], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RunError(
+            f"the exported file does not run in {kind.title}: {last_lines(done.stderr)}",
+            help="use another format, such as --format savedmodel",
+        )
+    with np.load(folder / "outputs.npz") as stored:
+        results = {name: stored[name] for name in stored if name != "seconds"}
+        return results, float(stored["seconds"])
+
+
+def _difference(given: Array, expected: Array) -> Difference:
+    """Return the largest difference between two arrays; infinite where shapes or missing values differ."""
+    if given.shape != expected.shape or (np.isnan(given) != np.isnan(expected)).any():
+        return Difference(float("inf"), float("inf"))
+    known = ~np.isnan(expected)
+    if not known.any():
+        return Difference(0.0, 0.0)
+    values = expected[known].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = np.where(given[known] == expected[known], 0.0, np.abs(given[known].astype(np.float64) - values))
+    absolute = float(apart.max())
+    spread = float(values.std()) if np.isfinite(values).all() else 0.0
+    scale = spread or float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
+    return Difference(absolute, absolute / scale if isfinite(absolute) else float("inf"))
+
+
+def _kept(
+    tried: _Tried,
+    trained: TrainedRun,
+    kind: Format,
+    path: Path,
+    folder: Path,
+    accepted: float,
+    tried_on: str,
+    notes: tuple[str, ...],
+) -> ExportResult:
+    """Move the files to their place, and write the manifest."""
+    files = []
+    graphs = tried.manifest["graphs"]
+    for graph in graphs:
+        place = path if len(graphs) == 1 else path.with_name(f"{path.stem}.{graph['name']}{kind.suffix}")
+        for suffix in kind.parts:
+            target = place.with_suffix(suffix)
+            _remove(target)
+            shutil.move(folder / f"{graph['name']}{suffix}", target)
+        files.append(place)
+        graph["file"] = place.name
+    record = {
+        **tried.manifest,
+        "notes": list(notes),
+        "format": kind.name,
+        "name": trained.spec.name,
+        "batch": tried.batch,
+        "difference": {
+            "absolute": tried.difference.absolute,
+            "relative": tried.difference.relative,
+            "tolerance": accepted,
+            "tried_on": tried_on,
+        },
+        "seconds_per_sample": tried.seconds,
+        "versions": {"specbuild": __version__, **_versions(kind)},
+        "run": {"folder": trained.folder.path.name, "epoch": trained.folder.manifest().get("model_epoch")},
+    }
+    manifest = manifest_path(path)
+    write_json(manifest, record)
+    return ExportResult(tuple(files), manifest, tried.difference, accepted, tried.batch, tried.seconds, tried_on, notes)
+
+
+def manifest_path(path: Path) -> Path:
+    """Return where the manifest of an exported file lies."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _versions(kind: Format) -> dict[str, str]:
+    """Return the versions of the packages that made the file, and that ran it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in ("keras", *kind.packages):
+        try:
+            found[name] = version(name.replace("_", "-"))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        hint = did_you_mean(name, FORMATS) or f"there are {', '.join(FORMATS)}"
+        raise ArgumentError(f"no format is called {name}", help=hint)
+    return FORMATS[name]
+
+
+def _shape(name: str) -> Shape:
+    shapes: tuple[Shape, ...] = get_args(Shape)
+    for shape in shapes:
+        if shape == name:
+            return shape
+    raise ArgumentError(
+        f"no shape is called {name}", help=did_you_mean(name, shapes) or f"there are {', '.join(shapes)}"
+    )
+
+
+def _default_path(trained: TrainedRun, kind: Format, shape: Shape) -> Path:
+    return trained.folder.path / "exports" / f"{exported_name(trained.spec.name)}-{shape}{kind.suffix}"
+
+
+def _check_free(path: Path, kind: Format, *, overwrite: bool) -> None:
+    """Refuse a file with another suffix, or one that exists.
+
+    Raises:
+        ArgumentError: it has, or does.
+    """
+    if path.suffix != kind.suffix:
+        raise ArgumentError(
+            f"{path} does not end in {kind.suffix}, as a file in the format {kind.name} does",
+            help=f"write {path.with_suffix(kind.suffix)}, or name another format with --format",
+        )
+    known = [each for each in (path, *path.parent.glob(f"{path.stem}.*{kind.suffix}")) if each.exists()]
+    if known and not overwrite:
+        raise ArgumentError(
+            f"{known[0]} exists", help="replace it with --overwrite, or name another file with --output"
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

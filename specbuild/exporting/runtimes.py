@@ -1,0 +1,157 @@
+"""Runs one exported file in its own runtime, in a process that has neither specbuild nor what the file was made with.
+
+    python runtimes.py job.json
+
+`job.json` names the format, the file, an `.npz` with the inputs by name, and where to write the outputs. This file
+imports nothing of specbuild, so that it shows as well how each format is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+Run = Callable[[Arrays], Sequence[Any]]
+"""From the inputs by name to the outputs in the order of the manifest."""
+
+
+def savedmodel(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:
+    """Load a SavedModel with TensorFlow alone."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    serve = loaded.signatures["serving_default"]
+
+    def run(arrays: Arrays) -> list[Any]:
+        given = serve(**{name: tf.constant(arrays[name]) for name in inputs})
+        return [given[name].numpy() for name in outputs]
+
+    run.keeps = loaded  # type: ignore[attr-defined]  # its variables live as long as the loaded object
+    return run
+
+
+def keras(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:  # noqa: ARG001
+    """Load a `.keras` file with plain Keras."""
+    import keras
+
+    model = keras.saving.load_model(path, compile=False)
+
+    def run(arrays: Arrays) -> list[Any]:
+        given = model([arrays[name] for name in inputs] if len(inputs) > 1 else arrays[inputs[0]], training=False)
+        return [keras.ops.convert_to_numpy(tensor) for tensor in keras.tree.flatten(given)]
+
+    return run
+
+
+def onnx(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:
+    """Load an ONNX file with ONNX Runtime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda arrays: session.run(list(outputs), {name: arrays[name] for name in inputs})
+
+
+def litert(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:
+    """Load a `.tflite` file with the interpreter of LiteRT."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=path, num_threads=2)
+    runner = interpreter.get_signature_runner()
+
+    def run(arrays: Arrays) -> list[Any]:
+        given = runner(**{name: arrays[name] for name in inputs})
+        return [given[name] for name in outputs]
+
+    return run
+
+
+def openvino(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:
+    """Load an OpenVINO model; in full precision, which is not the default of every processor."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(arrays: Arrays) -> list[Any]:
+        given = compiled({name: arrays[name] for name in inputs})
+        return [given[name] for name in outputs]
+
+    return run
+
+
+def torch(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:  # noqa: ARG001
+    """Load an exported program with PyTorch alone."""
+    import torch
+
+    module = torch.export.load(path).module()
+
+    def run(arrays: Arrays) -> list[Any]:
+        given = [torch.from_numpy(arrays[name]) for name in inputs]
+        result = module(given) if len(given) > 1 else module(given[0])
+        return [tensor.detach().numpy() for tensor in (result if isinstance(result, list | tuple) else [result])]
+
+    return run
+
+
+LOAD: dict[str, Callable[[str, Sequence[str], Sequence[str]], Run]] = {
+    "savedmodel": savedmodel,
+    "keras": keras,
+    "onnx": onnx,
+    "litert": litert,
+    "openvino": openvino,
+    "torch": torch,
+}
+ABSENT = {
+    "savedmodel": ("specbuild", "jax"),
+    "keras": ("specbuild",),
+    "onnx": ("specbuild", "keras", "tensorflow", "jax", "tf2onnx"),
+    "litert": ("specbuild", "keras", "tensorflow", "jax"),
+    "openvino": ("specbuild", "keras", "tensorflow", "jax"),
+    "torch": ("specbuild", "keras", "tensorflow", "jax"),
+}
+"""Packages that cannot be imported while a file of each format runs."""
+
+
+class _Absent:
+    """Makes packages as absent as if they were not installed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> None:
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def main(job_file: str) -> None:
+    """Run a job and write the outputs, for the whole batch and for its first sample alone, and the seconds it took."""
+    job = json.loads(Path(job_file).read_text("utf-8"))
+    sys.meta_path.insert(0, _Absent(ABSENT[job["format"]]))
+    sys.path += [folder for folder in job["path"] if folder not in sys.path]
+    with np.load(job["inputs"]) as stored:
+        arrays = {name: stored[name] for name in job["input_names"]}
+    run = LOAD[job["format"]](job["file"], job["input_names"], job["output_names"])
+    results: dict[str, Any] = {}
+    sizes = [len(next(iter(arrays.values())))] if job["batch"] is None else [job["batch"]]
+    sizes += [1] if job["batch"] is None and sizes[0] > 1 else []
+    for size in sizes:
+        part = {name: np.ascontiguousarray(values[:size]) for name, values in arrays.items()}
+        for number, output in enumerate(run(part)):
+            results[f"{size}/{number}"] = np.asarray(output)
+    part = {name: np.ascontiguousarray(values[: sizes[-1]]) for name, values in arrays.items()}
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        run(part)
+        times.append(time.perf_counter() - start)
+    np.savez(job["outputs"], seconds=min(times), **results)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

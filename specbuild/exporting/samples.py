@@ -1,0 +1,182 @@
+"""What an exported file is tried on: windows of the run's data, and what specbuild itself forecasts from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from specbuild.data import Dataset
+from specbuild.data.arrays import Array, Floats
+from specbuild.data.samples.sampler import stacked
+from specbuild.data.samples.windows import past_frames
+from specbuild.data.sources.coarsen import reduced
+from specbuild.document import SpecbuildError
+from specbuild.exporting.description import ExportedGraph
+from specbuild.exporting.physical import PhysicalPlan, gives_quantiles, opened
+from specbuild.graph.model import closed
+from specbuild.prediction.forecast import Past, make_forecast
+from specbuild.runs.trained import TrainedRun
+
+WINDOWS = 2
+"""Windows of the data that are tried, besides those that are made of the first by leaving out values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Arrays by name, the samples along the first axis, and where they come from, in words."""
+
+    inputs: dict[str, Array]
+    outputs: dict[str, Array]
+    source: str
+
+
+def whole_samples(trained: TrainedRun) -> Samples:
+    """Return inputs as the model of a run reads them, and its outputs."""
+    batch = trained.graph.inputs[0].batch
+    try:
+        samples, source = list(_windows_of_model(trained)), "windows of the data"
+    except (SpecbuildError, OSError):
+        samples, source = [], ""
+    if not samples:
+        samples, source = [_drawn(trained, number) for number in range(WINDOWS)], "drawn numbers"
+    samples = [samples[number % len(samples)] for number in range(batch or len(samples))]
+    inputs = {
+        each.id: np.stack([part[each.id] for part in samples]).astype(each.dtype) for each in trained.graph.inputs
+    }
+    given = inputs if trained.data.inputs and len(inputs) > 1 else next(iter(inputs.values()))
+    result = trained.predict(given)
+    names = [output.name for output in trained.graph.outputs]
+    outputs = {name: result[name] for name in names} if isinstance(result, dict) else {names[0]: result}
+    return Samples(inputs, outputs, source)
+
+
+def _windows_of_model(trained: TrainedRun) -> Iterator[dict[str, Any]]:
+    """Yield what the model reads of a tile of each window."""
+    if trained.data.target is not None:
+        return
+    dataset = trained.dataset
+    (name,) = [each.id for each in trained.graph.inputs] if not dataset.feeds else ("",)
+    for event, start in _some_windows(dataset):
+        past = dataset.source.read(event, past_frames(start, dataset.section.windows))
+        region = dataset.tiling.regions[0]
+        values = dataset.inputs(past[(slice(None), *region)], (event, start), region, beyond=past)
+        yield values if isinstance(values, dict) else {name: values}
+
+
+def _drawn(trained: TrainedRun, seed: int) -> dict[str, Any]:
+    random = np.random.default_rng(seed)
+    return {
+        each.id: random.standard_normal(closed(each.shape)).astype(np.float32)
+        if each.dtype.startswith(("float", "bfloat"))
+        else random.integers(0, 2, closed(each.shape))
+        for each in trained.graph.inputs
+    }
+
+
+def _some_windows(dataset: Dataset) -> list[tuple[int, int]]:
+    """Return some windows, of the last split that has any, spread over it."""
+    for name in ("test", "validation", "train"):
+        windows = dataset.splits.get(name)
+        if windows is not None and len(windows):
+            numbers = sorted({0, len(windows) - 1} if WINDOWS == 2 else {0})
+            return [windows[number] for number in numbers]
+    return []
+
+
+def physical_samples(trained: TrainedRun) -> Samples:
+    """Return past frames in physical units, some of them with missing values, and the run's own forecasts from them."""
+    dataset = opened(trained)
+    plan = PhysicalPlan(trained, dataset)
+    places: list[tuple[int, int] | None] = [*_some_windows(dataset)]
+    source = "windows of the data" if places else "drawn frames"
+    random = np.random.default_rng(0)
+    given: list[tuple[tuple[int, int] | None, Floats]] = [
+        (place, _files_frames(trained, dataset, place)) for place in places if place is not None
+    ]
+    if not given:
+        given = [(None, _physical_frames(plan, number)) for number in range(WINDOWS)]
+    place, frames = given[0]
+    given += [(place, _with_gaps(frames, random)), (place, np.full_like(frames, np.nan))]
+    batch = trained.graph.inputs[0].batch
+    given = given if batch is None else [given[number % len(given)] for number in range(batch)]
+    samples = [_forecast(trained, plan, at, frames) for at, frames in given]
+    inputs, outputs = (stacked([sample[part] for sample in samples]) for part in (0, 1))
+    return Samples(inputs, outputs, f"{source}, some with missing values")
+
+
+def _files_frames(trained: TrainedRun, dataset: Dataset, place: tuple[int, int]) -> Floats:
+    """Return the past frames of a window with the pixels of the files, (P, *space, C)."""
+    event, start = place
+    frames = past_frames(start, dataset.section.windows)
+    coarsen = trained.data.source.coarsen
+    if coarsen is None:
+        return dataset.source.read(event, frames)
+    coarse = dataset.source.read(event, frames)
+    fine = coarse
+    for axis, factor in enumerate(coarsen.factors(len(dataset.source.space)), start=1):
+        fine = np.repeat(fine, factor, axis=axis)
+    noise = np.random.default_rng(start).standard_normal(fine.shape)
+    return (fine * (1 + 0.1 * noise)).astype(np.float32)
+
+
+def _physical_frames(plan: PhysicalPlan, seed: int) -> Floats:
+    """Return drawn frames whose transformed values are about as those of the training."""
+    shape = [size or 32 for size in plan.inputs[0].shape[1:]]
+    values = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    return plan.dataset.transform.invert(values).astype(np.float32)
+
+
+def _with_gaps(frames: Floats, random: np.random.Generator) -> Floats:
+    """Return frames of which a corner and every twentieth value are missing."""
+    gaps = random.random(frames.shape) < 0.05
+    corner = tuple(slice(0, max(1, length // 4)) for length in frames.shape[1:-1])
+    gaps[(slice(None), *corner)] = True
+    return np.where(gaps, np.float32(np.nan), frames)
+
+
+def _forecast(
+    trained: TrainedRun, plan: PhysicalPlan, at: tuple[int, int] | None, frames: Floats
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the inputs of the graph for past frames with the pixels of the files, and its outputs."""
+    dataset, coarse = plan.dataset, frames
+    if plan.coarsen is not None:
+        boxes = [1, *plan.coarsen.factors(len(dataset.source.space)), 1]
+        coarse = reduced(frames.astype(np.float64), boxes, plan.coarsen.method).astype(np.float32)
+    inputs: dict[str, Array] = {plan.past: frames}
+    if plan.slot:
+        context = dataset.context(at, [0 if at is None else at[1]])
+        assert context is not None
+        inputs[plan.slot] = np.asarray(context.slots[0], np.int32)
+    for name, feed in plan.feeds.items():
+        if feed.sample is not None and at is not None:
+            inputs[name] = feed.sample(plan.window(*at, past=coarse))
+    forecast = make_forecast(trained, Past(coarse, dataset, at=at))
+    outputs: dict[str, Array] = {}
+    for view, each in zip(plan.views, (forecast, *forecast.others), strict=True):
+        name = view.output or trained.graph.outputs[0].name
+        outputs[name] = each.frames
+        if gives_quantiles(view):
+            assert each.quantiles is not None
+            outputs[f"{name}_quantiles"] = each.quantiles
+    return inputs, outputs
+
+
+def drawn_samples(graph: ExportedGraph) -> Samples:
+    """Return drawn inputs of a graph, and what its `keras.Model` makes of them."""
+    from specbuild.model.backend import keras
+
+    random = np.random.default_rng(0)
+    count = graph.inputs[0].shape[0] or WINDOWS
+    inputs = {
+        each.name: random.standard_normal((count, *closed(each.shape[1:]))).astype(each.dtype)
+        if each.dtype.startswith("float")
+        else random.integers(0, 2, (count, *closed(each.shape[1:]))).astype(each.dtype)
+        for each in graph.inputs
+    }
+    given = list(inputs.values())
+    flat = keras.tree.flatten(graph.model.predict_on_batch(given if len(given) > 1 else given[0]))
+    outputs = {each.name: np.asarray(tensor) for each, tensor in zip(graph.outputs, flat, strict=True)}
+    return Samples(inputs, outputs, "drawn numbers")
