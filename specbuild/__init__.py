@@ -2,8 +2,8 @@
 
     from specbuild import build_model, load_spec, train
 
-Importing this loads no framework; `build_model`, `import_weights`, `train`, `evaluate`, `compare`, `predict` and
-`export` do when they are first used.
+Importing this loads no framework; `build_model`, `import_weights`, `train`, `evaluate`, `compare`, `predict`, `export`
+and `report` do when they are first used.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from specbuild.model import build_model
     from specbuild.model.mapping import import_weights
     from specbuild.prediction import Forecaster, predict
+    from specbuild.reporting import report
     from specbuild.training import train
 
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "import_weights": "specbuild.model.mapping",
     "load_spec": "specbuild.facade",
     "predict": "specbuild.prediction",
+    "report": "specbuild.reporting",
     "train": "specbuild.training",
 }
 
@@ -53,6 +55,7 @@ __all__ = [
     "import_weights",
     "load_spec",
     "predict",
+    "report",
     "train",
 ]
 

@@ -118,6 +118,7 @@ def test_public_names() -> None:
         "import_weights",
         "load_spec",
         "predict",
+        "report",
         "train",
     ]
     assert dir(specbuild) == sorted(specbuild.__all__)

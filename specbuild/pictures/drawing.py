@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -28,6 +27,7 @@ from specbuild.data.sources import FrameSource
 from specbuild.document import RunError
 from specbuild.document.printable import printable
 from specbuild.language.sections.data import DataSection
+from specbuild.pictures.colours import MISSING_GREY, colormap_of, norm_of
 from specbuild.pictures.plane import Plane
 from specbuild.pictures.scene import ColourScale, Planes, Scene, sample_scene, scale_of
 from specbuild.runs.files import replacing
@@ -38,7 +38,6 @@ _LETTERS, _LETTER = 14, 0.085
 """Letters in a line of a row's name, and the inches that one takes."""
 _BOLD_LETTER, _LINE = 0.097, 0.18
 """Inches that a letter of the title takes, and a line of it."""
-_MISSING_GREY = "#9a9a9a"
 _INK = "#333333"
 _DPI = 130
 _FRAME_MS = 450
@@ -159,15 +158,13 @@ class _Colours:
     @classmethod
     def of(cls, scene: Scene) -> _Colours:
         scale = scene.scale or scale_of(scene)
-        norm = PowerNorm(0.5, scale.low, scale.high) if scale.skewed else Normalize(scale.low, scale.high)
-        colormap = colormaps["magma" if scale.skewed else "viridis"].with_extremes(bad=_MISSING_GREY)
-        return cls(norm, colormap, _outside(scene, scale))
+        return cls(norm_of(scale), colormap_of(scale), _outside(scene, scale))
 
     def palette(self) -> Image.Image:
         """One palette for all frames of an animation, so that no colour flickers: the scale, and greys for the text."""
         scale = [round(255 * part) for colour in self.map(np.linspace(0, 1, 200)) for part in colour[:3]]
         greys = [level for step in range(18) for level in [15 * step] * 3]
-        missing = [int(_MISSING_GREY[start : start + 2], 16) for start in (1, 3, 5)]
+        missing = [int(MISSING_GREY[start : start + 2], 16) for start in (1, 3, 5)]
         image = Image.new("P", (1, 1))
         image.putpalette([*scale, *greys, *missing])
         return image

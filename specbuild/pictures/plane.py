@@ -70,6 +70,11 @@ class Edge:
         kept = [number for number, place in enumerate(places) if inside * last <= place <= (1 - inside) * last]
         return [float(places[number]) for number in kept], [self._written(values[number]) for number in kept]
 
+    def named(self, at: int) -> str:
+        """Return the coordinate of a pixel with its units."""
+        value = float(f"{self.values[at]:.4g}")
+        return self._written(value) + ("" if self.units in ("N", "E", "") else f" {self.units}")
+
     def _written(self, value: float) -> str:
         if self.units == "N":
             return f"{abs(value):g}°{'N' if value > 0 else 'S' if value < 0 else ''}"
@@ -98,6 +103,11 @@ class Plane:
         part = self.y.units == "N" and self.x.units == "E" and self.y.span <= 90
         middle = np.radians((self.y.values[0] + self.y.values[-1]) / 2)
         return self.y.span / (self.x.span * (float(np.cos(middle)) if part else 1.0))
+
+    def place(self, row: int, column: int) -> str:
+        """Return where a pixel lies: `51.5°N, 0.12°W`, or `x 12 km, y 40 km`."""
+        y, x = (edge.named(at) for edge, at in ((self.y, row), (self.x, column)))
+        return f"{y}, {x}" if self.y.units == "N" else f"x {x}, y {y}"
 
     @property
     def words(self) -> str:

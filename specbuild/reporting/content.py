@@ -1,0 +1,305 @@
+"""Everything that a report shows, gathered from the runs: text, tables, and the numbers and pictures of its charts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from specbuild.data.samples.clips import open_clips
+from specbuild.document import SpecbuildError
+from specbuild.document.html import html_table
+from specbuild.document.text_table import Column
+from specbuild.evaluation.result import with_nulls
+from specbuild.graph import Graph
+from specbuild.graph.drawing import diagram
+from specbuild.graph.summary import summarize
+from specbuild.graph.tables import html_summary
+from specbuild.reporting.beside import Beside, beside
+from specbuild.reporting.browser import Shown, drawn, layers
+from specbuild.reporting.charts import Curves, ScoreGroup, curves, score_groups
+from specbuild.reporting.facts import class_tables, command, provenance
+from specbuild.reporting.opened import ReportedRun, fault_of
+from specbuild.reporting.timeline import Timeline, clip_table, timeline
+from specbuild.reporting.windows import LookedAt, Looker, ScoredWindow, chosen, look_at
+from specbuild.reporting.words import about, strongest, verdict
+
+PICTURE_BYTES = 2_500_000
+"""Bytes of a page that the pictures of forecasts may take."""
+_EXTREMES = 5
+"""Windows in the tables of the best and of the worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPart:
+    """What the page says of one run."""
+
+    letter: str
+    name: str
+    title: str
+    description: str
+    about: tuple[str, ...]
+    notes: tuple[str, ...]
+    verdict: tuple[str, ...]
+    no_scores: str
+    classes: tuple[str, ...]
+    class_words: str
+    spec: str
+    overrides: tuple[str, ...]
+    diagram: str
+    layers: str
+    no_graph: str
+    timeline: Timeline | None
+    clips: str
+    no_data: str
+    curves: Curves | None
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """The forecasts of one run, or of several on the same windows.
+
+    `extremes` are the tables of the best and the worst windows. `missing` is why there are no pictures.
+    """
+
+    title: str
+    about: str = ""
+    extremes: tuple[str, ...] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A whole page. `payload` is what its script reads."""
+
+    title: str
+    runs: tuple[RunPart, ...]
+    beside: Beside | None
+    groups: tuple[ScoreGroup, ...]
+    forecasts: tuple[Forecasts, ...]
+    provenance: str
+    payload: dict[str, Any] = field(repr=False)
+
+    @property
+    def several(self) -> bool:
+        return len(self.runs) > 1
+
+
+def content(
+    runs: Sequence[ReportedRun],
+    windows: int,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    plugins: Iterable[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Content:
+    """Gather what a page shows. Loads the framework if a run has a model.
+
+    Args:
+        runs: those of the report.
+        windows: how many windows are shown at most, of each run or group of runs.
+        overrides: where the data lie now.
+        plugins: modules that register custom layers.
+        say: called with what is being done.
+    """
+    several = len(runs) > 1
+    side = None
+    if several:
+        say("comparing the runs")
+        side = beside(runs, _split_of(runs[0]), tuple(overrides), plugins)
+    together = [runs] if side is not None and not side.why_not else [[run] for run in runs]
+    shown: list[Forecasts] = []
+    payload: list[dict[str, Any]] = []
+    seen: dict[str, LookedAt] = {}
+    for group in together:
+        say(f"forecasting windows of {' and '.join(run.name for run in group)}")
+        forecasts, pictures, looked = _forecasts(group, windows, PICTURE_BYTES // len(together), several=several)
+        shown.append(forecasts)
+        if looked is not None:
+            seen[group[0].letter] = looked
+            payload.append(pictures)
+    parts = tuple(_part(run, seen.get(run.letter), several=several) for run in runs)
+    groups = score_groups(runs)
+    return Content(
+        title=", ".join(dict.fromkeys(run.manifest["name"] for run in runs)),
+        runs=parts,
+        beside=side,
+        groups=tuple(groups),
+        forecasts=tuple(shown),
+        provenance=provenance(runs),
+        payload={
+            "scores": [
+                {"label": group.label, "charts": [chart.to_dict() for chart in group.charts]} for group in groups
+            ],
+            "curves": [part.curves.to_dict() for part in parts if part.curves is not None],
+            "forecasts": payload,
+        },
+    )
+
+
+def _split_of(run: ReportedRun) -> str:
+    return "test" if run.trained.data.split.test is not None else "validation"
+
+
+def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPart:
+    evaluation, graph = run.evaluation, run.graph
+    scored = next((stored.classes for stored in run.scores if stored.classes is not None), None)
+    line, clips, no_data = _data(run, looked)
+    drawing, listed = ("", "") if isinstance(graph, str) else _drawing(graph)
+    return RunPart(
+        letter=run.letter,
+        name=run.name,
+        title=run.manifest["name"],
+        description=run.spec.description or "",
+        about=tuple(about(run)),
+        notes=tuple(run.notes()),
+        verdict=() if evaluation is None else tuple(verdict(evaluation)),
+        no_scores=run.no_scores,
+        classes=() if scored is None else tuple(class_tables(dict(scored))),
+        class_words="" if scored is None else _class_words(scored),
+        spec=_highlighted(run.spec.written),
+        overrides=tuple(run.manifest["overrides"]),
+        diagram=drawing,
+        layers=listed,
+        no_graph=graph if isinstance(graph, str) else "",
+        timeline=line,
+        clips=clips,
+        no_data=no_data,
+        curves=curves(run, several=several),
+        command=command(run),
+    )
+
+
+def _class_words(scored: Mapping[str, Any]) -> str:
+    accuracy, baseline = scored["accuracy"], scored["baseline_accuracy"]
+    words = f"Of {scored['clips']} clips of the {scored['split']} split, {accuracy:.0%} are classified correctly"
+    always = f"; always the most frequent class of the training would be right for {baseline:.0%}"
+    return f"{words}{always if baseline is not None else ''}." if accuracy is not None else ""
+
+
+def _data(run: ReportedRun, looked: LookedAt | None) -> tuple[Timeline | None, str, str]:
+    """Return the line of time of a run's data, or the table of its clips, or why there is neither."""
+    if run.classifies:
+        try:
+            assert isinstance(run.graph, Graph)
+            return None, clip_table(open_clips(run.spec, run.graph, transform=run.folder.transform())), ""
+        except SpecbuildError as error:
+            return None, "", fault_of(error)
+    if isinstance(run.dataset, str):
+        return None, "", run.dataset
+    return timeline(run.dataset, () if looked is None else looked.left_out), "", ""
+
+
+def _drawing(graph: Graph) -> tuple[str, str]:
+    """Return the diagram of a graph as the URI of an SVG, and the table of its layers."""
+    from specbuild.graph.drawing.picture import svg
+
+    text = svg(diagram(graph))
+    if "xmlns=" not in text:
+        text = text.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    uri = f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode('ascii')}"
+    return uri, html_summary(summarize(graph, batch=graph.spec.batch_size))
+
+
+def _highlighted(text: str) -> str:
+    """Return YAML as HTML in which keys, values and comments have classes."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import YamlLexer
+
+    from specbuild.document.printable import printable
+
+    html: str = highlight(printable(text), YamlLexer(), HtmlFormatter(nowrap=True))
+    return html
+
+
+def _forecasts(
+    group: Sequence[ReportedRun], count: int, budget: int, *, several: bool
+) -> tuple[Forecasts, dict[str, Any], LookedAt | None]:
+    """Return the forecasts of runs on the same windows, their pictures for JSON, and the windows."""
+    first = group[0]
+    title = " and ".join(f"{run.letter}: {run.name}" for run in group) if several else ""
+    if first.classifies:
+        return Forecasts(title, missing="the model gives classes of clips, not forecasts"), {}, None
+    if first.fault or isinstance(first.dataset, str):
+        return Forecasts(title, missing=first.fault or str(first.dataset)), {}, None
+    try:
+        lookers = [Looker(run.trained, strongest(run.evaluation) or "persistence") for run in group]
+        looked = look_at(lookers[0])
+        picked = chosen(looked.windows, count)
+        if not picked:
+            return Forecasts(title, missing=f"every window of the {looked.split} split is left out"), {}, looked
+        letters = [run.letter if len(group) > 1 else "" for run in group]
+        shown = [Shown(looker, letter) for looker, letter in zip(lookers, letters, strict=True)]
+        made = drawn(layers(shown, picked), picked, budget)
+    except SpecbuildError as error:
+        return Forecasts(title, missing=fault_of(error)), {}, None
+    extremes = _extremes(looked, picked)
+    return (
+        Forecasts(title, _about(first, looked, picked), extremes),
+        {"title": title or first.name, "layers": made, "errors": _errors(looked, picked)},
+        looked,
+    )
+
+
+def _about(run: ReportedRun, looked: LookedAt, picked: Sequence[ScoredWindow]) -> str:
+    count = len(looked.windows)
+    data = run.trained.other_data
+    other = f"These are forecasts of other data than those of the training: {data}. " if data else ""
+    forecast = f"{count} of the {looked.total} windows, evenly spread," if looked.sampled else f"All {count} windows"
+    verb = "were" if count != 1 or looked.sampled else "was"
+    which = f"{len(picked)} of them {'are' if len(picked) != 1 else 'is'} shown"
+    kinds = "the best, the median and the worst by the RMSE of the model, and others evenly spaced in time"
+    out = f" {len(looked.left_out)} were left out." if looked.left_out else ""
+    return f"{other}{forecast} of the {looked.split} split {verb} forecast for this page; {which}: {kinds}.{out}"
+
+
+def _errors(looked: LookedAt, picked: Sequence[ScoredWindow]) -> dict[str, Any]:
+    """Return the error of every window that was forecast, for the chart over windows."""
+    names = list(dict.fromkeys(name for window in looked.windows for name in window.errors))
+    shown = {window.number: place for place, window in enumerate(picked)}
+    return with_nulls(
+        {
+            "units": looked.units,
+            "numbers": [window.number for window in looked.windows],
+            "labels": [window.label for window in looked.windows],
+            "lines": {name: [window.errors.get(name, float("nan")) for window in looked.windows] for name in names},
+            "shown": [shown.get(window.number) for window in looked.windows],
+        }
+    )
+
+
+def _extremes(looked: LookedAt, picked: Sequence[ScoredWindow]) -> tuple[str, ...]:
+    """Return the tables of the worst and of the best windows."""
+    known = sorted(
+        (window for window in looked.windows if window.errors["model"] == window.errors["model"]),
+        key=lambda window: window.errors["model"],
+    )
+    units = f" ({looked.units})" if looked.units else ""
+    many = min(_EXTREMES, max(len(known) // 2, 1))
+    names = list(dict.fromkeys(name for window in looked.windows for name in window.errors))
+    columns = [
+        Column("last past frame"),
+        Column("window", number=True),
+        *(Column(f"{name}{units}", number=True) for name in names),
+        Column("shown above"),
+    ]
+    places = {window.number: str(place) for place, window in enumerate(picked, start=1)}
+
+    def table(windows: Sequence[ScoredWindow], caption: str) -> str:
+        rows = [
+            [
+                window.label,
+                f"{window.number} of {looked.total}",
+                *(f"{window.errors.get(name, float('nan')):#.3g}".rstrip(".") for name in names),
+                f"as {places[window.number]}" if window.number in places else "no",
+            ]
+            for window in windows
+        ]
+        return html_table(columns, rows, caption)
+
+    return (
+        table(known[::-1][:many], "Worst windows by the RMSE of the model"),
+        table(known[:many], "Best windows by the RMSE of the model"),
+    )

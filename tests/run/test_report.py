@@ -1,0 +1,344 @@
+"""`report`: one HTML file about a run, or several; what it says is what the run folder holds."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shutil
+from dataclasses import replace
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import specbuild
+from specbuild.cli import main
+from specbuild.data.sources.base import Coordinate
+from specbuild.document import ArgumentError, RunError
+from specbuild.evaluation.result import Evaluation, Interval, ScoreColumn, ScoreTable, Skill
+from specbuild.pictures import ColourScale
+from specbuild.pictures.pixels import Pixels, edge_ticks, shrunk
+from specbuild.pictures.plane import Edge, Plane
+from specbuild.reporting import render
+from specbuild.reporting.stored import stored_scores
+from specbuild.reporting.timeline import Bar, timeline
+from specbuild.reporting.windows import ScoredWindow, chosen, spread
+from specbuild.reporting.words import verdict
+from specbuild.runs.folder import RunFolder
+from specbuild.runs.trained import TrainedRun
+from specbuild.training import Run
+from tests.run.report_page import ReportPage
+
+EVIL = '<script>alert("1")</script> & </title>'
+
+
+def copied(run: Path, target: Path, **changes: object) -> Path:
+    """A copy of a run folder, with changes of run.json."""
+    shutil.copytree(run, target)
+    manifest = json.loads((target / "run.json").read_text("utf-8"))
+    (target / "run.json").write_text(json.dumps(manifest | changes), "utf-8")
+    return target
+
+
+@pytest.fixture(scope="module")
+def page(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> ReportPage:
+    """The report of one run."""
+    folder = tmp_path_factory.mktemp("report")
+    path = specbuild.report(trained.path, folder / "one.html", windows=4)
+    assert path == folder / "one.html"
+    assert path.stat().st_size < 8_000_000
+    return ReportPage(path)
+
+
+@pytest.fixture(scope="module")
+def both(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> ReportPage:
+    """The report of a run beside a copy whose name is hostile."""
+    folder = tmp_path_factory.mktemp("reports")
+    copied(trained.path, folder / "copy", name=EVIL)
+    return ReportPage(specbuild.report([trained.path, folder / "copy"], folder / "both.html", windows=2))
+
+
+def test_a_page_loads_nothing_and_its_headings_are_in_order(page: ReportPage) -> None:
+    assert page.loaded == []
+    (policy,) = (each for _, each in page.elements if each.get("http-equiv") == "Content-Security-Policy")
+    assert policy["content"].startswith("default-src 'none'")
+    levels = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    tags = [tag for tag, _ in page.elements]
+    assert [tags.count(tag) for tag in ("header", "main", "nav", "footer")] == [1, 1, 1, 1]
+
+
+def test_a_page_says_what_the_run_is(page: ReportPage, trained: Run) -> None:
+    manifest = trained.folder.manifest()
+    assert page.of("h1") == ["tiny nowcast"]
+    assert "Forecasts rain rate (mm/h) 2 frames, +5 min to +10 min, from the last 3 frames." in page.text
+    assert "recurrent: ConvLSTM2D" in page.text
+    assert f"seed {manifest['seed']}" in page.text
+    assert f"keras {manifest['versions']['keras']}" in page.text
+    assert (trained.path / "spec.yaml").read_text("utf-8") in page.code
+
+
+def test_scores_are_those_that_are_stored(page: ReportPage, trained: Run) -> None:
+    stored = json.loads((trained.path / "scores.json").read_text("utf-8"))
+    (group,) = page.payload["scores"]
+    rmse, skill = group["charts"][:2]
+    assert (rmse["label"], rmse["units"], skill["units"]) == ("RMSE", "mm/h", "%")
+    assert [line["name"] for line in rmse["lines"]] == [each["forecast"] for each in stored["forecasts"]]
+    for line, table in zip(rmse["lines"], stored["forecasts"], strict=True):
+        (column,) = (each for each in table["scores"] if each["score"] == "RMSE")
+        assert line["values"] == column["values"]
+    assert [line["name"] for line in skill["lines"]] == [f"over {each['baseline']}" for each in stored["skills"]]
+    assert skill["lines"][0]["values"] == [100 * value for value in stored["skills"][0]["values"]]
+    labels = [chart["label"] for chart in group["charts"]]
+    assert {"CSI ≥ 1 mm/h", "CSI ≥ 3 mm/h", "MAE", "bias"} <= set(labels)
+    assert page.text.count("as a table") >= len(labels)
+    best = stored["skill over the best baseline"]["overall"]
+    direction = "lower" if best["value"] >= 0 else "higher"
+    assert f"{abs(best['value']):.0%} {direction} than that of {best['baseline']}" in page.text
+
+
+def test_scores_read_back_are_the_same(trained: Run) -> None:
+    (stored,) = stored_scores(trained.folder)
+    (evaluation,) = stored.evaluations
+    assert evaluation.to_csv() == trained.scores.to_csv()
+    assert repr(evaluation.best()) == repr(trained.scores.best())
+    assert repr(evaluation.skills) == repr(trained.scores.skills)
+
+
+def test_forecasts_are_those_of_the_model(page: ReportPage, trained: Run) -> None:
+    (each,) = page.payload["forecasts"]
+    (layer,) = each["layers"]
+    assert [panel["name"] for panel in layer["panels"]][:2] == ["observed", "forecast"]
+    assert layer["panels"][-1] == {"name": "forecast − observed", "difference": True}
+    assert layer["leads"] == ["+5 min", "+10 min"]
+    opened = TrainedRun.open(trained.path)
+    windows = opened.dataset.split("test")
+    assert len(layer["windows"]) == min(4, len(windows))
+    assert {"best", "worst"} <= {window["why"] for window in layer["windows"]}
+    shown = layer["windows"][0]
+    event, start = windows[shown["number"] - 1]
+    window = opened.dataset.window(event, start)
+    forecast = opened.dataset.forecast(window.past, opened.predict, (event, start))
+    error = float(np.sqrt(np.mean((forecast[0] - window.future[0]) ** 2)))
+    assert shown["leads"][0]["errors"][1] == pytest.approx(error, rel=2e-3)
+    whole = float(np.sqrt(np.mean((forecast - window.future) ** 2)))
+    errors = each["errors"]
+    assert errors["lines"]["model"][errors["numbers"].index(shown["number"])] == pytest.approx(whole, rel=1e-4)
+    image = Image.open(BytesIO(base64.b64decode(shown["leads"][0]["images"][0].partition(",")[2])))
+    assert image.size == (12, 12)
+    brightest = np.asarray(image.convert("L")).argmax()
+    assert brightest == window.future[0, ..., 0].argmax()
+    line = shown["line"]
+    assert (len(line["before"]), len(line["rows"]["observed"])) == (3, 2)
+    assert f"All {len(errors['numbers'])} windows of the test split" in page.text
+
+
+def test_the_splits_lie_on_a_line(page: ReportPage, trained: Run) -> None:
+    line = timeline(TrainedRun.open(trained.path).dataset)
+    assert [row.name for row in line.rows] == ["train", "validation", "test"]
+    assert line.ticks == ("0", "30", "60")
+    (train,) = line.rows[0].bars
+    assert train.left == 0
+    ends = [bar.left + bar.width for row in line.rows for bar in row.bars]
+    assert ends == sorted(ends)
+    assert ends[-1] == pytest.approx(100)
+    assert line.rows[0].words in page.text
+
+
+def test_the_loss_has_its_best_epoch(page: ReportPage, trained: Run) -> None:
+    (curves,) = page.payload["curves"]
+    assert curves["epochs"] == [1, 2, 3]
+    assert curves["series"]["val_loss"] == pytest.approx([row["val_loss"] for row in trained.history])
+    assert curves["best"] == trained.best
+    assert f"{trained.best} (best)" in page.of("th")
+
+
+def test_runs_stand_side_by_side(both: ReportPage, trained: Run) -> None:
+    (group,) = both.payload["scores"]
+    assert [line["name"] for line in group["charts"][0]["lines"]][:3] == ["A: model", "B: model", "persistence (A)"]
+    (each,) = both.payload["forecasts"]
+    names = [panel["name"] for panel in each["layers"][0]["panels"]]
+    assert names[:3] == ["observed", "A: forecast", "B: forecast"]
+    assert names[-2:] == ["A: forecast − observed", "B: forecast − observed"]
+    first = each["layers"][0]["windows"][0]["leads"][0]
+    assert first["images"][1] == first["images"][2]  # a copy forecasts the same
+    assert "All runs forecast the same" in both.text
+    assert "The specs mean the same." not in both.text  # their names differ
+    assert [curves["run"] for curves in both.payload["curves"]] == ["A", "B"]
+    assert trained.path.name in both.text
+
+
+def test_what_comes_from_outside_is_escaped(both: ReportPage) -> None:
+    assert EVIL in both.text
+    assert "<script>alert" not in both.source
+    (title,) = both.of("title")
+    assert EVIL in title
+
+
+def test_what_a_run_lacks_is_said(trained: Run, tmp_path: Path) -> None:
+    bare = copied(trained.path, tmp_path / "bare", status="failed", error="the loss is NaN", epochs=None)
+    for name in ("model.keras", "scores.json", "history.csv"):
+        (bare / name).unlink()
+    shutil.rmtree(bare / "checkpoints")
+    (bare / "checkpoints").mkdir()
+    page = ReportPage(specbuild.report(bare))
+    assert (bare / "report.html").is_file()
+    assert "it is not scored yet: specbuild evaluate" in page.text
+    assert "has no trained model: no epoch was finished" in page.text
+    assert "No history: no epoch was finished" in page.text
+    assert "it failed before the first epoch was finished: the loss is NaN" in page.text
+    assert "train" in page.of("span")  # the data are still on their line
+    assert "No forecasts:" in page.text
+
+
+def test_runs_that_cannot_be_compared_are_shown_beside_each_other(trained: Run, tmp_path: Path) -> None:
+    other = copied(trained.path, tmp_path / "other")
+    (other / "model.keras").unlink()
+    shutil.rmtree(other / "checkpoints")
+    data = trained.folder.manifest()["data"]
+    moved = copied(trained.path, tmp_path / "gone", data=[{**data[0], "sha256": "0" * 64}])
+    page = ReportPage(specbuild.report([trained.path, other, moved], tmp_path / "r.html", windows=1))
+    assert "The scores cannot be compared window by window: B:" in page.text
+    assert "No forecasts of B: other:" in page.text
+    assert "No forecasts of C: gone: the data is not what this run began with" in page.text
+    assert [each["title"] for each in page.payload["forecasts"]] == [f"A: {trained.path.name}"]
+
+
+def test_a_file_is_not_replaced_unasked(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "r.html"
+    target.write_text("mine", "utf-8")
+    done = CliRunner().invoke(main, ["report", str(trained.path), "-o", str(target)])
+    assert done.exit_code == 2
+    assert f"error: {target} exists already" in done.output
+    assert "--overwrite" in done.output
+    assert target.read_text("utf-8") == "mine"
+    with pytest.raises(ArgumentError, match=r"a report is written as \.html, not as .*r\.pdf"):
+        specbuild.report(trained.path, tmp_path / "r.pdf")
+    with pytest.raises(ArgumentError, match="a run is named twice"):
+        specbuild.report([trained.path, trained.path], target)
+    with pytest.raises(ArgumentError, match="a report needs a run"):
+        specbuild.report([], target)
+    with pytest.raises(ArgumentError, match="a report shows 1 to 40 windows, 0 were asked for"):
+        specbuild.report(trained.path, windows=0)
+    monkeypatch.setattr(render, "PACKAGES", ("jinja2", "no_such_package"))
+    with pytest.raises(RunError, match=r"a report needs no_such_package\n.*pip install 'specbuild\[report\]'"):
+        specbuild.report(trained.path, target, overwrite=True)
+
+
+def test_a_damaged_file_of_scores_is_named(trained: Run, tmp_path: Path) -> None:
+    run = copied(trained.path, tmp_path / "run")
+    (run / "scores.json").write_text('{"forecasts": [{}]}', "utf-8")
+    with pytest.raises(RunError, match=r"scores\.json is damaged: it does not hold scores"):
+        stored_scores(RunFolder(run))
+
+
+# Parts of it
+
+
+def evaluation(
+    interval: Interval | None, values: tuple[float, float] = (0.3, -0.2), overall: float = 0.1
+) -> Evaluation:
+    """An evaluation with one baseline."""
+    intervals = () if interval is None else (Interval(0.1, 0.4), Interval(-0.5, 0.2), interval)
+    leads = ("+1 h", "+2 h")
+    tables = tuple(
+        ScoreTable(name, leads, (ScoreColumn("RMSE", None, (1.0, 2.0), 1.5),)) for name in ("model", "persistence")
+    )
+    skills = (Skill("persistence", values, overall, intervals),)
+    return Evaluation("m", "test", 9, "rain", "mm/h", tables, skills, blocks=9 if intervals else 2)
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        (Interval(0.05, 0.2), "skill +10%, 95 % interval +5% to +20%): the model is better."),
+        (Interval(-0.05, 0.2), "the interval includes 0, so the difference may be chance."),
+        (None, "too few windows for an interval (at least 5 blocks are needed)."),
+    ],
+)
+def test_the_skill_is_said_in_words(interval: Interval | None, words: str) -> None:
+    first, second = verdict(evaluation(interval))
+    assert first.startswith("Over all lead times, the mean squared error of the model is 10% lower than that of persis")
+    assert first.endswith(words)
+    assert ("better at +1 h; not distinguishable at +2 h" in second) == (interval is not None)
+    assert ("by the value alone: better at +1 h; worse at +2 h" in second) == (interval is None)
+
+
+def test_a_worse_model_is_said_to_be_worse() -> None:
+    first, second = verdict(evaluation(Interval(-0.4, -0.2), (-0.3, -0.3), -0.3))
+    assert "30% higher than that of persistence" in first
+    assert first.endswith("the baseline is better.")
+    assert list(verdict(replace(evaluation(None), skills=()))) == ["No baseline can be compared with the model."]
+    assert "better at +1 h" in second  # the interval there says so
+
+
+def window(number: int, error: float) -> ScoredWindow:
+    return ScoredWindow(number, 0, number, f"frame {number}", {"model": error})
+
+
+def test_windows_are_chosen_best_median_worst_then_evenly() -> None:
+    windows = [window(number, error) for number, error in enumerate([5.0, 1.0, math.nan, 3.0, 9.0, 4.0, 2.0], start=1)]
+    assert [(w.number, w.why) for w in chosen(windows, 3)] == [(2, "best"), (5, "worst"), (6, "median")]
+    five = chosen(windows, 5)
+    assert [w.number for w in five] == [1, 2, 5, 6, 7]
+    assert [w.why for w in five] == ["evenly spaced", "best", "worst", "median", "evenly spaced"]
+    assert [w.why for w in chosen(windows, 1)] == ["worst"]
+    assert len(chosen(windows, 40)) == len(windows)
+    assert chosen([], 3) == ()
+    assert (spread(10, 4), spread(3, 5), spread(9, 1), spread(9, 0)) == ([0, 3, 6, 9], [0, 1, 2], [4], [])
+
+
+def test_pictures_are_maps_north_up() -> None:
+    y, x = np.linspace(50, 53, 4), np.linspace(-2, 0, 3)
+
+    def plane(rows: np.ndarray) -> Plane:
+        edges = (
+            Edge.of(Coordinate(name, values, units, attributes={"standard_name": name}), len(values))
+            for name, values, units in (("latitude", rows, "degrees_north"), ("longitude", x, "degrees_east"))
+        )
+        first, second = edges
+        assert first is not None
+        assert second is not None
+        return Plane(first, second)
+
+    frame = np.zeros((4, 3), np.float32)
+    frame[3, 0] = 1  # in the north-west, where latitudes rise
+    frame[0, 2] = np.nan
+    pixels = Pixels.of(ColourScale(0, 1, False))
+
+    def decoded(uri: str) -> np.ndarray:
+        return np.asarray(Image.open(BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
+
+    rising = decoded(pixels.png(frame, plane(y)))
+    assert rising[0, 0].tolist() == [253, 231, 37]  # the end of viridis
+    assert rising[3, 2].tolist() == [154, 154, 154]
+    np.testing.assert_array_equal(rising, decoded(pixels.png(frame[::-1], plane(y[::-1]))))
+    below, beside = edge_ticks(plane(y), 4, 3)
+    assert below[-1].text == "0°"
+    assert below[-1].at == pytest.approx(5 / 6)
+    assert beside[0].text == "50°N"
+    assert beside[0].at == pytest.approx(7 / 8)
+    assert plane(y).place(3, 0) == "53°N, 2°W"
+    assert pixels.ticks()[0].at == 0
+    assert decoded(pixels.bar()).shape == (1, 256, 3)
+
+
+def test_large_frames_are_averaged_over_boxes() -> None:
+    frames = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
+    frames[0, 0, 0] = np.nan
+    frames[0, 2] = np.nan
+    np.testing.assert_allclose(shrunk(frames, 2)[0], [[(1 + 4 + 5) / 3, (2 + 3 + 6 + 7) / 4], [np.nan, np.nan]])
+    assert shrunk(frames, 1) is frames
+
+
+def test_bars_that_are_too_thin_to_see_are_widened_and_joined() -> None:
+    from specbuild.reporting.timeline import _merged
+
+    assert _merged([(0, 10), (10, 5), (50, 0.001)]) == (Bar(0, 15), Bar(50, 0.25))
