@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from specbuild import report
 from specbuild.runs.files import write_text
 from specbuild.training import Run, train
+from tests.run.report_page import EVIL, copied
 
 SPEC = """\
 specbuild: 1
@@ -63,6 +65,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     np.save(folder / "blobs.npy", blobs())
     (folder / "nowcast.yaml").write_text(SPEC, encoding="utf-8")
     return train(folder / "nowcast.yaml", out=folder / "runs", quiet=True)
+
+
+@pytest.fixture(scope="session")
+def report_file(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of that run."""
+    return report(trained.path, tmp_path_factory.mktemp("report") / "one.html", windows=4)
+
+
+@pytest.fixture(scope="session")
+def reports_file(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of that run beside a copy whose name is hostile."""
+    folder = tmp_path_factory.mktemp("reports")
+    return report([trained.path, copied(trained.path, folder / "copy", name=EVIL)], folder / "two.html", windows=2)
 
 
 @pytest.fixture

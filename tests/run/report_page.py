@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 VOID = {"br", "img", "input", "link", "meta"}
+EVIL = '<script>alert("1")</script> & </title>'
+"""A name that would run as a script if it were not escaped."""
 LOADING = {"src", "href", "srcset", "data", "poster", "action", "formaction", "background"}
+
+
+def copied(run: Path, target: Path, **changes: object) -> Path:
+    """Return a copy of a run folder, with changes of run.json."""
+    shutil.copytree(run, target)
+    manifest = json.loads((target / "run.json").read_text("utf-8"))
+    (target / "run.json").write_text(json.dumps(manifest | changes), "utf-8")
+    return target
 
 
 class ReportPage(HTMLParser):

@@ -32,39 +32,24 @@ from specbuild.reporting.words import verdict
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run
-from tests.run.report_page import ReportPage
-
-EVIL = '<script>alert("1")</script> & </title>'
-
-
-def copied(run: Path, target: Path, **changes: object) -> Path:
-    """A copy of a run folder, with changes of run.json."""
-    shutil.copytree(run, target)
-    manifest = json.loads((target / "run.json").read_text("utf-8"))
-    (target / "run.json").write_text(json.dumps(manifest | changes), "utf-8")
-    return target
+from tests.run.report_page import EVIL, ReportPage, copied
 
 
 @pytest.fixture(scope="module")
-def page(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> ReportPage:
+def page(report_file: Path) -> ReportPage:
     """The report of one run."""
-    folder = tmp_path_factory.mktemp("report")
-    path = specbuild.report(trained.path, folder / "one.html", windows=4)
-    assert path == folder / "one.html"
-    assert path.stat().st_size < 8_000_000
-    return ReportPage(path)
+    return ReportPage(report_file)
 
 
 @pytest.fixture(scope="module")
-def both(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> ReportPage:
+def both(reports_file: Path) -> ReportPage:
     """The report of a run beside a copy whose name is hostile."""
-    folder = tmp_path_factory.mktemp("reports")
-    copied(trained.path, folder / "copy", name=EVIL)
-    return ReportPage(specbuild.report([trained.path, folder / "copy"], folder / "both.html", windows=2))
+    return ReportPage(reports_file)
 
 
 def test_a_page_loads_nothing_and_its_headings_are_in_order(page: ReportPage) -> None:
     assert page.loaded == []
+    assert len(page.source) < 8_000_000
     (policy,) = (each for _, each in page.elements if each.get("http-equiv") == "Content-Security-Policy")
     assert policy["content"].startswith("default-src 'none'")
     levels = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4")]
