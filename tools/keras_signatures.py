@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from specbuild.catalog.callbacks import INSTEAD
 from specbuild.model.backend import keras
 
 TABLE = Path(__file__).parents[1] / "specbuild" / "catalog" / "keras_signatures.json"
@@ -37,6 +38,7 @@ CLASSES: dict[str, tuple[ModuleType, type, frozenset[str]]] = {
     "initializers": (keras.initializers, keras.initializers.Initializer, frozenset({"Initializer"})),
     "regularizers": (keras.regularizers, keras.regularizers.Regularizer, frozenset({"Regularizer"})),
     "constraints": (keras.constraints, keras.constraints.Constraint, frozenset({"Constraint"})),
+    "callbacks": (keras.callbacks, keras.callbacks.Callback, frozenset({"Callback", "CallbackList", *INSTEAD})),
 }
 FUNCTIONS = {
     "activations": (keras.activations, frozenset({"get", "serialize", "deserialize"})),

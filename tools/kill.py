@@ -191,6 +191,7 @@ def contents(folder: Path) -> dict[str, Any]:
     files: dict[str, Any] = {
         str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
+    files.pop("history.jsonl", None)  # the same history as history.csv, with times
     said = json.loads(files.pop("run.json"))
     return files | {f"run.json {key}": value for key, value in said.items() if key not in OTHERWISE}
 

@@ -19,6 +19,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from specbuild.catalog import losses
+from specbuild.catalog.callbacks import INSTEAD
+from specbuild.catalog.epochs import COUNTED, LIST_WORDS, WORDS, are_epochs, counted, epochs
 from specbuild.catalog.object_limits import LIMITS
 from specbuild.catalog.signatures import Family, Signature, names, signature
 from specbuild.catalog.values import Nullable, Value, error, written
@@ -78,6 +80,7 @@ FAMILY = "x-keras"
 
 _NOUNS: dict[Family, str] = {
     "activations": "activation",
+    "callbacks": "callback",
     "constraints": "constraint",
     "initializers": "initializer",
     "losses": "loss",
@@ -167,11 +170,14 @@ def _read_arguments(
             _fault(faults, (*loc, key), "unknown_argument", message, value)
         elif key in _NESTED and not _is_number(value):
             read[key] = _read_nested(name, key, value, loc, faults)
+        elif family == "schedules" and key in COUNTED and _in_epochs(key, value):
+            read[key] = value
         elif (limit := _limit(family, known, key)) is not None:
             try:
                 read[key] = limit.read(value)
             except PydanticCustomError:
-                message = f"{name} expects {limit.words} for {key}, got {written(value)}"
+                expected = WORDS if isinstance(value, str) and key in COUNTED else limit.words
+                message = f"{name} expects {expected} for {key}, got {written(value)}"
                 _fault(faults, (*loc, key), "argument", message, value)
         else:
             read[key] = value
@@ -188,6 +194,11 @@ def _read_arguments(
     return read
 
 
+def _in_epochs(key: str, value: Any) -> bool:
+    """Whether the length of a schedule is given in epochs; of the boundaries, all of them."""
+    return are_epochs(value) if key in _LISTS else epochs(value) is not None
+
+
 def _limit(family: Family, known: Signature, key: str) -> Value | None:
     """Return the limit of an argument, or null where that is its default and stands for none."""
     limit = LIMITS.get(f"{known.name}.{key}") or LIMITS.get(key)
@@ -198,9 +209,14 @@ def _limit(family: Family, known: Signature, key: str) -> Value | None:
 def _mismatch(name: str, arguments: dict[str, Any]) -> tuple[str, str] | None:
     """Return the argument that does not fit another, and why."""
     boundaries, values = arguments.get("boundaries"), arguments.get("values")
+    if arguments.get("warmup_steps") and arguments.get("warmup_target") is None:
+        return "warmup_steps", f"{name} warms up from initial_learning_rate to warmup_target, which is not given"
+    if any(epochs(arguments.get(key)) == 0 for key in ("decay_steps", "first_decay_steps")):
+        key = next(key for key in ("decay_steps", "first_decay_steps") if key in arguments)
+        return key, f"{name} expects {key} above 0, got {written(arguments[key])}"
     if boundaries is not None and values is not None and len(values) != len(boundaries) + 1:
         return "values", f"{name} needs one value more than boundaries, got {len(values)} and {len(boundaries)}"
-    if boundaries is not None and list(boundaries) != sorted(set(boundaries)):
+    if boundaries is not None and (numbers := counted(boundaries)) != sorted(set(numbers)):
         return "boundaries", f"{name} needs increasing boundaries, got {written(list(boundaries))}"
     if values is not None and min(values, default=0) < 0:
         return "values", f"{name} expects values of at least 0, got {written(min(values))}"
@@ -224,6 +240,8 @@ def _read_nested(name: str, key: str, value: Any, loc: _Loc, faults: list[InitEr
 
 def _expectation(family: Family, known: Signature, key: str) -> tuple[str, Callable[[Any], bool]]:
     """Return what a value has to be, in words and as a test: of the type of the default, where that says enough."""
+    if family == "schedules" and key in COUNTED and key in _LISTS:
+        return LIST_WORDS, _is_numbers
     if key in _LISTS or isinstance(known.optional.get(key), list) or (family, key) == ("losses", "thresholds"):
         return "a list of numbers", _is_numbers
     if key in _NESTED and _NESTED[key] != "schedules":
@@ -285,6 +303,8 @@ def _plainly(value: Any) -> str:
 def _unknown_name(family: Family, name: str) -> str:
     if call := as_mapping_of_arguments(name, family):
         return f"no {_NOUNS[family]} is called {written(name)}; write {call}"
+    if family == "callbacks" and name in INSTEAD:
+        return f"{name} is not for train.callbacks: {INSTEAD[name]}"
     hint = did_you_mean(name, names(family))
     return f"no {_NOUNS[family]} is called {written(name)}" + (f"; {hint}" if hint else "")
 

@@ -19,6 +19,7 @@ from specbuild.catalog import losses
 Family: TypeAlias = Literal[
     "activations",
     "applications",
+    "callbacks",
     "constraints",
     "initializers",
     "layers",

@@ -18,6 +18,7 @@ from specbuild.model.losses_combined import WeightedSum
 
 MODULES: dict[Family, Any] = {
     "activations": keras.activations,
+    "callbacks": keras.callbacks,
     "constraints": keras.constraints,
     "initializers": keras.initializers,
     "losses": keras.losses,

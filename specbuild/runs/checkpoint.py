@@ -60,6 +60,27 @@ class Position(NamedTuple):
         return f"epoch {self.epoch}" if self.epoch else "the start"
 
 
+class CallbackState(BaseModel):
+    """What a callback remembers of the training so far, as JSON holds it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+    name: str
+    """Of its class."""
+    state: dict[str, Any]
+
+
+class Ended(BaseModel):
+    """How a callback ended training before its last epoch."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    by: str
+    """The name of the callback's class."""
+    epochs: int
+    """`train.epochs` then."""
+
+
 class Progress(BaseModel):
     """Progress of a run, with what Keras does not store of a model's state."""
 
@@ -75,6 +96,12 @@ class Progress(BaseModel):
     """The states of the random seeds."""
     metrics: tuple[tuple[float, ...], ...] = ()
     """The variables of loss and metrics over the steps of the running epoch, flat."""
+    rate: float | None = None
+    """The learning rate that the spec gave; None: a schedule, or not recorded."""
+    callbacks: tuple[CallbackState, ...] = ()
+    """The states of the callbacks, in their order."""
+    ended: Ended | None = None
+    """How training was ended, where a callback did."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -88,6 +115,10 @@ class Progress(BaseModel):
     def epoch(self) -> int:
         """The number of finished epochs."""
         return len(self.history)
+
+    def is_ended(self, epochs: int) -> bool:
+        """Whether a callback has ended a training of so many epochs."""
+        return self.ended is not None and self.ended.epochs == epochs
 
     @property
     def position(self) -> Position:
@@ -107,13 +138,26 @@ class Snapshot:
     members: dict[str, bytes]
 
     @classmethod
-    def take(cls, model: Any, history: tuple[dict[str, float], ...], step: int = 0, steps: int | None = None) -> Self:
+    def take(
+        cls,
+        model: Any,
+        history: tuple[dict[str, float], ...],
+        step: int = 0,
+        steps: int | None = None,
+        *,
+        rate: float | None = None,
+        callbacks: tuple[CallbackState, ...] = (),
+        ended: Ended | None = None,
+    ) -> Self:
         """Return the state of a model, its optimizer and its seeds now; within an epoch, its metrics as well.
 
         Args:
             model: compiled, with an optimizer whose variables exist.
             history: one row per finished epoch.
             step: steps of the running epoch that are done, of `steps`.
+            rate: the learning rate that the spec gives.
+            callbacks: their states.
+            ended: how a callback has ended training.
         """
         from specbuild.model.saving import members
 
@@ -123,6 +167,9 @@ class Snapshot:
             steps=steps if step else None,
             seeds=tuple(tuple(_flat(seed)) for seed in seeds(model)),
             metrics=tuple(tuple(_flat(variable)) for variable in model.metrics_variables) if step else (),
+            rate=rate,
+            callbacks=callbacks,
+            ended=ended,
         )
         return cls(progress, {**members(model), _MEMBER: progress.model_dump_json().encode()})
 

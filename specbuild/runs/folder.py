@@ -8,6 +8,7 @@
     ├── transforms.json       statistics of the training data, which undo the transforms
     ├── frames.json           interval, coordinates and coverage of the training frames
     ├── history.csv           one row per epoch
+    ├── history.jsonl         the same with times, a line of JSON per epoch
     ├── checkpoints/          epoch-0003.keras, epoch-0004-step-000500.keras …: weights, optimizer, history, seeds;
     │                         those of the last epochs, of the best, and of the last steps of the running epoch
     ├── model.keras           the model that evaluate and predict use
@@ -71,6 +72,7 @@ class RunFolder:
     transforms_file = _File("transforms.json")
     frames_file = _File("frames.json")
     history_file = _File("history.csv")
+    lines_file = _File("history.jsonl")
     model_file = _File("model.keras")
     last_good_file = _File("last-good.keras")
 
@@ -268,6 +270,16 @@ class RunFolder:
         """
         with _MANIFEST:
             self.write_manifest(**self.manifest() | values)
+
+    def record_logger(self, name: str, identity: dict[str, str]) -> None:
+        """Record in run.json by what a logger finds its run again; a thread of training may do so.
+
+        Raises:
+            RunError: run.json is damaged, or gone.
+        """
+        with _MANIFEST:
+            values = self.manifest()
+            self.write_manifest(**values | {"loggers": {**values.get("loggers", {}), name: identity}})
 
     def offer(self, **values: Any) -> None:
         """Write `values` into run.json unless another process writes the folder, which would lose what that one writes.

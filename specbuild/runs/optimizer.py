@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
+from specbuild.catalog import KerasObject
+from specbuild.catalog.signatures import signature
 from specbuild.document import ArgumentError
 from specbuild.model.backend import keras
 from specbuild.runs.checkpoint import WEIGHTS
 
+LEARNING_RATE = "learning_rate"
+"""The name of the learning rate, as an argument and in the history."""
+
 
 @contextmanager
-def arguments_kept(model: Any, path: Path) -> Iterator[None]:
+def arguments_kept(model: Any, path: Path, *, rate_too: bool = True) -> Iterator[None]:
     """Load a checkpoint inside: the optimizer then has its state, with the learning rate of the spec.
 
     Keras stores a learning rate that is a number among the state, and none where it is a schedule, so that a checkpoint
@@ -26,6 +32,8 @@ def arguments_kept(model: Any, path: Path) -> Iterator[None]:
     Args:
         model: compiled as the spec says; its optimizer is built.
         path: the checkpoint.
+        rate_too: whether the learning rate is that of the spec as well. A callback may have changed it during training:
+            it is then that of the checkpoint.
 
     Raises:
         ArgumentError: the arguments of the optimizer in the spec need other state than the checkpoint has.
@@ -51,8 +59,32 @@ def arguments_kept(model: Any, path: Path) -> Iterator[None]:
             model.optimizer = optimizer
         for variable, value in zip(_besides_rate(own), _besides_rate(stand_in), strict=True):
             variable.assign(value)
-    if rate is not None:
+    if rate is not None and rate_too:
         own.learning_rate = rate
+
+
+def learning_rate(model: Any) -> float:
+    """Return the learning rate of the next step, with the digits that a float32 has."""
+    rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
+    return float(str(np.float32(rate)))
+
+
+def set_learning_rate(model: Any, rate: float) -> None:
+    """Set the learning rate, unless it follows a schedule."""
+    own = _innermost(model.optimizer)
+    if _has_number(own):
+        own.learning_rate = rate
+
+
+def written_rate(optimizer: KerasObject) -> float | None:
+    """Return the learning rate that a spec gives an optimizer as a number, or by default; None: a schedule."""
+    inner = optimizer.arguments.get("inner_optimizer")
+    if isinstance(inner, KerasObject):
+        return written_rate(inner)
+    known = signature("optimizers", optimizer.name)
+    default = known.optional.get(LEARNING_RATE) if known is not None else None
+    rate = optimizer.arguments.get(LEARNING_RATE, default)
+    return float(rate) if isinstance(rate, int | float) else None
 
 
 def _innermost(optimizer: Any) -> Any:

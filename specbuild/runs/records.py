@@ -89,6 +89,13 @@ class Resumption(Record):
     """The value before and after of each key of the spec that changed."""
 
 
+class EpochTime(Record):
+    """When an epoch ended, and how long it took the process that ended it; in history.jsonl beside the row."""
+
+    seconds: float
+    ended: Text
+
+
 class Colours(Record):
     """The colours of forecast.png; see `ColourScale`."""
 
@@ -132,6 +139,10 @@ class Manifest(Record):
     best_epoch: Count | None = None
     resumed: list[Resumption] = []
     colours: Colours | None = None
+    callbacks: list[Text] = []
+    """The names of the callbacks' classes."""
+    loggers: dict[Text, dict[Text, Text]] = {}
+    """By what each logger finds the run that it reports to, such as the id of a run of MLflow."""
 
     @field_validator("spec")
     @classmethod

@@ -4,7 +4,7 @@ The package is not called `train`: as an attribute of `specbuild` it would hide 
 """
 
 from specbuild.training.interrupt import Interrupted
-from specbuild.training.session import Run
+from specbuild.training.run import Run
 from specbuild.training.train import train
 
 __all__ = ["Interrupted", "Run", "train"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specbuild.catalog import KerasObject
+from specbuild.catalog.schedules import in_steps
 from specbuild.catalog.signatures import Family, signature
 from specbuild.data import Transform
 from specbuild.language import Spec
@@ -20,6 +21,7 @@ def compile_model(
     outputs: Sequence[str],
     transform: Transform | None = None,
     transforms: Mapping[str, Transform] | None = None,
+    steps: int = 1,
 ) -> None:
     """Compile the model as `train:` says.
 
@@ -31,6 +33,7 @@ def compile_model(
         outputs: names of the model's outputs, in their order.
         transform: what the targets went through, for losses with thresholds in physical units; None: nothing.
         transforms: by output, where that of its target is another.
+        steps: the steps of an epoch, in which a learning-rate schedule may count.
 
     Raises:
         SpecError: one that no plugin registered, or whose arguments Keras refuses; a threshold that the transform does
@@ -67,7 +70,7 @@ def compile_model(
     metrics = arranged([metrics_of(output) for output in outputs])
     weights = arranged([(train.loss_weights or {}).get(output, 1.0) for output in outputs])
     model.compile(
-        optimizer=make(train.optimizer, "optimizers", "optimizer"),
+        optimizer=make(in_steps(train.optimizer, steps), "optimizers", "optimizer"),
         loss=arranged(losses),
         loss_weights=weights if train.loss_weights else None,
         metrics=None if weighted else metrics,

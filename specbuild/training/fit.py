@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
-from specbuild.document import RunError, SpecbuildError, did_you_mean
-from specbuild.graph.lints import unbounded_activations
+from specbuild.document import RunError, SpecbuildError
 from specbuild.language import Spec
-from specbuild.model.backend import backend_name, keras
+from specbuild.model.backend import backend_name
 from specbuild.model.exhaustion import is_out_of_memory
 from specbuild.model.objects import words
 from specbuild.model.saving import save
@@ -24,14 +19,17 @@ from specbuild.runs.folder import RunFolder
 from specbuild.training.batches import Batches, BatchSource
 from specbuild.training.callbacks import Callbacks
 from specbuild.training.devices import Devices
-from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, State, cause_in_training, cause_in_validation, finite
-from specbuild.training.history import Watch
+from specbuild.training.diagnosis import Diverged, State, cause_in_training, cause_in_validation
+from specbuild.training.history import Watch, read_times
+from specbuild.training.hooks import Hooks
 from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.interrupt import Signals
+from specbuild.training.keeper import Keeper
 from specbuild.training.keeping import Background, Keeping
 from specbuild.training.memory import out_of_memory, out_of_memory_together, room_for_weights
 from specbuild.training.progress import Display
 from specbuild.training.release import releasing_iterators
+from specbuild.training.resuming import is_over
 
 
 def fit(
@@ -45,6 +43,7 @@ def fit(
     done: Progress,
     signals: Signals,
     devices: Devices,
+    hooks: Hooks,
     processes: Processes = ALONE,
 ) -> tuple[dict[str, float], ...]:
     """Train until the last epoch or until `watch` ends it; save a checkpoint after each epoch and within long ones.
@@ -54,19 +53,22 @@ def fit(
         done: how far training is.
         signals: what may end training after a step.
         devices: those that share each step; the model's variables were made in their scope.
+        hooks: the callbacks of the run.
         processes: those that train together, of which number 0 alone writes.
 
     Returns:
         The history: one row per epoch.
 
     Raises:
-        RunError: the loss or a weight is not finite, the data could not be read or a checkpoint not be written.
+        RunError: the loss or a weight is not finite, the data could not be read, a checkpoint not be written, or a
+            callback failed.
         KeyboardInterrupt: a signal came. The steps before it are saved.
     """
-    keeping = Keeping(folder, watch, spec.train.checkpoints.keep, processes.writes)
+    times = read_times(folder.lines_file) if processes.writes else {}
+    keeping = Keeping(folder, watch, spec.train.checkpoints.keep, processes.writes, times)
     keeping.follow(done.position, done.history)
     epochs = spec.train.epochs
-    if done.epoch >= epochs or watch.is_over(done.history):
+    if is_over(done, epochs, watch):
         return done.history
     held_out = Batches(validation, spec.train.workers, devices=devices) if validation is not None else None
     read = [held_out] if held_out is not None else []
@@ -81,7 +83,7 @@ def fit(
             epochs=last_epoch,
             initial_epoch=first.epoch,
             steps_per_epoch=steps,
-            callbacks=Callbacks([keeper], add_history=True, model=model, epochs=last_epoch, steps=steps),
+            callbacks=Callbacks([hooks, keeper], add_history=True, model=model, epochs=last_epoch, steps=steps),
             shuffle=False,
             verbose=0,
         )
@@ -97,8 +99,8 @@ def fit(
         raise
     try:
         with Background() as background:
-            keeper = _Keeper(
-                spec, keeping, display, done, len(training), held_out is not None, signals, background, processes
+            keeper = Keeper(
+                spec, keeping, display, done, len(training), held_out is not None, signals, background, processes, hooks
             )
             display.begin(epochs, len(training), done.epoch)
             with releasing_iterators(model), _keeping_last_weights(model.optimizer):
@@ -110,9 +112,10 @@ def fit(
                 if 0 < done.step < len(training):
                     train(done, done.epoch + 1, len(training) - done.step)
                 elif done.step:
-                    keeper.end_epoch(model, held_out)
-                if len(keeper.history) < epochs and not watch.is_over(keeper.history):
+                    _end_epoch(model, held_out, Callbacks([hooks, keeper], model=model, epochs=epochs), done.epoch)
+                if len(keeper.history) < epochs and not watch.is_over(keeper.history) and not hooks.stopped_by:
                     train(Progress(history=tuple(keeper.history)), epochs, len(training))
+                hooks.end(keeper.history[-1])
     except Diverged as fault:
         signals.stepping = False  # a signal ends the search for the cause, which may take long
         if processes.count > 1:
@@ -128,6 +131,8 @@ def fit(
             raise out_of_memory(model, spec, folder, training, devices.parts) from error
         if failure:
             raise failure from None
+        if hooks.cause is not None:
+            raise error from hooks.cause  # Keras has taken it away
         if isinstance(error, SpecbuildError | OSError):
             raise
         if (reason := processes.because(error)) is not error:
@@ -185,6 +190,18 @@ def _build_metrics(model: Any, batch: tuple[Any, Any, Any]) -> None:
     model._symbolic_build(data_batch=(x, y) if weight is None else (x, y, weight))
 
 
+def _end_epoch(model: Any, held_out: Batches | None, callbacks: Callbacks, epoch: int) -> None:
+    """Validate and end an epoch whose steps were all done before; `epoch` counts from 0."""
+    model.stop_training = False
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(epoch)
+    logs = dict(model.get_metrics_result())
+    if held_out is not None:
+        values = model.evaluate(held_out, callbacks=callbacks, return_dict=True, verbose=0)
+        logs |= {f"val_{name}": value for name, value in values.items()}
+    callbacks.on_epoch_end(epoch, logs)
+
+
 @contextmanager
 def _keeping_last_weights(optimizer: Any) -> Iterator[None]:
     """Leave the weights as the last step left them when `fit` ends.
@@ -196,183 +213,3 @@ def _keeping_last_weights(optimizer: Any) -> Iterator[None]:
         yield
     finally:
         del optimizer.finalize_variable_values
-
-
-class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Checks every loss, saves every epoch and what `checkpoints.every` asks for, and reports to the display."""
-
-    def __init__(
-        self,
-        spec: Spec,
-        keeping: Keeping,
-        display: Display,
-        done: Progress,
-        steps: int,
-        validated: bool,
-        signals: Signals,
-        background: Background,
-        processes: Processes,
-    ) -> None:
-        super().__init__()
-        self._spec, self._keeping, self._watch, self._display = spec, keeping, keeping.watch, display
-        self._signals, self._background, self._processes = signals, background, processes
-        self.history = list(done.history)
-        self._steps, self._validated = steps, validated
-        self._resumed: Progress | None = done if done.step else None
-        self._before = done.step
-        """Steps of the running epoch that were done when `fit` began."""
-        self._pending: tuple[int, Any] | None = None
-        self._started = self._saved = time.monotonic()
-        self._trained: list[tuple[Any, Any]] = []
-        """What validation changes of the model, with the values before it."""
-        self._before_in_test: Any = 0.0
-        """The loss after the step of validation before."""
-
-    @property
-    def _epoch(self) -> int:
-        """The running epoch, counted from 1."""
-        return len(self.history) + 1
-
-    def on_epoch_begin(self, _index: int, _logs: Mapping[str, Any] | None = None) -> None:
-        self._started = time.monotonic()
-        self._continue_means()
-
-    def _continue_means(self) -> None:
-        if self._resumed is not None:
-            checkpoint.restore_metrics(self.model, self._resumed)
-            self._resumed = None
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        # Reading a loss waits for the step that computes it. Read one step late, it does not hold up the accelerator.
-        self._check_pending()
-        step = self._before + batch + 1
-        self._pending = step, (logs or {})["loss"]
-        self._background.check()
-        if self._processes.stop_asked(self._signals):
-            self._save_and_stop(step)
-        elif self._is_due(step):
-            self._save(step)
-
-    def _is_due(self, step: int) -> bool:
-        """Whether to save after a step. Not after the last one without validation: the epoch is saved anyway."""
-        if step == self._steps and not self._validated:
-            return False
-        every = self._spec.train.checkpoints
-        return bool(every.steps and step % every.steps == 0) or time.monotonic() - self._saved >= every.seconds
-
-    def on_test_begin(self, _logs: Mapping[str, Any] | None = None) -> None:
-        self._check_pending()
-        model = self.model
-        changing = [*model.metrics_variables, *model.non_trainable_variables]
-        self._trained = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in changing]
-
-    def on_test_batch_end(self, _batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self._processes.count > 1:  # none may go ahead by more than a step
-            before, self._before_in_test = self._before_in_test, (logs or {})["loss"]
-            float(before)
-        if self._processes.stop_asked(self._signals):
-            _ = self.model  # on JAX, its variables have no values before
-            for variable, value in self._trained:
-                variable.assign(value)
-            self._save_and_stop(self._steps)
-
-    def on_epoch_end(self, _index: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._check_pending()
-        row = {"epoch": float(self._epoch)} | {name: float(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(row.get("val_loss", 0.0)):
-            message = f"the validation loss became {row['val_loss']} after epoch {self._epoch}"
-            raise self._diverged(message, self._steps, validating=True)
-        self._check_weights(self._steps)
-        _check_monitor(self._spec, self._watch, row)
-        self.history.append(row)
-        self._before = 0
-        best = self._watch.best(self.history) == len(self.history)
-        self._save()
-        self._display.epoch(row, time.monotonic() - self._started, best and self._watch.keep_best)
-        if self._watch.is_over(self.history):
-            self.model.stop_training = True
-        if self._processes.stop_asked(self._signals, now=True):
-            self._background.wait()
-            raise KeyboardInterrupt
-
-    def end_epoch(self, model: Any, held_out: Batches | None) -> None:
-        """Validate and end an epoch whose steps were all done before."""
-        self.set_model(model)
-        self._continue_means()
-        logs = dict(model.get_metrics_result())
-        if held_out is not None:
-            values = model.evaluate(held_out, callbacks=[self], return_dict=True, verbose=0)
-            logs |= {f"val_{name}": value for name, value in values.items()}
-        self.on_epoch_end(len(self.history), logs)
-
-    def _save_and_stop(self, step: int) -> None:
-        self._save(step)
-        self._background.wait()
-        raise KeyboardInterrupt
-
-    def _save(self, step: int = 0) -> None:
-        """Save the state after `step` steps of the running epoch: take it now, and write it while training goes on."""
-        if step:
-            self._check_pending()
-            self._check_weights(step)
-        if self._keeping.writes:
-            snapshot = checkpoint.Snapshot.take(self.model, tuple(self.history), step, self._steps)
-            self._background.start(lambda: self._keeping.write(snapshot))
-        self._saved = time.monotonic()
-
-    def _check_pending(self) -> None:
-        """Check the loss of the step before, which has been computed meanwhile."""
-        pending, self._pending = self._pending, None
-        if pending is None:
-            return
-        step, loss = pending[0], float(pending[1])
-        if not math.isfinite(loss):
-            raise self._diverged(f"the loss became {loss} in epoch {self._epoch}, step {step}", step)
-        self._display.step(self._epoch, step, loss)
-
-    def _check_weights(self, step: int) -> None:
-        if not finite(self.model.weights):
-            raise self._diverged(f"the weights are no longer finite after epoch {self._epoch}, step {step}", step)
-
-    def _diverged(self, message: str, step: int, *, validating: bool = False) -> Diverged:
-        self._background.wait()
-        _ = self.model  # on JAX, its variables have no values before
-        saved = self._keeping.folder.checkpoints()
-        weights = NO_CHECKPOINT
-        if saved:
-            weights = f"the last good weights, after {max(saved)}, are in {saved[max(saved)]}"
-        help = "; ".join([*likely_causes(self._spec), weights])
-        return Diverged(message, help, Position(len(self.history), step), validating=validating)
-
-
-def likely_causes(spec: Spec) -> list[str]:
-    """Return what usually makes a loss not finite, as far as the spec shows it."""
-    rate = spec.train.optimizer.arguments.get("learning_rate")
-    written = f" ({rate:g} is written)" if isinstance(rate, int | float) else ""
-    causes = [f"lower the learning rate{written} or set clipnorm on the optimizer"]
-    nodes: dict[tuple[str, str], list[str]] = {}
-    for node in spec.layers:
-        for _, name, bounded in unbounded_activations(node.layer):
-            nodes.setdefault((name, bounded), []).append(node.id)
-    unbounded = [
-        f"{name} inside the recurrence of {', '.join(ids)} can grow without bound; use {bounded}"
-        for (name, bounded), ids in nodes.items()
-    ]
-    return [*unbounded, *causes]
-
-
-def _check_monitor(spec: Spec, watch: Watch, row: Mapping[str, float]) -> None:
-    """Refuse to watch a value that the run does not report.
-
-    Raises:
-        SpecError: located at the monitor.
-    """
-    if watch.monitor in row:
-        return
-    known = [name for name in row if name != "epoch"]
-    raise spec.error(
-        ("train", "early_stopping", "monitor"),
-        f'this run reports no "{watch.monitor}"',
-        help=did_you_mean(watch.monitor, known) or f"it reports {', '.join(known)}",
-        code="unknown-name",
-    )

@@ -5,16 +5,21 @@ Every decision follows from the history alone, so that a resumed run decides ali
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from specbuild.language.sections.train import TrainSection
+from specbuild.runs.records import EpochTime
 
 EpochRow = Mapping[str, float]
 """One epoch of the history: `{"epoch": 1, "loss": …, "val_loss": …}`."""
 
+SET = ("epoch", "learning_rate")
+"""What is no result of an epoch."""
 _LARGER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "iou", "io_u", "f1", "fbeta", "r2", "similarity")
 
 
@@ -78,6 +83,28 @@ def history_csv(history: Sequence[EpochRow]) -> str:
 
     lines = [",".join(cell(row, name) for name in names) for row in history]
     return "\n".join([",".join(names), *lines]) + "\n"
+
+
+def history_lines(history: Sequence[EpochRow], times: Mapping[int, EpochTime]) -> str:
+    """Return the history as JSON lines: an epoch a line, and when it ended; null where a value is not finite."""
+
+    def line(row: EpochRow) -> str:
+        epoch = int(row["epoch"])
+        values = {name: value if math.isfinite(value) else None for name, value in row.items()}
+        time = times[epoch].model_dump() if epoch in times else {}
+        return json.dumps({**values, "epoch": epoch, **time}, ensure_ascii=False)
+
+    return "".join(f"{line(row)}\n" for row in history)
+
+
+def read_times(path: Path) -> dict[int, EpochTime]:
+    """Return when the epochs in a file of JSON lines ended; of lines that are damaged or missing, nothing."""
+    times = {}
+    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+        with suppress(ValueError, KeyError, TypeError):
+            values = json.loads(line)
+            times[values["epoch"]] = EpochTime(seconds=values["seconds"], ended=values["ended"])
+    return times
 
 
 def draw_history(history: Sequence[EpochRow], path: Path, best: int | None = None) -> None:

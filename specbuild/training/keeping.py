@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from specbuild.document import RunError
@@ -12,7 +12,8 @@ from specbuild.runs.checkpoint import Position, Snapshot
 from specbuild.runs.faults import explained
 from specbuild.runs.files import write_text
 from specbuild.runs.folder import RunFolder
-from specbuild.training.history import EpochRow, Watch, history_csv
+from specbuild.runs.records import EpochTime
+from specbuild.training.history import EpochRow, Watch, history_csv, history_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Keeping:
     """How many epochs to keep besides the best."""
     writes: bool = True
     """Whether this process writes; of several that train together, one does."""
+    times: dict[int, EpochTime] = field(default_factory=dict)
+    """When each epoch ended."""
 
     def write(self, snapshot: Snapshot) -> None:
         """Write a checkpoint. The run has reached it once its file is in place, whatever happens afterwards.
@@ -46,13 +49,15 @@ class Keeping:
             ) from error
 
     def follow(self, position: Position, history: tuple[EpochRow, ...]) -> None:
-        """Write history.csv and remove the checkpoints that are not kept, given that training is at a position."""
+        """Write the history and remove the checkpoints that are not kept, given that training is at a position."""
         if not self.writes:
             return
         if history:
             write_text(self.folder.history_file, history_csv(history))
+            write_text(self.folder.lines_file, history_lines(history, self.times))
         else:
             self.folder.history_file.unlink(missing_ok=True)
+            self.folder.lines_file.unlink(missing_ok=True)
         checkpoints = self.folder.checkpoints()
         reached = [each for each in checkpoints if each <= position]
         best = self.watch.best(history, among={each.epoch for each in reached if not each.step})

@@ -13,8 +13,18 @@ from specbuild.runs.folder import RunFolder
 from specbuild.training.history import Watch
 
 
+def is_over(done: Progress, epochs: int, watch: Watch) -> bool:
+    """Whether nothing is left to train: the last epoch is done, or early stopping or a callback ended training."""
+    return done.epoch >= epochs or watch.is_over(done.history) or done.is_ended(epochs)
+
+
 def resuming(folder: RunFolder, done: Progress, epochs: int) -> str:
     """Return from where a run is resumed."""
+    if done.ended is not None and done.is_ended(epochs):
+        return (
+            f"{folder.path} was ended by the callback {done.ended.by} after epoch {done.epoch}; for more: --set "
+            f"train.epochs={2 * epochs}"
+        )
     if done.epoch >= epochs:
         return f"{folder.path} has finished all of its epochs; for more: --set train.epochs={2 * done.epoch}"
     if not done.epoch and not done.step:
@@ -30,7 +40,7 @@ def check_changes_take_effect(
     Raises:
         ArgumentError: naming them.
     """
-    if done.epoch < spec.train.epochs and not watch.is_over(done.history):
+    if not is_over(done, spec.train.epochs, watch):
         return
     idle = [change.path for change in changes if change.path.startswith("train.")]
     idle = [path for path in idle if not path.startswith(("train.early_stopping", "train.checkpoints"))]
@@ -40,7 +50,10 @@ def check_changes_take_effect(
     why = f"has all its {epochs}" if done.epoch == spec.train.epochs else f"already has {epochs}"
     without = f"or leave {'them' if len(idle) > 1 else 'it'} out"
     more = f"train more with --set train.epochs={2 * done.epoch}, {without}"
-    if done.epoch < spec.train.epochs:
+    if done.ended is not None and done.is_ended(spec.train.epochs):
+        why = f"was ended by the callback {done.ended.by} after epoch {done.epoch}"
+        more = f"train more with --set train.epochs={2 * spec.train.epochs}, {without}"
+    elif done.epoch < spec.train.epochs:
         why = f"was ended by early stopping after epoch {done.epoch}"
         more = f"train more with --set train.early_stopping=null, {without}"
     raise ArgumentError(f"{', '.join(idle)} would change nothing: {folder.path} {why}", help=more)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
 from specbuild.document import RunError, SpecError
-from specbuild.document.html import paragraph, picture
 from specbuild.document.render import render_text
 from specbuild.graph import Graph
 from specbuild.runs import checkpoint
@@ -20,49 +16,37 @@ from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
 from specbuild.runs.compatibility import Change
 from specbuild.runs.faults import UnsavedError, explained
-from specbuild.runs.files import remove_leftovers, write_json
+from specbuild.runs.files import remove_leftovers
 from specbuild.runs.folder import RunFolder
-from specbuild.runs.frames import TrainingFrames
 from specbuild.runs.initial_weights import InitialWeights, WeightSource
-from specbuild.runs.lock import Process
-from specbuild.runs.provenance import data_files, described, machine, versions
 from specbuild.runs.records import TrainingPolicy
 from specbuild.training import model_file
 from specbuild.training.alike import compare_checkpoints
 from specbuild.training.compile import compile_model
-from specbuild.training.history import Watch, draw_history
+from specbuild.training.description import (
+    beginning,
+    files_for_logger,
+    for_logger,
+    note_resumption,
+    scores_for_logger,
+    write_first_files,
+)
+from specbuild.training.history import SET, Watch, draw_history
 from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.interrupt import Interrupted, Signals
+from specbuild.training.loggers.base import Ending
+from specbuild.training.loggers.kinds import loggers_of
+from specbuild.training.loggers.reporting import Reported, Reporter
 from specbuild.training.model_file import Chosen
 from specbuild.training.opened import notes_at_first
 from specbuild.training.plan import planned
 from specbuild.training.progress import Display, opening_lines
 from specbuild.training.resuming import check_changes_take_effect, how_to_resume, resuming, without_checkpoints
+from specbuild.training.run import Run
 
 if TYPE_CHECKING:
     from specbuild.evaluation.evaluate import Scored
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run. `best` is the epoch of the model's weights; `scores` are those of the test split, if any."""
-
-    folder: RunFolder
-    history: tuple[dict[str, float], ...]
-    best: int
-    scores: Scored | None
-    process: int = 0
-    """The number of this process, where several trained it together. Number 0 wrote the folder and has the scores."""
-
-    @property
-    def path(self) -> Path:
-        return self.folder.path
-
-    def _repr_html_(self) -> str:
-        """The folder, the best epoch, the curve of the loss and the scores, as a notebook shows them."""
-        text = f"{self.path}: {len(self.history)} epochs, the model is that of epoch {self.best}"
-        scores = self.scores._repr_html_() if self.scores is not None else ""
-        return paragraph(text) + picture(self.path / "loss.png", "loss by epoch") + scores
+    from specbuild.training.hooks import Hooks
 
 
 class Session:
@@ -76,9 +60,10 @@ class Session:
         folder: RunFolder | None = None,
         changes: tuple[Change, ...] = (),
         processes: Processes = ALONE,
+        callbacks: Iterable[Any] = (),
     ) -> None:
         train, validated = graph.spec.train, "validation" in dataset.splits
-        self.processes, self.scored = processes, True
+        self.processes, self.callbacks, self.scored = processes, callbacks, True
         self.initial: InitialWeights | None = None
         self.dataset, self.show = dataset, show
         self.watch = Watch.of(train, validated)
@@ -94,6 +79,7 @@ class Session:
         self.folder, self.graph, self.changes = folder, self.plan.graph, self.plan.changes
         self.spec = self.graph.spec
         size = self.spec.batch_size
+        self.loggers = loggers_of(self.spec) if processes.writes else []
         self.training = dataset.sampler("train", size, train.seed, steps=train.steps_per_epoch)
         self.validation = dataset.sampler("validation", size, train.seed) if validated else None
 
@@ -115,14 +101,18 @@ class Session:
         if not self.processes.writes:
             return self._follow(model, done, signals)
         if folder is None:
-            description = self._description(precision)
-            with RunFolder.create(
-                out, name or self.spec.name, lambda new: self._describe(new, description), stamped=name is None
-            ) as folder:
+            description = beginning(
+                self.spec, self.dataset, precision, self.devices.label, self.initial, self.hooks.names
+            )
+
+            def fill(new: RunFolder) -> None:
+                write_first_files(new, self.spec, self.dataset, description)
+
+            with RunFolder.create(out, name or self.spec.name, fill, stamped=name is None) as folder:
                 return self._run(model, folder, done, precision, signals)
         check_changes_take_effect(self.spec, self.changes, folder, done, self.watch)
         with explained(folder.path):
-            self._note_resumption(folder, done, precision)
+            note_resumption(folder, self.spec, done, precision, self.changes, self.notes, self.hooks.names)
         self.show.note(resuming(folder, done, self.spec.train.epochs))
         for change in self.changes:
             self.show.note(f"changed: {change}")
@@ -140,12 +130,14 @@ class Session:
 
     def _run(self, model: Any, folder: RunFolder, done: Progress, precision: TrainingPolicy, signals: Signals) -> Run:
         def interrupted() -> str:
-            self._ended(folder, "interrupted")
+            self._ended(folder, "interrupted", report=False)
             return how_to_resume(folder)
 
         signals.at_once, signals.begun = interrupted, True
         self.processes.at_once(lambda reason, number: self._ended_by_another(folder, reason, number))
         self.processes.of_first("run folder", lambda: str(folder.path))
+        self.reporter = Reporter(self.loggers, folder, self._note)
+        self.reporter.begin(lambda known: for_logger(self.spec, folder, done, known))
         try:
             return self._fit_and_score(model, folder, done, precision, signals)
         except Interrupted:
@@ -193,21 +185,26 @@ class Session:
     def _ended_by_another(self, folder: RunFolder, reason: str, number: int) -> None:
         """Say how a run ended that another process ended, with a signal of this number or, for 0, with an error."""
         if number:
-            self._ended(folder, "interrupted")
+            self._ended(folder, "interrupted", report=False)
         else:
-            self._ended(folder, "failed", error=reason)
+            self._ended(folder, "failed", report=False, error=reason)
 
-    def _ended(self, folder: RunFolder, status: str, **values: Any) -> None:
+    def _ended(self, folder: RunFolder, status: str, *, report: bool = True, **values: Any) -> None:
         # Where this cannot be written either, the status is that of a run whose process ended unexpectedly.
         with suppress(OSError, RunError):
             folder.update_manifest(status=status, finished=now(), process=None, **values)
+        if report:
+            self.reporter.end(Ending(status))
 
     def _finished(self, folder: RunFolder, history: tuple[dict[str, float], ...]) -> Run:
         """Keep the model that training gave, and score it."""
+        if self.hooks.stopped_by:
+            self._note(f"the callback {self.hooks.stopped_by} ended training after epoch {len(history)}")
         for note in self.dataset.notes():
             self._note(note)
         chosen = self._keep_model(folder)
         scores = self._score(folder, history, chosen.epoch)
+        self.reporter.end(Ending("finished", scores_for_logger(scores), files_for_logger(folder)))
         folder.update_manifest(
             status="finished",
             finished=now(),
@@ -217,54 +214,6 @@ class Session:
             **chosen.record(self.watch),
         )
         return Run(folder, history, chosen.epoch, scores)
-
-    def _description(self, precision: str) -> dict[str, Any]:
-        """Return what run.json says of a run from its beginning."""
-        spec = self.spec
-        return {
-            "status": "running",
-            "process": Process.this().model_dump(),
-            "name": spec.name,
-            "started": now(),
-            "command": sys.argv,
-            "overrides": list(spec.overrides),
-            "data": data_files(spec),
-            "samples": described(self.dataset),
-            **({"init_from": self.initial.record()} if self.initial is not None else {}),
-            "seed": spec.train.seed,
-            "precision": precision,
-            "batch_size": spec.batch_size,
-            "versions": versions(),
-            "machine": machine(self.devices.label),
-        }
-
-    def _describe(self, folder: RunFolder, description: Mapping[str, Any]) -> None:
-        """Write the files that every run folder has."""
-        folder.write_manifest(**description, **folder.directories(self.spec))
-        folder.save_spec(self.spec)
-        write_json(folder.transforms_file, self.dataset.state())
-        if isinstance(self.dataset, Dataset):
-            write_json(folder.frames_file, TrainingFrames.of(self.dataset).model_dump())
-
-    def _note_resumption(self, folder: RunFolder, done: Progress, precision: TrainingPolicy) -> None:
-        earlier = folder.manifest().get("resumed", [])
-        entry: dict[str, Any] = {"at": now(), "after_epoch": done.epoch, "versions": versions()}
-        if done.step:
-            entry["after_step"] = done.step
-        if self.changes:
-            entry["changes"] = {change.path: [change.before, change.after] for change in self.changes}
-        if self.notes:
-            entry["notes"] = self.notes
-        folder.save_spec(self.spec)
-        folder.update_manifest(
-            status="running",
-            process=Process.this().model_dump(),
-            overrides=list(self.spec.overrides),
-            **folder.directories(self.spec),
-            precision=precision,
-            batch_size=self.spec.batch_size,
-            resumed=[*earlier, entry],
-        )
 
     def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:
         """Return the compiled model, with the state of the last checkpoint where a run is continued."""
@@ -289,14 +238,29 @@ class Session:
         if path is None and (start := WeightSource.of(self.spec)) is not None:
             self.initial = start.put_into(self.graph, model)
         if path is not None:
-            from specbuild.runs.optimizer import arguments_kept
+            from specbuild.runs.optimizer import arguments_kept, written_rate
 
             with room_for_weights(self.spec):
                 checkpoint.build_optimizer(model)
-            with arguments_kept(model, path):
+            with arguments_kept(model, path, rate_too=done.rate != written_rate(self.spec.train.optimizer)):
                 checkpoint.restore(model, path, done)
             self._check_monitor(done)
+        self.hooks = self._hooks(folder, done)
         return model, done
+
+    def _hooks(self, folder: RunFolder | None, done: Progress) -> Hooks:
+        """Return the callbacks of the run, with a note on those that do not go on where they were."""
+        from specbuild.training.hooks import Hooks
+
+        hooks = Hooks(self.spec, self.callbacks, done, len(self.training))
+        if folder is None or not (done.history or done.step):
+            return hooks
+        gone = [name for name in folder.manifest().get("callbacks", []) if name not in hooks.names]
+        if gone:
+            self._note(f"the run was trained with callbacks that are not given now: {', '.join(gone)}")
+        if hooks.forgetful:
+            self._note(f"callbacks without get_state and set_state begin anew: {', '.join(hooks.forgetful)}")
+        return hooks
 
     def _check_monitor(self, done: Progress) -> None:
         """Refuse to judge epochs by a value that they did not report."""
@@ -306,7 +270,7 @@ class Session:
                 ("train", "early_stopping", "monitor"),
                 f"the earlier epochs did not report {monitor}",
                 reason="the best epoch is chosen among all epochs, including those before the run was resumed",
-                help=f"choose among {', '.join(name for name in done.history[0] if name != 'epoch')}",
+                help=f"choose among {', '.join(name for name in done.history[0] if name not in SET)}",
                 code="unknown-name",
             )
 
@@ -319,6 +283,7 @@ class Session:
             outputs=outputs,
             transform=self.dataset.transform,
             transforms=self.dataset.transforms,
+            steps=len(self.training),
         )
 
     def _last_checkpoint(self, folder: RunFolder) -> tuple[Progress, Path | None]:
@@ -369,7 +334,18 @@ class Session:
         training = batches(self.training, shown=True)
         held_out = batches(self.validation, shown=False) if self.validation is not None else None
         return fit(
-            model, self.spec, folder, training, held_out, self.watch, self.show, done, signals, self.devices, together
+            model,
+            self.spec,
+            folder,
+            training,
+            held_out,
+            self.watch,
+            Reported(self.show, self.reporter) if self.loggers else self.show,
+            done,
+            signals,
+            self.devices,
+            self.hooks,
+            together,
         )
 
     def _keep_model(self, folder: RunFolder) -> Chosen:

@@ -22,7 +22,8 @@ from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.launchers import place
 from specbuild.training.progress import display
 from specbuild.training.resuming import resume_with
-from specbuild.training.session import Run, Session
+from specbuild.training.run import Run
+from specbuild.training.session import Session
 
 
 def train(
@@ -39,6 +40,7 @@ def train(
     coordinator: str | None = None,
     processes: int | None = None,
     process_id: int | None = None,
+    callbacks: Iterable[Any] = (),
 ) -> Run:
     """Train the model of a spec, score it on the test split and draw it, all into one run folder.
 
@@ -59,10 +61,14 @@ def train(
         processes: how many train together; 1: this one alone, whatever its launcher says.
         process_id: the number of this one, from 0. Process 0 writes the run folder and scores the model; the others
             return a run without scores.
+        callbacks: `keras.callbacks.Callback` objects, called as Keras's `fit` calls them; where several processes train
+            together, in each of them, and they must do the same. One that sets `model.stop_training` ends training. The
+            state of those with `get_state()` and `set_state(state)` and of Keras's own is saved with each checkpoint.
 
     Raises:
         SpecError: the spec or its data is wrong, which is noticed before a framework is loaded.
-        RunError: training failed: the loss is not finite, a checkpoint is damaged, another process is gone.
+        RunError: training failed: the loss is not finite, a checkpoint is damaged, a callback raised an error (which is
+            the cause of the RunError), another process is gone.
         Interrupted: Ctrl-C, or another signal that ends a run, such as SIGTERM. The steps that are done are saved.
     """
     if (spec is None) == (resume is None):
@@ -77,7 +83,8 @@ def train(
                 graph = settled_graph(spec, overrides, plugins, roots)
                 WeightSource.of(graph.spec)  # what it names is looked for before a framework is loaded
                 dataset = open_together(group, graph)
-                return Session(graph, dataset, show, processes=group).run(out, signals, name, score=score)
+                session = Session(graph, dataset, show, processes=group, callbacks=callbacks)
+                return session.run(out, signals, name, score=score)
         folder = folder_to_resume(group, resume)
         status = folder.status() if group.writes else None
         # Before anything else: a second process is refused at once, not after a framework is loaded.
@@ -95,7 +102,7 @@ def train(
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
                 dataset = open_together(group, graph, folder.transform())
-            session = Session(graph, dataset, show, folder, changes, group)
+            session = Session(graph, dataset, show, folder, changes, group, callbacks)
             if status is not None and status.process is not None:
                 session.show.note(f"note: {status.text}")
             return session.run(out, signals, score=score)

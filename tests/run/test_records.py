@@ -65,6 +65,8 @@ def folder(plain: Path) -> RunFolder:
                 chosen_by="lowest val_loss",
                 best_epoch=1,
                 spec="spec/spec.yaml",
+                callbacks=["ReduceLROnPlateau"],
+                loggers={"mlflow": {"run": "0a1b"}},
             )
         )
         folder.save_spec(spec)

@@ -18,7 +18,7 @@ from specbuild.document import RunError
 from specbuild.model import saving
 from specbuild.runs.checkpoint import Position, Progress, read, verify
 from specbuild.runs.files import remove_leftovers, replacing
-from specbuild.training import Interrupted, Run, fit, train
+from specbuild.training import Interrupted, Run, keeper, train
 from specbuild.training.history import Watch
 from specbuild.training.keeping import Background, kept_positions
 from tests.run.weights import stored
@@ -42,8 +42,9 @@ def spec_with_dropout(plain: Path) -> Path:
 
 
 def files(run: Run) -> dict[str, bytes]:
-    """Every file of a run but run.json, by its name; of a `.keras` file the arrays and what we write ourselves.
+    """Every file of a run by its name, without run.json and history.jsonl, which have times.
 
+    Of a `.keras` file it is the arrays, and what we write ourselves.
     Within one process Keras numbers optimizers in their names, which it stores as well.
     """
     contents = {}
@@ -53,14 +54,14 @@ def files(run: Run) -> dict[str, bytes]:
             with zipfile.ZipFile(path) as archive:
                 contents[f"{name}/specbuild.json"] = archive.read("specbuild.json")
             contents |= {f"{name}/{array}": value.tobytes() for array, value in stored(path).items()}
-        elif path.is_file() and name != "run.json":
+        elif path.is_file() and name not in ("run.json", "history.jsonl"):
             contents[name] = path.read_bytes()
     return contents
 
 
 def send_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int) -> None:
     """Send SIGTERM to this process before the given call of a method of the callback."""
-    original: Callable[..., None] = getattr(fit._Keeper, method)
+    original: Callable[..., None] = getattr(keeper.Keeper, method)
     calls = iter(range(1, 10_000))
 
     def sends(*arguments: Any, **keywords: Any) -> None:
@@ -68,7 +69,7 @@ def send_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         original(*arguments, **keywords)
 
-    monkeypatch.setattr(fit._Keeper, method, sends)
+    monkeypatch.setattr(keeper.Keeper, method, sends)
 
 
 def test_a_run_that_is_ended_again_and_again_ends_as_if_it_had_not_been(

@@ -223,9 +223,9 @@ def test_arguments_that_need_other_state_are_refused(override: str, begun: Path)
 def test_metrics_are_reported_from_the_next_epoch_on(copy: Path) -> None:
     run = train(resume=copy, overrides=["train.epochs=2", "train.metrics=[mse]"], quiet=True)
     names, first, second = (line.split(",") for line in run.folder.history_file.read_text("utf-8").splitlines())
-    assert names == ["epoch", "loss", "mae", "val_loss", "val_mae", "mse", "val_mse"]
-    assert [not cell for cell in first] == [False] * 5 + [True] * 2
-    assert [not cell for cell in second] == [False, False, True, False, True, False, False]
+    assert names == ["epoch", "loss", "mae", "val_loss", "val_mae", "learning_rate", "mse", "val_mse"]
+    assert [not cell for cell in first] == [False] * 6 + [True] * 2
+    assert [not cell for cell in second] == [False, False, True, False, True, False, False, False]
     before = contents(copy)
     with pytest.raises(SpecError, match="the earlier epochs did not report val_mse") as error:
         train(resume=copy, overrides=["train.epochs=3", "train.early_stopping={monitor: val_mse}"], quiet=True)

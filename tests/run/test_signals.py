@@ -62,7 +62,7 @@ def ended(process: subprocess.Popen[str], *numbers: signal.Signals) -> str:
     [
         (signal.SIGTERM, "specbuild.training.opened", "open_samples"),
         (signal.SIGHUP, "specbuild.model.build", "build"),
-        (signal.SIGINT, "specbuild.training.session", "data_files"),
+        (signal.SIGINT, "specbuild.training.description", "data_files"),
     ],
     ids=["data", "model", "run folder"],
 )

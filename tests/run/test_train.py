@@ -19,7 +19,7 @@ from specbuild.document import RunError, SpecError
 from specbuild.evaluation import evaluate
 from specbuild.model.backend import backend_name
 from specbuild.runs.checkpoint import read
-from specbuild.training import Interrupted, Run, fit, train
+from specbuild.training import Interrupted, Run, fit, keeper, train
 from specbuild.training.interrupt import SIGNALS
 from tests.run.conftest import blobs
 from tests.run.weights import assert_identical, stored
@@ -43,6 +43,7 @@ def test_the_run_folder_holds_everything(trained: Run) -> None:
         "transforms.json",
         "frames.json",
         "history.csv",
+        "history.jsonl",
         "checkpoints/epoch-0002.keras",
         "checkpoints/epoch-0003.keras",
         "model.keras",
@@ -71,7 +72,7 @@ def test_run_json_says_what_the_run_depends_on(trained: Run) -> None:
 
 
 def test_the_history_has_a_row_per_epoch_with_every_digit(trained: Run) -> None:
-    assert columns(trained) == ["epoch", "loss", "mae", "val_loss", "val_mae"]
+    assert columns(trained) == ["epoch", "loss", "mae", "val_loss", "val_mae", "learning_rate"]
     rows = [line.split(",") for line in trained.folder.history_file.read_text().splitlines()[1:]]
     assert [row[0] for row in rows] == ["1", "2", "3"]
     assert [[float(cell) for cell in row] for row in rows] == [list(row.values()) for row in trained.history]
@@ -127,7 +128,7 @@ def test_training_stops_early_and_keeps_the_best_epoch(plain: Path, tmp_path: Pa
 def test_without_validation_the_last_epoch_is_kept(plain: Path, tmp_path: Path) -> None:
     overrides = ["data.split={train: 0.8, test: 0.2, validation: null}", "train.epochs=2"]
     run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
-    assert columns(run) == ["epoch", "loss", "mae"]
+    assert columns(run) == ["epoch", "loss", "mae", "learning_rate"]
     assert run.best == 2
     manifest = run.folder.manifest()
     assert (manifest["model_epoch"], manifest["chosen_by"], manifest["best_epoch"]) == (2, "last epoch", None)
@@ -146,7 +147,7 @@ def test_missing_pixels_count_neither_in_the_loss_nor_in_metrics(plain: Path, tm
     np.save(plain.parent / "blobs.npy", frames)
     run = train(plain, overrides=["train.epochs=1", "train.metrics=[mse]"], out=tmp_path, quiet=True)
     (row,) = run.history
-    assert list(row) == ["epoch", "loss", "mse", "val_loss", "val_mse"]
+    assert list(row) == ["epoch", "loss", "mse", "val_loss", "val_mse", "learning_rate"]
     assert row["mse"] == pytest.approx(row["loss"], rel=1e-5)
     assert row["loss"] > 0.3
 
@@ -193,7 +194,7 @@ def test_a_failed_training_leaves_no_iterator(
         losses.append(logs["loss"])
         raise raised
 
-    monkeypatch.setattr(fit._Keeper, method, breaks)
+    monkeypatch.setattr(keeper.Keeper, method, breaks)
     with pytest.raises(type(raised)):
         train(plain, out=tmp_path, quiet=True)
     assert living_iterators() == []

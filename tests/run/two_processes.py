@@ -63,18 +63,18 @@ def main(folder: Path, coordinator: str, index: int) -> None:
 
 def in_process_1(index: int, number: int, act: Callable[[], Any]) -> None:
     """Do something in process 1 after so many steps of the next training."""
-    from specbuild.training.fit import _Keeper
+    from specbuild.training.keeper import Keeper
 
     if index == 0:
         return
-    steps, before = iter(range(1, number + 1)), _Keeper.on_train_batch_end
+    steps, before = iter(range(1, number + 1)), Keeper.on_train_batch_end
 
     def after(self: Any, batch: int, logs: Any = None) -> None:
         if next(steps, None) == number:
             act()
         before(self, batch, logs)
 
-    _Keeper.on_train_batch_end = after  # type: ignore[method-assign]
+    Keeper.on_train_batch_end = after  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ import math
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from specbuild.catalog.list_values import ListOf
-from specbuild.catalog.objects import KerasObject, Optimizer
+from specbuild.catalog.list_values import Each, ListOf
+from specbuild.catalog.objects import KerasObject, KerasValue, Optimizer
+from specbuild.catalog.schedules import schedule_of
 from specbuild.catalog.values import (
     Flag,
     NonNegativeInt,
@@ -17,11 +18,13 @@ from specbuild.catalog.values import (
     Text,
     Value,
     Whole,
+    fault,
     refuse,
     written,
 )
 from specbuild.language.interval import Interval, interval
 from specbuild.language.sections.base import OnResume, Section
+from specbuild.language.sections.loggers import Loggers
 from specbuild.language.sections.per_output import LeadWeights, Losses, MetricLists
 
 Backend: TypeAlias = Literal["tensorflow", "jax"]
@@ -33,6 +36,7 @@ DEFAULT_BATCH = 8
 _INCOMPARABLE = "losses before and after could not be compared, so no epoch would be the best"
 _METRICS = "reported from the next epoch on; refused in the middle of an epoch"
 _POSITION = "from the next epoch on; refused in the middle of an epoch, whose batches would differ"
+_CALLBACKS = Each(KerasValue("callbacks"), "a list of callbacks such as [ReduceLROnPlateau]", limit=20)
 _STEPS = re.compile(r"\s*([0-9]{1,9})\s*steps?\s*")
 
 
@@ -194,6 +198,25 @@ class TrainSection(Section):
     checkpoints: Annotated[Checkpoints, OnResume("applies from the next checkpoint on")] = Field(
         Checkpoints.model_construct(), description="When to save checkpoints, and which to keep."
     )
+    callbacks: Annotated[
+        Annotated[tuple[KerasObject, ...], _CALLBACKS],
+        OnResume("from the next step on; those that stay keep their state"),
+    ] = Field((), description="Callbacks of Keras, with Keras's names for them and their arguments.")
+    loggers: Annotated[Loggers, OnResume("from the next epoch on; a logger that stays continues its run")] = Field(
+        (), description="Where the run is reported to besides its folder: tensorboard, mlflow, wandb."
+    )
+
+    @model_validator(mode="after")
+    def _rate_can_change(self) -> "TrainSection":
+        plateau = next((number for number, each in enumerate(self.callbacks) if each.name == "ReduceLROnPlateau"), None)
+        schedule = schedule_of(self.optimizer)
+        if plateau is not None and schedule is not None:
+            raise fault(
+                ("callbacks", plateau),
+                f"ReduceLROnPlateau changes the learning rate, which {schedule.name} sets already: write a number as "
+                "the learning_rate of the optimizer, or leave the callback out",
+            )
+        return self
 
     @property
     def known_batch_size(self) -> int:

@@ -1,0 +1,52 @@
+"""A run of Weights & Biases. Needs `specbuild[wandb]`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from specbuild.training.loggers.base import PICTURES, Beginning, Ending, RunLogger, finite
+
+
+class WandbLogger(RunLogger):
+    """The resolved spec as configuration, curves by epoch, a table of scores, and the files of the run."""
+
+    name = "wandb"
+    needs = ("wandb",)
+
+    def begin(self, beginning: Beginning) -> dict[str, str]:
+        import wandb
+
+        self._wandb = wandb
+        identity = dict(beginning.known) or {"run": uuid.uuid4().hex[:12]}
+        self._run: Any = wandb.init(
+            project=self.settings.project or beginning.name,
+            entity=self.settings.entity,
+            mode=self.settings.mode,
+            name=beginning.folder.name,
+            id=identity["run"],
+            resume="allow",
+            dir=str(beginning.folder),
+            config=dict(beginning.parameters),
+            reinit="create_new",
+            settings=wandb.Settings(console="off", silent=True, disable_git=True, disable_code=True),
+        )
+        self._run.define_metric("*", step_metric="epoch")
+        return identity
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        self._run.log({"epoch": number, **finite(values)})
+
+    def end(self, ending: Ending) -> None:
+        overall = {f"test/{score.name}": score.value for score in ending.scores if not score.lead}
+        self._run.summary.update(overall)
+        if ending.scores:
+            rows = [[score.name, score.lead or None, score.value] for score in ending.scores]
+            self._run.log({"test scores": self._wandb.Table(["score", "lead", "value"], rows)})
+        pictures = [path for path in ending.files if path.suffix in PICTURES]
+        if pictures:
+            self._run.log({path.stem: self._wandb.Image(str(path)) for path in pictures if path.suffix == ".png"})
+        for path in ending.files:
+            self._run.save(str(path), base_path=str(path.parent), policy="now")
+        self._run.finish(exit_code=0 if ending.status == "finished" else 1)
