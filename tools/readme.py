@@ -1,6 +1,8 @@
-"""Checks the generated parts of `README.md` (a summary, an error, the list of commands), or writes them.
+"""Check the generated parts of `README.md` and `docs/install.md`, or write them.
 
-python tools/readme.py            exit code 1 if the page is stale
+They are a summary, an error, the list of commands and the table of extras.
+
+python tools/readme.py            exit code 1 if a page is stale
 python tools/readme.py --write
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -21,8 +24,31 @@ from specbuild.graph.summary import summarize
 from specbuild.graph.tables import summary_text
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "install.md")
 SPEC = ROOT / "specs" / "radar_convlstm.yaml"
+EXTRAS = {
+    "geotiff": "GeoTIFF files",
+    "grib": "GRIB files",
+    "gpu": "TensorFlow with CUDA, for NVIDIA cards",
+    "jax": "JAX on the CPU: `KERAS_BACKEND=jax`, or `train.backend: jax`",
+    "jax-gpu": "JAX with CUDA, for NVIDIA cards",
+    "pysteps": "the baselines of pySTEPS",
+    "remote": "data at `https://`, `s3://` and `gs://`",
+    "safetensors": "weights in `.safetensors` files",
+    "units": "frames in other units than those of the training",
+    "onnx": "`specbuild export --format onnx`",
+    "litert": "`specbuild export --format litert`",
+    "openvino": "`specbuild export --format openvino`",
+    "torch": "`specbuild export --format torch`",
+    "report": "`specbuild report`",
+    "tune": "`specbuild tune`",
+    "tensorboard": "`train.loggers: tensorboard`",
+    "mlflow": "`train.loggers: mlflow`",
+    "wandb": "`train.loggers: wandb` (Weights & Biases)",
+    "docs": "the site of the documentation: `mkdocs serve`",
+    "test": "the tests: `python -m pytest`",
+}
+"""What each extra of pyproject.toml is for, in the order of the table."""
 
 
 def summary() -> str:
@@ -48,7 +74,30 @@ def commands() -> str:
     return "\n".join(["| command | what it does |", "|---|---|", *lines])
 
 
-PARTS: dict[str, Callable[[], str]] = {"summary": summary, "mistake": mistake, "commands": commands}
+def extras() -> str:
+    """The extras of pyproject.toml, and the packages that each installs.
+
+    Raises:
+        ValueError: one has no description here.
+    """
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    if unknown := sorted(set(given) - set(EXTRAS)):
+        raise ValueError(f"say in EXTRAS of tools/readme.py what {', '.join(unknown)} is for")
+    rows = (f"| `{name}` | {text} | {_packages(name, given[name])} |" for name, text in EXTRAS.items() if name in given)
+    return "\n".join(["| extra | for | packages |", "|---|---|---|", *rows])
+
+
+def _packages(extra: str, requirements: list[str]) -> str:
+    names = [re.split(r"[<>=!~; ]", requirement)[0] for requirement in requirements]
+    return "what the tests and every check of style need" if extra == "test" else ", ".join(names)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "summary": summary,
+    "mistake": mistake,
+    "commands": commands,
+    "extras": extras,
+}
 
 
 def rewritten(page: str) -> str:
@@ -64,14 +113,16 @@ def _fenced(text: str) -> str:
 
 
 def main() -> int:
-    page = PAGE.read_text("utf-8")
-    now = rewritten(page)
-    if "--write" in sys.argv:
-        PAGE.write_text(now, "utf-8")
-        return 0
-    if page != now:
-        print("README.md is stale: run python tools/readme.py --write")
-    return int(page != now)
+    stale = False
+    for path in PAGES:
+        page = path.read_text("utf-8")
+        now = rewritten(page)
+        if "--write" in sys.argv:
+            path.write_text(now, "utf-8")
+        elif page != now:
+            stale = True
+            print(f"{path.relative_to(ROOT)} is stale: run python tools/readme.py --write")
+    return int(stale)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def page() -> str:
         if counted(graph, said["parameters"]) != number(said["parameters"]):
             raise ValueError(f"{spec.name} has {counted(graph, said['parameters']):,} parameters")
         name = f"[{spec.stem}](../specs/zoo/{spec.name})"
-        table.append(_row(name, _linked(said["paper"]), said["task"], said["parameters"], said["published"]))
+        table.append(_row(name, linked(said["paper"]), said["task"], said["parameters"], said["published"]))
         losses.append(_row(name, said["loss"]))
     return f"{HEAD}\n{TABLE}{''.join(table)}{LOSSES}{''.join(losses)}"
 
@@ -92,7 +92,7 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _linked(paper: str) -> str:
+def linked(paper: str) -> str:
     paper = re.sub(r"arXiv (\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", paper)
     return re.sub(r"\b((?:github\.com|keras\.io)/[\w/-]+)", r"[\1](https://\1)", paper)
 

@@ -32,6 +32,7 @@ def command(spec: str, every_frame: bool, output: str | None, format: str, **opt
       specbuild data nowcast.yaml --set data.windows.past=8 --format json
     """
     from specbuild.cli.survey import survey_text
+    from specbuild.cli.tables import table_width
     from specbuild.data.samples.splits import open_splits
     from specbuild.data.sources import open_source
     from specbuild.data.survey import survey
@@ -46,7 +47,7 @@ def command(spec: str, every_frame: bool, output: str | None, format: str, **opt
     source = open_source(loaded)
     splits = open_splits(loaded, data, source)
     surveyed = survey(source, splits, variable=data.variable, units=data.units, every_frame=every_frame)
-    say(json.dumps(surveyed.to_dict(), indent=2) if format == "json" else survey_text(surveyed))
+    say(json.dumps(surveyed.to_dict(), indent=2) if format == "json" else survey_text(surveyed, table_width()))
     faults = [*input_faults(loaded, FrameLayout(source.name, source.space, source.channels))]
     try:
         check_precision(loaded, source, splits["train"].stretches)

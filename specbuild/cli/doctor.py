@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from specbuild.cli.arguments import format_option, plugin_option, root_option, say, set_option
+
+if TYPE_CHECKING:
+    from specbuild.doctor import Finding
 
 
 @click.command("doctor", short_help="Check that everything works on this machine.")
@@ -42,7 +46,23 @@ def command(context: click.Context, /, spec: str | None, out: str, format: str, 
     for finding in examine(Path(out), graph):
         findings.append(finding)
         if format == "text":
-            say(f"{finding.verdict:<5}  {finding.subject:<9}  {finding.text}")
+            for line in _lines(finding):
+                say(line)
     if format == "json":
         say(json.dumps([asdict(finding) for finding in findings], indent=2))
     context.exit(1 if any(finding.verdict == "fault" for finding in findings) else 0)
+
+
+def _lines(finding: Finding) -> list[str]:
+    """Return a finding as wide as the terminal, its text in a column of its own."""
+    from specbuild.cli.tables import table_width
+
+    beginning = f"{finding.verdict:<5}  {finding.subject:<9}  "
+    return textwrap.wrap(
+        finding.text,
+        max(table_width(), 2 * len(beginning)),
+        initial_indent=beginning,
+        subsequent_indent=" " * len(beginning),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -48,8 +48,9 @@ def command(template: str | None, file: Path | None, data: str | None, listed: b
     known = templates()
     if listed:
         for name, entry in known.items():
-            width = max(len(other) for other in known if _folder(other) == _folder(name))
-            say(f"{name:{width}}  {entry.description}{'' if entry.has_data else '; without data'}")
+            longest = max(len(other) for other in known if _folder(other) == _folder(name))
+            for line in _listed(name, f"{entry.description}{'' if entry.has_data else '; without data'}", longest):
+                say(line)
         return
     names = f"{', '.join(name for name in known if '/' not in name)}; --list shows all"
     if template is None:
@@ -110,6 +111,18 @@ def _write_schema(spec: Path) -> None:
 
     if (schema := write_schema(spec)) is not None:
         say(f"wrote {schema}, which editors use to complete and check the spec")
+
+
+def _listed(name: str, description: str, longest: int) -> list[str]:
+    """Return a template as lines as wide as the terminal, its description in a column of its own."""
+    import textwrap
+
+    from specbuild.cli.tables import table_width
+
+    indent = " " * (longest + 2)
+    return textwrap.wrap(
+        description, max(table_width(), 2 * len(indent)), initial_indent=f"{name:{longest}}  ", subsequent_indent=indent
+    )
 
 
 def _folder(name: str) -> str:

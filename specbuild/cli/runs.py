@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,8 @@ def _lines(runs: tuple[ListedRun, ...]) -> list[str]:
             break
         left_out.append(rest[0])
         shown = [column for column in shown if column.name != rest[0]]
-    notes = [f"left out because the terminal is too narrow: {', '.join(left_out)}"] if left_out else []
+    note = f"left out because the terminal is too narrow: {', '.join(left_out)}"
+    notes = textwrap.wrap(note, table_width()) if left_out else []
     problems = [f"{run.run}: {run.problem}" for run in runs if run.problem]
     return [*text_table(shown, rows, "  ", table_width()), *notes, *problems]
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Iterable
 
 import numpy as np
 
 from specbuild.catalog import show
 from specbuild.data.survey import Counts, SplitSurvey, Survey
 from specbuild.document.printable import one_line
+from specbuild.document.render import text_width
 from specbuild.document.text_table import Column, text_table
 
 BARS = " ▁▂▃▄▅▆▇█"
 
 
-def survey_text(survey: Survey) -> str:
-    """Return what the data is, a table of its splits, and the distribution of each split's values."""
-    return "\n".join([*_heading(survey), "", *_table(survey), "", *_below(survey)])
+def survey_text(survey: Survey, width: int) -> str:
+    """Return what the data is, a table of its splits, and the distribution of each split's values.
+
+    A table that is wider than `width` becomes two, the second of which has the statistics.
+    """
+    return "\n".join([*_wrapped(_heading(survey), width), "", *_table(survey, width), "", *_below(survey, width)])
 
 
 def _heading(survey: Survey) -> list[str]:
@@ -34,11 +40,16 @@ def _heading(survey: Survey) -> list[str]:
     ]
 
 
-def _table(survey: Survey) -> list[str]:
+def _wrapped(lines: Iterable[str], width: int) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, width, break_on_hyphens=False)]
+
+
+def _table(survey: Survey, width: int) -> list[str]:
     counts = ("events", "frames", "windows") if len(survey.lengths) > 1 else ("frames", "windows")
     statistics = ("min", "mean", "max", "std")
     numbers = [Column(name, number=True) for name in (*counts, "missing", *statistics)]
     numbers[len(counts) : len(counts)] = [Column("first"), Column("last")]
+    columns = [Column("split"), *numbers]
     rows = [
         [
             split.name,
@@ -50,21 +61,29 @@ def _table(survey: Survey) -> list[str]:
         ]
         for split in survey.splits
     ]
-    return text_table([Column("split"), *numbers], rows)
+    lines = text_table(columns, rows)
+    if max(map(text_width, lines)) <= width:
+        return lines
+    half = columns.index(Column("missing", number=True))
+    return [
+        *text_table(columns[:half], [row[:half] for row in rows]),
+        "",
+        *text_table([columns[0], *columns[half:]], [[row[0], *row[half:]] for row in rows]),
+    ]
 
 
-def _below(survey: Survey) -> list[str]:
-    lines = []
+def _below(survey: Survey, width: int) -> list[str]:
+    bars, lines = [], []
     if math.isfinite(survey.edges[0]):
-        width = max(len(split.name) for split in survey.splits)
+        longest = max(len(split.name) for split in survey.splits)
         low, high = (_number(edge) for edge in survey.edges)
-        lines.append(f"values from {low} to {high}, bars by the logarithm of their number:")
-        lines += [f"  {split.name:<{width}}  |{_bars(split.values.histogram)}|" for split in survey.splits]
+        bars.append(f"values from {low} to {high}, bars by the logarithm of their number:")
+        bars += [f"  {split.name:<{longest}}  |{_bars(split.values.histogram)}|" for split in survey.splits]
     if survey.unused:
         lines.append(f"{survey.unused:,} frames lie in no split: the embargo, and what the splits leave over")
     lines += [f"note: {one_line(note)}" for note in survey.notes]
     lines += [_sampled(split) for split in survey.splits if split.values.frames < split.frames]
-    return lines
+    return [*bars, *_wrapped(lines, width)]
 
 
 def _sampled(split: SplitSurvey) -> str:

@@ -72,29 +72,38 @@ def evaluation_html(evaluation: Evaluation) -> str:
     return "".join([*parts, *(paragraph(text) for text in _legend(evaluation))])
 
 
-def class_text(scores: ClassScores) -> str:
-    """Return accuracy and F1, a table of the classes, and the confusion matrix where it is not too wide."""
+def class_text(scores: ClassScores, width: int | None = None) -> str:
+    """Return accuracy and F1, a table of the classes, and the confusion matrix where there are few classes.
+
+    A table that is wider than `width` is continued below, with the classes again.
+    """
+    width = max(width or shutil.get_terminal_size((WIDTH, 1)).columns, 40)
     labels = range(len(scores.classes))
+    most = width // 3
+    classes = [name if cell_len(name) <= most else f"{name[: most - 1]}…" for name in map(one_line, scores.classes)]
     columns: list[TextColumn] = [
-        ("class", scores.classes),
+        ("class", classes),
         ("clips", [str(count) for count in scores.support]),
         *(
             (title, [_known(scores.of_class(label)[title.lower()], ".3f") for label in labels])
             for title in ("precision", "recall", "F1")
         ),
     ]
-    paragraphs = [
+    head = [
         f"{one_line(scores.name)}: classes of the {scores.split} split, {scores.clips} clips"
         + (", of other data than those of the training" if scores.data else ""),
         f"accuracy {_known(scores.accuracy, '.1%')}, macro F1 {_known(scores.macro_f1, '.3f')}; "
         f"always {scores.classes[scores.majority]}: accuracy {_known(scores.baseline, '.1%')}",
-        _rendered(columns, "left"),
+    ]
+    paragraphs = [
+        *(_wrapped([text], width) for text in head),
+        *_fitted(columns, width, "left"),
     ]
     if len(scores.classes) <= _MOST_COLUMNS:
         given = [[str(row[label]) for row in scores.confusion] for label in labels]
-        confusion = [("true", scores.classes), *zip(scores.classes, given, strict=True)]
-        paragraphs += ["Clips by true class (down) and predicted class (across)", _rendered(confusion, "left")]
-    return "\n\n".join([*paragraphs, _wrapped([f"Scores: {CLASS_CONVENTION}."], WIDTH)])
+        confusion = [("true", classes), *zip(classes, given, strict=True)]
+        paragraphs += ["Clips by true class (down) and predicted class (across)", *_fitted(confusion, width, "left")]
+    return "\n\n".join([*paragraphs, _wrapped([f"Scores: {CLASS_CONVENTION}."], width)])
 
 
 def comparison_text(compared: Compared, *, every_lead: bool = False, width: int | None = None) -> str:
@@ -260,16 +269,16 @@ def _interval(name: str, written: str, intervals: Sequence[Interval | None]) -> 
     return [(name, cells)]
 
 
-def _fitted(columns: Sequence[TextColumn], width: int) -> Iterator[str]:
-    """The columns in as many tables as it takes, each with the lead times first."""
+def _fitted(columns: Sequence[TextColumn], width: int, first: Literal["left", "right"] = "right") -> Iterator[str]:
+    """The columns in as many tables as it takes, each with the first column, such as the lead times."""
     leads, *rest = columns
     group = [leads]
     for column in rest:
         if len(group) > 1 and _width([*group, column]) > width:
-            yield _rendered(group)
+            yield _rendered(group, first)
             group = [leads]
         group.append(column)
-    yield _rendered(group)
+    yield _rendered(group, first)
 
 
 def _width(columns: Sequence[TextColumn]) -> int:

@@ -91,9 +91,9 @@ def test_runs_are_chosen_and_put_in_order(runs: Path) -> None:
 def test_the_table_fits_and_says_what_it_leaves_out(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     lines = CliRunner().invoke(main, ["runs", str(runs)]).stdout.splitlines()
-    assert all(len(line) <= 60 for line in lines[:5])
+    assert all(len(line) <= 60 for line in lines[:7])
     assert "left out because the terminal is too narrow: changed" in lines[5]
-    assert "damaged: " in lines[6]
+    assert "damaged: " in lines[7]
     monkeypatch.setenv("COLUMNS", "200")
     wide = CliRunner().invoke(main, ["runs", str(runs), "--sort", "-started"]).stdout
     assert "1 h 02 min" in wide
