@@ -87,17 +87,20 @@ class ExportedGraph:
     Attributes:
         model: whose inputs are called as in `inputs`, and whose outputs are a list in the order of `outputs`.
         name: of several graphs: `observe`, `forecast`; `model` of the only one.
+        calls: of a graph of one step: how often it is called for a forecast like those of the run.
     """
 
     model: Any
     inputs: tuple[TensorDescription, ...]
     outputs: tuple[TensorDescription, ...]
     name: str = "model"
+    calls: int = 1
 
     def record(self) -> dict[str, Any]:
         """Return the graph as the manifest has it."""
         return {
             "name": self.name,
+            "calls": self.calls,
             "inputs": [tensor.record() for tensor in self.inputs],
             "outputs": [tensor.record() for tensor in self.outputs],
         }

@@ -126,8 +126,8 @@ def export(
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}", help="name another with --output") from error
     with work as folder:
-        job = Job("reference", str(run), plugins, given, horizon, form, kind.name, Path(folder))
-        tried_on = "drawn numbers"
+        job = Job("reference", str(run), plugins, given, horizon, form, kind.name, Path(folder), tolerance=accepted)
+        tried_on = "windows, frame by frame"
         if form != "streaming":
             tried_on = do(job, trained.folder.backend or "tensorflow")
         tried = _tried(job, kind, accepted, note)

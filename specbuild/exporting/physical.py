@@ -319,14 +319,26 @@ class PhysicalPlan:
         """Yield the forecast (F, *space, C) of an output, and its quantiles where it has a head that gives some."""
         name = view.output or self.trained.graph.outputs[0].name
         ahead = [*view._compared(future_frames(0, view.section.windows))]
-        context = self._context(first, ahead)
         tiles = [self._future(view, tile) for tile in raw[name]]
+        yield from self.restored(view, tiles, self._context(first, ahead), past)
+
+    def restored(
+        self, view: Dataset, tiles: list[Traced], context: FrameContext | None, past: Traced
+    ) -> Iterator[Traced]:
+        """Yield an output in physical units, (F, *space, C), and its quantiles where it has a head that gives some.
+
+        Args:
+            view: the data as the output is compared with them.
+            tiles: the output of the model for each tile, (F, *crop, C).
+            context: when the frames are.
+            past: what was observed, (P, *space, C); missing where nothing was.
+        """
         if view.head is None:
-            restored = [
+            parts = [
                 Unchecked.of(view.transform, None if self.open_space else region).invert(tile, context)
                 for region, tile in zip(self._regions, tiles, strict=True)
             ]
-            yield self._known(view, self._stitched(restored), past)
+            yield self._known(view, self._stitched(parts), past)
             return
         transform, stitched = Unchecked.of(view.transform), self._stitched(tiles)
         point = self._known(view, transform.invert(view.head.point(stitched), context), past)  # type: ignore[arg-type]

@@ -14,7 +14,6 @@ from specbuild.data.samples.sampler import stacked
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources.coarsen import reduced
 from specbuild.document import SpecbuildError
-from specbuild.exporting.description import ExportedGraph
 from specbuild.exporting.physical import PhysicalPlan, gives_quantiles, opened
 from specbuild.graph.model import closed
 from specbuild.prediction.forecast import Past, make_forecast
@@ -162,21 +161,3 @@ def _forecast(
             assert each.quantiles is not None
             outputs[f"{name}_quantiles"] = each.quantiles
     return inputs, outputs
-
-
-def drawn_samples(graph: ExportedGraph) -> Samples:
-    """Return drawn inputs of a graph, and what its `keras.Model` makes of them."""
-    from specbuild.model.backend import keras
-
-    random = np.random.default_rng(0)
-    count = graph.inputs[0].shape[0] or WINDOWS
-    inputs = {
-        each.name: random.standard_normal((count, *closed(each.shape[1:]))).astype(each.dtype)
-        if each.dtype.startswith("float")
-        else random.integers(0, 2, (count, *closed(each.shape[1:]))).astype(each.dtype)
-        for each in graph.inputs
-    }
-    given = list(inputs.values())
-    flat = keras.tree.flatten(graph.model.predict_on_batch(given if len(given) > 1 else given[0]))
-    outputs = {each.name: np.asarray(tensor) for each, tensor in zip(graph.outputs, flat, strict=True)}
-    return Samples(inputs, outputs, "drawn numbers")

@@ -36,6 +36,7 @@ class Job:
         run: the run folder; `plugins`, `overrides` and `horizon` are those of `TrainedRun.open`.
         folder: where the samples are, `<graph>.npz`, and the exported files go, `<graph><suffix>`.
         batch: a fixed size of the batch; None: any.
+        tolerance: of a streaming model: how far its forecasts may be from the run's, relative to their spread.
     """
 
     task: Literal["reference", "convert"]
@@ -47,6 +48,7 @@ class Job:
     format: str
     folder: Path
     batch: int | None = None
+    tolerance: float = 1e-3
 
     def do(self) -> Any:
         """Do the task, in a process with the right framework.
@@ -66,14 +68,16 @@ class Job:
 
     def _convert(self, trained: TrainedRun) -> dict[str, Any]:
         from specbuild.exporting.convert import convert
-        from specbuild.exporting.samples import drawn_samples
 
         exported = exported_as(trained, self.shape)
         format = FORMATS[self.format]
         for graph in exported.graphs:
             convert(graph, format, self.folder / f"{graph.name}{format.suffix}", self.batch)
-            if self.shape == "streaming":
-                self._store(graph.name, drawn_samples(graph))
+        if self.shape == "streaming":
+            from specbuild.exporting.stepped import stepped_samples
+
+            for name, samples in stepped_samples(trained, exported, self.tolerance).items():
+                self._store(name, samples)
         return exported.manifest()
 
     def _store(self, name: str, samples: Any) -> None:

@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 
 from specbuild.document import SpecError
+from specbuild.exporting.stepped import stepped_samples
 from specbuild.exporting.stream.graphs import stream_graphs
 from specbuild.exporting.stream.models import StreamModels, stream_models
 from specbuild.exporting.stream.stepping import step_through
+from specbuild.exporting.streaming import streaming
 from specbuild.graph import Graph, build_graph
 from specbuild.model import build_model
 from specbuild.model.backend import keras
 from specbuild.model.build import build
+from specbuild.runs.trained import TrainedRun
+from specbuild.training import Run
 from tests.backends import not_on_jax, passes_on_jax
 from tests.tools import tool
 
@@ -155,6 +159,27 @@ def compare(graph: Graph, model: Any) -> StreamModels:
 def test_steps_give_what_the_whole_gives(text: str) -> None:
     graph = build_graph(text)
     compare(graph, build_model(graph))
+
+
+def test_a_run_in_physical_units(trained: Run) -> None:
+    run = TrainedRun.open(trained.path)
+    exported = streaming(run)
+    samples = stepped_samples(run, exported, 1e-5)  # compares them with the run's own forecasts
+    observe, forecast = exported.graphs
+    assert (observe.name, observe.calls, forecast.name, forecast.calls) == ("observe", 3, "forecast", 2)
+    assert np.isnan(samples["observe"].inputs["rain"]).any()
+    assert np.isnan(samples["forecast"].outputs["forecast"][-1]).all()  # nothing was observed
+    first, *states = observe.inputs
+    assert (first.name, first.units, first.shape) == ("rain", "mm/h", (None, 12, 12, 1))
+    assert [(state.name, state.initial, state.next) for state in states] == [
+        ("enc_h", "zeros", "enc_h_next"),
+        ("enc_c", "zeros", "enc_c_next"),
+        ("seen", "zeros", "seen_next"),
+    ]
+    assert {state.initial for state in forecast.inputs} == {"observe"}
+    assert forecast.outputs[0].description == (
+        "forecast of rain rate: with the first call +5 min, with the second +10 min, and so on"
+    )
 
 
 @not_on_jax

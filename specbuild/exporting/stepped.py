@@ -1,0 +1,129 @@
+"""What a streaming model is tried on: windows of the data, frame by frame, against the run's own forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from specbuild.data.arrays import Array
+from specbuild.data.samples.windows import future_frames, past_frames
+from specbuild.document import RunError
+from specbuild.exporting.description import Exported, ExportedGraph, TensorDescription
+from specbuild.exporting.physical import SLOT
+from specbuild.exporting.samples import Samples, physical_samples
+from specbuild.exporting.stream.side import NEXT
+from specbuild.runs.trained import TrainedRun
+
+Arrays: TypeAlias = dict[str, Array]
+Call: TypeAlias = Callable[[ExportedGraph, Arrays], Arrays]
+"""Calls a graph with its inputs by name, and returns its outputs by name."""
+
+
+def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -> dict[str, Samples]:
+    """Return, for each graph by its name, inputs and outputs of its last call while it goes through windows.
+
+    Raises:
+        RunError: frame by frame another forecast comes out than the run's own.
+    """
+    whole, samples = physical_samples(trained), {}
+    source = f"{whole.source}, frame by frame"
+
+    def call(graph: ExportedGraph, inputs: Arrays) -> Arrays:
+        outputs = called(graph, inputs)
+        samples[graph.name] = Samples(inputs, outputs, source)
+        return outputs
+
+    for name, ours in forecasts(trained, exported, whole.inputs, call).items():
+        run = whole.outputs[name]
+        if "quantiles" not in name and ours.shape[1] < run.shape[1]:  # the newest frame of several
+            run = run[:, -ours.shape[1] :]
+        known = ~np.isnan(run)
+        spread = float(run[known].std()) if known.any() else 1.0
+        apart = float(np.abs(ours[known] - run[known]).max(initial=0.0)) if known.any() else 0.0
+        if (np.isnan(ours) == known).any() or not apart <= tolerance * (spread or 1.0):
+            raise RunError(
+                f"frame by frame the model gives another {name} than at once: the largest difference is {apart:.2g}",
+                help="export with --shape physical, and report this: it is a defect of specbuild",
+            )
+    return samples
+
+
+def called(graph: ExportedGraph, inputs: Arrays) -> Arrays:
+    """Call the `keras.Model` of a graph with arrays by name."""
+    from specbuild.model.backend import keras
+
+    given = [inputs[each.name] for each in graph.inputs]
+    outputs = keras.tree.flatten(graph.model.predict_on_batch(given if len(given) > 1 else given[0]))
+    return {each.name: np.asarray(tensor) for each, tensor in zip(graph.outputs, outputs, strict=True)}
+
+
+def forecasts(trained: TrainedRun, exported: Exported, inputs: Arrays, call: Call) -> Arrays:
+    """Go through windows frame by frame, and return the forecasts (N, F, …) by the names of the outputs.
+
+    Args:
+        trained: the run.
+        exported: its graphs of one step.
+        inputs: those of the whole model in physical units, by name; past frames are (N, P, …).
+        call: calls a graph.
+    """
+    graphs = {graph.name: graph for graph in exported.graphs}
+    observe, forecast, windows = graphs["observe"], graphs.get("forecast"), trained.data.windows
+    samples = len(next(iter(inputs.values())))
+    past, future = ([*frames(0, windows)] for frames in (past_frames, future_frames))
+    state = {
+        each.name: np.zeros([samples, *(length or 0 for length in each.shape[1:])], each.dtype)
+        for graph in exported.graphs
+        for each in graph.inputs
+        if each.role == "state"
+    }
+
+    def at(graph: ExportedGraph, step: int, slot: int) -> Arrays:
+        read: Arrays = {}
+        for each in graph.inputs:
+            if each.role == "state":
+                read[each.name] = state[each.name]
+                continue
+            values = inputs[each.name]
+            if each.name == SLOT:
+                read[each.name] = (values + slot).astype(each.dtype)
+            elif values.ndim > len(each.shape):
+                after = windows.past if graph is forecast and values.shape[1] > len(future) else 0
+                read[each.name] = values[:, min(after + step, values.shape[1] - 1)]
+            else:
+                read[each.name] = values
+        return read
+
+    def step(graph: ExportedGraph, number: int, slot: int) -> Arrays:
+        outputs = call(graph, at(graph, number, slot))
+        state.update({name.removesuffix(NEXT): values for name, values in outputs.items() if name.endswith(NEXT)})
+        return {name: values for name, values in outputs.items() if not name.endswith(NEXT)}
+
+    if "start" in graphs:
+        step(graphs["start"], 0, 0)
+    given = [step(observe, number, slot) for number, slot in enumerate(past)]
+    if forecast is None:
+        return {
+            each.name: given[-1][each.name]
+            if _has_time(each)
+            else np.expand_dims(given[-1][each.name], _time_axis(each))
+            for each in observe.outputs
+            if each.role == "frame"
+        }
+    steps = [step(forecast, number, future[min(number, len(future) - 1)]) for number in range(forecast.calls)]
+    last = steps[-len(future) :]
+    return {
+        each.name: np.stack([one[each.name] for one in last], axis=_time_axis(each))
+        for each in forecast.outputs
+        if each.role == "frame"
+    }
+
+
+def _has_time(output: TensorDescription) -> bool:
+    return any(axis.name == "time" for axis in output.axes)
+
+
+def _time_axis(output: TensorDescription) -> int:
+    """Return where the time axis of an output of one frame belongs: behind the batch and the quantiles."""
+    return 2 if output.axes[1].name == "quantile" else 1
