@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from specbuild.prediction import Forecaster, predict
     from specbuild.reporting import report
     from specbuild.training import train
+    from specbuild.tuning import tune
 
 _HOMES = {
     "Forecaster": "specbuild.prediction",
@@ -39,6 +40,7 @@ _HOMES = {
     "predict": "specbuild.prediction",
     "report": "specbuild.reporting",
     "train": "specbuild.training",
+    "tune": "specbuild.tuning",
 }
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "predict",
     "report",
     "train",
+    "tune",
 ]
 
 

@@ -46,6 +46,7 @@ from specbuild.language.sections.split import SplitSection
 from specbuild.language.sections.target import ClassTarget
 from specbuild.language.sections.train import Checkpoints, DeviceGrid, EarlyStopping, TrainSection
 from specbuild.language.sections.transform import TRANSFORMS, TransformSection
+from specbuild.language.sections.tune import TuneSection
 
 PAGE = Path(__file__).parent.parent / "docs" / "language.md"
 
@@ -138,6 +139,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "train.devices": lambda: section(DeviceGrid),
     "evaluate": lambda: section(EvaluateSection),
     "evaluate.forecasts": lambda: section(ForecastFile),
+    "tune": lambda: section(TuneSection),
 }
 
 

@@ -18,8 +18,8 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else pydantic se
 
 # `import` is a word of Python, so its module has another name.
 _MODULES = (
-    "init check summary plot diff schema import_ import_weights data train evaluate predict export runs compare report "
-    "doctor"
+    "init check summary plot diff schema import_ import_weights data train tune evaluate predict export runs compare "
+    "report doctor"
 )
 VERBS = {module.rstrip("_").replace("_", "-"): f"specbuild.cli.{module}" for module in _MODULES.split()}
 """The module with the `command` of each verb, imported when the verb is first used."""

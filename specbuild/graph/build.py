@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from specbuild.catalog import Recurrent, Shape, ShapeError, show
 from specbuild.catalog.plumbing import SplitPart
 from specbuild.catalog.wrappers import asks_keras
-from specbuild.document import Report, TooManyErrors
+from specbuild.document import Diagnostic, Report, TooManyErrors
 from specbuild.graph.accepted import accept_warnings, check_allowed
 from specbuild.graph.data_checks import check_samples, check_scores
 from specbuild.graph.head_checks import check_heads
@@ -61,7 +61,7 @@ def build_graph(
             raise TypeError("overrides belong to load_spec when a Spec is given")
         graph = _judged(spec, report, resolver)
     else:
-        graph = check(spec, overrides=overrides, report=report, resolver=resolver, roots=roots)
+        graph = _read(spec, normalize(overrides), report, resolver, tuple(roots))
     report.raise_errors()
     assert graph is not None
     return graph
@@ -75,10 +75,35 @@ def check(
     resolver: Resolver | None = None,
     roots: Iterable[str | Path] = (),
 ) -> Graph | None:
-    """Read a spec and work out its graph, putting every fault of either into `report`; None if there is one."""
+    """Read a spec and work out its graph, putting every fault of either into `report`; None if there is one.
+
+    What `specbuild tune` varies is checked as well, which takes as long as the spec for every value.
+    """
+    overrides, roots = normalize(overrides), tuple(roots)
+    graph = _read(source, overrides, report, resolver, roots)
+    if graph is not None and graph.spec.tuning is not None:
+        from specbuild.graph.space import check_space
+
+        def faults(changes: tuple[str, ...]) -> tuple[Diagnostic, ...]:
+            inner = Report()
+            _read(source, (*overrides, *changes), inner, resolver, roots)
+            return inner.sorted_errors()
+
+        with suppress(TooManyErrors):
+            check_space(graph.spec.tuning.space, faults, report)
+    return None if report.failed else graph
+
+
+def _read(
+    source: str | Path | Mapping[str, Any],
+    overrides: tuple[str, ...],
+    report: Report,
+    resolver: Resolver | None,
+    roots: tuple[str | Path, ...],
+) -> Graph | None:
     graph = None
     with suppress(TooManyErrors):
-        spec = read_spec(source, normalize(overrides), report, roots=roots)
+        spec = read_spec(source, overrides, report, roots=roots)
         graph = _judged(spec, report, resolver) if spec is not None else None
     assert graph is not None or report.failed, "neither a graph, nor an error that says why there is none"
     return None if report.failed else graph

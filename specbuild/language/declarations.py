@@ -26,6 +26,7 @@ KEYS = {
     "data": "Source of the frames, and how windows, splits and inputs are made from them.",
     "train": "How to train. Every key has a default, so the section may be left out.",
     "evaluate": "What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias.",
+    "tune": "What `specbuild tune` varies, by path, such as vars.filters: [16, 32, 64], and how it searches.",
     "allow": "Warnings that are accepted anywhere in the spec, by name, each with the reason.",
 }
 """The keys of a spec and their meaning, in the usual order."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from specbuild.language.sections.data import DataSection
     from specbuild.language.sections.evaluate import EvaluateSection
     from specbuild.language.sections.train import TrainSection
+    from specbuild.language.tuning import Tuning
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -120,6 +121,7 @@ def read_spec(
     expanded = expand(document.get("layers"), ids, values, definitions, report)
     outputs, named = _outputs(document, expanded, report)
     data, train, evaluate = _sections(document, report)
+    tuning = _tuning(document, report)
     _known_outputs(train, outputs, document, report)
     if data is not None:
         names = [given.id for given in inputs]
@@ -150,6 +152,7 @@ def read_spec(
             name for name, target in expanded.scope.names.items() if isinstance(target, Group) and not target.named
         ),
         allow=read_allow(document.get("allow"), report),
+        tuning=tuning,
     )
 
 
@@ -292,3 +295,13 @@ def _section(cls: type[Section], document: Mapping, name: str, report: Report) -
     if entry is None or not is_written(entry.value):
         return None
     return validate(cls, entry.value, report, owner=name, at=entry.key)
+
+
+def _tuning(document: Mapping, report: Report) -> Tuning | None:
+    """Read what `specbuild tune` varies. Its classes are imported when there is use for them, as those of sections."""
+    entry = document.entry("tune")
+    if entry is None or not is_written(entry.value):
+        return None
+    from specbuild.language.tuning import read_tuning
+
+    return read_tuning(entry, report)

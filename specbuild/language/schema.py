@@ -11,6 +11,7 @@ from specbuild.language.declarations import EXTENDING, KEYS, VERSION
 from specbuild.language.references import ID
 from specbuild.language.schema_forms import form_definitions
 from specbuild.language.schema_layers import defaults_schema, layer_definitions
+from specbuild.language.schema_tuning import tune_schema
 from specbuild.language.schema_values import Schema, families, model_schema, whole
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.evaluate import EvaluateSection
@@ -79,5 +80,6 @@ def _values(definitions: Schema) -> Schema:
         "data": model_schema(DataSection, definitions),
         "train": model_schema(TrainSection, definitions),
         "evaluate": model_schema(EvaluateSection, definitions),
+        "tune": tune_schema(definitions),
         "allow": ALLOW_SCHEMA,
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from specbuild.language.sections.evaluate import EvaluateSection
     from specbuild.language.sections.inputs import InputSection
     from specbuild.language.sections.train import TrainSection
+    from specbuild.language.tuning import Tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,8 @@ class Spec:
     """Ids of loops, branches, blocks and other files, each of which stands for several nodes."""
     allow: tuple[AcceptedWarning, ...] = ()
     """The warnings that are accepted anywhere."""
+    tuning: Tuning | None = None
+    """What `specbuild tune` varies; a training ignores it."""
     known_steps: bool = False
     """Of nodes that another one runs: whether the number of steps is known there, even if left open here."""
 

@@ -1,0 +1,278 @@
+"""`tune`: search for better values of a spec, into the folder of a study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import PydanticCustomError
+
+from specbuild.document import ArgumentError, Report, RunError
+from specbuild.facade import check, import_plugins
+from specbuild.graph import Graph
+from specbuild.language import Spec, normalize
+from specbuild.language.interval import Interval
+from specbuild.language.sections.train import EarlyStopping
+from specbuild.language.tuning import Tuning
+from specbuild.runs.files import write_text
+from specbuild.runs.framework import settle, settle_auto
+from specbuild.training.history import Watch
+from specbuild.training.interrupt import Interrupted, Signals
+from specbuild.training.opened import open_everything
+from specbuild.tuning.folder import StudyFolder
+from specbuild.tuning.progress import Shown, shown
+from specbuild.tuning.result import Study
+
+if TYPE_CHECKING:
+    import optuna
+
+    from specbuild.tuning.trial import Objective
+
+_IDENTITY = "specbuild"
+"""The attribute of an Optuna study that tells its spec and its space."""
+
+
+def tune(
+    spec: str | Path | Mapping[str, Any] | None = None,
+    *,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    out: str | Path = "runs",
+    name: str | None = None,
+    resume: str | Path | None = None,
+    trials: int | None = None,
+    timeout: str | None = None,
+    storage: str | None = None,
+    plugins: Iterable[str] = (),
+    roots: Iterable[str | Path] = (),
+    quiet: bool = False,
+) -> Study:
+    """Search for better values of what the section `tune` of a spec names, with Optuna.
+
+    Trials are judged by the validation split; the test split is never read. Each is an ordinary run in the folder of
+    the study. Called with `resume` in several processes at once, or with one `storage` and `name` on several hosts,
+    they share the trials of one study.
+
+    Args:
+        spec: path of a YAML file, YAML text, or its content as a mapping. None with `resume`.
+        overrides: `{"tune.trials": 40}` or `["tune.trials=40"]`.
+        out: where to make the folder of the study.
+        name: of the study and its folder. Default: that of the spec, with date and time.
+        resume: the folder of a study to continue; of a folder of studies, the latest.
+        trials: the number of trials of the study. Default: as before, or `tune.trials`.
+        timeout: time after which no trial begins, such as `8 h`. Default: `tune.timeout`.
+        storage: URL of an Optuna storage. Default: a SQLite file in the folder of the study.
+        plugins: modules to import, which register custom layers.
+        roots: folders besides the spec's own under which the files may lie that it names.
+        quiet: whether to print nothing.
+
+    Raises:
+        SpecError: the spec, its space or its data is wrong, which is noticed before the first trial.
+        ArgumentError: the study exists with another spec or space.
+        RunError: the storage fails, Optuna is not installed, or no trial was completed.
+        Interrupted: Ctrl-C, or another signal. The trial that was running can be continued.
+    """
+    if (spec is None) == (resume is None):
+        raise TypeError("tune needs a spec or resume=, and not both")
+    from specbuild.tuning import storage as storages
+
+    storages.optuna_module()
+    limit = _seconds(timeout)
+    given, plugins, roots = normalize(overrides), tuple(plugins), tuple(roots)
+    if resume is not None:
+        if given:
+            raise ArgumentError(
+                "a study keeps its spec, so that its trials can be compared",
+                help="leave --set out; for another spec or space start a new study",
+            )
+        folder = StudyFolder.open(resume)
+        record = folder.record()
+        graph = _checked(folder.saved, tuple(record.overrides), plugins, _roots(folder, roots))
+        storage = storage or record.storage
+        total = trials or record.trials
+        if total != record.trials:
+            folder.update(trials=total)
+    else:
+        assert spec is not None
+        graph = _checked(spec, given, plugins, roots)
+        _check_data(graph)
+        total = trials or _tuning(graph.spec).options.trials
+        kept = storages.without_password(storage) if storage is not None else None
+        folder = StudyFolder.create(out, graph.spec, name, total, kept)
+    return _worked(folder, graph, total, limit, storage, plugins, shown(quiet))
+
+
+def _checked(
+    source: str | Path | Mapping[str, Any], overrides: tuple[str, ...], plugins: tuple[str, ...], roots: Iterable[Any]
+) -> Graph:
+    """Return the graph of a spec with a space, every value of which has been tried with it.
+
+    Raises:
+        SpecError: it has none, or a value does not fit.
+    """
+    import_plugins(plugins)
+    report = Report()
+    graph = check(source, overrides=overrides, roots=roots, report=report)
+    report.raise_errors()
+    assert graph is not None
+    graph.spec.require_data()
+    _tuning(graph.spec)
+    return graph
+
+
+def _tuning(spec: Spec) -> Tuning:
+    if spec.tuning is None:
+        raise spec.error(
+            (),
+            "the spec does not say what to tune",
+            help="add the paths to vary and the values to try, such as tune: {vars.filters: [16, 32, 64]}",
+            code="missing-key",
+        )
+    return spec.tuning
+
+
+def _roots(folder: StudyFolder, roots: tuple[Any, ...]) -> tuple[Any, ...]:
+    copies = folder.path / "spec"
+    return (*roots, copies) if copies.is_dir() else roots
+
+
+def _objective(spec: Spec) -> Objective:
+    """Return what trials are judged by: what the spec watches, if that is a validation value, unless `tune` says."""
+    from specbuild.tuning.trial import Objective
+
+    options, watch = _tuning(spec).options, Watch.of(spec.train, validated=True)
+    if options.monitor is None and options.mode == "auto" and watch.monitor.startswith("val_"):
+        return Objective(watch.monitor, watch.larger_is_better)
+    monitor = options.monitor or (watch.monitor if watch.monitor.startswith("val_") else "val_loss")
+    stopping = EarlyStopping(monitor=monitor, mode=options.mode)
+    watch = Watch.of(spec.train.model_copy(update={"early_stopping": stopping}), validated=True)
+    return Objective(monitor, watch.larger_is_better)
+
+
+def _check_data(graph: Graph) -> None:
+    """Open the data as a training would.
+
+    Raises:
+        SpecError: that fails, or there is no validation split.
+    """
+    if "validation" not in open_everything(graph).splits:
+        raise graph.spec.error(
+            ("data", "split"),
+            "trials are judged by the validation split, and data.split gives none",
+            help="add a validation share to data.split; the test split is for the model that is chosen",
+            code="no-validation",
+        )
+
+
+def _seconds(timeout: str | None) -> float | None:
+    """Return a time such as `8 h` in seconds.
+
+    Raises:
+        ArgumentError: it is not one.
+    """
+    try:
+        return None if timeout is None else Interval.parse(timeout).mean_seconds
+    except PydanticCustomError as error:
+        raise ArgumentError(f"the timeout is not a time: {error.message()}") from None
+
+
+def _worked(
+    folder: StudyFolder,
+    graph: Graph,
+    total: int,
+    limit: float | None,
+    storage: str | None,
+    plugins: tuple[str, ...],
+    show: Shown,
+) -> Study:
+    """Work on a study until it has its trials, and write its results."""
+    from specbuild.tuning import storage as storages
+    from specbuild.tuning.collect import collected
+    from specbuild.tuning.loop import Work, work
+    from specbuild.tuning.workers import Worker
+
+    spec = folder.spec()
+    tuning, objective = _tuning(spec), _objective(spec)
+    settle(spec)
+    settle_auto(graph)
+    limit = _seconds(tuning.options.timeout) if limit is None else limit
+    deadline = None if limit is None else time.monotonic() + limit
+    url = storage or storages.database(folder.path / "study.db")
+    own = url == storages.database(folder.path / "study.db")
+    study = storages.open_study(url, folder.record().study, tuning.options, maximize=objective.larger_is_better)
+    with storages.explained(url):
+        _identify(study, spec, objective)
+        given = Work(folder, study, tuning, objective, own, plugins, show)
+        try:
+            with Signals() as signals, Worker(folder) as worker, show:
+                show.note(f"study: {folder.path}, {total} trials by {objective.monitor}")
+                try:
+                    work(given, worker, total, deadline)
+                except Interrupted:
+                    raise
+                except KeyboardInterrupt:
+                    raise Interrupted("", signals.number) from None
+        except Interrupted as stop:
+            write_results(collected(study, folder, tuning, objective, total), study, folder)
+            raise Interrupted(f"interrupted. {resume_with(folder)}", stop.number) from None
+        return _finished(write_results(collected(study, folder, tuning, objective, total), study, folder))
+
+
+def _identify(study: optuna.Study, spec: Spec, objective: Objective) -> None:
+    """Make sure that a study in a storage is of this spec.
+
+    Raises:
+        ArgumentError: it is of another one.
+    """
+    texts = [spec.written, *(file.read_text("utf-8", "replace") for file in spec.files), *spec.overrides]
+    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    identity = {"spec": digest, "monitor": objective.monitor}
+    known = study.user_attrs.get(_IDENTITY)
+    if known is None:
+        study.set_user_attr(_IDENTITY, identity)
+    elif known != identity:
+        raise ArgumentError(
+            f"the study {study.study_name} in this storage is of another spec or space",
+            help="its trials could not be compared with those of this one; choose another --name",
+        )
+
+
+def write_results(result: Study, study: optuna.Study, folder: StudyFolder) -> Study:
+    """Write the table of the trials, the best spec and the pictures, and return the study with its best spec."""
+    from specbuild.tuning.best import write_best
+    from specbuild.tuning.pictures import draw
+
+    write_text(folder.path / "trials.csv", result.to_csv())
+    best = result.best
+    if best is None:
+        return result
+    comment = f"Trial {best.number} of {folder.path.name}, {result.monitor} {best.value!r}"
+    path = write_best(folder, normalize(best.params), comment)
+    draw(study, folder.path, result.monitor)
+    return replace(result, best_spec=path)
+
+
+def _finished(result: Study) -> Study:
+    """Return a study unless all of its trials failed.
+
+    Raises:
+        RunError: they did.
+    """
+    if result.finished and result.best is None:
+        reasons = Counter(trial.reason for trial in result.trials if trial.reason)
+        reason, count = reasons.most_common(1)[0] if reasons else ("", 0)
+        raise RunError(
+            f"none of the {len(result.trials)} trials was completed; {count} of them: {reason}",
+            help=f"narrow the space, or raise a limit; {result.path / 'trials.csv'} says why each ended",
+        )
+    return result
+
+
+def resume_with(folder: StudyFolder) -> str:
+    """Return the command that continues a study."""
+    return f"Resume with: specbuild tune --resume {folder.path}"

@@ -1,0 +1,108 @@
+"""The processes that work on a study: which of them are alive, and who takes over the trials of those that are not.
+
+Each holds a lock in the folder of the study as long as it lives. A trial names the lock of its process, so that another
+process that shares the folder can tell at once that nobody works on it any more. A process with another folder, on
+another host, cannot tell: for those, Optuna's heartbeat in the storage decides.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from specbuild.runs.lock import RunLock, writer
+from specbuild.tuning.folder import StudyFolder
+from specbuild.tuning.storage import BEAT
+
+if TYPE_CHECKING:
+    import optuna
+
+WORKER = "worker"
+"""The attribute of a trial that names its process."""
+_PATIENCE = 120.0
+"""Seconds to wait for another process that is about to begin a trial."""
+
+
+class Worker:
+    """This process, as one of those that work on a study; its lock is held within the block."""
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self._folder, self._id = folder, folder.record().id
+        self._token = secrets.token_hex(8)
+        self._place = folder.workers / self._token
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._place.mkdir(parents=True)
+        self._stack.enter_context(RunLock(self._place))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        shutil.rmtree(self._place, ignore_errors=True)
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What a trial says of its process."""
+        return {"folder": self._id, "token": self._token}
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes that share the folder from beginning a trial, or taking one over, within the block."""
+        with RunLock(self._folder.workers, _PATIENCE):
+            yield
+
+    def abandoned(self, trial: optuna.trial.FrozenTrial, *, own: bool) -> bool:
+        """Return whether the process of a running trial is gone, as far as this folder tells; call it `alone`.
+
+        Args:
+            trial: which is running according to the storage.
+            own: whether only processes that share the folder can work on the study.
+        """
+        record: Mapping[str, str] | None = trial.user_attrs.get(WORKER)
+        if record is None:  # its process ended between beginning it and saying so
+            return own
+        if record["folder"] != self._id:
+            return False
+        return record["token"] == self._token or writer(self._folder.workers / record["token"]) is None
+
+    def sweep(self) -> None:
+        """Remove the locks of processes that are gone; call it `alone`."""
+        for place in self._folder.workers.iterdir():
+            if place.is_dir() and place != self._place and writer(place) is None:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+class Heartbeat:
+    """Tells a shared storage within its block that a trial is being worked on."""
+
+    def __init__(self, study: optuna.Study, trial_id: int) -> None:
+        self._storage: Any = study._storage
+        self._trial, self._over = trial_id, threading.Event()
+        self._beats = self._storage.get_heartbeat_interval() is not None
+        self._thread = threading.Thread(target=self._beat, name="trial heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._beats:
+            self._storage.record_heartbeat(self._trial)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._beats:
+            self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT):
+            with suppress(Exception):  # a storage that is down for a moment: the next beat may reach it
+                self._storage.record_heartbeat(self._trial)
