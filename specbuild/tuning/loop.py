@@ -16,7 +16,7 @@ from specbuild.tuning.collect import FOLDER, OUTCOME, REASON, trial_result
 from specbuild.tuning.folder import StudyFolder
 from specbuild.tuning.progress import Shown
 from specbuild.tuning.sampling import distribution, override
-from specbuild.tuning.storage import quietly
+from specbuild.tuning.storage import quietly, storage_errors
 from specbuild.tuning.trial import Objective, Pruned, Refused, Reports, checked, first_line, run
 from specbuild.tuning.workers import WORKER, Heartbeat, Worker
 
@@ -144,6 +144,8 @@ def _do(given: Work, trial: optuna.trial.Trial, total: int) -> None:
         trained = folder.manifest_file.is_file()
         tell(states.FAIL if trained else states.PRUNED, "failed" if trained else "refused", first_line(error))
     except SpecbuildError as error:
+        if isinstance(error.__cause__, storage_errors()):
+            raise error.__cause__ from None
         if isinstance(error.__cause__, OSError):  # a full disk is no fault of the trial, which can go on later
             raise
         tell(states.FAIL, "failed", first_line(error))

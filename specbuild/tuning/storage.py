@@ -57,17 +57,22 @@ def explained(url: str) -> Iterator[None]:
     Raises:
         RunError: the storage failed.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (SQLAlchemyError, optuna_module().exceptions.StorageInternalError) as error:
-        cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+    except storage_errors() as error:
+        cause = error.__cause__ if isinstance(error.__cause__, storage_errors()) else error
         text = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
         raise RunError(
             f"the storage {without_password(url)} failed: {text}",
             help="finished trials are kept there; once it answers again, continue with specbuild tune --resume",
         ) from error
+
+
+def storage_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that a storage raises when it fails."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError, optuna_module().exceptions.StorageInternalError
 
 
 def without_password(url: str) -> str:

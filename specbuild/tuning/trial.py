@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -137,12 +136,10 @@ def run(
     if begun and folder.manifest()["status"] == "finished":
         return objective.of(done[folder.manifest()["model_epoch"] - 1], spec)
 
-    from specbuild.tuning.callback import TrialCallback, forget_model
+    from specbuild.tuning.callback import TrialPruning, forget_model
 
-    callback = TrialCallback(reports, objective, spec, shown)
-    options: dict[str, Any] = {"plugins": plugins, "quiet": True, "score": False}
-    if "callbacks" in inspect.signature(train).parameters:
-        options["callbacks"] = [callback]
+    callback = TrialPruning(reports, objective, spec, shown)
+    options: dict[str, Any] = {"plugins": plugins, "quiet": True, "score": False, "callbacks": [callback]}
     try:
         if begun:
             trained = train(resume=folder.path, **options)
