@@ -39,6 +39,7 @@ from specbuild.language.sections.data import DataSection, WindowsSection
 from specbuild.language.sections.evaluate import EvaluateSection, ForecastFile
 from specbuild.language.sections.feeds import FEEDS
 from specbuild.language.sections.generator import GENERATORS, GeneratorSection
+from specbuild.language.sections.loggers import MLflow, Wandb
 from specbuild.language.sections.name_time import NameTime
 from specbuild.language.sections.outputs import OutputSection
 from specbuild.language.sections.source import SourceSection
@@ -136,6 +137,8 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "resume": on_resume,
     "train.early_stopping": lambda: section(EarlyStopping),
     "train.checkpoints": lambda: section(Checkpoints),
+    "train.loggers.mlflow": lambda: section(MLflow),
+    "train.loggers.wandb": lambda: section(Wandb),
     "train.devices": lambda: section(DeviceGrid),
     "evaluate": lambda: section(EvaluateSection),
     "evaluate.forecasts": lambda: section(ForecastFile),

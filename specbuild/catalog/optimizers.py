@@ -42,3 +42,9 @@ def slots(optimizer: KerasObject) -> int:
     arguments = optimizer.arguments
     shared = bool(arguments.get("use_ema")) + bool(arguments.get("gradient_accumulation_steps"))
     return _SLOTS[known.name](arguments) + shared
+
+
+def averages_weights(optimizer: KerasObject) -> bool:
+    """Return whether an optimizer, or the one inside it, keeps moving averages of the weights."""
+    inner = optimizer.arguments.get("inner_optimizer")
+    return bool(optimizer.arguments.get("use_ema")) or (isinstance(inner, KerasObject) and averages_weights(inner))

@@ -91,7 +91,7 @@ class Progress(BaseModel):
     step: Annotated[int, Field(ge=0)] = 0
     """Steps of the running epoch that are done."""
     steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps of an epoch, where some of the running one are done."""
+    """Steps of an epoch; None where that is not recorded."""
     seeds: tuple[tuple[int, ...], ...] = ()
     """The states of the random seeds."""
     metrics: tuple[tuple[float, ...], ...] = ()
@@ -154,7 +154,8 @@ class Snapshot:
         Args:
             model: compiled, with an optimizer whose variables exist.
             history: one row per finished epoch.
-            step: steps of the running epoch that are done, of `steps`.
+            step: steps of the running epoch that are done.
+            steps: those of an epoch.
             rate: the learning rate that the spec gives.
             callbacks: their states.
             ended: how a callback has ended training.
@@ -164,7 +165,7 @@ class Snapshot:
         progress = Progress(
             history=history,
             step=step,
-            steps=steps if step else None,
+            steps=steps,
             seeds=tuple(tuple(_flat(seed)) for seed in seeds(model)),
             metrics=tuple(tuple(_flat(variable)) for variable in model.metrics_variables) if step else (),
             rate=rate,

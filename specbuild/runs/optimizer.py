@@ -13,10 +13,12 @@ import h5py
 import numpy as np
 
 from specbuild.catalog import KerasObject
+from specbuild.catalog.schedules import in_steps
 from specbuild.catalog.signatures import signature
 from specbuild.document import ArgumentError
 from specbuild.model.backend import keras
-from specbuild.runs.checkpoint import WEIGHTS
+from specbuild.model.objects import to_keras
+from specbuild.runs.checkpoint import WEIGHTS, build_optimizer, load_weights
 
 LEARNING_RATE = "learning_rate"
 """The name of the learning rate, as an argument and in the history."""
@@ -74,6 +76,35 @@ def set_learning_rate(model: Any, rate: float) -> None:
     own = _innermost(model.optimizer)
     if _has_number(own):
         own.learning_rate = rate
+
+
+@contextmanager
+def averaged_weights(model: Any) -> Iterator[None]:
+    """Put the moving averages of the weights into a compiled model inside, if its optimizer has any (`use_ema`)."""
+    optimizer = model.optimizer
+    if not getattr(_innermost(optimizer), "use_ema", False):
+        yield
+        return
+    trained = [(weight, np.array(keras.ops.convert_to_numpy(weight))) for weight in model.trainable_variables]
+    take_averages(model)
+    try:
+        yield
+    finally:
+        for weight, value in trained:
+            weight.assign(value)
+
+
+def take_averages(model: Any) -> None:
+    """Put the moving averages of the weights into a compiled model for good."""
+    type(model.optimizer).finalize_variable_values(model.optimizer, model.trainable_variables)
+
+
+def load_averages(model: Any, optimizer: KerasObject, path: Path) -> None:
+    """Put the moving averages in a checkpoint into a model that is not compiled."""
+    model.compile(optimizer=to_keras(in_steps(optimizer, 1), "optimizers"))
+    build_optimizer(model)
+    load_weights(model, path)
+    take_averages(model)
 
 
 def written_rate(optimizer: KerasObject) -> float | None:

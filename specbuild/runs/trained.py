@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from specbuild.catalog.optimizers import averages_weights
 from specbuild.data import Dataset
 from specbuild.data.feeds.opened import Feeds, restored
 from specbuild.data.samples.dataset import timed
@@ -337,7 +338,13 @@ class TrainedRun:
 
         model = build(self.graph, precision or self.folder.manifest()["precision"])
         model.jit_compile = bool(jit_compile())
-        load_weights(model, self.weights_file)
+        optimizer = self.spec.train.optimizer
+        if not self.folder.model_file.exists() and averages_weights(optimizer):
+            from specbuild.runs.optimizer import load_averages
+
+            load_averages(model, optimizer, self.weights_file)
+        else:
+            load_weights(model, self.weights_file)
         return model
 
 

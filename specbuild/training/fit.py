@@ -16,6 +16,7 @@ from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Position, Progress
 from specbuild.runs.files import replacing
 from specbuild.runs.folder import RunFolder
+from specbuild.runs.optimizer import averaged_weights
 from specbuild.training.batches import Batches, BatchSource
 from specbuild.training.callbacks import Callbacks
 from specbuild.training.devices import Devices
@@ -157,7 +158,8 @@ def _explained(
     """Return the error of a loss that is not finite, with the first number that is not, where it can be found."""
     try:
         if fault.validating and validation is not None:
-            return fault.because(cause_in_validation(model, validation))
+            with averaged_weights(model):
+                return fault.because(cause_in_validation(model, validation))
         before = [position for position in folder.checkpoints() if position < fault.position]
         if before:
             first = max(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from specbuild.model.backend import keras
 from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Position, Progress
 from specbuild.runs.clock import now
-from specbuild.runs.optimizer import LEARNING_RATE, written_rate
+from specbuild.runs.optimizer import LEARNING_RATE, averaged_weights, written_rate
 from specbuild.runs.records import EpochTime
 from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, finite
 from specbuild.training.hooks import Hooks, check_monitor
@@ -54,6 +55,8 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._started = self._saved = time.monotonic()
         self._trained: list[tuple[Any, Any]] = []
         """What validation changes of the model, with the values before it."""
+        self._averaged = ExitStack()
+        """Holds the averages of the weights in the model during validation."""
         self._before_in_test: Any = 0.0
         """The loss after the step of validation before."""
 
@@ -94,6 +97,11 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         model = self.model
         changing = [*model.metrics_variables, *model.non_trainable_variables]
         self._trained = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in changing]
+        self._averaged.enter_context(averaged_weights(model))
+
+    def on_test_end(self, _logs: Mapping[str, Any] | None = None) -> None:
+        _ = self.model  # on JAX, its variables have no values before
+        self._averaged.close()
 
     def on_test_batch_end(self, _batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self._processes.count > 1:  # none may go ahead by more than a step
@@ -106,6 +114,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
     def _back_from_test(self) -> None:
         """Undo what validation has changed of the model."""
         _ = self.model  # on JAX, its variables have no values before
+        self._averaged.close()
         for variable, value in self._trained:
             variable.assign(value)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from specbuild.catalog import KerasObject
+from specbuild.catalog.optimizers import averages_weights
 from specbuild.graph import Graph
 from specbuild.runs import checkpoint
 from specbuild.runs.files import copy
@@ -81,9 +81,3 @@ def _rebuild(folder: RunFolder, path: Path, graph: Graph, compile_model: Callabl
     if compile_model is not None:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     checkpoint.Snapshot.take(model, checkpoint.read(path).history).write(folder.model_file)
-
-
-def averages_weights(optimizer: KerasObject) -> bool:
-    """Return whether an optimizer, or the one inside it, keeps moving averages of the weights."""
-    inner = optimizer.arguments.get("inner_optimizer")
-    return bool(optimizer.arguments.get("use_ema")) or (isinstance(inner, KerasObject) and averages_weights(inner))

@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from specbuild.catalog.schedules import counts_epochs
 from specbuild.data.samples.base import Samples
-from specbuild.document import RunError, SpecError
+from specbuild.document import ArgumentError, RunError, SpecError
 from specbuild.document.render import render_text
 from specbuild.graph import Graph
 from specbuild.runs import checkpoint
@@ -245,8 +246,20 @@ class Session:
             with arguments_kept(model, path, rate_too=done.rate != written_rate(self.spec.train.optimizer)):
                 checkpoint.restore(model, path, done)
             self._check_monitor(done)
+        self._check_lengths(done)
         self.hooks = self._hooks(folder, done)
         return model, done
+
+    def _check_lengths(self, done: Progress) -> None:
+        """Refuse another number of steps in an epoch where the learning-rate schedule counts epochs."""
+        before, steps = done.steps, len(self.training)
+        if before is not None and before != steps and counts_epochs(self.spec.train.optimizer):
+            raise ArgumentError(
+                f"an epoch of this run has {before} steps and would have {steps}, and its learning-rate schedule "
+                "counts epochs",
+                help="write the lengths of the schedule in steps, such as --set "
+                f"train.optimizer.learning_rate.decay_steps={10 * before}",
+            )
 
     def _hooks(self, folder: RunFolder | None, done: Progress) -> Hooks:
         """Return the callbacks of the run, with a note on those that do not go on where they were."""

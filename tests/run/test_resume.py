@@ -158,8 +158,8 @@ def test_batches_and_metrics_change_only_between_epochs(
     (resumed,) = run.folder.manifest()["resumed"]
     assert resumed["after_epoch"] == 1
     assert [sorted(row) for row in run.history] == [
-        ["epoch", "loss", "mae", "val_loss", "val_mae"],
-        ["epoch", "loss", "mse", "val_loss", "val_mse"],
+        ["epoch", "learning_rate", "loss", "mae", "val_loss", "val_mae"],
+        ["epoch", "learning_rate", "loss", "mse", "val_loss", "val_mse"],
     ]
 
 

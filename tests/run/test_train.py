@@ -19,6 +19,7 @@ from specbuild.document import RunError, SpecError
 from specbuild.evaluation import evaluate
 from specbuild.model.backend import backend_name
 from specbuild.runs.checkpoint import read
+from specbuild.runs.trained import TrainedRun
 from specbuild.training import Interrupted, Run, fit, keeper, train
 from specbuild.training.interrupt import SIGNALS
 from tests.run.conftest import blobs
@@ -246,6 +247,17 @@ def test_a_model_with_averaged_weights_has_the_averages(optimizer: str, plain: P
     for name in weights:
         assert not (model[name] == state[name]).all()
         assert any(array.shape == model[name].shape and (array == model[name]).all() for array in averages)
+    # Validation is of the averages, so that the best epoch is that of the model which is kept.
+    sampler = TrainedRun.open(run.path).dataset.sampler("validation", 4, 0)
+    x, y, _ = zip(*(sampler.batch(0, index) for index in range(len(sampler))), strict=True)
+    forecast = TrainedRun.open(run.path).load_model().predict(np.concatenate(x), verbose=0)
+    loss = np.mean(np.square(forecast - np.concatenate(y)))
+    assert run.history[run.best - 1]["val_loss"] == pytest.approx(loss, rel=1e-4)
+    # Without model.keras, as after a kill, the averages are taken from the checkpoint of the last epoch.
+    assert run.best == 2
+    run.folder.model_file.unlink()
+    again = TrainedRun.open(run.path).load_model().predict(np.concatenate(x), verbose=0)
+    np.testing.assert_array_equal(again, forecast)
 
 
 def test_weights_that_are_not_finite_are_not_saved(plain: Path, tmp_path: Path) -> None:
