@@ -36,8 +36,7 @@ from specbuild.exporting.formats import FORMATS
     "--tolerance",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SHARE",
-    help="Largest difference to accept, as a share of the standard deviation of the output. Default: 0.001, or 0.05 "
-    "for a model trained in reduced precision.",
+    help="Largest difference to accept, as a share of the standard deviation of the output. Default: 0.001.",
 )
 @set_option
 @plugin_option

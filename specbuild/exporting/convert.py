@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,8 @@ def _onnx(graph: ExportedGraph, path: Path, batch: int | None) -> None:
     from keras.src.export.tf2onnx_lib import patch_tf2onnx
 
     patch_tf2onnx()
+    import_module("specbuild.exporting.onnx_operations")  # which registers them
+
     signature = _signature(graph, batch)
 
     def function(*tensors: Any) -> list[Any]:

@@ -29,8 +29,6 @@ from specbuild.version import __version__
 
 TOLERANCE = 1e-3
 """The largest difference that is accepted, as a share of the standard deviation of the output."""
-REDUCED = 5e-2
-"""The same of a model that was trained in reduced precision: the file computes in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,7 @@ def export(
         output: the file to write. Default: `exports/<name>-<shape><suffix>` in the run folder.
         overwrite: whether to replace existing files.
         horizon: number of frames to forecast, if not as in training.
-        tolerance: the largest relative difference to accept. Default: 0.001 of the standard deviation of the output,
-            or 0.05 for a model that was trained in reduced precision.
+        tolerance: the largest relative difference to accept. Default: 0.001 of the standard deviation of the output.
         overrides: changes of the run's spec that leave its weights unchanged.
         plugins: modules to import, which register custom layers.
         note: called with a sentence for whatever the user should know.
@@ -118,8 +115,7 @@ def export(
         note(trained.note)
     path = Path(output) if output is not None else _default_path(trained, kind, form)
     _check_free(path, kind, overwrite=overwrite)
-    precision = trained.folder.manifest()["precision"]
-    accepted = tolerance if tolerance is not None else (TOLERANCE if precision == "float32" else REDUCED)
+    accepted = TOLERANCE if tolerance is None else tolerance
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work = tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent)
@@ -177,9 +173,9 @@ def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tri
         seconds += took
         with np.load(folder / f"{graph['name']}.npz") as stored:
             for key, given in results.items():
-                size, _, number = key.partition("/")
-                name = graph["outputs"][int(number)]["name"]
-                differences.append((_difference(given, stored[f"output/{name}"][: int(size)]), name))
+                start, stop, number = map(int, key.split("/"))
+                name = graph["outputs"][number]["name"]
+                differences.append((_difference(given, stored[f"output/{name}"][start:stop]), name))
     worst, name = max(differences, key=lambda pair: pair[0].relative)
     difference = Difference(max(each.absolute for each, _ in differences), worst.relative)
     if not worst.relative <= accepted:
@@ -193,7 +189,7 @@ def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tri
 
 
 def _run(kind: Format, graph: dict[str, Any], folder: Path, batch: int | None) -> tuple[dict[str, Array], float]:
-    """Run an exported graph in its own runtime: its outputs by the size of the batch and their number, and seconds."""
+    """Run an exported graph in its own runtime: its outputs by samples and number, and the seconds."""
     with np.load(folder / f"{graph['name']}.npz") as stored:
         inputs = {name.removeprefix("input/"): stored[name] for name in stored if name.startswith("input/")}
     np.savez(folder / "inputs.npz", **inputs)

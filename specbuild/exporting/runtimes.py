@@ -130,26 +130,31 @@ class _Absent:
 
 
 def main(job_file: str) -> None:
-    """Run a job and write the outputs, for the whole batch and for its first sample alone, and the seconds it took."""
+    """Run a job and write the outputs and the seconds that one batch takes.
+
+    With a batch of any size the samples run together, and the first one again by itself; with a fixed batch, in batches
+    of that size.
+    """
     job = json.loads(Path(job_file).read_text("utf-8"))
     sys.meta_path.insert(0, _Absent(ABSENT[job["format"]]))
     sys.path += [folder for folder in job["path"] if folder not in sys.path]
     with np.load(job["inputs"]) as stored:
         arrays = {name: stored[name] for name in job["input_names"]}
     run = LOAD[job["format"]](job["file"], job["input_names"], job["output_names"])
+    count, fixed = len(next(iter(arrays.values()))), job["batch"]
+    starts = range(0, count - (fixed or count) + 1, fixed or count)
+    parts = [range(start, start + (fixed or count)) for start in starts]
+    parts += [range(1)] if fixed is None and count > 1 else []
     results: dict[str, Any] = {}
-    sizes = [len(next(iter(arrays.values())))] if job["batch"] is None else [job["batch"]]
-    sizes += [1] if job["batch"] is None and sizes[0] > 1 else []
-    for size in sizes:
-        part = {name: np.ascontiguousarray(values[:size]) for name, values in arrays.items()}
+    for samples in parts:
+        part = {name: np.ascontiguousarray(values[samples.start : samples.stop]) for name, values in arrays.items()}
         for number, output in enumerate(run(part)):
-            results[f"{size}/{number}"] = np.asarray(output)
-    part = {name: np.ascontiguousarray(values[: sizes[-1]]) for name, values in arrays.items()}
+            results[f"{samples.start}/{samples.stop}/{number}"] = np.asarray(output)
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        begin = time.perf_counter()
         run(part)
-        times.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - begin)
     np.savez(job["outputs"], seconds=min(times), **results)
 
 

@@ -100,7 +100,10 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _reduced(self, operation: Callable[..., Any], axis: Any, keepdims: bool) -> Traced:
         axes = range(self.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        return Traced(operation(self.tensor, axis=tuple(_real(each) for each in axes), keepdims=keepdims))
+        tensor = self.tensor
+        for each in sorted((_real(each) % (self.ndim + 1) for each in axes), reverse=True):
+            tensor = operation(tensor, axis=each, keepdims=keepdims)  # LiteRT takes one axis at a time
+        return Traced(tensor)
 
 
 class Lookup:

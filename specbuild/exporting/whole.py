@@ -11,7 +11,7 @@ from specbuild.runs.trained import TrainedRun
 
 
 def exported_model(trained: TrainedRun) -> Any:
-    """Return the `keras.Model` of a run in single precision, whatever precision it was trained in.
+    """Return the `keras.Model` of a run.
 
     Raises:
         ArgumentError: it has a layer that keeps its state between calls.
@@ -22,7 +22,7 @@ def exported_model(trained: TrainedRun) -> Any:
                 f"{node.id} is stateful: it keeps its state from one call to the next, which an exported file does not",
                 help="export with --shape streaming, which gives and takes every state",
             )
-    return trained.load_model("float32")
+    return trained.load_model()
 
 
 def outputs_of(model: Any, trained: TrainedRun, tensors: dict[str, Any]) -> list[Any]:

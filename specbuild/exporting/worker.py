@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +57,7 @@ class Job:
             For `reference` where the samples come from; for `convert` the manifest.
         """
         trained = TrainedRun.open(self.run, self.plugins, overrides=self.overrides, horizon=self.horizon)
+        trained = replace(trained, precision="float32")
         return self._reference(trained) if self.task == "reference" else self._convert(trained)
 
     def _reference(self, trained: TrainedRun) -> str:

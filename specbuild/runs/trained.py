@@ -60,6 +60,8 @@ class TrainedRun:
     """The number of frames to forecast that was asked for, which the first of the overrides sets."""
     given: tuple[str, ...] = ()
     """The overrides as they were asked for."""
+    precision: str | None = None
+    """The Keras dtype policy that the model computes in; None: that of the training."""
 
     @classmethod
     def open(
@@ -322,11 +324,8 @@ class TrainedRun:
 
         return seeded
 
-    def load_model(self, precision: str | None = None) -> Any:
+    def load_model(self) -> Any:
         """Return a new `keras.Model` with the weights of the run.
-
-        Args:
-            precision: a Keras dtype policy; None: that of the training.
 
         Raises:
             RunError: the file of the model is damaged.
@@ -336,7 +335,7 @@ class TrainedRun:
         from specbuild.model.build import build
         from specbuild.runs.checkpoint import load_weights
 
-        model = build(self.graph, precision or self.folder.manifest()["precision"])
+        model = build(self.graph, self.precision or self.folder.manifest()["precision"])
         model.jit_compile = bool(jit_compile())
         optimizer = self.spec.train.optimizer
         if not self.folder.model_file.exists() and averages_weights(optimizer):

@@ -89,15 +89,20 @@ class _Boxes:
 
 def reduced(values: Array, boxes: list[int], method: str) -> Array:
     """Return what boxes of `values` become, of so many numbers along each axis; NaN is missing."""
-    split = [number for length, box in zip(values.shape, boxes, strict=True) for number in (length // box, box)]
-    inside = tuple(range(1, 2 * values.ndim, 2))
-    values = values.reshape(split)
+    split: list[int] = []
+    inside: list[int] = []
+    for length, box in zip(values.shape, boxes, strict=True):
+        split.append(length // box)
+        if box > 1:
+            inside.append(len(split))
+            split.append(box)
+    within = tuple(inside)
     known = ~np.isnan(values)
-    count, size = known.sum(axis=inside), prod(boxes)
+    count, size = known.reshape(split).sum(axis=within), prod(boxes)
     if method == "max":
-        result = np.where(known, values, -np.inf).max(axis=inside)
+        result = np.where(known, values, -np.inf).reshape(split).max(axis=within)
     else:
-        result = np.where(known, values, 0).sum(axis=inside) / np.maximum(count, 1)
+        result = np.where(known, values, 0).reshape(split).sum(axis=within) / np.maximum(count, 1)
         result *= size if method == "sum" else 1
     return np.where(count >= SHARE * size, result, np.nan)
 
