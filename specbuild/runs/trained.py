@@ -324,8 +324,11 @@ class TrainedRun:
 
         return seeded
 
-    def load_model(self) -> Any:
+    def load_model(self, precision: str | None = None) -> Any:
         """Return a new `keras.Model` with the weights of the run.
+
+        Args:
+            precision: a Keras dtype policy; None: that of `precision`.
 
         Raises:
             RunError: the file of the model is damaged.
@@ -335,7 +338,7 @@ class TrainedRun:
         from specbuild.model.build import build
         from specbuild.runs.checkpoint import load_weights
 
-        model = build(self.graph, self.precision or self.folder.manifest()["precision"])
+        model = build(self.graph, precision or self.precision or self.folder.manifest()["precision"])
         model.jit_compile = bool(jit_compile())
         optimizer = self.spec.train.optimizer
         if not self.folder.model_file.exists() and averages_weights(optimizer):
