@@ -120,6 +120,7 @@ def test_public_names() -> None:
         "predict",
         "report",
         "train",
+        "tune",
     ]
     assert dir(specbuild) == sorted(specbuild.__all__)
 
