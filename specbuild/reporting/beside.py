@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from specbuild.catalog.scores import SCORES
 from specbuild.document import SpecbuildError
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
@@ -14,6 +15,7 @@ from specbuild.evaluation.compare import Compared, compare
 from specbuild.language.difference import Difference, by_cause, differences
 from specbuild.reporting.opened import ReportedRun, fault_of
 
+RMSE = SCORES["rmse"].title
 _VERDICTS = {"better": "better", "worse": "worse", "uncertain": "may be chance"}
 
 
@@ -117,7 +119,8 @@ def _sentences(compared: Compared) -> Iterable[str]:
         f"All runs forecast the same {windows} of the {compared.split} split, in {compared.blocks} "
         f"block{'s' if compared.blocks != 1 else ''}; each score is over the pixels and lead times that all runs know."
     )
-    chief = next((c for c in compared.runs[0].table.columns if c.score in compared.shown), None)
+    shown = [column for column in compared.runs[0].table.columns if column.score in compared.shown]
+    chief = next((column for column in shown if column.score == RMSE), shown[0] if shown else None)
     for letter, run in list(compared.by_letter.items())[1:]:
         if chief is None:
             continue

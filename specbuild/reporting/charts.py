@@ -108,7 +108,9 @@ def score_groups(runs: Sequence[ReportedRun]) -> list[ScoreGroup]:
                 name = stored.file.removeprefix("scores").removesuffix(".json").strip("-")
                 key = (name, evaluation.output, evaluation.variable, evaluation.split, evaluation.units)
                 groups.setdefault(key, []).append((run, evaluation))
-    return [_group(name, members, several=len(runs) > 1) for (name, *_), members in groups.items()]
+    outputs = ["", *runs[0].trained.data.targets] if runs else []
+    ordered = sorted(groups.items(), key=lambda group: outputs.index(group[0][1]) if group[0][1] in outputs else 0)
+    return [_group(name, members, several=len(runs) > 1) for (name, *_), members in ordered]
 
 
 def _group(name: str, members: Sequence[tuple[ReportedRun, Evaluation]], *, several: bool) -> ScoreGroup:

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from specbuild import Forecaster, predict, train
+from specbuild import Forecaster, predict, report, train
 from specbuild.document import RunError, SpecError
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.evaluate import evaluate
 from specbuild.evaluation.tables import report_text
 from specbuild.runs.trained import TrainedRun
 from tests.data.pictures import write_frames
+from tests.run.report_page import ReportPage
 
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
 
@@ -114,6 +115,17 @@ def test_accuracy_is_that_of_classes(run: Path) -> None:
     last = dict(zip(history[0].split(","), history[-1].split(","), strict=True))
     assert float(last["accuracy"]) > 0.9
     assert float(last["val_accuracy"]) > 0.9
+
+
+def test_a_report_of_a_classifier_has_its_confusion_matrix(run: Path, tmp_path: Path) -> None:
+    page = ReportPage(report(run, tmp_path / "r.html"))
+    assert "Of 9 clips of the test split," in page.text
+    assert "Clips by true class (rows) and predicted class (columns)" in page.text
+    assert {"bright", "dark", "grey"} <= set(page.of("th"))
+    assert "Clips of each class" in page.text
+    assert "the model gives classes of clips, not forecasts" in page.text
+    assert (page.payload["scores"], page.payload["forecasts"]) == ([], [])
+    assert "accuracy" in page.payload["curves"][0]["series"]
 
 
 def test_another_split(run: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from specbuild import evaluate
+from specbuild import evaluate, report
 from specbuild.cli import main
 from specbuild.data.samples.windows import future_frames, past_frames
 from specbuild.document import ArgumentError
@@ -20,6 +20,7 @@ from specbuild.evaluation.tables import comparison_text
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import train
 from tests.run.conftest import CONVOLUTION, SPEC, blobs
+from tests.run.report_page import ReportPage
 
 PLAIN = SPEC[: SPEC.index("layers:")] + CONVOLUTION + SPEC[SPEC.index("\ndata:") :].replace("units: mm/h", "units: mm")
 
@@ -68,6 +69,34 @@ def test_a_worse_run_is_called_worse_and_told_why(runs: dict[str, Path]) -> None
     assert compared.verdict(rmse) == "worse"
     back = compare([runs["slow"], runs["learned"]])
     assert back.verdict(back.runs[1].table.column("RMSE")) == "better"
+
+
+def test_a_report_says_which_run_is_better(runs: dict[str, Path], tmp_path: Path) -> None:
+    page = ReportPage(report([runs["learned"], runs["slow"]], tmp_path / "worse.html", windows=1))
+    assert "By RMSE, B is worse than A by more than chance." in page.text
+    assert "train.optimizer.learning_rate" in page.of("th")
+    assert {"worse", "0.01", "1.0e-06"} <= set(page.of("td"))
+
+
+def test_a_report_of_runs_of_other_lengths_shows_the_same_moments(runs: dict[str, Path], tmp_path: Path) -> None:
+    page = ReportPage(report([runs["learned"], runs["longer"]], tmp_path / "longer.html", windows=3))
+    assert "Whether B is better than A is not known: there are too few windows for intervals." in page.text
+    (layer,) = page.payload["forecasts"][0]["layers"]
+    assert [panel["name"] for panel in layer["panels"]][:3] == ["observed", "A: forecast", "B: forecast"]
+    opened = TrainedRun.open(runs["longer"])
+    ends = {start + 3: start for _, start in (opened.dataset.split("test")[n] for n in range(20))}
+    known = 0
+    for shown in layer["windows"]:
+        row = shown["line"]["rows"]["B: forecast"]
+        start = ends.get(int(shown["label"].removeprefix("frame ")))
+        if start is None:  # that moment is not in the split of the longer run
+            assert row == [None, None]
+            continue
+        known += 1
+        x, y = (round(12 * place - 0.5) for place in shown["line"]["at"])
+        forecast = opened.dataset.forecast(opened.dataset.window(0, start).past, opened.predict, (0, start))
+        np.testing.assert_allclose(row, forecast[:2, y, x, 0], rtol=1e-5)
+    assert known
 
 
 def test_windows_and_lead_times_are_those_of_every_run(runs: dict[str, Path]) -> None:

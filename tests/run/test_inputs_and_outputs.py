@@ -13,12 +13,13 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 
-from specbuild import Forecaster, RunError, SpecError, build_graph, evaluate, predict, train
+from specbuild import Forecaster, RunError, SpecError, build_graph, evaluate, predict, report, train
 from specbuild.cli import main
 from specbuild.document import ArgumentError
 from specbuild.training import Run
 from specbuild.training.batches import for_outputs, with_true_frames
 from tests.run.conftest import blobs
+from tests.run.report_page import ReportPage
 
 SPEC = """\
 specbuild: 1
@@ -108,6 +109,22 @@ def test_every_output_is_scored(run: Run) -> None:
     assert written == {"scores.json", "scores-occurrence.json", "scores-last.json"}
     assert json.loads((run.path / "scores-occurrence.json").read_text())["output"] == "occurrence"
     assert {"forecast.png", "forecast-occurrence.png", "forecast-last.png"} <= {p.name for p in run.path.iterdir()}
+
+
+def test_a_report_shows_every_output(run: Run, tmp_path: Path) -> None:
+    page = ReportPage(report(run.path, tmp_path / "r.html", windows=2))
+    labels = [group["label"].partition(",")[0] for group in page.payload["scores"]]
+    assert labels == [
+        "amount: rain rate (mm/h)",
+        "occurrence: probability of rain rate >= 0.5 mm/h",
+        "last: rain rate (mm/h)",
+    ]
+    amount, occurrence, last = page.payload["forecasts"][0]["layers"]
+    assert occurrence["label"] == "occurrence: probability of rain rate >= 0.5 mm/h"
+    assert [occurrence["bars"][0]["ticks"][end] for end in (0, -1)] == [[0.0, "0"], [1.0, "1"]]
+    assert (amount["leads"], last["leads"]) == (["+15 min", "+30 min"], ["+30 min"])
+    assert amount["windows"][0]["leads"][0]["time"]
+    assert page.loaded == []
 
 
 def test_forecasts_need_the_future_of_what_they_read(run: Run, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import xarray
 
-from specbuild import RunError
+from specbuild import RunError, report
 from specbuild.evaluation import evaluate
 from specbuild.evaluation.tables import report_text
 from specbuild.prediction import Forecaster, predict
 from specbuild.training import Run, train
 from tests.run.conftest import blobs
+from tests.run.report_page import ReportPage
 from tests.run.test_heads import with_head
 from tests.run.test_pictures import pixels
 
@@ -109,6 +110,15 @@ def test_distributions_make_members_and_quantiles(plain: Path, tmp_path: Path) -
     assert sum(map(sum, written["forecasts"][0]["ranks"])) == exact.of("model").scored[0] * 2
     assert "of the observations lie outside all members or quantiles" in report_text(exact)
     assert (run / "calibration.png").stat().st_size > 10_000
+    page = ReportPage(report(run, windows=1))
+    (layer,) = page.payload["forecasts"][0]["layers"]
+    names = [panel["name"] for panel in layer["panels"]]
+    assert names[:4] == ["observed", "forecast", "10 % quantile", "90 % quantile"]
+    line = layer["windows"][0]["line"]
+    low, high = (line["rows"][line[end]] for end in ("low", "high"))
+    middle = line["rows"]["forecast"]
+    assert all(a <= b <= c for a, b, c in zip(low, middle, high, strict=True))
+    assert "thresholds-1-members-100" in page.payload["scores"][1]["label"]
     rows = [pixels(run / "forecast.png").shape[0]]
     assert predict(run, members=3, output=run / "members.png").shape[0] == 3
     rows.append(pixels(run / "members.png").shape[0])
