@@ -93,7 +93,7 @@ def _entry(spec: Path, graph: Graph) -> str:
     with Image.open(PICTURES / _file(spec)) as picture:
         width = round(picture.width / SCALE)
     source = f"{PICTURES.relative_to(PAGE.parent).as_posix()}/{_file(spec)}"
-    image = f'<img src="{source}" width="{width}" loading="lazy" alt="{alternative}">'
+    image = f'<a href="{source}"><img src="{source}" width="{width}" loading="lazy" alt="{alternative}"></a>'
     return f"### {name}\n\n{description}\n\n{lines}\n\n{image}\n"
 
 
