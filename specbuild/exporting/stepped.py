@@ -55,8 +55,8 @@ def called(graph: ExportedGraph, inputs: Arrays) -> Arrays:
     from specbuild.model.backend import keras
 
     given = [inputs[each.name] for each in graph.inputs]
-    outputs = keras.tree.flatten(graph.model.predict_on_batch(given if len(given) > 1 else given[0]))
-    return {each.name: np.asarray(tensor) for each, tensor in zip(graph.outputs, outputs, strict=True)}
+    outputs = keras.tree.flatten(graph.model(given if len(given) > 1 else given[0], training=False))
+    return {each.name: keras.ops.convert_to_numpy(tensor) for each, tensor in zip(graph.outputs, outputs, strict=True)}
 
 
 def forecasts(trained: TrainedRun, exported: Exported, inputs: Arrays, call: Call) -> Arrays:

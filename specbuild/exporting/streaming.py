@@ -276,7 +276,10 @@ class StreamingPlan(PhysicalPlan):
         if streams.needed > 1:
             yield f"what observe gives counts from the call with frame {streams.needed} on"
         past = self.trained.data.windows.past
-        yield f"training began with zeros for states {past} frames before each forecast; more of them are used as well"
+        yield (
+            f"in training {past} frames came before each forecast: see how well the model does after more of them, and "
+            "begin again with the initial states after a gap"
+        )
         if streams.forecast is not None:
             yield (
                 f"call observe with each new frame; for a forecast call forecast {streams.horizon} times or more, "

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
+from specbuild import export
 from specbuild.document import SpecError
 from specbuild.exporting.stepped import stepped_samples
 from specbuild.exporting.stream.graphs import stream_graphs
@@ -19,10 +23,11 @@ from specbuild.graph import Graph, build_graph
 from specbuild.model import build_model
 from specbuild.model.backend import keras
 from specbuild.model.build import build
+from specbuild.prediction.forecast import Past, make_forecast
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run
 from tests.backends import not_on_jax, passes_on_jax
-from tests.tools import tool
+from tests.tools import ROOT, tool
 
 HEAD = "specbuild: 1\ninputs: {x: [4, 5, 6, 2]}\nlayers:\n"
 CONV = "time_distributed: {layer: Conv2D, filters: 2, kernel_size: 3, padding: same}"
@@ -180,6 +185,25 @@ def test_a_run_in_physical_units(trained: Run) -> None:
     assert forecast.outputs[0].description == (
         "forecast of rain rate: with the first call +5 min, with the second +10 min, and so on"
     )
+
+
+@not_on_jax
+def test_the_example_forecasts_with_onnxruntime(trained: Run, tmp_path: Path) -> None:
+    for package in ("onnx", "onnxruntime", "tf2onnx"):
+        pytest.importorskip(package, reason="needs specbuild[onnx]: pip install 'specbuild[onnx]'")
+    result = export(trained.folder.path, format="onnx", shape="streaming", output=tmp_path / "rain.onnx")
+    assert [path.name for path in result.files] == ["rain.observe.onnx", "rain.forecast.onnx"]
+    assert result.difference.relative < 1e-5
+    assert not any(word in path.read_bytes() for path in result.files for word in (b"Loop", b"Scan"))
+    run = TrainedRun.open(trained.folder.path)
+    past = run.dataset.window(0, 50).past
+    np.save(tmp_path / "frames.npy", past)
+    script = ROOT / "examples" / "streaming" / "frame_by_frame.py"
+    command = [sys.executable, "-I", str(script), str(result.manifest), "frames.npy"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "after frame 3: up to " in done.stdout
+    stepped = np.load(tmp_path / "forecast.npy")
+    np.testing.assert_allclose(stepped, make_forecast(run, Past(past, run.dataset)).frames, rtol=1e-4, atol=1e-4)
 
 
 @not_on_jax

@@ -1,0 +1,37 @@
+"""Forecast from frames as they arrive, with ONNX Runtime and NumPy alone.
+
+specbuild export RUN --format onnx --shape streaming --output rain.onnx
+python frame_by_frame.py rain.onnx.json frames.npy
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+manifest = Path(sys.argv[1])
+graphs = {graph["name"]: graph for graph in json.loads(manifest.read_text("utf-8"))["graphs"]}
+sessions = {name: onnxruntime.InferenceSession(manifest.with_name(graphs[name]["file"])) for name in graphs}
+inputs = [each for graph in graphs.values() for each in graph["inputs"]]
+state = {each["name"]: np.zeros([1, *each["shape"][1:]], each["dtype"]) for each in inputs if each["role"] == "state"}
+
+
+def call(name, state, frame=None):
+    """Run a graph, put the states after it into `state`, and return the first frame that it gives."""
+    read = [each["name"] for each in graphs[name]["inputs"]]
+    given = [each["name"] for each in graphs[name]["outputs"]]
+    outputs = sessions[name].run(given, {each: state.get(each, frame) for each in read})
+    state.update({each.removesuffix("_next"): value for each, value in zip(given, outputs, strict=True)})
+    return outputs[0]
+
+
+for number, frame in enumerate(np.load(sys.argv[2]), start=1):  # (height, width, channels), NaN where missing
+    if number == 1 and "start" in graphs:
+        call("start", state, frame[np.newaxis])
+    call("observe", state, frame[np.newaxis])
+    ahead = dict(state)  # the forecast goes on from a copy, the next frame from the states themselves
+    forecast = [call("forecast", ahead)[0] for _ in range(graphs["forecast"]["calls"])]
+    print(f"after frame {number}: up to {np.nanmax(forecast):.1f} in the next {len(forecast)} frames")
+np.save("forecast.npy", forecast)
