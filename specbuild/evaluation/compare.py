@@ -289,10 +289,13 @@ def _records(first: TrainedRun, second: TrainedRun) -> Iterator[RecordedDifferen
     for key in ("precision", "model_epoch"):
         if ours.get(key) != theirs.get(key):
             yield RecordedDifference(key.replace("_", " "), str(ours.get(key)), str(theirs.get(key)))
+    if first.folder.backend != second.folder.backend:
+        yield RecordedDifference("framework", str(first.folder.backend), str(second.folder.backend))
     for group, title in (("versions", "version of "), ("machine", "")):
         for key in dict.fromkeys((*ours[group], *theirs[group])):
             one, other = ours[group].get(key), theirs[group].get(key)
-            if one != other:
+            another_framework = group == "versions" and None in (one, other)
+            if one != other and not another_framework:
                 yield RecordedDifference(f"{title}{key}", str(one or "none"), str(other or "none"))
 
 

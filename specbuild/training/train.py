@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,11 @@ def train(
     """
     if (spec is None) == (resume is None):
         raise TypeError("train needs a spec or resume=, and not both")
-    group = joined(place(os.environ, coordinator, processes, process_id))
-    with Signals() as signals, group.together(signals):
+    with ExitStack() as stack:
+        signals = stack.enter_context(Signals())
+        with _interruptible(signals, "interrupted while the processes were joining; nothing was written"):
+            group = joined(place(os.environ, coordinator, processes, process_id))
+        stack.enter_context(group.together(signals))
         show = display(quiet or not group.writes)
         compare_commands(group, resume)
         if resume is None:
