@@ -202,11 +202,10 @@ def set_mask(tensor: Any, mask: Any) -> None:
 def unrolls(length: int | None) -> bool:
     """Whether a recurrence over so many steps (None: unknown) is written out instead of looped.
 
-    JAX on a CPU runs convolutions inside of a loop on one thread and with a slow kernel. One step needs no loop.
+    On a CPU JAX runs convolutions inside of a loop on one thread and with a slow kernel, and TensorFlow's loop takes a
+    tenth longer for small frames. One step needs no loop.
     """
-    if length == 1:
-        return True
-    return length is not None and length <= LONGEST_UNROLLED and backend_name() == "jax" and not has_accelerator()
+    return length == 1 or (length is not None and length <= LONGEST_UNROLLED and not has_accelerator())
 
 
 def loops_over_remat() -> bool:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from specbuild import build_model
-from specbuild.model import layers, make, save
+from specbuild import build_graph, build_model
+from specbuild.model import backend, layers, make, save
 from specbuild.model.backend import keras
 from specbuild.model.importing import import_model
 from tests.model.recurrences import clip
@@ -29,11 +29,18 @@ layers:
 outputs: [out, first.state.c]
 """
 
+SIXTEEN = """\
+specbuild: 1
+inputs: {x: FRAMES}
+layers:
+  - {layer: ConvLSTM2D, filters: 16, kernel_size: 3, padding: same, return_sequences: true}
+"""
+
 
 @pytest.fixture
 def faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a device where ours is faster."""
-    monkeypatch.setattr(make, "ours_is_faster", lambda: True)
+    monkeypatch.setattr(make, "ours_is_faster", lambda *_: True)
     monkeypatch.delenv("SPECBUILD_STOCK_LAYERS", raising=False)
 
 
@@ -48,14 +55,37 @@ def classes(model: Any) -> list[type[Any]]:
     return [type(one) for one in (model.get_layer("first"), both.forward_layer, both.backward_layer)]
 
 
-TABLE = [("tensorflow", False, False), ("tensorflow", True, True), ("jax", False, True), ("jax", True, True)]
+TABLE = [
+    ("tensorflow", False, "[3, 64, 32, 2]", "float32", True),
+    ("tensorflow", False, "[3, 65, 32, 2]", "float32", False),
+    ("tensorflow", False, "[33, 6, 6, 2]", "float32", False),
+    ("tensorflow", False, "[null, 6, 6, 2]", "float32", False),
+    ("tensorflow", False, "[32, 65, 32, 2]", "mixed_bfloat16", True),
+    ("tensorflow", False, "[33, 65, 32, 2]", "mixed_bfloat16", False),
+    ("tensorflow", True, "[33, 65, 32, 2]", "float32", True),
+    ("jax", False, "[33, 65, 32, 2]", "float32", True),
+    ("jax", True, "[33, 65, 32, 2]", "float32", True),
+]
 
 
-@pytest.mark.parametrize(("backend", "accelerator", "ours"), TABLE)
-def test_the_table(backend: str, accelerator: bool, ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(make, "backend_name", lambda: backend)
-    monkeypatch.setattr(make, "has_accelerator", lambda: accelerator)
-    assert make.ours_is_faster() is ours
+@pytest.mark.parametrize(("name", "accelerator", "frames", "policy", "ours"), TABLE)
+def test_the_table(
+    name: str, accelerator: bool, frames: str, policy: str, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (backend, make):
+        monkeypatch.setattr(module, "backend_name", lambda: name)
+        monkeypatch.setattr(module, "has_accelerator", lambda: accelerator)
+    graph = build_graph(SIXTEEN.replace("FRAMES", frames))
+    node = graph.nodes[-1]
+    assert make.ours_is_faster(node.layer, policy, yaml.safe_load(frames)) is ours
+
+
+def test_lstm_is_keras_own_on_a_processor_with_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (backend, make):
+        monkeypatch.setattr(module, "backend_name", lambda: "tensorflow")
+        monkeypatch.setattr(module, "has_accelerator", lambda: False)
+    graph = build_graph("specbuild: 1\ninputs: {x: [3, 6]}\nlayers:\n  - {id: r, layer: LSTM, units: 3}\noutputs: [r.last]\n")
+    assert not make.ours_is_faster(graph.nodes[-1].layer, "mixed_bfloat16", (3, 6))
 
 
 @pytest.mark.usefixtures("faster")

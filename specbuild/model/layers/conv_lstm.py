@@ -44,11 +44,11 @@ class ConvLSTMCell(ConvCell):
         h, c = states
         gates = projected + self.convolve_state(h, self.recurrent_kernel, masks)  # (N, P, Q, 4F)
         i, f, g, o = ops.split(gates, 4, axis=-1)
-        i, f = i + self._peep(0, c), f + self._peep(1, c)
+        i, f = self._peep(0, i, c), self._peep(1, f, c)
         i, f, g = (self.normalize(place, gate) for place, gate in enumerate((i, f, g)))
         f = f if self.forget_bias is None else f + self.forget_bias
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
-        o = self.normalize(3, o + self._peep(2, c))
+        o = self.normalize(3, self._peep(2, o, c))
         c = self.normalize(4, c)
         h = self.recurrent_activation(o) * self.activation(c)
         return h, [h, c]
@@ -64,12 +64,12 @@ class ConvLSTMCell(ConvCell):
         before, after = (self.bias_initializer((gates * self.filters,), dtype=dtype) for gates in (1, 2))
         return ops.concatenate([before, ops.ones((self.filters,), before.dtype), after])
 
-    def _peep(self, gate: int, c: Any) -> Any:
-        """The peephole term of a gate; nothing without peepholes."""
+    def _peep(self, place: int, gate: Any, c: Any) -> Any:
+        """A gate with its peephole term; as it is without peepholes."""
         if self.peephole_kernel is None:
-            return 0.0
-        first = gate * self.filters
-        return self.peephole_kernel[..., first : first + self.filters] * c
+            return gate
+        first = place * self.filters
+        return gate + self.peephole_kernel[..., first : first + self.filters] * c
 
 
 ConvLSTM1D, ConvLSTM2D, ConvLSTM3D = recurrent_layers(ConvLSTMCell, 1, 2, 3)

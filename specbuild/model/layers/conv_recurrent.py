@@ -126,8 +126,8 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
 def fits_at_once(numbers: int, steps: int | None) -> bool:
     """Whether so many numbers per sample are computed before a recurrence over `steps` steps, and not step by step.
 
-    Never where JAX unrolls it on a CPU: XLA computes the kernel's gradient of one convolution of all steps more slowly
-    than those of the steps one by one.
+    Never where the steps are unrolled on a CPU: the gradient of the kernel takes longer for one convolution of all
+    steps than for the steps one by one, on JAX by half.
     """
     if unrolls(steps):
         return False

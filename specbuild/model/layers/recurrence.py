@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specbuild.catalog import Shape
-from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras
+from specbuild.model.backend import Registered, keras, unrolls
 from specbuild.model.layers.base import outputs_of
 from specbuild.model.layers.conv_recurrent import fits_at_once
 from specbuild.model.layers.loop import run_steps
@@ -151,16 +151,12 @@ class Recurrence(Registered, keras.layers.Layer):  # type: ignore[misc]
             states,
             output=(output.shape[1:], output.dtype),
             every=self.return_sequences,
-            written_out=self._written_out,
+            written_out=lambda steps: self.unroll or unrolls(steps),
             mask=mask,
             zero_output=self.zero_output_for_mask,
             prepare=prepare,
             recompute=recompute,
         )
-
-    def _written_out(self, steps: int | None) -> bool:
-        """Whether the steps are written out, as they are on a processor where they are few."""
-        return self.unroll or (steps is not None and steps <= LONGEST_UNROLLED and not has_accelerator())
 
     def _at_once(self, frames: Sequence[Any], constants: list[Any], training: bool) -> list[Any]:
         """Compute for all steps of frames `(N, T, *frame)` what needs no state: `(N, T, …)` each."""
