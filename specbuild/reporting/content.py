@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,14 @@ _EXTREMES = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture with its bytes in its URI, and what it shows."""
+
+    uri: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunPart:
     """What the page says of one run."""
 
@@ -45,6 +53,7 @@ class RunPart:
     no_scores: str
     classes: tuple[str, ...]
     class_words: str
+    calibration: tuple[Picture, ...]
     spec: str
     overrides: tuple[str, ...]
     diagram: str
@@ -61,12 +70,14 @@ class RunPart:
 class Forecasts:
     """The forecasts of one run, or of several on the same windows.
 
-    `extremes` are the tables of the best and the worst windows. `missing` is why there are no pictures.
+    `extremes` are the tables of the worst and the best windows, `every` is that of all. `missing` is why there are no
+    pictures.
     """
 
     title: str
     about: str = ""
     extremes: tuple[str, ...] = ()
+    every: str = ""
     missing: str = ""
 
 
@@ -158,6 +169,7 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
         no_scores=run.no_scores,
         classes=() if scored is None else tuple(class_tables(dict(scored))),
         class_words="" if scored is None else _class_words(scored),
+        calibration=tuple(_calibration(run, several=several)),
         spec=_highlighted(run.spec.written),
         overrides=tuple(run.manifest["overrides"]),
         diagram=drawing,
@@ -176,6 +188,16 @@ def _class_words(scored: Mapping[str, Any]) -> str:
     words = f"Of {scored['clips']} clips of the {scored['split']} split, {accuracy:.0%} are classified correctly"
     always = f"; always the most frequent class of the training would be right for {baseline:.0%}"
     return f"{words}{always if baseline is not None else ''}." if accuracy is not None else ""
+
+
+def _calibration(run: ReportedRun, *, several: bool) -> Iterator[Picture]:
+    """Yield the pictures of calibration that the evaluations of forecast distributions have left."""
+    for file in sorted(run.folder.path.glob("calibration*.png")):
+        of = f" of {run.letter}" if several else ""
+        part = file.stem.removeprefix("calibration").strip("-")
+        data = base64.b64encode(file.read_bytes()).decode("ascii")
+        words = f"Calibration{of}{f', {part}' if part else ''}: rank histograms, and reliability at each threshold"
+        yield Picture(f"data:image/png;base64,{data}", words)
 
 
 def _data(run: ReportedRun, looked: LookedAt | None) -> tuple[Timeline | None, str, str]:
@@ -235,9 +257,9 @@ def _forecasts(
         made = drawn(layers(shown, picked), picked, budget)
     except SpecbuildError as error:
         return Forecasts(title, missing=fault_of(error)), {}, None
-    extremes = _extremes(looked, picked)
+    *extremes, every = _window_tables(looked, picked)
     return (
-        Forecasts(title, _about(first, looked, picked), extremes),
+        Forecasts(title, _about(first, looked, picked), tuple(extremes), every),
         {"title": title or first.name, "layers": made, "errors": _errors(looked, picked)},
         looked,
     )
@@ -250,9 +272,11 @@ def _about(run: ReportedRun, looked: LookedAt, picked: Sequence[ScoredWindow]) -
     forecast = f"{count} of the {looked.total} windows, evenly spread," if looked.sampled else f"All {count} windows"
     verb = "were" if count != 1 or looked.sampled else "was"
     which = f"{len(picked)} of them {'are' if len(picked) != 1 else 'is'} shown"
-    kinds = "the best, the median and the worst by the RMSE of the model, and others evenly spaced in time"
+    words = {"best": "the best", "median": "the median", "worst": "the worst", "evenly spaced": "others evenly spaced"}
+    kinds = [words[why] for why in words if any(window.why == why for window in picked)]
+    how = f"{', '.join(kinds)}; by the RMSE of the model over all lead times"
     out = f" {len(looked.left_out)} were left out." if looked.left_out else ""
-    return f"{other}{forecast} of the {looked.split} split {verb} forecast for this page; {which}: {kinds}.{out}"
+    return f"{other}{forecast} of the {looked.split} split {verb} forecast for this page; {which}: {how}.{out}"
 
 
 def _errors(looked: LookedAt, picked: Sequence[ScoredWindow]) -> dict[str, Any]:
@@ -270,8 +294,8 @@ def _errors(looked: LookedAt, picked: Sequence[ScoredWindow]) -> dict[str, Any]:
     )
 
 
-def _extremes(looked: LookedAt, picked: Sequence[ScoredWindow]) -> tuple[str, ...]:
-    """Return the tables of the worst and of the best windows."""
+def _window_tables(looked: LookedAt, picked: Sequence[ScoredWindow]) -> tuple[str, str, str]:
+    """Return the tables of the worst, the best and of all windows."""
     known = sorted(
         (window for window in looked.windows if window.errors["model"] == window.errors["model"]),
         key=lambda window: window.errors["model"],
@@ -302,4 +326,5 @@ def _extremes(looked: LookedAt, picked: Sequence[ScoredWindow]) -> tuple[str, ..
     return (
         table(known[::-1][:many], "Worst windows by the RMSE of the model"),
         table(known[:many], "Best windows by the RMSE of the model"),
+        table(looked.windows, "RMSE of every window that was forecast"),
     )

@@ -15,7 +15,7 @@ from specbuild.reporting.opened import ReportedRun
 def command(run: ReportedRun) -> str:
     """Return the command that repeats a run, as a shell takes it."""
     program, *arguments = run.manifest["command"] or ["specbuild"]
-    named = "specbuild" if program.endswith("__main__.py") else program
+    named = "specbuild" if program.endswith("specbuild/__main__.py") else program
     return shlex.join([named, *arguments])
 
 
