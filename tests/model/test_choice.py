@@ -84,7 +84,8 @@ def test_lstm_is_keras_own_on_a_processor_with_tensorflow(monkeypatch: pytest.Mo
     for module in (backend, make):
         monkeypatch.setattr(module, "backend_name", lambda: "tensorflow")
         monkeypatch.setattr(module, "has_accelerator", lambda: False)
-    graph = build_graph("inputs: {x: [3, 6]}\nlayers: [{id: r, layer: LSTM, units: 3}]\noutputs: [r.last]\n")
+    text = "specbuild: 1\ninputs: {x: [3, 6]}\nlayers: [{id: r, layer: LSTM, units: 3}]\noutputs: [r.last]"
+    graph = build_graph(text)
     assert not make.ours_is_faster(graph.nodes[-1].layer, "mixed_bfloat16", (3, 6))
 
 
