@@ -1,4 +1,4 @@
-"""What is opened before a model is built: the data, the forecasts to compare with, the weights to start from.
+"""What is opened before a model is built: the data, forecasts to compare with, weights to start from, loggers.
 
 No framework is imported, so that `check --data` finds here whatever would stop `train` before its first step.
 """
@@ -16,6 +16,7 @@ from specbuild.document import SpecError
 from specbuild.evaluation.scores import check_scoring
 from specbuild.graph import Graph
 from specbuild.runs.initial_weights import WeightSource
+from specbuild.training.loggers.kinds import loggers_of
 
 
 def open_for_training(graph: Graph, fitted: Mapping[str, Any] | None = None) -> Samples:
@@ -31,16 +32,17 @@ def open_for_training(graph: Graph, fitted: Mapping[str, Any] | None = None) -> 
 
 
 def open_everything(graph: Graph) -> Samples:
-    """Open the data as `open_for_training` does, after looking for the run that `train.init_from` names.
+    """Open the data as `open_for_training` does, after looking for what `init_from` and `loggers` name.
 
     Raises:
         SpecError: with what is wrong of both.
     """
     errors = []
-    try:
-        WeightSource.of(graph.spec)
-    except SpecError as error:
-        errors.append(error)
+    for look in (WeightSource.of, loggers_of):
+        try:
+            look(graph.spec)
+        except SpecError as error:
+            errors.append(error)
     try:
         dataset = open_for_training(graph)
     except SpecError as error:

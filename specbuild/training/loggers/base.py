@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ class Beginning:
     epoch: int = 0
     """The number of epochs that are done already."""
     known: Mapping[str, str] = field(default_factory=dict)
-    """What the logger returned when the run began, to go on with the same run; empty for a new one."""
+    """What the logger recorded when the run began, to go on with the same run; empty for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,13 @@ class RunLogger(ABC):
         self.settings: Any = settings
 
     @abstractmethod
-    def begin(self, beginning: Beginning) -> dict[str, str]:
-        """Begin to report a run, or go on with it; return by what it is found again."""
+    def begin(self, beginning: Beginning, record: Callable[[dict[str, str]], None]) -> None:
+        """Begin to report a run, or go on with it.
+
+        Args:
+            beginning: the run.
+            record: takes by what a new run is found again, as soon as that is known.
+        """
 
     @abstractmethod
     def epoch(self, number: int, values: Mapping[str, float]) -> None:

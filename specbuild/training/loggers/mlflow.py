@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from specbuild.training.loggers.base import Beginning, Ending, RunLogger, finite
@@ -24,23 +25,24 @@ class MLflowLogger(RunLogger):
     name = "mlflow"
     needs = ("mlflow", "sqlalchemy", "alembic")
 
-    def begin(self, beginning: Beginning) -> dict[str, str]:
+    def begin(self, beginning: Beginning, record: Callable[[dict[str, str]], None]) -> None:
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table that it makes
         self._client = MlflowClient(self.settings.tracking_uri)
         if run := beginning.known.get("run"):
             self._run = run
             self._client.update_run(run, status="RUNNING")
-            return dict(beginning.known)
+            return
         experiment = self._experiment(self.settings.experiment or beginning.name)
         created = self._client.create_run(experiment, run_name=beginning.folder.name)
         self._run = created.info.run_id
+        record({"run": self._run, "experiment": experiment})
         self._client.set_tag(self._run, "specbuild.folder", str(beginning.folder.resolve()))
         parameters = [Param(_key(name), _value(value)) for name, value in beginning.parameters.items()]
         for some in _batches(parameters):
             self._client.log_batch(self._run, params=some)
-        return {"run": self._run, "experiment": experiment}
 
     def _experiment(self, name: str) -> str:
         """Return the id of an experiment, which another run may be creating now."""

@@ -20,7 +20,7 @@ class _Worker:
     """A logger on its thread, which does one task after the other until one fails."""
 
     def __init__(self, logger: RunLogger) -> None:
-        self.logger, self.failure = logger, ""
+        self.logger, self.failure, self.given_up = logger, "", False
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"logger {logger.name}", daemon=True)
         self._thread.start()
@@ -32,7 +32,8 @@ class _Worker:
         """Wait until everything is done, at most so long; return whether it is."""
         self._tasks.put(None)
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        self.given_up = self._thread.is_alive()
+        return not self.given_up
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -61,15 +62,14 @@ class Reporter:
         """Begin to report; `beginning` is given what run.json has of a logger."""
         known = self._folder.manifest().get("loggers", {}) if self._workers else {}
         for worker in self._workers:
-            worker.do(self._begun(worker.logger, beginning(known.get(worker.logger.name, {}))))
+            worker.do(self._begun(worker, beginning(known.get(worker.logger.name, {}))))
 
-    def _begun(self, logger: RunLogger, beginning: Beginning) -> Callable[[], None]:
-        def task() -> None:
-            identity = logger.begin(beginning)
-            if identity != beginning.known:
-                self._folder.record_logger(logger.name, identity)
+    def _begun(self, worker: _Worker, beginning: Beginning) -> Callable[[], None]:
+        def record(identity: dict[str, str]) -> None:
+            if not worker.given_up:  # by now, another process may write the folder
+                self._folder.record_logger(worker.logger.name, identity)
 
-        return task
+        return lambda: worker.logger.begin(beginning, record)
 
     def epoch(self, row: Mapping[str, float], seconds: float) -> None:
         """Report an epoch by its row of the history."""

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +25,7 @@ class TensorBoardLogger(RunLogger):
     needs = ("tensorboard",)
     _file: BinaryIO
 
-    def begin(self, beginning: Beginning) -> dict[str, str]:
+    def begin(self, beginning: Beginning, record: Callable[[dict[str, str]], None]) -> None:
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -44,7 +44,8 @@ class TensorBoardLogger(RunLogger):
             self._text("spec", f"```yaml\n{beginning.spec}\n```")
             rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in beginning.parameters.items())
             self._text("parameters", f"| parameter | value |\n|---|---|\n{rows}")
-        return {"folder": FOLDER}
+            record({"folder": FOLDER})
+        self._file.flush()
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         self._scalars(number, {f"epoch/{name}": value for name, value in values.items()})
@@ -75,7 +76,7 @@ class TensorBoardLogger(RunLogger):
             width, height = image.size
         summary = self._summaries.Summary
         picture = summary.Image(height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes())
-        self._write(0, summary=summary(value=[summary.Value(tag=path.stem, image=picture)]))
+        self._write(0, summary=summary(value=[summary.Value(tag=f"pictures/{path.stem}", image=picture)]))
 
     def _write(self, step: int, **content: Any) -> None:
         event = self._events.Event(wall_time=time.time(), step=step, **content)
