@@ -42,6 +42,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     overrides = [*EPOCHS, f"train.loggers={loggers}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reporting, "SHORT", 120.0)
+        patch.chdir(folder)  # where MLflow puts the artifacts of a run in a database
         with pytest.raises(Interrupted):
             train(spec, overrides=overrides, out=folder / "runs", quiet=True, callbacks=[Record(("step", 2))])
     (path,) = (folder / "runs").iterdir()
