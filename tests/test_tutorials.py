@@ -13,11 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from specbuild.cli import main
+from specbuild.model.backend import start
 from tests.tools import tool
 
 tutorials = tool("tutorials")
 
-TRAINED = ("specbuild train", "specbuild evaluate")
+TRAINED = ("specbuild train", "specbuild evaluate", "specbuild compare")
 """Commands whose numbers depend on the training."""
 SHORT = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=2")
 
@@ -43,6 +44,7 @@ def headings(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["keras", "netcdf"])
 def test_a_tutorial(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start()  # before a script uses Keras: afterwards the devices of the tests cannot be set up any more
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", str(tutorials.WIDTH))
     page = (tutorials.TUTORIALS / f"{name}.md").read_text("utf-8")
@@ -50,9 +52,9 @@ def test_a_tutorial(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for command, printed in tutorials.follow(page, tmp_path, execute):
         commands += 1
         if command.line.startswith(TRAINED):
-            assert set(headings(printed)) == set(headings(command.output)) != set(), command.line
+            assert set(headings(printed)) == set(headings(command.output)), command.line
         else:
-            assert printed.replace("runs/air-", "") == command.output.replace("runs/air-", ""), command.line
+            assert printed == command.output, command.line
     assert commands > 5
 
 
