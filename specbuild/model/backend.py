@@ -220,6 +220,8 @@ LONGEST_UNROLLED = 32
 @cache
 def devices() -> tuple[str, ...]:
     """The devices of this process, in order: its accelerators if it has any, else `cpu:0`."""
+    if backend_name() == "torch":  # for which Keras has no list
+        return ("cpu:0",) if device_memory() is None else ("gpu:0",)
     with _without_start_up_notes():
         return _named(_local()) if backend_name() == "jax" else _listed()
 

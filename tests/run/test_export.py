@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
+import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -12,7 +17,9 @@ from click.testing import CliRunner
 from specbuild import export
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
-from specbuild.exporting import formats
+from specbuild.exporting import ExportResult, formats
+from specbuild.prediction.forecast import make_forecast
+from specbuild.prediction.past import given_past
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run
 
@@ -20,26 +27,70 @@ for _package in ("onnx", "onnxruntime", "tf2onnx"):
     pytest.importorskip(_package, reason="needs specbuild[onnx]: pip install 'specbuild[onnx]'")
 
 
-def test_an_onnx_file_in_physical_units_is_the_run(trained: Run, tmp_path: Path) -> None:
-    result = export(trained.folder.path, format="onnx", output=tmp_path / "rain.onnx")
+@pytest.fixture(scope="module")
+def rain(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+    """The run as an ONNX file in physical units."""
+    return export(trained.folder.path, format="onnx", output=tmp_path_factory.mktemp("exported") / "rain.onnx")
+
+
+def test_an_onnx_file_in_physical_units_is_the_run(trained: Run, rain: ExportResult) -> None:
+    result = rain
     assert result.difference.relative < 1e-5
     assert result.batch is None
     assert result.tried_on == "windows of the data, some with missing values"
     manifest = json.loads(result.manifest.read_text("utf-8"))
     (graph,) = manifest["graphs"]
-    (rain,), (forecast,) = graph["inputs"], graph["outputs"]
-    assert (rain["name"], rain["units"], rain["missing"]) == ("rain", "mm/h", "NaN")
+    (past,), (forecast,) = graph["inputs"], graph["outputs"]
+    assert (past["name"], past["units"], past["missing"]) == ("rain", "mm/h", "NaN")
     assert (forecast["steps"], forecast["shape"]) == (["+5 min", "+10 min"], [None, 2, 12, 12, 1])
     assert (manifest["interval"], graph["file"]) == ("5 min", "rain.onnx")
 
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(tmp_path / "rain.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(rain.files[0]), providers=["CPUExecutionProvider"])
     assert [port.name for port in session.get_inputs()] == ["rain"]
     assert session.get_inputs()[0].shape == ["batch", 3, 12, 12, 1]
     window = TrainedRun.open(trained.folder.path).dataset.window(0, 50)
     (given,) = session.run(["forecast"], {"rain": window.past[np.newaxis]})
     assert np.corrcoef(given.ravel(), window.future.ravel())[0, 1] > 0.3
+
+
+def test_the_server_of_the_examples_answers(trained: Run, rain: ExportResult) -> None:
+    script = Path(__file__).parents[2] / "examples" / "serve" / "server.py"
+    process = subprocess.Popen(
+        [sys.executable, "-I", str(script), str(rain.files[0]), "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        place = process.stdout.readline().split()[-1]
+
+        def ask(path: str, body: bytes | None = None, kind: str = "") -> bytes:
+            with urlopen(Request(place + path, body, {"Content-Type": kind})) as answer:
+                return bytes(answer.read())
+
+        assert json.loads(ask("/health")) == {"status": "ok", "model": "tiny nowcast"}
+        assert json.loads(ask("/manifest"))["graphs"][0]["outputs"][0]["units"] == "mm/h"
+        past = TrainedRun.open(trained.folder.path).dataset.window(0, 50).past[np.newaxis].copy()
+        past[0, :, 3, 3] = np.nan
+        sent = io.BytesIO()
+        np.save(sent, past)
+        forecast = np.load(io.BytesIO(ask("/forecast", sent.getvalue(), "application/octet-stream")))
+        np.testing.assert_allclose(forecast[0], predicted(trained, past[0]), atol=1e-5)
+        values = np.where(np.isnan(past), None, past.astype(object)).tolist()  # type: ignore[call-overload]
+        given = json.loads(ask("/forecast", json.dumps({"rain": values}).encode(), "application/json"))
+        np.testing.assert_allclose(given["forecast"], forecast, atol=1e-6)
+        with pytest.raises(HTTPError, match="400") as caught:
+            ask("/forecast", b'{"rain": [1]}', "application/json")
+        assert "rain" in json.loads(caught.value.read())["error"]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def predicted(trained: Run, past: np.ndarray) -> np.ndarray:
+    """Return the forecast of a run from past frames, by specbuild."""
+    opened = TrainedRun.open(trained.folder.path)
+    return make_forecast(opened, given_past(past, opened, "the past")).frames
 
 
 def test_a_file_is_not_overwritten_and_has_the_suffix_of_its_format(trained: Run, tmp_path: Path) -> None:
