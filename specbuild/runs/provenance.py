@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,19 @@ def versions() -> dict[str, str]:
         backend: str(getattr(sys.modules.get(backend), "__version__", "unknown")),
         "numpy": np.__version__,
     }
+
+
+def command() -> list[str]:
+    """Return the command line of this process, without the passwords in its URLs."""
+    return [without_password(argument) for argument in sys.argv]
+
+
+def without_password(url: str) -> str:
+    """Return a URL without its password, as it may be shown and written to a file."""
+    return _PASSWORD.sub(r"\1@", url)
+
+
+_PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@/]*@")
 
 
 def machine(devices: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from specbuild.runs.folder import RunFolder
 from specbuild.runs.frames import TrainingFrames
 from specbuild.runs.initial_weights import InitialWeights
 from specbuild.runs.lock import Process
-from specbuild.runs.provenance import data_files, described, machine, versions
+from specbuild.runs.provenance import command, data_files, described, machine, versions
 from specbuild.runs.records import TrainingPolicy
 from specbuild.training.loggers.base import PICTURES, Beginning, Score, flattened
 
@@ -43,7 +42,7 @@ def beginning(
         "process": Process.this().model_dump(),
         "name": spec.name,
         "started": now(),
-        "command": sys.argv,
+        "command": command(),
         "overrides": list(spec.overrides),
         "data": data_files(spec),
         "samples": described(dataset),

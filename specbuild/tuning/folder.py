@@ -15,7 +15,6 @@ from __future__ import annotations
 import platform
 import secrets
 import shutil
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from specbuild.runs.clock import now
 from specbuild.runs.files import write_json
 from specbuild.runs.folder import RunFolder, plain_name, stamped_name
 from specbuild.runs.hidden import hidden_folder, publish, unmakeable
+from specbuild.runs.provenance import command
 from specbuild.runs.records import Count, Record, Text, damaged, read_json
 from specbuild.version import __version__
 
@@ -101,7 +101,7 @@ class StudyFolder:
                     "storage": storage,
                     "trials": trials,
                     "started": now(),
-                    "command": sys.argv,
+                    "command": command(),
                     "overrides": list(spec.overrides),
                     **saved_spec.directories(hidden, spec),
                     **saved_spec.save_spec(hidden, spec),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from specbuild.document import RunError
 from specbuild.language.sections.tune import TuneSection
+from specbuild.runs.provenance import without_password
 from specbuild.tuning.sampling import sampler
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ BEAT, GONE = 30, 150
 """Seconds between the heartbeats of a trial in a shared storage, and without one until its process counts as gone."""
 _TRIES = 4
 """How often a storage is opened: of two processes that make its tables at once, one fails."""
-_PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@/]*@")
 
 
 def optuna_module() -> ModuleType:
@@ -75,11 +75,6 @@ def storage_errors() -> tuple[type[Exception], ...]:
     return SQLAlchemyError, optuna_module().exceptions.StorageInternalError
 
 
-def without_password(url: str) -> str:
-    """Return a URL without its password, as it may be shown and written to a file."""
-    return _PASSWORD.sub(r"\1@", url)
-
-
 def database(file: Path) -> str:
     """Return the URL of a SQLite database in a file."""
     return f"sqlite:///{file.absolute().as_posix()}"
@@ -118,11 +113,11 @@ def _storage(optuna: Any, url: str) -> Any:
         beats["heartbeat_stale_trial_callback"] = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3)
     for left in reversed(range(_TRIES)):
         try:
-            return optuna.storages.RDBStorage(url, engine_kwargs=settings, **beats)
+            return optuna.storages.RDBStorage(_with_driver(url), engine_kwargs=settings, **beats)
         except ImportError as error:
             raise RunError(
                 f"the storage {without_password(url)} needs a package that is not installed: {error}",
-                help="install the driver of the database, such as pip install psycopg2-binary for PostgreSQL",
+                help="install the driver of the database, such as pip install 'psycopg[binary]' for PostgreSQL",
             ) from error
         except ValueError as error:
             raise RunError(
@@ -134,6 +129,13 @@ def _storage(optuna: Any, url: str) -> Any:
                 raise
             time.sleep(0.5)
     raise AssertionError
+
+
+def _with_driver(url: str) -> str:
+    """Return a URL of PostgreSQL with the driver that is installed, where only the older one is."""
+    scheme, separator, rest = url.partition("://")
+    old = scheme == "postgresql" and find_spec("psycopg") is None and find_spec("psycopg2") is not None
+    return f"postgresql+psycopg2{separator}{rest}" if old else url
 
 
 def _pruner(optuna: Any, options: TuneSection) -> Any:

@@ -22,6 +22,7 @@ from specbuild.language.sections.train import EarlyStopping
 from specbuild.language.tuning import Tuning
 from specbuild.runs.files import write_text
 from specbuild.runs.framework import settle, settle_auto
+from specbuild.runs.provenance import without_password
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.opened import open_everything
@@ -102,7 +103,7 @@ def tune(
         graph = _checked(spec, given, plugins, roots)
         _check_data(graph)
         total = trials or _tuning(graph.spec).options.trials
-        kept = storages.without_password(storage) if storage is not None else None
+        kept = without_password(storage) if storage is not None else None
         folder = StudyFolder.create(out, graph.spec, name, total, kept)
     return _worked(folder, graph, total, limit, storage, plugins, shown(quiet))
 

@@ -1,0 +1,64 @@
+"""A process that works on a study, for `test_tune_together.py`: everything but the training, which is a formula.
+
+    python -m tests.run.tuning_worker FOLDER OUT TRIALS SECONDS [STORAGE]
+
+FOLDER has the spec `tuned.yaml`. The study is OUT/study, continued if it is there; with STORAGE it is joined. SECONDS
+is how long an epoch of the formula takes. The last line says which trials this process trained.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from specbuild.language import Spec
+from specbuild.runs.folder import RunFolder
+from specbuild.tuning import loop, pictures, tune
+from specbuild.tuning.trial import Objective, Pruned, Reports
+
+EPOCHS = 4
+
+
+def loss(rate: float, epoch: int) -> float:
+    """The validation loss after an epoch: best at a learning rate of 0.01."""
+    return 1 + abs(math.log10(rate) + 2) + 1 / epoch
+
+
+def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None) -> None:
+    trained: list[str] = []
+
+    def run(
+        spec: Spec,
+        run_folder: RunFolder,
+        reports: Reports,
+        objective: Objective,
+        shown: Callable[[int, float], None],
+        _plugins: Sequence[str],
+    ) -> float:
+        trained.append(run_folder.path.name)
+        rate = spec.train.optimizer.arguments["learning_rate"]
+        for epoch in range(1, EPOCHS + 1):
+            time.sleep(seconds)
+            row = {"epoch": float(epoch), "val_loss": loss(rate, epoch)}
+            shown(epoch, objective.of(row, spec))
+            if reports.epoch(row):
+                raise Pruned
+        return loss(rate, EPOCHS)
+
+    loop.run = run
+    pictures.draw = lambda *_: ()
+    options: dict[str, Any] = {"trials": trials, "storage": storage}
+    if (out / "study").exists() and storage is None:
+        tune(resume=out / "study", **options)
+    else:
+        tune(folder / "tuned.yaml", out=out, name="study", **options)
+    print("trained:", *trained)
+
+
+if __name__ == "__main__":
+    here, out, trials, seconds, *rest = sys.argv[1:]
+    main(Path(here), Path(out), int(trials), float(seconds), *rest)
