@@ -30,8 +30,8 @@ SELECTIONS = {
     "training a cell": ["tests/run/test_cells.py", "-k", "resumed"],
     "a training run": [
         *("tests/run/test_train.py", "tests/run/test_resume.py", "tests/run/test_workers.py"),
-        *("tests/run/test_inputs_and_outputs.py", "-k"),
-        "run_folder_holds_everything or again_and_again or any_number_of_workers or live_sensor",
+        *("tests/run/test_inputs_and_outputs.py", "tests/run/test_callbacks.py", "-k"),
+        "run_folder_holds_everything or again_and_again or any_number_of_workers or live_sensor or callback_that_fails",
     ],
 }
 

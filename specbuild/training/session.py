@@ -32,7 +32,7 @@ from specbuild.training.description import (
     scores_for_logger,
     write_first_files,
 )
-from specbuild.training.history import SET, Watch, draw_history
+from specbuild.training.history import SET, Watch, draw_history, monitors
 from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.loggers.base import Ending
@@ -69,13 +69,14 @@ class Session:
         self.dataset, self.show = dataset, show
         self.watch = Watch.of(train, validated)
         self.notes: list[str] = []
-        if not validated and self.watch.monitor.startswith("val_"):
-            raise graph.spec.error(
-                ("train", "early_stopping", "monitor"),
-                f"{self.watch.monitor} needs validation data, and data.split gives none",
-                help="add a validation share to data.split, or monitor loss",
-                code="no-validation",
-            )
+        for place, monitor in monitors(train, self.watch) if not validated else ():
+            if monitor.startswith("val_"):
+                raise graph.spec.error(
+                    ("train", *place),
+                    f"{monitor} needs validation data, and data.split gives none",
+                    help="add a validation share to data.split, or monitor loss",
+                    code="no-validation",
+                )
         self.plan = planned(graph, dataset, folder, changes, processes)
         self.folder, self.graph, self.changes = folder, self.plan.graph, self.plan.changes
         self.spec = self.graph.spec

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
-from specbuild.document import ArgumentError, RunError
+from specbuild.document import ArgumentError, RunError, SpecError
 from specbuild.model.backend import keras
 from specbuild.training import Interrupted, train
 from tests.run.test_resume import files
 
 OVERRIDES = ["train.epochs=3", "train.steps_per_epoch=4", "train.optimizer={name: SGD, learning_rate: 0.1}"]
+
+
+NAMED = "{name: ReduceLROnPlateau, factor: 0.5, patience: 1, min_delta: 1e6}"
+"""Halves the learning rate after every epoch, as none improves the loss by so much."""
 
 
 class Record(keras.callbacks.Callback):  # type: ignore[misc]
@@ -50,8 +54,8 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def plateau() -> Any:
-    """One that halves the learning rate after every epoch, as none improves the loss by so much."""
-    return keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=1, min_delta=1e6)
+    """The same as an object."""
+    return keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=1e6)
 
 
 def test_callbacks_see_one_training_however_often_it_is_resumed(plain: Path, tmp_path: Path) -> None:
@@ -131,15 +135,58 @@ class Fail(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def test_a_callback_that_fails_ends_a_run_that_can_be_resumed(plain: Path, tmp_path: Path) -> None:
-    whole = train(plain, overrides=OVERRIDES, out=tmp_path / "whole", quiet=True, callbacks=[plateau()])
+    overrides = [*OVERRIDES, f"train.callbacks=[{NAMED}]"]
+    whole = train(plain, overrides=overrides, out=tmp_path / "whole", quiet=True)
+    assert [row["learning_rate"] for row in whole.history] == [0.1, 0.1, 0.05]
     with pytest.raises(RunError, match="the callback Fail failed: ConnectionError: no route to host") as error:
-        train(plain, overrides=OVERRIDES, out=tmp_path / "part", quiet=True, callbacks=[plateau(), Fail()])
+        train(plain, overrides=overrides, out=tmp_path / "part", quiet=True, callbacks=[Fail()])
     assert isinstance(error.value.__cause__, ConnectionError)
     (folder,) = (tmp_path / "part").glob("*")
     assert json.loads((folder / "run.json").read_text("utf-8"))["status"] == "failed"
     # All steps of the epoch are saved; the callbacks see its end again.
     assert (folder / "checkpoints/epoch-0002-step-000004.keras").exists()
-    assert files(train(resume=folder, quiet=True, callbacks=[plateau()])) == files(whole)
+    assert files(train(resume=folder, quiet=True)) == files(whole)
+    # The learning rate that the callback has set is kept, unless the spec's changes.
+    again = train(resume=folder, overrides=["train.epochs=4"], quiet=True)
+    assert again.history[3]["learning_rate"] == 0.025
+    changed = ["train.epochs=5", "train.optimizer.learning_rate=0.4", "train.callbacks=[]"]
+    assert train(resume=folder, overrides=changed, quiet=True).history[4]["learning_rate"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("monitor", "split", "message", "help"),
+    [
+        ("val_mea", "", 'this run reports no "val_mea"', 'did you mean "val_mae"?'),
+        (
+            "val_loss",
+            "data.split={train: 0.8, test: 0.2, validation: null}",
+            "val_loss needs validation data, and data.split gives none",
+            "add a validation share to data.split, or monitor loss",
+        ),
+    ],
+)
+def test_a_monitor_that_a_run_does_not_report(
+    monitor: str, split: str, message: str, help: str, plain: Path, tmp_path: Path
+) -> None:
+    callback = f"train.callbacks=[{{name: ReduceLROnPlateau, monitor: {monitor}}}]"
+    with pytest.raises(SpecError) as error:
+        train(plain, overrides=[*OVERRIDES, callback, *([split] if split else [])], out=tmp_path, quiet=True)
+    (diagnostic,) = error.value.diagnostics
+    assert (diagnostic.message, diagnostic.help) == (message, help)
+    assert diagnostic.path == "train.callbacks.0.monitor"
+
+
+def test_a_schedule_counts_epochs(plain: Path, tmp_path: Path) -> None:
+    rise, fall = "initial_learning_rate: 0, warmup_target: 0.1, warmup_steps: 1 epoch", "decay_steps: 2 epochs"
+    rate = f"{{name: CosineDecay, {rise}, {fall}}}"
+    overrides = [*OVERRIDES[:2], f"train.optimizer={{name: SGD, learning_rate: {rate}}}"]
+    run = train(plain, overrides=overrides, out=tmp_path, quiet=True)
+    assert [row["learning_rate"] for row in run.history] == pytest.approx([0.1, 0.05, 0.0], abs=1e-6)
+    with pytest.raises(ArgumentError) as error:
+        train(resume=run.path, overrides=["train.epochs=4", "train.steps_per_epoch=2"], quiet=True)
+    assert error.value.message == (
+        "an epoch of this run has 4 steps and would have 2, and its learning-rate schedule counts epochs"
+    )
 
 
 @pytest.mark.parametrize(
