@@ -38,6 +38,9 @@ def load_spec(
         plugins: modules to import, which register custom layers.
         roots: folders besides the spec's own under which the files may lie that it names.
 
+    Returns:
+        The spec with variables, defaults and loops resolved, as values that never change.
+
     Raises:
         SpecError: with every fault found, each with its line and column.
     """
@@ -55,6 +58,15 @@ def build_graph(
     """Return the graph of a spec, with every shape, state, weight and cost.
 
     Loads no framework, except for layers that only Keras knows; `Graph.resolved_by_keras` names them.
+
+    Args:
+        spec: a path, YAML text, a mapping, or the result of `load_spec`.
+        overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
+        plugins: modules to import, which register custom layers.
+        roots: folders besides the spec's own under which the files may lie that it names.
+
+    Returns:
+        The nodes in the order they run. Shapes leave out the batch axis; None is a length known only at run time.
 
     Raises:
         SpecError: with every fault, each with its line and column.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
+import specbuild
 from specbuild.catalog.autoregressive import Sampling
 from specbuild.catalog.equation import FUNCTIONS
 from specbuild.document import Report, parse
@@ -122,3 +124,18 @@ def test_names_that_pages_import_exist(page: Path) -> None:
         if not hasattr(importlib.import_module(module), name)
     ]
     assert missing == []
+
+
+PUBLIC = [name for name in specbuild.__all__ if inspect.isfunction(getattr(specbuild, name))]
+
+
+@pytest.mark.parametrize("name", [*PUBLIC, "Forecaster"])
+def test_public_functions_describe_their_arguments_results_and_errors(name: str) -> None:
+    documented = getattr(specbuild, name)
+    text = inspect.getdoc(documented) or ""
+    if inspect.isclass(documented):
+        text += inspect.getdoc(documented.__init__) or ""
+    arguments = [argument for argument in inspect.signature(documented).parameters if argument != "self"]
+    assert [argument for argument in arguments if not re.search(rf"^ +{argument}: ", text, re.M)] == []
+    assert "Raises:" in text
+    assert "Returns:" in text or inspect.isclass(documented)

@@ -162,6 +162,10 @@ def compare(
         overrides: `data.source.path`, other data for all of them; what is scored, in `evaluate`.
         plugins: modules to import, which register custom layers.
 
+    Returns:
+        What differs between the runs, and the scores of each on the same windows, in the units of the data, with the
+        difference from the first run and its 95 % interval.
+
     Raises:
         SpecError: one is not a run folder, or its data is gone.
         ArgumentError: they do not forecast the same, or have no window in common.

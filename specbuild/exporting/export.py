@@ -100,6 +100,9 @@ def export(
         plugins: modules to import, which register custom layers.
         note: called with a sentence for whatever the user should know.
 
+    Returns:
+        The files and their manifest, and the largest difference between the file's forecasts and those of the run.
+
     Raises:
         SpecError: it is not a run folder.
         ArgumentError: there is no such format or shape; the file exists; the model cannot be exported in that shape.

@@ -65,6 +65,9 @@ def train(
             together, in each of them, and they must do the same. One that sets `model.stop_training` ends training. The
             state of those with `get_state()` and `set_state(state)` and of Keras's own is saved with each checkpoint.
 
+    Returns:
+        The folder of the run, its history (the loss in transformed units) and its scores (in those of the data).
+
     Raises:
         SpecError: the spec or its data is wrong, which is noticed before a framework is loaded.
         RunError: training failed: the loss is not finite, a checkpoint is damaged, a callback raised an error (which is

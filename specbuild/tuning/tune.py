@@ -72,6 +72,9 @@ def tune(
         roots: folders besides the spec's own under which the files may lie that it names.
         quiet: whether to print nothing.
 
+    Returns:
+        Every trial with its values and its run folder, and the path of the best spec.
+
     Raises:
         SpecError: the spec, its space or its data is wrong, which is noticed before the first trial.
         ArgumentError: the study exists with another spec or space.
