@@ -172,13 +172,9 @@ def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tri
     differences, seconds = [], 0.0
     for graph in manifest["graphs"]:
         fixed = batch if batch is not None else graph["inputs"][0]["shape"][0]
-        results, took = _run(kind, graph, folder, fixed)
+        results, took = run_graph(kind, graph, folder, fixed)
         seconds += took
-        with np.load(folder / f"{graph['name']}.npz") as stored:
-            for key, given in results.items():
-                start, stop, number = map(int, key.split("/"))
-                name = graph["outputs"][number]["name"]
-                differences.append((_difference(given, stored[f"output/{name}"][start:stop]), name))
+        differences += compared(results, graph, folder)
     worst, name = max(differences, key=lambda pair: pair[0].relative)
     difference = Difference(max(each.absolute for each, _ in differences), worst.relative)
     if not worst.relative <= accepted:
@@ -191,8 +187,20 @@ def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tri
     return _Tried(manifest, difference, fixed, seconds)
 
 
-def _run(kind: Format, graph: dict[str, Any], folder: Path, batch: int | None) -> tuple[dict[str, Array], float]:
-    """Run an exported graph in its own runtime: its outputs by samples and number, and the seconds."""
+def run_graph(kind: Format, graph: dict[str, Any], folder: Path, batch: int | None) -> tuple[dict[str, Array], float]:
+    """Run an exported graph in its own runtime.
+
+    Args:
+        graph: its record in the manifest.
+        folder: with the exported file and the samples, both called as the graph.
+        batch: the size of the batch that the file fixes; None: any.
+
+    Returns:
+        Its outputs, by the samples that they are of and the number of the output, and the seconds for one sample.
+
+    Raises:
+        RunError: the file does not run.
+    """
     with np.load(folder / f"{graph['name']}.npz") as stored:
         inputs = {name.removeprefix("input/"): stored[name] for name in stored if name.startswith("input/")}
     np.savez(folder / "inputs.npz", **inputs)
@@ -218,6 +226,17 @@ def _run(kind: Format, graph: dict[str, Any], folder: Path, batch: int | None) -
     with np.load(folder / "outputs.npz") as stored:
         results = {name: stored[name] for name in stored if name != "seconds"}
         return results, float(stored["seconds"])
+
+
+def compared(results: Mapping[str, Array], graph: dict[str, Any], folder: Path) -> list[tuple[Difference, str]]:
+    """Return how far the results of `run_graph` are from what is stored in a folder, and the name of each output."""
+    differences = []
+    with np.load(folder / f"{graph['name']}.npz") as stored:
+        for key, given in results.items():
+            start, stop, number = map(int, key.split("/"))
+            name = graph["outputs"][number]["name"]
+            differences.append((_difference(given, stored[f"output/{name}"][start:stop]), name))
+    return differences
 
 
 def _difference(given: Array, expected: Array) -> Difference:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,12 @@ class Samples:
     inputs: dict[str, Array]
     outputs: dict[str, Array]
     source: str
+
+    def store(self, path: Path) -> None:
+        """Write an `.npz` with `input/<name>` and `output/<name>`."""
+        inputs: dict[str, Any] = {f"input/{name}": values for name, values in self.inputs.items()}
+        outputs: dict[str, Any] = {f"output/{name}": values for name, values in self.outputs.items()}
+        np.savez(path, **inputs, **outputs)
 
 
 def whole_samples(trained: TrainedRun) -> Samples:

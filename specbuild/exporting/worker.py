@@ -7,7 +7,6 @@ Where this process already runs on that framework, the functions are called in i
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle
 import subprocess
@@ -15,13 +14,10 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from specbuild.document import ArgumentError, RunError, SpecbuildError
+from specbuild.document import RunError, SpecbuildError
 from specbuild.exporting.description import Exported, Shape
 from specbuild.exporting.formats import FORMATS
 from specbuild.runs.trained import TrainedRun
@@ -64,7 +60,7 @@ class Job:
         from specbuild.exporting.samples import physical_samples, whole_samples
 
         samples = physical_samples(trained) if self.shape == "physical" else whole_samples(trained)
-        self._store("model", samples)
+        samples.store(self.folder / "model.npz")
         return samples.source
 
     def _convert(self, trained: TrainedRun) -> dict[str, Any]:
@@ -78,13 +74,8 @@ class Job:
             from specbuild.exporting.stepped import stepped_samples
 
             for name, samples in stepped_samples(trained, exported, self.tolerance).items():
-                self._store(name, samples)
+                samples.store(self.folder / f"{name}.npz")
         return exported.manifest()
-
-    def _store(self, name: str, samples: Any) -> None:
-        inputs = {f"input/{key}": values for key, values in samples.inputs.items()}
-        outputs = {f"output/{key}": values for key, values in samples.outputs.items()}
-        np.savez(self.folder / f"{name}.npz", **inputs, **outputs)
 
 
 def exported_as(trained: TrainedRun, shape: Shape) -> Exported:
@@ -101,9 +92,9 @@ def exported_as(trained: TrainedRun, shape: Shape) -> Exported:
         from specbuild.exporting.whole import whole
 
         return whole(trained)
-    if importlib.util.find_spec("specbuild.exporting.streaming") is None:
-        raise ArgumentError("this version cannot export a streaming model", help="use --shape whole or physical")
-    return import_module("specbuild.exporting.streaming").streaming(trained)  # type: ignore[no-any-return]
+    from specbuild.exporting.streaming import streaming
+
+    return streaming(trained)
 
 
 def do(job: Job, backend: str) -> Any:

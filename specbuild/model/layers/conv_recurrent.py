@@ -49,6 +49,9 @@ class ConvRecurrent(Registered, keras.layers.RNN):  # type: ignore[misc]
         """The arguments of the cell are attributes of the layer too, as in Keras's ConvLSTM."""
         if name in type(self)._cell_arguments():
             return getattr(self.cell, name)
+        beyond = getattr(super(), "__getattr__", None)  # PyTorch finds the parts of a layer with one of its own
+        if beyond is not None:
+            return beyond(name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     @classmethod
