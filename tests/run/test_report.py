@@ -126,6 +126,11 @@ def test_forecasts_are_those_of_the_model(page: ReportPage, trained: Run) -> Non
     assert image.size == (12, 12)
     brightest = np.asarray(image.convert("L")).argmax()
     assert brightest == window.future[0, ..., 0].argmax()
+    rmse = page.payload["scores"][0]["charts"][0]["lines"]
+    pooled = {line["name"]: np.sqrt(np.mean(np.square(line["values"]))) for line in rmse}
+    for name, values in errors["lines"].items():  # all windows were forecast, and none of their values is missing
+        assert np.sqrt(np.mean(np.square(values))) == pytest.approx(pooled[name], rel=1e-4)
+    assert len(errors["lines"]) == 2
     line = shown["line"]
     assert (len(line["before"]), len(line["rows"]["observed"])) == (3, 2)
     assert f"All {len(errors['numbers'])} windows of the test split" in page.text
