@@ -126,7 +126,8 @@ def test_names_that_pages_import_exist(page: Path) -> None:
     assert missing == []
 
 
-PUBLIC = [name for name in specbuild.__all__ if inspect.isfunction(getattr(specbuild, name))]
+PUBLIC = [name for name in specbuild.__all__ if name[0].islower()]
+"""The functions, told by their names: looking at them would load the framework before any test runs."""
 
 
 @pytest.mark.parametrize("name", [*PUBLIC, "Forecaster"])
