@@ -29,7 +29,9 @@ class Plain(Reading):
             self.observe.add(replace(node, inputs=(self._countable(),)))
             self.settle(Port(node.id), When.STATIC)
         elif kind in ("RepeatFrame", "RepeatVector") and not first.is_sequence:
-            self._repeat(node, first)
+            self._repeat(node, first, KINDS["RepeatFrame"].model_validate({"times": 1}))
+        elif kind.startswith("UpSampling") and first is When.SO_FAR and (one := self._enlarged(node)) is not None:
+            self._repeat(node, first, one)
         elif not any(when.is_sequence for when in whens):
             self.add_value(node, node.inputs)
         elif kind == "ZerosLike" and first is not When.AHEAD:
@@ -38,6 +40,8 @@ class Plain(Reading):
             self._stepwise(node, self.sides(first), value_of(first))
         elif isinstance(layer, Slice) and (after := self._sliced(node, layer, first)) is not None:
             self._stepwise(replace(node, layer=KINDS["Identity"]()), self.sides(after), after)
+        elif kind.startswith("Cropping") and first is When.PAST and (last := self._cropped(node)) is not None:
+            self._stepwise(replace(node, layer=last), self.sides(first), value_of(first))
         elif kind.startswith("ZeroPadding") and (padding := self._front(node)) is not None:
             self._stepwise(replace(node, layer=layer.model_copy(update={"padding": padding})), self.sides(first), first)
             self.padded[Port(node.id)] = layer.margins[0][0]  # type: ignore[attr-defined]
@@ -48,14 +52,32 @@ class Plain(Reading):
         """An input of `observe`, from which a Constant counts samples."""
         return next(Port(name) for name, given in self.observe.inputs.items() if given.role != "state")
 
-    def _repeat(self, node: Node, when: When) -> None:
-        """Add a value in every step of a sequence."""
+    def _repeat(self, node: Node, when: When, once: Layer) -> None:
+        """Add a value in every step of a sequence, which the layer `once` gives for one step."""
         if when is When.LATER or (self.at_once and when is When.SO_FAR):
             self.add_value(node, node.inputs)
             return
-        once = KINDS["RepeatFrame"].model_validate({"times": 1})
         self.observe.add(replace(node, layer=once, inputs=(self.observe.here(node.inputs[0]),)))
         self.settle(Port(node.id), When.SAME if when is When.STATIC else When.SAME_SO_FAR)
+
+    def _cropped(self, node: Node) -> Layer | None:
+        """Return what a layer that crops all frames but the last does to one; None for any other."""
+        (port,) = node.inputs
+        shape, margins = self.shapes[port], node.layer.margins  # type: ignore[attr-defined]
+        is_time = len(shape) == len(margins) + 1 and not getattr(node.layer, "channels_first", False)
+        if not is_time or margins[0] != ((shape[0] or 0) - 1, 0) or port in self.padded:
+            return None
+        space = margins[1:]
+        return node.layer.model_copy(update={"cropping": ((0, 0), *space) if space else (0, 0)})
+
+    def _enlarged(self, node: Node) -> Layer | None:
+        """Return what a layer that repeats one frame along time does to it besides; None for any other."""
+        (port,) = node.inputs
+        shape, factors = self.shapes[port], node.layer.factors  # type: ignore[attr-defined]
+        is_time = len(shape) == len(factors) + 1 and not getattr(node.layer, "channels_first", False)
+        if not is_time or shape[0] != 1 or factors[0] == 1:
+            return None
+        return node.layer.model_copy(update={"size": (1, *factors[1:]) if len(factors) > 1 else 1})
 
     def _sliced(self, node: Node, layer: Slice, when: When) -> When | None:
         """Return what a Slice along time gives of which one step is enough; None for any other."""

@@ -64,10 +64,12 @@ def possible_inputs(graph: Graph) -> Iterator[Inputs]:
     """Yield what the inputs may be: as the data say or, without data, every assignment, the likeliest first."""
     data = graph.spec.data
     if data is not None and data.inputs:
-        named = {None: When.STATIC, "past": When.PAST, "future": When.AHEAD, "all": When.THROUGHOUT}
+        named = {"past": When.PAST, "future": When.AHEAD, "all": When.THROUGHOUT}
         sections = {x.id: data.inputs[x.id] for x in graph.inputs}
         yield {
-            name: named[getattr(section, "frames", None) if section.count(data.windows) is not None else None]
+            name: When.STATIC
+            if section.count(data.windows) is None
+            else named[getattr(section, "frames", None) or "future"]  # a baseline has no other frames
             for name, section in sections.items()
         }
         return
