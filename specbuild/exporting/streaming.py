@@ -41,7 +41,8 @@ def streaming(trained: TrainedRun) -> Exported:
         SpecError: the model cannot run step by step; which node, and why.
         ArgumentError: something else that it needs cannot be computed inside of a graph.
     """
-    models = stream_models(trained.graph, trained.load_model("float32"))
+    precision = trained.precision or trained.folder.manifest()["precision"]
+    models = stream_models(trained.graph, trained.load_model(precision), precision)
     plan = StreamingPlan(trained, opened(trained), models)
     try:
         graphs = tuple(plan.graph(graph) for graph in plan.graphs)
