@@ -85,13 +85,19 @@ def averaged_weights(model: Any) -> Iterator[None]:
     if not getattr(_innermost(optimizer), "use_ema", False):
         yield
         return
-    trained = [(weight, np.array(keras.ops.convert_to_numpy(weight))) for weight in model.trainable_variables]
+    trained = [(weight, _copy(weight)) for weight in model.trainable_variables]
     take_averages(model)
+    for weight, _ in trained:  # on JAX it is the array of the optimizer now, which the steps inside would free
+        weight.assign(_copy(weight))
     try:
         yield
     finally:
         for weight, value in trained:
             weight.assign(value)
+
+
+def _copy(variable: Any) -> Any:
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def take_averages(model: Any) -> None:
