@@ -72,9 +72,9 @@ tune:
   train.optimizer.learning_rate: {log: [1e-4, 1e-2]}
   train.optimizer.name: [Adam, SGD]
   train.epochs: {int: [1, 4]}
-  layers.norm.axis: [-1, [1, 2]]
+  layers.conv.kernel_size: [3, [1, 2]]
 """
-NAMED = GROUPS.replace("groups: $groups}", "groups: $groups, id: norm}") + "train: {optimizer: {name: Adam}}\n"
+NAMED = GROUPS.replace("kernel_size: 3}", "kernel_size: 3, id: conv}") + "train: {optimizer: {name: Adam}}\n"
 
 
 @pytest.mark.parametrize("kind", ["tpe", "random"])
@@ -103,7 +103,7 @@ def test_the_draws_of_a_trial_depend_on_the_trials_before_it_alone(kind: str) ->
     whole = after(())
     assert after((0, 3, 11, 13)) == whole
     assert len({tuple(map(str, params.values())) for params in whole}) > 10
-    assert {str(params["layers.norm.axis"]) for params in whole} == {"-1", "[1, 2]"}
+    assert {str(params["layers.conv.kernel_size"]) for params in whole} == {"3", "[1, 2]"}
     assert all(params["vars.filters"] in (6, 12, 18, 24, 30) for params in whole)
 
 
@@ -116,7 +116,7 @@ def test_a_draw_is_the_override_that_set_takes() -> None:
         "train.optimizer.learning_rate=0.0001",
         "train.optimizer.name=SGD",
         "train.epochs=3",
-        "layers.norm.axis=[1, 2]",
+        "layers.conv.kernel_size=[1, 2]",
     ]
     assert load_spec(NAMED, overrides=said).train.epochs == 3
 
@@ -136,7 +136,7 @@ def test_a_draw_is_the_override_that_set_takes() -> None:
             "set:\n  train.seed: 3  # why\n  vars.a: 4\nvars: {}\n",
         ),
         ("set: {}\n", ["vars.a=4", "vars.b=5"], "set: {vars.a: 4, vars.b: 5}\n"),
-        ("data:\n  split:\n    train: 1\n", ["data.split={train: 0.5}"], None),
+        ("data:\n  split:\n    train: 1\n    test: 0\n", ["data.split={train: 0.5}"], None),
     ],
 )
 def test_values_are_put_where_a_user_would(text: str, overrides: list[str], expected: str | None) -> None:
