@@ -21,7 +21,7 @@ SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 REPORT = """
 import sys
 frameworks = ("keras", "tensorflow", "jax", "torch")
-readers = ("xarray", "zarr", "netCDF4", "h5py", "av", "imageio", "PIL", "matplotlib", "scipy")
+readers = ("xarray", "zarr", "netCDF4", "h5py", "av", "imageio", "PIL", "matplotlib", "scipy", "plotly", "jinja2")
 print("loaded:", *(name for name in (*frameworks, *readers) if name in sys.modules))
 """
 VERB = """

@@ -75,9 +75,12 @@ def report_file(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reports_file(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of that run beside a copy whose name is hostile."""
+    """The report of a copy of that run whose name and variable are hostile, beside the run itself."""
     folder = tmp_path_factory.mktemp("reports")
-    return report([trained.path, copied(trained.path, folder / "copy", name=EVIL)], folder / "two.html", windows=2)
+    copy = copied(trained.path, folder / "copy", name=EVIL)
+    spec = (copy / "spec.yaml").read_text("utf-8")
+    (copy / "spec.yaml").write_text(spec.replace("variable: rain rate", f"variable: '{EVIL}'"), "utf-8")
+    return report([copy, trained.path], folder / "two.html", windows=2)
 
 
 @pytest.fixture

@@ -25,13 +25,14 @@ from specbuild.data import Dataset, open_data
 from specbuild.data.sources.base import Coordinate
 from specbuild.document import ArgumentError, RunError
 from specbuild.evaluation.ensembles import ScoredForecast
-from specbuild.evaluation.result import Evaluation, Interval, ScoreColumn, ScoreTable, Skill
+from specbuild.evaluation.result import Difference, Evaluation, Interval, ScoreColumn, ScoreTable, Skill
 from specbuild.pictures import ColourScale
 from specbuild.pictures.pixels import Pixels, edge_ticks, shrunk
 from specbuild.pictures.plane import Edge, Plane
 from specbuild.reporting import render
 from specbuild.reporting.browser import Shown, drawn, layers
-from specbuild.reporting.stored import stored_scores
+from specbuild.reporting.charts import score_groups
+from specbuild.reporting.stored import Stored, stored_scores
 from specbuild.reporting.timeline import Bar, timeline
 from specbuild.reporting.windows import Looker, ScoredWindow, chosen, look_at, spread
 from specbuild.reporting.words import verdict
@@ -49,7 +50,7 @@ def page(report_file: Path) -> ReportPage:
 
 @pytest.fixture(scope="module")
 def both(reports_file: Path) -> ReportPage:
-    """The report of a run beside a copy whose name is hostile."""
+    """The report of a run whose name and variable are hostile beside another."""
     return ReportPage(reports_file)
 
 
@@ -176,6 +177,7 @@ def test_what_comes_from_outside_is_escaped(both: ReportPage) -> None:
     assert "<script>alert" not in both.source
     (title,) = both.of("title")
     assert EVIL in title
+    assert EVIL in both.payload["forecasts"][0]["layers"][0]["label"]
 
 
 def test_what_a_run_lacks_is_said(trained: Run, tmp_path: Path) -> None:
@@ -258,6 +260,25 @@ def evaluation(
     )
     skills = (Skill("persistence", values, overall, intervals),)
     return Evaluation("m", "test", 9, "rain", "mm/h", tables, skills, blocks=9 if intervals else 2)
+
+
+def test_the_band_is_the_interval_of_the_difference_around_the_model() -> None:
+    difference = Difference("persistence", -0.5, Interval(-0.7, -0.4))
+    column = ScoreColumn("RMSE", None, (1.0, 2.0), 1.5, units="data", differences=(difference, None, None))
+    table = ScoreTable("model", ("+1 h", "+2 h"), (column,))
+    whole = evaluation(Interval(0.05, 0.2))
+    stored = Stored("scores.json", (replace(whole, tables=(table, whole.tables[1])),))
+    run = SimpleNamespace(letter="A", scores=(stored,), trained=SimpleNamespace(data=SimpleNamespace(targets={})))
+    (group,) = score_groups([run])  # type: ignore[list-item]
+    rmse, skill = group.charts
+    model, persistence = (line.to_dict() for line in rmse.lines)
+    assert (model["low"], model["high"]) == ([pytest.approx(0.8), None], [pytest.approx(1.1), None])
+    assert (persistence["low"], persistence["solid"]) == ([], False)
+    assert "0.800 to 1.10" in rmse.table
+    (over,) = skill.lines
+    assert (over.name, over.values, over.low, over.high) == ("over persistence", (30, -20), (10, -50), (40, 20))
+    assert "+10 % to +40 %" in skill.table
+    assert "<caption>RMSE (mm/h) by lead time</caption>" in rmse.table
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.run.report_page import EVIL
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium; install it with: apt-get install chromium")
 
@@ -178,6 +180,7 @@ def test_runs_side_by_side_can_be_read_on_a_phone(browser: Any, reports_file: Pa
     with Opened(browser, reports_file, 360) as opened:
         opened.check()
         assert opened.page.locator("#score-chart .legend").text_content().count("model") == 2
+        assert opened.page.locator("#line-chart .ytitle").text_content() == f"{EVIL} (mm/h)"
         assert opened.page.locator("script").count() == 4  # none comes from the name of a run
 
 
