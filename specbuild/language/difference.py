@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from specbuild.catalog import KerasObject, Layer
 from specbuild.catalog.wrappers import Wrapper
-from specbuild.document import PathPart, Span, dotted
+from specbuild.document import PathPart, Span, dotted, plain
 from specbuild.document.nodes import Mapping as MappingNode
 from specbuild.document.nodes import Node
 from specbuild.language.expressions import names
@@ -75,6 +75,7 @@ class _Comparison:
         old, new = with_absolute_paths(old), with_absolute_paths(new)
         for name in ("data", "train", "evaluate"):
             yield from self._below((name,), getattr(old, name), getattr(new, name))
+        yield from _changed("tune", *(_written(spec, "tune") for spec in (old, new)))
 
     def _below(self, path: tuple[PathPart, ...], old: Any, new: Any) -> Iterator[Difference]:
         for inner, was, now in _leaves(path, old, new):
@@ -118,6 +119,12 @@ class _Comparison:
             key = str(inner[0]) if inner else "layer"
             variables = _variables(_argument_text(old, key), _argument_text(new, key))
             yield _difference(dotted(("layers", new.id, *inner)), was, now, variables)
+
+
+def _written(spec: Spec, name: str) -> Any:
+    """Return a section as it is written, its variables filled in."""
+    node = spec.document.get(name)
+    return plain(node) if isinstance(node, MappingNode) else {}
 
 
 def _changed(path: str, old: Any, new: Any) -> Iterator[Difference]:

@@ -100,3 +100,11 @@ def test_a_spec_means_what_its_resolved_form_means(path: Path, tmp_path: Path) -
     changes = differences(spec, load_spec(written, roots=[SPECS]))
     assert [each for each in changes if not each.path.startswith("vars.")] == []
     assert differences(spec, spec) == ()
+
+
+def test_what_is_tuned_differs_by_path() -> None:
+    tuned = ("train: {", "tune: {vars.filters: [4, 8], trials: 9}\ntrain: {")
+    assert [(each.path, each.kind, each.after) for each in found(tuned)] == [
+        ("tune.vars.filters", "added", "[4, 8]"),
+        ("tune.trials", "added", "9"),
+    ]
