@@ -55,6 +55,8 @@ class RunPart:
     class_words: str
     calibration: tuple[Picture, ...]
     spec: str
+    resolved: str
+    """The spec with variables, defaults and overrides applied; empty where the folder does not have it."""
     overrides: tuple[str, ...]
     diagram: str
     layers: str
@@ -157,6 +159,7 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
     evaluation, graph = run.evaluation, run.graph
     scored = next((stored.classes for stored in run.scores if stored.classes is not None), None)
     line, clips, no_data = _data(run, looked)
+    resolved = run.folder.resolved_file
     drawing, listed = ("", "") if isinstance(graph, str) else _drawing(graph)
     return RunPart(
         letter=run.letter,
@@ -171,6 +174,7 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
         class_words="" if scored is None else _class_words(scored),
         calibration=tuple(_calibration(run, several=several)),
         spec=_highlighted(run.spec.written),
+        resolved=_highlighted(resolved.read_text("utf-8")) if resolved.is_file() else "",
         overrides=tuple(run.manifest["overrides"]),
         diagram=drawing,
         layers=listed,
@@ -257,15 +261,17 @@ def _forecasts(
         made = drawn(layers(shown, picked), picked, budget)
     except SpecbuildError as error:
         return Forecasts(title, missing=fault_of(error)), {}, None
-    *extremes, every = _window_tables(looked, picked)
+    named = f"{first.letter}: model" if len(group) > 1 else "model"
+    *extremes, every = _window_tables(looked, picked, named)
     return (
-        Forecasts(title, _about(first, looked, picked), tuple(extremes), every),
-        {"title": title or first.name, "layers": made, "errors": _errors(looked, picked)},
+        Forecasts(title, _about(first, named, looked, picked), tuple(extremes), every),
+        {"title": title or first.name, "layers": made, "errors": _errors(looked, picked, named)},
         looked,
     )
 
 
-def _about(run: ReportedRun, looked: LookedAt, picked: Sequence[ScoredWindow]) -> str:
+def _about(run: ReportedRun, named: str, looked: LookedAt, picked: Sequence[ScoredWindow]) -> str:
+    """Return which windows were forecast and which are shown, by the errors of the model that is called `named`."""
     count = len(looked.windows)
     data = run.trained.other_data
     other = f"These are forecasts of other data than those of the training: {data}. " if data else ""
@@ -274,12 +280,12 @@ def _about(run: ReportedRun, looked: LookedAt, picked: Sequence[ScoredWindow]) -
     which = f"{len(picked)} of them {'are' if len(picked) != 1 else 'is'} shown"
     words = {"best": "the best", "median": "the median", "worst": "the worst", "evenly spaced": "others evenly spaced"}
     kinds = [words[why] for why in words if any(window.why == why for window in picked)]
-    how = f"{', '.join(kinds)}; by the RMSE of the model over all lead times"
+    how = f"{', '.join(kinds)}; by the RMSE of {'the model' if named == 'model' else named} over all lead times"
     out = f" {len(looked.left_out)} were left out." if looked.left_out else ""
     return f"{other}{forecast} of the {looked.split} split {verb} forecast for this page; {which}: {how}.{out}"
 
 
-def _errors(looked: LookedAt, picked: Sequence[ScoredWindow]) -> dict[str, Any]:
+def _errors(looked: LookedAt, picked: Sequence[ScoredWindow], named: str) -> dict[str, Any]:
     """Return the error of every window that was forecast, for the chart over windows."""
     names = list(dict.fromkeys(name for window in looked.windows for name in window.errors))
     shown = {window.number: place for place, window in enumerate(picked)}
@@ -288,13 +294,16 @@ def _errors(looked: LookedAt, picked: Sequence[ScoredWindow]) -> dict[str, Any]:
             "units": looked.units,
             "numbers": [window.number for window in looked.windows],
             "labels": [window.label for window in looked.windows],
-            "lines": {name: [window.errors.get(name, float("nan")) for window in looked.windows] for name in names},
+            "lines": {
+                named if name == "model" else name: [window.errors.get(name, float("nan")) for window in looked.windows]
+                for name in names
+            },
             "shown": [shown.get(window.number) for window in looked.windows],
         }
     )
 
 
-def _window_tables(looked: LookedAt, picked: Sequence[ScoredWindow]) -> tuple[str, str, str]:
+def _window_tables(looked: LookedAt, picked: Sequence[ScoredWindow], named: str) -> tuple[str, str, str]:
     """Return the tables of the worst, the best and of all windows."""
     known = sorted(
         (window for window in looked.windows if window.errors["model"] == window.errors["model"]),
@@ -306,10 +315,12 @@ def _window_tables(looked: LookedAt, picked: Sequence[ScoredWindow]) -> tuple[st
     columns = [
         Column("last past frame"),
         Column("window", number=True),
-        *(Column(f"{name}{units}", number=True) for name in names),
+        *(Column(f"{named if name == 'model' else name}{units}", number=True) for name in names),
         Column("shown above"),
     ]
     places = {window.number: str(place) for place, window in enumerate(picked, start=1)}
+
+    called = "the model" if named == "model" else named
 
     def table(windows: Sequence[ScoredWindow], caption: str) -> str:
         rows = [
@@ -324,7 +335,7 @@ def _window_tables(looked: LookedAt, picked: Sequence[ScoredWindow]) -> tuple[st
         return html_table(columns, rows, caption)
 
     return (
-        table(known[::-1][:many], "Worst windows by the RMSE of the model"),
-        table(known[:many], "Best windows by the RMSE of the model"),
+        table(known[::-1][:many], f"Worst windows by the RMSE of {called}"),
+        table(known[:many], f"Best windows by the RMSE of {called}"),
         table(looked.windows, "RMSE of every window that was forecast"),
     )

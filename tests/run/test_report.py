@@ -74,7 +74,8 @@ def test_a_page_says_what_the_run_is(page: ReportPage, trained: Run) -> None:
     assert "recurrent: ConvLSTM2D" in page.text
     assert f"seed {manifest['seed']}" in page.text
     assert f"keras {manifest['versions']['keras']}" in page.text
-    assert (trained.path / "spec.yaml").read_text("utf-8") in page.code
+    for name in ("spec.yaml", "resolved.yaml"):
+        assert (trained.path / name).read_text("utf-8").strip() in page.code
 
 
 def test_scores_are_those_that_are_stored(page: ReportPage, trained: Run) -> None:
@@ -167,6 +168,8 @@ def test_runs_stand_side_by_side(both: ReportPage, trained: Run) -> None:
     first = each["layers"][0]["windows"][0]["leads"][0]
     assert first["images"][1] == first["images"][2]  # a copy forecasts the same
     assert "All runs forecast the same" in both.text
+    assert "Worst windows by the RMSE of A: model" in both.text
+    assert next(iter(each["errors"]["lines"])) == "A: model"
     assert "The specs mean the same." not in both.text  # their names differ
     assert [curves["run"] for curves in both.payload["curves"]] == ["A", "B"]
     assert trained.path.name in both.text
