@@ -91,5 +91,7 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
                     say(f"note: {note}")
             elif data:
                 say("data: the spec has none")
+            if (tuning := graph.spec.tuning) is not None:
+                say(f"tune: {', '.join(f'{each.path} ({each})' for each in tuning.space)}")
     if failed:
         raise SystemExit(2)

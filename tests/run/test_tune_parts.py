@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from specbuild import load_spec
+from specbuild.cli import main
 from specbuild.document import Report, RunError
 from specbuild.graph import check
 from specbuild.language import Spec
@@ -23,9 +25,9 @@ from specbuild.tuning.best import edited
 from specbuild.tuning.progress import Bar, trial_line
 from specbuild.tuning.result import TrialResult, short_names
 from specbuild.tuning.sampling import distribution, drawn, override, sampler
-from specbuild.tuning.trial import Objective, Reports
+from specbuild.tuning.trial import Objective
 from tests.run.test_tune import SPEC, written
-from tests.run.tuning_worker import loss
+from tests.run.tuning_worker import loss, trained
 
 GROUPS = """\
 specbuild: 1
@@ -58,6 +60,13 @@ def test_only_check_tries_the_values() -> None:
     assert spec.tuning is not None
     assert spec.tuning.space[0].choices == (4, 5)
     assert "tune" not in spec.resolved()
+
+
+def test_check_says_what_is_tuned(tmp_path: Path) -> None:
+    said = CliRunner().invoke(main, ["check", str(written(tmp_path))])
+    assert said.output.splitlines()[-1] == (
+        "tune: vars.kernel (3 choices), train.optimizer.learning_rate (0.0001 to 0.1)"
+    )
 
 
 def test_a_space_that_is_too_large_to_check_is_refused() -> None:
@@ -159,20 +168,6 @@ def test_a_value_of_a_base_is_put_under_set(tmp_path: Path, monkeypatch: pytest.
     best = load_spec(study.best_spec)
     assert best.vars == {"kernel": study.best.params["vars.kernel"], "channels": 3}
     assert study.best_spec.read_text("utf-8").splitlines()[1] == "extends: base.yaml  # the plain one"
-
-
-def trained(
-    spec: Spec,
-    _folder: RunFolder,
-    reports: Reports,
-    objective: Objective,
-    _shown: Callable[[int, float], None],
-    _plugins: Sequence[str],
-) -> float:
-    """A training of one epoch, by a formula."""
-    row = {"epoch": 1.0, "val_loss": loss(spec.train.optimizer.arguments["learning_rate"], 1)}
-    reports.epoch(row)
-    return objective.of(row, spec)
 
 
 def test_a_trial_that_fails_does_not_end_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from specbuild.document import ArgumentError, RunError
-from specbuild.tuning import Study, TrialResult, pictures, tune
+from specbuild.tuning import Study, TrialResult, loop, pictures, storage, tune
 from tests.run.test_tune import SPEC, written
+from tests.run.tuning_worker import trained
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = SPEC.replace("startup: 1", "startup: 3").replace("max_parameters: 60", "max_parameters: 60\n  seed: 5")
@@ -30,10 +31,10 @@ def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "draw", lambda *_: ())
 
 
-def started(folder: Path, out: Path, trials: int, seconds: float, *storage: str) -> subprocess.Popen[str]:
+def started(folder: Path, out: Path, trials: int, seconds: float, *options: str) -> subprocess.Popen[str]:
     """A process that works on the study in `out`, made of the spec in `folder`."""
     command = [sys.executable, "-m", "tests.run.tuning_worker", str(folder), str(out), str(trials), str(seconds)]
-    return subprocess.Popen([*command, *storage], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def ended(process: subprocess.Popen[str]) -> list[str]:
@@ -105,7 +106,7 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
     assert not list((study.path / ".workers").glob("*/run.lock"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server on this machine, which is gone after the test."""
     programs = [*map(shutil.which, ("initdb", "pg_ctl"))]
@@ -157,3 +158,35 @@ def test_two_hosts_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) 
         tune(other, out=tmp_path / "three", name="study", storage=postgresql, quiet=True)
     with pytest.raises(RunError, match=r"the storage postgresql://me@127\.0\.0\.1:1/postgres failed"):
         tune(other, out=tmp_path / "four", name="study", storage="postgresql://me:secret@127.0.0.1:1/postgres")
+
+
+def test_the_values_of_a_host_that_is_gone_are_tried_again(
+    tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg2
+
+    written(tmp_path, TEXT.replace("name: tuned", "name: tuned elsewhere").replace("[1, 3, 7]", "[1, 3]"))
+    monkeypatch.setattr(storage, "GONE", 1)
+    monkeypatch.setattr(loop, "run", trained)
+    process = started(tmp_path, tmp_path / "one", 3, 0.3, postgresql, "gone")
+    connection = psycopg2.connect(postgresql)
+    try:
+        connection.autocommit = True
+        begun = "select count(*) from trial_intermediate_values v join trials t using (trial_id) join studies s using "
+        begun += "(study_id) where s.study_name = 'gone'"
+        with connection.cursor() as cursor:
+            count = 0
+            while not count and process.poll() is None:
+                time.sleep(0.05)
+                cursor.execute(begun)
+                ((count,),) = cursor.fetchall()
+    finally:
+        connection.close()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    time.sleep(2)
+    study = tune(tmp_path / "tuned.yaml", out=tmp_path / "two", name="gone", storage=postgresql, trials=3, quiet=True)
+    gone = next(trial for trial in study.trials if trial.state == "failed")
+    assert gone.reason == "its process is gone; its values are tried again"
+    assert sum(trial.params == gone.params for trial in study.trials) == 2
+    assert study.count("complete") == 3

@@ -1,8 +1,8 @@
 """A process that works on a study, for `test_tune_together.py`: everything but the training, which is a formula.
 
-    python -m tests.run.tuning_worker FOLDER OUT TRIALS SECONDS [STORAGE]
+    python -m tests.run.tuning_worker FOLDER OUT TRIALS SECONDS [STORAGE [NAME]]
 
-FOLDER has the spec `tuned.yaml`. The study is OUT/study, continued if it is there; with STORAGE it is joined. SECONDS
+FOLDER has the spec `tuned.yaml`. The study is OUT/NAME, continued if it is there; with STORAGE it is joined. SECONDS
 is how long an epoch of the formula takes. The last line says which trials this process trained.
 """
 
@@ -28,8 +28,22 @@ def loss(rate: float, epoch: int) -> float:
     return 1 + abs(math.log10(rate) + 2) + 1 / epoch
 
 
-def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None) -> None:
-    trained: list[str] = []
+def trained(
+    spec: Spec,
+    _folder: RunFolder,
+    reports: Reports,
+    objective: Objective,
+    _shown: Callable[[int, float], None],
+    _plugins: Sequence[str],
+) -> float:
+    """A training of one epoch, in no time."""
+    row = {"epoch": 1.0, "val_loss": loss(spec.train.optimizer.arguments["learning_rate"], 1)}
+    reports.epoch(row)
+    return objective.of(row, spec)
+
+
+def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None, name: str = "study") -> None:
+    began: list[str] = []
 
     def run(
         spec: Spec,
@@ -39,7 +53,7 @@ def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | No
         shown: Callable[[int, float], None],
         _plugins: Sequence[str],
     ) -> float:
-        trained.append(run_folder.path.name)
+        began.append(run_folder.path.name)
         rate = spec.train.optimizer.arguments["learning_rate"]
         for epoch in range(1, EPOCHS + 1):
             time.sleep(seconds)
@@ -52,11 +66,11 @@ def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | No
     loop.run = run
     pictures.draw = lambda *_: ()
     options: dict[str, Any] = {"trials": trials, "storage": storage}
-    if (out / "study").exists() and storage is None:
-        tune(resume=out / "study", **options)
+    if (out / name).exists() and storage is None:
+        tune(resume=out / name, **options)
     else:
-        tune(folder / "tuned.yaml", out=out, name="study", **options)
-    print("trained:", *trained)
+        tune(folder / "tuned.yaml", out=out, name=name, **options)
+    print("trained:", *began)
 
 
 if __name__ == "__main__":
