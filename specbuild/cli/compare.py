@@ -74,15 +74,16 @@ def command(
 
 def _lines(compared: Compared, *, every_lead: bool) -> Iterator[str]:
     from specbuild.cli.diff import lines_of
+    from specbuild.cli.tables import wrapped
     from specbuild.evaluation.tables import comparison_text
 
     _, *others = compared.by_letter.items()
     for letter, run in others:
         yield f"{letter} differs from A in"
         for line in lines_of(run.spec):
-            yield f"  {line}"
+            yield from wrapped(f"  {line}")
         for each in run.records:
-            yield f"  {each.what}: {each.before} → {each.after}"
+            yield from wrapped(f"  {each.what}: {each.before} → {each.after}")
         if not run.spec and not run.records:
             yield "  nothing: spec, seed, versions and device are the same"
         yield ""

@@ -40,6 +40,7 @@ def command(
       specbuild diff a.yaml b.yaml --format json
       specbuild diff a.yaml b.yaml --exit-code > /dev/null || echo they differ
     """
+    from specbuild.cli.tables import wrapped
     from specbuild.facade import build_graph, load_spec
     from specbuild.graph.summary import summarize
     from specbuild.language.difference import differences
@@ -56,7 +57,8 @@ def command(
         say(json.dumps({"differences": [asdict(each) for each in found], "totals": totals}, indent=2))
     else:
         for line in _lines(found, *summaries):
-            say(line)
+            for part in wrapped(line):
+                say(part)
     if exit_code and found:
         raise SystemExit(1)
 

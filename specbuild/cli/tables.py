@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Collection
 
 import click
 
 from specbuild.document.printable import printable
+from specbuild.document.render import text_width
 from specbuild.graph.summary import Summary
 from specbuild.graph.tables import summary_text
 
@@ -21,6 +23,15 @@ def table_width() -> int:
     """Return how wide a table may be."""
     bound = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
     return shutil.get_terminal_size().columns if bound else UNBOUND
+
+
+def wrapped(line: str) -> list[str]:
+    """Return a line as lines as wide as the terminal, the later ones indented further; off a terminal as it is."""
+    width = table_width()
+    if width == UNBOUND or text_width(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def print_summary(summary: Summary, columns: Collection[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,18 @@ def test_data(spec: Path) -> None:
 def test_the_list_of_templates() -> None:
     lines = printed("init", "--list")
     assert len([line for line in lines if not line.startswith(" ")]) == len(SPECS)
+
+
+def test_a_difference_is_continued_below(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = spec.with_name("other.yaml")
+    other.write_text(
+        SPEC.replace("windows: {", "missing: -99\n  windows: {").replace("filters: 2,", "filters: 4,"), "utf-8"
+    )
+    lines = printed("diff", spec, other)
+    whole = f"layers.{LONG}_1.filters: 2 → 4"
+    assert whole in [f"{first}{second.removeprefix('    ')}" for first, second in pairwise(lines)]
+    monkeypatch.delenv("COLUMNS")
+    assert whole in CliRunner().invoke(main, ["diff", str(spec), str(other)]).output.splitlines()
 
 
 def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
