@@ -15,7 +15,7 @@ from typing import Any
 from specbuild.document import ArgumentError, RunError
 from specbuild.exporting.description import ExportedGraph
 from specbuild.exporting.formats import FORMATS, LONGEST_UNROLLED, Format
-from specbuild.model.backend import keras
+from specbuild.model.backend import Registered, keras
 from specbuild.model.saving import members, write_members
 
 Write = Callable[[ExportedGraph, Path, "int | None"], None]
@@ -102,7 +102,7 @@ def _savedmodel(graph: ExportedGraph, path: Path, batch: int | None) -> None:
 
 
 def _keras(graph: ExportedGraph, path: Path, _batch: int | None) -> None:
-    parts = members(graph.model)
+    parts = members(_with_operations(graph.model))
     ours = sorted(set(_registered(json.loads(parts["config.json"]))))
     if ours:
         raise ArgumentError(
@@ -110,6 +110,22 @@ def _keras(graph: ExportedGraph, path: Path, _batch: int | None) -> None:
             help="use --format savedmodel or --format onnx, which hold the operations of every layer",
         )
     write_members(parts, path)
+
+
+def _with_operations(model: Any) -> Any:
+    """Return a model in which the layers of ours that have no weights are replaced by the operations that they run."""
+
+    def own(layer: Any) -> bool:
+        return isinstance(layer, Registered)
+
+    def call(layer: Any, *tensors: Any, **keywords: Any) -> Any:
+        if isinstance(layer, keras.models.Model):
+            return _with_operations(layer)(*tensors, **keywords)
+        if own(layer) and not layer.variables:
+            return layer.call(*tensors)
+        return layer(*tensors, **keywords)
+
+    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
 
 
 def _registered(config: Any) -> Iterator[str]:

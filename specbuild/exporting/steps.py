@@ -43,8 +43,9 @@ class Unchecked(Transform):
 def limits(transform: Transform) -> Iterator[str]:
     """Yield a note on each step that has values it cannot take, which a graph does not refuse."""
     for step in transform.steps:
-        if step.above is not None:
-            yield f"{_name(step)} needs values above {step.above:g}; one that is not counts as missing"
+        above = step.step.above if isinstance(step, Only) else step.above
+        if above is not None:
+            yield f"{_name(step)} needs values above {above:g}; one that is not counts as missing"
 
 
 class _Naming:

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from specbuild import export
+from specbuild import build_model, export
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
 from specbuild.exporting import ExportResult, formats
+from specbuild.exporting.convert import convert
+from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
+from specbuild.exporting.formats import FORMATS
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import given_past
 from specbuild.runs.trained import TrainedRun
@@ -102,9 +105,22 @@ def test_a_file_is_not_overwritten_and_has_the_suffix_of_its_format(trained: Run
     assert (tmp_path / "rain.onnx").read_text() == "mine"
 
 
-def test_layers_of_ours_are_not_for_plain_keras(trained: Run, tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="plain Keras cannot load this model: it has layers of specbuild: Rep"):
-        export(trained.folder.path, format="keras", shape="whole", output=tmp_path / "rain.keras")
+def test_plain_keras_loads_an_encoder_decoder_in_physical_units(trained: Run, tmp_path: Path) -> None:
+    result = export(trained.folder.path, format="keras", output=tmp_path / "rain.keras")
+    assert result.difference.relative < 1e-5
+    assert json.loads(result.manifest.read_text("utf-8"))["format"] == "keras"
+
+
+def test_layers_of_ours_with_weights_are_not_for_plain_keras(tmp_path: Path) -> None:
+    gru = "{id: gru, layer: ConvGRU2D, filters: 1, kernel_size: 1}"
+    model = build_model(f"specbuild: 1\ninputs: {{x: [2, 4, 4, 1]}}\nlayers: [{gru}]\n")
+    tensor = TensorDescription(
+        "x", "frame", tuple(Axis(f"axis_{n}", each) for n, each in enumerate(model.inputs[0].shape))
+    )
+    with pytest.raises(
+        ArgumentError, match="plain Keras cannot load this model: it has layers of specbuild: ConvGRU2D"
+    ):
+        convert(ExportedGraph(model, (tensor,), (tensor,)), FORMATS["keras"], tmp_path / "gru.keras", None)
     assert list(tmp_path.iterdir()) == []
 
 

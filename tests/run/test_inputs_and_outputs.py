@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 
-from specbuild import Forecaster, RunError, SpecError, build_graph, evaluate, predict, report, train
+from specbuild import Forecaster, RunError, SpecError, build_graph, evaluate, export, predict, report, train
 from specbuild.cli import main
 from specbuild.document import ArgumentError
 from specbuild.training import Run
@@ -262,3 +262,21 @@ def test_a_live_sensor_gives_the_times(tmp_path: Path) -> None:
     with pytest.raises((SpecError, RunError)) as caught:
         predict(run.path, tmp_path / "past.npy")
     assert "cycles depend on the times of the frames" in str(caught.value)
+
+
+def test_it_is_exported_with_every_input_and_output(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("tf2onnx", reason="needs specbuild[onnx]: pip install 'specbuild[onnx]'")
+    result = export(run.path, format="onnx", output=tmp_path / "fed.onnx")
+    assert result.difference.relative < 1e-5
+    (graph,) = json.loads(result.manifest.read_text("utf-8"))["graphs"]
+    assert {each["name"]: each["shape"] for each in graph["inputs"]} == {
+        "rain": [None, 2, 12, 12, 1],
+        "hours": [None, 2, 1],
+        "nwp": [None, 2, 12, 12, 1],
+    }
+    rain, hours, nwp = graph["inputs"]
+    assert (rain["steps"], nwp["steps"]) == (["-15 min", "0 min"], ["+15 min", "+30 min"])
+    assert (hours["role"], hours["channels"]) == ("time", ["day"])
+    assert [each["name"] for each in graph["outputs"]] == ["amount", "occurrence", "last"]
+    assert [each.get("units", "") for each in graph["outputs"]] == ["mm/h", "", "mm/h"]
+    assert graph["outputs"][2]["steps"] == ["+30 min"]

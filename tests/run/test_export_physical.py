@@ -1,0 +1,112 @@
+"""Graphs in physical units compute what `predict` does: transforms, gaps, masks, tiles, heads, anomalies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from specbuild.data.transforms.kinds import STEPS, LogStep
+from specbuild.document import ArgumentError
+from specbuild.exporting.physical import PhysicalPlan, opened, physical
+from specbuild.exporting.samples import Samples, physical_samples
+from specbuild.exporting.steps import Unchecked
+from specbuild.runs.trained import TrainedRun
+from specbuild.training import train
+from tests.run.conftest import blobs
+
+QUICK = ["train.epochs=1", "train.steps_per_epoch=2"]
+GAPS = """
+  - {id: forecast, time_distributed: {layer: Conv2D, filters: 2, kernel_size: 3, padding: same}}
+data:
+  source: {path: gaps.npy, layout: T H W C, coarsen: 2}
+  mask: true
+  crop: 4
+  windows: {past: 2, future: 2, step: 2}
+  transform: [{name: clip, min: 0}, {name: dbz, minimum: 0.1, channels: [1]}, {name: log1p, channels: [0]}, standardize]
+"""
+QUANTILES = """
+  - {id: forecast, time_distributed: {layer: Conv2D, filters: 3, kernel_size: 3, padding: same}}
+data:
+  source: {path: blobs.npy, layout: T H W}
+  crop: 8
+  windows: {past: 2, future: 2}
+  transform: [{name: anomaly, period: 6}, standardize]
+"""
+
+
+def compared(trained: TrainedRun, atol: float = 1e-5) -> tuple[PhysicalPlan, Samples, dict[str, np.ndarray]]:
+    """Compare the graph of a run with its forecasts, and return what goes in and comes out."""
+    exported = physical(trained)
+    (graph,) = exported.graphs
+    samples = physical_samples(trained)
+    given = [samples.inputs[each.name] for each in graph.inputs]
+    flat = graph.model.predict_on_batch(given if len(given) > 1 else given[0])
+    outputs = dict(zip((each.name for each in graph.outputs), flat if isinstance(flat, list) else [flat], strict=True))
+    assert outputs.keys() == samples.outputs.keys()
+    for name, values in outputs.items():
+        np.testing.assert_allclose(values, samples.outputs[name], rtol=1e-5, atol=atol)
+    return PhysicalPlan(trained, opened(trained)), samples, outputs
+
+
+def run_of(spec: Path, text: str, past: str, loss: str) -> TrainedRun:
+    """Return a run that was trained for two steps."""
+    spec.write_text(
+        f"specbuild: 1\nname: small\ninputs: {{rain: {past}}}\nlayers:{text}"
+        f"  split: {{train: 0.6, validation: 0.2, test: 0.2}}\ntrain: {{loss: {loss}, seed: 3, batch_size: 4}}\n",
+        encoding="utf-8",
+    )
+    return TrainedRun.open(train(spec, overrides=QUICK, out=spec.parent / "runs", quiet=True, score=False).path)
+
+
+def test_gaps_tiles_boxes_and_a_mask(spec: Path) -> None:
+    values = np.stack([blobs(size=16), 2 * blobs(size=16)], axis=-1)
+    values[:, :4, :4] = np.nan  # never known
+    values[20:30, 8:, :, 1] = np.nan
+    np.save(spec.parent / "gaps.npy", values)
+    plan, samples, outputs = compared(run_of(spec, GAPS, "[2, 4, 4, 3]", "mse"))
+    assert samples.inputs["rain"].shape[1:] == (2, 16, 16, 2)
+    forecast = outputs["forecast"]
+    assert forecast.shape[1:] == (2, 8, 8, 2)
+    assert np.isnan(forecast[0, :, :2, :2]).all()
+    assert np.isnan(forecast[-1]).all()
+    assert np.isfinite(forecast[2, :, 2:]).all()
+    notes = " ".join(plan.notes())
+    assert "coarsened by 2 x 2 (mean)" in notes
+    assert "log1p needs values above -1" in notes
+    assert "cut into 9 overlapping tiles" in notes
+
+
+def test_anomalies_and_quantiles(spec: Path) -> None:
+    loss = "{name: pinball, quantiles: [0.1, 0.5, 0.9]}"
+    trained = run_of(spec, QUANTILES, "[2, 8, 8, 1]", loss)
+    plan, samples, outputs = compared(trained)
+    assert [each.name for each in plan.inputs] == ["rain", "slot"]
+    assert plan.inputs[1].description == "the first past frame, in frames of its event"
+    assert samples.inputs["slot"].tolist()[:2] == [49, 56]
+    quantiles = outputs["forecast_quantiles"]
+    assert quantiles.shape[1:] == (3, 2, 12, 12, 1)
+    assert (np.diff(quantiles[:2], axis=1) >= 0).all()
+    np.testing.assert_allclose(quantiles[:, 1], outputs["forecast"], atol=1e-5)
+
+
+class ReversedStep(LogStep):
+    """A step that no graph can compute."""
+
+    name = "reversed"
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        return np.flip(x, axis=-1)
+
+
+def test_a_transform_that_no_graph_can_compute_is_named(spec: Path) -> None:
+    trained = TrainedRun.open(train(spec, overrides=QUICK, out=spec.parent / "runs", quiet=True, score=False).path)
+    dataset = trained.dataset
+    assert ReversedStep.name not in STEPS
+    broken = replace(dataset, transform=replace(dataset.transform, steps=(ReversedStep(1.0),)))
+    with pytest.raises(ArgumentError, match="the transform reversed cannot be part of an exported graph: it uses flip"):
+        PhysicalPlan(trained, broken).model()
+    unchecked = Unchecked.of(dataset.transform)
+    np.testing.assert_array_equal(unchecked.apply(np.ones((1, 1))), dataset.transform.apply(np.ones((1, 1))))
