@@ -106,6 +106,8 @@ def open_study(url: str, name: str, options: TuneSection, *, maximize: bool) -> 
 
 
 def _storage(optuna: Any, url: str) -> Any:
+    from sqlalchemy.exc import ArgumentError
+
     own = url.startswith("sqlite")
     settings: dict[str, Any] = {"connect_args": {"timeout": 120}} if own else {"pool_pre_ping": True}
     beats = {} if own else {"heartbeat_interval": BEAT, "grace_period": GONE}
@@ -119,9 +121,10 @@ def _storage(optuna: Any, url: str) -> Any:
                 f"the storage {without_password(url)} needs a package that is not installed: {error}",
                 help="install the driver of the database, such as pip install 'psycopg[binary]' for PostgreSQL",
             ) from error
-        except ValueError as error:
+        except (ValueError, ArgumentError) as error:
+            reason = str(error).splitlines()[0]
             raise RunError(
-                f"{without_password(url)} is not a storage: {error}",
+                f"{without_password(url)} is not a storage: {without_password(reason)}",
                 help="write a URL such as postgresql://user@host/database or sqlite:///study.db",
             ) from error
         except Exception:

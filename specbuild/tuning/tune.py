@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
-from specbuild.document import ArgumentError, Report, RunError
+from specbuild.document import ArgumentError, Report, RunError, SpecbuildError
 from specbuild.facade import check, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, normalize
@@ -108,7 +109,7 @@ def tune(
         total = trials or _tuning(graph.spec).options.trials
         kept = without_password(storage) if storage is not None else None
         folder = StudyFolder.create(out, graph.spec, name, total, kept)
-    return _worked(folder, graph, total, limit, storage, plugins, shown(quiet))
+    return _worked(folder, graph, total, limit, storage, plugins, shown(quiet), new=resume is None)
 
 
 def _checked(
@@ -193,8 +194,10 @@ def _worked(
     storage: str | None,
     plugins: tuple[str, ...],
     show: Shown,
+    *,
+    new: bool,
 ) -> Study:
-    """Work on a study until it has its trials, and write its results."""
+    """Work on a study until it has its trials, and write its results; a `new` one that cannot begin leaves no trace."""
     from specbuild.tuning import storage as storages
     from specbuild.tuning.collect import collected
     from specbuild.tuning.loop import Work, work
@@ -208,9 +211,15 @@ def _worked(
     deadline = None if limit is None else time.monotonic() + limit
     url = storage or storages.database(folder.path / "study.db")
     own = url == storages.database(folder.path / "study.db")
-    study = storages.open_study(url, folder.record().study, tuning.options, maximize=objective.larger_is_better)
+    try:
+        study = storages.open_study(url, folder.record().study, tuning.options, maximize=objective.larger_is_better)
+        with storages.explained(url):
+            _identify(study, spec, objective)
+    except SpecbuildError:
+        if new:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
     with storages.explained(url):
-        _identify(study, spec, objective)
         given = Work(folder, study, tuning, objective, own, plugins, show)
         try:
             with Signals() as signals, Worker(folder) as worker, show:

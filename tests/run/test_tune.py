@@ -15,6 +15,7 @@ from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
 from specbuild.runs.folder import RunFolder
 from specbuild.tuning import Study
+from specbuild.tuning.trial import Reports
 from tests.run.conftest import blobs
 
 SPEC = """\
@@ -173,3 +174,14 @@ def test_a_monitor_that_no_trial_reports_ends_the_study(tmp_path: Path) -> None:
     with pytest.raises(RunError, match='report no "val_csi"') as error:
         tune(spec, out=tmp_path / "runs", name="study", quiet=True)
     assert "val_mae" in str(error.value)
+
+
+def test_a_pruned_trial_is_a_run_that_ended_after_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Reports.epoch
+    monkeypatch.setattr(Reports, "epoch", lambda reports, row: report(reports, row) or row["epoch"] == 2)
+    spec = written(tmp_path, SPEC.replace("[1, 3, 7]", "[1, 3]"))
+    with pytest.raises(RunError, match="none of the 1 trials was completed; 1 of them: worse than the median after"):
+        tune(spec, out=tmp_path / "runs", name="study", trials=1, quiet=True)
+    run = RunFolder.open(tmp_path / "runs/study/trial-0000")
+    assert (run.manifest()["status"], run.manifest()["epochs"]) == ("finished", 2)
+    assert run.manifest()["notes"] == ["the callback TrialPruning ended training after epoch 2"]

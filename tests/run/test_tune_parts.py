@@ -230,3 +230,19 @@ def test_a_terminal_has_a_bar_and_a_line_for_each_trial() -> None:
     said = console.file.getvalue()
     assert line in said
     assert "trial 4/20" in said
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nowhere", "nowhere is not a storage: Could not parse SQLAlchemy URL"),
+        ("paper://me:secret@desk/pile", "paper://me@desk/pile is not a storage: Can't load plugin"),
+        ("oracle://me:secret@desk/pile", "the storage oracle://me@desk/pile needs a package that is not installed"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_leaves_nothing_behind(tmp_path: Path, url: str, message: str) -> None:
+    with pytest.raises(RunError) as error:
+        tune(written(tmp_path), out=tmp_path / "runs", name="study", storage=url, quiet=True)
+    assert message in str(error.value)
+    assert "secret" not in str(error.value)
+    assert list((tmp_path / "runs").iterdir()) == []

@@ -156,6 +156,7 @@ def test_two_hosts_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) 
     other = written(tmp_path, TEXT.replace("[1, 3, 7]", "[1, 3, 5]"))
     with pytest.raises(ArgumentError, match="is of another spec or space"):
         tune(other, out=tmp_path / "three", name="study", storage=postgresql, quiet=True)
+    assert not (tmp_path / "three/study").exists()
     with pytest.raises(RunError, match=r"the storage postgresql://me@127\.0\.0\.1:1/postgres failed"):
         tune(other, out=tmp_path / "four", name="study", storage="postgresql://me:secret@127.0.0.1:1/postgres")
 
