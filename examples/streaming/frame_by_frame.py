@@ -30,8 +30,9 @@ def call(name, state, frame=None):
 for number, frame in enumerate(np.load(sys.argv[2]), start=1):  # (height, width, channels), NaN where missing
     if number == 1 and "start" in graphs:
         call("start", state, frame[np.newaxis])
-    call("observe", state, frame[np.newaxis])
-    ahead = dict(state)  # the forecast goes on from a copy, the next frame from the states themselves
-    forecast = [call("forecast", ahead)[0] for _ in range(graphs["forecast"]["calls"])]
+    forecast = call("observe", state, frame[np.newaxis])[0]
+    if "forecast" in graphs:
+        ahead = dict(state)  # the forecast goes on from a copy, the next frame from the states themselves
+        forecast = [call("forecast", ahead)[0] for _ in range(graphs["forecast"]["calls"])]
     print(f"after frame {number}: up to {np.nanmax(forecast):.1f} in the next {len(forecast)} frames")
 np.save("forecast.npy", forecast)

@@ -92,7 +92,8 @@ class StreamingPlan(PhysicalPlan):
         given = list(ports.values())
         name = f"{exported_name(self.trained.spec.name)}-{stream.name}"
         model = keras.Model(given if len(given) > 1 else given[0], tensors, name=name)
-        calls = {"observe": self.trained.data.windows.past, "forecast": self.models.streams.horizon}.get(stream.name, 1)
+        windows = self.trained.data.windows
+        calls = {"observe": windows.past, "forecast": self.models.streams.horizon or windows.future}.get(stream.name, 1)
         outputs = tuple(each for each, _ in results)
         return ExportedGraph(model, tuple(described.values()), outputs, stream.name, calls)
 
@@ -275,7 +276,7 @@ class StreamingPlan(PhysicalPlan):
         streams = self.models.streams
         yield f"an output whose name ends in {NEXT} is the input without that ending of the call after it"
         if streams.needed > 1:
-            yield f"what observe gives counts from the call with frame {streams.needed} on"
+            yield f"observe gives forecasts from frame {streams.needed} on; before it some of what it reads is zero"
         past = self.trained.data.windows.past
         yield (
             f"in training {past} frames came before each forecast: see how well the model does after more of them, and "
@@ -283,7 +284,7 @@ class StreamingPlan(PhysicalPlan):
         )
         if streams.forecast is not None:
             yield (
-                f"call observe with each new frame; for a forecast call forecast {streams.horizon} times or more, "
+                "call observe with each new frame, and for a forecast call forecast as often as frames are wanted, "
                 "on a copy of the states"
             )
 

@@ -124,7 +124,8 @@ class Reading:
         here = side.here(port)
         if count == 0:
             return here
-        base = f"{port}_{side.name}".replace(".", "_")
+        base = f"{port}_ahead" if side is self.ahead else str(port)
+        base = base.replace(".", "_")
         known = Port(f"{base}_last_{count + 1}")
         if known not in side.shapes:
             shape, name = side.shapes[here], self.named(f"{base}_before_{count}")
