@@ -43,7 +43,7 @@ HEAD = """\
 
 <!-- Written by tools/gallery.py from the specs in specs; change them there. -->
 
-Every spec that comes with specbuild, with its picture as `specbuild plot --fold` draws it: boxes are layers with the
+The specs that come with specbuild, with their pictures as `specbuild plot --fold` draws them: boxes are layers with the
 shape of their output, dashed lines pass states. `specbuild init NAME` copies one to start from, with its data if it has
 any. Shapes leave out the batch axis; parameters are all of the model, FLOPs those of one sample in a forward pass.
 """
