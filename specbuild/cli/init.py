@@ -120,9 +120,8 @@ def _listed(name: str, description: str, longest: int) -> list[str]:
     from specbuild.cli.tables import table_width
 
     indent = " " * (longest + 2)
-    return textwrap.wrap(
-        description, max(table_width(), 2 * len(indent)), initial_indent=f"{name:{longest}}  ", subsequent_indent=indent
-    )
+    width = max(table_width(), 2 * len(indent))
+    return textwrap.wrap(f"{name:{longest}}  {description}", width, subsequent_indent=indent)
 
 
 def _folder(name: str) -> str:
