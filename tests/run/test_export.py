@@ -113,7 +113,7 @@ def test_plain_keras_loads_an_encoder_decoder_in_physical_units(trained: Run, tm
 
 def test_layers_of_ours_with_weights_are_not_for_plain_keras(tmp_path: Path) -> None:
     gru = "{id: gru, layer: ConvGRU2D, filters: 1, kernel_size: 1}"
-    model = build_model(f"specbuild: 1\ninputs: {{x: [2, 4, 4, 1]}}\nlayers: [{gru}]\n")
+    model = build_model(f"specbuild: 1\ninputs: {{x: [2, 4, 4, 1]}}\nlayers: [{gru}]\noutputs: [gru.last]\n")
     tensor = TensorDescription(
         "x", "frame", tuple(Axis(f"axis_{n}", each) for n, each in enumerate(model.inputs[0].shape))
     )
