@@ -35,7 +35,7 @@ EXTRAS = {
     "pysteps": "the baselines of pySTEPS",
     "remote": "data at `https://`, `s3://` and `gs://`",
     "safetensors": "weights in `.safetensors` files",
-    "units": "frames in other units than those of the training",
+    "units": "input frames in units other than those used in training",
     "onnx": "`specbuild export --format onnx`",
     "litert": "`specbuild export --format litert`",
     "openvino": "`specbuild export --format openvino`",
@@ -45,7 +45,7 @@ EXTRAS = {
     "tensorboard": "`train.loggers: tensorboard`",
     "mlflow": "`train.loggers: mlflow`",
     "wandb": "`train.loggers: wandb` (Weights & Biases)",
-    "docs": "the site of the documentation: `mkdocs serve`",
+    "docs": "the documentation site: `mkdocs serve`",
     "test": "the tests: `python -m pytest`",
 }
 """What each extra of pyproject.toml is for, in the order of the table."""
@@ -89,7 +89,7 @@ def extras() -> str:
 
 def _packages(extra: str, requirements: list[str]) -> str:
     names = [re.split(r"[<>=!~; ]", requirement)[0] for requirement in requirements]
-    return "what the tests and every check of style need" if extra == "test" else ", ".join(names)
+    return "everything that the tests and the style checks need" if extra == "test" else ", ".join(names)
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -3,9 +3,9 @@
 python examples/serve/server.py nowcast-physical.onnx --port 8000
 
 GET  /health     the name of the model, once it is loaded
-GET  /manifest   what goes in and out: names, units, axes
+GET  /manifest   the inputs and outputs: names, units, axes
 POST /forecast   one input of the model as .npy, or all inputs by name as .npz or JSON (null where missing);
-                 the answer is the first output as .npy, or all outputs by name as .npz or JSON, as was sent
+                 the response is the first output as .npy, or all outputs by name as .npz or JSON, as in the request
 """
 
 import argparse

@@ -19,7 +19,7 @@ state = {each["name"]: np.zeros([1, *each["shape"][1:]], each["dtype"]) for each
 
 
 def call(name, state, frame=None):
-    """Run a graph, put the states after it into `state`, and return the first frame that it gives."""
+    """Run a graph, update `state` in place, and return the first output."""
     read = [each["name"] for each in graphs[name]["inputs"]]
     given = [each["name"] for each in graphs[name]["outputs"]]
     outputs = sessions[name].run(given, {each: state.get(each, frame) for each in read})
@@ -32,7 +32,7 @@ for number, frame in enumerate(np.load(sys.argv[2]), start=1):  # (height, width
         call("start", state, frame[np.newaxis])
     forecast = call("observe", state, frame[np.newaxis])[0]
     if "forecast" in graphs:
-        ahead = dict(state)  # the forecast goes on from a copy, the next frame from the states themselves
+        ahead = dict(state)  # forecast from a copy; the next frame continues from the states themselves
         forecast = [call("forecast", ahead)[0] for _ in range(graphs["forecast"]["calls"])]
     print(f"after frame {number}: up to {np.nanmax(forecast):.1f} in the next {len(forecast)} frames")
 np.save("forecast.npy", forecast)
