@@ -1,8 +1,10 @@
-"""Names of exported models and of their axes."""
+"""Names of exported models, of their axes and of their units."""
 
 from __future__ import annotations
 
 import re
+
+from specbuild.data import Dataset
 
 SPACE = {"D": "depth", "H": "height", "W": "width", "L": "length"}
 """What the spatial axes of a layout are called."""
@@ -11,3 +13,12 @@ SPACE = {"D": "depth", "H": "height", "W": "width", "L": "length"}
 def exported_name(name: str) -> str:
     """Return the name of a spec, as files and graphs are called."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
+
+
+def units_of(dataset: Dataset) -> str:
+    """Return the physical units of frames, by the spec or else by their file; of several variables in their order."""
+    metadata = dataset.source.metadata
+    if dataset.section.units:
+        return dataset.section.units
+    each = [metadata.units_of_variable(name) for name in metadata.variables]
+    return ", ".join(each) if len(set(each)) > 1 else metadata.units

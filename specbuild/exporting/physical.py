@@ -28,7 +28,7 @@ from specbuild.data.transforms.step import FrameContext
 from specbuild.document import ArgumentError, SpecError
 from specbuild.exporting.description import Axis, Exported, ExportedGraph, TensorDescription
 from specbuild.exporting.feeds import FeedInput, feed_input
-from specbuild.exporting.naming import SPACE, exported_name
+from specbuild.exporting.naming import SPACE, exported_name, units_of
 from specbuild.exporting.steps import Unchecked, limits, slots_of
 from specbuild.exporting.tracing import Traced, Untraceable
 from specbuild.exporting.whole import exported_model, interval_of, notes_on, outputs_of
@@ -381,15 +381,6 @@ class PhysicalPlan:
 def gives_quantiles(view: Dataset) -> bool:
     """Whether the quantiles of an output can be computed in a graph."""
     return view.head is not None and not isinstance(view.head, CensoredGammaReader)
-
-
-def units_of(dataset: Dataset) -> str:
-    """Return the physical units of frames, by the spec or else by their file; of several variables in their order."""
-    metadata = dataset.source.metadata
-    if dataset.section.units:
-        return dataset.section.units
-    each = [metadata.units_of_variable(name) for name in metadata.variables]
-    return ", ".join(each) if len(set(each)) > 1 else metadata.units
 
 
 def prod_of(shape: tuple[int | None, ...]) -> int:

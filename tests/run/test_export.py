@@ -58,6 +58,18 @@ def test_an_onnx_file_in_physical_units_is_the_run(trained: Run, rain: ExportRes
     assert np.corrcoef(given.ravel(), window.future.ravel())[0, 1] > 0.3
 
 
+@pytest.mark.parametrize(
+    ("format", "package", "suffix"), [("litert", "ai_edge_litert", ".tflite"), ("openvino", "openvino", ".xml")]
+)
+def test_other_formats_give_the_same(trained: Run, tmp_path: Path, format: str, package: str, suffix: str) -> None:
+    pytest.importorskip(package, reason=f"needs specbuild[{format}]: pip install 'specbuild[{format}]'")
+    result = export(trained.folder.path, format=format, output=tmp_path / f"rain{suffix}")
+    assert result.difference.relative < 1e-5
+    assert (result.batch, result.files) == (None, (tmp_path / f"rain{suffix}",))
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {f"rain{part}" for part in (*FORMATS[format].parts, f"{suffix}.json")}
+
+
 def test_the_server_of_the_examples_answers(trained: Run, rain: ExportResult) -> None:
     script = Path(__file__).parents[2] / "examples" / "serve" / "server.py"
     process = subprocess.Popen(
