@@ -27,7 +27,7 @@ from specbuild.tuning.result import TrialResult, short_names
 from specbuild.tuning.sampling import distribution, drawn, override, sampler
 from specbuild.tuning.trial import Objective
 from tests.run.test_tune import SPEC, written
-from tests.run.tuning_worker import loss, trained
+from tests.run.tuning_worker import formula, loss
 
 GROUPS = """\
 specbuild: 1
@@ -159,7 +159,7 @@ def test_values_are_put_where_a_user_would(text: str, overrides: list[str], expe
 
 def test_a_value_of_a_base_is_put_under_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "draw", lambda *_: ())
-    monkeypatch.setattr(loop, "run", trained)
+    monkeypatch.setattr(loop, "run", formula(epochs=1))
     written(tmp_path).rename(tmp_path / "base.yaml")
     (tmp_path / "wider.yaml").write_text("extends: base.yaml  # the plain one\nset: {vars.channels: 3}\n", "utf-8")
     study = tune(tmp_path / "wider.yaml", out=tmp_path / "runs", name="study", quiet=True, overrides=["tune.trials=3"])
@@ -180,10 +180,13 @@ def test_a_trial_that_fails_does_not_end_the_study(tmp_path: Path, monkeypatch: 
             raise RunError("the loss became nan in epoch 1, step 2", "lower the learning rate")
         if len(tries) == 2:
             raise Interrupted("interrupted after step 1", signal.SIGTERM)
-        return trained(spec, folder, *rest)
+        return formula(epochs=1)(spec, folder, *rest)
 
     monkeypatch.setattr(loop, "run", sometimes)
-    spec = written(tmp_path, SPEC.replace("[1, 3, 7]", "[1, 3]").replace("trials: 6", "trials: 4"))
+    spec = written(
+        tmp_path,
+        SPEC.replace("[1, 3, 7]", "[1, 3]").replace("trials: 6", "trials: 4").replace("startup: 1", "startup: 9"),
+    )
     with pytest.raises(Interrupted, match="Resume with: specbuild tune --resume") as stop:
         tune(spec, out=tmp_path / "runs", name="study", quiet=True)
     assert stop.value.number == signal.SIGTERM
@@ -203,7 +206,7 @@ def test_a_disk_that_is_full_ends_the_study_and_not_the_trial(tmp_path: Path, mo
     spec = written(tmp_path, SPEC.replace("[1, 3, 7]", "[1, 3]").replace("trials: 6", "trials: 2"))
     with pytest.raises(RunError, match="the disk is full"):
         tune(spec, out=tmp_path / "runs", name="study", quiet=True)
-    monkeypatch.setattr(loop, "run", trained)
+    monkeypatch.setattr(loop, "run", formula(epochs=1))
     study = tune(resume=tmp_path / "runs", quiet=True)
     assert [trial.state for trial in study.trials] == ["complete", "complete"]
 

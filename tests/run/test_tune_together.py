@@ -19,15 +19,16 @@ import pytest
 from specbuild.document import ArgumentError, RunError
 from specbuild.tuning import Study, TrialResult, loop, pictures, storage, tune
 from tests.run.test_tune import SPEC, written
-from tests.run.tuning_worker import trained
+from tests.run.tuning_worker import formula
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = SPEC.replace("startup: 1", "startup: 3").replace("max_parameters: 60", "max_parameters: 60\n  seed: 5")
 
 
 @pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pictures, for which Optuna loads half of the packages that there are."""
+def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No training, and no pictures, for which Optuna loads half of the packages that there are."""
+    monkeypatch.setattr(loop, "run", formula())
     monkeypatch.setattr(pictures, "draw", lambda *_: ())
 
 
@@ -55,8 +56,7 @@ def finished(trial: TrialResult) -> bool:
 
 def test_a_study_that_is_killed_is_the_one_that_is_not(tmp_path: Path) -> None:
     written(tmp_path, TEXT)
-    ended(started(tmp_path, tmp_path / "whole", 11, 0.0))
-    whole = tune(resume=tmp_path / "whole", quiet=True)
+    whole = tune(tmp_path / "tuned.yaml", out=tmp_path / "whole", name="study", trials=11, quiet=True)
     assert {"complete", "pruned", "refused"} == {trial.state for trial in whole.trials}
 
     out = tmp_path / "killed"
@@ -68,9 +68,8 @@ def test_a_study_that_is_killed_is_the_one_that_is_not(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         kills += process.returncode == -signal.SIGKILL
-    ended(started(tmp_path, out, 11, 0.0))
     assert kills
-    killed = tune(resume=out, quiet=True)
+    killed = tune(resume=out, trials=11, quiet=True)
     assert told(killed) == told(whole)
     assert killed.best_spec is not None
     assert killed.best_spec.read_bytes() == (tmp_path / "whole/study/best.yaml").read_bytes()
@@ -93,16 +92,16 @@ def epochs_of(out: Path) -> int:
 
 def test_two_processes_share_a_study(tmp_path: Path) -> None:
     written(tmp_path, TEXT)
-    ended(started(tmp_path, tmp_path / "runs", 3, 0.0))
-    both = [started(tmp_path, tmp_path / "runs", 12, 0.1) for _ in range(2)]
+    tune(tmp_path / "tuned.yaml", out=tmp_path / "runs", name="study", trials=3, quiet=True)
+    both = [started(tmp_path, tmp_path / "runs", 9, 0.2) for _ in range(2)]
     first, second = map(ended, both)
     study = tune(resume=tmp_path / "runs", quiet=True)
-    assert [trial.number for trial in study.trials] == list(range(12))
+    assert [trial.number for trial in study.trials] == list(range(9))
     assert all(map(finished, study.trials))
     assert first
     assert second
     assert not set(first) & set(second)
-    assert len({tuple(trial.params.values()) for trial in study.trials}) == 12
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 9
     assert not list((study.path / ".workers").glob("*/run.lock"))
 
 
@@ -144,12 +143,12 @@ def other_user() -> str:
 def test_two_hosts_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) -> None:
     written(tmp_path, TEXT)
     hosts = [tmp_path / "one", tmp_path / "two"]
-    first, second = map(ended, [started(tmp_path, out, 10, 0.1, postgresql) for out in hosts])
+    first, second = map(ended, [started(tmp_path, out, 8, 0.2, postgresql) for out in hosts])
     assert first
     assert second
     assert not set(first) & set(second)
     study = tune(resume=hosts[0], storage=postgresql, quiet=True)
-    assert len(study.trials) in (10, 11)  # both may have begun the last one
+    assert len(study.trials) in (8, 9)  # both may have begun the last one
     assert all(map(finished, study.trials))
     assert "secret" not in (hosts[0] / "study/study.json").read_text("utf-8")
 
@@ -168,7 +167,6 @@ def test_the_values_of_a_host_that_is_gone_are_tried_again(
 
     written(tmp_path, TEXT.replace("name: tuned", "name: tuned elsewhere").replace("[1, 3, 7]", "[1, 3]"))
     monkeypatch.setattr(storage, "GONE", 1)
-    monkeypatch.setattr(loop, "run", trained)
     process = started(tmp_path, tmp_path / "one", 3, 0.3, postgresql, "gone")
     connection = psycopg2.connect(postgresql)
     try:

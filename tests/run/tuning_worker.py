@@ -28,42 +28,34 @@ def loss(rate: float, epoch: int) -> float:
     return 1 + abs(math.log10(rate) + 2) + 1 / epoch
 
 
-def trained(
-    spec: Spec,
-    _folder: RunFolder,
-    reports: Reports,
-    objective: Objective,
-    _shown: Callable[[int, float], None],
-    _plugins: Sequence[str],
-) -> float:
-    """A training of one epoch, in no time."""
-    row = {"epoch": 1.0, "val_loss": loss(spec.train.optimizer.arguments["learning_rate"], 1)}
-    reports.epoch(row)
-    return objective.of(row, spec)
-
-
-def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None, name: str = "study") -> None:
-    began: list[str] = []
+def formula(seconds: float = 0.0, epochs: int = EPOCHS, began: list[str] | None = None) -> Callable[..., float]:
+    """Return what stands in for the training of a trial, and adds the name of its folder to `began`."""
 
     def run(
         spec: Spec,
-        run_folder: RunFolder,
+        folder: RunFolder,
         reports: Reports,
         objective: Objective,
         shown: Callable[[int, float], None],
         _plugins: Sequence[str],
     ) -> float:
-        began.append(run_folder.path.name)
+        if began is not None:
+            began.append(folder.path.name)
         rate = spec.train.optimizer.arguments["learning_rate"]
-        for epoch in range(1, EPOCHS + 1):
+        for epoch in range(1, epochs + 1):
             time.sleep(seconds)
             row = {"epoch": float(epoch), "val_loss": loss(rate, epoch)}
             shown(epoch, objective.of(row, spec))
             if reports.epoch(row):
                 raise Pruned
-        return loss(rate, EPOCHS)
+        return loss(rate, epochs)
 
-    loop.run = run
+    return run
+
+
+def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None, name: str = "study") -> None:
+    began: list[str] = []
+    loop.run = formula(seconds, began=began)
     pictures.draw = lambda *_: ()
     options: dict[str, Any] = {"trials": trials, "storage": storage}
     if (out / name).exists() and storage is None:
