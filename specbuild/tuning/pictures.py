@@ -21,16 +21,18 @@ def draw(study: optuna.Study, folder: Path, monitor: str) -> tuple[str, ...]:
         The names of the pictures that were written.
     """
     import optuna
+    from matplotlib import rc_context
     from optuna.visualization import matplotlib as pictures
 
     complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     if not complete:
         return ()
-    with quietly():
+    with quietly(), rc_context():  # Optuna sets a style for all figures to come
         _save(pictures.plot_optimization_history(study, target_name=monitor), folder / HISTORY, "trial", monitor)
         if len({trial.value for trial in complete}) < 2 or len(complete) < 4:
             return (HISTORY,)
-        axes = pictures.plot_param_importances(study, target_name=monitor)
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()  # others need scikit-learn
+        axes = pictures.plot_param_importances(study, evaluator=evaluator, target_name=monitor)
         names = short_names([label.get_text() for label in axes.get_yticklabels()])
         axes.set_yticks(axes.get_yticks(), [names[label.get_text()] for label in axes.get_yticklabels()])
         _save(axes, folder / IMPORTANCE, f"part of the differences in {monitor}", "")

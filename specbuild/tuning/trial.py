@@ -140,6 +140,7 @@ def run(
 
     callback = TrialPruning(reports, objective, spec, shown)
     options: dict[str, Any] = {"plugins": plugins, "quiet": True, "score": False, "callbacks": [callback]}
+    options["processes"] = 1  # those that a launcher such as srun has started work on other trials
     try:
         if begun:
             trained = train(resume=folder.path, **options)

@@ -38,8 +38,10 @@ class Worker:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._place.mkdir(parents=True)
-        self._stack.enter_context(RunLock(self._place))
+        self._folder.workers.mkdir(exist_ok=True)
+        with self.alone():  # else another process could sweep the place away before it is locked
+            self._place.mkdir()
+            self._stack.enter_context(RunLock(self._place))
         return self
 
     def __exit__(

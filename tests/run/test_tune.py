@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -59,7 +60,10 @@ def written(folder: Path, text: str = SPEC) -> Path:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study of six trials; a kernel of 7 is refused. Tests that continue it must not change its first trials."""
     folder = tmp_path_factory.mktemp("tuned")
-    return tune(written(folder), out=folder / "runs", name="study", quiet=True)
+    with pytest.MonkeyPatch.context() as patch:  # as if a launcher had started two processes, to share the trials
+        patch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+        patch.setenv("OMPI_COMM_WORLD_RANK", "0")
+        return tune(written(folder), out=folder / "runs", name="study", quiet=True)
 
 
 def test_every_trial_is_a_run_with_its_values(study: Study) -> None:
@@ -117,6 +121,7 @@ def test_the_study_is_shown_as_table_pictures_and_data_frame(study: Study) -> No
         trial.value for trial in study.trials if trial.value is not None
     ]
     assert (study.path / "history.png").read_bytes().startswith(b"\x89PNG")
+    assert matplotlib.rcParams["axes.grid"] == matplotlib.rcParamsDefault["axes.grid"]  # no style is left behind
     frame = study.to_pandas()
     assert list(frame["vars.kernel"]) == [trial.params["vars.kernel"] for trial in study.trials]
     assert f"<caption>{study.summary()}</caption>" in study._repr_html_()
