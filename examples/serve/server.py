@@ -27,20 +27,28 @@ class Handler(BaseHTTPRequestHandler):
             "/manifest": self.server.manifest,
         }
         found = answers.get(self.path)
-        self.answer(404 if found is None else 200, json.dumps(found).encode())
+        if found is None:
+            return self.refuse(404, f"there is no {self.path}; there are {', '.join(answers)} and POST /forecast")
+        return self.answer(200, json.dumps(found).encode())
 
     def do_POST(self):
         size, kind = int(self.headers.get("Content-Length", 0)), self.headers.get("Content-Type", "")
         if self.path != "/forecast" or size > LARGEST:
-            return self.answer(404 if size <= LARGEST else 413, b"null")
+            large = f"the request has {size} bytes, more than {LARGEST}"
+            return self.refuse(413, large) if size > LARGEST else self.refuse(404, "POST goes to /forecast")
         ports = self.server.graph["inputs"]
         try:
             given = read(self.rfile.read(size), kind, ports)
+            if missing := [port["name"] for port in ports if port["name"] not in given]:
+                return self.refuse(400, f"the request has no {', '.join(missing)}; it has {', '.join(given)}")
             arrays = {port["name"]: np.asarray(given[port["name"]], port["dtype"]) for port in ports}
             outputs = self.server.session.run(self.server.names, arrays)
         except Exception as error:  # whatever is wrong with the request
-            return self.answer(400, json.dumps({"error": str(error)}).encode())
+            return self.refuse(400, str(error))
         return self.answer(200, write(dict(zip(self.server.names, outputs, strict=True)), kind), kind)
+
+    def refuse(self, code, error):
+        self.answer(code, json.dumps({"error": error}).encode())
 
     def answer(self, code, body, kind="application/json"):
         self.send_response(code)

@@ -130,7 +130,8 @@ def export(
         if form != "streaming":
             tried_on = do(job, trained.folder.backend or "tensorflow")
         tried = _tried(job, kind, accepted, note)
-        notes = (*tried.manifest["notes"], *([f"the batch is fixed at {tried.batch}"] if tried.batch else []))
+        fixed = f"the batch is fixed at {tried.batch}" if tried.batch else ""
+        notes = (*tried.manifest["notes"], *(each for each in (fixed, kind.note) if each))
         return _kept(tried, trained, kind, path, Path(folder), accepted, tried_on, notes)
 
 

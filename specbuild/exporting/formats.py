@@ -24,6 +24,7 @@ class Format:
         packages: modules that making and running it need, besides those of specbuild.
         install: how these are installed.
         unrolls: whether recurrences over up to 64 steps are written out: the loops of TensorFlow do not all convert.
+        note: what whoever runs the file has to know of its runtime.
     """
 
     name: FormatName
@@ -33,6 +34,7 @@ class Format:
     packages: tuple[str, ...] = ()
     install: str = ""
     unrolls: bool = False
+    note: str = ""
 
     @property
     def may_fix_batch(self) -> bool:
@@ -73,6 +75,8 @@ FORMATS: dict[str, Format] = {
             packages=("tensorflow", "openvino"),
             install="pip install 'specbuild[openvino]'",
             unrolls=True,
+            note="processors that can compute in bfloat16 do so unless the file is compiled with "
+            '{"EXECUTION_MODE_HINT": "ACCURACY"}, with which it was tried',
         ),
         Format(
             "torch",

@@ -76,7 +76,7 @@ def openvino(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:
     """Load an OpenVINO model; in full precision, which is not the default of every processor."""
     import openvino
 
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino.Core().compile_model(path, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
 
     def run(arrays: Arrays) -> list[Any]:
         given = compiled({name: arrays[name] for name in inputs})

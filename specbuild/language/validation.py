@@ -114,9 +114,10 @@ def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
 
 def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
     """Return the keys that the model at `place` below `cls` knows."""
+    place = tuple(part for part in place if isinstance(part, str))  # an item of a list has the keys of its class
     parts = iter(place)
     for part in parts:
-        field = cls.model_fields.get(str(part))
+        field = cls.model_fields.get(part)
         inner = (
             [a for a in _flat(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
         )

@@ -67,7 +67,10 @@ def _over_all(evaluation: Evaluation, skill: Skill, place: int) -> str:
     over = f"that of {skill.baseline}, the strongest baseline"
     if not math.isfinite(value):
         return f"{skill.baseline} has no error over all lead times, so no skill can be given."
-    amount = f"{abs(value):.0%} {'lower' if value >= 0 else 'higher'} than {over}"
+    share = f"{abs(value):.0%}"
+    amount = (
+        f"{share} {'lower' if value > 0 else 'higher'} than {over}" if share != "0%" else f"about as large as {over}"
+    )
     start = f"Over all lead times, the mean squared error of the model is {amount}"
     if interval is None:
         few = evaluation.too_few_blocks or not evaluation.blocks

@@ -15,7 +15,7 @@ HISTORY, IMPORTANCE = "history.png", "importance.png"
 
 
 def draw(study: optuna.Study, folder: Path, monitor: str) -> tuple[str, ...]:
-    """Write `history.png`, and `importance.png` where at least two trials with different values are complete.
+    """Write `history.png`, and `importance.png` where at least four trials are complete, not all with the same value.
 
     Returns:
         The names of the pictures that were written.

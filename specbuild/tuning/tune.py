@@ -280,7 +280,9 @@ def _finished(result: Study) -> Study:
         reasons = Counter(trial.reason for trial in result.trials if trial.reason)
         reason, count = reasons.most_common(1)[0] if reasons else ("", 0)
         raise RunError(
-            f"none of the {len(result.trials)} trials was completed; {count} of them: {reason}",
+            f"none of the {len(result.trials)} trials was completed; {count} of them: {reason}"
+            if len(result.trials) > 1
+            else f"the only trial was not completed: {reason}",
             help=f"narrow the space, or raise a limit; {result.path / 'trials.csv'} says why each ended",
         )
     return result

@@ -13,6 +13,9 @@ MEMORY = """\
     recurrent: {states: {h: [8, 8, 1]}, do: [{id: s, layer: Add, from: [x, h]}], next: {h: s}, output: s}
 """
 LOOP = "  - {autoregressive: {horizon: 3, do: [{layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same}]}}\n"
+LOGGERS = (
+    "  - {layer: Flatten}\ntrain: {optimizer: Adam, loss: mse, loggers: [tensorboard, {wandb: {project: rain}}]}\n"
+)
 ENDS = {MEMORY: "outputs: [m.last]\n"}
 
 
@@ -23,6 +26,7 @@ ENDS = {MEMORY: "outputs: [m.last]\n"}
         (MEMORY, ("states:", "state:"), 'unknown key "state"', 'did you mean "states"?'),
         (MEMORY, ("next:", "nxt:"), 'unknown key "nxt"', 'did you mean "next"?'),
         (LOOP, ("horizon:", "horizons:"), 'unknown key "horizons"', 'did you mean "horizon"?'),
+        (LOGGERS, ("project:", "projekt:"), 'unknown key "projekt"', 'did you mean "project"?'),
     ],
 )
 def test_a_misspelt_key(node: str, written: tuple[str, str], message: str, advice: str) -> None:

@@ -97,6 +97,12 @@ def test_the_server_of_the_examples_answers(trained: Run, rain: ExportResult) ->
         with pytest.raises(HTTPError, match="400") as caught:
             ask("/forecast", b'{"rain": [1]}', "application/json")
         assert "rain" in json.loads(caught.value.read())["error"]
+        with pytest.raises(HTTPError, match="400") as caught:
+            ask("/forecast", b'{"snow": [1]}', "application/json")
+        assert json.loads(caught.value.read()) == {"error": "the request has no rain; it has snow"}
+        with pytest.raises(HTTPError, match="404") as caught:
+            ask("/forecasts")
+        assert "there is no /forecasts; there are /health, /manifest" in json.loads(caught.value.read())["error"]
     finally:
         process.terminate()
         process.communicate()

@@ -300,6 +300,11 @@ def test_the_skill_is_said_in_words(interval: Interval | None, words: str) -> No
     assert ("by the value alone: better at +1 h; worse at +2 h" in second) == (interval is None)
 
 
+def test_a_skill_that_rounds_to_nothing_is_said_in_words() -> None:
+    first, _ = verdict(evaluation(None, overall=0.002))
+    assert "of the model is about as large as that of persistence, the strongest baseline" in first
+
+
 def test_a_worse_model_is_said_to_be_worse() -> None:
     first, second = verdict(evaluation(Interval(-0.4, -0.2), (-0.3, -0.3), -0.3))
     assert "30% higher than that of persistence" in first
