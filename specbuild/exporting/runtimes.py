@@ -118,15 +118,22 @@ ABSENT = {
 """Packages that cannot be imported while a file of each format runs."""
 
 
-class _Absent:
-    """Makes packages as absent as if they were not installed."""
+class _Without:
+    """A finder of modules that does not find some packages: as if they were not installed, also for `find_spec`."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = names
+    def __init__(self, finder: Any, names: Sequence[str]) -> None:
+        self._finder, self._names = finder, names
 
-    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> None:
-        if name.partition(".")[0] in self.names:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        return None if name.partition(".")[0] in self._names else self._finder.find_spec(name, path, target)
+
+
+def hide(names: Sequence[str]) -> None:
+    """Make packages as absent from this process as if they were not installed."""
+    sys.meta_path[:] = [_Without(finder, names) for finder in sys.meta_path]
 
 
 def main(job_file: str) -> None:
@@ -136,7 +143,7 @@ def main(job_file: str) -> None:
     of that size.
     """
     job = json.loads(Path(job_file).read_text("utf-8"))
-    sys.meta_path.insert(0, _Absent(ABSENT[job["format"]]))
+    hide(ABSENT[job["format"]])
     sys.path += [folder for folder in job["path"] if folder not in sys.path]
     with np.load(job["inputs"]) as stored:
         arrays = {name: stored[name] for name in job["input_names"]}

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 from specbuild import build_model, export
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
-from specbuild.exporting import ExportResult, formats
+from specbuild.exporting import ExportResult, formats, runtimes
 from specbuild.exporting.convert import convert
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
 from specbuild.exporting.formats import FORMATS
@@ -164,3 +165,30 @@ def test_mistakes_in_the_arguments_are_named(trained: Run) -> None:
     assert caught.value.help == 'did you mean "onnx"?'
     with pytest.raises(ArgumentError, match="no shape is called units"):
         export(trained.folder.path, shape="units")
+
+
+def test_what_a_runtime_must_not_need_is_as_absent_as_if_not_installed() -> None:
+    """PyTorch asks whether TensorFlow is there when it loads a program."""
+    code = (
+        "import runpy, sys; from importlib import metadata, util\n"
+        "runpy.run_path(sys.argv[1])['hide'](['keras'])\n"
+        "print(util.find_spec('keras'), util.find_spec('numpy') is not None, metadata.version('numpy') != '')\n"
+        "import keras.layers"
+    )
+    done = subprocess.run([sys.executable, "-c", code, runtimes.__file__], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["None", "True", "True"]
+    assert "ModuleNotFoundError: No module named 'keras'" in done.stderr
+
+
+def test_openvino_runs_in_full_precision(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino", reason="needs specbuild[openvino]: pip install 'specbuild[openvino]'")
+    operations = import_module("openvino.opset13")
+    weights = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    given = operations.parameter([-1, 64], np.float32, name="given")
+    product = operations.matmul(given, weights, transpose_a=False, transpose_b=False)
+    product.output(0).get_tensor().set_names({"product"})
+    given.output(0).get_tensor().set_names({"given"})
+    openvino.save_model(openvino.Model([product], [given]), str(tmp_path / "m.xml"), compress_to_fp16=False)
+    (result,) = runtimes.openvino(str(tmp_path / "m.xml"), ["given"], ["product"])({"given": weights.T.copy()})
+    np.testing.assert_allclose(result, weights.T @ weights, atol=1e-4)
+    assert "bfloat16" in FORMATS["openvino"].note
