@@ -114,8 +114,8 @@ def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
 
 def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
     """Return the keys that the model at `place` below `cls` knows."""
-    place = tuple(part for part in place if isinstance(part, str))  # an item of a list has the keys of its class
-    parts = iter(place)
+    names = [part for part in place if isinstance(part, str)]  # an item of a list has the keys of its class
+    parts = iter(names)
     for part in parts:
         field = cls.model_fields.get(part)
         inner = (
@@ -126,7 +126,7 @@ def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
         cls = inner[0]
         if field is not None and get_origin(field.annotation) is dict and next(parts, None) is not None:
             # A mapping of names to one of several models: the one that has the key below the name.
-            following = place[place.index(part) + 2 :]
+            following = names[names.index(part) + 2 :]
             cls = next((each for each in inner if following and following[0] in each.model_fields), cls)
     return [field.alias or name for name, field in cls.model_fields.items()]
 
