@@ -19,17 +19,17 @@ from specbuild.exporting.formats import FORMATS
     default="savedmodel",
     show_default=True,
     help="savedmodel: TensorFlow; keras: plain Keras; onnx: ONNX Runtime; litert: LiteRT (TFLite); openvino; torch: "
-    "PyTorch. All but the first two need a package of their own.",
+    "PyTorch. All but the first two need additional packages.",
 )
 @click.option(
     "--shape",
     type=click.Choice(get_args(Shape)[1:2] + get_args(Shape)[:1] + get_args(Shape)[2:]),
     default="physical",
     show_default=True,
-    help="physical: past frames in, forecasts out, both in physical units, NaN where missing. whole: what the model "
-    "itself reads and gives. streaming: one frame and the states in, one frame and the states out.",
+    help="physical: past frames in, forecasts out, both in physical units, NaN where missing. whole: the model "
+    "alone. streaming: one frame and the states in, one frame and the new states out.",
 )
-@click.option("-o", "--output", metavar="FILE", help="File to write. Default: in the folder exports of RUN.")
+@click.option("-o", "--output", metavar="FILE", help="File to write. Default: a file in the exports folder of RUN.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @horizon_option
 @click.option(
@@ -43,9 +43,9 @@ from specbuild.exporting.formats import FORMATS
 def command(run: str, **options: Any) -> None:
     """Write the model of RUN as a file that runs without specbuild.
 
-    The file is run in its own runtime, in a process without specbuild, on windows of the run's data, and compared with
-    the run's own forecasts. If they differ by more than the tolerance, no file is kept and the exit code is 1. A
-    manifest next to the file, FILE.json, has the name, units, axes and type of everything that goes in and out.
+    The file is run in its own runtime, in a process without specbuild, on windows of the run's data, and its outputs
+    are compared with the run's own forecasts. If they differ by more than the tolerance, no file is kept and the exit
+    code is 1. The manifest next to the file, FILE.json, lists the name, units, axes and type of each input and output.
 
     \b
     Examples:

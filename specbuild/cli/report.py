@@ -17,23 +17,23 @@ from specbuild.cli.arguments import data_option, plugin_option, print_note, say,
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="Default: report.html in the run folder; of several runs, in this folder.",
+    help="File to write. Default: report.html in the run folder; for several runs, in the working directory.",
 )
-@click.option("--windows", type=click.IntRange(1, 40), default=6, show_default=True, help="How many windows to show.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@click.option("--windows", type=click.IntRange(1, 40), default=6, show_default=True, help="Number of windows to show.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("--open", "opens", is_flag=True, help="Open the report in the browser.")
 @data_option
 @plugin_option
 def command(runs: tuple[str, ...], data: str | None, opens: bool, **options: Any) -> None:
     """Write one self-contained HTML file about RUN: spec, data, loss, scores, forecasts, versions and command.
 
-    The file loads nothing, so it can be sent and opened anywhere. Several runs are shown side by side: their scores in
-    one chart, what differs in their specs, and, where they forecast the same, whether one is better by more than
-    chance.
+    The file can be sent and opened anywhere; it needs no other file and no network. Several runs are shown side by
+    side: their scores in one chart, the differences between their specs and, if they forecast the same data, whether
+    one is better by more than chance.
 
-    Scores are those that `specbuild train` or `specbuild evaluate` has stored. Nothing is trained; up to 60 windows of
-    the test split are forecast to find the best and the worst, and the forecasts of --windows of them are drawn. What a
-    run lacks, such as scores, a model or its data, is said in its place.
+    Scores are those stored by `specbuild train` or `specbuild evaluate`. Nothing is trained; up to 60 windows of the
+    test split are forecast to find the best and the worst, and --windows of them are shown. If a run has no scores, no
+    model or no data, the report says so.
 
     \b
     Examples:

@@ -12,33 +12,37 @@ if TYPE_CHECKING:
     from specbuild.tuning import Study
 
 
-@click.command("tune", short_help="Search for better values of SPEC, each trial an ordinary run.")
+@click.command("tune", short_help="Search for better values of a spec; each trial is a run.")
 @click.argument("spec", required=False, metavar="[SPEC]")
 @set_option
 @root_option
 @plugin_option
-@click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Where to make the study's folder.")
+@click.option(
+    "--out", default="runs", show_default=True, metavar="FOLDER", help="Folder in which to create the study's folder."
+)
 @click.option("--name", metavar="NAME", help="Name of the study. Default: that of the spec, with date and time.")
 @click.option("--resume", metavar="STUDY", help="Continue this study, or the latest one in a folder of studies.")
-@click.option("--trials", type=click.IntRange(min=1), metavar="N", help="Trials of the study, those done included.")
-@click.option("--timeout", metavar="TIME", help="Begin no trial after this time, such as '8 h'.")
-@click.option("--storage", metavar="URL", help="Optuna storage to keep the study in. Default: a file in its folder.")
+@click.option(
+    "--trials", type=click.IntRange(min=1), metavar="N", help="Number of trials, including those already done."
+)
+@click.option("--timeout", metavar="TIME", help="Start no new trial after this time, such as '8 h'.")
+@click.option("--storage", metavar="URL", help="Optuna storage for the study. Default: a file in its folder.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def command(context: click.Context, /, spec: str | None, resume: str | None, quiet: bool, **options: Any) -> None:
-    """Search for better values of what the section tune of SPEC names, with Optuna.
+    """Search for better values of a spec with Optuna. The section tune of SPEC names what to vary.
 
     \b
       tune:
         vars.filters: [16, 32, 64]
         train.optimizer.learning_rate: {log: [0.0001, 0.01]}
 
-    Trials are judged by the validation split, never by the test split, and pruned between epochs. Every value is
-    checked with the spec first, and a trial whose model is too large is refused before it begins. Each trial is a run
-    folder in the folder of the study, which also holds a table of the trials, best.yaml, and two pictures.
+    Trials are compared on the validation split, never on the test split, and pruned between epochs. All values are
+    checked against the spec first, and a trial whose model is too large is refused before it starts. Each trial is a
+    run folder in the study's folder, which also has a table of the trials, best.yaml and two pictures.
 
-    --resume continues a study after any interruption, a killed process included, with the same trials as without it.
-    Started several times with --resume, or on several hosts with one --storage and --name, it shares the trials.
+    --resume continues a study after any interruption, including a killed process. Several processes share the trials if
+    each is started with --resume or, on several hosts, with the same --storage and --name.
 
     \b
     Examples:
@@ -49,7 +53,7 @@ def command(context: click.Context, /, spec: str | None, resume: str | None, qui
       specbuild tune nowcast.yaml --name rain --storage postgresql://me@db/optuna
     """
     if spec is not None and resume is not None:
-        raise click.UsageError("give a SPEC or --resume, not both: the folder of a study holds its spec")
+        raise click.UsageError("give a SPEC or --resume, not both: the study's folder has its spec")
     if resume is None:
         spec = spec_or_default(context, None, spec)
 

@@ -76,7 +76,7 @@ def _spec_table(found: Sequence[Difference], letter: str) -> str:
         rows += [_row(each, "↳ ") for each in following]
     if not rows:
         return ""
-    return html_table([Column("path"), Column("A"), Column(letter)], rows, f"What differs in the spec of {letter}")
+    return html_table([Column("path"), Column("A"), Column(letter)], rows, f"Differences in the spec of {letter}")
 
 
 def _row(each: Difference, indent: str) -> tuple[str, str, str]:
@@ -110,14 +110,14 @@ def _score_table(compared: Compared) -> str:
         cells.append(
             ["not known" if compared.too_few_blocks else _VERDICTS[compared.verdict(column)] for column in own]
         )
-    return html_table(headings, zip(*cells, strict=True), "Scores over all lead times, and differences to A")
+    return html_table(headings, zip(*cells, strict=True), "Scores over all lead times, and differences from A")
 
 
 def _sentences(compared: Compared) -> Iterable[str]:
     windows = f"{compared.windows} window{'s' if compared.windows != 1 else ''}"
     yield (
         f"All runs forecast the same {windows} of the {compared.split} split, in {compared.blocks} "
-        f"block{'s' if compared.blocks != 1 else ''}; each score is over the pixels and lead times that all runs know."
+        f"block{'s' if compared.blocks != 1 else ''}; each score uses the pixels and lead times that all runs have."
     )
     shown = [column for column in compared.runs[0].table.columns if column.score in compared.shown]
     chief = next((column for column in shown if column.score == RMSE), shown[0] if shown else None)

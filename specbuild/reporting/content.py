@@ -189,8 +189,8 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
 
 def _class_words(scored: Mapping[str, Any]) -> str:
     accuracy, baseline = scored["accuracy"], scored["baseline_accuracy"]
-    words = f"Of {scored['clips']} clips of the {scored['split']} split, {accuracy:.0%} are classified correctly"
-    always = f"; always the most frequent class of the training would be right for {baseline:.0%}"
+    words = f"Of {scored['clips']} clips in the {scored['split']} split, {accuracy:.0%} are classified correctly"
+    always = f"; always predicting the most frequent training class would be correct for {baseline:.0%}"
     return f"{words}{always if baseline is not None else ''}." if accuracy is not None else ""
 
 
@@ -274,15 +274,15 @@ def _about(run: ReportedRun, named: str, looked: LookedAt, picked: Sequence[Scor
     """Return which windows were forecast and which are shown, by the errors of the model that is called `named`."""
     count = len(looked.windows)
     data = run.trained.other_data
-    other = f"These are forecasts of other data than those of the training: {data}. " if data else ""
-    forecast = f"{count} of the {looked.total} windows, evenly spread," if looked.sampled else f"All {count} windows"
+    other = f"These are forecasts of data other than the training data: {data}. " if data else ""
+    forecast = f"{count} of the {looked.total} windows, evenly spaced," if looked.sampled else f"All {count} windows"
     verb = "were" if count != 1 or looked.sampled else "was"
     which = f"{len(picked)} of them {'are' if len(picked) != 1 else 'is'} shown"
     words = {"best": "the best", "median": "the median", "worst": "the worst", "evenly spaced": "others evenly spaced"}
     kinds = [words[why] for why in words if any(window.why == why for window in picked)]
     how = f"{', '.join(kinds)}; by the RMSE of {'the model' if named == 'model' else named} over all lead times"
     out = f" {len(looked.left_out)} were left out." if looked.left_out else ""
-    return f"{other}{forecast} of the {looked.split} split {verb} forecast for this page; {which}: {how}.{out}"
+    return f"{other}{forecast} of the {looked.split} split {verb} forecast for this report; {which}: {how}.{out}"
 
 
 def _errors(looked: LookedAt, picked: Sequence[ScoredWindow], named: str) -> dict[str, Any]:
@@ -337,5 +337,5 @@ def _window_tables(looked: LookedAt, picked: Sequence[ScoredWindow], named: str)
     return (
         table(known[::-1][:many], f"Worst windows by the RMSE of {called}"),
         table(known[:many], f"Best windows by the RMSE of {called}"),
-        table(looked.windows, "RMSE of every window that was forecast"),
+        table(looked.windows, "RMSE of all windows that were forecast"),
     )

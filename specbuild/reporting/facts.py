@@ -23,7 +23,7 @@ def provenance(runs: Sequence[ReportedRun]) -> str:
     """Return what is recorded of runs as HTML, a column for each."""
     facts = [dict(_facts(run)) for run in runs]
     names = list(dict.fromkeys(name for each in facts for name in each))
-    columns = [Column("record"), *(Column(f"{run.letter}: {run.name}" if len(runs) > 1 else run.name) for run in runs)]
+    columns = [Column("item"), *(Column(f"{run.letter}: {run.name}" if len(runs) > 1 else run.name) for run in runs)]
     rows = [[name, *(each.get(name, "–") for each in facts)] for name in names]
     return html_table(columns, rows, "Versions, machine and seeds")
 

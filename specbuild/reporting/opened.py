@@ -93,7 +93,7 @@ class ReportedRun:
         """Why there are no scores; empty where there are some."""
         if self.scores:
             return ""
-        return self._scores[1] or f"it is not scored yet: specbuild evaluate {self.folder.path}"
+        return self._scores[1] or f"it has not been scored yet; run specbuild evaluate {self.folder.path}"
 
     def notes(self) -> Iterator[str]:
         """Yield what to know of a run that is not finished, or has no model."""
@@ -121,7 +121,7 @@ def opened(
         RunError: a run.json is damaged.
     """
     if not runs:
-        raise ArgumentError("a report needs a run", help="name a run folder that specbuild train made")
+        raise ArgumentError("a report needs a run", help="name a run folder written by specbuild train")
     folders = [RunFolder.open(path) for path in runs]
     places = [folder.path.resolve() for folder in folders]
     if len(set(places)) < len(places):

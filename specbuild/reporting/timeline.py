@@ -52,7 +52,7 @@ class Timeline:
     @property
     def table(self) -> str:
         """The rows as HTML."""
-        columns = [Column("part"), Column("what is in it")]
+        columns = [Column("part"), Column("contents")]
         return html_table(columns, [(row.name, row.words) for row in self.rows], "Parts of the data")
 
 
@@ -125,7 +125,7 @@ def timeline(dataset: Dataset, left_out: Sequence[tuple[int, int]] = ()) -> Time
         spans += [line.span(event, range(frame, frame + 1)) for event, frame in _unusable(dataset)]
         frames = len(source.unusable)
         words = [
-            f"{len(left_out)} windows of those that were forecast for this page" if left_out else "",
+            f"{len(left_out)} of the windows forecast for this report" if left_out else "",
             f"{frames} frames that cannot be used" if frames else "",
         ]
         rows.append(Row("left out", "missing", bars(spans), " and ".join(filter(None, words)) or f"{len(missed)}"))
@@ -165,7 +165,7 @@ def _words(dataset: Dataset, windows: WindowSet) -> str:
         ]
         parts.append(f"{show(min(starts))} to {show(max(ends))}")
     if windows.embargoed:
-        parts.append(f"{windows.embargoed:,} frames given up to the embargo")
+        parts.append(f"{windows.embargoed:,} frames left out as embargo")
     return ", ".join(parts)
 
 

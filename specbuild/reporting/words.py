@@ -18,7 +18,7 @@ def about(run: ReportedRun) -> Iterator[str]:
     windows = data.windows
     frames = f"the last {windows.past} frames" if windows.past > 1 else "the last frame"
     if data.target is not None:
-        yield f"Classifies clips by {windows.past} frames of each."
+        yield f"Classifies clips from {windows.past} frames each."
     else:
         leads = [data.lead_label(lead * windows.step) for lead in (windows.lead + 1, windows.lead + windows.future)]
         future = f"{windows.future} frames, {leads[0]} to {leads[1]}," if windows.future > 1 else f"{leads[0]}"
@@ -55,18 +55,18 @@ def verdict(evaluation: Evaluation) -> Iterator[str]:
         )
         parts = [
             f"{words} at {_listed(labels, evaluation.leads)}"
-            for words, labels in (("better", better), ("worse", worse), ("not distinguishable", unsure))
+            for words, labels in (("better", better), ("worse", worse), ("no clear difference", unsure))
             if labels
         ]
-        by_chance = "" if any(skill is not None and skill.intervals for skill in leads) else ", by the value alone"
-        yield f"By lead time, beside the strongest baseline of each{by_chance}: {'; '.join(parts)}."
+        by_chance = "" if any(skill is not None and skill.intervals for skill in leads) else ", without intervals"
+        yield f"Compared with the strongest baseline at each lead time{by_chance}: {'; '.join(parts)}."
 
 
 def _over_all(evaluation: Evaluation, skill: Skill, place: int) -> str:
     value, interval = skill.all[place], skill.interval(place)
     over = f"that of {skill.baseline}, the strongest baseline"
     if not math.isfinite(value):
-        return f"{skill.baseline} has no error over all lead times, so no skill can be given."
+        return f"{skill.baseline} has zero error over all lead times, so skill is undefined."
     share = f"{abs(value):.0%}"
     amount = (
         f"{share} {'lower' if value > 0 else 'higher'} than {over}" if share != "0%" else f"about as large as {over}"
@@ -74,8 +74,8 @@ def _over_all(evaluation: Evaluation, skill: Skill, place: int) -> str:
     start = f"Over all lead times, the mean squared error of the model is {amount}"
     if interval is None:
         few = evaluation.too_few_blocks or not evaluation.blocks
-        why = f"there are too few windows for an interval (at least {LEAST_BLOCKS} blocks are needed)"
-        return f"{start}. Whether that is chance is not known{f': {why}' if few else ''}."
+        why = f"there are too few windows for an interval, which needs at least {LEAST_BLOCKS} blocks"
+        return f"{start}. Whether this is chance is unknown{f': {why}' if few else ''}."
     meaning = {
         1: "the model is better",
         -1: "the baseline is better",

@@ -191,7 +191,7 @@ def test_what_a_run_lacks_is_said(trained: Run, tmp_path: Path) -> None:
     (bare / "checkpoints").mkdir()
     page = ReportPage(specbuild.report(bare))
     assert (bare / "report.html").is_file()
-    assert "it is not scored yet: specbuild evaluate" in page.text
+    assert "it has not been scored yet; run specbuild evaluate" in page.text
     assert "has no trained model: no epoch was finished" in page.text
     assert "No history: no epoch was finished" in page.text
     assert "it failed before the first epoch was finished: the loss is NaN" in page.text
@@ -289,15 +289,15 @@ def test_the_band_is_the_interval_of_the_difference_around_the_model() -> None:
     [
         (Interval(0.05, 0.2), "skill +10%, 95 % interval +5% to +20%): the model is better."),
         (Interval(-0.05, 0.2), "the interval includes 0, so the difference may be chance."),
-        (None, "too few windows for an interval (at least 5 blocks are needed)."),
+        (None, "too few windows for an interval, which needs at least 5 blocks."),
     ],
 )
 def test_the_skill_is_said_in_words(interval: Interval | None, words: str) -> None:
     first, second = verdict(evaluation(interval))
     assert first.startswith("Over all lead times, the mean squared error of the model is 10% lower than that of persis")
     assert first.endswith(words)
-    assert ("better at +1 h; not distinguishable at +2 h" in second) == (interval is not None)
-    assert ("by the value alone: better at +1 h; worse at +2 h" in second) == (interval is None)
+    assert ("better at +1 h; no clear difference at +2 h" in second) == (interval is not None)
+    assert ("without intervals: better at +1 h; worse at +2 h" in second) == (interval is None)
 
 
 def test_a_skill_that_rounds_to_nothing_is_said_in_words() -> None:
@@ -482,5 +482,5 @@ data:
     assert [row.name for row in line.rows] == ["train", "test", "gaps", "left out"]
     (gap,) = line.rows[2].bars
     assert (gap.left, gap.width) == (pytest.approx(40), pytest.approx(20))
-    assert line.rows[3].words == "2 windows of those that were forecast for this page"
+    assert line.rows[3].words == "2 of the windows forecast for this report"
     assert line.ticks == ("2020-01-01 00:00", "2020-01-02 01:00", "2020-01-03 02:00")

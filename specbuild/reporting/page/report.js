@@ -217,18 +217,18 @@
     find("browser-bars").replaceChildren(
       ...now.bars.map((bar) => {
         const ends = `${bar.ticks[0]?.[1]} to ${bar.ticks[bar.ticks.length - 1]?.[1]}`;
-        const colours = element("div", { class: "colours" }, element("img", { src: bar.image, alt: `Colours of ${bar.label}, ${ends}` }));
+        const colours = element("div", { class: "colours" }, element("img", { src: bar.image, alt: `Color scale of ${bar.label}, ${ends}` }));
         for (const [at, text] of bar.ticks) colours.append(tick("x", at, text));
         return element("div", {}, element("p", {}, bar.label), colours);
       }),
     );
     const notes = [];
-    if (now.kind !== "point") notes.push("Grey is missing; values beyond the ends of a scale have the colour of its end.");
-    if (now.skewed && now.kind !== "point") notes.push("The scale of values goes by square roots.");
-    if (now.boxes > 1) notes.push(`Pictures are of means over boxes of ${now.boxes} × ${now.boxes} pixels; errors are of all pixels.`);
-    if (now.left_out) notes.push(`${now.left_out} more lead times are not drawn.`);
+    if (now.kind !== "point") notes.push("Gray marks missing values; values beyond the ends of a scale have the color of its end.");
+    if (now.skewed && now.kind !== "point") notes.push("The color scale is a square-root scale.");
+    if (now.boxes > 1) notes.push(`Pictures show means over boxes of ${now.boxes} × ${now.boxes} pixels; errors are computed from all pixels.`);
+    if (now.left_out) notes.push(`${now.left_out} more lead times are not shown.`);
     if (now.words) notes.push(`Axes: ${now.words}.`);
-    if (now.kind === "map") notes.push("The ring marks the place of the chart below.");
+    if (now.kind === "map") notes.push("The ring marks the pixel of the time series below.");
     find("browser-note").textContent = notes.join(" ");
     windowSlider.max = String(now.windows.length - 1);
     leadSlider.max = String(now.leads.length - 1);
@@ -283,7 +283,7 @@
       if (!observed) place += 1;
     }
     const last = past.length - 0.5;
-    find("line-heading").textContent = `Over time ${where || "in the window shown"}`;
+    find("line-heading").textContent = `Time series ${where || "of the window shown"}`;
     plot("line-chart", traces, {
       shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: last, x1: last, line: { color: colour("soft"), width: 1, dash: "dot" } }],
       xaxis: { title: { text: "time from the last past frame" }, ...some(times) },
