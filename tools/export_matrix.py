@@ -64,7 +64,7 @@ def main() -> None:
         rest = after.lstrip("\n")
         while rest.startswith("|"):
             rest = rest.partition("\n")[2]
-        PAGE.write_text(f"{before}{MARK}\n{text}{rest}", "utf-8")
+        PAGE.write_text(f"{before}{MARK}\n{text}\n{rest.lstrip()}", "utf-8")
 
 
 def installed(format: Format) -> bool:
@@ -80,7 +80,10 @@ def cells(name: str, shape: str, formats: list[Format]) -> dict[str, str]:
     try:
         graphs = graphs_of(name, shape)
     except SpecbuildError as error:
-        return dict.fromkeys((format.name for format in formats), f"refused: {str(error).strip().splitlines()[0]}")
+        return dict.fromkeys(
+            (format.name for format in formats),
+            f"refused: {str(error).strip().splitlines()[0].removeprefix('error: ')}",
+        )
     return {format.name: cell(graphs, format) for format in formats}
 
 
