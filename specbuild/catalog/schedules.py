@@ -27,6 +27,15 @@ def counts_epochs(optimizer: KerasObject) -> bool:
     return schedule is not None and in_steps(schedule, 1) != schedule
 
 
+def in_words(optimizer: KerasObject, steps: int) -> str:
+    """Return the lengths in epochs of the schedule of an optimizer as so many steps each: `decay_steps: 40`."""
+    schedule = schedule_of(optimizer)
+    if schedule is None:
+        return ""
+    counted = in_steps(schedule, steps).arguments
+    return ", ".join(f"{name}: {counted[name]}" for name, value in schedule.arguments.items() if counted[name] != value)
+
+
 def in_steps(item: KerasObject, steps: int) -> KerasObject:
     """Return an optimizer or a schedule with its lengths in steps.
 

@@ -203,8 +203,6 @@ def _openvino(graph: ExportedGraph, path: Path, batch: int | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _savedmodel(graph, Path(folder), batch)
         model = openvino.convert_model(folder)
-    by_name = {name: port for port in model.outputs for name in port.get_names()}
-    del by_name
     openvino.save_model(model, str(path), compress_to_fp16=False)
 
 

@@ -27,6 +27,8 @@ from specbuild.runs.files import write_json
 from specbuild.runs.trained import TrainedRun
 from specbuild.version import __version__
 
+GRAPHS = ("start", "observe", "forecast")
+"""The graphs that a streaming model may have."""
 TOLERANCE = 1e-3
 """The largest difference that is accepted, as a share of the standard deviation of the output."""
 
@@ -117,7 +119,7 @@ def export(
     if trained.note:
         note(trained.note)
     path = Path(output) if output is not None else _default_path(trained, kind, form)
-    _check_free(path, kind, overwrite=overwrite)
+    _check_free(path, kind, form, overwrite=overwrite)
     accepted = TOLERANCE if tolerance is None else tolerance
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -270,7 +272,7 @@ def _kept(
     files = []
     graphs = tried.manifest["graphs"]
     for graph in graphs:
-        place = path if len(graphs) == 1 else path.with_name(f"{path.stem}.{graph['name']}{kind.suffix}")
+        place = path if len(graphs) == 1 else _place(path, kind, graph["name"])
         for suffix in kind.parts:
             target = place.with_suffix(suffix)
             _remove(target)
@@ -337,8 +339,8 @@ def _default_path(trained: TrainedRun, kind: Format, shape: Shape) -> Path:
     return trained.folder.path / "exports" / f"{exported_name(trained.spec.name)}-{shape}{kind.suffix}"
 
 
-def _check_free(path: Path, kind: Format, *, overwrite: bool) -> None:
-    """Refuse a file with another suffix, or one that exists.
+def _check_free(path: Path, kind: Format, shape: Shape, *, overwrite: bool) -> None:
+    """Refuse a file with another suffix, or files that exist, those beside it among them.
 
     Raises:
         ArgumentError: it has, or does.
@@ -348,11 +350,19 @@ def _check_free(path: Path, kind: Format, *, overwrite: bool) -> None:
             f"{path} does not end in {kind.suffix}, as a file in the format {kind.name} does",
             help=f"write {path.with_suffix(kind.suffix)}, or name another format with --format",
         )
-    known = [each for each in (path, *path.parent.glob(f"{path.stem}.*{kind.suffix}")) if each.exists()]
+    names = GRAPHS if shape == "streaming" else ()
+    places = [path, *(_place(path, kind, name) for name in names)]
+    files = [place.with_suffix(suffix) for place in places for suffix in kind.parts]
+    known = [each for each in (*files, manifest_path(path)) if each.exists()]
     if known and not overwrite:
         raise ArgumentError(
             f"{known[0]} exists", help="replace it with --overwrite, or name another file with --output"
         )
+
+
+def _place(path: Path, kind: Format, name: str) -> Path:
+    """Return the file of one of several graphs."""
+    return path.with_name(f"{path.stem}.{name}{kind.suffix}")
 
 
 def _remove(path: Path) -> None:

@@ -39,6 +39,7 @@ def whole(trained: TrainedRun) -> Exported:
     from specbuild.model.backend import keras
 
     model, graph = exported_model(trained), trained.graph
+    classes = tuple(trained.samples_of_training.get("classes") or ())
     inputs = tuple(
         TensorDescription(
             each.id,
@@ -55,6 +56,7 @@ def whole(trained: TrainedRun) -> Exported:
             "frame",
             _axes(trained, each.shape, graph.inputs[0].batch),
             description="as the model gives it, in units of training",
+            channels=classes if each.shape[-1:] == (len(classes),) else (),
         )
         for each in graph.outputs
     )

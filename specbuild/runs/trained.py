@@ -339,7 +339,6 @@ class TrainedRun:
         from specbuild.runs.checkpoint import load_weights
 
         model = build(self.graph, precision or self.precision or self.folder.manifest()["precision"])
-        model.jit_compile = bool(jit_compile())
         optimizer = self.spec.train.optimizer
         if not self.folder.model_file.exists() and averages_weights(optimizer):
             from specbuild.runs.optimizer import load_averages
@@ -347,6 +346,7 @@ class TrainedRun:
             load_averages(model, optimizer, self.weights_file)
         else:
             load_weights(model, self.weights_file)
+        model.jit_compile = bool(jit_compile())
         return model
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from specbuild.document import ArgumentError, PathPart, RunError, SpecbuildError, did_you_mean
@@ -160,7 +161,7 @@ class Hooks(keras.callbacks.Callback):  # type: ignore[misc]
 
         self._call("on_epoch_end", epoch, logs, keep=undone)
         logs[LEARNING_RATE] = rate
-        for name in [name for name, value in logs.items() if not isinstance(value, int | float)]:
+        for name in [name for name, value in logs.items() if not isinstance(value, Real)]:
             del logs[name]  # what a callback has left there for others
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

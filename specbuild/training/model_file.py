@@ -71,6 +71,7 @@ def _rebuild(folder: RunFolder, path: Path, graph: Graph, compile_model: Callabl
     """Write the model without the input of true frames, and with averaged weights where it is given an optimizer."""
     from specbuild.model.backend import set_seed
     from specbuild.model.build import build
+    from specbuild.runs.optimizer import take_averages
 
     set_seed(graph.spec.train.seed)
     model = build(graph, folder.manifest()["precision"])
@@ -79,5 +80,5 @@ def _rebuild(folder: RunFolder, path: Path, graph: Graph, compile_model: Callabl
         checkpoint.build_optimizer(model)
     checkpoint.load_weights(model, path)
     if compile_model is not None:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+        take_averages(model)
     checkpoint.Snapshot.take(model, checkpoint.read(path).history).write(folder.model_file)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specbuild.catalog.schedules import counts_epochs
+from specbuild.catalog.schedules import counts_epochs, in_words
 from specbuild.data.samples.base import Samples
 from specbuild.document import ArgumentError, RunError, SpecError
 from specbuild.document.render import render_text
@@ -258,8 +258,7 @@ class Session:
             raise ArgumentError(
                 f"an epoch of this run has {before} steps and would have {steps}, and its learning-rate schedule "
                 "counts epochs",
-                help="write the lengths of the schedule in steps, such as --set "
-                f"train.optimizer.learning_rate.decay_steps={10 * before}",
+                help=f"write its lengths in steps, as they are so far: {in_words(self.spec.train.optimizer, before)}",
             )
 
     def _hooks(self, folder: RunFolder | None, done: Progress) -> Hooks:

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from specbuild.document import ArgumentError, RunError, SpecError
@@ -106,6 +107,7 @@ class Stop(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         assert logs["val_loss"] > 0
+        logs["own"] = np.float32(0.5)
         if epoch == 0:
             self.model.stop_training = True
 
@@ -113,6 +115,7 @@ class Stop(keras.callbacks.Callback):  # type: ignore[misc]
 def test_a_callback_ends_training(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = train(plain, overrides=OVERRIDES, out=tmp_path, quiet=True, callbacks=[Stop()])
     assert len(run.history) == 1
+    assert run.history[0]["own"] == 0.5  # what a callback adds to the logs
     manifest = run.folder.manifest()
     assert (manifest["status"], manifest["notes"]) == (
         "finished",
@@ -187,6 +190,7 @@ def test_a_schedule_counts_epochs(plain: Path, tmp_path: Path) -> None:
     assert error.value.message == (
         "an epoch of this run has 4 steps and would have 2, and its learning-rate schedule counts epochs"
     )
+    assert error.value.help == "write its lengths in steps, as they are so far: warmup_steps: 4, decay_steps: 8"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from specbuild.document import RunError, SpecError
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.evaluate import evaluate
 from specbuild.evaluation.tables import report_text
+from specbuild.exporting.whole import whole
 from specbuild.runs.trained import TrainedRun
 from tests.data.pictures import write_frames
 from tests.run.report_page import ReportPage
@@ -134,6 +135,7 @@ def test_another_split(run: Path) -> None:
     assert found.clips == 9
     trained = TrainedRun.open(run)
     assert evaluate_classes(trained, "validation") == found
+    assert whole(trained).graphs[0].outputs[0].channels == found.classes
     assert (run / "confusion-validation.png").exists()
 
 

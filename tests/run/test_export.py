@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -122,6 +123,15 @@ def test_a_file_is_not_overwritten_and_has_the_suffix_of_its_format(trained: Run
     with pytest.raises(ArgumentError, match=r"does not end in \.tflite"):
         export(trained.folder.path, format="litert", output=tmp_path / "rain.onnx")
     assert (tmp_path / "rain.onnx").read_text() == "mine"
+    for name, options in {
+        "other.onnx.json": {},
+        "other.forecast.onnx": {"shape": "streaming"},
+        "other.bin": {"format": "openvino", "output": tmp_path / "other.xml"},
+    }.items():
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(ArgumentError, match=rf"{re.escape(name)} exists"):
+            export(trained.folder.path, **{"format": "onnx", "output": tmp_path / "other.onnx", **options})  # type: ignore[arg-type]
+        (tmp_path / name).unlink()
 
 
 def test_plain_keras_loads_an_encoder_decoder_in_physical_units(trained: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from specbuild.runs.folder import RunFolder
@@ -11,7 +12,7 @@ from specbuild.training.loggers.base import Beginning, Ending, RunLogger
 from specbuild.training.progress import Display
 
 PATIENCE = 60.0
-"""Seconds that a finished run waits for a logger to take everything."""
+"""Seconds that a finished run waits for its loggers to take everything."""
 SHORT = 5.0
 """The same for a run that was interrupted."""
 
@@ -83,8 +84,9 @@ class Reporter:
         for worker in self._workers:
             worker.do(lambda logger=worker.logger: logger.end(ending))  # type: ignore[misc]
         patience = PATIENCE if ending.status == "finished" else SHORT
+        deadline = time.monotonic() + patience  # of all together
         for worker in self._workers:
-            if not worker.end(patience) and not worker.failure:
+            if not worker.end(max(0.0, deadline - time.monotonic())) and not worker.failure:
                 worker.failure = f"it did not take everything within {patience:.0f} s"
         self._say_failures()
 
