@@ -21,8 +21,9 @@ SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 REPORT = """
 import sys
 frameworks = ("keras", "tensorflow", "jax", "torch")
-readers = ("xarray", "zarr", "netCDF4", "h5py", "av", "imageio", "PIL", "matplotlib", "scipy", "plotly", "jinja2")
-print("loaded:", *(name for name in (*frameworks, *readers) if name in sys.modules))
+readers = ("xarray", "zarr", "netCDF4", "h5py", "av", "imageio", "PIL", "matplotlib", "scipy")
+extras = ("plotly", "jinja2", "pygments", "optuna", "sqlalchemy", "onnx", "mlflow", "tensorboard", "wandb")
+print("loaded:", *(name for name in (*frameworks, *readers, *extras) if name in sys.modules))
 """
 VERB = """
 from specbuild.cli import main

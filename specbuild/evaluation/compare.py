@@ -92,9 +92,8 @@ class Compared:
 
     @property
     def by_letter(self) -> dict[str, ComparedRun]:
-        """The letters that stand for the runs in tables: A, B, …, Z, A1, B1, …"""
-        letters = string.ascii_uppercase
-        return {f"{letters[at % 26]}{at // 26 or ''}": run for at, run in enumerate(self.runs)}
+        """The runs by the letters that stand for them in tables."""
+        return {letter(at): run for at, run in enumerate(self.runs)}
 
     @property
     def too_few_blocks(self) -> bool:
@@ -141,6 +140,11 @@ class Compared:
                 ],
             }
         )
+
+
+def letter(at: int) -> str:
+    """Return what stands for the run of a number, counted from 0, beside others: A, B, …, Z, A1, B1, …"""
+    return f"{string.ascii_uppercase[at % 26]}{at // 26 or ''}"
 
 
 def compare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 
 from specbuild.data import Dataset
 from specbuild.document import ArgumentError, RunError, SpecbuildError, SpecError
+from specbuild.evaluation.compare import letter
 from specbuild.evaluation.result import Evaluation
 from specbuild.graph import Graph
 from specbuild.language import Spec
@@ -130,7 +130,7 @@ def opened(
     if len(set(names)) < len(names):
         names = [str(folder.path) for folder in folders]
     return [
-        _opened(folder, f"{string.ascii_uppercase[at % 26]}{at // 26 or ''}", name, plugins, overrides)
+        _opened(folder, letter(at), name, plugins, overrides)
         for at, (folder, name) in enumerate(zip(folders, names, strict=True))
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_best(folder: StudyFolder, overrides: Iterable[str], comment: str) -> P
 
 def _means(spec: Spec, text: str, copies: Path) -> bool:
     """Return whether a text, in the place of that of a spec, means the same as the spec with its overrides."""
-    beside = spec.here / f".{BEST}"
+    beside = spec.here / f".{os.getpid()}-{BEST}"  # other processes may do the same
     with suppress(SpecError):
         try:
             beside.write_text(text, "utf-8")

@@ -24,10 +24,11 @@ from specbuild.language.tuning import Tuning
 from specbuild.runs.files import write_text
 from specbuild.runs.framework import settle, settle_auto
 from specbuild.runs.provenance import without_password
+from specbuild.runs.saved_spec import COPIES
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.opened import open_everything
-from specbuild.tuning.folder import StudyFolder
+from specbuild.tuning.folder import DATABASE, StudyFolder
 from specbuild.tuning.progress import Shown, shown
 from specbuild.tuning.result import Study
 
@@ -142,7 +143,7 @@ def _tuning(spec: Spec) -> Tuning:
 
 
 def _roots(folder: StudyFolder, roots: tuple[Any, ...]) -> tuple[Any, ...]:
-    copies = folder.path / "spec"
+    copies = folder.path / COPIES
     return (*roots, copies) if copies.is_dir() else roots
 
 
@@ -209,8 +210,8 @@ def _worked(
     settle_auto(graph)
     limit = _seconds(tuning.options.timeout) if limit is None else limit
     deadline = None if limit is None else time.monotonic() + limit
-    url = storage or storages.database(folder.path / "study.db")
-    own = url == storages.database(folder.path / "study.db")
+    url = storage or storages.database(folder.path / DATABASE)
+    own = url == storages.database(folder.path / DATABASE)
     try:
         study = storages.open_study(url, folder.record().study, tuning.options, maximize=objective.larger_is_better)
         with storages.explained(url):

@@ -62,8 +62,8 @@ def test_a_study_that_is_killed_is_the_one_that_is_not(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     kills = 0
     for epochs in (6, 19):
-        process = started(tmp_path, out, 11, 0.02)
-        while process.poll() is None and epochs_of(out) < epochs:
+        process, deadline = started(tmp_path, out, 11, 0.02), time.monotonic() + 240
+        while process.poll() is None and epochs_of(out) < epochs and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -93,6 +93,7 @@ def epochs_of(out: Path) -> int:
 def test_two_processes_share_a_study(tmp_path: Path) -> None:
     written(tmp_path, TEXT)
     tune(tmp_path / "tuned.yaml", out=tmp_path / "runs", name="study", trials=3, quiet=True)
+    (tmp_path / "both").mkdir()
     both = [started(tmp_path, tmp_path / "runs", 9, 0.2) for _ in range(2)]
     first, second = map(ended, both)
     study = tune(resume=tmp_path / "runs", quiet=True)
@@ -142,6 +143,7 @@ def other_user() -> str:
 
 def test_two_hosts_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) -> None:
     written(tmp_path, TEXT)
+    (tmp_path / "both").mkdir()
     hosts = [tmp_path / "one", tmp_path / "two"]
     first, second = map(ended, [started(tmp_path, out, 8, 0.2, postgresql) for out in hosts])
     assert first

@@ -3,12 +3,14 @@
     python -m tests.run.tuning_worker FOLDER OUT TRIALS SECONDS [STORAGE [NAME]]
 
 FOLDER has the spec `tuned.yaml`. The study is OUT/NAME, continued if it is there; with STORAGE it is joined. SECONDS
-is how long an epoch of the formula takes. The last line says which trials this process trained.
+is how long an epoch of the formula takes. Where FOLDER has a folder `both`, the first trial of a process waits until
+another process has begun one too. The last line says which trials this process trained.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -55,7 +57,17 @@ def formula(seconds: float = 0.0, epochs: int = EPOCHS, began: list[str] | None 
 
 def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None, name: str = "study") -> None:
     began: list[str] = []
-    loop.run = formula(seconds, began=began)
+    run, both = formula(seconds, began=began), folder / "both"
+
+    def together(*given: Any) -> float:
+        if both.is_dir() and not began:
+            (both / str(os.getpid())).touch()
+            deadline = time.monotonic() + 240
+            while len(list(both.iterdir())) < 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
+        return run(*given)
+
+    loop.run = together
     pictures.draw = lambda *_: ()
     options: dict[str, Any] = {"trials": trials, "storage": storage}
     if (out / name).exists() and storage is None:
