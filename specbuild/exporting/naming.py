@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from specbuild.data import Dataset
+from specbuild.language.sections.source import LETTERS, SPACES
+from specbuild.runs.folder import plain_name
 
-SPACE = {"D": "depth", "H": "height", "W": "width", "L": "length"}
+SPACE = {letter: LETTERS[letter] for letters in SPACES for letter in letters}
 """What the spatial axes of a layout are called."""
 
 
 def exported_name(name: str) -> str:
     """Return the name of a spec, as files and graphs are called."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
+    return plain_name(name)
 
 
 def units_of(dataset: Dataset) -> str:
