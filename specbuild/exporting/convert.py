@@ -44,10 +44,11 @@ def convert(graph: ExportedGraph, format: Format, path: Path, batch: int | None)
 
 
 def _said(error: Exception) -> str:
-    """Return what a converter says, shortened to the lines that name operations."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Return what a converter says, shortened to the lines that name operations, without places in its own code."""
+    text = re.sub(r"^<unknown>:0: error: |\bloc\(.*\): ", "", str(error), flags=re.MULTILINE)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [
-        line for line in lines if re.search(r"\b(?:error|not supported|unsupported|Flex ops|Custom ops)\b", line)
+        line for line in lines if re.search(r"\b(?:error|failed|not supported|unsupported|Flex ops|Custom ops)\b", line)
     ]
     return " ".join((telling or lines or [type(error).__name__])[:2])[:400]
 

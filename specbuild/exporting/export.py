@@ -165,7 +165,7 @@ def _tried(job: Job, kind: Format, accepted: float, note: Callable[[str], None])
         tried = _attempt(job, kind, accepted, 1)
     except RunError as error:
         raise error from first
-    note(f"with a batch of any size {first.message}; the batch is fixed at 1")
+    note(f"with a batch of any size {first.message}")
     return tried
 
 

@@ -200,7 +200,8 @@ def _calibration(run: ReportedRun, *, several: bool) -> Iterator[Picture]:
         of = f" of {run.letter}" if several else ""
         part = file.stem.removeprefix("calibration").strip("-")
         data = base64.b64encode(file.read_bytes()).decode("ascii")
-        words = f"Calibration{of}{f', {part}' if part else ''}: rank histograms, and reliability at each threshold"
+        title = f"Calibration{of}{f', {part}' if part else ''}"
+        words = f"{title}: rank histograms and, if thresholds are set, reliability at each"
         yield Picture(f"data:image/png;base64,{data}", words)
 
 

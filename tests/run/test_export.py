@@ -20,7 +20,7 @@ from specbuild import build_model, export
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
 from specbuild.exporting import ExportResult, formats, runtimes
-from specbuild.exporting.convert import convert
+from specbuild.exporting.convert import WRITERS, convert
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
 from specbuild.exporting.formats import FORMATS
 from specbuild.prediction.forecast import make_forecast
@@ -202,3 +202,18 @@ def test_openvino_runs_in_full_precision(tmp_path: Path) -> None:
     (result,) = runtimes.openvino(str(tmp_path / "m.xml"), ["given"], ["product"])({"given": weights.T.copy()})
     np.testing.assert_allclose(result, weights.T @ weights, atol=1e-4)
     assert "bfloat16" in FORMATS["openvino"].note
+
+
+def test_what_a_converter_says_is_told_without_places_in_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert_with_an_error(*_: object) -> None:
+        place = 'loc(callsite(fused["SelectV2:", "rain_1/SelectV2@serve_1"] at fused["StatefulPartitionedCall_1"]))'
+        raise ValueError(f"<unknown>:0: error: {place}: failed to legalize operation 'tfl.select_v2'\n\nmore")
+
+    monkeypatch.setitem(WRITERS, "litert", convert_with_an_error)
+    model = build_model("specbuild: 1\ninputs: {x: [2, 4, 4, 1]}\nlayers: [{layer: ReLU}]\n")
+    tensor = TensorDescription("x", "frame", (Axis("batch", None),))
+    with pytest.raises(RunError) as caught:
+        convert(ExportedGraph(model, (tensor,), (tensor,)), FORMATS["litert"], tmp_path / "x.tflite", None)
+    assert caught.value.message == "LiteRT cannot hold this model: failed to legalize operation 'tfl.select_v2'"
