@@ -304,7 +304,7 @@ def _unknown_name(family: Family, name: str) -> str:
     if call := as_mapping_of_arguments(name, family):
         return f"no {_NOUNS[family]} is called {written(name)}; write {call}"
     if family == "callbacks" and name in INSTEAD:
-        return f"{name} is not for train.callbacks: {INSTEAD[name]}"
+        return f"{name} cannot be used in train.callbacks: {INSTEAD[name]}"
     hint = did_you_mean(name, names(family))
     return f"no {_NOUNS[family]} is called {written(name)}" + (f"; {hint}" if hint else "")
 

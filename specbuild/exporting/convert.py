@@ -107,7 +107,7 @@ def _keras(graph: ExportedGraph, path: Path, _batch: int | None) -> None:
     ours = sorted(set(_registered(json.loads(parts["config.json"]))))
     if ours:
         raise ArgumentError(
-            f"plain Keras cannot load this model: it has layers of specbuild: {', '.join(ours)}",
+            f"plain Keras cannot load this model: it has specbuild layers: {', '.join(ours)}",
             help="use --format savedmodel or --format onnx, which hold the operations of every layer",
         )
     write_members(parts, path)

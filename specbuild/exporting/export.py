@@ -165,7 +165,7 @@ def _tried(job: Job, kind: Format, accepted: float, note: Callable[[str], None])
         tried = _attempt(job, kind, accepted, 1)
     except RunError as error:
         raise error from first
-    note(f"with a batch of any size {first.message}")
+    note(f"with a variable batch size, {first.message}")
     return tried
 
 
@@ -182,9 +182,9 @@ def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tri
     difference = Difference(max(each.absolute for each, _ in differences), worst.relative)
     if not worst.relative <= accepted:
         raise RunError(
-            f"{kind.title} gives another {name} than the run: the largest difference is {worst.absolute:.2g}, "
+            f"{kind.title} gives a different {name} than the run: the largest difference is {worst.absolute:.2g}, "
             f"{worst.relative:.2g} of its standard deviation, and at most {accepted:g} is accepted",
-            help="use another format; or accept more with --tolerance, if that is enough for you",
+            help="use another format, or accept a larger difference with --tolerance",
         )
     fixed = batch if batch is not None else manifest["graphs"][0]["inputs"][0]["shape"][0]
     return _Tried(manifest, difference, fixed, seconds)

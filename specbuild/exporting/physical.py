@@ -222,13 +222,13 @@ class PhysicalPlan:
         yield from limits(self.dataset.transform)
         if self.coarsen is not None:
             factors = " x ".join(map(str, self.coarsen.factors(len(self.space))))
-            yield f"frames go in as in the files and are coarsened by {factors} ({self.coarsen.method}) in the graph"
+            yield f"the graph takes frames as in the files and coarsens them by {factors} ({self.coarsen.method})"
         if self.dataset.layout.crop != self.dataset.source.space:
             count = len(self.dataset.tiling)
             yield f"frames are cut into {count} overlapping tiles, whose forecasts are blended, in the graph"
         for view in self.views:
             if view.head is not None and not gives_quantiles(view):
-                yield f"{view.head.head.kind}: the mean alone comes out, its quantiles cannot be computed in a graph"
+                yield f"{view.head.head.kind}: only the mean is returned; its quantiles cannot be computed in a graph"
 
     def model(self) -> Any:
         """Return the functional `keras.Model`.
@@ -242,7 +242,7 @@ class PhysicalPlan:
         if self._batch is not None and len(self._regions) > 1:
             raise ArgumentError(
                 f"the model fixes the batch size, {self._batch}, and its frames are cut into tiles",
-                help="leave the batch size of the input open, or export with --shape whole",
+                help="do not fix the batch size of the input, or export with --shape whole",
             )
         ports = {
             each.name: keras.Input(each.shape[1:], batch_size=each.shape[0], dtype=each.dtype, name=each.name)

@@ -45,7 +45,7 @@ def limits(transform: Transform) -> Iterator[str]:
     for step in transform.steps:
         above = step.step.above if isinstance(step, Only) else step.above
         if above is not None:
-            yield f"{_name(step)} needs values above {above:g}; one that is not counts as missing"
+            yield f"{_name(step)} needs values above {above:g}; other values count as missing"
 
 
 class _Naming:

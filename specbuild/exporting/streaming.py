@@ -274,13 +274,13 @@ class StreamingPlan(PhysicalPlan):
     def calls(self) -> Iterator[str]:
         """Yield how the graphs are called."""
         streams = self.models.streams
-        yield f"an output whose name ends in {NEXT} is the input without that ending of the call after it"
+        yield f"in the next call, an output whose name ends in {NEXT} is the input without that ending"
         if streams.needed > 1:
-            yield f"observe gives forecasts from frame {streams.needed} on; before it some of what it reads is zero"
+            yield f"observe gives valid forecasts from frame {streams.needed} on; before it, some inputs are zeros"
         past = self.trained.data.windows.past
         yield (
-            f"in training {past} frames came before each forecast: see how well the model does after more of them, and "
-            "begin again with the initial states after a gap"
+            f"in training, {past} frames came before each forecast: test the accuracy of the model after more, and "
+            "start from the initial states again after a gap"
         )
         if streams.forecast is not None:
             yield (

@@ -20,7 +20,7 @@ def exported_model(trained: TrainedRun) -> Any:
         if getattr(node.layer, "stateful", False):
             raise ArgumentError(
                 f"{node.id} is stateful: it keeps its state from one call to the next, which an exported file does not",
-                help="export with --shape streaming, which gives and takes every state",
+                help="export with --shape streaming, which takes and returns all states",
             )
     return trained.load_model()
 

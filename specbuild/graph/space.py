@@ -18,7 +18,7 @@ _COMBINATIONS = 32
 
 
 def check_space(space: tuple[Dimension, ...], faults: Faults, report: Report) -> None:
-    """Report every choice, and every end of a range, that the spec refuses.
+    """Report every choice, and every end of a range, that does not fit the spec.
 
     A value is refused if it fits neither the values that the spec has nor any tried combination of those that the other
     paths may take: `groups: 8` may fit none but 16 filters.
@@ -40,7 +40,7 @@ def check_space(space: tuple[Dimension, ...], faults: Faults, report: Report) ->
             report.error(first.message, dimension.key, reason=first.reason, help=first.help, code=first.code)
             continue
         for value, place, first in refused:
-            message = f"the spec refuses {dimension.path} = {written(value)}"
+            message = f"{dimension.path} = {written(value)} does not fit the spec"
             where = f", at {first.path}" if first.path and first.path != dimension.path else ""
             report.error(message, place, reason=f"{first.message}{where}", help=first.help, code="bad-choice")
 

@@ -38,7 +38,7 @@ def check_callbacks(callbacks: Iterable[Any]) -> tuple[Any, ...]:
     for callback in given:
         if not isinstance(callback, keras.callbacks.Callback):
             raise ArgumentError(
-                f"callbacks holds {callback!r}, which is no keras.callbacks.Callback",
+                f"callbacks holds {callback!r}, which is not a keras.callbacks.Callback",
                 help="give a list of objects, such as callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show)]",
             )
         for kind, instead in _REFUSED.items():
@@ -102,7 +102,7 @@ class Hooks(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def forgetful(self) -> list[str]:
-        """The callbacks of users that begin anew when a run is resumed."""
+        """The users' callbacks that start without their state when a run is resumed."""
         own = [each for each in self._callbacks if not type(each).__module__.startswith("keras.")]
         return [type(each).__name__ for each in own if not hasattr(each, "get_state")]
 
@@ -221,7 +221,7 @@ class Hooks(keras.callbacks.Callback):  # type: ignore[misc]
             name, self.cause = type(callback).__name__, error
             raise RunError(
                 f"the callback {name} failed: {type(error).__name__}: {words(error)}",
-                help="mend it, or leave it out, and resume the run: its training is saved",
+                help="fix it or leave it out, then resume the run: its training is saved",
             ) from error
 
 
@@ -268,7 +268,7 @@ def _state(callback: Any) -> dict[str, Any]:
         except Exception as error:
             raise RunError(
                 f"the state of the callback {name} cannot be saved: {words(error)}",
-                help="get_state() must return a dict of numbers, text, lists and dicts, as JSON can hold them",
+                help="get_state() must return a dict of numbers, text, lists and dicts, which JSON can represent",
             ) from error
         return state
     return {

@@ -272,7 +272,7 @@ class Session:
         if gone:
             self._note(f"the run was trained with callbacks that are not given now: {', '.join(gone)}")
         if hooks.forgetful:
-            self._note(f"callbacks without get_state and set_state begin anew: {', '.join(hooks.forgetful)}")
+            self._note(f"callbacks without get_state and set_state start fresh: {', '.join(hooks.forgetful)}")
         return hooks
 
     def _check_monitor(self, done: Progress) -> None:

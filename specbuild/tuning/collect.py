@@ -51,7 +51,7 @@ def _state(trial: optuna.trial.FrozenTrial) -> State:
 def _reason(trial: optuna.trial.FrozenTrial) -> str:
     told: str = trial.user_attrs.get(REASON, "")
     if not told and _state(trial) == "failed":
-        return "its process is gone; its values are tried again"
+        return "its process died; its values are tried again"
     return told
 
 

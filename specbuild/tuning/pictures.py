@@ -35,7 +35,7 @@ def draw(study: optuna.Study, folder: Path, monitor: str) -> tuple[str, ...]:
         axes = pictures.plot_param_importances(study, evaluator=evaluator, target_name=monitor)
         names = short_names([label.get_text() for label in axes.get_yticklabels()])
         axes.set_yticks(axes.get_yticks(), [names[label.get_text()] for label in axes.get_yticklabels()])
-        _save(axes, folder / IMPORTANCE, f"part of the differences in {monitor}", "")
+        _save(axes, folder / IMPORTANCE, f"importance for {monitor}", "")
     return HISTORY, IMPORTANCE
 
 

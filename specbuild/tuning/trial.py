@@ -32,7 +32,7 @@ class Pruned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What trials are judged by: a value of the validation split."""
+    """The validation value that trials are compared by."""
 
     monitor: str
     larger_is_better: bool

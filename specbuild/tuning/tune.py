@@ -94,7 +94,7 @@ def tune(
         if given:
             raise ArgumentError(
                 "a study keeps its spec, so that its trials can be compared",
-                help="leave --set out; for another spec or space start a new study",
+                help="leave --set out; for another spec or search space, start a new study",
             )
         folder = StudyFolder.open(resume)
         record = folder.record()
@@ -148,7 +148,7 @@ def _roots(folder: StudyFolder, roots: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _objective(spec: Spec) -> Objective:
-    """Return what trials are judged by: what the spec watches, if that is a validation value, unless `tune` says."""
+    """Return the value that trials are compared by: `tune.monitor`, else a validation value that the spec monitors."""
     from specbuild.tuning.trial import Objective
 
     options, watch = _tuning(spec).options, Watch.of(spec.train, validated=True)
@@ -169,7 +169,7 @@ def _check_data(graph: Graph) -> None:
     if "validation" not in open_everything(graph).splits:
         raise graph.spec.error(
             ("data", "split"),
-            "trials are judged by the validation split, and data.split gives none",
+            "trials are compared on the validation split, and data.split has none",
             help="add a validation share to data.split; the test split is for the model that is chosen",
             code="no-validation",
         )
@@ -251,7 +251,7 @@ def _identify(study: optuna.Study, spec: Spec, objective: Objective) -> None:
         study.set_user_attr(_IDENTITY, identity)
     elif known != identity:
         raise ArgumentError(
-            f"the study {study.study_name} in this storage is of another spec or space",
+            f"the study {study.study_name} in this storage has another spec or search space",
             help="its trials could not be compared with those of this one; choose another --name",
         )
 
@@ -284,7 +284,7 @@ def _finished(result: Study) -> Study:
             f"none of the {len(result.trials)} trials was completed; {count} of them: {reason}"
             if len(result.trials) > 1
             else f"the only trial was not completed: {reason}",
-            help=f"narrow the space, or raise a limit; {result.path / 'trials.csv'} says why each ended",
+            help=f"narrow the search space, or raise a limit; {result.path / 'trials.csv'} says why each ended",
         )
     return result
 

@@ -196,7 +196,7 @@ def test_a_schedule_counts_epochs(plain: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("callback", "told"),
     [
-        ("early stopping", "callbacks holds 'early stopping', which is no keras.callbacks.Callback"),
+        ("early stopping", "callbacks holds 'early stopping', which is not a keras.callbacks.Callback"),
         (keras.callbacks.SwapEMAWeights(), "SwapEMAWeights cannot be used here: with use_ema, validation"),
     ],
 )

@@ -151,7 +151,7 @@ class Broken(RunLogger):
 def test_a_logger_that_fails_is_left_out(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "tensorboard", Broken)
     run = train(plain, overrides=[*EPOCHS, "train.loggers=[tensorboard]"], out=tmp_path, quiet=True)
-    note = "the logger tensorboard reports no more: ConnectionError: the server cannot be reached; training goes on"
+    note = "the logger tensorboard stopped reporting: ConnectionError: the server cannot be reached; training continues"
     assert (len(run.history), run.folder.manifest()["status"]) == (3, "finished")
     assert run.folder.manifest()["notes"] == [note]
     lines = [json.loads(line) for line in (run.path / "history.jsonl").read_text("utf-8").splitlines()]
@@ -195,4 +195,4 @@ def test_a_slow_logger_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -
     reporter.epoch({"epoch": 1.0, "loss": 1.0}, 0.5)
     reporter.end(Ending("finished"))
     gate.set()
-    assert notes == ["the logger tensorboard reports no more: it did not take everything within 0 s; training goes on"]
+    assert notes == ["the logger tensorboard stopped reporting: it did not finish within 0 s; training continues"]

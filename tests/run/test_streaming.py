@@ -290,7 +290,7 @@ REFUSED = {
     "a mask": (
         "specbuild: 1\ninputs: {x: [4, 3]}\nlayers:\n  - {layer: Masking}\n  - {id: seen, layer: LSTM, units: 2}\n"
         "  - {layer: Dense, from: seen.last, units: 1}\n",
-        "seen leaves out steps that are masked",
+        "seen skips masked steps",
         5,
     ),
     "an open sequence": (

@@ -154,7 +154,7 @@ def test_a_study_without_a_complete_trial_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("validation: 0.25, ", "", "trials are judged by the validation split, and data.split gives none"),
+        ("validation: 0.25, ", "", "trials are compared on the validation split, and data.split has none"),
         ("tune:\n", "allow:\n", "the spec does not say what to tune"),
         ("blobs.npy", "gone.npy", "gone.npy"),
     ],

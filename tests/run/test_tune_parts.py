@@ -48,10 +48,10 @@ def errors(text: str) -> list[str]:
 def test_a_value_that_fits_only_with_others_is_accepted() -> None:
     assert errors(f"{GROUPS}tune: {{vars.filters: [16, 32], vars.groups: [4, 8]}}\n") == []
     assert errors(f"{GROUPS}tune: {{vars.filters: [16, 32], vars.groups: [4, 5]}}\n") == [
-        "the spec refuses vars.groups = 5 (tune.vars.groups.1)"
+        "vars.groups = 5 does not fit the spec (tune.vars.groups.1)"
     ]
     assert errors(f"{GROUPS}tune: {{vars.filters: {{int: [0, 32], step: 8}}, vars.groups: [4, 8]}}\n") == [
-        "the spec refuses vars.filters = 0 (tune.vars.filters.int.0)"
+        "vars.filters = 0 does not fit the spec (tune.vars.filters.int.0)"
     ]
 
 

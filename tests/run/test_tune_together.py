@@ -155,7 +155,7 @@ def test_two_hosts_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) 
     assert "secret" not in (hosts[0] / "study/study.json").read_text("utf-8")
 
     other = written(tmp_path, TEXT.replace("[1, 3, 7]", "[1, 3, 5]"))
-    with pytest.raises(ArgumentError, match="is of another spec or space"):
+    with pytest.raises(ArgumentError, match="has another spec or search space"):
         tune(other, out=tmp_path / "three", name="study", storage=postgresql, quiet=True)
     assert not (tmp_path / "three/study").exists()
     with pytest.raises(RunError, match=r"the storage postgresql://me@127\.0\.0\.1:1/postgres failed"):
@@ -188,6 +188,6 @@ def test_the_values_of_a_host_that_is_gone_are_tried_again(
     time.sleep(2)
     study = tune(tmp_path / "tuned.yaml", out=tmp_path / "two", name="gone", storage=postgresql, trials=3, quiet=True)
     gone = next(trial for trial in study.trials if trial.state == "failed")
-    assert gone.reason == "its process is gone; its values are tried again"
+    assert gone.reason == "its process died; its values are tried again"
     assert sum(trial.params == gone.params for trial in study.trials) == 2
     assert study.count("complete") == 3

@@ -62,7 +62,7 @@ class Recurrences(Plain):
             reason = (
                 "a mask belongs to the whole sequence: what a step gives that it leaves out is that of an earlier one"
             )
-            raise Refused(node, f"{node.id} leaves out steps that are masked", reason=reason)
+            raise Refused(node, f"{node.id} skips masked steps", reason=reason)
 
     def _carried(self, node: Node, inputs: tuple[Port, ...], starts: Sequence[Port | None], side: Side) -> None:
         """Add a recurrence to a graph with its state as inputs and outputs.

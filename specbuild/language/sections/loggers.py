@@ -47,8 +47,8 @@ class Logger(Section):
     """One logger: its name, or a mapping of its name to its settings."""
 
     tensorboard: TensorBoard | None = Field(None, description="Event files for TensorBoard.")
-    mlflow: MLflow | None = Field(None, description="A run of MLflow.")
-    wandb: Wandb | None = Field(None, description="A run of Weights & Biases.")
+    mlflow: MLflow | None = Field(None, description="An MLflow run.")
+    wandb: Wandb | None = Field(None, description="A Weights & Biases run.")
 
     @property
     def name(self) -> str:

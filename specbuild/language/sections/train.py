@@ -201,9 +201,9 @@ class TrainSection(Section):
     callbacks: Annotated[
         Annotated[tuple[KerasObject, ...], _CALLBACKS],
         OnResume("from the next step on; those that stay keep their state"),
-    ] = Field((), description="Callbacks of Keras, with Keras's names for them and their arguments.")
+    ] = Field((), description="Keras callbacks, with Keras's names and arguments.")
     loggers: Annotated[Loggers, OnResume("from the next epoch on; a logger that stays continues its run")] = Field(
-        (), description="Where the run is reported to besides its folder: tensorboard, mlflow, wandb."
+        (), description="Where to report the run, in addition to its folder: tensorboard, mlflow, wandb."
     )
 
     @model_validator(mode="after")
@@ -213,7 +213,7 @@ class TrainSection(Section):
         if plateau is not None and schedule is not None:
             raise fault(
                 ("callbacks", plateau),
-                f"ReduceLROnPlateau changes the learning rate, which {schedule.name} sets already: write a number as "
+                f"ReduceLROnPlateau changes the learning rate, which {schedule.name} already sets: write a number as "
                 "the learning_rate of the optimizer, or leave the callback out",
             )
         return self

@@ -32,12 +32,12 @@ class Size(Value):
 class TuneSection(Section):
     """How `specbuild tune` searches. Every other key of the section is the path of a value to vary."""
 
-    trials: PositiveInt = Field(20, description="Number of trials of the study, refused and failed ones included.")
+    trials: PositiveInt = Field(20, description="Number of trials in the study, including refused and failed ones.")
     timeout: Annotated[str, Field(examples=["8 h"]), BeforeValidator(interval)] | None = Field(
-        None, description="Time after which a process begins no further trial. Default: none."
+        None, description="Time after which a process starts no new trial. Default: none."
     )
     sampler: Literal["tpe", "random"] = Field(
-        "tpe", description="How values are chosen: tpe learns from the trials before, random does not."
+        "tpe", description="How values are chosen: tpe learns from earlier trials, random does not."
     )
     seed: NonNegativeInt = Field(1, description="Seed of the values that are drawn. Training has its own, train.seed.")
     pruner: Literal["median", "none"] = Field(
@@ -52,13 +52,13 @@ class TuneSection(Section):
         "train.early_stopping, or val_loss.",
     )
     mode: Literal["auto", "min", "max"] = Field(
-        "auto", description="Whether smaller or larger is better; auto knows Keras's losses and metrics by name."
+        "auto", description="Whether smaller or larger is better; auto recognizes Keras's losses and metrics by name."
     )
     max_parameters: Annotated[int, Whole(1, 2**53)] | None = Field(
         None, description="Refuse a trial whose model has more parameters. Default: no limit."
     )
     max_flops: Annotated[float, Real(above=0)] | None = Field(
-        None, description="Refuse a trial whose model takes more FLOPs for a sample, such as 2e9. Default: no limit."
+        None, description="Refuse a trial whose model takes more FLOPs per sample, such as 2e9. Default: no limit."
     )
     max_memory: Annotated[int, Size()] | None = Field(
         None,

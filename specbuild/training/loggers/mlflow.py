@@ -1,4 +1,4 @@
-"""A run of MLflow. Needs `specbuild[mlflow]`."""
+"""An MLflow run. Needs `specbuild[mlflow]`."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Reporter:
         deadline = time.monotonic() + patience  # of all together
         for worker in self._workers:
             if not worker.end(max(0.0, deadline - time.monotonic())) and not worker.failure:
-                worker.failure = f"it did not take everything within {patience:.0f} s"
+                worker.failure = f"it did not finish within {patience:.0f} s"
         self._say_failures()
 
     def _say_failures(self) -> None:
@@ -95,7 +95,7 @@ class Reporter:
         failed = [worker for worker in self._workers if worker.failure]
         self._workers = [worker for worker in self._workers if not worker.failure]
         for worker in failed:
-            self._note(f"the logger {worker.logger.name} reports no more: {worker.failure}; training goes on")
+            self._note(f"the logger {worker.logger.name} stopped reporting: {worker.failure}; training continues")
 
 
 class Reported(Display):
