@@ -177,6 +177,9 @@ class Session:
             with explained(folder.path):
                 return self._finished(folder, history)
         except KeyboardInterrupt:
+            if folder.manifest()["status"] == "finished":
+                message = f"interrupted while loggers were waited for; {folder.path} is finished"
+                raise Interrupted(message, signals.number) from None
             self._ended(folder, "interrupted")
             message = f"interrupted after training. Score the model with: specbuild evaluate {folder.path}"
             raise Interrupted(message, signals.number) from None
@@ -206,7 +209,6 @@ class Session:
             self._note(note)
         chosen = self._keep_model(folder)
         scores = self._score(folder, history, chosen.epoch)
-        self.reporter.end(Ending("finished", scores_for_logger(scores), files_for_logger(folder)))
         folder.update_manifest(
             status="finished",
             finished=now(),
@@ -215,6 +217,10 @@ class Session:
             notes=self.notes,
             **chosen.record(self.watch),
         )
+        said = len(self.notes)  # the run is complete, however long its loggers take
+        self.reporter.end(Ending("finished", scores_for_logger(scores), files_for_logger(folder)))
+        if len(self.notes) > said:
+            folder.update_manifest(notes=self.notes)
         return Run(folder, history, chosen.epoch, scores)
 
     def _prepare(self, folder: RunFolder | None, precision: TrainingPolicy) -> tuple[Any, Progress]:

@@ -148,12 +148,27 @@ class Broken(RunLogger):
         raise AssertionError("a logger that failed is called again")
 
 
+class Late(Broken):
+    """Keeps the status that the run has when the logger is told of its end."""
+
+    name = "mlflow"
+    found = ""
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def end(self, ending: Ending) -> None:
+        Late.found = json.loads((ending.files[0].parent / "run.json").read_text("utf-8"))["status"]
+
+
 def test_a_logger_that_fails_is_left_out(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "tensorboard", Broken)
-    run = train(plain, overrides=[*EPOCHS, "train.loggers=[tensorboard]"], out=tmp_path, quiet=True)
+    monkeypatch.setitem(KINDS, "mlflow", Late)
+    run = train(plain, overrides=[*EPOCHS, "train.loggers=[tensorboard, mlflow]"], out=tmp_path, quiet=True)
     note = "the logger tensorboard stopped reporting: ConnectionError: the server cannot be reached; training continues"
     assert (len(run.history), run.folder.manifest()["status"]) == (3, "finished")
     assert run.folder.manifest()["notes"] == [note]
+    assert Late.found == "finished"  # a run is complete before its loggers are
     lines = [json.loads(line) for line in (run.path / "history.jsonl").read_text("utf-8").splitlines()]
     times = [{name: line[name] for name in ("seconds", "ended")} for line in lines]
     assert [{**row, **time} for row, time in zip(run.history, times, strict=True)] == lines
