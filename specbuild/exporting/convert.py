@@ -19,7 +19,7 @@ from specbuild.model.backend import Registered, keras
 from specbuild.model.saving import members, write_members
 
 Write = Callable[[ExportedGraph, Path, "int | None"], None]
-"""Writes a graph, with a batch of a fixed size or, with None, of any."""
+"""Writes a graph with a fixed batch size or, with None, a variable one."""
 
 
 def convert(graph: ExportedGraph, format: Format, path: Path, batch: int | None) -> None:
@@ -55,7 +55,7 @@ def _said(error: Exception) -> str:
 
 @contextmanager
 def _unrolled(model: Any, wanted: bool) -> Iterator[None]:
-    """Let every recurrence of a model be written out within the block, up to `LONGEST_UNROLLED` steps."""
+    """Unroll every recurrence of a model within the block, up to `LONGEST_UNROLLED` steps."""
     changed = []
     if wanted:
         for layer in model._flatten_layers():
@@ -70,7 +70,7 @@ def _unrolled(model: Any, wanted: bool) -> Iterator[None]:
 
 
 def _is_long(layer: Any) -> bool:
-    """Whether a recurrence has more steps than are written out, by the shapes that it was built on."""
+    """Whether a recurrence has more steps than are unrolled, by the shapes that it was built on."""
     shapes = keras.tree.flatten_with_path(getattr(layer, "_build_shapes_dict", None) or {})
     steps = [length for path, length in shapes if path[-1] == 1]
     return bool(steps) and isinstance(steps[0], int) and steps[0] > LONGEST_UNROLLED

@@ -1,4 +1,4 @@
-"""What an exported model consists of: its graphs, and the name, units and axes of everything that goes in and out.
+"""What an exported model consists of: its graphs, and the name, units and axes of each input and output.
 
 A graph is a functional `keras.Model`. Most models are one graph; a streaming encoder-decoder is two, `observe` and
 `forecast`. The manifest is the same as JSON, and lies next to the exported files.

@@ -1,4 +1,4 @@
-"""`export`: write the model of a run as a file that runs without specbuild, and try it before it is kept."""
+"""`export`: write the model of a run as a file that runs without specbuild, and verify it before it is kept."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Difference:
     """How far the outputs of an exported file are from those of the run.
 
     Attributes:
-        absolute: the largest difference, in the units of the output; infinite where one is missing and the other not.
+        absolute: the largest difference, in the units of the output; infinite where only one of the two is missing.
         relative: the same as a share of the standard deviation of the output, the largest of all outputs.
     """
 
@@ -48,17 +48,17 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """The files of an export and how they were tried.
+    """The files of an export and how they were verified.
 
     Attributes:
         files: the exported files; a streaming model may have two.
-        manifest: the file that describes what goes in and out.
+        manifest: the file that describes the inputs and outputs.
         difference: the largest difference from the run's own forecasts.
         tolerance: the relative difference that was accepted.
-        batch: the size of the batch that the file fixes; None: any.
-        seconds: for one sample in the format's own runtime, the fastest of five.
+        batch: the batch size, if the file fixes it; None: any.
+        seconds: time for one sample in the format's own runtime, the fastest of five.
         tried_on: what was compared.
-        notes: sentences on what to know of the exported model.
+        notes: remarks on the exported model.
     """
 
     files: tuple[Path, ...]
@@ -87,20 +87,20 @@ def export(
     """Write the model of a run as a file that runs without specbuild.
 
     The file is run in its own runtime, in a process without specbuild, and compared with the run's own forecasts. If
-    they differ by more than the tolerance, no file is left behind.
+    they differ by more than the tolerance, no file is kept.
 
     Args:
         run: the run folder.
         format: savedmodel, keras, onnx, litert, openvino or torch.
         shape: physical: past frames in physical units in, forecasts in physical units out, NaN where missing; whole:
-            what the model itself reads and gives; streaming: one frame and the states in, one frame and the states out.
+            the model alone; streaming: one frame and the states in, one frame and the new states out.
         output: the file to write. Default: `exports/<name>-<shape><suffix>` in the run folder.
         overwrite: whether to replace existing files.
         horizon: number of frames to forecast, if not as in training.
         tolerance: the largest relative difference to accept. Default: 0.001 of the standard deviation of the output.
         overrides: changes of the run's spec that leave its weights unchanged.
         plugins: modules to import, which register custom layers.
-        note: called with a sentence for whatever the user should know.
+        note: called with each note to the user, a sentence.
 
     Returns:
         The files and their manifest, and the largest difference between the file's forecasts and those of the run.
@@ -108,8 +108,8 @@ def export(
     Raises:
         SpecError: it is not a run folder.
         ArgumentError: there is no such format or shape; the file exists; the model cannot be exported in that shape.
-        RunError: a package is missing; the run has no trained model; the converter of the format cannot take it; the
-            exported file gives something else than the run.
+        RunError: a package is missing; the run has no trained model; the format cannot express it; the outputs of the
+            exported file differ from those of the run.
     """
     kind, form = _format(format), _shape(shape)
     check_installed(kind)
@@ -139,7 +139,7 @@ def export(
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """An exported model that gave what the run gives."""
+    """An exported model whose outputs agree with those of the run."""
 
     manifest: dict[str, Any]
     difference: Difference
@@ -148,7 +148,7 @@ class _Tried:
 
 
 def _tried(job: Job, kind: Format, accepted: float, note: Callable[[str], None]) -> _Tried:
-    """Convert and run a model with a batch of any size or, where the format cannot, of one sample."""
+    """Convert and run a model with a variable batch size or, if the format cannot express it, with one sample."""
     folder = job.folder
     try:
         return _attempt(job, kind, accepted, None)
@@ -196,7 +196,7 @@ def run_graph(kind: Format, graph: dict[str, Any], folder: Path, batch: int | No
     Args:
         graph: its record in the manifest.
         folder: with the exported file and the samples, both called as the graph.
-        batch: the size of the batch that the file fixes; None: any.
+        batch: the batch size, if the file fixes it; None: any.
 
     Returns:
         Its outputs, by the samples that they are of and the number of the output, and the seconds for one sample.
@@ -268,7 +268,7 @@ def _kept(
     tried_on: str,
     notes: tuple[str, ...],
 ) -> ExportResult:
-    """Move the files to their place, and write the manifest."""
+    """Move the files to their final place, and write the manifest."""
     files = []
     graphs = tried.manifest["graphs"]
     for graph in graphs:

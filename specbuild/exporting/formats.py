@@ -38,7 +38,7 @@ class Format:
 
     @property
     def may_fix_batch(self) -> bool:
-        """Whether a model that does not convert with a batch of any size is tried with one sample."""
+        """Whether a model that does not convert with a variable batch size is tried with one sample."""
         return self.name in ("litert", "openvino", "torch", "onnx")
 
     @property
@@ -90,7 +90,7 @@ FORMATS: dict[str, Format] = {
 }
 """Every format, by name."""
 LONGEST_UNROLLED = 64
-"""Steps beyond which a recurrence stays a loop in every format."""
+"""The most steps of a recurrence that is unrolled; longer ones stay loops in every format."""
 
 
 def check_installed(format: Format) -> None:

@@ -1,4 +1,4 @@
-"""The model of a run with physical units in and out: transform, missing values, tiles, heads and masks in the graph.
+"""The model of a run with inputs and outputs in physical units: transform, missing values, tiles, heads and masks.
 
 The arithmetic is that of `specbuild.data`, run on symbolic tensors (`tracing.py`); only the order of the calls is
 written here, as in `Dataset.forecast` and `prediction.forecast`.
@@ -37,7 +37,7 @@ from specbuild.language.sections.coarsen import CoarsenSection
 from specbuild.runs.trained import TrainedRun
 
 SLOT = "slot"
-"""The input that tells when frames are."""
+"""The input with the time of the frames."""
 
 
 def physical(trained: TrainedRun) -> Exported:
@@ -76,7 +76,7 @@ def opened(trained: TrainedRun) -> Dataset:
 
 @dataclass(frozen=True)
 class PhysicalPlan:
-    """What goes in and out of a graph in physical units, and how it is computed."""
+    """The inputs and outputs of a graph in physical units, and how they are computed."""
 
     trained: TrainedRun
     dataset: Dataset
@@ -153,7 +153,7 @@ class PhysicalPlan:
 
     @cached_property
     def inputs(self) -> tuple[TensorDescription, ...]:
-        """What goes in: past frames, their time if the transform needs it, and what other inputs read."""
+        """The inputs: past frames, their time if the transform needs it, and what other inputs read."""
         data, source = self.trained.data, self.dataset.source
         labels = [-data.windows.step * back for back in range(data.windows.past - 1, -1, -1)]
         frames = TensorDescription(
@@ -180,7 +180,7 @@ class PhysicalPlan:
 
     @cached_property
     def outputs(self) -> tuple[TensorDescription, ...]:
-        """What comes out, for each output of the model: the forecast, and the quantiles where it is a distribution."""
+        """The outputs, for each output of the model: the forecast, and the quantiles where it is a distribution."""
         return tuple(description for view in self.views for description in self._outputs(view))
 
     def _outputs(self, view: Dataset) -> Iterator[TensorDescription]:
@@ -218,7 +218,7 @@ class PhysicalPlan:
         return list(self.dataset.views.values()) or [self.dataset]
 
     def notes(self) -> Iterator[str]:
-        """Yield what whoever runs the graph should know."""
+        """Yield notes for the user of the graph."""
         yield from limits(self.dataset.transform)
         if self.coarsen is not None:
             factors = " x ".join(map(str, self.coarsen.factors(len(self.space))))

@@ -1,4 +1,4 @@
-"""What an exported file is tried on: windows of the run's data, and what specbuild itself forecasts from them."""
+"""The data that an exported file is verified with: windows of the run's data, and specbuild's forecasts of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from specbuild.prediction.forecast import Past, make_forecast
 from specbuild.runs.trained import TrainedRun
 
 WINDOWS = 2
-"""Windows of the data that are tried, besides those that are made of the first by leaving out values."""
+"""Number of windows of the data, besides those made from the first by removing values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _files_frames(trained: TrainedRun, dataset: Dataset, place: tuple[int, int])
 
 
 def _physical_frames(plan: PhysicalPlan, seed: int) -> Floats:
-    """Return drawn frames whose transformed values are about as those of the training."""
+    """Return random frames whose transformed values are similar to those in training."""
     shape = [size or 32 for size in plan.inputs[0].shape[1:]]
     values = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
     return plan.dataset.transform.invert(values).astype(np.float32)

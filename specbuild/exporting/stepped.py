@@ -1,4 +1,4 @@
-"""What a streaming model is tried on: windows of the data, frame by frame, against the run's own forecasts."""
+"""Verifies a streaming model: windows of the data, frame by frame, against the run's own forecasts."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def streaming(trained: TrainedRun) -> Exported:
 
 @dataclass(frozen=True)
 class StreamingPlan(PhysicalPlan):
-    """What goes in and out of the graphs of one step, and how it is computed."""
+    """The inputs and outputs of the graphs of one step, and how they are computed."""
 
     models: StreamModels
 

@@ -1,4 +1,4 @@
-"""The model of a run as it is: what the model reads goes in, what it gives comes out."""
+"""The model of a run alone, with its own inputs and outputs."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def interval_of(trained: TrainedRun) -> str:
 
 
 def notes_on(trained: TrainedRun) -> tuple[str, ...]:
-    """Return notes on what is exported otherwise than it was trained."""
+    """Return notes on what differs between the exported model and training."""
     precision = trained.folder.manifest()["precision"]
     if precision == "float32":
         return ()

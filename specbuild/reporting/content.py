@@ -206,7 +206,7 @@ def _calibration(run: ReportedRun, *, several: bool) -> Iterator[Picture]:
 
 
 def _data(run: ReportedRun, looked: LookedAt | None) -> tuple[Timeline | None, str, str]:
-    """Return the line of time of a run's data, or the table of its clips, or why there is neither."""
+    """Return the timeline of a run's data, or the table of its clips, or why there is neither."""
     if run.classifies:
         try:
             assert isinstance(run.graph, Graph)

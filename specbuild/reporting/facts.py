@@ -1,4 +1,4 @@
-"""What made a run: its command, versions, machine, seeds and data, as tables."""
+"""The provenance of a run: its command, versions, machine, seeds and data, as tables."""
 
 from __future__ import annotations
 

@@ -32,17 +32,17 @@ def report(
     """Write one self-contained HTML file about a run, or about several side by side.
 
     It shows the spec with its diagram, the splits of the data, the loss, the scores that `evaluate` has stored, the
-    forecasts of some windows and what made the run. What is missing of a run, such as scores, its model or its data, is
-    said in its place. Nothing is trained; the windows of the test split, at most 60 of them, are forecast.
+    forecasts of some windows and the provenance of the run. If a run has no scores, model or data, the report says so.
+    Nothing is trained; the windows of the test split, at most 60 of them, are forecast.
 
     Args:
         runs: a run folder, or several.
-        output: the file; default: `report.html` in the run folder or, of several runs, in the working directory.
-        windows: how many windows are shown.
+        output: the file; default: `report.html` in the run folder or, for several runs, in the working directory.
+        windows: number of windows to show.
         overwrite: whether an existing file is replaced.
-        overrides: `data.source.path`, where the data lie now.
+        overrides: `data.source.path`, the new location of the data.
         plugins: modules to import, which register custom layers.
-        say: called with what is being done.
+        say: called with each step of the work, a sentence.
 
     Returns:
         The path of the file.

@@ -1,4 +1,4 @@
-"""Which frames train, validate and test a model, on a line of time."""
+"""The timeline of the frames that train, validate and test a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
 
 _DAYS = 20 * 86400
-"""Seconds of data from which the axis shows dates without hours."""
+"""Length of the data in seconds above which the axis shows dates without hours."""
 _THINNEST = 0.25
 """The least width of a bar, and the least gap between two, in per cent of the line."""
 

@@ -25,7 +25,7 @@ _REFUSED: dict[type, str] = {
     keras.callbacks.BackupAndRestore: "specbuild saves the state of training itself; continue with resume=",
     keras.callbacks.SwapEMAWeights: "with use_ema, validation and the saved model use the averaged weights anyway",
 }
-"""Callbacks that put other weights into the model than those that training has reached, and what to do instead."""
+"""Callbacks that replace the current weights of training in the model, and what to do instead."""
 
 
 def check_callbacks(callbacks: Iterable[Any]) -> tuple[Any, ...]:
@@ -90,9 +90,9 @@ class Hooks(keras.callbacks.Callback):  # type: ignore[misc]
         self._each_step = [each for each in self._callbacks if _overrides(each, "on_train_batch_end", "on_batch_end")]
         self._each_test_step = [each for each in self._callbacks if _overrides(each, "on_test_batch_end")]
         self.stopped_by = ""
-        """The callback that has ended training; empty: none."""
+        """The name of the callback that stopped training; empty: none."""
         self.cause: Exception | None = None
-        """What a callback has raised."""
+        """The error that a callback has raised."""
         self.keep: Callable[[int], None] = lambda _step: None
         """Saves the state after so many steps of the running epoch, before a failure ends training."""
 
@@ -253,7 +253,7 @@ def _numbers(logs: Any) -> dict[str, Any]:
 
 
 def _state(callback: Any) -> dict[str, Any]:
-    """Return what changes of a callback during training.
+    """Return the state of a callback that changes during training.
 
     Raises:
         RunError: its `get_state` fails, or returns what JSON cannot hold.

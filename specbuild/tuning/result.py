@@ -28,9 +28,9 @@ class TrialResult:
     value: float | None
     """The monitored value at the epoch of its model; of a pruned trial that of its last epoch."""
     params: dict[str, Any]
-    """The values that it drew, by path."""
+    """The values drawn for it, by path."""
     seconds: float | None
-    """The time from its beginning to its end, interruptions included."""
+    """The time from its start to its end, including interruptions."""
     reason: str
     """Why it was refused, pruned or failed."""
     folder: Path | None
@@ -47,7 +47,7 @@ class Study:
     monitor: str
     larger_is_better: bool
     total: int
-    """How many trials there are to be."""
+    """The number of trials that the study is to have."""
     trials: tuple[TrialResult, ...]
     best_spec: Path | None = None
     """The spec with the values of the best trial; None where no trial is complete."""
@@ -71,7 +71,7 @@ class Study:
         return tuple(dict.fromkeys(path for trial in self.trials for path in trial.params))
 
     def count(self, state: State) -> int:
-        """Return how many trials are in a state."""
+        """Return the number of trials in a state."""
         return sum(trial.state == state for trial in self.trials)
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -113,7 +113,7 @@ class Study:
         return columns, rows
 
     def summary(self) -> str:
-        """Return how many trials ended in which way: `20 trials: 12 complete, 8 pruned`."""
+        """Return the number of trials in each state: `20 trials: 12 complete, 8 pruned`."""
         states: tuple[State, ...] = ("complete", "pruned", "refused", "failed", "running", "waiting")
         counts = ", ".join(f"{count} {state}" for state in states if (count := self.count(state)))
         return f"{len(self.trials)} trial{'s' if len(self.trials) != 1 else ''}: {counts or 'none'}"

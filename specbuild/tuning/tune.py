@@ -55,31 +55,31 @@ def tune(
     roots: Iterable[str | Path] = (),
     quiet: bool = False,
 ) -> Study:
-    """Search for better values of what the section `tune` of a spec names, with Optuna.
+    """Search for better values of a spec with Optuna; its section `tune` names what to vary.
 
-    Trials are judged by the validation split; the test split is never read. Each is an ordinary run in the folder of
+    Trials are compared on the validation split; the test split is never read. Each is an ordinary run in the folder of
     the study. Called with `resume` in several processes at once, or with one `storage` and `name` on several hosts,
     they share the trials of one study.
 
     Args:
         spec: path of a YAML file, YAML text, or its content as a mapping. None with `resume`.
         overrides: `{"tune.trials": 40}` or `["tune.trials=40"]`.
-        out: where to make the folder of the study.
+        out: where to create the folder of the study.
         name: of the study and its folder. Default: that of the spec, with date and time.
         resume: the folder of a study to continue; of a folder of studies, the latest.
         trials: the number of trials of the study. Default: as before, or `tune.trials`.
-        timeout: time after which no trial begins, such as `8 h`. Default: `tune.timeout`.
+        timeout: time after which no new trial starts, such as `8 h`. Default: `tune.timeout`.
         storage: URL of an Optuna storage. Default: a SQLite file in the folder of the study.
         plugins: modules to import, which register custom layers.
-        roots: folders besides the spec's own under which the files may lie that it names.
+        roots: folders, besides the spec's own, that files named in the spec may be in.
         quiet: whether to print nothing.
 
     Returns:
         Every trial with its values and its run folder, and the path of the best spec.
 
     Raises:
-        SpecError: the spec, its space or its data is wrong, which is noticed before the first trial.
-        ArgumentError: the study exists with another spec or space.
+        SpecError: the spec, its search space or its data is wrong; raised before the first trial.
+        ArgumentError: the study exists with another spec or search space.
         RunError: the storage fails, Optuna is not installed, or no trial was completed.
         Interrupted: Ctrl-C, or another signal. The trial that was running can be continued.
     """
@@ -116,7 +116,7 @@ def tune(
 def _checked(
     source: str | Path | Mapping[str, Any], overrides: tuple[str, ...], plugins: tuple[str, ...], roots: Iterable[Any]
 ) -> Graph:
-    """Return the graph of a spec with a space, every value of which has been tried with it.
+    """Return the graph of a spec, after checking every value of its search space.
 
     Raises:
         SpecError: it has none, or a value does not fit.
@@ -161,7 +161,7 @@ def _objective(spec: Spec) -> Objective:
 
 
 def _check_data(graph: Graph) -> None:
-    """Open the data as a training would.
+    """Open the data as training does.
 
     Raises:
         SpecError: that fails, or there is no validation split.
@@ -198,7 +198,7 @@ def _worked(
     *,
     new: bool,
 ) -> Study:
-    """Work on a study until it has its trials, and write its results; a `new` one that cannot begin leaves no trace."""
+    """Work on a study until it has its trials, and write its results; a `new` one that cannot start leaves no files."""
     from specbuild.tuning import storage as storages
     from specbuild.tuning.collect import collected
     from specbuild.tuning.loop import Work, work
@@ -238,7 +238,7 @@ def _worked(
 
 
 def _identify(study: optuna.Study, spec: Spec, objective: Objective) -> None:
-    """Make sure that a study in a storage is of this spec.
+    """Check that a study in a storage has this spec.
 
     Raises:
         ArgumentError: it is of another one.

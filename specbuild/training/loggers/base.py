@@ -1,4 +1,4 @@
-"""What a logger is told of a run, and what it does with it."""
+"""The interface of loggers, and what they are told about a run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PICTURES = (".png", ".gif")
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """A run as it begins or goes on."""
+    """A run as it begins or is resumed."""
 
     folder: Path
     name: str
-    """Of the spec."""
+    """The name of the spec."""
     parameters: Mapping[str, Any]
     """The resolved spec by path, such as `train.epochs`."""
     spec: str
@@ -63,7 +63,7 @@ class RunLogger(ABC):
 
     @abstractmethod
     def begin(self, beginning: Beginning, record: Callable[[dict[str, str]], None]) -> None:
-        """Begin to report a run, or go on with it.
+        """Begin to report a run, or continue it.
 
         Args:
             beginning: the run.

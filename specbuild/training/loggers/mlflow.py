@@ -14,9 +14,9 @@ from specbuild.training.loggers.base import Beginning, Ending, RunLogger, finite
 Item = TypeVar("Item")
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 _BATCH = 100
-"""What a request may hold of parameters; of metrics it may be more."""
+"""The most parameters in one request; more metrics are allowed."""
 _KEY, _VALUE = 250, 6000
-"""The most characters of a name, and of the value of a parameter."""
+"""The most characters in a name, and in the value of a parameter."""
 
 
 class MLflowLogger(RunLogger):

@@ -1,4 +1,4 @@
-"""The loggers of a run, each on a thread of its own: one that is slow or fails does not hold up or end training."""
+"""The loggers of a run, each on a thread of its own: one that is slow or fails does not delay or end training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from specbuild.training.loggers.base import Beginning, Ending, RunLogger
 from specbuild.training.progress import Display
 
 PATIENCE = 60.0
-"""Seconds that a finished run waits for its loggers to take everything."""
+"""Seconds that a finished run waits for its loggers to finish."""
 SHORT = 5.0
 """The same for a run that was interrupted."""
 
@@ -30,7 +30,7 @@ class _Worker:
         self._tasks.put(task)
 
     def end(self, seconds: float) -> bool:
-        """Wait until everything is done, at most so long; return whether it is."""
+        """Wait at most so long for all tasks; return whether they are done."""
         self._tasks.put(None)
         self._thread.join(seconds)
         self.given_up = self._thread.is_alive()
@@ -80,7 +80,7 @@ class Reporter:
         self._say_failures()
 
     def end(self, ending: Ending) -> None:
-        """Report how the run ended, and wait a while until it is taken."""
+        """Report how the run ended, and wait a limited time for the loggers."""
         for worker in self._workers:
             worker.do(lambda logger=worker.logger: logger.end(ending))  # type: ignore[misc]
         patience = PATIENCE if ending.status == "finished" else SHORT
@@ -91,7 +91,7 @@ class Reporter:
         self._say_failures()
 
     def _say_failures(self) -> None:
-        """Say once of each logger that it has failed, and forget it."""
+        """Note each failed logger once, and drop it."""
         failed = [worker for worker in self._workers if worker.failure]
         self._workers = [worker for worker in self._workers if not worker.failure]
         for worker in failed:

@@ -1,4 +1,4 @@
-"""A run of Weights & Biases. Needs `specbuild[wandb]`."""
+"""A Weights & Biases run. Needs `specbuild[wandb]`."""
 
 from __future__ import annotations
 
