@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT))
 from specbuild import build_graph, build_model  # noqa: E402
 from specbuild.document import RunError, SpecbuildError  # noqa: E402
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription  # noqa: E402
-from specbuild.exporting.export import TOLERANCE, Difference, compared, run_graph  # noqa: E402
+from specbuild.exporting.differences import Difference  # noqa: E402
+from specbuild.exporting.export import TOLERANCE, compared, run_graph  # noqa: E402
 from specbuild.exporting.formats import FORMATS, Format, check_installed  # noqa: E402
 from specbuild.exporting.samples import Samples  # noqa: E402
 from specbuild.graph.model import closed  # noqa: E402

@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,9 +18,10 @@ from specbuild.data.arrays import Array
 from specbuild.document import ArgumentError, RunError, did_you_mean
 from specbuild.exporting import runtimes
 from specbuild.exporting.description import Shape
+from specbuild.exporting.differences import Difference, difference_of
 from specbuild.exporting.formats import FORMATS, Format, check_installed
 from specbuild.exporting.naming import exported_name
-from specbuild.exporting.worker import Job, do, last_lines
+from specbuild.exporting.worker import STEPPED, Job, do, last_lines
 from specbuild.language import normalize
 from specbuild.runs.files import write_json
 from specbuild.runs.trained import TrainedRun
@@ -31,19 +31,6 @@ GRAPHS = ("start", "observe", "forecast")
 """The graphs that a streaming model may have."""
 TOLERANCE = 1e-3
 """The largest difference that is accepted, as a share of the standard deviation of the output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How far the outputs of an exported file are from those of the run.
-
-    Attributes:
-        absolute: the largest difference, in the units of the output; infinite where only one of the two is missing.
-        relative: the same as a share of the standard deviation of the output, the largest of all outputs.
-    """
-
-    absolute: float
-    relative: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +159,9 @@ def _tried(job: Job, kind: Format, accepted: float, note: Callable[[str], None])
 def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tried:
     folder = job.folder
     manifest: dict[str, Any] = do(replace(job, task="convert", batch=batch), kind.backend)
-    differences, seconds = [], 0.0
+    stepped = manifest.pop(STEPPED, None)
+    differences = [] if stepped is None else [(Difference(**stepped), "forecast")]
+    seconds = 0.0
     for graph in manifest["graphs"]:
         fixed = batch if batch is not None else graph["inputs"][0]["shape"][0]
         results, took = run_graph(kind, graph, folder, fixed)
@@ -238,24 +227,8 @@ def compared(results: Mapping[str, Array], graph: dict[str, Any], folder: Path) 
         for key, given in results.items():
             start, stop, number = map(int, key.split("/"))
             name = graph["outputs"][number]["name"]
-            differences.append((_difference(given, stored[f"output/{name}"][start:stop]), name))
+            differences.append((difference_of(given, stored[f"output/{name}"][start:stop]), name))
     return differences
-
-
-def _difference(given: Array, expected: Array) -> Difference:
-    """Return the largest difference between two arrays; infinite where shapes or missing values differ."""
-    if given.shape != expected.shape or (np.isnan(given) != np.isnan(expected)).any():
-        return Difference(float("inf"), float("inf"))
-    known = ~np.isnan(expected)
-    if not known.any():
-        return Difference(0.0, 0.0)
-    values = expected[known].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        apart = np.where(given[known] == expected[known], 0.0, np.abs(given[known].astype(np.float64) - values))
-    absolute = float(apart.max())
-    spread = float(values.std()) if np.isfinite(values).all() else 0.0
-    scale = spread or float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
-    return Difference(absolute, absolute / scale if isfinite(absolute) else float("inf"))
 
 
 def _kept(

@@ -11,6 +11,7 @@ from specbuild.data.arrays import Array
 from specbuild.data.samples.windows import future_frames, past_frames
 from specbuild.document import RunError
 from specbuild.exporting.description import Exported, ExportedGraph, TensorDescription
+from specbuild.exporting.differences import Difference, difference_of
 from specbuild.exporting.physical import SLOT
 from specbuild.exporting.samples import Samples, physical_samples
 from specbuild.exporting.stream.side import NEXT
@@ -21,13 +22,17 @@ Call: TypeAlias = Callable[[ExportedGraph, Arrays], Arrays]
 """Calls a graph with its inputs by name, and returns its outputs by name."""
 
 
-def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -> dict[str, Samples]:
-    """Return, for each graph by its name, inputs and outputs of its last call while it goes through windows.
+def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -> tuple[dict[str, Samples], Difference]:
+    """Go through windows frame by frame.
+
+    Returns:
+        For each graph by its name the inputs and outputs of its last call, and the largest difference from the run's
+        own forecasts.
 
     Raises:
         RunError: frame by frame another forecast comes out than the run's own.
     """
-    whole, samples = physical_samples(trained), {}
+    whole, samples, worst = physical_samples(trained), {}, Difference(0.0, 0.0)
     source = f"{whole.source}, frame by frame"
 
     def call(graph: ExportedGraph, inputs: Arrays) -> Arrays:
@@ -39,15 +44,15 @@ def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -
         run = whole.outputs[name]
         if "quantiles" not in name and ours.shape[1] < run.shape[1]:  # the newest frame of several
             run = run[:, -ours.shape[1] :]
-        known = ~np.isnan(run)
-        spread = float(run[known].std()) if known.any() else 1.0
-        apart = float(np.abs(ours[known] - run[known]).max(initial=0.0)) if known.any() else 0.0
-        if (np.isnan(ours) == known).any() or not apart <= tolerance * (spread or 1.0):
+        difference = difference_of(ours, run)
+        if not difference.relative <= tolerance:
             raise RunError(
-                f"frame by frame the model gives another {name} than at once: the largest difference is {apart:.2g}",
+                f"frame by frame the model gives another {name} than at once: the largest difference is "
+                f"{difference.absolute:.2g}",
                 help="export with --shape physical, and report this: it is a defect of specbuild",
             )
-    return samples
+        worst = max(worst, difference, key=lambda each: each.relative)
+    return samples, worst
 
 
 def called(graph: ExportedGraph, inputs: Arrays) -> Arrays:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,9 @@ from specbuild.document import RunError, SpecbuildError
 from specbuild.exporting.description import Exported, Shape
 from specbuild.exporting.formats import FORMATS
 from specbuild.runs.trained import TrainedRun
+
+STEPPED = "stepped"
+"""In the result of a conversion, how far a model that runs frame by frame is from the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,10 @@ class Job:
         if self.shape == "streaming":
             from specbuild.exporting.stepped import stepped_samples
 
-            for name, samples in stepped_samples(trained, exported, self.tolerance).items():
+            every, difference = stepped_samples(trained, exported, self.tolerance)
+            for name, samples in every.items():
                 samples.store(self.folder / f"{name}.npz")
+            return exported.manifest(**{STEPPED: asdict(difference)})
         return exported.manifest()
 
 

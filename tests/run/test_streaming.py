@@ -178,7 +178,7 @@ def test_steps_give_what_the_whole_gives(text: str) -> None:
 def test_a_run_in_physical_units(trained: Run) -> None:
     run = TrainedRun.open(trained.path)
     exported = streaming(run)
-    samples = stepped_samples(run, exported, 1e-5)  # compares them with the run's own forecasts
+    samples, _ = stepped_samples(run, exported, 1e-5)  # compares them with the run's own forecasts
     observe, forecast = exported.graphs
     assert (observe.name, observe.calls, forecast.name, forecast.calls) == ("observe", 3, "forecast", 2)
     assert np.isnan(samples["observe"].inputs["rain"]).any()
