@@ -43,23 +43,23 @@ HEAD = """\
 
 <!-- Written by tools/gallery.py from the specs in specs; change them there. -->
 
-The specs that come with specbuild, with their pictures as `specbuild plot --fold` draws them: boxes are layers with the
+The specs that come with specbuild, with diagrams as `specbuild plot --fold` draws them: boxes are layers with the
 shape of their output, dashed lines pass states. `specbuild init NAME` copies one to start from, with its data if it has
-any. Shapes leave out the batch axis; parameters are all of the model, FLOPs those of one sample in a forward pass.
+any. Shapes omit the batch axis; parameters are those of the whole model, FLOPs those of a forward pass of one sample.
 """
 SECTIONS = {
     "With data": "These train as they are, on data that is copied with them.",
     "Without data": "Add a `data` section, as in [the language](language.md#data), to train them.",
     "Cells": "Recurrent cells written out as equations, to start your own from.",
     "Published models": "See [published models](zoo.md) for their losses and published scores.",
-    "Models of tutorials": "Small models as tutorials of Keras show them, without pictures.",
+    "Models from tutorials": "Small models from Keras tutorials, without pictures.",
 }
 """Headings of the page, each with what is said below it."""
 
 
 def section_of(spec: Path, graph: Graph) -> str:
     """Return the heading of the page under which a spec is shown; empty: it is not shown."""
-    by_folder = {"zoo": "Published models", "cells": "Cells", "tutorials": "Models of tutorials", "bench": ""}
+    by_folder = {"zoo": "Published models", "cells": "Cells", "tutorials": "Models from tutorials", "bench": ""}
     own = "With data" if graph.spec.data is not None else "Without data"
     return by_folder.get(spec.parent.name, own)
 
@@ -70,7 +70,7 @@ def page(graphs: dict[Path, Graph]) -> str:
     for section, text in SECTIONS.items():
         parts.append(f"## {section}\n\n{text}\n")
         specs = {spec: graph for spec, graph in graphs.items() if section_of(spec, graph) == section}
-        if section == "Models of tutorials":
+        if section == "Models from tutorials":
             rows = (_row(_link(spec), _sentence(spec, graph), _size(graph)) for spec, graph in specs.items())
             parts.append(f"{_row('spec', 'what it is', 'size')}| --- | --- | --- |\n{''.join(rows)}")
         else:
@@ -134,7 +134,7 @@ def pictures(graphs: dict[Path, Graph]) -> Iterator[tuple[str, Diagram]]:
     """Yield the file and the drawing of each picture on the page."""
     for spec, graph in graphs.items():
         drawn = folded(diagram(graph))
-        if section_of(spec, graph) not in ("", "Models of tutorials") and len(drawn.boxes) <= MOST_BOXES:
+        if section_of(spec, graph) not in ("", "Models from tutorials") and len(drawn.boxes) <= MOST_BOXES:
             yield _file(spec), drawn
 
 

@@ -75,8 +75,8 @@ FORMATS: dict[str, Format] = {
             packages=("tensorflow", "openvino"),
             install="pip install 'specbuild[openvino]'",
             unrolls=True,
-            note="processors that can compute in bfloat16 do so unless the file is compiled with "
-            '{"EXECUTION_MODE_HINT": "ACCURACY"}, with which it was tried',
+            note="processors that support bfloat16 use it unless the file is compiled with "
+            '{"EXECUTION_MODE_HINT": "ACCURACY"}, as it was when it was verified',
         ),
         Format(
             "torch",

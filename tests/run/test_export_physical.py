@@ -74,7 +74,7 @@ def test_gaps_tiles_boxes_and_a_mask(spec: Path) -> None:
     assert np.isnan(forecast[-1]).all()
     assert np.isfinite(forecast[2, :, 2:]).all()
     notes = " ".join(plan.notes())
-    assert "coarsened by 2 x 2 (mean)" in notes
+    assert "coarsens them by 2 x 2 (mean)" in notes
     assert "log1p needs values above -1" in notes
     assert "cut into 9 overlapping tiles" in notes
 
