@@ -68,4 +68,4 @@ def command(run: str, **options: Any) -> None:
         f"largest difference from the run: {difference.absolute:.2g}, {difference.relative:.2g} of the standard "
         f"deviation (accepted: {result.tolerance:g}), on {result.tried_on}"
     )
-    say(f"one sample takes {1000 * result.seconds:.3g} ms")
+    say(f"time per sample: {1000 * result.seconds:.3g} ms")

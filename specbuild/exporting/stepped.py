@@ -47,9 +47,9 @@ def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -
         difference = difference_of(ours, run)
         if not difference.relative <= tolerance:
             raise RunError(
-                f"frame by frame the model gives another {name} than at once: the largest difference is "
+                f"frame by frame the model gives a different {name} than for whole windows: the largest difference is "
                 f"{difference.absolute:.2g}",
-                help="export with --shape physical, and report this: it is a defect of specbuild",
+                help="export with --shape physical, and report this as a bug in specbuild",
             )
         worst = max(worst, difference, key=lambda each: each.relative)
     return samples, worst

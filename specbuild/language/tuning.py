@@ -11,12 +11,12 @@ from specbuild.language.sections.tune import RANGES, LogRange, Range, TuneSectio
 from specbuild.language.validation import has_known_faults, validate
 
 MOST_VALUES = 200
-"""The choices and ends of ranges that a space may have in all: each is checked with the whole spec."""
+"""The most choices and ends of ranges in a search space: each is checked with the whole spec."""
 _VARIED = ("vars", "defaults", "blocks", "inputs", "layers", "outputs", "data", "train")
 """The sections whose values a trial may vary."""
-_UNITS = "values of the validation loss before and after could not be compared"
+_UNITS = "the validation losses of the trials could not be compared"
 _FIXED = {
-    "train.backend": "a process has one framework",
+    "train.backend": "a process uses one framework",
     "data.source": _UNITS,
     "data.split": _UNITS,
     "data.target": _UNITS,
@@ -25,7 +25,7 @@ _FIXED = {
 }
 """What no trial may vary, and why."""
 _LOSS = ("train.loss", "train.loss_weights", "train.lead_weights")
-"""What decides the loss: it may vary where another value is monitored."""
+"""What determines the loss: it may vary if another value is monitored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def read_tuning(entry: Entry, report: Report) -> Tuning | None:
         report.error("tune names no value to vary", entry.key.span, help=help, code="missing-key")
     _check_paths(paths, options, report)
     if sum(len(dimension.places) for dimension in space) > MOST_VALUES:
-        message = f"the space has more than {MOST_VALUES} choices, which is too many to check; use ranges"
+        message = f"the search space has more than {MOST_VALUES} choices, too many to check; use ranges"
         report.error(message, entry.key.span, code="too-large")
         return None
     return Tuning(options, tuple(space), entry.key.span) if options is not None else None

@@ -268,7 +268,7 @@ class Session:
             )
 
     def _hooks(self, folder: RunFolder | None, done: Progress) -> Hooks:
-        """Return the callbacks of the run, with a note on those that do not go on where they were."""
+        """Return the callbacks of the run, with a note on those that start without their state."""
         from specbuild.training.hooks import Hooks
 
         hooks = Hooks(self.spec, self.callbacks, done, len(self.training))

@@ -73,7 +73,7 @@ def _beyond(graph: Graph, limits: TuneSection) -> Iterable[str]:
         yield f"it has {graph.parameters:,} parameters, more than max_parameters"
     flops = graph.flops
     if limits.max_flops is not None and flops is not None and flops > limits.max_flops:
-        yield f"it takes {scaled(flops, 1000, ('', 'k', 'M', 'G', 'T', 'P'))}FLOPs a sample, more than max_flops"
+        yield f"it takes {scaled(flops, 1000, ('', 'k', 'M', 'G', 'T', 'P'))}FLOPs per sample, more than max_flops"
     number = 2 if graph.spec.train.precision == "bfloat16" else 4
     memory = step_memory(graph, graph.spec.batch_size, bytes_per_number=number)
     if limits.max_memory is not None and memory is not None and memory.bytes > limits.max_memory:

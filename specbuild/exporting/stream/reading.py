@@ -194,14 +194,14 @@ class Reading:
                 frames = f"{before} frames before" if before > 1 else "frame before"
                 self.notes.append(f"{node.id} reads several frames of {port} at once; the {frames} it are a state")
         else:
-            message = f"{node.id} reads several frames at once that are forecast one by one"
+            message = f"{node.id} reads several forecast frames at once, which are computed one by one"
             raise Refused(node, message, reason=f"it reads {port}")
         return value
 
     def refuse_padded(self, node: Node, port: Port) -> Refused:
         """Return the error of a node that reads frames of zeros before the first."""
         message = f"{node.id} reads the zeros that {port.node} puts before the first frame"
-        reason = "a step can read them only where a convolution or a pooling follows at once, without padding in time"
+        reason = "this works only if a convolution or pooling without padding in time follows directly"
         return Refused(node, message, reason=reason)
 
 

@@ -59,9 +59,7 @@ class Recurrences(Plain):
 
     def _refuse_masks(self, node: Node) -> None:
         if node.id in self.masked:
-            reason = (
-                "a mask belongs to the whole sequence: what a step gives that it leaves out is that of an earlier one"
-            )
+            reason = "a mask applies to the whole sequence: the output of a masked step is that of an earlier step"
             raise Refused(node, f"{node.id} skips masked steps", reason=reason)
 
     def _carried(self, node: Node, inputs: tuple[Port, ...], starts: Sequence[Port | None], side: Side) -> None:
