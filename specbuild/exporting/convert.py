@@ -32,7 +32,7 @@ def convert(graph: ExportedGraph, format: Format, path: Path, batch: int | None)
         RunError: the package of the format cannot convert it, and what it says about that.
     """
     fixed = batch if batch is not None else graph.inputs[0].shape[0]
-    with _unrolled(graph.model, format.unrolls), warnings.catch_warnings():
+    with unrolled(graph.model, format.unrolls), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what converters say of their own code
         try:
             WRITERS[format.name](graph, path, fixed)
@@ -54,12 +54,12 @@ def _said(error: Exception) -> str:
 
 
 @contextmanager
-def _unrolled(model: Any, wanted: bool) -> Iterator[None]:
+def unrolled(model: Any, wanted: bool) -> Iterator[None]:
     """Unroll every recurrence of a model within the block, up to `LONGEST_UNROLLED` steps."""
     changed = []
     if wanted:
         for layer in model._flatten_layers():
-            if getattr(layer, "unroll", None) is False and not _is_long(layer):
+            if getattr(layer, "unroll", None) is False and _is_short(layer):
                 layer.unroll = True
                 changed.append(layer)
     try:
@@ -69,11 +69,15 @@ def _unrolled(model: Any, wanted: bool) -> Iterator[None]:
             layer.unroll = False
 
 
-def _is_long(layer: Any) -> bool:
-    """Whether a recurrence has more steps than are unrolled, by the shapes that it was built on."""
-    shapes = keras.tree.flatten_with_path(getattr(layer, "_build_shapes_dict", None) or {})
-    steps = [length for path, length in shapes if path[-1] == 1]
-    return bool(steps) and isinstance(steps[0], int) and steps[0] > LONGEST_UNROLLED
+def _is_short(layer: Any) -> bool:
+    """Whether the steps of a recurrence are known and few enough to be unrolled, by the shapes that it was built on.
+
+    Inside of a body they are not known. Such a layer is one of ours, which unrolls what it is called with by itself.
+    """
+    built_on: dict[str, Any] = getattr(layer, "_build_shapes_dict", None) or {}
+    sequences = next(iter(built_on.values()), None)
+    steps = None if sequences is None else sequences[1]
+    return isinstance(steps, int) and steps <= LONGEST_UNROLLED
 
 
 def _serve(graph: ExportedGraph) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -50,7 +50,7 @@ def test_a_spec_becomes_the_one_or_the_other() -> None:
     spec = {"specbuild": 1, "inputs": {"x": [2, 6, 6, 1]}}
     plain = {"id": "r", "layer": "ConvLSTM2D", "filters": 1, "kernel_size": 3, "return_sequences": False}
     for node, kind in [(plain, keras.layers.ConvLSTM2D), ({**plain, "peephole": "per_channel"}, OurConvLSTM2D)]:
-        assert type(build_model({**spec, "layers": [node]}).get_layer("r")) is kind
+        assert type(build_model({**spec, "layers": [node]}, stock=True).get_layer("r")) is kind
 
 
 def test_weights() -> None:

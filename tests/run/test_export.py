@@ -20,9 +20,10 @@ from specbuild import build_model, export
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
 from specbuild.exporting import ExportResult, formats, runtimes
-from specbuild.exporting.convert import WRITERS, convert
+from specbuild.exporting.convert import WRITERS, convert, unrolled
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
 from specbuild.exporting.formats import FORMATS
+from specbuild.model.backend import keras
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import given_past
 from specbuild.runs.trained import TrainedRun
@@ -215,3 +216,20 @@ def test_what_a_converter_says_is_told_without_places_in_its_code(
     with pytest.raises(RunError) as caught:
         convert(ExportedGraph(model, (tensor,), (tensor,)), FORMATS["litert"], tmp_path / "x.tflite", None)
     assert caught.value.message == "LiteRT cannot hold this model: failed to legalize operation 'tfl.select_v2'"
+
+
+def test_recurrences_whose_steps_are_unknown_are_not_unrolled() -> None:
+    """The body of an autoregressive node is saved for any number of frames."""
+    inner = {"id": "cell", "layer": "ConvLSTM2D", "filters": 1, "kernel_size": 3, "padding": "same"}
+    layers = [
+        {**inner, "id": "first", "return_sequences": True},
+        {"id": "forecast", "autoregressive": {"do": [inner], "horizon": 3}},
+    ]
+    model = build_model({"specbuild": 1, "inputs": {"x": [2, 4, 4, 1]}, "layers": layers})
+    recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    first = model.get_layer("first")
+    assert first in recurrent
+    assert len(recurrent) == 2
+    with unrolled(model, True):
+        assert [layer.unroll for layer in recurrent] == [layer is first for layer in recurrent]
+    assert not first.unroll
