@@ -120,7 +120,7 @@ def test_accuracy_is_that_of_classes(run: Path) -> None:
 
 def test_a_report_of_a_classifier_has_its_confusion_matrix(run: Path, tmp_path: Path) -> None:
     page = ReportPage(report(run, tmp_path / "r.html"))
-    assert "Of 9 clips of the test split," in page.text
+    assert "Of 9 clips in the test split," in page.text
     assert "Clips by true class (rows) and predicted class (columns)" in page.text
     assert {"bright", "dark", "grey"} <= set(page.of("th"))
     assert "Clips of each class" in page.text
