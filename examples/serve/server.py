@@ -33,9 +33,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         size, kind = int(self.headers.get("Content-Length", 0)), self.headers.get("Content-Type", "")
-        if self.path != "/forecast" or size > LARGEST:
-            large = f"the request has {size} bytes, more than {LARGEST}"
-            return self.refuse(413, large) if size > LARGEST else self.refuse(404, "POST goes to /forecast")
+        if self.path != "/forecast":
+            return self.refuse(404, "POST goes to /forecast")
+        if not 0 <= size <= LARGEST:
+            return self.refuse(413, f"the request has {size} bytes, not from 0 to {LARGEST}")
         ports = self.server.graph["inputs"]
         try:
             given = read(self.rfile.read(size), kind, ports)

@@ -160,7 +160,7 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
         split=split,
         windows=scored,
         variable=variable or whole.section.variable,
-        units=(whole.section.units if variable is None else "") or _common_units(dataset.source),
+        units=(whole.section.units if variable is None else "") or dataset.source.metadata.common_units,
         output=whole.output,
         of_event=whole.is_event,
         tables=tables,
@@ -299,8 +299,3 @@ def _check_room(dataset: Dataset, split: str) -> None:
             f"no window fits into the {split} split, which has {windows.frames} frames{events}",
             help=f"a window spans {windows.section.span} frames: evaluate a shorter horizon",
         )
-
-
-def _common_units(source: FrameSource) -> str:
-    """Return the units of the file where all channels have the same."""
-    return "" if len(set(source.metadata.units_of.values())) > 1 else source.metadata.units

@@ -20,5 +20,6 @@ def units_of(dataset: Dataset) -> str:
     metadata = dataset.source.metadata
     if dataset.section.units:
         return dataset.section.units
-    each = [metadata.units_of_variable(name) for name in metadata.variables]
-    return ", ".join(each) if len(set(each)) > 1 else metadata.units
+    if metadata.common_units or not metadata.units_of:
+        return metadata.common_units
+    return ", ".join(metadata.units_of_variable(name) for name in metadata.variables)

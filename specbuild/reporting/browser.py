@@ -168,7 +168,7 @@ def _scene(
     (first, frames), *others, (rival, baseline) = forecasts.items()
     times = view.source.times(window.event)
     metadata = view.source.metadata
-    units = metadata.units_of_variable(name) if metadata.units_of else view.section.units or metadata.units
+    units = view.section.units or metadata.units_of_variable(name)
     scene = forecast_scene(
         view.section,
         metadata,

@@ -104,7 +104,7 @@ def look_at(looker: Looker, most: int = MOST) -> LookedAt:
             name: rmse(rival, window.future),
         }
         found.append(ScoredWindow(number + 1, event, start, _label(view, window), errors))
-    units = view.section.units or view.source.metadata.units
+    units = view.section.units or view.source.metadata.common_units
     return LookedAt(split, tuple(found), len(windows), tuple(left_out), units)
 
 

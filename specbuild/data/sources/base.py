@@ -170,6 +170,11 @@ class FrameMetadata:
         """Return the units of one variable; empty where they are not known."""
         return self.units_of.get(name, "") if self.units_of else self.units
 
+    @property
+    def common_units(self) -> str:
+        """The units that all variables share; empty where they differ or are not known."""
+        return "" if len(set(self.units_of.values())) > 1 else self.units
+
 
 @dataclass(frozen=True)
 class FrameSource:
