@@ -16,7 +16,8 @@ class Difference:
 
     Attributes:
         absolute: the largest difference, in the units of the output; infinite where only one of the two is missing.
-        relative: the same as a share of the standard deviation of the output, the largest of all outputs.
+        relative: the same as a share of the standard deviation of the output, of frames that of each channel; the
+            largest of all.
     """
 
     absolute: float
@@ -24,9 +25,19 @@ class Difference:
 
 
 def difference_of(given: Array, expected: Array) -> Difference:
-    """Return the largest difference between two arrays; infinite where shapes or missing values differ."""
+    """Return the largest difference between two arrays; infinite where shapes or missing values differ.
+
+    Frames are compared channel by channel, since variables may differ in size.
+    """
     if given.shape != expected.shape or (np.isnan(given) != np.isnan(expected)).any():
         return Difference(float("inf"), float("inf"))
+    if expected.ndim < 4:
+        return _one(given, expected)
+    each = [_one(given[..., channel], expected[..., channel]) for channel in range(expected.shape[-1])]
+    return Difference(max(one.absolute for one in each), max(one.relative for one in each))
+
+
+def _one(given: Array, expected: Array) -> Difference:
     known = ~np.isnan(expected)
     if not known.any():
         return Difference(0.0, 0.0)

@@ -22,6 +22,7 @@ from specbuild.document import ArgumentError, RunError
 from specbuild.exporting import ExportResult, formats, runtimes
 from specbuild.exporting.convert import WRITERS, convert, unrolled
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
+from specbuild.exporting.differences import difference_of
 from specbuild.exporting.formats import FORMATS
 from specbuild.model.backend import keras
 from specbuild.prediction.forecast import make_forecast
@@ -233,3 +234,11 @@ def test_recurrences_whose_steps_are_unknown_are_not_unrolled() -> None:
     with unrolled(model, True):
         assert [layer.unroll for layer in recurrent] == [layer is first for layer in recurrent]
     assert not first.unroll
+
+
+def test_a_channel_of_small_values_is_compared_by_itself() -> None:
+    expected = np.random.default_rng(1).normal(size=(2, 3, 4, 4, 2)) * [1e4, 1e-3]
+    given = expected + np.array([0.0, 1e-4])
+    assert difference_of(given, expected).absolute == pytest.approx(1e-4)
+    assert difference_of(given, expected).relative == pytest.approx(0.1, rel=0.3)
+    assert difference_of(expected, expected).relative == 0
