@@ -271,8 +271,8 @@ def test_other_weights_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_layer_of_another_kind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     right = make._class_of
 
-    def wrong(layer: Layer, *, ours: bool) -> Any:
-        return make.keras.layers.Multiply if layer.kind == "Add" else right(layer, ours=ours)
+    def wrong(layer: Layer, *arguments: Any, **keywords: Any) -> Any:
+        return make.keras.layers.Multiply if layer.kind == "Add" else right(layer, *arguments, **keywords)
 
     monkeypatch.setattr(make, "_class_of", wrong)
     with pytest.raises(composites.Wrong, match="the naive reading gives other outputs"):
