@@ -26,6 +26,7 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 os.environ.setdefault("SPECBUILD_CPU_DEVICES", "2")
 """Several devices are tried on two that the processor is divided into."""
+os.environ.pop("COLUMNS", None)  # which processes of pytest-xdist have, and which bounds tables
 
 SEED = 1
 
