@@ -120,7 +120,7 @@ def test_forecasts_are_those_of_the_model(page: ReportPage, trained: Run) -> Non
     window = opened.dataset.window(event, start)
     forecast = opened.dataset.forecast(window.past, opened.predict, (event, start))
     error = float(np.sqrt(np.mean((forecast[0] - window.future[0]) ** 2)))
-    assert shown["leads"][0]["errors"][1] == pytest.approx(error, rel=2e-3)
+    assert shown["leads"][0]["errors"][1] == pytest.approx(error, rel=5e-3)  # it is shown with three digits
     whole = float(np.sqrt(np.mean((forecast - window.future) ** 2)))
     errors = each["errors"]
     assert errors["lines"]["model"][errors["numbers"].index(shown["number"])] == pytest.approx(whole, rel=1e-4)
