@@ -5,31 +5,32 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from pathlib import Path
 from typing import get_args
 
-from specbuild.catalog.conv_recurrent import Convolutional
-from specbuild.graph import Graph
 from specbuild.language import Spec
 from specbuild.language.sections.train import Backend
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
-SMALL = 10**9
-"""FLOPs per sample from which a convolutional recurrence spends its time in convolutions on any framework."""
 _VARIABLE = "KERAS_BACKEND"
 _named = ""
 """What this process itself has put into `KERAS_BACKEND`, rather than the user."""
 
 
-def settle(spec: Spec) -> None:
-    """Make Keras start with the framework that the spec names, if it names one.
+def settle(spec: Spec, recorded: Backend | None = None) -> None:
+    """Make Keras start with the framework that the spec names, if it names one, or the faster one for `auto`.
+
+    Args:
+        spec: of the model.
+        recorded: the framework that a run began with, which it keeps under `auto`.
 
     Raises:
         SpecError: `KERAS_BACKEND` names another, Keras runs on another already, or it is not installed.
     """
     _withdraw()
     wanted = spec.train.backend
+    if wanted == "auto":
+        prefer(recorded or faster())
     if wanted is None or wanted == "auto":
         return
     place = ("train", "backend")
@@ -71,42 +72,19 @@ def _withdraw() -> None:
     _named = ""
 
 
-def settle_auto(graph: Graph, recorded: Backend | None = None) -> None:
-    """Make Keras start with the framework that is faster for a model, where the spec says `auto`.
+def faster() -> Backend:
+    """Return the framework that trains models faster, of those that are installed.
 
-    Args:
-        graph: of the model.
-        recorded: the framework that a run began with, which it keeps.
+    That is TensorFlow: a training step of small convolutional recurrences takes as long on JAX as on TensorFlow or
+    longer, and JAX takes longer to compile the first. docs/performance.md has the measurements.
     """
-    if graph.spec.train.backend == "auto":
-        prefer(recorded or faster(graph))
-
-
-def faster(graph: Graph) -> Backend:
-    """Return the framework that trains a model faster on this machine, of those that are installed.
-
-    On a CPU in float32 that is JAX for models whose convolutional recurrences are small: XLA compiles the gates into a
-    few loops, where TensorFlow runs an operation for each term. docs/performance.md has the measurements.
-    """
-    if not _installed("jax"):
-        return "tensorflow"
-    if not _installed("tensorflow"):
-        return "jax"
-    nodes = [node for top in graph.nodes for node in top.with_inside]
-    recurrences = [node for node in nodes if isinstance(node.layer, Convolutional)]
-    small = bool(recurrences) and all((node.flops or SMALL) < SMALL for node in recurrences)
-    return "jax" if small and graph.spec.train.precision == "float32" and not has_gpu() else "tensorflow"
+    return "tensorflow" if _installed("tensorflow") or not _installed("jax") else "jax"
 
 
 def prefer(backend: Backend | None) -> None:
     """Make Keras start with a framework if nothing has settled that yet and the framework is installed."""
     if backend is not None and _started() is None and not os.environ.get(_VARIABLE) and _installed(backend):
         _name(backend)
-
-
-def has_gpu() -> bool:
-    """Return whether the system has a driver of NVIDIA or AMD, which is known without starting a framework."""
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/kfd").exists()
 
 
 def _started() -> str | None:

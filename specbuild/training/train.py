@@ -13,7 +13,7 @@ from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, load_spec, normalize
 from specbuild.runs.compatibility import check_resumable
-from specbuild.runs.framework import settle, settle_auto
+from specbuild.runs.framework import settle
 from specbuild.runs.initial_weights import WeightSource
 from specbuild.runs.provenance import check_data_unchanged, perhaps_moved
 from specbuild.training.alike import compare_commands, folder_to_resume, open_together
@@ -100,10 +100,9 @@ def train(
         ):
             given = normalize(overrides)
             resumed = folder.load_spec(given)
-            settle(resumed)
+            settle(resumed, folder.backend)
             import_plugins(plugins)
             graph = build_graph(resumed)
-            settle_auto(graph, folder.backend)
             changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
             check_data_unchanged(graph.spec, folder.manifest()["data"])
             with perhaps_moved(graph.spec):
@@ -128,9 +127,7 @@ def settled_graph(
     if isinstance(spec, Spec):
         settle(spec)
     import_plugins(plugins)
-    graph = build_graph(spec, overrides=overrides, roots=roots)
-    settle_auto(graph)
-    return graph
+    return build_graph(spec, overrides=overrides, roots=roots)
 
 
 @contextmanager

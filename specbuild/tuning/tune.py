@@ -22,7 +22,7 @@ from specbuild.language.interval import Interval
 from specbuild.language.sections.train import EarlyStopping
 from specbuild.language.tuning import Tuning
 from specbuild.runs.files import write_text
-from specbuild.runs.framework import settle, settle_auto
+from specbuild.runs.framework import settle
 from specbuild.runs.provenance import without_password
 from specbuild.runs.saved_spec import COPIES
 from specbuild.training.history import Watch
@@ -98,7 +98,7 @@ def tune(
             )
         folder = StudyFolder.open(resume)
         record = folder.record()
-        graph = _checked(folder.saved, tuple(record.overrides), plugins, _roots(folder, roots))
+        _checked(folder.saved, tuple(record.overrides), plugins, _roots(folder, roots))
         storage = storage or record.storage
         total = trials or record.trials
         if total != record.trials:
@@ -110,7 +110,7 @@ def tune(
         total = trials or _tuning(graph.spec).options.trials
         kept = without_password(storage) if storage is not None else None
         folder = StudyFolder.create(out, graph.spec, name, total, kept)
-    return _worked(folder, graph, total, limit, storage, plugins, shown(quiet), new=resume is None)
+    return _worked(folder, total, limit, storage, plugins, shown(quiet), new=resume is None)
 
 
 def _checked(
@@ -189,7 +189,6 @@ def _seconds(timeout: str | None) -> float | None:
 
 def _worked(
     folder: StudyFolder,
-    graph: Graph,
     total: int,
     limit: float | None,
     storage: str | None,
@@ -207,7 +206,6 @@ def _worked(
     spec = folder.spec()
     tuning, objective = _tuning(spec), _objective(spec)
     settle(spec)
-    settle_auto(graph)
     limit = _seconds(tuning.options.timeout) if limit is None else limit
     deadline = None if limit is None else time.monotonic() + limit
     url = storage or storages.database(folder.path / DATABASE)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from specbuild import SpecError, build_graph, load_spec
+from specbuild import SpecError, load_spec
 from specbuild.language import Spec
 from specbuild.runs import framework
 
@@ -60,9 +60,8 @@ def test_keras_starts_with_the_framework_that_the_spec_names(backend: str) -> No
     assert os.environ["KERAS_BACKEND"] == backend
 
 
-@pytest.mark.parametrize("backend", ["null", "auto"])
-def test_nothing_is_settled_where_the_spec_names_none(backend: str) -> None:
-    framework.settle(spec(backend))
+def test_nothing_is_settled_where_the_spec_names_none() -> None:
+    framework.settle(spec("null"))
     assert "KERAS_BACKEND" not in os.environ
 
 
@@ -96,44 +95,18 @@ def test_one_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -
     }
 
 
-RECURRENT = """\
-specbuild: 1
-inputs: {x: [4, SIZE, SIZE, 1]}
-layers: [{id: y, layer: ConvLSTM2D, filters: 8, kernel_size: 3, return_sequences: true}]
-train: {backend: auto, precision: PRECISION}
-"""
-
-
-@pytest.mark.parametrize(
-    ("size", "precision", "gpu", "expected"),
-    [
-        (16, "float32", False, "jax"),
-        (512, "float32", False, "tensorflow"),
-        (16, "bfloat16", False, "tensorflow"),
-        (16, "float32", True, "tensorflow"),
-    ],
-)
-def test_auto_takes_jax_for_small_recurrences_on_a_cpu(
-    size: int, precision: str, gpu: bool, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(framework, "has_gpu", lambda: gpu)
-    graph = build_graph(RECURRENT.replace("SIZE", str(size)).replace("PRECISION", precision))
-    framework.settle_auto(graph)
-    assert os.environ["KERAS_BACKEND"] == expected
-    framework.settle_auto(graph, "tensorflow")
-    assert os.environ["KERAS_BACKEND"] == expected, "what is settled stays"
-
-
-def test_auto_takes_what_is_installed_and_what_a_run_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = build_graph(RECURRENT.replace("SIZE", "16").replace("PRECISION", "float32"))
-    framework.settle_auto(graph, "tensorflow")
-    assert os.environ["KERAS_BACKEND"] == "tensorflow"
-    for only, missing in (("tensorflow", "jax"), ("jax", "tensorflow")):
+def test_auto_takes_tensorflow_where_it_is_installed_and_what_a_run_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    for missing, expected in (("neither", "tensorflow"), ("jax", "tensorflow"), ("tensorflow", "jax")):
         monkeypatch.setattr(framework, "_installed", lambda backend, missing=missing: backend != missing)
-        assert framework.faster(graph) == only
-    assert framework.faster(build_graph(TEXT.replace("BACKEND", "auto"))) == "jax", "the only one"
+        assert framework.faster() == expected
+        framework.settle(spec("auto"))
+        assert os.environ["KERAS_BACKEND"] == expected
     monkeypatch.setattr(framework, "_installed", lambda _: True)
-    assert framework.faster(build_graph(TEXT.replace("BACKEND", "auto"))) == "tensorflow"
+    framework.settle(spec("auto"), "jax")
+    assert os.environ["KERAS_BACKEND"] == "jax", "which the run began with"
+    monkeypatch.setattr(framework, "_named", "")
+    framework.settle(spec("auto"))
+    assert os.environ["KERAS_BACKEND"] == "jax", "what the user has settled stays"
 
 
 def test_a_run_is_trained_resumed_and_scored_on_the_framework_of_its_spec(plain: Path) -> None:

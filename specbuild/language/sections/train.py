@@ -190,7 +190,7 @@ class TrainSection(Section):
         OnResume("applies from the next step on; results of two frameworks agree to rounding"),
     ] = Field(
         None,
-        description="Framework under Keras; auto: the faster one here. Default: as KERAS_BACKEND says, or TensorFlow.",
+        description="Framework under Keras; auto: the faster one. Default: as KERAS_BACKEND says, or TensorFlow.",
     )
     early_stopping: Annotated[EarlyStopping | None, OnResume("applies to all epochs, including those already done")] = (
         Field(None, description="When to stop before the last epoch; null: never.")
