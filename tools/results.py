@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.catalog.scores import SCORES, SHOWN, score_titled
-from specbuild.evaluation.result import LEAST_BLOCKS
+from specbuild.evaluation.forecast_scores import LEAST_BLOCKS
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 HEAD = """# Scores of the shipped specs

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from specbuild.data.arrays import Array, Floats
 from specbuild.evaluation.distributions import Distribution
+from specbuild.evaluation.forecast_scores import numbers
 
 RELIABILITY_BINS = 11
 """Bins of forecast probability, around 0, 0.1, … 1."""
@@ -38,6 +39,16 @@ class Reliability:
     pixels: tuple[int, ...]
     forecast: tuple[float, ...]
     observed: tuple[float, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the curve as JSON has it, where NaN is null.
+
+        Raises:
+            KeyError: a key is missing.
+        """
+        shares = numbers(values["forecast"]), numbers(values["observed"])
+        return cls(values["threshold"], tuple(values["pixels"]), *shares)
 
     @property
     def base_rate(self) -> float:
@@ -80,16 +91,19 @@ class CalibrationTable:
             "forecast": self.name,
             "ranks": self.ranks,
             "expected": self.expected,
-            "reliability": [
-                {
-                    "threshold": curve.threshold,
-                    "pixels": curve.pixels,
-                    "forecast": curve.forecast,
-                    "observed": curve.observed,
-                }
-                for curve in self.reliability
-            ],
+            "reliability": [asdict(curve) for curve in self.reliability],
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the table that `to_dict` wrote.
+
+        Raises:
+            KeyError: a key is missing.
+        """
+        ranks = tuple(map(tuple, values["ranks"]))
+        reliability = tuple(map(Reliability.from_dict, values["reliability"]))
+        return cls(values["forecast"], ranks, tuple(values["expected"]), reliability)
 
 
 class Calibration:

@@ -13,9 +13,9 @@ import numpy as np
 
 from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.document.html import preformatted
+from specbuild.evaluation.forecast_scores import with_nulls
 from specbuild.evaluation.places import place_of
 from specbuild.evaluation.plots import draw_confusion
-from specbuild.evaluation.result import with_nulls
 from specbuild.runs.faults import keeping
 from specbuild.runs.files import write_json, write_text
 from specbuild.runs.provenance import check_described, data_files, perhaps_moved

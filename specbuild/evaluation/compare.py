@@ -31,13 +31,7 @@ from specbuild.evaluation.comparable import (
     moments_of,
 )
 from specbuild.evaluation.ensembles import ScoredForecast, model_forecast
-from specbuild.evaluation.result import (
-    LEAST_BLOCKS,
-    Difference,
-    ScoreColumn,
-    ScoreTable,
-    with_nulls,
-)
+from specbuild.evaluation.forecast_scores import Difference, ScoreColumn, ScoreTable, too_few, with_nulls
 from specbuild.evaluation.scores import Blocks, Draws, Scores, Scoring, with_differences
 from specbuild.language import normalize
 from specbuild.language.difference import Difference as SpecDifference
@@ -98,7 +92,7 @@ class Compared:
     @property
     def too_few_blocks(self) -> bool:
         """Whether there are too few windows for intervals that can be relied on."""
-        return self.blocks < LEAST_BLOCKS
+        return too_few(self.blocks)
 
     def verdict(self, column: ScoreColumn, position: int = -1) -> Verdict:
         """Return whether a score of a run is better than that of the first, at a position of `ScoreColumn.all`."""

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from specbuild.catalog.scores import SCORES, score_titled
+from specbuild.catalog.scores import SCORES
 from specbuild.document import ArgumentError, RunError, SpecbuildError, did_you_mean
-from specbuild.evaluation.result import ScoreColumn
+from specbuild.evaluation.forecast_scores import ScoreColumn, ScoreTable
 from specbuild.runs.clock import now
 from specbuild.runs.folder import RunFolder, runs_below
 from specbuild.runs.records import read_json
@@ -124,12 +124,8 @@ def _scores(scores: Mapping[str, Any]) -> Iterator[ScoreColumn]:
     for name in CLASS_SCORES:
         if name in scores:
             yield ScoreColumn(name.replace("_", " "), None, (), scores[name])
-    forecasts = scores.get("forecasts") or [{"scores": []}]
-    model: list[dict[str, Any]] = forecasts[0]["scores"]
-    for each in sorted(model, key=lambda each: bool(each["score"] != RMSE)):
-        value = math.nan if each["overall"] is None else each["overall"]
-        units = score_titled(each["score"]).units
-        yield ScoreColumn(each["score"], each["threshold"], (), value, each.get("window"), units)
+    for table in scores.get("forecasts", ())[:1]:
+        yield from sorted(ScoreTable.from_dict(table).columns, key=lambda column: bool(column.score != RMSE))
 
 
 def _seconds(manifest: Mapping[str, Any], state: str) -> float | None:

@@ -15,7 +15,8 @@ from matplotlib.ticker import PercentFormatter
 
 from specbuild.catalog.scores import score_titled
 from specbuild.document.printable import one_line
-from specbuild.evaluation.result import Evaluation, ScoreColumn
+from specbuild.evaluation.forecast_scores import ScoreColumn
+from specbuild.evaluation.result import Evaluation
 from specbuild.pictures import save_figure
 
 if TYPE_CHECKING:

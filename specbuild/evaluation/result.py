@@ -7,11 +7,21 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 from specbuild.catalog.baselines import PERSISTENCE
-from specbuild.catalog.scores import SCORES, SHOWN, Units
+from specbuild.catalog.scores import SCORES, SHOWN
 from specbuild.evaluation.calibration import CALIBRATION, CalibrationTable
+from specbuild.evaluation.forecast_scores import (
+    LEAST_BLOCKS,
+    Interval,
+    ScoreColumn,
+    ScoreTable,
+    number,
+    numbers,
+    too_few,
+    with_nulls,
+)
 
 MODEL = "model"
 
@@ -27,8 +37,6 @@ SKILL = "1 - MSE / MSE of the baseline, over the pixels that both know"
 BEST = f"{SKILL}; the best baseline at a lead time is the one that leaves the least skill"
 DIFFERENCE = "the model's score minus that of the baseline with the best score at that lead time"
 INTERVALS = "95 % intervals from a bootstrap over blocks of windows, each as many first frames as a window spans"
-LEAST_BLOCKS = 5
-"""Blocks of windows from which an interval is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +63,12 @@ class Evaluation:
     calibration: tuple[CalibrationTable, ...] = ()
     """The rank histograms and the reliability of the forecasts that are distributions."""
     blocks: int = 0
-    """The blocks of windows that intervals are drawn from; 0: none were computed."""
+    """The blocks of windows that intervals are drawn from; 0 in files from before there were any."""
 
     @property
     def too_few_blocks(self) -> bool:
         """Whether there are too few windows for intervals that can be relied on."""
-        return 0 < self.blocks < LEAST_BLOCKS
+        return too_few(self.blocks)
 
     output: str = ""
     """The output of the model that is scored, of several."""
@@ -119,6 +127,7 @@ class Evaluation:
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"data": list(self.data)} if self.data else {}),
             **({"output": self.output} if self.output else {}),
+            **({"of_event": True} if self.of_event else {}),
             **({"outputs": [other.to_dict() for other in self.others]} if self.others else {}),
             "variable": self.variable,
             "units": self.units,
@@ -126,13 +135,42 @@ class Evaluation:
             "conventions": dict(self.conventions),
             "skill": {"definition": f"{SKILL}, which is persistence", "values": persistence, "overall": over_all},
             "skill over the best baseline": {"definition": BEST, "values": best, "overall": overall},
-            "skills": [_without_empty(asdict(skill)) for skill in self.skills],
+            "skills": [skill.to_dict() for skill in self.skills],
             **({"intervals": self._intervals()} if self.blocks else {}),
             "forecasts": [table.to_dict() for table in self.tables],
         }
         if self.calibration:
             result["calibration"] = {"definition": CALIBRATION, "forecasts": [t.to_dict() for t in self.calibration]}
         return with_nulls(result)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the evaluation that `to_dict` wrote.
+
+        What is null is NaN, so that an infinite number is not known any more. `shown` is the default. A file from
+        before `of_event` was written is read as the scores of a value.
+
+        Raises:
+            KeyError: a key is missing, or no score has a title that is named.
+            TypeError, ValueError, AttributeError: a value is of another type.
+        """
+        return cls(
+            name=values["name"],
+            split=values["split"],
+            windows=values["windows"],
+            variable=values["variable"],
+            units=values["units"],
+            tables=tuple(map(ScoreTable.from_dict, values["forecasts"])),
+            skills=tuple(map(Skill.from_dict, values["skills"])),
+            conventions=values.get("conventions", {}),
+            notes=tuple(values.get("notes", ())),
+            data=tuple(values.get("data", ())),
+            calibration=tuple(map(CalibrationTable.from_dict, values.get("calibration", {}).get("forecasts", ()))),
+            blocks=values.get("intervals", {}).get("blocks", 0),
+            output=values.get("output", ""),
+            of_event=values.get("of_event", False),
+            others=tuple(map(cls.from_dict, values.get("outputs", ()))),
+        )
 
     def _intervals(self) -> dict[str, Any]:
         """Return what intervals are, and of how many blocks."""
@@ -190,134 +228,6 @@ class Evaluation:
         return "".join(map(evaluation_html, (self, *self.others)))
 
 
-class Interval(NamedTuple):
-    """An interval that holds a value with a probability of 95 %."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A score of the model minus that of a baseline, and its interval where there are enough windows."""
-
-    baseline: str
-    value: float
-    interval: Interval | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreColumn:
-    """One score at every lead time, and pooled over them; NaN where undefined.
-
-    `score` is its title. `window` is the width of FSS's box in pixels. `units` is as the catalogue of scores has it.
-    `differences` are those of the model to the best baseline by lead time and then over all; empty without intervals.
-    """
-
-    score: str
-    threshold: float | None
-    values: tuple[float, ...]
-    overall: float
-    window: int | None = None
-    units: Units = ""
-    differences: tuple[Difference | None, ...] = ()
-
-    @property
-    def all(self) -> tuple[float, ...]:
-        """By lead time, then over all."""
-        return (*self.values, self.overall)
-
-    def differences_to_dict(self) -> dict[str, Any]:
-        """Return the differences to the best baseline at every lead time, and over all."""
-        *values, overall = [difference and asdict(difference) for difference in self.differences]
-        return {"values": values, "overall": overall}
-
-    @property
-    def label(self) -> str:
-        """`RMSE`, `CSI ≥ 0.5`, `FSS ≥ 0.5 in 5 × 5`."""
-        return self.label_with("")
-
-    def label_with(self, units: str) -> str:
-        """Return the label with the units of the data behind the threshold: `FSS ≥ 0.5 mm/h in 5 × 5`."""
-        event = "" if self.threshold is None else f" ≥ {self.threshold:g}{f' {units}' if units else ''}"
-        return self.score + event + ("" if self.window is None else f" in {self.window} × {self.window}")
-
-    def in_units(self, units: str) -> str:
-        """Return the units of the score, given those of the data; empty where it has none or they are not known."""
-        squared = f"({units})²" if "/" in units or " " in units else f"{units}²"
-        return {"data": units, "data²": squared if units else ""}.get(self.units, self.units)
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreTable:
-    """Every score of one kind of forecast: one row per lead time, one column per score and threshold.
-
-    `scored` are the pixels that were scored at each lead time, `observed` those that could have been: where they differ
-    the forecast was unknown.
-    """
-
-    name: str
-    leads: tuple[str, ...]
-    columns: tuple[ScoreColumn, ...]
-    scored: tuple[int, ...] = ()
-    observed: tuple[int, ...] = ()
-
-    @property
-    def coverage(self) -> float:
-        """The share of the observed pixels that the forecast knew; 1 where nothing was observed."""
-        total = sum(self.observed)
-        return sum(self.scored) / total if total else 1.0
-
-    def column(self, score: str, threshold: float | None = None, window: int | None = None) -> ScoreColumn:
-        """Return one score.
-
-        Raises:
-            KeyError: the table does not have it.
-        """
-        for column in self.columns:
-            if (column.score, column.threshold, column.window) == (score, threshold, window):
-                return column
-        raise KeyError(f"{score} at {threshold}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the table for JSON: undefined and infinite scores are None."""
-        result = {
-            "forecast": self.name,
-            "leads": self.leads,
-            "pixels": self.scored,
-            "coverage": self.coverage,
-            "scores": [
-                {
-                    "score": column.score,
-                    "threshold": column.threshold,
-                    **({} if column.window is None else {"window": column.window}),
-                    "values": column.values,
-                    "overall": column.overall,
-                    **({"differences": column.differences_to_dict()} if column.differences else {}),
-                }
-                for column in self.columns
-            ],
-        }
-        return with_nulls(result)
-
-
-def with_nulls(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return entries as JSON can hold them: None for numbers that are not finite, lists for tuples."""
-    return {key: _with_nulls(value) for key, value in entries.items()}
-
-
-def _without_empty(entries: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entries.items() if value != ()}
-
-
-def _with_nulls(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return with_nulls(value)
-    if isinstance(value, list | tuple):
-        return [_with_nulls(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 @dataclass(frozen=True, slots=True)
 class Skill:
     """1 − MSE of the model / MSE of one baseline, at every lead time and over all of them.
@@ -336,6 +246,21 @@ class Skill:
     def all(self) -> tuple[float, ...]:
         """By lead time, then over all."""
         return (*self.values, self.overall)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the skill for JSON; without intervals where there are none."""
+        entries = asdict(self)
+        return with_nulls(entries if self.intervals else {key: entries[key] for key in entries if key != "intervals"})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the skill that `to_dict` wrote.
+
+        Raises:
+            KeyError: a key is missing.
+        """
+        intervals = tuple(map(Interval.from_json, values.get("intervals", ())))
+        return cls(values["baseline"], numbers(values["values"]), number(values["overall"]), intervals)
 
     def interval(self, position: int) -> Interval | None:
         """Return the interval at a position of `all`; None where it is not known."""

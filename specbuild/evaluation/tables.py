@@ -23,17 +23,8 @@ from specbuild.evaluation.calibration import CalibrationTable
 from specbuild.evaluation.classes import CONVENTION as CLASS_CONVENTION
 from specbuild.evaluation.classes import ClassScores
 from specbuild.evaluation.compare import Compared
-from specbuild.evaluation.result import (
-    ALL,
-    BEST,
-    CONVENTION,
-    INTERVALS,
-    LEAST_BLOCKS,
-    Difference,
-    Evaluation,
-    Interval,
-    ScoreColumn,
-)
+from specbuild.evaluation.forecast_scores import LEAST_BLOCKS, Difference, Interval, ScoreColumn
+from specbuild.evaluation.result import ALL, BEST, CONVENTION, INTERVALS, Evaluation
 
 WIDTH = 100
 _MOST_COLUMNS = 12
@@ -201,11 +192,11 @@ def _legend(evaluation: Evaluation) -> list[str]:
 
 
 def _on_intervals(evaluation: Evaluation) -> list[str]:
+    if not evaluation.blocks:
+        return []
     if evaluation.too_few_blocks:
         count = f"{evaluation.blocks} block{'s' if evaluation.blocks != 1 else ''}"
         return [f"Too few windows for intervals: {count} of windows, and at least {LEAST_BLOCKS} are needed."]
-    if not evaluation.blocks:
-        return []
     return [f"95%: {INTERVALS}, {evaluation.blocks} blocks. best: the baseline with the best score at that lead time."]
 
 

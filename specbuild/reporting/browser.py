@@ -16,7 +16,7 @@ import numpy as np
 from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.evaluation.comparable import moments_of
-from specbuild.evaluation.result import with_nulls
+from specbuild.evaluation.forecast_scores import with_nulls
 from specbuild.pictures import ColourScale, Scene, scale_of
 from specbuild.pictures.pixels import Pixels, Tick, edge_ticks, shrunk
 from specbuild.pictures.plane import Edge

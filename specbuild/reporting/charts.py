@@ -11,7 +11,8 @@ from typing import Any
 from specbuild.catalog.scores import SCORES, score_titled
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
-from specbuild.evaluation.result import ALL, MODEL, SKILL, Evaluation, ScoreColumn, ScoreTable, with_nulls
+from specbuild.evaluation.forecast_scores import ScoreColumn, ScoreTable, with_nulls
+from specbuild.evaluation.result import ALL, MODEL, SKILL, Evaluation
 from specbuild.reporting.opened import ReportedRun
 
 SKILL_LABEL = "skill over each baseline"

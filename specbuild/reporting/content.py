@@ -11,7 +11,7 @@ from specbuild.data.samples.clips import open_clips
 from specbuild.document import SpecbuildError
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
-from specbuild.evaluation.result import with_nulls
+from specbuild.evaluation.forecast_scores import with_nulls
 from specbuild.graph import Graph
 from specbuild.graph.drawing import diagram
 from specbuild.graph.summary import summarize

@@ -13,6 +13,9 @@ from specbuild.data.arrays import Floats
 from specbuild.data.time.times import show
 from specbuild.evaluation.baselines import Baseline, rivals_of
 from specbuild.evaluation.ensembles import ScoredForecast, baseline_forecast, model_forecast
+from specbuild.evaluation.scores import Frame
+from specbuild.evaluation.scores.errors import measure
+from specbuild.evaluation.scores.errors import rmse as root_mean_square
 from specbuild.runs.trained import TrainedRun
 
 MOST = 60
@@ -135,9 +138,7 @@ def chosen(windows: Sequence[ScoredWindow], count: int) -> tuple[ScoredWindow, .
 
 def rmse(forecast: Floats, observed: Floats) -> float:
     """Return the root of the mean squared error over the values that both know; NaN where there are none."""
-    squares = np.square(forecast.astype(np.float64) - observed)
-    known = squares[~np.isnan(squares)]
-    return float(np.sqrt(known.mean())) if known.size else float("nan")
+    return float(root_mean_square(np.array(measure(Frame(forecast, observed)), np.float64)))
 
 
 def spread(count: int, most: int) -> list[int]:

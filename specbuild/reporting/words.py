@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from specbuild.catalog import Recurrent, show
 from specbuild.catalog.wrappers import innermost
-from specbuild.evaluation.result import LEAST_BLOCKS, Evaluation, Skill, hardest
+from specbuild.evaluation.forecast_scores import LEAST_BLOCKS
+from specbuild.evaluation.result import Evaluation, Skill, hardest
 from specbuild.graph import Graph
 from specbuild.reporting.opened import ReportedRun
 
@@ -73,9 +74,8 @@ def _over_all(evaluation: Evaluation, skill: Skill, place: int) -> str:
     )
     start = f"Over all lead times, the mean squared error of the model is {amount}"
     if interval is None:
-        few = evaluation.too_few_blocks or not evaluation.blocks
         why = f"there are too few windows for an interval, which needs at least {LEAST_BLOCKS} blocks"
-        return f"{start}. Whether this is chance is unknown{f': {why}' if few else ''}."
+        return f"{start}. Whether this is chance is unknown{f': {why}' if evaluation.too_few_blocks else ''}."
     meaning = {
         1: "the model is better",
         -1: "the baseline is better",

@@ -25,7 +25,8 @@ from specbuild.data import Dataset, open_data
 from specbuild.data.sources.base import Coordinate
 from specbuild.document import ArgumentError, RunError
 from specbuild.evaluation.ensembles import ScoredForecast
-from specbuild.evaluation.result import Difference, Evaluation, Interval, ScoreColumn, ScoreTable, Skill
+from specbuild.evaluation.forecast_scores import Difference, Interval, ScoreColumn, ScoreTable
+from specbuild.evaluation.result import Evaluation, Skill
 from specbuild.pictures import ColourScale
 from specbuild.pictures.pixels import Pixels, edge_ticks, shrunk
 from specbuild.pictures.plane import Edge, Plane

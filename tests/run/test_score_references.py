@@ -11,7 +11,7 @@ from scipy import ndimage, stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn import metrics
 
-from specbuild.evaluation.result import ScoreColumn
+from specbuild.evaluation.forecast_scores import ScoreColumn
 from specbuild.evaluation.scores import Family, Frame, Scores
 from specbuild.evaluation.scores.correlation import acc, correlation
 from specbuild.evaluation.scores.errors import ERRORS, latitude_rmse, summed

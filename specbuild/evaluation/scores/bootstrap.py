@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 
 from specbuild.data.samples.windows import WindowSet
-from specbuild.evaluation.result import LEAST_BLOCKS, Interval
+from specbuild.evaluation.forecast_scores import Interval, too_few
 from specbuild.evaluation.scores.base import Family, Values
 
 _MOST = 100
@@ -61,7 +61,7 @@ class Draws:
     def of(cls, scored: Sequence[int]) -> Self | None:
         """Draw blocks, given the number of windows scored of each; None if too few blocks have any."""
         used = np.flatnonzero(scored)
-        if len(used) < LEAST_BLOCKS:
+        if too_few(len(used)):
             return None
         counts = np.zeros((_DRAWS, len(scored)))
         rng = np.random.default_rng(_SEED)

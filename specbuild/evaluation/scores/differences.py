@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from specbuild.catalog.scores import score_titled
-from specbuild.evaluation.result import Difference, ScoreColumn, ScoreTable
+from specbuild.evaluation.forecast_scores import Difference, ScoreColumn, ScoreTable
 from specbuild.evaluation.scores.bootstrap import Draws
 from specbuild.evaluation.scores.sums import Scores
 

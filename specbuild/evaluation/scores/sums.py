@@ -9,7 +9,8 @@ import numpy as np
 
 from specbuild.catalog.scores import SCORES
 from specbuild.evaluation.distributions import Distribution
-from specbuild.evaluation.result import Interval, ScoreColumn, ScoreTable, Skill
+from specbuild.evaluation.forecast_scores import Interval, ScoreColumn, ScoreTable
+from specbuild.evaluation.result import Skill
 from specbuild.evaluation.scores.base import Family, Fields, Frame, Values, ratio
 from specbuild.evaluation.scores.bootstrap import Draws
 from specbuild.evaluation.scores.errors import ERRORS
