@@ -8,6 +8,7 @@ from specbuild.language.tuning import Tuning
 from specbuild.tuning.folder import StudyFolder
 from specbuild.tuning.result import State, Study, TrialResult
 from specbuild.tuning.sampling import drawn
+from specbuild.tuning.storage import RETRIED, RETRIES
 from specbuild.tuning.trial import Objective
 
 if TYPE_CHECKING:
@@ -50,9 +51,10 @@ def _state(trial: optuna.trial.FrozenTrial) -> State:
 
 def _reason(trial: optuna.trial.FrozenTrial) -> str:
     told: str = trial.user_attrs.get(REASON, "")
-    if not told and _state(trial) == "failed":
-        return "its process died; its values are tried again"
-    return told
+    if told or _state(trial) != "failed":
+        return told
+    before = trial.user_attrs.get(RETRIED, ())
+    return "its process died" + ("; its values are tried again" if len(before) < RETRIES else "")
 
 
 def collected(study: optuna.Study, folder: StudyFolder, tuning: Tuning, objective: Objective, total: int) -> Study:

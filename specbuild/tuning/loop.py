@@ -15,10 +15,10 @@ from specbuild.training.interrupt import Interrupted
 from specbuild.tuning.collect import FOLDER, OUTCOME, REASON, trial_result
 from specbuild.tuning.folder import StudyFolder
 from specbuild.tuning.progress import Shown
-from specbuild.tuning.sampling import distribution, override
-from specbuild.tuning.storage import quietly, storage_errors
+from specbuild.tuning.sampling import override, suggest
+from specbuild.tuning.storage import GONE, RETRIED, StoredStudy, quietly, storage_errors
 from specbuild.tuning.trial import Objective, Pruned, Refused, Reports, checked, first_line, run
-from specbuild.tuning.workers import WORKER, Heartbeat, Worker
+from specbuild.tuning.workers import WORKER, Heartbeat, Worker, given_up
 
 if TYPE_CHECKING:
     import optuna
@@ -34,11 +34,9 @@ class Work:
     """What a process needs to know to work on a study."""
 
     folder: StudyFolder
-    study: optuna.Study
+    stored: StoredStudy
     tuning: Tuning
     objective: Objective
-    own: bool
-    """Whether the storage is the database in the folder."""
     plugins: Sequence[str]
     shown: Shown
 
@@ -63,19 +61,23 @@ def work(given: Work, worker: Worker, total: int, deadline: float | None) -> Non
             trial = _next(given, worker, total, late=late)
         if trial is None:
             return
-        with Heartbeat(given.study, trial._trial_id):
-            _do(given, trial, total)
+        try:
+            with Heartbeat(given.stored, trial.number):
+                _do(given, trial, total)
+        except given_up():
+            reason = f"another process gave it up, having heard nothing of it for {GONE} s"
+            given.shown.note(f"trial {trial.number:>2}  {reason}")
 
 
 def _next(given: Work, worker: Worker, total: int, *, late: bool) -> optuna.trial.Trial | None:
     """Return the trial to work on, with its values drawn: one whose process is gone, or a new one; else None."""
     import optuna
 
-    study, states = given.study, optuna.trial.TrialState
+    study, states = given.stored.study, optuna.trial.TrialState
     trials = study.get_trials(deepcopy=False)
-    left = [each for each in trials if each.state == states.RUNNING and worker.abandoned(each, own=given.own)]
+    left = [each for each in trials if each.state == states.RUNNING and worker.abandoned(each, given.stored)]
     if left:
-        trial = optuna.trial.Trial(study, left[0]._trial_id)
+        trial = given.stored.again(left[0].number)
     else:
         optuna.storages.fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
@@ -86,20 +88,20 @@ def _next(given: Work, worker: Worker, total: int, *, late: bool) -> optuna.tria
         trial = study.ask()
     trial.set_user_attr(WORKER, worker.record)
     for dimension in given.tuning.space:
-        trial._suggest(dimension.path, distribution(dimension))
+        suggest(trial, dimension)
     return trial
 
 
 def _is_repeated(trial: optuna.trial.FrozenTrial, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
     """Return whether another trial repeats this one, whose process was gone."""
-    return any(trial.number in each.system_attrs.get("retry_history", ()) for each in trials)
+    return any(trial.number in each.user_attrs.get(RETRIED, ()) for each in trials)
 
 
 def _do(given: Work, trial: optuna.trial.Trial, total: int) -> None:
     """Work on one trial and tell the study how it ended."""
     import optuna
 
-    study, states, folder = given.study, optuna.trial.TrialState, given.folder.trial(trial.number)
+    states, folder = optuna.trial.TrialState, given.folder.trial(trial.number)
     attempts = _attempts(trial, folder)
     changes = tuple(override(dimension, trial.params[dimension.path]) for dimension in given.tuning.space)
     given.shown.begin(trial.number, total, changes)
@@ -110,9 +112,8 @@ def _do(given: Work, trial: optuna.trial.Trial, total: int) -> None:
             trial.set_user_attr(REASON, reason)
         if folder.manifest_file.is_file():
             trial.set_user_attr(FOLDER, folder.path.name)
-        study.tell(trial, value, state)
-        frozen = study._storage.get_trial(trial._trial_id)
-        given.shown.end(trial_result(frozen, given.folder), given.objective)
+        ended = given.stored.study.tell(trial, value, state)
+        given.shown.end(trial_result(ended, given.folder), given.objective)
 
     try:
         if attempts > MOST_ATTEMPTS:

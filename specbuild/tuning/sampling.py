@@ -13,16 +13,14 @@ if TYPE_CHECKING:
     import optuna
 
 
-def distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution:
-    """Return what Optuna draws the value of a path from."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
+def suggest(trial: optuna.trial.Trial, dimension: Dimension) -> Any:
+    """Return what Optuna draws for a path in a trial; if it was drawn before, the same."""
     if dimension.range is None:
-        return CategoricalDistribution([_label(choice) for choice in dimension.choices])
-    low, high = dimension.range.ends
+        return trial.suggest_categorical(dimension.path, [_label(choice) for choice in dimension.choices])
+    (low, _), (high, _) = dimension.extremes
     if dimension.step is not None:
-        return IntDistribution(int(low), int(dimension.extremes[1][0]), step=dimension.step)
-    return FloatDistribution(low, high, log=dimension.log)
+        return trial.suggest_int(dimension.path, low, high, step=dimension.step)
+    return trial.suggest_float(dimension.path, low, high, log=dimension.log)
 
 
 def override(dimension: Dimension, drawn: Any) -> str:

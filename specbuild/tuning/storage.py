@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from specbuild.document import RunError
+from specbuild.document import ArgumentError, RunError
 from specbuild.language.sections.tune import TuneSection
 from specbuild.runs.provenance import without_password
+from specbuild.tuning.folder import DATABASE, RECORD, StudyFolder
 from specbuild.tuning.sampling import sampler
 
 if TYPE_CHECKING:
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 
 EXTRA = "pip install 'specbuild[tune]'"
 BEAT, GONE = 30, 150
-"""Seconds between the heartbeats of a trial in a shared storage, and without one until its process counts as gone."""
+"""Seconds between the heartbeats of a trial, and without one until its process counts as gone."""
+RETRIES = 3
+"""How often the values of a trial are tried again because the process of the trial is gone."""
+RETRIED = "retried"
+"""The attribute of a trial that repeats others, whose processes were gone: their numbers."""
 _TRIES = 4
 """How often a storage is opened: of two processes that make its tables at once, one fails."""
 
@@ -75,53 +81,105 @@ def storage_errors() -> tuple[type[Exception], ...]:
     return SQLAlchemyError, optuna_module().exceptions.StorageInternalError
 
 
-def database(file: Path) -> str:
-    """Return the URL of a SQLite database in a file."""
-    return f"sqlite:///{file.absolute().as_posix()}"
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """A study of Optuna and the storage that keeps it."""
+
+    study: optuna.Study
+    storage: optuna.storages.RDBStorage
+    url: str
+    own: bool
+    """Whether the storage is the database in the folder of the study.
+
+    Then all processes share the folder, whose locks tell which of them are alive; in any other storage heartbeats do.
+    """
+
+    def id_of(self, number: int) -> int:
+        """Return the number by which the storage knows a trial, among the trials of all its studies."""
+        study = self.storage.get_study_id_from_name(self.study.study_name)
+        trial: int = self.storage.get_trial_id_from_study_id_trial_number(study, number)
+        return trial
+
+    def again(self, number: int) -> optuna.trial.Trial:
+        """Return a trial that another process began, to go on with it."""
+        return optuna_module().trial.Trial(self.study, self.id_of(number))
 
 
-def open_study(url: str, name: str, options: TuneSection, *, maximize: bool) -> optuna.Study:
-    """Return a study, made if the storage has none of that name.
+def open_study(folder: StudyFolder, url: str | None, options: TuneSection, *, maximize: bool) -> StoredStudy:
+    """Return the study of a folder, made if the storage has none of its name.
 
     Args:
-        url: of the storage.
-        name: of the study.
+        folder: of the study.
+        url: of the storage; None: the database in the folder.
         options: how it samples and prunes.
         maximize: whether a larger value is better.
 
     Raises:
+        ArgumentError: the storage is the database in the folder of another study.
         RunError: the storage cannot be opened.
     """
     optuna = optuna_module()
+    own = url is None or _is_own(url, folder)
+    url = url or f"sqlite:///{(folder.path / DATABASE).absolute().as_posix()}"
     with quietly(), explained(url):
-        storage = _storage(optuna, url)
-        return optuna.create_study(
-            study_name=name,
+        storage = _storage(optuna, url, beats=not own)
+        study = optuna.create_study(
+            study_name=folder.record().study,
             storage=storage,
             direction="maximize" if maximize else "minimize",
             sampler=sampler(options.sampler, options.seed),
             pruner=_pruner(optuna, options),
             load_if_exists=True,
         )
+    return StoredStudy(study, storage, url, own)
 
 
-def _storage(optuna: Any, url: str) -> Any:
-    from sqlalchemy.exc import ArgumentError
+def _is_own(url: str, folder: StudyFolder) -> bool:
+    """Return whether a URL is that of the database in the folder.
 
-    own = url.startswith("sqlite")
-    settings: dict[str, Any] = {"connect_args": {"timeout": 120}} if own else {"pool_pre_ping": True}
-    beats = {} if own else {"heartbeat_interval": BEAT, "grace_period": GONE}
-    if not own:
-        beats["heartbeat_stale_trial_callback"] = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3)
+    Raises:
+        ArgumentError: it is that of another folder, or of a database that ends with the process.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError as NoURL
+
+    with suppress(NoURL):
+        place = make_url(url)
+        if place.get_backend_name() != "sqlite":
+            return False
+        if place.database in (None, "", ":memory:"):
+            raise ArgumentError(
+                f"the storage {url} is a database in memory, which ends with the process",
+                help="name a file, such as sqlite:///study.db, or leave --storage out",
+            )
+        file = Path(place.database).resolve()
+        if file.parent == folder.path.resolve():
+            return file.name == DATABASE
+        if file.name == DATABASE and (file.parent / RECORD).is_file():
+            raise ArgumentError(
+                f"the storage {url} is the database of the study in {file.parent}",
+                help=f"to work on that study, give its folder: specbuild tune --resume {file.parent}",
+            )
+    return False
+
+
+def _storage(optuna: Any, url: str, *, beats: bool) -> Any:
+    from sqlalchemy.exc import ArgumentError as NoURL
+
+    sqlite = url.startswith("sqlite")
+    settings: dict[str, Any] = {"connect_args": {"timeout": 120}} if sqlite else {"pool_pre_ping": True}
+    heartbeats = {"heartbeat_interval": BEAT, "grace_period": GONE, "heartbeat_stale_trial_callback": _try_again}
     for left in reversed(range(_TRIES)):
         try:
-            return optuna.storages.RDBStorage(_with_driver(url), engine_kwargs=settings, **beats)
+            return optuna.storages.RDBStorage(
+                _with_driver(url), engine_kwargs=settings, **(heartbeats if beats else {})
+            )
         except ImportError as error:
             raise RunError(
                 f"the storage {without_password(url)} needs a package that is not installed: {error}",
                 help="install the driver of the database, such as pip install 'psycopg[binary]' for PostgreSQL",
             ) from error
-        except (ValueError, ArgumentError) as error:
+        except (ValueError, NoURL) as error:
             reason = str(error).splitlines()[0]
             raise RunError(
                 f"{without_password(url)} is not a storage: {without_password(reason)}",
@@ -132,6 +190,20 @@ def _storage(optuna: Any, url: str) -> Any:
                 raise
             time.sleep(0.5)
     raise AssertionError
+
+
+def _try_again(study: optuna.Study, gone: optuna.trial.FrozenTrial) -> None:
+    """Put the values of a trial whose process is gone into the queue, under a new number."""
+    import optuna
+
+    before = [*gone.user_attrs.get(RETRIED, ()), gone.number]
+    if len(before) <= RETRIES:
+        waiting = optuna.trial.TrialState.WAITING
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=waiting, params=gone.params, distributions=gone.distributions, user_attrs={RETRIED: before}
+            )
+        )
 
 
 def _with_driver(url: str) -> str:

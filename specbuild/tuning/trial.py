@@ -85,8 +85,7 @@ class Reports:
 
     def __init__(self, trial: optuna.trial.Trial, objective: Objective, spec: Spec) -> None:
         self._trial, self._objective, self._spec = trial, objective, spec
-        frozen = trial.study._storage.get_trial(trial._trial_id)
-        self.reported = set(frozen.intermediate_values)
+        self.reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def epoch(self, row: EpochRow) -> bool:
         """Report an epoch unless it was before, and return whether the trial is to be pruned after it."""

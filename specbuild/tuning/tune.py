@@ -28,7 +28,7 @@ from specbuild.runs.saved_spec import COPIES
 from specbuild.training.history import Watch
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.opened import open_everything
-from specbuild.tuning.folder import DATABASE, StudyFolder
+from specbuild.tuning.folder import StudyFolder
 from specbuild.tuning.progress import Shown, shown
 from specbuild.tuning.result import Study
 
@@ -96,21 +96,24 @@ def tune(
                 "a study keeps its spec, so that its trials can be compared",
                 help="leave --set out; for another spec or search space, start a new study",
             )
-        folder = StudyFolder.open(resume)
-        record = folder.record()
-        _checked(folder.saved, tuple(record.overrides), plugins, _roots(folder, roots))
-        storage = storage or record.storage
-        total = trials or record.trials
-        if total != record.trials:
-            folder.update(trials=total)
+        folder = _continued(resume, trials, plugins, roots)
     else:
         assert spec is not None
         graph = _checked(spec, given, plugins, roots)
         _check_data(graph)
         total = trials or _tuning(graph.spec).options.trials
-        kept = without_password(storage) if storage is not None else None
-        folder = StudyFolder.create(out, graph.spec, name, total, kept)
-    return _worked(folder, total, limit, storage, plugins, shown(quiet), new=resume is None)
+        folder = StudyFolder.create(out, graph.spec, name, total, without_password(storage) if storage else None)
+    return _worked(folder, limit, storage, plugins, shown(quiet), new=resume is None)
+
+
+def _continued(resume: str | Path, trials: int | None, plugins: tuple[str, ...], roots: tuple[Any, ...]) -> StudyFolder:
+    """Return the folder of a study that goes on, after checking its spec and changing its number of trials."""
+    folder = StudyFolder.open(resume)
+    record = folder.record()
+    _checked(folder.saved, tuple(record.overrides), plugins, _roots(folder, roots))
+    if trials not in (None, record.trials):
+        folder.update(trials=trials)
+    return folder
 
 
 def _checked(
@@ -189,7 +192,6 @@ def _seconds(timeout: str | None) -> float | None:
 
 def _worked(
     folder: StudyFolder,
-    total: int,
     limit: float | None,
     storage: str | None,
     plugins: tuple[str, ...],
@@ -203,23 +205,28 @@ def _worked(
     from specbuild.tuning.loop import Work, work
     from specbuild.tuning.workers import Worker
 
-    spec = folder.spec()
-    tuning, objective = _tuning(spec), _objective(spec)
+    spec, record = folder.spec(), folder.record()
+    tuning, objective, total = _tuning(spec), _objective(spec), record.trials
     settle(spec)
     limit = _seconds(tuning.options.timeout) if limit is None else limit
     deadline = None if limit is None else time.monotonic() + limit
-    url = storage or storages.database(folder.path / DATABASE)
-    own = url == storages.database(folder.path / DATABASE)
     try:
-        study = storages.open_study(url, folder.record().study, tuning.options, maximize=objective.larger_is_better)
-        with storages.explained(url):
-            _identify(study, spec, objective)
+        stored = storages.open_study(
+            folder, storage or record.storage, tuning.options, maximize=objective.larger_is_better
+        )
+        with storages.explained(stored.url):
+            _identify(stored.study, spec, objective)
     except SpecbuildError:
         if new:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    with storages.explained(url):
-        given = Work(folder, study, tuning, objective, own, plugins, show)
+
+    def results() -> Study:
+        study = collected(stored.study, folder, tuning, objective, total)
+        return write_results(study, stored.study, folder)
+
+    with storages.explained(stored.url):
+        given = Work(folder, stored, tuning, objective, plugins, show)
         try:
             with Signals() as signals, Worker(folder) as worker, show:
                 show.note(f"study: {folder.path}, {total} trials by {objective.monitor}")
@@ -230,9 +237,9 @@ def _worked(
                 except KeyboardInterrupt:
                     raise Interrupted("", signals.number) from None
         except Interrupted as stop:
-            write_results(collected(study, folder, tuning, objective, total), study, folder)
+            results()
             raise Interrupted(f"interrupted. {resume_with(folder)}", stop.number) from None
-        return _finished(write_results(collected(study, folder, tuning, objective, total), study, folder))
+        return _finished(results())
 
 
 def _identify(study: optuna.Study, spec: Spec, objective: Objective) -> None:

@@ -1,8 +1,8 @@
 """The processes that work on a study: which of them are alive, and who takes over the trials of those that are not.
 
 Each holds a lock in the folder of the study as long as it lives. A trial names the lock of its process, so that another
-process that shares the folder can tell at once that nobody works on it any more. A process with another folder, on
-another host, cannot tell: for those, Optuna's heartbeat in the storage decides.
+process that shares the folder can tell at once that nobody works on it any more. A process with another folder cannot
+tell: where there may be such, in any storage but the database in the folder, Optuna's heartbeat decides.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from specbuild.runs.lock import RunLock, writer
 from specbuild.tuning.folder import StudyFolder
-from specbuild.tuning.storage import BEAT
+from specbuild.tuning.storage import BEAT, StoredStudy
 
 if TYPE_CHECKING:
     import optuna
@@ -61,16 +61,13 @@ class Worker:
         with RunLock(self._folder.workers, _PATIENCE):
             yield
 
-    def abandoned(self, trial: optuna.trial.FrozenTrial, *, own: bool) -> bool:
-        """Return whether the process of a running trial is gone, as far as this folder tells; call it `alone`.
-
-        Args:
-            trial: which is running according to the storage.
-            own: whether only processes that share the folder can work on the study.
-        """
+    def abandoned(self, trial: optuna.trial.FrozenTrial, stored: StoredStudy) -> bool:
+        """Return whether the process of a running trial is gone, as far as this folder tells; call it `alone`."""
         record: Mapping[str, str] | None = trial.user_attrs.get(WORKER)
-        if record is None:  # its process ended between beginning it and saying so
-            return own
+        if record is None:  # its process is about to say so, or ended before
+            if not stored.own:
+                _begin_to_wait(stored, trial)
+            return stored.own
         if record["folder"] != self._id:
             return False
         return record["token"] == self._token or writer(self._folder.workers / record["token"]) is None
@@ -82,18 +79,36 @@ class Worker:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-class Heartbeat:
-    """Tells a shared storage within its block that a trial is being worked on."""
+def _begin_to_wait(stored: StoredStudy, trial: optuna.trial.FrozenTrial) -> None:
+    """Give a trial one heartbeat in place of its process: if that is gone, the trial is given up when no other comes.
 
-    def __init__(self, study: optuna.Study, trial_id: int) -> None:
-        self._storage: Any = study._storage
-        self._trial, self._over = trial_id, threading.Event()
-        self._beats = self._storage.get_heartbeat_interval() is not None
+    A trial without any heartbeat, whose process ended just after it began it, would be running for ever.
+    """
+    id = stored.id_of(trial.number)
+    with suppress(given_up()):
+        stored.storage.record_heartbeat(id)
+        stored.storage.set_trial_user_attr(id, WORKER, {"folder": "", "token": ""})
+
+
+def given_up() -> type[Exception]:
+    """Return the error of work on a trial that another process has ended, for lack of heartbeats."""
+    import optuna
+
+    error: type[Exception] = optuna.exceptions.UpdateFinishedTrialError
+    return error
+
+
+class Heartbeat:
+    """Tells the storage within its block that a trial is being worked on, where the locks of the folder do not."""
+
+    def __init__(self, stored: StoredStudy, trial: int) -> None:
+        self._storage, self._beats = stored.storage, not stored.own
+        self._id, self._over = stored.id_of(trial), threading.Event()
         self._thread = threading.Thread(target=self._beat, name="trial heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         if self._beats:
-            self._storage.record_heartbeat(self._trial)
+            self._storage.record_heartbeat(self._id)
             self._thread.start()
         return self
 
@@ -107,4 +122,4 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
             with suppress(Exception):  # a storage that is down for a moment: the next beat may reach it
-                self._storage.record_heartbeat(self._trial)
+                self._storage.record_heartbeat(self._id)

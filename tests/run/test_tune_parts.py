@@ -24,7 +24,7 @@ from specbuild.tuning import loop, pictures, tune
 from specbuild.tuning.best import edited
 from specbuild.tuning.progress import Bar, trial_line
 from specbuild.tuning.result import TrialResult, short_names
-from specbuild.tuning.sampling import distribution, drawn, override, sampler
+from specbuild.tuning.sampling import drawn, override, sampler, suggest
 from specbuild.tuning.trial import Objective
 from tests.run.test_tune import SPEC, written
 from tests.run.tuning_worker import formula, loss
@@ -100,12 +100,12 @@ def test_the_draws_of_a_trial_depend_on_the_trials_before_it_alone(kind: str) ->
                 study = optuna.load_study(study_name=study.study_name, storage=storage, sampler=sampler(kind, 3))
             trial = study.ask()
             for dimension in space.space[:2] if number in stops else space.space:
-                trial._suggest(dimension.path, distribution(dimension))
+                suggest(trial, dimension)
             if number in stops:  # the process ended before all values were drawn
                 study = optuna.load_study(study_name=study.study_name, storage=storage, sampler=sampler(kind, 3))
                 trial = optuna.trial.Trial(study, trial._trial_id)
                 for dimension in space.space:
-                    trial._suggest(dimension.path, distribution(dimension))
+                    suggest(trial, dimension)
             study.tell(trial, loss(trial.params["train.optimizer.learning_rate"], 1))
         return [drawn(trial.params, space.space) for trial in study.trials]
 

@@ -7,22 +7,30 @@ import pwd
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
 
+from specbuild import load_spec
 from specbuild.document import ArgumentError, RunError
+from specbuild.language.sections.tune import TuneSection
 from specbuild.tuning import Study, TrialResult, loop, pictures, storage, tune
+from specbuild.tuning.folder import StudyFolder
 from tests.run.test_tune import SPEC, written
-from tests.run.tuning_worker import formula
+from tests.run.tuning_worker import formula, together
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = SPEC.replace("startup: 1", "startup: 3").replace("max_parameters: 60", "max_parameters: 60\n  seed: 5")
+ALL_COMPLETE = TEXT.replace("[1, 3, 7]", "[1, 3]").replace("startup: 3", "startup: 9")
 
 
 @pytest.fixture(autouse=True)
@@ -77,33 +85,111 @@ def test_a_study_that_is_killed_is_the_one_that_is_not(tmp_path: Path) -> None:
 
 def epochs_of(out: Path) -> int:
     """How many epochs a study has stored, read without Optuna."""
-    import sqlite3
-
     try:
-        with sqlite3.connect(f"file:{out / 'study/study.db'}?mode=ro", uri=True, timeout=5) as database:
+        with closing(sqlite3.connect(f"file:{out / 'study/study.db'}?mode=ro", uri=True, timeout=5)) as database:
             (count,) = database.execute("select count(*) from trial_intermediate_values").fetchone()
             return int(count)
     except sqlite3.Error:
         return 0
-    finally:
-        if "database" in locals():
-            database.close()
 
 
-def test_two_processes_share_a_study(tmp_path: Path) -> None:
+def until(there: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait until something is the case, at the longest until a process has ended."""
+    deadline = time.monotonic() + 240
+    while not there() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_two_processes_share_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, TEXT)
-    tune(tmp_path / "tuned.yaml", out=tmp_path / "runs", name="study", trials=3, quiet=True)
-    (tmp_path / "both").mkdir()
-    both = [started(tmp_path, tmp_path / "runs", 9, 0.2) for _ in range(2)]
-    first, second = map(ended, both)
+    both = tmp_path / "both"
+    both.mkdir()
+    process = started(tmp_path, tmp_path / "runs", 8, 0.02)
+    until(lambda: list(both.iterdir()), process)
+    ours: list[str] = []
+    monkeypatch.setattr(loop, "run", together(tmp_path, formula(0.02, began=ours), ours))
+    tune(resume=tmp_path / "runs", quiet=True)
+    others = ended(process)
     study = tune(resume=tmp_path / "runs", quiet=True)
-    assert [trial.number for trial in study.trials] == list(range(9))
+    assert [trial.number for trial in study.trials] == list(range(8))
     assert all(map(finished, study.trials))
-    assert first
-    assert second
-    assert not set(first) & set(second)
-    assert len({tuple(trial.params.values()) for trial in study.trials}) == 9
+    assert ours
+    assert others
+    assert not set(ours) & set(others)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 8
     assert not list((study.path / ".workers").glob("*/run.lock"))
+
+
+def silence(file: Path) -> None:
+    """Make the last heartbeats of the trials in a database of SQLite an hour older."""
+    with closing(sqlite3.connect(file, timeout=60)) as database, database:
+        database.execute("update trial_heartbeats set heartbeat = datetime(heartbeat, '-1 hour')")
+
+
+def test_a_study_in_two_folders_is_finished_without_the_one_that_was_killed(tmp_path: Path) -> None:
+    written(tmp_path, ALL_COMPLETE)
+    (tmp_path / "both").mkdir()
+    file = tmp_path / "shared.db"
+    options = {"name": "study", "storage": f"sqlite:///{file}", "quiet": True}
+    process = started(tmp_path, tmp_path / "one", 3, 0.0, str(options["storage"]))
+    until(lambda: list((tmp_path / "both").iterdir()), process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    study = tune(tmp_path / "tuned.yaml", out=tmp_path / "two", trials=3, **options)
+    assert [trial.state for trial in study.trials] == ["running", "complete", "complete"]
+    assert not study.finished
+    # A process that ends as soon as it has begun a trial leaves it without a heartbeat, and without its own name.
+    optuna.load_study(study_name="study", storage=options["storage"]).ask()
+    silence(file)
+    study = tune(resume=tmp_path / "two", quiet=True)
+    assert [trial.state for trial in study.trials] == ["failed", "complete", "complete", "running", "complete"]
+    assert study.trials[0].reason == "its process died; its values are tried again"
+    assert study.trials[4].params == study.trials[0].params
+    silence(file)
+    study = tune(resume=tmp_path / "one", quiet=True)
+    assert [trial.state for trial in study.trials][3:] == ["failed", "complete", "complete"]
+    assert study.finished
+
+
+def test_a_trial_that_another_process_gave_up_does_not_end_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, file = written(tmp_path, ALL_COMPLETE), tmp_path / "shared.db"
+    url, began = f"sqlite:///{file}", list[str]()
+
+    def run(*given: Any) -> float:
+        if not began:  # this process sleeps, as when a laptop is closed, and another one looks at the study
+            silence(file)
+            other = storage.open_study(StudyFolder.open(tmp_path / "runs"), url, TuneSection(), maximize=False)
+            optuna.storages.fail_stale_trials(other.study)
+        return formula(began=began)(*given)
+
+    monkeypatch.setattr(loop, "run", run)
+    with storage.quietly():
+        study = tune(spec, out=tmp_path / "runs", name="study", storage=url, trials=2)
+    assert [trial.state for trial in study.trials] == ["failed", "complete", "complete"]
+    assert study.trials[1].params == study.trials[0].params
+    assert "trial  0  another process gave it up, having heard nothing of it for 150 s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:///runs/study/study.db", "the database of the study in"),
+        ("sqlite:///:memory:", "a database in memory, which ends with the process"),
+    ],
+)
+def test_a_storage_that_would_lose_trials_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = written(tmp_path)
+    if "study" in url:
+        StudyFolder.create(tmp_path / "runs", load_spec(spec), "study", 1, None)
+    with pytest.raises(ArgumentError, match=message):
+        tune(spec, out=tmp_path / "others", name="other", storage=url, quiet=True)
+    assert not list((tmp_path / "others").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -141,18 +227,23 @@ def other_user() -> str:
     return next(name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
 
 
-def test_two_hosts_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) -> None:
-    written(tmp_path, TEXT)
+def test_two_hosts_share_a_study_in_postgresql(
+    tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = written(tmp_path, TEXT)
     (tmp_path / "both").mkdir()
-    hosts = [tmp_path / "one", tmp_path / "two"]
-    first, second = map(ended, [started(tmp_path, out, 8, 0.2, postgresql) for out in hosts])
-    assert first
-    assert second
-    assert not set(first) & set(second)
-    study = tune(resume=hosts[0], storage=postgresql, quiet=True)
-    assert len(study.trials) in (8, 9)  # both may have begun the last one
+    process = started(tmp_path, tmp_path / "one", 6, 0.02, postgresql)
+    ours: list[str] = []
+    monkeypatch.setattr(loop, "run", together(tmp_path, formula(0.02, began=ours), ours))
+    tune(spec, out=tmp_path / "two", name="study", storage=postgresql, trials=6, quiet=True)
+    others = ended(process)
+    assert ours
+    assert others
+    assert not set(ours) & set(others)
+    study = tune(resume=tmp_path / "one", storage=postgresql, quiet=True)
+    assert len(study.trials) in (6, 7)  # both may have begun the last one
     assert all(map(finished, study.trials))
-    assert "secret" not in (hosts[0] / "study/study.json").read_text("utf-8")
+    assert "secret" not in (tmp_path / "one/study/study.json").read_text("utf-8")
 
     other = written(tmp_path, TEXT.replace("[1, 3, 7]", "[1, 3, 5]"))
     with pytest.raises(ArgumentError, match="has another spec or search space"):
@@ -162,32 +253,18 @@ def test_two_hosts_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) 
         tune(other, out=tmp_path / "four", name="study", storage="postgresql://me:secret@127.0.0.1:1/postgres")
 
 
-def test_the_values_of_a_host_that_is_gone_are_tried_again(
-    tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_values_of_a_host_that_is_gone_are_tried_again(tmp_path: Path, postgresql: str) -> None:
     import psycopg2
 
-    written(tmp_path, TEXT.replace("name: tuned", "name: tuned elsewhere").replace("[1, 3, 7]", "[1, 3]"))
-    monkeypatch.setattr(storage, "GONE", 1)
-    process = started(tmp_path, tmp_path / "one", 3, 0.3, postgresql, "gone")
-    connection = psycopg2.connect(postgresql)
-    try:
-        connection.autocommit = True
-        begun = "select count(*) from trial_intermediate_values v join trials t using (trial_id) join studies s using "
-        begun += "(study_id) where s.study_name = 'gone'"
-        with connection.cursor() as cursor:
-            count = 0
-            while not count and process.poll() is None:
-                time.sleep(0.05)
-                cursor.execute(begun)
-                ((count,),) = cursor.fetchall()
-    finally:
-        connection.close()
+    spec = written(tmp_path, ALL_COMPLETE.replace("name: tuned", "name: tuned elsewhere"))
+    (tmp_path / "both").mkdir()
+    process = started(tmp_path, tmp_path / "one", 2, 0.0, postgresql, "gone")
+    until(lambda: list((tmp_path / "both").iterdir()), process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    time.sleep(2)
-    study = tune(tmp_path / "tuned.yaml", out=tmp_path / "two", name="gone", storage=postgresql, trials=3, quiet=True)
-    gone = next(trial for trial in study.trials if trial.state == "failed")
-    assert gone.reason == "its process died; its values are tried again"
-    assert sum(trial.params == gone.params for trial in study.trials) == 2
-    assert study.count("complete") == 3
+    with closing(psycopg2.connect(postgresql)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("update trial_heartbeats set heartbeat = heartbeat - interval '1 hour'")
+    study = tune(spec, out=tmp_path / "two", name="gone", storage=postgresql, trials=2, quiet=True)
+    assert [trial.state for trial in study.trials] == ["failed", "complete", "complete"]
+    assert study.trials[0].reason == "its process died; its values are tried again"
+    assert study.trials[1].params == study.trials[0].params

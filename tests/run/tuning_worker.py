@@ -55,11 +55,17 @@ def formula(seconds: float = 0.0, epochs: int = EPOCHS, began: list[str] | None 
     return run
 
 
-def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None, name: str = "study") -> None:
-    began: list[str] = []
-    run, both = formula(seconds, began=began), folder / "both"
+def together(folder: Path, run: Callable[..., float], began: list[str]) -> Callable[..., float]:
+    """Return `run`, whose first trial waits until another process has begun one too, if `folder` has a folder `both`.
 
-    def together(*given: Any) -> float:
+    Args:
+        folder: that of the spec.
+        run: what stands in for the training.
+        began: the trials that this process has begun.
+    """
+    both = folder / "both"
+
+    def meeting(*given: Any) -> float:
         if both.is_dir() and not began:
             (both / str(os.getpid())).touch()
             deadline = time.monotonic() + 240
@@ -67,7 +73,12 @@ def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | No
                 time.sleep(0.02)
         return run(*given)
 
-    loop.run = together
+    return meeting
+
+
+def main(folder: Path, out: Path, trials: int, seconds: float, storage: str | None = None, name: str = "study") -> None:
+    began: list[str] = []
+    loop.run = together(folder, formula(seconds, began=began), began)
     pictures.draw = lambda *_: ()
     options: dict[str, Any] = {"trials": trials, "storage": storage}
     if (out / name).exists() and storage is None:
