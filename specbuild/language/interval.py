@@ -12,7 +12,8 @@ from specbuild.document import did_you_mean
 SECONDS: dict[str, float | None] = {"s": 1, "min": 60, "h": 3600, "d": 86400, "month": None, "year": None}
 """Each unit in seconds; None where its length varies."""
 _MEAN_DAYS = {"month": 30.4, "year": 365.2}
-"""Days of the units whose length varies."""
+"""Days of the units whose length varies. These are words, not symbols, and have a plural."""
+_PLURALS = {f"{unit}s": unit for unit in _MEAN_DAYS}
 
 _WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([^\W\d]+)\s*")
 
@@ -26,7 +27,7 @@ class Interval:
 
     @classmethod
     def parse(cls, text: str) -> Interval:
-        """Read `2 min`.
+        """Read `2 min`, `1 month` or `3 months`.
 
         Raises:
             PydanticCustomError: the text is not a positive number followed by a unit.
@@ -34,7 +35,7 @@ class Interval:
         match = _WRITTEN.fullmatch(text)
         if match is None or float(match[1]) <= 0:
             refuse("interval", f"expected a number and a unit such as 2 min or 1 h, got {written(text)}")
-        count, unit = float(match[1]), match[2]
+        count, unit = float(match[1]), _PLURALS.get(match[2], match[2])
         if unit not in SECONDS:
             hint = did_you_mean(unit, SECONDS) or f"known are {', '.join(SECONDS)}"
             refuse("interval", f"{written(unit)} is not a unit of time; {hint}")
@@ -59,8 +60,10 @@ class Interval:
         return self.count * (SECONDS[self.unit] or _MEAN_DAYS[self.unit] * 86400)
 
     def times(self, frames: int) -> str:
-        """Return how long `frames` intervals take: `30 min`."""
-        return f"{self.count * frames:.15g} {self.unit}"
+        """Return how long `frames` intervals take: `30 min`, `12 months`."""
+        count = self.count * frames
+        plural = "s" if self.unit in _MEAN_DAYS and abs(count) != 1 else ""
+        return f"{count:.15g} {self.unit}{plural}"
 
 
 def interval(value: Any) -> str:

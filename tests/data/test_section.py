@@ -64,6 +64,9 @@ def test_interval() -> None:
     assert Interval.parse("1.5 h").seconds == 5400
     assert Interval.parse("2min").times(15) == "30 min"
     assert Interval.parse("1 month").seconds is None
+    assert [Interval.parse("1 month").times(frames) for frames in (1, 12, -5)] == ["1 month", "12 months", "-5 months"]
+    assert Interval.parse("2 years") == Interval.parse("2 year")
+    assert section(interval="1 month").lead_label(12) == "+12 months"
 
 
 def test_target_next_counts_every_step() -> None:

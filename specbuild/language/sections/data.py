@@ -107,7 +107,7 @@ class DataSection(Section):
         "is false. raise: end the run. skip: skip and count the windows that contain it.",
     )
     interval: Time | None = Field(
-        None, description="Time between frames: a number and a unit (s, min, h, d, month, year)."
+        None, description="Time between frames: a number and a unit (s, min, h, d, months, years)."
     )
     target: Target | None = Field(
         None, description="class: each clip is a sample, and its folder names its class. Default: the future frames."
