@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from specbuild.runs.files import write_json, write_text
 from specbuild.runs.provenance import check_described, data_files, perhaps_moved
 
 if TYPE_CHECKING:
+    from specbuild.catalog import KerasObject
     from specbuild.data.arrays import Floats
     from specbuild.runs.trained import TrainedRun
 
@@ -40,14 +41,9 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
     with perhaps_moved(trained.spec):
         clips = open_clips(trained.spec, trained.graph, transform=trained.transform)
     check_described(trained.samples_of_training, clips, same=not other and not trained.given)
-    size = trained.spec.batch_size
     confusion = np.zeros((len(clips.classes),) * 2, int)
-    numbers = clips.split(split)
-    for first in range(0, len(numbers), size):
-        batch = numbers[first : first + size]
-        given = _classes(trained, clips, trained.predict(np.stack([clips.sample(clip, None)[0] for clip in batch])))
-        for clip, label in zip(batch, given, strict=True):
-            confusion[clips.labels[clip], label] += 1
+    for clip, output in outputs_of(trained, clips, clips.split(split)):
+        confusion[clips.labels[clip], class_of(trained, clips, output)] += 1
     trained_on = [clips.labels[clip] for clip in clips.splits["train"]]
     scores = ClassScores(
         trained.spec.name,
@@ -63,6 +59,17 @@ def evaluate_classes(trained: TrainedRun, split: str) -> ClassScores:
         write_text(place.file("scores.csv"), scores.to_csv())
         draw_confusion(scores, place.file("confusion.png"))
     return scores
+
+
+def outputs_of(trained: TrainedRun, clips: ClipDataset, numbers: Sequence[int]) -> Iterator[tuple[int, Floats]]:
+    """Yield clips by number with what the model gives for each, (K,), or (1,) where one output decides on two classes.
+
+    Each clip is read as in validation: frames and crop from the middle.
+    """
+    size = trained.spec.batch_size
+    for first in range(0, len(numbers), size):
+        batch = numbers[first : first + size]
+        yield from zip(batch, trained.predict(np.stack([clips.sample(clip, None)[0] for clip in batch])), strict=True)
 
 
 CONVENTION = (
@@ -166,9 +173,36 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else math.nan
 
 
-def _classes(trained: TrainedRun, clips: ClipDataset, output: Floats) -> list[int]:
+def class_of(trained: TrainedRun, clips: ClipDataset, output: Floats) -> int:
+    """Return the class that an output of the model stands for, by number."""
     if clips.code != "yes or no":
-        return [int(label) for label in output.argmax(-1)]
-    loss = trained.spec.train.loss_of(trained.graph.outputs[0].name)
-    logits = loss is not None and loss.arguments.get("from_logits") is True
-    return [int(value >= (0.0 if logits else 0.5)) for value in output[:, 0]]
+        return int(output.argmax())
+    return int(output[0] >= (0.0 if _gives_logits(trained) else 0.5))
+
+
+def probabilities_of(trained: TrainedRun, clips: ClipDataset, output: Floats) -> Floats:
+    """Return the probability of each class, (K,), by an output of the model.
+
+    They need not sum to 1 if the model decides on each class by itself.
+    """
+    logits = _gives_logits(trained)
+    x = output.astype(np.float64)
+    if clips.code == "yes or no":
+        second = 1 / (1 + np.exp(-x[0])) if logits else x[0]
+        return np.array([1 - second, second], np.float32)
+    if not logits:
+        return output
+    loss = _loss(trained)
+    if loss is not None and "binary" in loss.name.lower():
+        return np.asarray(1 / (1 + np.exp(-x)), np.float32)
+    shares = np.exp(x - x.max())
+    return np.asarray(shares / shares.sum(), np.float32)
+
+
+def _loss(trained: TrainedRun) -> KerasObject | None:
+    return trained.spec.train.loss_of(trained.graph.outputs[0].name)
+
+
+def _gives_logits(trained: TrainedRun) -> bool:
+    loss = _loss(trained)
+    return loss is not None and loss.arguments.get("from_logits") is True

@@ -36,6 +36,9 @@ def output_range(graph: Graph, warn: Warn) -> None:
     data = graph.spec.data
     if data is None or not data.transform or not data.transform[-1].centred or len(graph.outputs) != 1:
         return
+    written = data.targets.get(graph.outputs[0].name)
+    if data.target is not None or (written is not None and written.above is not None):
+        return  # a class, or the probability of an event
     end = _end(graph, graph.outputs[0].port)
     if end is None or (end.range[0] < -1 and end.range[1] > 1):
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from specbuild.catalog.scores import SCORES
-from specbuild.document import SpecbuildError
+from specbuild.document import ArgumentError, SpecbuildError
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
 from specbuild.evaluation.compare import Compared, compare
@@ -51,7 +51,7 @@ def beside(
         try:
             compared = compare([run.folder.path for run in runs], split, overrides=overrides, plugins=plugins)
         except SpecbuildError as error:
-            why_not = fault_of(error)
+            why_not = error.message if isinstance(error, ArgumentError) else fault_of(error)
     first, *others = runs
     changed = tuple(
         Changed(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from specbuild.data.samples.clips import open_clips
 from specbuild.document import SpecbuildError
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
@@ -19,8 +18,10 @@ from specbuild.graph.tables import html_summary
 from specbuild.reporting.beside import Beside, beside
 from specbuild.reporting.browser import Shown, drawn, layers
 from specbuild.reporting.charts import Curves, ScoreGroup, curves, score_groups
+from specbuild.reporting.clips import ShownClips, shown_clips
 from specbuild.reporting.facts import class_tables, command, provenance
 from specbuild.reporting.opened import ReportedRun, fault_of
+from specbuild.reporting.picture import Picture, png_uri
 from specbuild.reporting.timeline import Timeline, clip_table, timeline
 from specbuild.reporting.windows import LookedAt, Looker, ScoredWindow, chosen, look_at
 from specbuild.reporting.words import about, strongest, verdict
@@ -29,14 +30,6 @@ PICTURE_BYTES = 2_500_000
 """Bytes of a page that the pictures of forecasts may take."""
 _EXTREMES = 5
 """Windows in the tables of the best and of the worst."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture with its bytes in its URI, and what it shows."""
-
-    uri: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +85,7 @@ class Content:
     beside: Beside | None
     groups: tuple[ScoreGroup, ...]
     forecasts: tuple[Forecasts, ...]
+    clips: tuple[ShownClips, ...]
     provenance: str
     payload: dict[str, Any] = field(repr=False)
 
@@ -121,7 +115,7 @@ def content(
     if several:
         say("comparing the runs")
         side = beside(runs, _split_of(runs[0]), tuple(overrides), plugins)
-    together = [runs] if side is not None and not side.why_not else [[run] for run in runs]
+    together = [runs] if side is not None and not side.why_not else [[run] for run in runs if not run.classifies]
     shown: list[Forecasts] = []
     payload: list[dict[str, Any]] = []
     seen: dict[str, LookedAt] = {}
@@ -140,6 +134,7 @@ def content(
         beside=side,
         groups=tuple(groups),
         forecasts=tuple(shown),
+        clips=tuple(_clips(run, say, several=several) for run in runs if run.classifies),
         provenance=provenance(runs),
         payload={
             "scores": [
@@ -199,23 +194,30 @@ def _calibration(run: ReportedRun, *, several: bool) -> Iterator[Picture]:
     for file in sorted(run.folder.path.glob("calibration*.png")):
         of = f" of {run.letter}" if several else ""
         part = file.stem.removeprefix("calibration").strip("-")
-        data = base64.b64encode(file.read_bytes()).decode("ascii")
         title = f"Calibration{of}{f', {part}' if part else ''}"
         words = f"{title}: rank histograms and, if thresholds are set, reliability at each"
-        yield Picture(f"data:image/png;base64,{data}", words)
+        yield Picture(png_uri(file.read_bytes()), words)
 
 
 def _data(run: ReportedRun, looked: LookedAt | None) -> tuple[Timeline | None, str, str]:
     """Return the timeline of a run's data, or the table of its clips, or why there is neither."""
     if run.classifies:
-        try:
-            assert isinstance(run.graph, Graph)
-            return None, clip_table(open_clips(run.spec, run.graph, transform=run.folder.transform())), ""
-        except SpecbuildError as error:
-            return None, "", fault_of(error)
+        return (None, "", run.clips) if isinstance(run.clips, str) else (None, clip_table(run.clips), "")
     if isinstance(run.dataset, str):
         return None, "", run.dataset
     return timeline(run.dataset, () if looked is None else looked.left_out), "", ""
+
+
+def _clips(run: ReportedRun, say: Callable[[str], None], *, several: bool) -> ShownClips:
+    """Return the clips that a classifier finds hardest and easiest, or why they are not shown."""
+    title = f"{run.letter}: {run.name}" if several else ""
+    if run.fault or isinstance(run.clips, str):
+        return ShownClips(title, missing=run.fault or str(run.clips))
+    say(f"classifying clips with {run.name}")
+    try:
+        return shown_clips(run, run.clips, title)
+    except SpecbuildError as error:
+        return ShownClips(title, missing=fault_of(error))
 
 
 def _drawing(graph: Graph) -> tuple[str, str]:
@@ -247,8 +249,6 @@ def _forecasts(
     """Return the forecasts of runs on the same windows, their pictures for JSON, and the windows."""
     first = group[0]
     title = " and ".join(f"{run.letter}: {run.name}" for run in group) if several else ""
-    if first.classifies:
-        return Forecasts(title, missing="the model gives classes of clips, not forecasts"), {}, None
     if first.fault or isinstance(first.dataset, str):
         return Forecasts(title, missing=first.fault or str(first.dataset)), {}, None
     try:

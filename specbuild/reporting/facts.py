@@ -80,8 +80,9 @@ def class_tables(values: dict[str, Any]) -> list[str]:
     def share(value: float | None) -> str:
         return "–" if value is None else f"{value:.3f}"
 
-    titles = ("precision", "recall", "f1")
-    columns = [Column("class"), Column("clips", number=True), *(Column(title, number=True) for title in titles)]
+    titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
+    columns = [Column("class"), Column("clips", number=True)]
+    columns += [Column(title, number=True) for title in titles.values()]
     rows = [
         [entry["class"], str(entry["clips"]), *(share(entry[title]) for title in titles)] for entry in values["classes"]
     ]

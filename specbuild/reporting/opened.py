@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.data import Dataset
+from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.document import ArgumentError, RunError, SpecbuildError, SpecError
 from specbuild.evaluation.compare import letter
 from specbuild.evaluation.result import Evaluation
@@ -71,6 +72,16 @@ class ReportedRun:
         try:
             _ = self.trained.other_data  # raises where they have changed
             return self.trained.dataset
+        except SpecbuildError as error:
+            return fault_of(error)
+
+    @cached_property
+    def clips(self) -> ClipDataset | str:
+        """The clips of a classifier, or why they cannot be read."""
+        if isinstance(self.graph, str):
+            return self.graph
+        try:
+            return open_clips(self.spec, self.graph, transform=self.folder.transform())
         except SpecbuildError as error:
             return fault_of(error)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from specbuild.data import Dataset
 from specbuild.data.samples.base import Samples
+from specbuild.data.samples.clips import ClipDataset
 from specbuild.data.samples.constant import notes_on_constant
 from specbuild.data.samples.opening import open_samples
 from specbuild.document import SpecError
@@ -69,7 +70,8 @@ def data_line(dataset: Samples) -> str:
     least, most = min(source.lengths), max(source.lengths)
     count = f"{events}{most} frames" if least == most else f"{events}{least} to {most} frames"
     frames = f"{count} of {size}" if size else count
-    return f"data: {section.source.label}, {frames}{crops}; {dataset.counted}: {splits}"
+    classes = f"{len(dataset.classes)} classes; " if isinstance(dataset, ClipDataset) else ""
+    return f"data: {section.source.label}, {frames}{crops}; {classes}{dataset.counted}: {splits}"
 
 
 def _by(lengths: tuple[int, ...]) -> str:

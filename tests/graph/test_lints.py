@@ -278,6 +278,44 @@ def test_the_activation_is_found_behind_layers_that_move_values() -> None:
     assert warnings(sound) == []
 
 
+CLASSES = """\
+specbuild: 1
+inputs: {clip: [3, 8, 8, 1]}
+layers:
+  - {id: end, layer: LastFrame}
+  - {layer: GlobalAveragePooling2D}
+  - {id: class, layer: Dense, units: 4, activation: softmax}
+data:
+  source: {path: clips, layout: N T H W}
+  target: class
+  windows: {past: 3}
+  split: {train: 0.6, test: 0.4}
+  transform: [standardize]
+train: {loss: sparse_categorical_crossentropy}
+"""
+EVENTS = """specbuild: 1
+inputs: {x: [3, 8, 8, 1]}
+layers: [{id: rain, layer: Activation, activation: sigmoid}]
+data:
+  source: {path: x.npy, layout: T H W}
+  windows: {past: 3, future: 3}
+  targets: {rain: {above: 0.5}}
+  split: {train: 0.6, test: 0.4}
+  transform: [standardize]
+train: {loss: binary_crossentropy}
+"""
+
+
+@pytest.mark.parametrize("text", [CLASSES, EVENTS])
+def test_classes_and_events_need_not_reach_the_frames(text: str) -> None:
+    assert warnings(text) == []
+
+
+def test_frames_must_be_reached() -> None:
+    frames = EVENTS.replace("  targets: {rain: {above: 0.5}}\n", "").replace("binary_crossentropy", "mse")
+    assert [code for code, _ in warnings(frames)] == ["output-range"]
+
+
 FED = """\
 specbuild: 1
 inputs: {frames: [5, 8, 8, 1], truth: [%s, 8, 8, 1]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from specbuild import Forecaster, predict, report, train
+from specbuild.data.samples.clips import open_clips
 from specbuild.document import RunError, SpecError
-from specbuild.evaluation.classes import ClassScores, evaluate_classes
+from specbuild.evaluation.classes import ClassScores, evaluate_classes, probabilities_of
 from specbuild.evaluation.evaluate import evaluate
 from specbuild.evaluation.tables import report_text
 from specbuild.exporting.whole import whole
@@ -124,9 +126,28 @@ def test_a_report_of_a_classifier_has_its_confusion_matrix(run: Path, tmp_path: 
     assert "Clips by true class (rows) and predicted class (columns)" in page.text
     assert {"bright", "dark", "grey"} <= set(page.of("th"))
     assert "Clips of each class" in page.text
-    assert "the model gives classes of clips, not forecasts" in page.text
+    assert page.text.count("Correct; true and predicted: ") + page.text.count("Wrong; true: ") == 6
+    assert "All 9 clips of the test split were classified for this report." in page.text
+    names = [f"The {place} frame of " for place in ("first", "middle", "last")]
+    alts = [attributes["alt"] for tag, attributes in page.elements if tag == "img"]
+    assert [sum(alt.startswith(name) for alt in alts) for name in names] == [6, 6, 6]
+    assert "No forecasts" not in page.text
     assert (page.payload["scores"], page.payload["forecasts"]) == ([], [])
     assert "accuracy" in page.payload["curves"][0]["series"]
+
+
+def test_probabilities_of_classes(run: Path) -> None:
+    trained = TrainedRun.open(run)
+    clips = open_clips(trained.spec, trained.graph)
+    assert clips.names[0] == "bright/0"
+    by_class = np.array([0.5, 0.3, 0.2], np.float32)
+    assert probabilities_of(trained, clips, by_class) is by_class
+    logits = TrainedRun.open(run, overrides=["train.loss={name: sparse_categorical_crossentropy, from_logits: true}"])
+    found = probabilities_of(logits, clips, np.log(by_class) + 3)
+    np.testing.assert_allclose(found, by_class, rtol=1e-6)
+    one = replace(clips, code="yes or no")
+    np.testing.assert_allclose(probabilities_of(logits, one, np.log([3.0])), [0.25, 0.75], rtol=1e-6)
+    np.testing.assert_allclose(probabilities_of(trained, one, np.array([0.9])), [0.1, 0.9], rtol=1e-6)
 
 
 def test_another_split(run: Path) -> None:

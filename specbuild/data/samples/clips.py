@@ -52,7 +52,7 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     target = section.target
     assert target is not None
     with located(spec):
-        source, labels, classes = _open_folders(spec.resolve_path(section.source.path), section)
+        source, labels, classes, names = _open_folders(spec.resolve_path(section.source.path), section)
     layout = sample_layout(spec, section, graph, source)
     _check_units(spec, graph, len(classes))
     shares = {name: part for name, part in section.split.parts.items() if isinstance(part, float)}
@@ -64,7 +64,8 @@ def open_clips(spec: Spec, graph: Graph, *, transform: Mapping[str, Any] | None 
     else:
         train = tuple(Stretch(clip, range(source.lengths[clip])) for clip in splits["train"])
         fitted = fit_transform(spec, section, source, train, in_time=False)
-    return ClipDataset(section, source, splits, fitted, layout, target, labels, classes, _label_code(spec, graph))
+    code = _label_code(spec, graph)
+    return ClipDataset(section, source, splits, fitted, layout, target, labels, classes, code, names)
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,12 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
     code: LabelCode
     """How a class is encoded for the loss: its `number`; `yes or no`, 1 for the second of two; or `one of each`,
     which is a 1 at its place among zeros."""
+    names: tuple[str, ...]
+    """The class and the file or folder of each clip: `walking/person07.avi`."""
 
     @property
     def counted(self) -> str:
-        return f"{len(self.classes)} classes; clips"
+        return "clips"
 
     def sample(self, clip: int, random: np.random.Generator | None) -> tuple[Floats, Floats]:
         """Return a clip as the model reads it, (P, *crop, C), and its class as the loss reads it, (1,) or (K,).
@@ -90,15 +93,19 @@ class ClipDataset(SampleSet[tuple[int, ...]]):
         Without `random` the frames come from the middle and so does the crop, the same every time, and nothing is
         augmented.
         """
+        x = self.transform.apply(self.read(clip, random))
+        if self.augmentation is not None and random is not None:
+            x = self.augmentation.draw(random).frames(self.augmentation.noisy(x, random))
+        return self.transform.fill_missing(x), self._coded(self.labels[clip])
+
+    def read(self, clip: int, random: np.random.Generator | None = None) -> Floats:
+        """Return the frames of a clip that the model reads, (P, *crop, C), before any transform."""
         frames = _FRAMES[self.target.sampling](
             self.source.lengths[clip], self.section.windows.past, self.section.windows.step, random
         )
         region = self._region(random)
         pixels = [self.source.read(clip, range(frame, frame + 1), region) for frame in frames]
-        x = self.transform.apply(np.concatenate(pixels))
-        if self.augmentation is not None and random is not None:
-            x = self.augmentation.draw(random).frames(self.augmentation.noisy(x, random))
-        return self.transform.fill_missing(x), self._coded(self.labels[clip])
+        return np.concatenate(pixels)
 
     def _sample(self, clip: int, _region: Region, random: np.random.Generator | None) -> Sample:
         return (*self.sample(clip, random), None)
@@ -134,11 +141,13 @@ def stretch_frames(length: int, count: int, step: int, random: np.random.Generat
 _FRAMES = {"even": even_frames, "stretch": stretch_frames}
 
 
-def _open_folders(path: Path, data: DataSection) -> tuple[FrameSource, tuple[int, ...], tuple[str, ...]]:
+def _open_folders(
+    path: Path, data: DataSection
+) -> tuple[FrameSource, tuple[int, ...], tuple[str, ...], tuple[str, ...]]:
     """Open the clips below a folder, as events: their headers are read, their frames not yet.
 
     Returns:
-        The clips, the number of the class of each, and the names of the classes.
+        The clips, the number of the class of each, the names of the classes, and those of the clips.
     """
     check_order(data.source)
     if not path.is_dir():
@@ -162,7 +171,12 @@ def _open_folders(path: Path, data: DataSection) -> tuple[FrameSource, tuple[int
     source = FrameSource(array, metadata)
     if data.source.coarsen is not None:
         source = coarsened(source, data.source.coarsen)
-    return source, labels, tuple(folder.name for folder in folders)
+    names = tuple(
+        f"{folder.name}/{clip.name.rstrip('/')}"
+        for folder, members in zip(folders, classes, strict=True)
+        for clip in members
+    )
+    return source, labels, tuple(folder.name for folder in folders), names
 
 
 def stratified(labels: tuple[int, ...], shares: dict[str, float], seed: int) -> dict[str, tuple[int, ...]]:
