@@ -1,169 +1,214 @@
-"""Exports the shipped models in every format and writes the largest differences and runtimes into docs/exporting.md.
+"""Exports every shipped model in every format and shape, and writes what comes out into docs/export_matrix.md.
 
-    python tools/export_matrix.py                        print the table
-    python tools/export_matrix.py --write                put it into docs/exporting.md
+    python tools/export_matrix.py                        measure what has not been measured, print the table
+    python tools/export_matrix.py --write                put what is measured into the page, and its sum into exporting.md
     python tools/export_matrix.py --only predrnn mau     some models
+    python tools/export_matrix.py --again --only mau     measure again
 
-The zoo's models are small variants of the same specs, untrained, with drawn inputs; files run as `specbuild export`
-runs them, in processes without specbuild. A format whose package is not installed is left out. The table is on disk
-after each model: a second call goes on where the first was ended (`--again` begins anew).
+Each model has a process of its own, `tools/export_cells.py`, which is replaced where a cell takes longer than LIMIT.
+What is measured is on disk after each cell, in the folder of `--done`. PyTorch may lie in a folder that `--torch` names.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import selectors
+import signal
+import subprocess
 import sys
 import tempfile
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from specbuild import build_graph, build_model  # noqa: E402
-from specbuild.document import RunError, SpecbuildError  # noqa: E402
-from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription  # noqa: E402
-from specbuild.exporting.differences import Difference  # noqa: E402
-from specbuild.exporting.export import TOLERANCE, compared, run_graph  # noqa: E402
-from specbuild.exporting.formats import FORMATS, Format, check_installed  # noqa: E402
-from specbuild.exporting.samples import Samples  # noqa: E402
-from specbuild.graph.model import closed  # noqa: E402
-from tests.model.test_zoo import ZOO, spec  # noqa: E402
+from specbuild.exporting.formats import FORMATS, Format  # noqa: E402
+from tests.model.test_zoo import ZOO  # noqa: E402
+from tests.run.test_shipped import TINY  # noqa: E402
 
-PAGE = ROOT / "docs" / "exporting.md"
-MARK = "<!-- Table written by tools/export_matrix.py. -->\n"
-SHAPES = ("whole", "streaming")
+PAGE = ROOT / "docs" / "export_matrix.md"
+SUMMARY = ROOT / "docs" / "exporting.md"
+BEGIN, END = "<!-- Written by tools/export_matrix.py. -->\n", "<!-- End. -->\n"
+SHAPES = {**dict.fromkeys(ZOO, ("whole", "streaming")), **dict.fromkeys(TINY, ("physical", "whole", "streaming"))}
+"""What each model is exported as: those of the zoo have no data, and therefore no physical units."""
+LIMIT = 60.0
+"""Seconds of processor time that a cell may take."""
+STUCK = 900.0
+"""Seconds after which a process is given up that uses no processor time."""
+
+Cell = dict[str, Any]
+Done = dict[str, dict[str, dict[str, Cell]]]
+"""Of each model and shape, the cell of each format."""
+
+
+class Late(Exception):
+    """A process took longer than it may, or ended."""
+
+
+class Cells:
+    """A process that exports one model, with a framework under its Keras."""
+
+    def __init__(self, name: str, backend: str, folder: Path, log: Path, torch: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = [str(ROOT), *([torch] if backend == "torch" or name in TINY else [])]
+        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+        self._log = log.open("a")
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tools" / "export_cells.py"), name, str(folder)],
+            env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
+        )
+        self._answer(10 * LIMIT)
+
+    def cell(self, shape: str, format: Format) -> Cell:
+        """Ask for one entry of the table."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"shape": shape, "format": format.name}) + "\n")
+        self._process.stdin.flush()
+        answer: Cell = self._answer(LIMIT)
+        return answer
+
+    def _answer(self, limit: float) -> Any:
+        begun, used = time.monotonic(), self._used()
+        with selectors.DefaultSelector() as selector:
+            assert self._process.stdout is not None
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while not selector.select(0.2):
+                if self._used() - used > limit or time.monotonic() - begun > STUCK:
+                    self.end()
+                    raise Late(f"> {limit:.0f} s")
+        line = self._process.stdout.readline()
+        if not line:
+            raise Late(f"the process ended with code {self._process.wait()}")
+        return json.loads(line)
+
+    def _used(self) -> float:
+        """Return the processor time, in seconds, of the process and all that it started."""
+        total = 0
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = status.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == self._process.pid:  # of its session
+                own = sum(map(int, fields[11:13]))
+                total += own + (sum(map(int, fields[13:15])) if int(status.parent.name) == self._process.pid else 0)
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def end(self) -> None:
+        """End the process and what it started."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        self._log.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--only", nargs="*", choices=ZOO, default=list(ZOO))
-    parser.add_argument("--formats", nargs="*", choices=FORMATS, default=["savedmodel", "onnx", "litert", "openvino"])
-    parser.add_argument("--done", type=Path, default=Path(tempfile.gettempdir()) / "export_matrix.json")
+    parser.add_argument("--only", nargs="*", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--shapes", nargs="*", default=["physical", "whole", "streaming"])
+    parser.add_argument("--formats", nargs="*", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("--done", type=Path, default=Path(tempfile.gettempdir()) / "export_matrix")
+    parser.add_argument("--torch", default="", help="a folder with PyTorch, if it is not installed")
     options = parser.parse_args()
-    done: dict[str, dict[str, str]] = {}
-    if options.done.exists() and not options.again:
-        done = json.loads(options.done.read_text("utf-8"))
-    formats = [FORMATS[name] for name in options.formats if installed(FORMATS[name])]
-    for name in options.only:
-        for shape in SHAPES:
-            row = done.setdefault(f"{name} {shape}", {})
-            missing = [format for format in formats if format.name not in row]
-            if missing:
-                row |= cells(name, shape, missing)
-                options.done.write_text(json.dumps(done), "utf-8")
-                print(f"{name} {shape}: {row}", flush=True)
-    text = table(done, [format.name for format in formats])
+    place = options.done / "done.json"
+    done: Done = json.loads(place.read_text("utf-8")) if place.exists() else {}
+    if not options.write:
+        options.done.mkdir(parents=True, exist_ok=True)
+        for name in options.only:
+            row_of(name, options, done)
+    text = table(done)
     print(text)
     if options.write:
-        before, _, after = PAGE.read_text("utf-8").partition(MARK)
-        rest = after.lstrip("\n")
-        while rest.startswith("|"):
-            rest = rest.partition("\n")[2]
-        PAGE.write_text(f"{before}{MARK}\n{text}\n{rest.lstrip()}", "utf-8")
+        written(PAGE, text)
+        written(SUMMARY, summary(done))
 
 
-def installed(format: Format) -> bool:
-    try:
-        check_installed(format)
-    except RunError:
-        return False
-    return True
-
-
-def cells(name: str, shape: str, formats: list[Format]) -> dict[str, str]:
-    """Export one model, and return what each format gives: the largest relative difference and milliseconds."""
-    try:
-        graphs = graphs_of(name, shape)
-    except SpecbuildError as error:
-        return dict.fromkeys(
-            (format.name for format in formats),
-            f"refused: {str(error).strip().splitlines()[0].removeprefix('error: ')}",
-        )
-    return {format.name: cell(graphs, format) for format in formats}
-
-
-def graphs_of(name: str, shape: str) -> list[ExportedGraph]:
-    """Return the graphs of a small variant of a model of the zoo."""
-    graph = build_graph(spec(name), overrides={f"vars.{key}": value for key, value in ZOO[name].small.items()})
-    model = build_model(graph)
-    if shape == "streaming":
-        from specbuild.exporting.stream.models import stream_models
-
-        found = stream_models(graph, model)
-        return [described(each) for each in found.models.values()]
-    return [described(model)]
-
-
-def described(model: Any) -> ExportedGraph:
-    """Return a model as a graph whose tensors have the names of its inputs and numbers for its outputs."""
-
-    def tensor(name: str, port: Any) -> TensorDescription:
-        axes = (Axis("batch" if not number else f"axis_{number}", length) for number, length in enumerate(port.shape))
-        return TensorDescription(name, "frame", tuple(axes), dtype=str(port.dtype))
-
-    inputs = tuple(tensor(port.name, port) for port in model.inputs)
-    outputs = tuple(tensor(f"output_{number}", port) for number, port in enumerate(model.outputs))
-    return ExportedGraph(model, inputs, outputs)
-
-
-def cell(graphs: list[ExportedGraph], format: Format) -> str:
-    """Return one entry of the table."""
-    from specbuild.exporting.convert import convert
-
-    for batch in (None, 1):
-        differences: list[Difference] = []
-        seconds = 0.0
-        try:
-            for graph in graphs:
-                with tempfile.TemporaryDirectory() as folder:
-                    convert(graph, format, Path(folder) / f"model{format.suffix}", batch)
-                    samples = drawn_samples(graph)
-                    samples.store(Path(folder) / "model.npz")
-                    record = {**graph.record(), "name": "model"}
-                    results, took = run_graph(format, record, Path(folder), batch or graph.inputs[0].shape[0])
-                    differences += [each for each, _ in compared(results, record, Path(folder))]
-                    seconds += took
-        except RunError as error:
-            failed = error.message.partition(": ")[2][:80]
+def row_of(name: str, options: argparse.Namespace, done: Done) -> None:
+    """Fill in the cells of a model, and store them one by one."""
+    place, folder = options.done / "done.json", options.done / name
+    row = done.setdefault(name, {})
+    for torch in (False, True):
+        if torch and name in ZOO:
+            backend, formats = "torch", [each for each in options.formats if each == "torch"]
+        elif not torch:
+            backend = "tensorflow"
+            formats = [each for each in options.formats if each != "torch" or name in TINY]
+        else:
             continue
-        worst = max(each.relative for each in differences)
-        if worst <= TOLERANCE:
-            return f"{worst:.0e}, {1000 * seconds:.3g} ms" + (" (batch of 1)" if batch else "")
-        failed = f"differs by {worst:.1e}"
-    return f"no: {failed}".replace("|", " ")
+        process = None
+        for shape in SHAPES[name]:
+            cells = row.setdefault(shape, {})
+            for format in formats:
+                if shape not in options.shapes or (format in cells and not options.again):
+                    continue
+                begun = time.monotonic()
+                try:
+                    process = process or Cells(name, backend, folder, options.done / "log.txt", options.torch)
+                    cells[format] = process.cell(shape, FORMATS[format])
+                except (Late, BrokenPipeError) as error:
+                    process, cells[format] = None, {"no": str(error)}
+                place.write_text(json.dumps(done, indent=1), "utf-8")
+                print(f"{name} {shape} {format}: {cells[format]} ({time.monotonic() - begun:.0f} s)", flush=True)
+        if process is not None:
+            process.end()
 
 
-def drawn_samples(graph: ExportedGraph) -> Samples:
-    """Return drawn inputs of a graph, and what its `keras.Model` makes of them."""
-    from specbuild.model.backend import keras
-
-    random = np.random.default_rng(0)
-    inputs = {
-        each.name: random.standard_normal((2, *closed(each.shape[1:]))).astype(each.dtype)
-        if each.dtype.startswith("float")
-        else random.integers(0, 2, (2, *closed(each.shape[1:]))).astype(each.dtype)
-        for each in graph.inputs
-    }
-    given = list(inputs.values())
-    flat = keras.tree.flatten(graph.model(given if len(given) > 1 else given[0], training=False))
-    outputs = {each.name: keras.ops.convert_to_numpy(tensor) for each, tensor in zip(graph.outputs, flat, strict=True)}
-    return Samples(inputs, outputs, "drawn numbers")
+def entry(cell: Cell | None) -> str:
+    """Return a cell as text."""
+    if cell is None:
+        return ""
+    if "relative" not in cell:
+        return (cell.get("no") or f"refused: {cell['refused']}").replace("|", " ")[:160]
+    batch = f" (batch of {cell['batch']})" if cell["batch"] else ""
+    return f"{cell['relative']:.0e}, {1000 * cell['seconds']:.3g} ms{batch}"
 
 
-def table(done: dict[str, dict[str, str]], formats: list[str]) -> str:
+def table(done: Done) -> str:
     """Return the rows as Markdown."""
-    head = f"| model | shape | {' | '.join(formats)} |\n" + "|---" * (len(formats) + 2) + "|\n"
+    head = f"| model | shape | {' | '.join(FORMATS)} |\n" + "|---" * (len(FORMATS) + 2) + "|\n"
     rows = []
-    for key, row in done.items():
-        name, _, shape = key.partition(" ")
-        rows.append(f"| `{name}` | {shape} | {' | '.join(row.get(each, '') for each in formats)} |\n")
+    for name, shapes in SHAPES.items():
+        for shape in shapes:
+            cells = done.get(name, {}).get(shape, {})
+            rows.append(f"| `{name}` | {shape} | {' | '.join(entry(cells.get(each)) for each in FORMATS)} |\n")
     return head + "".join(rows)
+
+
+def summary(done: Done) -> str:
+    """Return how many files of each format and shape there are, and the largest difference."""
+    text = "| format | files | largest difference |\n|---|---|---|\n"
+    for format in FORMATS:
+        cells = [cells[format] for row in done.values() for cells in row.values() if format in cells]
+        made = [cell for cell in cells if "relative" in cell]
+        worst = max((cell["relative"] for cell in made), default=0.0)
+        text += f"| `{format}` | {len(made)} of {len(cells)} | {worst:.0e} |\n"
+    return text
+
+
+def reasons(done: Done) -> Counter[str]:
+    """Return how often each reason is given for which there is no file."""
+    cells = [cell for row in done.values() for cells in row.values() for cell in cells.values()]
+    return Counter(entry(cell) for cell in cells if "relative" not in cell)
+
+
+def written(page: Path, text: str) -> None:
+    """Put a text between the marks of a page."""
+    before, _, rest = page.read_text("utf-8").partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":

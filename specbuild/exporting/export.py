@@ -179,13 +179,28 @@ def _attempt(job: Job, kind: Format, accepted: float, batch: int | None) -> _Tri
     return _Tried(manifest, difference, fixed, seconds)
 
 
-def run_graph(kind: Format, graph: dict[str, Any], folder: Path, batch: int | None) -> tuple[dict[str, Array], float]:
+def _in_a_process(job: Path) -> str:
+    """Run a job of `runtimes` in a process of its own; return the end of what it says of a failure, or nothing."""
+    done = subprocess.run(
+        [sys.executable, "-I", runtimes.__file__, str(job)], capture_output=True, text=True, check=False
+    )
+    return (last_lines(done.stderr) or f"it ended with code {done.returncode}") if done.returncode else ""
+
+
+def run_graph(
+    kind: Format,
+    graph: dict[str, Any],
+    folder: Path,
+    batch: int | None,
+    run: Callable[[Path], str] = _in_a_process,
+) -> tuple[dict[str, Array], float]:
     """Run an exported graph in its own runtime.
 
     Args:
         graph: its record in the manifest.
         folder: with the exported file and the samples, both called as the graph.
         batch: the batch size, if the file fixes it; None: any.
+        run: runs the job in a file, and returns what is said of a failure.
 
     Returns:
         Its outputs, by the samples that they are of and the number of the output, and the seconds for one sample.
@@ -207,12 +222,9 @@ def run_graph(kind: Format, graph: dict[str, Any], folder: Path, batch: int | No
         "path": [place for place in sys.path if place and not (Path(place) / "specbuild").is_dir()],
     }
     (folder / "job.json").write_text(json.dumps(job), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-I", runtimes.__file__, str(folder / "job.json")], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
+    if failure := run(folder / "job.json"):
         raise RunError(
-            f"the exported file does not run in {kind.title}: {last_lines(done.stderr)}",
+            f"the exported file does not run in {kind.title}: {failure}",
             help="use another format, such as --format savedmodel",
         )
     with np.load(folder / "outputs.npz") as stored:
