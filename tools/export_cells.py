@@ -56,7 +56,7 @@ for line in sys.stdin:
 """Runs jobs of one format, without specbuild as after an export, in one process so that its runtime is loaded once."""
 
 Cell = dict[str, Any]
-"""What was measured, `relative`, `seconds` and `batch`; or `no`, why there is no such file; or `refused`, of a shape."""
+"""What was measured, `relative`, `seconds` and `batch`; or why there is no file: `no` or, in any format, `refused`."""
 
 
 class Zoo:

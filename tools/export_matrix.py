@@ -1,17 +1,19 @@
 """Exports every shipped model in every format and shape, and writes what comes out into docs/export_matrix.md.
 
     python tools/export_matrix.py                        measure what has not been measured, print the table
-    python tools/export_matrix.py --write                put what is measured into the page, and its sum into exporting.md
+    python tools/export_matrix.py --write                put what is measured into the two pages
     python tools/export_matrix.py --only predrnn mau     some models
     python tools/export_matrix.py --again --only mau     measure again
 
 Each model has a process of its own, `tools/export_cells.py`, which is replaced where a cell takes longer than LIMIT.
-What is measured is on disk after each cell, in the folder of `--done`. PyTorch may lie in a folder that `--torch` names.
+What is measured is on disk after each cell, in the folder of `--done`. `--torch` names a folder with PyTorch, if it is
+not installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import selectors
@@ -106,10 +108,8 @@ class Cells:
 
     def end(self) -> None:
         """End the process and what it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         self._log.close()
 

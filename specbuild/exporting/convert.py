@@ -8,7 +8,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def unrolled(model: Any, wanted: bool) -> Iterator[None]:
     """Unroll every recurrence of a model within the block, up to `LONGEST_UNROLLED` steps."""
     changed = []
     if wanted:
-        for layer in model._flatten_layers():
+        for layer in every_layer(model):
             if getattr(layer, "unroll", None) is False and _is_short(layer):
                 layer.unroll = True
                 changed.append(layer)
@@ -69,13 +68,29 @@ def unrolled(model: Any, wanted: bool) -> Iterator[None]:
             layer.unroll = False
 
 
+def every_layer(layer: Any) -> Iterator[Any]:
+    """Yield a layer and every layer inside of it once: those of a model, of a wrapper and of a layer with a body."""
+    seen = {id(layer)}
+
+    def inside(each: Any) -> Iterator[Any]:
+        yield each
+        own = each.layers if isinstance(each, keras.models.Model) else vars(each).values()
+        for value in own:
+            if isinstance(value, keras.layers.Layer) and id(value) not in seen:
+                seen.add(id(value))
+                yield from inside(value)
+
+    yield from inside(layer)
+
+
 def _is_short(layer: Any) -> bool:
     """Whether the steps of a recurrence are known and few enough to be unrolled, by the shapes that it was built on.
 
     Inside of a body they are not known. Such a layer is one of ours, which unrolls what it is called with by itself.
     """
-    built_on: dict[str, Any] = getattr(layer, "_build_shapes_dict", None) or {}
-    sequences = next(iter(built_on.values()), None)
+    built_on = layer.get_build_config() or {}
+    shapes = built_on.get("shapes_dict") or built_on
+    sequences = next(iter(shapes.values()), None)
     steps = None if sequences is None else sequences[1]
     return isinstance(steps, int) and steps <= LONGEST_UNROLLED
 
@@ -150,10 +165,8 @@ def _onnx(graph: ExportedGraph, path: Path, batch: int | None) -> None:
     import onnx
     import tensorflow as tf
     import tf2onnx
-    from keras.src.export.tf2onnx_lib import patch_tf2onnx
 
-    patch_tf2onnx()
-    import_module("specbuild.exporting.onnx_operations")  # which registers them
+    from specbuild.exporting.onnx_operations import HANDLERS, kept_handlers
 
     signature = _signature(graph, batch)
 
@@ -161,7 +174,11 @@ def _onnx(graph: ExportedGraph, path: Path, batch: int | None) -> None:
         return list(_serve(graph)(dict(zip(signature, tensors, strict=True))).values())
 
     traced = tf.function(function, input_signature=list(signature.values()), autograph=False)
-    model, _ = tf2onnx.convert.from_function(traced, list(signature.values()), opset=17)
+    handlers: dict[str, tuple[Any, list[Any]]] = {name: (handler, []) for name, handler in HANDLERS.items()}
+    with kept_handlers():
+        model, _ = tf2onnx.convert.from_function(
+            traced, list(signature.values()), opset=17, custom_op_handlers=handlers
+        )
     _rename_onnx(model, graph, batch)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
@@ -207,7 +224,7 @@ def _openvino(graph: ExportedGraph, path: Path, batch: int | None) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         _savedmodel(graph, Path(folder), batch)
-        model = openvino.convert_model(folder)
+        model = openvino.Core().read_model(folder)  # convert_model does the same, and reports to Intel over the network
     openvino.save_model(model, str(path), compress_to_fp16=False)
 
 

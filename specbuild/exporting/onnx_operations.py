@@ -1,51 +1,58 @@
-"""Operations of TensorFlow that tf2onnx cannot convert, for models and transforms that use them."""
+"""Operations of TensorFlow that tf2onnx cannot convert, or not with NaN, for models and transforms that use them.
+
+They are given to tf2onnx with each conversion, so that other conversions in the same process are as without them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from tf2onnx.constants import TENSORFLOW_OPSET
 from tf2onnx.handler import tf_op
-from tf2onnx.onnx_opset.controlflow import Select as _Select
-from tf2onnx.utils import make_name
+from tf2onnx.utils import make_name, map_onnx_to_numpy_type
+
+Handler = Callable[[Any, Any, str, Any], None]
+"""Replaces a node of a graph, by the interface of tf2onnx: the graph, the node, its name and further arguments."""
 
 
-def _one(context: Any, node: Any) -> str:
+def _one(graph: Any, node: Any) -> str:
     """Return the name of a new constant 1 of the type of a node's input."""
-    dtype = {1: np.float32, 10: np.float16, 11: np.float64}[context.get_dtype(node.input[0])]
-    return str(context.make_const(make_name(node.name), np.array(1, dtype)).name)
+    dtype = map_onnx_to_numpy_type(graph.get_dtype(node.input[0]))
+    return str(graph.make_const(make_name(node.name), np.array(1, dtype)).name)
 
 
-@tf_op("Log1p")
-class Log1p:
+def log1p(graph: Any, node: Any, _name: str, _arguments: Any) -> None:
     """log(1 + x)"""
-
-    @classmethod
-    def version_7(cls, context: Any, node: Any, **_: Any) -> None:
-        """Replace a node."""
-        node.type = "Log"
-        context.insert_new_node_on_input(node, "Add", [node.input[0], _one(context, node)])
+    node.type = "Log"
+    graph.insert_new_node_on_input(node, "Add", [node.input[0], _one(graph, node)])
 
 
-@tf_op("Expm1")
-class Expm1:
+def expm1(graph: Any, node: Any, _name: str, _arguments: Any) -> None:
     """exp(x) − 1"""
-
-    @classmethod
-    def version_7(cls, context: Any, node: Any, **_: Any) -> None:
-        """Replace a node."""
-        one = _one(context, node)
-        (output,) = node.output
-        node.type = "Exp"
-        context.insert_new_node_on_output("Sub", output, name=make_name(node.name), inputs=[output, one])
+    one = _one(graph, node)
+    (output,) = node.output
+    node.type = "Exp"
+    graph.insert_new_node_on_output("Sub", output, name=make_name(node.name), inputs=[output, one])
 
 
-@tf_op(["Select", "SelectV2"])
-class Select:
+def select(_graph: Any, node: Any, _name: str, _arguments: Any) -> None:
     """A choice between two values, which tf2onnx makes a sum of products: with NaN and 0 that is NaN."""
+    node.type = "Where"
 
-    @classmethod
-    def version_9(cls, context: Any, node: Any, **keywords: Any) -> None:
-        """Replace a node by `Where`."""
-        node.set_attr("handles_nan", True)
-        _Select.version_9(context, node, **keywords)
+
+HANDLERS: dict[str, Handler] = {"Log1p": log1p, "Expm1": expm1, "SelectV2": select}
+"""By the name of the operation in TensorFlow."""
+
+
+@contextmanager
+def kept_handlers() -> Iterator[None]:
+    """Take back what a conversion with handlers of its own registers for the process, which tf2onnx leaves there."""
+    opsets, domain = tf_op.get_opsets(), TENSORFLOW_OPSET.domain
+    before = [dict(handlers) for handlers in opsets.get(domain, ())]
+    try:
+        yield
+    finally:
+        opsets[domain] = before

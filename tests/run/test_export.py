@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from urllib.error import HTTPError
@@ -20,7 +21,7 @@ from specbuild import build_model, export
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
 from specbuild.exporting import ExportResult, formats, runtimes
-from specbuild.exporting.convert import WRITERS, convert, unrolled
+from specbuild.exporting.convert import WRITERS, convert, every_layer, unrolled
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
 from specbuild.exporting.differences import difference_of
 from specbuild.exporting.formats import FORMATS
@@ -204,6 +205,28 @@ def test_openvino_runs_in_full_precision(tmp_path: Path) -> None:
     assert "bfloat16" in FORMATS["openvino"].note
 
 
+def test_an_export_leaves_later_conversions_of_the_process_as_they_were(tmp_path: Path) -> None:
+    import tensorflow as tf
+    import tf2onnx
+    from tf2onnx.handler import tf_op
+
+    model = build_model("specbuild: 1\ninputs: {x: [4]}\nlayers: [{layer: Elementwise, function: log1p}]\n")
+    tensor = TensorDescription("x", "frame", (Axis("batch", None), Axis("channel", 4)))
+    graph = ExportedGraph(model, (tensor,), (replace(tensor, name="y"),))
+
+    def registered() -> dict[str, list[set[str]]]:
+        return {domain: [set(each) for each in versions if each] for domain, versions in tf_op.get_opsets().items()}
+
+    signature = [tf.TensorSpec([None, 4], tf.float32, name="x")]
+    choice = tf.function(lambda x: tf.where(x > 0, x, -x), input_signature=signature)
+    before = [each.op_type for each in tf2onnx.convert.from_function(choice, signature, opset=17)[0].graph.node]
+    known = registered()
+    convert(graph, FORMATS["onnx"], tmp_path / "x.onnx", None)
+    assert registered() == {**known, **{domain: [] for domain in registered().keys() - known.keys()}}
+    after = [each.op_type for each in tf2onnx.convert.from_function(choice, signature, opset=17)[0].graph.node]
+    assert after == before
+
+
 def test_what_a_converter_says_is_told_without_places_in_its_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +250,7 @@ def test_recurrences_whose_steps_are_unknown_are_not_unrolled() -> None:
         {"id": "forecast", "autoregressive": {"do": [inner], "horizon": 3}},
     ]
     model = build_model({"specbuild": 1, "inputs": {"x": [2, 4, 4, 1]}, "layers": layers})
-    recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    recurrent = [layer for layer in every_layer(model) if isinstance(layer, keras.layers.RNN)]
     first = model.get_layer("first")
     assert first in recurrent
     assert len(recurrent) == 2
