@@ -15,6 +15,7 @@ from specbuild.data.sources import FrameSource
 from specbuild.data.time.intervals import usual_step
 from specbuild.data.time.times import show
 from specbuild.data.transforms.running_statistics import RunningStatistics, running_statistics
+from specbuild.data.units import labelled
 
 Counts: TypeAlias = npt.NDArray[np.int64]
 Parts: TypeAlias = list[tuple[int, range]]
@@ -120,7 +121,7 @@ def survey(
         source.channels,
         source.metadata.variables,
         variable,
-        units or source.metadata.units,
+        labelled(source.metadata, units).units,
         tuple(_split(source, name, splits[name], parts[name], statistics[name], edges) for name in splits),
         sum(source.lengths) - sum(windows.frames for windows in splits.values()),
         "" if step is None else step.times(1),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from specbuild.data.arrays import Array
-from specbuild.data.sources.base import FrameSource
+from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.lazy_arrays import Index, LazyArray, unpacked
 from specbuild.data.sources.packing import Packing
 from specbuild.document import ArgumentError
@@ -69,6 +69,29 @@ def same_units(units: str, others: str) -> bool:
         return bool(units and others) and conversion(units, others) is None
     except UnitsError:
         return False
+
+
+def labelled(metadata: FrameMetadata, stated: str) -> FrameMetadata:
+    """Return the metadata with the units that scores, pictures, reports and forecasts show.
+
+    Args:
+        stated: `data.units`, which hold for every variable and come before those in the file; but where variables have
+            different units in the file, each keeps its own.
+    """
+    if not stated or differ(metadata):
+        return metadata
+    return replace(metadata, units=stated, units_of={})
+
+
+def differ(metadata: FrameMetadata) -> bool:
+    """Whether the file gives its variables different units, so that one number for all of them has none."""
+    first, *others = metadata.units_of.values() or ("",)
+    return any(not same_units(first, other) for other in others)
+
+
+def each_with_units(metadata: FrameMetadata) -> str:
+    """Return the variables with their units: `t2m (K) and msl (Pa)`; empty where the units do not differ."""
+    return " and ".join(f"{name} ({units})" for name, units in metadata.units_of.items()) if differ(metadata) else ""
 
 
 def converted(source: Source, units: str | Mapping[str, str], *, rescaled: bool = False) -> Source:

@@ -36,7 +36,7 @@ def check_alike(first: TrainedRun, ours: Dataset, second: TrainedRun, theirs: Da
         "frames": [view.source.lengths for view in (ours, theirs)],
         "grid": [view.source.space for view in (ours, theirs)],
         "variables": [view.source.metadata.variables or (view.source.channels,) for view in (ours, theirs)],
-        "units": [(view.section.units or view.source.metadata.units) for view in (ours, theirs)],
+        "units": [view.labels.units for view in (ours, theirs)],
         "kind of output": ["an event" if view.is_event else "a value" for view in (ours, theirs)],
     }
     for what, (one, other) in parts.items():

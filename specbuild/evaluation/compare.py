@@ -19,6 +19,7 @@ import numpy as np
 
 from specbuild.catalog.scores import score_titled
 from specbuild.data import Dataset, Window
+from specbuild.data.units import each_with_units
 from specbuild.document import ArgumentError
 from specbuild.document.html import preformatted
 from specbuild.evaluation.baselines import climatology
@@ -191,17 +192,16 @@ def compare(
         )
         for number, (name, trained, table) in enumerate(zip(names, opened, tables, strict=True))
     ]
-    first = views[0]
-    units = first.section.units if variable is None else ""
+    first = views[0] if variable is None else views[0].of_variable(variable)
     return Compared(
         split,
         scored,
         sum(map(bool, counted)),
-        variable or first.section.variable,
-        units or first.source.metadata.units,
+        first.section.variable,
+        first.labels.common_units,
         tuple(compared),
         shown,
-        tuple(_notes(opened, views, split, moments, leads)),
+        tuple(_notes(opened, views, split, moments, leads, each_with_units(first.labels))),
     )
 
 
@@ -216,12 +216,12 @@ def _scored(
 ) -> tuple[tuple[ScoreTable, ...], list[int], int, tuple[str, ...]]:
     """Return the tables of the runs, how many windows each block has, how many there are, and the scores to show."""
     first = views[0]
-    selected = None if variable is None else first.source.variable(variable)
-    channel = None if selected is None else selected.channel
+    selected = first if variable is None else first.of_variable(variable)
+    channel = selected.source.channel
     spec = opened[0].spec
     if first.is_event:
         spec = replace(spec, evaluate=spec.evaluate.of_events())
-    scoring = Scoring.of(spec, first if selected is None else replace(first, source=selected))
+    scoring = Scoring.of(spec, selected)
     longest = max(range(len(views)), key=lambda number: views[number].section.windows.span)
     starts = [moments_of(view, split) for view in views]
     blocks = Blocks.of(views[longest].split(split))
@@ -307,7 +307,10 @@ def _notes(
     split: str,
     moments: Sequence[tuple[int, int]],
     leads: Sequence[int],
+    pooled: str,
 ) -> Iterator[str]:
+    if pooled:
+        yield f"these scores pool variables of different units, {pooled}; name one with --variable"
     counts = [len(view.split(split)) for view in views]
     if any(count != len(moments) for count in counts):
         yield f"of their windows, {len(moments)} are in the {split} split of every run: " + listed(

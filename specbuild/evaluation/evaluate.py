@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
-from specbuild.data.sources import FrameSource
 from specbuild.data.time.times import show
+from specbuild.data.units import each_with_units
 from specbuild.document import ArgumentError
 from specbuild.evaluation.baselines import climatology, rivals_of
 from specbuild.evaluation.calibration import Calibration
@@ -116,8 +116,7 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
     spec = trained.spec
     if whole.is_event:
         spec = replace(spec, evaluate=spec.evaluate.of_events())
-    selected = None if variable is None else whole.source.variable(variable)
-    dataset = whole if selected is None else replace(whole, source=selected)
+    dataset = whole if variable is None else whole.of_variable(variable)
     _check_room(dataset, split)
     scoring = Scoring.of(spec, dataset)
     cycle, leads = scoring.climatology, dataset.lead_labels
@@ -130,7 +129,7 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
     calibrations = {name: Calibration(len(leads), spec.evaluate.thresholds) for name in sums}
     pictured, scored = None, 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
-        made = {MODEL: _forecast(trained, whole, window, None if selected is None else selected.channel)}
+        made = {MODEL: _forecast(trained, whole, window, dataset.source.channel)}
         made |= {
             rival.name: baseline_forecast(rival, window, chance=scoring.chance, event=whole.is_event)
             for rival in rivals
@@ -159,8 +158,8 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
         name=trained.spec.name,
         split=split,
         windows=scored,
-        variable=variable or whole.section.variable,
-        units=(whole.section.units if variable is None else "") or dataset.source.metadata.common_units,
+        variable=dataset.section.variable,
+        units=dataset.labels.common_units,
         output=whole.output,
         of_event=whole.is_event,
         tables=tables,
@@ -170,7 +169,7 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
         notes=(
             *_changes(trained, place_of(trained, split, trained.horizon, part)),
             *dataset.notes(),
-            *_mixed_units(dataset.source, trained),
+            *_mixed_units(dataset, trained),
             *notes_on_unused(unused, spec, dataset, split),
         ),
         data=tuple(data_files(trained.spec)) if other else (),
@@ -280,12 +279,12 @@ def _changes(trained: TrainedRun, place: Place) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _mixed_units(source: FrameSource, trained: TrainedRun) -> tuple[str, ...]:
+def _mixed_units(dataset: Dataset, trained: TrainedRun) -> tuple[str, ...]:
     """Return a note on scores that pool variables of different units."""
-    if len(set(source.metadata.units_of.values())) < 2:
+    listed = each_with_units(dataset.labels)
+    if not listed:
         return ()
-    listed = " and ".join(f"{name} ({units})" for name, units in source.metadata.units_of.items())
-    command = f"specbuild evaluate {trained.folder.path} --variable {source.metadata.variables[0]}"
+    command = f"specbuild evaluate {trained.folder.path} --variable {dataset.labels.variables[0]}"
     return (f"these scores pool variables of different units, {listed}; of one alone: {command}",)
 
 

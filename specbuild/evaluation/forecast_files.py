@@ -132,7 +132,7 @@ class ForecastFiles:
 
     def _conversion(self, variable: xarray.DataArray, path: Path) -> Conversion | None:
         """Return how the values become such in the units of the data; None where they are."""
-        ours = self.dataset.section.units or self.dataset.source.metadata.units
+        ours = self.dataset.labels.units
         theirs = str(variable.attrs.get("units", ""))
         try:
             return conversion(theirs, ours) if ours and theirs else None

@@ -16,10 +16,7 @@ def exported_name(name: str) -> str:
 
 
 def units_of(dataset: Dataset) -> str:
-    """Return the physical units of frames, by the spec or else by their file; of several variables in their order."""
-    metadata = dataset.source.metadata
-    if dataset.section.units:
-        return dataset.section.units
-    if metadata.common_units or not metadata.units_of:
-        return metadata.common_units
-    return ", ".join(metadata.units_of_variable(name) for name in metadata.variables)
+    """Return the physical units of frames; of several variables with different units in their order."""
+    labels = dataset.labels
+    known = any(map(labels.units_of_variable, labels.variables))
+    return labels.common_units or (", ".join(map(labels.units_of_variable, labels.variables)) if known else "")

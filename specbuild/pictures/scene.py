@@ -15,6 +15,7 @@ from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import FrameMetadata
 from specbuild.data.time.times import Times, show
+from specbuild.data.units import labelled
 from specbuild.language.sections.data import DataSection
 from specbuild.pictures.plane import Plane
 
@@ -179,7 +180,7 @@ def _written(times: Times, others: Times | None) -> tuple[str, ...]:
 def first_channel(data: DataSection, metadata: FrameMetadata) -> tuple[str, str]:
     """Return name and units of the first channel, which is what pictures show."""
     name = metadata.variables[0] if len(metadata.variables) > 1 else data.variable
-    return name, data.units or metadata.units_of_variable(name)
+    return name, labelled(metadata, data.units).units_of_variable(name)
 
 
 def plane(frames: Planes) -> Planes:

@@ -88,7 +88,7 @@ def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, 
         past=dataset.seen(past.frames),
         lead_labels=dataset.lead_labels,
         lead_frames=ahead,
-        metadata=_in_units(metadata, data.units),
+        metadata=metadata,
         variable=data.variable,
         past_times=past.times,
         times=None
@@ -102,16 +102,15 @@ def _of_output(trained: TrainedRun, past: Past, dataset: Dataset, members: int, 
     )
 
 
-def _in_units(metadata: FrameMetadata, units: str) -> FrameMetadata:
-    """Return the metadata with the units that a spec gives, if any, unless the file says the same in other letters."""
-    if not units or (not metadata.units_of and same_units(metadata.units, units)):
-        return metadata
-    return replace(metadata, units=units, units_of={})
-
-
 def _named(dataset: Dataset) -> FrameMetadata:
-    """Return what is known of the frames, of one of several outputs with variables called after it."""
-    metadata, output = dataset.source.metadata, dataset.output
+    """Return what is known of the frames, of one of several outputs with variables called after it.
+
+    Units are spelled as in the file of the data where `data.units` means the same.
+    """
+    metadata, output = dataset.labels, dataset.output
+    file = dataset.source.metadata
+    if not file.units_of and same_units(file.units, metadata.units):
+        metadata = file
     if not output:
         return metadata
     if dataset.source.channels == 1:

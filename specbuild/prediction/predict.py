@@ -145,7 +145,7 @@ def _write(forecast: Forecast, past: Past, trained: TrainedRun, path: Path) -> N
     # In the colours of the run's forecast.png, so that the two can be laid side by side.
     colours = trained.folder.manifest().get("colours")
     scene = forecast_scene(
-        past.dataset.section,
+        past.dataset.views.get(forecast.output, past.dataset).section,
         forecast.metadata,
         forecast.past,
         forecast.frames,

@@ -168,7 +168,6 @@ def _scene(
     (first, frames), *others, (rival, baseline) = forecasts.items()
     times = view.source.times(window.event)
     metadata = view.source.metadata
-    units = view.section.units or metadata.units_of_variable(name)
     scene = forecast_scene(
         view.section,
         metadata,
@@ -182,7 +181,7 @@ def _scene(
         called=first,
         bounds={key: one(values) for key, values in (*others, *bounds.items())},
     )
-    return replace(scene, lead_labels=view.lead_labels, variable=name, units=units)
+    return replace(scene, lead_labels=view.lead_labels, variable=name, units=view.labels.units_of_variable(name))
 
 
 def _point(scene: Scene) -> tuple[int, int]:

@@ -283,7 +283,9 @@ def _about(run: ReportedRun, named: str, looked: LookedAt, picked: Sequence[Scor
     kinds = [words[why] for why in words if any(window.why == why for window in picked)]
     how = f"{', '.join(kinds)}; by the RMSE of {'the model' if named == 'model' else named} over all lead times"
     out = f" {len(looked.left_out)} were left out." if looked.left_out else ""
-    return f"{other}{forecast} of the {looked.split} split {verb} forecast for this report; {which}: {how}.{out}"
+    pooled = f" The RMSE pools variables of different units: {looked.pooled}." if looked.pooled else ""
+    text = f"{forecast} of the {looked.split} split {verb} forecast for this report; {which}: {how}."
+    return f"{other}{text}{out}{pooled}"
 
 
 def _errors(looked: LookedAt, picked: Sequence[ScoredWindow], named: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from specbuild.catalog.baselines import PERSISTENCE
 from specbuild.data import Dataset, Window
 from specbuild.data.arrays import Floats
 from specbuild.data.time.times import show
+from specbuild.data.units import each_with_units
 from specbuild.evaluation.baselines import Baseline, rivals_of
 from specbuild.evaluation.ensembles import ScoredForecast, baseline_forecast, model_forecast
 from specbuild.evaluation.scores import Frame
@@ -82,6 +83,9 @@ class LookedAt:
     total: int
     left_out: tuple[tuple[int, int], ...]
     units: str
+    """Those of the errors; empty where they are not known."""
+    pooled: str
+    """The variables with their units, where the errors pool different ones; empty elsewhere."""
 
     @property
     def sampled(self) -> bool:
@@ -107,8 +111,8 @@ def look_at(looker: Looker, most: int = MOST) -> LookedAt:
             name: rmse(rival, window.future),
         }
         found.append(ScoredWindow(number + 1, event, start, _label(view, window), errors))
-    units = view.section.units or view.source.metadata.common_units
-    return LookedAt(split, tuple(found), len(windows), tuple(left_out), units)
+    labels = view.labels
+    return LookedAt(split, tuple(found), len(windows), tuple(left_out), labels.common_units, each_with_units(labels))
 
 
 def _label(view: Dataset, window: Window) -> str:

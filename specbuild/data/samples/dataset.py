@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,10 +24,11 @@ from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.views import SeenFrames, labels_of, seen_by, transform_of
 from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
 from specbuild.data.sources import FrameSource
-from specbuild.data.sources.base import Region
+from specbuild.data.sources.base import FrameMetadata, Region
 from specbuild.data.time.intervals import usual_step
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.step import FrameContext
+from specbuild.data.units import each_with_units, labelled
 from specbuild.document import RunError
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.outputs import OutputSection
@@ -77,6 +78,20 @@ class Dataset(SampleSet[WindowSet]):
         """The data as seen by each output of `data.targets`, by its name; empty without `targets` and in a view."""
         return {} if self.output else {name: self._view(name, each) for name, each in self.section.targets.items()}
 
+    @cached_property
+    def labels(self) -> FrameMetadata:
+        """What is known of the frames, in the units that tables, pictures, reports and exported models show."""
+        return labelled(self.source.metadata, self.section.units)
+
+    def of_variable(self, name: str) -> Self:
+        """Return the same windows with one variable alone.
+
+        Raises:
+            ArgumentError: none of the variables has that name.
+        """
+        section = self.section.model_copy(update={"variable": name, "units": self.labels.units_of_variable(name)})
+        return replace(self, source=self.source.variable(name), section=section)
+
     @property
     def is_event(self) -> bool:
         """Whether it is a view of an output that gives the probability of an event."""
@@ -86,7 +101,7 @@ class Dataset(SampleSet[WindowSet]):
         source, coverage = seen_by(output, self.source), self.coverage
         return replace(
             self,
-            section=self.section.model_copy(update=labels_of(self.section, output)),
+            section=self.section.model_copy(update=labels_of(self.section, output, self.source.metadata)),
             source=source,
             transform=transform_of(self.transform, output, source),
             layout=self.layout.outputs[name],
@@ -115,7 +130,15 @@ class Dataset(SampleSet[WindowSet]):
             for name, windows in self.splits.items()
             if windows.embargoed
         )
-        return (*cut, *self.source.notes(), *self.notes_on_inputs(), *self.skipped.notes())
+        return (*cut, *self._units_not_shown(), *self.source.notes(), *self.notes_on_inputs(), *self.skipped.notes())
+
+    def _units_not_shown(self) -> Iterator[str]:
+        whole = self.whole or self
+        if whole.section.units and (listed := each_with_units(whole.source.metadata)):
+            yield (
+                f"data.units is {whole.section.units}, but the variables of {whole.source.name} have different units, "
+                f"{listed}: each is shown in its own"
+            )
 
     def notes_on_inputs(self) -> tuple[str, ...]:
         """Return notes for the user on what the inputs read so far."""

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from specbuild.data.arrays import Floats
-from specbuild.data.sources.base import FrameSource, Region
+from specbuild.data.sources.base import FrameMetadata, FrameSource, Region
 from specbuild.data.transforms.pipeline import Transform
+from specbuild.data.units import differ, labelled
 from specbuild.document import did_you_mean
 from specbuild.language import Spec
 from specbuild.language.sections.data import DataSection
@@ -99,12 +100,19 @@ def seen_by(output: OutputSection, source: FrameSource) -> SeenFrames:
     )
 
 
-def labels_of(section: DataSection, output: OutputSection) -> dict[str, str]:
-    """Return the variable and the units of an output, as `data` has them of the frames."""
+def labels_of(section: DataSection, output: OutputSection, metadata: FrameMetadata) -> dict[str, str]:
+    """Return the variable and the units of an output, as `data` has them of the frames.
+
+    Args:
+        metadata: of the whole source. Where its variables have different units, those of the output are in its own
+            metadata.
+    """
     variable = section.variable if output.variables is None else ", ".join(output.variables)
     if output.above is None:
-        return {"variable": variable, "units": section.units}
-    units = f" {section.units}" if section.units else ""
+        return {"variable": variable, "units": "" if differ(metadata) else section.units}
+    shown = labelled(metadata, section.units)
+    of_each = {shown.units_of_variable(name) for name in output.variables or metadata.variables} or {shown.units}
+    units = f" {text}" if len(of_each) == 1 and (text := of_each.pop()) else ""
     return {"variable": f"probability of {variable} >= {output.above:g}{units}", "units": ""}
 
 

@@ -168,12 +168,13 @@ class FrameMetadata:
 
     def units_of_variable(self, name: str) -> str:
         """Return the units of one variable; empty where they are not known."""
-        return self.units_of.get(name, "") if self.units_of else self.units
+        return self.units_of.get(name, "") if self.units_of and len(self.variables) > 1 else self.units
 
     @property
     def common_units(self) -> str:
-        """The units that all variables share; empty where they differ or are not known."""
-        return "" if len(set(self.units_of.values())) > 1 else self.units
+        """The units that all variables share; empty where they differ or some are not known."""
+        shared = {self.units_of_variable(name) for name in self.variables} or {self.units}
+        return shared.pop() if len(shared) == 1 else ""
 
 
 @dataclass(frozen=True)

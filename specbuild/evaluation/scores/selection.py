@@ -160,7 +160,7 @@ def _check_sizes(spec: Spec, dataset: Dataset) -> None:
 
 def _check_baselines(spec: Spec, dataset: Dataset) -> None:
     source = dataset.source
-    units = dataset.section.units or source.metadata.units
+    units = dataset.labels.common_units
     for position, name in enumerate(spec.evaluate.baselines or ()):
         needs = BASELINES[name].needs
         reason, help = "", ""

@@ -82,7 +82,10 @@ class DataSection(Section):
         ),
     ] = Field(description="The files with the frames, or a generator.")
     variable: Annotated[str, _LABELS] = Field("value", description="Name of the quantity, for tables and pictures.")
-    units: Annotated[str, _LABELS] = Field("", description="Physical units, for tables and pictures.")
+    units: Annotated[str, _LABELS] = Field(
+        "",
+        description="Physical units of every variable, in tables, pictures and forecasts. Default: those in the file.",
+    )
     scale: Number | None = Field(
         None, description="Factor in physical = raw * scale + offset. Default: the file's, or 1."
     )
