@@ -19,6 +19,7 @@ from specbuild.data.sources.base import FrameMetadata, FrameSource
 from specbuild.data.sources.lazy_arrays import Index, LazyArray, unpacked
 from specbuild.data.sources.packing import Packing
 from specbuild.document import ArgumentError
+from specbuild.document.extras import install
 
 if TYPE_CHECKING:
     import pint
@@ -58,7 +59,7 @@ def conversion(old: str, new: str) -> Conversion | None:
     except ImportError as error:
         raise UnitsError(
             "converting units needs the package pint",
-            help="pip install 'specbuild[units]', or convert the data to the units of the training data",
+            help=f"{install('units')}, or convert the data to the units of the training data",
         ) from error
     return None if (round(factor, 12), offset) == (1, 0) and not water else Conversion(factor, offset, water)
 

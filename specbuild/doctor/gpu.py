@@ -11,16 +11,11 @@ import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from specbuild.document.extras import install_framework
 from specbuild.model.nvidia import Card, DriverError, cards, has_card_without_driver
 
 LEAST_DRIVER = {"12": 525, "13": 580}
 """The oldest series of the driver that runs each version of CUDA."""
-INSTALL = {
-    "tensorflow": "pip install 'specbuild[gpu]'",
-    "jax": "pip install 'specbuild[jax-gpu]'",
-    "torch": "pip install torch, a CUDA build from pytorch.org",
-}
-"""What installs a framework with its libraries for NVIDIA's cards."""
 _DRIVER = "install NVIDIA's driver, or in a container start it with the card (docker run --gpus all)"
 
 
@@ -81,16 +76,16 @@ def _by_backend(backend: str, found: tuple[Card, ...], environment: Mapping[str,
     elif backend == "jax":
         yield from _of_jax(found, environment)
     elif backend == "torch" and "+cpu" in (_version("torch") or ""):
-        yield f"torch {_version('torch')} is a CPU-only build; {INSTALL['torch']}"
+        yield f"torch {_version('torch')} is a CPU-only build; {_install('torch')}"
 
 
 def _of_tensorflow(found: tuple[Card, ...], environment: Mapping[str, str]) -> Iterator[str]:
     if platform.system() == "Windows":
         yield "TensorFlow does not use GPUs on Windows: run it in WSL2, or use KERAS_BACKEND=jax there"
     if (cpu := _version("tensorflow-cpu")) is not None:
-        yield f"tensorflow-cpu {cpu} cannot use GPUs: pip uninstall tensorflow-cpu, then {INSTALL['tensorflow']}"
+        yield f"tensorflow-cpu {cpu} cannot use GPUs: pip uninstall tensorflow-cpu, then {_install('tensorflow')}"
     if _version("nvidia-cudnn-cu12") is None:
-        yield f"CUDA's libraries are not installed: {INSTALL['tensorflow']}"
+        yield f"CUDA's libraries are not installed: {_install('tensorflow')}"
     else:
         yield from _conflicts(environment)
     yield from _old_driver(found, "12")
@@ -99,7 +94,7 @@ def _of_tensorflow(found: tuple[Card, ...], environment: Mapping[str, str]) -> I
 def _of_jax(found: tuple[Card, ...], environment: Mapping[str, str]) -> Iterator[str]:
     plugins = {cuda: version for cuda in LEAST_DRIVER if (version := _version(f"jax-cuda{cuda}-plugin")) is not None}
     if not plugins:
-        yield f"jax has no CUDA plugin: {INSTALL['jax']}"
+        yield f"jax has no CUDA plugin: {_install('jax')}"
     for cuda, version in plugins.items():
         if (own := _version("jaxlib")) is not None and own != version:
             yield f"jax-cuda{cuda}-plugin {version} does not match jaxlib {own}: pip install -U 'jax[cuda{cuda}]'"
@@ -133,7 +128,7 @@ def _matching(folder: str, pattern: str) -> list[Path]:
 
 
 def _install(backend: str) -> str:
-    return INSTALL.get(backend, f"pip install {backend}")
+    return install_framework(backend, gpu=True)
 
 
 def _version(package: str) -> str | None:

@@ -1,7 +1,7 @@
 """pySTEPS's forecasts as baselines: Lucas-Kanade extrapolation, and the members of a STEPS ensemble.
 
-pySTEPS (Pulkkinen et al., 2019, Geosci. Model Dev. 12, 4185) is an extra: `pip install 'specbuild[pysteps]'`. It is
-written for rain rates in mm/h, which it reads as 10 log10(R).
+pySTEPS (Pulkkinen et al., 2019, Geosci. Model Dev. 12, 4185) is an extra. It is written for rain rates in
+mm/h, which it reads as 10 log10(R).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from importlib.util import find_spec
 
 import numpy as np
 
 from specbuild.data.arrays import Array, Floats
+from specbuild.document.extras import EXTRAS, missing
 
 UNITS = frozenset({"mm/h", "mm h-1", "mm/hr", "mm hr-1", "mm h^-1", "mm hour-1"})
 """How data names the units that pySTEPS works in."""
@@ -28,7 +28,7 @@ _LEVELS = 6
 
 def installed() -> bool:
     """Return whether pySTEPS can be imported."""
-    return find_spec("pysteps") is not None
+    return not missing(EXTRAS["pysteps"])
 
 
 def extrapolation(frames: Floats, steps: Sequence[int]) -> Floats:

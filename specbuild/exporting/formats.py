@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Literal
 
 from specbuild.document import RunError
+from specbuild.document.extras import EXTRAS, install, install_framework, missing, not_installed
 from specbuild.language.sections.train import Backend
 
 FormatName = Literal["savedmodel", "keras", "onnx", "litert", "openvino", "torch"]
@@ -21,8 +21,7 @@ class Format:
         title: as text has it.
         suffix: of the file or, of a SavedModel, the folder.
         backend: the framework under Keras that the file is made with.
-        packages: modules that making and running it need, besides those of specbuild.
-        install: how these are installed.
+        extra: what installs the packages that making and running it need, besides the framework; empty: none.
         unrolls: whether recurrences over up to 64 steps are written out: the loops of TensorFlow do not all convert.
         note: what whoever runs the file has to know of its runtime.
     """
@@ -31,10 +30,14 @@ class Format:
     title: str
     suffix: str
     backend: Backend | Literal["torch"] = "tensorflow"
-    packages: tuple[str, ...] = ()
-    install: str = ""
+    extra: str = ""
     unrolls: bool = False
     note: str = ""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The modules that making and running it need, the framework first."""
+        return (self.backend, *EXTRAS.get(self.extra, ()))
 
     @property
     def may_fix_batch(self) -> bool:
@@ -50,42 +53,32 @@ class Format:
 FORMATS: dict[str, Format] = {
     each.name: each
     for each in (
-        Format("savedmodel", "TensorFlow SavedModel", ".savedmodel", packages=("tensorflow",)),
-        Format("keras", "Keras", ".keras", packages=("tensorflow",)),
+        Format("savedmodel", "TensorFlow SavedModel", ".savedmodel"),
+        Format("keras", "Keras", ".keras"),
         Format(
             "onnx",
             "ONNX",
             ".onnx",
-            packages=("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
-            install="pip install 'specbuild[onnx]'",
+            extra="onnx",
             unrolls=True,
         ),
         Format(
             "litert",
             "LiteRT",
             ".tflite",
-            packages=("tensorflow", "ai_edge_litert"),
-            install="pip install 'specbuild[litert]'",
+            extra="litert",
             unrolls=True,
         ),
         Format(
             "openvino",
             "OpenVINO",
             ".xml",
-            packages=("tensorflow", "openvino"),
-            install="pip install 'specbuild[openvino]'",
+            extra="openvino",
             unrolls=True,
             note="processors that support bfloat16 use it unless the file is compiled with "
             '{"EXECUTION_MODE_HINT": "ACCURACY"}, as it was when it was verified',
         ),
-        Format(
-            "torch",
-            "PyTorch ExportedProgram",
-            ".pt2",
-            backend="torch",
-            packages=("torch",),
-            install="pip install torch",
-        ),
+        Format("torch", "PyTorch ExportedProgram", ".pt2", backend="torch"),
     )
 }
 """Every format, by name."""
@@ -99,8 +92,6 @@ def check_installed(format: Format) -> None:
     Raises:
         RunError: one is not; with the command that installs it.
     """
-    missing = [name for name in format.packages if importlib.util.find_spec(name) is None]
-    if missing:
-        install = format.install if missing != ["tensorflow"] else "pip install tensorflow"
-        are = "are" if len(missing) > 1 else "is"
-        raise RunError(f"{format.title} needs {' and '.join(missing)}, which {are} not installed", help=install)
+    if absent := missing(format.packages):
+        help = install_framework(format.backend) if absent == (format.backend,) else install(format.extra)
+        raise RunError(not_installed(format.title, absent), help=help)

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from specbuild.document import RunError
+from specbuild.document.extras import install_framework
 from specbuild.model.nvidia import DriverError, as_capability, cards
 
 
@@ -41,7 +42,6 @@ def _without_start_up_notes() -> Iterator[None]:
             os.close(kept)
 
 
-_INSTALL = {"jax": "pip install 'specbuild[jax]'", "tensorflow": "pip install tensorflow"}
 # At level 2 oneDNN still reports, as an error, that it leaves an operation to another kernel; failures are exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_start_up_notes(), warnings.catch_warnings():
@@ -52,8 +52,7 @@ with _without_start_up_notes(), warnings.catch_warnings():
         backend = os.environ.get("KERAS_BACKEND") or "that ~/.keras/keras.json names"
         raise RunError(
             f"Keras cannot start with the backend {backend}: {error}",
-            help=f"install it with {_INSTALL.get(backend, f'pip install {backend}')}, or leave KERAS_BACKEND unset for "
-            "TensorFlow",
+            help=f"install it with {install_framework(backend)}, or leave KERAS_BACKEND unset for TensorFlow",
         ) from error
 
 

@@ -8,23 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 from typing import Any
 
-from specbuild.document import RunError
 from specbuild.document.printable import printable
 from specbuild.reporting.content import Content
 from specbuild.version import __version__
-
-PACKAGES = ("jinja2", "plotly", "pygments")
-EXTRA = "pip install 'specbuild[report]'"
-
-
-def check_installed() -> None:
-    """Raise a RunError unless the packages are there that a report is made with."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
-        raise RunError(f"a report needs {' and '.join(missing)}", help=EXTRA)
 
 
 def rendered(content: Content) -> str:

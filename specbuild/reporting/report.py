@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.document import ArgumentError, RunError
+from specbuild.document.extras import require
 from specbuild.language import normalize
 from specbuild.reporting.opened import opened
 from specbuild.runs.faults import reason
@@ -53,9 +54,9 @@ def report(
         RunError: a file of a run is damaged; the file cannot be written; the packages of the extra `report` are not
             installed.
     """
-    from specbuild.reporting.render import check_installed, rendered
+    require("report", "a report")
+    from specbuild.reporting.render import rendered
 
-    check_installed()
     paths = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
     if not 1 <= windows <= _MOST_WINDOWS:
         raise ArgumentError(f"a report shows 1 to {_MOST_WINDOWS} windows, {windows} were asked for")

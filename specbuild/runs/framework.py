@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from typing import get_args
 
+from specbuild.document.extras import install_framework, missing
 from specbuild.language import Spec
 from specbuild.language.sections.train import Backend
 
@@ -51,9 +51,8 @@ def settle(spec: Spec, recorded: Backend | None = None) -> None:
             code="backend",
         )
     if not _installed(wanted):
-        extra = "specbuild[jax]" if wanted == "jax" else "specbuild"
         raise spec.error(
-            place, f"{wanted} is not installed", help=f"install it with: pip install '{extra}'", code="backend"
+            place, f"{wanted} is not installed", help=f"install it with: {install_framework(wanted)}", code="backend"
         )
     if not variable:
         _name(wanted)
@@ -94,4 +93,4 @@ def _started() -> str | None:
 
 
 def _installed(backend: str) -> bool:
-    return importlib.util.find_spec(backend) is not None
+    return not missing((backend,))

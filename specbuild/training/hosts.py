@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from specbuild.document import RunError, SpecbuildError, SpecError
+from specbuild.document.extras import install_framework
 from specbuild.runs.framework import prefer
 from specbuild.runs.processes import host
 from specbuild.training.interrupt import Interrupted, Signals
@@ -326,8 +327,8 @@ def joined(place: Place | None) -> Processes:
         raise RunError(
             f"this is process {place.index} of {place.count}, and several train together only on JAX; Keras runs on "
             f"{backend_name()} here",
-            help="install specbuild[jax] and set KERAS_BACKEND=jax for all processes; to train in each process by "
-            "itself, give --processes 1",
+            help=f"install JAX with {install_framework('jax')}, and set KERAS_BACKEND=jax for all processes; to train "
+            "in each process by itself, give --processes 1",
         )
     from specbuild.training.coordination import join
 

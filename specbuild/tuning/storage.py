@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from specbuild.document import ArgumentError, RunError
+from specbuild.document.extras import missing, require
 from specbuild.language.sections.tune import TuneSection
 from specbuild.runs.provenance import without_password
 from specbuild.tuning.folder import DATABASE, RECORD, StudyFolder
@@ -21,7 +21,6 @@ from specbuild.tuning.sampling import sampler
 if TYPE_CHECKING:
     import optuna
 
-EXTRA = "pip install 'specbuild[tune]'"
 BEAT, GONE = 30, 150
 """Seconds between the heartbeats of a trial, and without one until its process counts as gone."""
 RETRIES = 3
@@ -38,10 +37,9 @@ def optuna_module() -> ModuleType:
     Raises:
         RunError: it is not installed.
     """
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise RunError("tune needs the package Optuna, which is not installed", help=EXTRA) from error
+    require("tune", "specbuild tune")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     module: ModuleType = optuna
     return module
@@ -209,7 +207,7 @@ def _try_again(study: optuna.Study, gone: optuna.trial.FrozenTrial) -> None:
 def _with_driver(url: str) -> str:
     """Return a URL of PostgreSQL with the driver that is installed, where only the older one is."""
     scheme, separator, rest = url.partition("://")
-    old = scheme == "postgresql" and find_spec("psycopg") is None and find_spec("psycopg2") is not None
+    old = scheme == "postgresql" and missing(("psycopg", "psycopg2")) == ("psycopg",)
     return f"postgresql+psycopg2{separator}{rest}" if old else url
 
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from specbuild import build_model, export
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
-from specbuild.exporting import ExportResult, formats, runtimes
+from specbuild.exporting import ExportResult, runtimes
 from specbuild.exporting.convert import WRITERS, convert, every_layer, unrolled
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
 from specbuild.exporting.differences import difference_of
@@ -163,7 +163,7 @@ def test_a_difference_beyond_the_tolerance_leaves_no_file(trained: Run, tmp_path
 
 
 def test_a_missing_package_is_named_with_how_to_install_it(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == "openvino" else name)
+    monkeypatch.setattr("specbuild.document.extras.find_spec", lambda name: None if name == "openvino" else name)
     done = CliRunner().invoke(main, ["export", str(trained.folder.path), "--format", "openvino"])
     assert done.exit_code == 1
     assert "OpenVINO needs openvino, which is not installed" in done.output

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -177,7 +176,7 @@ def test_a_logger_that_fails_is_left_out(plain: Path, tmp_path: Path, monkeypatc
 def test_a_logger_whose_package_is_missing_is_an_error_at_its_place(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("specbuild.training.loggers.kinds.find_spec", lambda name: None if name == "mlflow" else sys)
+    monkeypatch.setattr("specbuild.document.extras.find_spec", lambda name: None if name == "mlflow" else name)
     with pytest.raises(SpecError) as error:
         train(plain, overrides=["train.loggers=[tensorboard, mlflow]"], out=tmp_path / "runs", quiet=True)
     (diagnostic,) = error.value.diagnostics

@@ -30,7 +30,6 @@ from specbuild.evaluation.result import Evaluation, Skill
 from specbuild.pictures import ColourScale
 from specbuild.pictures.pixels import Pixels, edge_ticks, shrunk
 from specbuild.pictures.plane import Edge, Plane
-from specbuild.reporting import render
 from specbuild.reporting.browser import Shown, drawn, layers
 from specbuild.reporting.charts import score_groups
 from specbuild.reporting.stored import Stored, stored_scores
@@ -238,8 +237,10 @@ def test_a_file_is_not_replaced_unasked(trained: Run, tmp_path: Path, monkeypatc
         specbuild.report([], target)
     with pytest.raises(ArgumentError, match="a report shows 1 to 40 windows, 0 were asked for"):
         specbuild.report(trained.path, windows=0)
-    monkeypatch.setattr(render, "PACKAGES", ("jinja2", "no_such_package"))
-    with pytest.raises(RunError, match=r"a report needs no_such_package\n.*pip install 'specbuild\[report\]'"):
+    monkeypatch.setattr("specbuild.document.extras.find_spec", lambda name: None if name == "plotly" else name)
+    with pytest.raises(
+        RunError, match=r"a report needs plotly, which is not installed\n.*pip install 'specbuild\[report\]'"
+    ):
         specbuild.report(trained.path, target, overwrite=True)
 
 

@@ -16,11 +16,11 @@ from specbuild.data.sources.base import Coordinate, StoredArray
 from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.data.sources.packing import Packing
+from specbuild.document.extras import install
 
 _GEOGRAPHIC_TAGS = (33550, 33922, 34264, 34735, 42112, 42113)
 """Tags that a plain picture has not: scale, tie points, transformation and keys (OGC 19-008r4), GDAL's metadata and its
 value for no data."""
-EXTRA = "pip install 'specbuild[geotiff]'"
 
 
 def is_geotiff(path: Path) -> bool:
@@ -53,7 +53,7 @@ class GeoTiffFile:
             import rasterio
         except ImportError as error:
             message = f"{path.name} is a GeoTIFF, which needs rasterio"
-            raise FileError(message, reason="it is not installed", help=EXTRA) from error
+            raise FileError(message, reason="it is not installed", help=install("geotiff")) from error
         logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what it tells of a fault is raised as well
         try:
             with warnings.catch_warnings():

@@ -10,8 +10,7 @@ from xarray import Dataset
 
 from specbuild.data.sources.errors import DamagedFileError, FileError
 from specbuild.data.sources.grids import GridFile, data_names
-
-EXTRA = "pip install 'specbuild[grib]'"
+from specbuild.document.extras import install
 
 
 class GribFile(GridFile):
@@ -21,7 +20,7 @@ class GribFile(GridFile):
         try:
             import cfgrib
         except (ImportError, RuntimeError) as error:  # RuntimeError: ecCodes itself is not there
-            raise FileError(f"{path.name} is GRIB, which needs cfgrib and ecCodes", help=EXTRA) from error
+            raise FileError(f"{path.name} is GRIB, which needs cfgrib and ecCodes", help=install("grib")) from error
         logging.getLogger("cfgrib").setLevel(logging.CRITICAL)  # what it tells of a fault is raised as well
         try:
             with warnings.catch_warnings():

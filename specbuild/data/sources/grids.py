@@ -7,7 +7,6 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,12 @@ from specbuild.data.sources.lazy_arrays import Index, LazyArray
 from specbuild.data.sources.limits import check_chunk, check_memory
 from specbuild.data.sources.netcdf3 import check_length
 from specbuild.data.sources.packing import RawArray
-from specbuild.data.sources.remote import EXTRA, RemoteFile, reaching
+from specbuild.data.sources.remote import RemoteFile, reaching
 from specbuild.data.sources.sparse_file import Result, SparseFile
 from specbuild.data.sources.unpacking import unpacked
 from specbuild.data.time.cells import TimeCell
 from specbuild.data.time.times import decoded
+from specbuild.document.extras import install, missing, not_installed
 
 
 class GridFile:
@@ -149,8 +149,8 @@ def _remote_dataset(file: RemoteFile, pieces: SparseFile) -> Dataset | None:
     """Open a NetCDF 4 file at a URL; None where it can only be read from a copy."""
     if pieces.read(len(_HDF5)) != _HDF5:
         return None
-    if find_spec("h5netcdf") is None:
-        raise FileError("NetCDF at a URL needs h5netcdf, which is not installed", help=EXTRA)
+    if absent := missing(("h5netcdf",)):
+        raise FileError(not_installed("NetCDF at a URL", absent), help=install("remote"))
     try:
         data = pieces.complete(lambda: _dataset(pieces, None, {"engine": "h5netcdf"}))
     except FileError:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias, cast
 from specbuild.catalog.sources import PROTOCOLS, format_of, protocol_of
 from specbuild.data.sources.errors import FileError, reason_of
 from specbuild.data.sources.unpacking import cache_folder, write
+from specbuild.document.extras import install
 
-EXTRA = "pip install 'specbuild[remote]'"
 _WILD = re.compile(r"[*\[]")
 
 
@@ -103,7 +103,7 @@ class RemoteFile:
         except ImportError as error:
             package = PROTOCOLS[protocol]
             message = f"{protocol}:// needs fsspec and {package}, which are not installed"
-            raise FileError(message, reason=reason_of(error), help=EXTRA) from error
+            raise FileError(message, reason=reason_of(error), help=install("remote")) from error
 
 
 AnyFile: TypeAlias = Path | RemoteFile

@@ -12,6 +12,7 @@ from specbuild.catalog.scores import PROBABILITIES, SCORES, SHOWN, SHOWN_OF_EVEN
 from specbuild.data import Climatology, Dataset
 from specbuild.data.sources.cf import is_latitude
 from specbuild.document import RunError
+from specbuild.document.extras import install
 from specbuild.evaluation import pysteps_baselines
 from specbuild.evaluation.forecast_files import forecasts
 from specbuild.evaluation.scores import correlation, errors, events, probability, structure
@@ -171,7 +172,7 @@ def _check_baselines(spec: Spec, dataset: Dataset) -> None:
             reason = f"{name} forecasts rain rates in mm/h, {source.name} has {units or 'no units'}"
             help = "state the units in data.units if they are mm/h; extrapolation moves any field"
         elif needs == "pysteps" and not pysteps_baselines.installed():
-            reason, help = f"{name} needs the package pySTEPS", "pip install 'specbuild[pysteps]'"
+            reason, help = f"{name} needs the package pySTEPS", install("pysteps")
         if reason:
             raise spec.error(("evaluate", "baselines", position), reason, help=help, code="score-and-data")
     for name, file in spec.evaluate.forecasts.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from specbuild.document import Diagnostic, SpecError, did_you_mean
+from specbuild.document.extras import install
 
 SUFFIXES = (".npz", ".safetensors")
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pkl", ".pickle")
@@ -62,8 +63,8 @@ def _safetensors(path: Path) -> Arrays:
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
-        help = 'pip install "specbuild[safetensors]"'
-        raise _refusal(f"{path} cannot be read", "the package safetensors is not installed", help) from None
+        reason = "the package safetensors is not installed"
+        raise _refusal(f"{path} cannot be read", reason, install("safetensors")) from None
     try:
         with safe_open(path, framework="np") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a mapping

@@ -55,7 +55,6 @@ class RunLogger(ABC):
 
     name: ClassVar[str]
     """As in `train.loggers`, and that of the extra that it needs."""
-    needs: ClassVar[tuple[str, ...]]
     """The modules that it imports."""
 
     def __init__(self, settings: Section) -> None:

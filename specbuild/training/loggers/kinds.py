@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from specbuild.document import SpecError
+from specbuild.document.extras import EXTRAS, install, missing, not_installed
 from specbuild.language import Spec
 from specbuild.training.loggers.base import RunLogger
 from specbuild.training.loggers.mlflow import MLflowLogger
@@ -22,12 +21,12 @@ def loggers_of(spec: Spec) -> list[RunLogger]:
     """
     errors = []
     for number, logger in enumerate(spec.train.loggers):
-        if missing := [module for module in KINDS[logger.name].needs if find_spec(module) is None]:
+        if absent := missing(EXTRAS[logger.name]):
             errors.append(
                 spec.error(
                     ("train", "loggers", number),
-                    f"the logger {logger.name} needs {', '.join(missing)}, which is not installed",
-                    help=f"pip install 'specbuild[{logger.name}]', or leave the logger out",
+                    not_installed(f"the logger {logger.name}", absent),
+                    help=f"{install(logger.name)}, or leave the logger out",
                     code="missing-package",
                 )
             )

@@ -23,7 +23,6 @@ class MLflowLogger(RunLogger):
     """Parameters, a metric for each value of an epoch, scores by lead time, and the files of the run as artifacts."""
 
     name = "mlflow"
-    needs = ("mlflow", "sqlalchemy", "alembic")
 
     def begin(self, beginning: Beginning, record: Callable[[dict[str, str]], None]) -> None:
         from mlflow import MlflowClient

@@ -22,7 +22,6 @@ class TensorBoardLogger(RunLogger):
     """Curves by epoch, scores by lead time, pictures, and the resolved spec as text."""
 
     name = "tensorboard"
-    needs = ("tensorboard",)
     _file: BinaryIO
 
     def begin(self, beginning: Beginning, record: Callable[[dict[str, str]], None]) -> None:

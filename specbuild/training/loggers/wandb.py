@@ -15,7 +15,6 @@ class WandbLogger(RunLogger):
     """The resolved spec as configuration, curves by epoch, a table of scores, and the files of the run."""
 
     name = "wandb"
-    needs = ("wandb",)
 
     def begin(self, beginning: Beginning, record: Callable[[dict[str, str]], None]) -> None:
         import wandb
