@@ -195,24 +195,29 @@ def _point(scene: Scene) -> tuple[int, int]:
     return int(y), int(x)
 
 
-def drawn(found: Sequence[Layer], windows: Sequence[ScoredWindow], budget: int) -> list[dict[str, Any]]:
-    """Return the layers for JSON, in pictures that take no more than `budget` bytes if they can be made so small."""
+def drawn(
+    found: Sequence[Layer], windows: Sequence[ScoredWindow], budget: int, named: str = "model"
+) -> list[dict[str, Any]]:
+    """Return the layers for JSON, in pictures that take no more than `budget` bytes if they can be made so small.
+
+    Args:
+        named: what the model whose errors the windows hold is called.
+    """
     side = SIDE
     while True:
-        made = [_drawn(layer, windows, side) for layer in found]
+        made = [_drawn(layer, windows, side, named) for layer in found]
         size = sum(
             len(uri)
             for layer in made
             for window in layer["windows"]
-            for lead in window["leads"]
-            for uri in lead["images"]
+            for uri in (window["past"], *(uri for lead in window["leads"] for uri in lead["images"]))
         )
         if size <= budget or side <= _LEAST_SIDE:
             return made
         side = max(_LEAST_SIDE, int(side * min(0.75, (budget / size) ** 0.5)))
 
 
-def _drawn(layer: Layer, windows: Sequence[ScoredWindow], side: int) -> dict[str, Any]:
+def _drawn(layer: Layer, windows: Sequence[ScoredWindow], side: int, named: str) -> dict[str, Any]:
     first = layer.scenes[0]
     height, width = first.forecast.shape[1:]
     factor = -(-max(height, width) // side) if layer.kind == "map" else 1
@@ -244,7 +249,8 @@ def _drawn(layer: Layer, windows: Sequence[ScoredWindow], side: int) -> dict[str
         "words": "" if first.map is None else first.map.words,
         "boxes": factor,
         "windows": [
-            _window_drawn(layer, at, windows[at], leads, factor, values, differences) for at in range(len(windows))
+            _window_drawn(layer, at, windows[at], leads, factor, values, differences, named)
+            for at in range(len(windows))
         ],
         "leads": [first.lead_labels[lead] for lead in leads] if layer.kind == "map" else ["all lead times"],
         "left_out": len(first.lead_labels) - len(leads),
@@ -260,12 +266,16 @@ def _window_drawn(
     factor: int,
     values: Pixels,
     differences: Pixels,
+    named: str,
 ) -> dict[str, Any]:
     scene = layer.scenes[at]
     rows = list(_rows(scene))
     assert scene.truth is not None
     pictures: list[dict[str, Any]] = []
+    past = ""
     if layer.kind == "map":
+        if not layer.of_event and scene.past.shape[1:] == scene.truth.shape[1:]:
+            past = values.png(shrunk(scene.past[-1:], factor)[0], scene.map)
         small = [shrunk(frames, factor) for _, frames, _ in rows]
         for lead in leads:
             images = [
@@ -281,12 +291,15 @@ def _window_drawn(
         texts = [_error(frames, scene.truth, name, difference) for name, frames, difference in rows]
         pictures.append({"time": "", "images": images, "errors": texts})
     units = f" {scene.units}" if scene.units else ""
-    errors = ", ".join(f"{name} {error:#.3g}".rstrip(".") for name, error in window.errors.items())
+    errors = ", ".join(
+        f"{named if name == 'model' else name} {error:#.3g}".rstrip(".") for name, error in window.errors.items()
+    )
     return {
         "number": window.number,
         "label": window.label,
         "why": window.why,
         "errors": f"RMSE of the window: {errors}{units}",
+        "past": past,
         "leads": pictures,
         "line": _line(layer, at),
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.scores import SCORES, score_titled
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
@@ -23,7 +25,7 @@ _RMSE = SCORES["rmse"].title
 class Line:
     """One forecast in a chart: its values by lead time, and the ends of their intervals where they are known.
 
-    `place` is its place in the legend, which fixes its colour; `solid` tells models from baselines.
+    `place` is its place in the legend, which fixes its color; `solid` tells models from baselines.
     """
 
     name: str
@@ -98,6 +100,22 @@ class ScoreGroup:
     label: str
     charts: tuple[ScoreChart, ...]
     notes: tuple[str, ...] = ()
+    baselines: tuple[tuple[str, str], ...] = ()
+    """The baselines and what each forecasts."""
+
+    @property
+    def overview(self) -> str:
+        """All scores over all lead times as HTML: rows are scores, columns forecasts."""
+        charts = [chart for chart in self.charts if chart.label != SKILL_LABEL]
+        names = list(dict.fromkeys(line.name for chart in charts for line in chart.lines))
+        columns = [Column("score"), *(Column(name, number=True) for name in names), Column("better")]
+        rows = []
+        for chart in charts:
+            values = {line.name: _cell(line.overall, chart.units) for line in chart.lines}
+            units = f" ({chart.units})" if chart.units not in ("", "%") else ""
+            cells = [values.get(name, "–") for name in names]
+            rows.append([f"{chart.label}{units}", *cells, chart.better.removesuffix(" is better") or "–"])
+        return html_table(columns, rows, "Scores over all lead times")
 
 
 def score_groups(runs: Sequence[ReportedRun]) -> list[ScoreGroup]:
@@ -133,7 +151,7 @@ def _group(name: str, members: Sequence[tuple[ReportedRun, Evaluation]], *, seve
                     column.label_with(first.units),
                     column.in_units(first.units),
                     "" if score is None else score.better,
-                    first.conventions.get(column.score, ""),
+                    _explained(first.conventions.get(column.score, "")),
                     lines,
                     zero=score is not None and score.limits[0] < 0,
                 )
@@ -142,7 +160,16 @@ def _group(name: str, members: Sequence[tuple[ReportedRun, Evaluation]], *, seve
         about = f"{SKILL}; above 0 the model is better"
         charts.insert(min(1, len(charts)), ScoreChart(SKILL_LABEL, "%", "higher is better", about, skills, zero=True))
     notes = (f"{f'{run.letter}: ' if several else ''}{note}" for run, each in members for note in each.notes)
-    return ScoreGroup(label, tuple(charts), tuple(notes))
+    names = dict.fromkeys(table.name for _, each in members for table in each.tables[1:])
+    baselines = tuple((name, BASELINES[name].forecast) for name in names if name in BASELINES)
+    return ScoreGroup(label, tuple(charts), tuple(notes), baselines)
+
+
+def _explained(convention: str) -> str:
+    """Return what a score is as a page writes it, with the meaning of e."""
+    unexplained = re.search(r"\be\b", convention) and "e =" not in convention
+    text = convention.replace("^2", "²").replace(" - ", " − ")
+    return f"{text}; e is the forecast minus the observation" if unexplained else text
 
 
 _TITLES = {score.title for score in SCORES.values()}

@@ -24,7 +24,7 @@ from specbuild.reporting.opened import ReportedRun, fault_of
 from specbuild.reporting.picture import Picture, png_uri
 from specbuild.reporting.timeline import Timeline, clip_table, timeline
 from specbuild.reporting.windows import LookedAt, Looker, ScoredWindow, chosen, look_at
-from specbuild.reporting.words import about, strongest, verdict
+from specbuild.reporting.words import about, read, strongest, verdict, when
 
 PICTURE_BYTES = 2_500_000
 """Bytes of a page that the pictures of forecasts may take."""
@@ -39,6 +39,7 @@ class RunPart:
     letter: str
     name: str
     title: str
+    when: str
     description: str
     about: tuple[str, ...]
     notes: tuple[str, ...]
@@ -57,6 +58,7 @@ class RunPart:
     timeline: Timeline | None
     clips: str
     no_data: str
+    data_words: str
     curves: Curves | None
     command: str
 
@@ -160,6 +162,7 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
         letter=run.letter,
         name=run.name,
         title=run.manifest["name"],
+        when=when(run),
         description=run.spec.description or "",
         about=tuple(about(run)),
         notes=tuple(run.notes()),
@@ -177,6 +180,7 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
         timeline=line,
         clips=clips,
         no_data=no_data,
+        data_words="" if no_data else read(run),
         curves=curves(run, several=several),
         command=command(run),
     )
@@ -259,10 +263,10 @@ def _forecasts(
             return Forecasts(title, missing=f"every window of the {looked.split} split is left out"), {}, looked
         letters = [run.letter if len(group) > 1 else "" for run in group]
         shown = [Shown(looker, letter) for looker, letter in zip(lookers, letters, strict=True)]
-        made = drawn(layers(shown, picked), picked, budget)
+        named = f"{first.letter}: model" if len(group) > 1 else "model"
+        made = drawn(layers(shown, picked), picked, budget, named)
     except SpecbuildError as error:
         return Forecasts(title, missing=fault_of(error)), {}, None
-    named = f"{first.letter}: model" if len(group) > 1 else "model"
     *extremes, every = _window_tables(looked, picked, named)
     return (
         Forecasts(title, _about(first, named, looked, picked), tuple(extremes), every),

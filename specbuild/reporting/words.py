@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from specbuild.catalog import Recurrent, show
 from specbuild.catalog.wrappers import innermost
@@ -27,6 +28,33 @@ def about(run: ReportedRun) -> Iterator[str]:
         yield f"Forecasts {data.variable}{units} {future} from {frames}."
     if isinstance(graph, Graph):
         yield f"{_size(graph)}."
+
+
+def when(run: ReportedRun) -> str:
+    """Return when a run was finished: `finished 2026-01-31 14:25 UTC after 10 epochs`; of another, its state."""
+    manifest = run.manifest
+    if not manifest.get("finished"):
+        return run.status.text.removeprefix("it is ")
+    time = datetime.fromisoformat(manifest["finished"]).astimezone(UTC)
+    epochs = manifest.get("epochs") or run.folder.finished
+    return f"finished {time:%Y-%m-%d %H:%M} UTC after {epochs} epoch{'s' if epochs != 1 else ''}"
+
+
+def read(run: ReportedRun) -> str:
+    """Return what the frames are that a run reads: `744 frames of 33 × 49, 1 h apart. Transform: standardize.`"""
+    data = run.trained.data
+    samples = run.clips if run.classifies else run.dataset
+    if isinstance(samples, str):
+        return ""
+    source = samples.source
+    size = " × ".join(map(str, source.space))
+    least, most = min(source.lengths), max(source.lengths)
+    frames = f"{most:,} frame{'s' if most != 1 else ''}" if least == most else f"{least:,} to {most:,} frames"
+    events = f"{source.events:,} {'clips' if run.classifies else 'events'} of " if source.events > 1 else ""
+    of_size = f" of {size}" if size else ""
+    apart = f", {data.interval} apart" if data.interval else ""
+    steps = ", ".join(step.name for step in data.transform)
+    return f"{source.name}: {events}{frames}{of_size}{apart}. Transform: {steps or 'none'}."
 
 
 def _size(graph: Graph) -> str:

@@ -30,8 +30,10 @@ from specbuild.evaluation.result import Evaluation, Skill
 from specbuild.pictures import ColourScale
 from specbuild.pictures.pixels import Pixels, edge_ticks, shrunk
 from specbuild.pictures.plane import Edge, Plane
+from specbuild.reporting.beside import beside
 from specbuild.reporting.browser import Shown, drawn, layers
 from specbuild.reporting.charts import score_groups
+from specbuild.reporting.opened import opened
 from specbuild.reporting.stored import Stored, stored_scores
 from specbuild.reporting.timeline import Bar, timeline
 from specbuild.reporting.windows import Looker, ScoredWindow, chosen, look_at, spread
@@ -72,6 +74,9 @@ def test_a_page_says_what_the_run_is(page: ReportPage, trained: Run) -> None:
     assert page.of("h1") == ["tiny nowcast"]
     assert "Forecasts rain rate (mm/h) 2 frames, +5 min to +10 min, from the last 3 frames." in page.text
     assert "recurrent: ConvLSTM2D" in page.text
+    finished = manifest["finished"][:16].replace("T", " ")
+    assert f"Run {trained.path.name}, finished {finished} UTC after 3 epochs" in page.text
+    assert "frames of 12 × 12, 5 min apart. Transform: standardize." in page.text
     assert f"seed {manifest['seed']}" in page.text
     assert f"keras {manifest['versions']['keras']}" in page.text
     for name in ("spec.yaml", "resolved.yaml"):
@@ -89,6 +94,11 @@ def test_scores_are_those_that_are_stored(page: ReportPage, trained: Run) -> Non
         assert line["values"] == column["values"]
     assert [line["name"] for line in skill["lines"]] == [f"over {each['baseline']}" for each in stored["skills"]]
     assert skill["lines"][0]["values"] == [100 * value for value in stored["skills"][0]["values"]]
+    assert "Scores over all lead times score model persistence" in page.text
+    overall = [next(c["overall"] for c in each["scores"] if c["score"] == "RMSE") for each in stored["forecasts"]]
+    assert f"RMSE (mm/h) {' '.join(f'{value:#.3g}'.rstrip('.') for value in overall)} lower" in page.text
+    assert "over all windows; e is the forecast minus the observation. Lower is better." in page.text
+    assert "persistence the last past frame, at every lead time" in page.text
     labels = [chart["label"] for chart in group["charts"]]
     assert {"CSI ≥ 1 mm/h", "CSI ≥ 3 mm/h", "MAE", "bias"} <= set(labels)
     assert page.text.count("as a table") >= len(labels)
@@ -214,6 +224,17 @@ def test_runs_that_cannot_be_compared_are_shown_beside_each_other(trained: Run, 
     assert "after epoch 1; train.epochs from 2 to 3" in page.text
     assert "No forecasts of C: gone: the data is not what this run began with" in page.text
     assert [each["title"] for each in page.payload["forecasts"]] == [f"A: {trained.path.name}"]
+
+
+def test_why_runs_cannot_be_compared_has_no_hint_for_a_command_line(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ArgumentError("a and b do not have the same data", help="name some with --data")
+
+    monkeypatch.setattr("specbuild.reporting.beside.compare", refuse)
+    runs = [replace(opened([trained.path])[0], letter=letter) for letter in "AB"]
+    assert beside(runs, "test", (), ()).why_not == "a and b do not have the same data"
 
 
 def test_a_file_is_not_replaced_unasked(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,8 @@ def test_these_checks_can_fail(browser: Any, report_file: Path) -> None:
 def test_sliders_and_lists_work_by_keyboard(browser: Any, report_file: Path) -> None:
     with Opened(browser, report_file, 1280) as opened:
         page = opened.page
-        forecast = page.locator("#browser-panels img").nth(1)
+        forecast = page.locator("#browser-panels img").nth(2)
+        window = page.locator("#browser-window-text")
 
         def shown() -> tuple[str, str, str]:
             return (
@@ -152,9 +153,15 @@ def test_sliders_and_lists_work_by_keyboard(browser: Any, report_file: Path) -> 
                 page.locator("#browser-lead-text").inner_text(),
             )
 
+        assert "(median)" in window.inner_text()
+        assert shown()[2] == "+10 min"
+        assert page.locator("#browser-panels img").first.get_attribute("alt").startswith("last past frame, window ")
+        page.locator("#browser-window").focus()
+        page.keyboard.press("Home")
+        page.locator("#browser-lead").focus()
+        page.keyboard.press("Home")
         first = shown()
         assert first[1].startswith("forecast, +5 min")
-        page.locator("#browser-lead").focus()
         page.keyboard.press("ArrowRight")
         second = shown()
         assert all(before != after for before, after in zip(first, second, strict=True))
@@ -165,7 +172,14 @@ def test_sliders_and_lists_work_by_keyboard(browser: Any, report_file: Path) -> 
         page.locator("#browser-window").focus()
         page.keyboard.press("ArrowRight")
         assert shown()[0] != first[0]
-        assert page.locator("#browser-window-text").inner_text().startswith("2 of 4: ")
+        assert window.inner_text().startswith("2 of 4: ")
+        play = page.locator("#browser-play")
+        play.focus()
+        page.keyboard.press("Enter")  # it shows the next lead time at once, and goes on until it is pressed again
+        assert (play.inner_text(), shown()[2]) == ("Pause", "+10 min")
+        page.locator("#browser-lead-text", has_text="+5 min").wait_for()
+        page.keyboard.press("Enter")
+        assert play.inner_text() == "Play"
         assert page.locator("#line-table tbody tr").count() == 5
         page.locator("#score-choice").focus()
         table = page.locator(".score-table:visible summary")

@@ -1,11 +1,11 @@
 "use strict";
-// Draws the charts and the forecasts of the page from the numbers in #payload. The colours are those of the style
+// Draws the charts and the forecasts of the page from the numbers in #payload. The colors are those of the style
 // sheet, so that the charts follow the reader's choice of light or dark.
 (() => {
   const data = JSON.parse(document.getElementById("payload").textContent);
   const find = (id) => document.getElementById(id);
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const line = (place) => colour(`c${place % 8}`);
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const line = (place) => color(`c${place % 8}`);
   const dashes = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
   const marks = ["circle", "square", "x", "triangle-up", "diamond", "triangle-down"];
   const range = (count) => Array.from({ length: count }, (_, index) => index);
@@ -20,15 +20,15 @@
 
   const layout = (more) => {
     const narrow = window.innerWidth < 640;
-    const axis = { gridcolor: colour("grid"), zeroline: false, linecolor: colour("line"), automargin: true, fixedrange: true };
+    const axis = { gridcolor: color("grid"), zeroline: false, linecolor: color("line"), automargin: true, fixedrange: true };
     return {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: colour("ink"), size: narrow ? 12 : 13, family: "system-ui, sans-serif" },
+      font: { color: color("ink"), size: narrow ? 12 : 13, family: "system-ui, sans-serif" },
       margin: { l: 48, r: 12, t: 30, b: 40 },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: colour("ink") } },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: color("ink") } },
       hovermode: "x unified",
-      hoverlabel: { bgcolor: colour("paper"), font: { color: colour("ink") } },
+      hoverlabel: { bgcolor: color("paper"), font: { color: color("ink") } },
       dragmode: false,
       ...more,
       xaxis: { ...axis, showgrid: false, ...more.xaxis },
@@ -42,7 +42,9 @@
   // Marks at whole numbers alone, about eight of them.
   const whole = (numbers) => {
     const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
-    return { tickmode: "linear", tick0: least, dtick: Math.max(1, Math.ceil((most - least) / 8)) };
+    const step = [1, 2, 5].flatMap((digit) => [0, 1, 2, 3, 4, 5, 6].map((power) => digit * 10 ** power)).sort((a, b) => a - b)
+      .find((each) => each * 8 >= most - least) ?? most - least;
+    return { tickmode: "linear", tick0: 0, dtick: step };
   };
   // Labels of categories, as many as fit.
   const some = (labels) => {
@@ -86,7 +88,7 @@
       });
     }
     const shapes = chart.zero
-      ? [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 0, line: { color: colour("soft"), width: 1 } }]
+      ? [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 0, line: { color: color("soft"), width: 1 } }]
       : [];
     const known = chart.lines.flatMap((each) => each.values.filter((value) => value !== null));
     const far = chart.units === "%" && Math.min(...known) < -200 && Math.max(...known) > -200;
@@ -139,7 +141,7 @@
       });
       const rule = (epoch, dash) => shapes.push({
         type: "line", yref: "paper", y0: 0, y1: 1, x0: epoch, x1: epoch,
-        line: { color: data.curves.length > 1 ? line(at) : colour("ink"), width: 1.5, dash },
+        line: { color: data.curves.length > 1 ? line(at) : color("ink"), width: 1.5, dash },
       });
       if (run.best !== null) rule(run.best, "dot");
       run.resumed.forEach((epoch) => rule(epoch + 0.5, "dash"));
@@ -147,7 +149,7 @@
         traces.push({
           x: [run.best], y: [(run.series[`val_${name}`] || run.series[name] || [])[run.epochs.indexOf(run.best)] ?? null],
           name: plain(`${prefix}best epoch, ${run.best}`), mode: "markers",
-          marker: { symbol: "star", size: 13, color: data.curves.length > 1 ? line(at) : colour("ink") },
+          marker: { symbol: "star", size: 13, color: data.curves.length > 1 ? line(at) : color("ink") },
         });
       }
     });
@@ -196,11 +198,12 @@
   const buildPanels = () => {
     const now = layer();
     const box = find("browser-panels");
-    box.style.setProperty("--least", now.aspect > 1.3 ? "10rem" : "13rem");
+    box.style.setProperty("--least", now.aspect > 1.3 ? "10rem" : "12rem");
     box.hidden = now.kind === "point";
     find("browser-bars").hidden = now.kind === "point";
+    const past = now.windows[0].past ? [{ name: "last past frame" }] : [];
     box.replaceChildren(
-      ...(now.kind === "point" ? [] : now.panels).map((panel) => {
+      ...(now.kind === "point" ? [] : [...past, ...now.panels]).map((panel) => {
         const frame = element("div", { class: "frame" }, element("img", { alt: "" }));
         frame.style.aspectRatio = `1 / ${now.aspect}`;
         if (now.kind === "map") frame.append(element("span", { class: "ring", "aria-hidden": "true" }));
@@ -217,9 +220,9 @@
     find("browser-bars").replaceChildren(
       ...now.bars.map((bar) => {
         const ends = `${bar.ticks[0]?.[1]} to ${bar.ticks[bar.ticks.length - 1]?.[1]}`;
-        const colours = element("div", { class: "colours" }, element("img", { src: bar.image, alt: `Color scale of ${bar.label}, ${ends}` }));
-        for (const [at, text] of bar.ticks) colours.append(tick("x", at, text));
-        return element("div", {}, element("p", {}, bar.label), colours);
+        const colors = element("div", { class: "colors" }, element("img", { src: bar.image, alt: `Color scale of ${bar.label}, ${ends}` }));
+        for (const [at, text] of bar.ticks) colors.append(tick("x", at, text));
+        return element("div", {}, element("p", {}, bar.label), colors);
       }),
     );
     const notes = [];
@@ -228,7 +231,7 @@
     if (now.boxes > 1) notes.push(`Pictures show means over boxes of ${now.boxes} × ${now.boxes} pixels; errors are computed from all pixels.`);
     if (now.left_out) notes.push(`${now.left_out} more lead times are not shown.`);
     if (now.words) notes.push(`Axes: ${now.words}.`);
-    if (now.kind === "map") notes.push("The ring marks the pixel of the time series below.");
+    if (now.kind === "map") notes.push("The ring marks the pixel of the time series below, where the observations of the window vary most.");
     find("browser-note").textContent = notes.join(" ");
     windowSlider.max = String(now.windows.length - 1);
     leadSlider.max = String(now.leads.length - 1);
@@ -249,11 +252,15 @@
     windowSlider.setAttribute("aria-valuetext", windowText);
     find("browser-lead-text").textContent = leadText;
     leadSlider.setAttribute("aria-valuetext", leadText);
+    const names = now.panels.map((panel) => `${panel.name}, ${leadText}`);
+    const past = shown.past ? [shown.past] : [];
+    if (past.length) names.unshift("last past frame");
+    const images = [...past, ...lead.images];
     find("browser-panels").querySelectorAll(".panel").forEach((figure, at) => {
       const image = figure.querySelector("img");
-      const error = lead.errors[at];
-      image.src = lead.images[at];
-      image.alt = `${now.panels[at].name}, ${leadText}, window ${shown.label}`;
+      const error = lead.errors[at - past.length] ?? null;
+      image.src = images[at];
+      image.alt = `${names[at]}, window ${shown.label}`;
       figure.querySelector("figcaption span").textContent = error === null ? "" : `RMSE ${error}${units}`;
       const ring = figure.querySelector(".ring");
       if (ring) {
@@ -274,7 +281,7 @@
     for (const [name, values] of Object.entries(rows)) {
       if (name === low || name === high) continue;
       const observed = name === "observed";
-      const shade = observed ? colour("ink") : line(place);
+      const shade = observed ? color("ink") : line(place);
       traces.push({
         x: times, y: [...(observed ? before : gap), ...values], name: plain(name), mode: "lines+markers",
         line: { color: shade, width: observed ? 3 : 2.5, dash: observed ? "solid" : dashes[1 + (place % 5)] },
@@ -285,7 +292,7 @@
     const last = past.length - 0.5;
     find("line-heading").textContent = `Time series ${where || "of the window shown"}`;
     plot("line-chart", traces, {
-      shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: last, x1: last, line: { color: colour("soft"), width: 1, dash: "dot" } }],
+      shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: last, x1: last, line: { color: color("soft"), width: 1, dash: "dot" } }],
       xaxis: { title: { text: "time from the last past frame" }, ...some(times) },
       yaxis: { title: { text: plain(now.label) } },
     });
@@ -313,7 +320,7 @@
     const places = range(numbers.length).filter((at) => shown[at] !== null);
     traces.push({
       x: places.map((at) => numbers[at]), y: places.map((at) => model[at]), name: "shown above", mode: "markers", hoverinfo: "skip",
-      marker: { symbol: "circle-open", size: 14, color: colour("ink"), line: { width: 2 } },
+      marker: { symbol: "circle-open", size: 14, color: color("ink"), line: { width: 2 } },
     });
     plot("errors-chart", traces, {
       xaxis: { title: { text: "window of the split" }, ...whole(numbers) },
@@ -332,11 +339,31 @@
       drawPanels();
     };
     start();
+    // A typical window first, at the lead time where forecasts are hardest.
+    windowSlider.value = String(Math.max(0, layer().windows.findIndex((each) => each.why === "median")));
+    leadSlider.value = leadSlider.max;
+    drawPanels();
     runs.addEventListener("change", () => { start(); drawLine(); drawErrors(); });
     layers.addEventListener("change", () => { buildPanels(); drawPanels(); drawLine(); });
     windowSlider.addEventListener("input", () => { drawPanels(); drawLine(); });
     leadSlider.addEventListener("input", drawPanels);
     redraws.push(drawLine, drawErrors);
+
+    // The lead times one after the other, from the first again at the end, until the button is pressed again.
+    const play = find("browser-play");
+    let timer = 0;
+    const stop = () => { clearInterval(timer); timer = 0; play.textContent = "Play"; };
+    const step = () => {
+      leadSlider.value = String((Number(leadSlider.value) + 1) % (Number(leadSlider.max) + 1));
+      drawPanels();
+    };
+    play.addEventListener("click", () => {
+      if (timer) return stop();
+      play.textContent = "Pause";
+      timer = setInterval(step, 700);
+      step();
+    });
+    [runs, layers, leadSlider].forEach((each) => each.addEventListener("input", stop));
   }
 
   const redraw = () => redraws.forEach((draw) => draw());
