@@ -4,18 +4,21 @@ The motion between two frames is dense optical flow (Farnebäck, 2003, "Two-fram
 expansion", SCIA), as OpenCV computes it. Frames are moved by a backward semi-Lagrangian scheme: from each pixel the
 path is followed upstream, step by step through a motion that is constant in time, and the value is read where the path
 begins (Germann and Zawadzki, 2002, Mon. Weather Rev. 130, 2859).
+
+`specbuild export` writes a copy of this file next to a model that reads motion or extrapolated frames. It needs NumPy
+and OpenCV alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from specbuild.data.arrays import Array, Floats
-
+Floats: TypeAlias = npt.NDArray[np.float32]
+"""Values in physical units, NaN where missing."""
 Motion: TypeAlias = npt.NDArray[np.float32]
 """Pixels along x (the width) and y (the height) from one frame to the next: (H, W, 2)."""
 
@@ -47,6 +50,46 @@ def compared(minutes: float | None) -> tuple[int, int]:
     if minutes is None:
         return LATEST, 1
     return min(max(round(_MINUTES / minutes), LATEST), _MOST), min(max(round(_MINUTES_APART / minutes), 1), _MOST // 2)
+
+
+def motion_field(frames: Floats, apart: int = 1, scale: float = 1) -> Floats:
+    """Return the motion of each variable along x (the width) and y (the height), (H, W, 2 · C), as a model reads it.
+
+    Args:
+        frames: the latest frames (T, H, W, C) since the last gap in time, oldest first and one step apart; NaN where
+            missing. A single frame shows no motion.
+        apart: frames so many steps apart are compared, or the first and the last of fewer frames.
+        scale: steps of the frames in a step of the result, such as 2 for the motion in 10 min between frames that are
+            5 min apart.
+    """
+    apart = min(apart, len(frames) - 1)
+    if apart < 1:
+        return np.zeros((*frames.shape[1:-1], 2 * frames.shape[-1]), np.float32)
+    flows = [np.float32(scale) * motion(frames[..., channel], apart) for channel in range(frames.shape[-1])]
+    return np.concatenate(flows, axis=-1)
+
+
+def extrapolated(frames: Floats, steps: Iterable[int], apart: int = 1, scale: float = 1) -> Floats:
+    """Return the last frame after the given numbers of steps along the motion, (number of `steps`, H, W, C).
+
+    Args:
+        frames: as `motion_field` takes them, with its `apart` and `scale`.
+        steps: rising numbers of steps of 1 and more, each of `scale` steps of the frames.
+    """
+    return moved(frames[-1], motion_field(frames, apart, scale), steps)
+
+
+def moved(frame: Floats, field: Floats, steps: Iterable[int]) -> Floats:
+    """Return a frame (H, W, C) after the given numbers of steps along a field of motion, (number of `steps`, H, W, C).
+
+    Args:
+        frame: NaN where missing.
+        field: its motion, as `motion_field` returns it.
+        steps: rising numbers of steps of 1 and more.
+    """
+    steps = list(steps)
+    channels = range(frame.shape[-1])
+    return np.stack([advect(frame[..., each], field[..., 2 * each : 2 * each + 2], steps) for each in channels], -1)
 
 
 def motion(frames: Floats, apart: int = 1) -> Motion:
@@ -103,7 +146,7 @@ def advect(frame: Floats, flow: Motion, steps: Iterable[int]) -> Floats:
     """
     import cv2
 
-    def read(values: Floats, x: Array, y: Array) -> Floats:
+    def read(values: Floats, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Floats:
         return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
     height, width = frame.shape

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-Role: TypeAlias = Literal["frame", "state", "static", "time"]
-"""What a tensor is: frames; the state of a recurrence; a field that does not change; when the frames are."""
+Role: TypeAlias = Literal["frame", "state", "static", "time", "motion"]
+"""What a tensor is: frames; the state of a recurrence; a field that does not change; when the frames are; motion."""
 Shape: TypeAlias = Literal["whole", "physical", "streaming"]
 """The forms of an exported model: as it is; with physical units in and out; a frame and the states in and out."""
+MOTION_FILE = "motion.py"
+"""The copy of `specbuild/data/motion.py` beside the graphs; after the export its name begins with that of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,37 @@ class Axis:
 
     name: str
     length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """How an input is computed from frames before the graph runs, by a function in `MOTION_FILE`.
+
+    Attributes:
+        function: of the file.
+        of: the input with the frames.
+        steps: the time of each frame that the function takes, such as `-5 min`, the last past one being 0.
+        may_be_fewer: whether it takes fewer frames where a gap or the beginning of the data leaves no more.
+        arguments: further arguments, by name.
+    """
+
+    function: str
+    of: str
+    steps: tuple[str, ...]
+    may_be_fewer: bool
+    arguments: Mapping[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """Return the record in the manifest."""
+        return {
+            "file": MOTION_FILE,
+            "function": self.function,
+            "of": self.of,
+            "frames": len(self.steps),
+            "fewer": self.may_be_fewer,
+            "steps": list(self.steps),
+            "arguments": dict(self.arguments),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +73,7 @@ class TensorDescription:
         channels: names of the variables along the last axis, where they have any.
         steps: what each entry along the time axis is, such as `+5 min`; empty without a time axis.
         missing: whether NaN stands for a missing value.
+        computed: of an input that no graph computes, how it is computed from frames; None where it is given as it is.
     """
 
     name: str
@@ -53,6 +87,7 @@ class TensorDescription:
     channels: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
     missing: bool = False
+    computed: Computed | None = None
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -69,6 +104,7 @@ class TensorDescription:
             "channels": list(self.channels),
             "steps": list(self.steps),
             "missing": "NaN" if self.missing else "",
+            "computed": None if self.computed is None else self.computed.record(),
         }
         return {
             "name": self.name,
@@ -121,6 +157,11 @@ class Exported:
     graphs: tuple[ExportedGraph, ...]
     interval: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def needs_motion(self) -> bool:
+        """Whether an input is computed by `MOTION_FILE`."""
+        return any(tensor.computed is not None for graph in self.graphs for tensor in graph.inputs)
 
     def manifest(self, **further: Any) -> dict[str, Any]:
         """Return the manifest, with further keys such as the format and the difference that was measured."""

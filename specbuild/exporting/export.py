@@ -17,7 +17,7 @@ import numpy as np
 from specbuild.data.arrays import Array
 from specbuild.document import ArgumentError, RunError, did_you_mean
 from specbuild.exporting import runtimes
-from specbuild.exporting.description import Shape
+from specbuild.exporting.description import MOTION_FILE, Shape
 from specbuild.exporting.differences import Difference, difference_of
 from specbuild.exporting.formats import FORMATS, Format, check_installed
 from specbuild.exporting.naming import exported_name
@@ -38,7 +38,7 @@ class ExportResult:
     """The files of an export and how they were verified.
 
     Attributes:
-        files: the exported files; a streaming model may have two.
+        files: the exported files; a streaming model may have several, one that reads motion has a Python file besides.
         manifest: the file that describes the inputs and outputs.
         difference: the largest difference from the run's own forecasts.
         tolerance: the relative difference that was accepted.
@@ -209,7 +209,7 @@ def run_graph(
         RunError: the file does not run.
     """
     with np.load(folder / f"{graph['name']}.npz") as stored:
-        inputs = {name.removeprefix("input/"): stored[name] for name in stored if name.startswith("input/")}
+        inputs = {name.removeprefix("input/"): stored[name] for name in stored if not name.startswith("output/")}
     np.savez(folder / "inputs.npz", **inputs)
     job = {
         "format": kind.name,
@@ -219,6 +219,11 @@ def run_graph(
         "input_names": [each["name"] for each in graph["inputs"]],
         "output_names": [each["name"] for each in graph["outputs"]],
         "batch": batch,
+        "computed": [
+            {"name": each["name"], **each["computed"], "file": str(folder / each["computed"]["file"])}
+            for each in graph["inputs"]
+            if "computed" in each
+        ],
         "path": [place for place in sys.path if place and not (Path(place) / "specbuild").is_dir()],
     }
     (folder / "job.json").write_text(json.dumps(job), "utf-8")
@@ -256,7 +261,14 @@ def _kept(
     """Move the files to their final place, and write the manifest."""
     files = []
     graphs = tried.manifest["graphs"]
+    beside = motion_path(path)
+    _remove(beside)
+    if (folder / MOTION_FILE).exists():
+        shutil.move(folder / MOTION_FILE, beside)
     for graph in graphs:
+        for each in graph["inputs"]:
+            if "computed" in each:
+                each["computed"]["file"] = beside.name
         place = path if len(graphs) == 1 else _place(path, kind, graph["name"])
         for suffix in kind.parts:
             target = place.with_suffix(suffix)
@@ -264,6 +276,7 @@ def _kept(
             shutil.move(folder / f"{graph['name']}{suffix}", target)
         files.append(place)
         graph["file"] = place.name
+    files += [beside] if beside.exists() else []
     record = {
         **tried.manifest,
         "notes": list(notes),
@@ -288,6 +301,11 @@ def _kept(
 def manifest_path(path: Path) -> Path:
     """Return where the manifest of an exported file lies."""
     return path.with_name(f"{path.name}.json")
+
+
+def motion_path(path: Path) -> Path:
+    """Return where the Python file lies that computes the motion which an exported file reads."""
+    return path.with_name(f"{path.stem}.{MOTION_FILE}")
 
 
 def _versions(kind: Format) -> dict[str, str]:
@@ -338,7 +356,7 @@ def _check_free(path: Path, kind: Format, shape: Shape, *, overwrite: bool) -> N
     names = GRAPHS if shape == "streaming" else ()
     places = [path, *(_place(path, kind, name) for name in names)]
     files = [place.with_suffix(suffix) for place in places for suffix in kind.parts]
-    known = [each for each in (*files, manifest_path(path)) if each.exists()]
+    known = [each for each in (*files, motion_path(path), manifest_path(path)) if each.exists()]
     if known and not overwrite:
         raise ArgumentError(
             f"{known[0]} exists", help="replace it with --overwrite, or name another file with --output"

@@ -9,6 +9,7 @@ imports nothing of specbuild, so that it shows as well how each format is loaded
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -138,6 +139,16 @@ def hide(names: Sequence[str]) -> None:
     sys.meta_path[:] = [_Without(finder, names) for finder in sys.meta_path]
 
 
+def computed(record: Mapping[str, Any], stored: Arrays) -> np.ndarray[Any, Any]:
+    """Compute an input of each sample from its frames, with the Python file that lies beside the exported one."""
+    function = runpy.run_path(record["file"])[record["function"]]
+    name = record["name"]
+    count = sum(key.startswith(f"frames/{name}/") for key in stored)
+    values = [function(stored[f"frames/{name}/{sample}"], **record["arguments"]) for sample in range(count)]
+    entry = stored.get(f"entry/{name}")
+    return np.stack(values if entry is None else [each[entry] for each in values])
+
+
 def main(job_file: str) -> None:
     """Run a job in this process, from which what the runtime must not need is absent from now on."""
     job = json.loads(Path(job_file).read_text("utf-8"))
@@ -153,7 +164,10 @@ def measure(job: Mapping[str, Any]) -> None:
     of that size.
     """
     with np.load(job["inputs"]) as stored:
-        arrays = {name: stored[name] for name in job["input_names"]}
+        given = dict(stored)
+    arrays = {name: given[name] for name in job["input_names"] if name in given}
+    for each in job["computed"]:
+        arrays[each["name"]] = computed(each, given)
     run = LOAD[job["format"]](job["file"], job["input_names"], job["output_names"])
     count, fixed = len(next(iter(arrays.values()))), job["batch"]
     starts = range(0, count - (fixed or count) + 1, fixed or count)

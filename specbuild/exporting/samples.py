@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from specbuild.data import Dataset
 from specbuild.data.arrays import Array, Floats
 from specbuild.data.samples.sampler import stacked
 from specbuild.data.samples.windows import past_frames
+from specbuild.data.sources import FrameSource
+from specbuild.data.sources.base import FrameMetadata, Region
 from specbuild.data.sources.coarsen import reduced
 from specbuild.document import SpecbuildError
-from specbuild.exporting.physical import PhysicalPlan, gives_quantiles, opened
+from specbuild.exporting.interface import gives_quantiles, opened
+from specbuild.exporting.physical import PhysicalPlan
 from specbuild.graph.model import closed
 from specbuild.prediction.forecast import Past, make_forecast
 from specbuild.runs.trained import TrainedRun
@@ -31,12 +34,20 @@ class Samples:
     inputs: dict[str, Array]
     outputs: dict[str, Array]
     source: str
+    frames: dict[str, list[Floats]] = field(default_factory=dict)
+    """For each input that is computed outside of the graph: of each sample the frames that it is computed from."""
+    entries: dict[str, int] = field(default_factory=dict)
+    """For each of these of which a graph reads one frame: which one."""
 
     def store(self, path: Path) -> None:
-        """Write an `.npz` with `input/<name>` and `output/<name>`."""
-        inputs: dict[str, Any] = {f"input/{name}": values for name, values in self.inputs.items()}
-        outputs: dict[str, Any] = {f"output/{name}": values for name, values in self.outputs.items()}
-        np.savez(path, **inputs, **outputs)
+        """Write an `.npz` with `output/<name>`, `input/<name>` and, instead of an input that is computed from frames,
+        `frames/<name>/<sample>` and `entry/<name>`."""
+        arrays: dict[str, Any] = {f"output/{name}": values for name, values in self.outputs.items()}
+        arrays |= {f"input/{name}": values for name, values in self.inputs.items() if name not in self.frames}
+        for name, each in self.frames.items():
+            arrays |= {f"frames/{name}/{number}": frames for number, frames in enumerate(each)}
+        arrays |= {f"entry/{name}": entry for name, entry in self.entries.items()}
+        np.savez(path, **arrays)
 
 
 def whole_samples(trained: TrainedRun) -> Samples:
@@ -110,7 +121,8 @@ def physical_samples(trained: TrainedRun) -> Samples:
     given = given if batch is None else [given[number % len(given)] for number in range(batch)]
     samples = [_forecast(trained, plan, at, frames) for at, frames in given]
     inputs, outputs = (stacked([sample[part] for sample in samples]) for part in (0, 1))
-    return Samples(inputs, outputs, f"{source}, some with missing values")
+    compared = {name: [sample[2][name] for sample in samples] for name in samples[0][2]}
+    return Samples(inputs, outputs, f"{source}, some with missing values", compared)
 
 
 def _files_frames(trained: TrainedRun, dataset: Dataset, place: tuple[int, int]) -> Floats:
@@ -143,10 +155,48 @@ def _with_gaps(frames: Floats, random: np.random.Generator) -> Floats:
     return np.where(gaps, np.float32(np.nan), frames)
 
 
+@dataclass(frozen=True)
+class _Edited(FrameSource):
+    """The frames of a source, some of which are replaced in one event."""
+
+    whole: FrameSource = field(kw_only=True)
+    event: int = field(kw_only=True)
+    replaced: dict[int, Floats] = field(kw_only=True)
+
+    def _read(self, event: int, frames: range, region: Region | None) -> Floats:
+        values = self.whole.read(event, frames, region).copy()
+        for position, number in enumerate(frames):
+            if event == self.event and number in self.replaced:
+                values[position] = self.replaced[number][region or ...]
+        return values
+
+
+def _with_past(dataset: Dataset, at: tuple[int, int] | None, past: Floats) -> tuple[Dataset, tuple[int, int]]:
+    """Return data that have the past frames of a window, for inputs that read them there, and where they have them."""
+    windows, source = dataset.section.windows, dataset.source
+    if at is None:
+        start = max(feed.section.reach for feed in dataset.feeds.values())
+        count = past_frames(start, windows)[-1] + 1
+        values = past[np.arange(count) % len(past)]
+        source = FrameSource(values, FrameMetadata("drawn frames", ("T", *source.metadata.space, "C")))
+        at = (0, start)
+    numbers = past_frames(at[1], windows)
+    edited = _Edited(
+        source.array,
+        source.metadata,
+        unusable=source.unusable,
+        whole=source,
+        event=at[0],
+        replaced=dict(zip(numbers, past, strict=True)),
+    )
+    return replace(dataset, source=edited), at
+
+
 def _forecast(
     trained: TrainedRun, plan: PhysicalPlan, at: tuple[int, int] | None, frames: Floats
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return the inputs of the graph for past frames with the pixels of the files, and its outputs."""
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Floats]]:
+    """Return for past frames with the pixels of the files the inputs of the graph, its outputs, and the frames that
+    inputs are computed from outside of it."""
     dataset, coarse = plan.dataset, frames
     if plan.coarsen is not None:
         boxes = [1, *plan.coarsen.factors(len(dataset.source.space)), 1]
@@ -156,9 +206,15 @@ def _forecast(
         context = dataset.context(at, [0 if at is None else at[1]])
         assert context is not None
         inputs[plan.slot] = np.asarray(context.slots[0], np.int32)
+    if any(feed.frames is not None for feed in plan.feeds.values()):
+        dataset, at = _with_past(dataset, at, coarse)
+    compared: dict[str, Floats] = {}
     for name, feed in plan.feeds.items():
         if feed.sample is not None and at is not None:
-            inputs[name] = feed.sample(plan.window(*at, past=coarse))
+            window = replace(plan.window(*at, past=coarse), source=dataset.source)
+            inputs[name] = feed.sample(window)
+            if feed.frames is not None:
+                compared[name] = feed.frames(window)
     forecast = make_forecast(trained, Past(coarse, dataset, at=at))
     outputs: dict[str, Array] = {}
     for view, each in zip(plan.views, (forecast, *forecast.others), strict=True):
@@ -167,4 +223,4 @@ def _forecast(
         if gives_quantiles(view):
             assert each.quantiles is not None
             outputs[f"{name}_quantiles"] = each.quantiles
-    return inputs, outputs
+    return inputs, outputs, compared

@@ -12,7 +12,7 @@ from specbuild.data.samples.windows import future_frames, past_frames
 from specbuild.document import RunError
 from specbuild.exporting.description import Exported, ExportedGraph, TensorDescription
 from specbuild.exporting.differences import Difference, difference_of
-from specbuild.exporting.physical import SLOT
+from specbuild.exporting.interface import SLOT
 from specbuild.exporting.samples import Samples, physical_samples
 from specbuild.exporting.stream.side import NEXT
 from specbuild.runs.trained import TrainedRun
@@ -37,7 +37,13 @@ def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -
 
     def call(graph: ExportedGraph, inputs: Arrays) -> Arrays:
         outputs = called(graph, inputs)
-        samples[graph.name] = Samples(inputs, outputs, source)
+        frames = {name: each for name, each in whole.frames.items() if name in inputs}
+        entries = {
+            name: min(graph.calls, whole.inputs[name].shape[1]) - 1
+            for name in frames
+            if inputs[name].ndim < whole.inputs[name].ndim
+        }
+        samples[graph.name] = Samples(inputs, outputs, source, frames, entries)
         return outputs
 
     for name, ours in forecasts(trained, exported, whole.inputs, call).items():

@@ -16,10 +16,12 @@ from typing import Any, cast
 import numpy as np
 
 from specbuild.data import Dataset
+from specbuild.data.samples.windows import lead_frames
 from specbuild.document import ArgumentError
 from specbuild.exporting.description import Axis, Exported, ExportedGraph, TensorDescription
+from specbuild.exporting.interface import opened
 from specbuild.exporting.naming import exported_name
-from specbuild.exporting.physical import PhysicalPlan, opened
+from specbuild.exporting.physical import PhysicalPlan
 from specbuild.exporting.steps import Unchecked
 from specbuild.exporting.stream.models import StreamModels, stream_models
 from specbuild.exporting.stream.side import NEXT, Given, StreamGraph, Taken
@@ -199,6 +201,8 @@ class StreamingPlan(PhysicalPlan):
         if frame is not None:
             dataset = replace(self.dataset, transform=Unchecked.of(self.dataset.transform))
             ready = dataset.prepare(frame, self._context(given.get(self.slot), [0]))  # type: ignore[arg-type]
+        leads = [0] if stream.name == "forecast" else [*lead_frames(self.trained.data.windows)]
+        as_target = self._as_target(given.get(self.slot), leads)
         values = []
         for each in stream.inputs:
             if each.role == "state":
@@ -208,7 +212,7 @@ class StreamingPlan(PhysicalPlan):
             feed = self.feeds.get(each.name)
             port = given.get(each.name)
             port = _leading(port) if port is not None and each.frame else port
-            value = ready if feed is None else feed.values(ready, port)
+            value = ready if feed is None else feed.values(ready, port, as_target)
             layout = self.dataset.layout.inputs.get(each.name)
             value = value[0] if each.frame else value
             values.append(keras.ops.cast(self._cut(value, like, spatial=layout is None or layout.space), each.dtype))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from specbuild.data import motion
 from specbuild.document import RunError, SpecbuildError
-from specbuild.exporting.description import Exported, Shape
+from specbuild.exporting.description import MOTION_FILE, Exported, Shape
 from specbuild.exporting.formats import FORMATS
 from specbuild.runs.trained import TrainedRun
 
@@ -73,6 +75,8 @@ class Job:
         format = FORMATS[self.format]
         for graph in exported.graphs:
             convert(graph, format, self.folder / f"{graph.name}{format.suffix}", self.batch)
+        if exported.needs_motion:
+            shutil.copyfile(motion.__file__, self.folder / MOTION_FILE)
         if self.shape == "streaming":
             from specbuild.exporting.stepped import stepped_samples
 

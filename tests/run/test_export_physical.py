@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from specbuild import export
 from specbuild.data.transforms.kinds import STEPS, LogStep
 from specbuild.document import ArgumentError
-from specbuild.exporting.physical import PhysicalPlan, opened, physical
+from specbuild.exporting.interface import opened
+from specbuild.exporting.physical import PhysicalPlan, physical
 from specbuild.exporting.samples import Samples, physical_samples
+from specbuild.exporting.stepped import stepped_samples
 from specbuild.exporting.steps import Unchecked
+from specbuild.exporting.streaming import streaming
+from specbuild.prediction.forecast import Past, make_forecast
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import train
+from tests.backends import not_on_jax
 from tests.run.conftest import blobs
+from tests.tools import ROOT
 
 QUICK = ["train.epochs=1", "train.steps_per_epoch=2"]
 GAPS = """
@@ -90,6 +99,87 @@ def test_anomalies_and_quantiles(spec: Path) -> None:
     assert quantiles.shape[1:] == (3, 2, 12, 12, 1)
     assert (np.diff(quantiles[:2], axis=1) >= 0).all()
     np.testing.assert_allclose(quantiles[:, 1], outputs["forecast"], atol=1e-5)
+
+
+MOVING = """
+  - {id: ahead, layer: Warp, from: [last, flow], steps: 2}
+  - {layer: Add, from: [ahead, moved]}
+  - {id: forecast, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}
+data:
+  source: {path: gaps.npy, layout: T H W}
+  inputs:
+    rain: past
+    flow: {motion: true, latest: 7, apart: 3}
+    moved: {baseline: extrapolation}
+  crop: 8
+  windows: {past: 2, future: 2, step: 2}
+  transform: [{name: anomaly, period: 6}, standardize]
+  split: {test: [0, 14], train: [20, 60]}
+train: {loss: mse, seed: 3, batch_size: 4}
+"""
+
+
+def test_motion_comes_from_the_file_beside_the_model(spec: Path) -> None:
+    """The graph gets the motion of whole frames, of as many as there are at the beginning of the data."""
+    values = blobs()
+    values[:, :2, :2] = np.nan
+    np.save(spec.parent / "gaps.npy", values)
+    inputs = "{rain: [2, 8, 8, 1], flow: [8, 8, 2], moved: [2, 8, 8, 1]}"
+    last = "\n  - {id: last, layer: LastFrame, from: rain}"
+    spec.write_text(f"specbuild: 1\nname: small\ninputs: {inputs}\nlayers:{last}{MOVING}", "utf-8")
+    trained = TrainedRun.open(train(spec, overrides=QUICK, out=spec.parent / "runs", quiet=True, score=False).path)
+    plan, samples, _ = compared(trained)
+    assert {name: [len(each) for each in frames] for name, frames in samples.frames.items()} == {
+        "flow": [3, 7, 3, 3],
+        "moved": [2, 2, 2, 2],
+    }
+    assert np.abs(samples.inputs["flow"]).max() > 1
+    flow, moved = plan.inputs[2:]
+    assert (flow.role, flow.units, flow.shape) == ("motion", "pixels per step", (None, 12, 12, 2))
+    assert flow.computed is not None
+    assert flow.computed.record() | {"steps": []} == {
+        "file": "motion.py",
+        "function": "motion_field",
+        "of": "rain",
+        "frames": 7,
+        "fewer": True,
+        "steps": [],
+        "arguments": {"apart": 3, "scale": 2},
+    }
+    assert moved.computed is not None
+    assert moved.computed.arguments == {"steps": [1, 2], "apart": 1, "scale": 1}
+
+
+@not_on_jax
+def test_the_example_forecasts_with_motion(tmp_path: Path) -> None:
+    """The radar nowcast runs in ONNX Runtime; in the process that verifies it, its motion is computed by the copy."""
+    for package in ("onnx", "onnxruntime", "tf2onnx"):
+        pytest.importorskip(package, reason="needs specbuild[onnx]: pip install 'specbuild[onnx]'")
+    np.save(tmp_path / "blobs.npy", blobs(size=16))
+    small = ["vars.size=16", "vars.filters=2", "vars.past=3", "vars.future=2"]
+    data = [f"data.source={{path: {tmp_path / 'blobs.npy'}, layout: T H W}}", "data.scale=1", "data.missing=-1"]
+    run = train(
+        ROOT / "specs" / "radar_nowcast.yaml", overrides=[*small, *data, *QUICK], out=tmp_path, quiet=True, score=False
+    )
+    result = export(run.path, format="onnx", output=tmp_path / "rain.onnx")
+    assert result.difference.relative < 1e-4
+    assert [path.name for path in result.files] == ["rain.onnx", "rain.motion.py"]
+    assert "specbuild.data" not in result.files[1].read_text("utf-8")
+    trained = TrainedRun.open(run.path)
+    frames = trained.dataset.source.read(0, range(60))
+    np.save(tmp_path / "frames.npy", frames)
+    command = [sys.executable, "-I", str(ROOT / "examples" / "motion" / "forecast.py"), "rain.onnx.json", "frames.npy"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "mm/h in the next 2 frames" in done.stdout
+    ours = make_forecast(trained, Past(frames[57:], trained.dataset, at=(0, 57))).frames
+    np.testing.assert_allclose(np.load(tmp_path / "forecast.npy"), ours, rtol=1e-4, atol=1e-4)
+
+    stepped, difference = stepped_samples(trained, streaming(trained), 1e-4)
+    assert difference.relative < 1e-4
+    assert [len(each) for each in stepped["observe"].frames["flow"]] == [12, 12, 12, 12]
+    result.files[0].unlink()
+    with pytest.raises(ArgumentError, match=r"rain\.motion\.py exists"):
+        export(run.path, format="onnx", output=tmp_path / "rain.onnx")
 
 
 class ReversedStep(LogStep):

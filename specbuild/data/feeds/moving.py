@@ -8,12 +8,13 @@ import numpy as np
 
 from specbuild.data.arrays import Floats
 from specbuild.data.feeds.base import Feed, FeedContext
-from specbuild.data.motion import advect, motion
+from specbuild.data.motion import motion_field, moved
 from specbuild.data.samples.augment import Turn
 from specbuild.data.samples.windows import latest_frames, lead_frames
 from specbuild.data.sources import FrameSource
 from specbuild.document import RunError
 from specbuild.language import Spec
+from specbuild.language.sections.data import WindowsSection
 from specbuild.language.sections.feeds import BaselineFeed, MotionFeed, MovingFeed
 
 _KEPT = 64
@@ -71,22 +72,24 @@ class Motions:
         source, known = (None, None) if context.at is None else self.kept.get(context.at, (None, None))
         if known is not None and source is context.source:
             return known
-        frames, step = self._compared(context)
-        apart = min(self.section.pairs(step), len(frames) - 1)
-        if apart:
-            scale = context.data.windows.step // step
-            flows = [scale * motion(frames[..., channel], apart) for channel in range(frames.shape[-1])]
-        else:
-            flows = [np.zeros((*frames.shape[1:-1], 2), np.float32)] * frames.shape[-1]
-        whole = np.concatenate(flows, axis=-1)
+        frames, step = self.compared(context)
+        whole = motion_field(frames, **self.arguments(step, context.data.windows.step))
         if context.at is not None:
             for oldest in list(self.kept)[: max(0, len(self.kept) + 1 - _KEPT)]:  # other threads add to it meanwhile
                 self.kept.pop(oldest, None)
             self.kept[context.at] = context.source, whole
         return whole
 
-    def _compared(self, context: FeedContext) -> tuple[Floats, int]:
-        """Return the frames whose motion counts, and how many frames of the data they lie apart."""
+    def arguments(self, step: int, window_step: int) -> dict[str, int]:
+        """Return the arguments of `motion_field` for frames that lie `step` frames of the data apart."""
+        return {"apart": self.section.pairs(step), "scale": window_step // step}
+
+    def compared(self, context: FeedContext) -> tuple[Floats, int]:
+        """Return the frames whose motion counts, and how many frames of the data they lie apart.
+
+        Raises:
+            RunError: a single past frame is given, which does not tell its motion.
+        """
         if self.section.latest is None or context.at is None:
             given = context.whole()
             if len(given) < 2:
@@ -127,12 +130,10 @@ class Extrapolation(Feed[BaselineFeed]):
     motions: Motions
 
     def read(self, context: FeedContext) -> Floats:
-        flows, last = self.motions.of(context), context.whole()[-1]
-        windows = context.data.windows
-        steps = [frames // windows.step for frames in lead_frames(windows)]
-        moved = [
-            advect(last[..., channel], flows[..., 2 * channel : 2 * channel + 2], steps)
-            for channel in range(last.shape[-1])
-        ]
-        future = context.as_target(np.stack(moved, axis=-1)[(slice(None), *context.region)])
+        ahead = moved(context.whole()[-1], self.motions.of(context), self.steps(context.data.windows))
+        future = context.as_target(ahead[(slice(None), *context.region)])
         return future if self.layout.time else future[0]
+
+    def steps(self, windows: WindowsSection) -> list[int]:
+        """Return how many steps of the window after the last past frame each frame is."""
+        return [frames // windows.step for frames in lead_frames(windows)]

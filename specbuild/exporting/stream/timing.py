@@ -17,6 +17,7 @@ from specbuild.catalog.receptive_field import AxisField, is_empty
 from specbuild.catalog.shapes import size
 from specbuild.graph import Graph, Port
 from specbuild.graph.model import closed
+from specbuild.language.sections.feeds import MotionFeed
 
 TRIALS = (5, 7)
 """Lengths of sequences with which a layer is tried; one length alone could be that of another axis."""
@@ -67,7 +68,9 @@ def possible_inputs(graph: Graph) -> Iterator[Inputs]:
         named = {"past": When.PAST, "future": When.AHEAD, "all": When.THROUGHOUT}
         sections = {x.id: data.inputs[x.id] for x in graph.inputs}
         yield {
-            name: When.STATIC
+            name: When.SO_FAR
+            if isinstance(section, MotionFeed)
+            else When.STATIC
             if section.count(data.windows) is None
             else named[getattr(section, "frames", None) or "future"]  # a baseline has no other frames
             for name, section in sections.items()
