@@ -12,6 +12,7 @@ import pytest
 from specbuild.document import RunError, extras
 from specbuild.document.extras import EXTRAS, install, install_framework, missing, require
 from specbuild.exporting.formats import FORMATS
+from specbuild.language.sections.loggers import NAMES as LOGGERS
 from specbuild.training.loggers.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,8 @@ def plain(name: str) -> str:
 def test_the_table_has_the_extras_of_the_package() -> None:
     assert EXTRAS.keys() == DECLARED.keys() - FOR_DEVELOPERS
     assert {format.extra for format in FORMATS.values()} <= EXTRAS.keys() | {""}
-    assert KINDS.keys() <= EXTRAS.keys()
+    assert tuple(KINDS) == LOGGERS
+    assert set(LOGGERS) <= EXTRAS.keys()
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

@@ -1,6 +1,6 @@
 """The loggers of `train.loggers`: where a run is reported to, besides its folder."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
@@ -52,7 +52,7 @@ class Logger(Section):
 
     @property
     def name(self) -> str:
-        """`tensorboard`, `mlflow` or `wandb`."""
+        """Which of the fields is given."""
         return next(iter(self.model_fields_set))
 
     @property
@@ -62,7 +62,7 @@ class Logger(Section):
         return section
 
 
-_KINDS: dict[str, type[Section]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": Wandb}
+_KINDS: dict[str, type[Section]] = {name: get_args(field.annotation)[0] for name, field in Logger.model_fields.items()}
 NAMES = tuple(_KINDS)
 
 
