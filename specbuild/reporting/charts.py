@@ -16,6 +16,7 @@ from specbuild.document.text_table import Column
 from specbuild.evaluation.forecast_scores import ScoreColumn, ScoreTable, with_nulls
 from specbuild.evaluation.result import ALL, MODEL, SKILL, Evaluation
 from specbuild.reporting.opened import ReportedRun
+from specbuild.runs.records import LEARNING_RATE, results_in
 
 SKILL_LABEL = "skill over each baseline"
 _RMSE = SCORES["rmse"].title
@@ -268,8 +269,9 @@ class Curves:
 
     @property
     def monitored(self) -> list[str]:
-        """The names of the series, losses first."""
-        return sorted(self.series, key=lambda name: name.removeprefix("val_") != "loss")
+        """The names of the series: losses, then the other results, then the learning rate."""
+        results = sorted(results_in(self.series), key=lambda name: name.removeprefix("val_") != "loss")
+        return [*results, *(name for name in self.series if name not in results)]
 
     @property
     def table(self) -> str:
@@ -282,8 +284,9 @@ class Curves:
             ]
             for at, epoch in enumerate(self.epochs)
         ]
+        caption = "loss, metrics and learning rate" if LEARNING_RATE in self.series else "loss and metrics"
         return html_table(
-            columns, rows, f"{self.run}: loss and metrics by epoch" if self.run else "Loss and metrics by epoch"
+            columns, rows, f"{self.run}: {caption} by epoch" if self.run else f"{caption} by epoch".capitalize()
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -311,7 +314,7 @@ def curves(run: ReportedRun, *, several: bool) -> Curves | None:
         rows = list(csv.DictReader(file))
     if not rows:
         return None
-    names = [name for name in rows[0] if name != "epoch"]
+    names = [*results_in(rows[0]), *([LEARNING_RATE] if LEARNING_RATE in rows[0] else [])]
     series = {name: tuple(_read(row.get(name)) for row in rows) for name in names}
     epochs = tuple(int(_read(row.get("epoch")) or 0) for row in rows)
     manifest = run.manifest

@@ -19,9 +19,7 @@ from specbuild.document import ArgumentError
 from specbuild.model.backend import keras
 from specbuild.model.objects import to_keras
 from specbuild.runs.checkpoint import WEIGHTS, build_optimizer, load_weights
-
-LEARNING_RATE = "learning_rate"
-"""The name of the learning rate, as an argument and in the history."""
+from specbuild.runs.records import LEARNING_RATE
 
 
 @contextmanager

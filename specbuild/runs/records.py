@@ -5,7 +5,7 @@ the key.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -87,6 +87,15 @@ class Resumption(Record):
     notes: list[Text] = []
     changes: dict[Text, Annotated[list[Text], Field(min_length=2, max_length=2)]] = {}
     """The value before and after of each key of the spec that changed."""
+
+
+EPOCH, LEARNING_RATE = "epoch", "learning_rate"
+"""The columns of the history that are no results: the number of the epoch, and the learning rate of the next step."""
+
+
+def results_in(names: Iterable[str]) -> list[str]:
+    """Return those of the columns of the history that training is judged by: losses, metrics, values of callbacks."""
+    return [name for name in names if name not in (EPOCH, LEARNING_RATE)]
 
 
 class EpochTime(Record):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.model.backend import keras
-from specbuild.runs.optimizer import LEARNING_RATE, learning_rate
+from specbuild.runs.optimizer import learning_rate
+from specbuild.runs.records import LEARNING_RATE
 
 
 class Callbacks(keras.callbacks.CallbackList):  # type: ignore[misc]

@@ -19,8 +19,6 @@ from specbuild.runs.records import EpochTime
 EpochRow = Mapping[str, float]
 """One epoch of the history: `{"epoch": 1, "loss": …, "val_loss": …}`."""
 
-SET = ("epoch", "learning_rate")
-"""What is no result of an epoch."""
 _LARGER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "iou", "io_u", "f1", "fbeta", "r2", "similarity")
 
 

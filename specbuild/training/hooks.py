@@ -12,8 +12,8 @@ from specbuild.language import Spec
 from specbuild.model.backend import keras
 from specbuild.model.objects import ObjectError, to_keras, words
 from specbuild.runs.checkpoint import CallbackState, Progress
-from specbuild.runs.optimizer import LEARNING_RATE, learning_rate, set_learning_rate
-from specbuild.training.history import SET
+from specbuild.runs.optimizer import learning_rate, set_learning_rate
+from specbuild.runs.records import LEARNING_RATE, results_in
 
 _KEPT: dict[type, tuple[str, ...]] = {
     keras.callbacks.EarlyStopping: ("best", "best_epoch", "stopped_epoch", "wait"),
@@ -233,7 +233,7 @@ def check_monitor(spec: Spec, place: tuple[PathPart, ...], monitor: str | None, 
     """
     if monitor is None or monitor in row:
         return
-    known = [name for name in row if name not in SET]
+    known = results_in(row)
     raise spec.error(
         ("train", *place),
         f'this run reports no "{monitor}"',

@@ -16,8 +16,8 @@ from specbuild.model.backend import keras
 from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Position, Progress
 from specbuild.runs.clock import now
-from specbuild.runs.optimizer import LEARNING_RATE, averaged_weights, written_rate
-from specbuild.runs.records import EpochTime
+from specbuild.runs.optimizer import averaged_weights, written_rate
+from specbuild.runs.records import LEARNING_RATE, EpochTime
 from specbuild.training.diagnosis import NO_CHECKPOINT, Diverged, finite
 from specbuild.training.hooks import Hooks, check_monitor
 from specbuild.training.hosts import Processes

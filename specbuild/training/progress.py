@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from specbuild.data.samples.base import Samples
 from specbuild.document.printable import printable, steers
 from specbuild.graph import Graph
-from specbuild.training.history import SET
+from specbuild.runs.records import LEARNING_RATE, results_in
 from specbuild.training.opened import data_line
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def opening_lines(graph: Graph, dataset: Samples, folder: Path, precision: str, 
 
 def epoch_line(row: Mapping[str, float], epochs: int, seconds: float, best: bool) -> str:
     """`epoch  3/20  loss 0.0123  val_loss 0.0156  rate 0.001  4.2 s  best`."""
-    values = [f"{name} {number(value)}" for name, value in row.items() if name not in SET]
-    values += [f"rate {row['learning_rate']:.3g}"] if "learning_rate" in row else []
+    values = [f"{name} {number(row[name])}" for name in results_in(row)]
+    values += [f"rate {row[LEARNING_RATE]:.3g}"] if LEARNING_RATE in row else []
     epoch = f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"
     return "  ".join([epoch, *values, f"{seconds:.1f} s", *(["best"] if best else [])])
 

@@ -20,7 +20,7 @@ from specbuild.runs.faults import UnsavedError, explained
 from specbuild.runs.files import remove_leftovers
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.initial_weights import InitialWeights, WeightSource
-from specbuild.runs.records import TrainingPolicy
+from specbuild.runs.records import TrainingPolicy, results_in
 from specbuild.training import model_file
 from specbuild.training.alike import compare_checkpoints
 from specbuild.training.compile import compile_model
@@ -32,7 +32,7 @@ from specbuild.training.description import (
     scores_for_logger,
     write_first_files,
 )
-from specbuild.training.history import SET, Watch, draw_history, monitors
+from specbuild.training.history import Watch, draw_history, monitors
 from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.loggers.base import Ending
@@ -289,7 +289,7 @@ class Session:
                 ("train", "early_stopping", "monitor"),
                 f"the earlier epochs did not report {monitor}",
                 reason="the best epoch is chosen among all epochs, including those before the run was resumed",
-                help=f"choose among {', '.join(name for name in done.history[0] if name not in SET)}",
+                help=f"choose among {', '.join(results_in(done.history[0]))}",
                 code="unknown-name",
             )
 

@@ -163,6 +163,8 @@ def test_the_splits_lie_on_a_line(page: ReportPage, trained: Run) -> None:
 def test_the_loss_has_its_best_epoch(page: ReportPage, trained: Run) -> None:
     (curves,) = page.payload["curves"]
     assert curves["epochs"] == [1, 2, 3]
+    assert [*curves["series"]][-1] == "learning_rate", "which is no result, after all that are"
+    assert "Loss, metrics and learning rate by epoch" in page.text
     assert curves["series"]["val_loss"] == pytest.approx([row["val_loss"] for row in trained.history])
     assert curves["best"] == trained.best
     assert f"{trained.best} (best)" in page.of("th")

@@ -131,7 +131,7 @@
     const shapes = [];
     data.curves.forEach((run, at) => {
       const prefix = run.run ? `${run.run}: ` : "";
-      [[name, "training", 0], [`val_${name}`, "validation", 1]].forEach(([key, label, kind]) => {
+      [[name, name === "learning_rate" ? name : "training", 0], [`val_${name}`, "validation", 1]].forEach(([key, label, kind]) => {
         if (!run.series[key]) return;
         const shade = line(data.curves.length > 1 ? at : kind);
         traces.push({
