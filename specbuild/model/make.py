@@ -35,7 +35,7 @@ from specbuild.catalog.conv_recurrent import Convolutional
 from specbuild.catalog.generic import FAMILIES, PluginLayer
 from specbuild.document import did_you_mean
 from specbuild.model.backend import backend_name, has_accelerator, keras, unrolls
-from specbuild.model.layers import LAYERS
+from specbuild.model.layers import ADDED, LAYERS
 from specbuild.model.objects import ObjectError, registered, to_keras, words
 
 OWN_DTYPE = frozenset(
@@ -133,7 +133,7 @@ def _argument(name: str, value: Any) -> Any:
 
 def _class_of(layer: Layer, policy: str, inputs: Sequence[Shape], *, ours: bool) -> Any:
     if layer.origin == "specbuild":
-        return LAYERS[layer.kind]
+        return (LAYERS | ADDED)[layer.kind]
     stock = _stock.get() or os.environ.get("SPECBUILD_STOCK_LAYERS", "0") not in ("", "0")
     if layer.kind in LAYERS and (ours or (not stock and ours_is_faster(layer, policy, inputs[0]))):
         return LAYERS[layer.kind]

@@ -12,7 +12,7 @@ from specbuild.document import Diagnostic
 from specbuild.exporting.stream.side import NEXT, Given, Side, Taken
 from specbuild.exporting.stream.timing import Inputs, When
 from specbuild.graph import Graph, Node, Port
-from specbuild.graph.masks import masked_nodes
+from specbuild.graph.masks import masked_ports, takes_mask
 
 WHOLE = "export the whole model instead: --shape physical"
 
@@ -49,7 +49,7 @@ class Reading:
         self.notes: list[str] = []
         self.names: dict[str, str] = {}
         """The inputs that carry states, by what they hold."""
-        self.masked = masked_nodes(whole)
+        self.masked = masked_ports(whole)
         self.taken = {x.id for x in whole.inputs} | {node.id for node in whole.every_node}
 
     def settle(self, port: Port, when: When) -> None:
@@ -95,6 +95,7 @@ class Reading:
         if length is None:
             message = f"{reader.id} reads a value that is repeated for an unknown number of frames"
             raise Refused(reader, message, reason=f"{port} is {show(self.shapes[port])}")
+        self._check_mask(port, reader)
         return self._every(self.observe.here(port), f"{port}_repeated", length, reader)
 
     def places(self, port: Port, reader: Node) -> Port:
@@ -124,6 +125,7 @@ class Reading:
         here = side.here(port)
         if count == 0:
             return here
+        self._check_mask(port, reader)
         base = f"{port}_ahead" if side is self.ahead else str(port)
         base = base.replace(".", "_")
         known = Port(f"{base}_last_{count + 1}")
@@ -135,6 +137,12 @@ class Reading:
             after = side.made(f"{base}_kept_{count}", "Slice", (known,), reader.spec, axis=1, start=1)
             side.outputs.append(Taken(name + NEXT, after, "state", state.shape, False, str(port)))
         return known
+
+    def _check_mask(self, port: Port, reader: Node) -> None:
+        """Refuse a node that reads a mask for several steps at once: the masks of steps are no states."""
+        if port in self.masked and takes_mask(reader.layer):
+            message = f"{reader.id} reads the masks of several frames at once"
+            raise Refused(reader, message, reason=f"{port} has a mask, and only its frames are kept as a state")
 
     def clock(self, node: Node, whens: list[When]) -> When:
         """Return the sequence that sequences and values of several kinds give together.

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from specbuild.catalog import Bidirectional, Layer, Shape
 from specbuild.catalog.autoregressive import Autoregressive
+from specbuild.catalog.held import Held
 from specbuild.catalog.recurrence import Recurrence
 from specbuild.catalog.wrappers import innermost
 from specbuild.exporting.stream.plain import Plain
 from specbuild.exporting.stream.reading import WHOLE, Refused, value_of
-from specbuild.exporting.stream.side import NEXT, Given, Side, Taken
+from specbuild.exporting.stream.side import NEXT, Given, Side, Taken, plain_node
 from specbuild.exporting.stream.timing import When
 from specbuild.graph import Node, Port
 from specbuild.graph.model import Body
@@ -44,7 +45,6 @@ class Recurrences(Plain):
             return
         if backward:
             raise _backward(node, layer)
-        self._refuse_masks(node)
         padded = next((port for port in moving if port in self.padded), None)
         if padded is not None:
             raise self.refuse_padded(node, padded)
@@ -53,14 +53,24 @@ class Recurrences(Plain):
         if clock is When.THROUGHOUT or any(port in self.counts for port in moving):
             raise Refused(node, f"{node.id} carries its state from the frames observed to those forecast")
         (side,) = self.sides(clock)
-        self._carried(node, tuple(self.read(port, side) for port in node.inputs), node.initial_state, side)
+        inputs = tuple(self.read(port, side) for port in node.inputs)
+        self._carried(node, inputs, node.initial_state, side)
+        if moving[0] in self.masked and not getattr(layer, "zero_output_for_mask", False):
+            self._held(node, inputs[0], side)
         for name in node.shapes:
             self.settle(Port(node.id, name), clock if name == "sequence" else value_of(clock))
 
-    def _refuse_masks(self, node: Node) -> None:
-        if node.id in self.masked:
-            reason = "a mask applies to the whole sequence: the output of a masked step is that of an earlier step"
-            raise Refused(node, f"{node.id} skips masked steps", reason=reason)
+    def _held(self, node: Node, read: Port, side: Side) -> None:
+        """Let the output of a masked step be that of the step before, which is a state."""
+        own, name = Port(node.id, node.port), self.named(f"{node.id}_output")
+        shape, is_sequence = side.shapes[own], node.port == "sequence"
+        before = side.given(Given(name, "state", shape, is_sequence, str(own), "float32", 0.0, next=name + NEXT))
+        held = Port(f"{name}_held")
+        side.add(plain_node(held.node, Held(), (own, before, read), node.spec))
+        side.outputs.append(Taken(name + NEXT, held, "state", shape, is_sequence, str(own)))
+        side.ports[own] = held
+        if is_sequence and node.step is not None:  # of any other recurrence the last output is a state
+            side.ports[Port(node.id, "last")] = side.made(f"{name}_last", "LastFrame", (held,), node.spec)
 
     def _carried(self, node: Node, inputs: tuple[Port, ...], starts: Sequence[Port | None], side: Side) -> None:
         """Add a recurrence to a graph with its state as inputs and outputs.
@@ -116,7 +126,9 @@ class Recurrences(Plain):
         """
         assert node.body is not None
         assert node.spec.body is not None
-        self._refuse_masks(node)
+        if any(port in self.masked for port in node.inputs):
+            reason = "the frames that it feeds back have no mask"
+            raise Refused(node, f"{node.id} reads frames with a mask", reason=reason)
         frames = node.inputs[0]
         moving, static = node.inputs[1 : node.spec.body.sequences], node.inputs[node.spec.body.sequences :]
         if isinstance(node.layer, Autoregressive) and node.layer.give == "all":

@@ -105,7 +105,7 @@ def _read_in_steps(graph: Graph) -> set[str]:
         elif isinstance(node.layer, TimeDistributed | LastFrame):
             wanted.update(node.inputs[:1])
         elif any(port in wanted for port in own):
-            length, rank = node.shape[0], len(node.shape)
+            length, rank = node.shape[0], len(node.shape) - (node.layer.kind == "Embedding")
             same = (port for port in node.inputs if len(shapes[port]) == rank and shapes[port][0] == length)
             wanted.update(same)
     return {x.id for x in graph.inputs if Port(x.id) in wanted}

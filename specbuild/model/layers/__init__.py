@@ -7,6 +7,7 @@ from typing import Any
 
 from specbuild.catalog.registry import OURS
 from specbuild.model.layers.autoregressive import Autoregressive
+from specbuild.model.layers.held import Held
 from specbuild.model.layers.recurrence import Recurrence
 
 LAYERS: dict[str, type[Any]] = {
@@ -15,6 +16,8 @@ LAYERS: dict[str, type[Any]] = {
     for kind in kinds.split()
 }
 """The Keras class of each kind that we have one for."""
+ADDED: dict[str, type[Any]] = {"Held": Held}
+"""The same of kinds that no spec can name."""
 
 __all__ = ["LAYERS", "Autoregressive", "Recurrence"]
 
