@@ -57,9 +57,11 @@ def test_one_mistake_gives_one_error() -> None:
     several = {one.title: len(error_examples.findings(one)) for one in EXAMPLES}
     assert {title: count for title, count in several.items() if count != 1} == {
         "An argument on the wrong side of a wrapper": 2,
+        "A monitor that training does not report": 2,
         "A share that is not a share": 2,
         "Every mistake is named": 4,
         "Five mistakes, five errors": 5,
+        "Several mistakes in a search, several errors": 4,
     }
 
 

@@ -93,7 +93,8 @@ def table() -> dict[str, Any]:
     """Family -> name -> its signature, or the name that it is an alias of.
 
     A signature is `{"required": [name…], "optional": {name: default}}`; `"common": true` where a layer also takes
-    the arguments of every layer, which stand once under `common`. `"text"` is what Keras says of it in a sentence.
+    the arguments of every layer, which stand once under `common`. `"text"` is what Keras says of it in a sentence,
+    `"reports"` the name under which a metric stands in the history.
     """
     families = {family: _classes(family) for family in CLASSES} | {family: _functions(family) for family in FUNCTIONS}
     return {
@@ -158,6 +159,8 @@ def _signature(thing: Any) -> dict[str, Any]:
     is_layer = isinstance(thing, type) and issubclass(thing, keras.layers.Layer)
     if is_layer or thing.__module__.startswith("keras.src.applications"):
         return signature
+    if isinstance(thing, type) and issubclass(thing, keras.metrics.Metric):
+        signature["reports"] = inspect.signature(thing).parameters["name"].default or _snake_case(thing.__name__)
     return {**signature, "text": _sentence(thing)}
 
 

@@ -37,12 +37,14 @@ class Signature:
 
     `name` is Keras's own: `MeanSquaredError` for `mse`. `required` and the keys of `optional`, which holds the
     defaults, are its arguments in order, without `name`. `text` says in a sentence what it is, or nothing of a layer.
+    `reports` is the name under which a metric stands in the history.
     """
 
     name: str
     required: tuple[str, ...]
     optional: Mapping[str, Any]
     text: str = ""
+    reports: str = ""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -60,9 +62,8 @@ def signature(family: Family, name: str) -> Signature | None:
         return None
     common = _table()["common"] if entry.get("common") else {}
     inherited = {argument: default for argument, default in common.items() if argument not in entry["required"]}
-    return Signature(
-        name, tuple(entry["required"]), MappingProxyType({**inherited, **entry["optional"]}), entry.get("text", "")
-    )
+    optional = MappingProxyType({**inherited, **entry["optional"]})
+    return Signature(name, tuple(entry["required"]), optional, entry.get("text", ""), entry.get("reports", ""))
 
 
 def names(family: Family) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from specbuild.graph.head_checks import check_heads
 from specbuild.graph.lints import lint
 from specbuild.graph.loss_checks import check_losses
 from specbuild.graph.model import OUTPUT, Body, Graph, Input, Node, Output, Port, Step
+from specbuild.graph.monitors import check_judged, check_monitors
 from specbuild.graph.names import Names
 from specbuild.graph.node_checks import (
     check_arity,
@@ -61,7 +62,7 @@ def build_graph(
             raise TypeError("overrides belong to load_spec when a Spec is given")
         graph = _judged(spec, report, resolver)
     else:
-        graph = _read(spec, normalize(overrides), report, resolver, tuple(roots))
+        _, graph = _read(spec, normalize(overrides), report, resolver, tuple(roots))
     report.raise_errors()
     assert graph is not None
     return graph
@@ -77,21 +78,42 @@ def check(
 ) -> Graph | None:
     """Read a spec and work out its graph, putting every fault of either into `report`; None if there is one.
 
-    What `specbuild tune` varies is checked as well, which takes as long as the spec for every value.
+    So is whether training reports what the spec monitors. What `specbuild tune` varies is checked as well, which takes
+    as long as the spec for every value; mistakes in the section `tune` do not hide values that do not fit.
     """
     overrides, roots = normalize(overrides), tuple(roots)
-    graph = _read(source, overrides, report, resolver, roots)
-    if graph is not None and graph.spec.tuning is not None:
+
+    def read(changes: tuple[str, ...], report: Report) -> tuple[Spec | None, Graph | None]:
+        spec, graph = _read(source, (*overrides, *changes), report, resolver, roots)
+        with suppress(TooManyErrors):
+            if spec is not None and all(map(_of_tune, report.sorted_errors())):
+                check_monitors(spec, report)
+                if changes or spec.tuning is None or not spec.tuning.varies("train.metrics"):
+                    check_judged(spec, report)
+        return spec, graph
+
+    spec, graph = read((), report)
+    known = {(error.path, error.message) for error in report.sorted_errors()}
+    if (
+        spec is not None
+        and spec.tuning is not None
+        and spec.tuning.whole
+        and all(map(_of_tune, report.sorted_errors()))
+    ):
         from specbuild.graph.space import check_space
 
         def faults(changes: tuple[str, ...]) -> tuple[Diagnostic, ...]:
             inner = Report()
-            _read(source, (*overrides, *changes), inner, resolver, roots)
-            return inner.sorted_errors()
+            read(changes, inner)
+            return tuple(error for error in inner.sorted_errors() if (error.path, error.message) not in known)
 
         with suppress(TooManyErrors):
-            check_space(graph.spec.tuning.space, faults, report)
+            check_space(spec.tuning.space, faults, report)
     return None if report.failed else graph
+
+
+def _of_tune(error: Diagnostic) -> bool:
+    return error.path.partition(".")[0] == "tune"
 
 
 def _read(
@@ -100,13 +122,14 @@ def _read(
     report: Report,
     resolver: Resolver | None,
     roots: tuple[str | Path, ...],
-) -> Graph | None:
-    graph = None
+) -> tuple[Spec | None, Graph | None]:
+    """Return as much of a spec as could be read, and its graph; without one where `report` has an error."""
+    spec, graph = None, None
     with suppress(TooManyErrors):
         spec = read_spec(source, overrides, report, roots=roots)
         graph = _judged(spec, report, resolver) if spec is not None else None
     assert graph is not None or report.failed, "neither a graph, nor an error that says why there is none"
-    return None if report.failed else graph
+    return spec, None if report.failed else graph
 
 
 def _judged(spec: Spec, report: Report, resolver: Resolver | None) -> Graph | None:

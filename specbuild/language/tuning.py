@@ -76,10 +76,16 @@ class Tuning:
     space: tuple[Dimension, ...]
     span: Span
     """Where the section stands."""
+    whole: bool = True
+    """Whether the values of every path could be read."""
+
+    def varies(self, path: str) -> bool:
+        """Return whether trials vary the value of a path, or one within it."""
+        return any(f"{dimension.path}.".startswith(f"{path}.") for dimension in self.space)
 
 
 def read_tuning(entry: Entry, report: Report) -> Tuning | None:
-    """Read the section `tune`; faults are reported, and None is returned if the options have any.
+    """Read as much of the section `tune` as is right, and report the faults; None where it is no section.
 
     Whether the paths and values fit the spec is checked with the graph (`specbuild.graph.space`).
     """
@@ -93,19 +99,22 @@ def read_tuning(entry: Entry, report: Report) -> Tuning | None:
     for inner in sections:
         help = f"write the path of a value as one key, such as {_example(inner)}"
         report.error(f'tune has no option "{inner.name}"', inner.key.span, help=help, code="unknown-key")
-    options = validate(
-        TuneSection, node.without(*(inner.name for inner in (*paths, *sections))), report, owner="tune", at=entry.key
-    )
+    rest = node.without(*(inner.name for inner in (*paths, *sections)))
+    options = validate(TuneSection, rest, report, owner="tune", at=entry.key)
+    if options is None:  # those that are right serve to check the paths
+        faulty = [each.name for each in rest.entries if has_known_faults(each.value, report)]
+        options = validate(TuneSection, rest.without(*faulty), Report(), owner="tune", at=entry.key) or TuneSection()
     space = [dimension for inner in paths if (dimension := _dimension(inner, report)) is not None]
+    wrong = _check_paths(paths, options, report)
     if not paths and not sections:
         help = "add the path of a value and what to try, such as vars.filters: [16, 32, 64]"
         report.error("tune names no value to vary", entry.key.span, help=help, code="missing-key")
-    _check_paths(paths, options, report)
     if sum(len(dimension.places) for dimension in space) > MOST_VALUES:
         message = f"the search space has more than {MOST_VALUES} choices, too many to check; use ranges"
         report.error(message, entry.key.span, code="too-large")
         return None
-    return Tuning(options, tuple(space), entry.key.span) if options is not None else None
+    known = tuple(dimension for dimension in space if dimension.key not in wrong)
+    return Tuning(options, known, entry.key.span, len(space) == len(paths))
 
 
 def _example(entry: Entry) -> str:
@@ -113,32 +122,38 @@ def _example(entry: Entry) -> str:
     return f"{entry.name}.{inside or 'filters'}: [16, 32, 64]"
 
 
-def _check_paths(paths: list[Entry], options: TuneSection | None, report: Report) -> None:
-    """Report paths that no trial may vary, and those that name a value twice."""
+def _check_paths(paths: list[Entry], options: TuneSection, report: Report) -> set[Span]:
+    """Report paths that no trial may vary, and those that name a value twice; return the places of these."""
     known: dict[tuple[str, ...], str] = {}
+    wrong: set[Span] = set()
+
+    def refuse(entry: Entry, message: str, code: str, *, reason: str = "", help: str = "") -> None:
+        report.error(message, entry.key.span, reason=reason, help=help, code=code)
+        wrong.add(entry.key.span)
+
     for entry in paths:
         parts = _parts(entry.name)
         if parts[0] not in _VARIED:
             help = did_you_mean(parts[0], _VARIED) or f"trials vary values of {', '.join(_VARIED)}"
-            report.error(f"tune cannot vary {entry.name}", entry.key.span, help=help, code="bad-path")
+            refuse(entry, f"tune cannot vary {entry.name}", "bad-path", help=help)
         elif reason := _why_fixed(parts, options):
-            report.error(f"tune cannot vary {entry.name}", entry.key.span, reason=reason, code="bad-path")
+            refuse(entry, f"tune cannot vary {entry.name}", "bad-path", reason=reason)
         for other, name in known.items():
             if other == parts[: len(other)] or parts == other[: len(parts)]:
                 message = f"{entry.name} is varied twice" if other == parts else f"{entry.name} and {name} overlap"
-                help = "keep one of them"
-                report.error(message, entry.key.span, help=help, code="duplicate-key")
+                refuse(entry, message, "duplicate-key", help="keep one of them")
         known.setdefault(parts, entry.name)
+    return wrong
 
 
-def _why_fixed(parts: tuple[str, ...], options: TuneSection | None) -> str:
+def _why_fixed(parts: tuple[str, ...], options: TuneSection) -> str:
     """Return why a path cannot be varied; empty where it can."""
 
     def within(path: str) -> bool:
         keys = _parts(path)
         return parts[: len(keys)] == keys
 
-    if any(map(within, _LOSS)) and (options is None or options.monitor in (None, "val_loss")):
+    if any(map(within, _LOSS)) and options.monitor in (None, "val_loss"):
         return "losses of different kinds cannot be compared; monitor a metric, such as val_mae, to vary it"
     return next((reason for path, reason in _FIXED.items() if within(path)), "")
 
@@ -171,10 +186,8 @@ def _choices(path: str, entry: Entry, node: Sequence, report: Report) -> Dimensi
     if len(choices) < 2:
         help = f"to set one value, write it in the spec or use --set {path}=…"
         report.error(f"{path}: expected at least two choices", node.span, help=help, code="bad-value")
-        return None
     keys = [(type(choice).__name__, repr(choice)) for choice in choices]
-    for position, (item, key) in enumerate(zip(node.items, keys, strict=True)):
-        if key in keys[:position]:
-            report.error(f"{path}: a choice is listed twice", item.span, code="bad-value")
-            return None
+    twice = [item for at, (item, key) in enumerate(zip(node.items, keys, strict=True)) if key in keys[:at]]
+    for item in twice:
+        report.error(f"{path}: a choice is listed twice", item.span, code="bad-value")
     return Dimension(path, choices, None, tuple(item.span for item in node.items), entry.key.span)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specbuild.catalog import KerasObject
+from specbuild.catalog.metrics import reported_names
 from specbuild.catalog.schedules import in_steps
-from specbuild.catalog.signatures import Family, signature
+from specbuild.catalog.signatures import Family
 from specbuild.data import Transform
 from specbuild.language import Spec
 from specbuild.training.losses import output_loss
@@ -54,9 +55,10 @@ def compile_model(
 
     def metrics_of(output: str) -> list[Any]:
         place = ("metrics", output) if "metrics" in train.by_output else ("metrics",)
+        metrics = train.metrics_of(output)
         return [
-            metric.name if _by_shape(metric) else make(_under_written_name(metric), "metrics", *place, number)
-            for number, metric in enumerate(train.metrics_of(output))
+            metric.name if _by_shape(metric) else make(_named(metric, name), "metrics", *place, number)
+            for number, (metric, name) in enumerate(zip(metrics, reported_names(metrics), strict=True))
         ]
 
     def arranged(values: list[Any]) -> Any:
@@ -84,8 +86,6 @@ def _by_shape(metric: KerasObject) -> bool:
     return metric.name in ("accuracy", "acc") and not metric.arguments
 
 
-def _under_written_name(metric: KerasObject) -> KerasObject:
-    """Return a metric that reports under its name in the spec: `mae` as `mae`, not as `mean_absolute_error`."""
-    if signature("metrics", metric.name) is None or not metric.name.islower():
-        return metric
-    return KerasObject(metric.name, metric.arguments | {"name": metric.name})
+def _named(metric: KerasObject, name: str | None) -> KerasObject:
+    """Return a metric that reports under a name; None: that of its class, which a plugin has registered."""
+    return metric if name is None else KerasObject(metric.name, metric.arguments | {"name": name})

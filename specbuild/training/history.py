@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from specbuild.catalog.signatures import signature
 from specbuild.language.sections.train import TrainSection
 from specbuild.runs.records import EpochTime
 
@@ -69,17 +68,6 @@ class Watch:
         if math.isnan(value):
             return math.inf
         return -value if self.larger_is_better else value
-
-
-def monitors(train: TrainSection, watch: Watch) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield what early stopping and the callbacks of a spec monitor, each with its place in `train`."""
-    yield ("early_stopping", "monitor"), watch.monitor
-    for number, callback in enumerate(train.callbacks):
-        known = signature("callbacks", callback.name)
-        default = known.optional.get("monitor") if known is not None else None
-        monitor = callback.arguments.get("monitor", default)
-        if isinstance(monitor, str):
-            yield ("callbacks", number, "monitor"), monitor
 
 
 def history_csv(history: Sequence[EpochRow]) -> str:

@@ -236,7 +236,7 @@ def check_monitor(spec: Spec, place: tuple[PathPart, ...], monitor: str | None, 
     known = results_in(row)
     raise spec.error(
         ("train", *place),
-        f'this run reports no "{monitor}"',
+        f'training reports no "{monitor}"',
         help=did_you_mean(monitor, known) or f"it reports {', '.join(known)}",
         code="unknown-name",
     )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from specbuild.catalog.schedules import counts_epochs, in_words
 from specbuild.data.samples.base import Samples
-from specbuild.document import ArgumentError, RunError, SpecError
+from specbuild.document import ArgumentError, Report, RunError, SpecError
 from specbuild.document.render import render_text
 from specbuild.graph import Graph
+from specbuild.graph.monitors import check_monitors, monitors
 from specbuild.runs import checkpoint
 from specbuild.runs.checkpoint import Progress
 from specbuild.runs.clock import now
@@ -32,7 +33,7 @@ from specbuild.training.description import (
     scores_for_logger,
     write_first_files,
 )
-from specbuild.training.history import Watch, draw_history, monitors
+from specbuild.training.history import Watch, draw_history
 from specbuild.training.hosts import ALONE, Processes
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.loggers.base import Ending
@@ -64,15 +65,19 @@ class Session:
         callbacks: Iterable[Any] = (),
     ) -> None:
         train, validated = graph.spec.train, "validation" in dataset.splits
-        self.processes, self.callbacks, self.scored = processes, callbacks, True
+        self.processes, self.callbacks, self.scored = processes, tuple(callbacks), True
         self.initial: InitialWeights | None = None
         self.dataset, self.show = dataset, show
         self.watch = Watch.of(train, validated)
         self.notes: list[str] = []
-        for place, monitor in monitors(train, self.watch) if not validated else ():
+        if not self.callbacks:  # which may add values to those that are known
+            report = Report()
+            check_monitors(graph.spec, report)
+            report.raise_errors()
+        for place, monitor in monitors(graph.spec) if not validated else ():
             if monitor.startswith("val_"):
                 raise graph.spec.error(
-                    ("train", *place),
+                    place,
                     f"{monitor} needs validation data, and data.split gives none",
                     help="add a validation share to data.split, or monitor loss",
                     code="no-validation",

@@ -159,7 +159,7 @@ def test_a_callback_that_fails_ends_a_run_that_can_be_resumed(plain: Path, tmp_p
 @pytest.mark.parametrize(
     ("monitor", "split", "message", "help"),
     [
-        ("val_mea", "", 'this run reports no "val_mea"', 'did you mean "val_mae"?'),
+        ("val_mea", "", 'training reports no "val_mea"', 'did you mean "val_mae"?'),
         (
             "val_loss",
             "data.split={train: 0.8, test: 0.2, validation: null}",

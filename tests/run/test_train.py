@@ -273,7 +273,7 @@ def test_a_monitor_that_is_not_reported_is_an_error_at_its_place(plain: Path, tm
     with pytest.raises(SpecError) as error:
         train(plain, overrides=["train.early_stopping={monitor: val_mea}"], out=tmp_path, quiet=True)
     (diagnostic,) = error.value.diagnostics
-    assert diagnostic.message == 'this run reports no "val_mea"'
+    assert diagnostic.message == 'training reports no "val_mea"'
     assert diagnostic.help == 'did you mean "val_mae"?'
     assert diagnostic.path == "train.early_stopping.monitor"
 

@@ -157,6 +157,7 @@ def test_a_study_without_a_complete_trial_is_an_error(tmp_path: Path) -> None:
         ("validation: 0.25, ", "", "trials are compared on the validation split, and data.split has none"),
         ("tune:\n", "allow:\n", "the spec does not say what to tune"),
         ("blobs.npy", "gone.npy", "gone.npy"),
+        ("  startup: 1\n", "  monitor: val_mea\n", 'training reports no "val_mea"'),
     ],
 )
 def test_what_is_wrong_is_said_before_a_folder_is_made(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -172,13 +173,6 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(tmp_path: Path, old: str,
 def test_a_timeout_that_is_no_time_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="the timeout is not a time"):
         tune(written(tmp_path), out=tmp_path, timeout="soon")
-
-
-def test_a_monitor_that_no_trial_reports_ends_the_study(tmp_path: Path) -> None:
-    spec = written(tmp_path, SPEC.replace("startup: 1", "monitor: val_csi").replace("[1, 3, 7]", "[1, 3]"))
-    with pytest.raises(RunError, match='report no "val_csi"') as error:
-        tune(spec, out=tmp_path / "runs", name="study", quiet=True)
-    assert "val_mae" in str(error.value)
 
 
 def test_a_pruned_trial_is_a_run_that_ended_after_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,27 @@ def test_a_value_that_fits_only_with_others_is_accepted() -> None:
     ]
 
 
+def test_several_mistakes_are_reported_at_once() -> None:
+    text = f"{GROUPS}train: {{metrics: [mae]}}\ntune:\n  vars.groups: [4, 4, 5]\n  evaluate.x: [1, 2]\n  trials: 0\n"
+    assert errors(f"{text}  monitor: val_mea\n  vars.filters: [16]\n") == [
+        "vars.groups: a choice is listed twice (tune.vars.groups.1)",
+        "vars.groups = 5 does not fit the spec (tune.vars.groups.2)",
+        "tune cannot vary evaluate.x (tune.evaluate.x)",
+        "trials: expected a positive whole number, got 0 (tune.trials)",
+        'training reports no "val_mea" (tune.monitor)',
+        "vars.filters: expected at least two choices (tune.vars.filters)",
+    ]
+    # What the values of a path may be is not known here, so that others cannot be judged with them.
+    assert errors(f"{GROUPS}tune: {{vars.filters: 16, vars.groups: [4, 5]}}\n") == [
+        "vars.filters: expected the values to try, got a number (tune.vars.filters)"
+    ]
+
+
+def test_a_value_without_the_monitored_metric_is_refused() -> None:
+    text = f"{GROUPS}tune: {{train.metrics: [[mae], [mae, mse], [mse]], monitor: val_mae}}\n"
+    assert errors(text) == ['train.metrics = ["mse"] does not fit the spec (tune.train.metrics.2)']
+
+
 def test_only_check_tries_the_values() -> None:
     spec = load_spec(f"{GROUPS}tune: {{vars.groups: [4, 5]}}\n")
     assert spec.tuning is not None
