@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +20,8 @@ from specbuild.runs.trained import TrainedRun
 Arrays: TypeAlias = dict[str, Array]
 Call: TypeAlias = Callable[[ExportedGraph, Arrays], Arrays]
 """Calls a graph with its inputs by name, and returns its outputs by name."""
+Run: TypeAlias = Callable[[str, int, Arrays], Arrays]
+"""Calls the graph of a name for the nth time, given every state by its name, and returns its outputs by name."""
 
 
 def stepped_samples(trained: TrainedRun, exported: Exported, tolerance: float) -> tuple[dict[str, Samples], Difference]:
@@ -70,6 +72,24 @@ def called(graph: ExportedGraph, inputs: Arrays) -> Arrays:
     return {each.name: keras.ops.convert_to_numpy(tensor) for each, tensor in zip(graph.outputs, outputs, strict=True)}
 
 
+def step_through(calls: Mapping[str, int], run: Run, state: Arrays) -> dict[str, list[Arrays]]:
+    """Call graphs of one step, and return for each of them what its calls give, without the states.
+
+    Args:
+        calls: how often each graph is called, by its name and in this order.
+        run: calls one of them.
+        state: each state by its name, before the first call.
+    """
+    given: dict[str, list[Arrays]] = {}
+    for name, count in calls.items():
+        given[name] = []
+        for number in range(count):
+            outputs = run(name, number, state)
+            state = state | {key.removesuffix(NEXT): outputs[key] for key in outputs if key.endswith(NEXT)}
+            given[name].append({key: outputs[key] for key in outputs if not key.endswith(NEXT)})
+    return given
+
+
 def forecasts(trained: TrainedRun, exported: Exported, inputs: Arrays, call: Call) -> Arrays:
     """Go through windows frame by frame, and return the forecasts (N, F, …) by the names of the outputs.
 
@@ -90,40 +110,38 @@ def forecasts(trained: TrainedRun, exported: Exported, inputs: Arrays, call: Cal
         if each.role == "state"
     }
 
-    def at(graph: ExportedGraph, step: int, slot: int) -> Arrays:
-        read: Arrays = {}
+    def read(graph: ExportedGraph, step: int, slot: int, state: Arrays) -> Arrays:
+        given: Arrays = {}
         for each in graph.inputs:
             if each.role == "state":
-                read[each.name] = state[each.name]
+                given[each.name] = state[each.name]
                 continue
             values = inputs[each.name]
             if each.name == SLOT:
-                read[each.name] = (values + slot).astype(each.dtype)
+                given[each.name] = (values + slot).astype(each.dtype)
             elif values.ndim > len(each.shape):
                 after = windows.past if graph is forecast and values.shape[1] > len(future) else 0
-                read[each.name] = values[:, min(after + step, values.shape[1] - 1)]
+                given[each.name] = values[:, min(after + step, values.shape[1] - 1)]
             else:
-                read[each.name] = values
-        return read
+                given[each.name] = values
+        return given
 
-    def step(graph: ExportedGraph, number: int, slot: int) -> Arrays:
-        outputs = call(graph, at(graph, number, slot))
-        state.update({name.removesuffix(NEXT): values for name, values in outputs.items() if name.endswith(NEXT)})
-        return {name: values for name, values in outputs.items() if not name.endswith(NEXT)}
+    slots = {"start": [0], "observe": past, "forecast": future}
 
-    if "start" in graphs:
-        step(graphs["start"], 0, 0)
-    given = [step(observe, number, slot) for number, slot in enumerate(past)]
+    def run(name: str, number: int, state: Arrays) -> Arrays:
+        slot = slots[name][min(number, len(slots[name]) - 1)]
+        return call(graphs[name], read(graphs[name], number, slot, state))
+
+    calls = {graph.name: len(past) if graph is observe else graph.calls for graph in exported.graphs}
+    given = step_through(calls, run, state)
     if forecast is None:
+        newest = given["observe"][-1]
         return {
-            each.name: given[-1][each.name]
-            if _has_time(each)
-            else np.expand_dims(given[-1][each.name], _time_axis(each))
+            each.name: newest[each.name] if _has_time(each) else np.expand_dims(newest[each.name], _time_axis(each))
             for each in observe.outputs
             if each.role == "frame"
         }
-    steps = [step(forecast, number, future[min(number, len(future) - 1)]) for number in range(forecast.calls)]
-    last = steps[-len(future) :]
+    last = given["forecast"][-len(future) :]
     return {
         each.name: np.stack([one[each.name] for one in last], axis=_time_axis(each))
         for each in forecast.outputs

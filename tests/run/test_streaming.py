@@ -14,10 +14,10 @@ import pytest
 
 from specbuild import export
 from specbuild.document import SpecError
-from specbuild.exporting.stepped import stepped_samples
+from specbuild.exporting.stepped import step_through, stepped_samples
 from specbuild.exporting.stream.graphs import stream_graphs
 from specbuild.exporting.stream.models import StreamModels, stream_models
-from specbuild.exporting.stream.stepping import step_through
+from specbuild.exporting.stream.timing import When
 from specbuild.exporting.streaming import streaming
 from specbuild.graph import Graph, build_graph
 from specbuild.model import build_model
@@ -156,6 +156,18 @@ layers:
   - {layer: Embedding, input_dim: 3, output_dim: 2, mask_zero: true}
   - {layer: GRU, units: 2, return_sequences: false}
 """,
+    "motion with each frame": """\
+specbuild: 1
+inputs: {x: [4, 5, 6, 1], flow: [5, 6, 2]}
+layers:
+  - {id: same, layer: RepeatFrame, from: flow, times: 4}
+  - {layer: Concatenate, from: [x, same]}
+  - {layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same, return_sequences: false}
+data:
+  source: {path: x.npy, layout: T H W}
+  windows: {past: 4, future: 1}
+  inputs: {x: past, flow: {motion: true}}
+""",
     "a stateful layer": f"""\
 specbuild: 1
 inputs: {{x: {{shape: [4, 5, 6, 2], batch: 2}}}}
@@ -189,6 +201,34 @@ def values(graph: Graph) -> dict[str, Any]:
     return drawn
 
 
+def in_steps(models: StreamModels, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the outputs of the whole model frame by frame: all entries of sequences, the last of values."""
+    streams = models.streams
+    graphs, samples = {graph.name: graph for graph in streams.graphs}, len(next(iter(inputs.values())))
+    past = next((inputs[name].shape[1] for name, when in streams.inputs.items() if when is When.PAST), 1)
+
+    def run(name: str, number: int, state: dict[str, Any]) -> dict[str, Any]:
+        given = []
+        for each in graphs[name].inputs:
+            values = state[each.name] if each.role == "state" else inputs[each.name]
+            if each.role != "state" and each.frame:
+                after = past if name == "forecast" and streams.inputs[each.name] is When.THROUGHOUT else 0
+                values = values[:, min(after + number, values.shape[1] - 1)]
+            given.append(values)
+        outputs = keras.tree.flatten(models.models[name](given, training=False))
+        taken = zip(graphs[name].outputs, map(keras.ops.convert_to_numpy, outputs), strict=True)
+        return {each.name: output for each, output in taken}
+
+    counts = {"start": 1, "observe": past, "forecast": streams.horizon}
+    state = {name: np.broadcast_to(value, (samples, *value.shape)) for name, value in models.initial.items()}
+    calls = step_through({name: counts[name] for name in graphs}, run, state).values()
+    results = {name: [step[name] for steps in calls for step in steps if name in step] for name in streams.outputs}
+    return {
+        name: np.stack(each, axis=1) if streams.outputs[name].is_sequence else each[-1]
+        for name, each in results.items()
+    }
+
+
 def compare(graph: Graph, model: Any) -> StreamModels:
     """Compare a model with its graphs of one step, and return those."""
     for weight in model.weights:
@@ -198,7 +238,7 @@ def compare(graph: Graph, model: Any) -> StreamModels:
     given = values(graph)
     listed = list(given.values())
     whole = keras.tree.flatten(model(listed if len(listed) > 1 else listed[0], training=False))
-    stepped = step_through(models.streams, models.run, given, models.initial)
+    stepped = in_steps(models, given)
     for name, output in zip(models.streams.outputs, map(keras.ops.convert_to_numpy, whole), strict=True):
         ours = stepped[name]
         if models.streams.horizon and models.streams.outputs[name].is_sequence:

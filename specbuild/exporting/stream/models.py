@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +32,6 @@ class StreamModels:
     streams: Streams
     models: dict[str, Any]
     initial: dict[str, npt.NDArray[np.float32]]
-
-    def run(self, name: str, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Call one of the graphs with its inputs by name, and return its outputs by name."""
-        model = self.models[name]
-        (graph,) = (graph for graph in self.streams.graphs if graph.name == name)
-        outputs = keras.tree.flatten(model([inputs[given.name] for given in graph.inputs], training=False))
-        return {
-            taken.name: keras.ops.convert_to_numpy(output) for taken, output in zip(graph.outputs, outputs, strict=True)
-        }
 
 
 def stream_models(graph: Graph, model: Any, precision: str = "float32") -> StreamModels:
