@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,10 @@ from specbuild.cli.arguments import (
     set_option,
     spec_argument,
 )
+
+if TYPE_CHECKING:
+    from specbuild.document import Report
+    from specbuild.graph import Graph
 
 
 @click.command("check", short_help="Find every mistake in SPEC, with its line and column.")
@@ -34,7 +39,7 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
 
     With --data the files are opened as training would open them: the frames must fit the model, the windows must fit
     the splits, the transform is fitted, and the files of evaluate.forecasts and the run of train.init_from must exist.
-    A line says how much memory a training step takes.
+    They are opened with the values that tune varies, too. A line says how much memory a training step takes.
 
     \b
     Examples:
@@ -44,26 +49,17 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
       specbuild check --format json            (spec.yaml of this folder)
       specbuild check --format github          (annotations in a pull request)
     """
-    from specbuild.document import Diagnostic, Report, SpecError
+    from specbuild.document import Report
     from specbuild.document.render import render_github, render_json
     from specbuild.facade import check
 
     report = Report()
     graph = check(spec, report=report, **options)
-    opened, notes, memory = "", tuple[str, ...](), ""
-    faults: tuple[Diagnostic, ...] = ()
+    of_data: list[str] = []
     if data and graph is not None and graph.spec.data is not None:
-        from specbuild.training.opened import data_line, notes_at_first, open_everything
-        from specbuild.training.plan import memory_of_step
-
-        try:
-            samples = open_everything(graph)
-            opened, memory = data_line(samples), memory_of_step(graph, samples)
-            notes = (*notes_at_first(samples), *samples.notes())
-        except SpecError as error:
-            faults = error.diagnostics
+        of_data = _open_data(graph, spec, report, **options)
     warnings = report.warnings_as_errors() if strict else report.warnings
-    diagnostics = (*report.sorted_errors(), *faults, *warnings)
+    diagnostics = (*report.sorted_errors(), *warnings)
     failed = any(diagnostic.severity == "error" for diagnostic in diagnostics)
     if format == "json":
         say(render_json((*diagnostics, *report.accepted)))
@@ -84,14 +80,32 @@ def command(spec: str, format: str, resolved: bool, data: bool, strict: bool, **
             if graph.resolved_by_keras:
                 say(f"resolved through Keras: {', '.join(graph.resolved_by_keras)}")
             if graph.spec.data is not None:
-                say(opened or "data: not opened; check --data does that")
-                if memory:
-                    say(memory)
-                for note in notes:
-                    say(f"note: {note}")
+                for line in of_data or ["data: not opened; check --data does that"]:
+                    say(line)
             elif data:
                 say("data: the spec has none")
             if (tuning := graph.spec.tuning) is not None:
                 say(f"tune: {', '.join(f'{each.path} ({each})' for each in tuning.space)}")
     if failed:
         raise SystemExit(2)
+
+
+def _open_data(graph: Graph, spec: str, report: Report, overrides: tuple[str, ...], **options: Any) -> list[str]:
+    """Open what training would read, also with the values that tune varies; return what to say of it."""
+    from specbuild.document import SpecError, TooManyErrors
+    from specbuild.facade import build_graph
+    from specbuild.training.opened import data_line, notes_at_first, open_everything
+    from specbuild.training.plan import memory_of_step
+    from specbuild.training.varied import check_with_data
+
+    with suppress(TooManyErrors):
+        try:
+            samples = open_everything(graph)
+        except SpecError as error:
+            report.extend(error.diagnostics)
+        else:
+            check_with_data(graph, lambda more: build_graph(spec, overrides=(*overrides, *more), **options), report)
+            notes = (*notes_at_first(samples), *samples.notes())
+            memory = memory_of_step(graph, samples)
+            return [data_line(samples), *([memory] if memory else []), *(f"note: {note}" for note in notes)]
+    return []

@@ -17,7 +17,7 @@ _COMBINATIONS = 32
 """Combinations of other values that a value is tried with before it is refused."""
 
 
-def check_space(space: tuple[Dimension, ...], faults: Faults, report: Report) -> None:
+def check_space(space: tuple[Dimension, ...], faults: Faults, report: Report, *, what: str = "spec") -> None:
     """Report every choice, and every end of a range, that does not fit the spec.
 
     A value is refused if it fits neither the values that the spec has nor any tried combination of those that the other
@@ -27,6 +27,7 @@ def check_space(space: tuple[Dimension, ...], faults: Faults, report: Report) ->
         space: what trials vary.
         faults: gives the errors of the spec with some overrides.
         report: takes the errors.
+        what: what a value does not fit if there are errors.
     """
     for dimension in space:
         refused = []
@@ -40,7 +41,7 @@ def check_space(space: tuple[Dimension, ...], faults: Faults, report: Report) ->
             report.error(first.message, dimension.key, reason=first.reason, help=first.help, code=first.code)
             continue
         for value, place, first in refused:
-            message = f"{dimension.path} = {written(value)} does not fit the spec"
+            message = f"{dimension.path} = {written(value)} does not fit the {what}"
             where = f", at {first.path}" if first.path and first.path != dimension.path else ""
             report.error(message, place, reason=f"{first.message}{where}", help=first.help, code="bad-choice")
 

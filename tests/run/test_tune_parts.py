@@ -90,6 +90,28 @@ def test_check_says_what_is_tuned(tmp_path: Path) -> None:
     )
 
 
+def test_check_opens_the_data_with_every_value(tmp_path: Path) -> None:
+    text = (
+        SPEC.replace("vars: {", "vars: {past: 2, ")
+        .replace("[2, 12", "[$past, 12")
+        .replace("past: 2, f", "past: $past, f")
+    )
+    text = text.replace("future: 2", "future: $past").replace("vars.kernel: [1, 3, 7]", "vars.past: [1, 20, 3]")
+    path = written(tmp_path, text)
+    assert CliRunner().invoke(main, ["check", str(path)]).exit_code == 0
+    said = CliRunner().invoke(main, ["check", "--data", str(path)])
+    assert said.exit_code == 2
+    first, place, *_ = said.output.splitlines()
+    assert first == "error: vars.past = 20 does not fit the data"
+    assert place.endswith("tune.vars.past.1")
+    assert "a window needs 40 frames, blobs.npy has 30, at data.windows" in said.output
+    assert said.output.endswith("1 error\n")
+    path.write_text(text.replace("[1, 20, 3]", "[1, 3]"), "utf-8")
+    said = CliRunner().invoke(main, ["check", "--data", str(path)])
+    assert said.exit_code == 0
+    assert said.output.splitlines()[-1].startswith("tune: vars.past (2 choices)")
+
+
 def test_a_space_that_is_too_large_to_check_is_refused() -> None:
     choices = ", ".join(map(str, range(1, 300)))
     (message,) = errors(f"{GROUPS}tune: {{vars.filters: [{choices}]}}\n")
