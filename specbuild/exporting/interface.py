@@ -15,7 +15,6 @@ import numpy as np
 from specbuild.data import Dataset
 from specbuild.data.arrays import Floats
 from specbuild.data.feeds.base import FeedContext
-from specbuild.data.heads import CensoredGammaReader
 from specbuild.data.samples.windows import past_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import FrameMetadata
@@ -172,8 +171,7 @@ class Interface:
         }
         batch = Axis("batch", self._batch)
         yield TensorDescription(name, "frame", (batch, *axes), description=what, **common)
-        if gives_quantiles(view):
-            assert view.head is not None
+        if view.head is not None:
             levels = ", ".join(f"{level:g}" for level in view.head.head.levels)
             quantiles = (batch, Axis("quantile", len(view.head.head.levels)), *axes)
             words = f"quantiles {levels} of {view.section.variable}"
@@ -202,11 +200,3 @@ class Interface:
         if self.dataset.layout.crop != self.dataset.source.space:
             count = len(self.dataset.tiling)
             yield f"frames are cut into {count} overlapping tiles, whose forecasts are blended, in the graph"
-        for view in self.views:
-            if view.head is not None and not gives_quantiles(view):
-                yield f"{view.head.head.kind}: only the mean is returned; its quantiles cannot be computed in a graph"
-
-
-def gives_quantiles(view: Dataset) -> bool:
-    """Whether the quantiles of an output can be computed in a graph."""
-    return view.head is not None and not isinstance(view.head, CensoredGammaReader)

@@ -23,7 +23,7 @@ from specbuild.data.sources.coarsen import reduced
 from specbuild.data.transforms.step import FrameContext
 from specbuild.document import ArgumentError
 from specbuild.exporting.description import Exported, ExportedGraph
-from specbuild.exporting.interface import Interface, gives_quantiles, opened
+from specbuild.exporting.interface import Interface, opened
 from specbuild.exporting.naming import exported_name
 from specbuild.exporting.steps import Unchecked, slots_of
 from specbuild.exporting.tracing import Traced, Untraceable
@@ -145,7 +145,7 @@ class PhysicalPlan(Interface):
     def _forecast(
         self, view: Dataset, raw: dict[str, list[Traced]], past: Traced, first: Traced | None
     ) -> Iterator[Traced]:
-        """Yield the forecast (F, *space, C) of an output, and its quantiles where it has a head that gives some."""
+        """Yield the forecast (F, *space, C) of an output, and its quantiles where it has a head."""
         name = view.output or self.trained.graph.outputs[0].name
         ahead = [*view._compared(future_frames(0, view.section.windows))]
         tiles = [self._future(view, tile) for tile in raw[name]]
@@ -154,7 +154,7 @@ class PhysicalPlan(Interface):
     def restored(
         self, view: Dataset, tiles: list[Traced], context: FrameContext | None, past: Traced
     ) -> Iterator[Traced]:
-        """Yield an output in physical units, (F, *space, C), and its quantiles where it has a head that gives some.
+        """Yield an output in physical units, (F, *space, C), and its quantiles where it has a head.
 
         Args:
             view: the data as the output is compared with them.
@@ -172,11 +172,10 @@ class PhysicalPlan(Interface):
         transform, stitched = Unchecked.of(view.transform), self._stitched(tiles)
         point = self._known(view, transform.invert(view.head.point(stitched), context), past)  # type: ignore[arg-type]
         yield point
-        if gives_quantiles(view):
-            given = view.head.quantiles(stitched, view.head.head.levels)  # type: ignore[arg-type]
-            quantiles = transform.invert(given, context)
-            unknown: Any = np.isnan(point)
-            yield cast(Traced, np.where(unknown, np.float32(np.nan), quantiles))
+        given = view.head.quantiles(stitched, view.head.head.levels)  # type: ignore[arg-type]
+        quantiles = transform.invert(given, context)
+        unknown: Any = np.isnan(point)
+        yield cast(Traced, np.where(unknown, np.float32(np.nan), quantiles))
 
     def _future(self, view: Dataset, output: Traced) -> Traced:
         frames = output[np.newaxis] if view.layout.output_without_time else output

@@ -17,7 +17,7 @@ from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import FrameMetadata, Region
 from specbuild.data.sources.coarsen import reduced
 from specbuild.document import SpecbuildError
-from specbuild.exporting.interface import gives_quantiles, opened
+from specbuild.exporting.interface import opened
 from specbuild.exporting.physical import PhysicalPlan
 from specbuild.graph.model import closed
 from specbuild.prediction.forecast import Past, make_forecast
@@ -220,7 +220,7 @@ def _forecast(
     for view, each in zip(plan.views, (forecast, *forecast.others), strict=True):
         name = view.output or trained.graph.outputs[0].name
         outputs[name] = each.frames
-        if gives_quantiles(view):
+        if view.head is not None:
             assert each.quantiles is not None
             outputs[f"{name}_quantiles"] = each.quantiles
     return inputs, outputs, compared

@@ -247,7 +247,7 @@ class StreamingPlan(PhysicalPlan):
     def _frames(
         self, stream: StreamGraph, taken: Taken, tensor: Any, given: dict[str, Traced], seen: Traced
     ) -> Iterator[tuple[TensorDescription, Any]]:
-        """Yield an output of the model in physical units, and its quantiles where it has a head that gives some."""
+        """Yield an output of the model in physical units, and its quantiles where it has a head."""
         view = next((view for view in self.views if view.output == taken.name), self.views[0])
         single = taken.frame or view.layout.output_without_time
         apart = self._apart(tensor)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import gammaincinv
 
 from specbuild import export
+from specbuild.catalog.heads import LEVELS
 from specbuild.data.transforms.kinds import STEPS, LogStep
 from specbuild.document import ArgumentError
 from specbuild.exporting.interface import opened
@@ -19,6 +21,8 @@ from specbuild.exporting.samples import Samples, physical_samples
 from specbuild.exporting.stepped import stepped_samples
 from specbuild.exporting.steps import Unchecked
 from specbuild.exporting.streaming import streaming
+from specbuild.exporting.tracing import gamma_quantile
+from specbuild.model.backend import keras
 from specbuild.prediction.forecast import Past, make_forecast
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import train
@@ -99,6 +103,26 @@ def test_anomalies_and_quantiles(spec: Path) -> None:
     assert quantiles.shape[1:] == (3, 2, 12, 12, 1)
     assert (np.diff(quantiles[:2], axis=1) >= 0).all()
     np.testing.assert_allclose(quantiles[:, 1], outputs["forecast"], atol=1e-5)
+
+
+GAMMA = """
+  - {id: forecast, time_distributed: {layer: Conv2D, filters: 3, kernel_size: 3, padding: same}}
+data:
+  source: {path: blobs.npy, layout: T H W}
+  windows: {past: 2, future: 2}
+  transform: [{name: scale, factor: 0.5}]
+"""
+
+
+def test_quantiles_of_a_censored_gamma_distribution(spec: Path) -> None:
+    shapes, levels = np.geomspace(0.02, 1e5, 999), [0.05, 0.5, 0.99]
+    for level in levels:
+        exact = gammaincinv(shapes, level)
+        table = keras.ops.convert_to_numpy(gamma_quantile(shapes.astype(np.float32), level))
+        np.testing.assert_allclose(table, exact, rtol=3e-5, atol=3e-5)
+    _, samples, outputs = compared(run_of(spec, GAMMA, "[2, 12, 12, 1]", "censored_gamma"), atol=1e-4)
+    assert outputs["forecast_quantiles"].shape[1:] == (len(LEVELS), 2, 12, 12, 1)
+    assert samples.outputs["forecast_quantiles"][0].max() > 1
 
 
 MOVING = """
