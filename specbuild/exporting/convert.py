@@ -143,9 +143,20 @@ def _with_operations(model: Any) -> Any:
             return _with_operations(layer)(*tensors, **keywords)
         if own(layer) and not layer.variables:
             return layer.call(*tensors)
+        if isinstance(layer, keras.layers.TimeDistributed) and own(layer.layer) and not layer.variables:
+            (sequence,) = tensors
+            if None not in sequence.shape[1:]:
+                return _over_frames(layer.layer, sequence)
         return layer(*tensors, **keywords)
 
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
+
+
+def _over_frames(layer: Any, sequence: Any) -> Any:
+    """Return what a layer makes of every frame of a sequence (N, T, …), as operations."""
+    frames = keras.ops.reshape(sequence, (-1, *sequence.shape[2:]))
+    result = layer.call(frames)
+    return keras.ops.reshape(result, (-1, *sequence.shape[1:2], *result.shape[1:]))
 
 
 def _registered(config: Any) -> Iterator[str]:

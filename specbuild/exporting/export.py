@@ -21,6 +21,8 @@ from specbuild.exporting.description import MOTION_FILE, Shape
 from specbuild.exporting.differences import Difference, difference_of
 from specbuild.exporting.formats import FORMATS, Format, check_installed
 from specbuild.exporting.naming import exported_name
+from specbuild.exporting.plain_keras import check_plain_keras
+from specbuild.exporting.stream.graphs import stream_graphs
 from specbuild.exporting.worker import STEPPED, Job, do, last_lines
 from specbuild.language import normalize
 from specbuild.runs.files import write_json
@@ -93,7 +95,7 @@ def export(
         The files and their manifest, and the largest difference between the file's forecasts and those of the run.
 
     Raises:
-        SpecError: it is not a run folder.
+        SpecError: it is not a run folder; the model cannot be exported in that shape or format, and which nodes.
         ArgumentError: there is no such format or shape; the file exists; the model cannot be exported in that shape.
         RunError: a package is missing; the run has no trained model; the format cannot express it; the outputs of the
             exported file differ from those of the run.
@@ -102,7 +104,7 @@ def export(
     check_installed(kind)
     plugins, given = tuple(plugins), normalize(overrides)
     trained = TrainedRun.open(run, plugins, overrides=given, horizon=horizon)
-    _ = trained.graph
+    _check_graphs(trained, kind, form)
     if trained.note:
         note(trained.note)
     path = Path(output) if output is not None else _default_path(trained, kind, form)
@@ -122,6 +124,17 @@ def export(
         fixed = f"the batch is fixed at {tried.batch}" if tried.batch else ""
         notes = (*tried.manifest["notes"], *(each for each in (fixed, kind.note) if each))
         return _kept(tried, trained, kind, path, Path(folder), accepted, tried_on, notes)
+
+
+def _check_graphs(trained: TrainedRun, kind: Format, shape: Shape) -> None:
+    """Refuse what the nodes of a model tell alone, before a framework is loaded or a forecast computed.
+
+    Raises:
+        SpecError: the model cannot run frame by frame, or the format cannot hold one of its layers; which nodes.
+    """
+    streams = stream_graphs(trained.graph).graphs if shape == "streaming" else ()
+    if kind.holds_layers:
+        check_plain_keras(tuple(each.graph for each in streams) or (trained.graph,))
 
 
 @dataclass(frozen=True, slots=True)

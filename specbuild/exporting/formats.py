@@ -23,6 +23,7 @@ class Format:
         backend: the framework under Keras that the file is made with.
         extra: what installs the packages that making and running it need, besides the framework; empty: none.
         unrolls: whether recurrences over up to 64 steps are written out: the loops of TensorFlow do not all convert.
+        holds_layers: whether it stores layers rather than operations, so that it cannot hold any of ours with weights.
         note: what whoever runs the file has to know of its runtime.
     """
 
@@ -32,6 +33,7 @@ class Format:
     backend: Backend | Literal["torch"] = "tensorflow"
     extra: str = ""
     unrolls: bool = False
+    holds_layers: bool = False
     note: str = ""
 
     @property
@@ -54,7 +56,7 @@ FORMATS: dict[str, Format] = {
     each.name: each
     for each in (
         Format("savedmodel", "TensorFlow SavedModel", ".savedmodel"),
-        Format("keras", "Keras", ".keras"),
+        Format("keras", "Keras", ".keras", holds_layers=True),
         Format(
             "onnx",
             "ONNX",

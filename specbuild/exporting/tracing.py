@@ -15,6 +15,7 @@ import numpy as np
 from specbuild.catalog.heads import LEAST_SHAPE
 from specbuild.data.arrays import Array
 from specbuild.model.backend import keras
+from specbuild.model.layers.arithmetic import add
 from specbuild.model.losses_likelihood import log_lower_gamma
 
 ops = keras.ops
@@ -204,7 +205,7 @@ def _log10(x: Any) -> Any:
 
 
 _SAME = (
-    *("add", "subtract", "multiply", "divide", "power", "negative", "absolute", "maximum", "minimum", "logaddexp"),
+    *("subtract", "multiply", "divide", "power", "negative", "absolute", "maximum", "minimum", "logaddexp"),
     *("square", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "tanh", "arctan", "floor", "ceil"),
     *("isnan", "isfinite", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal"),
     *("logical_and", "logical_or", "logical_not"),
@@ -212,6 +213,7 @@ _SAME = (
 """What NumPy and `keras.ops` call alike."""
 _UFUNCS: dict[str, Callable[..., Any]] = {
     **{name: getattr(ops, name) for name in _SAME},
+    "add": add,
     "log10": _log10,
     "remainder": ops.mod,
     "invert": ops.logical_not,

@@ -123,6 +123,7 @@ def do(job: Job, backend: str) -> Any:
             "KERAS_BACKEND": backend,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TORCHDYNAMO_DISABLE": "1",  # PyTorch would compile for minutes what runs a few times
         }
         done = subprocess.run(
             [sys.executable, "-m", "specbuild.exporting.worker", str(given), str(result)],

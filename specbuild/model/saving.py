@@ -96,6 +96,10 @@ def with_stock_layers(config: Any) -> Any:
 
 
 def _is_masked(config: dict[str, Any]) -> bool:
-    """Whether a layer of a model is called with a mask, under which Keras's recurrent layers give other numbers."""
+    """Whether a layer of a model is called with a mask, under which Keras's recurrent layers give other numbers.
+
+    A model inside of a model is called with a list: the mask of each input, or None.
+    """
     nodes = config.get("inbound_nodes") or ()
-    return any(isinstance(node, dict) and node.get("kwargs", {}).get("mask") is not None for node in nodes)
+    masks = [node.get("kwargs", {}).get("mask") for node in nodes if isinstance(node, dict)]
+    return any(mask is not None for mask in keras.tree.flatten(masks))

@@ -118,3 +118,14 @@ def test_training_in_mixed_precision() -> None:
     inputs = [RANDOM.random((2, 5, 4), "float32"), RANDOM.random((2, 3), "float32")]
     history = model.fit(inputs, [*[np.ones((2, 3))] * 4, np.ones((2, 2))], verbose=0)
     assert np.isfinite(history.history["loss"][0])
+
+
+def test_a_value_for_each_sample_is_added_to_that_sample() -> None:
+    """Also where there are as many samples as channels, for which Keras's own sum takes it for a bias."""
+    text = "specbuild: 1\ninputs: {a: [1, 1, 2], b: [1, 1, 1]}\nlayers: [{equation: a / (a + b + 0.1)}]\n"
+    a, b = RANDOM.random((2, 1, 1, 2), "float32"), RANDOM.random((2, 1, 1, 1), "float32")
+    given = keras.ops.convert_to_numpy(build_model(text)([a, b]))
+    np.testing.assert_allclose(given, a / (a + b + 0.1), rtol=1e-5)
+    ports = [keras.Input(each.shape[1:]) for each in (a, b)]
+    operations = keras.Model(ports, LAYERS["Equation"]("x1 + x2").call(ports))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(operations([a, b])), a + b, rtol=1e-5)

@@ -7,9 +7,11 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -17,19 +19,21 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from specbuild import build_model, export
+from specbuild import build_graph, build_model, export
 from specbuild.cli import main
-from specbuild.document import ArgumentError, RunError
+from specbuild.document import ArgumentError, RunError, SpecError
 from specbuild.exporting import ExportResult, runtimes
 from specbuild.exporting.convert import WRITERS, convert, every_layer, unrolled
 from specbuild.exporting.description import Axis, ExportedGraph, TensorDescription
 from specbuild.exporting.differences import difference_of
 from specbuild.exporting.formats import FORMATS
+from specbuild.exporting.plain_keras import check_plain_keras
 from specbuild.model.backend import keras
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import given_past
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run
+from tests.run.report_page import copied
 
 for _package in ("onnx", "onnxruntime", "tf2onnx"):
     pytest.importorskip(_package, reason="needs specbuild[onnx]: pip install 'specbuild[onnx]'")
@@ -143,15 +147,97 @@ def test_plain_keras_loads_an_encoder_decoder_in_physical_units(trained: Run, tm
     assert json.loads(result.manifest.read_text("utf-8"))["format"] == "keras"
 
 
-def test_layers_of_ours_with_weights_are_not_for_plain_keras(tmp_path: Path) -> None:
-    gru = "{id: gru, layer: ConvGRU2D, filters: 1, kernel_size: 1}"
-    model = build_model(f"specbuild: 1\ninputs: {{x: [2, 4, 4, 1]}}\nlayers: [{gru}]\noutputs: [gru.last]\n")
-    tensor = TensorDescription(
-        "x", "frame", tuple(Axis(f"axis_{n}", each) for n, each in enumerate(model.inputs[0].shape))
+def test_layers_of_ours_with_weights_are_not_for_plain_keras(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are named before anything is computed."""
+    copy = copied(trained.path, tmp_path / "copy", name="gates")
+    text = (copy / "spec.yaml").read_text("utf-8")
+    (copy / "spec.yaml").write_text(text.replace("ConvLSTM2D", "ConvGRU2D"), "utf-8")
+    monkeypatch.setattr(
+        import_module("specbuild.exporting.export"), "do", lambda *_: pytest.fail("a forecast was computed")
     )
-    with pytest.raises(ArgumentError, match="plain Keras cannot load this model: it has specbuild layers: ConvGRU2D"):
-        convert(ExportedGraph(model, (tensor,), (tensor,)), FORMATS["keras"], tmp_path / "gru.keras", None)
+    for shape in ("physical", "streaming"):
+        with pytest.raises(SpecError) as caught:
+            export(copy, format="keras", shape=shape)
+        assert str(caught.value).count("plain Keras cannot load ConvGRU2D") == 2
+        assert "spec.yaml:9:" in str(caught.value)
+        assert "Keras has no such layer" in str(caught.value)
+
+
+def test_which_layers_plain_keras_has_is_known_without_it() -> None:
+    def refused(*layers: str) -> list[tuple[str, str]]:
+        output = "" if "id: f" in layers[-1] else "outputs: [last.last]\n"
+        text = f"specbuild: 1\ninputs: {{x: [3, 4, 4, 1]}}\nlayers: [{', '.join(layers)}]\n{output}"
+        try:
+            check_plain_keras((build_graph(text),))
+        except SpecError as error:
+            return [(each.message.rpartition(" ")[2], each.reason) for each in error.diagnostics]
+        return []
+
+    lstm = "id: last, layer: ConvLSTM2D, filters: 1, kernel_size: 3, padding: same"
+    assert not refused(
+        "{time_distributed: {layer: Clip, min: 0}}", f"{{{lstm}}}", "{layer: Elementwise, function: exp}"
+    )
+    assert refused(f"{{{lstm}, peephole: per_pixel}}") == [("ConvLSTM2D", "Keras's layer has not all of these options")]
+    body = "{layer: ConvGRU2D, filters: 1, kernel_size: 1}"
+    assert refused(f"{{id: f, autoregressive: {{do: [{body}], horizon: 2}}}}") == [
+        ("Autoregressive", "it runs layers in a loop of specbuild")
+    ]
+
+
+def test_what_the_graph_does_not_tell_is_refused_when_the_file_is_made(tmp_path: Path) -> None:
+    """A mask reaches the recurrence, which Keras computes differently."""
+    model = small_model("x: [3, 2]", "{layer: Masking}", "{id: out, layer: LSTM, units: 1}", output="out.last")
+    with pytest.raises(ArgumentError, match="plain Keras cannot load this model: it has specbuild layers: LSTM"):
+        convert(graph_of(model), FORMATS["keras"], tmp_path / "x.keras", None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ("{time_distributed: {layer: SpaceToDepth, block_size: 2}}", "{id: out, layer: DepthToSpace, block_size: 2}"),
+        ("{id: out, layer: Warp, from: [x, flow], steps: 2}",),
+    ],
+)
+def test_layers_without_weights_are_operations_for_plain_keras(tmp_path: Path, layers: tuple[str, ...]) -> None:
+    inputs = "x: [4, 4, 1], flow: [4, 4, 2]" if "Warp" in layers[-1] else "x: [3, 4, 4, 1]"
+    model = small_model(inputs, *layers)
+    convert(graph_of(model), FORMATS["keras"], tmp_path / "x.keras", None)
+    random = np.random.default_rng(0)
+    given = {each.name: random.normal(size=(2, *each.shape[1:])).astype("float32") for each in model.inputs}
+    (ours,) = runtimes.keras(str(tmp_path / "x.keras"), list(given), ["y0"])(given)
+    arrays = list(given.values())
+    np.testing.assert_allclose(ours, model.predict_on_batch(arrays if arrays[1:] else arrays[0]), atol=1e-6)
+
+
+def test_a_model_of_several_inputs_inside_of_another_is_for_plain_keras(tmp_path: Path) -> None:
+    """Keras calls it with a list of masks, of which there is none."""
+    inside = small_model(
+        "x: [2, 4, 4, 1], y: [2, 4, 4, 1]",
+        "{id: a, layer: ConvLSTM2D, from: x, filters: 1, kernel_size: 1}",
+        "{id: b, layer: ConvLSTM2D, from: y, filters: 1, kernel_size: 1, initial_state: a}",
+        output="b.last",
+    )
+    inputs = [keras.Input(each.shape[1:], name=each.name) for each in inside.inputs]
+    convert(graph_of(keras.Model(inputs, inside(inputs))), FORMATS["keras"], tmp_path / "x.keras", None)
+    assert b"specbuild" not in zipfile.ZipFile(tmp_path / "x.keras").read("config.json")
+
+
+def small_model(inputs: str, *layers: str, output: str = "out") -> Any:
+    """Return a model of some layers one after the other."""
+    text = f"specbuild: 1\ninputs: {{{inputs}}}\nlayers: [{', '.join(layers)}]\noutputs: [{output}]\n"
+    return build_model(text)
+
+
+def graph_of(model: Any) -> ExportedGraph:
+    """Return a model as a graph that can be converted."""
+    inputs, outputs = (
+        tuple(TensorDescription(name, "frame", (Axis("batch", None),)) for name in names)
+        for names in ([each.name for each in model.inputs], [f"y{number}" for number in range(len(model.outputs))])
+    )
+    return ExportedGraph(model, inputs, outputs)
 
 
 def test_a_difference_beyond_the_tolerance_leaves_no_file(trained: Run, tmp_path: Path) -> None:

@@ -67,6 +67,18 @@ class Reduce(OwnLayer):
         return FUNCTIONS[self.function](inputs, axis=self.axis, keepdims=self.keepdims)
 
 
+def add(first: Any, second: Any) -> Any:
+    """Return the sum of two tensors, or of a tensor and a number.
+
+    With TensorFlow, `keras.ops.add` (Keras 3.15) takes the second for a bias, and adds it along another axis, where one
+    alone of its axes is longer than 1 and as long as the second or the last of the first: a batch of 2 samples,
+    (2, 1, 1, 1), along 2 channels.
+    """
+    if any(isinstance(tensor, keras.KerasTensor) for tensor in (first, second)):  # whose + is keras.ops.add
+        return keras.ops.subtract(first, keras.ops.negative(second))
+    return first + second
+
+
 def with_rank(tensor: Any, rank: int) -> Any:
     """Return a tensor with so many axes: those that it lacks come after the batch axis and have length 1."""
     for _ in range(rank - len(tensor.shape)):

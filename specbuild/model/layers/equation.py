@@ -10,7 +10,7 @@ from specbuild.catalog import equation
 from specbuild.document.arithmetic import Call, Chain, Name, Power, Signed, Tree
 from specbuild.document.calculation import apply
 from specbuild.model.backend import keras
-from specbuild.model.layers.arithmetic import with_rank
+from specbuild.model.layers.arithmetic import add, with_rank
 from specbuild.model.layers.base import OwnLayer
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -19,7 +19,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 """The operation of each function in the catalogue, which has its name."""
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": keras.ops.add,
+    "+": add,
     "-": keras.ops.subtract,
     "*": keras.ops.multiply,
     "/": keras.ops.divide,

@@ -7,6 +7,7 @@ from typing import Any
 from specbuild.catalog import KerasObject
 from specbuild.catalog.generic import FAMILIES
 from specbuild.model.backend import keras
+from specbuild.model.layers.arithmetic import add
 from specbuild.model.layers.base import OwnLayer, kind_of
 
 _OBJECTS = ("initializer", "regularizer", "constraint")
@@ -47,7 +48,7 @@ class LocalBias(_Local):
     """x + b, with a learned b for each position."""
 
     def call(self, inputs: Any) -> Any:
-        return keras.ops.add(inputs, self.weight)
+        return add(inputs, keras.ops.convert_to_tensor(self.weight))
 
 
 class LocalScale(_Local):

@@ -15,7 +15,7 @@ class SpaceToDepth(OwnLayer):
     """
 
     def call(self, inputs: Any) -> Any:
-        *lead, height, width, channels = keras.ops.shape(inputs)
+        *lead, height, width, channels = _lengths(inputs)
         rows, columns = self.block_size
         patches = keras.ops.reshape(inputs, (*lead, height // rows, rows, width // columns, columns, channels))
         patches = _swap_middle(patches, len(lead))  # (…, H/a, W/b, a, b, C)
@@ -26,12 +26,18 @@ class DepthToSpace(OwnLayer):
     """The inverse of `SpaceToDepth`: `(…, H, W, a·b·C)` → `(…, a·H, b·W, C)`."""
 
     def call(self, inputs: Any) -> Any:
-        *lead, height, width, channels = keras.ops.shape(inputs)
+        *lead, height, width, channels = _lengths(inputs)
         rows, columns = self.block_size
         thin = channels // (rows * columns)
         patches = keras.ops.reshape(inputs, (*lead, height, width, rows, columns, thin))
         patches = _swap_middle(patches, len(lead))  # (…, H, a, W, b, C)
         return keras.ops.reshape(patches, (*lead, height * rows, width * columns, thin))
+
+
+def _lengths(inputs: Any) -> tuple[Any, ...]:
+    """Return the length of each axis; -1 for the batch, as `reshape` takes it, if no other is open."""
+    batch, *rest = inputs.shape
+    return (-1 if batch is None else batch, *rest) if None not in rest else tuple(keras.ops.shape(inputs))
 
 
 def _swap_middle(patches: Any, lead: int) -> Any:

@@ -26,7 +26,7 @@ def read_at(frames: Any, rows: Any, columns: Any, outside: float | None = 0.0) -
     # A margin: one pixel before, two after, so that every place and its neighbours exist.
     padded = ops.pad(frames, [(0, 0), (1, 2), (1, 2), (0, 0)], constant_values=outside or 0.0)
     pixels = ops.reshape(padded, (-1, frames.shape[-1]))
-    first = ops.arange(ops.shape(frames)[0], dtype="int32") * ((height + 3) * (width + 3))
+    first = _numbers(frames) * ((height + 3) * (width + 3))
     place = ops.reshape(first, (-1, 1, 1, 1)) + (top + 1) * (width + 3) + (left + 1)  # (N, h, w, L)
 
     total = 0
@@ -41,6 +41,14 @@ def read_at(frames: Any, rows: Any, columns: Any, outside: float | None = 0.0) -
     return total
 
 
+def _numbers(frames: Any) -> Any:
+    """Return the number of each sample in its batch, (N,), also while a graph of operations is made of any batch."""
+    count = ops.shape(frames)[0]
+    if count is not None:
+        return ops.arange(count, dtype="int32")
+    return ops.cumsum(ops.ones_like(frames[:, 0, 0, 0], dtype="int32"), axis=0) - 1
+
+
 def single(tensor: Any) -> Any:
     """Return numbers that can say places: of single precision at least."""
     return ops.cast(tensor, "float32") if tensor.dtype in ("float16", "bfloat16") else tensor
@@ -52,6 +60,7 @@ def _whole_and_rest(places: Any, length: Any, outside: float | None) -> tuple[An
     Where the values at the edge go on beyond it, no position is.
     """
     beyond = 0 if outside is None else 1
-    inside = ops.clip(places, -beyond, ops.cast(length - 1 + beyond, places.dtype))
+    last = length - 1 + beyond
+    inside = ops.clip(places, -beyond, last if isinstance(last, int) else ops.cast(last, places.dtype))
     before = ops.floor(inside)
     return ops.cast(before, "int32"), inside - before

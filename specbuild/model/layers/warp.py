@@ -45,7 +45,7 @@ def _start(motion: Any) -> Path:
     height, width = ops.shape(motion)[1:3]
     rows = ops.reshape(ops.arange(height, dtype=motion.dtype), (1, -1, 1))
     columns = ops.reshape(ops.arange(width, dtype=motion.dtype), (1, 1, -1))
-    return still + rows, still + columns
+    return rows + still, columns + still  # in this order: see `add` in arithmetic.py
 
 
 def _paths(motion: Any, most: int) -> list[Path]:
