@@ -31,15 +31,17 @@ def command(folder: str, conditions: tuple[str, ...], sort: str, score: str | No
     """List the runs in FOLDER and the folders in it; the default is runs.
 
     The score is that of the test split, pooled over lead times, in scores.json; skill is over the best baseline. The
-    time is from start to end, and is left out for a run that was continued or killed. Runs can be sorted and selected
-    by run, state, spec, epochs, score, value, units, skill, baseline, started, seconds,
-    device, precision, seed, data and overrides.
+    time is from start to end, and is left out for a run that was continued or killed. Trials of tune also have the
+    validation value by which they are compared, under its name, and the state pruned or refused. Runs can be sorted and
+    selected by run, state, spec, epochs, score, value, units, skill, baseline, started, seconds, device, precision,
+    seed, data, overrides, monitor and judged, the value of a trial.
 
     \b
     Examples:
       specbuild runs
       specbuild runs --sort value --where state=finished --where spec=radar
       specbuild runs --score 'CSI >= 1' --sort -value
+      specbuild runs runs/rain --sort judged   (the trials of a study)
       specbuild runs /archive --format csv > runs.csv
     """
     from specbuild.evaluation.listing import chosen, in_order, listed_runs
@@ -79,11 +81,13 @@ def _lines(runs: tuple[ListedRun, ...]) -> list[str]:
 
     scores = list(dict.fromkeys(run.score for run in runs if run.score))
     title = scores[0] if len(scores) == 1 else "score"
+    monitors = list(dict.fromkeys(run.monitor for run in runs if run.monitor))
     columns: dict[Column, Callable[[ListedRun], str]] = {
         Column("run"): lambda run: run.run,
         Column("state"): lambda run: run.state,
         Column("epochs", number=True): lambda run: "" if run.epochs is None else str(run.epochs),
         Column(title, number=True): lambda run: _score(run, alone=len(scores) < 2),
+        Column(monitors[0] if len(monitors) == 1 else "judged", number=True): lambda run: _judged(run, monitors),
         Column("skill", number=True): lambda run: "" if run.skill is None else f"{run.skill:+.0%}",
         Column("over"): lambda run: run.baseline,
         Column("time", number=True): lambda run: _duration(run.seconds),
@@ -113,6 +117,12 @@ def _score(run: ListedRun, *, alone: bool) -> str:
         return ""
     text = f"{run.value:.4g}" + (f" {run.units}" if run.units else "")
     return text if alone else f"{run.score} {text}"
+
+
+def _judged(run: ListedRun, monitors: list[str]) -> str:
+    if run.judged is None:
+        return ""
+    return f"{run.judged:.4g}" if len(monitors) == 1 else f"{run.monitor} {run.judged:.4g}"
 
 
 def _duration(seconds: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from specbuild.evaluation.forecast_scores import ScoreColumn, ScoreTable
 from specbuild.runs.clock import now
 from specbuild.runs.folder import RunFolder, runs_below
 from specbuild.runs.records import read_json
+from specbuild.runs.studies import Trial, studies_below, trials_in
 
 CLASS_SCORES = ("accuracy", "macro_f1")
 RMSE = SCORES["rmse"].title
@@ -51,8 +52,12 @@ class ListedRun:
     data: str = ""
     """The files that it was trained on."""
     overrides: tuple[str, ...] = ()
+    monitor: str = ""
+    """Of a trial of a study: the value that its trials are compared by."""
+    judged: float | None = None
+    """That value of the trial."""
     problem: str = ""
-    """Why nothing else is known: a file of the run is damaged."""
+    """Why nothing else is known: a file of the run is damaged, or the trial was refused."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run for JSON."""
@@ -62,6 +67,9 @@ class ListedRun:
 def listed_runs(folder: str | Path, score: str | None = None) -> tuple[ListedRun, ...]:
     """Return the runs in a folder and the folders in it, in the order in which they began.
 
+    A run that is a trial of a study has the state of the trial, such as `pruned`. Trials that were refused before they
+    got a run folder are listed after the runs.
+
     Args:
         folder: where to look.
         score: the score to list, such as `CSI` or `CSI ≥ 0.5`; None: RMSE, or accuracy of a classifier.
@@ -70,14 +78,33 @@ def listed_runs(folder: str | Path, score: str | None = None) -> tuple[ListedRun
         SpecError: there is no such folder.
         ArgumentError: no run has the score.
     """
-    found = [_listed(run, str(run.path.relative_to(folder)), score) for run in runs_below(Path(folder))]
+    runs, folder = runs_below(Path(folder)), Path(folder)
+    studies = {path: trials_in(path) for path in studies_below(folder)}
+    found = [_listed(run, str(run.path.relative_to(folder)), score) for run in runs]
+    found = [(_as_trial(run, studies.get((folder / run.run).parent, {})), labels) for run, labels in found]
     if score is not None and found and not any(run.score for run, _ in found):
         known = list(dict.fromkeys(label for _, labels in found for label in labels))
         raise ArgumentError(
             f"no run in {folder} has the score {score}",
             help=did_you_mean(score, known) or (f"there are {', '.join(known)}" if known else "none is scored yet"),
         )
-    return tuple(sorted((run for run, _ in found), key=lambda run: (run.started, run.run)))
+    refused = [each for path, trials in studies.items() for each in _refused(path.relative_to(folder), trials)]
+    return (*sorted((run for run, _ in found), key=lambda run: (run.started, run.run)), *refused)
+
+
+def _as_trial(run: ListedRun, trials: Mapping[str, Trial]) -> ListedRun:
+    """Return a run with what its study says of it, where it is a trial of one."""
+    trial = trials.get(Path(run.run).name)
+    if trial is None or run.state == "damaged":
+        return run
+    state = trial.state if run.state == "finished" and trial.state in ("pruned", "failed") else run.state
+    return replace(run, state=state, monitor=trial.monitor, judged=trial.value)
+
+
+def _refused(study: Path, trials: Mapping[str, Trial]) -> Iterator[ListedRun]:
+    for name, trial in trials.items():
+        if trial.state == "refused":
+            yield ListedRun(str(study / name), "refused", overrides=trial.params, problem=trial.reason)
 
 
 def _listed(folder: RunFolder, name: str, wanted: str | None) -> tuple[ListedRun, list[str]]:

@@ -22,7 +22,6 @@ Every file is written whole or not at all, so a run that is cut off leaves no pa
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,7 +39,7 @@ from specbuild.runs.checkpoint import Position
 from specbuild.runs.files import write_json, write_text
 from specbuild.runs.frames import TrainingFrames
 from specbuild.runs.framework import BACKENDS
-from specbuild.runs.hidden import hidden_folder, publish, unmakeable
+from specbuild.runs.hidden import new_folder
 from specbuild.runs.lock import Process, RunLock, writer
 from specbuild.runs.records import damaged, manifest_problem, read_json
 from specbuild.runs.status import RunStatus
@@ -103,22 +102,12 @@ class RunFolder:
             RunError: the folder cannot be made.
         """
         base = stamped_name(name, time) if stamped else plain_name(name)
-        try:
-            hidden, lock = hidden_folder(Path(out), base)
-        except OSError as error:
-            raise unmakeable(out, error) from error
-        with lock:
-            try:
-                (hidden / CHECKPOINTS).mkdir()
-                fill(cls(hidden))
-                path = publish(hidden, Path(out) / base)
-            except OSError as error:
-                shutil.rmtree(hidden, ignore_errors=True)
-                raise unmakeable(out, error) from error
-            except BaseException:
-                shutil.rmtree(hidden, ignore_errors=True)
-                raise
-            lock.moved(path)
+
+        def filled(hidden: Path) -> None:
+            (hidden / CHECKPOINTS).mkdir()
+            fill(cls(hidden))
+
+        with new_folder(Path(out), base, filled) as path:
             yield cls(path)
 
     @contextmanager

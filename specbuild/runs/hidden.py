@@ -1,18 +1,53 @@
-"""Run folders while they are filled: under hidden names, locked, and renamed when they are complete."""
+"""Folders of runs and studies while they are filled: under hidden names, locked, and renamed when complete."""
 
 from __future__ import annotations
 
 import errno
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from specbuild.document import RunError
 from specbuild.runs.lock import LOCK, RunLock
 
 
-def hidden_folder(out: Path, base: str) -> tuple[Path, RunLock]:
+@contextmanager
+def new_folder(out: Path, base: str, fill: Callable[[Path], None]) -> Iterator[Path]:
+    """Make a folder, and hold its lock within the block.
+
+    It is filled under a hidden name and then renamed, so it appears with everything that `fill` writes, or not at all.
+
+    Args:
+        out: where to make it.
+        base: its name, to which a number is added if it is taken.
+        fill: writes its files into the folder that it is given.
+
+    Yields:
+        The path of the folder.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        hidden, lock = _hidden_folder(out, base)
+    except OSError as error:
+        raise _unmakeable(out, error) from error
+    with lock:
+        try:
+            fill(hidden)
+            path = _publish(hidden, out / base)
+        except BaseException as error:
+            shutil.rmtree(hidden, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise _unmakeable(out, error) from error
+            raise
+        lock.moved(path)
+        yield path
+
+
+def _hidden_folder(out: Path, base: str) -> tuple[Path, RunLock]:
     """Make an empty folder that no pattern for runs finds, and lock it; remove those that dead processes left."""
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(".*.new"):
@@ -42,7 +77,7 @@ def _remove_abandoned(hidden: Path) -> None:
             shutil.rmtree(removed)
 
 
-def publish(hidden: Path, path: Path) -> Path:
+def _publish(hidden: Path, path: Path) -> Path:
     """Give a folder its name, with a number where the name is taken, and return its new path."""
     for number in range(1, 1000):
         free = path if number == 1 else path.with_name(f"{path.name}-{number}")
@@ -56,6 +91,6 @@ def publish(hidden: Path, path: Path) -> Path:
     raise RunError(f"{path.parent} already holds 999 runs called {path.name}")
 
 
-def unmakeable(out: str | Path, error: OSError) -> RunError:
-    """Return the error of a run folder that the system refuses to make."""
+def _unmakeable(out: Path, error: OSError) -> RunError:
+    """Return the error of a folder that the system refuses to make."""
     return RunError(f"cannot make a run folder in {out}: {error.strerror}", help="choose another place with --out")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import platform
 import secrets
-import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,12 +30,12 @@ from specbuild.runs import saved_spec
 from specbuild.runs.clock import now
 from specbuild.runs.files import write_json
 from specbuild.runs.folder import RunFolder, plain_name, stamped_name
-from specbuild.runs.hidden import hidden_folder, publish, unmakeable
+from specbuild.runs.hidden import new_folder
 from specbuild.runs.provenance import command
 from specbuild.runs.records import Count, Record, Text, damaged, read_json
+from specbuild.runs.studies import STUDY, TRIALS, trial_name
 from specbuild.version import __version__
 
-RECORD = "study.json"
 DATABASE = "study.db"
 
 
@@ -51,6 +50,8 @@ class StudyRecord(Record):
     """The name of the study in its storage."""
     storage: Text | None = None
     """The URL of the storage, without its password; None: the database in the folder."""
+    monitor: Text | None = None
+    """The value that trials are compared by."""
     trials: Count
     started: Text
     command: list[Text]
@@ -68,7 +69,9 @@ class StudyFolder:
     path: Path
 
     @classmethod
-    def create(cls, out: str | Path, spec: Spec, name: str | None, trials: int, storage: str | None) -> Self:
+    def create(
+        cls, out: str | Path, spec: Spec, name: str | None, trials: int, monitor: str, storage: str | None
+    ) -> Self:
         """Make the folder of a new study.
 
         Args:
@@ -76,6 +79,7 @@ class StudyFolder:
             spec: what is tuned.
             name: of the folder and the study; None: that of the spec, with date and time.
             trials: how many trials there are to be.
+            monitor: the value that they are compared by.
             storage: the URL of its storage, without a password; None: a database in the folder.
 
         Raises:
@@ -88,34 +92,26 @@ class StudyFolder:
                 f"{Path(out) / base} exists already",
                 help=f"continue it with: specbuild tune --resume {Path(out) / base}; or choose another --name",
             )
-        try:
-            hidden, lock = hidden_folder(Path(out), base)
-        except OSError as error:
-            raise unmakeable(out, error) from error
-        with lock:
-            try:
-                record: dict[str, Any] = {
-                    "id": secrets.token_hex(8),
-                    "name": spec.name,
-                    "study": base,
-                    "storage": storage,
-                    "trials": trials,
-                    "started": now(),
-                    "command": command(),
-                    "overrides": list(spec.overrides),
-                    **saved_spec.directories(hidden, spec),
-                    **saved_spec.save_spec(hidden, spec),
-                    "versions": _versions(),
-                }
-                write_json(hidden / RECORD, StudyRecord(**record).model_dump())
-                path = publish(hidden, Path(out) / base)
-            except OSError as error:
-                shutil.rmtree(hidden, ignore_errors=True)
-                raise unmakeable(out, error) from error
-            except BaseException:
-                shutil.rmtree(hidden, ignore_errors=True)
-                raise
-            lock.moved(path)
+
+        def fill(hidden: Path) -> None:
+            record: dict[str, Any] = {
+                "id": secrets.token_hex(8),
+                "name": spec.name,
+                "study": base,
+                "storage": storage,
+                "monitor": monitor,
+                "trials": trials,
+                "started": now(),
+                "command": command(),
+                "overrides": list(spec.overrides),
+                **saved_spec.directories(hidden, spec),
+                **saved_spec.save_spec(hidden, spec),
+                "versions": _versions(),
+            }
+            write_json(hidden / STUDY, StudyRecord(**record).model_dump())
+
+        with new_folder(Path(out), base, fill) as path:
+            pass
         return cls(path)
 
     @classmethod
@@ -128,7 +124,7 @@ class StudyFolder:
         folder = cls(Path(path))
         if folder.record_file.is_file():
             return folder
-        below = [cls(file.parent) for file in folder.path.glob(f"*/{RECORD}") if not file.parent.name.startswith(".")]
+        below = [cls(file.parent) for file in folder.path.glob(f"*/{STUDY}") if not file.parent.name.startswith(".")]
         began = []
         for study in below:
             with suppress(RunError):
@@ -141,7 +137,11 @@ class StudyFolder:
 
     @property
     def record_file(self) -> Path:
-        return self.path / RECORD
+        return self.path / STUDY
+
+    @property
+    def table_file(self) -> Path:
+        return self.path / TRIALS
 
     @property
     def workers(self) -> Path:
@@ -185,8 +185,3 @@ class StudyFolder:
 def _versions() -> dict[str, str]:
     """Return the versions that the draws depend on, without a framework; its version is in the run of each trial."""
     return {"python": platform.python_version(), "specbuild": __version__, "optuna": version("optuna")}
-
-
-def trial_name(number: int) -> str:
-    """Return the name of the folder of a trial: `trial-0007`."""
-    return f"trial-{number:04d}"

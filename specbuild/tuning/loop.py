@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from specbuild.document import ArgumentError, RunError, SpecbuildError, SpecError
 from specbuild.language import Spec
 from specbuild.language.tuning import Tuning
+from specbuild.runs.files import write_text
 from specbuild.runs.folder import RunFolder
 from specbuild.training.interrupt import Interrupted
-from specbuild.tuning.collect import FOLDER, OUTCOME, REASON, trial_result
+from specbuild.tuning.collect import FOLDER, OUTCOME, REASON, collected, trial_result
 from specbuild.tuning.folder import StudyFolder
 from specbuild.tuning.progress import Shown
+from specbuild.tuning.result import Study
 from specbuild.tuning.sampling import override, suggest
 from specbuild.tuning.storage import GONE, RETRIED, StoredStudy, quietly, storage_errors
 from specbuild.tuning.trial import Objective, Pruned, Refused, Reports, checked, first_line, run
@@ -39,6 +41,10 @@ class Work:
     objective: Objective
     plugins: Sequence[str]
     shown: Shown
+
+    def collected(self, total: int) -> Study:
+        """Return the study as values; it is to have `total` trials."""
+        return collected(self.stored.study, self.folder, self.tuning, self.objective, total)
 
 
 def work(given: Work, worker: Worker, total: int, deadline: float | None) -> None:
@@ -67,6 +73,7 @@ def work(given: Work, worker: Worker, total: int, deadline: float | None) -> Non
         except given_up():
             reason = f"another process gave it up, having heard nothing of it for {GONE} s"
             given.shown.note(f"trial {trial.number:>2}  {reason}")
+        write_text(given.folder.table_file, given.collected(total).to_csv())
 
 
 def _next(given: Work, worker: Worker, total: int, *, late: bool) -> optuna.trial.Trial | None:

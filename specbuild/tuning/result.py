@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from specbuild.document.html import html_table, paragraph, picture
 from specbuild.document.text_table import Column
+from specbuild.runs.studies import COLUMNS
 
 if TYPE_CHECKING:
     import pandas
@@ -84,7 +85,7 @@ class Study:
         """Return the trials as CSV, numbers with every digit."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        names = ["trial", "state", "value", *self.paths, "seconds", "epochs", "reason"]
+        names = [*COLUMNS[:3], *self.paths, *COLUMNS[3:]]
         writer.writerow(names)
         for trial in self.trials:
             values = _record(trial, self.paths)

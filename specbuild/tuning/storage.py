@@ -15,7 +15,8 @@ from specbuild.document import ArgumentError, RunError
 from specbuild.document.extras import missing, require
 from specbuild.language.sections.tune import TuneSection
 from specbuild.runs.provenance import without_password
-from specbuild.tuning.folder import DATABASE, RECORD, StudyFolder
+from specbuild.runs.studies import STUDY
+from specbuild.tuning.folder import DATABASE, StudyFolder
 from specbuild.tuning.sampling import sampler
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _is_own(url: str, folder: StudyFolder) -> bool:
         file = Path(place.database).resolve()
         if file.parent == folder.path.resolve():
             return file.name == DATABASE
-        if file.name == DATABASE and (file.parent / RECORD).is_file():
+        if file.name == DATABASE and (file.parent / STUDY).is_file():
             raise ArgumentError(
                 f"the storage {url} is the database of the study in {file.parent}",
                 help=f"to work on that study, give its folder: specbuild tune --resume {file.parent}",

@@ -102,7 +102,8 @@ def tune(
         graph = _checked(spec, given, plugins, roots)
         _check_data(graph)
         total = trials or _tuning(graph.spec).options.trials
-        folder = StudyFolder.create(out, graph.spec, name, total, without_password(storage) if storage else None)
+        kept, monitor = without_password(storage) if storage else None, _objective(graph.spec).monitor
+        folder = StudyFolder.create(out, graph.spec, name, total, monitor, kept)
     return _worked(folder, limit, storage, plugins, shown(quiet), new=resume is None)
 
 
@@ -201,7 +202,6 @@ def _worked(
 ) -> Study:
     """Work on a study until it has its trials, and write its results; a `new` one that cannot start leaves no files."""
     from specbuild.tuning import storage as storages
-    from specbuild.tuning.collect import collected
     from specbuild.tuning.loop import Work, work
     from specbuild.tuning.workers import Worker
 
@@ -221,12 +221,12 @@ def _worked(
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
 
+    given = Work(folder, stored, tuning, objective, plugins, show)
+
     def results() -> Study:
-        study = collected(stored.study, folder, tuning, objective, total)
-        return write_results(study, stored.study, folder)
+        return write_results(given.collected(total), stored.study, folder)
 
     with storages.explained(stored.url):
-        given = Work(folder, stored, tuning, objective, plugins, show)
         try:
             with Signals() as signals, Worker(folder) as worker, show:
                 show.note(f"study: {folder.path}, {total} trials by {objective.monitor}")
@@ -266,7 +266,7 @@ def write_results(result: Study, study: optuna.Study, folder: StudyFolder) -> St
     from specbuild.tuning.best import write_best
     from specbuild.tuning.pictures import draw
 
-    write_text(folder.path / "trials.csv", result.to_csv())
+    write_text(folder.table_file, result.to_csv())
     best = result.best
     if best is None:
         return result

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from specbuild import SpecError, load_spec, tune
 from specbuild.cli import main
 from specbuild.document import ArgumentError, RunError
+from specbuild.evaluation.listing import listed_runs
 from specbuild.runs.folder import RunFolder
 from specbuild.tuning import Study
 from specbuild.tuning.trial import Reports
@@ -125,6 +126,22 @@ def test_the_study_is_shown_as_table_pictures_and_data_frame(study: Study) -> No
     frame = study.to_pandas()
     assert list(frame["vars.kernel"]) == [trial.params["vars.kernel"] for trial in study.trials]
     assert f"<caption>{study.summary()}</caption>" in study._repr_html_()
+
+
+def test_the_list_of_runs_has_every_trial_with_its_value(study: Study) -> None:
+    listed = {run.run: run for run in listed_runs(study.path)}
+    states = {"complete": "finished"}
+    assert len(listed) == len(study.trials)
+    for trial in study.trials:
+        run = listed[f"trial-{trial.number:04d}"]
+        assert (run.state, run.judged) == (states.get(trial.state, trial.state), trial.value)
+        assert run.problem == (trial.reason if trial.state == "refused" else "")
+        assert f"vars.kernel={trial.params['vars.kernel']}" in run.overrides
+    said = CliRunner().invoke(main, ["runs", str(study.path), "--sort", "judged"]).output.splitlines()
+    assert said[0].split()[:4] == ["run", "state", "epochs", "val_loss"]
+    best = min(run.judged for run in listed.values() if run.judged is not None)
+    assert f"{best:.4g}" in said[2]
+    assert all("refused" in line for line in said[-2 * study.count("refused") : -study.count("refused")])
 
 
 def test_a_study_is_continued_with_more_trials_and_the_same_spec(study: Study) -> None:
