@@ -24,7 +24,7 @@ from specbuild.catalog.epochs import COUNTED, LIST_WORDS, WORDS, are_epochs, cou
 from specbuild.catalog.object_limits import LIMITS
 from specbuild.catalog.signatures import Family, Signature, names, signature
 from specbuild.catalog.values import Nullable, Value, error, written
-from specbuild.document.suggest import did_you_mean
+from specbuild.document.suggest import did_you_mean, nearest
 
 
 @dataclass(frozen=True)
@@ -305,7 +305,12 @@ def _unknown_name(family: Family, name: str) -> str:
         return f"no {_NOUNS[family]} is called {written(name)}; write {call}"
     if family == "callbacks" and name in INSTEAD:
         return f"{name} cannot be used in train.callbacks: {INSTEAD[name]}"
-    hint = did_you_mean(name, names(family))
+    known = names(family)
+    hint = did_you_mean(name, known)
+    if family == "callbacks" and (near := nearest(name, [*known, *INSTEAD])) in INSTEAD:
+        hint = f'did you mean "{near}"? It cannot be used in train.callbacks: {INSTEAD[near]}'
+    elif family == "callbacks" and not hint:
+        hint = f"known are {', '.join(known)}"
     return f"no {_NOUNS[family]} is called {written(name)}" + (f"; {hint}" if hint else "")
 
 

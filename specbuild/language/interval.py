@@ -15,6 +15,13 @@ _MEAN_DAYS = {"month": 30.4, "year": 365.2}
 """Days of the units whose length varies. These are words, not symbols, and have a plural."""
 _PLURALS = {f"{unit}s": unit for unit in _MEAN_DAYS}
 
+_MEANT = {
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("mins", "minute", "minutes"), "min"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+}
+"""Units by other names, which no spelling comes near."""
 _WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([^\W\d]+)\s*")
 
 
@@ -37,7 +44,9 @@ class Interval:
             refuse("interval", f"expected a number and a unit such as 2 min or 1 h, got {written(text)}")
         count, unit = float(match[1]), _PLURALS.get(match[2], match[2])
         if unit not in SECONDS:
-            hint = did_you_mean(unit, SECONDS) or f"known are {', '.join(SECONDS)}"
+            meant = _MEANT.get(unit.lower())
+            near = f'did you mean "{meant}"?' if meant else did_you_mean(unit, SECONDS)
+            hint = near or f"known are {', '.join(SECONDS)}"
             refuse("interval", f"{written(unit)} is not a unit of time; {hint}")
         return cls(count, unit)
 

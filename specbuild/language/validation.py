@@ -77,11 +77,16 @@ def _report(
     context = detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         word = str(detail["loc"][-1])
-        known = _fields_at(cls, place[:-1])
+        found = _class_at(cls, place[:-1])
+        known = _fields(found)
+        elsewhere: dict[str, str] = getattr(found, "elsewhere", {})
         message = (
             f'{_owner(owner, place[:-1])} has no argument "{word}"' if owner[:1].isupper() else f'unknown key "{word}"'
         )
-        help = did_you_mean(word, [*known, *beside]) or _listed(known)
+        near = nearest(word, [*known, *beside, *elsewhere])
+        help = elsewhere.get(word) or did_you_mean(word, [*known, *beside]) or _listed(known)
+        if word not in elsewhere and near in elsewhere:
+            help = f'did you mean "{near}"? {elsewhere[near][:1].upper()}{elsewhere[near][1:]}'
         report.error(message, locate(node, place, key=True), help=help, code="unknown-key")
     elif detail["type"] == "missing":
         word = str(detail["loc"][-1])
@@ -93,6 +98,9 @@ def _report(
         message = f"{name}: {text}" if text.startswith("expected") else text
         key = detail["type"] == "specbuild.unknown_argument" or detail["loc"][-1:] == ("[key]",)
         reason, help = context.get("reason", ""), context.get("help", "")
+        if detail["type"] in ("model_type", "dict_type") and not help and place:
+            keys = _fields(_class_at(cls, place))
+            help = f"its keys are {', '.join(keys)}" if keys else ""
         code = context.get("code") or ("wrong-type" if detail["type"] in _TYPES else "bad-value")
         report.error(message, locate(node, place, key=key), reason=reason, help=help, code=code)
 
@@ -112,8 +120,13 @@ def _existing(node: Node, loc: tuple[PathPart, ...]) -> tuple[PathPart, ...]:
     return tuple(place)
 
 
-def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
-    """Return the keys that the model at `place` below `cls` knows."""
+def _fields(cls: type[BaseModel] | None) -> list[str]:
+    """Return the keys that a model knows."""
+    return [] if cls is None else [field.alias or name for name, field in cls.model_fields.items()]
+
+
+def _class_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> type[BaseModel] | None:
+    """Return the model at `place` below `cls`; None where there is none."""
     names = [part for part in place if isinstance(part, str)]  # an item of a list has the keys of its class
     parts = iter(names)
     for part in parts:
@@ -122,18 +135,18 @@ def _fields_at(cls: type[BaseModel], place: tuple[PathPart, ...]) -> list[str]:
             [a for a in _flat(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
         )
         if not inner:
-            return []
+            return None
         cls = inner[0]
         if field is not None and get_origin(field.annotation) is dict and next(parts, None) is not None:
             # A mapping of names to one of several models: the one that has the key below the name.
             following = names[names.index(part) + 2 :]
             cls = next((each for each in inner if following and following[0] in each.model_fields), cls)
-    return [field.alias or name for name, field in cls.model_fields.items()]
+    return cls
 
 
 def _listed(known: list[str]) -> str:
     """Return the known keys in words, where they are few enough to read."""
-    return f"known are {', '.join(known)}" if 0 < len(known) <= 12 else ""
+    return f"known are {', '.join(known)}" if 0 < len(known) <= 24 else ""
 
 
 def _flat(annotation: Any) -> list[Any]:

@@ -39,6 +39,8 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
+    elsewhere: ClassVar[dict[str, str]] = {}
+    """Keys that one may look for here, and what to write instead."""
     unmarked: ClassVar[OnResume | None] = None
     """What a change of a key without a mark means to a run that is resumed; None: sections are changed key by key."""
 
@@ -82,11 +84,14 @@ class Short:
 class Named(Value):
     """A part by its name alone or with its arguments: `log1p`, `{name: clip, min: 0}`.
 
-    `kinds` are the sections by name, `noun` what they are, and `words` an example of each form.
+    `kinds` are the sections by name, `noun` what they are, and `words` an example of each form. `meant` says what to
+    write instead of names that other libraries have.
     """
 
-    def __init__(self, noun: str, words: str, kinds: Mapping[str, type[Section]]) -> None:
-        self.noun, self.words, self.kinds = noun, words, kinds
+    def __init__(
+        self, noun: str, words: str, kinds: Mapping[str, type[Section]], meant: Mapping[str, str] | None = None
+    ) -> None:
+        self.noun, self.words, self.kinds, self.meant = noun, words, kinds, meant or {}
 
     def read(self, value: Any, expected: str = "") -> Section:
         if isinstance(value, Section):
@@ -94,6 +99,8 @@ class Named(Value):
         arguments = {"name": value} if isinstance(value, str) else value
         if not isinstance(arguments, dict) or not isinstance(arguments.get("name"), str):
             raise self.mismatch(value, expected)
+        if (instead := self.meant.get(arguments["name"])) is not None:
+            refuse("unknown_name", f"no {self.noun} is called {written(arguments['name'])}; write {instead}")
         name = Name(self.noun, self.kinds).read(arguments["name"])
         section = self.kinds[name]
         known = [key for key in section.model_fields if key != "name"]

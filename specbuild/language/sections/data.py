@@ -33,6 +33,11 @@ _LABELS = OnResume("changes the labels of tables, pictures and forecasts")
 class WindowsSection(Section):
     """The frames of one sample: those that the model reads, and those that it forecasts."""
 
+    elsewhere: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("input", "inputs", "history"), "write past: the number of frames that the model reads"),
+        **dict.fromkeys(("output", "outputs", "horizon"), "write future: the number of frames to forecast"),
+    }
+
     past: PositiveInt = Field(description="Frames that the model reads.")
     future: PositiveInt = Field(
         1, description="Frames that the model forecasts; required unless the target is a class."
@@ -70,6 +75,14 @@ class WindowsSection(Section):
 
 class DataSection(Section):
     """Frames in physical units are raw · scale + offset; missing values are NaN."""
+
+    elsewhere: ClassVar[dict[str, str]] = {
+        "path": "write source: {path: …}",
+        "shuffle": "training windows are shuffled in every epoch; splits follow time",
+        "batch_size": "write train.batch_size",
+        "validation_split": "write split: {train: 0.6, validation: 0.2, test: 0.2}",
+        **dict.fromkeys(("normalize", "normalise", "normalization"), "write transform: [standardize]"),
+    }
 
     unmarked: ClassVar[OnResume] = OnResume(reason="the earlier epochs were trained on its samples")
 

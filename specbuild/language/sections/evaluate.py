@@ -1,12 +1,12 @@
 """How forecasts are scored."""
 
-from typing import Annotated, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from specbuild.catalog.baselines import BASELINES
 from specbuild.catalog.heads import MOST_MEMBERS
-from specbuild.catalog.list_values import ListOf
+from specbuild.catalog.list_values import Each, ListOf
 from specbuild.catalog.scores import CONVENTIONS, SCORES, SELECTABLE
 from specbuild.catalog.values import Choice, Flag, Name, PositiveInt, Real, Whole, fault, refuse, written
 from specbuild.language.sections.base import Section
@@ -36,12 +36,12 @@ Thresholds: TypeAlias = Annotated[
 ]
 ScoreNames: TypeAlias = Annotated[
     tuple[str, ...],
-    ListOf(Name("score", SELECTABLE), "a list of scores such as [ssim, psnr]"),
+    Each(Name("score", SELECTABLE), "a list of scores such as [ssim, psnr]"),
     AfterValidator(_distinct),
 ]
 BaselineNames: TypeAlias = Annotated[
     tuple[str, ...],
-    ListOf(Name("baseline", BASELINES), "a list of baselines such as [persistence, extrapolation]"),
+    Each(Name("baseline", BASELINES), "a list of baselines such as [persistence, extrapolation]"),
     AfterValidator(_distinct),
 ]
 Widths: TypeAlias = Annotated[
@@ -66,6 +66,12 @@ class ForecastFile(Section):
 
 class EvaluateSection(Section):
     """What `specbuild evaluate` computes besides MSE, MAE, RMSE and bias."""
+
+    elsewhere: ClassVar[dict[str, str]] = {
+        "fss": "write scores: [fss], and the widths of its boxes as fss_windows",
+        "metrics": "write scores: […]; metrics are of train",
+        "threshold": "write thresholds: […]",
+    }
 
     thresholds: Thresholds = Field(
         (),

@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Any, TypeAlias
 
 from specbuild.catalog.list_values import Several
-from specbuild.catalog.values import Real
+from specbuild.catalog.values import Real, refuse
 
 
 class _Missing(Several):
@@ -12,6 +12,8 @@ class _Missing(Several):
 
     def read(self, value: Any, expected: str = "") -> tuple[float, ...]:
         numbers = value if isinstance(value, list | tuple) else () if value is None else (value,)
+        if any(isinstance(number, str) and number.lower() == "nan" for number in numbers):
+            refuse("missing", "NaN always marks missing data; leave missing out, or list other values only")
         if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
             raise self.mismatch(value, expected)
         return tuple(number for number in numbers if not math.isnan(number))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -48,12 +48,16 @@ def layout_of(value: Any, *, timeless: bool = False) -> str | dict[str, str]:
     return " ".join(letters)
 
 
+_NAMED = "; or name the axes of the file, as in {T: time, H: lat, W: lon}"
+
+
 def _check_letters(letters: list[Any], shown: str, *, timeless: bool) -> None:
     for letter in letters:
         if letter not in LETTERS:
             known = ", ".join(f"{letter} ({axis})" for letter, axis in LETTERS.items())
             letters_of_it = isinstance(letter, str) and letter and set(letter) <= set(LETTERS)
-            hint = f"write {' '.join(letter)}" if letters_of_it else f"known are {known}"
+            named = _NAMED if isinstance(letter, str) and len(letter) > 1 else ""
+            hint = f"write {' '.join(letter)}" if letters_of_it else f"known are {known}{named}"
             refuse("layout", f"{written(letter)} is not an axis; {hint}")
         if letters.count(letter) > 1:
             refuse("layout", f"{letter} ({LETTERS[letter]}) is named twice in {shown}")
@@ -135,6 +139,8 @@ FrameSize: TypeAlias = (
 
 class SourceSection(Section):
     """The files with the frames, and which part of them to read."""
+
+    elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(("file", "files", "filename", "folder", "url"), "write path")
 
     path: str = Field(
         description="The file, relative to the spec's folder, or a URL; the format follows from its suffix. With * or "

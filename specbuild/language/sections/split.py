@@ -1,7 +1,7 @@
 """Which frames, events or files train, validate and test a model."""
 
 from itertools import combinations
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -52,6 +52,8 @@ and the last date, both included; or, with `by: file`, names of files or pattern
 
 class SplitSection(Section):
     """Shares are assigned in the order train, validation, test; ranges may come in any order but must not overlap."""
+
+    elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(("val", "valid", "dev"), "write validation")
 
     train: SplitPart = Field(0.6, description="Share or range to train on; statistics are computed from it alone.")
     validation: OptionalSplitPart = Field(None, description="Share or range that decides when to stop training.")

@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -103,6 +103,8 @@ class _Devices(Value):
     def read(self, value: Any, expected: str = "") -> Any:
         if isinstance(value, DeviceGrid):
             return value
+        if isinstance(value, dict) and set(value) == {"batch"}:
+            refuse("devices", f"without height only the windows of a step are divided: write devices: {value['batch']}")
         if isinstance(value, dict):
             return DeviceGrid.model_validate(value)
         if isinstance(value, list | tuple):
@@ -116,6 +118,18 @@ class _Devices(Value):
 
 class TrainSection(Section):
     """How to train. Every key has a default, so the section may be left out."""
+
+    elsewhere: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(
+            ("learning_rate", "lr", "weight_decay", "clipnorm", "use_ema"),
+            "it is an argument of the optimizer, as in optimizer: {name: Adam, learning_rate: 0.001}",
+        ),
+        "ema": "write use_ema: true on the optimizer",
+        "shuffle": "training windows are shuffled in every epoch, in an order that seed determines",
+        "validation_split": "write data.split",
+        "scheduler": "write a schedule as the learning_rate of the optimizer",
+        "patience": "write early_stopping: {patience: 5}",
+    }
 
     optimizer: Annotated[
         Optimizer,

@@ -175,7 +175,12 @@ TRANSFORMS: dict[str, type[TransformSection]] = {
 }
 """The transforms by name, in the order in which messages list them."""
 
-_TRANSFORM = Named("transform", "a transform such as log1p or {name: clip, min: 0}", TRANSFORMS)
-Transforms: TypeAlias = Annotated[tuple[TransformSection, ...], Each(_TRANSFORM, "a list of transforms", limit=100)]
+_MEANT: dict[str, str] = {
+    **dict.fromkeys(("normalize", "normalise", "normalization", "zscore", "z-score"), "standardize, or minmax"),
+    **dict.fromkeys(("rescale", "min_max_scale"), "minmax, or {name: scale, factor: …}"),
+}
+_TRANSFORM = Named("transform", "a transform such as log1p or {name: clip, min: 0}", TRANSFORMS, _MEANT)
+_LIST = Each(_TRANSFORM, "a list of transforms such as [standardize]", limit=100)
+Transforms: TypeAlias = Annotated[tuple[TransformSection, ...], _LIST]
 """Transforms, each by its name or with its arguments."""
 transform = _TRANSFORM.read
