@@ -92,20 +92,6 @@ class Registered:
         keras.saving.register_keras_serializable(package="specbuild")(cls)
 
 
-@contextmanager
-def without_memory() -> Iterator[None]:
-    """Give the weights of layers that are built inside their shapes, and never any numbers."""
-    from keras.src.backend.common import global_state
-
-    waiting = "uninitialized_variables"
-    before = list(global_state.get_global_attribute(waiting) or ())
-    with keras.StatelessScope(initialize_variables=False):
-        try:
-            yield
-        finally:  # Keras would fill them at the end of the next such scope
-            global_state.set_global_attribute(waiting, before)
-
-
 def start() -> None:
     """Find the devices, which TensorFlow does with notes of its own at the first operation."""
     devices()
@@ -186,16 +172,6 @@ def jit_compile() -> bool | str:
     decides.
     """
     return False if backend_name() == "tensorflow" and not has_accelerator() else "auto"
-
-
-def mask_of(tensor: Any) -> Any:
-    """Return the mask that Masking, Embedding or a layer behind them gave a tensor; None without one."""
-    return getattr(tensor, "_keras_mask", None)
-
-
-def set_mask(tensor: Any, mask: Any) -> None:
-    """Give a tensor a mask, which the next layer reads."""
-    tensor._keras_mask = mask
 
 
 def unrolls(length: int | None) -> bool:

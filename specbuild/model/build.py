@@ -18,7 +18,8 @@ from specbuild.graph.body_checks import changes_in_training
 from specbuild.graph.masks import masked_nodes
 from specbuild.graph.model import OUTPUT, Body, Step
 from specbuild.language import Spec
-from specbuild.model.backend import keras, mask_of, start
+from specbuild.model.backend import keras, start
+from specbuild.model.keras_internals import mask_of
 from specbuild.model.layers.autoregressive import Autoregressive as AutoregressiveLayer
 from specbuild.model.layers.plumbing import LastFrame
 from specbuild.model.layers.recurrence import Recurrence as RecurrenceLayer

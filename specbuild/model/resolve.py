@@ -14,7 +14,8 @@ from specbuild.catalog.application import Application
 from specbuild.catalog.generic import AskedLayer, PluginLayer, Resolved, bind
 from specbuild.catalog.shapes import times
 from specbuild.graph.model import total
-from specbuild.model.backend import backend_name, keras, start, without_memory
+from specbuild.model.backend import backend_name, keras, start
+from specbuild.model.keras_internals import without_memory
 from specbuild.model.make import OWN_DTYPE, WeightsError, call, make
 from specbuild.model.objects import words
 

@@ -5,12 +5,13 @@ Only the layers that draw random numbers behave as in training; normalization ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from specbuild.document import RunError
+from specbuild.model.keras_internals import layers_inside, seed_generators
 
 
 class SeededNoise:
@@ -22,11 +23,11 @@ class SeededNoise:
         Raises:
             RunError: it has none.
         """
-        layers = model._flatten_layers()
-        self._generators = list({id(seeds): seeds for layer in layers for seeds in _generators(layer)}.values())
+        layers = list(layers_inside(model))
+        self._generators = list({id(seeds): seeds for layer in layers for seeds in seed_generators(layer)}.values())
         if not self._generators:
             raise RunError("the model cannot draw an ensemble", help="it has no layer that draws random numbers")
-        for layer in model._flatten_layers():
+        for layer in layers:
             if _is_random(layer):
                 _act_as_in_training(layer)
 
@@ -37,16 +38,11 @@ class SeededNoise:
             generator.state.assign(np.array([int(seed) >> 1, 0], dtype=generator.state.dtype))
 
 
-def _generators(layer: Any) -> Iterator[Any]:
-    """Yield the generators of a layer's own."""
-    yield from getattr(layer, "_seed_generators", ())
-
-
 def _is_random(layer: Any) -> bool:
     """Whether a layer draws random numbers, itself or in the cell that it runs in steps."""
     cell = getattr(layer, "cell", None)
-    inside = [layer, *(cell._flatten_layers() if cell is not None else ())]
-    return any(any(_generators(part)) for part in inside)
+    inside = [layer, *(layers_inside(cell) if cell is not None else ())]
+    return any(seed_generators(part) for part in inside)
 
 
 def _act_as_in_training(layer: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import tempfile
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-from jax._src import distributed  # its store of keys and values has no public name
 from jax.experimental import multihost_utils
 
 from specbuild.document import RunError
+from specbuild.training import jax_internals
 from specbuild.training.launchers import Place
 from specbuild.training.relay import Relay
 
@@ -51,7 +50,7 @@ def join(place: Place, patience: int, silence: int) -> Link:
     """
     if _links and _links[0].place == place:
         return _links[0]
-    if distributed.global_state.client is not None:
+    if jax.distributed.is_initialized():
         raise RunError(
             "JAX is already connected to other processes", help="let train connect them, or give --processes 1"
         )
@@ -82,17 +81,13 @@ def join(place: Place, patience: int, silence: int) -> Link:
             help=f"check that all of them start within {patience} s of each other and that port {port} is free on "
             f"{host}",
         ) from error
-    _links[:] = [Link(place, distributed.global_state.client, relay)]
+    _links[:] = [Link(place, jax_internals.client(), relay)]
     return _links[0]
 
 
 def leave() -> None:
     """Let JAX forget the other processes, one of which is gone. It would wait for it at the end, and then abort."""
-    state = distributed.global_state
-    for each in (state.client, state.service):
-        if each is not None:  # nor may it wait when it is freed
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
-    state.client = state.service = None
+    jax_internals.forget()
     _links.clear()
 
 

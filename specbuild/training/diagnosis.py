@@ -11,6 +11,7 @@ import numpy as np
 
 from specbuild.document import RunError
 from specbuild.model.backend import backend_name, keras
+from specbuild.model.keras_internals import nodes_in_order
 from specbuild.runs.checkpoint import Position, state_variables
 from specbuild.training.batches import BatchSource
 
@@ -120,7 +121,7 @@ def _first_in_forward(model: Any, batch: Batch, *, training: bool) -> str:
         for array in keras.tree.flatten(values):
             if array is not None and (count := int((~np.isfinite(array)).sum())):
                 return f"{name} itself has {count:,} numbers that are not finite"
-    nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+    nodes = nodes_in_order(model)
     tensors = {id(tensor): tensor for node in nodes for tensor in node.output_tensors}
     # One pass gives the outputs of all layers, so that what they draw at random is what the model draws.
     every = keras.Model(model.input, list(tensors.values()))

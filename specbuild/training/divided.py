@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from specbuild.model.backend import keras, mask_of, set_mask
+from specbuild.model.backend import keras
+from specbuild.model.keras_internals import layers_inside, mask_of, nodes_in_order, set_mask, standardized_inputs
 from specbuild.runs.checkpoint import seeds
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -35,26 +36,25 @@ class Divided:
 
     def __call__(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002 - Keras's
         model = self._model
-        given = model._standardize_inputs(inputs)
+        given = standardized_inputs(model, inputs)
         rows = _shares(tf.shape(given[0])[0], len(self._devices))
         tensors: list[dict[int, Any]] = [{} for _ in self._devices]
         for symbolic, whole in zip(model.inputs, given, strict=True):
             for known, part in zip(tensors, self._parts(whole, rows, "cpu:0"), strict=True):
                 known[id(symbolic)] = part
-        for depth in sorted(model._nodes_by_depth, reverse=True):
-            for node in model._nodes_by_depth[depth]:
-                if node.is_input:
-                    continue
-                calls = [node.arguments.fill_in(known) for known in tensors]
-                outputs = self._run(node.operation, calls, rows, bool(training))
-                for known, each in zip(tensors, outputs, strict=True):
-                    known.update(zip(map(id, node.outputs), keras.tree.flatten(each), strict=True))
+        for node in nodes_in_order(model):
+            if node.is_input:
+                continue
+            calls = [node.arguments.fill_in(known) for known in tensors]
+            outputs = self._run(node.operation, calls, rows, bool(training))
+            for known, each in zip(tensors, outputs, strict=True):
+                known.update(zip(map(id, node.outputs), keras.tree.flatten(each), strict=True))
         joined = [self._joined([known[id(symbolic)] for known in tensors], rows) for symbolic in model.outputs]
         return keras.tree.pack_sequence_as(model.output, joined)
 
     def _run(self, layer: Any, calls: list[Arguments], rows: list[Any], training: bool) -> list[Any]:
         """Return what a layer gives on each device."""
-        more = {"training": training} if "training" in getattr(layer, "_call_context_args", {}) else {}
+        more = {"training": training} if isinstance(layer, keras.layers.Layer) else {}
         calls = [(args, {**kwargs, **more}) for args, kwargs in calls]
         if training and _is_plain_normalization(layer, calls[0]):
             return self._normalized(layer, [args[0] for args, _ in calls], rows)
@@ -80,9 +80,9 @@ class Divided:
 
     def _normalized(self, layer: Any, inputs: list[Any], rows: list[Any]) -> list[Any]:
         """Return what a BatchNormalization gives, whose mean and variance are those of all rows."""
-        axes = layer._reduction_axes
         shape = [1] * len(inputs[0].shape)
         shape[layer.axis] = -1
+        axes = [axis for axis, length in enumerate(shape) if length == 1]
         inputs = [tf.cast(x, layer.compute_dtype) for x in inputs]
         single = [tf.cast(x, keras.backend.result_type(x.dtype, "float32")) for x in inputs]
         own = [x[:count] for x, count in zip(single, rows, strict=True)]
@@ -192,7 +192,7 @@ def reads_all_rows(layer: Any) -> bool:
         or getattr(each, "stateful", False)
         or getattr(each, "activity_regularizer", None) is not None
         or getattr(each, "noise_shape", None) is not None
-        for each in layer._flatten_layers()
+        for each in layers_inside(layer)
     )
 
 

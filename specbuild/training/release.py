@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from specbuild.model.exhaustion import with_causes
+from specbuild.model.keras_internals import release_validation
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def releasing_iterators(model: Any) -> Iterator[None]:
         yield
     except BaseException as error:
         _clear_frames(error)
-        model._eval_epoch_iterator = None
+        release_validation(model)
         gc.collect()
         raise
 

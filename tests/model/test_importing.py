@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specbuild import SpecError, build_graph, build_model
-from specbuild.model.backend import keras, without_memory
+from specbuild.model.backend import keras
 from specbuild.model.importing import import_model
+from specbuild.model.keras_internals import without_memory
 from tests.model.test_importing_feedback import PATCHES
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,8 @@ import pytest
 
 from specbuild import build_graph, build_model
 from specbuild.graph import Graph
-from specbuild.model.backend import keras, without_memory
+from specbuild.model.backend import keras
+from specbuild.model.keras_internals import without_memory
 
 FOLDER = Path(__file__).parent.parent / "real_models"
 ORIGINALS: dict[str, dict[str, Any]] = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))

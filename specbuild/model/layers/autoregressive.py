@@ -12,6 +12,7 @@ from typing import Any
 from specbuild.catalog import Shape
 from specbuild.catalog.autoregressive import Autoregressive as Node
 from specbuild.model.backend import LONGEST_UNROLLED, Registered, has_accelerator, keras, loops_over_remat
+from specbuild.model.keras_internals import calls_of
 from specbuild.model.layers.base import outputs_of
 from specbuild.model.layers.recurrence import Recurrence
 
@@ -100,7 +101,7 @@ class Autoregressive(Registered, keras.layers.Layer):  # type: ignore[misc]
         for layer in self.body.layers:
             if isinstance(layer, Recurrence):
                 first = layer.first_states(batch)
-                for node in layer._inbound_nodes:
+                for node in calls_of(layer):
                     given = node.arguments.kwargs.get("initial_state") or ()
                     starts |= {state.name: tensor for state, tensor in zip(given, first, strict=False)}
         return starts

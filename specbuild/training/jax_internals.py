@@ -1,0 +1,39 @@
+"""What we use of JAX without a public name, in one place. Imports JAX.
+
+Tried with JAX 0.10. A test says which of these names a new version no longer has.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from jax._src import distributed
+
+TRIED = "0.10"
+"""The version of JAX with which everything here was tried last."""
+USED: Mapping[str, str] = MappingProxyType(
+    {
+        "global_state.client": "the connection with the coordination service",
+        "global_state.service": "that service, in process 0",
+        "client.key_value_set": "a message to the other processes",
+        "client.key_value_dir_get": "the messages of the other processes",
+    }
+)
+"""Each name of `jax._src.distributed`, and what it gives us."""
+
+
+def client() -> Any:
+    """Return the client of the coordination service, with its store of keys and values; None before `initialize`."""
+    return distributed.global_state.client
+
+
+def forget() -> None:
+    """Let JAX forget the other processes without waiting for them, neither at the end nor when they are freed."""
+    state = distributed.global_state
+    for each in (state.client, state.service):
+        if each is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
+    state.client = state.service = None
