@@ -11,7 +11,7 @@ from specbuild.catalog.schedules import in_steps
 from specbuild.catalog.signatures import Family
 from specbuild.data import Transform
 from specbuild.language import Spec
-from specbuild.training.losses import output_loss
+from specbuild.training.losses import MakeObject, output_loss
 
 
 def compile_model(
@@ -41,25 +41,8 @@ def compile_model(
             not keep.
     """
     from specbuild.model.backend import jit_compile
-    from specbuild.model.objects import ObjectError, to_keras
 
-    train = spec.train
-
-    def make(item: KerasObject, family: Family, *place: str | int) -> Any:
-        try:
-            return to_keras(item, family)
-        except ObjectError as error:
-            raise spec.error(
-                ("train", *place), error.message, reason=error.reason, help=error.help, code="argument"
-            ) from error
-
-    def metrics_of(output: str) -> list[Any]:
-        place = ("metrics", output) if "metrics" in train.by_output else ("metrics",)
-        metrics = train.metrics_of(output)
-        return [
-            metric.name if _by_shape(metric) else make(_named(metric, name), "metrics", *place, number)
-            for number, (metric, name) in enumerate(zip(metrics, reported_names(metrics), strict=True))
-        ]
+    train, make = spec.train, _maker(spec)
 
     def arranged(values: list[Any]) -> Any:
         """One value for each output, as the model gives its outputs: alone, in a list or in a dict."""
@@ -69,7 +52,7 @@ def compile_model(
 
     of_output = {output: (transforms or {}).get(output, transform) for output in outputs}
     losses = [output_loss(spec, output, make, weighted=weighted, transform=of_output[output]) for output in outputs]
-    metrics = arranged([metrics_of(output) for output in outputs])
+    metrics = arranged([_metrics(spec, output, make) for output in outputs])
     weights = arranged([(train.loss_weights or {}).get(output, 1.0) for output in outputs])
     model.compile(
         optimizer=make(in_steps(train.optimizer, steps), "optimizers", "optimizer"),
@@ -79,6 +62,31 @@ def compile_model(
         weighted_metrics=metrics if weighted else None,
         jit_compile=jit_compile(),
     )
+
+
+def _maker(spec: Spec) -> MakeObject:
+    """Return what makes Keras's object of an entry of `train`: the entry, its family, and its place in `train`."""
+    from specbuild.model.objects import ObjectError, to_keras
+
+    def make(item: KerasObject, family: Family, *place: str | int) -> Any:
+        try:
+            return to_keras(item, family)
+        except ObjectError as error:
+            raise spec.error(
+                ("train", *place), error.message, reason=error.reason, help=error.help, code="argument"
+            ) from error
+
+    return make
+
+
+def _metrics(spec: Spec, output: str, make: MakeObject) -> list[Any]:
+    """Return the metrics of an output, as `compile` takes them."""
+    place = ("metrics", output) if "metrics" in spec.train.by_output else ("metrics",)
+    metrics = spec.train.metrics_of(output)
+    return [
+        metric.name if _by_shape(metric) else make(_named(metric, name), "metrics", *place, number)
+        for number, (metric, name) in enumerate(zip(metrics, reported_names(metrics), strict=True))
+    ]
 
 
 def _by_shape(metric: KerasObject) -> bool:

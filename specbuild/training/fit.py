@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from specbuild.document import RunError, SpecbuildError
 from specbuild.language import Spec
 from specbuild.model.backend import backend_name
 from specbuild.model.exhaustion import is_out_of_memory
+from specbuild.model.keras_internals import build_metrics
 from specbuild.model.objects import words
 from specbuild.model.saving import save
 from specbuild.runs import checkpoint
@@ -68,83 +70,138 @@ def fit(
     times = read_times(folder.lines_file) if processes.writes else {}
     keeping = Keeping(folder, watch, spec.train.checkpoints.keep, processes.writes, times)
     keeping.follow(done.position, done.history)
-    epochs = spec.train.epochs
-    if is_over(done, epochs, watch):
+    if is_over(done, spec.train.epochs, watch):
         return done.history
     held_out = Batches(validation, spec.train.workers, devices=devices) if validation is not None else None
-    read = [held_out] if held_out is not None else []
+    return _Fit(
+        model, spec, keeping, training, validation, watch, display, done, signals, devices, hooks, processes, held_out
+    ).run()
 
-    def train(first: Progress, last_epoch: int, steps: int) -> None:
+
+@dataclass
+class _Fit:
+    """Training from where it is, and what to say where it breaks off; the fields are as `fit` has them."""
+
+    model: Any
+    spec: Spec
+    keeping: Keeping
+    training: BatchSource
+    validation: BatchSource | None
+    watch: Watch
+    display: Display
+    done: Progress
+    signals: Signals
+    devices: Devices
+    hooks: Hooks
+    processes: Processes
+    held_out: Batches | None
+    """The batches of the validation data."""
+    read: list[Batches] = field(default_factory=list)
+    """The batches of the training data that were read so far, one object for each call of Keras's `fit`."""
+
+    def run(self) -> tuple[dict[str, float], ...]:
+        """Return the history; the errors are those of `fit`."""
+        signals = self.signals
+        signals.stepping = True  # a framework that is interrupted while it makes variables prints a message of its own
+        try:
+            with room_for_weights(self.spec):
+                checkpoint.build_optimizer(self.model)
+                beginning = self._beginning()
+            try:
+                return self._trained()
+            except Diverged as fault:
+                signals.stepping = False  # a signal ends the search for the cause, which may take long
+                raise self._diverged(fault, beginning) from fault
+            except Exception as error:
+                self._fail(error)
+        finally:
+            signals.stepping = False
+
+    def _beginning(self) -> tuple[Position, State] | None:
+        """Return the weights from which a fault is traced, which until the first checkpoint nothing else holds."""
+        return None if self.keeping.folder.checkpoints() else (self.done.position, State.of(self.model))
+
+    def _trained(self) -> tuple[dict[str, float], ...]:
+        """Train to the end of the last epoch, or until something ends it, and return the history."""
+        model, done, hooks, epochs = self.model, self.done, self.hooks, self.spec.train.epochs
+        steps = len(self.training)
+        with Background() as background:
+            keeper = Keeper(
+                self.spec,
+                self.keeping,
+                self.display,
+                done,
+                steps,
+                self.held_out is not None,
+                self.signals,
+                background,
+                self.processes,
+                hooks,
+            )
+            self.display.begin(epochs, steps, done.epoch)
+            with releasing_iterators(model), _keeping_last_weights(model.optimizer):
+                if done.step or backend_name() != "tensorflow":
+                    with self.devices.scope():
+                        _build_metrics(model, self.training.batch(done.epoch, 0))
+                self.devices.prepare(model)
+                # Keras begins at the first step of an epoch: the rest of this one is a shorter epoch of its own.
+                if 0 < done.step < steps:
+                    self._fit(keeper, done, done.epoch + 1, steps - done.step)
+                elif done.step:
+                    callbacks = Callbacks([hooks, keeper], model=model, epochs=epochs)
+                    _end_epoch(model, self.held_out, callbacks, done.epoch)
+                if len(keeper.history) < epochs and not self.watch.is_over(keeper.history) and not hooks.stopped_by:
+                    self._fit(keeper, Progress(history=tuple(keeper.history)), epochs, steps)
+                hooks.end(keeper.history[-1])
+        return tuple(keeper.history)
+
+    def _fit(self, keeper: Keeper, first: Progress, last_epoch: int, steps: int) -> None:
         """Train from the position `first` to the end of an epoch, in epochs of `steps` steps."""
-        batches = Batches(training, spec.train.workers, first.epoch, first.step, devices)
-        read.append(batches)
+        model = self.model
+        batches = Batches(self.training, self.spec.train.workers, first.epoch, first.step, self.devices)
+        self.read.append(batches)
         model.fit(
             batches,
-            validation_data=held_out,
+            validation_data=self.held_out,
             epochs=last_epoch,
             initial_epoch=first.epoch,
             steps_per_epoch=steps,
-            callbacks=Callbacks([hooks, keeper], add_history=True, model=model, epochs=last_epoch, steps=steps),
+            callbacks=Callbacks([self.hooks, keeper], add_history=True, model=model, epochs=last_epoch, steps=steps),
             shuffle=False,
             verbose=0,
         )
 
-    signals.stepping = True  # a framework that is interrupted while it makes variables prints a message of its own
-    try:
-        with room_for_weights(spec):
-            checkpoint.build_optimizer(model)
-            # Until the first checkpoint, nothing else holds the weights from which a fault is traced.
-            beginning = None if folder.checkpoints() else (done.position, State.of(model))
-    except BaseException:
-        signals.stepping = False
-        raise
-    try:
-        with Background() as background:
-            keeper = Keeper(
-                spec, keeping, display, done, len(training), held_out is not None, signals, background, processes, hooks
-            )
-            display.begin(epochs, len(training), done.epoch)
-            with releasing_iterators(model), _keeping_last_weights(model.optimizer):
-                if done.step or backend_name() != "tensorflow":
-                    with devices.scope():
-                        _build_metrics(model, training.batch(done.epoch, 0))
-                devices.prepare(model)
-                # Keras begins at the first step of an epoch: the rest of this one is a shorter epoch of its own.
-                if 0 < done.step < len(training):
-                    train(done, done.epoch + 1, len(training) - done.step)
-                elif done.step:
-                    _end_epoch(model, held_out, Callbacks([hooks, keeper], model=model, epochs=epochs), done.epoch)
-                if len(keeper.history) < epochs and not watch.is_over(keeper.history) and not hooks.stopped_by:
-                    train(Progress(history=tuple(keeper.history)), epochs, len(training))
-                hooks.end(keeper.history[-1])
-    except Diverged as fault:
-        signals.stepping = False  # a signal ends the search for the cause, which may take long
-        if processes.count > 1:
+    def _diverged(self, fault: Diverged, beginning: tuple[Position, State] | None) -> RunError:
+        """Return the error of a loss that is not finite, with its cause where that can be found."""
+        if self.processes.count > 1:
             help = f"{fault.help}; a run that is resumed in one process also looks for where it began"
-            raise RunError(fault.message, help) from fault
-        raise _explained(model, fault, keeping.folder, training, validation, beginning) from fault
-    except Exception as error:
-        # What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
+            return RunError(fault.message, help)
+        return _explained(self.model, fault, self.keeping.folder, self.training, self.validation, beginning)
+
+    def _fail(self, error: Exception) -> NoReturn:
+        """Raise what a user can act on, in place of an error inside `fit`.
+
+        What a worker raised reaches us as a framework's error about its iterator; the reason is what the user needs.
+        """
+        read = self.read if self.held_out is None else [self.held_out, *self.read]
         failure = next((batches.failure for batches in read if batches.failure), None)
         if is_out_of_memory(failure or error):
-            if processes.count > 1:
-                raise out_of_memory_together(spec, processes.count) from error
-            raise out_of_memory(model, spec, folder, training, devices.parts) from error
+            if self.processes.count > 1:
+                raise out_of_memory_together(self.spec, self.processes.count) from error
+            folder, parts = self.keeping.folder, self.devices.parts
+            raise out_of_memory(self.model, self.spec, folder, self.training, parts) from error
         if failure:
             raise failure from None
-        if hooks.cause is not None:
-            raise error from hooks.cause  # Keras has taken it away
+        if self.hooks.cause is not None:
+            raise error from self.hooks.cause  # Keras has taken it away
         if isinstance(error, SpecbuildError | OSError):
-            raise
-        if (reason := processes.because(error)) is not error:
+            raise error
+        if (reason := self.processes.because(error)) is not error:
             raise reason from error
         raise RunError(
             f"{backend_name()} could not train the model: {words(error)}",
             help="does the loss fit the data and the output? specbuild check looks at both",
         ) from error
-    finally:
-        signals.stepping = False
-    return tuple(keeper.history)
 
 
 def _explained(
@@ -189,7 +246,7 @@ def _build_metrics(model: Any, batch: tuple[Any, Any, Any]) -> None:
     Except on TensorFlow, Keras would take a batch from the data for this, and several workers would not repeat it.
     """
     x, y, weight = batch
-    model._symbolic_build(data_batch=(x, y) if weight is None else (x, y, weight))
+    build_metrics(model, (x, y) if weight is None else (x, y, weight))
 
 
 def _end_epoch(model: Any, held_out: Batches | None, callbacks: Callbacks, epoch: int) -> None:

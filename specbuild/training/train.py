@@ -13,14 +13,15 @@ from specbuild.facade import build_graph, import_plugins
 from specbuild.graph import Graph
 from specbuild.language import Spec, load_spec, normalize
 from specbuild.runs.compatibility import check_resumable
+from specbuild.runs.folder import RunFolder
 from specbuild.runs.framework import settle
 from specbuild.runs.initial_weights import WeightSource
 from specbuild.runs.provenance import check_data_unchanged, perhaps_moved
 from specbuild.training.alike import compare_commands, folder_to_resume, open_together
-from specbuild.training.hosts import joined
+from specbuild.training.hosts import Processes, joined
 from specbuild.training.interrupt import Interrupted, Signals
 from specbuild.training.launchers import place
-from specbuild.training.progress import display
+from specbuild.training.progress import Display, display
 from specbuild.training.resuming import resume_with
 from specbuild.training.run import Run
 from specbuild.training.session import Session
@@ -98,19 +99,35 @@ def train(
             folder.writing() if group.writes else nullcontext(),
             _interruptible(signals, f"interrupted before anything was changed. {resume_with(folder)}"),
         ):
-            given = normalize(overrides)
-            resumed = folder.load_spec(given)
-            settle(resumed, folder.backend)
-            import_plugins(plugins)
-            graph = build_graph(resumed)
-            changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
-            check_data_unchanged(graph.spec, folder.manifest()["data"])
-            with perhaps_moved(graph.spec):
-                dataset = open_together(group, graph, folder.transform())
-            session = Session(graph, dataset, show, folder, changes, group, callbacks)
+            session = _resumed(folder, overrides, plugins, show, group, callbacks)
             if status is not None and status.process is not None:
                 session.show.note(f"note: {status.text}")
             return session.run(out, signals, score=score)
+
+
+def _resumed(
+    folder: RunFolder,
+    overrides: Mapping[str, Any] | Iterable[str],
+    plugins: Iterable[str],
+    show: Display,
+    group: Processes,
+    callbacks: Iterable[Any],
+) -> Session:
+    """Return the session that continues a run, whose spec may change only in what leaves its past valid.
+
+    Raises:
+        SpecError: an override changes more; the data have changed since training began.
+    """
+    given = normalize(overrides)
+    spec = folder.load_spec(given)
+    settle(spec, folder.backend)
+    import_plugins(plugins)
+    graph = build_graph(spec)
+    changes = check_resumable(folder, build_graph(folder.load_spec()), graph, given) if given else ()
+    check_data_unchanged(graph.spec, folder.manifest()["data"])
+    with perhaps_moved(graph.spec):
+        dataset = open_together(group, graph, folder.transform())
+    return Session(graph, dataset, show, folder, changes, group, callbacks)
 
 
 def settled_graph(
