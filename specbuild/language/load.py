@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as AnyMapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,7 +33,7 @@ from specbuild.language.extends import extended
 from specbuild.language.files import Home
 from specbuild.language.forms import Definitions, Expanded, Group, expand, read_blocks
 from specbuild.language.overrides import apply, normalize
-from specbuild.language.spec import OutputSpec, Spec, is_written
+from specbuild.language.spec import InputSpec, OutputSpec, Spec, is_written
 from specbuild.language.validation import validate
 from specbuild.language.variables import substitute, variables
 
@@ -86,25 +86,11 @@ def read_spec(
 
     The caller checks `report` before trusting it; `Spec.broken` names the nodes that are missing from it.
     """
-    try:
-        text, document, here = _read(source)
-        home = Home.of(here, roots)
-    except SpecError as error:
-        report.extend(error.diagnostics)
+    opened = _opened(source, overrides, report, change, roots)
+    if opened is None:
         return None
-    directory = here if directory is None else directory
-    if not isinstance(document, Mapping):
-        report.wrong_type("a spec must be a mapping", document)
-        return None
-    files: list[Path] = []
-    whole = extended(document, home, report, files)
-    if whole is None:
-        return None
-    origin = "overrides" if text.name == "<python>" else "--set"
-    document = apply(whole, overrides, report, origin)
-    if change is not None:
-        further = change(document)
-        document, overrides = apply(document, further, report, origin), (*overrides, *further)
+    text, document = opened.text, opened.document
+    directory = opened.here if directory is None else directory
     check_head(document, report)
     _missing(document, report)
     values = variables(document.get("vars"), report)
@@ -115,19 +101,14 @@ def read_spec(
     definitions = Definitions(
         read_defaults(document.get("defaults"), report),
         read_blocks(document.get("blocks"), report),
-        home,
+        opened.home,
         (Path(text.name).absolute(),),
     )
     expanded = expand(document.get("layers"), ids, values, definitions, report)
     outputs, named = _outputs(document, expanded, report)
     data, train, evaluate = _sections(document, report)
     tuning = _tuning(document, report)
-    _known_outputs(train, outputs, document, report)
-    if data is not None:
-        names = [given.id for given in inputs]
-        _known_parts("input", "reads", "past", data.inputs, names, document, report)
-        names = [output.name for output in outputs]
-        _known_parts("output", "is compared with", "future", data.targets, names, document, report)
+    _known_names(inputs, outputs, data, train, document, report)
     return Spec(
         name=_text(document, "name", report) or _default_name(text, directory),
         description=_text(document, "description", report),
@@ -140,10 +121,10 @@ def read_spec(
         train=train,
         evaluate=evaluate,
         directory=directory,
-        here=here.resolve(),
-        files=tuple(dict.fromkeys(file.parent.resolve() / file.name for file in (*files, *expanded.walk.files))),
+        here=opened.here.resolve(),
+        files=tuple(dict.fromkeys(file.parent.resolve() / file.name for file in (*opened.files, *expanded.walk.files))),
         written=text.text,
-        overrides=overrides,
+        overrides=opened.overrides,
         document=document,
         broken=expanded.broken | (set(ids) - {input.id for input in inputs}),
         ahead=tuple(expanded.walk.ahead),
@@ -154,6 +135,49 @@ def read_spec(
         allow=read_allow(document.get("allow"), report),
         tuning=tuning,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A document with what it extends and with its overrides, before variables are resolved."""
+
+    text: Source
+    document: Mapping
+    here: Path
+    """The folder of its file."""
+    home: Home
+    files: tuple[Path, ...]
+    """The files that it extends."""
+    overrides: tuple[str, ...]
+
+
+def _opened(
+    source: str | Path | AnyMapping[str, Any],
+    overrides: tuple[str, ...],
+    report: Report,
+    change: Callable[[Mapping], tuple[str, ...]] | None,
+    roots: Iterable[str | Path],
+) -> _Opened | None:
+    """Return the document of a spec; None where it cannot be read or is no mapping."""
+    try:
+        text, document, here = _read(source)
+        home = Home.of(here, roots)
+    except SpecError as error:
+        report.extend(error.diagnostics)
+        return None
+    if not isinstance(document, Mapping):
+        report.wrong_type("a spec must be a mapping", document)
+        return None
+    files: list[Path] = []
+    whole = extended(document, home, report, files)
+    if whole is None:
+        return None
+    origin = "overrides" if text.name == "<python>" else "--set"
+    document = apply(whole, overrides, report, origin)
+    if change is not None:
+        further = change(document)
+        document, overrides = apply(document, further, report, origin), (*overrides, *further)
+    return _Opened(text, document, here, home, tuple(files), overrides)
 
 
 def _read(source: str | Path | AnyMapping[str, Any]) -> tuple[Source, Node, Path]:
@@ -224,6 +248,23 @@ def _outputs(document: Mapping, expanded: Expanded, report: Report) -> tuple[tup
     parts = node.items if isinstance(node, Sequence) else (node,)
     references = (reference for part in parts for reference in expanded.references(part))
     return tuple(OutputSpec(reference.id, reference) for reference in references), False
+
+
+def _known_names(
+    inputs: Iterable[InputSpec],
+    outputs: tuple[OutputSpec, ...],
+    data: DataSection | None,
+    train: TrainSection,
+    document: Mapping,
+    report: Report,
+) -> None:
+    """Refuse names of inputs and outputs in `data` and `train` that the model does not have."""
+    _known_outputs(train, outputs, document, report)
+    if data is not None:
+        names = [given.id for given in inputs]
+        _known_parts("input", "reads", "past", data.inputs, names, document, report)
+        names = [output.name for output in outputs]
+        _known_parts("output", "is compared with", "future", data.targets, names, document, report)
 
 
 def _known_outputs(train: TrainSection, outputs: tuple[OutputSpec, ...], document: Mapping, report: Report) -> None:
