@@ -95,6 +95,15 @@ def each_with_units(metadata: FrameMetadata) -> str:
     return " and ".join(f"{name} ({units})" for name, units in metadata.units_of.items()) if differ(metadata) else ""
 
 
+def note_on_stated(metadata: FrameMetadata, stated: str) -> tuple[str, ...]:
+    """Return a note where `data.units` are not shown, because they cannot be those of every variable."""
+    listed = each_with_units(metadata)
+    if not stated or not listed:
+        return ()
+    words = f"the variables of {metadata.name} have different units, {listed}: each is shown in its own"
+    return (f"data.units is {stated}, but {words}",)
+
+
 def converted(source: Source, units: str | Mapping[str, str], *, rescaled: bool = False) -> Source:
     """Return frames whose physical values are in other units than the file states; what states none stays as it is.
 

@@ -19,11 +19,12 @@ from specbuild.evaluation.calibration_plots import draw_calibration
 from specbuild.evaluation.classes import ClassScores, evaluate_classes
 from specbuild.evaluation.ensembles import ScoredForecast, baseline_forecast, model_forecast
 from specbuild.evaluation.forecast_files import notes_on_unused
+from specbuild.evaluation.forecast_scores import ScoreTable
 from specbuild.evaluation.places import Place, place_of
 from specbuild.evaluation.plots import draw_scores
 from specbuild.evaluation.result import MODEL, Evaluation
 from specbuild.evaluation.scores import Blocks, Comparison, Draws, Scores, Scoring, with_differences
-from specbuild.language import normalize
+from specbuild.language import Spec, normalize
 from specbuild.language.overrides import is_under
 from specbuild.pictures import ColourScale, Scene, draw_animation, draw_strip, forecast_scene, scale_of
 from specbuild.pictures.scene import variation
@@ -112,14 +113,13 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
     Args:
         whole: the data of the run, or the view of the output.
     """
-    other = trained.other_data
     spec = trained.spec
     if whole.is_event:
         spec = replace(spec, evaluate=spec.evaluate.of_events())
     dataset = whole if variable is None else whole.of_variable(variable)
     _check_room(dataset, split)
     scoring = Scoring.of(spec, dataset)
-    cycle, leads = scoring.climatology, dataset.lead_labels
+    cycle, leads, chance = scoring.climatology, dataset.lead_labels, scoring.chance
     rivals = rivals_of(spec, dataset, cycle)
     blocks = Blocks.of(dataset.split(split))
     names = [rival.name for rival in rivals]
@@ -130,10 +130,7 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
     pictured, scored = None, 0
     for scored, window in enumerate(dataset.forecasts(split), start=1):
         made = {MODEL: _forecast(trained, whole, window, dataset.source.channel)}
-        made |= {
-            rival.name: baseline_forecast(rival, window, chance=scoring.chance, event=whole.is_event)
-            for rival in rivals
-        }
+        made |= {rival.name: baseline_forecast(rival, window, chance=chance, event=whole.is_event) for rival in rivals}
         expected = climatology(cycle, window) if scoring.reads_climatology else None
         block = blocks.numbers[window.event, window.start]
         counted[block] += 1
@@ -153,7 +150,6 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
     tables = tuple(scores.table(name, leads) for name, scores in sums.items())
     if draws is not None:
         tables = with_differences(tables, sums, draws)
-    unused = [table.name for table in tables if table.name in spec.evaluate.forecasts and not table.coverage]
     evaluation = Evaluation(
         name=trained.spec.name,
         split=split,
@@ -166,13 +162,8 @@ def _evaluate_output(trained: TrainedRun, whole: Dataset, split: str, variable: 
         skills=comparison.skills(draws),
         shown=scoring.shown,
         conventions=scoring.conventions,
-        notes=(
-            *_changes(trained, place_of(trained, split, trained.horizon, part)),
-            *dataset.notes(),
-            *_mixed_units(dataset, trained),
-            *notes_on_unused(unused, spec, dataset, split),
-        ),
-        data=tuple(data_files(trained.spec)) if other else (),
+        notes=_notes(trained, spec, dataset, split, part, tables),
+        data=tuple(data_files(trained.spec)) if trained.other_data else (),
         calibration=tuple(table for name, each in calibrations.items() if (table := each.table(name)) is not None),
         blocks=sum(map(bool, counted)),
     )
@@ -258,6 +249,24 @@ class _Pictured:
         )
         scale = ColourScale(0.0, 1.0, False) if dataset.is_event else scene.scale
         return replace(scene, lead_labels=dataset.lead_labels, scale=scale)
+
+
+def _notes(
+    trained: TrainedRun, spec: Spec, dataset: Dataset, split: str, part: str, tables: Iterable[ScoreTable]
+) -> tuple[str, ...]:
+    """Return what else is to be said of scores: of the data that were read, their units, and files that were not used.
+
+    Args:
+        part: as `_Scored` has it.
+        tables: the scores of every forecast.
+    """
+    unused = [table.name for table in tables if table.name in spec.evaluate.forecasts and not table.coverage]
+    return (
+        *_changes(trained, place_of(trained, split, trained.horizon, part)),
+        *dataset.notes(),
+        *_mixed_units(dataset, trained),
+        *notes_on_unused(unused, spec, dataset, split),
+    )
 
 
 def _changes(trained: TrainedRun, place: Place) -> tuple[str, ...]:

@@ -22,13 +22,13 @@ from specbuild.data.samples.sampler import Sample, for_model
 from specbuild.data.samples.skipped import SkippedWindows
 from specbuild.data.samples.tiles import Tiling
 from specbuild.data.samples.views import SeenFrames, labels_of, seen_by, transform_of
-from specbuild.data.samples.windows import WindowSet, future_frames, lead_frames, past_frames, target_frames
+from specbuild.data.samples.windows import Window, WindowSet, future_frames, lead_frames, past_frames, target_frames
 from specbuild.data.sources import FrameSource
 from specbuild.data.sources.base import FrameMetadata, Region
 from specbuild.data.time.intervals import usual_step
 from specbuild.data.transforms.pipeline import Transform
 from specbuild.data.transforms.step import FrameContext
-from specbuild.data.units import each_with_units, labelled
+from specbuild.data.units import labelled, note_on_stated
 from specbuild.document import RunError
 from specbuild.language.sections.data import DataSection
 from specbuild.language.sections.outputs import OutputSection
@@ -39,23 +39,6 @@ def timed(section: DataSection, source: FrameSource) -> DataSection:
     times = source.times(0)
     step = None if section.interval or times is None else usual_step(times, source.metadata.calendar)
     return section if step is None else section.model_copy(update={"interval": step.times(1)})
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Whole frames in physical units, missing values NaN: past (P, *space, C) and future (F, *space, C)."""
-
-    past: Floats
-    future: Floats
-    event: int
-    past_frames: range
-    """The past frames by number, counted from 0 within the event."""
-    future_frames: Sequence[int]
-
-    @property
-    def start(self) -> int:
-        """The first past frame."""
-        return self.past_frames.start
 
 
 @dataclass(frozen=True)
@@ -125,20 +108,19 @@ class Dataset(SampleSet[WindowSet]):
         return SkippedWindows(self.source)
 
     def notes(self) -> tuple[str, ...]:
+        whole = self.whole or self
         cut = (
             f"{name} ends {windows.embargoed:,} frames before the end that was asked for: the embargo"
             for name, windows in self.splits.items()
             if windows.embargoed
         )
-        return (*cut, *self._units_not_shown(), *self.source.notes(), *self.notes_on_inputs(), *self.skipped.notes())
-
-    def _units_not_shown(self) -> Iterator[str]:
-        whole = self.whole or self
-        if whole.section.units and (listed := each_with_units(whole.source.metadata)):
-            yield (
-                f"data.units is {whole.section.units}, but the variables of {whole.source.name} have different units, "
-                f"{listed}: each is shown in its own"
-            )
+        return (
+            *cut,
+            *note_on_stated(whole.source.metadata, whole.section.units),
+            *self.source.notes(),
+            *self.notes_on_inputs(),
+            *self.skipped.notes(),
+        )
 
     def notes_on_inputs(self) -> tuple[str, ...]:
         """Return notes for the user on what the inputs read so far."""

@@ -7,7 +7,7 @@ t reads t, t + s, … (P frames) and forecasts t + (P + l)s, … (F frames).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,23 @@ from specbuild.language.sections.data import WindowsSection
 
 PIECE = 2**22
 """Numbers read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole frames in physical units, missing values NaN: past (P, *space, C) and future (F, *space, C)."""
+
+    past: Floats
+    future: Floats
+    event: int
+    past_frames: range
+    """The past frames by number, counted from 0 within the event."""
+    future_frames: Sequence[int]
+
+    @property
+    def start(self) -> int:
+        """The first past frame."""
+        return self.past_frames.start
 
 
 @dataclass(frozen=True, slots=True)
