@@ -186,7 +186,7 @@ def gamma_quantile(shape: Any, level: float) -> Any:
     """Return where P(shape, x) is a level: x = shape · r³, with r from a table over log(shape).
 
     For large shapes r is linear in 1 / √shape (Wilson and Hilferty, 1931, PNAS 17, 684). Between the entries of the
-    table it is interpolated linearly; the relative error is about 1e-5, of results below 1 the absolute one.
+    table it is interpolated linearly; the relative error is about 1e-6, of results below 1 the absolute one.
     """
     from scipy.special import gammaincinv
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,7 +27,7 @@ from specbuild.model.backend import keras
 from specbuild.prediction.forecast import Past, make_forecast
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import train
-from tests.backends import not_on_jax
+from tests.backends import not_on_jax, passes_on_jax
 from tests.run.conftest import blobs
 from tests.tools import ROOT
 
@@ -119,7 +120,7 @@ def test_quantiles_of_a_censored_gamma_distribution(spec: Path) -> None:
     for level in levels:
         exact = gammaincinv(shapes, level)
         table = keras.ops.convert_to_numpy(gamma_quantile(shapes.astype(np.float32), level))
-        np.testing.assert_allclose(table, exact, rtol=3e-5, atol=3e-5)
+        np.testing.assert_allclose(table, exact, rtol=3e-6, atol=3e-6)
     _, samples, outputs = compared(run_of(spec, GAMMA, "[2, 12, 12, 1]", "censored_gamma"), atol=1e-4)
     assert outputs["forecast_quantiles"].shape[1:] == (len(LEVELS), 2, 12, 12, 1)
     assert samples.outputs["forecast_quantiles"][0].max() > 1
@@ -204,6 +205,24 @@ def test_the_example_forecasts_with_motion(tmp_path: Path) -> None:
     result.files[0].unlink()
     with pytest.raises(ArgumentError, match=r"rain\.motion\.py exists"):
         export(run.path, format="onnx", output=tmp_path / "rain.onnx")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="test_on_jax runs it")
+def test_a_run_on_jax_is_converted_by_another_process(plain: Path, tmp_path: Path) -> None:
+    run = train(plain, overrides=QUICK, out=tmp_path / "runs", quiet=True, score=False)
+    result = export(run.path, format="onnx", output=tmp_path / "rain.onnx")
+    assert result.difference.relative < 1e-5
+    assert result.tried_on == "windows of the data, some with missing values"
+    manifest = json.loads(result.manifest.read_text("utf-8"))
+    assert manifest["graphs"][0]["inputs"][0]["units"] == "mm/h"
+    assert run.folder.backend == "jax"
+
+
+@not_on_jax
+def test_on_jax() -> None:
+    for package in ("onnx", "onnxruntime", "tf2onnx"):
+        pytest.importorskip(package, reason="needs specbuild[onnx]: pip install 'specbuild[onnx]'")
+    assert "skipped" not in passes_on_jax(__file__, "-k", "a_run_on_jax")
 
 
 class ReversedStep(LogStep):
