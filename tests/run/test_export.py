@@ -33,6 +33,7 @@ from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import given_past
 from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run
+from tests.backends import not_on_jax
 from tests.run.report_page import copied
 
 for _package in ("onnx", "onnxruntime", "tf2onnx"):
@@ -291,6 +292,7 @@ def test_openvino_runs_in_full_precision(tmp_path: Path) -> None:
     assert "bfloat16" in FORMATS["openvino"].note
 
 
+@not_on_jax
 def test_an_export_leaves_later_conversions_of_the_process_as_they_were(tmp_path: Path) -> None:
     import tensorflow as tf
     import tf2onnx
