@@ -9,7 +9,7 @@ it is installed, both on a GPU where there is one. All rows of a case take turns
 that what else the machine does hurts all of them alike. On a busy machine, `--processor-time` on one core
 (`taskset -c 0 python benchmarks/recurrent.py --processor-time`) counts only the time in which the process computes.
 
-FLOP/s are those of the catalogue's count, training taken as three times inference. The share is that of the rate of a
+FLOP/s are those of the catalog's count, training taken as three times inference. The share is that of the rate of a
 large matrix product in the same framework and precision, measured in the same turns.
 """
 

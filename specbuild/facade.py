@@ -33,7 +33,7 @@ def load_spec(
     """Read and check a spec: its language, not yet its shapes (`build_graph` does those).
 
     Args:
-        source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
+        source: path of a YAML file, YAML text (recognized by its line breaks), or the same content as a mapping.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
         plugins: modules to import, which register custom layers.
         roots: folders besides the spec's own under which the files may lie that it names.

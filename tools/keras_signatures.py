@@ -154,7 +154,7 @@ def _canonical_names(found: dict[str, Any]) -> dict[Any, str]:
 
 
 def _signature(thing: Any) -> dict[str, Any]:
-    """Arguments, and what it is where that is of use: a layer is described by its class in the catalogue."""
+    """Arguments, and what it is where that is of use: a layer is described by its class in the catalog."""
     signature = _arguments(thing)
     is_layer = isinstance(thing, type) and issubclass(thing, keras.layers.Layer)
     if is_layer or thing.__module__.startswith("keras.src.applications"):

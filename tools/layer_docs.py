@@ -1,6 +1,6 @@
-"""Check `docs/layers.md`, or write it from the catalogue: every layer kind with its arguments and defaults.
+"""Check `docs/layers.md`, or write it from the catalog: every layer kind with its arguments and defaults.
 
-python tools/layer_docs.py            exit code 1 and a diff if the page is not what the catalogue says
+python tools/layer_docs.py            exit code 1 and a diff if the page is not what the catalog says
 python tools/layer_docs.py --write    write the page
 """
 
@@ -90,7 +90,7 @@ def _modules() -> Iterator[str]:
 
 
 def _heading(module: str) -> str:
-    """Return what a module of the catalogue describes: its docstring up to the first colon or full stop."""
+    """Return what a module of the catalog describes: its docstring up to the first colon or full stop."""
     text = import_module(f"specbuild.catalog.{module}").__doc__ or module
     return re.split(r"[:.]", text, maxsplit=1)[0]
 

@@ -1,4 +1,4 @@
-"""Check the table of losses in `docs/losses.md`, or write it from the catalogue.
+"""Check the table of losses in `docs/losses.md`, or write it from the catalog.
 
 python tools/loss_docs.py            exit code 1 if the page is stale
 python tools/loss_docs.py --write

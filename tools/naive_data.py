@@ -347,7 +347,7 @@ def on_grid(frame: Array, other: Other, record: Source) -> Array:
 
 
 def neighbours(axis: Array, places: Array, kind: str) -> list[list[tuple[int, float]]]:
-    """Return the neighbours of each place on an axis with their weights; none more than half a step outside."""
+    """Return the neighbors of each place on an axis with their weights; none more than half a step outside."""
     order = np.argsort(axis)
     values, found = axis[order], []
     for place in places:

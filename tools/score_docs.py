@@ -1,4 +1,4 @@
-"""Checks the tables of scores and baselines in `docs/scores.md`, or writes them from the catalogue.
+"""Checks the tables of scores and baselines in `docs/scores.md`, or writes them from the catalog.
 
 python tools/score_docs.py            exit code 1 if the page is stale
 python tools/score_docs.py --write

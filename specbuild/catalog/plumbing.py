@@ -244,12 +244,12 @@ class Gather(OverAxes):
 class Roll(OverAxes):
     """Shift the entries of one axis; what leaves at one end enters at the other, as for longitudes.
 
-    `x[p]` becomes `x[p − shift]`, as in NumPy: a positive shift moves entries towards the end.
+    `x[p]` becomes `x[p − shift]`, as in NumPy: a positive shift moves entries toward the end.
     """
 
     axis: Axis = Field(description="The axis; the batch axis is 0, the time axis 1, -1 the last.")
     shift: Annotated[int, Whole()] = Field(
-        description="By how many entries; a negative number shifts towards the beginning."
+        description="By how many entries; a negative number shifts toward the beginning."
     )
 
     package = "specbuild"

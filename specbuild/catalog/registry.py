@@ -25,7 +25,7 @@ OURS: dict[str, str] = {
     "local": "LocalBias LocalScale",
     "variational": "GaussianSampling",
 }
-"""The kinds in modules of the catalogue that have a Keras class of ours, in `specbuild.model.layers.<module>`."""
+"""The kinds in modules of the catalog that have a Keras class of ours, in `specbuild.model.layers.<module>`."""
 
 MODULES: dict[str, str] = {
     **OURS,
@@ -53,7 +53,7 @@ MODULES: dict[str, str] = {
     ),
     "merging": "Concatenate Add Multiply Average Maximum Minimum Subtract Dot",
 }
-"""The kinds that each module of the catalogue describes: the one list of them."""
+"""The kinds that each module of the catalog describes: the one list of them."""
 
 
 class _Kinds(Mapping[str, type[Layer]]):

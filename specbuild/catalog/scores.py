@@ -71,7 +71,7 @@ class Score:
 
 
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
-"""SSIM's Gaussian window in pixels: its σ, and its reach on each side of the centre (cut at 3.5 σ)."""
+"""SSIM's Gaussian window in pixels: its σ, and its reach on each side of the center (cut at 3.5 σ)."""
 SSIM_SIDE = 2 * SSIM_RADIUS + 1
 _BELL = [exp(-0.5 * (at / SSIM_SIGMA) ** 2) for at in range(-SSIM_RADIUS, SSIM_RADIUS + 1)]
 SSIM_WEIGHTS = tuple(value / sum(_BELL) for value in _BELL)
@@ -170,7 +170,7 @@ SCORES: dict[str, Score] = {
     ),
     "acc": _anomalies("ACC", "anomaly correlation coefficient Σwf′o′ / √(Σwf′² Σwo′²)", "uncentred"),
     "acc_centred": _anomalies(
-        "ACC (centred)", "the same of f′ and o′ less their weighted means", "centred on the mean anomalies"
+        "ACC (centred)", "the same of f′ and o′ less their weighted means", "centered on the mean anomalies"
     ),
     "mse_sum": _frame_sum("MSE (sum)", "e²", "e^2", "MSE of Moving MNIST", "data²"),
     "mae_sum": _frame_sum("MAE (sum)", r"\|e\|", "|e|", "MAE", "data"),

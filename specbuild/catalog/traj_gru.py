@@ -1,4 +1,4 @@
-"""TrajGRU: a ConvGRU whose state is gathered along learned flows instead of from fixed neighbours."""
+"""TrajGRU: a ConvGRU whose state is gathered along learned flows instead of from fixed neighbors."""
 
 from math import prod
 
@@ -60,7 +60,7 @@ class TrajGRU2D(OptionalInput, spatial=2):
     def step_flops(self, x: Shape) -> int:
         """For each place: every kernel and bias, and the sums of what x and h give.
 
-        Reading the state takes ten operations for the place and the shares of its four neighbours in each link, and
+        Reading the state takes ten operations for the place and the shares of its four neighbors in each link, and
         seven for each channel; the gates take the product with r and four operations for h′.
         """
         channels, gates, hidden, paths = self._sizes(x)
@@ -75,7 +75,7 @@ class TrajGRU2D(OptionalInput, spatial=2):
 
     def step_elements(self, x: Shape) -> Dim:
         """For every place: z, r, what r gates, g, h′; q and the flows; the state at the end of each path, and
-        its four neighbours there.
+        its four neighbors there.
         """
         _, _, hidden, paths = self._sizes(x)
         kept = 5 * self.filters + hidden + paths + 5 * self.links * self.filters

@@ -16,7 +16,7 @@ EDGE = "edge"
 
 _CORNERS = 4
 _PLACE_FLOPS, _VALUE_FLOPS = 10, 7
-"""For each bilinear reading: the place with the shares of its four neighbours, and the weighted sum of a channel."""
+"""For each bilinear reading: the place with the shares of its four neighbors, and the weighted sum of a channel."""
 
 
 class _Steps(OneOrList):
@@ -129,7 +129,7 @@ class Warp(Layer):
         return most * (most + 1) // 2 if apart else most
 
     def saved_elements(self, *inputs: Shape) -> Dim:
-        """Each value with its four neighbours; for each step of a path its place and the two motions it has met."""
+        """Each value with its four neighbors; for each step of a path its place and the two motions it has met."""
         places = size(self.output_shape(*inputs)[1:3])
         paths = times(self.path_steps(*inputs) * 2 * (1 + 2 * (1 + _CORNERS)), places)
         return plus(times(1 + _CORNERS, size(self.output_shape(*inputs))), paths)

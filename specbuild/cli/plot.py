@@ -34,7 +34,7 @@ def command(spec: str, output: Path | None, format: str | None, fold: bool | Non
     """Draw the layers of SPEC with their shapes and states, and the connections between them.
 
     No framework is loaded, except for layers that only Keras knows. States passed from one recurrence to another are
-    dashed lines in a separate colour. GitHub and GitLab render Mermaid text in a README; without --output it is
+    dashed lines in a separate color. GitHub and GitLab render Mermaid text in a README; without --output it is
     printed.
 
     \b

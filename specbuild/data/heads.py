@@ -31,7 +31,7 @@ class HeadReader(ABC):
     """Reads the raw output of a head.
 
     Attributes:
-        head: as the catalogue declares it.
+        head: as the catalog declares it.
         floor: the value that the distribution is censored at, by channel, in units of training; empty without one.
     """
 

@@ -34,7 +34,7 @@ class Conversion:
     factor: float
     offset: float
     water: bool = False
-    """Whether a mass was taken as that of water, of which 1 kg on a square metre is 1 mm."""
+    """Whether a mass was taken as that of water, of which 1 kg on a square meter is 1 mm."""
 
 
 class UnitsError(ValueError):
@@ -141,7 +141,7 @@ def converted(source: Source, units: str | Mapping[str, str], *, rescaled: bool 
     )
     if not any(steps):
         return replace(source, metadata=metadata)
-    water = ", taking 1 kg of water per square metre as 1 mm" if any(step and step.water for step in steps) else ""
+    water = ", taking 1 kg of water per square meter as 1 mm" if any(step and step.water for step in steps) else ""
     note = f"{source.name} is in {_listed(ours)} and was converted to {_listed(units)}{water}"
     metadata = replace(metadata, remarks=(*metadata.remarks, note))
     if len(set(steps)) == 1 and steps[0] is not None:

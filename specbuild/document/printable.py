@@ -25,7 +25,7 @@ def steers(file: IO[Any]) -> bool:
 
 
 def shows_colors(file: IO[Any]) -> bool:
-    """Return whether to colour what is written to a file: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    """Return whether to color what is written to a file: on a terminal, unless NO_COLOR is set (no-color.org)."""
     return steers(file) and not os.environ.get("NO_COLOR")
 
 

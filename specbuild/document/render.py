@@ -50,7 +50,7 @@ def render_github(diagnostic: Diagnostic) -> str:
 
 
 class _Paint:
-    """Colours for one severity, or none."""
+    """Colors for one severity, or none."""
 
     def __init__(self, severity: str, color: bool) -> None:
         self.severity = "\033[1;31m" if severity == "error" else "\033[1;33m"

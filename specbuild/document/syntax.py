@@ -139,7 +139,7 @@ def _misfit(what: str, part: str) -> Callable[[Source, _Seen], Diagnostic]:
         if here.column != first.column:
             reason += f", this line starts at column {here.column}"
         message = f"this line does not belong to the {what} above it"
-        return _diagnostic(source, message, seen.at, reason=reason, help="indent it like its neighbours")
+        return _diagnostic(source, message, seen.at, reason=reason, help="indent it like its neighbors")
 
     return explanation
 

@@ -216,7 +216,7 @@ RULES: dict[str, Callable[[Record, Window], Floats]] = {
     "pysteps": pysteps,
     "pysteps ensemble": pysteps_ensemble,
 }
-"""How each baseline of the catalogue is computed."""
+"""How each baseline of the catalog is computed."""
 
 ENSEMBLES: dict[str, Callable[[Record, Window], Floats]] = {"pysteps ensemble": pysteps_members}
 """How the members of baselines that are ensembles are computed."""

@@ -41,7 +41,7 @@ def draw_calibration(evaluation: Evaluation, path: Path) -> None:
 
 
 def _position(evaluation: Evaluation, name: str) -> int:
-    """Return the place of a forecast in the legend of the scores, whose colours it has here too."""
+    """Return the place of a forecast in the legend of the scores, whose colors it has here too."""
     return [table.name for table in evaluation.tables].index(name)
 
 

@@ -50,7 +50,7 @@ class Difference:
 class ScoreColumn:
     """One score at every lead time, and pooled over them; NaN where undefined.
 
-    `score` is its title. `window` is the width of FSS's box in pixels. `units` is as the catalogue of scores has it.
+    `score` is its title. `window` is the width of FSS's box in pixels. `units` is as the catalog of scores has it.
     `differences` are those of the model to the best baseline by lead time and then over all; empty without intervals.
     """
 
@@ -83,7 +83,7 @@ class ScoreColumn:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the column that `to_dict` wrote; its units are those of the catalogue.
+        """Return the column that `to_dict` wrote; its units are those of the catalog.
 
         Raises:
             KeyError: a key is missing, or no score has the title.

@@ -32,13 +32,13 @@ _STYLES: tuple[tuple[str, Any, str], ...] = (
     ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D"),
     ("#E69F00", (0, (3, 1)), "v"),
 )
-"""Colour (Okabe and Ito's, which the colour-blind can tell apart), dashes and marker of each forecast, model first."""
+"""Color (Okabe and Ito's, which the color-blind can tell apart), dashes and marker of each forecast, model first."""
 _LEAST_SKILL = -2.0
 """Where the axis of the skill ends, if some values are above."""
 _LABELS = 34
 """Letters that fit below a panel."""
 INK, PALE = "#333333", "#767676"
-"""Colours of text and axes, and of what is secondary."""
+"""Colors of text and axes, and of what is secondary."""
 _MOST_NUMBERS = 20
 """Classes up to which the counts are written into the confusion matrix."""
 
@@ -165,7 +165,7 @@ def _line(axes: Axes, position: int, values: Sequence[float]) -> None:
 
 
 def _band(axes: Axes, position: int, intervals: Sequence[tuple[float, ...] | None]) -> None:
-    """Shade intervals by lead time in the colour of a forecast; of a single lead time, draw a bar."""
+    """Shade intervals by lead time in the color of a forecast; of a single lead time, draw a bar."""
     colour = style(position)["color"]
     ends = np.array([interval or (math.nan, math.nan) for interval in intervals]).reshape(-1, 2)
     if len(ends) == 1:
@@ -180,7 +180,7 @@ def _alone(position: int) -> float:
 
 
 def style(position: int) -> dict[str, Any]:
-    """Return colour, dashes and marker of a forecast by its position in the legend."""
+    """Return color, dashes and marker of a forecast by its position in the legend."""
     return dict(zip(("color", "linestyle", "marker"), _STYLES[position % len(_STYLES)], strict=True))
 
 

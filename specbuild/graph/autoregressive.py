@@ -28,7 +28,7 @@ from specbuild.language.spec import NodeSpecs
 
 
 class BodyRule:
-    """A body, measured for inputs of any shapes; what the catalogue's `MeasuredBody` asks for."""
+    """A body, measured for inputs of any shapes; what the catalog's `MeasuredBody` asks for."""
 
     def __init__(self, node: NodeSpec, body: BodySpec, spec: Spec, infer: Infer) -> None:
         self.node, self.body, self._spec, self._infer = node, _by_steps(body), spec, infer

@@ -7,7 +7,7 @@ from specbuild.catalog.wrappers import innermost
 from specbuild.graph.model import Graph, Port
 
 _WITHOUT_MASK = ("convolution", "pooling", "reshaping")
-"""The modules of the catalogue whose layers give no mask on; of those of ours these are all but pointwise ones."""
+"""The modules of the catalog whose layers give no mask on; of those of ours these are all but pointwise ones."""
 
 
 def masked_nodes(graph: Graph) -> frozenset[str]:

@@ -20,7 +20,7 @@ from specbuild.language import BodySpec, NodeSpec, OutputSpec, Spec
 
 
 class StepRule:
-    """A step, measured for input sequences of any shape; what the catalogue's `MeasuredStep` asks for."""
+    """A step, measured for input sequences of any shape; what the catalog's `MeasuredStep` asks for."""
 
     def __init__(self, node: NodeSpec, body: BodySpec, spec: Spec, infer: Infer) -> None:
         self.node, self.body, self._spec, self._infer = node, body, spec, infer

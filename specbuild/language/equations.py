@@ -24,7 +24,7 @@ class ReadEquation(NamedTuple):
     """An equation with its names resolved."""
 
     layer: Equation
-    """The layer of the catalogue that computes it."""
+    """The layer of the catalog that computes it."""
     sources: References
     """What the layer reads, in the order of its inputs."""
 

@@ -57,7 +57,7 @@ def load_spec(
     """Read and check a spec: its language, not yet its shapes (`build_graph` does those). Loads no framework.
 
     Args:
-        source: path of a YAML file, YAML text (recognised by its line breaks), or the same content as a mapping.
+        source: path of a YAML file, YAML text (recognized by its line breaks), or the same content as a mapping.
         overrides: `{"vars.filters": 64}` or `["vars.filters=64"]`, applied before variables are resolved.
         change: gives further overrides from the document with these overrides, whose variables are not yet resolved.
         directory: the folder that paths of data are relative to; default: that of its file, to which those of other

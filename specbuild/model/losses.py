@@ -37,12 +37,12 @@ class PresentLoss(Registered, keras.losses.Loss):  # type: ignore[misc]
     """A loss that knows the weights of samples, not only its own values.
 
     Args:
-        values: the arguments that the catalogue declares, in its order.
+        values: the arguments that the catalog declares, in its order.
         edges: those of them that are physical as y_true has them, [value][channel]; None: y_true is physical.
         space: how many axes are space.
         name: what Keras calls the loss.
         dtype: the precision that it is computed in.
-        named: the arguments that the catalogue declares, by name.
+        named: the arguments that the catalog declares, by name.
 
     Raises:
         ValueError: the arguments do not fit each other, or the loss needs more spatial axes.
@@ -195,7 +195,7 @@ def _means(x: Tensor) -> Tensor:
 
 
 class GradientDifference(PresentLoss):
-    """Difference of the gradients between neighbouring pixels: Mathieu, Couprie and LeCun (2016), ICLR, eq. 6.
+    """Difference of the gradients between neighboring pixels: Mathieu, Couprie and LeCun (2016), ICLR, eq. 6.
 
     | |y_i − y_{i−1}| − |ŷ_i − ŷ_{i−1}| |^α along each spatial axis, summed over the axes, each the mean over its pairs
     of pixels that are both present. Blurred edges cost more than sharp ones; a forecast that is off by a constant costs

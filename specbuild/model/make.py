@@ -1,4 +1,4 @@
-"""One Keras layer from one layer of the catalogue. No layer has a builder of its own.
+"""One Keras layer from one layer of the catalog. No layer has a builder of its own.
 
 A layer that both Keras and specbuild have, such as ConvLSTM without options of our own, becomes the class that is
 measured to be faster. Weights, their names, first values and results are the same, so the choice changes only the
@@ -50,7 +50,7 @@ def make(
     """Return the Keras layer, not yet built.
 
     Args:
-        layer: from the catalogue.
+        layer: from the catalog.
         policy: the Keras dtype policy, where the layer has no dtype of its own.
         inputs: shapes of its inputs without the batch axis; only an application needs them.
         flags: arguments that follow from the layer's use in a graph.

@@ -101,7 +101,7 @@ _PREAMBLES = ("Exception encountered", "Arguments received", "Graph execution er
 
 
 def words(error: Exception) -> str:
-    """Return the sentence of an exception of Keras that says what is wrong, without colours, traces or arguments."""
+    """Return the sentence of an exception of Keras that says what is wrong, without colors, traces or arguments."""
     text = re.sub(r"\x1b\[[0-9;]*m| with name 'None'", "", str(error)) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(_PREAMBLES)]

@@ -156,7 +156,7 @@ def _saved(network: Any) -> Dim:
 
 
 def _flops(network: Any) -> Dim:
-    """Operations of all layers of a network on one sample, by the rules of the catalogue; None where one has none."""
+    """Operations of all layers of a network on one sample, by the rules of the catalog; None where one has none."""
     return total(_flops(layer) if hasattr(layer, "layers") else _flops_of(layer) for layer in network.layers)
 
 

@@ -44,7 +44,7 @@ _FRAME_MS = 450
 
 
 def draw_strip(scene: Scene, path: Path) -> None:
-    """Write a PNG: rows past, observed, forecast and baseline; columns are times; one colour scale for all."""
+    """Write a PNG: rows past, observed, forecast and baseline; columns are times; one color scale for all."""
     past = list(range(len(scene.past)))[-_COLUMNS:]
     leads = _spread(len(scene.forecast), _COLUMNS)
     columns, rows = max(len(past), len(leads)), ["past", *scene.futures]
@@ -148,7 +148,7 @@ _POWER = re.compile(r"\$\\mathdefault\{[^a-zA-Z$]*\}\$")
 
 @dataclass(frozen=True, slots=True)
 class _Colours:
-    """The one colour scale of a scene."""
+    """The one color scale of a scene."""
 
     norm: Normalize
     map: Colormap
@@ -161,7 +161,7 @@ class _Colours:
         return cls(norm_of(scale), colormap_of(scale), _outside(scene, scale))
 
     def palette(self) -> Image.Image:
-        """One palette for all frames of an animation, so that no colour flickers: the scale, and greys for the text."""
+        """One palette for all frames of an animation, so that no color flickers: the scale, and grays for the text."""
         scale = [round(255 * part) for colour in self.map(np.linspace(0, 1, 200)) for part in colour[:3]]
         greys = [level for step in range(18) for level in [15 * step] * 3]
         missing = [int(MISSING_GREY[start : start + 2], 16) for start in (1, 3, 5)]
@@ -180,7 +180,7 @@ class _Colours:
         bar.outline.set_visible(False)
         if any(np.isnan(frames).any() for frames in (scene.past, *scene.futures.values())):
             below = -0.05 if self.extend in ("min", "both") else -0.02
-            axes.text(0.0, below, "grey: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
+            axes.text(0.0, below, "gray: missing", transform=axes.transAxes, va="top", fontsize=7, color=_INK)
 
 
 def _outside(scene: Scene, scale: ColourScale) -> str:

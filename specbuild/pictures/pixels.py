@@ -1,4 +1,4 @@
-"""Frames as small PNGs, one pixel of the picture for one of the frame, and the colour bar beside them."""
+"""Frames as small PNGs, one pixel of the picture for one of the frame, and the color bar beside them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from specbuild.pictures.plane import Plane
 from specbuild.pictures.scene import ColourScale, Planes
 
 _SHADES = 255
-"""Colours of a scale in the palette of a picture; the last entry is that of missing values."""
+"""Colors of a scale in the palette of a picture; the last entry is that of missing values."""
 _BAR = 256
-"""Pixels along a colour bar."""
+"""Pixels along a color bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """Draws frames in the colours of one scale."""
+    """Draws frames in the colors of one scale."""
 
     norm: Normalize
     colormap: Colormap
@@ -41,7 +41,7 @@ class Pixels:
 
     @classmethod
     def of(cls, scale: ColourScale) -> Pixels:
-        """Return what draws values in the colours of a scale."""
+        """Return what draws values in the colors of a scale."""
         return cls(norm_of(scale), colormap_of(scale), scale.low, scale.high)
 
     @classmethod
@@ -61,7 +61,7 @@ class Pixels:
         return self._encoded(shades)
 
     def bar(self) -> str:
-        """Return the colours of the scale from left to right, as the URI of a PNG."""
+        """Return the colors of the scale from left to right, as the URI of a PNG."""
         return self._encoded(np.linspace(0, _SHADES - 1, _BAR).round().astype(np.uint8)[np.newaxis])
 
     def ticks(self, most: int = 4) -> list[Tick]:

@@ -1,4 +1,4 @@
-"""The contents of a picture: the frames of a window or a forecast, their labels and their colour scale."""
+"""The contents of a picture: the frames of a window or a forecast, their labels and their color scale."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SAMPLED_WINDOWS = 16
 
 @dataclass(frozen=True, slots=True)
 class ColourScale:
-    """What the colours mean: from `low` to `high` in physical units, by square roots if `skewed`."""
+    """What the colors mean: from `low` to `high` in physical units, by square roots if `skewed`."""
 
     low: float
     high: float

@@ -142,7 +142,7 @@ def _write(forecast: Forecast, past: Past, trained: TrainedRun, path: Path) -> N
     if write := WRITERS.get(path.suffix):
         write(forecast, path)
         return
-    # In the colours of the run's forecast.png, so that the two can be laid side by side.
+    # In the colors of the run's forecast.png, so that the two can be laid side by side.
     colours = trained.folder.manifest().get("colours")
     scene = forecast_scene(
         past.dataset.views.get(forecast.output, past.dataset).section,

@@ -106,7 +106,7 @@ class EpochTime(Record):
 
 
 class Colours(Record):
-    """The colours of forecast.png; see `ColourScale`."""
+    """The colors of forecast.png; see `ColourScale`."""
 
     low: float
     high: float

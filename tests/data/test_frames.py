@@ -149,7 +149,7 @@ def test_natural_order() -> None:
 
 
 def test_header_words() -> None:
-    assert ImageHeader(4, 6, 3, np.dtype("uint8")).words() == "4 × 6 colour, uint8"
+    assert ImageHeader(4, 6, 3, np.dtype("uint8")).words() == "4 × 6 color, uint8"
 
 
 def test_refused(tmp_path: Path) -> None:
@@ -168,15 +168,15 @@ def test_refused(tmp_path: Path) -> None:
     write_frames(tmp_path / "both", GREY[:1])
     (tmp_path / "both" / "a.gif").write_bytes(b"")
     assert refusal(tmp_path, "mixed") == (
-        "data.source.path | frame 2, mixed/2.png, is 5 × 8 grey, uint8; frame 0, mixed/0.png, is 6 × 8 grey, uint8 | "
+        "data.source.path | frame 2, mixed/2.png, is 5 × 8 gray, uint8; frame 0, mixed/0.png, is 6 × 8 gray, uint8 | "
         "write size: [6, 8] to resize every frame"
     )
     assert refusal(tmp_path, "colours") == (
-        "data.source.path | frame 1, colours/1.png, is 6 × 8 colour, uint8; frame 0, colours/0.png, is 6 × 8 grey, "
+        "data.source.path | frame 1, colours/1.png, is 6 × 8 color, uint8; frame 0, colours/0.png, is 6 × 8 gray, "
         "uint8 | write color: gray or color: rgb to convert every frame"
     )
     assert refusal(tmp_path, "types", "T H W") == (
-        "data.source.path | frame 1, types/1.png, is 6 × 8 grey, uint16; frame 0, types/0.png, is 6 × 8 grey, uint8 | "
+        "data.source.path | frame 1, types/1.png, is 6 × 8 gray, uint16; frame 0, types/0.png, is 6 × 8 gray, uint8 | "
         "convert them to one type"
     )
     assert refusal(tmp_path, "frames", "T H W", color="rgb") == (

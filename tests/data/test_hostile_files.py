@@ -152,8 +152,8 @@ def _nested_header(path: Path) -> None:
 
 TOO_LARGE: list[tuple[str, Callable[[Path], None], str]] = [
     ("a.tif", lambda path: _png(path, 30_000, 40_000), "frame 0, {folder}/a.tif, is not an image that can be read"),
-    ("a.tif", lambda path: _png(path, 9000, 9000), "frame 0, {folder}/a.tif, of 9000 × 9000 grey, uint8, takes 81 MB"),
-    ("a.gif", lambda path: _gif(path, 12_000, 12_000), "a frame of a.gif, 12000 × 12000 colour, uint8, takes 432 MB"),
+    ("a.tif", lambda path: _png(path, 9000, 9000), "frame 0, {folder}/a.tif, of 9000 × 9000 gray, uint8, takes 81 MB"),
+    ("a.gif", lambda path: _gif(path, 12_000, 12_000), "a frame of a.gif, 12000 × 12000 color, uint8, takes 432 MB"),
     (
         "a.h5",
         lambda path: _hdf5(path, (40, 5000, 5000), (40, 5000, 5000), compression="gzip"),

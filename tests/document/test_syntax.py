@@ -329,7 +329,7 @@ error: this line does not belong to the mapping above it
 3 |   c: 2
   |   ^
   | the mapping that starts on line 1 has its keys at column 1, this line starts at column 3
-  = help: indent it like its neighbours
+  = help: indent it like its neighbors
 """,
     ),
     "a key among list items": (
@@ -341,7 +341,7 @@ error: this line does not belong to the list above it
 3 |   b: 2
   |   ^
   | the list that starts on line 2 has its items at column 3
-  = help: indent it like its neighbours
+  = help: indent it like its neighbors
 """,
     ),
     "a line without a colon": (

@@ -16,7 +16,7 @@ from specbuild.data.sources.packing import Packing
 from specbuild.language.sections.data import DataSection
 
 Brightness: TypeAlias = npt.NDArray[np.uint8]
-"""Grey frames or pictures, from 0 to 255."""
+"""Gray frames or pictures, from 0 to 255."""
 Positions: TypeAlias = npt.NDArray[np.float64]
 """Coordinates and distances, in pixels or in shares of a side."""
 Resolve: TypeAlias = Callable[[str], Path]

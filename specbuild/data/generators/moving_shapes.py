@@ -17,7 +17,7 @@ def painter(section: MovingShapes, _resolve: Resolve) -> Painter:
 
 
 def _draw(section: MovingShapes, sequence: int, frames: range) -> Brightness:
-    """Draw each shape by its distance from every pixel's centre, with an edge one pixel wide."""
+    """Draw each shape by its distance from every pixel's center, with an edge one pixel wide."""
     random = np.random.default_rng((section.seed, sequence))
     shapes = [_shape(section, random) for _ in range(section.shapes)]
     canvas = np.empty((len(frames), section.size, section.size), np.uint8)

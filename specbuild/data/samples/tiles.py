@@ -16,9 +16,9 @@ from specbuild.data.arrays import Floats
 class Tiling:
     """Tiles of the size `tile` that cover a frame of the size `frame`, evenly spread.
 
-    Along an axis that one tile does not cover, neighbours share at least a quarter of a tile, with as few tiles as
+    Along an axis that one tile does not cover, neighbors share at least a quarter of a tile, with as few tiles as
     possible. Near the edge of a tile a model lacks information from beyond it, so tiles are blended: the weight of a
-    tile falls linearly where it overlaps a neighbour, to a small value at its edge, and is full at the frame's own
+    tile falls linearly where it overlaps a neighbor, to a small value at its edge, and is full at the frame's own
     border. The weights of every pixel add up to 1.
     """
 

@@ -51,7 +51,7 @@ def is_latitude(axis: Coordinate) -> bool:
 
     CF conventions 4.1: a latitude has the units degrees_north or one of their spellings. Files that say plain degrees
     or nothing are taken at their word where the name is that of a latitude (`lat`, `latitude`, and NEMO's `nav_lat`).
-    `y` is not, which counts rows or the metres of a projection; nor `rlat` and `grid_latitude`, degrees on a rotated
+    `y` is not, which counts rows or the meters of a projection; nor `rlat` and `grid_latitude`, degrees on a rotated
     globe (CF 5.6); nor `nlat`, the number of a row of a curvilinear grid (POP).
     """
     return _DEGREES.get(_plain(axis.units)) == "H" or (

@@ -53,7 +53,7 @@ class FrameClip(Protocol):
 
 
 def clip_array(clips: tuple[FrameClip, ...], section: SourceSection) -> ClipArray:
-    """Combine clips into one array, in the colour and size that the section asks for.
+    """Combine clips into one array, in the color and size that the section asks for.
 
     Raises:
         SourceError: frames differ in what the section does not make alike.
@@ -110,7 +110,7 @@ class ClipArray:
     def in_packing(self, packing: Packing) -> tuple[ClipArray, Packing]:
         """Return the array with the packing of its numbers.
 
-        They are physical values where frames are resized or change colour and `packing` has values that mean missing:
+        They are physical values where frames are resized or change color and `packing` has values that mean missing:
         a code is never averaged into data.
         """
         headers = (header for clip in self._clips for _, header in clip.headers)

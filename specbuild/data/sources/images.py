@@ -1,6 +1,6 @@
-"""One image file as an array of numbers: grey or RGB, 8 or 16 bits, or the floats of a TIFF.
+"""One image file as an array of numbers: gray or RGB, 8 or 16 bits, or the floats of a TIFF.
 
-Pillow decodes, except for colour of 16 bits, which it would cut to 8 and FFmpeg reads whole.
+Pillow decodes, except for color of 16 bits, which it would cut to 8 and FFmpeg reads whole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from specbuild.data.sources.errors import reason_of
 from specbuild.data.sources.missing import of_known
 
 Pixels = npt.NDArray[Any]
-"""(H, W) of grey, or (H, W, 3) of RGB."""
+"""(H, W) of gray, or (H, W, 3) of RGB."""
 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 """Pillow warns of attributes that it cannot read, and nothing here depends on them."""
@@ -38,7 +38,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 """What Pillow logs of a fault it raises as well."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in gray (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class ImageHeader:
     height: int
     width: int
     channels: int
-    """1 for grey, 3 for colour; transparency does not count."""
+    """1 for gray, 3 for color; transparency does not count."""
     dtype: np.dtype[Any]
     deep: bool = False
-    """Colour of 16 bits, which Pillow would cut to 8."""
+    """Color of 16 bits, which Pillow would cut to 8."""
     pages: int = 1
 
     @property
@@ -60,8 +60,8 @@ class ImageHeader:
         return self.height * self.width * self.channels * self.dtype.itemsize
 
     def words(self) -> str:
-        """`64 × 64 grey, uint8`, for messages."""
-        return f"{self.height} × {self.width} {'grey' if self.channels == 1 else 'colour'}, {self.dtype}"
+        """`64 × 64 gray, uint8`, for messages."""
+        return f"{self.height} × {self.width} {'gray' if self.channels == 1 else 'color'}, {self.dtype}"
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -81,7 +81,7 @@ def read_header(path: Path) -> ImageHeader:
 
 
 def read_pixels(path: Path, header: ImageHeader, page: int = 0) -> Pixels:
-    """Decode an image: (H, W) where its header says grey, else (H, W, 3).
+    """Decode an image: (H, W) where its header says gray, else (H, W, 3).
 
     Palettes become RGB, black and white become 0 and 255, and transparency is dropped.
 
@@ -115,7 +115,7 @@ def _unscaled(pixels: Pixels, greatest: int | None) -> Pixels:
 
 
 def to_color(pixels: Pixels, channels: int) -> Pixels:
-    """Convert grey to RGB of equal channels, or RGB to the grey of its luma, rounded to the type of the pixels."""
+    """Convert gray to RGB of equal channels, or RGB to the gray of its luma, rounded to the type of the pixels."""
     if channels == 3:
         return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=-1)
     if pixels.ndim == 2:

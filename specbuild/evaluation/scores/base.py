@@ -62,7 +62,7 @@ class Frame:
 
     @property
     def plane(self) -> tuple[int, ...]:
-        """The axes that a neighbourhood spreads over: height and width, or the length of a profile."""
+        """The axes that a neighborhood spreads over: height and width, or the length of a profile."""
         return tuple(range(max(self.observed.ndim - 3, 0), self.observed.ndim - 1))
 
 
@@ -73,7 +73,7 @@ class Family:
     Attributes:
         size: how many numbers a frame adds to the sums.
         measure: gives these numbers for a frame.
-        formulas: from sums (size, leads) to one value per lead time, by the name of the score in the catalogue.
+        formulas: from sums (size, leads) to one value per lead time, by the name of the score in the catalog.
         words: what fills the braces in the conventions of the scores.
     """
 

@@ -23,7 +23,7 @@ from specbuild.evaluation.forecast_scores import Interval, too_few
 from specbuild.evaluation.scores.base import Family, Values
 
 _MOST = 100
-"""Blocks at most, so that memory does not grow with the number of windows; beyond, neighbours are one block."""
+"""Blocks at most, so that memory does not grow with the number of windows; beyond, neighbors are one block."""
 _DRAWS = 2000
 _SEED = 20
 

@@ -32,7 +32,7 @@ def correlation() -> Family:
 def acc(weights: Values | None, reference: str, names: Sequence[str]) -> Family:
     """Anomaly correlation coefficient, −1 to 1, 1 is best: Wilks (2011), section 8.6.4.
 
-    With anomalies f' = f − c and o' = o − c from the climatology c, `ACC` is uncentred, Σw f'o' / √(Σw f'² Σw o'²);
+    With anomalies f' = f − c and o' = o − c from the climatology c, `ACC` is uncentered, Σw f'o' / √(Σw f'² Σw o'²);
     `ACC (centred)` takes the weighted means of f' and o' away first. Sums are over pixels, channels and windows.
 
     Args:

@@ -97,7 +97,7 @@ def check_scoring(spec: Spec, dataset: Dataset) -> Values | None:
 def latitude_weights(latitudes: npt.NDArray[np.floating]) -> Values:
     """Return the weight of each row of a grid, in proportion to the area of its cells on the sphere, with mean 1.
 
-    A cell reaches half-way to its neighbours, and as far outward at the first and last row, though not beyond a pole;
+    A cell reaches half-way to its neighbors, and as far outward at the first and last row, though not beyond a pole;
     its area goes with sin(northern edge) − sin(southern edge).
 
     Args:

@@ -68,7 +68,7 @@ class Scores:
                 sums[block, :, lead] += family.measure(frame)
 
     def sums(self, name: str, threshold: float | None = None) -> Values:
-        """Return the sums (size, leads) that a score is computed from, by its name in the catalogue.
+        """Return the sums (size, leads) that a score is computed from, by its name in the catalog.
 
         Raises:
             KeyError: the score is not among the families.

@@ -24,9 +24,9 @@ FILLS = {
     "reshaping": "#eef1e4",
     "other": "#f5f5f5",
 }
-"""A quiet colour for each family of layers."""
+"""A quiet color for each family of layers."""
 STATE = "#c2410c"
-"""One strong colour for states that are passed on."""
+"""One strong color for states that are passed on."""
 FAMILIES = {
     "convolution": "convolution",
     "pooling": "reshaping",
@@ -39,7 +39,7 @@ FAMILIES = {
     "core": "dense",
     "application": "convolution",
 }
-"""The family of a layer by the module of the catalogue; any other is `other`."""
+"""The family of a layer by the module of the catalog; any other is `other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _in_chain(box: Box) -> bool:
 
 
 def _chained(chain: tuple[Box, ...]) -> Box:
-    """Return a chain as a box, with the colour of a convolution where it has one."""
+    """Return a chain as a box, with the color of a convolution where it has one."""
     families = [box.family for box in chain]
     family = "convolution" if "convolution" in families else chain[-1].family
     *above, _ = (replace(part, above=()) for box in chain for part in (*box.above, box))
@@ -179,7 +179,7 @@ def _data_edges(node: Node) -> Iterator[Edge]:
 
 
 def _state_edges(node: Node) -> Iterator[Edge]:
-    """One for each box whose tensors start the recurrence, labelled with the names they get."""
+    """One for each box whose tensors start the recurrence, labeled with the names they get."""
     given = dict(zip(node.state, node.initial_state, strict=False))
     for source in dict.fromkeys(port.node for port in node.initial_state):
         names = [name for name, port in given.items() if port.node == source]

@@ -26,7 +26,7 @@ _HELD = slice(4, 21)
 def place_labels(
     sizes: Sequence[Point | None], routes: Sequence[Sequence[Point]], boxes: Sequence[Rectangle], width: float
 ) -> list[Point | None]:
-    """Return the centre of each label, given its size (None: no label), the routes of all edges, and the width of all.
+    """Return the center of each label, given its size (None: no label), the routes of all edges, and the width of all.
 
     Each stands as near as it can to where its edge first passes other boxes, or to the middle of a short edge.
     """

@@ -2,7 +2,7 @@
 
 Every box is below all that it reads. An edge over several layers passes through a place of its own in each layer
 between, so that it never crosses a box. The order within a layer is that with the fewest crossings found by sweeping
-with barycentres; the places are then pulled towards their neighbours as far as the gaps between them allow.
+with barycenters; the places are then pulled toward their neighbors as far as the gaps between them allow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PULL = (1.0, 2.0, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Centres of the boxes, and for each edge the points that it runs through, in points from the top left.
+    """Centers of the boxes, and for each edge the points that it runs through, in points from the top left.
 
     A route begins at the lower side of its source and ends at the upper side of its target; between two layers it may
     bend, beside the boxes of a layer it runs straight down.
@@ -79,7 +79,7 @@ class _Grid:
     lanes: list[list[int]] = field(default_factory=list)
     """The lanes of each edge, from top to bottom."""
     links: list[tuple[int, int, float]] = field(default_factory=list)
-    """Pairs in neighbouring layers, and how strongly they pull each other: long edges want to be straight."""
+    """Pairs in neighboring layers, and how strongly they pull each other: long edges want to be straight."""
     rows: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -128,7 +128,7 @@ class _Grid:
         return {place: rank for row in self.rows for rank, place in enumerate(row)}
 
     def crossings(self) -> int:
-        """Return how many pairs of edges cross between neighbouring rows."""
+        """Return how many pairs of edges cross between neighboring rows."""
         rank = self._ranks()
         total = 0
         for row in self.rows[:-1]:
@@ -137,7 +137,7 @@ class _Grid:
         return total
 
     def places(self) -> dict[int, float]:
-        """The horizontal centre of every box and lane."""
+        """The horizontal center of every box and lane."""
         x: dict[int, float] = {}
         for row in self.rows:
             left = 0.0
@@ -152,7 +152,7 @@ class _Grid:
         return x
 
     def _straighten(self, x: dict[int, float]) -> None:
-        """Put all lanes of an edge below each other, where their neighbours leave a common place."""
+        """Put all lanes of an edge below each other, where their neighbors leave a common place."""
         for lanes in self.lanes:
             if len(lanes) < 2:
                 continue
@@ -173,7 +173,7 @@ class _Grid:
         )
 
     def _pull(self, row: list[int], x: dict[int, float], *, both: bool, down: bool) -> None:
-        """Move a row as close to its neighbours as its order and gaps allow, by least squares."""
+        """Move a row as close to its neighbors as its order and gaps allow, by least squares."""
         wanted, weights = [], []
         for place in row:
             near = [*(self.above[place] if down or both else ()), *(self.below[place] if not down or both else ())]
@@ -188,7 +188,7 @@ class _Grid:
             x[place] = centre + offset
 
     def _apart(self, a: int, b: int) -> float:
-        """Least distance between the centres of neighbours; two lanes need less room between them than boxes."""
+        """Least distance between the centers of neighbors; two lanes need less room between them than boxes."""
         boxes = len(self.sizes)
         gap = GAP_X if a < boxes and b < boxes else GAP_X / 2 if a < boxes or b < boxes else 4.0
         return (self.widths[a] + self.widths[b]) / 2 + gap

@@ -1,4 +1,4 @@
-"""A graph drawn with matplotlib: boxes coloured by family, data edges solid, passed states dashed and orange."""
+"""A graph drawn with matplotlib: boxes colored by family, data edges solid, passed states dashed and orange."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from specbuild.graph.drawing.labels import Point, Rectangle, place_labels
 from specbuild.graph.drawing.layout import Layout, layout
 
 INK, MUTED, LINE = "#222222", "#666666", "#555555"
-"""Colours of names and shapes, of what explains them, and of edges."""
+"""Colors of names and shapes, of what explains them, and of edges."""
 DPI = 144
 _MOST_PIXELS = 30_000
 _HIGH = 2000.0
@@ -80,7 +80,7 @@ def _placed(diagram: Diagram) -> tuple[list[list[_Line]], list[tuple[float, floa
 
 
 _Line: TypeAlias = tuple[str, str, str]
-"""Text, weight and colour."""
+"""Text, weight and color."""
 
 
 def _lines(box: Box) -> list[_Line]:

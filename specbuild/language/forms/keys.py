@@ -23,7 +23,7 @@ class Keys(BaseModel):
     EXAMPLE: ClassVar[str] = ""
     """What to write where a key is missing."""
     TAKES_ARGUMENTS: ClassVar[bool] = False
-    """Whether all other keys are arguments, which the catalogue checks."""
+    """Whether all other keys are arguments, which the catalog checks."""
     UNOFFERED: ClassVar[tuple[str, ...]] = ()
     """Keys that are read for the sake of a good message, but have no place."""
     NOUN: ClassVar[str] = ""
@@ -33,7 +33,7 @@ class Keys(BaseModel):
 
     @classmethod
     def arguments(cls) -> type[Layer] | None:
-        """Return the layer of the catalogue whose arguments stand among the keys."""
+        """Return the layer of the catalog whose arguments stand among the keys."""
         return None
 
     @classmethod

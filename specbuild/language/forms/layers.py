@@ -192,7 +192,7 @@ class BidirectionalForm(_Wrapper):
 
 
 def read_layer(walk: Walk, arguments: Mapping, scope: Scope) -> Layer | None:
-    """Return the catalogue's instance of `{layer: Kind, …arguments}`, defaults laid under them; None if faulty."""
+    """Return the catalog's instance of `{layer: Kind, …arguments}`, defaults laid under them; None if faulty."""
     report = walk.report
     named = arguments.get("layer")
     if not isinstance(named, Scalar) or not isinstance(named.value, str):

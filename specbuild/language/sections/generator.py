@@ -55,7 +55,7 @@ Kinds: TypeAlias = Annotated[tuple[str, ...], Several(Choice(*KINDS), Choice(*KI
 class GeneratorSection(Section):
     """Sequences that are generated when they are read, each from its number and the seed; nothing is stored.
 
-    The frames are grey, and their values reach from 0 to 1.
+    The frames are gray, and their values reach from 0 to 1.
     """
 
     generator: str = Field(description="What is drawn: moving_digits or moving_shapes.")

@@ -30,7 +30,7 @@ _FOLLOWS = {"recurrent_kernel_size": "kernel_size", "strides": "pool_size", "val
 
 @dataclass(frozen=True, slots=True)
 class SpecLayer:
-    """A layer as a spec has it: as the keys of a node, and as the catalogue's instance of it."""
+    """A layer as a spec has it: as the keys of a node, and as the catalog's instance of it."""
 
     keys: dict[str, Any]
     layer: Layer
@@ -232,7 +232,7 @@ def _bidirectional(record: Record, findings: Findings, name: str, frozen: bool, 
 
 
 def validated(cls: type[Layer], arguments: Mapping[str, Any], findings: Findings, name: str) -> Layer:
-    """Return a layer of the catalogue.
+    """Return a layer of the catalog.
 
     Raises:
         Refused: its arguments do not fit, which is reported.

@@ -10,7 +10,7 @@ from specbuild.model.backend import keras
 from specbuild.model.layers.base import OwnLayer
 
 FUNCTIONS = {name: getattr(keras.ops, name) for name in (*arithmetic.FUNCTIONS, *arithmetic.REDUCTIONS)}
-"""The operation of each function in the catalogue, which has its name."""
+"""The operation of each function in the catalog, which has its name."""
 
 
 class Elementwise(OwnLayer):

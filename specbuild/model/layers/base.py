@@ -1,4 +1,4 @@
-"""Base class of our Keras layers: arguments, checks and shapes come from the catalogue."""
+"""Base class of our Keras layers: arguments, checks and shapes come from the catalog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from specbuild.model.backend import Registered, keras
 
 
 class OwnLayer(Registered, keras.layers.Layer):  # type: ignore[misc]
-    """A layer that asks its kind in the catalogue, `entry`, for its arguments, checks and shapes.
+    """A layer that asks its kind in the catalog, `entry`, for its arguments, checks and shapes.
 
     Subclasses bear the name of the kind, under which they are registered, and add `call`.
     """
@@ -62,12 +62,12 @@ class OwnLayer(Registered, keras.layers.Layer):  # type: ignore[misc]
 
 
 def kind_of(layer: type[Any]) -> type[Layer]:
-    """Return the kind in the catalogue whose name a Keras class, or a class that it extends, bears."""
+    """Return the kind in the catalog whose name a Keras class, or a class that it extends, bears."""
     return next(KINDS[base.__name__] for base in layer.__mro__ if base.__name__ in KINDS)
 
 
 def entry_of(kind: type[Layer], arguments: Mapping[str, Any]) -> Any:
-    """Return a layer of the catalogue.
+    """Return a layer of the catalog.
 
     Raises:
         ValueError: an argument does not fit.

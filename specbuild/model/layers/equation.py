@@ -17,7 +17,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(keras.activations, name) for name in equation.ACTIVATIONS},
     **{name: getattr(keras.ops, name) for name in equation.OPERATIONS},
 }
-"""The operation of each function in the catalogue, which has its name."""
+"""The operation of each function in the catalog, which has its name."""
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": add,
     "-": keras.ops.subtract,

@@ -24,7 +24,7 @@ Tensors: TypeAlias = Sequence[Any]
 class FrameCell(Registered, keras.layers.Layer):  # type: ignore[misc]
     """One step of a recurrence over frames: `project` reads the input, `step` does what needs the state.
 
-    Arguments, weights and shapes are those of the kind in the catalogue, `entry`; all arguments are saved.
+    Arguments, weights and shapes are those of the kind in the catalog, `entry`; all arguments are saved.
 
     Args:
         rank: how many spatial axes there are.
@@ -35,7 +35,7 @@ class FrameCell(Registered, keras.layers.Layer):  # type: ignore[misc]
     """
 
     family: ClassVar[str]
-    """The name of the kinds in the catalogue without the number of axes: `ConvLSTM`."""
+    """The name of the kinds in the catalog without the number of axes: `ConvLSTM`."""
     cell_name: ClassVar[str]
     """What the Keras layer of the cell is called: `conv_lstm_cell`."""
     groups: ClassVar[Mapping[str, str]] = {

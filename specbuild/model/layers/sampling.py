@@ -23,7 +23,7 @@ def read_at(frames: Any, rows: Any, columns: Any, outside: float | None = 0.0) -
     top, down = _whole_and_rest(rows, height, outside)
     left, right = _whole_and_rest(columns, width, outside)
 
-    # A margin: one pixel before, two after, so that every place and its neighbours exist.
+    # A margin: one pixel before, two after, so that every place and its neighbors exist.
     padded = ops.pad(frames, [(0, 0), (1, 2), (1, 2), (0, 0)], constant_values=outside or 0.0)
     pixels = ops.reshape(padded, (-1, frames.shape[-1]))
     first = _numbers(frames) * ((height + 3) * (width + 3))

@@ -1,4 +1,4 @@
-"""TrajGRU: a ConvGRU whose state is gathered along learned flows instead of from fixed neighbours."""
+"""TrajGRU: a ConvGRU whose state is gathered along learned flows instead of from fixed neighbors."""
 
 from __future__ import annotations
 
