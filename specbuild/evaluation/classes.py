@@ -6,14 +6,14 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from specbuild.data.samples.clips import ClipDataset, open_clips
 from specbuild.document.html import preformatted
-from specbuild.evaluation.forecast_scores import with_nulls
+from specbuild.evaluation.forecast_scores import number, with_nulls
 from specbuild.evaluation.places import place_of
 from specbuild.evaluation.plots import draw_confusion
 from specbuild.runs.faults import keeping
@@ -149,6 +149,7 @@ class ClassScores:
             "convention": CONVENTION,
             "accuracy": self.accuracy,
             "baseline_accuracy": self.baseline,
+            "majority": self.classes[self.majority],
             "macro_f1": self.macro_f1,
             "classes": [
                 {"class": name, "clips": self.support[label], **self.of_class(label)}
@@ -157,6 +158,29 @@ class ClassScores:
             "confusion": {"rows": "true class", "columns": "predicted class", "counts": self.confusion},
         }
         return with_nulls(result)
+
+    @staticmethod
+    def are_in(values: Mapping[str, Any]) -> bool:
+        """Whether the content of a file of scores is that of a classifier."""
+        return "confusion" in values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the scores that `to_dict` wrote.
+
+        A file from before `majority` was written gives the first class that has the accuracy of the baseline.
+
+        Raises:
+            KeyError, ValueError: a key is missing, or `majority` is no class.
+        """
+        classes = tuple(entry["class"] for entry in values["classes"])
+        confusion = tuple(map(tuple, values["confusion"]["counts"]))
+        scores = cls(values["name"], values["split"], classes, confusion, 0, tuple(values.get("data", ())))
+        if "majority" in values:
+            return replace(scores, majority=classes.index(values["majority"]))
+        known = number(values["baseline_accuracy"])
+        alike = (label for label, count in enumerate(scores.support) if _share(count, scores.clips) == known)
+        return replace(scores, majority=next(alike, 0))
 
     def to_csv(self) -> str:
         """One row per class: its scores, and how many of its clips were given to each class."""

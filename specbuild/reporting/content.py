@@ -10,6 +10,7 @@ from typing import Any
 from specbuild.document import SpecbuildError
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
+from specbuild.evaluation.classes import ClassScores
 from specbuild.evaluation.forecast_scores import with_nulls
 from specbuild.graph import Graph
 from specbuild.graph.drawing import diagram
@@ -168,7 +169,7 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
         notes=tuple(run.notes()),
         verdict=() if evaluation is None else tuple(verdict(evaluation)),
         no_scores=run.no_scores,
-        classes=() if scored is None else tuple(class_tables(dict(scored))),
+        classes=() if scored is None else tuple(class_tables(scored)),
         class_words="" if scored is None else _class_words(scored),
         calibration=tuple(_calibration(run, several=several)),
         spec=_highlighted(run.spec.written),
@@ -186,11 +187,11 @@ def _part(run: ReportedRun, looked: LookedAt | None, *, several: bool) -> RunPar
     )
 
 
-def _class_words(scored: Mapping[str, Any]) -> str:
-    accuracy, baseline = scored["accuracy"], scored["baseline_accuracy"]
-    words = f"Of {scored['clips']} clips in the {scored['split']} split, {accuracy:.0%} are classified correctly"
-    always = f"; always predicting the most frequent training class would be correct for {baseline:.0%}"
-    return f"{words}{always if baseline is not None else ''}." if accuracy is not None else ""
+def _class_words(scored: ClassScores) -> str:
+    if not scored.clips:
+        return ""
+    words = f"Of {scored.clips} clips in the {scored.split} split, {scored.accuracy:.0%} are classified correctly"
+    return f"{words}; always predicting the most frequent training class would be correct for {scored.baseline:.0%}."
 
 
 def _calibration(run: ReportedRun, *, several: bool) -> Iterator[Picture]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from specbuild.document.amounts import in_bytes
 from specbuild.document.html import html_table
 from specbuild.document.text_table import Column
+from specbuild.evaluation.classes import ClassScores
 from specbuild.reporting.opened import ReportedRun
 
 
@@ -74,21 +76,21 @@ def _resumed(each: dict[str, Any]) -> str:
     return "; ".join(filter(None, (f"after epoch {each['after_epoch']}{step}", changes, *each.get("notes", ()))))
 
 
-def class_tables(values: dict[str, Any]) -> list[str]:
+def class_tables(scores: ClassScores) -> list[str]:
     """Return the scores of each class and the confusion matrix, as HTML."""
 
-    def share(value: float | None) -> str:
-        return "–" if value is None else f"{value:.3f}"
+    def share(value: float) -> str:
+        return "–" if math.isnan(value) else f"{value:.3f}"
 
     titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
     columns = [Column("class"), Column("clips", number=True)]
     columns += [Column(title, number=True) for title in titles.values()]
     rows = [
-        [entry["class"], str(entry["clips"]), *(share(entry[title]) for title in titles)] for entry in values["classes"]
+        [name, str(scores.support[label]), *(share(scores.of_class(label)[title]) for title in titles)]
+        for label, name in enumerate(scores.classes)
     ]
-    names = [entry["class"] for entry in values["classes"]]
-    confusion = [Column("true class"), *(Column(name, number=True) for name in names)]
-    counts = [[name, *map(str, row)] for name, row in zip(names, values["confusion"]["counts"], strict=True)]
+    confusion = [Column("true class"), *(Column(name, number=True) for name in scores.classes)]
+    counts = [[name, *map(str, row)] for name, row in zip(scores.classes, scores.confusion, strict=True)]
     return [
         html_table(columns, rows, "Scores of each class"),
         html_table(confusion, counts, "Clips by true class (rows) and predicted class (columns)"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from specbuild.document import RunError
+from specbuild.evaluation.classes import ClassScores
 from specbuild.evaluation.result import Evaluation
 from specbuild.runs.folder import RunFolder
 from specbuild.runs.records import damaged, read_json
@@ -18,8 +19,8 @@ class Stored:
 
     file: str
     evaluations: tuple[Evaluation, ...] = ()
-    classes: Mapping[str, Any] | None = None
-    """The content of the file where it scores a classifier."""
+    classes: ClassScores | None = None
+    """The scores of a classifier."""
 
 
 def stored_scores(folder: RunFolder) -> tuple[Stored, ...]:
@@ -35,8 +36,8 @@ def stored_scores(folder: RunFolder) -> tuple[Stored, ...]:
     for path in paths:
         values = read_json(path)
         try:
-            if "confusion" in values:
-                found.append(Stored(path.name, classes=values))
+            if ClassScores.are_in(values):
+                found.append(Stored(path.name, classes=ClassScores.from_dict(values)))
                 continue
             first = Evaluation.from_dict(values)
             read = (replace(first, others=()), *first.others)

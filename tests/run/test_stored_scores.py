@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from specbuild.evaluation.calibration import Calibration
+from specbuild.evaluation.classes import ClassScores
 from specbuild.evaluation.distributions import Ensemble
 from specbuild.evaluation.forecast_scores import LEAST_BLOCKS, Difference, Interval, ScoreColumn, ScoreTable
 from specbuild.evaluation.result import Evaluation, Skill
@@ -88,6 +89,16 @@ def test_scores_of_a_run_are_read_back(trained: Run) -> None:
     written = json.loads((trained.path / "scores.json").read_text("utf-8"))
     assert json.loads(json.dumps(Evaluation.from_dict(written).to_dict())) == written
     assert written == json.loads(json.dumps(trained.scores.to_dict()))
+
+
+def test_scores_of_classes_are_read_back() -> None:
+    scores = ClassScores("m", "test", ("dry", "wet", "snow"), ((3, 1, 0), (0, 4, 0), (0, 0, 0)), 1, ({"path": "o.nc"},))
+    written = json.loads(json.dumps(scores.to_dict()))
+    assert ClassScores.are_in(written)
+    assert ClassScores.from_dict(written) == scores
+    del written["majority"]
+    assert ClassScores.from_dict(written) == replace(scores, majority=0), "which is as frequent"
+    assert not ClassScores.are_in(_evaluation().to_dict())
 
 
 @pytest.mark.parametrize("blocks", [0, LEAST_BLOCKS - 1, LEAST_BLOCKS])
