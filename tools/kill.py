@@ -16,27 +16,20 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
 import json
 import os
-import pkgutil
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import specbuild
+from killing import Ended, command_line, forked, import_all, verdict, write_spec
 
 SPEC = """\
 specbuild: 1
@@ -71,15 +64,6 @@ OTHERWISE = {"started", "finished", "command", "directory", "data", "process", "
 TIMEOUT = 300.0
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended: its exit code (negative: the signal), its output and the number of faults' places it met."""
-
-    code: int
-    said: str
-    operations: int = 0
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=("random", "points", "full"))
@@ -91,14 +75,11 @@ def main() -> int:
     given = parser.parse_args()
     if given.devices > 1:  # read as the framework is imported
         os.environ["SPECBUILD_CPU_DEVICES"] = str(given.devices)
-    for module in pkgutil.walk_packages(specbuild.__path__, "specbuild."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+    import_all()
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
-        np.save(root / "rain.npy", np.random.default_rng(1).gamma(2.0, size=(36, 8, 8)).astype(np.float32))
-        (root / "spec.yaml").write_text(f"{SPEC}  devices: {given.devices}\n", encoding="utf-8")
+        write_spec(root, f"{SPEC}  devices: {given.devices}\n")
         started = time.monotonic()
         whole = run(root, root / "whole", counting=True, copies=root / "copies" if given.mode == "points" else None)
         lasted = time.monotonic() - started
@@ -106,7 +87,8 @@ def main() -> int:
             print(whole.said)
             return 1
         expected = contents(only(root / "whole"))
-        print(f"a whole run: {lasted:.1f} s, {whole.operations} operations on files", flush=True)
+        operations = int((root / "operations").read_text())
+        print(f"a whole run: {lasted:.1f} s, {operations} operations on files", flush=True)
         if given.mode == "random":
             numbers = random.Random(given.seed)
             cases: Iterator[tuple[str, Callable[[Path], list[Ended]]]] = (
@@ -114,7 +96,7 @@ def main() -> int:
                 for case in range(1, given.cases + 1)
             )
         else:
-            points = range(1, whole.operations + 1, given.every)
+            points = range(1, operations + 1, given.every)
             make = full_disk if given.mode == "full" else ended
             cases = ((f"operation {point}", make(root, point)) for point in points)
         table: Counter[str] = Counter()
@@ -124,7 +106,8 @@ def main() -> int:
             if not ends:
                 table["equal to the one before"] += 1
                 continue
-            result = verdict(ends, out, expected)
+            others = [path.name for path in out.iterdir() if path != only(out)] if not ends[-1].code else []
+            result = verdict(ends, lambda out=out: contents(only(out)), expected, others)
             table[result.partition(":")[0]] += 1
             print(f"{name}: {result}; ended {[end.code for end in ends]}", flush=True)
             if not result.startswith("identical") and given.keep and out.exists():
@@ -165,19 +148,6 @@ def ended(root: Path, point: int) -> Callable[[Path], list[Ended]]:
     return case
 
 
-def verdict(ends: list[Ended], out: Path, expected: dict[str, Any]) -> str:
-    """Return `identical`, or what is wrong."""
-    for end in ends:
-        if "Traceback" in end.said:
-            return f"traceback: {end.said}"
-    if ends[-1].code:
-        return f"refused: {ends[-1].said.strip()}"
-    made = contents(only(out))
-    differences = [name for name in sorted({*made, *expected}) if made.get(name) != expected.get(name)]
-    leftovers = [path.name for path in out.iterdir() if path != only(out)]
-    return f"different: {', '.join([*differences, *leftovers])}" if differences or leftovers else "identical"
-
-
 def only(out: Path) -> Path:
     """Return the one run in a folder."""
     runs = list(out.glob("killed-*"))
@@ -215,53 +185,22 @@ def run(
         counting: whether to count the operations.
         copies: where to copy `out` before each operation, under its number, where it differs from the copy before.
     """
-    log = root / "log"
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            with log.open("w") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
-            faults = Faults(out, full_from, copies) if full_from or counting else None
-            code = train(root, out)
-            if faults is not None:
-                (root / "operations").write_text(str(faults.count))
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    deadline = time.monotonic() + (TIMEOUT if delay is None else delay)
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            break
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
-            break
-        time.sleep(0.005)
-    said = log.read_text(errors="replace")
-    if delay is None and time.monotonic() > deadline:
-        said += "Traceback: it did not end"
-    operations = int((root / "operations").read_text()) if counting and not status else 0
-    return Ended(os.waitstatus_to_exitcode(status), said, operations)
+
+    def work() -> int:
+        faults = Faults(out, full_from, copies) if full_from or counting else None
+        code = train(root, out)
+        if faults is not None:
+            (root / "operations").write_text(str(faults.count))
+        return code
+
+    return forked(work, root / "log", delay=delay, timeout=TIMEOUT)
 
 
 def train(root: Path, out: Path) -> int:
-    """Do what the command line does, and return its exit code."""
-    from specbuild.cli import main
-
+    """Train, or resume the run in `out` where there is one."""
     existing = list(out.glob("killed-*"))
-    sys.argv = ["specbuild", "train", *(["--resume", str(existing[0])] if existing else [str(root / "spec.yaml")])]
-    sys.argv += ["--quiet"] if existing else ["--quiet", "--out", str(out)]
-    try:
-        main()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
+    given = ["--resume", str(existing[0])] if existing else [str(root / "spec.yaml"), "--out", str(out)]
+    return command_line("train", *given, "--quiet")
 
 
 class Faults:

@@ -15,21 +15,15 @@ import argparse
 import csv
 import importlib
 import os
-import pkgutil
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
-import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import specbuild
+from killing import Ended, command_line, forked, import_all, verdict, write_spec
 
 SPEC = """\
 specbuild: 1
@@ -60,14 +54,6 @@ tune:
 TIMEOUT = 1800.0
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended: its exit code (negative: the signal) and its output."""
-
-    code: int
-    said: str
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=3, help="number of studies that are killed")
@@ -76,15 +62,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the random moments")
     parser.add_argument("--keep", type=Path, help="folder for what differs")
     given = parser.parse_args()
-    for module in pkgutil.walk_packages(specbuild.__path__, "specbuild."):
-        if module.name.startswith(("specbuild.tuning", "specbuild.training", "specbuild.model")):
-            importlib.import_module(module.name)
+    import_all("specbuild.tuning", "specbuild.training", "specbuild.model")
     importlib.import_module("optuna.storages._rdb.storage")
     numbers = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
-        np.save(root / "rain.npy", np.random.default_rng(1).gamma(2.0, size=(36, 8, 8)).astype(np.float32))
-        (root / "spec.yaml").write_text(SPEC, encoding="utf-8")
+        write_spec(root, SPEC)
         began = time.monotonic()
         whole = run(root, root / "whole", given.trials)
         lasted = time.monotonic() - began
@@ -104,7 +87,7 @@ def main() -> int:
                 for _ in range(given.kills)
             ]
             ends.append(run(root, out, given.trials))
-            result = verdict(ends, out / "study", expected)
+            result = verdict(ends, lambda out=out: contents(out / "study"), expected)
             different += result != "identical"
             print(f"case {case}: {result}; ended {[end.code for end in ends]}", flush=True)
             if result != "identical" and given.keep is not None:
@@ -115,18 +98,6 @@ def main() -> int:
         f"| {backend} | {given.cases} studies of {given.trials} trials, {given.kills} kills each | {different} differ |"
     )
     return int(different > 0)
-
-
-def verdict(ends: list[Ended], study: Path, expected: dict[str, Any]) -> str:
-    """Return `identical`, or what is wrong."""
-    for end in ends:
-        if "Traceback" in end.said:
-            return f"traceback: {end.said}"
-    if ends[-1].code:
-        return f"refused: {ends[-1].said.strip()}"
-    made = contents(study)
-    differences = [name for name in sorted({*made, *expected}) if made.get(name) != expected.get(name)]
-    return f"different: {', '.join(differences)}" if differences else "identical"
 
 
 def contents(study: Path) -> dict[str, Any]:
@@ -159,50 +130,14 @@ def run(root: Path, out: Path, trials: int, *, delay: float | None = None) -> En
         trials: of the study.
         delay: seconds after which the process is killed; None: never.
     """
-    log = root / "log"
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            with log.open("w") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
-            code = tune(root, out, trials)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    deadline = time.monotonic() + (TIMEOUT if delay is None else delay)
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            break
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
-            break
-        time.sleep(0.005)
-    said = log.read_text(errors="replace")
-    if delay is None and time.monotonic() > deadline:
-        said += "Traceback: it did not end"
-    return Ended(os.waitstatus_to_exitcode(status), said)
-
-
-def tune(root: Path, out: Path, trials: int) -> int:
-    """Do what the command line does, and return its exit code."""
-    from specbuild.cli import main
-
     study = out / "study"
-    begun = ["--resume", str(study)] if study.exists() else [str(root / "spec.yaml"), "--out", str(out)]
-    sys.argv = ["specbuild", "tune", *begun, "--trials", str(trials), "--quiet"]
-    sys.argv += [] if study.exists() else ["--name", "study"]
-    try:
-        main()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
+
+    def work() -> int:
+        new = [str(root / "spec.yaml"), "--out", str(out), "--name", "study"]
+        begun = ["--resume", str(study)] if study.exists() else new
+        return command_line("tune", *begun, "--trials", str(trials), "--quiet")
+
+    return forked(work, root / "log", delay=delay, timeout=TIMEOUT)
 
 
 if __name__ == "__main__":
