@@ -127,8 +127,11 @@ def test_quantiles_of_a_censored_gamma_distribution(spec: Path) -> None:
 
 
 MOVING = """
-  - {id: ahead, layer: Warp, from: [last, flow], steps: 2}
-  - {layer: Add, from: [ahead, moved]}
+  - {id: enc, layer: ConvGRU2D, from: rain, filters: 2, kernel_size: 3, padding: same}
+  - {id: known, layer: RepeatFrame, from: enc.last, times: 2}
+  - {id: same, layer: RepeatFrame, from: flow, times: 2}
+  - {layer: Concatenate, from: [known, same, moved]}
+  - {id: dec, layer: ConvGRU2D, filters: 2, kernel_size: 3, padding: same, initial_state: enc}
   - {id: forecast, time_distributed: {layer: Conv2D, filters: 1, kernel_size: 3, padding: same}}
 data:
   source: {path: gaps.npy, layout: T H W}
@@ -150,8 +153,7 @@ def test_motion_comes_from_the_file_beside_the_model(spec: Path) -> None:
     values[:, :2, :2] = np.nan
     np.save(spec.parent / "gaps.npy", values)
     inputs = "{rain: [2, 8, 8, 1], flow: [8, 8, 2], moved: [2, 8, 8, 1]}"
-    last = "\n  - {id: last, layer: LastFrame, from: rain}"
-    spec.write_text(f"specbuild: 1\nname: small\ninputs: {inputs}\nlayers:{last}{MOVING}", "utf-8")
+    spec.write_text(f"specbuild: 1\nname: small\ninputs: {inputs}\nlayers:{MOVING}", "utf-8")
     trained = TrainedRun.open(train(spec, overrides=QUICK, out=spec.parent / "runs", quiet=True, score=False).path)
     plan, samples, _ = compared(trained)
     assert {name: [len(each) for each in frames] for name, frames in samples.frames.items()} == {
@@ -173,6 +175,13 @@ def test_motion_comes_from_the_file_beside_the_model(spec: Path) -> None:
     }
     assert moved.computed is not None
     assert moved.computed.arguments == {"steps": [1, 2], "apart": 1, "scale": 1}
+
+    stepped, difference = stepped_samples(trained, streaming(trained), 1e-4)  # 9 tiles, frame by frame
+    assert difference.relative < 1e-4
+    assert [*stepped] == ["observe", "forecast"]
+    assert [*stepped["observe"].frames] == ["flow"]
+    assert stepped["forecast"].entries == {"moved": 1}
+    np.testing.assert_array_equal(stepped["forecast"].inputs["moved"], samples.inputs["moved"][:, 1])
 
 
 @not_on_jax
