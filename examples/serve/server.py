@@ -1,11 +1,8 @@
-"""Serves an exported ONNX model over HTTP, without specbuild, TensorFlow or Keras.
+"""Serves an exported ONNX model over HTTP, without specbuild, TensorFlow or Keras: python server.py nowcast.onnx
 
-python examples/serve/server.py nowcast-physical.onnx --port 8000
-
-GET  /health     the name of the model, once it is loaded
-GET  /manifest   the inputs and outputs: names, units, axes
-POST /forecast   one input of the model as .npy, or all inputs by name as .npz or JSON (null where missing);
-                 the response is the first output as .npy, or all outputs by name as .npz or JSON, as in the request
+GET  /health     answers once the model is loaded
+GET  /manifest   the names, units and axes of the inputs and outputs
+POST /forecast   takes .npz with each input by name, or the only input as .npy, NaN where missing; returns .npz
 """
 
 import argparse
@@ -21,75 +18,43 @@ LARGEST = 256 * 2**20  # bytes of a request
 
 
 class Handler(BaseHTTPRequestHandler):
+    timeout = 60  # seconds to wait for the rest of a request
+
     def do_GET(self):
-        answers = {
-            "/health": {"status": "ok", "model": self.server.manifest["name"]},
-            "/manifest": self.server.manifest,
-        }
-        found = answers.get(self.path)
-        if found is None:
-            return self.refuse(404, f"there is no {self.path}; there are {', '.join(answers)} and POST /forecast")
-        return self.answer(200, json.dumps(found).encode())
+        pages = {"/health": {"status": "ok"}, "/manifest": manifest}
+        unknown = {"error": f"there is no {self.path}, only {', '.join(pages)} and POST /forecast"}
+        self.answer(200 if self.path in pages else 404, pages.get(self.path, unknown))
 
     def do_POST(self):
-        size, kind = int(self.headers.get("Content-Length", 0)), self.headers.get("Content-Type", "")
         if self.path != "/forecast":
-            return self.refuse(404, "POST goes to /forecast")
-        if not 0 <= size <= LARGEST:
-            return self.refuse(413, f"the request has {size} bytes, not from 0 to {LARGEST}")
-        ports = self.server.graph["inputs"]
+            return self.answer(404, {"error": f"there is no {self.path} to POST to, only /forecast"})
+        if not (size := self.headers.get("Content-Length", "missing")).isdecimal() or int(size) > LARGEST:
+            return self.answer(413, {"error": f"Content-Length is {size}, not a number up to {LARGEST}"})
         try:
-            given = read(self.rfile.read(size), kind, ports)
-            if missing := [port["name"] for port in ports if port["name"] not in given]:
-                return self.refuse(400, f"the request has no {', '.join(missing)}; it has {', '.join(given)}")
-            arrays = {port["name"]: np.asarray(given[port["name"]], port["dtype"]) for port in ports}
-            outputs = self.server.session.run(self.server.names, arrays)
-        except Exception as error:  # whatever is wrong with the request
-            return self.refuse(400, str(error))
-        return self.answer(200, write(dict(zip(self.server.names, outputs, strict=True)), kind), kind)
+            sent = np.load(io.BytesIO(self.rfile.read(int(size))), allow_pickle=False)
+            given = {next(iter(dtypes)): sent} if isinstance(sent, np.ndarray) else dict(sent)
+            outputs = session.run(None, {name: values.astype(dtypes.get(name)) for name, values in given.items()})
+        except Exception as error:  # what NumPy or ONNX Runtime says of what was sent
+            return self.answer(400, {"error": str(error).rpartition(" : ")[2]})
+        np.savez(body := io.BytesIO(), **{port.name: x for port, x in zip(session.get_outputs(), outputs, strict=True)})
+        return self.answer(200, body.getvalue())
 
-    def refuse(self, code, error):
-        self.answer(code, json.dumps({"error": error}).encode())
-
-    def answer(self, code, body, kind="application/json"):
+    def answer(self, code, body):
         self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/zip" if isinstance(body, bytes) else "application/json")
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-def read(body, kind, ports):
-    """Return the inputs by name."""
-    if kind == "application/json":
-        return {name: np.array(values, np.float64) for name, values in json.loads(body).items()}
-    loaded = np.load(io.BytesIO(body), allow_pickle=False)
-    return {ports[0]["name"]: loaded} if isinstance(loaded, np.ndarray) else loaded
-
-
-def write(outputs, kind):
-    """Return the outputs in the format of the request."""
-    buffer = io.BytesIO()
-    if kind == "application/json":
-        return json.dumps({name: np.where(np.isnan(x), None, x).tolist() for name, x in outputs.items()}).encode()
-    np.savez(buffer, **outputs) if kind == "application/zip" else np.save(buffer, next(iter(outputs.values())))
-    return buffer.getvalue()
-
-
-def main():
+if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("model", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
+    manifest = json.loads(Path(f"{options.model}.json").read_text("utf-8"))
+    dtypes = {port["name"]: port["dtype"] for port in manifest["graphs"][0]["inputs"]}
+    session = onnxruntime.InferenceSession(options.model, providers=["CPUExecutionProvider"])
     server = ThreadingHTTPServer((options.host, options.port), Handler)
-    server.manifest = json.loads(Path(f"{options.model}.json").read_text("utf-8"))
-    (server.graph,) = server.manifest["graphs"]
-    server.names = [port["name"] for port in server.graph["outputs"]]
-    server.session = onnxruntime.InferenceSession(str(options.model))
     print(f"serving {options.model} at http://{options.host}:{server.server_port}", flush=True)
     server.serve_forever()
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,6 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -35,6 +33,7 @@ from specbuild.runs.trained import TrainedRun
 from specbuild.training import Run
 from tests.backends import not_on_jax
 from tests.run.report_page import copied
+from tests.run.test_serve import FOLDER, asked, npy, running
 
 for _package in ("onnx", "onnxruntime", "tf2onnx"):
     pytest.importorskip(_package, reason="needs specbuild[onnx]: pip install 'specbuild[onnx]'")
@@ -80,42 +79,16 @@ def test_other_formats_give_the_same(trained: Run, tmp_path: Path, format: str, 
     assert written == {f"rain{part}" for part in (*FORMATS[format].parts, f"{suffix}.json")}
 
 
-def test_the_server_of_the_examples_answers(trained: Run, rain: ExportResult) -> None:
-    script = Path(__file__).parents[2] / "examples" / "serve" / "server.py"
-    process = subprocess.Popen(
-        [sys.executable, "-I", str(script), str(rain.files[0]), "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        place = process.stdout.readline().split()[-1]
-
-        def ask(path: str, body: bytes | None = None, kind: str = "") -> bytes:
-            with urlopen(Request(place + path, body, {"Content-Type": kind})) as answer:
-                return bytes(answer.read())
-
-        assert json.loads(ask("/health")) == {"status": "ok", "model": "tiny nowcast"}
-        assert json.loads(ask("/manifest"))["graphs"][0]["outputs"][0]["units"] == "mm/h"
-        past = TrainedRun.open(trained.folder.path).dataset.window(0, 50).past[np.newaxis].copy()
-        past[0, :, 3, 3] = np.nan
-        sent = io.BytesIO()
-        np.save(sent, past)
-        forecast = np.load(io.BytesIO(ask("/forecast", sent.getvalue(), "application/octet-stream")))
-        np.testing.assert_allclose(forecast[0], predicted(trained, past[0]), atol=1e-5)
-        values = np.where(np.isnan(past), None, past.astype(object)).tolist()  # type: ignore[call-overload]
-        given = json.loads(ask("/forecast", json.dumps({"rain": values}).encode(), "application/json"))
-        np.testing.assert_allclose(given["forecast"], forecast, atol=1e-6)
-        with pytest.raises(HTTPError, match="400") as caught:
-            ask("/forecast", b'{"rain": [1]}', "application/json")
-        assert "rain" in json.loads(caught.value.read())["error"]
-        with pytest.raises(HTTPError, match="400") as caught:
-            ask("/forecast", b'{"snow": [1]}', "application/json")
-        assert json.loads(caught.value.read()) == {"error": "the request has no rain; it has snow"}
-        with pytest.raises(HTTPError, match="404") as caught:
-            ask("/forecasts")
-        assert "there is no /forecasts; there are /health, /manifest" in json.loads(caught.value.read())["error"]
-    finally:
-        process.terminate()
-        process.communicate()
+def test_the_server_of_the_examples_serves_an_export(trained: Run, rain: ExportResult) -> None:
+    past = TrainedRun.open(trained.folder.path).dataset.window(0, 50).past[np.newaxis].copy()
+    past[0, :, 3, 3] = np.nan
+    command = [sys.executable, "-I", str(FOLDER / "server.py"), str(rain.files[0]), "--port", "0"]
+    with running(command, rain.files[0].parent) as printed:
+        place = printed.rpartition("/")[2].strip()
+        status, answer = asked(place, "POST", "/forecast", npy(past))
+        manifest = json.loads(asked(place, "GET", "/manifest")[1])
+    assert (status, manifest["name"]) == (200, "tiny nowcast")
+    np.testing.assert_allclose(np.load(io.BytesIO(answer))["forecast"][0], predicted(trained, past[0]), atol=1e-5)
 
 
 def predicted(trained: Run, past: np.ndarray) -> np.ndarray:

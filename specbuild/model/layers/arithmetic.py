@@ -74,9 +74,10 @@ def add(first: Any, second: Any) -> Any:
     alone of its axes is longer than 1 and as long as the second or the last of the first: a batch of 2 samples,
     (2, 1, 1, 1), along 2 channels.
     """
-    if any(isinstance(tensor, keras.KerasTensor) for tensor in (first, second)):  # whose + is keras.ops.add
-        return keras.ops.subtract(first, keras.ops.negative(second))
-    return first + second
+    symbolic = [isinstance(tensor, keras.KerasTensor) for tensor in (first, second)]
+    if not any(symbolic):
+        return first + second
+    return keras.ops.subtract(first, keras.ops.negative(second) if symbolic[1] else -second)  # their + is keras.ops.add
 
 
 def with_rank(tensor: Any, rank: int) -> Any:
