@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 import click
 
-from specbuild.document.printable import printable
+from specbuild.document.printable import printable, shows_colors
 from specbuild.document.render import text_width
 from specbuild.graph.summary import Summary
 from specbuild.graph.tables import summary_text
@@ -38,4 +38,5 @@ def print_summary(summary: Summary, columns: Collection[str] | None = None) -> N
     """Print the table of `specbuild summary`, as wide as the terminal or COLUMNS allows."""
     width = table_width()
     title, *lines = printable(summary_text(summary, width, columns)).split("\n")
-    click.echo("\n".join([click.style(title, bold=True), *lines]))
+    heading = click.style(title, bold=True) if shows_colors(sys.stdout) else title
+    click.echo("\n".join([heading, *lines]))

@@ -126,9 +126,9 @@ def opening_lines(graph: Graph, dataset: Samples, folder: Path, precision: str, 
 
 
 def epoch_line(row: Mapping[str, float], epochs: int, seconds: float, best: bool) -> str:
-    """`epoch  3/20  loss 0.0123  val_loss 0.0156  rate 0.001  4.2 s  best`."""
+    """`epoch  3/20  loss 0.0123  val_loss 0.0156  lr 0.001  4.2 s  best`."""
     values = [f"{name} {number(row[name])}" for name in results_in(row)]
-    values += [f"rate {row[LEARNING_RATE]:.3g}"] if LEARNING_RATE in row else []
+    values += [f"lr {row[LEARNING_RATE]:.3g}"] if LEARNING_RATE in row else []
     epoch = f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"
     return "  ".join([epoch, *values, f"{seconds:.1f} s", *(["best"] if best else [])])
 

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from specbuild import build_graph
 from specbuild.cli.arguments import print_diagnostics
+from specbuild.cli.tables import print_summary
 from specbuild.document import Diagnostic, Source, Span
 from specbuild.document.printable import shows_colors
 from specbuild.document.render import MAX_LINE, render_github, render_json, render_text
+from specbuild.graph.summary import summarize
 from specbuild.training.progress import Bar, Lines, display
 
 
@@ -200,3 +203,9 @@ def test_colours_are_left_out_where_they_are_not_wanted(
     assert ("\033[" in terminal.getvalue()) == colored
     assert isinstance(display(stream=terminal), Bar if moved else Lines)
     assert not shows_colors(io.StringIO())
+    table = Terminal()
+    monkeypatch.setattr("sys.stdout", table)
+    graph = build_graph("specbuild: 1\ninputs: {x: [4]}\nlayers: [{layer: Dense, units: 3}]\n")
+    print_summary(summarize(graph))
+    assert ("\033[" in table.getvalue()) == colored
+    assert "Dense" in table.getvalue()

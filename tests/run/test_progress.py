@@ -51,7 +51,7 @@ def test_where_output_goes_decides(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_epoch_that_is_not_the_best_does_not_say_so() -> None:
     assert epoch_line({"epoch": 1.0, "loss": 1.0}, 3, 0.04, False) == "epoch 1/3  loss 1.000  0.0 s"
     row = {"epoch": 1.0, "learning_rate": 5e-05, "loss": 1.0}
-    assert epoch_line(row, 3, 0.04, False) == "epoch 1/3  loss 1.000  rate 5e-05  0.0 s"
+    assert epoch_line(row, 3, 0.04, False) == "epoch 1/3  loss 1.000  lr 5e-05  0.0 s"
 
 
 @pytest.mark.parametrize(
