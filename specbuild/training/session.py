@@ -299,12 +299,11 @@ class Session:
             )
 
     def _compile(self, model: Any) -> None:
-        outputs = [output.name for output in self.graph.outputs]
         compile_model(
             model,
             self.spec,
             weighted=self.dataset.source.may_miss,
-            outputs=outputs,
+            outputs=[output.name for output in self.graph.outputs],
             transform=self.dataset.transform,
             transforms=self.dataset.transforms,
             steps=len(self.training),
