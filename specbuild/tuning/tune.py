@@ -92,10 +92,7 @@ def tune(
     given, plugins, roots = normalize(overrides), tuple(plugins), tuple(roots)
     if resume is not None:
         if given:
-            raise ArgumentError(
-                "a study keeps its spec, so that its trials can be compared",
-                help="leave --set out; for another spec or search space, start a new study",
-            )
+            raise _keeps_its_spec()
         folder = _continued(resume, trials, plugins, roots)
     else:
         assert spec is not None
@@ -105,6 +102,13 @@ def tune(
         kept, monitor = without_password(storage) if storage else None, _objective(graph.spec).monitor
         folder = StudyFolder.create(out, graph.spec, name, total, monitor, kept)
     return _worked(folder, limit, storage, plugins, shown(quiet), new=resume is None)
+
+
+def _keeps_its_spec() -> ArgumentError:
+    return ArgumentError(
+        "a study keeps its spec, so that its trials can be compared",
+        help="leave --set out; for another spec or search space, start a new study",
+    )
 
 
 def _continued(resume: str | Path, trials: int | None, plugins: tuple[str, ...], roots: tuple[Any, ...]) -> StudyFolder:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from specbuild.language.sections.base import Section
+from specbuild.runs.studies import STUDY
 
 PICTURES = (".png", ".gif")
 """The suffixes of the pictures of a run."""
@@ -30,6 +31,12 @@ class Beginning:
     """The number of epochs that are done already."""
     known: Mapping[str, str] = field(default_factory=dict)
     """What the logger recorded when the run began, to go on with the same run; empty for a new one."""
+
+    @property
+    def title(self) -> str:
+        """The name of the folder of the run; of a trial, with that of its study before it: `rain/trial-0007`."""
+        in_study = (self.folder.parent / STUDY).is_file()
+        return f"{self.folder.parent.name}/{self.folder.name}" if in_study else self.folder.name
 
 
 @dataclass(frozen=True, slots=True)

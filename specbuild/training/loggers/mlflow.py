@@ -35,7 +35,7 @@ class MLflowLogger(RunLogger):
             self._client.update_run(run, status="RUNNING")
             return
         experiment = self._experiment(self.settings.experiment or beginning.name)
-        created = self._client.create_run(experiment, run_name=beginning.folder.name)
+        created = self._client.create_run(experiment, run_name=beginning.title)
         self._run = created.info.run_id
         record({"run": self._run, "experiment": experiment})
         self._client.set_tag(self._run, "specbuild.folder", str(beginning.folder.resolve()))

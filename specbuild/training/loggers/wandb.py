@@ -28,7 +28,7 @@ class WandbLogger(RunLogger):
             project=self.settings.project or beginning.name,
             entity=self.settings.entity,
             mode=self.settings.mode,
-            name=beginning.folder.name,
+            name=beginning.title,
             id=identity["run"],
             resume="allow",
             dir=str(beginning.folder),
