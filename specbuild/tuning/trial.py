@@ -88,12 +88,15 @@ class Reports:
         self.reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def epoch(self, row: EpochRow) -> bool:
-        """Report an epoch unless it was before, and return whether the trial is to be pruned after it."""
+        """Report an epoch unless it was before, and return whether the trial is to be pruned after it.
+
+        After its last epoch it is complete: to prune it would save nothing.
+        """
         epoch, value = int(row["epoch"]), self._objective.of(row, self._spec)
         if epoch not in self.reported:
             self._trial.report(value, epoch)
             self.reported.add(epoch)
-        return epoch == max(self.reported) and bool(self._trial.should_prune())
+        return self._spec.train.epochs > epoch == max(self.reported) and bool(self._trial.should_prune())
 
     def history(self, rows: Sequence[EpochRow]) -> bool:
         """Report the epochs of a run that is resumed, and return whether the trial would have been pruned by now."""

@@ -20,6 +20,7 @@ from specbuild.graph import check
 from specbuild.language import Spec
 from specbuild.runs.folder import RunFolder
 from specbuild.training import Interrupted
+from specbuild.training.loggers.base import Beginning
 from specbuild.tuning import loop, pictures, tune
 from specbuild.tuning.best import edited
 from specbuild.tuning.progress import Bar, trial_line
@@ -237,6 +238,18 @@ def test_a_trial_that_fails_does_not_end_the_study(tmp_path: Path, monkeypatch: 
     assert [trial.state for trial in study.trials] == ["failed", "complete", "complete", "complete"]
     assert study.trials[0].reason == "the loss became nan in epoch 1, step 2"
     assert tries[1] == tries[2] == "trial-0001"
+
+
+def test_a_trial_is_not_pruned_after_its_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "draw", lambda *_: ())
+    monkeypatch.setattr(loop, "run", formula(epochs=1))
+    spec = written(tmp_path, SPEC.replace("[1, 3, 7]", "[1, 3]"))
+    for epochs, state in ((1, "complete"), (2, "pruned")):
+        overrides = {"train.epochs": epochs, "tune.trials": 3}
+        study = tune(spec, out=tmp_path / "runs", name=f"{epochs}", quiet=True, overrides=overrides)
+        assert study.trials[2].state == state  # its value is worse than that of both before
+    assert Beginning(study.path / "trial-0002", "tuned", {}, "").title == "2/trial-0002"
+    assert Beginning(study.path, "tuned", {}, "").title == "2"
 
 
 def test_a_disk_that_is_full_ends_the_study_and_not_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
