@@ -206,6 +206,6 @@ def test_colours_are_left_out_where_they_are_not_wanted(
     table = Terminal()
     monkeypatch.setattr("sys.stdout", table)
     graph = build_graph("specbuild: 1\ninputs: {x: [4]}\nlayers: [{layer: Dense, units: 3}]\n")
-    print_summary(summarize(graph))
+    print_summary(summarize(graph, batch=1))
     assert ("\033[" in table.getvalue()) == colored
     assert "Dense" in table.getvalue()
