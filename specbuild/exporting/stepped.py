@@ -134,19 +134,20 @@ def forecasts(trained: TrainedRun, exported: Exported, inputs: Arrays, call: Cal
 
     calls = {graph.name: len(past) if graph is observe else graph.calls for graph in exported.graphs}
     given = step_through(calls, run, state)
-    if forecast is None:
-        newest = given["observe"][-1]
-        return {
-            each.name: newest[each.name] if _has_time(each) else np.expand_dims(newest[each.name], _time_axis(each))
-            for each in observe.outputs
-            if each.role == "frame"
-        }
-    last = given["forecast"][-len(future) :]
-    return {
-        each.name: np.stack([one[each.name] for one in last], axis=_time_axis(each))
-        for each in forecast.outputs
+    newest = given["observe"][-1]
+    results = {
+        each.name: newest[each.name] if _has_time(each) else np.expand_dims(newest[each.name], _time_axis(each))
+        for each in observe.outputs
         if each.role == "frame"
     }
+    if forecast is not None:
+        last = given["forecast"][-len(future) :]
+        results |= {
+            each.name: np.stack([step[each.name] for step in last], axis=_time_axis(each))
+            for each in forecast.outputs
+            if each.role == "frame"
+        }
+    return results
 
 
 def _has_time(output: TensorDescription) -> bool:

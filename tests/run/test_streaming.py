@@ -241,7 +241,7 @@ def compare(graph: Graph, model: Any) -> StreamModels:
     stepped = in_steps(models, given)
     for name, output in zip(models.streams.outputs, map(keras.ops.convert_to_numpy, whole), strict=True):
         ours = stepped[name]
-        if models.streams.horizon and models.streams.outputs[name].is_sequence:
+        if models.streams.outputs[name] is When.AHEAD:
             output = output[:, -models.streams.horizon :]  # give: all begins with frames of the past
         assert ours.shape == output.shape, name
         if np.isfinite(output).all() and np.abs(output).max(initial=0) < 1e6:  # else most digits are lost
