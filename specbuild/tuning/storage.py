@@ -133,11 +133,17 @@ def open_study(folder: StudyFolder, url: str | None, options: TuneSection, *, ma
     return StoredStudy(study, storage, url, own)
 
 
-def _is_own(url: str, folder: StudyFolder) -> bool:
-    """Return whether a URL is that of the database in the folder.
+def with_whole_path(url: str) -> str:
+    """Return the URL of a storage with the whole path of a file of SQLite, which is relative to the working folder."""
+    file = _sqlite_file(url)
+    return url if file is None else f"sqlite:///{file.absolute().as_posix()}"
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """Return the file of a URL of SQLite; None of any other URL, or of none.
 
     Raises:
-        ArgumentError: it is that of another folder, or of a database that ends with the process.
+        ArgumentError: the database is in memory.
     """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError as NoURL
@@ -145,21 +151,32 @@ def _is_own(url: str, folder: StudyFolder) -> bool:
     with suppress(NoURL):
         place = make_url(url)
         if place.get_backend_name() != "sqlite":
-            return False
+            return None
         if place.database in (None, "", ":memory:"):
             raise ArgumentError(
                 f"the storage {url} is a database in memory, which ends with the process",
                 help="name a file, such as sqlite:///study.db, or leave --storage out",
             )
-        file = Path(place.database).resolve()
-        if file.parent == folder.path.resolve():
-            return file.name == DATABASE
-        if file.name == DATABASE and (file.parent / STUDY).is_file():
-            raise ArgumentError(
-                f"the storage {url} is the database of the study in {file.parent}",
-                help=f"to work on that study, give its folder: specbuild tune --resume {file.parent}",
-            )
-    return False
+        return Path(place.database)
+    return None
+
+
+def _is_own(url: str, folder: StudyFolder) -> bool:
+    """Return whether a URL is that of the database in the folder.
+
+    Raises:
+        ArgumentError: it is that of the folder of another study, or of a database in memory.
+    """
+    file = _sqlite_file(url)
+    if file is None or file.name != DATABASE:
+        return False
+    place = file.resolve().parent
+    if place != folder.path.resolve() and (place / STUDY).is_file():
+        raise ArgumentError(
+            f"the storage {url} is the database of the study in {place}",
+            help=f"to work on that study, give its folder: specbuild tune --resume {place}",
+        )
+    return place == folder.path.resolve()
 
 
 def _storage(optuna: Any, url: str, *, beats: bool) -> Any:

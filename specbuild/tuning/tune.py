@@ -88,7 +88,7 @@ def tune(
     from specbuild.tuning import storage as storages
 
     storages.optuna_module()
-    limit = _seconds(timeout)
+    limit, storage = _seconds(timeout), storages.with_whole_path(storage) if storage else None
     given, plugins, roots = normalize(overrides), tuple(plugins), tuple(roots)
     if resume is not None:
         if given:

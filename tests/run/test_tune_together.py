@@ -186,10 +186,20 @@ def test_a_storage_that_would_lose_trials_is_refused(
     monkeypatch.chdir(tmp_path)
     spec = written(tmp_path)
     if "study" in url:
-        StudyFolder.create(tmp_path / "runs", load_spec(spec), "study", 1, None)
+        StudyFolder.create(tmp_path / "runs", load_spec(spec), "study", 1, "val_loss", None)
     with pytest.raises(ArgumentError, match=message):
         tune(spec, out=tmp_path / "others", name="other", storage=url, quiet=True)
-    assert not list((tmp_path / "others").iterdir())
+    assert not (tmp_path / "others").exists() or not list((tmp_path / "others").iterdir())
+
+
+def test_a_study_knows_its_database_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = written(tmp_path, ALL_COMPLETE)
+    study = tune(spec, out=tmp_path / "runs", name="study", storage="sqlite:///shared.db", trials=1, quiet=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert told(tune(resume=study.path, trials=2, quiet=True))[:1] == told(study)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 @pytest.fixture(scope="module")
