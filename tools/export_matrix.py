@@ -3,7 +3,7 @@
     python tools/export_matrix.py                        measure what has not been measured, print the table
     python tools/export_matrix.py --write                put what is measured into the two pages
     python tools/export_matrix.py --only predrnn mau     some models
-    python tools/export_matrix.py --again --only mau     measure again
+    python tools/export_matrix.py --again --only mau     measure again, or with --failed what gave no file
 
 Each model has a process of its own, `tools/export_cells.py`, which is replaced where a cell takes longer than LIMIT.
 What is measured is on disk after each cell, in the folder of `--done`. `--torch` names a folder with PyTorch, if it is
@@ -118,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--failed", action="store_true", help="measure again where there was no file")
     parser.add_argument("--only", nargs="*", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--shapes", nargs="*", default=["physical", "whole", "streaming"])
     parser.add_argument("--formats", nargs="*", choices=FORMATS, default=list(FORMATS))
@@ -153,7 +154,8 @@ def row_of(name: str, options: argparse.Namespace, done: Done) -> None:
         for shape in SHAPES[name]:
             cells = row.setdefault(shape, {})
             for format in formats:
-                if shape not in options.shapes or (format in cells and not options.again):
+                again = options.again or (options.failed and "relative" not in cells.get(format, {}))
+                if shape not in options.shapes or (format in cells and not again):
                     continue
                 begun = time.monotonic()
                 try:
