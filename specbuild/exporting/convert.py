@@ -39,12 +39,27 @@ def convert(graph: ExportedGraph, format: Format, path: Path, batch: int | None)
             raise
         except Exception as error:  # whatever a converter raises
             others = " or ".join(f"--format {name}" for name in ("savedmodel", "onnx") if name != format.name)
-            raise RunError(f"{format.title} cannot hold this model: {_said(error)}", help=f"use {others}") from error
+            said = _absent(error, graph.model) or _said(error)
+            raise RunError(f"{format.title} cannot hold this model: {said}", help=f"use {others}") from error
+
+
+def _absent(error: Exception, model: Any) -> str:
+    """Return which operations LiteRT does not have, and the layers that it names with them; empty if it is not that."""
+    text = str(error)
+    operations = re.search(r"\bTF Select ops: ([\w, ]+)", text)
+    if operations is None:
+        return ""
+    places = re.findall(r'error: loc\(.*?fused\["\w+:", "([^"@]+)@', text)
+    parts = {part for place in places for part in place.split("/")[1:-1]}  # `pool_1` of a layer `pool`
+    names = {*parts, *(re.sub(r"_\d+$", "", part) for part in parts)}
+    named = sorted({layer.name for layer in every_layer(model)} & names)
+    needed = f", which {', '.join(named)} needs" if named else ""
+    return f"it has no operation {operations[1].strip()}{needed}"
 
 
 def _said(error: Exception) -> str:
     """Return what a converter says, shortened to the lines that name operations, without places in its own code."""
-    text = re.sub(r"^<unknown>:0: error: |\bloc\(.*\): ", "", str(error), flags=re.MULTILINE)
+    text = re.sub(r"^<unknown>:0: error: |\bloc\(.*\): |\x1b\[\d*m", "", str(error), flags=re.MULTILINE)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [
         line for line in lines if re.search(r"\b(?:error|failed|not supported|unsupported|Flex ops|Custom ops)\b", line)

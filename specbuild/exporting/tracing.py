@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -109,8 +110,23 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         axes = range(self.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         tensor = self.tensor
         for each in sorted((_real(each) % (self.ndim + 1) for each in axes), reverse=True):
-            tensor = operation(tensor, axis=each, keepdims=keepdims)  # LiteRT takes one axis at a time
+            tensor = _over_one(operation, tensor, each, keepdims)  # LiteRT takes one axis at a time
         return Traced(tensor)
+
+
+def _over_one(operation: Callable[..., Any], tensor: Any, axis: int, keepdims: bool) -> Any:
+    """Return a reduction of a tensor along one of its axes.
+
+    The axes before and after it are joined to one each if their lengths are known: the kernels of LiteRT take six axes.
+    """
+    lengths = list(tensor.shape[1:])
+    if None in lengths:
+        return operation(tensor, axis=axis, keepdims=keepdims)
+    joined = ops.reshape(
+        tensor, (-1, *(prod(part) for part in (lengths[: axis - 1], [lengths[axis - 1]], lengths[axis:])))
+    )
+    rest = [*lengths[: axis - 1], *([1] if keepdims else []), *lengths[axis:]]
+    return ops.reshape(operation(joined, axis=2), (-1, *rest))
 
 
 class Lookup:

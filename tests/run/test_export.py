@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from specbuild import build_graph, build_model, export
 from specbuild.cli import main
+from specbuild.data.sources.coarsen import reduced
 from specbuild.document import ArgumentError, RunError, SpecError
 from specbuild.exporting import ExportResult, runtimes
 from specbuild.exporting.convert import WRITERS, convert, every_layer, unrolled
@@ -26,6 +27,7 @@ from specbuild.exporting.description import Axis, ExportedGraph, TensorDescripti
 from specbuild.exporting.differences import difference_of
 from specbuild.exporting.formats import FORMATS
 from specbuild.exporting.plain_keras import check_plain_keras
+from specbuild.exporting.tracing import Traced
 from specbuild.model.backend import keras
 from specbuild.prediction.forecast import make_forecast
 from specbuild.prediction.past import given_past
@@ -207,11 +209,13 @@ def small_model(inputs: str, *layers: str, output: str = "out") -> Any:
 
 def graph_of(model: Any) -> ExportedGraph:
     """Return a model as a graph that can be converted."""
-    inputs, outputs = (
-        tuple(TensorDescription(name, "frame", (Axis("batch", None),)) for name in names)
-        for names in ([each.name for each in model.inputs], [f"y{number}" for number in range(len(model.outputs))])
-    )
-    return ExportedGraph(model, inputs, outputs)
+
+    def described(name: str, port: Any) -> TensorDescription:
+        axes = (Axis("batch" if not number else f"axis_{number}", length) for number, length in enumerate(port.shape))
+        return TensorDescription(name, "frame", tuple(axes), dtype=str(port.dtype))
+
+    inputs = tuple(described(each.name, each) for each in model.inputs)
+    return ExportedGraph(model, inputs, tuple(described(f"y{n}", each) for n, each in enumerate(model.outputs)))
 
 
 def test_a_difference_beyond_the_tolerance_leaves_no_file(trained: Run, tmp_path: Path) -> None:
@@ -301,6 +305,26 @@ def test_what_a_converter_says_is_told_without_places_in_its_code(
     with pytest.raises(RunError) as caught:
         convert(ExportedGraph(model, (tensor,), (tensor,)), FORMATS["litert"], tmp_path / "x.tflite", None)
     assert caught.value.message == "LiteRT cannot hold this model: failed to legalize operation 'tfl.select_v2'"
+
+
+def test_what_litert_lacks_is_named_with_the_layer(tmp_path: Path) -> None:
+    model = small_model("x: [2, 4, 4, 1]", "{id: out, layer: AveragePooling3D, pool_size: [1, 2, 2]}")
+    with pytest.raises(RunError) as caught:
+        convert(graph_of(model), FORMATS["litert"], tmp_path / "x.tflite", None)
+    assert caught.value.message == "LiteRT cannot hold this model: it has no operation AvgPool3D, which out needs"
+
+
+def test_boxes_of_frames_are_reduced_with_the_axes_that_litert_takes(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs specbuild[litert]: pip install 'specbuild[litert]'")
+    port = keras.Input((3, 4, 6, 2), name="x")
+    boxes = reduced(Traced(port), [1, 2, 3, 1], "mean")
+    convert(graph_of(keras.Model(port, boxes.tensor)), FORMATS["litert"], tmp_path / "x.tflite", None)
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 6, 2)).astype("float32")
+    x[0, 0, :2, :3, 0] = np.nan
+    (given,) = runtimes.litert(str(tmp_path / "x.tflite"), ["x"], ["y0"])({"x": x})
+    expected = np.stack([reduced(each.astype("float64"), [1, 2, 3, 1], "mean") for each in x])
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+    assert np.isnan(given).sum() == 1
 
 
 def test_recurrences_whose_steps_are_unknown_are_not_unrolled() -> None:
