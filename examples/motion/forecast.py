@@ -26,5 +26,5 @@ for each in graph["inputs"]:
     inputs[each["name"]] = values[np.newaxis].astype(each["dtype"])
 session = onnxruntime.InferenceSession(manifest.with_name(graph["file"]))
 forecast = session.run(None, inputs)[0][0]
-print(f"up to {np.nanmax(forecast):.1f} {graph['outputs'][0]['units']} in the next {len(forecast)} frames")
+print(f"up to {np.nanmax(forecast):.1f} {graph['outputs'][0].get('units', '')} in the next {len(forecast)} frames")
 np.save("forecast.npy", forecast)

@@ -1,10 +1,11 @@
-"""Forecast from frames as they arrive, with ONNX Runtime and NumPy alone.
+"""Forecast from frames as they arrive, with ONNX Runtime and NumPy alone, and OpenCV if the model reads motion.
 
 specbuild export RUN --format onnx --shape streaming --output rain.onnx
 python frame_by_frame.py rain.onnx.json frames.npy
 """
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -16,23 +17,34 @@ graphs = {graph["name"]: graph for graph in json.loads(manifest.read_text("utf-8
 sessions = {name: onnxruntime.InferenceSession(manifest.with_name(graphs[name]["file"])) for name in graphs}
 inputs = [each for graph in graphs.values() for each in graph["inputs"]]
 state = {each["name"]: np.zeros([1, *each["shape"][1:]], each["dtype"]) for each in inputs if each["role"] == "state"}
+frames = []
 
 
-def call(name, state, frame=None):
+def read(each, state, number):
+    """Return an input of the `number`th call: a state, the newest frame, or what is computed from the latest ones."""
+    if "computed" not in each:
+        return state.get(each["name"], frames[-1][np.newaxis])
+    how = each["computed"]
+    function = runpy.run_path(str(manifest.with_name(how["file"])))[how["function"]]
+    values = function(np.stack(frames[-how["frames"] :]), **how["arguments"])[np.newaxis]
+    return values[:, number] if values.ndim > len(each["shape"]) else values
+
+
+def call(name, state, number=0):
     """Run a graph, update `state` in place, and return the first output."""
-    read = [each["name"] for each in graphs[name]["inputs"]]
     given = [each["name"] for each in graphs[name]["outputs"]]
-    outputs = sessions[name].run(given, {each: state.get(each, frame) for each in read})
+    outputs = sessions[name].run(given, {each["name"]: read(each, state, number) for each in graphs[name]["inputs"]})
     state.update({each.removesuffix("_next"): value for each, value in zip(given, outputs, strict=True)})
     return outputs[0]
 
 
 for number, frame in enumerate(np.load(sys.argv[2]), start=1):  # (height, width, channels), NaN where missing
+    frames.append(frame)
     if number == 1 and "start" in graphs:
-        call("start", state, frame[np.newaxis])
-    forecast = call("observe", state, frame[np.newaxis])[0]
+        call("start", state)
+    forecast = call("observe", state)[0]
     if "forecast" in graphs:
         ahead = dict(state)  # forecast from a copy; the next frame continues from the states themselves
-        forecast = [call("forecast", ahead)[0] for _ in range(graphs["forecast"]["calls"])]
+        forecast = [call("forecast", ahead, each)[0] for each in range(graphs["forecast"]["calls"])]
     print(f"after frame {number}: up to {np.nanmax(forecast):.1f} in the next {len(forecast)} frames")
 np.save("forecast.npy", forecast)

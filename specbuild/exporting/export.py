@@ -318,7 +318,7 @@ def manifest_path(path: Path) -> Path:
 
 def motion_path(path: Path) -> Path:
     """Return where the Python file lies that computes the motion which an exported file reads."""
-    return path.with_name(f"{path.stem}.{MOTION_FILE}")
+    return path.with_name(f"{path.name}.{MOTION_FILE}")
 
 
 def _versions(kind: Format) -> dict[str, str]:

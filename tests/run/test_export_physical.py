@@ -197,7 +197,7 @@ def test_the_example_forecasts_with_motion(tmp_path: Path) -> None:
     )
     result = export(run.path, format="onnx", output=tmp_path / "rain.onnx")
     assert result.difference.relative < 1e-4
-    assert [path.name for path in result.files] == ["rain.onnx", "rain.motion.py"]
+    assert [path.name for path in result.files] == ["rain.onnx", "rain.onnx.motion.py"]
     assert "specbuild.data" not in result.files[1].read_text("utf-8")
     trained = TrainedRun.open(run.path)
     frames = trained.dataset.source.read(0, range(60))
@@ -212,7 +212,7 @@ def test_the_example_forecasts_with_motion(tmp_path: Path) -> None:
     assert difference.relative < 1e-4
     assert [len(each) for each in stepped["observe"].frames["flow"]] == [12, 12, 12, 12]
     result.files[0].unlink()
-    with pytest.raises(ArgumentError, match=r"rain\.motion\.py exists"):
+    with pytest.raises(ArgumentError, match=r"rain\.onnx\.motion\.py exists"):
         export(run.path, format="onnx", output=tmp_path / "rain.onnx")
 
 
