@@ -118,15 +118,19 @@ class DataDrawing(FeedDrawing):
         model = ModelDrawing(self.random, self.forms, self.layout(data), self.channels, self.records)
         tree: Tree = {"specbuild": 1, **model.tree(data, feeds, outputs)}
         tree["data"] = data
-        tree["train"] = {
-            "loss": {name: loss for name, (_, loss) in outputs.items()} if "targets" in data else outputs["out"][1],
-            "epochs": 1,
-            "steps_per_epoch": 1,
-            "batch_size": 2,
-        }
+        tree |= self.training(data, outputs)
         tree["evaluate"] = {"thresholds": [2]}
         main, files, overrides = self.dressed(tree, model.files)
         return DataCase(tree, main, files, overrides, self.records, self.forms)
+
+    def training(self, data: Tree, outputs: dict[str, tuple[Tree | str, Any]]) -> Tree:
+        """Return the section that trains the outputs, each with its target and its loss: one step of two windows."""
+        train = {"loss": self.losses(data, outputs), "epochs": 1, "steps_per_epoch": 1, "batch_size": 2}
+        return {"train": train}
+
+    def losses(self, data: Tree, outputs: dict[str, tuple[Tree | str, Any]]) -> Any:
+        """Return the loss of each output, or that of the only one."""
+        return {name: loss for name, (_, loss) in outputs.items()} if "targets" in data else outputs["out"][1]
 
     # Windows and splits
 
@@ -296,5 +300,5 @@ class DataDrawing(FeedDrawing):
             main = {"specbuild": main.pop("specbuild"), "extends": place, **main}
             if self.chance(0.3):
                 self.forms["set"] += 1
-                main["set"] = {"train.batch_size": 2}
+                main["set"] = {"train.batch_size": tree["train"]["batch_size"]}
         return main, files, tuple(overrides)

@@ -86,6 +86,11 @@ def main() -> int:
             keras.backend.clear_session()
         if passed > options.minutes * 60:
             break
+    return report_of(findings)
+
+
+def report_of(findings: Findings) -> int:
+    """Print the results of a run, and return the exit code."""
     for where, (number, case, what) in findings.found.items():
         print(f"\n--- case {number}: {where} ({findings.places[where]} times)\n{what}\n{case.text()}")
     for code, (number, message) in findings.messages.items():
@@ -112,17 +117,37 @@ def try_case(
     keep: Path | None = None,
 ) -> None:
     """Count the result of a case. What a disturbed one means is not known, but it is read or refused at a place."""
+
+    def judged(folder: Path) -> str:
+        if disturbed:
+            judge_disturbed(case, folder)
+            return "disturbed"
+        judge(case, folder, trained=trained)
+        return "trained" if trained else "compared"
+
+    count(case, number, findings, judged, keep)
+
+
+def count(
+    case: DataCase, number: int, findings: Findings, judged: Callable[[Path], str], keep: Path | None = None
+) -> None:
+    """Count the result of a case.
+
+    Args:
+        case: the case.
+        number: its number.
+        findings: the results so far.
+        judged: checks the promises that the case must keep, given a folder for its files, and returns what it counts
+            as; raises `Refused` where it is refused, and anything else where it is a finding.
+        keep: folder for the files of findings.
+    """
     findings.forms += case.forms
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                if disturbed:
-                    judge_disturbed(case, folder)
-                else:
-                    judge(case, folder, trained=trained)
-            findings.counts["disturbed" if disturbed else "trained" if trained else "compared"] += 1
+                findings.counts[judged(folder)] += 1
         except Refused as refused:
             findings.counts["refused"] += 1
             findings.codes[refused.code] += 1
