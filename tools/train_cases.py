@@ -174,13 +174,13 @@ def rates(optimizer: Tree, callbacks: list[Tree], steps: int, history: list[dict
     Args:
         optimizer: as the spec has it.
         callbacks: likewise.
-        steps: updates in an epoch, in parts where gradients are accumulated.
+        steps: steps in an epoch. A schedule counts those that only accumulate gradients as well.
         history: the row of each epoch, which a plateau looks at.
     """
     own = optimizer.get("inner_optimizer", optimizer)
-    rate, every = own["learning_rate"], own.get("gradient_accumulation_steps", 1)
+    rate = own["learning_rate"]
     if isinstance(rate, dict):
-        return [scheduled(rate, (epoch + 1) * steps // every, steps) for epoch in range(len(history))]
+        return [scheduled(rate, (epoch + 1) * steps, steps) for epoch in range(len(history))]
     found, best, wait = [], math.inf, 0
     for row in history:
         found.append(rate)
