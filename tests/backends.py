@@ -19,8 +19,8 @@ from threading import Timer
 
 import pytest
 
-_ON_JAX = {**os.environ, "KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-"""The environment of a process on JAX. XLA compiles twice as fast without its optimizations, and tests are tiny."""
+_ON_JAX = {**os.environ, "KERAS_BACKEND": "jax"}
+"""The environment of a process on JAX."""
 
 _LONGEST = 900
 """Seconds that the tests of one request may take."""

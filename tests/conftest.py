@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import random
@@ -26,9 +27,18 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 os.environ.setdefault("SPECBUILD_CPU_DEVICES", "2")
 """Several devices are tried on two that the processor is divided into."""
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+"""XLA compiles twice as fast without its optimizations, and tests are tiny; processes that tests start inherit it."""
 os.environ.pop("COLUMNS", None)  # which processes of pytest-xdist have, and which bounds tables
 
 SEED = 1
+
+
+def pytest_collection_finish() -> None:
+    """What the modules of the tests imported stays: Python need not look through it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def seed_everything() -> None:

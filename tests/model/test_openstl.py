@@ -342,4 +342,4 @@ def test_a_saved_model_gives_the_same(tmp_path: Path) -> None:
 
 @not_on_jax
 def test_on_jax() -> None:
-    passes_on_jax(__file__)
+    passes_on_jax(__file__, "-k", "not published_sizes")  # these are of graphs alone
