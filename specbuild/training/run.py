@@ -30,6 +30,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The folder, the best epoch, the curve of the loss and the scores, as a notebook shows them."""
-        text = f"{self.path}: {len(self.history)} epochs, the model is that of epoch {self.best}"
+        count = len(self.history)
+        text = f"{self.path}: {count} epoch{'s' if count != 1 else ''}, the model is that of epoch {self.best}"
         scores = self.scores._repr_html_() if self.scores is not None else ""
         return paragraph(text) + picture(self.path / "loss.png", "loss by epoch") + scores

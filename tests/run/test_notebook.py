@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -64,6 +65,8 @@ def test_a_run_shows_its_loss_and_its_scores(trained: Run) -> None:
     page = Page(trained._repr_html_())
     assert str(page.attributes["img"]["src"]).startswith("data:image/png;base64,iVBOR")
     assert page.attributes["img"]["alt"] == "loss by epoch"
+    assert page.words["p"][0] == f"{trained.path}: 3 epochs, the model is that of epoch {trained.best}"
+    assert ": 1 epoch, the model" in replace(trained, history=trained.history[:1])._repr_html_()
     assert "RMSE, mm/h" in page.words["caption"]
     assert page.words["th"].count("+5 min") == len(page.words["caption"])
 
