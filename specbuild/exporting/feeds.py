@@ -21,8 +21,10 @@ from specbuild.data.feeds.past import PastFrames
 from specbuild.data.feeds.stored import StaticField
 from specbuild.data.motion import extrapolated, motion_field
 from specbuild.data.samples.windows import lead_frames
+from specbuild.data.units import labelled
 from specbuild.document import ArgumentError
 from specbuild.exporting.description import Axis, Computed, TensorDescription
+from specbuild.exporting.naming import units_in
 from specbuild.exporting.steps import Unchecked
 from specbuild.exporting.tracing import Traced
 
@@ -96,7 +98,7 @@ def _joined(feed: JoinedFrames, context: FeedContext, names: tuple[str, ...]) ->
         feed.name,
         "frame",
         tuple(Axis(*axis) for axis in (*axes, ("channel", physical.shape[-1]))),
-        units=feed.source.metadata.units,
+        units=units_in(feed.source.metadata),
         description=f"{feed.section.frames} frames of {feed.source.name}, in physical units",
         channels=feed.source.metadata.variables,
         steps=_steps(feed, context),
@@ -160,7 +162,7 @@ def _extrapolation(feed: Extrapolation, context: FeedContext, names: tuple[str, 
             *map(Axis, names, record.space),
             Axis("channel", record.channels),
         ),
-        units=record.metadata.units,
+        units=units_in(labelled(record.metadata, data.units)),
         description="the last past frame, moved along the motion before the forecast, in physical units",
         channels=record.metadata.variables,
         steps=tuple(data.lead_label(lead) for lead in leads),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from specbuild.data import Dataset
+from specbuild.data.sources.base import FrameMetadata
 from specbuild.language.sections.source import LETTERS, SPACES
 from specbuild.runs.folder import plain_name
 
@@ -16,7 +17,11 @@ def exported_name(name: str) -> str:
 
 
 def units_of(dataset: Dataset) -> str:
-    """Return the physical units of frames; of several variables with different units in their order."""
-    labels = dataset.labels
-    known = any(map(labels.units_of_variable, labels.variables))
-    return labels.common_units or (", ".join(map(labels.units_of_variable, labels.variables)) if known else "")
+    """Return the physical units of frames, as `units_in` lists them."""
+    return units_in(dataset.labels)
+
+
+def units_in(metadata: FrameMetadata) -> str:
+    """Return the units of frames; of several variables with different units in their order."""
+    of_each = [metadata.units_of_variable(name) for name in metadata.variables]
+    return metadata.common_units or (", ".join(units or "not known" for units in of_each) if any(of_each) else "")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from specbuild.catalog import Recurrent, show
 from specbuild.catalog.wrappers import innermost
+from specbuild.data import Dataset
 from specbuild.evaluation.forecast_scores import LEAST_BLOCKS
 from specbuild.evaluation.result import Evaluation, Skill, hardest
 from specbuild.graph import Graph
@@ -24,7 +25,8 @@ def about(run: ReportedRun) -> Iterator[str]:
     else:
         leads = [data.lead_label(lead * windows.step) for lead in (windows.lead + 1, windows.lead + windows.future)]
         future = f"{windows.future} frames, {leads[0]} to {leads[1]}," if windows.future > 1 else f"{leads[0]}"
-        units = f" ({data.units})" if data.units else ""
+        shown = run.dataset.labels.common_units if isinstance(run.dataset, Dataset) else data.units
+        units = f" ({shown})" if shown else ""
         yield f"Forecasts {data.variable}{units} {future} from {frames}."
     if isinstance(graph, Graph):
         yield f"{_size(graph)}."

@@ -115,6 +115,7 @@ def test_of_different_units_each_variable_keeps_its_own(weather: Run, tmp_path: 
         "survey": "K, m s-1",
     }
     page = ReportPage(report(weather.path, tmp_path / "r.html", windows=1))
+    assert "Forecasts value 2 frames, +1 h to +2 h," in page.text
     assert "The RMSE pools variables of different units: t2m (K) and wind (m s-1)." in page.text
     copy = copied(weather.path, tmp_path / "copy")
     pooled = "these scores pool variables of different units, t2m (K) and wind (m s-1); name one with --variable"
