@@ -35,7 +35,7 @@ OBSERVED, FORECAST = "observed", "forecast"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One run whose forecasts are shown: what forecasts its windows, and how its rows are called."""
+    """One run whose forecasts are shown: what forecasts its windows, and what its rows are called."""
 
     looker: Looker
     letter: str = ""
