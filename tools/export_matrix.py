@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -169,42 +168,52 @@ def row_of(name: str, options: argparse.Namespace, done: Done) -> None:
             process.end()
 
 
-def entry(cell: Cell | None) -> str:
-    """Return a cell as text."""
+def entry(cell: Cell | None, reasons: list[str]) -> str:
+    """Return a cell as text; why there is no file is added to the reasons, and the cell has its number."""
     if cell is None:
         return ""
     if "relative" not in cell:
-        return (cell.get("no") or f"refused: {cell['refused']}").replace("|", " ")[:160]
+        reason = reason_of(cell)
+        if reason not in reasons:
+            reasons.append(reason)
+        return f"no ({reasons.index(reason) + 1})"
     batch = f" (batch of {cell['batch']})" if cell["batch"] else ""
     return f"{cell['relative']:.0e}, {1000 * cell['seconds']:.3g} ms{batch}"
 
 
+def reason_of(cell: Cell) -> str:
+    """Return why there is no file, in the same words for the same reason."""
+    text: str = cell.get("refused") or cell["no"]
+    if text.startswith("plain Keras cannot load"):
+        return "The model has layers with weights that Keras does not have."
+    if text.startswith("> "):
+        return f"It takes more than {text.removeprefix('> ')} of processor time."
+    return f"{text[0].upper()}{text[1:300]}.".replace("|", " ")
+
+
 def table(done: Done) -> str:
-    """Return the rows as Markdown."""
+    """Return the rows as Markdown, and the reasons for which there are no files."""
+    reasons: list[str] = []
     head = f"| model | shape | {' | '.join(FORMATS)} |\n" + "|---" * (len(FORMATS) + 2) + "|\n"
     rows = []
     for name, shapes in SHAPES.items():
         for shape in shapes:
             cells = done.get(name, {}).get(shape, {})
-            rows.append(f"| `{name}` | {shape} | {' | '.join(entry(cells.get(each)) for each in FORMATS)} |\n")
-    return head + "".join(rows)
+            texts = [entry(cells.get(each), reasons) for each in FORMATS]
+            rows.append(f"| `{name}` | {shape} | {' | '.join(texts)} |\n")
+    return head + "".join(rows) + "".join(f"\n{n}. {reason}" for n, reason in enumerate(reasons, 1)) + "\n"
 
 
 def summary(done: Done) -> str:
-    """Return how many files of each format and shape there are, and the largest difference."""
-    text = "| format | files | largest difference |\n|---|---|---|\n"
+    """Return how many files of each format there are, and the largest difference."""
+    text = "| format | measured | files | largest difference | median |\n|---|---|---|---|---|\n"
     for format in FORMATS:
         cells = [cells[format] for row in done.values() for cells in row.values() if format in cells]
-        made = [cell for cell in cells if "relative" in cell]
-        worst = max((cell["relative"] for cell in made), default=0.0)
-        text += f"| `{format}` | {len(made)} of {len(cells)} | {worst:.0e} |\n"
+        differences = sorted(cell["relative"] for cell in cells if "relative" in cell)
+        if differences:
+            middle = differences[len(differences) // 2]
+            text += f"| `{format}` | {len(cells)} | {len(differences)} | {differences[-1]:.0e} | {middle:.0e} |\n"
     return text
-
-
-def reasons(done: Done) -> Counter[str]:
-    """Return how often each reason is given for which there is no file."""
-    cells = [cell for row in done.values() for cells in row.values() for cell in cells.values()]
-    return Counter(entry(cell) for cell in cells if "relative" not in cell)
 
 
 def written(page: Path, text: str) -> None:
